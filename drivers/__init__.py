@@ -1,0 +1,1 @@
+"""Devices: how to open them, what their bytes mean, what they saw."""

@@ -1,0 +1,68 @@
+"""The two contracts of a device: `Reader` sees, `Indicator` shows.
+
+Rules for every driver, held by `tests/drivers/test_contract.py`:
+- The constructor opens nothing. `open` opens, or raises DeviceGone, DeviceBusy or NotSupported.
+- `read` blocks for at most `timeout_s`, then returns what it has, perhaps nothing. It raises DeviceGone once the
+  device is away; after that only `close` and `open` are of use.
+- `close` may be called at any time, from any thread, twice, and makes a blocked `read` return soon.
+- A driver neither sleeps nor starts a loop nor reopens by itself: whoever runs it does, with backoff.
+- A driver never catches OSError: transports translate it, once.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+import msgspec
+
+from drivers.readings import DeviceEvent
+
+
+class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a driver's table in the settings file may hold; each driver adds its own keys, with defaults."""
+
+
+class Monotonic(Protocol):
+    """Monotonic time in nanoseconds: `time.monotonic_ns` or a test's own."""
+
+    def __call__(self) -> int: ...
+
+
+Tap = Callable[[str, bytes], None]
+"""Sees the raw bytes that pass: direction (`RECV`, `SEND`) and the bytes. For `watch`, `capture` and the TRAFFIC log."""
+
+
+class Reader(Protocol):
+    """A device that sees cards, codes or people."""
+
+    Settings: ClassVar[type[DriverSettings]]
+    name: str
+
+    def open(self) -> None: ...
+
+    def read(self, timeout_s: float) -> Sequence[DeviceEvent]: ...
+
+    def close(self) -> None: ...
+
+
+class Signal(StrEnum):
+    """What an indicator can be asked to say. Free and paid meals give the same signal."""
+
+    IDLE = "idle"
+    WELCOME = "welcome"
+    NOTED = "noted"  # already noted, nothing more to do
+    ASK = "ask"  # use your card, or ask the staff
+    FAULT = "fault"  # not recorded: tell the staff
+
+
+class Indicator(Protocol):
+    """A light, a buzzer, a relay. Never held by process state alone: it falls back to idle by itself."""
+
+    Settings: ClassVar[type[DriverSettings]]
+    name: str
+
+    def open(self) -> None: ...
+
+    def show(self, signal: Signal) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,28 @@
+"""Errors of devices, named by what the caller can do.
+
+    DeviceError
+    ├── DeviceGone     not there, or went away: reopen later, with backoff
+    ├── DeviceBusy     somebody else holds it: tell the technician who, try again later
+    ├── ProtocolError  the device breaks its own protocol: log it, carry on
+    └── NotSupported   the settings ask for what this device cannot do: fix the settings
+"""
+
+
+class DeviceError(Exception):
+    """Base of all device errors; the message says what to do next."""
+
+
+class DeviceGone(DeviceError):
+    """Unplugged, switched off, never there."""
+
+
+class DeviceBusy(DeviceError):
+    """Locked by another process."""
+
+
+class ProtocolError(DeviceError):
+    """An answer that its own protocol forbids."""
+
+
+class NotSupported(DeviceError):
+    """Asked for something that this device or this build cannot do."""

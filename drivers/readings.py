@@ -1,0 +1,101 @@
+"""What devices report. Pure data: this file knows no device."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Technology(StrEnum):
+    EM4100 = "em4100"  # 125 kHz, 40 bits: version/customer byte and 32 bits of id
+    ISO14443A = "iso14443a"  # 13.56 MHz: 4, 7 or 10 bytes of UID
+    UNKNOWN = "unknown"  # a converter that passes on a number and not its origin
+
+
+class Notation(StrEnum):
+    """How much of a card's number a reading holds; values as in the roster's notations."""
+
+    FULL = "full"
+    DEC10 = "dec10"
+    W26 = "w26"
+    W34 = "w34"
+
+
+@dataclass(frozen=True, slots=True)
+class Uid:
+    """A card's number in canonical form: technology, bytes in ISO order, bits.
+
+    With a `notation` other than FULL it is partial: `value` holds the low bits that the reader passed on, big-endian,
+    and several cards may have them in common.
+    """
+
+    technology: Technology
+    value: bytes = field(repr=False)
+    bits: int
+    notation: Notation = Notation.FULL
+
+    @property
+    def partial(self) -> bool:
+        return self.notation is not Notation.FULL
+
+    @property
+    def hex(self) -> str:
+        """Upper-case hex. Never for a log, a page or an error: see `masked`."""
+        return self.value.hex().upper()
+
+    @property
+    def masked(self) -> str:
+        """What may be shown: technology, length and the last four digits."""
+        return f"{self.technology}/{self.bits} …{self.hex[-4:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class CardRead:
+    """A card was seen. A held card is reported twice at most: first with `again` False, then once with True.
+
+    The second report lets the station tell a card that nobody knows from a phantom that noise made.
+    """
+
+    reader: str
+    uid: Uid
+    monotonic_ns: int  # when the last byte of it arrived
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRead:
+    """A QR code, a barcode or a PIN."""
+
+    reader: str
+    text: str = field(repr=False)
+    monotonic_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonMatched:
+    """An outside terminal matched a person by itself and reports the number it knows them by."""
+
+    reader: str
+    number: str
+    monotonic_ns: int
+    method: str = "palm"
+    score: int = 0  # ten-thousandths; 0 where the terminal does not say
+
+
+@dataclass(frozen=True, slots=True)
+class CardRemoved:
+    """The card left the field; not every reader says so."""
+
+    reader: str
+    monotonic_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """Bytes that are no frame: counted, shown to the technician, never an exception that loses the frame behind."""
+
+    reader: str
+    what: str
+    monotonic_ns: int
+
+
+Reading = CardRead | CodeRead | PersonMatched
+DeviceEvent = Reading | CardRemoved | StreamFault

@@ -1,0 +1,1 @@
+"""Lunch: what is decided, kept and shown at the canteen's kiosk."""

@@ -1,0 +1,1 @@
+"""What kiosk and ledger agree on. Pure: no I/O, no clocks, no threads."""

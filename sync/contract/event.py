@@ -1,0 +1,226 @@
+"""The facts a journal keeps, and the bytes they are kept as.
+
+A payload is a flat JSON object of strings, integers and booleans, keys sorted, no spaces, UTF-8, at most 8 KiB. It is
+made once, by `encode`, and from then on only its bytes travel: they are hashed, stored, sent and archived verbatim.
+A field at its default is left out, so that a new optional field does not change the bytes of old facts.
+
+An event's identity (device, epoch, seq) stands outside its payload; see `sync.contract.chain`.
+"""
+
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+
+PersonId = NewType("PersonId", str)
+SessionId = NewType("SessionId", str)
+
+PAYLOAD_BYTES_MAX = 8 * 1024
+
+
+class Clock(StrEnum):
+    """How far the wall clock can be trusted at the moment of the event."""
+
+    SYNCHRONISED = "synchronised"  # the kernel says it is disciplined (adjtimex)
+    UNSYNCHRONISED = "unsynchronised"  # set once, free-running since, or never set
+    UNKNOWN = "unknown"  # the kernel could not be asked
+
+
+class Method(StrEnum):
+    CARD = "card"
+    PALM = "palm"  # matched on this kiosk
+    TERMINAL = "terminal"  # matched by an outside palm or face terminal
+    CODE = "code"  # QR, barcode or PIN
+    MANUAL = "manual"  # chosen by hand, with reason and operator
+
+
+class Claim(StrEnum):
+    """Whether the meal of this entry may be billed, as far as the kiosk can know."""
+
+    CLAIMABLE = "claimable"
+    SECOND = "second"  # a meal of this session is already claimed
+    HELD = "held"  # claimable once the clock or the roster has been judged again
+    PENDING = "pending"  # a guest: the home school's programme pays
+    NONE = "none"  # nobody has entitled this person to a meal
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+    """What every fact carries: where, when, and by which knowledge it was judged.
+
+    `at` is the wall clock in UTC (`2026-11-22T04:40:00.123Z`); `mono_ms` counts from the boot named by `boot`, so that
+    order and distance survive a wrong wall clock.
+    """
+
+    school: str
+    at: str
+    boot: str
+    mono_ms: int
+    clock: Clock
+    roster: int = 0  # version in force; 0: no roster yet
+    roster_age_s: int = -1  # since the ledger last confirmed it; -1: never
+
+
+class Sighting(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody was seen at a reader, or was entered by hand."""
+
+    person: str = ""
+    session: str = ""
+    service_date: str = ""  # the date on which the session began, local: `2026-11-22`
+    method: Method = Method.CARD
+    reader: str = ""
+    credential: str = ""  # the roster's id of it, or `#` and a short digest of an unknown one; never a card number
+    score: int = 0  # of a palm's match, in ten-thousandths
+    reason: str = ""  # a `domain.decision.Reason`
+    operator: str = ""  # who of the staff did it by hand
+    note: str = ""  # why it was done by hand, in the operator's words or a stock reason
+
+
+class Entry(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="entry"):
+    programme: str = ""
+    claim: Claim = Claim.NONE
+    review: bool = False  # to be judged again when a newer roster or a better clock is there
+
+
+class Manual(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="manual"):
+    """An entry by hand: the same fact as `Entry`, made by a named operator for a stated reason."""
+
+    programme: str = ""
+    claim: Claim = Claim.NONE
+    review: bool = False
+    group: str = ""  # one id for all entries of a whole class
+
+
+class Exit(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
+    entry_epoch: str = ""  # the entry that it ends; empty: an exit without an entry
+    entry_seq: int = 0
+
+
+class Repeat(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="repeat"):
+    """The same person again too soon to mean anything: kept as raw evidence, changes no visit."""
+
+
+class Refusal(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="refusal"):
+    """No visit came of it. `review` says that the fault may be ours and a person must look."""
+
+    review: bool = False
+    candidates: str = ""  # person ids that fitted equally well, comma-separated
+
+
+class Void(Event, frozen=True, kw_only=True, omit_defaults=True, tag="void"):
+    """An operator takes an entry back. The entry stays; it no longer counts."""
+
+    void_epoch: str
+    void_seq: int
+    person: str
+    operator: str
+    note: str
+
+
+class Boot(Event, frozen=True, kw_only=True, omit_defaults=True, tag="boot"):
+    """The agent started. `clean` is False when the run before it did not stop in an orderly way."""
+
+    version: str
+    clean: bool = False
+
+
+class Stop(Event, frozen=True, kw_only=True, omit_defaults=True, tag="stop"):
+    """The agent stopped in an orderly way."""
+
+
+class ClockStep(Event, frozen=True, kw_only=True, omit_defaults=True, tag="clock_step"):
+    """The wall clock moved against the monotonic one by `step_ms` (positive: forward); `before` was its quality."""
+
+    step_ms: int
+    before: Clock
+
+
+class Repair(Event, frozen=True, kw_only=True, omit_defaults=True, tag="repair"):
+    """A new epoch was opened because the old journal could not go on; what was kept of it, and where."""
+
+    why: str
+    old_epoch: str = ""
+    old_head: str = ""  # hex, of the last row that could be read
+    old_seq: int = 0
+    kept_as: str = ""  # file name in the state folder
+
+
+class RosterApplied(Event, frozen=True, kw_only=True, omit_defaults=True, tag="roster_applied"):
+    """A newer roster came into force."""
+
+    people: int
+    credentials: int
+    templates_deleted: int = 0
+
+
+class ConsentWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True, tag="consent_withdrawn"):
+    """The receipt that a person's templates are gone from this kiosk, memory and disk."""
+
+    person: str
+    templates_deleted: int
+
+
+class Pruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pruned"):
+    """Retention removed rows that the ledger's receipt covers."""
+
+    pruned_epoch: str
+    through_seq: int
+    rows: int
+
+
+class Carried(Event, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
+    """An unacknowledged event of a closed epoch, travelling in its successor under its old identity."""
+
+    old_epoch: str
+    old_seq: int
+    old_hash: str  # hex
+    payload: str  # the old payload's bytes, as the UTF-8 text that they are
+
+
+class Tombstone(Event, frozen=True, kw_only=True, omit_defaults=True, tag="tombstone"):
+    """Stands in for an event that a foreign ledger will not take; its bytes stay on the kiosk."""
+
+    dead_seq: int
+    dead_hash: str  # hex
+    why: str
+
+
+Fact = (
+    Entry
+    | Manual
+    | Exit
+    | Repeat
+    | Refusal
+    | Void
+    | Boot
+    | Stop
+    | ClockStep
+    | Repair
+    | RosterApplied
+    | ConsentWithdrawn
+    | Pruned
+    | Carried
+    | Tombstone
+)
+
+_encoder = msgspec.json.Encoder(order="sorted")
+_decoder = msgspec.json.Decoder(Fact)
+
+
+class Unreadable(ValueError):
+    """These bytes are no event that this version understands."""
+
+
+def encode(event: Fact) -> bytes:
+    """The payload's bytes, made once. Raises ValueError above 8 KiB."""
+    payload = _encoder.encode(event)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise ValueError(f"event of {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are allowed")
+    return payload
+
+
+def decode(payload: bytes) -> Fact:
+    """The fact in these bytes; fields that this version does not know are passed over. Raises `Unreadable`."""
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error

@@ -1,0 +1,157 @@
+"""People, credentials, consents, entitlements, calendar and meal sessions of one school: what a kiosk may know.
+
+A roster is a set of records, each named by (type, id). It travels as pages of changes: a record's new state, or its
+deletion. Personal data is the least that a canteen needs: a name to greet with, a class, no birth date, no ИИН, no
+diagnosis. `hints` are neutral service signs set by the school (`helper`, `longer_time`, `sound_off`, `diet`).
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    id: str
+
+
+class PersonKind(StrEnum):
+    PUPIL = "pupil"
+    TEACHER = "teacher"
+    GUEST = "guest"
+
+
+class Person(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="person"):
+    given_name: str
+    family_name: str
+    kind: PersonKind = PersonKind.PUPIL
+    grade: str = ""  # `01` … `11`
+    group: str = ""  # the class, as people call it: `1 «А»`
+    home_school: str = ""  # where the person belongs, when that is another school: served here as a guest
+    hints: tuple[str, ...] = ()
+    language: str = ""  # kk, ru or en for the greeting; empty: the kiosk's own
+
+
+class CredentialKind(StrEnum):
+    CARD = "card"
+    CODE = "code"  # QR or barcode text, PIN
+    TERMINAL = "terminal"  # the number under which an outside palm terminal knows the person
+    PALM = "palm"
+
+
+class Notation(StrEnum):
+    """What of a card's number the roster holds. Anything but FULL is partial and may fit several cards."""
+
+    FULL = "full"  # every byte of the UID, ISO order
+    DEC10 = "dec10"  # low 32 bits in decimal, as printed on EM cards
+    W26 = "w26"  # low 24 bits as facility,number: `100,19382`
+    W34 = "w34"  # 32 bits
+
+
+class Credential(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="credential"):
+    """One credential of one person. `value`: upper-case hex of the UID (FULL), or the digits of its notation."""
+
+    person: str
+    kind: CredentialKind = CredentialKind.CARD
+    value: str = msgspec.field(default="")
+    technology: str = ""  # `em4100`, `iso14443a`; empty: any
+    notation: Notation = Notation.FULL
+    blocked: str = ""  # why it must not be taken any more: `lost`, `stolen`, `replaced`
+
+    def __repr__(self) -> str:
+        return f"Credential(id={self.id!r}, person={self.person!r}, kind={self.kind.value!r})"
+
+
+
+class Consent(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
+    """A parent's yes to biometrics, and its end. Without a given and not withdrawn consent no template exists."""
+
+    person: str
+    scope: str = "palm"
+    version: str = ""
+    given_at: str = ""  # UTC
+    given_by: str = ""
+    withdrawn_at: str = ""
+
+
+class Entitlement(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="entitlement"):
+    """Ties a person to the programme that pays, for the dates from `first` to `last` inclusive (empty: open)."""
+
+    person: str
+    programme: str
+    sessions: tuple[str, ...] = ()  # which meal sessions; empty: every one
+    first: str = ""
+    last: str = ""
+    priority: int = 0  # the lowest pays first
+
+
+class Programme(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="programme"):
+    """Who pays: state meals, paid meals, a voucher. Never shown where a child can see it."""
+
+    name: str
+
+
+class MealSession(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="session"):
+    """One meal's local time window. An `end` at or before `start` is on the next day."""
+
+    name: str
+    start: str  # local, `09:30`
+    end: str
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5, 6)  # ISO, of the day on which it starts
+    name_kk: str = ""
+    name_ru: str = ""
+
+
+class ClosedDay(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="closed_day"):
+    """No meals on this local date. `id` is the date, `2026-12-16`."""
+
+    why: str = ""
+
+
+class School(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="school"):
+    name: str
+    timezone: str = "Asia/Almaty"
+
+
+Record = Person | Credential | Consent | Entitlement | Programme | MealSession | ClosedDay | School
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
+    """The record of this type and id is gone."""
+
+    of: str
+    id: str
+
+
+Change = Record | Deleted
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of changes from version `since` towards `version`; the last one has `more` False.
+
+    `whole`: the changes are the complete roster, and whatever they do not name is gone.
+    """
+
+    school: str
+    since: int
+    version: int
+    changes: tuple[Change, ...]
+    more: bool = False
+    whole: bool = False
+    cursor: str = ""  # hand back to get the next page of the same version
+
+
+def record_type(record: Change) -> str:
+    """The `type` under which a record is filed."""
+    return str(record.__struct_config__.tag)
+
+
+def to_json(record: Record) -> bytes:
+    return msgspec.json.encode(record, order="sorted")
+
+
+_record_decoder = msgspec.json.Decoder(Record)
+
+
+def from_json(text: bytes | str) -> Record:
+    """The record in this JSON. Raises msgspec.DecodeError."""
+    return _record_decoder.decode(text)
