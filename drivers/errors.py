@@ -1,10 +1,10 @@
 """Errors of devices, named by what the caller can do.
 
-    DeviceError
-    ├── DeviceGone     not there, or went away: reopen later, with backoff
-    ├── DeviceBusy     somebody else holds it: tell the technician who, try again later
-    ├── ProtocolError  the device breaks its own protocol: log it, carry on
-    └── NotSupported   the settings ask for what this device cannot do: fix the settings
+DeviceError
+├── DeviceGone     not there, or went away: reopen later, with backoff
+├── DeviceBusy     somebody else holds it: tell the technician who, try again later
+├── ProtocolError  the device breaks its own protocol: log it, carry on
+└── NotSupported   the settings ask for what this device cannot do: fix the settings
 """
 
 

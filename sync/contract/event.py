@@ -176,14 +176,6 @@ class Carried(Event, frozen=True, kw_only=True, omit_defaults=True, tag="carried
     payload: str  # the old payload's bytes, as the UTF-8 text that they are
 
 
-class Tombstone(Event, frozen=True, kw_only=True, omit_defaults=True, tag="tombstone"):
-    """Stands in for an event that a foreign ledger will not take; its bytes stay on the kiosk."""
-
-    dead_seq: int
-    dead_hash: str  # hex
-    why: str
-
-
 Fact = (
     Entry
     | Manual
@@ -199,11 +191,10 @@ Fact = (
     | ConsentWithdrawn
     | Pruned
     | Carried
-    | Tombstone
 )
 
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(Fact)
+_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
 
 
 class Unreadable(ValueError):

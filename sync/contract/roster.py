@@ -61,7 +61,6 @@ class Credential(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="cr
         return f"Credential(id={self.id!r}, person={self.person!r}, kind={self.kind.value!r})"
 
 
-
 class Consent(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
     """A parent's yes to biometrics, and its end. Without a given and not withdrawn consent no template exists."""
 
@@ -149,7 +148,7 @@ def to_json(record: Record) -> bytes:
     return msgspec.json.encode(record, order="sorted")
 
 
-_record_decoder = msgspec.json.Decoder(Record)
+_record_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 def from_json(text: bytes | str) -> Record:

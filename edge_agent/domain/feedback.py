@@ -1,0 +1,40 @@
+"""What the child and the staff are shown. Free and paid meals give the same feedback, field by field."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Child(StrEnum):
+    """What the child's screen says; nothing of it tells who pays."""
+
+    IDLE = "idle"
+    WELCOME = "welcome"
+    GOODBYE = "goodbye"
+    NOTED = "noted"  # already noted, go on
+    AGAIN = "again"  # hold the card or the hand there once more
+    USE_CARD = "use_card"  # the palm was not recognised: the card is just as good
+    ASK_STAFF = "ask_staff"  # amber: somebody will help
+    NOT_RECORDED = "not_recorded"  # the journal could not be written: tell the staff
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """The staff's side of the same moment: why, for whom, and what to look out for."""
+
+    reason: str  # a `decision.Reason`; the catalogues hold its words
+    person: str = ""  # id
+    name: str = ""  # given and family name
+    group: str = ""  # class
+    hints: tuple[str, ...] = ()  # neutral service signs: helper, longer_time, sound_off, diet
+    candidates: tuple[str, ...] = ()  # names, when several people fit
+    entry_epoch: str = ""  # the row just written, so that it can be voided
+    entry_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    child: Child
+    greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
+    language: str = ""  # kk, ru, en; empty: the kiosk's own
+    silent: bool = False  # the child wishes no sound
+    staff: Staff | None = None
