@@ -29,7 +29,7 @@ class Monotonic(Protocol):
 
 
 Tap = Callable[[str, bytes], None]
-"""Sees the raw bytes that pass: direction (`RECV`, `SEND`) and the bytes. For `watch`, `capture` and the TRAFFIC log."""
+"""Sees the raw bytes that pass: direction (`RECV`, `SEND`) and bytes. For `watch`, `capture` and the TRAFFIC log."""
 
 
 class Reader(Protocol):
