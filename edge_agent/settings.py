@@ -1,0 +1,281 @@
+"""The settings file: one TOML, every default of the agent here, every fault named.
+
+A driver's own keys stand in its class (`Settings`), because a driver may come from elsewhere; they are checked here,
+with the rest, when the file is read. Secrets never stand in the file: they are files in the credentials folder.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, field
+
+from drivers import registry
+from drivers.base import DriverSettings
+from drivers.errors import NotSupported
+from edge_agent.errors import SettingsWrong
+
+PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
+
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Days = Annotated[int, Meta(ge=0, le=3_650)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Language = Literal["kk", "ru", "en"]
+Direction = Literal["both", "in", "out"]
+Level = Literal["TRAFFIC", "DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class KioskSettings(_Section, frozen=True, kw_only=True):
+    name: str = "kiosk"  # what staff call it
+    school: str = ""  # the ledger's id of the school; registering fills it in, and must agree with it
+    timezone: str = "Asia/Almaty"
+    language: Language = "kk"
+    state_dir: Path = Path("/var/lib/edge-agent")  # journal, device key, identity
+    run_dir: Path = Path("/run/edge-agent")  # control socket
+
+
+class RulesSettings(_Section, frozen=True, kw_only=True):
+    debounce_s: Seconds = 5.0
+    stay_min_s: Seconds = 60.0
+    early_s: Seconds = 0.0  # how long before its start a session already counts
+    late_s: Seconds = 0.0  # and how long after its end
+    roster_age_max_s: Annotated[float, Meta(ge=60, le=366 * 86_400)] = 3 * 86_400.0  # older: judged again later
+    confirm_unknown_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500  # a second equal frame of an unknown card
+    unknown_per_minute: Annotated[int, Meta(ge=1, le=600)] = 20
+    palm_margin: Annotated[int, Meta(ge=0, le=10_000)] = 200  # ten-thousandths between the first and the second
+    pairing: Literal["none", "card+palm"] = "none"
+    pairing_s: Annotated[float, Meta(ge=1, le=60)] = 10.0
+
+
+class JournalSettings(_Section, frozen=True, kw_only=True):
+    keep_days: Annotated[int, Meta(ge=7, le=3_650)] = 90  # acknowledged rows stay at least this long
+    ballast_mib: Annotated[int, Meta(ge=0, le=1_024)] = 32  # given up when the disk is full
+
+
+class LedgerSettings(_Section, frozen=True, kw_only=True):
+    ca_file: Path | None = None  # instead of the system's authorities
+    roster_interval_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
+    heartbeat_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
+    timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 20.0
+    retry_max_s: Annotated[float, Meta(ge=0.1, le=900)] = 900.0
+
+
+class ScreenSettings(_Section, frozen=True, kw_only=True):
+    enabled: bool = True
+    port: Port = 8640  # on loopback only
+    show_s: Annotated[float, Meta(ge=0.5, le=30)] = 3.0
+
+
+class LogSettings(_Section, frozen=True, kw_only=True):
+    level: Level = "INFO"
+
+
+class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One `[[readers]]` or `[[indicators]]` table: the agent's own keys, and the driver's, checked by its class."""
+
+    name: str
+    driver: str
+    direction: Direction = "both"  # of a reader: entry, exit, or as the visit asks
+    options: DriverSettings = field(default_factory=DriverSettings)
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    kiosk: KioskSettings = field(default_factory=KioskSettings)
+    rules: RulesSettings = field(default_factory=RulesSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    readers: tuple[DeviceSettings, ...] = ()
+    indicators: tuple[DeviceSettings, ...] = ()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.kiosk.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings in force, the file they came from (None: defaults only), and which keys that file set."""
+
+    settings: Settings
+    path: Path | None
+    given: frozenset[str]
+
+    def rows(self) -> Iterator[tuple[str, object, str]]:
+        """(key, value, where it came from) of everything in force."""
+        source = str(self.path)
+        for section in ("kiosk", "rules", "journal", "ledger", "screen", "log"):
+            values = getattr(self.settings, section)
+            for name in values.__struct_fields__:
+                key = f"{section}.{name}"
+                yield key, getattr(values, name), source if key in self.given else "default"
+        for kind in ("readers", "indicators"):
+            for index, device in enumerate(getattr(self.settings, kind)):
+                for name in ("name", "driver", "direction"):
+                    if kind == "readers" or name != "direction":
+                        key = f"{kind}[{index}].{name}"
+                        yield key, getattr(device, name), source if key in self.given else "default"
+                for name in device.options.__struct_fields__:
+                    key = f"{kind}[{index}].{name}"
+                    yield key, getattr(device.options, name), source if key in self.given else "driver's default"
+
+
+def load(path: Path) -> Loaded:
+    """The settings of this file. Raises `SettingsWrong`, naming every fault it has."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise SettingsWrong(
+            f"{path}: there is no such file; copy agent.example.toml there, or name another with --config"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsWrong(f"{path}: cannot be read: {error}; mend its rights or save it as UTF-8") from error
+    return loads(text, path)
+
+
+def loads(text: str, path: Path) -> Loaded:
+    """As `load`, from text; `path` names it in messages."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsWrong(f"{path}: not TOML: {error}") from error
+    faults: list[str] = []
+    given: set[str] = set()
+    sections: dict[str, object] = {}
+    faults.extend(_unknown(name, Settings.__struct_fields__) for name in raw if name not in Settings.__struct_fields__)
+    for name in ("kiosk", "rules", "journal", "ledger", "screen", "log"):
+        section_type = type(getattr(Settings(), name))
+        sections[name] = _section(raw.get(name, {}), section_type, name, faults, given)
+    for kind in ("readers", "indicators"):
+        sections[kind] = _devices(raw.get(kind, []), kind, faults, given)
+    faults.extend(_zone_fault(sections["kiosk"]))
+    if faults:
+        raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
+    return Loaded(msgspec.convert(sections, Settings), path, frozenset(given))
+
+
+def _zone_fault(kiosk: object) -> Iterator[str]:
+    if isinstance(kiosk, KioskSettings):
+        try:
+            ZoneInfo(kiosk.timezone)
+        except (KeyError, ValueError, OSError):
+            yield f"kiosk.timezone: found {kiosk.timezone!r}; accepted is an IANA name such as 'Asia/Almaty'"
+
+
+def _section(
+    table: object, kind: type[msgspec.Struct], prefix: str, faults: list[str], given: set[str]
+) -> msgspec.Struct | None:
+    """One table as its struct, key by key, so that every fault is found and not just the first."""
+    if not isinstance(table, Mapping):
+        faults.append(f"{prefix}: found {_shown(table)}; accepted is a table, [{prefix}]")
+        return None
+    good: dict[str, object] = {}
+    sound = True
+    types = {item.name: item for item in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in types:
+            faults.append(_unknown(f"{prefix}.{key}", [f"{prefix}.{name}" for name in types]))
+            sound = False
+            continue
+        try:
+            good[key] = msgspec.convert(value, types[key].type)
+            given.add(f"{prefix}.{key}")
+        except msgspec.ValidationError as error:
+            faults.append(f"{prefix}.{key}: found {_shown(value)}; {_accepted(error)}")
+            sound = False
+    for name, item in types.items():
+        if item.required and name not in table:
+            faults.append(f"{prefix}.{name}: missing; this driver needs it")
+            sound = False
+    return kind(**good) if sound else None
+
+
+def _devices(tables: object, kind: str, faults: list[str], given: set[str]) -> tuple[DeviceSettings, ...]:
+    if not isinstance(tables, list):
+        faults.append(f"{kind}: found {_shown(tables)}; accepted is a list of tables, [[{kind}]]")
+        return ()
+    devices: list[DeviceSettings] = []
+    for index, table in enumerate(tables):
+        prefix = f"{kind}[{index}]"
+        if not isinstance(table, Mapping):
+            faults.append(f"{prefix}: found {_shown(table)}; accepted is a table, [[{kind}]]")
+            continue
+        device = _device(table, kind, prefix, faults, given)
+        if device is None:
+            continue
+        if any(other.name == device.name for other in devices):
+            faults.append(f"{prefix}.name: found {device.name!r} twice; accepted is a name of its own for each")
+        devices.append(device)
+    return tuple(devices)
+
+
+class _DeviceHead(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    driver: str
+    direction: Direction = "both"
+
+
+def _device(
+    table: Mapping[str, Any], kind: str, prefix: str, faults: list[str], given: set[str]
+) -> DeviceSettings | None:
+    own = set(_DeviceHead.__struct_fields__)
+    if kind == "indicators":
+        own.discard("direction")
+    head = _section({k: v for k, v in table.items() if k in own}, _DeviceHead, prefix, faults, given)
+    if not isinstance(head, _DeviceHead):
+        return None
+    find = registry.reader_class if kind == "readers" else registry.indicator_class
+    try:
+        driver = find(head.driver)
+    except NotSupported as error:
+        faults.append(f"{prefix}.driver: {error}")
+        return None
+    options = _section({k: v for k, v in table.items() if k not in own}, driver.Settings, prefix, faults, given)
+    if not isinstance(options, DriverSettings):
+        return None
+    return DeviceSettings(name=head.name, driver=head.driver, direction=head.direction, options=options)
+
+
+_SECRETIVE = ("secret", "password", "token", "pin", "private", "key")
+
+
+def _unknown(key: str, known: object) -> str:
+    names = list(known) if isinstance(known, (list, tuple)) else []
+    last = key.rsplit(".", 1)[-1]
+    if any(word in last.lower() for word in _SECRETIVE):
+        return f"{key}: unknown key; secrets never stand in this file, they are files in the credentials folder"
+    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+    return f"{key}: unknown key; the nearest known one is {nearest[0]!r}" if nearest else f"{key}: unknown key"
+
+
+def _accepted(error: msgspec.ValidationError) -> str:
+    message = str(error).split(" - at ", maxsplit=1)[0]
+    wanted, _, _ = message.partition(", got ")
+    return wanted.replace("Expected", "accepted is", 1) if wanted.startswith("Expected") else message
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def credential(name: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """A secret from systemd's credentials folder, stripped of the final newline; None where there is none."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return None
+    try:
+        return (Path(folder) / name).read_bytes().rstrip(b"\r\n")
+    except FileNotFoundError:
+        return None
