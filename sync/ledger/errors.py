@@ -1,0 +1,23 @@
+"""Errors of the ledger's own house, named by what its operator can do.
+
+LedgerError
+├── DatabaseUnavailable  PostgreSQL cannot be started or reached: see the log that it names, then start again
+├── FolderTaken          another process serves this data folder: ask that one, or stop it
+└── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
+"""
+
+
+class LedgerError(Exception):
+    """Base of the ledger's errors; the message says what to do next."""
+
+
+class DatabaseUnavailable(LedgerError):
+    """PostgreSQL is not there."""
+
+
+class FolderTaken(LedgerError):
+    """The data folder belongs to a running process."""
+
+
+class NotUnderstood(LedgerError):
+    """An operator asked for an unknown school, a wrong day, a code that cannot be."""
