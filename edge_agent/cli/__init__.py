@@ -1,0 +1,1 @@
+"""The command line: one file a noun. People read it by default; `--json` is for machines."""

@@ -1,0 +1,62 @@
+"""The console script: puts the nouns together and turns errors into exit codes."""
+
+import sys
+from importlib import import_module
+
+import typer
+from rich.console import Console
+
+from drivers.errors import DeviceError
+from edge_agent.errors import AgentError, ExitCode
+from sync.errors import SyncError
+
+# A noun's module is imported when the noun is asked for, so that `run` does not pay for the ledger's parts.
+NOUNS = {
+    "config": "The settings in force, and whether they are sound.",
+    "devices": "Readers and lights: what is there, what it sends, what it means.",
+    "journal": "What this kiosk has recorded.",
+    "ledger": "The central ledger: serve it, read it, check one.",
+    "roster": "People, cards and meal sessions known here.",
+    "sync": "How the journal travels to the ledger.",
+}
+COMMANDS = ("run", "demo", "register")
+
+console = Console(stderr=True, highlight=False)
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The command tree; only the noun that is asked for is loaded, or all of them for help."""
+    app = typer.Typer(
+        name="edge-agent",
+        help="The canteen kiosk: reads palms and cards, keeps every visit, syncs it provably.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in COMMANDS:
+        if wanted in (None, command):
+            import_module(f"edge_agent.cli.{command}").add_to(app)
+    for noun, about in NOUNS.items():
+        if wanted in (None, noun):
+            app.add_typer(import_module(f"edge_agent.cli.{noun}").app, name=noun, help=about)
+
+    @app.callback()
+    def nouns() -> None:
+        """Keep the noun in front even when only one is loaded."""
+
+    return app
+
+
+def main() -> None:
+    wanted = next((word for word in sys.argv[1:2] if word in NOUNS or word in COMMANDS), None)
+    try:
+        build(wanted)()
+    except AgentError as error:
+        console.print(str(error), style="red", markup=False)
+        sys.exit(error.exit_code)
+    except DeviceError as error:
+        console.print(str(error), style="red", markup=False)
+        sys.exit(ExitCode.DEVICE)
+    except SyncError as error:
+        console.print(str(error), style="red", markup=False)
+        sys.exit(ExitCode.LEDGER)

@@ -1,0 +1,40 @@
+"""Options and output that several nouns share."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge_agent.settings import PATH_DEFAULT
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="EDGE_AGENT_CONFIG", help="The settings file.", show_default=True)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines: JSON on standard output.")]
+CONFIG_DEFAULT = PATH_DEFAULT
+
+out = Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, or one line of a stream of them."""
+    sys.stdout.write(json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(table)
+
+
+def print_pairs(pairs: Mapping[str, object]) -> None:
+    """What has a name and a value, one a line."""
+    print_table(("", ""), ((name.replace("_", " "), value) for name, value in pairs.items()))

@@ -1,0 +1,202 @@
+"""A made-up school: pupils, cards, programmes and one lunch, written as the files a real one would send.
+
+The roster goes the real way in: OneRoster 1.2 CSV with the canteen's own files beside it, imported into the ledger.
+Names are common given and family names put together by dice; any likeness to a living child is chance.
+"""
+
+import csv
+import io
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SCHOOL = "sch-demo"
+SESSION = "lunch"
+EARLY_MINUTES = 5  # the doors open before the first child comes, so that nobody stands in the minute of the start
+
+GIVEN = (
+    "Әлия",
+    "Нұрлан",
+    "Іңкәр",
+    "Ерасыл",
+    "Аяжан",
+    "Санжар",
+    "Томирис",
+    "Әли",
+    "Мадина",
+    "Диас",
+    "Анна",
+    "Иван",
+    "Дина",
+    "Максим",
+    "Жібек",
+    "Арман",
+    "Ұлпан",
+    "Бекзат",
+    "Сабина",
+    "Тимур",
+    "Еркежан",
+    "Данияр",
+    "Камила",
+    "Ғани",
+    "Айша",
+    "Олжас",
+    "Вера",
+    "Руслан",
+    "Күнсұлу",
+    "Алихан",
+)
+FAMILY = (
+    "Қасымова",
+    "Әбенов",
+    "Жүнісова",
+    "Төлеген",
+    "Өмірбек",
+    "Сейітова",
+    "Ким",
+    "Ли",
+    "Петрова",
+    "Иванов",
+    "Сапаров",
+    "Ахметова",
+    "Тұрсын",
+    "Бейсен",
+    "Омарова",
+    "Нұрғали",
+    "Серік",
+    "Юсупова",
+    "Раисов",
+    "Мұрат",
+    "Қайрат",
+    "Үсенова",
+    "Цой",
+    "Шайхы",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pupil:
+    id: str
+    given_name: str
+    family_name: str
+    grade: int
+    card_hex: str  # of an EM4100 card, 40 bits
+    terminal: str  # the number under which the palm terminal knows the child
+    entitled: bool  # some programme pays
+    consent: bool  # the parent agreed to the palm
+
+
+def make_pupils(count: int, dice: random.Random) -> list[Pupil]:
+    """`count` pupils; one in ten has no programme, one in six no consent. The same dice give the same school."""
+    cards = dice.sample(range(0x01_0000_0000, 0xFF_FFFF_FFFF), count)
+    return [
+        Pupil(
+            id=f"u-{number + 1}",
+            given_name=dice.choice(GIVEN),
+            family_name=dice.choice(FAMILY),
+            grade=1 + number * 11 // count,
+            card_hex=f"{cards[number]:010X}",
+            terminal=str(1001 + number),
+            entitled=dice.random() >= 0.1,
+            consent=dice.random() >= 1 / 6,
+        )
+        for number in range(count)
+    ]
+
+
+def roster_files(pupils: Sequence[Pupil], opens: datetime, minutes: float) -> dict[str, bytes]:
+    """File name → bytes of the whole import. `opens`: local time at which the first child may come."""
+    start = opens - timedelta(minutes=EARLY_MINUTES)
+    end = opens + timedelta(minutes=minutes + EARLY_MINUTES)
+    files = {"academicSessions": "absent", "orgs": "bulk", "courses": "absent", "classes": "absent", "users": "bulk"}
+    files |= {"roles": "bulk", "enrollments": "absent", "demographics": "absent"}
+    manifest = [("manifest.version", "1.0"), ("oneroster.version", "1.2")]
+    manifest += [(f"file.{name}", mode) for name, mode in files.items()]
+    return {
+        "manifest.csv": _csv("propertyName value", ({"propertyName": name, "value": mode} for name, mode in manifest)),
+        "orgs.csv": _csv(
+            "sourcedId status dateLastModified name type identifier parentSourcedId",
+            [{"sourcedId": SCHOOL, "name": "Школа «Демо»", "type": "school", "identifier": "1"}],
+        ),
+        "users.csv": _csv(
+            "sourcedId status dateLastModified enabledUser username userIds givenName familyName middleName identifier "
+            "email sms phone agentSourcedIds grades password userMasterIdentifier resourceSourcedIds "
+            "preferredGivenName preferredMiddleName preferredFamilyName primaryOrgSourcedId pronouns",
+            (
+                {
+                    "sourcedId": p.id,
+                    "enabledUser": "true",
+                    "username": p.id,
+                    "givenName": p.given_name,
+                    "familyName": p.family_name,
+                    "identifier": p.terminal,
+                    "grades": f"{p.grade:02}",
+                    "primaryOrgSourcedId": SCHOOL,
+                }
+                for p in pupils
+            ),
+        ),
+        "roles.csv": _csv(
+            "sourcedId status dateLastModified userSourcedId roleType role beginDate endDate orgSourcedId "
+            "userProfileSourcedId",
+            (
+                {
+                    "sourcedId": f"r-{p.id}",
+                    "userSourcedId": p.id,
+                    "roleType": "primary",
+                    "role": "student",
+                    "orgSourcedId": SCHOOL,
+                }
+                for p in pupils
+            ),
+        ),
+        "cards.csv": _csv(
+            "userSourcedId number notation technology status",
+            ({"userSourcedId": p.id, "number": p.card_hex, "notation": "full", "technology": "em4100"} for p in pupils),
+        ),
+        "terminals.csv": _csv(
+            "userSourcedId number", ({"userSourcedId": p.id, "number": p.terminal} for p in pupils if p.consent)
+        ),
+        "consents.csv": _csv(
+            "userSourcedId scope version givenAt givenBy withdrawnAt",
+            (
+                {"userSourcedId": p.id, "scope": "palm", "version": "1", "givenAt": "2026-09-01T04:00:00Z"}
+                for p in pupils
+                if p.consent
+            ),
+        ),
+        "programmes.csv": _csv(
+            "id name", [{"id": "state", "name": "State meals"}, {"id": "paid", "name": "Paid meals"}]
+        ),
+        "entitlements.csv": _csv(
+            "userSourcedId programme sessions first last priority",
+            (
+                {"userSourcedId": p.id, "programme": "state" if p.grade <= 4 else "paid", "sessions": SESSION}
+                for p in pupils
+                if p.entitled
+            ),
+        ),
+        "sessions.csv": _csv(
+            "id name name_kk name_ru start end weekdays",
+            [
+                {
+                    "id": SESSION,
+                    "name": "Lunch",
+                    "name_kk": "Түскі ас",
+                    "name_ru": "Обед",
+                    "start": f"{start:%H:%M}",
+                    "end": f"{end:%H:%M}",
+                    "weekdays": "1 2 3 4 5 6 7",
+                }
+            ],
+        ),
+    }
+
+
+def _csv(header: str, rows: Iterable[Mapping[str, str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header.split(), restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
