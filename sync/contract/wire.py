@@ -1,0 +1,250 @@
+"""Every message between kiosk and ledger, except batches (`batch`), rosters (`roster`) and receipts (`receipt`).
+
+Messages are JSON. Fields that a reader does not know are passed over, so that either end may be the newer one. Hashes
+and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, numbers stay below 2^53.
+
+    POST /v1/devices/{device}/epochs/{epoch}/batches   batch → 200 Accepted
+    GET  /v1/devices/{device}/cursor                         → 200 Cursor
+    POST /v1/devices/{device}/heartbeats               Heartbeat → 200 HeartbeatReply
+    GET  /v1/schools/{school}/roster?since=&cursor=          → 200 roster.Page
+    POST /v1/enrolments                                Enrolment → 201 (again, same key: 200) Identity
+
+Every request is signed (`signature`). What goes wrong is answered with a `Problem` as `application/problem+json`.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.receipt import Receipt
+
+JSON: Final = "application/json"
+NDJSON: Final = "application/x-ndjson"
+PROBLEM_JSON: Final = "application/problem+json"
+
+INT_MAX: Final = 2**53 - 1  # the largest integer that every JSON reader keeps exact
+
+HexHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Seq = Annotated[int, msgspec.Meta(ge=1, le=INT_MAX)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of devices and schools: safe in paths and structured fields
+_EPOCH = re.compile(r"[0-9a-f]{16}")
+
+
+class Invalid(ValueError):
+    """A name, time or message that the contract does not allow."""
+
+
+def device_id(text: str) -> DeviceId:
+    """`text` as a device's id: a letter or digit, then up to 63 letters, digits, `-` and `_`. Raises `Invalid`."""
+    return DeviceId(_matching(_NAME, text, "device id"))
+
+
+def school_id(text: str) -> str:
+    return _matching(_NAME, text, "school id")
+
+
+def epoch_id(text: str) -> Epoch:
+    """`text` as an epoch: 16 lower-case hex digits. Raises `Invalid`."""
+    return Epoch(_matching(_EPOCH, text, "epoch"))
+
+
+def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise Invalid(f"{text[:80]!r} is no {what}; expected the form {pattern.pattern}")
+    return text
+
+
+ENROLMENTS_PATH: Final = "/v1/enrolments"
+
+
+def batches_path(device: DeviceId, epoch: Epoch) -> str:
+    return f"/v1/devices/{device}/epochs/{epoch}/batches"
+
+
+def cursor_path(device: DeviceId) -> str:
+    return f"/v1/devices/{device}/cursor"
+
+
+def heartbeats_path(device: DeviceId) -> str:
+    return f"/v1/devices/{device}/heartbeats"
+
+
+def roster_path(school: str) -> str:
+    return f"/v1/schools/{school}/roster"
+
+
+def roster_query(since: int, cursor: str = "") -> str:
+    """The query behind the `?`. `since` 0 asks for the whole roster."""
+    return urlencode({"since": since} | ({"cursor": cursor} if cursor else {}))
+
+
+def time_text(moment: datetime) -> str:
+    """`2026-11-22T04:40:00.123Z`. Raises ValueError for a naive time."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone has no place on the wire")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_time(text: str) -> datetime:
+    """The moment in `text`. Raises `Invalid` when it is none, or has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"{text[:40]!r} is no time") from error
+    if moment.tzinfo is None:
+        raise Invalid(f"{text[:40]!r} has no zone")
+    return moment.astimezone(UTC)
+
+
+class HeadText(msgspec.Struct, frozen=True):
+    """A `chain.Head` as it travels."""
+
+    seq: Count
+    hash: HexHash
+
+    @classmethod
+    def of(cls, head: Head) -> "HeadText":
+        return cls(head.seq, head.hash.hex())
+
+    def head(self) -> Head:
+        return Head(self.seq, Hash(bytes.fromhex(self.hash)))
+
+
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event that the ledger stored and acknowledged, and that a person should look at."""
+
+    seq: Seq
+    code: str  # `unreadable`, `tombstone`, `orphan`, `unknown-person` …
+    detail: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer 200 to a batch. It speaks of this batch only, never of events behind its last line.
+
+    Normally `accepted_through` is the batch's last seq and `head` that event's hash, whether it was stored now or was
+    there before (`duplicates`). A ledger that stored only the first part says so by a lower `accepted_through`.
+    """
+
+    accepted_through: Count
+    head: HexHash
+    time: str  # the ledger's clock
+    receipt: Receipt
+    duplicates: Count = 0  # events of this batch that the ledger already had
+    quarantined: tuple[Quarantined, ...] = ()
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the ledger stands with this device: its current epoch, or an empty one when it knows none."""
+
+    time: str
+    epoch: str = ""
+    accepted_through: Count = 0
+    head: str = ""  # hex
+    receipt: Receipt | None = None  # for the same three; there whenever `epoch` is
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one part of the kiosk is: `ok`, `degraded` or `failed`, and in words what to do about it."""
+
+    part: str
+    state: str
+    detail: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A sign of life. Two kiosks with one identity show by two `instance`s that alternate under one device id."""
+
+    epoch: str
+    head: HeadText  # of the journal
+    acknowledged: Count  # last seq of this epoch that a receipt covers
+    queue: Count
+    agent: str  # version
+    roster: Count  # version in force; 0: none
+    boot: str  # the kernel's boot id
+    instance: str  # drawn at random at each start of the agent
+    at: str  # the kiosk's wall clock
+    clock: str  # an `event.Clock`
+    health: tuple[Health, ...] = ()
+
+
+class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    time: str
+    roster: Count = 0  # the newest version for this school: a higher one than ours is a reason to pull now
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A kiosk asks for an identity. The request is signed with the key it shows, under its fingerprint as key id.
+
+    Asking again with the same code and key gives the same identity: the first answer may have been lost.
+    """
+
+    code: str
+    public_key: HexHash  # 32 raw bytes of Ed25519
+    agent: str = ""
+    name: str = ""  # what people call the kiosk: `canteen, left door`
+
+    def __repr__(self) -> str:
+        return f"Enrolment(public_key={self.public_key!r}, name={self.name!r})"  # the code is a secret until used
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kiosk is from now on, and the key by which it knows its ledger."""
+
+    device: str
+    school: str
+    server_key: HexHash  # 32 raw bytes of Ed25519; signs the receipts
+    time: str
+
+
+class ProblemType(StrEnum):
+    """The `type` of a problem document (RFC 9457), with the status it comes with."""
+
+    GAP = "urn:canteen:problem:gap"  # 409; `expected_seq`
+    FORK = "urn:canteen:problem:fork"  # 409; `seq`, `stored`, `received`
+    EPOCH_UNKNOWN = "urn:canteen:problem:epoch-unknown"  # 409; the batch does not begin this new epoch at 1
+    EPOCH_SUPERSEDED = "urn:canteen:problem:epoch-superseded"  # 409; the device already has a later epoch
+    MALFORMED = "urn:canteen:problem:malformed"  # 400 not readable as a batch; 422 contradicts itself
+    TOO_LARGE = "urn:canteen:problem:too-large"  # 413
+    ENCODING = "urn:canteen:problem:encoding"  # 415; neither zstd, gzip nor identity
+    UNAUTHORISED = "urn:canteen:problem:unauthorised"  # 401; signature missing or wrong
+    SUSPENDED = "urn:canteen:problem:suspended"  # 403; the key was withdrawn
+    CODE_REFUSED = "urn:canteen:problem:code-refused"  # 403; unknown, expired, or used with another key
+    ROSTER_RESTART = "urn:canteen:problem:roster-restart"  # 410; the page cursor is gone: begin again
+    BUSY = "urn:canteen:problem:busy"  # 429, 503; with Retry-After
+    NOT_FOUND = "urn:canteen:problem:not-found"  # 404
+    OTHER = "about:blank"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document (RFC 9457). `type` stays text: a newer ledger may know more of them."""
+
+    type: str = ProblemType.OTHER.value
+    title: str = ""
+    status: int = 0
+    detail: str = ""
+    expected_seq: Count = 0  # gap: what should have come
+    seq: Count = 0  # fork: the first event that differs
+    stored: str = ""  # fork: its hash at the ledger, hex
+    received: str = ""  # fork: its hash in the batch, hex
+
+
+def to_json(message: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(message)
+
+
+_M = TypeVar("_M", bound=msgspec.Struct)
+
+
+def read_json(kind: type[_M], text: bytes) -> _M:
+    """The message of this kind in `text`. Raises `Invalid`."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"no {kind.__name__}: {error}") from error

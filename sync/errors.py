@@ -1,0 +1,44 @@
+"""Errors of the wire, named by what the caller can do.
+
+SyncError
+├── Unreachable   no answer, or none that can be used now: try again later; `retry_after_s` when the ledger said when
+├── Rejected      the ledger answers and says no: do what the problem document says
+├── Unauthorised  the ledger does not (or no longer) trust this kiosk: stop sending, tell the technician
+├── Untrusted     we cannot trust the ledger: certificate, clock or key; stop sending, tell the technician
+└── Deceived      an answer that cannot be true: mark nothing, tell the technician
+"""
+
+from sync.contract.wire import Problem
+
+
+class SyncError(Exception):
+    """Base of all errors of the wire; the message says what to do next."""
+
+
+class Unreachable(SyncError):
+    """Refused, timed out, cut off, overloaded. Nothing is known about what the ledger did with the request."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Rejected(SyncError):
+    """A 4xx about this request. `problem` is the ledger's own account, or one made from the bare status."""
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(f"{status} {problem.title or problem.type}: {problem.detail}".rstrip(": "))
+        self.status = status
+        self.problem = problem
+
+
+class Unauthorised(SyncError):
+    """401 or 403: the key is unknown, suspended or revoked."""
+
+
+class Untrusted(SyncError):
+    """TLS failed: certificate not yet valid, expired, of another name or authority."""
+
+
+class Deceived(SyncError):
+    """The answer contradicts what this kiosk knows for certain, or its signature is not the ledger's."""
