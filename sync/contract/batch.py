@@ -20,13 +20,16 @@ import msgspec
 import zstandard
 
 from sync.contract.chain import Hash, extend
-from sync.contract.wire import Count, HeadText, HexHash, Seq
+from sync.contract.wire import Count, HexHash, Seq
 
 EVENTS_MAX: Final = 1_000
 BODY_BYTES_MAX: Final = 1024 * 1024
 HEADER_BYTES_MAX: Final = 64 * 1024  # a thousand tombstones' numbers fit
 LINES_BYTES_MAX: Final = BODY_BYTES_MAX - HEADER_BYTES_MAX  # what is left for events and their newlines
 WINDOW_BYTES_MAX: Final = 8 * 1024 * 1024  # of zstd in HTTP, RFC 9659
+
+
+Parent = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
 class Malformed(ValueError):
@@ -49,7 +52,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     queue: Count = 0  # events that still wait behind this batch
     agent: str = ""  # the agent's version
     roster: Count = 0  # the roster in force
-    parent: HeadText | None = None  # with `first_seq` 1: the head of the former epoch that the genesis was made with
+    parent: Parent = ""  # with `first_seq` 1: the former epoch's head that the genesis was made with; empty: none
     tombstones: tuple[Seq, ...] = ()  # ascending
 
 

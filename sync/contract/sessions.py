@@ -1,0 +1,148 @@
+"""Which meal is being served at an instant: local time windows laid over UTC.
+
+Kiosk and ledger ask the same timetable: the kiosk at the scan, the ledger again once a wrong clock has been put right.
+
+A session belongs to the local date on which it starts (its service date), also when it ends after midnight. An hour
+that the clocks repeat belongs to the session twice, and one that they skip makes its window longer, never empty: a
+doubt about the clock is decided for the child.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import IntEnum
+
+from sync.contract.event import SessionId
+from sync.contract.roster import ClosedDay, MealSession
+
+_LOCAL_TIME = re.compile(r"(\d{1,2}):([0-5]\d)")
+_DAY = timedelta(days=1)
+
+
+class Phase(IntEnum):
+    """Where in its session an instant lies; of several sessions at once the lowest comes first."""
+
+    RUNNING = 0
+    EARLY = 1  # in the grace before the start
+    LATE = 2  # in the grace after the end
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One session on one service date; `starts` and `ends` in UTC, the end not included."""
+
+    session: SessionId
+    service_date: str  # local date of the start: `2026-11-22`
+    starts: datetime
+    ends: datetime
+    phase: Phase = Phase.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """What is being served at an instant. Several slots overlap; the first is the one to take without other reasons."""
+
+    slots: tuple[Slot, ...] = ()
+    closed: bool = False  # the school is closed on this local date
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A session's hours as local wall time. An `end` at or before `start` is on the next day."""
+
+    session: SessionId
+    start: time
+    end: time
+    weekdays: frozenset[int]  # ISO, of the day on which it starts
+
+    def on(self, day: date, tz: tzinfo) -> Slot:
+        ends_on = day if self.end > self.start else day + _DAY
+        return Slot(
+            self.session,
+            day.isoformat(),
+            min(_both_readings(day, self.start, tz)),
+            max(_both_readings(ends_on, self.end, tz)),
+        )
+
+
+def _both_readings(day: date, wall: time, tz: tzinfo) -> tuple[datetime, datetime]:
+    """A wall time that comes twice, or never, has two instants; any other has one, twice."""
+    local = datetime.combine(day, wall, tz)
+    return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+
+
+def _local_time(text: str) -> time:
+    found = _LOCAL_TIME.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no local time; write it as 09:30")
+    hour, minute = int(found[1]), int(found[2])
+    if (hour, minute) == (24, 0):
+        return time(0, 0)
+    if hour > 23:
+        raise ValueError(f"{text!r} is no local time; hours go from 00 to 23")
+    return time(hour, minute)
+
+
+def window(record: MealSession) -> Window:
+    """The session's hours. Raises ValueError that says what to correct in the roster."""
+    weekdays = frozenset(record.weekdays)
+    if not weekdays or not weekdays <= frozenset(range(1, 8)):
+        raise ValueError("the weekdays must be numbers from 1 (Monday) to 7, at least one")
+    return Window(SessionId(record.id), _local_time(record.start), _local_time(record.end), weekdays)
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """A school's sessions, closed days and time zone."""
+
+    tz: tzinfo
+    windows: tuple[Window, ...] = ()
+    closed_days: frozenset[str] = field(default=frozenset())  # local dates
+    _by_session: Mapping[str, Window] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_session", {each.session: each for each in self.windows})
+
+    @classmethod
+    def of(cls, sessions: Iterable[MealSession], closed: Iterable[ClosedDay], tz: tzinfo) -> "Timetable":
+        """The timetable of what can be read; see `window` for what cannot."""
+        windows = []
+        for record in sessions:
+            try:
+                windows.append(window(record))
+            except ValueError:
+                continue  # the roster's reader lists it as a problem; the other meals go on
+        return cls(tz, tuple(windows), frozenset(day.id for day in closed))
+
+    def at(self, utc: datetime, *, early: timedelta = timedelta(), late: timedelta = timedelta()) -> Hours:
+        """The sessions served at this aware instant, with grace before the start and after the end.
+
+        Of overlapping sessions a running one comes before one that is early or late, then the one that started last,
+        then the lowest id.
+        """
+        today = utc.astimezone(self.tz).date()
+        slots = []
+        for day in (today - _DAY, today, today + _DAY):
+            if day.isoformat() in self.closed_days:
+                continue
+            for hours in self.windows:
+                if day.isoweekday() not in hours.weekdays:
+                    continue
+                slot = hours.on(day, self.tz)
+                if not slot.starts - early <= utc < slot.ends + late:
+                    continue
+                phase = Phase.EARLY if utc < slot.starts else Phase.RUNNING if utc < slot.ends else Phase.LATE
+                slots.append(Slot(slot.session, slot.service_date, slot.starts, slot.ends, phase))
+        slots.sort(key=lambda slot: (slot.phase, -slot.starts.timestamp(), slot.session))
+        return Hours(tuple(slots), today.isoformat() in self.closed_days)
+
+    def slot(self, session: str, service_date: str) -> Slot | None:
+        """A session on a service date, whatever the weekday; None where either is not known."""
+        hours = self._by_session.get(session)
+        if hours is None:
+            return None
+        try:
+            return hours.on(date.fromisoformat(service_date), self.tz)
+        except ValueError:
+            return None
