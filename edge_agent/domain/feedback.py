@@ -22,6 +22,7 @@ class Staff:
     """The staff's side of the same moment: why, for whom, and what to look out for."""
 
     reason: str  # a `decision.Reason`; the catalogues hold its words
+    notes: tuple[str, ...] = ()  # further reasons, less weighty
     person: str = ""  # id
     name: str = ""  # given and family name
     group: str = ""  # class

@@ -1,0 +1,374 @@
+"""May this person have a meal here and now: the decision, a pure function of what is known.
+
+The theory. A *visit* is an entry and, where one is seen, its exit, within one session. What a scan means follows from
+the person's earlier sightings and from the direction of the reader:
+
+    nothing open, reader in or both   → entry
+    open visit, reader out or both    → exit
+    too soon after the last sighting  → repeat: kept as evidence, changes nothing
+
+Rules for this file. Whose fault a doubt is decides its colour: what our clock, our roster or our readers cannot tell
+is never held against the child (Review, or Granted and marked); only what is certain is Refused, and that too is shown
+in amber. Entitlement, programme and claim choose nothing that the child can see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from edge_agent.domain.facts import Kind, Past
+from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Note, Unknown
+from edge_agent.domain.moment import Moment, elapsed_ms
+from edge_agent.domain.roster import Roster
+from sync.contract.entitlements import due
+from sync.contract.event import Claim, Method
+from sync.contract.roster import Entitlement
+from sync.contract.sessions import Hours, Slot
+
+
+class Reason(StrEnum):
+    """Why it was decided so; these codes are kept in facts and worded in the staff's catalogues."""
+
+    ORDINARY = ""  # nothing to say
+    # counted, with something to know
+    SECOND_MEAL = "second_meal"
+    GUEST = "guest"
+    NO_ENTITLEMENT = "no_entitlement"
+    STALE_ROSTER = "stale_roster"
+    CLOCK_UNCERTAIN = "clock_uncertain"
+    NO_TIMETABLE = "no_timetable"
+    PARTIAL_NUMBER = "partial_number"
+    PALM_UNCONFIRMED = "palm_unconfirmed"
+    EXIT_WITHOUT_ENTRY = "exit_without_entry"
+    # already noted
+    DEBOUNCE = "debounce"
+    MIN_STAY = "min_stay"
+    ALREADY_IN = "already_in"
+    ALREADY_OUT = "already_out"
+    # not counted
+    UNKNOWN_CARD = "unknown_card"
+    UNKNOWN_CODE = "unknown_code"
+    UNKNOWN_NUMBER = "unknown_number"
+    UNKNOWN_PERSON = "unknown_person"
+    PALM_UNKNOWN = "palm_unknown"
+    NO_CONSENT = "no_consent"
+    AMBIGUOUS = "ambiguous"
+    MISMATCH = "mismatch"
+    BLOCKED = "blocked"
+    NO_SESSION = "no_session"
+    CLOSED_DAY = "closed_day"
+
+
+class Direction(StrEnum):
+    """What a scan at a reader can mean."""
+
+    IN = "in"
+    OUT = "out"
+    BOTH = "both"
+
+
+class Movement(StrEnum):
+    ENTRY = "entry"
+    EXIT = "exit"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The thresholds. The settings hold their defaults; there are none here."""
+
+    debounce_ms: int  # after any sighting of the person: the same gesture
+    stay_min_ms: int  # at a reader for both ways, between entry and exit and between exit and entry
+    leave_ms: int  # how long after a session's end an exit still ends its visit
+    roster_age_max_s: int  # older: granted all the same, and judged again later
+    unplaced_ms: int  # how long a visit stays open of which the clock could not say the session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    who: Known
+    movement: Movement
+    slot: Slot | None  # None: an exit or a repeat outside every session
+    reason: Reason = Reason.ORDINARY
+    notes: tuple[Reason, ...] = ()  # what else the staff should know
+    programme: str = ""
+    claim: Claim = Claim.NONE
+    review: bool = False
+    entry: Past | None = None  # of an exit: the entry that it ends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """No visit came of it, and by what we know rightly so."""
+
+    who: Identity
+    reason: Reason
+    slot: Slot | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """It cannot be decided here. With `entry` the child eats and the entry is kept; else the staff must look first."""
+
+    who: Identity
+    reason: Reason
+    slot: Slot | None = None
+    entry: bool = False
+    programme: str = ""
+    claim: Claim = Claim.NONE
+
+
+Decision = Granted | Refused | Review
+
+
+def decide(
+    identity: Identity,
+    moment: Moment,
+    hours: Hours,
+    past: Sequence[Past],
+    rules: Rules,
+    roster: Roster,
+    *,
+    direction: Direction = Direction.BOTH,
+) -> Decision:
+    """What this sighting means.
+
+    `hours`: what is served at `moment`, with the graces already applied. `past`: the earlier sightings of this person
+    on this kiosk, oldest first as they were journaled: the last entries and exits, whatever their session, and the
+    very last sighting of any kind.
+    """
+    slot = hours.slots[0] if hours.slots else None
+    match identity:
+        case Known():
+            return _Scan(identity, moment, hours, past, rules, roster, direction).decide()
+        case Unknown():
+            reason = _unknown(identity)
+            if identity.method is not Method.PALM and not identity.no_consent and stale(roster, moment, rules):
+                return Review(who=identity, reason=reason, slot=slot)
+            return Refused(who=identity, reason=reason, slot=slot)
+        case Blocked():
+            return Review(who=identity, reason=Reason.BLOCKED, slot=slot)
+        case Ambiguous():
+            return Refused(who=identity, reason=Reason.AMBIGUOUS, slot=slot)
+        case Mismatch():
+            return Refused(who=identity, reason=Reason.MISMATCH, slot=slot)
+        case _:
+            assert_never(identity)
+
+
+def stale(roster: Roster, moment: Moment, rules: Rules) -> bool:
+    """Whether the roster is so old, or so unconfirmed, that what it does not know is no proof."""
+    age_s = roster.age_s(moment.utc)
+    return roster.version == 0 or age_s < 0 or age_s > rules.roster_age_max_s
+
+
+def _unknown(identity: Unknown) -> Reason:
+    if identity.no_consent:
+        return Reason.NO_CONSENT
+    match identity.method:
+        case Method.CARD:
+            return Reason.UNKNOWN_CARD
+        case Method.CODE:
+            return Reason.UNKNOWN_CODE
+        case Method.TERMINAL:
+            return Reason.UNKNOWN_NUMBER
+        case Method.PALM:
+            return Reason.PALM_UNKNOWN
+        case Method.MANUAL:
+            return Reason.UNKNOWN_PERSON
+        case _:
+            assert_never(identity.method)
+
+
+class _Scan:
+    """One sighting of a known person, and the questions that the rules put to it."""
+
+    def __init__(
+        self,
+        who: Known,
+        moment: Moment,
+        hours: Hours,
+        past: Sequence[Past],
+        rules: Rules,
+        roster: Roster,
+        direction: Direction,
+    ) -> None:
+        self._who = who
+        self._moment = moment
+        self._hours = hours
+        self._rules = rules
+        self._roster = roster
+        self._direction = direction
+        self._past = [each for each in past if not each.voided and each.kind is not Kind.REFUSAL]
+
+    def decide(self) -> Decision:
+        inside = self._open_visit()
+        if self._within(self._past[-1] if self._past else None, self._rules.debounce_ms):
+            return self._repeat(Reason.DEBOUNCE)
+        if inside is not None:
+            return self._again_while_inside(inside)
+        if self._direction is Direction.OUT:
+            return self._leave_without_entry()
+        if self._direction is Direction.BOTH and self._within(self._last_exit(), self._rules.stay_min_ms):
+            return self._repeat(Reason.MIN_STAY)
+        return self._enter()
+
+    # what went before
+
+    def _within(self, earlier: Past | None, milliseconds: int) -> bool:
+        if earlier is None:
+            return False
+        elapsed = elapsed_ms(earlier, self._moment)
+        return elapsed is not None and elapsed < milliseconds
+
+    def _last_exit(self) -> Past | None:
+        exits = [each for each in self._past if each.kind is Kind.EXIT]
+        return exits[-1] if exits else None
+
+    def _open_visit(self) -> Past | None:
+        """The last entry, when nothing has ended it and its session still allows an exit."""
+        entries = [each for each in self._past if each.kind in (Kind.ENTRY, Kind.MANUAL)]
+        if not entries:
+            return None
+        entry = entries[-1]
+        if any((each.entry_epoch, each.entry_seq) == (entry.epoch, entry.seq) for each in self._past):
+            return None
+        return entry if self._can_still_end(entry) else None
+
+    def _can_still_end(self, entry: Past) -> bool:
+        if not entry.session:
+            return self._within(entry, self._rules.unplaced_ms)
+        if any(_in_slot(entry, slot) for slot in self._hours.slots):
+            return True
+        if self._hours.slots and self._direction is not Direction.OUT:
+            return False  # the next session is being served: whoever comes now comes for it
+        slot = self._roster.timetable.slot(entry.session, entry.service_date)
+        if slot is None:
+            return False
+        return slot.starts <= self._moment.utc < slot.ends + timedelta(milliseconds=self._rules.leave_ms)
+
+    # what it means
+
+    def _again_while_inside(self, entry: Past) -> Decision:
+        match self._direction:
+            case Direction.IN:
+                return self._repeat(Reason.ALREADY_IN)
+            case Direction.OUT:
+                return self._exit(entry)
+            case Direction.BOTH:
+                elapsed = elapsed_ms(entry, self._moment)
+                if elapsed is None or elapsed < self._rules.stay_min_ms:
+                    return self._repeat(Reason.MIN_STAY)
+                return self._exit(entry)
+            case _:
+                assert_never(self._direction)
+
+    def _repeat(self, reason: Reason) -> Granted:
+        last = self._past[-1]
+        return Granted(who=self._who, movement=Movement.REPEAT, slot=self._slot_of(last), reason=reason)
+
+    def _exit(self, entry: Past) -> Granted:
+        return Granted(who=self._who, movement=Movement.EXIT, slot=self._slot_of(entry), entry=entry)
+
+    def _leave_without_entry(self) -> Granted:
+        last = self._past[-1] if self._past else None
+        slot = self._hours.slots[0] if self._hours.slots else None
+        if last is not None and last.kind in (Kind.EXIT, Kind.REPEAT) and slot is not None and _in_slot(last, slot):
+            return self._repeat(Reason.ALREADY_OUT)
+        return Granted(who=self._who, movement=Movement.EXIT, slot=slot, reason=Reason.EXIT_WITHOUT_ENTRY)
+
+    def _slot_of(self, earlier: Past) -> Slot | None:
+        if not earlier.session:
+            return None
+        return self._roster.timetable.slot(earlier.session, earlier.service_date)
+
+    def _enter(self) -> Decision:
+        if not self._hours.slots:
+            return self._enter_outside_hours()
+        slot, entitlement = self._choose_slot()
+        claim = self._claim(slot, entitlement)
+        remarks = tuple(self._remarks(claim, entitlement))
+        return Granted(
+            who=self._who,
+            movement=Movement.ENTRY,
+            slot=slot,
+            reason=remarks[0] if remarks else Reason.ORDINARY,
+            notes=remarks[1:],
+            programme=entitlement.programme if entitlement else "",
+            claim=claim,
+            review=self._doubtful(),
+        )
+
+    def _enter_outside_hours(self) -> Decision:
+        if not self._moment.trusted:
+            reason = Reason.CLOCK_UNCERTAIN
+        elif not self._roster.timetable.windows:
+            reason = Reason.NO_TIMETABLE
+        elif self._hours.closed:
+            return Refused(who=self._who, reason=Reason.CLOSED_DAY)
+        else:
+            return Refused(who=self._who, reason=Reason.NO_SESSION)
+        # Neither session nor date can be told: the first programme is noted, and the ledger chooses again.
+        first = min(
+            self._roster.entitlements(self._who.person.id), key=lambda each: (each.priority, each.id), default=None
+        )
+        guest = self._roster.guest(self._who.person)
+        return Review(
+            who=self._who,
+            reason=reason,
+            entry=True,
+            programme=first.programme if first else "",
+            claim=Claim.PENDING if guest else Claim.HELD if first else Claim.NONE,
+        )
+
+    # what may be billed
+
+    def _choose_slot(self) -> tuple[Slot, Entitlement | None]:
+        """Of sessions at the same time the first that is due and not yet eaten, else the first due, else the first."""
+        entitlements = self._roster.entitlements(self._who.person.id)
+        options = [(slot, due(entitlements, slot.session, slot.service_date)) for slot in self._hours.slots]
+        entitled = [each for each in options if each[1] is not None]
+        fresh = [each for each in entitled if not self._eaten(each[0])]
+        return (fresh or entitled or options)[0]
+
+    def _eaten(self, slot: Slot) -> bool:
+        return any(
+            _in_slot(each, slot) and each.claim in (Claim.CLAIMABLE, Claim.HELD, Claim.PENDING) for each in self._past
+        )
+
+    def _claim(self, slot: Slot, entitlement: Entitlement | None) -> Claim:
+        guest = self._roster.guest(self._who.person)
+        if entitlement is None and not guest:
+            return Claim.NONE
+        if self._eaten(slot):
+            return Claim.SECOND
+        if guest:
+            return Claim.PENDING
+        return Claim.CLAIMABLE if self._moment.trusted else Claim.HELD
+
+    def _doubtful(self) -> bool:
+        return (
+            not self._moment.trusted
+            or stale(self._roster, self._moment, self._rules)
+            or Note.UNCONFIRMED in self._who.notes
+        )
+
+    def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[Reason]:
+        """What the staff should know of this entry, the weightiest first."""
+        guest = self._roster.guest(self._who.person)
+        remarks = {
+            Reason.SECOND_MEAL: claim is Claim.SECOND,
+            Reason.GUEST: guest,
+            Reason.NO_ENTITLEMENT: entitlement is None and not guest,
+            Reason.PALM_UNCONFIRMED: Note.UNCONFIRMED in self._who.notes,
+            Reason.CLOCK_UNCERTAIN: not self._moment.trusted,
+            Reason.STALE_ROSTER: stale(self._roster, self._moment, self._rules),
+            Reason.PARTIAL_NUMBER: Note.PARTIAL in self._who.notes,
+        }
+        return [reason for reason, applies in remarks.items() if applies]
+
+
+def _in_slot(past: Past, slot: Slot) -> bool:
+    return (past.session, past.service_date) == (slot.session, slot.service_date)

@@ -1,0 +1,189 @@
+"""Who is this: from a reading to a person, or to the honest statement that we do not know.
+
+An ambiguity is never resolved by luck: two people who fit are two candidates, until a second factor says which.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from typing import assert_never
+
+from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
+from edge_agent.domain.roster import Roster
+from sync.contract.event import Method, PersonId
+from sync.contract.roster import Credential, Person
+
+_BIOMETRIC = frozenset({"palm", "face", "finger"})  # what an outside terminal may have matched by: needs consent
+_DIGEST_DIGITS = 6  # enough to see the same unknown card again in a day, too few to get its number back
+
+
+class Note(StrEnum):
+    """What the staff should know of how somebody was recognised."""
+
+    PARTIAL = "partial"  # by a part of the card's number that today fits only one person
+    UNCONFIRMED = "unconfirmed"  # the policy asks for card and palm, and the palm could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    person: Person
+    credential: str  # the roster's id of it; empty when chosen by hand
+    method: Method
+    score: int = 0  # of a palm, in ten-thousandths
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """On no roster, or not recognised. `credential` is `#` and a short digest, never the number."""
+
+    method: Method
+    credential: str = ""
+    no_consent: bool = False  # an outside terminal recognised a person whose parents have not agreed
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several people fit equally well."""
+
+    candidates: tuple[PersonId, ...]
+    method: Method
+    credential: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A credential that must not be taken any more; `why` in the roster's word: `lost`, `stolen`, `replaced`."""
+
+    person: Person
+    credential: str
+    method: Method
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The card of one person with the palm of another."""
+
+    card_person: Person
+    palm_person: Person
+    credential: str  # the card's
+
+
+Identity = Known | Unknown | Ambiguous | Blocked | Mismatch
+
+
+@dataclass(frozen=True, slots=True)
+class PalmScore:
+    """How well a template of a person fits the palm that was seen, in ten-thousandths."""
+
+    person: PersonId
+    credential: str
+    score: int
+
+
+def identify(reading: Reading, roster: Roster) -> Identity:
+    match reading:
+        case CardRead(uid=uid):
+            number = f"{uid.technology}:{uid.notation}:{uid.hex}"
+            found = roster.cards(uid)
+            identity = _by_credentials(found, Method.CARD, number, roster)
+            partial = uid.partial or any(card.notation != "full" for card in found)
+            if partial and isinstance(identity, Known):
+                return Known(identity.person, identity.credential, Method.CARD, notes=(Note.PARTIAL,))
+            return identity
+        case CodeRead(text=text):
+            return _by_credentials(roster.codes(text), Method.CODE, f"code:{text.strip()}", roster)
+        case PersonMatched():
+            return _by_terminal(reading, roster)
+        case _:
+            assert_never(reading)
+
+
+def by_hand(person: str, roster: Roster) -> Identity:
+    """A person whom the staff chose from the list."""
+    found = roster.people.get(person)
+    return Unknown(Method.MANUAL) if found is None else Known(found, "", Method.MANUAL)
+
+
+def digest(school: str, number: str) -> str:
+    """A short name for a number that is on no roster, different in each school."""
+    return "#" + sha256(f"unknown-credential\0{school}\0{number}".encode()).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _by_credentials(found: Sequence[Credential], method: Method, number: str, roster: Roster) -> Identity:
+    people = tuple(dict.fromkeys(PersonId(each.person) for each in found))
+    match people:
+        case ():
+            return Unknown(method, digest(roster.school, number))
+        case (person,):
+            # A part of a number may fit a lost card and the one that replaced it: nobody can tell which is in hand.
+            chosen = next((each for each in found if each.blocked), found[0])
+            if chosen.blocked:
+                return Blocked(roster.people[person], chosen.id, method, chosen.blocked)
+            return Known(roster.people[person], chosen.id, method)
+        case _:
+            return Ambiguous(people, method, digest(roster.school, number))
+
+
+def _by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
+    identity = _by_credentials(
+        roster.terminals(reading.number), Method.TERMINAL, f"terminal:{reading.number.strip()}", roster
+    )
+    if not isinstance(identity, Known):
+        return identity
+    if reading.method in _BIOMETRIC and not roster.consents(identity.person.id, reading.method):
+        return Unknown(Method.TERMINAL, digest(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True)
+    return Known(identity.person, identity.credential, Method.TERMINAL, reading.score)
+
+
+def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, margin: int) -> Identity:
+    """Whose palm it is: the best at or over `accept`, ahead of every other person by at least `margin`.
+
+    Who is not on the roster, or whose parents have not agreed, is no candidate, whatever the score. Both palms of a
+    person count as one candidate. `accept` and `margin` in ten-thousandths.
+    """
+    best: dict[PersonId, PalmScore] = {}
+    for each in sorted(scores, key=lambda score: (-score.score, score.person, score.credential)):
+        if each.person in roster.people and roster.consents(each.person):
+            best.setdefault(each.person, each)
+    ranked = list(best.values())
+    if not ranked or ranked[0].score < accept:
+        return Unknown(Method.PALM)
+    first = ranked[0]
+    close = tuple(each.person for each in ranked if first.score - each.score < margin or each is first)
+    if len(close) > 1:
+        return Ambiguous(close, Method.PALM)
+    return Known(roster.people[first.person], first.credential, Method.PALM, first.score)
+
+
+def pair(card: Identity, palm: Identity) -> Identity:
+    """Card and palm of one visitor under the policy that asks for both.
+
+    A palm that could not be read costs nobody the meal: the card alone stands, and is marked. A card settles between
+    palms that look alike; a palm settles between cards that share the digits that were read.
+    """
+    match card, palm:
+        case Known(), Known():
+            if card.person.id != palm.person.id:
+                return Mismatch(card.person, palm.person, card.credential)
+            return Known(card.person, card.credential, Method.CARD, palm.score, _without(card.notes, Note.PARTIAL))
+        case Known(), Ambiguous() if card.person.id in palm.candidates:
+            return Known(card.person, card.credential, Method.CARD, 0, _without(card.notes, Note.PARTIAL))
+        case Known(), _:
+            return Known(card.person, card.credential, card.method, card.score, (*card.notes, Note.UNCONFIRMED))
+        case Blocked(), Known() if card.person.id != palm.person.id:
+            return Mismatch(card.person, palm.person, card.credential)
+        case Ambiguous(), Known() if palm.person.id not in card.candidates:
+            return card
+        case _, Known():
+            return palm
+        case Unknown(), _:
+            return palm
+        case _:
+            return card
+
+
+def _without(notes: tuple[Note, ...], settled: Note) -> tuple[Note, ...]:
+    return tuple(note for note in notes if note is not settled)

@@ -1,0 +1,44 @@
+"""When something happened, and how far two happenings are apart."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from edge_agent.domain.facts import Past
+from sync.contract.event import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The wall clock in UTC and the monotonic clock of one boot, read together."""
+
+    utc: datetime
+    mono_ms: int
+    boot: str
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        if self.utc.tzinfo is None:
+            raise ValueError("a moment needs an aware time; use UTC")
+
+    @property
+    def trusted(self) -> bool:
+        return self.clock is Clock.SYNCHRONISED
+
+    @property
+    def text(self) -> str:
+        """As facts hold it: `2026-11-22T04:40:00.123Z`."""
+        return self.utc.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def elapsed_ms(past: Past, now: Moment) -> int | None:
+    """Milliseconds from an earlier sighting of the same journal until now, never negative.
+
+    Within one boot by the monotonic clock, whatever the wall clock did. Between boots by the wall clock; None where
+    that went backwards, so that nobody knows: a kiosk that comes up two weeks in the past must not take the whole
+    school for children who scanned a moment ago.
+    """
+    if past.boot == now.boot:
+        return max(0, now.mono_ms - past.mono_ms)
+    apart = now.utc - past.at
+    milliseconds = (apart.days * 86_400 + apart.seconds) * 1000 + apart.microseconds // 1000
+    return milliseconds if milliseconds >= 0 else None

@@ -1,0 +1,185 @@
+"""From a decision to the fact that is kept of it. Same in, same out: byte-equal payloads for equal arguments."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypedDict, assert_never
+
+from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
+from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.roster import Roster
+from sync.contract.chain import Epoch
+from sync.contract.event import Clock, Entry, Exit, Manual, Method, Refusal, Repeat, Void
+from sync.contract.sessions import Slot
+
+CANDIDATES_MAX = 20  # ids that are kept of an ambiguity
+NOTE_CHARS_MAX = 200
+
+SightingFact = Entry | Manual | Exit | Repeat | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where, when and by which knowledge; the same for every fact of one scan."""
+
+    moment: Moment
+    roster: Roster
+    reader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Who of the staff did it, and why. `group`: one id for all entries of a whole class."""
+
+    operator: str
+    note: str
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.operator.strip() or not self.note.strip():
+            raise ValueError("an entry by hand names its operator and its reason; fill in both")
+
+
+class _Where(TypedDict):
+    school: str
+    at: str
+    boot: str
+    mono_ms: int
+    clock: Clock
+    roster: int
+    roster_age_s: int
+
+
+class _Who(TypedDict, total=False):
+    person: str
+    method: Method
+    credential: str
+    score: int
+
+
+class _How(TypedDict):
+    session: str
+    service_date: str
+    reader: str
+    reason: str
+    operator: str
+    note: str
+
+
+def record(decision: Decision, context: Context, by_hand: ByHand | None = None) -> SightingFact:
+    """The fact of this decision. `by_hand` belongs to identities of `identify.by_hand`, and to no others.
+
+    Raises ValueError when one comes without the other: a mistake of the caller, nothing of it is kept.
+    """
+    if (_method(decision.who) is Method.MANUAL) != (by_hand is not None):
+        raise ValueError("chosen by hand without operator and reason, or the other way round; pass `by_hand` for these")
+    where = _where(context)
+    how = _how(decision.slot, context, decision.reason.value, by_hand)
+    match decision:
+        case Granted(movement=Movement.EXIT, entry=entry):
+            return Exit(
+                **where,
+                **how,
+                **_who(decision.who),
+                entry_epoch=entry.epoch if entry else "",
+                entry_seq=entry.seq if entry else 0,
+            )
+        case Granted(movement=Movement.REPEAT):
+            return Repeat(**where, **how, **_who(decision.who))
+        case Granted():
+            return _entry(decision, where, how, decision.review, by_hand)
+        case Review(entry=True):
+            return _entry(decision, where, how, True, by_hand)
+        case Review():
+            return Refusal(**where, **how, **_who(decision.who), review=True, candidates=_candidates(decision.who))
+        case Refused():
+            return Refusal(**where, **how, **_who(decision.who), candidates=_candidates(decision.who))
+        case _:
+            assert_never(decision)
+
+
+def void(context: Context, *, epoch: Epoch, seq: int, person: str, by_hand: ByHand) -> Void:
+    """An operator takes the entry of this row back."""
+    return Void(
+        **_where(context),
+        void_epoch=epoch,
+        void_seq=seq,
+        person=person,
+        operator=by_hand.operator,
+        note=by_hand.note[:NOTE_CHARS_MAX],
+    )
+
+
+def _entry(
+    decision: Granted | Review, where: _Where, how: _How, review: bool, by_hand: ByHand | None
+) -> Entry | Manual:
+    if by_hand is None:
+        return Entry(
+            **where, **how, **_who(decision.who), programme=decision.programme, claim=decision.claim, review=review
+        )
+    return Manual(
+        **where,
+        **how,
+        **_who(decision.who),
+        programme=decision.programme,
+        claim=decision.claim,
+        review=review,
+        group=by_hand.group,
+    )
+
+
+def _where(context: Context) -> _Where:
+    moment, roster = context.moment, context.roster
+    return _Where(
+        school=roster.school,
+        at=moment.text,
+        boot=moment.boot,
+        mono_ms=moment.mono_ms,
+        clock=moment.clock,
+        roster=roster.version,
+        roster_age_s=roster.age_s(moment.utc),
+    )
+
+
+def _how(slot: Slot | None, context: Context, reason: str, by_hand: ByHand | None) -> _How:
+    return _How(
+        session=slot.session if slot else "",
+        service_date=slot.service_date if slot else "",
+        reader=context.reader,
+        reason=reason,
+        operator=by_hand.operator if by_hand else "",
+        note=by_hand.note[:NOTE_CHARS_MAX] if by_hand else "",
+    )
+
+
+def _who(who: Identity) -> _Who:
+    match who:
+        case Known():
+            return _Who(person=who.person.id, method=who.method, credential=who.credential, score=who.score)
+        case Blocked():
+            return _Who(person=who.person.id, method=who.method, credential=who.credential)
+        case Unknown() | Ambiguous():
+            return _Who(method=who.method, credential=who.credential)
+        case Mismatch():
+            # No person: nothing of it may reach the card's owner, who was perhaps never here.
+            return _Who(method=Method.CARD, credential=who.credential)
+        case _:
+            assert_never(who)
+
+
+def _method(who: Identity) -> Method:
+    return Method.CARD if isinstance(who, Mismatch) else who.method
+
+
+def _candidates(who: Identity) -> str:
+    people: Iterable[str]
+    match who:
+        case Ambiguous():
+            people = who.candidates[:CANDIDATES_MAX]
+        case Mismatch():
+            people = (who.card_person.id, who.palm_person.id)
+        case Known() | Unknown() | Blocked():
+            people = ()
+        case _:
+            assert_never(who)
+    return ",".join(people)

@@ -1,0 +1,115 @@
+"""What child and staff are shown for a decision.
+
+The child's side is made of the kind of decision and the person alone. Claim, programme, entitlement and reason reach
+only the staff's side: free and paid meals look, sound and last the same.
+"""
+
+from typing import assert_never
+
+from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
+from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
+from edge_agent.domain.roster import Roster
+from sync.contract.chain import Epoch
+from sync.contract.event import Method
+from sync.contract.roster import Person
+
+CANDIDATES_MAX = 8  # names that fit on the staff's page
+_NO_EPOCH = Epoch("")
+
+
+def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq: int = 0) -> Feedback:
+    """The feedback of a decision whose fact is durable; `epoch` and `seq` name its row, so that it can be voided."""
+    match decision:
+        case Granted():
+            child = _granted(decision.movement)
+        case Refused() | Review():
+            child = _asked(decision.who)
+        case _:
+            assert_never(decision)
+    return _feedback(child, decision, roster, epoch, seq)
+
+
+def not_recorded(decision: Decision, roster: Roster) -> Feedback:
+    """The journal could not be written: nobody is greeted, the staff count by hand."""
+    return _feedback(Child.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
+
+
+def hold_again() -> Feedback:
+    """An unknown card was seen once: noise, or a card taken away too soon."""
+    return Feedback(Child.AGAIN)
+
+
+def _granted(movement: Movement) -> Child:
+    match movement:
+        case Movement.ENTRY:
+            return Child.WELCOME
+        case Movement.EXIT:
+            return Child.GOODBYE
+        case Movement.REPEAT:
+            return Child.NOTED
+        case _:
+            assert_never(movement)
+
+
+def _asked(who: Identity) -> Child:
+    """A palm that settles nothing asks for the card first; everything else is for a person to settle."""
+    match who:
+        case Unknown(method=Method.PALM) | Unknown(no_consent=True) | Ambiguous(method=Method.PALM):
+            return Child.USE_CARD
+        case _:
+            return Child.ASK_STAFF
+
+
+def _feedback(child: Child, decision: Decision, roster: Roster, epoch: Epoch, seq: int) -> Feedback:
+    person, candidates = _people(decision.who, roster)
+    greeted = person is not None and child in (Child.WELCOME, Child.GOODBYE)
+    return Feedback(
+        child=child,
+        greeting=person.given_name if person and greeted else "",
+        language=person.language if person else "",
+        silent="sound_off" in person.hints if person else False,
+        staff=Staff(
+            reason=decision.reason,
+            notes=tuple(decision.notes) if isinstance(decision, Granted) else (),
+            person=person.id if person else "",
+            name=_name(person) if person else "",
+            group=person.group if person else "",
+            hints=person.hints if person else (),
+            candidates=tuple(_name(each) for each in candidates[:CANDIDATES_MAX]),
+            entry_epoch=epoch if _is_entry(decision) else "",
+            entry_seq=seq if _is_entry(decision) else 0,
+        ),
+    )
+
+
+def _is_entry(decision: Decision) -> bool:
+    match decision:
+        case Granted():
+            return decision.movement is Movement.ENTRY
+        case Review():
+            return decision.entry
+        case Refused():
+            return False
+        case _:
+            assert_never(decision)
+
+
+def _people(who: Identity, roster: Roster) -> tuple[Person | None, tuple[Person, ...]]:
+    """The person it is about, and those who may be offered instead."""
+    match who:
+        case Known() | Blocked():
+            return who.person, ()
+        case Unknown():
+            return None, ()
+        case Ambiguous():
+            return None, tuple(roster.people[each] for each in who.candidates if each in roster.people)
+        case Mismatch():
+            # The palm is the proof: its owner may have the own meal, the card's owner was perhaps never here.
+            return None, (who.palm_person,)
+        case _:
+            assert_never(who)
+
+
+def _name(person: Person) -> str:
+    return f"{person.given_name} {person.family_name}".strip()
