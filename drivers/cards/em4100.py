@@ -1,0 +1,54 @@
+"""EM4100 cards by a serial reader: RDM6300, RDM630, ID-12LA, ID-20LA. See `drivers.protocols.em4100`.
+
+Every reader of this family sends a frame as soon as a card is there and repeats it while it stays. A frame counts at
+once; the second equal one is reported as `again`, since noise makes single frames whose checksum holds.
+"""
+
+import time
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from drivers.base import DriverSettings, Monotonic, Tap
+from drivers.cards.stream import CardStream, Feed, Seen
+from drivers.protocols import em4100
+from drivers.protocols.fault import Fault
+from drivers.readings import Technology
+from drivers.transports.base import Transport, tapped
+from drivers.transports.serial import Line, Serial
+from drivers.uid import UidEncoding, to_uid
+
+
+class Em4100Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
+    baud: Annotated[int, Meta(ge=1200, le=115200)] = 9600
+    uid_encoding: UidEncoding = UidEncoding.HEX
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a frame later than this is a card put down anew
+
+
+class Em4100(CardStream):
+    Settings: ClassVar[type[DriverSettings]] = Em4100Settings
+
+    def __init__(
+        self,
+        name: str,
+        settings: Em4100Settings,
+        *,
+        clock: Monotonic = time.monotonic_ns,
+        tap: Tap | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        def new_feed() -> Feed:
+            decoder = em4100.Decoder()
+            return lambda data: [_seen(event, settings.uid_encoding) for event in decoder.feed(data)]
+
+        port = transport or Serial(settings.port, Line(baud=settings.baud))
+        super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
+
+
+def _seen(event: em4100.Event, encoding: UidEncoding) -> Seen | Fault:
+    match event:
+        case em4100.Tag(value=value):
+            return Seen(to_uid(value.hex(), encoding, Technology.EM4100))
+        case Fault():
+            return event

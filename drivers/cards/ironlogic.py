@@ -1,0 +1,58 @@
+"""Iron Logic readers in text mode: Z-2 USB, Matrix-III RD-ALL and their like. See `drivers.protocols.ironlogic`.
+
+The reader watches the field by itself: one line when a card comes, `No card` when it has gone. So one line proves a
+card, and `again` follows it at once.
+
+Linux does not bind the Z-2 (USB 0403:1234) to ftdi_sio by itself; our udev rule does.
+"""
+
+import time
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from drivers.base import DriverSettings, Monotonic, Tap
+from drivers.cards.stream import CardStream, Feed, Left, Seen
+from drivers.protocols import ironlogic
+from drivers.protocols.fault import Fault
+from drivers.transports.base import Transport, tapped
+from drivers.transports.serial import Line, Serial
+from drivers.uid import UidEncoding, to_uid
+
+
+class IronLogicSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
+    baud: Annotated[int, Meta(ge=1200, le=115200)] = 9600
+    stop_bits: Literal[1, 2] = 1  # some models want 2: try it when every second line is a fault
+    uid_encoding: UidEncoding = UidEncoding.IRONLOGIC
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a line later than this is a card put down anew
+
+
+class IronLogic(CardStream):
+    Settings: ClassVar[type[DriverSettings]] = IronLogicSettings
+
+    def __init__(
+        self,
+        name: str,
+        settings: IronLogicSettings,
+        *,
+        clock: Monotonic = time.monotonic_ns,
+        tap: Tap | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        def new_feed() -> Feed:
+            decoder = ironlogic.Decoder()
+            return lambda data: [_seen(event, settings.uid_encoding) for event in decoder.feed(data)]
+
+        port = transport or Serial(settings.port, Line(settings.baud, settings.stop_bits))
+        super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
+
+
+def _seen(event: ironlogic.Event, encoding: UidEncoding) -> Seen | Left | Fault:
+    match event:
+        case ironlogic.Card(technology=technology, printed=printed):
+            return Seen(to_uid(printed.hex(), encoding, technology), proven=True)
+        case ironlogic.NoCard():
+            return Left()
+        case Fault():
+            return event

@@ -1,0 +1,116 @@
+"""What `devices decode` prints: bytes of a protocol in, one JSON object a line out. No device, no clock.
+
+    {"event":"read","uid":"1F00644BB6","bits":40,"tech":"em4100","partial":false}
+    {"event":"removed"}
+    {"event":"fault","what":"a checksum is wrong"}
+
+A held card repeats its frame: equal reads that directly follow one another are one line. The numbers are whole: this
+is for the technician who asked for them, never for a log.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from drivers.errors import NotSupported
+from drivers.protocols import em4100, ironlogic
+from drivers.protocols.fault import Fault
+from drivers.readings import Technology, Uid
+from drivers.settings import nearest
+from drivers.uid import Rejected, UidEncoding, to_uid
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="read"):
+    uid: str
+    bits: int
+    tech: str
+    partial: bool
+
+    def __repr__(self) -> str:
+        return f"Read({self.tech}/{self.bits})"
+
+
+class Removed(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
+    pass
+
+
+class FaultFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="fault"):
+    what: str
+
+
+Line = Read | Removed | FaultFound
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """One protocol's decoder at work."""
+
+    feed: Callable[[bytes], Iterable[Line]]
+    end: Callable[[], Iterable[Line]]
+
+
+def _em4100() -> Decoding:
+    decoder = em4100.Decoder()
+
+    def lines(events: Sequence[em4100.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case em4100.Tag(value=value):
+                    yield _read(to_uid(value.hex(), UidEncoding.HEX, Technology.EM4100))
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+def _ironlogic() -> Decoding:
+    decoder = ironlogic.Decoder()
+
+    def lines(events: Sequence[ironlogic.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case ironlogic.Card(technology=technology, printed=printed):
+                    yield _read(to_uid(printed.hex(), UidEncoding.IRONLOGIC, technology))
+                case ironlogic.NoCard():
+                    yield Removed()
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {"em4100": _em4100, "ironlogic": _ironlogic}
+
+
+def decode(protocol: str, chunks: Iterable[bytes]) -> Iterator[Line]:
+    """The lines of a stream, however it is cut. Raises NotSupported at once for an unknown protocol."""
+    if protocol not in PROTOCOLS:
+        raise NotSupported(f"no protocol is named {protocol!r}: {nearest(protocol, PROTOCOLS)}")
+    return _without_repeats(_all(PROTOCOLS[protocol](), chunks))
+
+
+def to_json(line: Line) -> bytes:
+    return msgspec.json.encode(line)
+
+
+def _all(decoding: Decoding, chunks: Iterable[bytes]) -> Iterator[Line]:
+    for chunk in chunks:
+        yield from decoding.feed(chunk)
+    yield from decoding.end()
+
+
+def _without_repeats(lines: Iterable[Line]) -> Iterator[Line]:
+    before: Line | None = None
+    for line in lines:
+        if not (isinstance(line, Read) and line == before):
+            yield line
+        before = line
+
+
+def _read(uid: Uid | Rejected) -> Line:
+    match uid:
+        case Uid():
+            return Read(uid=uid.hex, bits=uid.bits, tech=uid.technology.value, partial=uid.partial)
+        case Rejected(why=why):
+            return FaultFound(what=why)

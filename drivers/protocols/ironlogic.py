@@ -1,0 +1,197 @@
+"""Iron Logic text lines: Z-2 USB, Matrix-III and their like. 9600 baud, 8N1 or 8N2; lines end in CR LF, CR or LF.
+
+    Em-Marine[5500] 126,58404                        40 bits: HHHH | FFF (8) | NNNNN (16); the bracket is part of it
+    Mifare[BCD14264] 1K (0004,08) 066,53692          number, type (may be empty), (ATQA,SAK), facility,number
+    Mifare[3AAC228004724B]  (0142,20) 004,29259      7 bytes are printed rotated: uid3..6, then uid0..2
+    No card | No Card | no card                      the card has left
+    00123 Em-Marine[...] ...                         network firmware puts the reader's number before each line
+    Em-Marine[5500] 090,48676,                       some firmware ends in a comma
+    :170009593F48                                    another vendor's line for the same card: 5 bytes, and a byte that
+                                                     brings their sum to 0
+
+There is no checksum, but the facility,number of a Mifare line is made of the UID's bytes: little-endian of the first
+three for 4 bytes, big-endian for 7. The bracket is what counts; facility 004 is the same for every NXP card.
+
+The end of a line decides what it is, so that a good line behind a broken one or behind noise is not lost. At most
+LINE_BYTES_MAX bytes are kept. Source of the lines: published recordings; vendor's SDK for the names of the types.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from drivers.protocols.fault import Fault
+from drivers.readings import Technology
+
+LINE_BYTES_MAX = 128  # the longest line seen has 50
+NO_CARD = b"No card\r\n"
+
+_EM_NAMES = frozenset({"EM-MARINE", "EM", "TEMIC"})
+_MIFARE_NAMES = frozenset({"MIFARE", "UL", "1K", "4K", "DF", "PLUS", "MINI"})
+_OTHER_NAMES = frozenset({"HID", "IC", "PX", "COD433", "DALLAS", "CAME"})
+
+_names = "|".join(map(re.escape, sorted(_EM_NAMES | _MIFARE_NAMES | _OTHER_NAMES, key=len, reverse=True)))
+_LINE = re.compile(
+    r"(?P<reader>\b[0-9A-Z]{5} )?"
+    r"(?:(?P<removed>No card)"
+    rf"|(?P<name>{_names})\[(?P<bracket>(?:[0-9A-F]{{2}}){{2,10}})\]"
+    r"(?: ?(?P<type>[A-Z0-9]{2,8}))?"
+    r"(?: {1,2}\((?P<atqa>[0-9A-F]{4}),(?P<sak>[0-9A-F]{2})\))?"
+    r"(?: {1,2}(?P<facility>\d{3}),(?P<number>\d{5}),?)?"
+    r"|:(?P<colon>[0-9A-F]{12})"
+    r") *$",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card's line. `printed`: the number's bytes in the order in which the reader printed them."""
+
+    technology: Technology
+    printed: bytes = field(repr=False)
+    type: str = ""  # `1K`, `UL`, … where the reader says it
+    reader: str = ""  # the reader's own number, from network firmware
+
+
+@dataclass(frozen=True, slots=True)
+class NoCard:
+    """The card has left the field."""
+
+
+Event = Card | NoCard | Fault
+
+
+def encode_em_marine(value: bytes) -> bytes:
+    """The line for 5 bytes of an EM4100 tag."""
+    if len(value) != 5:
+        raise ValueError(f"an EM4100 tag has 5 bytes, not {len(value)}")
+    return f"Em-Marine[{value[:2].hex().upper()}] {_w26(value[2:])}\r\n".encode("ascii")
+
+
+def encode_mifare(uid: bytes, type: str = "1K") -> bytes:  # noqa: A002  the reader's own word
+    """The line for a UID of 4 or 7 bytes in ISO order."""
+    match len(uid):
+        case 4:
+            printed, atqa, sak, w26 = uid, "0004", "08", uid[2::-1]
+        case 7:
+            printed, atqa, sak, w26 = uid[3:] + uid[:3], "0144", "00", uid[:3]
+        case size:
+            raise ValueError(f"Iron Logic prints UIDs of 4 or 7 bytes, not {size}")
+    return f"Mifare[{printed.hex().upper()}] {type} ({atqa},{sak}) {_w26(w26)}\r\n".encode("ascii")
+
+
+def _w26(value: bytes) -> str:
+    return f"{value[0]:03d},{int.from_bytes(value[1:], 'big'):05d}"
+
+
+def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
+    """The same whole line (without its end) with another number in it; None when it is no such line.
+
+    `change` gets technology and bytes in ISO order and gives as many back. Lines without a number stay as they are.
+    """
+    text = line.decode("latin-1")
+    match = _LINE.fullmatch(text)
+    if match is None:
+        return None
+    card = _meaning(match)
+    match card:
+        case NoCard():
+            return line
+        case Fault():
+            return None
+        case Card(technology=technology, printed=printed):
+            rotated = len(printed) == 7
+            uid = change(technology, printed[4:] + printed[:4] if rotated else printed)
+            printed = uid[3:] + uid[:3] if rotated else uid
+        case _:
+            assert_never(card)
+
+    if match["colon"]:
+        start, end = match.span("colon")
+        return (text[:start] + (printed + bytes((-sum(printed) & 0xFF,))).hex().upper() + text[end:]).encode("latin-1")
+    start, end = match.span("bracket")
+    short = end - start == 4
+    if match["facility"]:
+        w26 = uid[-3:] if card.technology is not Technology.ISO14443A else uid[:3] if rotated else uid[2::-1]
+        text = text[: match.start("facility")] + _w26(w26) + text[match.end("number") :]
+    return (text[:start] + (printed[:2] if short else printed).hex().upper() + text[end:]).encode("latin-1")
+
+
+class Decoder:
+    """Bytes in, cards, removals and faults out; the same for every way of cutting the bytes."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._overlong = False  # reported once a line; its last LINE_BYTES_MAX bytes are still looked at
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        events: list[Event] = []
+        for byte in data:
+            if byte in b"\r\n":
+                events.extend(self._end())
+                continue
+            self._line.append(byte)
+            if len(self._line) > LINE_BYTES_MAX:
+                del self._line[0]
+                if not self._overlong:
+                    self._overlong = True
+                    events.append(Fault("a line is too long"))
+        return events
+
+    def flush(self) -> Sequence[Event]:
+        """The stream has ended or the line was silent: what is unfinished stays so."""
+        broken = bool(self._line)
+        self._line.clear()
+        self._overlong = False
+        return [Fault("a line broke off")] if broken else []
+
+    def _end(self) -> Sequence[Event]:
+        line, overlong = self._line.decode("latin-1"), self._overlong
+        self._line.clear()
+        self._overlong = False
+        if not line.strip():
+            return ()
+        match = _LINE.search(line)
+        if match is None:
+            return () if overlong else (Fault("a line of unknown form"),)
+        event = _meaning(match)
+        if line[: match.start()].strip() and not overlong:
+            return Fault("bytes before a line"), event
+        return (event,)
+
+
+def _meaning(line: re.Match[str]) -> Event:
+    if line["removed"]:
+        return NoCard()
+    reader = (line["reader"] or "").strip()
+    if line["colon"]:
+        value = bytes.fromhex(line["colon"])
+        return Fault("a checksum is wrong") if sum(value) & 0xFF else Card(Technology.EM4100, value[:5], "", reader)
+
+    printed, w26 = bytes.fromhex(line["bracket"]), b""
+    if line["facility"]:
+        facility, number = int(line["facility"]), int(line["number"])
+        if facility > 0xFF or number > 0xFFFF:
+            return Fault("facility or number out of range")
+        w26 = bytes((facility, *number.to_bytes(2, "big")))
+    if len(printed) == 2:  # as on Em-Marine lines, the bracket is the upper part of the number only
+        if not w26:
+            return Fault("a line without the lower part of its number")
+        printed += w26
+
+    name = line["name"].upper()
+    if name in _EM_NAMES:
+        return Card(Technology.EM4100, printed, line["type"] or "", reader)
+    if name in _MIFARE_NAMES:
+        if w26 and not _fits(printed, w26):
+            return Fault("bracket and facility,number disagree")
+        return Card(Technology.ISO14443A, printed, line["type"] or "", reader)
+    return Card(Technology.UNKNOWN, printed, line["type"] or "", reader)
+
+
+def _fits(printed: bytes, w26: bytes) -> bool:
+    """Whether the two may be of one card: no checksum, but lost or damaged digits show. Any known order will do."""
+    uid = printed[4:] + printed[:4] if len(printed) == 7 else printed
+    return w26 in (uid[:3], uid[2::-1], uid[-3:])

@@ -1,0 +1,114 @@
+"""Takes the card numbers out of a stream of bytes and leaves everything else that a developer needs.
+
+A whole frame keeps its length, gets a pseudonym for its number and a checksum that holds: the same card is the same
+pseudonym under the same key. Outside whole frames nothing but framing bytes survives, since a damaged frame, or one
+read at the wrong speed, still tells most of a number. Chunks keep their times and cuts; they are held back until the
+frame they are part of is whole.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from drivers.errors import NotSupported
+from drivers.protocols import em4100, ironlogic
+from drivers.readings import Technology
+
+HELD_BYTES_MAX = 4096
+
+Piece = tuple[int, str, bytes]
+"""Time in ns, direction, bytes."""
+
+Pseudonym = Callable[[Technology, bytes], bytes]
+
+_FRAMING = frozenset(b"\x00\x02\x03\r\n\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewriting:
+    ends: bytes  # a record ends with any of these bytes
+    rewrite: Callable[[bytes, Pseudonym], bytes]  # of one record with its end; same length
+
+
+class Redactor:
+    """Pieces in, pieces without card numbers out. Raises NotSupported for a protocol whose frames it cannot rewrite."""
+
+    def __init__(self, protocol: str, key: bytes) -> None:
+        if protocol not in _REWRITING:
+            raise NotSupported(f"no redaction for {protocol or 'this driver'} yet: it cannot be captured redacted")
+        self._rewriting = _REWRITING[protocol]
+        self._key = key
+        self._held: list[Piece] = []
+
+    def push(self, t_ns: int, direction: str, data: bytes) -> list[Piece]:
+        """What can be told now, this piece or earlier ones."""
+        self._held.append((t_ns, direction, data if direction == "RECV" else _blank(data)))
+        received = b"".join(data for _, direction, data in self._held if direction == "RECV")
+        if len(received) > HELD_BYTES_MAX:
+            return self._release(received, len(received))
+        return self._release(received, 1 + max(received.rfind(end) for end in self._rewriting.ends))
+
+    def end(self) -> list[Piece]:
+        """The rest: an unfinished frame is no frame."""
+        received = b"".join(data for _, direction, data in self._held if direction == "RECV")
+        return self._release(received, len(received))
+
+    def _release(self, received: bytes, size: int) -> list[Piece]:
+        """Rewrite the first `size` bytes received and let go of the pieces they came in."""
+        rewritten = self._rewritten(received[:size])
+        told: list[Piece] = []
+        while self._held:
+            t_ns, direction, data = self._held[0]
+            if direction == "RECV":
+                if not rewritten and data:
+                    break
+                told.append((t_ns, direction, rewritten[: len(data)]))
+                taken = min(len(data), len(rewritten))
+                rewritten = rewritten[taken:]
+                if taken < len(data):
+                    self._held[0] = (t_ns, direction, data[taken:])
+                    break
+            else:
+                told.append((t_ns, direction, data))
+            del self._held[0]
+        return told
+
+    def _rewritten(self, data: bytes) -> bytes:
+        out, start = bytearray(), 0
+        for position, byte in enumerate(data):
+            if byte in self._rewriting.ends:
+                out += self._rewriting.rewrite(data[start : position + 1], self._pseudonym)
+                start = position + 1
+        return bytes(out) + _blank(data[start:])
+
+    def _pseudonym(self, technology: Technology, value: bytes) -> bytes:
+        digest = hmac.digest(self._key, value, "sha256")[: len(value)]
+        if technology is Technology.ISO14443A and len(value) == 4:
+            # neither a random number (08) nor a cascade tag (88)
+            return bytes((digest[0] | 0x01,)) + digest[1:]
+        return value[:1] + digest[1:]  # the maker's or customer's byte is no secret and keeps the number plausible
+
+
+def _blank(data: bytes) -> bytes:
+    return bytes(byte if byte in _FRAMING else ord("x") for byte in data)
+
+
+def _em4100(record: bytes, pseudonym: Pseudonym) -> bytes:
+    start = max(record.rfind(em4100.STX), 0)
+    match em4100.Decoder().feed(record[start:]):
+        case [em4100.Tag(value=value)]:
+            frame = em4100.encode(pseudonym(Technology.EM4100, value), crlf=b"\r\n" in record[start:])
+            return _blank(record[:start]) + frame
+    return _blank(record)
+
+
+def _ironlogic(record: bytes, pseudonym: Pseudonym) -> bytes:
+    line, end = record[:-1], record[-1:]
+    changed = ironlogic.renumber(line, pseudonym)
+    return (_blank(line) if changed is None else changed) + end
+
+
+_REWRITING: Mapping[str, _Rewriting] = {
+    "em4100": _Rewriting(bytes((em4100.ETX,)), _em4100),
+    "ironlogic": _Rewriting(b"\r\n", _ironlogic),
+}

@@ -1,0 +1,113 @@
+"""The one table of drivers: name → where its class is. Nothing is imported until it is asked for.
+
+To add a driver, add a line. Every class is built alike:
+
+    Class(name, settings, *, clock=time.monotonic_ns, tap=None, transport=None)
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import Any
+
+from drivers.base import Indicator, Monotonic, Reader, Tap
+from drivers.errors import NotSupported
+from drivers.settings import nearest, parse
+
+
+class Kind(StrEnum):
+    READER = "reader"
+    INDICATOR = "indicator"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A driver as `devices list` shows it; `target` is `module:Class`."""
+
+    kind: Kind
+    target: str
+    what: str  # the devices it is for
+    protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
+    extra: str = ""  # the optional dependency it needs
+    camera: bool = False  # sees images of people: never captured
+
+
+DRIVERS: Mapping[str, Entry] = {
+    "em4100": Entry(
+        Kind.READER, "drivers.cards.em4100:Em4100", "RDM6300, RDM630, ID-12LA, ID-20LA (serial)", protocol="em4100"
+    ),
+    "ironlogic": Entry(
+        Kind.READER, "drivers.cards.ironlogic:IronLogic", "Z-2 USB, Matrix-III RD-ALL (serial)", protocol="ironlogic"
+    ),
+    "simulated-palm-terminal": Entry(
+        Kind.READER,
+        "drivers.simulated.palm_terminal:SimulatedPalmTerminal",
+        "a palm terminal that a demonstration feeds (unix socket)",
+    ),
+    "simulated-light": Entry(
+        Kind.INDICATOR, "drivers.simulated.light:SimulatedLight", "a light that writes down what it was asked to show"
+    ),
+}
+
+
+def entry(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> Entry:
+    """What the table says of this driver. Raises NotSupported naming the nearest known one."""
+    try:
+        return drivers[driver]
+    except KeyError:
+        raise NotSupported(f"no driver is named {driver!r}: {nearest(driver, drivers)}") from None
+
+
+def reader_class(driver: str) -> type[Reader]:
+    loaded: type[Reader] = _load(driver, Kind.READER)
+    return loaded
+
+
+def indicator_class(driver: str) -> type[Indicator]:
+    loaded: type[Indicator] = _load(driver, Kind.INDICATOR)
+    return loaded
+
+
+def build_reader(
+    driver: str,
+    name: str,
+    options: Mapping[str, object],
+    *,
+    clock: Monotonic = time.monotonic_ns,
+    tap: Tap | None = None,
+) -> Reader:
+    """A reader, not yet open, from its table in the settings file. Raises NotSupported for what it does not accept."""
+    cls = _load(driver, Kind.READER)
+    reader: Reader = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
+    return reader
+
+
+def build_indicator(
+    driver: str,
+    name: str,
+    options: Mapping[str, object],
+    *,
+    clock: Monotonic = time.monotonic_ns,
+    tap: Tap | None = None,
+) -> Indicator:
+    """An indicator, not yet open, from its table in the settings file."""
+    cls = _load(driver, Kind.INDICATOR)
+    indicator: Indicator = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
+    return indicator
+
+
+def _load(driver: str, kind: Kind) -> Any:  # the class is found by its name, so no checker can know it
+    known = entry(driver)
+    if known.kind is not kind:
+        raise NotSupported(f"{driver} is no {kind} but an {known.kind}: move it to the table of {known.kind}s")
+    module, _, cls = known.target.partition(":")
+    try:
+        return getattr(import_module(module), cls)
+    except ImportError as error:
+        if not known.extra:
+            raise
+        raise NotSupported(
+            f"{driver} needs the extra {known.extra}: install canteen-edge-agent[{known.extra}]"
+        ) from error

@@ -1,0 +1,61 @@
+"""Plays a capture to a driver, as if the device were there, with the recorded gaps or without any wait.
+
+`clock` tells the time at which the last chunk was recorded: a driver that is given it sees the same times on every
+replay, however fast. What the driver writes is thrown away. Does not imitate: a device that reacts to what is written.
+"""
+
+import threading
+from collections.abc import Iterable
+
+from drivers.capture import Chunk
+from drivers.errors import DeviceGone
+
+
+class Recorded:
+    """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons."""
+
+    def __init__(self, chunks: Iterable[Chunk], *, gaps: bool = True) -> None:
+        self._chunks = [chunk for chunk in chunks if chunk.dir == "RECV"]
+        self._gaps = gaps
+        self._next = 0
+        self._now_ns = self._chunks[0].t_ns if self._chunks else 0
+        self._waited_s = 0.0  # of the gap before the next chunk
+        self._closed = threading.Event()
+        self._closed.set()
+
+    def clock(self) -> int:
+        return self._now_ns
+
+    @property
+    def ended(self) -> bool:
+        return self._next == len(self._chunks)
+
+    def open(self) -> None:
+        self._closed.clear()
+
+    def read(self, timeout_s: float) -> bytes:
+        if self._closed.is_set():
+            raise DeviceGone("the recording is not open")
+        if self.ended:
+            raise DeviceGone("the recording has ended")
+        chunk = self._chunks[self._next]
+        if self._gaps and not self._wait(chunk, timeout_s):
+            return b""
+        self._next += 1
+        self._now_ns, self._waited_s = chunk.t_ns, 0.0
+        return bytes.fromhex(chunk.hex)
+
+    def write(self, data: bytes) -> None:
+        if self._closed.is_set():
+            raise DeviceGone("the recording is not open")
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def _wait(self, chunk: Chunk, timeout_s: float) -> bool:
+        """Wait for the rest of the gap, at most `timeout_s`; whether the chunk is due."""
+        left_s = max(0.0, (chunk.t_ns - self._now_ns) / 1e9 - self._waited_s)
+        if self._closed.wait(min(left_s, timeout_s)):
+            return False
+        self._waited_s += min(left_s, timeout_s)
+        return left_s <= timeout_s

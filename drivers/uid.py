@@ -1,0 +1,228 @@
+"""A card's number: from what a reader prints to the canonical `Uid`, and from there to every other way of writing it.
+
+A card has one number but readers disagree on how to say it: all bytes or the low ones, in order or reversed, in hex or
+in decimal. `to_uid` undoes what one reader does (its `uid_encoding` setting); `aliases` lists how others would say the
+same card. Two numbers can be the same card when one's own alias is among the other's aliases (`same_card`); an index
+keeps credentials both by `own` and by `aliases` and needs two look-ups a reading:
+
+    candidates = by_alias[own(reading)]  ∪  ⋃ by_own[a] for a in aliases(reading)
+
+Comparing two sets of aliases with each other would be wrong: two different cards may share their low 24 bits. A match
+in which one side is partial may fit several cards, and two candidates are an ambiguity that nobody may resolve
+silently. A whole number that is found whole is the card; what its aliases also fit does not count against it.
+
+Sources of the byte orders: the vectors of `tests/drivers/test_uid.py`. Iron Logic's rotation of 7-byte numbers is
+inferred from published lines (10 of 10 agree in their W26 field), not confirmed on hardware.
+"""
+
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import assert_never
+
+from drivers.readings import Notation, Technology, Uid
+
+UID_BYTES_MAX = 10
+_CASCADE_TAG = 0x88  # ISO 14443-3: announces that the UID goes on; never its first byte
+_RANDOM = 0x08  # ISO 14443-3: a 4-byte UID that starts so is drawn anew each time (phones, passports)
+
+
+class UidEncoding(StrEnum):
+    """How a reader writes a card's number. The last group is partial: it holds the low bits only."""
+
+    HEX = "hex"  # every byte, ISO order
+    HEX_REVERSED = "hex-reversed"
+    HEX_INVERTED = "hex-inverted"  # every byte complemented and its bits reversed
+    HEX_BCC = "hex-bcc"  # ISO order with the check byte of the air protocol left on
+    IRONLOGIC = "ironlogic"  # as HEX, but 7 bytes are rotated: uid3..6 and then uid0..2
+
+    DEC10 = "dec10"  # low 32 bits in decimal, as printed on EM cards
+    DEC10_REVERSED = "dec10-reversed"  # decimal of the first four bytes in reverse
+    W26 = "w26"  # low 24 bits as facility,number
+    W34 = "w34"  # 32 bits in 8 hex digits
+    W34_REVERSED = "w34-reversed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """This number identifies nobody; `why` says what to do and never holds the number."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One way to say a card's number. `bits` tells numbers of different length apart."""
+
+    notation: Notation
+    bits: int
+    number: int = field(repr=False)
+
+    def __str__(self) -> str:
+        """As people write it: `0006572982`, `100,19382`, `7186A61E`, `1F00644BB6`. Never for a log."""
+        match self.notation:
+            case Notation.DEC10:
+                return f"{self.number:010d}"
+            case Notation.W26:
+                return f"{self.number >> 16:03d},{self.number & 0xFFFF:05d}"
+            case Notation.W34 | Notation.FULL:
+                return f"{self.number:0{self.bits // 4}X}"
+            case _:
+                assert_never(self.notation)
+
+
+def whole(technology: Technology, value: bytes) -> Uid | Rejected:
+    """A full number from its bytes in ISO order, or why it is none."""
+    if not 2 <= len(value) <= UID_BYTES_MAX:
+        return Rejected(f"a number of {len(value)} bytes; cards have 2 to {UID_BYTES_MAX}")
+    if not any(value) or set(value) == {0xFF}:
+        return Rejected("a number of only zeros or ones: noise, or a blank card")
+    match technology:
+        case Technology.EM4100:
+            fault = "" if len(value) == 5 else f"an EM4100 number has 5 bytes, this one {len(value)}"
+        case Technology.ISO14443A:
+            fault = _iso14443a_fault(value)
+        case Technology.UNKNOWN:
+            fault = ""
+        case _:
+            assert_never(technology)
+    return Rejected(fault) if fault else Uid(technology, value, 8 * len(value))
+
+
+def _iso14443a_fault(value: bytes) -> str:
+    if value[0] == _CASCADE_TAG:
+        return "begins with the cascade tag 88: the reader passes on only a part; correct its firmware or its settings"
+    if len(value) == 4 and value[0] == _RANDOM:
+        return "a random number (08…), as phones give: use a card"
+    if len(value) == 5 and _bcc(value[:4]) == value[4]:
+        return 'four bytes and their check byte: set uid_encoding = "hex-bcc" for this reader'
+    if len(value) not in (4, 7, 10):
+        return f"an ISO 14443 number has 4, 7 or 10 bytes, this one {len(value)}"
+    return ""
+
+
+def _bcc(value: bytes) -> int:
+    check = 0
+    for byte in value:
+        check ^= byte
+    return check
+
+
+def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.UNKNOWN) -> Uid | Rejected:
+    """The canonical number behind what a reader with this setting printed."""
+    match encoding:
+        case UidEncoding.DEC10 | UidEncoding.DEC10_REVERSED:
+            return _dec10(raw, technology, backwards=encoding is UidEncoding.DEC10_REVERSED)
+        case UidEncoding.W26:
+            return _w26(raw, technology)
+        case _:
+            value = _unhex(raw)
+            if value is None:
+                return Rejected("not pairs of hex digits: check uid_encoding of this reader")
+            return _from_bytes(value, encoding, technology)
+
+
+def _from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | Rejected:
+    match encoding:
+        case UidEncoding.HEX:
+            return whole(technology, value)
+        case UidEncoding.HEX_REVERSED:
+            return whole(technology, value[::-1])
+        case UidEncoding.HEX_INVERTED:
+            return whole(technology, bytes(int(f"{byte ^ 0xFF:08b}"[::-1], 2) for byte in value))
+        case UidEncoding.HEX_BCC:
+            if len(value) != 5 or _bcc(value[:4]) != value[4]:
+                return Rejected("no check byte behind four bytes: damaged, or uid_encoding of this reader is wrong")
+            return whole(technology, value[:4])
+        case UidEncoding.IRONLOGIC:
+            return whole(technology, value[4:] + value[:4] if len(value) == 7 else value)
+        case UidEncoding.W34 | UidEncoding.W34_REVERSED:
+            if len(value) != 4:
+                return Rejected(f"W34 has 4 bytes, this one {len(value)}")
+            return _part(technology, value[::-1] if encoding is UidEncoding.W34_REVERSED else value, Notation.W34)
+        case _:
+            return Rejected(f"{encoding} is not written in hex: check uid_encoding of this reader")
+
+
+def from_roster(notation: Notation, value: str, technology: Technology = Technology.UNKNOWN) -> Uid | Rejected:
+    """The number of a credential as the roster holds it."""
+    match notation:
+        case Notation.FULL:
+            return to_uid(value, UidEncoding.HEX, technology)
+        case Notation.DEC10:
+            return to_uid(value, UidEncoding.DEC10, technology)
+        case Notation.W26:
+            return to_uid(value, UidEncoding.W26, technology)
+        case Notation.W34:
+            return to_uid(value, UidEncoding.W34, technology)
+        case _:
+            assert_never(notation)
+
+
+def own(uid: Uid) -> Alias:
+    """The alias that says exactly what is known of this card."""
+    return Alias(uid.notation, uid.bits, int.from_bytes(uid.value, "big"))
+
+
+def aliases(uid: Uid) -> frozenset[Alias]:
+    """Every way in which another reader or a list may write this card, its own included."""
+    return frozenset((own(uid), *_derived(uid)))
+
+
+def same_card(one: Uid, other: Uid) -> bool:
+    """Whether the two may be the same card; certain only when neither is partial."""
+    return own(one) in aliases(other) or own(other) in aliases(one)
+
+
+def _derived(uid: Uid) -> Iterator[Alias]:
+    for part in _parts(uid, 4):
+        number = int.from_bytes(part, "big")
+        yield Alias(Notation.DEC10, 32, number)
+        yield Alias(Notation.W34, 32, number)
+    for part in _parts(uid, 3):
+        yield Alias(Notation.W26, 24, int.from_bytes(part, "big"))
+
+
+def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
+    """The `size` bytes that some reader makes of this number, big-endian."""
+    value = uid.value
+    if len(value) < size:
+        return ()
+    if uid.partial:
+        return (value[-size:],)
+    low, first = value[-size:], value[:size]
+    if uid.technology is Technology.EM4100:
+        # The version byte is dropped first. Some readers reverse the four others; nobody was seen to reverse three.
+        return (low, low[::-1]) if size == 4 else (low,)
+    return low, first[::-1], first
+
+
+def _part(technology: Technology, value: bytes, notation: Notation) -> Uid | Rejected:
+    if not any(value) or set(value) == {0xFF}:
+        return Rejected("a number of only zeros or ones: noise, or a blank card")
+    return Uid(technology, value, 8 * len(value), notation)
+
+
+def _dec10(raw: str, technology: Technology, *, backwards: bool) -> Uid | Rejected:
+    if not _digits(raw, 10) or int(raw) > 0xFFFFFFFF:
+        return Rejected("not a decimal number of 32 bits: check uid_encoding of this reader")
+    return _part(technology, int(raw).to_bytes(4, "little" if backwards else "big"), Notation.DEC10)
+
+
+def _w26(raw: str, technology: Technology) -> Uid | Rejected:
+    # Without the comma `12345678` could be 123,45678 as well as a plain number of 24 bits, so the comma is demanded.
+    facility, _, number = raw.partition(",")
+    if not (_digits(facility, 3) and _digits(number, 5) and int(facility) <= 0xFF and int(number) <= 0xFFFF):
+        return Rejected("not facility,number as in 100,19382: check uid_encoding of this reader")
+    return _part(technology, bytes((int(facility),)) + int(number).to_bytes(2, "big"), Notation.W26)
+
+
+def _digits(text: str, count_max: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= count_max
+
+
+def _unhex(text: str) -> bytes | None:
+    if not text or len(text) % 2 or not set(text) <= set(string.hexdigits):
+        return None
+    return bytes.fromhex(text)
