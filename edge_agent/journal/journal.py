@@ -1,0 +1,368 @@
+"""The journal: every fact of this kiosk, kept before anybody is told, and the queue to the ledger.
+
+An event is appended in one transaction: its row, the head it moves, its line in the index of sightings. When `append`
+returns, the row is on the disk; when it raises `JournalUnwritable`, it is not in the journal.
+
+Several threads may use one `Journal`: the station appends, sync takes and acknowledges. One lock orders them.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from edge_agent.domain.facts import Past
+from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings
+from edge_agent.journal.acknowledged import QUARANTINED_SHOWN_MAX, Quarantined
+from edge_agent.journal.aside import SetAside
+from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.roster_store import RosterChange
+from edge_agent.journal.rows import Appended, EpochRow, Kept, Kiosk
+from edge_agent.journal.stamp import Now
+from edge_agent.journal.store import Store
+from sync.client.ports import Line
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.event import Fact, PersonId, Pruned, Repair, SessionId, encode
+from sync.contract.roster import Page, Record
+from sync.contract.wire import time_text
+
+BALLAST_BYTES = 32 * 1024 * 1024
+
+# A carried event holds the old payload as a JSON string, in which a character may take two. So that every event can
+# be carried within the contract's 8 KiB, none is longer than this.
+EVENT_BYTES_MAX = 3_900
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What `maintain` found. `folded` False: a reader was in the way of the WAL."""
+
+    folded: bool
+    ballast: bool
+
+
+class Journal:
+    """The one journal of this kiosk; `open` it, and `close` it in the end."""
+
+    def __init__(self, store: Store, kiosk: Kiosk, now: Now, dice: Callable[[int], bytes]) -> None:
+        self._store = store
+        self._kiosk = kiosk
+        self._now = now
+        self._dice = dice
+        self._epochs: list[EpochRow] = []
+        self._ids: dict[int, Epoch] = {}
+        self._ordinals: dict[Epoch, int] = {}
+        store.reload = self._load
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        kiosk: Kiosk,
+        *,
+        now: Now,
+        dice: Callable[[int], bytes] = os.urandom,
+        ballast_bytes: int = BALLAST_BYTES,
+        after: SetAside | None = None,
+    ) -> Self:
+        """Take the lock, bring the schema up to date, check the head and the last 1,000 links.
+
+        Without a journal there, a new one is begun; `after` names the damaged one it takes the place of. A kiosk whose
+        device or key is no longer that of the current epoch goes on in a new one.
+
+        Raises `JournalBusy`, `JournalDamaged`, `JournalNewer`, `JournalUnwritable`.
+        """
+        store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes))
+        try:
+            journal = cls(store, kiosk, now, dice)
+            store.open(prepare=schema.migrate)
+            journal._begin_or_go_on(after)
+            store.ballast.restore()
+        except BaseException:
+            store.close()
+            raise
+        return journal
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def device(self) -> DeviceId:
+        return self._kiosk.device
+
+    @property
+    def epoch(self) -> Epoch:
+        return self._current.id
+
+    @property
+    def head(self) -> Head:
+        return self._current.head
+
+    @property
+    def parent_head(self) -> bytes:
+        return self._current.parent_head
+
+    # Facts in, facts out.
+
+    def append(self, event: Fact) -> Appended:
+        """Keep this fact. Raises `JournalUnwritable`, `JournalDamaged`; ValueError for one that is too long."""
+        return self.append_all((event,))[0]
+
+    def append_all(self, events: Sequence[Fact]) -> list[Appended]:
+        """Keep all of these facts or none, in this order: a whole class by hand."""
+        payloads = [_bytes_of(event) for event in events]
+        tried: list[Head] = []
+
+        def work(connection: sqlite3.Connection) -> list[Head]:
+            if tried and tried[-1] == self._current.head:
+                return tried  # the commit that seemed to fail was found on the disk when it was opened again
+            tried[:] = rows.insert(connection, self._current.ordinal, self._current.head, payloads)
+            for head, event in zip(tried, events, strict=True):
+                sightings.note(connection, self._current.ordinal, head.seq, event, self._ordinals)
+            return tried
+
+        if not events:
+            return []
+        with self._store.lock:
+            heads = self._store.write(work)
+            self._current = replace(self._current, head=heads[-1])
+            return [Appended(self._current.id, head.seq, head.hash) for head in heads]
+
+    def facts(self, person: PersonId, session: SessionId, service_date: str) -> tuple[Past, ...]:
+        """This person's entries and exits in this session, oldest first, then their very last sighting of any kind."""
+        with self._store.lock:
+            found = self._store.read(sightings.OF_SESSION, (person, session, service_date))
+            last = self._store.read(sightings.LAST, (person,))
+        if last and last[0] not in found:
+            found.append(last[0])
+        return tuple(past for row in found if (past := self._past(*row)) is not None)
+
+    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+        """The sighting kept under this identity; None where there is none (any more)."""
+        ordinal = self._ordinals.get(epoch)
+        found = self._store.read("SELECT payload FROM event WHERE epoch = ? AND seq = ?", (ordinal, seq))
+        past = sightings.past(epoch, seq, False, found[0][0]) if found else None
+        if ordinal is None or past is None or not past.person:
+            return past
+        indexed = self._store.read(sightings.ONE, (past.person, ordinal, seq))
+        return self._past(*indexed[0]) if indexed else past
+
+    def recent(self, rows_max: int) -> list[Kept]:
+        """The last rows, newest first, over every epoch."""
+        found = self._store.read(
+            "SELECT epoch, seq, payload, hash FROM event ORDER BY epoch DESC, seq DESC LIMIT ?", (rows_max,)
+        )
+        return [Kept(self._ids[ordinal], seq, payload, Hash(own)) for ordinal, seq, payload, own in found]
+
+    # The queue to the ledger: `sync.client.ports.Outbox`.
+
+    def acknowledged(self) -> Head:
+        return self._current.acked
+
+    def queue_depth(self) -> int:
+        current = self._current
+        return current.head.seq - current.acked.seq
+
+    def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
+        found = self._store.read(
+            "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (self._current.ordinal, after, events_max),
+        )
+        lines: list[Line] = []
+        for seq, payload, own in found:
+            bytes_max -= len(payload)
+            if bytes_max < 0 and lines:
+                break
+            lines.append(Line(seq, payload, Hash(own)))
+        return lines
+
+    def hash_at(self, seq: int) -> Hash | None:
+        return self._store.run(lambda connection: rows.hash_of(connection, self._current, seq))
+
+    def acknowledge(self, head: Head, receipt: bytes) -> None:
+        """Raises `AcknowledgementDisagrees` when our own hash there is another."""
+        at = self._now().at
+        with self._store.lock:
+            acked = self._store.write(
+                lambda connection: acknowledged.mark(connection, self._current, head, receipt, at)
+            )
+            self._current = replace(self._current, acked=acked)
+
+    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
+        at = self._now().at
+        with self._store.lock:
+            ordinal = self._current.ordinal
+            self._store.write(
+                lambda connection: acknowledged.quarantine(connection, ordinal, seq, code, detail, tombstone, at)
+            )
+
+    def quarantined(self, rows_max: int = QUARANTINED_SHOWN_MAX) -> list[Quarantined]:
+        return acknowledged.quarantined(self._store, rows_max)
+
+    def new_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
+        """Raises `JournalDamaged` when a row that must be carried does not hold; then nothing was changed."""
+
+        def work(connection: sqlite3.Connection) -> EpochRow:
+            return self._succeed(connection, why, parent.hash if parent else b"", kept_as)
+
+        with self._store.lock:
+            opened = self._store.write(work)
+            self._know([*self._epochs, opened])
+            return opened.id
+
+    # The roster: `sync.client.ports.RosterStore`.
+
+    def roster_version(self) -> int:
+        return roster_store.version(self._store)
+
+    def roster_confirmed_at(self) -> datetime | None:
+        return roster_store.confirmed_at(self._store)
+
+    def roster_records(self) -> list[Record]:
+        """Raises `RosterMismatch` when a record here cannot be read: ask for the whole roster."""
+        return roster_store.records(self._store)
+
+    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> RosterChange:
+        """All pages of one version, or nothing. Raises `RosterMismatch`; then the old roster stays in force."""
+        with self._store.lock:
+            change = roster_store.joined(pages, self._kiosk.school, self.roster_version())
+            return self._store.write(lambda connection: roster_store.replace(connection, pages, change, confirmed_at))
+
+    def confirm_roster(self, confirmed_at: datetime) -> None:
+        self.set_state(roster_store.CONFIRMED_AT, time_text(confirmed_at))
+
+    def state(self, key: str) -> str | None:
+        return roster_store.state(self._store, key)
+
+    def set_state(self, key: str, value: str) -> None:
+        self._store.write(lambda connection: roster_store.set_state(connection, {key: value}))
+
+    # Upkeep, called by the runtime when nobody is at the kiosk.
+
+    def maintain(self) -> Upkeep:
+        """Fold the WAL into the file, and put the ballast back where the disk has room for it again."""
+        return Upkeep(folded=self._store.fold(), ballast=self._store.ballast.restore())
+
+    def prune(self, *, before: datetime, rows_max: int = 10_000) -> list[Pruned]:
+        """Remove rows whose receipt came before that day (UTC), at most `rows_max`: call again while rows go.
+
+        What went is told by an event for each epoch, in the same transaction.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[list[EpochRow], list[Pruned]]:
+            kept, removed = retention.prune(connection, self._epochs, before, rows_max)
+            told = [self._pruned(one) for one in removed]
+            if told:
+                heads = rows.insert(connection, kept[-1].ordinal, kept[-1].head, [encode(event) for event in told])
+                kept[-1] = replace(kept[-1], head=heads[-1])
+            return kept, told
+
+        with self._store.lock:
+            kept, told = self._store.write(work)
+            self._know(kept)
+            return told
+
+    # Within.
+
+    @property
+    def _current(self) -> EpochRow:
+        return self._epochs[-1]
+
+    @_current.setter
+    def _current(self, row: EpochRow) -> None:
+        self._epochs[-1] = row
+
+    def _know(self, found: list[EpochRow]) -> None:
+        self._epochs = found
+        self._ids = {row.ordinal: row.id for row in found}
+        self._ordinals = {row.id: row.ordinal for row in found}
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        """Read the epochs anew: after the file was opened, only it tells where the journal stands."""
+        found = rows.epochs(connection)
+        for row in found:
+            row.check()
+        self._know(found)
+
+    def _begin_or_go_on(self, after: SetAside | None) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            self._load(connection)
+            if not self._epochs:
+                self._know([self._first_epoch(connection, after)])
+                return
+            rows.check_tail(connection, self._current)
+            current = self._current
+            if (current.device, current.public_key) != (self._kiosk.device, self._kiosk.public_key):
+                parent = current.acked.hash if current.device == self._kiosk.device and current.acked.seq else b""
+                self._know([*self._epochs, self._succeed(connection, "identity", parent, "")])
+
+        self._store.write(work)
+
+    def _first_epoch(self, connection: sqlite3.Connection, after: SetAside | None) -> EpochRow:
+        epoch = self._draw_epoch()
+        if after is None:
+            at = time_text(self._now().at)
+            return rows.open_epoch(connection, self._kiosk, epoch, parent_head=b"", at=at, why="first")
+        repair = self._repair("damaged", after.epoch, after.head, after.kept_as)
+        parent = after.acked.hash if after.acked is not None and after.acked.seq else b""
+        return epochs.begin(connection, self._kiosk, epoch, parent, repair)
+
+    def _succeed(self, connection: sqlite3.Connection, why: str, parent_head: bytes, kept_as: str) -> EpochRow:
+        current = self._current
+        repair = self._repair(why, current.id, current.head, kept_as)
+        opened = epochs.begin(connection, self._kiosk, self._draw_epoch(), parent_head, repair)
+        return epochs.carry(connection, current, opened, repair)
+
+    def _draw_epoch(self) -> Epoch:
+        return Epoch(self._dice(8).hex())
+
+    def _repair(self, why: str, epoch: str, head: Head | None, kept_as: str) -> Repair:
+        stamp = self._now()
+        return Repair(
+            school=self._kiosk.school,
+            at=time_text(stamp.at),
+            boot=stamp.boot,
+            mono_ms=stamp.mono_ms,
+            clock=stamp.clock,
+            why=why,
+            old_epoch=epoch,
+            old_head=head.hash.hex() if head else "",
+            old_seq=head.seq if head else 0,
+            kept_as=kept_as,
+        )
+
+    def _pruned(self, removed: retention.Removed) -> Pruned:
+        stamp = self._now()
+        return Pruned(
+            school=self._kiosk.school,
+            at=time_text(stamp.at),
+            boot=stamp.boot,
+            mono_ms=stamp.mono_ms,
+            clock=stamp.clock,
+            pruned_epoch=removed.epoch,
+            through_seq=removed.through_seq,
+            rows=removed.rows,
+        )
+
+    def _past(self, ordinal: int, seq: int, voided: int, payload: bytes) -> Past | None:
+        return sightings.past(self._ids[ordinal], seq, bool(voided), payload)
+
+
+def _bytes_of(event: Fact) -> bytes:
+    payload = encode(event)
+    if len(payload) > EVENT_BYTES_MAX:
+        raise ValueError(f"event of {len(payload)} bytes; at most {EVENT_BYTES_MAX} can be kept and carried")
+    return payload

@@ -1,0 +1,90 @@
+"""Who was seen when: the index by which the rules' questions find their events.
+
+Only names of rows are kept here; what happened is read from the event's own bytes.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from edge_agent.domain.facts import Kind, Past
+from sync.contract.chain import Epoch
+from sync.contract.event import (
+    Claim,
+    Entry,
+    Exit,
+    Fact,
+    Manual,
+    PersonId,
+    Refusal,
+    Repeat,
+    SessionId,
+    Sighting,
+    Unreadable,
+    Void,
+    decode,
+)
+from sync.contract.wire import read_time
+
+# Whether it makes or ends a visit. The rules ask for all of these, and of the others only for the very last.
+_VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
+
+_KINDS: Final[Mapping[type, Kind]] = {
+    Entry: Kind.ENTRY,
+    Manual: Kind.MANUAL,
+    Exit: Kind.EXIT,
+    Repeat: Kind.REPEAT,
+    Refusal: Kind.REFUSAL,
+}
+
+_SELECT = (
+    "SELECT s.epoch, s.seq, s.voided, e.payload FROM sighting AS s CROSS JOIN event AS e"
+    " ON e.epoch = s.epoch AND e.seq = s.seq WHERE s.person = ?"
+)
+OF_SESSION = _SELECT + " AND s.session = ? AND s.service_date = ? AND s.visit = 1 ORDER BY s.epoch, s.seq"
+LAST = _SELECT + " ORDER BY s.epoch DESC, s.seq DESC LIMIT 1"
+ONE = _SELECT + " AND s.epoch = ? AND s.seq = ?"
+
+
+def note(connection: sqlite3.Connection, ordinal: int, seq: int, event: Fact, ordinals: Mapping[Epoch, int]) -> None:
+    """Enter one event that was just appended. `ordinals`: the epochs by their id."""
+    if isinstance(event, Sighting):
+        if event.person:
+            connection.execute(
+                "INSERT INTO sighting (person, epoch, seq, session, service_date, visit) VALUES (?, ?, ?, ?, ?, ?)",
+                (event.person, ordinal, seq, event.session, event.service_date, _VISIT[type(event)]),
+            )
+    elif isinstance(event, Void):
+        connection.execute(
+            "UPDATE sighting SET voided = 1 WHERE person = ? AND epoch = ? AND seq = ?",
+            (event.person, ordinals.get(Epoch(event.void_epoch)), event.void_seq),
+        )
+
+
+def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
+    """The sighting in these bytes; None when a later version of the agent made them and this one cannot tell."""
+    try:
+        event = decode(payload)
+    except Unreadable:
+        return None
+    if not isinstance(event, Sighting):
+        return None
+    exit_ = event if isinstance(event, Exit) else None
+    return Past(
+        epoch=epoch,
+        seq=seq,
+        kind=_KINDS[type(event)],
+        person=PersonId(event.person),
+        session=SessionId(event.session),
+        service_date=event.service_date,
+        at=read_time(event.at),
+        boot=event.boot,
+        mono_ms=event.mono_ms,
+        clock=event.clock,
+        method=event.method,
+        reader=event.reader,
+        claim=event.claim if isinstance(event, Entry | Manual) else Claim.NONE,
+        voided=voided,
+        entry_epoch=exit_.entry_epoch if exit_ else "",
+        entry_seq=exit_.entry_seq if exit_ else 0,
+    )

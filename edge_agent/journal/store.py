@@ -1,0 +1,210 @@
+"""The one read-write connection to a journal's file: its process lock, its transactions, what is done when they fail.
+
+SQLite before 3.51.3 can corrupt a WAL that two connections write or checkpoint at once, and kiosks have older ones.
+So one process holds the lock file, and in it one connection writes, under one thread lock. Others may read.
+
+A write is tried twice. Between the two:
+- disk full: the ballast is given up and the WAL folded into the file;
+- anything else, an I/O error above all: the connection is closed and opened again, since after a failed write or
+  fsync only the file tells what it holds. `reload` then re-reads what the owner had in memory.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalError, JournalUnwritable, damaged, disk_full
+
+T = TypeVar("T")
+
+WAL_BYTES_MAX = 8 * 1024 * 1024  # what a folded WAL file may keep on disk
+
+
+class ProcessLock:
+    """`<journal>.lock`, held as long as this process lives; the file names its pid. Never removed: that would race."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise JournalBusy(
+                f"{path}: the journal is in use by process {pid}; ask that one over its control socket, or stop it"
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The read-write connection: every commit is on the disk when it returns. Raises sqlite3.Error."""
+    if not path.exists():
+        if path.with_name(path.name + "-wal").exists():
+            raise JournalDamaged(f"{path}: only its WAL is there, the journal itself is gone; set it aside")
+        # SQLite would make it readable to everybody, and it will hold card numbers.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        _sync_folder(path.parent)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        _set_pragmas(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise JournalError(f"{path}: no WAL on this file system ({mode}); keep the journal on a local disk")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, beside the writer or without one. Never `immutable`: that would miss the WAL."""
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=5.0
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Store:
+    """What the journal writes and reads through."""
+
+    def __init__(self, path: Path, ballast: Ballast) -> None:
+        self.path = path
+        self.ballast = ballast
+        self.reload: Callable[[sqlite3.Connection], None] = lambda _: None
+        self.lock = threading.RLock()
+        self._process_lock = ProcessLock(path.with_name(path.name + ".lock"))
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    def open(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        """Connect and `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us."""
+        try:
+            self._connection = connect(self.path)
+            prepare(self._connection)
+        except (sqlite3.Error, OSError) as error:
+            self._abandon()
+            raise self._translated(error) from error
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one transaction that is on the disk when this returns.
+
+        Raises `JournalUnwritable` when nothing of it was kept, `JournalDamaged`, and what `work` raises.
+        """
+        with self.lock:
+            try:
+                return self._attempt(work)
+            except sqlite3.Error as error:
+                if damaged(error):
+                    raise self._translated(error) from error
+                self._mend(error)
+            try:
+                return self._attempt(work)
+            except sqlite3.Error as error:
+                self._abandon()
+                raise self._translated(error) from error
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work`, which only reads and leaves no cursor open: that would keep the WAL from being folded."""
+        with self.lock:
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                if damaged(error):
+                    raise self._translated(error) from error
+                self._mend(error)
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                self._abandon()
+                raise self._translated(error) from error
+
+    def read(self, sql: str, arguments: Sequence[object] = ()) -> list[Any]:
+        """All rows of one query."""
+        return self.run(lambda connection: connection.execute(sql, arguments).fetchall())
+
+    def fold(self) -> bool:
+        """Fold the WAL into the file and cut it to nothing. False: a reader is in the way, try again later."""
+        (busy, _, _) = self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        return not busy
+
+    def close(self) -> None:
+        with self.lock:
+            self._abandon()
+            if not self._closed:
+                self._closed = True
+                self._process_lock.release()
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connected()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.rollback()  # does nothing where SQLite has already done it
+            raise
+        return result
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._closed:
+            raise JournalUnwritable(f"{self.path}: the journal was closed; start the agent again")
+        if self._connection is None:
+            self._reopen()
+        assert self._connection is not None
+        return self._connection
+
+    def _reopen(self) -> None:
+        def prepare(connection: sqlite3.Connection) -> None:
+            # A commit whose fsync failed may be found in the WAL after all. Folding it syncs WAL and file, so that
+            # what `reload` reads is on the disk and not only in the page cache.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.reload(connection)
+
+        self._abandon()
+        self.open(prepare)
+
+    def _mend(self, error: sqlite3.Error) -> None:
+        try:
+            if disk_full(error) and self._connection is not None:
+                self.ballast.give_up()
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            else:
+                self._reopen()
+        except sqlite3.Error as worse:
+            self._abandon()
+            raise self._translated(worse) from error
+
+    def _abandon(self) -> None:
+        """Close without a word: whatever SQLite did not manage to say by now, the next opening finds out."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _translated(self, error: sqlite3.Error | OSError) -> JournalError:
+        if isinstance(error, sqlite3.Error) and damaged(error):
+            return JournalDamaged(f"{self.path}: {error}; set the journal aside and open a new one")
+        return JournalUnwritable(f"{self.path}: {error}; nothing was kept: free the disk or change it, then try again")

@@ -1,0 +1,147 @@
+"""Walk the whole chain and name the first row that is not what was kept.
+
+On a read-only connection, in one snapshot: it may run while the journal is being written, in the daemon's background
+or from the command line. The chain finds what SQLite's own check does not see: that looks at pages, not at bytes.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.journal import rows
+from edge_agent.journal.errors import damaged
+from edge_agent.journal.rows import EpochRow
+from edge_agent.journal.store import connect_read_only
+from sync.contract.chain import Head, extend, genesis
+from sync.contract.event import Sighting, Unreadable, decode
+
+_INTERRUPT_STEPS = 20_000  # of SQLite's machine, between two looks at `stop`
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first thing that does not hold. `seq` 0: the epoch as such; `epoch` empty: the file as such."""
+
+    epoch: str
+    seq: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    epochs: int
+    rows: int  # walked
+    broken: Broken | None
+    finished: bool = True  # False: it was stopped, and what was walked till then held
+
+    @property
+    def whole(self) -> bool:
+        return self.finished and self.broken is None
+
+
+class Stopped(Exception):
+    """Somebody asked for an end."""
+
+
+class _Found(Exception):
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(broken)
+        self.broken = broken
+
+
+def verify(path: Path, *, stop: Callable[[], bool] = lambda: False) -> Verdict:
+    """The verdict on the journal at `path`, which stays as it is. Raises FileNotFoundError."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no journal here")
+    walk = _Walk()
+    try:
+        with closing(connect_read_only(path)) as connection:
+            connection.set_progress_handler(lambda: int(stop()), _INTERRUPT_STEPS)
+            connection.execute("BEGIN")
+            for epoch in rows.epochs(connection):
+                walk.epoch(connection, epoch, stop)
+            walk.file(connection)
+    except _Found as found:
+        return Verdict(walk.epochs, walk.rows, found.broken)
+    except Stopped:
+        return Verdict(walk.epochs, walk.rows, None, finished=False)
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            return Verdict(walk.epochs, walk.rows, None, finished=False)
+        if damaged(error):
+            return Verdict(walk.epochs, walk.rows, Broken(walk.id, walk.head.seq + 1 if walk.id else 0, str(error)))
+        raise
+    return Verdict(walk.epochs, walk.rows, None)
+
+
+class _Walk:
+    """How far the walk has come; what it has found it raises."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+        self.rows = 0
+        self.id = ""  # epoch under way
+        self.head = Head(0, rows.NO_HASH)
+
+    def epoch(self, connection: sqlite3.Connection, epoch: EpochRow, stop: Callable[[], bool]) -> None:
+        self.id, self.head = epoch.id, epoch.anchor
+        if genesis(epoch.device, epoch.public_key, epoch.id, epoch.parent_head) != epoch.genesis:
+            raise _Found(Broken(epoch.id, 0, "the genesis does not follow from device, key, epoch and parent"))
+        if epoch.anchor.seq == 0 and epoch.anchor.hash != epoch.genesis:
+            raise _Found(Broken(epoch.id, 0, "the chain does not start at the genesis"))
+        marks = dict(_marks(connection, epoch))
+        self._meets(marks)
+        while found := rows.page(connection, epoch.ordinal, self.head.seq):
+            if stop():
+                raise Stopped
+            for seq, payload, kept in found:
+                self._link(seq, payload, kept)
+                self._meets(marks)
+                self._is_indexed(connection, epoch.ordinal, payload)
+        if self.head != epoch.head:
+            raise _Found(Broken(epoch.id, self.head.seq + 1, f"missing: the head row says {epoch.head.seq} rows"))
+        self.epochs += 1
+
+    def file(self, connection: sqlite3.Connection) -> None:
+        self.id = ""
+        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            raise _Found(Broken("", 0, f"SQLite finds the file damaged: {said}"))
+
+    def _link(self, seq: int, payload: bytes, kept: bytes) -> None:
+        expected = self.head.seq + 1
+        if seq != expected:
+            raise _Found(Broken(self.id, expected, "missing"))
+        own = extend(self.head.hash, payload)
+        if own != kept:
+            raise _Found(Broken(self.id, seq, "its bytes are not those that were hashed"))
+        self.head = Head(seq, own)
+        self.rows += 1
+
+    def _meets(self, marks: dict[int, tuple[str, bytes]]) -> None:
+        what, own = marks.get(self.head.seq, ("", self.head.hash))
+        if own != self.head.hash:
+            raise _Found(Broken(self.id, self.head.seq, f"its hash is not that of the {what}"))
+
+    def _is_indexed(self, connection: sqlite3.Connection, ordinal: int, payload: bytes) -> None:
+        try:
+            event = decode(payload)
+        except Unreadable:
+            return  # a later version made it
+        if not isinstance(event, Sighting) or not event.person:
+            return
+        found = connection.execute(
+            "SELECT session, service_date FROM sighting WHERE person = ? AND epoch = ? AND seq = ?",
+            (event.person, ordinal, self.head.seq),
+        ).fetchone()
+        if found != (event.session, event.service_date):
+            raise _Found(Broken(self.id, self.head.seq, "the index of sightings tells otherwise than the event"))
+
+
+def _marks(connection: sqlite3.Connection, epoch: EpochRow) -> Iterator[tuple[int, tuple[str, bytes]]]:
+    """Numbers at which the chain must have a hash that was noted elsewhere."""
+    for seq, own in connection.execute("SELECT seq, hash FROM receipt WHERE epoch = ?", (epoch.ordinal,)):
+        yield seq, ("receipt", own)
+    yield epoch.acked.seq, ("acknowledged head", epoch.acked.hash)
