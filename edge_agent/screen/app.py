@@ -1,0 +1,97 @@
+"""What is answered under which address.
+
+GET  /              the child's page            GET /staff           the staff's page
+GET  /events        its states, as SSE          GET /events/staff    theirs: without names until somebody signs in
+GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
+POST /staff/…       see `edge_agent.screen.staff`
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from edge_agent.screen.assets import Asset, Assets
+from edge_agent.screen.guard import Guard
+from edge_agent.screen.health import HealthLine, Level, worst
+from edge_agent.screen.hub import Hub
+from edge_agent.screen.staff import StaffApi
+from edge_agent.screen.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class _HealthAnswer:
+    level: Level
+    lines: tuple[HealthLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the answers are made of."""
+
+    stage: Stage
+    hub: Hub
+    staff: StaffApi
+    assets: Assets
+    metrics: CollectorRegistry
+    event_id: Callable[[], str]
+
+    def child_page(self, _: Request) -> Response:
+        return _asset(self.assets.pages["child.html"])
+
+    def staff_page(self, _: Request) -> Response:
+        return _asset(self.assets.pages["staff.html"])
+
+    def page_file(self, request: Request) -> Response:
+        asset = self.assets.pages.get(request.path_params["name"])
+        return PlainTextResponse("No such file.\n", 404) if asset is None else _asset(asset)
+
+    def catalogues(self, _: Request) -> Response:
+        return Response(self.assets.catalogues, media_type="application/json")
+
+    def health(self, _: Request) -> Response:
+        """503 while nothing can be recorded; everything else is 200 with its level."""
+        lines = self.stage.health_lines()
+        recording = all(line.level is not Level.ACT for line in lines if line.subject == "recording")
+        body = msgspec.json.encode(_HealthAnswer(worst(lines), lines))
+        return Response(body, 200 if recording else 503, media_type="application/json")
+
+    def prometheus(self, _: Request) -> Response:
+        return Response(generate_latest(self.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def child_events(self, _: Request) -> Response:
+        return self._stream(self.stage.child_json)
+
+    async def staff_events(self, request: Request) -> Response:
+        return self._stream(lambda: self.stage.staff_json(named=self.staff.signed_in(request)))
+
+    def _stream(self, state: Callable[[], bytes]) -> Response:
+        if self.hub.full:
+            return PlainTextResponse("Too many screens: close one.\n", 503, headers={"Retry-After": "10"})
+        return StreamingResponse(self.hub.stream(self.event_id, state), media_type="text/event-stream")
+
+
+def build(parts: Parts, hosts: frozenset[str]) -> Starlette:
+    """The application; `hosts` are the names with their port under which it may be asked."""
+    routes = [
+        Route("/", parts.child_page),
+        Route("/staff", parts.staff_page),
+        Route("/page/{name}", parts.page_file),
+        Route("/catalogues.json", parts.catalogues),
+        Route("/events", parts.child_events),
+        Route("/events/staff", parts.staff_events),
+        Route("/health", parts.health),
+        Route("/metrics", parts.prometheus),
+        *parts.staff.routes(),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)])
+
+
+def _asset(asset: Asset) -> Response:
+    return Response(asset.body, media_type=asset.type)

@@ -1,0 +1,48 @@
+"""The page's files and the catalogues, read once from the package; their digest is the page's version."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+import msgspec
+
+from edge_agent.screen.state import Language
+
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    body: bytes
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    pages: dict[str, Asset]  # by file name
+    catalogues: bytes  # JSON: language → key → words
+    version: str  # a page that sees another one loads itself anew
+
+
+def catalogue(language: Language) -> dict[str, str]:
+    """Every text of one language, by key."""
+    body = files("edge_agent.screen").joinpath("catalogue", f"{language}.json").read_bytes()
+    return msgspec.json.decode(body, type=dict[str, str])
+
+
+def load() -> Assets:
+    pages = {}
+    for file in files("edge_agent.screen").joinpath("page").iterdir():
+        suffix = file.name[file.name.rfind(".") :]
+        if suffix in _TYPES:
+            pages[file.name] = Asset(file.read_bytes(), _TYPES[suffix])
+    catalogues = msgspec.json.encode({language: catalogue(language) for language in Language})
+    digest = sha256(catalogues)
+    for name in sorted(pages):
+        digest.update(pages[name].body)
+    return Assets(pages, catalogues, digest.hexdigest()[:16])

@@ -1,0 +1,93 @@
+"""Who may act as staff: a PIN, slowed down when it is guessed at, and short-lived sessions in memory.
+
+The PIN comes from a credential file that only the service can read. Four wrong PINs are free; from then on each locks
+the gate for everybody, a minute at first and twice as long each time, up to a quarter of an hour: the 10,000 PINs of
+four digits then take months. Sessions end with the process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+
+PIN_CHARS_MIN = 4
+WRONG_FREE = 4
+LOCK_S = 60.0
+LOCK_S_MAX = 900.0
+SESSION_IDLE_S = 4 * 3600.0
+SESSIONS_MAX = 8
+OPERATOR_CHARS_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrongPin:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    seconds: int
+
+
+@dataclass(slots=True)
+class _Session:
+    operator: str
+    used_s: float
+
+
+class Gate:
+    """Used from one thread. `token` draws an unguessable text; times are monotonic seconds."""
+
+    def __init__(self, pin: str | None, token: Callable[[], str]) -> None:
+        if pin is not None and len(pin) < PIN_CHARS_MIN:
+            raise ValueError(f"the staff PIN needs at least {PIN_CHARS_MIN} characters: put a longer one in its file")
+        self._pin = pin
+        self._token = token
+        self._wrong = 0
+        self._locked_until_s = 0.0
+        self._sessions: dict[str, _Session] = {}
+
+    @property
+    def on(self) -> bool:
+        return self._pin is not None
+
+    def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | Wait:
+        if self._pin is None:
+            return WrongPin()
+        if now_s < self._locked_until_s:
+            return Wait(int(self._locked_until_s - now_s) + 1)
+        if not compare_digest(pin.encode(), self._pin.encode()):
+            self._wrong += 1
+            if self._wrong > WRONG_FREE:
+                lock_s = min(LOCK_S * 2 ** min(self._wrong - WRONG_FREE - 1, 8), LOCK_S_MAX)
+                self._locked_until_s = now_s + lock_s
+            return WrongPin()
+        self._wrong = 0
+        self._forget_idle(now_s)
+        while len(self._sessions) >= SESSIONS_MAX:
+            del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].used_s)]
+        token = self._token()
+        self._sessions[token] = _Session(operator, now_s)
+        return SignedIn(token)
+
+    def operator(self, token: str, now_s: float, *, used: bool = True) -> str | None:
+        """Who is signed in with this token; None: nobody, or not any more."""
+        self._forget_idle(now_s)
+        session = self._sessions.get(token)
+        if session is None:
+            return None
+        if used:
+            session.used_s = now_s
+        return session.operator
+
+    def sign_out(self, token: str) -> None:
+        self._sessions.pop(token, None)
+
+    def _forget_idle(self, now_s: float) -> None:
+        self._sessions = {
+            token: session for token, session in self._sessions.items() if now_s - session.used_s < SESSION_IDLE_S
+        }

@@ -1,0 +1,60 @@
+"""What stands before every request: the Host it names, where it comes from, and the headers it goes back with.
+
+The server listens on loopback, but a browser on the kiosk could be led there by a foreign page (DNS rebinding: a
+name that suddenly means 127.0.0.1). So a request must name this very server, and a POST must come from our own page.
+"""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_BYTES_MAX = 8 * 1024
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        if refusal is None:
+            await self._app(scope, receive, send_guarded)
+        else:
+            await refusal(scope, receive, send_guarded)
+
+    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+        if headers.get("host", "").lower() not in self._hosts:
+            return PlainTextResponse("This server answers only under its loopback address.\n", 421)
+        if method in {"GET", "HEAD"}:
+            return None
+        origin = headers.get("origin")
+        if origin is not None and origin.removeprefix("http://").lower() not in self._hosts:
+            return PlainTextResponse("Not from this page.\n", 403)
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return PlainTextResponse("Send application/json.\n", 415)
+        length = headers.get("content-length", "")
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+            return PlainTextResponse(f"Send at most {BODY_BYTES_MAX} bytes, with their Content-Length.\n", 413)
+        return None

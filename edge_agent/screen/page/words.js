@@ -1,0 +1,14 @@
+// The catalogues: language → key → words, with {number} and {name} to fill in.
+
+const catalogues = await (await fetch("/catalogues.json")).json();
+
+export const LANGUAGES = Object.keys(catalogues);
+
+export function say(language, key, values = {}) {
+  const words = catalogues[language]?.[key] ?? key;
+  return words.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+export function knows(language, key) {
+  return key in (catalogues[language] ?? {});
+}

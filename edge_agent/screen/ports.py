@@ -1,0 +1,84 @@
+"""What the screen asks of the runtime, in its own words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sync.contract.chain import Epoch
+from sync.contract.event import PersonId
+
+FOUND_MAX = 20
+
+
+class ByHand(StrEnum):
+    """Stock reasons for an entry by hand; the staff may also type their own words."""
+
+    FORGOT_CARD = "forgot_card"
+    LOST_CARD = "lost_card"
+    PALM_UNREAD = "palm_unread"
+    NEW_PUPIL = "new_pupil"
+    READER_DOWN = "reader_down"
+
+
+class TakenBack(StrEnum):
+    """Stock reasons for taking an entry back."""
+
+    WRONG_PERSON = "wrong_person"
+    DID_NOT_EAT = "did_not_eat"
+    TWICE = "twice"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One person, as a staff member tells people apart."""
+
+    person: PersonId
+    name: str
+    group: str
+
+
+class Why(StrEnum):
+    """Why nothing, or not everything, was done. The catalogues hold the words, and what to do next."""
+
+    UNKNOWN_PERSON = "unknown_person"
+    UNKNOWN_GROUP = "unknown_group"
+    UNKNOWN_ENTRY = "unknown_entry"
+    ALREADY_VOID = "already_void"
+    ALREADY_IN = "already_in"
+    NO_SESSION = "no_session"
+    NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
+    BUSY = "busy"  # try again
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    rows: int  # written to the journal, durable
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    why: Why
+
+
+Outcome = Done | NotDone
+
+
+class StaffActions(Protocol):
+    """What staff can do by hand. Called from the screen's worker threads, one call at a time.
+
+    Each returns within about two seconds, with `NotDone(Why.BUSY)` when the station has no time; what it reports as
+    `Done` is on disk. `reason` is a `ByHand` or `TakenBack` code, or the operator's own words.
+    """
+
+    def find(self, text: str) -> Sequence[Found]:
+        """People whose name or class begins like `text`; at most `FOUND_MAX`, best first."""
+        ...
+
+    def groups(self) -> Sequence[str]: ...
+
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome: ...
+
+    def enter_class(self, group: str, operator: str, reason: str) -> Outcome: ...
+
+    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> Outcome: ...

@@ -1,0 +1,229 @@
+"""The screen's server: starlette on uvicorn, in a thread of its own, on loopback and nowhere else.
+
+The station's thread calls `show` and goes on at once: it changes a frozen board under a lock and wakes the event loop.
+"""
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+import msgspec
+import uvicorn
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from edge_agent.domain.feedback import Feedback
+from edge_agent.screen import app, assets
+from edge_agent.screen.gate import Gate
+from edge_agent.screen.health import Health
+from edge_agent.screen.hub import BEAT_S, Hub
+from edge_agent.screen.ports import StaffActions
+from edge_agent.screen.staff import StaffApi
+from edge_agent.screen.stage import Stage
+from edge_agent.screen.state import Language
+
+PULSE_S = 1.0
+PULSE_AGE_MAX_S = 10.0
+STOP_S = 5.0
+CONNECTIONS_MAX = 32
+
+
+class ScreenUnavailable(Exception):
+    """The screen cannot be served; the message says what to change. Recording goes on without it."""
+
+
+def wall_clock() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beat:
+    run: str  # another one: the agent started anew, numbers begin again
+    version: str  # another one: the page's files changed, load them
+    utc_offset_min: int  # of the school's time zone, from the agent's own zone data
+
+
+class ScreenServer:
+    """`start` and `stop` from the runtime, any number of times; `show`, `health` and `alive` from any thread.
+
+    `port` 0 takes a free one: read `port` after `start`. `pin` None turns the staff's actions off. `metrics` is the
+    registry that the runtime counts in: it must hold neither names nor card numbers.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        timezone: tzinfo,
+        language: Language = Language.KK,
+        actions: StaffActions | None = None,
+        pin: str | None = None,
+        operators: Sequence[str] = (),
+        metrics: CollectorRegistry | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = wall_clock,
+        token: Callable[[], str] = secrets.token_urlsafe,
+        beat_s: float = BEAT_S,
+    ) -> None:
+        self.host = _loopback(host)
+        self.port = port
+        self._wanted_port = port
+        self._timezone = timezone
+        self._wall = wall
+        self._beat_s = beat_s
+        self._metrics = metrics or CollectorRegistry()
+        self._assets = assets.load()
+        self._stage = Stage(language, monotonic)
+        self._staff = StaffApi(Gate(pin, token), actions, operators, monotonic)
+        self._token = token
+        self._life: _Life | None = None
+
+    def start(self) -> None:
+        """Listen and serve. Raises ScreenUnavailable."""
+        self.stop()
+        try:
+            family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            listener = socket.create_server((self.host, self._wanted_port), family=family)
+        except OSError as error:
+            raise ScreenUnavailable(
+                f"cannot listen on {self.host} port {self._wanted_port} ({error.strerror}):"
+                " stop the program that holds it, or set another port for the screen"
+            ) from error
+        self.port = listener.getsockname()[1]
+        run = self._token()[:8]
+        hub = Hub(lambda: self._beat(run), self._beat_s)
+        self._life = _Life(run, hub, listener, self._stage.changes_in_s)
+        parts = app.Parts(self._stage, hub, self._staff, self._assets, self._metrics, self._life.event_id)
+        self._life.start(app.build(parts, _names(self.host, self.port)))
+
+    def stop(self) -> None:
+        """End every stream and the thread; quiet when already stopped."""
+        life, self._life = self._life, None
+        if life is not None:
+            life.stop()
+
+    def show(self, feedback: Feedback) -> None:
+        """Show this now. Never blocks, never raises: a dead screen must not stop a scan."""
+        self._stage.put(feedback)
+        self._changed()
+
+    def health(self, health: Health) -> None:
+        """Show this state of the kiosk; calling it again with the same costs nothing."""
+        if self._stage.set_health(health):
+            self._changed()
+
+    def alive(self) -> bool:
+        """Whether the thread runs and its event loop has turned lately."""
+        life = self._life
+        return life is not None and life.alive()
+
+    def _changed(self) -> None:
+        life = self._life
+        if life is not None:
+            life.call(life.changed)
+
+    def _beat(self, run: str) -> bytes:
+        offset = self._wall().astimezone(self._timezone).utcoffset()
+        minutes = int(offset.total_seconds() // 60) if offset else 0
+        return msgspec.json.encode(_Beat(run, self._assets.version, minutes))
+
+
+class _Life:
+    """One life of the server, from `start` to `stop`: a thread and its event loop."""
+
+    def __init__(self, run: str, hub: Hub, listener: socket.socket, changes_in_s: Callable[[], float | None]) -> None:
+        self._run_id = run
+        self._hub = hub
+        self._listener = listener
+        self._changes_in_s = changes_in_s
+        self._changes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._pulse_at_s = time.monotonic()
+        self._loop = asyncio.new_event_loop()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
+
+    def start(self, application: Starlette) -> None:
+        config = uvicorn.Config(
+            application,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=CONNECTIONS_MAX,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.call(self._close)
+        self._thread.join(STOP_S)
+
+    def alive(self) -> bool:
+        return self._thread.is_alive() and time.monotonic() - self._pulse_at_s < PULSE_AGE_MAX_S
+
+    def call(self, what: Callable[[], None]) -> None:
+        """Have `what` done in the event loop, soon."""
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            # The loop is closed: the server has ended. `alive` says so, and the runtime starts another.
+            return
+
+    def changed(self) -> None:
+        """Send the newest state, and again when time alone changes it."""
+        self._changes += 1
+        self._hub.changed()
+        if self._timer is not None:
+            self._timer.cancel()
+        due_s = self._changes_in_s()
+        self._timer = None if due_s is None else self._loop.call_later(due_s, self.changed)
+
+    def event_id(self) -> str:
+        return f"{self._run_id}-{self._changes}"
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        assert self._server is not None
+        self._pulse()
+        self.changed()
+        await self._server.serve(sockets=[self._listener])
+
+    def _pulse(self) -> None:
+        self._pulse_at_s = time.monotonic()
+        self._loop.call_later(PULSE_S, self._pulse)
+
+    def _close(self) -> None:
+        self._hub.close()
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+def _loopback(host: str) -> str:
+    """`host` as a loopback address. Raises ScreenUnavailable for any other: the page has no business on a network."""
+    try:
+        loopback = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError as error:
+        raise ScreenUnavailable(f"the screen's host {host!r} is no address: set it to 127.0.0.1") from error
+    if not loopback.is_loopback:
+        raise ScreenUnavailable(f"the screen listens on loopback only, not on {host}: set its host to 127.0.0.1")
+    return str(loopback)
+
+
+def _names(host: str, port: int) -> frozenset[str]:
+    return frozenset({f"[{host}]:{port}" if ":" in host else f"{host}:{port}", f"localhost:{port}"})

@@ -1,0 +1,252 @@
+"""What is shown next: pure, from feedback, health and the time.
+
+The newest child is always the big notice, at once: a screen that queues would greet a child who has already walked on.
+Those before stay beside it as a trail of small notices until their own time is up, so that in a burst of five scans a
+second each child still finds its name for a second or more. Two rules bound the trail: it keeps the newest `CALM_MAX`
+quiet notices and the newest `ATTENTION_MAX` that ask for a person, so that neither kind can push out the other.
+
+The child's view is made from `Feedback.child`, `greeting`, `language` and `silent` alone. Whatever stands on the
+staff's side (reason, hints) cannot change a byte of it: that is how free and paid look the same.
+
+Times are monotonic milliseconds and always an argument.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.screen.health import Health, HealthLine, health_lines
+
+CALM_MAX = 4
+ATTENTION_MAX = 2
+STAFF_NOTICES_MAX = 30
+STAFF_KEPT_MS = 30 * 60_000  # names leave the staff's page after half an hour
+NAME_CHARS_MAX = 40
+
+
+class Language(StrEnum):
+    KK = "kk"
+    RU = "ru"
+    EN = "en"
+
+
+class Icon(StrEnum):
+    """One drawing, with a shape of its own, for each thing that can be said: colour is never alone."""
+
+    HAND = "hand"
+    CHECK = "check"
+    DOOR = "door"
+    CLIPBOARD = "clipboard"
+    REPEAT = "repeat"
+    CARD = "card"
+    PERSON = "person"
+    MARK = "mark"
+
+
+class Sound(StrEnum):
+    NONE = ""
+    UP = "up"
+    DOWN = "down"
+    SHORT = "short"
+    ASK = "ask"
+    LOW = "low"
+
+
+class Invite(StrEnum):
+    """What the idle screen asks for: only what a working reader can take."""
+
+    PALM_OR_CARD = "palm_or_card"
+    PALM = "palm"
+    CARD = "card"
+    STAFF = "staff"  # no reader works: the staff enter by hand
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one child is told."""
+
+    number: int  # rises with each feedback; the page plays a sound once a number
+    state: Child
+    greeting: str
+    language: Language
+    icon: Icon
+    sound: Sound
+    left_ms: int  # how long from now; 0: until something else comes
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    big: Notice
+    trail: tuple[Notice, ...]  # newest first
+    invite: Invite
+
+
+@dataclass(frozen=True, slots=True)
+class StaffNotice:
+    number: int
+    age_s: int
+    state: Child
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class StaffView:
+    notices: tuple[StaffNotice, ...]  # newest first
+    health: tuple[HealthLine, ...]
+    recording: bool
+    unrecorded: int  # children told "not recorded" since the start: to be counted by hand
+    named: bool = True  # False: names are held back until somebody signs in
+
+    def without_names(self) -> "StaffView":
+        """The same, for a screen at which nobody has signed in: reasons, but no person."""
+        bare = tuple(replace(notice, staff=Staff(reason=notice.staff.reason)) for notice in self.notices)
+        return replace(self, notices=bare, named=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    icon: Icon
+    sound: Sound
+    hold_ms: int
+
+
+_MANNERS = {
+    Child.IDLE: _Manner(Icon.HAND, Sound.NONE, 0),
+    Child.WELCOME: _Manner(Icon.CHECK, Sound.UP, 2_500),
+    Child.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
+    Child.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
+    Child.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
+    Child.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
+    Child.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
+    Child.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),
+}
+_ATTENTION = frozenset({Child.ASK_STAFF, Child.NOT_RECORDED})
+_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.USE_CARD})  # meant for whoever stands there now: no trail
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    number: int
+    state: Child
+    greeting: str
+    language: Language
+    silent: bool
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _StaffShown:
+    number: int
+    at_ms: int
+    state: Child
+    staff: Staff
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that the screen knows. Each change gives a new one."""
+
+    language: Language = Language.KK  # the kiosk's own
+    health: Health = field(default_factory=Health)
+    number: int = 0
+    unrecorded: int = 0
+    shown: tuple[_Shown, ...] = ()  # newest first
+    staff: tuple[_StaffShown, ...] = ()  # newest first
+
+    def put(self, feedback: Feedback, now_ms: int) -> "Board":
+        """Show this one, now."""
+        number = self.number + 1
+        fresh = _Shown(
+            number=number,
+            state=feedback.child,
+            greeting=_plain(feedback.greeting),
+            language=_language(feedback.language, self.language),
+            silent=feedback.silent,
+            until_ms=now_ms + _MANNERS[feedback.child].hold_ms,
+        )
+        staff = tuple(kept for kept in self.staff if now_ms - kept.at_ms < STAFF_KEPT_MS)
+        if feedback.staff is not None:
+            staff = (_StaffShown(number, now_ms, feedback.child, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
+        return replace(
+            self,
+            number=number,
+            unrecorded=self.unrecorded + (feedback.child is Child.NOT_RECORDED),
+            shown=(fresh, *_trail(self.shown, now_ms)),
+            staff=staff,
+        )
+
+    def with_health(self, health: Health) -> "Board":
+        return replace(self, health=health)
+
+    def child_view(self, now_ms: int) -> ChildView:
+        alive = [shown for shown in self.shown if shown.until_ms > now_ms]
+        newest = alive[0] if alive and alive[0].number == self.number else None
+        rest = alive[1:] if newest else alive
+        return ChildView(
+            big=_notice(newest, now_ms) if newest else self._idle(),
+            trail=tuple(_notice(shown, now_ms) for shown in rest),
+            invite=_invite(self.health),
+        )
+
+    def staff_view(self, now_ms: int) -> StaffView:
+        return StaffView(
+            notices=tuple(
+                StaffNotice(shown.number, (now_ms - shown.at_ms) // 1000, shown.state, shown.staff)
+                for shown in self.staff
+                if now_ms - shown.at_ms < STAFF_KEPT_MS
+            ),
+            health=health_lines(self.health),
+            recording=self.health.recording,
+            unrecorded=self.unrecorded,
+        )
+
+    def changes_at_ms(self, now_ms: int) -> int | None:
+        """When a view next changes by time alone; None: not before something new comes."""
+        ends = [shown.until_ms for shown in self.shown] + [shown.at_ms + STAFF_KEPT_MS for shown in self.staff]
+        return min((end for end in ends if end > now_ms), default=None)
+
+    def _idle(self) -> Notice:
+        manner = _MANNERS[Child.IDLE]
+        return Notice(self.number, Child.IDLE, "", self.language, manner.icon, manner.sound, 0)
+
+
+def _trail(shown: tuple[_Shown, ...], now_ms: int) -> tuple[_Shown, ...]:
+    """What stays beside a new notice."""
+    alive = [one for one in shown if one.until_ms > now_ms and one.state not in _AT_THE_READER]
+    calm = [one for one in alive if one.state not in _ATTENTION][:CALM_MAX]
+    attention = [one for one in alive if one.state in _ATTENTION][:ATTENTION_MAX]
+    return tuple(one for one in alive if one in calm or one in attention)
+
+
+def _notice(shown: _Shown, now_ms: int) -> Notice:
+    manner = _MANNERS[shown.state]
+    return Notice(
+        number=shown.number,
+        state=shown.state,
+        greeting=shown.greeting,
+        language=shown.language,
+        icon=manner.icon,
+        sound=Sound.NONE if shown.silent else manner.sound,
+        left_ms=shown.until_ms - now_ms,
+    )
+
+
+def _plain(name: str) -> str:
+    """A name on one line, without control characters, cut to a length that a screen can hold."""
+    return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:NAME_CHARS_MAX]
+
+
+def _language(wanted: str, fallback: Language) -> Language:
+    return Language(wanted) if wanted in set(Language) else fallback
+
+
+def _invite(health: Health) -> Invite:
+    match health.palm, health.card:
+        case True, True:
+            return Invite.PALM_OR_CARD
+        case True, False:
+            return Invite.PALM
+        case False, True:
+            return Invite.CARD
+        case _:
+            return Invite.STAFF
