@@ -5,7 +5,8 @@ SyncError
 ├── Rejected      the ledger answers and says no: do what the problem document says
 ├── Unauthorised  the ledger does not (or no longer) trust this kiosk: stop sending, tell the technician
 ├── Untrusted     we cannot trust the ledger: certificate, clock or key; stop sending, tell the technician
-└── Deceived      an answer that cannot be true: mark nothing, tell the technician
+├── Deceived      an answer that cannot be true: mark nothing, tell the technician
+└── KeyUnusable   the kiosk's own key cannot be read or made: nothing can be sent, tell the technician
 """
 
 from sync.contract.wire import Problem
@@ -42,3 +43,7 @@ class Untrusted(SyncError):
 
 class Deceived(SyncError):
     """The answer contradicts what this kiosk knows for certain, or its signature is not the ledger's."""
+
+
+class KeyUnusable(SyncError):
+    """Missing rights, a damaged file, or a key that others can read."""

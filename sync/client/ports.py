@@ -56,7 +56,7 @@ class Outbox(Protocol):
         ...
 
     def acknowledge(self, head: Head, receipt: bytes) -> None:
-        """Move the mark up to `head`, which this end has verified, and keep the receipt. A lower one changes nothing."""
+        """Move the mark up to `head`, which was verified here, and keep the receipt. A lower head changes nothing."""
         ...
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:

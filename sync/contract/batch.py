@@ -148,6 +148,16 @@ class Compressor:
         return self._zstd.compress(body)
 
 
+class GzipCompressor:
+    """For a ledger that answers 415 to zstd. Level 1: a slow kiosk has better things to do."""
+
+    encoding: Final = "gzip"
+
+    def __call__(self, body: bytes) -> bytes:
+        gzip = zlib.compressobj(level=1, wbits=31)
+        return gzip.compress(body) + gzip.flush()
+
+
 def decompress(body: bytes, encoding: str, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The body before `Content-Encoding`. Never makes more than `bytes_max` bytes, whatever the sender claims.
 

@@ -1,0 +1,119 @@
+"""Signed requests to one ledger, and what its answers mean for whoever asked.
+
+2xx                    the message
+401, 403               Unauthorised
+408, 425, 429, 5xx     Unreachable, with Retry-After where the ledger said when
+3xx                    Unreachable: nobody of ours redirects; it is a captive portal, or a wrong address
+other 4xx              Rejected with the problem document
+2xx without a message  Unreachable: a portal, or an answer cut off on the way
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from sync.client.keys import DeviceKey
+from sync.contract import batch, signature, wire
+from sync.contract.wire import Problem
+from sync.errors import Rejected, Unauthorised, Unreachable
+
+ANSWER_BYTES_MAX: Final = 256 * 1024
+_TRANSIENT: Final = frozenset({408, 425, 429})
+
+_M = TypeVar("_M", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP response, read to its end. `headers` with lower-case names."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """One HTTP request. Raises `Unreachable` when no whole answer came, `Untrusted` when TLS does not hold."""
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> Answer: ...
+
+
+class Channel:
+    """`keyid`: the device id, or before there is one the key's fingerprint."""
+
+    def __init__(self, transport: Transport, key: DeviceKey, keyid: str, clock: Callable[[], datetime]) -> None:
+        self._transport = transport
+        self._key = key
+        self._keyid = keyid
+        self._clock = clock
+
+    def get(self, kind: type[_M], path: str, query: str = "", bytes_max: int = ANSWER_BYTES_MAX) -> _M:
+        return self._ask(kind, "GET", path, query, {}, b"", bytes_max)
+
+    def post(self, kind: type[_M], path: str, body: bytes, content_type: str = wire.JSON, encoding: str = "") -> _M:
+        headers = {"content-type": content_type} | ({"content-encoding": encoding} if encoding else {})
+        return self._ask(kind, "POST", path, "", headers, body, ANSWER_BYTES_MAX)
+
+    def _ask(
+        self, kind: type[_M], method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> _M:
+        now = self._clock()
+        headers |= {"accept": f"{wire.JSON}, {wire.PROBLEM_JSON}", "accept-encoding": "zstd, gzip"}
+        request = signature.Request(method, path, query, headers, body)
+        signed = signature.sign(request, self._key.private, self._keyid, int(now.timestamp()))
+        answer = self._transport.request(method, path, query, headers | signed, body, bytes_max)
+        self._refuse_unless_good(answer, now)
+        try:
+            return wire.read_json(kind, self._plain(answer, bytes_max))
+        except wire.Invalid as error:
+            raise Unreachable(
+                f"{path}: an answer that is not the ledger's ({error}); is there a portal between?"
+            ) from error
+
+    def _refuse_unless_good(self, answer: Answer, now: datetime) -> None:
+        status = answer.status
+        if 200 <= status < 300:
+            return
+        problem = self._problem(answer)
+        said = f"{status} {problem.title or problem.type} {problem.detail}".strip()
+        if status in {401, 403}:
+            raise Unauthorised(
+                f"{said}; the ledger does not take this kiosk's key: ask its operator, or register again"
+            )
+        if status in _TRANSIENT or status >= 500:
+            raise Unreachable(said, retry_after_s=retry_after_s(answer.headers.get("retry-after", ""), now))
+        if status < 400:
+            raise Unreachable(f"{said}; redirected: check the ledger's address, or sign in to the network's portal")
+        raise Rejected(status, problem)
+
+    def _problem(self, answer: Answer) -> Problem:
+        try:
+            return wire.read_json(Problem, self._plain(answer, ANSWER_BYTES_MAX))
+        except (wire.Invalid, Unreachable):
+            return Problem(status=answer.status, detail="no problem document")
+
+    def _plain(self, answer: Answer, bytes_max: int) -> bytes:
+        try:
+            return batch.decompress(answer.body, answer.headers.get("content-encoding", ""), bytes_max)
+        except (batch.Malformed, batch.TooLarge, batch.UnknownEncoding) as error:
+            raise Unreachable(f"an answer that cannot be read: {error}") from error
+
+
+def retry_after_s(text: str, now: datetime) -> float | None:
+    """Seconds to wait by a Retry-After header: a number of seconds, or an HTTP date. None when it is neither."""
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,34 @@
+"""Register a kiosk: a one-time code and its public key against an identity."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sync.client.channel import Channel, Transport
+from sync.client.keys import DeviceKey
+from sync.contract import wire
+from sync.contract.wire import Enrolment, Identity
+from sync.errors import Deceived
+
+
+def enrol(
+    transport: Transport,
+    key: DeviceKey,
+    code: str,
+    *,
+    clock: Callable[[], datetime],
+    agent: str = "",
+    name: str = "",
+) -> Identity:
+    """The identity that the ledger gives for this code. Harmless to repeat with the same key when no answer came.
+
+    Raises `Unauthorised` for a code that is unknown, expired or used up, `Unreachable`, `Untrusted`, `Rejected`.
+    """
+    request = Enrolment(code=code.strip(), public_key=key.public_bytes.hex(), agent=agent, name=name)
+    channel = Channel(transport, key, key.fingerprint, clock)
+    identity = channel.post(Identity, wire.ENROLMENTS_PATH, wire.to_json(request))
+    try:
+        wire.device_id(identity.device)
+        wire.school_id(identity.school)
+    except wire.Invalid as error:
+        raise Deceived(f"the ledger gave an identity that cannot be used: {error}; ask its operator") from error
+    return identity

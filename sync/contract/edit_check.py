@@ -1,0 +1,36 @@
+"""The count of free meals against what the entitled children can have eaten (7 CFR 210.8(a), attendance factor).
+
+Exact arithmetic: 300 entitled × 0.938 is 281.4, so 281 meals are in order and 282 are not, in every language and on
+every machine.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+
+class EditCheck(StrEnum):
+    OK = "ok"
+    OVER_FACTOR = "over_factor"  # more than the usual attendance explains: follow up before it is claimed
+    OVER_ELIGIBLE = "over_eligible"  # more than there are entitled children
+
+
+def edit_check(free_count: int, eligible: int, attendance_factor: Decimal) -> EditCheck:
+    """`attendance_factor`: the share of the entitled present on a usual day, from 0 to 1; never a float.
+
+    Raises ValueError for counts below zero and factors outside that range.
+    """
+    if free_count < 0 or eligible < 0 or not 0 <= attendance_factor <= 1:
+        raise ValueError("counts must not be negative and the attendance factor must be from 0 to 1; correct them")
+    if free_count > eligible:
+        return EditCheck.OVER_ELIGIBLE
+    return EditCheck.OVER_FACTOR if free_count > expected(eligible, attendance_factor) else EditCheck.OK
+
+
+def expected(eligible: int, attendance_factor: Decimal) -> Decimal:
+    """How many meals the usual attendance explains, not rounded."""
+    # Scaled integers and not a Decimal product: its precision is a setting of the thread.
+    sign, digits, exponent = attendance_factor.as_tuple()
+    if sign or not isinstance(exponent, int) or exponent > 0:
+        return Decimal(eligible) * attendance_factor
+    coefficient = int("".join(map(str, digits)) or "0") * eligible
+    return Decimal((0, tuple(map(int, str(coefficient))), exponent))
