@@ -50,9 +50,9 @@ CREATE TABLE epoch (
     epoch text NOT NULL,
     public_key bytea NOT NULL,
     genesis bytea NOT NULL,
-    parent text NOT NULL, -- '' for a device's first
+    parent text NOT NULL, -- the former epoch that it names; '' for a device's first, or where no receipt fits
     parent_seq bigint NOT NULL,
-    parent_hash bytea NOT NULL,
+    parent_hash bytea NOT NULL, -- as named in the genesis
     opened_at timestamptz NOT NULL DEFAULT now(),
     last_seq bigint NOT NULL DEFAULT 0, -- set when it is superseded
     last_hash bytea,
@@ -72,22 +72,24 @@ CREATE TABLE head (
     FOREIGN KEY (school, device) REFERENCES device
 );
 
--- What was signed, as it was signed: the evidence behind the events from `first_seq` to `last_seq`.
+-- What was signed, as it was signed and sent: with it anyone can check the device's signature over its events again.
 CREATE TABLE batch (
     school text NOT NULL,
     device text NOT NULL,
     epoch text NOT NULL,
     last_seq bigint NOT NULL,
-    first_seq bigint NOT NULL, -- the first that this batch added; what stood before it was here already
-    header bytea NOT NULL, -- the first line of the body, verbatim
     content_digest text NOT NULL,
+    first_seq bigint NOT NULL, -- the first event that this batch added; 0 where it added none, being a fork
     signature_input text NOT NULL,
     signature text NOT NULL,
     signed bytea NOT NULL, -- the signature base
     public_key bytea NOT NULL,
+    content_encoding text NOT NULL,
+    body bytea NOT NULL, -- as it came; mostly compressed already
     received_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (school, device, epoch, last_seq)
+    PRIMARY KEY (school, device, epoch, last_seq, content_digest)
 );
+ALTER TABLE batch ALTER body SET STORAGE EXTERNAL;
 
 -- The facts. `payload` is what was hashed, byte for byte; the columns beside it are read out of it for reports.
 CREATE TABLE event (
@@ -126,7 +128,7 @@ CREATE TABLE carried (
 
 CREATE INDEX carried_day ON carried (school, day);
 
--- What a device sent under a number that is taken by another hash. Evidence, never counted.
+-- What a device sent on a chain that parts from the stored one. Evidence, never counted.
 CREATE TABLE fork (
     school text NOT NULL,
     device text NOT NULL,
@@ -134,12 +136,8 @@ CREATE TABLE fork (
     seq bigint NOT NULL,
     hash bytea NOT NULL,
     payload bytea NOT NULL,
-    ledger_hash bytea NOT NULL,
-    header bytea NOT NULL,
-    signature_input text NOT NULL,
-    signature text NOT NULL,
-    signed bytea NOT NULL,
-    public_key bytea NOT NULL,
+    ledger_hash bytea NOT NULL, -- '' where the ledger has nothing under this number yet
+    content_digest text NOT NULL, -- of the batch that holds the signature
     received_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (school, device, epoch, seq, hash)
 );
@@ -168,13 +166,16 @@ CREATE TABLE receipt (
     PRIMARY KEY (school, device, epoch, accepted_through)
 );
 
--- The last sign of life of each device.
+-- The last sign of life of each run of each device's agent. Runs follow each other; two that overlap in time are two
+-- kiosks with one identity.
 CREATE TABLE heartbeat (
     school text NOT NULL,
     device text NOT NULL,
+    instance text NOT NULL,
     body bytea NOT NULL,
+    first_at timestamptz NOT NULL DEFAULT now(),
     received_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (school, device),
+    PRIMARY KEY (school, device, instance),
     FOREIGN KEY (school, device) REFERENCES device
 );
 

@@ -1,0 +1,162 @@
+"""The contract as OpenAPI 3.1, its schemas generated from the very types that the wire is read with."""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from sync.contract import batch, receipt, roster, wire
+
+_MESSAGES = (
+    wire.Accepted, wire.Cursor, wire.Heartbeat, wire.HeartbeatReply, wire.Enrolment, wire.Identity, wire.Problem,
+    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.Page,
+)  # fmt: skip
+
+_Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
+
+
+def _content(kind: str, media: str = wire.JSON) -> _Node:
+    return {media: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}
+
+
+def _answer(kind: str, text: str) -> _Node:
+    return {"description": text, "content": _content(kind)}
+
+
+def _problems(**texts: str) -> _Node:
+    """`_409="…"`: status and what it means."""
+    return {
+        status.removeprefix("_"): {
+            "description": text,
+            "content": _content("Problem", wire.PROBLEM_JSON),
+            **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status == "_503" else {}),
+        }
+        for status, text in texts.items()
+    }
+
+
+def _in(place: str, name: str, schema: _Node, text: str = "", *, required: bool = True) -> _Node:
+    return {"in": place, "name": name, "required": required, "schema": schema, "description": text}
+
+
+_NAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}
+_DEVICE = _in("path", "device", _NAME, "the id that enrolment gave")
+_SCHOOL = _in("path", "school", _NAME)
+_EPOCH = _in("path", "epoch", {"type": "string", "pattern": "^[0-9a-f]{16}$"}, "one life of the device's journal")
+_SIGNED = [
+    _in("header", "Signature-Input", {"type": "string"}, "RFC 9421, label `cnt`; keyid is the device's id"),
+    _in("header", "Signature", {"type": "string"}, "Ed25519"),
+]
+_DIGEST = _in("header", "Content-Digest", {"type": "string"}, "RFC 9530, sha-256 of the body as sent")
+_ENCODING = _in(
+    "header", "Content-Encoding", {"type": "string", "enum": ["zstd", "gzip", "identity"]}, required=False
+)  # fmt: skip
+_USUAL = _problems(
+    _401="the signature is missing or wrong, or the device is unknown",
+    _403="the device is suspended",
+    _503="many at once, or the database is away: come again after Retry-After",
+)
+
+_BATCH_TEXT = f"""Newline-delimited JSON: a Header, then one event a line, the very bytes that were hashed, ascending;
+at most {batch.EVENTS_MAX} events and {batch.BODY_BYTES_MAX} bytes before compression. A line is opaque: one that
+extends the chain is stored and acknowledged, and listed in `quarantined` where it is odd. Sending again is harmless."""
+
+
+def _paths() -> _Node:
+    return {
+        "/v1/devices/{device}/epochs/{epoch}/batches": {
+            "post": {
+                "operationId": "sendBatch",
+                "description": _BATCH_TEXT,
+                "parameters": [_DEVICE, _EPOCH, *_SIGNED, _DIGEST, _ENCODING],
+                "requestBody": {"required": True, "content": {wire.NDJSON: {"schema": {"type": "string"}}}},
+                "responses": {
+                    "200": _answer("Accepted", "the batch is stored, or was before"),
+                    **_problems(
+                        _400="not readable as a batch",
+                        _409="gap, fork, epoch-unknown or epoch-superseded: the chain does not go on here",
+                        _413="too many bytes: send half",
+                        _415="unknown content coding",
+                        _422="the batch contradicts itself",
+                    ),
+                    **_USUAL,
+                },
+            }
+        },
+        "/v1/devices/{device}/cursor": {
+            "get": {
+                "operationId": "getCursor",
+                "description": "Where the ledger stands with this device. Ask at start and after every 409.",
+                "parameters": [_DEVICE, *_SIGNED],
+                "responses": {"200": _answer("Cursor", "the open epoch and its head"), **_USUAL},
+            }
+        },
+        "/v1/devices/{device}/heartbeats": {
+            "post": {
+                "operationId": "sendHeartbeat",
+                "parameters": [_DEVICE, *_SIGNED, _DIGEST],
+                "requestBody": {"required": True, "content": _content("Heartbeat")},
+                "responses": {
+                    "200": _answer("HeartbeatReply", "heard"),
+                    **_problems(_400="no heartbeat", _413="too many bytes"),
+                    **_USUAL,
+                },
+            }
+        },
+        "/v1/schools/{school}/roster": {
+            "get": {
+                "operationId": "getRoster",
+                "description": "Pages of one version; follow `cursor` while `more`, then apply all of them or none.",
+                "parameters": [
+                    _SCHOOL,
+                    _in("query", "since", {"type": "integer", "minimum": 0}, "the version in force; 0: none"),
+                    _in("query", "cursor", {"type": "string"}, required=False),
+                    *_SIGNED,
+                ],
+                "responses": {
+                    "200": _answer("Page", "changes since that version"),
+                    **_problems(_400="no version", _404="not this device's school", _410="begin the pull again"),
+                    **_USUAL,
+                },
+            }
+        },
+        wire.ENROLMENTS_PATH: {
+            "post": {
+                "operationId": "enrol",
+                "description": "A one-time code for an identity. Signed with the key shown, keyid its fingerprint.",
+                "parameters": [*_SIGNED, _DIGEST],
+                "requestBody": {"required": True, "content": _content("Enrolment")},
+                "responses": {
+                    "200": _answer("Identity", "the identity that this code and key already have"),
+                    "201": _answer("Identity", "a new identity"),
+                    **_USUAL,
+                    **_problems(_400="not understood", _403="code-refused", _413="too many bytes"),
+                },
+            }
+        },
+        "/v1/health": {
+            "get": {
+                "operationId": "getHealth",
+                "responses": {"200": _answer("Health", "the database answers"), **_problems(_503="it does not")},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "getContract",
+                "responses": {"200": {"description": "this", "content": {wire.JSON: {"schema": {"type": "object"}}}}},
+            }
+        },
+    }
+
+
+@cache
+def document() -> bytes:
+    """The document's JSON."""
+    _, schemas = msgspec.json.schema_components(_MESSAGES, ref_template="#/components/schemas/{name}")
+    return msgspec.json.encode({
+        "openapi": "3.1.0",
+        "info": {"title": "Canteen ledger", "version": version("canteen-edge-agent")},
+        "paths": _paths(),
+        "components": {"schemas": schemas},
+    })  # fmt: skip

@@ -1,0 +1,219 @@
+"""Schools, one-time codes and the devices that come of them.
+
+A device's id begins with its school's, so that every request can be answered by the school's shard alone:
+`sch151-4f0c9a17be21d3f0`. A code does too, which also tells the technician which kiosk it is for:
+`sch151-7KQ2-9F4M-TT3X-HW8P`.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psycopg
+from psycopg.rows import class_row
+
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.wire import Invalid, device_id, school_id
+from sync.ledger.errors import NotUnderstood
+
+SCHOOL_ID_MAX = 40  # leaves room for the device's part in a name of 64
+CODE_LIFETIME = timedelta(days=3)
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without the pairs that are misread from paper
+_GROUPS, _GROUP = 4, 4  # 16 letters of 31: 79 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as a request needs it. `public_keys`: those in force."""
+
+    school: str
+    device: DeviceId
+    status: str
+    public_keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device as the operator sees it."""
+
+    school: str
+    device: str
+    name: str
+    status: str
+    epoch: str
+    seq: int
+    last_heard: datetime | None
+    twins: bool  # two runs of it were heard at the same time: two kiosks with one identity
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A code that gives no identity, and why; the kiosk is told only that it was refused."""
+
+    why: str
+
+
+def school_of(device: str) -> str:
+    """The school in a device's id. Raises `Invalid` when it is no id of this ledger's."""
+    school, dash, rest = device_id(device).rpartition("-")
+    if not dash or not rest:
+        raise Invalid(f"{device[:80]!r} is no device of this ledger")
+    return school
+
+
+def add_school(connection: psycopg.Connection, school: str, name: str, timezone: str = "Asia/Almaty") -> None:
+    """Add a school, or rename the one of this id."""
+    try:
+        school_id(school)
+    except Invalid as error:
+        raise NotUnderstood(str(error)) from error
+    if len(school) > SCHOOL_ID_MAX:
+        raise NotUnderstood(f"school id of {len(school)} characters; at most {SCHOOL_ID_MAX} are taken")
+    connection.execute(
+        "INSERT INTO school (school, name, timezone) VALUES (%s, %s, %s)"
+        " ON CONFLICT (school) DO UPDATE SET name = excluded.name, timezone = excluded.timezone",
+        (school, name, timezone),
+    )
+
+
+def schools(connection: psycopg.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
+
+
+def new_code(
+    connection: psycopg.Connection, school: str, device_name: str, now: datetime, lifetime: timedelta = CODE_LIFETIME
+) -> str:
+    """A code for one kiosk of this school. It is shown once; the ledger keeps its hash. Raises NotUnderstood."""
+    letters = [secrets.choice(_LETTERS) for _ in range(_GROUPS * _GROUP)]
+    groups = ["".join(letters[start : start + _GROUP]) for start in range(0, len(letters), _GROUP)]
+    code = "-".join([school, *groups])
+    try:
+        connection.execute(
+            "INSERT INTO enrolment_code (school, code_hash, device_name, created_at, expires_at)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (school, _hash(code), device_name, now, now + lifetime),
+        )
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise NotUnderstood(f"no school {school!r}: add it with `edge-agent ledger school`") from error
+    return code
+
+
+def _school_of_code(code: str) -> str:
+    return code.rsplit("-", _GROUPS)[0]
+
+
+def _hash(code: str) -> bytes:
+    """Of 79 random bits, so that a plain hash holds. Case and stray spaces of the letters are forgiven."""
+    school = _school_of_code(code)
+    return hashlib.sha256(f"{school}-{code[len(school) + 1 :].upper()}".encode()).digest()
+
+
+def enrol(
+    connection: psycopg.Connection, code: str, public_key: bytes, name: str, now: datetime
+) -> tuple[Device, bool] | Refused:
+    """The identity behind a code, and whether it is new. The same code with the same key gives the same one again."""
+    code = "".join(code.split())
+    school = _school_of_code(code)
+    if "\0" in code or "\0" in name:
+        return Refused("a zero byte")
+    with connection.transaction():
+        row = connection.execute(
+            "SELECT device_name, expires_at, device, public_key FROM enrolment_code"
+            " WHERE school = %s AND code_hash = %s FOR UPDATE",
+            (school, _hash(code)),
+        ).fetchone()
+        if row is None:
+            return Refused("unknown")
+        device_name, expires_at, used_by, used_key = row
+        if used_by is not None:
+            if used_key != public_key:
+                return Refused("used with another key")
+            return Device(school, DeviceId(used_by), "active", (public_key,)), False
+        if now >= expires_at:
+            return Refused("expired")
+        device = DeviceId(f"{school}-{secrets.token_hex(8)}")
+        _add_device(connection, school, device, device_name or name, public_key)
+        connection.execute(
+            "UPDATE enrolment_code SET used_at = %s, device = %s, public_key = %s WHERE school = %s AND code_hash = %s",
+            (now, device, public_key, school, _hash(code)),
+        )
+    return Device(school, device, "active", (public_key,)), True
+
+
+def _add_device(connection: psycopg.Connection, school: str, device: DeviceId, name: str, public_key: bytes) -> None:
+    connection.execute("INSERT INTO device (school, device, name) VALUES (%s, %s, %s)", (school, device, name[:200]))
+    connection.execute(
+        "INSERT INTO device_key (school, device, public_key) VALUES (%s, %s, %s)", (school, device, public_key)
+    )
+    connection.execute(
+        "INSERT INTO head (school, device, epoch, seq, hash) VALUES (%s, %s, '', 0, '')", (school, device)
+    )
+
+
+def find(connection: psycopg.Connection, device: str) -> Device | None:
+    """The device of this id, with the keys in force."""
+    try:
+        school = school_of(device)
+    except Invalid:
+        return None
+    row = connection.execute(
+        "SELECT d.status, coalesce(array_agg(k.public_key) FILTER (WHERE k.retired_at IS NULL), '{}') FROM device d"
+        " LEFT JOIN device_key k USING (school, device) WHERE d.school = %s AND d.device = %s GROUP BY d.status",
+        (school, device),
+    ).fetchone()
+    return None if row is None else Device(school, DeviceId(device), row[0], tuple(bytes(key) for key in row[1]))
+
+
+def set_status(connection: psycopg.Connection, device: str, status: str) -> None:
+    """`suspended` stops a device's requests with 403; `active` lets it in again."""
+    done = connection.execute(
+        "UPDATE device SET status = %s WHERE school = %s AND device = %s", (status, school_of(device), device)
+    )
+    if done.rowcount == 0:
+        raise NotUnderstood(f"no device {device!r}: see `edge-agent ledger devices`")
+
+
+def devices(connection: psycopg.Connection) -> list[DeviceRow]:
+    """Every device, with what it has delivered and when it was last heard of."""
+    with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
+        return cursor.execute(_DEVICES).fetchall()
+
+
+_DEVICES = """
+    SELECT school, device, name, status, epoch, seq,
+           (SELECT max(received_at) FROM heartbeat b WHERE b.school = d.school AND b.device = d.device) AS last_heard,
+           EXISTS (
+               SELECT 1 FROM heartbeat a JOIN heartbeat b USING (school, device)
+               WHERE a.school = d.school AND a.device = d.device AND a.instance < b.instance
+                 AND a.first_at < b.received_at AND b.first_at < a.received_at
+           ) AS twins
+    FROM device d JOIN head USING (school, device)
+    ORDER BY school, device
+"""
+
+HEARTBEATS_MAX = 20  # runs that are remembered of each device
+
+
+def hear(connection: psycopg.Connection, device: Device, instance: str, body: bytes) -> None:
+    """Keep a heartbeat as the last one of its run."""
+    with connection.transaction():
+        connection.execute(
+            "INSERT INTO heartbeat (school, device, instance, body) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (school, device, instance) DO UPDATE SET body = excluded.body, received_at = now()",
+            (device.school, device.device, instance, body),
+        )
+        connection.execute(
+            "DELETE FROM heartbeat WHERE school = %(school)s AND device = %(device)s AND instance IN ("
+            " SELECT instance FROM heartbeat WHERE school = %(school)s AND device = %(device)s"
+            " ORDER BY received_at DESC OFFSET %(most)s)",
+            {"school": device.school, "device": device.device, "most": HEARTBEATS_MAX},
+        )
+
+
+def cursor(connection: psycopg.Connection, device: Device) -> tuple[Epoch, Head] | None:
+    """Where the ledger stands with a device; None before its first event."""
+    row = connection.execute(
+        "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s", (device.school, device.device)
+    ).fetchone()
+    return (Epoch(row[0]), Head(row[1], Hash(row[2]))) if row is not None and row[0] else None

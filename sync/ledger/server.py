@@ -1,0 +1,200 @@
+"""The ledger as a process: database, schema, key, HTTP; started and stopped in that order and its reverse."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import uvicorn
+from psycopg_pool import ConnectionPool
+
+from sync.ledger import keys
+from sync.ledger.admission import Bucket
+from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
+from sync.ledger.migrate import migrate
+from sync.ledger.postgres import EmbeddedPostgres
+from sync.ledger.requests import Ledger
+from sync.ledger.service import Pool, application
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to serve. Without `database_url` a PostgreSQL is run in `data`."""
+
+    data: Path  # the receipts' key, and the embedded PostgreSQL
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8460  # 0: any free one
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    rate_per_s: float = 200.0  # requests; a mean one of 500 events is 100,000 events a second: more than one box stores
+    burst: int = 400
+    connections_max: int = 8
+
+
+@contextmanager
+def database(data: Path, database_url: str = "") -> Iterator[str]:
+    """The URL of a database whose schema is up to date: the named one, or the embedded one of this data folder.
+
+    An embedded one that another process serves is used as it is; else it is run for as long as this lasts.
+    """
+    if database_url:
+        _prepare(database_url)
+        yield database_url
+        return
+    embedded = EmbeddedPostgres(data)
+    if embedded.attach():
+        yield embedded.url
+        return
+    with embedded:
+        _prepare(embedded.url)
+        yield embedded.url
+
+
+def _prepare(url: str) -> None:
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            migrate(connection)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"no database: {error}") from error
+
+
+@contextmanager
+def connected(data: Path, database_url: str = "") -> Iterator[psycopg.Connection]:
+    """One autocommit connection, for the operator's commands."""
+    with database(data, database_url) as url, psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Server:
+    """A running ledger. `start` returns once it answers; `stop` lets the requests under way finish."""
+
+    def __init__(self, options: Options) -> None:
+        if (options.certificate is None) != (options.certificate_key is None):
+            raise NotUnderstood("a certificate needs its key and a key its certificate: name both or neither")
+        self._options = options
+        self._embedded: EmbeddedPostgres | None = None
+        self._pool: Pool | None = None
+        self._http: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+        self.port = options.port
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self._options.certificate else "http"
+        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
+        return f"{scheme}://{host}:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        """With the password in it: for tests and benches, not for a log."""
+        return self._embedded.url if self._embedded is not None else self._options.database_url
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Raises LedgerError; what was started before that is stopped again."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        options = self._options
+        if not options.data.exists():
+            options.data.mkdir(mode=0o755, parents=True)
+        if not options.database_url:
+            self._embedded = EmbeddedPostgres(options.data)
+            self._embedded.start()
+        _prepare(self.database_url)
+        key = keys.load_or_create(options.data / "receipt.key")
+        self._pool = ConnectionPool(
+            self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
+            kwargs={"autocommit": True}, check=ConnectionPool.check_connection, timeout=10, max_waiting=200,
+            reconnect_timeout=600, open=True,
+        )  # fmt: skip
+        app = application(
+            Ledger(key, utc_now), self._pool, Bucket(options.rate_per_s, options.burst, time.monotonic)
+        )  # fmt: skip
+        self._socket = _listen(options.host, options.port)
+        self.port = self._socket.getsockname()[1]
+        self._http = uvicorn.Server(uvicorn.Config(
+            app, access_log=False, log_config=None, lifespan="off", server_header=False, timeout_keep_alive=75,
+            timeout_graceful_shutdown=30, limit_concurrency=2_000, ws="none",
+            ssl_certfile=str(options.certificate) if options.certificate else None,
+            ssl_keyfile=str(options.certificate_key) if options.certificate_key else None,
+        ))  # fmt: skip
+        self._thread = threading.Thread(
+            target=self._http.run, kwargs={"sockets": [self._socket]}, name="ledger-http", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._http.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise LedgerError("the HTTP server did not start: see the log above")
+            time.sleep(0.01)
+
+    def heal(self) -> bool:
+        """Start the embedded PostgreSQL again when it has died. True when that was needed."""
+        if self._embedded is None or self._embedded.running:
+            return False
+        logger.error("PostgreSQL has died; starting it again")
+        self._embedded.start()
+        return True
+
+    def stop(self) -> None:
+        if self._http is not None and self._thread is not None:
+            self._http.should_exit = True
+            self._thread.join(timeout=40)
+            self._thread = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._pool is not None:
+            self._pool.close(timeout=10)
+            self._pool = None
+        if self._embedded is not None:
+            self._embedded.stop()
+            self._embedded = None
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def serve(options: Options, stopping: threading.Event) -> None:
+    """Run a ledger until `stopping` is set. Raises LedgerError."""
+    with Server(options) as server:
+        logger.info("ledger at %s", server.url)
+        while not stopping.wait(1.0):
+            if not server.alive:
+                raise LedgerError("the HTTP server ended by itself: see the log above")
+            server.heal()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise NotUnderstood(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

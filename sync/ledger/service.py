@@ -1,0 +1,160 @@
+"""The ledger as an ASGI application: HTTP in, `requests` in worker threads, HTTP out. Keeps no state of its own.
+
+Bodies are read with a cap before anything is believed. The database is asked from worker threads, as many as the pool
+has connections; a kiosk beyond that waits its turn or is told when to come again.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+import msgspec
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from sync.contract import signature, wire
+from sync.contract.wire import Problem, ProblemType
+from sync.ledger.admission import Bucket
+from sync.ledger.openapi import document
+from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, Ledger, Refusal, refusal
+
+Pool = ConnectionPool[psycopg.Connection]
+_R = TypeVar("_R")
+
+DATABASE_RETRY_S = 5  # until a database that restarts is there again
+
+
+def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
+    """The contract's calls, over a pool of autocommit connections."""
+    service = _Service(ledger, pool, bucket)
+    return Starlette(
+        routes=[
+            Route("/v1/devices/{device}/epochs/{epoch}/batches", service.batches, methods=["POST"]),
+            Route("/v1/devices/{device}/cursor", service.cursor, methods=["GET"]),
+            Route("/v1/devices/{device}/heartbeats", service.heartbeats, methods=["POST"]),
+            Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
+            Route(wire.ENROLMENTS_PATH, service.enrolments, methods=["POST"]),
+            Route("/v1/health", service.health, methods=["GET"]),
+            Route("/openapi.json", service.openapi, methods=["GET"]),
+        ],
+        exception_handlers={
+            Refusal: _refused,
+            HTTPException: _http_error,
+            PoolTimeout: _database_away,
+            TooManyRequests: _database_away,
+            psycopg.OperationalError: _database_away,
+        },
+        # Answers to batches are small; a roster is not. zstd is not among what every HTTP client asks for.
+        middleware=[Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1)],
+    )
+
+
+class _Service:
+    def __init__(self, ledger: Ledger, pool: Pool, bucket: Bucket) -> None:
+        self._ledger = ledger
+        self._pool = pool
+        self._bucket = bucket
+        self._threads = anyio.CapacityLimiter(pool.max_size)
+
+    async def batches(self, request: Request) -> Response:
+        signed = await self._admitted(request, COMPRESSED_BYTES_MAX)
+        device, epoch = request.path_params["device"], request.path_params["epoch"]
+        return _json(await self._blocking(lambda db: self._ledger.take_batch(db, signed, device, epoch)))
+
+    async def cursor(self, request: Request) -> Response:
+        signed = await self._admitted(request, 0)
+        device = request.path_params["device"]
+        return _json(await self._blocking(lambda db: self._ledger.tell_cursor(db, signed, device)))
+
+    async def heartbeats(self, request: Request) -> Response:
+        # Not admitted by the bucket: small, and the centre wants to see every school while their queues wait.
+        signed = await _signed(request, MESSAGE_BYTES_MAX)
+        device = request.path_params["device"]
+        return _json(await self._blocking(lambda db: self._ledger.hear(db, signed, device)))
+
+    async def roster(self, request: Request) -> Response:
+        signed = await self._admitted(request, 0)
+        school = request.path_params["school"]
+        since, cursor = request.query_params.get("since", "0"), request.query_params.get("cursor", "")
+        return _json(await self._blocking(lambda db: self._ledger.tell_roster(db, signed, school, since, cursor)))
+
+    async def enrolments(self, request: Request) -> Response:
+        signed = await self._admitted(request, MESSAGE_BYTES_MAX)
+        identity, new = await self._blocking(lambda db: self._ledger.enrol(db, signed))
+        return _json(identity, 201 if new else 200)
+
+    async def health(self, _: Request) -> Response:
+        await self._blocking(lambda db: db.execute("SELECT 1"))
+        return _json(wire.Health("ledger", "ok"))
+
+    async def openapi(self, _: Request) -> Response:
+        return Response(document(), media_type=wire.JSON)
+
+    async def _admitted(self, request: Request, bytes_max: int) -> signature.Request:
+        wait_s = self._bucket.take()
+        if wait_s:
+            raise refusal(ProblemType.BUSY, 503, "many kiosks at once", f"come again in {wait_s} s", wait_s)
+        return await _signed(request, bytes_max)
+
+    async def _blocking(self, call: Callable[[psycopg.Connection], _R]) -> _R:
+        def with_connection() -> _R:
+            with self._pool.connection() as connection:
+                return call(connection)
+
+        return await anyio.to_thread.run_sync(with_connection, limiter=self._threads)
+
+
+async def _signed(request: Request, bytes_max: int) -> signature.Request:
+    """The request as its signature sees it, its body read with a cap."""
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > bytes_max:
+                raise refusal(ProblemType.TOO_LARGE, 413, "too many bytes", f"at most {bytes_max} are taken here")
+    except ClientDisconnect as error:
+        raise refusal(ProblemType.MALFORMED, 400, "the connection broke off", "nothing was stored") from error
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return signature.Request(
+        method=request.method,
+        path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
+        query=request.url.query,
+        headers=headers,
+        body=bytes(body),
+    )
+
+
+def _json(message: msgspec.Struct, status: int = 200) -> Response:
+    return Response(wire.to_json(message), status, media_type=wire.JSON)
+
+
+def _problem(problem: Problem, retry_after_s: int = 0) -> Response:
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
+    return Response(wire.to_json(problem), problem.status, headers, media_type=wire.PROBLEM_JSON)
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return _problem(error.problem, error.retry_after_s)
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = ProblemType.NOT_FOUND if error.status_code == 404 else ProblemType.OTHER
+    return _problem(Problem(type=kind, status=error.status_code, title=error.detail))
+
+
+def _database_away(_: Request, error: Exception) -> Response:
+    return _problem(
+        Problem(type=ProblemType.BUSY, status=503, title="the database is away", detail=type(error).__name__),
+        DATABASE_RETRY_S,
+    )

