@@ -1,6 +1,6 @@
-"""What is plugged in, which driver fits, and what is missing before it can be opened. Reads /sys and /dev, opens nothing.
+"""What is plugged in, which driver fits, and what is missing before it can be opened.
 
-The root of both is an argument: tests build a small tree of their own.
+Reads /sys and /dev, opens no device. The root of both is an argument: tests build a small tree of their own.
 """
 
 import grp
@@ -65,7 +65,8 @@ def _usb(root: Path) -> Iterator[Attached]:
             assert known is not None
             yield Attached(what, usb_id, "", drivers, _unbound(root, usb_id, known))
         for tty in ttys:
-            yield Attached(what, usb_id, _stable_name(root, tty), drivers, tuple(_no_access(root, tty)))
+            port = _stable_name(root, tty, serial=_text(device / "serial"))
+            yield Attached(what, usb_id, port, drivers, tuple(_no_access(root, tty)))
 
 
 def _board(root: Path) -> Iterator[Attached]:
@@ -110,19 +111,16 @@ def _group(node: Path) -> str:
         return str(gid)
 
 
-def _stable_name(root: Path, tty: str) -> str:
-    """The name that survives a replug: by-id when it has a serial number in it, else by-path, else the node itself."""
-    names = {
-        kind: f"/dev/serial/{kind}/{link.name}"
-        for kind in ("by-path", "by-id")
-        for link in _children(root / "dev/serial" / kind)
-        if link.is_symlink() and link.readlink().name == tty
-    }
-    by_id = names.get("by-id", "")
-    # usb-1a86_USB_Serial-if00-port0 has no serial number: two such adapters would have one name
-    if by_id and (by_id.split("-if")[0].count("_") >= 3 or "by-path" not in names):
-        return by_id
-    return names.get("by-path", f"/dev/{tty}")
+def _stable_name(root: Path, tty: str, *, serial: str = "") -> str:
+    """The name that survives a replug: by-id for an adapter with a serial number, else by-path, else the node itself.
+
+    Without a serial number (usb-1a86_USB_Serial-if00-port0) two adapters of a kind have one by-id name.
+    """
+    for kind in ("by-id", "by-path") if serial else ("by-path", "by-id"):
+        for link in _children(root / "dev/serial" / kind):
+            if link.is_symlink() and link.readlink().name == tty:
+                return f"/dev/serial/{kind}/{link.name}"
+    return f"/dev/{tty}"
 
 
 def _rule_mentions(root: Path, usb_id: str) -> bool:

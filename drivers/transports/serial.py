@@ -106,16 +106,13 @@ class Serial:
             yield
         except serial.SerialTimeoutException as error:
             raise DeviceGone(f"{self.port} takes no bytes: check cable and power") from error
-        except serial.SerialException as error:
-            raise self._translated(error.errno, error) from error
         except (OSError, termios.error) as error:
-            number = error.args[0] if error.args and isinstance(error.args[0], int) else None
-            raise self._translated(number, error) from error
+            raise self._translated(error) from error
         except ValueError as error:
             raise NotSupported(f"{self.port}: {error}; correct baud and stop_bits in the settings") from error
 
-    def _translated(self, number: int | None, error: Exception) -> DeviceError:
-        match number:
+    def _translated(self, error: Exception) -> DeviceError:
+        match _errno(error):
             case errno.EBUSY | errno.EAGAIN:
                 return DeviceBusy(
                     f"{self.port} is held by another program: `fuser -v {self.port}` or `lsof {self.port}` says by "
@@ -129,9 +126,15 @@ class Serial:
                 return DeviceGone(f"{self.port} is not there: check that the reader is plugged in and has power")
             case errno.ENOTTY | errno.EISDIR:
                 return NotSupported(f"{self.port} is no serial port: `edge-agent devices probe` lists them")
-        if "Could not configure port" in str(error):  # pyserial wraps termios.error here and drops its number
-            return NotSupported(f"{self.port} is no serial port, or vanished on opening: `edge-agent devices probe`")
         return DeviceGone(f"{self.port} went away: {error}")
+
+
+def _errno(error: BaseException) -> int | None:
+    """The system's number of the error, also where pyserial wrapped a termios.error and dropped it."""
+    match error:
+        case OSError(errno=int() as number) | termios.error(args=(int() as number, *_)):
+            return number
+    return None if error.__context__ is None else _errno(error.__context__)
 
 
 def _exclude_others(fd: int) -> None:

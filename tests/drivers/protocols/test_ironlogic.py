@@ -1,0 +1,192 @@
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.protocols.fault import Fault
+from drivers.protocols.ironlogic import (
+    LINE_BYTES_MAX,
+    Card,
+    Decoder,
+    Event,
+    NoCard,
+    encode_em_marine,
+    encode_mifare,
+)
+from drivers.readings import Technology, Uid
+from drivers.uid import UidEncoding, to_uid
+from tests.drivers.protocols import cutting
+from tests.drivers.vectors import load
+
+VECTORS = load("ironlogic_text")
+EM, MIFARE = Technology.EM4100, Technology.ISO14443A
+
+
+def events(data: bytes) -> list[Event]:
+    return cutting.every_way(lambda: Decoder().feed, data)
+
+
+def uid_hex(event: Event) -> str:
+    assert isinstance(event, Card)
+    uid = to_uid(event.printed.hex(), UidEncoding.IRONLOGIC, event.technology)
+    assert isinstance(uid, Uid)
+    return uid.hex
+
+
+@pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda v: v["line"])
+@pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"], ids=["crlf", "cr", "lf"])
+def test_every_published_line_gives_the_number_of_its_card(vector: dict[str, str], end: bytes) -> None:
+    [card] = events(bytes.fromhex(vector["frame_hex"]).removesuffix(b"\r\n") + end)
+    assert isinstance(card, Card)
+    assert uid_hex(card) == vector["expected_uid_hex"]
+    assert card.technology is (EM if vector["kind"] == "em-marine" else MIFARE)
+
+
+@pytest.mark.parametrize("vector", VECTORS["status_lines"], ids=lambda v: v["line"])
+def test_removal_in_any_case(vector: dict[str, str]) -> None:
+    assert events(bytes.fromhex(vector["frame_hex"])) == [NoCard()]
+
+
+def test_the_recorded_split_in_the_middle_of_a_word() -> None:
+    [split] = VECTORS["split_reads"]
+    [card] = cutting.run(Decoder().feed, [bytes.fromhex(chunk) for chunk in split["chunks_hex"]])
+    assert uid_hex(card) == split["expected_uid_hex"]
+
+
+def test_another_vendors_line_for_the_same_card() -> None:
+    [pair] = VECTORS["cross_reader"]
+    lines = pair["readings"]
+    for name in ("Iron Logic Z-2 text", "Intel-hex-like serial reader"):
+        [card] = events(lines[name].encode() + b"\r\n")
+        assert uid_hex(card) == pair["expected_uid_hex"]
+    [fault] = events(lines["third reader (field layout unknown, 15 chars)"].encode() + b"\r\n")
+    assert isinstance(fault, Fault)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"Em-Marine[5500] 090,48676,", Card(EM, bytes.fromhex("55005ABE24"))),
+        (b"00123 Em-Marine[5500] 090,48676", Card(EM, bytes.fromhex("55005ABE24"), reader="00123")),
+        (b"00123 No Card", NoCard()),
+        (b"NO CARD", NoCard()),
+        (b"Temic[5500] 090,48676", Card(EM, bytes.fromhex("55005ABE24"))),
+        (b"HID[0002] 012,34567", Card(Technology.UNKNOWN, bytes.fromhex("00020C8707"))),
+        (b"Dallas[0000012345AB]", Card(Technology.UNKNOWN, bytes.fromhex("0000012345AB"))),
+        (b"Cod433[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"CAME[123456]", Card(Technology.UNKNOWN, bytes.fromhex("123456"))),
+        (b"PX[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"IC[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"Mifare[BCD14264] Plus (0004,20) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="Plus")),
+        (b"Mifare[BCD14264] Mini (0004,09) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="Mini")),
+        (b"Mifare[BCD14264] 4K (0002,18) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="4K")),
+        (b"Mifare[BCD14264] DF (0344,20) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="DF")),
+        (b"Mifare[BCD14264]", Card(MIFARE, bytes.fromhex("BCD14264"))),
+    ],
+)
+def test_every_kind_of_line(line: bytes, expected: Event) -> None:
+    assert events(line + b"\r\n") == [expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Em-Marine[5500] 256,58404",  # more than 8 bits
+        b"Em-Marine[5500] 126,65536",  # more than 16 bits
+        b"Em-Marine[5500]",  # the lower part is missing
+        b"Em-Marine[550] 126,58404",
+        b"Em-Marine[55G0] 126,58404",
+        b"Mifare[BC4264] 1K (0004,08) 066,53692",  # digits lost on the way: bracket and number disagree
+        b":170009593F49",
+        b"Unknown[5500] 126,58404",
+        b"rine[5500] 126,58404",
+        "Em-Marine[5500] 126,5840\N{ARABIC-INDIC DIGIT FOUR}".encode(),
+    ],
+)
+def test_a_broken_line_is_a_fault_and_no_card(line: bytes) -> None:
+    [fault] = events(line + b"\r\n")
+    assert isinstance(fault, Fault)
+
+
+def test_a_good_line_behind_a_broken_one_is_not_lost() -> None:
+    assert events(b"Em-MarEm-Marine[1700] 009,22847\r\n") == [
+        Fault("bytes before a line"),
+        Card(EM, bytes.fromhex("170009593F")),
+    ]
+
+
+def test_a_good_line_behind_endless_noise_is_not_lost() -> None:
+    noise = b"\xff" * (10 * LINE_BYTES_MAX)
+    assert events(noise + encode_em_marine(bytes.fromhex("170009593F"))) == [
+        Fault("a line is too long"),
+        Card(EM, bytes.fromhex("170009593F")),
+    ]
+
+
+def test_a_line_that_broke_off_is_told_when_the_stream_ends() -> None:
+    decoder = Decoder()
+    assert not decoder.feed(b"Em-Mar")
+    assert list(decoder.flush()) == [Fault("a line broke off")]
+    assert list(decoder.flush()) == []
+
+
+numbers = st.one_of(
+    st.binary(min_size=5, max_size=5).map(lambda value: (EM, value, encode_em_marine(value))),
+    st.sampled_from((4, 7)).flatmap(
+        lambda size: st.binary(min_size=size, max_size=size).map(lambda uid: (MIFARE, uid, encode_mifare(uid)))
+    ),
+)
+
+
+@given(cards=st.lists(numbers, max_size=6), places=cutting.places)
+def test_any_cut_gives_the_same_cards(cards: list[tuple[Technology, bytes, bytes]], places: list[int]) -> None:
+    found = cutting.run(Decoder().feed, cutting.cut(b"".join(line for _, _, line in cards), places))
+    for event, (technology, uid, _) in zip(found, cards, strict=True):
+        assert isinstance(event, Card)
+        assert event.technology is technology
+        printed = event.printed
+        assert (printed[4:] + printed[:4] if len(printed) == 7 else printed) == uid
+
+
+@given(card=numbers, before=st.binary(max_size=300), after=st.binary(max_size=60), places=cutting.places)
+def test_noise_around_a_line_hides_no_card(
+    card: tuple[Technology, bytes, bytes], before: bytes, after: bytes, places: list[int]
+) -> None:
+    technology, _, line = card
+    stream = before + line + after
+    found = cutting.run(Decoder().feed, cutting.cut(stream, places))
+    assert found == cutting.run(Decoder().feed, [stream])
+    assert [event for event in found if isinstance(event, Card) and event.technology is technology]
+
+
+@given(data=st.binary(max_size=300))
+def test_rubbish_gives_no_more_events_than_bytes_and_no_exception(data: bytes) -> None:
+    assert len(Decoder().feed(data)) <= len(data)
+
+
+@pytest.mark.parametrize("alphabet", [bytes(range(256)), b"Em-Marine[0] 126,58404", b"[" * 3 + b"0123 "])
+def test_a_megabyte_of_noise_leaves_nothing_behind_and_the_next_line_is_read(alphabet: bytes) -> None:
+    dice = random.Random(1)
+    decoder = Decoder()
+    tracemalloc.start()
+    try:
+        for _ in range(85):
+            decoder.feed(bytes(dice.choices(alphabet, k=4096)))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 100_000
+    assert decoder.feed(encode_em_marine(b"12345"))[-1] == Card(EM, b"12345")
+
+
+def test_no_repr_shows_a_number() -> None:
+    assert "BCD1" not in repr(Card(MIFARE, bytes.fromhex("BCD14264"))).upper()
+
+
+def test_a_number_that_no_reader_prints_is_refused_by_the_builders() -> None:
+    with pytest.raises(ValueError, match="5 bytes"):
+        encode_em_marine(b"1234")
+    with pytest.raises(ValueError, match="4 or 7"):
+        encode_mifare(b"12345")
