@@ -6,6 +6,7 @@ every machine.
 
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 
 class EditCheck(StrEnum):
@@ -19,18 +20,13 @@ def edit_check(free_count: int, eligible: int, attendance_factor: Decimal) -> Ed
 
     Raises ValueError for counts below zero and factors outside that range.
     """
-    if free_count < 0 or eligible < 0 or not 0 <= attendance_factor <= 1:
+    if free_count < 0 or eligible < 0 or not (attendance_factor.is_finite() and 0 <= attendance_factor <= 1):
         raise ValueError("counts must not be negative and the attendance factor must be from 0 to 1; correct them")
     if free_count > eligible:
         return EditCheck.OVER_ELIGIBLE
     return EditCheck.OVER_FACTOR if free_count > expected(eligible, attendance_factor) else EditCheck.OK
 
 
-def expected(eligible: int, attendance_factor: Decimal) -> Decimal:
-    """How many meals the usual attendance explains, not rounded."""
-    # Scaled integers and not a Decimal product: its precision is a setting of the thread.
-    sign, digits, exponent = attendance_factor.as_tuple()
-    if sign or not isinstance(exponent, int) or exponent > 0:
-        return Decimal(eligible) * attendance_factor
-    coefficient = int("".join(map(str, digits)) or "0") * eligible
-    return Decimal((0, tuple(map(int, str(coefficient))), exponent))
+def expected(eligible: int, attendance_factor: Decimal) -> Fraction:
+    """How many meals the usual attendance explains, not rounded. A Decimal product would round as its thread says."""
+    return Fraction(attendance_factor) * eligible

@@ -4,7 +4,7 @@ Within a boot the monotonic clock tells the distances: no wall clock, wrong or t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -111,19 +111,19 @@ def _card_piles(facts: Sequence[Received], limits: Thresholds) -> list[Flag]:
         if isinstance(each.fact, Entry | Exit) and each.fact.method is Method.CARD:
             mark = _Mark(each.id, each.fact.mono_ms, each.fact.person, each.id)
             by_reader[each.id.device, each.fact.boot, each.fact.reader].append(mark)
-    found = []
-    for marks in by_reader.values():
-        marks.sort(key=lambda mark: (mark.mono_ms, mark.id))
-        for run in _runs(marks, lambda one, other: other.mono_ms - one.mono_ms <= limits.pile_gap_ms):
-            if len({mark.person for mark in run}) >= limits.pile_cards:
-                found.append(Flag(FlagKind.CARD_PILE, run[0].id, len(run)))
-    return found
+    return [
+        Flag(FlagKind.CARD_PILE, run[0].id, len(run))
+        for marks in by_reader.values()
+        for run in _runs(marks, limits.pile_gap_ms)
+        if len({mark.person for mark in run}) >= limits.pile_cards
+    ]
 
 
-def _runs(marks: Sequence[_Mark], joined: Callable[[_Mark, _Mark], bool]) -> list[list[_Mark]]:
+def _runs(marks: Iterable[_Mark], gap_ms: int) -> list[list[_Mark]]:
+    """The marks cut wherever more than `gap_ms` lie between two."""
     runs: list[list[_Mark]] = []
-    for mark in marks:
-        if runs and joined(runs[-1][-1], mark):
+    for mark in sorted(marks, key=lambda mark: (mark.mono_ms, mark.id)):
+        if runs and mark.mono_ms - runs[-1][-1].mono_ms <= gap_ms:
             runs[-1].append(mark)
         else:
             runs.append([mark])
