@@ -143,7 +143,8 @@ class _Builder:
         self._codes: dict[str, list[Credential]] = defaultdict(list)
         self._terminals: dict[str, list[Credential]] = defaultdict(list)
         self._entitlements: dict[str, list[Entitlement]] = defaultdict(list)
-        self._consents: set[tuple[str, str]] = set()
+        self._given: dict[tuple[str, str], str] = {}  # person and scope → when last
+        self._withdrawn: dict[tuple[str, str], str] = {}
 
     def build(self, records: Iterable[Record]) -> Roster:
         self._sort(records)
@@ -168,7 +169,8 @@ class _Builder:
             _codes=_frozen(self._codes),
             _terminals=_frozen(self._terminals),
             _entitlements=_frozen(self._entitlements),
-            _consents=frozenset(self._consents),
+            # The last word counts, and of two at the same moment the no.
+            _consents=frozenset(scope for scope, given in self._given.items() if given > self._withdrawn[scope]),
             _groups=_frozen(groups),
         )
 
@@ -177,7 +179,8 @@ class _Builder:
             self._problems.append(Problem(record_type(record), record.id, what))
 
     def _sort(self, records: Iterable[Record]) -> None:
-        for record in records:
+        # A record is named by type and id: the last one stands.
+        for record in {(type(each), each.id): each for each in records}.values():
             match record:
                 case Person():
                     self._people[record.id] = record
@@ -247,9 +250,9 @@ class _Builder:
             return
         match record:
             case Consent():
-                if record.given_at and not record.withdrawn_at:
-                    self._consents.add((record.person, record.scope))
-                    return
+                scope = record.person, record.scope
+                self._given[scope] = max(self._given.get(scope, ""), record.given_at)
+                self._withdrawn[scope] = max(self._withdrawn.get(scope, ""), record.withdrawn_at)
             case Entitlement():
                 try:
                     check(record)

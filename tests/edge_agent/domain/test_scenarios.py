@@ -1,0 +1,389 @@
+"""Every line of the canteen's scenarios is a test: the pure ones here, and `ELSEWHERE` names who proves the rest."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.domain.decision import Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.identify import Ambiguous, Known, Mismatch, PalmScore, Unknown, identify, identify_palm, pair
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import ByHand
+from sync.contract.edit_check import EditCheck, edit_check, expected
+from sync.contract.event import Claim, Clock, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
+from sync.contract.flags import FlagKind, flags
+from sync.contract.roster import Consent
+from sync.contract.visits import Closing, Derived, EventId, Received, Why, derive
+from tests.edge_agent.domain.world import (
+    DAY,
+    SCHOOL,
+    Kiosk,
+    card,
+    em4100,
+    local,
+    moment,
+    palm_terminal,
+    pupil,
+    school,
+)
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "canteen_scenarios.jsonl"
+
+Scenario = Mapping[str, Any]  # foreign data: one line of the file, as JSON
+Proof = Callable[[Scenario], None]
+
+PROOFS: dict[str, Proof] = {}
+
+# What needs a journal, a wire or a ledger is proved in that room.
+ELSEWHERE = {
+    "S22": "tests/sync: a batch is stored, its answer is lost, it is sent again",
+    "S23": "tests/sync: one odd row of a hundred",
+    "S25": "tests/edge_agent/journal: a full disk",
+    "S26": "tests/edge_agent/journal and tests/system: a kill after the commit",
+    "S34": "tests/sync/client: the whole city comes back at once",
+}
+
+
+def proves(scenario: str) -> Callable[[Proof], Proof]:
+    def register(proof: Proof) -> Proof:
+        assert scenario not in PROOFS
+        PROOFS[scenario] = proof
+        return proof
+
+    return register
+
+
+def scenarios() -> dict[str, Scenario]:
+    if not DATA.exists():
+        return {}
+    lines = DATA.read_text(encoding="utf-8").splitlines()
+    return {scenario["id"]: scenario for scenario in map(json.loads, lines)}
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared scenarios are not beside the project")
+def test_every_scenario_is_accounted_for() -> None:
+    assert scenarios().keys() == PROOFS.keys() | ELSEWHERE.keys()
+    assert not PROOFS.keys() & ELSEWHERE.keys()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared scenarios are not beside the project")
+@pytest.mark.parametrize(
+    "scenario", [each for each in scenarios().values() if each["id"] not in ELSEWHERE], ids=lambda each: str(each["id"])
+)
+def test_scenario(scenario: Scenario) -> None:
+    PROOFS[scenario["id"]](scenario)
+
+
+def after(clock: str, *kiosks: Kiosk, day: str = DAY) -> Derived:
+    """What the facts of these kiosks amount to at a local time."""
+    received = [
+        Received(EventId(kiosk.device, kiosk.epoch, seq), fact)
+        for kiosk in kiosks
+        for seq, fact in enumerate(kiosk.facts, start=1)
+    ]
+    return derive(received, timetable=kiosks[0].roster.timetable, as_of=local(clock, day))
+
+
+def still_open(derived: Derived) -> int:
+    return sum(visit.closing is Closing.OPEN for visit in derived.visits)
+
+
+def seen_by_child(feedback: Feedback) -> Feedback:
+    return replace(feedback, staff=None)
+
+
+@proves("S01")
+def entry_and_exit_make_one_visit(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(palm_terminal(1), moment("09:40:00"))
+    kiosk.scan(palm_terminal(1), moment("09:52:00"))
+    derived = after("09:53:00", kiosk)
+    assert scenario["expect"] == {
+        "visits": len(derived.visits),
+        "meals": derived.meals,
+        "open": still_open(derived),
+    }
+    assert derived.visits[0].exited_at == local("09:52:00")
+
+
+@proves("S02")
+def double_tap_within_debounce(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    kiosk.scan(card(1), moment("09:40:03"))
+    derived = after("09:41:00", kiosk)
+    assert kiosk.feedback[1].child is Child.NOTED
+    assert scenario["expect"] == {
+        "raw": len(kiosk.facts),
+        "visits": len(derived.visits),
+        "meals": derived.meals,
+        "exit": derived.visits[0].exit,
+        "feedback2": "already noted",
+    }
+
+
+@proves("S04")
+def second_meal_in_the_same_session(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    for clock in ("09:40:00", "09:50:00", "09:55:00"):
+        kiosk.scan(palm_terminal(1), moment(clock))
+    derived = after("09:56:00", kiosk)
+    assert (len(derived.visits), derived.meals) == (scenario["expect"]["visits"], scenario["expect"]["meals"])
+    assert scenario["expect"]["second"] == "recorded, not claimable"
+    assert isinstance(kiosk.last, Entry)
+    assert (kiosk.last.claim, kiosk.last.reason) == (Claim.SECOND, Reason.SECOND_MEAL)
+    assert kiosk.feedback[2].child is Child.WELCOME  # the child is not told
+
+
+@proves("S05")
+def two_kiosks_cut_off_from_each_other(scenario: Scenario) -> None:
+    roster = school()
+    a, b = Kiosk(roster, "A"), Kiosk(roster, "B")
+    a.scan(card(1), moment("09:40:00"))
+    b.scan(card(1), moment("09:41:00", boot="boot-b"))
+    for derived in (after("10:00:00", a, b), after("10:00:00", b, a)):
+        first, second = derived.visits
+        assert scenario["expect"]["raw"] == len(a.facts) + len(b.facts)
+        assert scenario["expect"]["meals_claimable"] == derived.meals
+        assert (first.id.device, first.claim) == ("A", Claim.CLAIMABLE)
+        assert (second.id.device, second.claim, second.first) == ("B", Claim.SECOND, first.id)
+        assert scenario["expect"]["loser"].startswith(second.why)
+
+
+@proves("S07")
+def entry_never_followed_by_exit(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    assert still_open(after("10:09:59", kiosk)) == 1
+    (visit,) = after("10:10:00", kiosk).visits
+    assert scenario["expect"]["visits"] == 1
+    assert scenario["expect"]["exit"] == visit.closing
+    assert scenario["expect"]["exit_time"] == visit.exited_at
+    assert len(kiosk.facts) == 1  # no exit was written either
+
+
+@proves("S08")
+def meal_crosses_midnight(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("23:50:00"))
+    kiosk.scan(card(1), moment("00:10:00", "2026-11-24"))
+    derived = after("00:11:00", kiosk, day="2026-11-24")
+    assert len(derived.visits) == scenario["expect"]["visits"]
+    assert {fact.service_date for fact in kiosk.facts if isinstance(fact, Entry | Exit)} == {DAY}
+    assert derived.visits[0].closing is Closing.EXIT
+
+
+@proves("S10")
+def pupil_moved_school_between_syncs(scenario: Scenario) -> None:
+    kiosk = Kiosk(school(*pupil(1, home_school="sch-101")))
+    decision = kiosk.scan(card(1), moment("09:40:00"))
+    assert isinstance(decision, Granted)
+    assert scenario["expect"] == {"decision": "serve as guest", "funding": "home school, pending"}
+    assert (decision.reason, decision.claim, decision.programme) == (Reason.GUEST, Claim.PENDING, "state")
+    assert kiosk.feedback[0].child is Child.WELCOME
+    assert after("10:00:00", kiosk).meals == 0  # this school bills nothing for it
+
+
+@proves("S11")
+def consent_withdrawn(scenario: Scenario) -> None:
+    withdrawn = Consent(id="k1", person="u1", given_at="2026-09-01T00:00:00Z", withdrawn_at="2026-11-22T10:00:00Z")
+    kiosk = Kiosk(school(withdrawn))
+    assert scenario["expect"]["identify"] == "no match"
+    scores = [PalmScore(PersonId("u1"), "p1", 9_900)]
+    assert identify_palm(scores, kiosk.roster, accept=8_000, margin=200) == Unknown(Method.PALM)
+    assert isinstance(kiosk.scan(palm_terminal(1), moment("09:40:00")), Refused)
+    assert isinstance(kiosk.last, Refusal)
+    assert kiosk.last.person == ""  # nobody was recognised
+    # The way without a palm: the same queue, nothing to wait for.
+    kiosk.scan(card(1), moment("09:40:01"))
+    assert [feedback.child for feedback in kiosk.feedback] == [Child.USE_CARD, Child.WELCOME]
+    # That the template is deleted and the receipt sent is proved where templates are kept and rosters applied.
+
+
+@proves("S13")
+def card_of_one_palm_of_another(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    by_card, by_palm = identify(card(1), kiosk.roster), identify(palm_terminal(2), kiosk.roster)
+    both = pair(by_card, by_palm)
+    assert isinstance(both, Mismatch)
+    decision = kiosk.see(both, moment("09:40:00"))
+    assert isinstance(decision, Refused)
+    assert scenario["expect"]["audit"] == decision.reason
+    assert isinstance(kiosk.last, Refusal)
+    assert kiosk.last.candidates == "u1,u2"
+    # No parent message for u1: the fact is about nobody.
+    assert kiosk.last.person == ""
+    assert not after("10:00:00", kiosk).visits
+    # u2 is offered the own entitlement.
+    staff = kiosk.feedback[0].staff
+    assert staff is not None
+    assert staff.candidates == ("Given2 Family2",)
+    offered = kiosk.see(by_palm, moment("09:40:05"))
+    assert isinstance(offered, Granted)
+    assert offered.claim is Claim.CLAIMABLE
+
+
+@proves("S14")
+def look_alike(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    scores = [PalmScore(PersonId("u1"), "p1", 9_100), PalmScore(PersonId("u2"), "p2", 9_000)]
+    identity = identify_palm(scores, kiosk.roster, accept=8_000, margin=200)
+    assert identity == Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
+    decision = kiosk.see(identity, moment("09:40:00"))
+    assert scenario["expect"]["decision"] == "ask second factor"
+    assert kiosk.feedback[0].child is Child.USE_CARD
+    assert scenario["expect"]["recorded"].startswith(decision.reason)
+    assert after("10:00:00", kiosk).visits == ()
+    second = pair(identify(card(2), kiosk.roster), identity)
+    assert isinstance(second, Known)
+    assert second.person.id == "u2"
+
+
+@proves("S16")
+def lost_card_manual_open(scenario: Scenario) -> None:
+    by_hand, by_card = Kiosk(school()), Kiosk(school())
+    by_hand.enter_by_hand("u1", moment("09:40:00"), ByHand("op-1", "no_card"))
+    by_card.scan(card(1), moment("09:40:00"))
+    assert isinstance(by_hand.last, Manual)
+    (visit,) = after("10:00:00", by_hand).visits
+    (usual,) = after("10:00:00", by_card).visits
+    assert scenario["expect"]["meals"] == after("10:00:00", by_hand).meals
+    # Parents are told of visits, and by hand or by card it is the same visit.
+    assert scenario["expect"]["parent_notified"] is visit.counts
+    assert replace(visit, method=Method.CARD, operator="", note="") == usual
+    assert (visit.operator, visit.note) == ("op-1", "no_card")
+
+
+@proves("S17")
+def unknown_card(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    decision = kiosk.scan(card(99_999), moment("09:40:00"))
+    assert isinstance(decision, Refused)
+    assert decision.reason is Reason.UNKNOWN_CARD
+    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert len(kiosk.facts) == scenario["expect"]["raw"]
+    assert after("10:00:00", kiosk).meals == scenario["expect"]["meals_claimable"]
+    assert em4100(99_999).hex not in str(kiosk.facts)
+    # The operator may enter somebody for it; with a stale roster the fault may be ours.
+    stale = Kiosk(school(confirmed_at=local("09:00:00") - timedelta(days=9)))
+    assert isinstance(stale.scan(card(99_999), moment("09:40:00")), Review)
+
+
+@proves("S19")
+def void_by_operator_then_again(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    kiosk.void(1, moment("09:41:00"), ByHand("op-1", "wrong child"))
+    kiosk.scan(card(1), moment("09:42:00"))
+    derived = after("10:00:00", kiosk)
+    assert len(kiosk.facts) == scenario["expect"]["records"]
+    assert derived.meals == scenario["expect"]["claimable"]
+    assert [(visit.closing, visit.claim) for visit in derived.visits] == [
+        (Closing.VOID, Claim.NONE),
+        (Closing.OPEN, Claim.CLAIMABLE),
+    ]
+
+
+@proves("S20")
+def clock_two_weeks_back(scenario: Scenario) -> None:
+    kiosk = Kiosk(school())
+    lost = timedelta(days=14, hours=3)  # the clock says 06:40 of a Monday two weeks ago
+
+    def wrong(clock: str) -> Moment:
+        right = moment(clock, boot="boot-2")
+        return replace(right, utc=right.utc - lost, clock=Clock.UNSYNCHRONISED)
+
+    kiosk.scan(card(1), wrong("09:40:00"))
+    kiosk.scan(card(1), wrong("09:40:02"))
+    kiosk.scan(card(2), wrong("09:41:00"))
+    assert [feedback.child for feedback in kiosk.feedback] == [Child.ASK_STAFF, Child.NOTED, Child.ASK_STAFF]
+    assert all(isinstance(decision, Granted | Review) for decision in kiosk.decisions)
+    assert scenario["expect"]["time_quality"] == "unsynced"
+    assert all(isinstance(fact, Entry) and fact.review for fact in (kiosk.facts[0], kiosk.facts[2]))
+    held = after("10:00:00", kiosk)
+    assert [visit.claim for visit in held.visits] == [Claim.HELD, Claim.HELD]
+    assert [visit.entered_at for visit in held.visits] == [None, None]  # no time is better than a wrong one
+    assert [visit.id.seq for visit in held.visits] == [1, 3]
+    # The network comes back: the clock is put right, and the meals are found where they belong.
+    kiosk.keep(step_of(kiosk, lost))
+    corrected = after("10:00:00", kiosk)
+    assert [visit.claim for visit in corrected.visits] == [Claim.CLAIMABLE, Claim.CLAIMABLE]
+    assert [visit.entered_at for visit in corrected.visits] == [local("09:40:00"), local("09:41:00")]
+    assert {(visit.session, visit.service_date) for visit in corrected.visits} == {("lunch", DAY)}
+
+
+def step_of(kiosk: Kiosk, lost: timedelta) -> ClockStep:
+    right = moment("09:50:00", boot="boot-2")
+    return ClockStep(
+        school=SCHOOL,
+        at=right.text,
+        boot=right.boot,
+        mono_ms=right.mono_ms,
+        clock=Clock.SYNCHRONISED,
+        step_ms=int(lost.total_seconds() * 1000),
+        before=Clock.UNSYNCHRONISED,
+    )
+
+
+@proves("S28")
+def more_meals_than_entitled_present(scenario: Scenario) -> None:
+    factor = Decimal("0.938")
+    assert edit_check(285, 300, factor) is EditCheck.OVER_FACTOR
+    assert scenario["expect"]["edit_check"] == f"285 > {float(expected(300, factor))}: follow up before claim"
+
+
+@proves("S29")
+def fake_presence_run(scenario: Scenario) -> None:
+    kiosk = Kiosk(school(pupils=120), late=timedelta(hours=2))
+    start = moment("10:40:00")
+    for number in range(1, 121):
+        when = replace(start, utc=start.utc + timedelta(seconds=2 * number), mono_ms=start.mono_ms + 2_000 * number)
+        kiosk.enter_by_hand(f"u{number}", when, ByHand("op-1", "palm_unread"))
+    received = [Received(EventId("A", kiosk.epoch, seq), fact) for seq, fact in enumerate(kiosk.facts, start=1)]
+    derived = after("11:00:00", kiosk)
+    found = {flag.kind: flag for flag in flags(received, derived.visits, timetable=kiosk.roster.timetable)}
+    burst = found[FlagKind(scenario["expect"]["flag"])]
+    assert (burst.count, burst.operator) == (120, "op-1")
+    assert found[FlagKind.AFTER_HOURS].count == 120
+
+
+@proves("S31")
+def child_with_allergy(scenario: Scenario) -> None:
+    with_sign = Kiosk(school(*pupil(1, hints=("diet",))))
+    without = Kiosk(school())
+    for kiosk in (with_sign, without):
+        kiosk.scan(card(1), moment("09:40:00"))
+    assert scenario["expect"] == {"screen_child": "neutral", "screen_staff": "allergy sign"}
+    assert seen_by_child(with_sign.feedback[0]) == seen_by_child(without.feedback[0])
+    staff = with_sign.feedback[0].staff
+    assert staff is not None
+    assert staff.hints == ("diet",)
+
+
+@proves("S32")
+def free_and_paid_see_the_same_screen(scenario: Scenario) -> None:
+    assert set(scenario["expect"].values()) == {True}
+    seen = []
+    for programme in ("state", "paid", ""):
+        kiosk = Kiosk(school(*pupil(9, programme=programme)))
+        for clock in ("09:40:00", "09:40:02", "09:50:00", "09:55:00"):
+            kiosk.scan(card(9), moment(clock))
+        seen.append([seen_by_child(each) for each in kiosk.feedback])
+    # Colour, sound and duration are made by the screen from exactly these fields, and from nothing else.
+    assert seen[0] == seen[1] == seen[2]
+    assert [each.child for each in seen[0]] == [Child.WELCOME, Child.NOTED, Child.GOODBYE, Child.WELCOME]
+
+
+def test_a_repeat_is_never_a_movement() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    again = kiosk.scan(card(1), moment("09:40:30"))
+    assert isinstance(again, Granted)
+    assert (again.movement, again.reason) == (Movement.REPEAT, Reason.MIN_STAY)
+    assert after("09:41:00", kiosk).visits[0].why is Why.AS_RECORDED
