@@ -42,3 +42,7 @@ class Past:
     voided: bool  # an operator took it back: it does not count
     entry_epoch: str = ""  # of an exit: the entry that it ended; empty: an exit without an entry
     entry_seq: int = 0
+
+    @property
+    def is_entry(self) -> bool:
+        return self.kind in (Kind.ENTRY, Kind.MANUAL)

@@ -12,28 +12,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict
 
 from edge_agent.domain.facts import Past
+from edge_agent.domain.moment import Moment
 from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings
 from edge_agent.journal.acknowledged import QUARANTINED_SHOWN_MAX, Quarantined
 from edge_agent.journal.aside import SetAside
 from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.roster_store import RosterChange
 from edge_agent.journal.rows import Appended, EpochRow, Kept, Kiosk
-from edge_agent.journal.stamp import Now
 from edge_agent.journal.store import Store
 from sync.client.ports import Line
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.event import Fact, PersonId, Pruned, Repair, SessionId, encode
+from sync.contract.event import Clock, Entry, Fact, Manual, PersonId, Pruned, Repair, Void, encode
 from sync.contract.roster import Page, Record
 from sync.contract.wire import time_text
 
 BALLAST_BYTES = 32 * 1024 * 1024
 
+Now = Callable[[], Moment]
+
 # A carried event holds the old payload as a JSON string, in which a character may take two. So that every event can
 # be carried within the contract's 8 KiB, none is longer than this.
 EVENT_BYTES_MAX = 3_900
+
+
+class Envelope(TypedDict):
+    """The part of an event that every kind has."""
+
+    school: str
+    at: str
+    boot: str
+    mono_ms: int
+    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,15 @@ class Upkeep:
 
     folded: bool
     ballast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubted:
+    """Rows that were said not to be kept, when the disk would not say."""
+
+    ordinal: int
+    heads: tuple[Head, ...]
+    events: tuple[Fact, ...]
 
 
 class Journal:
@@ -55,6 +77,7 @@ class Journal:
         self._epochs: list[EpochRow] = []
         self._ids: dict[int, Epoch] = {}
         self._ordinals: dict[Epoch, int] = {}
+        self._doubted: list[_Doubted] = []
         store.reload = self._load
 
     @classmethod
@@ -129,7 +152,8 @@ class Journal:
         def work(connection: sqlite3.Connection) -> list[Head]:
             if tried and tried[-1] == self._current.head:
                 return tried  # the commit that seemed to fail was found on the disk when it was opened again
-            tried[:] = rows.insert(connection, self._current.ordinal, self._current.head, payloads)
+            before = self._take_back(connection) if self._doubted else self._current.head
+            tried[:] = rows.insert(connection, self._current.ordinal, before, payloads)
             for head, event in zip(tried, events, strict=True):
                 sightings.note(connection, self._current.ordinal, head.seq, event, self._ordinals)
             return tried
@@ -137,18 +161,49 @@ class Journal:
         if not events:
             return []
         with self._store.lock:
-            heads = self._store.write(work)
+            try:
+                heads = self._store.write(work)
+            except JournalUnwritable:
+                if tried:
+                    self._doubted.append(_Doubted(self._current.ordinal, tuple(tried), tuple(events)))
+                raise
+            self._doubted.clear()
             self._current = replace(self._current, head=heads[-1])
             return [Appended(self._current.id, head.seq, head.hash) for head in heads]
 
-    def facts(self, person: PersonId, session: SessionId, service_date: str) -> tuple[Past, ...]:
-        """This person's entries and exits in this session, oldest first, then their very last sighting of any kind."""
+    def _take_back(self, connection: sqlite3.Connection) -> Head:
+        """Void entries that came to light after all; the head behind that.
+
+        When the disk fails in the middle of a commit and cannot be opened again, the caller is told that nothing was
+        kept, and the staff count by hand. If it comes back with the rows on it, those meals must not count twice.
+        """
+        head = self._current.head
+        for doubted in self._doubted:
+            for kept, event in zip(doubted.heads, doubted.events, strict=True):
+                place = (doubted.ordinal, kept.seq, kept.hash)
+                found = connection.execute("SELECT 1 FROM event WHERE epoch = ? AND seq = ? AND hash = ?", place)
+                if found.fetchone() is None or not isinstance(event, Entry | Manual):
+                    continue
+                void = Void(
+                    **self._stamped(),
+                    void_epoch=self._ids[doubted.ordinal],
+                    void_seq=kept.seq,
+                    person=event.person,
+                    operator="",
+                    note="found on the disk after it was said not to be recorded",
+                )
+                (head,) = rows.insert(connection, self._current.ordinal, head, [encode(void)])
+                sightings.note(connection, self._current.ordinal, head.seq, void, self._ordinals)
+        return head
+
+    def facts(self, person: PersonId, since: str) -> tuple[Past, ...]:
+        """This person's entries and exits whose service date is `since` or later, and their last few sightings of
+        any kind and date; oldest first, in the order in which they were kept."""
         with self._store.lock:
-            found = self._store.read(sightings.OF_SESSION, (person, session, service_date))
-            last = self._store.read(sightings.LAST, (person,))
-        if last and last[0] not in found:
-            found.append(last[0])
-        return tuple(past for row in found if (past := self._past(*row)) is not None)
+            found = self._store.read(sightings.VISITS_SINCE, (person, since))
+            last = self._store.read(sightings.LAST, (person, sightings.LAST_OTHERS))
+        rows_found = sorted({*found, *last})  # an identity comes first in each row
+        return tuple(past for row in rows_found if (past := self._past(*row)) is not None)
 
     def sighting(self, epoch: Epoch, seq: int) -> Past | None:
         """The sighting kept under this identity; None where there is none (any more)."""
@@ -194,7 +249,7 @@ class Journal:
 
     def acknowledge(self, head: Head, receipt: bytes) -> None:
         """Raises `AcknowledgementDisagrees` when our own hash there is another."""
-        at = self._now().at
+        at = self._now().utc
         with self._store.lock:
             acked = self._store.write(
                 lambda connection: acknowledged.mark(connection, self._current, head, receipt, at)
@@ -202,7 +257,7 @@ class Journal:
             self._current = replace(self._current, acked=acked)
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
-        at = self._now().at
+        at = self._now().utc
         with self._store.lock:
             ordinal = self._current.ordinal
             self._store.write(
@@ -314,7 +369,7 @@ class Journal:
     def _first_epoch(self, connection: sqlite3.Connection, after: SetAside | None) -> EpochRow:
         epoch = self._draw_epoch()
         if after is None:
-            at = time_text(self._now().at)
+            at = self._now().text
             return rows.open_epoch(connection, self._kiosk, epoch, parent_head=b"", at=at, why="first")
         repair = self._repair("damaged", after.epoch, after.head, after.kept_as)
         parent = after.acked.hash if after.acked is not None and after.acked.seq else b""
@@ -330,13 +385,8 @@ class Journal:
         return Epoch(self._dice(8).hex())
 
     def _repair(self, why: str, epoch: str, head: Head | None, kept_as: str) -> Repair:
-        stamp = self._now()
         return Repair(
-            school=self._kiosk.school,
-            at=time_text(stamp.at),
-            boot=stamp.boot,
-            mono_ms=stamp.mono_ms,
-            clock=stamp.clock,
+            **self._stamped(),
             why=why,
             old_epoch=epoch,
             old_head=head.hash.hex() if head else "",
@@ -345,16 +395,17 @@ class Journal:
         )
 
     def _pruned(self, removed: retention.Removed) -> Pruned:
-        stamp = self._now()
-        return Pruned(
+        return Pruned(**self._stamped(), pruned_epoch=removed.epoch, through_seq=removed.through_seq, rows=removed.rows)
+
+    def _stamped(self) -> Envelope:
+        """What the journal's own events carry; they are judged by no roster."""
+        moment = self._now()
+        return Envelope(
             school=self._kiosk.school,
-            at=time_text(stamp.at),
-            boot=stamp.boot,
-            mono_ms=stamp.mono_ms,
-            clock=stamp.clock,
-            pruned_epoch=removed.epoch,
-            through_seq=removed.through_seq,
-            rows=removed.rows,
+            at=moment.text,
+            boot=moment.boot,
+            mono_ms=moment.mono_ms,
+            clock=moment.clock,
         )
 
     def _past(self, ordinal: int, seq: int, voided: int, payload: bytes) -> Past | None:

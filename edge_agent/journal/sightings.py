@@ -26,7 +26,9 @@ from sync.contract.event import (
 )
 from sync.contract.wire import read_time
 
-# Whether it makes or ends a visit. The rules ask for all of these, and of the others only for the very last.
+# Whether it makes or ends a visit. The rules need all of these, and of the others only the last few: a child who taps
+# a card a thousand times must neither slow the next scan nor push the entry out of sight.
+LAST_OTHERS = 8
 _VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
 
 _KINDS: Final[Mapping[type, Kind]] = {
@@ -41,8 +43,8 @@ _SELECT = (
     "SELECT s.epoch, s.seq, s.voided, e.payload FROM sighting AS s CROSS JOIN event AS e"
     " ON e.epoch = s.epoch AND e.seq = s.seq WHERE s.person = ?"
 )
-OF_SESSION = _SELECT + " AND s.session = ? AND s.service_date = ? AND s.visit = 1 ORDER BY s.epoch, s.seq"
-LAST = _SELECT + " ORDER BY s.epoch DESC, s.seq DESC LIMIT 1"
+VISITS_SINCE = _SELECT + " AND s.service_date >= ? AND s.visit = 1 ORDER BY s.epoch, s.seq"
+LAST = _SELECT + " ORDER BY s.epoch DESC, s.seq DESC LIMIT ?"
 ONE = _SELECT + " AND s.epoch = ? AND s.seq = ?"
 
 

@@ -101,10 +101,20 @@ class Store:
         self._closed = False
 
     def open(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Connect and `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us."""
+        """Connect and `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us.
+
+        Even to open a journal takes room, for the WAL's index: on a full disk the ballast makes it.
+        """
         try:
-            self._connection = connect(self.path)
-            prepare(self._connection)
+            self._connect(prepare)
+        except (sqlite3.Error, OSError) as error:
+            self._abandon()
+            if (isinstance(error, sqlite3.Error) and damaged(error)) or not self.ballast.give_up():
+                raise self._translated(error) from error
+        else:
+            return
+        try:
+            self._connect(prepare)
         except (sqlite3.Error, OSError) as error:
             self._abandon()
             raise self._translated(error) from error
@@ -157,6 +167,10 @@ class Store:
             if not self._closed:
                 self._closed = True
                 self._process_lock.release()
+
+    def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        self._connection = connect(self.path)
+        prepare(self._connection)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._connected()

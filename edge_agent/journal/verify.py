@@ -5,7 +5,7 @@ or from the command line. The chain finds what SQLite's own check does not see: 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from edge_agent.journal.errors import damaged
 from edge_agent.journal.rows import EpochRow
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import Head, extend, genesis
-from sync.contract.event import Sighting, Unreadable, decode
+from sync.contract.event import Sighting, Unreadable, Void, decode
 
 _INTERRUPT_STEPS = 20_000  # of SQLite's machine, between two looks at `stop`
 
@@ -84,9 +84,12 @@ class _Walk:
         self.rows = 0
         self.id = ""  # epoch under way
         self.head = Head(0, rows.NO_HASH)
+        self._ordinals: dict[str, int] = {}
+        self._voided: set[tuple[int, int]] = set()
 
     def epoch(self, connection: sqlite3.Connection, epoch: EpochRow, stop: Callable[[], bool]) -> None:
         self.id, self.head = epoch.id, epoch.anchor
+        self._ordinals[epoch.id] = epoch.ordinal
         if genesis(epoch.device, epoch.public_key, epoch.id, epoch.parent_head) != epoch.genesis:
             raise _Found(Broken(epoch.id, 0, "the genesis does not follow from device, key, epoch and parent"))
         if epoch.anchor.seq == 0 and epoch.anchor.hash != epoch.genesis:
@@ -106,6 +109,10 @@ class _Walk:
 
     def file(self, connection: sqlite3.Connection) -> None:
         self.id = ""
+        for ordinal, seq in connection.execute("SELECT epoch, seq FROM sighting WHERE voided <> 0"):
+            if (ordinal, seq) not in self._voided:
+                epoch = next((id_ for id_, number in self._ordinals.items() if number == ordinal), "")
+                raise _Found(Broken(epoch, seq, "the index has it as voided, and no event voids it"))
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if said != "ok":
             raise _Found(Broken("", 0, f"SQLite finds the file damaged: {said}"))
@@ -130,13 +137,19 @@ class _Walk:
             event = decode(payload)
         except Unreadable:
             return  # a later version made it
-        if not isinstance(event, Sighting) or not event.person:
-            return
-        found = connection.execute(
-            "SELECT session, service_date FROM sighting WHERE person = ? AND epoch = ? AND seq = ?",
-            (event.person, ordinal, self.head.seq),
-        ).fetchone()
-        if found != (event.session, event.service_date):
+        if isinstance(event, Void):
+            void = (event.person, self._ordinals.get(event.void_epoch), event.void_seq)
+            self._has_index(connection, void, "voided", [(1,), None])  # None: nothing was there to be voided
+            self._voided.add((void[1] or 0, event.void_seq))
+        elif isinstance(event, Sighting) and event.person:
+            key = (event.person, ordinal, self.head.seq)
+            self._has_index(connection, key, "session, service_date", [(event.session, event.service_date)])
+
+    def _has_index(
+        self, connection: sqlite3.Connection, key: tuple[object, ...], columns: str, expected: Sequence[object]
+    ) -> None:
+        query = f"SELECT {columns} FROM sighting WHERE person = ? AND epoch = ? AND seq = ?"  # noqa: S608
+        if connection.execute(query, key).fetchone() not in expected:
             raise _Found(Broken(self.id, self.head.seq, "the index of sightings tells otherwise than the event"))
 
 
