@@ -9,7 +9,7 @@ from sync.client.channel import Channel
 from sync.client.policy import CAP_S, Backoff
 from sync.client.ports import Outbox
 from sync.contract import wire
-from sync.contract.wire import Health, Heartbeat, HeadText, HeartbeatReply
+from sync.contract.wire import HeadText, Health, Heartbeat, HeartbeatReply
 from sync.errors import Rejected, SyncError, Unreachable
 
 HEALTH_MAX = 32  # parts that one heartbeat tells of

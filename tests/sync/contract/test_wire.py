@@ -1,0 +1,86 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.contract import wire
+from sync.contract.wire import Cursor, Enrolment, HeadText, Heartbeat, Invalid, Problem, ProblemType
+
+
+@pytest.mark.parametrize("text", ["k1", "Kiosk-7", "local-0123456789abcdef", "0", "a" * 64])
+def test_names_that_are_allowed(text: str) -> None:
+    assert wire.device_id(text) == text
+    assert wire.school_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "-a", "a/b", "a b", "a.b", "..", 'a"', "a\n", "ә", "a%2f", "a" * 65])
+def test_names_that_would_mean_something_else_in_a_path(text: str) -> None:
+    with pytest.raises(Invalid):
+        wire.device_id(text)
+    with pytest.raises(Invalid):
+        wire.school_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "00c0ffee00c0ffe", "00C0FFEE00C0FFEE", "00c0ffee00c0ffeg", "00c0ffee00c0ffee\n"])
+def test_epochs_that_are_none(text: str) -> None:
+    with pytest.raises(Invalid):
+        wire.epoch_id(text)
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9000, 1, 1)), st.integers(-12, 12))
+def test_times_keep_their_moment(naive: datetime, hours: int) -> None:
+    moment = naive.replace(microsecond=naive.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(hours=hours)))
+    assert wire.time_text(moment).endswith("Z")
+    assert wire.read_time(wire.time_text(moment)) == moment
+
+
+def test_naive_times_do_not_travel() -> None:
+    with pytest.raises(ValueError):
+        wire.time_text(datetime(2026, 11, 22))
+    for text in ("2026-11-22T04:40:00", "lunch", ""):
+        with pytest.raises(Invalid):
+            wire.read_time(text)
+    assert wire.read_time("2026-11-22T09:40:00+05:00") == datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
+
+
+def test_a_newer_end_may_say_more() -> None:
+    text = b'{"type":"urn:canteen:problem:gap","status":409,"expected_seq":7,"hint":"new in 2031"}'
+    assert wire.read_json(Problem, text) == Problem(type=ProblemType.GAP.value, status=409, expected_seq=7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"\xff\xff",
+        b'{"time":1}',
+        b'{"time":"x","accepted_through":-1}',
+        b'{"time":"x","accepted_through":1e99}',
+    ],
+)
+def test_what_is_no_message_is_invalid(text: bytes) -> None:
+    with pytest.raises(Invalid):
+        wire.read_json(Cursor, text)
+
+
+def test_a_code_never_shows() -> None:
+    request = Enrolment(code="SECRET-1", public_key="0" * 64)
+    assert "SECRET" not in repr(request)
+    assert b"SECRET-1" in wire.to_json(request)
+
+
+def test_hashes_are_hex_of_32_bytes() -> None:
+    good = Heartbeat(
+        epoch="00c0ffee00c0ffee", head=HeadText(0, "0" * 64), acknowledged=0, queue=0, agent="0.1.0", roster=0,
+        boot="b", instance="i", at="2026-11-22T04:40:00.000Z", clock="synchronised",
+    )  # fmt: skip
+    assert wire.read_json(Heartbeat, wire.to_json(good)) == good
+    with pytest.raises(Invalid):
+        wire.read_json(Heartbeat, wire.to_json(good).replace(b"0" * 64, b"0" * 63))
+
+
+def test_roster_query() -> None:
+    assert wire.roster_query(0) == "since=0"
+    assert wire.roster_query(17, "a b&c") == "since=17&cursor=a+b%26c"
