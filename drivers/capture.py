@@ -14,7 +14,7 @@ import msgspec
 from drivers.base import DriverSettings, Monotonic
 from drivers.errors import NotSupported, ProtocolError
 from drivers.redaction import Piece, Redactor
-from drivers.registry import entry
+from drivers.registry import DRIVERS, Entry, entry
 
 CAPTURE_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 64 * 1024
@@ -52,8 +52,9 @@ class Capture:
         clock: Monotonic,
         redact_key: bytes | None,
         bytes_max: int = CAPTURE_BYTES_MAX,
+        drivers: Mapping[str, Entry] = DRIVERS,
     ) -> None:
-        known = entry(driver)
+        known = entry(driver, drivers)
         if known.camera:
             raise NotSupported(f"{driver} is a camera: pictures of people are never captured")
         self._redactor = None if redact_key is None else Redactor(known.protocol, redact_key)
