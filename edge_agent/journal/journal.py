@@ -65,6 +65,11 @@ class _Doubted:
     heads: tuple[Head, ...]
     events: tuple[Fact, ...]
 
+    def came_back(self, connection: sqlite3.Connection) -> bool:
+        first = (self.ordinal, self.heads[0].seq, self.heads[0].hash)
+        found = connection.execute("SELECT 1 FROM event WHERE epoch = ? AND seq = ? AND hash = ?", first)
+        return found.fetchone() is not None
+
 
 class Journal:
     """The one journal of this kiosk; `open` it, and `close` it in the end."""
@@ -178,22 +183,21 @@ class Journal:
         kept, and the staff count by hand. If it comes back with the rows on it, those meals must not count twice.
         """
         head = self._current.head
+        # The file was opened anew since: what is not on it now will never be.
+        self._doubted = [doubted for doubted in self._doubted if doubted.came_back(connection)]
         for doubted in self._doubted:
-            for kept, event in zip(doubted.heads, doubted.events, strict=True):
-                place = (doubted.ordinal, kept.seq, kept.hash)
-                found = connection.execute("SELECT 1 FROM event WHERE epoch = ? AND seq = ? AND hash = ?", place)
-                if found.fetchone() is None or not isinstance(event, Entry | Manual):
-                    continue
-                void = Void(
-                    **self._stamped(),
-                    void_epoch=self._ids[doubted.ordinal],
-                    void_seq=kept.seq,
-                    person=event.person,
-                    operator="",
-                    note="found on the disk after it was said not to be recorded",
-                )
-                (head,) = rows.insert(connection, self._current.ordinal, head, [encode(void)])
-                sightings.note(connection, self._current.ordinal, head.seq, void, self._ordinals)
+            for seq, event in enumerate(doubted.events, doubted.heads[0].seq):
+                if isinstance(event, Entry | Manual):
+                    void = Void(
+                        **self._stamped(),
+                        void_epoch=self._ids[doubted.ordinal],
+                        void_seq=seq,
+                        person=event.person,
+                        operator="",
+                        note="found on the disk after it was said not to be recorded",
+                    )
+                    (head,) = rows.insert(connection, self._current.ordinal, head, [encode(void)])
+                    sightings.note(connection, self._current.ordinal, head.seq, void, self._ordinals)
         return head
 
     def facts(self, person: PersonId, since: str) -> tuple[Past, ...]:

@@ -23,6 +23,7 @@ from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalError,
 
 T = TypeVar("T")
 
+BUSY_MS = 5_000  # only a reader that recovers the WAL after a crash can make us wait
 WAL_BYTES_MAX = 8 * 1024 * 1024  # what a folded WAL file may keep on disk
 
 
@@ -54,7 +55,7 @@ def connect(path: Path) -> sqlite3.Connection:
         # SQLite would make it readable to everybody, and it will hold card numbers.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         _sync_folder(path.parent)
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
         _set_pragmas(connection, path)
     except BaseException:
@@ -76,7 +77,11 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """A connection that only reads, beside the writer or without one. Never `immutable`: that would miss the WAL."""
     return sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, timeout=5.0
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_MS / 1000,
     )
 
 
@@ -86,6 +91,16 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _fold(connection: sqlite3.Connection) -> bool:
+    """Not waiting for readers: one that walks the whole chain takes seconds, and a child may be at the kiosk."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not busy
 
 
 class Store:
@@ -124,33 +139,11 @@ class Store:
 
         Raises `JournalUnwritable` when nothing of it was kept, `JournalDamaged`, and what `work` raises.
         """
-        with self.lock:
-            try:
-                return self._attempt(work)
-            except sqlite3.Error as error:
-                if damaged(error):
-                    raise self._translated(error) from error
-                self._mend(error)
-            try:
-                return self._attempt(work)
-            except sqlite3.Error as error:
-                self._abandon()
-                raise self._translated(error) from error
+        return self._twice(lambda: self._attempt(work))
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work`, which only reads and leaves no cursor open: that would keep the WAL from being folded."""
-        with self.lock:
-            try:
-                return work(self._connected())
-            except sqlite3.Error as error:
-                if damaged(error):
-                    raise self._translated(error) from error
-                self._mend(error)
-            try:
-                return work(self._connected())
-            except sqlite3.Error as error:
-                self._abandon()
-                raise self._translated(error) from error
+        return self._twice(lambda: work(self._connected()))
 
     def read(self, sql: str, arguments: Sequence[object] = ()) -> list[Any]:
         """All rows of one query."""
@@ -158,8 +151,7 @@ class Store:
 
     def fold(self) -> bool:
         """Fold the WAL into the file and cut it to nothing. False: a reader is in the way, try again later."""
-        (busy, _, _) = self.read("PRAGMA wal_checkpoint(TRUNCATE)")[0]
-        return not busy
+        return self.run(_fold)
 
     def close(self) -> None:
         with self.lock:
@@ -167,6 +159,20 @@ class Store:
             if not self._closed:
                 self._closed = True
                 self._process_lock.release()
+
+    def _twice(self, do: Callable[[], T]) -> T:
+        with self.lock:
+            try:
+                return do()
+            except sqlite3.Error as error:
+                if damaged(error):
+                    raise self._translated(error) from error
+                self._mend(error)
+            try:
+                return do()
+            except sqlite3.Error as error:
+                self._abandon()
+                raise self._translated(error) from error
 
     def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
         self._connection = connect(self.path)
@@ -205,7 +211,7 @@ class Store:
         try:
             if disk_full(error) and self._connection is not None:
                 self.ballast.give_up()
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                _fold(self._connection)
             else:
                 self._reopen()
         except sqlite3.Error as worse:

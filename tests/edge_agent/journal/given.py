@@ -1,0 +1,116 @@
+"""A kiosk, its clock and its children, for the journal's tests."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from edge_agent.domain.moment import Moment
+from edge_agent.journal.aside import SetAside
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from sync.contract.chain import DeviceId, Epoch
+from sync.contract.event import Claim, Clock, Entry, Exit, Refusal, Repeat, Void
+
+KIOSK = Kiosk(DeviceId("kiosk-1"), bytes(range(32)), "school-1")
+NOON = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+BOOT = "3c5e6f0e-0000-4000-8000-000000000001"
+DAY = "2026-11-23"
+
+
+class Clocks:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self.at = at
+
+    def __call__(self) -> Moment:
+        return Moment(self.at, int((self.at - NOON).total_seconds() * 1000), BOOT, Clock.SYNCHRONISED)
+
+    def forward(self, **step: float) -> None:
+        self.at += timedelta(**step)
+
+
+def opened(
+    path: Path,
+    kiosk: Kiosk = KIOSK,
+    now: Callable[[], Moment] | None = None,
+    *,
+    ballast_bytes: int = 0,
+    after: SetAside | None = None,
+) -> Journal:
+    return Journal.open(path, kiosk, now=now or Clocks(), ballast_bytes=ballast_bytes, after=after)
+
+
+def entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunch", note: str = "") -> Entry:
+    return Entry(
+        school="school-1",
+        at="2026-11-23T04:40:00.123Z",
+        boot=BOOT,
+        mono_ms=number,
+        clock=Clock.SYNCHRONISED,
+        roster=12,
+        roster_age_s=60,
+        person=person or f"p{number}",
+        session=session,
+        service_date=day,
+        reader="left",
+        credential="card-1",
+        programme="state",
+        claim=Claim.CLAIMABLE,
+        note=note,
+    )
+
+
+def exit_(number: int, person: str, epoch: Epoch, seq: int, *, day: str = DAY) -> Exit:
+    return Exit(
+        school="school-1",
+        at="2026-11-23T04:52:00.000Z",
+        boot=BOOT,
+        mono_ms=number,
+        clock=Clock.SYNCHRONISED,
+        person=person,
+        session="lunch",
+        service_date=day,
+        entry_epoch=epoch,
+        entry_seq=seq,
+    )
+
+
+def repeat(number: int, person: str, *, day: str = DAY) -> Repeat:
+    return Repeat(
+        school="school-1",
+        at="2026-11-23T04:40:02.000Z",
+        boot=BOOT,
+        mono_ms=number,
+        clock=Clock.UNSYNCHRONISED,
+        person=person,
+        session="lunch",
+        service_date=day,
+    )
+
+
+def refusal(number: int, person: str = "") -> Refusal:
+    return Refusal(
+        school="school-1",
+        at="2026-11-23T04:40:02.000Z",
+        boot=BOOT,
+        mono_ms=number,
+        clock=Clock.SYNCHRONISED,
+        person=person,
+        reason="no_session",
+    )
+
+
+def void(number: int, person: str, epoch: Epoch, seq: int) -> Void:
+    return Void(
+        school="school-1",
+        at="2026-11-23T04:45:00.000Z",
+        boot=BOOT,
+        mono_ms=number,
+        clock=Clock.SYNCHRONISED,
+        void_epoch=epoch,
+        void_seq=seq,
+        person=person,
+        operator="cook-1",
+        note="wrong child",
+    )

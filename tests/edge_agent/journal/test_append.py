@@ -1,0 +1,180 @@
+"""Facts in, facts out: numbered without gaps, chained, found again for the rules."""
+
+import sqlite3
+import struct
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.domain.facts import Kind
+from edge_agent.journal.journal import EVENT_BYTES_MAX
+from edge_agent.journal.store import connect_read_only
+from edge_agent.journal.verify import verify
+from sync.contract.chain import Epoch, Head
+from sync.contract.event import Claim, Clock, Fact, PersonId, encode
+from tests.edge_agent.journal.given import DAY, KIOSK, entry, exit_, opened, refusal, repeat, void
+
+
+def stored(path: Path) -> list[tuple[int, bytes, bytes]]:
+    connection = connect_read_only(path)
+    try:
+        return connection.execute("SELECT seq, payload, hash FROM event ORDER BY epoch, seq").fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_bytes_that_were_hashed_are_the_bytes_kept(tmp_path: Path) -> None:
+    """The chain is computed here anew, from the contract's words and not by our own code."""
+    path = tmp_path / "j.db"
+    events: list[Fact] = [entry(1, "қ-1"), repeat(2, "қ-1"), refusal(3), entry(4)]
+    with opened(path) as journal:
+        rows = [journal.append(event) for event in events]
+        epoch = journal.epoch
+
+    def lp(field: bytes) -> bytes:
+        return struct.pack(">I", len(field)) + field
+
+    fields = [KIOSK.device.encode(), KIOSK.public_key, epoch.encode(), b""]
+    own = sha256(b"cnt1-genesis" + b"".join(lp(field) for field in fields)).digest()
+    for number, (event, row, (seq, payload, kept)) in enumerate(zip(events, rows, stored(path), strict=True), 1):
+        own = sha256(b"cnt1" + own + struct.pack(">I", len(payload)) + payload).digest()
+        assert (seq, payload, kept) == (number, encode(event), own)
+        assert (row.epoch, row.seq, row.hash) == (epoch, seq, own)
+
+
+def test_a_whole_class_is_kept_or_nobody(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal.append(entry(1))
+        too_long = entry(3, note="«" * EVENT_BYTES_MAX)
+        with pytest.raises(ValueError, match="can be kept"):
+            journal.append_all([entry(2), too_long, entry(4)])
+        assert journal.head.seq == 1
+        kept = journal.append_all([entry(number) for number in range(2, 32)])
+        assert [row.seq for row in kept] == list(range(2, 32))
+        assert journal.append_all([]) == []
+    assert verify(tmp_path / "j.db").whole
+
+
+def test_an_event_is_never_changed_and_only_retention_removes_it(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.append(entry(1))
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in (
+        "UPDATE event SET payload = x'7b7d'",
+        "UPDATE event SET seq = 7",
+        "DELETE FROM event",
+        "UPDATE epoch SET anchor_seq = 9",  # nor can the anchor be moved behind the head
+        "UPDATE epoch SET acked_seq = 2",
+    ):
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute(statement)
+    connection.close()
+    assert verify(path).whole
+
+
+def test_the_rules_get_what_came_before(tmp_path: Path) -> None:
+    person = PersonId("u1")
+    with opened(tmp_path / "j.db") as journal:
+        journal.append(entry(1, "u1", day="2026-11-20"))
+        first = journal.append(entry(2, "u1"))
+        journal.append(entry(3, "u2"))
+        journal.append(exit_(4, "u1", first.epoch, first.seq))
+        journal.append(repeat(5, "u1"))
+        past = journal.facts(person, DAY)
+        assert [(one.seq, one.kind) for one in past] == [
+            (1, Kind.ENTRY),  # older than asked for, but among the last few
+            (2, Kind.ENTRY),
+            (4, Kind.EXIT),
+            (5, Kind.REPEAT),
+        ]
+        assert (past[1].claim, past[1].mono_ms, past[1].reader) == (Claim.CLAIMABLE, 2, "left")
+        assert (past[2].entry_epoch, past[2].entry_seq) == (first.epoch, first.seq)
+        assert past[3].clock is Clock.UNSYNCHRONISED
+        assert past[1].at.isoformat() == "2026-11-23T04:40:00.123000+00:00"
+        assert journal.facts(PersonId("nobody"), DAY) == ()
+        assert journal.facts(PersonId(""), DAY) == ()
+
+
+def test_a_thousand_taps_do_not_hide_the_entry(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        first = journal.append(entry(1, "u1"))
+        journal.append_all([repeat(number, "u1") for number in range(2, 1_002)])
+        past = journal.facts(PersonId("u1"), DAY)
+        assert past[0].seq == first.seq
+        assert past[-1].seq == 1_001
+        assert len(past) < 20
+
+
+def test_a_void_is_seen_by_the_rules_and_by_who_voids_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        row = journal.append(entry(1, "u1"))
+        assert not journal.facts(PersonId("u1"), DAY)[0].voided
+        journal.append(void(2, "u1", row.epoch, row.seq))
+        assert journal.facts(PersonId("u1"), DAY)[0].voided
+        found = journal.sighting(row.epoch, row.seq)
+        assert found is not None
+        assert found.voided
+        assert found.is_entry
+        assert journal.sighting(row.epoch, 2) is None  # the void itself is no sighting
+        assert journal.sighting(row.epoch, 99) is None
+        assert journal.sighting(Epoch("0" * 16), 1) is None
+
+
+def test_recent_rows_come_newest_first_over_epochs(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal.append_all([entry(number) for number in range(1, 4)])
+        journal.acknowledge(journal.head, b"receipt")
+        old = journal.epoch
+        new = journal.new_epoch("fork", parent=journal.head)
+        assert [(row.epoch, row.seq) for row in journal.recent(3)] == [(new, 1), (old, 3), (old, 2)]
+        assert journal.recent(1)[0].payload.startswith(b"{")
+
+
+def test_station_and_sync_use_it_at_once(tmp_path: Path) -> None:
+    """Two threads append while a third takes and acknowledges, as it does beside a lunch break."""
+    path = tmp_path / "j.db"
+    rows_each, failures = 150, []
+    with opened(path) as journal:
+
+        def append(person: str) -> None:
+            try:
+                for number in range(rows_each):
+                    journal.append(entry(number, person))
+                    journal.facts(PersonId(person), DAY)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        threads = [threading.Thread(target=append, args=(person,)) for person in ("u1", "u2")]
+        for thread in threads:
+            thread.start()
+        while journal.acknowledged().seq < 2 * rows_each and not failures:
+            lines = journal.take(journal.acknowledged().seq, 50, 100_000)
+            if lines:
+                journal.acknowledge(Head(lines[-1].seq, lines[-1].hash), b"receipt")
+        for thread in threads:
+            thread.join()
+        assert not failures
+        assert journal.queue_depth() == 0
+    assert verify(path).rows == 2 * rows_each
+    assert verify(path).whole
+
+
+@settings(max_examples=15, deadline=None)
+@given(batches=st.lists(st.lists(st.text(max_size=40), max_size=4), max_size=6))
+def test_any_events_make_a_whole_chain(tmp_path_factory: pytest.TempPathFactory, batches: list[list[str]]) -> None:
+    path = tmp_path_factory.mktemp("journal") / "j.db"
+    expected = 0
+    for batch in batches:
+        with opened(path) as journal:
+            journal.append_all([entry(number, note=note) for number, note in enumerate(batch)])
+            expected += len(batch)
+            assert journal.head.seq == expected
+    if batches:
+        verdict = verify(path)
+        assert (verdict.whole, verdict.rows) == (True, expected)
