@@ -161,9 +161,8 @@ def _delta(before: Mapping[str, Kept], given: Mapping[str, Kept]) -> dict[str, K
         known = before.get(id_)
         if known is not None and kept.modified < known.modified:
             continue  # an older change that comes late
-        if known is not None and not kept.active:
-            kept = replace(known, modified=kept.modified, active=False, line=kept.line)  # deletions may come bare
-        merged[id_] = kept
+        bare = known is not None and not kept.active  # a deletion need not repeat what it deletes
+        merged[id_] = replace(kept, fields=known.fields) if known is not None and bare else kept
     return merged
 
 

@@ -17,6 +17,7 @@ class Column:
     accepted: str  # in words, for a message
     needed: bool = True  # False: the file may lack it; it counts as blank then
     secret: bool = False  # its content stands in no message
+    calendar: bool = False  # a day that must exist: no 30 February
 
 
 Columns = Mapping[str, Column]
@@ -36,11 +37,17 @@ _ID = _column(_ID_PATTERN, "an id of 1 to 255 characters")
 _ID_OR_BLANK = _column(rf"({_ID_PATTERN})?", "an id, or nothing")
 _TEXT = _column(rf"{_CHARACTER}{{0,255}}", "a text of at most 255 characters without control characters")
 _DAY_PATTERN = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-_DAY = _column(_DAY_PATTERN, "a date as 2026-09-01")
-_DAY_OR_BLANK = _maybe(_column(rf"({_DAY_PATTERN})?", "a date as 2026-09-01, or nothing"))
+_DAY = replace(_column(_DAY_PATTERN, "a date as 2026-09-01"), calendar=True)
+_DAY_OR_BLANK = replace(
+    _DAY, pattern=re.compile(rf"({_DAY_PATTERN})?"), accepted=f"{_DAY.accepted}, or nothing", needed=False
+)
 _TIME = _column(r"([01]\d|2[0-3]):[0-5]\d", "a local time as 09:30")
 _MOMENT_PATTERN = rf"{_DAY_PATTERN}T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{{1,6}})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)"
-_MOMENT = _maybe(_column(rf"({_MOMENT_PATTERN})?", "a time as 2026-11-20T06:00:00.000Z, or nothing"))
+_MOMENT = replace(
+    _DAY_OR_BLANK,
+    pattern=re.compile(rf"({_MOMENT_PATTERN})?"),
+    accepted="a time as 2026-11-20T06:00:00.000Z, or nothing",
+)
 _STATUS = _column(r"(active|tobedeleted|inactive)?", "active or tobedeleted; nothing in a bulk file")
 _LIST = _maybe(_column(rf"({_CHARACTER}{{1,80}}(\s*,\s*{_CHARACTER}{{1,80}})*)?", "ids, comma-separated, or nothing"))
 _GRADE = r"(KG|PK|PR|IT|TK|PS|UG|Other|0\d|1[0-3]|[1-9])"

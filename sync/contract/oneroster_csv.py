@@ -12,10 +12,11 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from sync.contract.oneroster_columns import MANIFEST as MANIFEST_COLUMNS
-from sync.contract.oneroster_columns import ONEROSTER, OWN, Columns
+from sync.contract.oneroster_columns import ONEROSTER, OWN, Column, Columns
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 ROWS_MAX: Final = 500_000
@@ -187,8 +188,19 @@ def _row(
     good = True
     for column, value in fields.items():
         rule = columns[column]
-        if column in places and rule.pattern.fullmatch(value) is None:
+        if column in places and not _fits(rule, value):
             good = False
             found = "a value of another form" if rule.secret else repr(value[:80]) if value else "nothing"
             faults.append(Fault(name, line, column, found, rule.accepted))
     return Row(line, fields) if good else None
+
+
+def _fits(rule: Column, value: str) -> bool:
+    if rule.pattern.fullmatch(value) is None:
+        return False
+    if rule.calendar and value:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+    return True

@@ -36,8 +36,8 @@ class TooManyGone(ValueError):
 
     def __init__(self, gone: int, before: int, share_max: float) -> None:
         super().__init__(
-            f"{gone} of {before} pupils would vanish, more than {share_max:.0%}: look at the export; where it is right, "
-            "allow a larger share for this import"
+            f"{gone} of {before} pupils would vanish, more than {share_max:.0%}: look at the export; where it is "
+            "right, allow a larger share for this import"
         )
         self.gone = gone
         self.before = before

@@ -200,7 +200,6 @@ CREATE TABLE roster_source (
     school text NOT NULL REFERENCES school,
     file text NOT NULL,
     sourced_id text NOT NULL,
-    fields text NOT NULL, -- JSON object of strings
-    modified text NOT NULL,
+    kept text NOT NULL, -- JSON: the row's fields, when the source last changed it, whether it still holds
     PRIMARY KEY (school, file, sourced_id)
 );

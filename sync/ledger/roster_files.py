@@ -1,0 +1,54 @@
+"""A roster export from a folder or a zip file into memory: CSV files only, with caps on number and size.
+
+Imports neither PostgreSQL nor the network, so that a kiosk without the ledger's extra can read an export too.
+"""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from sync.contract.oneroster_csv import FILE_BYTES_MAX, Fault, Refused
+
+FILES_MAX = 100
+BYTES_MAX = 256 * 1024 * 1024
+
+
+def read_export(path: Path) -> dict[str, bytes]:
+    """The CSV files of a folder or zip, by lower-case name. Raises `Refused`."""
+    try:
+        if path.is_dir():
+            return _folder(path)
+        with zipfile.ZipFile(path) as archive:
+            return _archive(path.name, archive)
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        # zipfile says RuntimeError for a password, NotImplementedError for an unknown compression.
+        raise Refused([Fault(str(path), 0, "", str(error), "a folder or zip of CSV files that can be read")]) from error
+
+
+def _folder(path: Path) -> dict[str, bytes]:
+    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
+    _check_size(path.name, len(found), sum(entry.stat().st_size for entry in found))
+    return {entry.name.lower(): entry.read_bytes() for entry in found}
+
+
+def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Some exporters put everything into one folder; a Mac adds a second one with shadows of the files."""
+    members = [
+        member for member in archive.infolist()
+        if member.filename.lower().endswith(".csv") and not member.is_dir()
+        and "__MACOSX" not in member.filename and not PurePosixPath(member.filename).name.startswith(".")
+    ]  # fmt: skip
+    _check_size(name, len(members), sum(member.file_size for member in members))
+    if len({PurePosixPath(member.filename).parent for member in members}) > 1:
+        raise Refused([Fault(name, 0, "", "CSV files in several folders", "all of one export in one folder")])
+    files = {}
+    for member in members:
+        with archive.open(member) as content:
+            # The size in the directory is the sender's word; the read is capped all the same.
+            files[PurePosixPath(member.filename).name.lower()] = content.read(FILE_BYTES_MAX + 1)
+    return files
+
+
+def _check_size(name: str, files: int, total: int) -> None:
+    if files > FILES_MAX or total > BYTES_MAX:
+        found = f"{files} CSV files of {total} bytes"
+        raise Refused([Fault(name, 0, "", found, f"at most {FILES_MAX} files and {BYTES_MAX} bytes")])
