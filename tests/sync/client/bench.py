@@ -1,0 +1,68 @@
+"""A kiosk on a bench: disk, client, ledger, and a clock that the test moves."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from sync.client.channel import Channel, Transport
+from sync.client.client import Outcome, Step, SyncClient
+from sync.client.faults import Fault, FaultyTransport
+from tests.sync.client.disk import KEY, Disk, fact
+from tests.sync.client.ledger import SERVER_PUBLIC, LedgerModel
+
+START = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
+
+
+class Bench:
+    def __init__(
+        self, facts: int = 0, *, seed: int = 1, transport: Callable[[Transport], Transport] | None = None
+    ) -> None:
+        self.disk, self.ledger = Disk(), LedgerModel()
+        self.ledger.register(self.disk.device, KEY.public_bytes)
+        self.ledger.clock = self.now
+        self.seconds = 0.0
+        self.faults: list[Fault] = []
+        self.dice = Random(seed)
+        self.transport: Transport = FaultyTransport(
+            self.ledger, lambda: self.faults.pop(0) if self.faults else Fault.NONE
+        )
+        if transport:
+            self.transport = transport(self.transport)
+        self.client = self.restarted()
+        self.record(*range(facts))
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def restarted(self, events_max: int = 1000) -> SyncClient:
+        self.client = SyncClient(
+            self.disk,
+            Channel(self.transport, KEY, self.disk.device, self.now),
+            SERVER_PUBLIC,
+            clock=self.now,
+            monotonic=lambda: self.seconds,
+            dice=self.dice,
+            agent="0.1.0",
+            events_max=events_max,
+        )
+        return self.client
+
+    def record(self, *numbers: int) -> None:
+        for number in numbers:
+            self.disk.append(fact(number))
+
+    def step(self) -> Step:
+        """One step when it is due: time passes as far as that needs."""
+        step = self.client.step()
+        if step.outcome is Outcome.WAITING:
+            self.seconds += step.due_s
+            step = self.client.step()
+        return step
+
+    def drain(self, steps_max: int = 500) -> list[Step]:
+        """Step until everything is sent."""
+        steps: list[Step] = []
+        while not steps or steps[-1].outcome is not Outcome.IDLE:
+            steps.append(self.step())
+            assert len(steps) <= steps_max, [step.why for step in steps[-10:]]
+        return steps

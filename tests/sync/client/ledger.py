@@ -1,0 +1,211 @@
+"""A small honest ledger on the contract's pure functions, in memory: what the kiosk's end is tested against.
+
+It keeps every event, verifies everything, and can be told to be difficult (`refuses`, `half`, `takes_zstd`,
+`events_max`). It lies only where a test makes it (`alter`).
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync.client.channel import Answer
+from sync.contract import batch, chain, event, receipt, signature, wire
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.roster import Page
+from sync.contract.wire import Accepted, Cursor, Identity, Problem, ProblemType
+
+SERVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(100, 132)))
+SERVER_PUBLIC = SERVER_KEY.public_key().public_bytes_raw()
+TIME = "2026-11-22T04:40:00.000Z"
+
+Row = tuple[Hash, bytes, bool]  # hash, the line, whether it is a tombstone
+
+
+@dataclass
+class Device:
+    public_key: bytes
+    epochs: dict[str, list[Row]] = field(default_factory=dict)
+    geneses: dict[str, Hash] = field(default_factory=dict)
+    current: str = ""
+    suspended: bool = False
+
+
+class _No(Exception):
+    def __init__(self, status: int, kind: ProblemType, **more: object) -> None:
+        fields = {"type": kind.value, "status": status} | more
+        self.answer = Answer(status, {}, wire.to_json(Problem(**fields)))  # type: ignore[arg-type]  # names as in Problem
+
+
+class LedgerModel:
+    def __init__(self) -> None:
+        self.devices: dict[str, Device] = {}
+        self.forks: list[tuple[str, int, bytes]] = []
+        self.refuses: Callable[[bytes], bool] = lambda line: False
+        self.half = False
+        self.takes_zstd = True
+        self.events_max = batch.EVENTS_MAX
+        self.alter: Callable[[msgspec.Struct], msgspec.Struct] = lambda message: message
+        self.pages: Callable[[int, str], Page | None] = lambda since, cursor: None
+        self.beats: list[wire.Heartbeat] = []
+        self.codes: dict[str, str] = {}  # code → public key that used it, or empty
+        self.requests = 0
+        self.clock: Callable[[], datetime] = lambda: datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
+
+    def register(self, device: DeviceId, public_key: bytes) -> None:
+        self.devices[device] = Device(public_key)
+
+    def backup(self) -> dict[str, Device]:
+        return copy.deepcopy(self.devices)
+
+    def restore(self, backup: dict[str, Device]) -> None:
+        self.devices = copy.deepcopy(backup)
+
+    def facts(self, device: DeviceId) -> Iterator[tuple[tuple[str, int, str], bytes]]:
+        """Every event by its identity (epoch, seq, hash), a carried one by its old identity; no tombstones."""
+        for epoch, rows in self.devices[device].epochs.items():
+            for seq, (link, line, stone) in enumerate(rows, 1):
+                if stone:
+                    continue
+                fact = event.decode(line)
+                if isinstance(fact, event.Carried):
+                    yield (fact.old_epoch, fact.old_seq, fact.old_hash), fact.payload.encode()
+                else:
+                    yield (epoch, seq, link.hex()), line
+
+    # The transport's end
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> Answer:
+        self.requests += 1
+        request = signature.Request(method, path, query, headers, body)
+        try:
+            return Answer(200, {}, wire.to_json(self.alter(self._answer(request))))
+        except _No as no:
+            return no.answer
+
+    def _answer(self, request: signature.Request) -> msgspec.Struct:
+        match request.method, request.path.split("/")[2:]:
+            case "POST", ["devices", name, "epochs", epoch, "batches"]:
+                return self._batch(DeviceId(name), wire.epoch_id(epoch), request)
+            case "GET", ["devices", name, "cursor"]:
+                return self._cursor(DeviceId(name), self._authentic(name, request))
+            case "POST", ["devices", name, "heartbeats"]:
+                self._authentic(name, request)
+                self.beats.append(wire.read_json(wire.Heartbeat, request.body))
+                return wire.HeartbeatReply(time=TIME, roster=5)
+            case "GET", ["schools", _, "roster"]:
+                self._authentic(signature.keyid_of(request), request)
+                return self._page(request.query)
+            case "POST", ["enrolments"]:
+                return self._enrol(request)
+            case _:
+                raise _No(404, ProblemType.NOT_FOUND)
+
+    def _authentic(self, name: str, request: signature.Request) -> Device:
+        device = self.devices.get(name)
+        if device is None:
+            raise _No(401, ProblemType.UNAUTHORISED, detail="unknown device")
+        try:
+            found = signature.verify(request, device.public_key)
+        except signature.BadSignature as error:
+            raise _No(401, ProblemType.UNAUTHORISED, detail=str(error)) from error
+        if found.keyid != name or device.suspended:
+            raise _No(403, ProblemType.SUSPENDED)
+        return device
+
+    def _page(self, query: str) -> Page:
+        asked = dict(pair.split("=") for pair in query.split("&"))
+        page = self.pages(int(asked["since"]), asked.get("cursor", ""))
+        if page is None:
+            raise _No(410, ProblemType.ROSTER_RESTART)
+        return page
+
+    def _enrol(self, request: signature.Request) -> Identity:
+        asked = wire.read_json(wire.Enrolment, request.body)
+        signature.verify(request, bytes.fromhex(asked.public_key))
+        if self.codes.get(asked.code) not in {"", asked.public_key}:
+            raise _No(403, ProblemType.CODE_REFUSED, title="code refused")
+        self.codes[asked.code] = asked.public_key
+        device = DeviceId(f"kiosk-{asked.public_key[:8]}")
+        self.register(device, bytes.fromhex(asked.public_key))
+        return Identity(device=device, school="s-12", server_key=SERVER_PUBLIC.hex(), time=TIME)
+
+    def _cursor(self, name: DeviceId, device: Device) -> Cursor:
+        now = wire.time_text(self.clock())
+        if not device.current:
+            return Cursor(time=now)
+        head = self._head(device, device.current)
+        word = receipt.issue(SERVER_KEY, name, Epoch(device.current), head, now)
+        return Cursor(time=now, epoch=device.current, accepted_through=head.seq, head=head.hash.hex(), receipt=word)
+
+    def _head(self, device: Device, epoch: str) -> Head:
+        rows = device.epochs[epoch]
+        return Head(len(rows), rows[-1][0]) if rows else Head(0, device.geneses[epoch])
+
+    def _batch(self, name: DeviceId, epoch: Epoch, request: signature.Request) -> Accepted:
+        device = self._authentic(name, request)
+        coding = request.headers.get("content-encoding", "")
+        if coding == "zstd" and not self.takes_zstd:
+            raise _No(415, ProblemType.ENCODING)
+        try:
+            sent = batch.decode(batch.decompress(request.body, coding))
+            if sent.header.count > self.events_max:
+                raise _No(413, ProblemType.TOO_LARGE)
+            links = batch.links(sent)
+        except batch.Malformed as error:
+            raise _No(422, ProblemType.MALFORMED, detail=str(error)) from error
+        stones = set(sent.header.tombstones)
+        lines = list(enumerate(zip(links, sent.lines, strict=True), sent.header.first_seq))
+        if any(self.refuses(line) for seq, (_, line) in lines if seq not in stones):
+            raise _No(400, ProblemType.MALFORMED, detail="one event is not to my taste")
+        self._open(name, device, epoch, sent.header)
+        rows = device.epochs[epoch]
+        self._joins(device, epoch, sent.header)
+        duplicates = 0
+        for seq, (link, line) in lines:
+            if seq <= len(rows):
+                duplicates += 1
+                if rows[seq - 1][0] != link:
+                    self.forks.append((epoch, seq, line))
+                    raise _No(409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex())
+        fresh = [(link, line, seq in stones) for seq, (link, line) in lines if seq > len(rows)]
+        if fresh and epoch != device.current:
+            raise _No(409, ProblemType.EPOCH_SUPERSEDED)
+        if self.half and len(fresh) > 1:
+            fresh = fresh[: len(fresh) // 2]
+        rows.extend(fresh)
+        through = min(sent.last_seq, len(rows))
+        head, now = Head(through, rows[through - 1][0]), wire.time_text(self.clock())
+        odd = tuple(wire.Quarantined(seq, "tombstone") for seq in sorted(stones))
+        word = receipt.issue(SERVER_KEY, name, epoch, head, now)
+        return Accepted(
+            accepted_through=through,
+            head=head.hash.hex(),
+            time=now,
+            receipt=word,
+            duplicates=duplicates,
+            quarantined=odd,
+        )
+
+    def _open(self, name: DeviceId, device: Device, epoch: Epoch, header: batch.Header) -> None:
+        if epoch in device.epochs:
+            return
+        if header.first_seq != 1:
+            raise _No(409, ProblemType.EPOCH_UNKNOWN)
+        genesis = chain.genesis(name, device.public_key, epoch, bytes.fromhex(header.parent))
+        if genesis.hex() != header.prev:
+            raise _No(422, ProblemType.MALFORMED, detail="genesis")
+        device.epochs[epoch], device.geneses[epoch], device.current = [], genesis, epoch
+
+    def _joins(self, device: Device, epoch: Epoch, header: batch.Header) -> None:
+        rows = device.epochs[epoch]
+        if header.first_seq > len(rows) + 1:
+            raise _No(409, ProblemType.GAP, expected_seq=len(rows) + 1)
+        before = rows[header.first_seq - 2][0] if header.first_seq > 1 else device.geneses[epoch]
+        if before.hex() != header.prev:
+            raise _No(409, ProblemType.FORK, seq=header.first_seq - 1, stored=before.hex(), received=header.prev)

@@ -1,0 +1,396 @@
+"""Each answer that a ledger can give, and what the kiosk makes of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sync.client.channel import Answer, Transport
+from sync.client.client import Alarm, Outcome
+from sync.client.faults import Fault
+from sync.client.policy import CAP_S
+from sync.contract import receipt
+from sync.contract.chain import Hash, Head
+from sync.contract.receipt import Receipt
+from sync.contract.wire import Accepted, Cursor, Quarantined
+from sync.errors import Untrusted
+from tests.sync.client.bench import Bench
+from tests.sync.client.disk import fact
+from tests.sync.client.ledger import SERVER_KEY
+
+SCENARIOS = Path(__file__).parents[4] / "shared/data/canteen/canteen_scenarios.jsonl"
+
+
+def expected(scenario: str) -> dict[str, object]:
+    if not SCENARIOS.exists():
+        pytest.skip(f"{SCENARIOS} is not here")
+    lines = [json.loads(line) for line in SCENARIOS.read_text("utf-8").splitlines()]
+    found: dict[str, object] = next(line for line in lines if line["id"] == scenario)["expect"]
+    return found
+
+
+def stored(bench: Bench) -> list[bytes]:
+    return [payload for _, payload in bench.ledger.facts(bench.disk.device)]
+
+
+def test_what_was_recorded_is_stored_once_and_in_order() -> None:
+    bench = Bench(facts=2500)
+    outcomes = [step.outcome for step in bench.drain()]
+    assert outcomes == [Outcome.ALIGNED, *[Outcome.SENT] * 3, Outcome.IDLE]
+    assert stored(bench) == [fact(number) for number in range(2500)]
+    assert bench.disk.queue_depth() == 0
+    assert bench.disk.receipts[-1].covers() == bench.disk.head
+
+
+def test_one_select_a_batch() -> None:
+    bench = Bench(facts=5000)
+    bench.drain()
+    assert bench.disk.selects == 5 + 1  # the last one finds nothing
+
+
+def test_idle_is_ended_by_a_new_event_without_a_wait() -> None:
+    bench = Bench(facts=1)
+    assert bench.drain()[-1].due_s > 0
+    bench.record(7)
+    assert bench.client.step().outcome is Outcome.SENT
+
+
+def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
+    expect = expected("S22")
+    bench = Bench(facts=100)
+    bench.step()
+    bench.faults = [Fault.LOST_REPLY]
+    assert bench.step().outcome is Outcome.UNREACHABLE
+    assert bench.disk.queue_depth() == 100, "nothing is marked without an answer"
+    bench.drain()
+    assert len(stored(bench)) == expect["server_rows"]
+    assert bench.disk.queue_depth() == 0
+    assert expect["client_state"] == "acked"
+
+
+def test_s23_one_refused_row_of_a_hundred() -> None:
+    expect = expected("S23")
+    bench = Bench(facts=100)
+    bench.ledger.refuses = lambda line: line == fact(37)
+    steps = bench.drain()
+    assert len(stored(bench)) == expect["acked"]
+    assert fact(37) not in stored(bench)
+    assert list(bench.disk.quarantined.values()) == [("refused-400", True)]
+    assert len(bench.disk.quarantined) == expect["quarantined"]
+    assert bench.disk.life.lines[37].payload == fact(37), "its bytes stay here"
+    assert bench.disk.queue_depth() == 0
+    assert sum(step.outcome is Outcome.NARROWED for step in steps) <= 12
+
+
+def test_many_refused_events_do_not_stop_the_others() -> None:
+    bench = Bench(facts=300)
+    bad = {fact(number) for number in (0, 1, 2, 150, 298, 299)}
+    bench.ledger.refuses = lambda line: line in bad
+    bench.drain()
+    assert stored(bench) == [fact(number) for number in range(300) if fact(number) not in bad]
+    assert len(bench.disk.quarantined) == len(bad)
+
+
+def test_a_ledger_that_refuses_everything_costs_no_event() -> None:
+    class PostsRefused:
+        def __init__(self, transport: Transport) -> None:
+            self.transport = transport
+
+        def request(
+            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+        ) -> Answer:
+            if method == "POST":
+                return Answer(400, {}, b"bad request")
+            return self.transport.request(method, path, query, headers, body, bytes_max)
+
+    bench = Bench(facts=50, transport=PostsRefused)
+    steps = [bench.step() for _ in range(60)]
+    assert Alarm.REFUSED in {step.alarm for step in steps}
+    assert [tombstone for _, tombstone in bench.disk.quarantined.values()] == [False], "one note, and no tombstone"
+    assert bench.seconds > CAP_S, "it is tried again, and rarely"
+    bench.transport = bench.ledger
+    bench.restarted()
+    bench.drain()
+    assert stored(bench) == [fact(number) for number in range(50)], "once the ledger is mended, every event is there"
+
+
+def test_an_event_with_a_newline_in_it_does_not_tear_the_batch() -> None:
+    bench = Bench(facts=5)
+    bench.disk.append(b'{"torn":\n1}')
+    bench.record(6, 7)
+    bench.drain()
+    assert bench.disk.quarantined == {(bench.disk.epoch, 6): ("newline", True)}
+    assert stored(bench) == [fact(number) for number in (0, 1, 2, 3, 4, 6, 7)]
+
+
+def test_rot_under_one_event_costs_that_event_alone() -> None:
+    bench = Bench(facts=20)
+    line = bench.disk.life.lines[8]
+    bench.disk.life.lines[8] = type(line)(line.seq, line.payload.replace(b"fact", b"fuct"), line.hash)
+    bench.drain()
+    assert stored(bench) == [fact(number) for number in range(20) if number != 8]
+    assert bench.disk.quarantined == {(bench.disk.epoch, 9): ("refused-422", True)}
+
+
+def test_413_halves_until_it_fits() -> None:
+    bench = Bench(facts=1000)
+    bench.ledger.events_max = 130
+    outcomes = [step.outcome for step in bench.drain()]
+    assert outcomes.count(Outcome.NARROWED) == 3
+    assert stored(bench) == [fact(number) for number in range(1000)]
+    assert not bench.disk.quarantined
+
+
+def test_a_ledger_without_zstd_gets_gzip() -> None:
+    bench = Bench(facts=10)
+    bench.ledger.takes_zstd = False
+    bench.drain()
+    assert len(stored(bench)) == 10
+
+
+def test_a_ledger_that_takes_the_first_half_of_everything() -> None:
+    bench = Bench(facts=64)
+    bench.ledger.half = True
+    bench.drain()
+    assert stored(bench) == [fact(number) for number in range(64)]
+    assert bench.disk.queue_depth() == 0
+
+
+def test_what_the_ledger_finds_odd_is_noted_and_goes_on() -> None:
+    bench = Bench(facts=3)
+
+    def odd(message: msgspec.Struct) -> msgspec.Struct:
+        if isinstance(message, Accepted):
+            return msgspec.structs.replace(message, quarantined=(Quarantined(2, "unknown-person", "p-1"),))
+        return message
+
+    bench.ledger.alter = odd
+    bench.drain()
+    assert bench.disk.quarantined == {(bench.disk.epoch, 2): ("unknown-person", False)}
+    assert bench.disk.queue_depth() == 0
+
+
+def test_an_old_card_image_is_noticed_at_the_start_and_nothing_is_lost() -> None:
+    bench = Bench(facts=50)
+    bench.drain()
+    image = bench.disk.copied()
+    bench.record(*range(50, 80))
+    bench.drain()
+    bench.disk.put_back(image)
+    bench.record(100, 101)  # recorded offline, under numbers that the ledger has already
+    bench.restarted()
+    steps = bench.drain()
+    assert Alarm.FORK in {step.alarm for step in steps}
+    assert stored(bench) == [fact(number) for number in (*range(80), 100, 101)]
+    assert len({identity for identity, _ in bench.ledger.facts(bench.disk.device)}) == 82
+    assert bench.disk.parent_head == bench.ledger.devices[bench.disk.device].epochs["0000000000000001"][-1][0]
+
+
+def test_two_kiosks_with_one_identity_lose_nothing_of_either() -> None:
+    bench = Bench(facts=10)
+    bench.drain()
+    twin = Bench()
+    twin.ledger, twin.disk = bench.ledger, bench.disk.copied()
+    twin.disk._epochs = 1000
+    twin.transport = bench.transport
+    twin.restarted()
+    bench.record(20, 21, 22)
+    twin.record(30)
+    for turn in range(3):
+        bench.drain()
+        twin.drain()
+        bench.record(100 + turn)
+        twin.record(200 + turn)
+    twin.drain()
+    bench.drain()
+    texts = list(dict(bench.ledger.facts(bench.disk.device)).values())
+    recorded = {line.payload for disk in (bench.disk, twin.disk) for life in disk.lives for line in life.lines}
+    assert {text for text in recorded if b"carried" not in text} <= set(texts)
+    assert len(texts) == len(set(texts))
+    assert bench.ledger.forks or len(bench.ledger.devices[bench.disk.device].epochs) > 1
+
+
+def test_a_ledger_restored_from_a_backup_gets_again_what_it_lost() -> None:
+    bench = Bench(facts=30)
+    bench.drain()
+    backup = bench.ledger.backup()
+    bench.record(*range(30, 60))
+    bench.drain()
+    bench.ledger.restore(backup)
+    bench.record(60)
+    steps = bench.drain()
+    assert stored(bench) == [fact(number) for number in range(61)]
+    assert Alarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert len(bench.disk.lives) == 1
+
+
+def test_a_ledger_that_lost_everything_gets_the_epoch_from_its_first_event() -> None:
+    bench = Bench()
+    blank = bench.ledger.backup()
+    bench.record(*range(30))
+    bench.drain()
+    bench.ledger.restore(blank)
+    bench.record(30)
+    bench.drain()
+    assert stored(bench) == [fact(number) for number in range(31)]
+    assert len(bench.disk.lives) == 1
+
+
+def test_what_retention_removed_and_the_ledger_lost_ends_the_epoch() -> None:
+    bench = Bench(facts=30)
+    backup = bench.ledger.backup()
+    bench.drain()
+    bench.ledger.restore(backup)
+    bench.disk.pruned_through = 20
+    bench.record(30, 31)
+    bench.restarted()
+    steps = bench.drain()
+    assert Alarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert stored(bench) == [fact(30), fact(31)]
+
+
+def test_a_suspended_kiosk_goes_on_recording_and_asks_rarely() -> None:
+    bench = Bench(facts=5)
+    bench.ledger.devices[bench.disk.device].suspended = True
+    step = bench.step()
+    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.UNAUTHORISED)
+    assert step.due_s >= CAP_S / 2
+    bench.record(5)
+    bench.ledger.devices[bench.disk.device].suspended = False
+    bench.drain()
+    assert len(stored(bench)) == 6
+
+
+def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
+    class NotYetValid:
+        def request(self, *_: object) -> Answer:
+            raise Untrusted("not yet valid: set the clock")
+
+    bench = Bench(facts=1, transport=lambda _: NotYetValid())
+    step = bench.step()
+    assert (step.outcome, step.alarm, step.why) == (
+        Outcome.STOPPED,
+        Alarm.UNTRUSTED,
+        "not yet valid: set the clock",
+    )
+
+
+def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
+    bench = Bench(facts=1)
+    bench.faults = [Fault.BUSY]
+    step = bench.client.step()
+    assert step.outcome is Outcome.UNREACHABLE
+    assert step.due_s >= 30
+    asked = bench.ledger.requests
+    for number in range(1, 20):
+        bench.record(number)
+        bench.seconds += 1
+        waiting = bench.client.step()
+        assert waiting.outcome is Outcome.WAITING
+        assert waiting.due_s == pytest.approx(step.due_s - number)
+    assert bench.ledger.requests == asked
+    bench.client.hurry()
+    assert bench.client.step().outcome is Outcome.ALIGNED
+
+
+@pytest.mark.parametrize("fault", [Fault.PORTAL, Fault.STORM, Fault.TRUNCATED, Fault.SLOW, Fault.DOWN])
+def test_answers_that_are_none_mark_nothing(fault: Fault) -> None:
+    bench = Bench(facts=10)
+    bench.faults = [Fault.NONE, fault]
+    assert bench.step().outcome is Outcome.ALIGNED
+    assert bench.step().outcome is Outcome.UNREACHABLE
+    assert bench.disk.queue_depth() == 10
+    bench.drain()
+    assert len(stored(bench)) == 10
+
+
+def foreign(word: Receipt, **change: object) -> Receipt:
+    """The same receipt with something changed, and signed by the ledger all the same."""
+    changed = msgspec.structs.replace(word, **change)
+    head = Head(changed.accepted_through, Hash(bytes.fromhex(changed.head)))
+    return receipt.issue(SERVER_KEY, changed.device, changed.epoch, head, changed.time)  # type: ignore[arg-type]
+
+
+LIES: dict[str, Callable[[Accepted], Accepted]] = {
+    "more than was sent": lambda reply: msgspec.structs.replace(reply, accepted_through=11),
+    "more than was sent, signed": lambda reply: msgspec.structs.replace(
+        reply, accepted_through=11, receipt=foreign(reply.receipt, accepted_through=11)
+    ),
+    "nothing": lambda reply: msgspec.structs.replace(reply, accepted_through=0),
+    "another head": lambda reply: msgspec.structs.replace(reply, head="0" * 64),
+    "another head, signed": lambda reply: msgspec.structs.replace(
+        reply, head="0" * 64, receipt=foreign(reply.receipt, head="0" * 64)
+    ),
+    "an unsigned receipt": lambda reply: msgspec.structs.replace(
+        reply, receipt=msgspec.structs.replace(reply.receipt, signature="00" * 64)
+    ),
+    "another kiosk's receipt": lambda reply: msgspec.structs.replace(
+        reply, receipt=foreign(reply.receipt, device="kiosk-8")
+    ),
+    "another epoch's receipt": lambda reply: msgspec.structs.replace(
+        reply, receipt=foreign(reply.receipt, epoch="00000000000000ff")
+    ),
+    "a receipt for less": lambda reply: msgspec.structs.replace(
+        reply, receipt=foreign(reply.receipt, accepted_through=9)
+    ),
+    "fault with an event that was not sent": lambda reply: msgspec.structs.replace(
+        reply, quarantined=(Quarantined(11, "odd"),)
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+def test_lies_mark_nothing(lie: Callable[[Accepted], Accepted]) -> None:
+    bench = Bench(facts=10)
+    bench.ledger.alter = lambda message: lie(message) if isinstance(message, Accepted) else message
+    bench.step()
+    step = bench.step()
+    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.DECEIVED)
+    assert bench.disk.queue_depth() == 10
+    assert not bench.disk.receipts
+    assert not bench.disk.quarantined
+    bench.ledger.alter = lambda message: message
+    bench.drain()
+    assert bench.disk.queue_depth() == 0
+
+
+CURSOR_LIES: dict[str, Callable[[Cursor], Cursor]] = {
+    "unsigned": lambda cursor: msgspec.structs.replace(cursor, receipt=None),
+    "more than signed": lambda cursor: msgspec.structs.replace(cursor, accepted_through=99),
+    "another head than signed": lambda cursor: msgspec.structs.replace(cursor, head="0" * 64),
+    "another epoch than signed": lambda cursor: msgspec.structs.replace(cursor, epoch="00000000000000ff"),
+}
+
+
+@pytest.mark.parametrize("lie", CURSOR_LIES.values(), ids=CURSOR_LIES.keys())
+def test_a_lying_cursor_opens_no_epoch(lie: Callable[[Cursor], Cursor]) -> None:
+    bench = Bench(facts=10)
+    bench.drain()
+    bench.restarted()
+    bench.ledger.alter = lambda message: lie(message) if isinstance(message, Cursor) else message
+    step = bench.step()
+    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.DECEIVED)
+    assert len(bench.disk.lives) == 1
+
+
+def test_a_journal_that_begins_anew_while_a_batch_is_away_is_not_marked_with_its_receipt() -> None:
+    bench = Bench(facts=5)
+
+    def renew(message: msgspec.Struct) -> msgspec.Struct:
+        if isinstance(message, Accepted) and len(bench.disk.lives) == 1:
+            bench.disk.new_epoch("repair", parent=None)
+        return message
+
+    bench.ledger.alter = renew
+    bench.drain()
+    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(number) for number in range(5)}
+    assert len({identity for identity, _ in bench.ledger.facts(bench.disk.device)}) == 5
+
+
+def test_the_ledgers_clock_is_compared_with_ours() -> None:
+    bench = Bench(facts=1)
+    slow = bench.ledger.clock
+    bench.ledger.clock = lambda: slow().replace(hour=slow().hour + 1)
+    assert bench.step().ledger_offset_s == pytest.approx(3600)

@@ -1,0 +1,103 @@
+"""When to try again, for one kiosk and for a whole city."""
+
+import heapq
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.client.policy import BASE_S, CAP_S, RETRY_AFTER_MAX_S, Backoff
+
+SCENARIOS = Path(__file__).parents[4] / "shared/data/canteen/canteen_scenarios.jsonl"
+
+
+@given(st.integers(), st.integers(1, 60))
+def test_waits_stay_between_base_and_cap(seed: int, failures: int) -> None:
+    backoff, before = Backoff(Random(seed)), BASE_S
+    for _ in range(failures):
+        wait = backoff.failed()
+        assert BASE_S <= wait <= min(CAP_S, 3 * before)
+        before = wait
+    assert backoff.failures == failures
+
+
+def test_success_forgets() -> None:
+    backoff = Backoff(Random(1))
+    for _ in range(30):
+        backoff.failed()
+    backoff.succeeded()
+    assert backoff.failures == 0
+    assert backoff.failed() <= 3 * BASE_S
+
+
+@given(st.integers(), st.floats(0, 10 * RETRY_AFTER_MAX_S))
+def test_retry_after_is_never_undercut_and_always_spread(seed: int, asked_s: float) -> None:
+    wait = Backoff(Random(seed)).failed(asked_s)
+    assert min(asked_s, RETRY_AFTER_MAX_S) <= wait <= 1.25 * min(asked_s, RETRY_AFTER_MAX_S) + BASE_S
+
+
+def test_same_dice_same_waits() -> None:
+    one, other = Backoff(Random(7)), Backoff(Random(7))
+    assert [one.failed() for _ in range(20)] == [other.failed() for _ in range(20)]
+
+
+def test_a_small_cap_is_kept() -> None:
+    assert all(Backoff(Random(seed), cap_s=0.5).failed() <= 0.5 for seed in range(20))
+
+
+AGENTS, ROWS, ROWS_A_BATCH = 151, 12_600, 1_000
+OUTAGE_S = 9 * 86_400.0
+CAPACITY = 12  # batches a second; what a two-core ledger does with room to spare
+
+
+class City:
+    """151 kiosks as their waits alone: who asks when, and what an overloaded ledger does to it."""
+
+    def __init__(self, seed: int) -> None:
+        self.backoffs = [Backoff(Random(f"{seed} {agent}")) for agent in range(AGENTS)]
+        self.rows = [ROWS] * AGENTS
+        self.asked: Counter[int] = Counter()
+        self.refused = 0
+        # All lose the network in the same second, the worst start there is.
+        self.due = [(0.0, agent) for agent in range(AGENTS)]
+
+    def run(self) -> float:
+        """Seconds from the network's return until the last row is there."""
+        taken: Counter[int] = Counter()
+        at = 0.0
+        while self.due:
+            at, agent = heapq.heappop(self.due)
+            backoff = self.backoffs[agent]
+            if at < OUTAGE_S:
+                heapq.heappush(self.due, (at + backoff.failed(), agent))
+                continue
+            self.asked[int(at)] += 1
+            if taken[int(at)] >= CAPACITY:
+                self.refused += 1
+                heapq.heappush(self.due, (at + backoff.failed(retry_after_s=5), agent))
+                continue
+            taken[int(at)] += 1
+            backoff.succeeded()
+            self.rows[agent] -= min(ROWS_A_BATCH, self.rows[agent])
+            if self.rows[agent]:
+                heapq.heappush(self.due, (at + 0.2, agent))  # the time that one batch takes
+        return at - OUTAGE_S
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_s34_the_whole_city_returns_at_once(seed: int) -> None:
+    if SCENARIOS.exists():
+        lines = [json.loads(line) for line in SCENARIOS.read_text("utf-8").splitlines()]
+        scenario = next(line for line in lines if line["id"] == "S34")
+        assert scenario["events"] == [f"{AGENTS} agents x {ROWS:,} rows"]
+        assert scenario["expect"] == {"jitter": True, "no_loss": True}
+    city = City(seed)
+    took_s = city.run()
+    assert not any(city.rows), "no loss"
+    assert took_s <= 1.25 * CAP_S, "everybody is done soon after the longest wait there is"
+    assert max(city.asked.values()) <= 3 * CAPACITY, "no herd: never more than the ledger can turn away politely"
+    assert city.refused <= AGENTS
