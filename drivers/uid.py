@@ -192,15 +192,15 @@ def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
     if uid.partial:
         return (value[-size:],)
     low, first = value[-size:], value[:size]
-    if uid.technology is Technology.EM4100:
+    if uid.technology is Technology.EM4100 or len(value) == 5:  # no other card has five bytes
         # The version byte is dropped first. Some readers reverse the four others; nobody was seen to reverse three.
         return (low, low[::-1]) if size == 4 else (low,)
     return low, first[::-1], first
 
 
 def _part(technology: Technology, value: bytes, notation: Notation) -> Uid | Rejected:
-    if not any(value) or set(value) == {0xFF}:
-        return Rejected("a number of only zeros or ones: noise, or a blank card")
+    if not any(value):  # all ones are allowed: the low bits of a real card may be
+        return Rejected("a number of only zeros: noise, or a blank card")
     return Uid(technology, value, 8 * len(value), notation)
 
 

@@ -5,7 +5,7 @@ once; the second equal one is reported as `again`, since noise makes single fram
 """
 
 import time
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -22,7 +22,7 @@ from drivers.uid import UidEncoding, to_uid
 class Em4100Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
     baud: Annotated[int, Meta(ge=1200, le=115200)] = 9600
-    uid_encoding: UidEncoding = UidEncoding.HEX
+    uid_encoding: Literal["hex", "hex-reversed", "hex-inverted"] = "hex"
     hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a frame later than this is a card put down anew
 
 
@@ -38,9 +38,11 @@ class Em4100(CardStream):
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
+        encoding = UidEncoding(settings.uid_encoding)
+
         def new_feed() -> Feed:
             decoder = em4100.Decoder()
-            return lambda data: [_seen(event, settings.uid_encoding) for event in decoder.feed(data)]
+            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
 
         port = transport or Serial(settings.port, Line(baud=settings.baud))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)

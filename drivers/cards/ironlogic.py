@@ -24,7 +24,7 @@ class IronLogicSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknow
     port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
     baud: Annotated[int, Meta(ge=1200, le=115200)] = 9600
     stop_bits: Literal[1, 2] = 1  # some models want 2: try it when every second line is a fault
-    uid_encoding: UidEncoding = UidEncoding.IRONLOGIC
+    uid_encoding: Literal["ironlogic", "hex", "hex-reversed", "hex-bcc"] = "ironlogic"
     hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a line later than this is a card put down anew
 
 
@@ -40,9 +40,11 @@ class IronLogic(CardStream):
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
+        encoding = UidEncoding(settings.uid_encoding)
+
         def new_feed() -> Feed:
             decoder = ironlogic.Decoder()
-            return lambda data: [_seen(event, settings.uid_encoding) for event in decoder.feed(data)]
+            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
 
         port = transport or Serial(settings.port, Line(settings.baud, settings.stop_bits))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)

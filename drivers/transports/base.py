@@ -5,6 +5,7 @@ Rules for every transport:
 - `read` returns what there is as soon as there is something, or b"" once `timeout_s` is over. It raises DeviceGone
   when the device is away, and on a transport that is not open.
 - `close` may be called at any time, from any thread, twice; a `read` that waits returns soon.
+- `read` and `write` belong to one thread: a write waits for a read that is under way.
 - Errors of the operating system become ours here and nowhere else.
 """
 

@@ -12,7 +12,7 @@ from drivers.errors import DeviceGone
 
 
 class Recorded:
-    """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons."""
+    """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons. A reopen goes on."""
 
     def __init__(self, chunks: Iterable[Chunk], *, gaps: bool = True) -> None:
         self._chunks = [chunk for chunk in chunks if chunk.dir == "RECV"]

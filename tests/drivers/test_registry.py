@@ -9,7 +9,6 @@ from drivers.cards.ironlogic import IronLogicSettings
 from drivers.errors import NotSupported
 from drivers.registry import DRIVERS, Kind, build_indicator, build_reader, indicator_class, reader_class
 from drivers.settings import WrongSetting, parse
-from drivers.uid import UidEncoding
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +42,7 @@ def test_a_light_is_no_reader() -> None:
 def test_options_become_settings_with_defaults() -> None:
     assert isinstance(build_reader("em4100", "left", {"port": "/dev/null"}), Em4100)
     settings = parse(IronLogicSettings, {"port": "p", "stop_bits": 2, "uid_encoding": "hex"})
-    assert settings == IronLogicSettings(port="p", stop_bits=2, uid_encoding=UidEncoding.HEX)
+    assert settings == IronLogicSettings(port="p", stop_bits=2, uid_encoding="hex")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_options_become_settings_with_defaults() -> None:
         ({"port": 7}, "port", "found 7; accepted: text"),
         ({"port": "p", "baud": "9600"}, "baud", "found '9600'; accepted: a whole number from 1200 to 115200"),
         ({"port": "p", "baud": 1}, "baud", "from 1200"),
-        ({"port": "p", "uid_encoding": "octal"}, "uid_encoding", "one of hex, hex-reversed"),
+        ({"port": "p", "uid_encoding": "dec10"}, "uid_encoding", "one of hex, hex-inverted"),
         ({"port": "p", "hold_ms": True}, "hold_ms", "found True"),
     ],
 )

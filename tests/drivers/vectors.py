@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
-READERS = Path(__file__).parents[2].parent / "shared" / "data" / "readers"
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def load(name: str) -> dict[str, Any]:  # foreign JSON, taken apart by each test
-    file = READERS / f"{name}.json"
-    if not file.exists():
-        pytest.skip(f"no recorded bytes at {file}", allow_module_level=True)
-    loaded: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(_text(f"readers/{name}.json"))
     return loaded
+
+
+def lines_of(name: str) -> list[str]:
+    return _text(name).splitlines()
+
+
+def _text(name: str) -> str:
+    if not (DATA / name).exists():
+        pytest.skip(f"no recorded bytes at {DATA / name}", allow_module_level=True)
+    return (DATA / name).read_text("utf-8")

@@ -1,3 +1,4 @@
+import fcntl
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from drivers.simulated.card_peer import CardPeer
 from drivers.transports.serial import Line, Serial
 
 HANG_S = 20.0
+TIOCGEXCL = 0x80045440  # Linux, asm-generic/ioctls.h
 
 
 @pytest.fixture
@@ -141,6 +143,14 @@ def test_a_killed_holder_leaves_the_port_free(peer: CardPeer) -> None:
     peer.send(b"x")
     assert port.read(HANG_S) == b"x"
     port.close()
+
+
+def test_a_pseudo_terminal_is_not_marked_exclusive_since_the_mark_outlives_its_holder(
+    peer: CardPeer, port: Serial
+) -> None:
+    with peer.port.open("rb", buffering=0) as other:
+        marked = fcntl.ioctl(other.fileno(), TIOCGEXCL, b"\0" * 4)
+    assert marked == b"\0" * 4
 
 
 def test_opened_twice_is_our_own_mistake(port: Serial) -> None:
