@@ -106,7 +106,7 @@ class Journal:
         store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes))
         try:
             journal = cls(store, kiosk, now, dice)
-            store.open(prepare=schema.migrate)
+            store.open(prepare=_prepare)
             journal._begin_or_go_on(after)
             store.ballast.restore()
         except BaseException:
@@ -414,6 +414,11 @@ class Journal:
 
     def _past(self, ordinal: int, seq: int, voided: int, payload: bytes) -> Past | None:
         return sightings.past(self._ids[ordinal], seq, bool(voided), payload)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    schema.migrate(connection)
+    schema.check(connection)
 
 
 def _bytes_of(event: Fact) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from edge_agent.journal.errors import JournalNewer
+from edge_agent.journal.errors import JournalDamaged, JournalNewer
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -47,6 +47,30 @@ def migrate(connection: sqlite3.Connection, *, stop_before: str | None = None) -
     migrations.apply(Database(connection), stop_before=stop_before)
 
 
+def check(connection: sqlite3.Connection) -> None:
+    """Every table and trigger is there as its step made it. Raises `JournalDamaged`."""
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for name in names():
+            for statement in _statements(_script(name)):
+                fresh.execute(statement)
+        expected = _objects(fresh)
+    finally:
+        fresh.close()
+    found = _objects(connection)
+    for name, sql in expected.items():
+        if found.get(name) != sql:
+            raise JournalDamaged(f"{name} is not as the schema has it; set the journal aside and open a new one")
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+
+def _script(name: str) -> str:
+    return files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
+
+
 class _Step:
     """One numbered file as the migration that sqlite-utils runs."""
 
@@ -54,7 +78,7 @@ class _Step:
         self.__name__ = name
 
     def __call__(self, db: "Database", /) -> None:
-        for statement in _statements(files(__name__).joinpath(f"{self.__name__}.sql").read_text("utf-8")):
+        for statement in _statements(_script(self.__name__)):
             db.conn.execute(statement)
 
 

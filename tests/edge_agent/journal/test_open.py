@@ -1,0 +1,263 @@
+"""Opening: one process at a time, the schema brought up to date, damage seen before the first scan."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent.journal import schema
+from edge_agent.journal.aside import set_aside
+from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalNewer
+from edge_agent.journal.store import connect
+from edge_agent.journal.verify import verify
+from sync.contract.chain import DeviceId, extend, genesis
+from sync.contract.event import Carried, Repair, decode, encode
+from tests.edge_agent.journal.given import KIOSK, NOON, entry, opened
+
+ALTERED = "UPDATE event SET payload = CAST(replace(CAST(payload AS TEXT), 'lunch', 'brunch') AS BLOB) WHERE seq ="
+
+
+def filled(path: Path, rows: int = 5) -> None:
+    with opened(path) as journal:
+        journal.append_all([entry(number) for number in range(1, rows + 1)])
+
+
+def spoil(path: Path, *statements: str) -> None:
+    """As a failing card would: around the triggers that hold our own code back."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        connection.execute(statement)
+    for _, sql in triggers:
+        connection.execute(sql)
+    connection.close()
+
+
+def dump(path: Path) -> list[str]:
+    connection = sqlite3.connect(path)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
+def test_a_second_journal_is_told_who_has_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path), pytest.raises(JournalBusy, match=str(os.getpid())):
+        opened(path)
+    opened(path).close()
+
+
+def test_another_process_is_told_too(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    program = [sys.executable, "-m", "tests.edge_agent.journal.appender", str(path), "1", "--hold"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith(b"ok 1 ")
+        with pytest.raises(JournalBusy, match=str(child.pid)):
+            opened(path)
+        child.kill()
+    opened(path).close()  # a lock does not outlive its process
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path, ballast_bytes=4096) as journal:
+        journal.append(entry(1))
+        for file in tmp_path.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    filled(path)
+    before = dump(path)
+    opened(path).close()
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize("steps", range(len(schema.names()) + 1))
+def test_a_journal_of_each_older_schema_comes_up_to_date(tmp_path: Path, steps: int) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    names = schema.names()
+    connection = connect(old)
+    if steps:
+        schema.migrate(connection, stop_before=names[steps] if steps < len(names) else None)
+    assert schema.applied(connection) == names[:steps]
+    connection.close()
+    for path in (old, new):
+        with opened(path) as journal:
+            journal.append(entry(1))
+
+    def tables(path: Path) -> list[str]:
+        return sorted(line for line in dump(path) if line.startswith("CREATE"))
+
+    assert tables(old) == tables(new)
+    assert verify(old).whole
+
+
+def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    connection = connect(path)
+    connection.execute("CREATE TABLE sighting (in_the_way INTEGER)")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        schema.migrate(connection)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    assert "event" not in tables
+    assert schema.applied(connection) == []
+    connection.close()
+
+
+def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    filled(path)
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('journal', '9999_future', '')"
+    )
+    connection.commit()
+    connection.close()
+    before = dump(path)
+    with pytest.raises(JournalNewer, match="9999_future"):
+        opened(path)
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (ALTERED + " 3", "row 3 is not what was kept"),
+        ("DELETE FROM event WHERE seq = 2", "row 2 is missing"),
+        ("DELETE FROM event WHERE seq = 5", "ends at 4"),
+        ("UPDATE epoch SET head_seq = 4", "ends at 5"),
+        ("UPDATE epoch SET head_hash = zeroblob(32)", "ends at 5"),
+        ("UPDATE epoch SET public_key = zeroblob(32)", "genesis"),
+        ("UPDATE epoch SET anchor_hash = zeroblob(32)", "not the genesis"),
+        ("DROP TABLE sighting", "sighting is not as the schema has it"),
+    ],
+)
+def test_damage_is_seen_at_the_door(tmp_path: Path, statement: str, said: str) -> None:
+    path = tmp_path / "j.db"
+    filled(path)
+    spoil(path, statement)
+    with pytest.raises(JournalDamaged, match=said):
+        opened(path)
+
+
+def test_a_journal_without_its_guards_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    filled(path)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TRIGGER event_is_never_changed")
+    connection.close()
+    with pytest.raises(JournalDamaged, match="event_is_never_changed"):
+        opened(path)
+
+
+def test_only_the_last_thousand_links_are_walked_at_the_door(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    filled(path, rows=1_200)
+    spoil(path, ALTERED + " 150")
+    opened(path).close()
+    broken = verify(path).broken
+    assert broken is not None
+    assert broken.seq == 150
+    spoil(path, ALTERED + " 201")
+    with pytest.raises(JournalDamaged, match="row 201"):
+        opened(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to look at it" * 100, b"SQLite format 3\0" + b"\xff" * 8192]
+)
+def test_rubbish_is_set_aside_and_a_new_journal_names_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "j.db"
+    path.write_bytes(content)
+    with pytest.raises(JournalDamaged, match="set the journal aside"):
+        opened(path)
+    kept = set_aside(path, NOON)
+    assert kept.path.read_bytes() == content
+    with opened(path, after=kept) as journal:
+        first = decode(journal.recent(1)[0].payload)
+        assert isinstance(first, Repair)
+        assert (first.why, first.kept_as, first.old_epoch) == ("damaged", kept.path.name, "")
+        journal.append(entry(1))
+
+
+def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    journal = opened(path)
+    journal.append_all([entry(number) for number in range(1, 6)])
+    acked = journal.hash_at(3)
+    assert acked is not None
+    journal.acknowledge(replace(journal.head, seq=3, hash=acked), b"receipt")
+    old, head = journal.epoch, journal.head
+    journal.close()
+    spoil(path, "UPDATE event SET payload = x'7b7d' WHERE seq = 5")
+    with pytest.raises(JournalDamaged):
+        opened(path)
+    path.with_name("j.db-wal").write_bytes(b"")
+    kept = set_aside(path, NOON)
+    assert kept.path.name == "j.db.damaged-20261123T070000Z"
+    assert kept.path.with_name(kept.path.name + "-wal").exists()
+    assert not path.exists()
+    assert (kept.epoch, kept.head) == (old, head)
+    with opened(path, after=kept) as journal:
+        first = decode(journal.recent(1)[0].payload)
+        assert isinstance(first, Repair)
+        assert (first.old_epoch, first.old_seq, first.old_head) == (old, 5, head.hash.hex())
+        assert journal.parent_head == acked
+        start = genesis(KIOSK.device, KIOSK.public_key, journal.epoch, acked)
+        assert journal.head.hash == extend(start, encode(first))
+    path.write_bytes(b"rubbish again, in the same second, and just as long as the header of one" * 99)
+    assert set_aside(path, NOON).path != kept.path
+
+
+def test_a_wal_whose_journal_is_gone_is_not_poured_into_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    wal = path.with_name("j.db-wal")
+    wal.write_bytes(b"rows of an old journal")
+    with pytest.raises(JournalDamaged, match="only its WAL"):
+        opened(path)
+    kept = set_aside(path, NOON)
+    assert not wal.exists()
+    with opened(path, after=kept) as journal:
+        assert journal.head.seq == 1
+
+
+def test_setting_aside_waits_for_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path), pytest.raises(JournalBusy):
+        set_aside(path, NOON)
+    assert path.exists()
+
+
+def test_a_new_identity_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        row = journal.append(entry(1, "u1"))
+        journal.acknowledge(journal.head, b"receipt")
+        journal.append(entry(2, "u2"))
+        old = journal.epoch
+    same_device = replace(KIOSK, public_key=bytes(32))
+    with opened(path, same_device) as journal:
+        assert journal.epoch != old
+        assert journal.parent_head == row.hash
+        repair, carried = (decode(kept.payload) for kept in reversed(journal.recent(2)))
+        assert isinstance(repair, Repair)
+        assert repair.why == "identity"
+        assert isinstance(carried, Carried)
+        assert (carried.old_epoch, carried.old_seq) == (old, 2)
+        epoch = journal.epoch
+    with opened(path, same_device) as journal:
+        assert journal.epoch == epoch
+    with opened(path, replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
+        assert journal.parent_head == b""  # the new device's ledger account knows nothing of the old one's heads
+    assert verify(path).whole
