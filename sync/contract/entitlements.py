@@ -1,15 +1,18 @@
 """Which of a person's entitlements pays for a meal. Kiosk and ledger choose by the same rule."""
 
+import re
 from collections.abc import Iterable
 from datetime import date
 
 from sync.contract.roster import Entitlement
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 def check(entitlement: Entitlement) -> None:
     """Raise ValueError when its dates cannot be read or are the wrong way round."""
     for day in filter(None, (entitlement.first, entitlement.last)):
-        if len(day) != 10:
+        if _DATE.fullmatch(day) is None:
             raise ValueError(f"{day!r} is no date; write it as 2026-09-01")
         date.fromisoformat(day)
     if entitlement.first and entitlement.last and entitlement.last < entitlement.first:

@@ -18,6 +18,7 @@ from sync.contract.roster import ClosedDay, MealSession
 
 _LOCAL_TIME = re.compile(r"(\d{1,2}):([0-5]\d)")
 _DAY = timedelta(days=1)
+_YEAR_FIRST, _YEAR_LAST = 1970, 9000
 
 
 class Phase(IntEnum):
@@ -121,6 +122,8 @@ class Timetable:
         Of overlapping sessions a running one comes before one that is early or late, then the one that started last,
         then the lowest id.
         """
+        if not _YEAR_FIRST <= utc.year <= _YEAR_LAST:
+            return Hours()  # a clock that never stood near the truth; its neighbouring days need not even exist
         today = utc.astimezone(self.tz).date()
         slots = []
         for day in (today - _DAY, today, today + _DAY):
@@ -143,6 +146,7 @@ class Timetable:
         if hours is None:
             return None
         try:
-            return hours.on(date.fromisoformat(service_date), self.tz)
+            day = date.fromisoformat(service_date)
         except ValueError:
             return None
+        return hours.on(day, self.tz) if _YEAR_FIRST <= day.year <= _YEAR_LAST else None

@@ -35,5 +35,5 @@ def test_only_the_sessions_named() -> None:
     ("first", "last"), [("2026-13-01", ""), ("", "01.09.2026"), ("20260901", ""), ("2026-09-02", "2026-09-01")]
 )
 def test_dates_that_cannot_be(first: str, last: str) -> None:
-    with pytest.raises(ValueError, match=r"date|ends on|month"):
+    with pytest.raises(ValueError, match=r"is no date|ends on|month"):
         check(entitlement("e", first=first, last=last))

@@ -1,4 +1,4 @@
-"""Which meal is served at an instant, in a zone whose clocks were turned back once, over midnight and on closed days."""
+"""Which meal is served at an instant: where clocks were turned back once, over midnight, on closed days."""
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
@@ -156,3 +156,10 @@ def test_a_slot_by_name() -> None:
     )
     assert table.slot("supper", "2026-11-23") is None
     assert table.slot("lunch", "") is None
+
+
+@pytest.mark.parametrize("utc", [datetime.min, datetime.max, datetime(1970, 1, 1)])
+def test_a_clock_far_from_the_truth_stops_nothing(utc: datetime) -> None:
+    table = timetable(session("00:00", "24:00"))
+    table.at(utc.replace(tzinfo=UTC))
+    assert table.slot("lunch", utc.date().isoformat()) is None or utc.year == 1970
