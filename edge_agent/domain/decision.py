@@ -274,7 +274,11 @@ class _Scan:
 
     def _leave_without_entry(self) -> Granted:
         last = self._past[-1] if self._past else None
-        slot = self._hours.slots[0] if self._hours.slots else None
+        slots = self._hours.slots
+        if not slots:
+            # The entry is perhaps on another kiosk: name the session that has just ended, so that the two are paired.
+            slots = self._roster.timetable.at(self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)).slots
+        slot = slots[0] if slots else None
         if last is not None and last.kind in (Kind.EXIT, Kind.REPEAT) and slot is not None and _in_slot(last, slot):
             return self._repeat(Reason.ALREADY_OUT)
         return Granted(who=self._who, movement=Movement.EXIT, slot=slot, reason=Reason.EXIT_WITHOUT_ENTRY)
@@ -306,10 +310,11 @@ class _Scan:
             reason = Reason.CLOCK_UNCERTAIN
         elif not self._roster.timetable.windows:
             reason = Reason.NO_TIMETABLE
-        elif self._hours.closed:
-            return Refused(who=self._who, reason=Reason.CLOSED_DAY)
         else:
-            return Refused(who=self._who, reason=Reason.NO_SESSION)
+            closed = Reason.CLOSED_DAY if self._hours.closed else Reason.NO_SESSION
+            if stale(self._roster, self._moment, self._rules):
+                return Review(who=self._who, reason=closed)  # a newer roster may know of a meal
+            return Refused(who=self._who, reason=closed)
         # Neither session nor date can be told: the first programme is noted, and the ledger chooses again.
         first = min(
             self._roster.entitlements(self._who.person.id), key=lambda each: (each.priority, each.id), default=None

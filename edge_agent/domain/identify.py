@@ -152,7 +152,8 @@ def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, m
     if not ranked or ranked[0].score < accept:
         return Unknown(Method.PALM)
     first = ranked[0]
-    close = tuple(each.person for each in ranked if first.score - each.score < margin or each is first)
+    # Equal scores are a tie under any margin.
+    close = tuple(each.person for each in ranked if first.score - each.score < max(margin, 1))
     if len(close) > 1:
         return Ambiguous(close, Method.PALM)
     return Known(roster.people[first.person], first.credential, Method.PALM, first.score)
@@ -179,7 +180,7 @@ def pair(card: Identity, palm: Identity) -> Identity:
             return card
         case _, Known():
             return palm
-        case Unknown(), _:
+        case Unknown(), Ambiguous():
             return palm
         case _:
             return card

@@ -7,7 +7,7 @@ it goes, and stands in `problems` for the school to correct.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -207,8 +207,10 @@ class _Builder:
             except ValueError as error:
                 self._problem(record, f"it cannot be served: {error}")
         for day in self._closed:
-            if len(day.id) != 10:
-                self._problem(day, "a closed day's id is its date, as 2026-12-16")
+            try:
+                date.fromisoformat(day.id)
+            except ValueError:
+                self._problem(day, "it closes nothing: a closed day's id is its date, as 2026-12-16")
         return Timetable.of(sessions, self._closed, self._tz)
 
     def _file_credential(self, credential: Credential) -> None:

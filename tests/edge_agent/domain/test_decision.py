@@ -1,0 +1,398 @@
+"""What a scan means, rule by rule."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review, decide
+from edge_agent.domain.feedback import Child
+from edge_agent.domain.identify import Known, Note, identify
+from edge_agent.domain.moment import Moment, elapsed_ms
+from edge_agent.domain.record import ByHand
+from edge_agent.domain.roster import empty
+from sync.contract.event import Claim, Clock, Entry, Exit, Manual, Refusal, Repeat
+from sync.contract.roster import ClosedDay, Credential, Entitlement, MealSession
+from tests.edge_agent.domain.world import (
+    ALMATY,
+    DAY,
+    RULES,
+    SCHOOL,
+    Kiosk,
+    card,
+    card_value,
+    local,
+    moment,
+    pupil,
+    school,
+)
+
+HAND = ByHand("op-1", "forgot_card")
+
+
+def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, Reason]]:
+    found = []
+    for clock in clocks:
+        decision = kiosk.scan(card(1), moment(clock))
+        assert isinstance(decision, Granted)
+        found.append((decision.movement, decision.reason))
+    return found
+
+
+ENTRY = (Movement.ENTRY, Reason.ORDINARY)
+EXIT = (Movement.EXIT, Reason.ORDINARY)
+
+
+def repeat(reason: Reason) -> tuple[Movement, Reason]:
+    return (Movement.REPEAT, reason)
+
+
+# Entry and exit
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ("09:40:00", repeat(Reason.DEBOUNCE)),
+        ("09:40:04", repeat(Reason.DEBOUNCE)),
+        ("09:40:05", repeat(Reason.MIN_STAY)),
+        ("09:40:59", repeat(Reason.MIN_STAY)),
+        ("09:41:00", EXIT),
+    ],
+)
+def test_debounce_and_minimum_stay_to_the_second(second: str, expected: tuple[Movement, Reason]) -> None:
+    assert seen(Kiosk(school()), "09:40:00", second) == [ENTRY, expected]
+
+
+def test_a_card_held_for_a_minute_never_turns_into_an_exit() -> None:
+    clocks = [f"09:{40 + second // 60}:{second % 60:02d}" for second in range(0, 120, 4)]
+    assert seen(Kiosk(school()), *clocks) == [ENTRY] + [repeat(Reason.DEBOUNCE)] * (len(clocks) - 1)
+
+
+def test_a_second_tap_after_the_exit_is_no_second_meal() -> None:
+    found = seen(Kiosk(school()), "09:40:00", "09:50:00", "09:50:20", "09:51:30")
+    assert found == [ENTRY, EXIT, repeat(Reason.MIN_STAY), (Movement.ENTRY, Reason.SECOND_MEAL)]
+
+
+def test_an_exit_names_its_entry() -> None:
+    kiosk = Kiosk(school())
+    seen(kiosk, "09:40:00", "09:50:00")
+    assert isinstance(kiosk.last, Exit)
+    assert (kiosk.last.entry_epoch, kiosk.last.entry_seq) == (kiosk.epoch, 1)
+    assert (kiosk.last.session, kiosk.last.service_date) == ("lunch", DAY)
+
+
+def test_a_reader_at_the_entrance_never_writes_an_exit() -> None:
+    kiosk = Kiosk(school(), direction=Direction.IN)
+    assert seen(kiosk, "09:40:00", "09:50:00", "09:50:03") == [
+        ENTRY,
+        repeat(Reason.ALREADY_IN),
+        repeat(Reason.DEBOUNCE),
+    ]
+
+
+def test_a_reader_at_the_exit_never_writes_an_entry() -> None:
+    kiosk = Kiosk(school(), direction=Direction.OUT)
+    assert seen(kiosk, "09:40:00", "09:50:00") == [
+        (Movement.EXIT, Reason.EXIT_WITHOUT_ENTRY),
+        repeat(Reason.ALREADY_OUT),
+    ]
+    assert isinstance(kiosk.facts[0], Exit)
+    assert kiosk.facts[0].entry_seq == 0
+
+
+def test_at_the_exit_a_short_stay_is_what_was_seen() -> None:
+    kiosk = Kiosk(school(), direction=Direction.IN)
+    kiosk.scan(card(1), moment("09:40:00"))
+    kiosk.direction = Direction.OUT
+    assert seen(kiosk, "09:40:20") == [EXIT]
+
+
+def test_an_exit_after_the_session_has_its_true_time_and_a_forgotten_one_has_none() -> None:
+    kiosk = Kiosk(school())
+    assert seen(kiosk, "09:40:00", "10:12:00") == [ENTRY, EXIT]
+    late = Kiosk(school())
+    seen(late, "09:40:00")
+    assert isinstance(late.scan(card(1), moment("10:40:00")), Refused)  # over half an hour: no exit is made up
+    assert isinstance(late.last, Refusal)
+
+
+def test_an_exit_without_entry_after_the_session_names_the_session() -> None:
+    kiosk = Kiosk(school(), direction=Direction.OUT)
+    seen(kiosk, "10:12:00")
+    assert isinstance(kiosk.last, Exit)
+    assert kiosk.last.session == "lunch"
+
+
+def test_a_new_session_is_a_new_visit() -> None:
+    second = MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")
+    kiosk = Kiosk(school(second))
+    assert seen(kiosk, "09:40:00", "10:15:00") == [ENTRY, ENTRY]
+    assert [fact.session for fact in kiosk.facts if isinstance(fact, Entry)] == ["lunch", "second-shift"]
+    assert not any(isinstance(fact, Exit) for fact in kiosk.facts)
+
+
+def test_at_the_exit_a_late_leaver_ends_the_old_visit_although_the_next_session_runs() -> None:
+    second = MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")
+    kiosk = Kiosk(school(second))
+    seen(kiosk, "09:40:00")
+    kiosk.direction = Direction.OUT
+    assert seen(kiosk, "10:15:00") == [EXIT]
+
+
+def test_a_visit_over_midnight_is_one() -> None:
+    kiosk = Kiosk(school())
+    assert isinstance(kiosk.scan(card(1), moment("23:50:00")), Granted)
+    left = kiosk.scan(card(1), moment("00:10:00", "2026-11-24"))
+    assert isinstance(left, Granted)
+    assert left.movement is Movement.EXIT
+
+
+def test_overlapping_sessions_go_by_what_is_due_and_the_exit_by_the_open_visit() -> None:
+    early = MealSession(id="breakfast", name="Breakfast", start="09:00", end="09:50")
+    roster = school(
+        early,
+        *pupil(8, programme=""),
+        Entitlement(id="b8", person="u8", programme="state", sessions=("breakfast",)),
+        Entitlement(id="l8", person="u8", programme="paid", sessions=("lunch",)),
+        *pupil(9, programme=""),
+        Entitlement(id="b9", person="u9", programme="state", sessions=("breakfast",)),
+    )
+    kiosk = Kiosk(roster)
+    both = [kiosk.scan(card(8), moment("09:35:00")), kiosk.scan(card(9), moment("09:35:00"))]
+    assert [each.slot.session for each in both if isinstance(each, Granted) and each.slot] == ["lunch", "breakfast"]
+    left = kiosk.scan(card(9), moment("09:45:00"))
+    assert isinstance(left, Granted)
+    assert left.movement is Movement.EXIT
+    assert left.slot is not None
+    assert left.slot.session == "breakfast"
+    # The other meal is still due to u8, and is not taken for a second one.
+    kiosk.scan(card(8), moment("09:40:00"))
+    other = kiosk.scan(card(8), moment("09:45:00"))
+    assert isinstance(other, Granted)
+    assert (other.slot and other.slot.session, other.claim) == ("breakfast", Claim.CLAIMABLE)
+
+
+# What may be billed
+
+
+def claims(kiosk: Kiosk) -> list[Claim]:
+    return [fact.claim for fact in kiosk.facts if isinstance(fact, Entry | Manual)]
+
+
+def test_nobody_has_entitled_this_child_and_it_eats_all_the_same() -> None:
+    kiosk = Kiosk(school(*pupil(9, programme="")))
+    decision = kiosk.scan(card(9), moment("09:40:00"))
+    assert isinstance(decision, Granted)
+    assert (decision.claim, decision.programme, decision.reason) == (Claim.NONE, "", Reason.NO_ENTITLEMENT)
+    assert kiosk.feedback[0].child is Child.WELCOME
+
+
+def test_the_second_meal_is_kept_and_not_claimed() -> None:
+    kiosk = Kiosk(school())
+    seen(kiosk, "09:40:00", "09:50:00", "09:55:00")
+    assert claims(kiosk) == [Claim.CLAIMABLE, Claim.SECOND]
+
+
+def test_another_meal_of_the_day_is_no_second_meal() -> None:
+    kiosk = Kiosk(school())
+    seen(kiosk, "09:40:00", "19:30:00")
+    assert claims(kiosk) == [Claim.CLAIMABLE, Claim.CLAIMABLE]
+
+
+def test_the_second_meal_of_a_guest() -> None:
+    kiosk = Kiosk(school(*pupil(1, programme="", home_school="sch-7")))
+    seen(kiosk, "09:40:00", "09:50:00", "09:55:00")
+    assert claims(kiosk) == [Claim.PENDING, Claim.SECOND]
+
+
+def test_the_own_school_named_as_home_school_is_no_guest() -> None:
+    kiosk = Kiosk(school(*pupil(1, home_school=SCHOOL)))
+    assert seen(kiosk, "09:40:00") == [ENTRY]
+
+
+# Whose fault a doubt is
+
+
+def test_a_stale_roster_grants_and_marks() -> None:
+    kiosk = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3, seconds=1)))
+    decision = kiosk.scan(card(1), moment("09:40:00"))
+    assert isinstance(decision, Granted)
+    assert (decision.review, decision.reason, decision.claim) == (True, Reason.STALE_ROSTER, Claim.CLAIMABLE)
+    assert kiosk.feedback[0].child is Child.WELCOME
+    fresh = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3)))
+    assert seen(fresh, "09:40:00") == [ENTRY]
+
+
+def test_a_kiosk_without_a_roster_refuses_nobody() -> None:
+    kiosk = Kiosk(empty(SCHOOL, ALMATY))
+    decision = kiosk.scan(card(1), moment("09:40:00"))
+    assert isinstance(decision, Review)
+    assert isinstance(kiosk.last, Refusal)
+    assert kiosk.last.review
+
+
+def test_a_roster_without_a_readable_session_feeds_the_child() -> None:
+    kiosk = Kiosk(school(*pupil(1), MealSession(id="lunch", name="Lunch", start="", end=""), bare=True))
+    decision = kiosk.scan(card(1), moment("09:40:00"))
+    assert isinstance(decision, Review)
+    assert (decision.entry, decision.claim, decision.reason) == (True, Claim.HELD, Reason.NO_TIMETABLE)
+
+
+def test_outside_hours_and_on_closed_days() -> None:
+    kiosk = Kiosk(school(ClosedDay(id=DAY)))
+    refused = [kiosk.scan(card(1), moment("09:40:00")), kiosk.scan(card(1), moment("15:00:00", "2026-11-24"))]
+    assert [each.reason for each in refused if isinstance(each, Refused)] == [Reason.CLOSED_DAY, Reason.NO_SESSION]
+    stale = Kiosk(school(ClosedDay(id=DAY), confirmed_at=None))
+    review = stale.scan(card(1), moment("09:40:00"))
+    assert isinstance(review, Review)
+    assert not review.entry
+
+
+@pytest.mark.parametrize("quality", [Clock.UNSYNCHRONISED, Clock.UNKNOWN])
+def test_an_uncertain_clock_holds_the_claim(quality: Clock) -> None:
+    kiosk = Kiosk(school())
+    decision = kiosk.scan(card(1), moment("09:40:00", quality=quality))
+    assert isinstance(decision, Granted)
+    assert (decision.claim, decision.review, decision.reason) == (Claim.HELD, True, Reason.CLOCK_UNCERTAIN)
+
+
+@pytest.mark.parametrize("quality", [Clock.UNSYNCHRONISED, Clock.UNKNOWN])
+def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: Clock) -> None:
+    kiosk = Kiosk(school(*pupil(9, programme="")))
+    decision = kiosk.scan(card(1), moment("03:00:00", quality=quality))
+    assert isinstance(decision, Review)
+    assert (decision.entry, decision.claim, decision.slot) == (True, Claim.HELD, None)
+    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert isinstance(kiosk.last, Entry)
+    assert (kiosk.last.session, kiosk.last.programme, kiosk.last.review) == ("", "state", True)
+    unentitled = kiosk.scan(card(9), moment("03:00:00", quality=quality))
+    assert isinstance(unentitled, Review)
+    assert unentitled.claim is Claim.NONE
+
+
+def test_a_visit_under_an_uncertain_clock_can_end_and_does_not_last_until_supper() -> None:
+    kiosk = Kiosk(school())
+    for clock in ("03:00:00", "03:20:00"):
+        kiosk.scan(card(1), moment(clock, quality=Clock.UNKNOWN))
+    assert isinstance(kiosk.last, Exit)
+    kiosk.scan(card(2), moment("03:00:00", quality=Clock.UNKNOWN))
+    kiosk.scan(card(2), moment("08:00:00", quality=Clock.UNKNOWN))
+    assert isinstance(kiosk.last, Entry)
+
+
+def test_an_entry_under_a_wrong_clock_and_the_exit_under_the_right_one_are_one_visit() -> None:
+    kiosk = Kiosk(school())
+    right = moment("09:40:00")
+    kiosk.scan(card(1), replace(right, utc=right.utc - timedelta(days=14, hours=4), clock=Clock.UNSYNCHRONISED))
+    decision = kiosk.scan(card(1), moment("09:55:00"))
+    assert isinstance(decision, Granted)
+    assert decision.movement is Movement.EXIT
+
+
+# Cards and hands
+
+
+def test_a_blocked_card_is_for_a_person_to_settle() -> None:
+    lost = Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost")
+    kiosk = Kiosk(school(lost))
+    decision = kiosk.scan(card(50), moment("09:40:00"))
+    assert isinstance(decision, Review)
+    assert isinstance(kiosk.last, Refusal)
+    assert (kiosk.last.person, kiosk.last.credential, kiosk.last.review) == ("u1", "lost", True)
+    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    # The staff look, and enter the child by hand: nothing of the refusal stands in the way.
+    by_hand = kiosk.enter_by_hand("u1", moment("09:40:02"), HAND)
+    assert isinstance(by_hand, Granted)
+    assert by_hand.claim is Claim.CLAIMABLE
+
+
+def test_by_hand_a_child_inside_is_not_entered_twice() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    for person in ("u1", "u2", "u3"):
+        kiosk.enter_by_hand(person, moment("09:45:00"), replace(HAND, group="g-1"))
+    assert [type(fact) for fact in kiosk.facts] == [Entry, Repeat, Manual, Manual]
+    assert {fact.group for fact in kiosk.facts if isinstance(fact, Manual)} == {"g-1"}
+    assert isinstance(kiosk.facts[1], Repeat)
+    assert (kiosk.facts[1].operator, kiosk.facts[1].reason) == ("op-1", Reason.ALREADY_IN)
+
+
+def test_a_visit_by_hand_can_be_left_by_card() -> None:
+    kiosk = Kiosk(school())
+    kiosk.enter_by_hand("u1", moment("09:40:00"), HAND)
+    assert seen(kiosk, "09:50:00") == [EXIT]
+
+
+def test_somebody_who_is_not_on_the_list_cannot_be_entered() -> None:
+    kiosk = Kiosk(school())
+    decision = kiosk.enter_by_hand("u404", moment("09:40:00"), HAND)
+    assert isinstance(decision, Refused)
+    assert decision.reason is Reason.UNKNOWN_PERSON
+
+
+def test_a_voided_entry_neither_bounces_nor_claims_nor_stays_open() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    kiosk.void(1, moment("09:40:01"), HAND)
+    assert seen(kiosk, "09:40:02") == [ENTRY]
+    assert claims(kiosk) == [Claim.CLAIMABLE, Claim.CLAIMABLE]
+
+
+def test_an_unconfirmed_palm_is_granted_and_marked() -> None:
+    kiosk = Kiosk(school())
+    who = identify(card(1), kiosk.roster)
+    assert isinstance(who, Known)
+    decision = kiosk.see(replace(who, notes=(Note.UNCONFIRMED,)), moment("09:40:00"))
+    assert isinstance(decision, Granted)
+    assert (decision.review, decision.reason) == (True, Reason.PALM_UNCONFIRMED)
+
+
+# Time
+
+
+def test_elapsed_goes_by_the_monotonic_clock_within_a_boot() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    # The wall clock jumps half an hour back; the child leaves ten minutes later all the same.
+    later = moment("09:50:00")
+    jumped = replace(later, utc=later.utc - timedelta(minutes=30), clock=Clock.UNSYNCHRONISED)
+    (past,) = kiosk.past("u1")
+    assert elapsed_ms(past, jumped) == 600_000
+    assert elapsed_ms(past, replace(later, mono_ms=0)) == 0  # never negative
+
+
+def test_after_a_restart_two_weeks_in_the_past_nobody_is_taken_for_a_repeat() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:00"))
+    back = Moment(local("19:30:00", "2026-11-09"), 20_000, "boot-2", Clock.UNSYNCHRONISED)
+    (past,) = kiosk.past("u1")
+    assert elapsed_ms(past, back) is None
+    decision = kiosk.scan(card(1), back)
+    assert isinstance(decision, Granted)
+    assert (decision.movement, decision.claim) == (Movement.ENTRY, Claim.HELD)
+
+
+def test_after_a_restart_with_a_small_step_back_no_exit_and_no_second_meal_is_made_up() -> None:
+    kiosk = Kiosk(school())
+    kiosk.scan(card(1), moment("09:40:30"))
+    decision = kiosk.scan(card(1), moment("09:40:10", boot="boot-2"))
+    assert isinstance(decision, Granted)
+    assert decision.movement is Movement.REPEAT
+
+
+def test_a_naive_time_is_no_moment() -> None:
+    with pytest.raises(ValueError, match="aware"):
+        Moment(datetime(2026, 11, 23, 9, 40), 0, "b", Clock.SYNCHRONISED)
+    assert Moment(datetime(2026, 11, 23, 4, 40, tzinfo=UTC), 0, "b", Clock.UNKNOWN).text == "2026-11-23T04:40:00.000Z"
+
+
+def test_the_same_arguments_give_the_same_decision() -> None:
+    roster = school()
+    who = identify(card(1), roster)
+    when = moment("09:40:00")
+    decisions: set[str] = set()
+    for _ in range(3):
+        decision: Decision = decide(who, when, roster.timetable.at(when.utc), (), RULES, roster)
+        decisions.add(repr(decision))
+    assert len(decisions) == 1

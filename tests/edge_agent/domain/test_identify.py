@@ -1,0 +1,201 @@
+"""Who is this, and when the honest answer is that nobody knows."""
+
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.readings import CardRead, CodeRead, Notation, PersonMatched, Technology, Uid
+from edge_agent.domain.identify import (
+    Ambiguous,
+    Blocked,
+    Known,
+    Mismatch,
+    Note,
+    PalmScore,
+    Unknown,
+    by_hand,
+    digest,
+    identify,
+    identify_palm,
+    pair,
+)
+from edge_agent.domain.roster import Roster
+from sync.contract.event import Method, PersonId
+from sync.contract.roster import Consent, Credential, CredentialKind
+from tests.edge_agent.domain.world import SCHOOL, card, card_value, em4100, palm_terminal, school
+
+
+def w26(number: int) -> CardRead:
+    return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, Notation.W26), 0)
+
+
+def known(number: int, roster: Roster) -> Known:
+    identity = identify(card(number), roster)
+    assert isinstance(identity, Known)
+    return identity
+
+
+def test_a_card() -> None:
+    roster = school()
+    identity = identify(card(1), roster)
+    assert identity == Known(roster.people["u1"], "c1", Method.CARD)
+
+
+def test_a_lost_card_is_not_taken() -> None:
+    roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
+    assert identify(card(50), roster) == Blocked(roster.people["u1"], "lost", Method.CARD, "lost")
+    assert isinstance(identify(card(1), roster), Known)
+
+
+def test_a_partial_number_that_fits_one_person_is_marked() -> None:
+    identity = identify(w26(1), school())
+    assert isinstance(identity, Known)
+    assert (identity.person.id, identity.notes) == ("u1", (Note.PARTIAL,))
+
+
+def test_a_partial_number_that_fits_two_people_is_nobody() -> None:
+    twin = Credential(id="twin", person="u2", value=f"02{1:08X}", technology="em4100")
+    identity = identify(w26(1), school(twin))
+    assert isinstance(identity, Ambiguous)
+    assert set(identity.candidates) == {"u1", "u2"}
+    assert isinstance(identify(card(1), school(twin)), Known)
+
+
+def test_a_partial_number_may_be_the_lost_card_or_its_replacement() -> None:
+    lost = Credential(id="lost", person="u1", value=f"02{1:08X}", technology="em4100", blocked="lost")
+    assert isinstance(identify(w26(1), school(lost)), Blocked)
+    assert isinstance(identify(card(1), school(lost)), Known)
+
+
+def test_codes_and_terminal_numbers() -> None:
+    roster = school(
+        Credential(id="q1", person="u1", kind=CredentialKind.CODE, value="MEAL-1"),
+        Credential(id="q2", person="u2", kind=CredentialKind.CODE, value="1234"),
+        Credential(id="q3", person="u3", kind=CredentialKind.CODE, value="1234"),
+    )
+    assert identify(CodeRead("qr", "MEAL-1\r\n"), roster) == Known(roster.people["u1"], "q1", Method.CODE)
+    assert isinstance(identify(CodeRead("qr", "1234"), roster), Ambiguous)
+    assert isinstance(identify(CodeRead("qr", ""), roster), Unknown)
+    assert identify(palm_terminal(2), roster) == Known(roster.people["u2"], "t2", Method.TERMINAL, 9_900)
+
+
+@pytest.mark.parametrize(("method", "yes"), [("palm", True), ("face", False), ("finger", False), ("card", True)])
+def test_an_outside_terminal_recognises_by_body_only_with_consent_for_it(method: str, yes: bool) -> None:
+    roster = school()
+    identity = identify(PersonMatched("t", "1", 0, method=method, score=9_000), roster)
+    assert isinstance(identity, Known) is yes
+    if not yes:
+        assert isinstance(identity, Unknown)
+        assert identity.no_consent
+
+
+def test_an_unknown_number_leaves_only_a_short_digest_that_differs_between_schools() -> None:
+    identity = identify(card(424_242), school())
+    assert isinstance(identity, Unknown)
+    assert identity.credential.startswith("#")
+    assert len(identity.credential) == 7
+    assert identity == identify(card(424_242), school())
+    assert identity.credential != digest("sch-7", f"em4100:full:{em4100(424_242).hex}")
+    assert identity.credential == digest(SCHOOL, f"em4100:full:{em4100(424_242).hex}")
+
+
+def test_by_hand() -> None:
+    roster = school()
+    assert by_hand("u1", roster) == Known(roster.people["u1"], "", Method.MANUAL)
+    assert by_hand("u404", roster) == Unknown(Method.MANUAL)
+
+
+# Palms
+
+
+def scores(*pairs: tuple[str, int]) -> list[PalmScore]:
+    return [PalmScore(PersonId(person), f"p-{person}", score) for person, score in pairs]
+
+
+def matched(*pairs: tuple[str, int], roster: Roster | None = None, margin: int = 200) -> object:
+    return identify_palm(scores(*pairs), roster or school(), accept=8_000, margin=margin)
+
+
+def test_the_best_palm_wins_by_threshold_and_margin() -> None:
+    roster = school()
+    assert matched(("u1", 9_000), ("u2", 8_800)) == Known(roster.people["u1"], "p-u1", Method.PALM, 9_000)
+    assert matched(("u1", 9_000), ("u2", 8_801)) == Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
+    assert matched(("u1", 8_000)) == Known(roster.people["u1"], "p-u1", Method.PALM, 8_000)
+    assert matched(("u1", 7_999)) == Unknown(Method.PALM)
+    assert matched() == Unknown(Method.PALM)
+
+
+def test_a_rival_below_the_threshold_is_still_a_rival() -> None:
+    assert isinstance(matched(("u1", 8_050), ("u2", 7_950)), Ambiguous)
+
+
+def test_equal_scores_are_a_tie_without_any_margin() -> None:
+    assert isinstance(matched(("u1", 9_000), ("u2", 9_000), margin=0), Ambiguous)
+
+
+def test_two_palms_of_one_person_are_no_rivals() -> None:
+    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), Known)
+
+
+def test_who_has_not_agreed_or_has_left_is_no_candidate_and_no_rival() -> None:
+    roster = school(Consent(id="k2", person="u2", given_at="2026-09-01", withdrawn_at="2026-09-02"))
+    assert isinstance(matched(("u2", 9_900), roster=roster), Unknown)
+    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), Known)
+    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), Known)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["u1", "u2", "u3"]), st.integers(7_900, 8_300)), max_size=4))
+def test_the_order_of_scores_does_not_matter(pairs: list[tuple[str, int]]) -> None:
+    roster = school()
+    found = {repr(matched(*order, roster=roster)) for order in permutations(pairs)}
+    assert len(found) == 1
+
+
+# Card and palm together
+
+
+def test_card_and_palm_of_one_person() -> None:
+    roster = school()
+    both = pair(identify(w26(1), roster), identify(palm_terminal(1), roster))
+    assert both == Known(roster.people["u1"], "c1", Method.CARD, 9_900)  # and the partial number is settled
+
+
+def test_card_and_palm_of_two_people() -> None:
+    roster = school()
+    both = pair(known(1, roster), identify(palm_terminal(2), roster))
+    assert both == Mismatch(roster.people["u1"], roster.people["u2"], "c1")
+
+
+def test_a_palm_that_could_not_be_read_costs_nobody_the_meal() -> None:
+    roster = school()
+    both = pair(known(1, roster), Unknown(Method.PALM))
+    assert both == Known(roster.people["u1"], "c1", Method.CARD, notes=(Note.UNCONFIRMED,))
+
+
+def test_a_card_settles_between_look_alikes_and_a_palm_between_cards() -> None:
+    roster = school()
+    alike = Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
+    assert pair(known(2, roster), alike) == known(2, roster)
+    third = pair(known(3, roster), alike)
+    assert isinstance(third, Known)
+    assert third.notes == (Note.UNCONFIRMED,)
+    cards = Ambiguous((PersonId("u1"), PersonId("u2")), Method.CARD, "#123456")
+    assert pair(cards, identify(palm_terminal(2), roster)) == identify(palm_terminal(2), roster)
+    assert pair(cards, identify(palm_terminal(3), roster)) == cards
+
+
+def test_a_blocked_card_and_a_palm() -> None:
+    roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
+    lost = identify(card(50), roster)
+    assert isinstance(pair(lost, identify(palm_terminal(1), roster)), Known)  # the owner found it
+    assert isinstance(pair(lost, identify(palm_terminal(2), roster)), Mismatch)
+    assert pair(lost, Unknown(Method.PALM)) == lost
+
+
+def test_an_unknown_card_and_a_palm() -> None:
+    roster = school()
+    nobody = identify(card(99_999), roster)
+    assert pair(nobody, identify(palm_terminal(1), roster)) == identify(palm_terminal(1), roster)
+    assert pair(nobody, Unknown(Method.PALM)) == nobody
