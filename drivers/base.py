@@ -32,11 +32,33 @@ Tap = Callable[[str, bytes], None]
 """Sees the raw bytes that pass: direction (`RECV`, `SEND`) and bytes. For `watch`, `capture` and the TRAFFIC log."""
 
 
+class Transport(Protocol):
+    """The small hole that bytes go through; `drivers.transports.base` holds the rules."""
+
+    def open(self) -> None: ...
+
+    def read(self, timeout_s: float) -> bytes: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Reader(Protocol):
     """A device that sees cards, codes or people."""
 
     Settings: ClassVar[type[DriverSettings]]
     name: str
+
+    def __init__(
+        self,
+        name: str,
+        settings: DriverSettings,  # of the class's own `Settings`
+        *,
+        clock: Monotonic = ...,
+        tap: Tap | None = None,
+        transport: Transport | None = None,  # instead of the device's own: memory, a recording
+    ) -> None: ...
 
     def open(self) -> None: ...
 
@@ -60,6 +82,16 @@ class Indicator(Protocol):
 
     Settings: ClassVar[type[DriverSettings]]
     name: str
+
+    def __init__(
+        self,
+        name: str,
+        settings: DriverSettings,
+        *,
+        clock: Monotonic = ...,
+        tap: Tap | None = None,
+        transport: Transport | None = None,
+    ) -> None: ...
 
     def open(self) -> None: ...
 

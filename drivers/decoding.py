@@ -83,11 +83,16 @@ def _ironlogic() -> Decoding:
 PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {"em4100": _em4100, "ironlogic": _ironlogic}
 
 
-def decode(protocol: str, chunks: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of a stream, however it is cut. Raises NotSupported at once for an unknown protocol."""
+def start(protocol: str) -> Decoding:
+    """A decoder at the start of a stream. Raises NotSupported for an unknown protocol."""
     if protocol not in PROTOCOLS:
         raise NotSupported(f"no protocol is named {protocol!r}: {nearest(protocol, PROTOCOLS)}")
-    return _without_repeats(_all(PROTOCOLS[protocol](), chunks))
+    return PROTOCOLS[protocol]()
+
+
+def decode(protocol: str, chunks: Iterable[bytes]) -> Iterator[Line]:
+    """The lines of a stream, however it is cut. Raises NotSupported at once for an unknown protocol."""
+    return _without_repeats(_all(start(protocol), chunks))
 
 
 def to_json(line: Line) -> bytes:

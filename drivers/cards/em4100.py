@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from drivers.base import DriverSettings, Monotonic, Tap
+from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.cards.stream import CardStream, Feed, Seen
 from drivers.protocols import em4100
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology
-from drivers.transports.base import Transport, tapped
+from drivers.transports.base import tapped
 from drivers.transports.serial import Line, Serial
 from drivers.uid import UidEncoding, to_uid
 

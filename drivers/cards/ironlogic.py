@@ -11,11 +11,11 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from drivers.base import DriverSettings, Monotonic, Tap
+from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.cards.stream import CardStream, Feed, Left, Seen
 from drivers.protocols import ironlogic
 from drivers.protocols.fault import Fault
-from drivers.transports.base import Transport, tapped
+from drivers.transports.base import tapped
 from drivers.transports.serial import Line, Serial
 from drivers.uid import UidEncoding, to_uid
 

@@ -6,11 +6,10 @@ A driver hands in a transport and a decoder that already speaks of canonical num
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from drivers.base import Monotonic
+from drivers.base import Monotonic, Transport
 from drivers.cards.presence import Presence
 from drivers.protocols.fault import Fault
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Uid
-from drivers.transports.base import Transport
 from drivers.uid import Rejected
 
 

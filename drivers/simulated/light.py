@@ -13,9 +13,9 @@ from typing import BinaryIO, ClassVar
 
 import msgspec
 
-from drivers.base import DriverSettings, Monotonic, Signal, Tap
+from drivers.base import DriverSettings, Monotonic, Signal, Tap, Transport
 from drivers.errors import DeviceGone
-from drivers.transports.base import Transport, gone
+from drivers.transports.base import gone
 
 SHOWN_MAX = 10_000
 FILE_BYTES_MAX = 16 * 1024 * 1024

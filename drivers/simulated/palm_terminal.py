@@ -18,12 +18,12 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from drivers.base import DriverSettings, Monotonic, Tap
+from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.errors import DeviceGone
 from drivers.protocols import json_lines
 from drivers.protocols.fault import Fault
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
-from drivers.transports.base import Transport, gone, tapped
+from drivers.transports.base import gone, tapped
 from drivers.transports.local import LocalSocket
 
 

@@ -11,22 +11,11 @@ Rules for every transport:
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-from drivers.base import Tap
+from drivers.base import Tap, Transport
 from drivers.errors import DeviceGone
 
 READ_BYTES_MAX = 4096  # the most that one read hands on
-
-
-class Transport(Protocol):
-    def open(self) -> None: ...
-
-    def read(self, timeout_s: float) -> bytes: ...
-
-    def write(self, data: bytes) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Tapped:
