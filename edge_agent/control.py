@@ -66,6 +66,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self.on_poll: Callable[[], object] = lambda: None  # called at every poll of `serve_forever`
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # the journal's lock has shown that no other daemon lives
@@ -111,6 +112,9 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             yield {"error": str(error), "code": error.exit_code}
         else:
             yield {"done": True}
+
+    def service_actions(self) -> None:
+        self.on_poll()
 
     def server_close(self) -> None:
         super().server_close()

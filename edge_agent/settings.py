@@ -49,12 +49,11 @@ class RulesSettings(_Section, frozen=True, kw_only=True):
     stay_min_s: Seconds = 60.0
     early_s: Seconds = 0.0  # how long before its start a session already counts
     late_s: Seconds = 0.0  # and how long after its end
+    leave_s: Seconds = 3_600.0  # how long after a session's end an exit still ends its visit
+    unplaced_s: Seconds = 14_400.0  # how long a visit of which the clock could not say the session stays open
     roster_age_max_s: Annotated[float, Meta(ge=60, le=366 * 86_400)] = 3 * 86_400.0  # older: judged again later
     confirm_unknown_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500  # a second equal frame of an unknown card
     unknown_per_minute: Annotated[int, Meta(ge=1, le=600)] = 20
-    palm_margin: Annotated[int, Meta(ge=0, le=10_000)] = 200  # ten-thousandths between the first and the second
-    pairing: Literal["none", "card+palm"] = "none"
-    pairing_s: Annotated[float, Meta(ge=1, le=60)] = 10.0
 
 
 class JournalSettings(_Section, frozen=True, kw_only=True):
@@ -73,7 +72,7 @@ class LedgerSettings(_Section, frozen=True, kw_only=True):
 class ScreenSettings(_Section, frozen=True, kw_only=True):
     enabled: bool = True
     port: Port = 8640  # on loopback only
-    show_s: Annotated[float, Meta(ge=0.5, le=30)] = 3.0
+    operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 
 
 class LogSettings(_Section, frozen=True, kw_only=True):

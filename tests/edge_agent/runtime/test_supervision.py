@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge_agent.supervision import DEATHS_MAX, Part, Pulse, Supervisor
+from edge_agent.runtime.supervision import DEATHS_MAX, Part, Pulse, Supervisor
 
 
 class Clock:
@@ -32,12 +32,12 @@ def test_a_part_that_dies_is_started_again_and_its_neighbour_lives_on(caplog: py
         lives.append(1)
         if len(lives) == 1:
             raise RuntimeError("first life")
-        while not pulse.stopping:
+        while not pulse.stopping():
             pulse.wait(0.05)
 
     def neighbour(pulse: Pulse) -> None:
         neighbour_started.set()
-        while not pulse.stopping:
+        while not pulse.stopping():
             pulse.wait(0.05)
 
     supervisor.add("dies", dies_once)
@@ -69,7 +69,7 @@ def test_a_part_that_does_not_move_is_a_fault() -> None:
 
 def test_a_part_that_was_never_started_or_dies_again_and_again_is_a_fault() -> None:
     clock = Clock()
-    part = Part("p", lambda pulse: None, Pulse(threading.Event(), clock), 30.0)
+    part = Part("p", lambda pulse: None, Pulse(clock), 30.0)
     assert part.fault(0.0) == "p has ended"
     part.thread = threading.current_thread()
     part.deaths = [float(n) for n in range(DEATHS_MAX + 1)]
@@ -101,9 +101,9 @@ def test_wake_ends_a_long_wait() -> None:
 
     def sleeper(pulse: Pulse) -> None:
         pulse.wait(3_600)
-        if not pulse.stopping:
+        if not pulse.stopping():
             woken.set()
-        while not pulse.stopping:
+        while not pulse.stopping():
             pulse.wait(0.05)
 
     part = supervisor.add("sleeper", sleeper)

@@ -21,13 +21,12 @@ DEATHS_WINDOW_S = 300.0
 class Pulse:
     """What a part's body is handed: when to stop, how to wait, how to show that it lives."""
 
-    def __init__(self, stop: threading.Event, clock: Callable[[], float]) -> None:
-        self._stop = stop
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._stop = threading.Event()
         self._clock = clock
         self._wake = threading.Event()
         self.beaten_at = clock()
 
-    @property
     def stopping(self) -> bool:
         return self._stop.is_set()
 
@@ -38,16 +37,21 @@ class Pulse:
         """End a `wait` now; from any thread."""
         self._wake.set()
 
-    def wait(self, seconds: float) -> None:
-        """Sleep, still beating, until the time is over, `wake` is called or the process stops."""
+    def stop(self) -> None:
+        """Ask the part to end; from any thread."""
+        self._stop.set()
+        self._wake.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep, still beating, until the time is over, `wake` is called (True) or the process stops."""
         until = self._clock() + seconds
-        while not self.stopping:
+        woken = False
+        while not self.stopping() and not woken and (left := until - self._clock()) > 0:
             self.beat()
-            left = until - self._clock()
-            if left <= 0 or self._wake.wait(min(left, 1.0)):
-                break
+            woken = self._wake.wait(min(left, 1.0))
         self._wake.clear()
         self.beat()
+        return woken
 
 
 @dataclass(slots=True)
@@ -78,12 +82,11 @@ class Supervisor:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.stop = threading.Event()
         self.parts: list[Part] = []
 
     def add(self, name: str, body: Callable[[Pulse], None], beat_max_s: float = 30.0) -> Part:
         """A part to be started with the rest. A body that returns before the stop counts as dead."""
-        part = Part(name, body, Pulse(self.stop, self._clock), beat_max_s)
+        part = Part(name, body, Pulse(self._clock), beat_max_s)
         self.parts.append(part)
         return part
 
@@ -97,12 +100,13 @@ class Supervisor:
         return [fault for part in self.parts if (fault := part.fault(now))]
 
     def shut(self, parts: Iterable[Part] | None = None, timeout_s: float = 10.0) -> list[str]:
-        """Ask every part to end and wait for it; the names of those that did not."""
-        self.stop.set()
+        """Ask these parts, or all, to end and wait for them; the names of those that did not."""
+        ending = list(self.parts if parts is None else parts)
+        for part in ending:
+            part.pulse.stop()
         until = self._clock() + timeout_s
         stuck = []
-        for part in self.parts if parts is None else parts:
-            part.pulse.wake()
+        for part in ending:
             if part.thread is not None:
                 part.thread.join(max(0.0, until - self._clock()))
                 if part.thread.is_alive():
@@ -110,14 +114,14 @@ class Supervisor:
         return stuck
 
     def _live(self, part: Part) -> None:
-        while not self.stop.is_set():
+        while not part.pulse.stopping():
             part.pulse.beat()
             try:
                 part.body(part.pulse)
             except Exception:
                 log.exception("%s died and is started again", part.name)
             else:
-                if self.stop.is_set():
+                if part.pulse.stopping():
                     return
                 log.error("%s ended by itself and is started again", part.name)
             part.deaths = [*part.deaths[-20:], self._clock()]

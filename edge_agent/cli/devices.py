@@ -1,0 +1,229 @@
+"""`edge-agent devices`: what is there, what it sends, what it means."""
+
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Annotated, assert_never
+
+import msgspec
+import typer
+
+from drivers import decoding, discovery, registry
+from drivers.capture import Capture, Chunk, read_capture
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
+from drivers.transports.recorded import Recorded
+from edge_agent import settings
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.control import ask
+from edge_agent.errors import AgentNotRunning, Refused
+from edge_agent.settings import DeviceSettings
+
+app = typer.Typer(no_args_is_help=True)
+
+READ_S = 0.5
+CHUNK_BYTES = 64 * 1024
+SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
+DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the settings.")]
+
+
+@app.command("list")
+def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
+    """Every driver, and the readers and lights of the settings with whether they are there."""
+    rows = [
+        {"driver": name, "kind": entry.kind.value, "for": entry.what, "extra": entry.extra}
+        for name, entry in sorted(registry.DRIVERS.items())
+    ]
+    attached = list(_attached(config))
+    if as_json:
+        print_json({"drivers": rows, "configured": attached})
+        return
+    print_table(("driver", "kind", "for", "needs"), (tuple(row.values()) for row in rows))
+    out.print()
+    print_table(
+        ("configured", "driver", "there", "why not", "readings", "faults"),
+        (tuple(row.values()) for row in attached),
+        title=None if attached else f"nothing is configured in {config}",
+    )
+
+
+def _attached(config: Path) -> Iterator[dict[str, object]]:
+    if not config.exists():
+        return
+    loaded = settings.load(config).settings
+    try:
+        (status,) = ask(loaded.kiosk.run_dir, "status")
+    except AgentNotRunning:
+        for device in (*loaded.readers, *loaded.indicators):
+            yield {"name": device.name, "driver": device.driver, "there": "?", "why": "the agent is not running"}
+        return
+    yield from (*status["readers"], *status["indicators"])
+
+
+@app.command()
+def probe(as_json: JsonOption = False) -> None:
+    """What is plugged in, the drivers that fit, and what is missing for it to work."""
+    found = discovery.probe()
+    if as_json:
+        print_json(found)
+    elif found:
+        print_table(
+            ("port", "device", "usb", "drivers", "to do"),
+            ((x.port, x.what, x.usb_id, " or ".join(x.drivers), "; ".join(x.missing) or "nothing") for x in found),
+        )
+    else:
+        out.print("nothing is plugged in that could be a reader; is the cable in, and the adapter's light on?")
+
+
+@app.command()
+def watch(
+    device: DeviceArgument,
+    seconds: SecondsOption = 60.0,
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Bytes as they pass, and what they mean. Card numbers are shown whole."""
+    chosen = _device(config, device)
+    decoder = decoding.start(registry.entry(chosen.driver).protocol)
+    for chunk in _traffic(config, chosen, seconds):
+        meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
+        lines = [msgspec.to_builtins(line) for line in meaning]
+        if as_json:
+            print_json({"t_ns": chunk.t_ns, "dir": chunk.dir, "hex": chunk.hex, "events": lines})
+        else:
+            out.print(f"{chunk.t_ns / 1e9:12.3f} {chunk.dir} {chunk.hex}", markup=False)
+            for line in lines:
+                out.print(f"{'':12} {line}", markup=False)
+
+
+@app.command()
+def capture(
+    device: DeviceArgument,
+    target: Annotated[Path, typer.Argument(help="Where to write it; must not exist yet.")],
+    seconds: SecondsOption = 60.0,
+    config: ConfigOption = CONFIG_DEFAULT,
+    whole: Annotated[bool, typer.Option("--whole", help="Keep real card numbers; such a file is a secret.")] = False,
+) -> None:
+    """Record what a reader sends, with times; card numbers are replaced unless --whole."""
+    chosen = _device(config, device)
+    now_ns = 0
+    try:
+        file = target.open("xb")
+    except FileExistsError as error:
+        raise Refused(f"{target} exists; name a new file, nothing is overwritten") from error
+    with file:
+        key = None if whole else secrets.token_bytes(32)
+        written = Capture(file, chosen.driver, chosen.options, clock=lambda: now_ns, redact_key=key)
+        for chunk in _traffic(config, chosen, seconds):
+            now_ns = chunk.t_ns
+            written(chunk.dir, bytes.fromhex(chunk.hex))
+        written.finish()
+    out.print(f"{target}: {'whole, keep it safe' if whole else 'card numbers replaced'}", markup=False)
+
+
+@app.command()
+def replay(
+    source: Annotated[Path, typer.Argument(help="A file made by `devices capture`.", exists=True, dir_okay=False)],
+    fast: Annotated[bool, typer.Option("--fast", help="Without the recorded gaps.")] = False,
+) -> None:
+    """Play a capture through the real driver and print what it would have reported."""
+    with source.open("rb") as file:
+        header, chunks = read_capture(file)
+        recorded = Recorded(chunks, gaps=not fast)
+    driver = registry.reader_class(header.driver)
+    options = msgspec.convert(dict(header.settings), driver.Settings)
+    reader = driver("replay", options, clock=recorded.clock, transport=recorded)
+    reader.open()
+    with closing(reader):
+        while not recorded.ended:
+            for event in reader.read(READ_S):
+                print_json(_told(event))
+
+
+@app.command()
+def decode(
+    protocol: Annotated[str, typer.Argument(help="em4100, ironlogic, …")],
+    source: Annotated[Path | None, typer.Argument(help="A file of bytes; without it, standard input.")] = None,
+    as_hex: Annotated[
+        bool, typer.Option("--hex", help="The input is hex, blanks and line ends do not matter.")
+    ] = False,
+) -> None:
+    """Turn bytes into JSON lines: what was read, what was removed, what is at fault."""
+    with source.open("rb") if source else nullcontext(sys.stdin.buffer) as file:
+        chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
+        for line in decoding.decode(protocol, _unhex(chunks) if as_hex else chunks):
+            sys.stdout.buffer.write(decoding.to_json(line) + b"\n")
+
+
+def _unhex(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Bytes from hex digits, however the input is cut."""
+    half = b""
+    for chunk in chunks:
+        digits = half + b"".join(chunk.split())
+        whole, half = digits[: len(digits) // 2 * 2], digits[len(digits) // 2 * 2 :]
+        yield _from_hex(whole)
+    if half:
+        raise Refused("an odd number of hex digits; is the end missing?")
+
+
+def _from_hex(digits: bytes) -> bytes:
+    try:
+        return bytes.fromhex(digits.decode("ascii"))
+    except ValueError as error:
+        raise Refused(f"not hex: {error}; without --hex the input is taken as bytes") from error
+
+
+def _device(config: Path, name: str) -> DeviceSettings:
+    readers = settings.load(config).settings.readers
+    for reader in readers:
+        if reader.name == name:
+            return reader
+    known = ", ".join(reader.name for reader in readers) or "none"
+    raise Refused(f"no reader is named {name!r} in {config}; known are: {known}")
+
+
+def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
+    """What passes between driver and device: asked of the daemon, or, while it is stopped, read here."""
+    if registry.entry(device.driver).camera:
+        raise Refused(f"{device.name} is a camera: pictures of people are never recorded")
+    run_dir = settings.load(config).settings.kiosk.run_dir
+    try:
+        for row in ask(run_dir, "devices.watch", seconds + 30, device=device.name, seconds=seconds):
+            yield Chunk(t_ns=row["t_ns"], dir=row["dir"], hex=row["hex"])
+    except AgentNotRunning:
+        yield from _traffic_here(device, seconds)
+
+
+def _traffic_here(device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
+    seen: list[Chunk] = []
+
+    def tap(direction: str, data: bytes) -> None:
+        seen.append(Chunk(t_ns=time.monotonic_ns(), dir="SEND" if direction == "SEND" else "RECV", hex=data.hex()))
+
+    reader = registry.reader_class(device.driver)(device.name, device.options, tap=tap)
+    reader.open()
+    until = time.monotonic() + seconds
+    with closing(reader):
+        while time.monotonic() < until:
+            reader.read(READ_S)
+            yield from seen
+            seen.clear()
+
+
+def _told(event: DeviceEvent) -> dict[str, object]:
+    match event:
+        case CardRead(uid=uid, again=again):
+            told: dict[str, object] = {"event": "read", "uid": uid.hex, "bits": uid.bits, "tech": uid.technology.value}
+            return told | {"partial": uid.partial, "again": again}
+        case CodeRead(text=text):
+            return {"event": "code", "text": text}
+        case PersonMatched(number=number, method=method, score=score):
+            return {"event": "match", "number": number, "method": method, "score": score}
+        case CardRemoved():
+            return {"event": "removed"}
+        case StreamFault(what=what):
+            return {"event": "fault", "what": what}
+        case _:
+            assert_never(event)

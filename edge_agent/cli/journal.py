@@ -1,0 +1,134 @@
+"""`edge-agent journal`: what this kiosk has recorded.
+
+While the daemon runs it is asked, for it alone has the journal open; while it is stopped, the file is read here.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent import settings
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.control import ask
+from edge_agent.errors import AgentNotRunning, ExitCode, Refused
+from edge_agent.journal import offline
+from edge_agent.journal.backup import backup as back_up
+from edge_agent.journal.export import export as write_export
+from edge_agent.journal.export import verify_export
+from edge_agent.journal.verify import verify as walk
+from edge_agent.runtime.agent import JOURNAL_NAME
+
+app = typer.Typer(no_args_is_help=True)
+
+TargetArgument = Annotated[Path, typer.Argument(help="Where to write it; must not exist yet.")]
+VERIFY_S = 3_600.0  # a large journal on a slow card
+
+
+@app.command("list")
+def list_rows(
+    config: ConfigOption = CONFIG_DEFAULT,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the last rows.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """The last rows, oldest first."""
+
+    def stopped(path: Path) -> Iterator[dict[str, Any]]:
+        for row in reversed(offline.recent(path, limit)):
+            yield {"epoch": row.epoch, "seq": row.seq, "event": json.loads(row.payload)}
+
+    rows = _either(config, "journal.list", stopped, limit=limit)
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    columns = ("epoch", "row", "at (UTC)", "kind", "person", "session", "reader", "reason")
+    print_table(columns, ((row["epoch"][:6], row["seq"], *_cells(row["event"])) for row in rows))
+
+
+@app.command()
+def verify(
+    config: ConfigOption = CONFIG_DEFAULT,
+    export: Annotated[Path | None, typer.Option(help="Verify this export instead of the kiosk's own journal.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk the whole chain; the first broken row is named, and the exit code is 1."""
+    if export is not None:
+        verdict = asdict(verify_export(export))
+    else:
+        (verdict,) = _either(config, "journal.verify", lambda path: iter([asdict(walk(path))]))
+    if as_json:
+        print_json(verdict)
+    elif verdict["broken"] is None:
+        out.print(f"whole: {verdict['rows']} rows in {verdict['epochs']} epochs, every link holds")
+    else:
+        broken = verdict["broken"]
+        out.print(f"BROKEN at epoch {broken['epoch']} row {broken['seq']}: {broken['what']}", markup=False)
+        out.print("Keep this journal: `edge-agent journal backup FILE`, and send it to the ledger's operator.")
+    if verdict["broken"] is not None:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def export(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> None:
+    """Write everything as JSON Lines: bytes as they were hashed, so that anyone can walk the chain."""
+    _fresh(target)
+
+    def stopped(path: Path) -> Iterator[dict[str, Any]]:
+        yield {"path": str(target), "rows": write_export(path, target)}
+
+    (answer,) = _either(config, "journal.export", stopped)
+    _fetch(Path(answer["path"]), target)
+    out.print(f"{target}: {answer['rows']} rows", markup=False)
+
+
+@app.command()
+def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> None:
+    """Copy the journal while it is in use; the copy is verified before it counts."""
+    _fresh(target)
+
+    def stopped(path: Path) -> Iterator[dict[str, Any]]:
+        yield {"path": str(target), "verdict": asdict(back_up(path, target))}
+
+    (answer,) = _either(config, "journal.backup", stopped)
+    _fetch(Path(answer["path"]), target)
+    out.print(f"{target}: {answer['verdict']['rows']} rows, every link holds", markup=False)
+
+
+def _either(
+    config: Path, command: str, stopped: Callable[[Path], Iterator[dict[str, Any]]], **arguments: Any
+) -> Iterator[dict[str, Any]]:
+    """The daemon's answer, or what is read here while there is none."""
+    kiosk = settings.load(config).settings.kiosk
+    answers = ask(kiosk.run_dir, command, VERIFY_S, **arguments)
+    try:
+        first = next(answers, None)
+    except AgentNotRunning:
+        try:
+            yield from stopped(kiosk.state_dir / JOURNAL_NAME)
+        except FileNotFoundError as error:
+            raise Refused(f"{error}; is this the right --config?") from error
+        return
+    if first is not None:
+        yield first
+        yield from answers
+
+
+def _fresh(target: Path) -> None:
+    if target.exists():
+        raise Refused(f"{target} exists; name a new file, nothing is overwritten")
+
+
+def _fetch(source: Path, target: Path) -> None:
+    """The daemon writes in its own folder only; bring the file to where it was asked for."""
+    if source != target:
+        shutil.move(source, target)
+
+
+def _cells(event: dict[str, Any]) -> Iterator[object]:
+    for name in ("at", "kind", "person", "session", "reader", "reason"):
+        yield event.get(name, "")

@@ -1,0 +1,291 @@
+"""`edge-agent ledger`: the central ledger, for those who run it and those who read it."""
+
+import logging
+import signal
+import sys
+import threading
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.errors import AgentError, ExitCode
+
+app = typer.Typer(no_args_is_help=True)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="LEDGER_DATA", help="The ledger's folder: its key, and its own PostgreSQL.")
+]
+DatabaseOption = Annotated[
+    str,
+    typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="A PostgreSQL of yours instead of its own."),
+]
+DATA_DEFAULT = Path("/var/lib/edge-agent-ledger/data")
+
+
+class ExtraMissing(AgentError):
+    """The ledger's parts are not installed."""
+
+
+def _need_extra() -> None:
+    """Say what to install, before the first import of the ledger's parts fails."""
+    try:
+        import psycopg
+        import psycopg_pool
+    except ImportError as error:
+        raise ExtraMissing(
+            f"the ledger's parts are not installed ({error}): pip install 'canteen-edge-agent[ledger]'"
+        ) from error
+    assert psycopg.__name__ and psycopg_pool.__name__
+
+
+@app.callback()
+def extra() -> None:
+    """The central ledger: serve it, read it, check one."""
+    _need_extra()
+
+
+@app.command()
+def serve(
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8460,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    rate: Annotated[float, typer.Option(min=1, help="Requests a second that are let in.")] = 200.0,
+) -> None:
+    """Run the ledger until it is told to stop (SIGTERM, Ctrl-C)."""
+    from sync.ledger.server import Options, serve_until
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    options = Options(
+        data=data, database_url=database_url, host=host, port=port, certificate=certificate,
+        certificate_key=certificate_key, rate_per_s=rate, burst=int(2 * rate),
+    )  # fmt: skip
+    serve_until(stopping, options, lambda url: out.print(f"ledger at {url}", markup=False))
+
+
+@app.command()
+def school(
+    school: Annotated[str, typer.Argument(help="A short id: letters, digits, - and _.")],
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    timezone: Annotated[str, typer.Option(help="IANA name of its time zone.")] = "Asia/Almaty",
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Add a school, or rename it."""
+    from sync.ledger import schools
+    from sync.ledger.server import connected
+
+    with connected(data, database_url) as connection:
+        schools.add_school(connection, school, name, timezone)
+    out.print(f"{school}: {name}; next: `edge-agent ledger enrol-code {school}`", markup=False)
+
+
+@app.command("enrol-code")
+def enrol_code(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    name: Annotated[str, typer.Option(help="What to call the kiosk: `left door`.")] = "",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 30, help="How long the code holds.")] = 72,
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a one-time code that gives one kiosk its identity. It is shown once."""
+    from sync.ledger import schools
+    from sync.ledger.server import connected, utc_now
+
+    with connected(data, database_url) as connection:
+        code = schools.new_code(connection, school, name, utc_now(), timedelta(hours=hours))
+    if as_json:
+        print_json({"school": school, "code": code, "hours": hours})
+    else:
+        out.print(f"{code}\nholds {hours} hours, once; on the kiosk: `edge-agent register URL {code}`", markup=False)
+
+
+@app.command()
+def devices(data: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "", as_json: JsonOption = False) -> None:
+    """Every kiosk: what it has delivered, and when it was last heard of."""
+    from dataclasses import asdict
+
+    from sync.ledger import schools
+    from sync.ledger.server import connected
+
+    with connected(data, database_url) as connection:
+        rows = schools.devices(connection)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("school", "device", "name", "status", "events", "last heard", ""),
+        (
+            (
+                row.school, row.device, row.name, row.status, row.seq,
+                row.last_heard.isoformat(timespec="seconds") if row.last_heard else "never",
+                "TWO KIOSKS WITH ONE IDENTITY" if row.twins else "",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+@app.command()
+def suspend(
+    device: Annotated[str, typer.Argument(help="The kiosk's id.")],
+    lift: Annotated[bool, typer.Option("--lift", help="Let it in again.")] = False,
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Stop taking a kiosk's requests; it goes on recording."""
+    from sync.ledger import schools
+    from sync.ledger.server import connected
+
+    with connected(data, database_url) as connection:
+        schools.set_status(connection, device, "active" if lift else "suspended")
+    out.print(f"{device}: {'active' if lift else 'suspended'}", markup=False)
+
+
+@app.command("roster")
+def roster_import(
+    export: Annotated[Path, typer.Argument(help="Folder or zip of a OneRoster 1.2 export.")],
+    school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,
+    org: Annotated[str, typer.Option(help="The one school's id in the export, where it differs.")] = "",
+    vanish: Annotated[float, typer.Option(min=0, max=1, help="Share of pupils that may vanish.")] = 0.1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Import people, cards and meal sessions into the ledger: all of it, or nothing and the reasons."""
+    from sync.contract.oneroster import Refused
+    from sync.contract.roster_diff import TooManyGone
+    from sync.ledger.roster_files import read_export
+    from sync.ledger.roster_import import import_export
+    from sync.ledger.server import connected, utc_now
+
+    try:
+        files = read_export(export)
+        with connected(data, database_url) as connection:
+            imported = import_export(
+                connection, files, school or (), on=utc_now().date().isoformat(), org=org, vanish_share_max=vanish,
+                dry_run=dry_run,
+            )  # fmt: skip
+    except Refused as refused:
+        for fault in refused.faults:
+            out.print(str(fault), markup=False)
+        raise ImportRefused(f"nothing was imported: {len(refused.faults)} faults, listed above") from refused
+    except TooManyGone as gone:
+        raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
+    rows = [
+        (each.school, each.version, len(each.difference.added), len(each.difference.changed), len(each.difference.removed))
+        for each in imported
+    ]  # fmt: skip
+    columns = ("school", "version", "added", "changed", "removed")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_table(columns, rows, "would change" if dry_run else None)
+    for each in imported:
+        for note in each.notes:
+            out.print(f"{each.school}: {note}", markup=False)
+
+
+class ImportRefused(AgentError):
+    """The export was read and not taken."""
+
+
+@app.command()
+def report(
+    school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,
+    first: Annotated[str, typer.Option("--from", help="First day, 2026-11-01; nothing: today.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last day; nothing: as --from.")] = "",
+    attendance: Annotated[str, typer.Option(help="Share of the entitled present on a usual day.")] = "0.938",
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Also write the table here.")] = None,
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Visits and meals by school, day, session and programme, and what a person should look at."""
+    from dataclasses import asdict
+
+    from sync.ledger import report as reports
+    from sync.ledger import schools
+    from sync.ledger.server import connected, utc_now
+
+    begin = _day(first) if first else utc_now().date()
+    end = _day(last) if last else begin
+    with connected(data, database_url) as connection:
+        made = [
+            reports.report(connection, each, begin, end, now=utc_now(), attendance_factor=_share(attendance))
+            for each in school or schools.schools(connection)
+        ]
+    lines = [line for one in made for line in one.lines]
+    notices = [notice for one in made for notice in one.notices]
+    if csv_file is not None:
+        with csv_file.open("w", encoding="utf-8-sig", newline="") as target:  # Excel wants the mark to see UTF-8
+            reports.write_csv(lines, target)
+    if as_json:
+        print_json({"lines": [asdict(line) for line in lines], "notices": [asdict(notice) for notice in notices]})
+        return
+    columns = ("school", "day", "session", "programme", "visits", "meals", "second", "held", "pending", "unpaid", "void",
+               "manual", "without_exit", "review", "entitled", "check")  # fmt: skip
+    print_table(
+        [name.replace("_", " ") for name in columns], ([getattr(line, name) for name in columns] for line in lines)
+    )
+    if notices:
+        print_table(
+            ("school", "look at", "count", "where", "operator"),
+            ((each.school, each.kind, each.count, each.where, each.operator) for each in notices),
+        )
+
+
+class WrongDay(AgentError):
+    """A date or share on the command line that is none."""
+
+    exit_code = ExitCode.USAGE
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise WrongDay(f"{text!r} is no date; write it as 2026-11-22") from error
+
+
+def _share(text: str) -> Decimal:
+    try:
+        share = Decimal(text)
+    except InvalidOperation as error:
+        raise WrongDay(f"{text!r} is no share; write it as 0.938") from error
+    if not 0 <= share <= 1:
+        raise WrongDay(f"{text!r} is no share; it goes from 0 to 1")
+    return share
+
+
+@app.command()
+def conformance(
+    url: Annotated[str, typer.Argument(help="Where the ledger is: https://ledger.example")],
+    code: Annotated[
+        list[str], typer.Option("--code", help="A one-time code of a test school; give it twice for all checks.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Check anyone's ledger against the contract, as a kiosk of a test school would. Writes test events into it."""
+    from dataclasses import asdict
+
+    from sync.ledger.conformance import check_ledger
+
+    results = check_ledger(url, code)
+    if as_json:
+        print_json([asdict(result) for result in results])
+    else:
+        print_table(("", "check", "found"), (("ok" if r.ok else "FAILS", r.name, r.detail) for r in results))
+    if not all(result.ok for result in results):
+        sys.exit(ExitCode.FAILED)

@@ -1,0 +1,43 @@
+"""`edge-agent register`: a one-time code against an identity."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from edge_agent import identity, settings
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
+from edge_agent.identity import Registration
+from edge_agent.runtime.agent import VERSION
+from sync.client.enrol import enrol
+from sync.client.http import Http
+from sync.client.keys import DeviceKey
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(register)
+
+
+def register(
+    url: Annotated[str, typer.Argument(help="The ledger's address, https://…")],
+    code: Annotated[str, typer.Argument(help="The one-time code that the city's operator gave for this kiosk.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Give this kiosk its identity. Run it as the agent's user; restart the daemon afterwards."""
+    kiosk = settings.load(config).settings
+    state_dir = kiosk.kiosk.state_dir
+    state_dir.mkdir(parents=True, exist_ok=True)
+    key = DeviceKey.load_or_make(state_dir / identity.KEY_NAME)
+    with Http(url, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s) as http:
+        given = enrol(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
+    registration = Registration(device=given.device, school=given.school, ledger=url, server_key=given.server_key)
+    identity.write_registration(state_dir, registration)
+    if as_json:
+        print_json(registration)
+    else:
+        out.print(
+            f"Registered as {given.device} of school {given.school}.\n"
+            "Restart the daemon so that it takes this up: systemctl restart edge-agent",
+            markup=False,
+        )

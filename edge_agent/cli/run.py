@@ -1,0 +1,20 @@
+"""`edge-agent run`: the daemon."""
+
+import sys
+
+import typer
+
+from edge_agent import logs, settings
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption
+from edge_agent.runtime import agent
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(run)
+
+
+def run(config: ConfigOption = CONFIG_DEFAULT) -> None:
+    """Run the kiosk until SIGTERM. systemd does this; by hand it is for a look at what happens."""
+    loaded = settings.load(config)
+    logs.set_up(loaded.settings.log.level)
+    sys.exit(agent.run(loaded))

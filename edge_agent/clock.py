@@ -1,0 +1,76 @@
+"""The kiosk's clocks: wall time with the kernel's own word on its quality, and monotonic time of a named boot.
+
+`adjtimex` answers without any daemon being asked: STA_UNSYNC is cleared by whatever disciplines the clock (timesyncd,
+chrony, ntpd) and set again by the kernel when that has been silent for long (maxerror grows past 16 s).
+"""
+
+import ctypes
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge_agent.domain.moment import Moment
+from sync.contract.event import Clock
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STEP_MS = 2_000  # less is slewing, or a busy machine between two reads
+
+_STA_UNSYNC = 0x0040
+_TIME_ERROR = 5
+_TIMEX_BYTES = 256  # struct timex is 208 on 64-bit, 128 on 32-bit machines
+_STATUS_OFFSET = ctypes.sizeof(ctypes.c_long) * 5  # modes (padded), offset, freq, maxerror, esterror, then status
+
+
+def kernel_clock() -> Clock:
+    """The quality of the wall clock now, from adjtimex(2) with no modes set: it reads, and needs no right."""
+    timex = ctypes.create_string_buffer(_TIMEX_BYTES)
+    state = _libc.adjtimex(timex)
+    if state < 0:
+        return Clock.UNKNOWN
+    status = ctypes.c_int.from_buffer(timex, _STATUS_OFFSET).value
+    return Clock.UNSYNCHRONISED if state == _TIME_ERROR or status & _STA_UNSYNC else Clock.SYNCHRONISED
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class KernelClock:
+    """Calling it gives the moment. Monotonic time is CLOCK_BOOTTIME, which goes on while the machine sleeps."""
+
+    def __init__(self, boot_id: Path = BOOT_ID, quality: Callable[[], Clock] = kernel_clock) -> None:
+        self._boot = boot_id.read_text("ascii").strip()
+        self._quality = quality
+
+    def __call__(self) -> Moment:
+        return Moment(
+            utc=datetime.fromtimestamp(time.time(), UTC),
+            mono_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
+            boot=self._boot,
+            clock=self._quality(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The wall clock jumped against the monotonic one; positive: forward. `before`: its quality before the jump."""
+
+    step_ms: int
+    before: Clock
+
+
+class StepWatch:
+    """Compares the two clocks from look to look; slewing stays below the threshold, a jump does not."""
+
+    def __init__(self, threshold_ms: int = STEP_MS) -> None:
+        self._threshold_ms = threshold_ms
+        self._last: Moment | None = None
+
+    def observe(self, moment: Moment) -> Step | None:
+        last, self._last = self._last, moment
+        if last is None:
+            return None
+        wall_ms = round((moment.utc - last.utc).total_seconds() * 1000)
+        step_ms = wall_ms - (moment.mono_ms - last.mono_ms)
+        return Step(step_ms, last.clock) if abs(step_ms) >= self._threshold_ms else None

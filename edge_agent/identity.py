@@ -1,0 +1,78 @@
+"""Who this kiosk is: its device key, and what the ledger called it when it was registered.
+
+A kiosk without a ledger has an identity, too, made from its key, so that it records from the first minute. Registering
+gives it another one; the journal then goes on in a new epoch, and what was recorded before travels in that.
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.errors import NotRegistered, SettingsWrong
+from sync.client.keys import DeviceKey
+from sync.contract.chain import DeviceId
+
+KEY_NAME = "device.key"
+IDENTITY_NAME = "identity.json"
+UNREGISTERED = "unregistered"  # the school of a kiosk that nobody has told one
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger answered to the one-time code; no secret is in it."""
+
+    device: str
+    school: str
+    ledger: str  # base URL
+    server_key: str  # hex; its signature is on every receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    device: DeviceId
+    school: str
+    key: DeviceKey = field(repr=False)
+    registration: Registration | None
+
+
+def read(state_dir: Path, school: str) -> Identity:
+    """This kiosk's identity; its key is made at the first call. `school`: from the settings, may be empty."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    key = DeviceKey.load_or_make(state_dir / KEY_NAME)
+    registration = read_registration(state_dir)
+    if registration is None:
+        local = DeviceId(f"local-{key.public_bytes.hex()[:16]}")
+        return Identity(local, school or UNREGISTERED, key, None)
+    if school and school != registration.school:
+        raise SettingsWrong(
+            f"kiosk.school: found {school!r}, but this kiosk is registered for {registration.school!r}; "
+            "leave the key out, or register the kiosk again"
+        )
+    return Identity(DeviceId(registration.device), registration.school, key, registration)
+
+
+def read_registration(state_dir: Path) -> Registration | None:
+    path = state_dir / IDENTITY_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Registration)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise NotRegistered(f"{path}: damaged ({error}); move it away and register this kiosk again") from error
+
+
+def write_registration(state_dir: Path, registration: Registration) -> None:
+    """Whole or not at all: a power cut leaves the old file or the new one."""
+    path = state_dir / IDENTITY_NAME
+    fresh = path.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(registration)))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(state_dir, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""Wiring, supervision, all waiting. What lies below neither sleeps nor loops."""

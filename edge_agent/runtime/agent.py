@@ -1,0 +1,440 @@
+"""The daemon: every room put together, started in order, watched, and stopped in the opposite order.
+
+    device threads ─▶ inbox ─▶ station thread ─▶ screen, lights
+                                     │ wakes
+                                     ▼
+                                uplink thread          upkeep thread          control and screen servers
+
+READY is said once the journal holds (schema, head, the last 1,000 links), the roster is in memory and every thread
+runs. The watchdog is fed only while every part is alive. A journal that turns out damaged in the middle of the day is
+condemned and the process ends: systemd starts it again, and the start sets the journal aside and opens a new one.
+"""
+
+import logging
+import random
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import TypedDict
+
+from drivers import registry
+from edge_agent import identity
+from edge_agent.clock import KernelClock, StepWatch
+from edge_agent.control import SOCKET_NAME, ControlServer
+from edge_agent.domain import roster as rosters
+from edge_agent.domain.confirmation import Limits
+from edge_agent.domain.decision import Direction, Rules
+from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.roster import Roster
+from edge_agent.errors import ExitCode
+from edge_agent.journal.aside import SetAside, set_aside
+from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from edge_agent.journal.verify import Broken, Verdict
+from edge_agent.runtime.commands import Commands
+from edge_agent.runtime.counters import Counters
+from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
+from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.staff import StaffDesk
+from edge_agent.runtime.supervision import Part, Pulse, Supervisor
+from edge_agent.runtime.taps import Taps
+from edge_agent.runtime.upkeep import Upkeep
+from edge_agent.runtime.uplink import Uplink
+from edge_agent.screen.health import Health, Ledger
+from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.state import Language
+from edge_agent.settings import DeviceSettings, Loaded, Settings, credential
+from edge_agent.station import Policy, Station
+from edge_agent.systemd import Notifier
+from sync.client.heartbeat import Condition
+from sync.contract import wire
+from sync.contract.event import (
+    Boot,
+    Clock,
+    ClockStep,
+    ConsentWithdrawn,
+    Fact,
+    RosterApplied,
+    Stop,
+    Unreadable,
+    decode,
+)
+from sync.contract.roster import Page
+
+log = logging.getLogger(__name__)
+
+JOURNAL_NAME = "journal.db"
+CONDEMNED_NAME = "journal.condemned"  # why the next start must set the journal aside
+TICK_S = 1.0
+MIB = 1024 * 1024
+VERSION = version("canteen-edge-agent")
+
+Now = Callable[[], Moment]
+
+
+class _Where(TypedDict):
+    school: str
+    at: str
+    boot: str
+    mono_ms: int
+    clock: Clock
+    roster: int
+    roster_age_s: int
+
+
+class Agent:
+    """`start`, then `tick` about once a second while not `ending`, then `stop`."""
+
+    def __init__(self, loaded: Loaded, *, now: Now) -> None:
+        self.settings = loaded.settings
+        self.now = now
+        self.counters = Counters()
+        self.supervisor = Supervisor()
+        self.inbox = Inbox()
+        self.taps = Taps()
+        self.readers: list[Presence] = []
+        self.indicators: list[IndicatorLoop] = []
+        self.recording = True
+        self.ending = threading.Event()
+        self.exit_code = ExitCode.OK
+        self.uplink: Uplink | None = None
+        self.uplink_part: Part | None = None
+        self._reader_parts: list[Part] = []
+        self._steps = StepWatch()
+
+    def start(self) -> None:
+        """Everything up and running, or an error that says what to do."""
+        kiosk = self.settings.kiosk
+        self.identity = identity.read(kiosk.state_dir, kiosk.school)
+        self.journal = self._open_journal()
+        self.station = Station(self.journal, self._roster_of_journal(), _policy(self.settings))
+        self._note_boot()
+        self.upkeep = Upkeep(self.journal, self.now, self.settings.journal.keep_days, self._found_broken)
+        self.screen = self._make_screen()
+        if self.settings.screen.enabled:
+            self.screen.start()
+        self.control = ControlServer(kiosk.run_dir / SOCKET_NAME, Commands(self).table())
+        self._add_parts()
+        self.supervisor.start()
+
+    def stop(self) -> None:
+        """First nobody brings anything any more, then what has come is taken, then the rest ends."""
+        stuck = self.supervisor.shut(self._reader_parts)
+        stuck += self.supervisor.shut([self._station_part])
+        if self.uplink is not None:
+            self.uplink.close()
+        self.control.shutdown()
+        stuck += self.supervisor.shut()
+        self.control.server_close()
+        self.screen.stop()
+        if stuck:
+            log.warning("did not end in time: %s", ", ".join(stuck))
+        elif self.exit_code is ExitCode.OK:
+            self.note(Stop(**self._where()))
+        self.journal.close()
+
+    def tick(self) -> list[str]:
+        """What is looked at once a second. Returns why the process is not well; nothing: all parts live."""
+        moment = self.now()
+        step = self._steps.observe(moment)
+        if step is not None:
+            self.counters.steps.inc()
+            log.warning("the wall clock moved by %d ms", step.step_ms)
+            self.note(ClockStep(**self._where(), step_ms=step.step_ms, before=step.before))
+        health = self.health(moment)
+        self.screen.health(health)
+        self.counters.queue.set(health.queued)
+        self.counters.roster_age_s.set(health.roster_age_s)
+        faults = self.supervisor.faults()
+        if self.settings.screen.enabled and not self.screen.alive():
+            faults.append("the screen's server has ended")
+        return faults
+
+    def health(self, moment: Moment) -> Health:
+        cards = [each for each in self.readers if "palm" not in each.driver]
+        palms = [each for each in self.readers if "palm" in each.driver]
+        return Health(
+            recording=self.recording,
+            ledger=self.uplink.state() if self.uplink else Ledger.NONE,
+            queued=self.journal.queue_depth(),
+            roster_age_s=self.station.roster.age_s(moment.utc),
+            palm=any(each.there for each in palms),
+            card=any(each.there for each in cards),
+            readers_gone=tuple(each.name for each in self.readers if not each.there),
+            clock=moment.clock,
+        )
+
+    def status_line(self) -> str:
+        """For `systemctl status`."""
+        gone = [each.name for each in self.readers if not each.there]
+        ledger = self.uplink.state().value if self.uplink else "not registered"
+        parts = [f"{self.journal.queue_depth()} events to send", f"ledger {ledger}"]
+        parts += [f"readers gone: {', '.join(gone)}"] if gone else []
+        parts += [] if self.recording else ["NOT RECORDING"]
+        return "; ".join(parts)
+
+    def note(self, event: Fact) -> None:
+        """Keep an event of the agent's own; a disk that refuses it has been reported by the scans before."""
+        try:
+            self.journal.append(event)
+        except JournalDamaged as error:
+            self.condemn(str(error))
+        except JournalError as error:
+            self.recording = False
+            log.error("an event of the agent's own could not be recorded: %s", error)  # noqa: TRY400
+
+    def condemn(self, why: str) -> None:
+        """Leave a word for the next start to set the journal aside, and end."""
+        log.critical("the journal cannot go on: %s", why)
+        self.recording = False
+        self.exit_code = ExitCode.FAILED
+        (self.settings.kiosk.state_dir / CONDEMNED_NAME).write_text(why, "utf-8")
+        self.ending.set()
+
+    # The roster.
+
+    def new_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
+        """Bring a newer roster into force: on disk, in the station, and as events."""
+        before = self.station.roster
+        change = self.journal.apply_roster(pages, confirmed_at)
+        roster = self.station.roster = self._roster_of_journal()
+        log.info(
+            "roster version %d is in force: %d people, %d credentials",
+            roster.version,
+            change.people,
+            change.credentials,
+        )
+        for problem in roster.problems[:20]:
+            log.warning("roster: %s %s: %s", problem.type, problem.id, problem.what)
+        self.note(RosterApplied(**self._where(), people=change.people, credentials=change.credentials))
+        for person in before.people:
+            if before.consents(person) and not roster.consents(person):
+                self.note(ConsentWithdrawn(**self._where(), person=person, templates_deleted=0))
+
+    def roster_confirmed(self, at: datetime) -> None:
+        self.station.roster = replace(self.station.roster, confirmed_at=at)
+
+    def _roster_of_journal(self) -> Roster:
+        try:
+            records = self.journal.roster_records()
+        except RosterMismatch as error:
+            log.error("%s", error)  # noqa: TRY400
+            records = []
+        return rosters.build(
+            records,
+            school=self.identity.school,
+            version=self.journal.roster_version(),
+            confirmed_at=self.journal.roster_confirmed_at(),
+            tz=self.settings.zone,
+        )
+
+    # The journal.
+
+    def _open_journal(self) -> Journal:
+        state_dir = self.settings.kiosk.state_dir
+        path = state_dir / JOURNAL_NAME
+        condemned = state_dir / CONDEMNED_NAME
+        if condemned.exists():
+            log.error("the journal was condemned: %s", condemned.read_text("utf-8"))
+            journal = self._journal(self._aside())
+            condemned.unlink()
+            return journal
+        try:
+            return self._journal(None)
+        except JournalDamaged as error:
+            log.critical("%s: %s", path, error)
+            return self._journal(self._aside())
+
+    def _aside(self) -> SetAside:
+        aside = set_aside(self.settings.kiosk.state_dir / JOURNAL_NAME, self.now().utc)
+        log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
+        return aside
+
+    def _journal(self, after: SetAside | None) -> Journal:
+        kiosk = Kiosk(self.identity.device, self.identity.key.public_bytes, self.identity.school)
+        path = self.settings.kiosk.state_dir / JOURNAL_NAME
+        return Journal.open(
+            path, kiosk, now=self.now, ballast_bytes=self.settings.journal.ballast_mib * MIB, after=after
+        )
+
+    def _note_boot(self) -> None:
+        last = self.journal.recent(1)
+        self.note(Boot(**self._where(), version=VERSION, clean=not last or _is_stop(last[0].payload)))
+
+    def _found_broken(self, verdict: Verdict) -> None:
+        """Rows that the ledger has are safe there; a broken one that it has not would stop the queue for ever."""
+        broken = verdict.broken
+        if broken is not None and self._unsent(broken):
+            self.condemn(f"epoch {broken.epoch} row {broken.seq}: {broken.what}")
+
+    def _unsent(self, broken: Broken) -> bool:
+        return not broken.epoch or (broken.epoch == self.journal.epoch and broken.seq > self.journal.acknowledged().seq)
+
+    # Parts.
+
+    def _add_parts(self) -> None:
+        add = self.supervisor.add
+        for device in self.settings.indicators:
+            presence = Presence(device.name, device.driver)
+            driver = registry.indicator_class(device.driver)
+            loop = IndicatorLoop(driver(device.name, device.options, tap=self.taps.tap(device.name)), presence)
+            self.indicators.append(loop)
+            add(f"indicator {device.name}", loop.body)
+        self._station_part = add("station", self._take)
+        registration = self.identity.registration
+        if registration is not None:
+            self.uplink = Uplink(
+                self.identity,
+                registration,
+                self.journal,
+                self.settings.ledger,
+                wall=lambda: self.now().utc,
+                condition=self._condition,
+                new_roster=self.new_roster,
+                roster_confirmed=self.roster_confirmed,
+                dice=random.Random(),  # noqa: S311  spreads requests, keeps no secret
+            )
+            # One request may take long on a bad line; it has its own limits.
+            self.uplink_part = add("uplink", self.uplink.body, beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s)
+        add("upkeep", self.upkeep.body, beat_max_s=120.0)
+        add("control", self._serve_control)
+        self._reader_parts = [
+            add(f"reader {device.name}", self._reader_loop(device).body) for device in self.settings.readers
+        ]
+
+    def _reader_loop(self, device: DeviceSettings) -> ReaderLoop:
+        presence = Presence(device.name, device.driver)
+        self.readers.append(presence)
+        reader = registry.reader_class(device.driver)(device.name, device.options, tap=self.taps.tap(device.name))
+        return ReaderLoop(reader, presence, self.inbox, self.now, self.show, self.counters)
+
+    def _take(self, pulse: Pulse) -> None:
+        """The station's thread: one thing at a time, and what has come before a stop is still taken."""
+        while (work := self.inbox.get(0 if pulse.stopping() else 0.5)) is not None or not pulse.stopping():
+            pulse.beat()
+            match work:
+                case Scan():
+                    self._scan(work)
+                case Job():
+                    work.run()
+                    self._wake_uplink()
+                case None:
+                    pass
+
+    def _scan(self, scan: Scan) -> None:
+        try:
+            feedback = self.station.take(scan.reading, scan.moment)
+        except JournalDamaged as error:
+            feedback = Feedback(Child.NOT_RECORDED)
+            self.condemn(str(error))
+        if feedback is None:
+            return
+        self.show(feedback)
+        self.counters.scan_s.observe((self.now().mono_ms - scan.moment.mono_ms) / 1000)
+        self._wake_uplink()
+
+    def show(self, feedback: Feedback) -> None:
+        """On every surface at once; never blocks."""
+        self.recording = feedback.child is not Child.NOT_RECORDED
+        self.screen.show(feedback)
+        signal_ = signal_of(feedback)
+        for indicator in self.indicators:
+            indicator.show(signal_)
+        self.counters.shown.labels(feedback.child.value).inc()
+
+    def _wake_uplink(self) -> None:
+        if self.uplink_part is not None:
+            self.uplink_part.pulse.wake()
+
+    def _serve_control(self, pulse: Pulse) -> None:
+        self.control.on_poll = pulse.beat
+        self.control.serve_forever(poll_interval=0.5)
+
+    def _condition(self) -> Condition:
+        moment = self.now()
+        health = [wire.Health(each.name, "ok" if each.there else "failed", each.why[:200]) for each in self.readers]
+        if not self.recording:
+            health.append(wire.Health("journal", "failed", "it cannot be written"))
+        return Condition(VERSION, self.journal.roster_version(), moment.boot, moment.clock.value, tuple(health))
+
+    def _make_screen(self) -> ScreenServer:
+        screen = self.settings.screen
+        pin = credential("staff-pin")
+        desk = StaffDesk(self.station, self.inbox, self.now, self.show)
+        return ScreenServer(
+            "127.0.0.1",
+            screen.port,
+            timezone=self.settings.zone,
+            language=Language(self.settings.kiosk.language),
+            actions=desk,
+            pin=pin.decode() if pin else None,
+            operators=screen.operators,
+            metrics=self.counters.registry,
+            wall=lambda: self.now().utc,
+        )
+
+    def _where(self) -> _Where:
+        moment, roster = self.now(), self.station.roster
+        return _Where(
+            school=self.identity.school,
+            at=moment.text,
+            boot=moment.boot,
+            mono_ms=moment.mono_ms,
+            clock=moment.clock,
+            roster=roster.version,
+            roster_age_s=roster.age_s(moment.utc),
+        )
+
+
+def _is_stop(payload: bytes) -> bool:
+    try:
+        return isinstance(decode(payload), Stop)
+    except Unreadable:
+        return False
+
+
+def _policy(settings: Settings) -> Policy:
+    rules = settings.rules
+    return Policy(
+        rules=Rules(
+            debounce_ms=int(rules.debounce_s * 1000),
+            stay_min_ms=int(rules.stay_min_s * 1000),
+            leave_ms=int(rules.leave_s * 1000),
+            roster_age_max_s=int(rules.roster_age_max_s),
+            unplaced_ms=int(rules.unplaced_s * 1000),
+        ),
+        limits=Limits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
+        early=timedelta(seconds=rules.early_s),
+        late=timedelta(seconds=rules.late_s),
+        directions={reader.name: Direction(reader.direction) for reader in settings.readers},
+    )
+
+
+def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = None) -> ExitCode:
+    """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
+    notifier = notifier or Notifier()
+    agent = Agent(loaded, now=now or KernelClock())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.ending.set())
+    agent.start()
+    notifier.ready(agent.status_line())
+    log.info("ready: %s", agent.status_line())
+    told: list[str] = []
+    try:
+        while not agent.ending.wait(TICK_S):
+            faults = agent.tick()
+            if faults != told:
+                log.log(logging.ERROR if faults else logging.INFO, "%s", "; ".join(faults) or "all parts live again")
+                told = faults
+            if not faults:
+                notifier.watchdog()
+            notifier.status("; ".join([*faults, agent.status_line()]))
+    finally:
+        notifier.stopping()
+        agent.stop()
+    return agent.exit_code

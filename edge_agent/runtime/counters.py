@@ -1,0 +1,22 @@
+"""What is counted for `/metrics`: no names, no cards, nothing of who pays."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Counters:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self.readings = Counter("canteen_readings", "What devices saw", ["reader"], registry=registry)
+        self.faults = Counter("canteen_stream_faults", "Bytes that were no frame", ["reader"], registry=registry)
+        self.lost = Counter("canteen_readings_lost", "Readings that could not be taken", registry=registry)
+        self.shown = Counter("canteen_feedback", "Feedback given", ["child"], registry=registry)
+        self.scan_s = Histogram(
+            "canteen_scan_seconds",
+            "From a reading to its feedback, durable row included",
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+            registry=registry,
+        )
+        self.queue = Gauge("canteen_queue_events", "Events that no receipt covers", registry=registry)
+        self.roster_age_s = Gauge("canteen_roster_age_seconds", "Since the ledger confirmed it", registry=registry)
+        self.steps = Counter("canteen_clock_steps", "Times that the wall clock jumped", registry=registry)

@@ -1,0 +1,158 @@
+"""One thread a device: open it, read it, hand over what it saw; when it goes away, open it again with backoff."""
+
+import logging
+import queue
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from drivers.base import Indicator, Reader, Signal
+from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
+from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.moment import Moment
+from edge_agent.runtime.counters import Counters
+from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.runtime.supervision import Pulse
+
+log = logging.getLogger(__name__)
+
+READ_S = 0.5
+REOPEN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+UNSUPPORTED_S = 60.0  # a settings mistake does not mend itself, but a library may be installed meanwhile
+SHOWS_WAITING_MAX = 16
+
+
+@dataclass(slots=True)
+class Presence:
+    """Whether a device is there, as its thread last knew; read by others, written by that thread alone."""
+
+    name: str
+    driver: str
+    there: bool = False
+    why: str = "not opened yet"
+    readings: int = 0
+    faults: int = 0
+
+    def came(self) -> None:
+        self.there, self.why = True, ""
+        log.info("%s (%s) is there", self.name, self.driver)
+
+    def went(self, error: DeviceError) -> None:
+        """Told once, not at every attempt."""
+        if self.there or self.why != str(error):
+            log.warning("%s (%s): %s", self.name, self.driver, error)
+        self.there, self.why = False, str(error)
+
+
+@dataclass(slots=True)
+class ReaderLoop:
+    reader: Reader
+    presence: Presence
+    inbox: Inbox
+    now: Callable[[], Moment]
+    lost: Callable[[Feedback], None]  # shows that a reading could not be taken
+    counters: Counters
+
+    def body(self, pulse: Pulse) -> None:
+        failures = 0
+        while not pulse.stopping():
+            try:
+                self.reader.open()
+                self.presence.came()
+                failures = 0
+                while not pulse.stopping():
+                    self._read()
+                    pulse.beat()
+            except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
+                self.presence.went(error)
+                wait_s = UNSUPPORTED_S if isinstance(error, NotSupported) else _backoff(failures)
+            else:
+                wait_s = 0.0
+            finally:
+                self.reader.close()
+            failures += 1
+            pulse.wait(wait_s)
+
+    def _read(self) -> None:
+        for event in self.reader.read(READ_S):
+            self._hand_over(event, self.now())
+
+    def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
+        match event:
+            case CardRead() | CodeRead() | PersonMatched():
+                self.presence.readings += 1
+                self.counters.readings.labels(self.presence.name).inc()
+                if not self.inbox.put(Scan(event, moment)):
+                    self.counters.lost.inc()
+                    log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
+                    self.lost(Feedback(Child.NOT_RECORDED))
+            case StreamFault(what=what):
+                self.presence.faults += 1
+                self.counters.faults.labels(self.presence.name).inc()
+                log.debug("%s: %s", self.presence.name, what)
+            case CardRemoved():
+                pass  # a visit does not end by taking the card away
+            case _:
+                assert_never(event)
+
+
+@dataclass(slots=True)
+class IndicatorLoop:
+    """A light, a buzzer, a relay. A signal that cannot be shown in time is dropped: the next child is already there."""
+
+    indicator: Indicator
+    presence: Presence
+    _signals: "queue.Queue[Signal]" = field(default_factory=lambda: queue.Queue(SHOWS_WAITING_MAX))
+
+    def show(self, signal: Signal) -> None:
+        """Never blocks."""
+        try:
+            self._signals.put_nowait(signal)
+        except queue.Full:
+            log.debug("%s: too slow, a signal was dropped", self.presence.name)
+
+    def body(self, pulse: Pulse) -> None:
+        failures = 0
+        while not pulse.stopping():
+            try:
+                self.indicator.open()
+                self.presence.came()
+                failures = 0
+                while not pulse.stopping():
+                    self._show_next()
+                    pulse.beat()
+            except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
+                self.presence.went(error)
+            finally:
+                self.indicator.close()
+            failures += 1
+            pulse.wait(_backoff(failures - 1))
+
+    def _show_next(self) -> None:
+        try:
+            signal = self._signals.get(timeout=READ_S)
+        except queue.Empty:
+            return
+        self.indicator.show(signal)
+
+
+_SIGNALS = {
+    Child.IDLE: Signal.IDLE,
+    Child.WELCOME: Signal.WELCOME,
+    Child.GOODBYE: Signal.WELCOME,
+    Child.NOTED: Signal.NOTED,
+    Child.AGAIN: Signal.ASK,
+    Child.USE_CARD: Signal.ASK,
+    Child.ASK_STAFF: Signal.ASK,
+    Child.NOT_RECORDED: Signal.FAULT,
+}
+
+
+def signal_of(feedback: Feedback) -> Signal:
+    """What a light says to a feedback; money has no part in it."""
+    return _SIGNALS[feedback.child]
+
+
+def _backoff(failures: int) -> float:
+    return REOPEN_S[min(failures, len(REOPEN_S) - 1)]

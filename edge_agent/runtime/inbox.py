@@ -1,0 +1,64 @@
+"""The one queue to the station: what devices saw, and what the staff ask for, one at a time in order of arrival.
+
+The rule for a full queue: whoever brings something waits a second. The station takes a scan in milliseconds, so a
+queue that stays full means that the disk stands still; then the reading is not taken, and that is said on the screen.
+"""
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.readings import Reading
+from edge_agent.domain.moment import Moment
+
+WAITING_MAX = 64
+FULL_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    reading: Reading
+    moment: Moment  # at which it came, not at which it is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to be done by the station's thread, for somebody who waits for it."""
+
+    work: Callable[[], Any]
+    result: Future[Any]
+
+    def run(self) -> None:
+        """Do it, unless nobody waits any more; what it raises goes to whoever waits."""
+        if not self.result.set_running_or_notify_cancel():
+            return
+        try:
+            self.result.set_result(self.work())
+        except BaseException as error:
+            self.result.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+
+
+class Inbox:
+    def __init__(self, waiting_max: int = WAITING_MAX) -> None:
+        self._queue: queue.Queue[Scan | Job] = queue.Queue(waiting_max)
+
+    def put(self, work: Scan | Job, wait_s: float = FULL_WAIT_S) -> bool:
+        """False: it stayed full, and this was not taken."""
+        try:
+            self._queue.put(work, timeout=wait_s)
+        except queue.Full:
+            return False
+        return True
+
+    def get(self, wait_s: float) -> Scan | Job | None:
+        try:
+            return self._queue.get(timeout=wait_s)
+        except queue.Empty:
+            return None
+
+    def waiting(self) -> int:
+        return self._queue.qsize()

@@ -1,0 +1,157 @@
+"""The facts that are kept of decisions; and that the same day, played twice, gives the same bytes."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.readings import CardRead
+from edge_agent.domain.decision import Direction, Granted, Movement, Reason, Refused
+from edge_agent.domain.identify import Ambiguous, Known
+from edge_agent.domain.record import ByHand, Context, record, void
+from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
+from sync.contract.event import Claim, Clock, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
+from tests.edge_agent.domain.world import DAY, SCHOOL, Kiosk, card, card_value, em4100, moment, palm_terminal, school
+
+ROSTER = school()
+SLOT = ROSTER.timetable.slot("lunch", DAY)
+CONTEXT = Context(moment("09:40:00"), ROSTER, "gate")
+KNOWN = Known(ROSTER.people["u1"], "c1", Method.CARD)
+GRANTED = Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
+
+
+def test_an_entry_carries_what_it_was_judged_by() -> None:
+    assert record(GRANTED, CONTEXT) == Entry(
+        school=SCHOOL,
+        at="2026-11-23T04:40:00.000Z",
+        boot="boot-1",
+        mono_ms=34_800_000,
+        clock=Clock.SYNCHRONISED,
+        roster=7,
+        roster_age_s=6_000,
+        person="u1",
+        session="lunch",
+        service_date=DAY,
+        method=Method.CARD,
+        reader="gate",
+        credential="c1",
+        programme="state",
+        claim=Claim.CLAIMABLE,
+    )
+
+
+def test_by_hand_the_fact_names_operator_reason_and_class() -> None:
+    by_hand = replace(GRANTED, who=Known(ROSTER.people["u1"], "", Method.MANUAL))
+    fact = record(by_hand, CONTEXT, ByHand("op-1", "forgot_card", "class-7"))
+    assert isinstance(fact, Manual)
+    assert (fact.operator, fact.note, fact.group, fact.method) == ("op-1", "forgot_card", "class-7", Method.MANUAL)
+    assert (fact.programme, fact.claim) == ("state", Claim.CLAIMABLE)
+
+
+def test_nothing_is_done_by_hand_without_a_name_and_a_reason() -> None:
+    by_hand = replace(GRANTED, who=Known(ROSTER.people["u1"], "", Method.MANUAL))
+    with pytest.raises(ValueError, match="operator and reason"):
+        record(by_hand, CONTEXT)
+    with pytest.raises(ValueError, match="operator and reason"):
+        record(GRANTED, CONTEXT, ByHand("op-1", "forgot_card"))
+    for operator, note in (("", "reason"), ("op-1", " ")):
+        with pytest.raises(ValueError, match="names its operator"):
+            ByHand(operator, note)
+
+
+def test_a_void_names_the_row() -> None:
+    fact = void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", by_hand=ByHand("op-1", "wrong_person"))
+    assert isinstance(fact, Void)
+    assert (fact.void_epoch, fact.void_seq, fact.person, fact.note) == ("00ff", 12, "u1", "wrong_person")
+
+
+def test_the_largest_facts_fit_into_a_payload() -> None:
+    many = tuple(PersonId(f"{number:064d}") for number in range(500))
+    fact = record(Refused(who=Ambiguous(many, Method.CARD, "#123456"), reason=Reason.AMBIGUOUS), CONTEXT)
+    assert isinstance(fact, Refusal)
+    assert fact.candidates.count(",") == 19
+    assert decode(encode(fact)) == fact
+    encode(void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", by_hand=ByHand("op-1", "ы" * 10_000)))
+
+
+def test_no_card_number_is_kept() -> None:
+    kiosk = Kiosk(ROSTER)
+    for reading in (card(1), card(99_999)):
+        kiosk.scan(reading, moment("09:40:00"))
+    kept = b"".join(encode(fact) for fact in kiosk.facts).upper()
+    for number in (1, 99_999):
+        assert card_value(number).encode() not in kept
+        assert str(int.from_bytes(em4100(number).value, "big")).encode() not in kept
+
+
+days = st.lists(
+    st.tuples(
+        st.integers(0, 3_600),  # seconds since 09:20
+        st.integers(1, 5),  # who; 4 and 5 are on no roster
+        st.sampled_from(["card", "palm", "hand", "void"]),
+        st.sampled_from(Clock),
+        st.integers(-20, 20).map(lambda days: timedelta(days=days)),  # how wrong the wall clock is
+    ),
+    max_size=25,
+)
+
+
+def _play(day: list[tuple[int, int, str, Clock, timedelta]]) -> list[bytes]:
+    kiosk = Kiosk(school(), direction=Direction.BOTH)
+    hand = ByHand("op-1", "forgot_card")
+    for seconds, number, means, clock, wrong in sorted(day, key=lambda each: each[0]):
+        start = moment("09:20:00", quality=clock)
+        passed = timedelta(seconds=seconds)
+        off = wrong if clock is not Clock.SYNCHRONISED else timedelta()
+        when = replace(start, utc=start.utc + passed + off, mono_ms=start.mono_ms + seconds * 1000)
+        entries = [place for place, fact in enumerate(kiosk.facts, start=1) if isinstance(fact, Entry | Manual)]
+        match means:
+            case "card":
+                kiosk.scan(card(number), when)
+            case "palm":
+                kiosk.scan(palm_terminal(number), when)
+            case "hand":
+                kiosk.enter_by_hand(f"u{number}", when, hand)
+            case _ if entries:
+                kiosk.void(entries[-1], when, hand)
+            case _:
+                pass
+    return [encode(fact) for fact in kiosk.facts]
+
+
+@settings(max_examples=80, deadline=None)
+@given(days)
+def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
+    day: list[tuple[int, int, str, Clock, timedelta]],
+) -> None:
+    first, second = _play(day), _play(day)
+    assert first == second
+    start = genesis(DeviceId("A"), bytes(32), Epoch("0" * 16))
+    heads: list[list[Hash]] = [walk(start, payloads) for payloads in (first, second)]
+    assert heads[0] == heads[1]
+    assert [encode(decode(payload)) for payload in first] == first
+
+
+@settings(max_examples=80, deadline=None)
+@given(days)
+def test_whatever_a_day_brings_nobody_has_two_meals_of_one_session(
+    day: list[tuple[int, int, str, Clock, timedelta]],
+) -> None:
+    facts = [decode(payload) for payload in _play(day)]
+    voided = {fact.void_seq for fact in facts if isinstance(fact, Void)}
+    claimed = [
+        (fact.person, fact.session, fact.service_date)
+        for place, fact in enumerate(facts, start=1)
+        if isinstance(fact, Entry | Manual) and place not in voided and fact.claim is Claim.CLAIMABLE
+    ]
+    assert len(claimed) == len(set(claimed))
+
+
+def test_the_reader_is_named_by_the_context_alone() -> None:
+    reading = CardRead("elsewhere", em4100(1), 0)
+    kiosk = Kiosk(ROSTER)
+    kiosk.scan(reading, moment("09:40:00"))
+    assert isinstance(kiosk.last, Entry)
+    assert kiosk.last.reader == "r1"

@@ -1,0 +1,204 @@
+"""What child and staff are shown; and that nothing the child can see tells who pays."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
+from edge_agent.domain.record import ByHand
+from edge_agent.domain.respond import hold_again, not_recorded, respond
+from sync.contract.chain import Epoch
+from sync.contract.event import Claim, Clock, Method, PersonId
+from sync.contract.roster import Entitlement, MealSession, Record
+from tests.edge_agent.domain.world import Kiosk, card, moment, palm_terminal, pupil, school
+
+ROSTER = school(*pupil(1, hints=("sound_off", "diet"), language="kk"))
+PERSON = ROSTER.people["u1"]
+OTHER = ROSTER.people["u2"]
+KNOWN = Known(PERSON, "c1", Method.CARD)
+SLOT = ROSTER.timetable.slot("lunch", "2026-11-23")
+
+
+def child_side(feedback: Feedback) -> Feedback:
+    return replace(feedback, staff=None)
+
+
+@pytest.mark.parametrize(
+    ("decision", "child"),
+    [
+        (Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), Child.WELCOME),
+        (Granted(who=KNOWN, movement=Movement.EXIT, slot=SLOT), Child.GOODBYE),
+        (Granted(who=KNOWN, movement=Movement.REPEAT, slot=SLOT), Child.NOTED),
+        (Refused(who=KNOWN, reason=Reason.NO_SESSION), Child.ASK_STAFF),
+        (Refused(who=Unknown(Method.CARD, "#123456"), reason=Reason.UNKNOWN_CARD), Child.ASK_STAFF),
+        (Refused(who=Unknown(Method.PALM), reason=Reason.PALM_UNKNOWN), Child.USE_CARD),
+        (Refused(who=Unknown(Method.TERMINAL, no_consent=True), reason=Reason.NO_CONSENT), Child.USE_CARD),
+        (Refused(who=Ambiguous((), Method.PALM), reason=Reason.AMBIGUOUS), Child.USE_CARD),
+        (Refused(who=Ambiguous((), Method.CARD), reason=Reason.AMBIGUOUS), Child.ASK_STAFF),
+        (Refused(who=Mismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), Child.ASK_STAFF),
+        (Review(who=Blocked(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), Child.ASK_STAFF),
+        (Review(who=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True), Child.ASK_STAFF),
+    ],
+)
+def test_what_the_child_sees(decision: Decision, child: Child) -> None:
+    assert respond(decision, ROSTER).child is child
+
+
+def test_the_greeting_is_for_those_who_come_and_go() -> None:
+    welcome = respond(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    assert (welcome.greeting, welcome.language, welcome.silent) == ("Given1", "kk", True)
+    asked = respond(Review(who=Blocked(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), ROSTER)
+    assert asked.greeting == ""
+    mismatch = respond(Refused(who=Mismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), ROSTER)
+    assert (mismatch.greeting, mismatch.language) == ("", "")
+
+
+def test_the_staff_can_take_back_the_row_of_an_entry_and_of_nothing_else() -> None:
+    def row(decision: Decision) -> tuple[str, int]:
+        staff = respond(decision, ROSTER, epoch=Epoch("e"), seq=9).staff
+        assert staff is not None
+        return staff.entry_epoch, staff.entry_seq
+
+    assert row(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
+    assert row(Review(who=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True)) == ("e", 9)
+    assert row(Granted(who=KNOWN, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
+    assert row(Review(who=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
+    assert row(Refused(who=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
+
+
+def test_the_staff_see_everything_there_is_to_know() -> None:
+    stale = Kiosk(school(*pupil(1, programme="", hints=("diet",)), confirmed_at=None))
+    stale.scan(card(1), moment("09:40:00", quality=Clock.UNKNOWN))
+    staff = stale.feedback[0].staff
+    assert staff is not None
+    assert (staff.reason, staff.notes) == (
+        Reason.NO_ENTITLEMENT,
+        (Reason.CLOCK_UNCERTAIN, Reason.STALE_ROSTER),
+    )
+    assert (staff.person, staff.name, staff.group, staff.hints) == ("u1", "Given1 Family1", "1 «А»", ("diet",))
+
+
+def test_what_is_not_on_the_disk_is_not_greeted() -> None:
+    feedback = not_recorded(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    assert (feedback.child, feedback.greeting) == (Child.NOT_RECORDED, "")
+    assert feedback.staff is not None
+    assert feedback.staff.entry_seq == 0
+    assert hold_again() == Feedback(Child.AGAIN)
+
+
+# Free and paid look the same
+
+identities = st.sampled_from(
+    [
+        KNOWN,
+        Known(OTHER, "", Method.MANUAL),
+        Unknown(Method.CARD, "#123456"),
+        Unknown(Method.PALM),
+        Unknown(Method.TERMINAL, "#123456", no_consent=True),
+        Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM),
+        Blocked(PERSON, "c1", Method.CARD, "lost"),
+        Mismatch(PERSON, OTHER, "c1"),
+    ]
+)
+money = st.tuples(
+    st.sampled_from(["", "state", "paid", "voucher"]),
+    st.sampled_from(Claim),
+    st.booleans(),
+    st.sampled_from(Reason),
+    st.lists(st.sampled_from(Reason), max_size=3).map(tuple),
+)
+Money = tuple[str, Claim, bool, Reason, tuple[Reason, ...]]
+
+
+def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> list[Decision]:
+    """Every decision that there can be about this identity, with this to say about money."""
+    programme, claim, review, reason, notes = paid
+    found: list[Decision] = [
+        Refused(who=who, reason=reason, slot=SLOT),
+        Review(who=who, reason=reason, slot=SLOT, entry=entry, programme=programme, claim=claim),
+    ]
+    if isinstance(who, Known):
+        found.append(
+            Granted(
+                who=who,
+                movement=movement,
+                slot=SLOT,
+                reason=reason,
+                notes=notes,
+                programme=programme,
+                claim=claim,
+                review=review,
+            )
+        )
+    return found
+
+
+@given(identities, st.sampled_from(Movement), st.booleans(), money, money)
+def test_of_no_decision_does_the_child_see_programme_claim_or_reason(
+    who: Identity, movement: Movement, entry: bool, one: Money, other: Money
+) -> None:
+    for mine, yours in zip(decisions(who, movement, entry, one), decisions(who, movement, entry, other), strict=True):
+        assert child_side(respond(mine, ROSTER)) == child_side(respond(yours, ROSTER))
+        assert child_side(not_recorded(mine, ROSTER)) == child_side(not_recorded(yours, ROSTER))
+
+
+scans = st.lists(
+    st.tuples(
+        st.integers(0, 4_000),  # seconds since 09:20
+        st.sampled_from(["card", "palm", "hand"]),
+        st.sampled_from(Clock),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scans=scans,
+    entitlements=st.lists(st.sampled_from(["", "state", "paid"]), min_size=2, max_size=2),
+    direction=st.sampled_from(Direction),
+    stale=st.booleans(),
+)
+def test_children_who_differ_only_in_who_pays_see_the_same_all_day(
+    scans: list[tuple[int, str, Clock]], entitlements: list[str], direction: Direction, stale: bool
+) -> None:
+    """Through the whole of the rules, memory included: the same visits under any two programmes, or none."""
+    days = [_day(scans, programme, direction, stale) for programme in entitlements]
+    assert days[0] == days[1]
+
+
+def _day(scans: list[tuple[int, str, Clock]], programme: str, direction: Direction, stale: bool) -> list[Feedback]:
+    extra: list[Record] = [MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")]
+    roster = school(*extra, *pupil(9, programme=programme))
+    if stale:
+        roster = replace(roster, confirmed_at=None)
+    kiosk = Kiosk(roster, direction=direction)
+    for seconds, means, clock in sorted(scans):
+        start = moment("09:20:00", quality=clock)
+        when = replace(start, utc=start.utc + timedelta(seconds=seconds), mono_ms=start.mono_ms + seconds * 1000)
+        match means:
+            case "card":
+                kiosk.scan(card(9), when)
+            case "palm":
+                kiosk.scan(palm_terminal(9), when)
+            case _:
+                kiosk.enter_by_hand("u9", when, ByHand("op-1", "forgot_card"))
+    return [child_side(feedback) for feedback in kiosk.feedback]
+
+
+@given(st.sampled_from(["09:35:00", "09:45:00", "09:55:00"]), st.sampled_from(["state", "paid"]))
+def test_where_meals_overlap_the_child_sees_the_same_whatever_is_due(clock: str, programme: str) -> None:
+    breakfast = MealSession(id="breakfast", name="Breakfast", start="09:00", end="09:50")
+    seen = []
+    for sessions in ((), ("breakfast",), ("lunch",)):
+        due = Entitlement(id="e9", person="u9", programme=programme, sessions=sessions)
+        kiosk = Kiosk(school(breakfast, *pupil(9, programme=""), due))
+        kiosk.scan(card(9), moment(clock))
+        seen.append(child_side(kiosk.feedback[0]))
+    assert seen[0] == seen[1] == seen[2]

@@ -1,0 +1,89 @@
+"""A screen that runs, and a station behind it that keeps what the staff asked for."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from zoneinfo import ZoneInfo
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from edge_agent.screen.ports import Done, Found, NotDone, Outcome, Why
+from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.state import Language
+from sync.contract.chain import Epoch
+from sync.contract.event import PersonId
+
+PIN = "2580"
+OPERATOR = "Гүлнар Ахметова"
+PEOPLE = (
+    Found(PersonId("p1"), "Айгерім Сәрсенбаева", "3 «Б»"),
+    Found(PersonId("p2"), "Айдар Сейтқали", "7 «А»"),
+    Found(PersonId("p3"), "Анна Ли", "3 «Б»"),
+)
+
+
+class Station:
+    """Stands where the runtime will: a journal in a list, which can be made to fail."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, ...]] = []
+        self.writable = True
+
+    def find(self, text: str) -> Sequence[Found]:
+        return [one for one in PEOPLE if text.lower() in f"{one.name} {one.group}".lower()]
+
+    def groups(self) -> Sequence[str]:
+        return sorted({one.group for one in PEOPLE})
+
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome:
+        if not any(one.person == person for one in PEOPLE):
+            return NotDone(Why.UNKNOWN_PERSON)
+        return self._keep(("enter", person, operator, reason))
+
+    def enter_class(self, group: str, operator: str, reason: str) -> Outcome:
+        members = [one.person for one in PEOPLE if one.group == group]
+        outcome = [self._keep(("class", person, operator, reason)) for person in members]
+        return Done(len(outcome)) if outcome else NotDone(Why.UNKNOWN_GROUP)
+
+    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> Outcome:
+        return self._keep(("void", epoch, str(seq), operator, reason))
+
+    def _keep(self, row: tuple[str, ...]) -> Outcome:
+        if not self.writable:
+            return NotDone(Why.NOT_RECORDED)
+        if row in self.rows:
+            return NotDone(Why.ALREADY_VOID if row[0] == "void" else Why.ALREADY_IN)
+        self.rows.append(row)
+        return Done(1)
+
+
+@contextmanager
+def running(
+    station: Station | None = None,
+    *,
+    pin: str | None = PIN,
+    language: Language = Language.KK,
+    metrics: CollectorRegistry | None = None,
+    beat_s: float = 5.0,
+    port: int = 0,
+) -> Iterator[ScreenServer]:
+    screen = ScreenServer(
+        "127.0.0.1",
+        port,
+        timezone=ZoneInfo("Asia/Almaty"),
+        language=language,
+        actions=station or Station(),
+        pin=pin,
+        operators=(OPERATOR,),
+        metrics=metrics,
+        beat_s=beat_s,
+    )
+    screen.start()
+    try:
+        yield screen
+    finally:
+        screen.stop()
+
+
+def client(screen: ScreenServer) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{screen.port}", timeout=10)

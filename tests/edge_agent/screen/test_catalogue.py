@@ -1,0 +1,89 @@
+"""The words: complete in three languages, none unused, none about money."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from edge_agent.domain.decision import Reason
+from edge_agent.domain.feedback import Child
+from edge_agent.screen.assets import catalogue
+from edge_agent.screen.health import Ledger
+from edge_agent.screen.ports import ByHand, TakenBack, Why
+from edge_agent.screen.state import Icon, Invite, Language, Sound
+from sync.contract.event import Clock
+
+PAGE = files("edge_agent.screen").joinpath("page")
+HINTS = ("helper", "longer_time", "sound_off", "diet")  # sync.contract.roster names them
+LINES = {
+    "recording": ("yes", "no"),
+    "ledger": tuple(Ledger),
+    "queue": ("empty", "waiting", "long"),
+    "roster": ("fresh", "old", "stale", "missing"),
+    "readers": ("present", "gone"),
+    "clock": tuple(Clock),
+}
+OWN_WHYS = ("wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable")
+MONEY = (
+    r"\bfree\b|\bpaid|\bpay|money|voucher|price|subsid|tenge|"
+    r"бесплатн|платн|оплат|деньг|льгот|ваучер|тенге|скидк|"
+    r"тегін\b|ақылы|төле|ақша|жеңілдік|теңге"
+)
+
+
+def wanted_keys() -> set[str]:
+    """Every key that some code makes up or names."""
+    keys = {f"child.{child}.{part}" for child in Child if child is not Child.IDLE for part in ("title", "text")}
+    keys |= {f"child.invite.{invite}" for invite in Invite}
+    keys |= {f"reason.{reason}" for reason in Reason if reason is not Reason.ORDINARY}
+    keys |= {f"hint.{hint}" for hint in HINTS}
+    keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
+    keys |= {f"staff.by_hand.{code}" for code in ByHand}
+    keys |= {f"staff.taken_back.{code}" for code in TakenBack}
+    keys |= {f"staff.why.{code}" for code in (*Why, *OWN_WHYS)}
+    literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
+    for page in PAGE.iterdir():
+        if page.name.endswith((".js", ".html")):
+            keys |= set(literal.findall(page.read_text()))
+    return keys
+
+
+@pytest.mark.parametrize("language", Language)
+def test_each_language_has_every_key_and_no_other(language: Language) -> None:
+    assert set(catalogue(language)) == wanted_keys()
+
+
+@pytest.mark.parametrize("key", sorted(catalogue(Language.EN)))
+def test_the_languages_fill_in_the_same(key: str) -> None:
+    blanks = {language: sorted(re.findall(r"\{\w+\}", catalogue(language)[key])) for language in Language}
+    assert blanks[Language.KK] == blanks[Language.RU] == blanks[Language.EN]
+    assert all(catalogue(language)[key].strip() for language in Language)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_nothing_speaks_of_money(language: Language) -> None:
+    said = {key: words for key, words in catalogue(language).items() if re.search(MONEY, words, re.IGNORECASE)}
+    assert said == {}
+
+
+def test_kazakh_is_kazakh_and_russian_is_russian() -> None:
+    assert sum(bool(re.search("[әғқңөұүһі]", words, re.IGNORECASE)) for words in catalogue(Language.KK).values()) > 80
+    assert not any(re.search("[әғқңөұүһі]", words, re.IGNORECASE) for words in catalogue(Language.RU).values())
+
+
+def test_every_icon_is_drawn_and_every_sound_composed() -> None:
+    page, sounds = PAGE.joinpath("child.html").read_text(), PAGE.joinpath("sound.js").read_text()
+    assert all(f'id="icon-{icon}"' in page for icon in Icon)
+    assert all(f"  {sound}: [" in sounds for sound in Sound if sound)
+
+
+def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
+    script = PAGE.joinpath("staff.js").read_text()
+    for codes in (ByHand, TakenBack):
+        assert ", ".join(f'"{code}"' for code in codes) in script
+
+
+def test_no_page_reaches_out() -> None:
+    for page in PAGE.iterdir():
+        outside = set(re.findall(r"https?://[^\s\"']+", page.read_text())) - {"http://www.w3.org/2000/svg"}
+        assert outside == set(), page.name

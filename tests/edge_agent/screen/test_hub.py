@@ -1,0 +1,71 @@
+"""Streams: newest state, bounded clients, nothing kept for the slow."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from edge_agent.screen.hub import CLIENTS_MAX, Hub
+
+
+class Source:
+    def __init__(self) -> None:
+        self.number = 0
+
+    def state(self) -> bytes:
+        return str(self.number).encode()
+
+    def event_id(self) -> str:
+        return f"run-{self.number}"
+
+    def open(self, hub: Hub) -> AsyncGenerator[bytes, None]:
+        return hub.stream(self.event_id, self.state)
+
+
+def test_the_first_event_is_the_state_of_now_and_the_next_is_the_newest() -> None:
+    async def play() -> None:
+        source, hub = Source(), Hub(lambda: b"{}", beat_s=60)
+        stream = source.open(hub)
+        assert b"event: beat" in await anext(stream)
+        assert await anext(stream) == b"id: run-0\nevent: state\ndata: 0\n\n"
+        for source.number in range(1, 10_001):
+            hub.changed()
+        assert await anext(stream) == b"id: run-10000\nevent: state\ndata: 10000\n\n"
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        assert not waiting.done()  # nothing was kept of the 9,999 between
+        hub.close()
+        assert [frame async for frame in _rest(waiting)] == []
+        assert hub.clients == 0
+
+    asyncio.run(play())
+
+
+async def _rest(waiting: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]:
+    try:
+        yield await waiting
+    except StopAsyncIteration:
+        return
+
+
+def test_a_quiet_stream_beats() -> None:
+    async def play() -> None:
+        hub = Hub(lambda: b'{"run":"a"}', beat_s=0.01)
+        stream = Source().open(hub)
+        await anext(stream)
+        await anext(stream)
+        assert await anext(stream) == b': beat\nevent: beat\ndata: {"run":"a"}\n\n'
+
+    asyncio.run(play())
+
+
+def test_the_hub_knows_when_it_is_full_and_forgets_those_who_left() -> None:
+    async def play() -> None:
+        hub = Hub(lambda: b"{}")
+        streams = [Hub.stream(hub, str, bytes) for _ in range(CLIENTS_MAX)]
+        for stream in streams:
+            await anext(stream)
+        assert hub.full
+        closing = streams[0]
+        await closing.aclose()
+        assert not hub.full
+
+    asyncio.run(play())

@@ -1,0 +1,307 @@
+"""The pages as a person meets them, in a real Chromium: every state, every language, every size, and a lost agent."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.screen.assets import catalogue
+from edge_agent.screen.health import Health, Ledger
+from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.state import Language
+from tests.edge_agent.screen.desk import OPERATOR, PIN, Station, running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: run scripts/install-test-packages.sh as root")
+
+QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
+SIZES = ((1920, 1080), (1280, 800), (800, 480), (1080, 1920))
+LONG_NAME = "Мұхаммедәлі-Нұрсұлтанбек"
+STATES = [child for child in Child if child is not Child.IDLE]
+ROOM = Health(palm=True, ledger=Ledger.REACHABLE, roster_age_s=60)
+
+# What sticks out of its box or off the screen, by id and text. A trail's long name ends in an ellipsis: that is meant.
+STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter((one) => {
+  if (one.closest("svg") || one.closest("#trail span") || !one.checkVisibility()) return false;
+  const box = one.getBoundingClientRect();
+  const scrolls = getComputedStyle(one).overflowY === "auto";
+  return (one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
+    || (!scrolls && one.id === "big" && one.scrollHeight > one.clientHeight + 1)
+    || box.left < -1 || box.right > innerWidth + 1 || (STRICT && (box.top < -1 || box.bottom > innerHeight + 1));
+}).map((one) => one.id + ": " + one.textContent.trim().slice(0, 40))"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def screen() -> Iterator[ScreenServer]:
+    with running(beat_s=0.2) as server:
+        server.health(ROOM)
+        yield server
+
+
+def opened(browser: Browser, screen: ScreenServer, path: str = "/", size: tuple[int, int] = (1280, 800)) -> Page:
+    """A page whose every error fails the test at its end."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
+    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
+    page.goto(f"http://127.0.0.1:{screen.port}{path}")
+    return page
+
+
+def sticking_out(page: Page, *, strict: bool = True) -> object:
+    return page.evaluate(STICKING_OUT.replace("STRICT", str(strict).lower()))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServer, size: tuple[int, int]) -> None:
+    page = opened(browser, screen, size=size)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    number = 0
+    for language in Language:
+        for state in STATES:
+            greeted = state in (Child.WELCOME, Child.GOODBYE)
+            screen.show(Feedback(state, LONG_NAME if greeted else "", language))
+            number += 1
+            expect(page.locator("body")).to_have_attribute("data-number", str(number))
+            expect(page.locator("body")).to_have_attribute("data-state", state)
+            expect(page.locator("html")).to_have_attribute("lang", language)
+            expect(page.locator("#title")).to_have_text(catalogue(language)[f"child.{state}.title"])
+            expect(page.locator("#text")).to_have_text(catalogue(language)[f"child.{state}.text"])
+            if greeted:
+                expect(page.locator("#name")).to_have_text(LONG_NAME)
+            assert sticking_out(page) == [], (language, state)
+    page.close()
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_invitation_fits_and_speaks_all_three_languages(browser: Browser, language: Language) -> None:
+    with running(language=language) as screen:
+        screen.health(ROOM)
+        page = opened(browser, screen)
+        expect(page.locator("#title")).to_have_text(catalogue(language)["child.invite.palm_or_card"])
+        said = page.locator("#words").inner_text()
+        assert all(catalogue(other)["child.invite.palm_or_card"] in said for other in Language)
+        assert page.locator(".mark:visible").count() == 2
+        expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d$"))
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(f"innerWidth === {width} && innerHeight === {height}")
+            page.evaluate("new Promise(requestAnimationFrame)")  # the page has fitted its words to the new size
+            assert sticking_out(page) == [], (width, height)
+        screen.health(replace(ROOM, palm=False, card=False))
+        expect(page.locator("#title")).to_have_text(catalogue(language)["child.invite.staff"])
+        page.close()
+
+
+def test_words_and_signs_are_big_enough_for_two_metres(browser: Browser, screen: ScreenServer) -> None:
+    """On a 10-inch panel of 1280 × 800 (0.17 mm a pixel): the name at least 15 mm high, the smallest words 5 mm."""
+    page = opened(browser, screen)
+    screen.show(Feedback(Child.WELCOME, "Айгерім", "kk"))
+    expect(page.locator("#name")).to_have_text("Айгерім")
+    pixels = {
+        name: page.locator(name).evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
+        for name in ("#name", "#title", "#text")
+    }
+    assert pixels["#name"] >= 90
+    assert pixels["#title"] >= 60
+    assert pixels["#text"] >= 45
+    page.close()
+
+
+def test_ink_and_back_are_far_apart_in_every_state(browser: Browser, screen: ScreenServer) -> None:
+    page = opened(browser, screen)
+    for number, state in enumerate(STATES, 1):
+        screen.show(Feedback(state))
+        expect(page.locator("body")).to_have_attribute("data-number", str(number))
+        colours = page.evaluate(
+            "() => { const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]; }"
+        )
+        ink, back = (luminance(colour) for colour in colours)
+        assert (max(ink, back) + 0.05) / (min(ink, back) + 0.05) >= 7, state
+    page.close()
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of `rgb(r, g, b)`, as WCAG defines it."""
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_in_a_burst_the_newest_is_big_and_those_before_stand_beside(
+    browser: Browser, screen: ScreenServer, size: tuple[int, int]
+) -> None:
+    page = opened(browser, screen, size=size)
+    expect(page.locator("body")).to_have_attribute("data-state", "idle")
+    screen.show(Feedback(Child.ASK_STAFF, language="ru"))
+    screen.show(Feedback(Child.NOT_RECORDED, language="kk"))
+    for name in ("Ерасыл", LONG_NAME, "Анна", "Мадина", "Жан"):
+        screen.show(Feedback(Child.WELCOME, name, "en"))
+    expect(page.locator("#name")).to_have_text("Жан")
+    expect(page.locator("#trail li")).to_have_count(6)
+    assert sticking_out(page) == []
+    page.close()
+
+
+def test_a_name_is_text_and_never_markup(browser: Browser, screen: ScreenServer) -> None:
+    page = opened(browser, screen)
+    screen.show(Feedback(Child.WELCOME, "<img src=x onerror=alert(1)>", "en"))
+    screen.show(Feedback(Child.WELCOME, "<b>Анна</b>", "en"))
+    expect(page.locator("#name")).to_have_text("<b>Анна</b>")
+    assert page.locator("main img, footer img, main b").count() == 0
+    page.close()
+
+
+def test_a_silent_child_makes_no_sound_and_a_reloaded_page_repeats_none(browser: Browser, screen: ScreenServer) -> None:
+    count_tones = "window.tones = 0; const S = OscillatorNode.prototype.start;"
+    count_tones += "OscillatorNode.prototype.start = function (...a) { window.tones += 1; return S.apply(this, a); };"
+    screen.show(Feedback(Child.WELCOME, "Анна", "en"))
+    page = browser.new_page()
+    page.add_init_script(count_tones)
+    page.goto(f"http://127.0.0.1:{screen.port}/")
+    expect(page.locator("#name")).to_have_text("Анна")
+    assert page.evaluate("window.tones") == 0
+    screen.show(Feedback(Child.WELCOME, "Мадина", "en", silent=True))
+    expect(page.locator("#name")).to_have_text("Мадина")
+    assert page.evaluate("window.tones") == 0
+    screen.show(Feedback(Child.WELCOME, "Жан", "en"))
+    expect(page.locator("#name")).to_have_text("Жан")
+    assert page.evaluate("window.tones") == 2
+    page.close()
+
+
+def test_a_lost_agent_is_said_and_found_again(browser: Browser, screen: ScreenServer) -> None:
+    page = opened(browser, screen)
+    screen.show(Feedback(Child.WELCOME, "Анна", "ru"))
+    expect(page.locator("#name")).to_have_text("Анна")
+    port = screen.port
+    screen.stop()
+    expect(page.locator("body")).to_have_attribute("data-state", "offline")
+    expect(page.locator("#name")).to_be_hidden()
+    expect(page.locator("#text")).to_contain_text("Запись от экрана не зависит")
+    assert sticking_out(page) == []
+    with running(port=port, beat_s=0.2) as other:
+        expect(page.locator("body")).to_have_attribute("data-state", "idle", timeout=15_000)
+        other.show(Feedback(Child.GOODBYE, "Жан", "en"))
+        expect(page.locator("#title")).to_have_text("Goodbye!")
+    page.close()
+
+
+# ---- the staff's page
+
+
+def signed_in(page: Page) -> None:
+    page.fill("#sign-operator", OPERATOR)
+    page.fill("#sign-pin", PIN)
+    page.click("#sign-in button")
+    expect(page.locator("#desk")).to_be_visible()
+
+
+def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
+    staff = Staff("ambiguous", ("guest",), "p1", "Айгерім Сәрсенбаева", "3 «Б»", ("helper", "diet"), ("А Б",), "ab", 7)
+    screen.show(Feedback(Child.ASK_STAFF, staff=staff))
+    screen.health(Health(recording=False, ledger=Ledger.REFUSED, readers_gone=("door", "till"), queued=12_000))
+    page = opened(browser, screen, "/staff")
+    signed_in(page)
+    expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
+    for width, height in (*SIZES, (600, 960)):
+        page.set_viewport_size({"width": width, "height": height})
+        for language in ("RU", "EN", "KK"):
+            page.get_by_role("button", name=language, exact=True).click()
+            assert sticking_out(page, strict=False) == [], (width, height, language)
+        page.fill("#find", "ай")
+        page.click("#found button")
+        assert sticking_out(page, strict=False) == [], (width, height)
+        page.click("#confirm-cancel")
+    page.close()
+
+
+def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None:
+    station = Station()
+    with running(station) as screen:
+        staff = Staff("guest", person="p1", name="Айгерім Сәрсенбаева", group="3 «Б»", entry_epoch="ab", entry_seq=7)
+        screen.show(Feedback(Child.WELCOME, staff=staff))
+        page = opened(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        expect(page.locator("#feed .name")).to_have_text("Welcome!")  # nobody has signed in: no name
+        signed_in(page)
+        expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
+
+        page.fill("#find", "айдар")
+        page.get_by_role("button", name="Айдар Сейтқали").click()
+        expect(page.locator("#confirm-do")).to_be_disabled()
+        page.get_by_role("radio", name="Forgot the card").click()
+        page.click("#confirm-do")
+        expect(page.locator("#outcome")).to_have_text("Айдар Сейтқали: entered.")
+
+        page.click("#tab-class")
+        page.get_by_role("button", name="3 «Б»").click()
+        page.fill("#own-reason", "power was out")
+        page.click("#confirm-do")
+        expect(page.locator("#outcome")).to_have_text("3 «Б»: 2 pupils entered.")
+
+        page.get_by_role("button", name="Take back").click()
+        page.click("#confirm-cancel")
+        page.get_by_role("button", name="Take back").click()
+        page.get_by_role("radio", name="Wrong person").click()
+        page.click("#confirm-do")
+        expect(page.locator("#feed li")).to_have_class(re.compile("taken-back"))
+        page.close()
+    assert station.rows == [
+        ("enter", "p2", OPERATOR, "forgot_card"),
+        ("class", "p1", OPERATOR, "power was out"),
+        ("class", "p3", OPERATOR, "power was out"),
+        ("void", "ab", "7", OPERATOR, "wrong_person"),
+    ]
+
+
+def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser: Browser) -> None:
+    station = Station()
+    station.writable = False
+    with running(station) as screen:
+        screen.health(replace(ROOM, recording=False))
+        page = opened(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        expect(page.locator("#count")).to_be_visible()
+        page.click("#count-more")
+        page.click("#count-more")
+        signed_in(page)
+        page.fill("#find", "анна")
+        page.get_by_role("button", name="Анна Ли").click()
+        page.get_by_role("radio", name="Forgot the card").click()
+        page.click("#confirm-do")
+        expect(page.locator("#outcome")).to_contain_text("Not recorded")
+        page.reload()
+        expect(page.locator("#count-number")).to_have_text("2")
+        expect(page.locator("#count-names li")).to_contain_text(["Анна Ли"])
+
+        station.writable = True
+        screen.health(ROOM)
+        page.locator("#count-names button").click()
+        page.get_by_role("radio", name="Forgot the card").click()
+        page.click("#confirm-do")
+        expect(page.locator("#count-names li")).to_have_count(0)
+        page.click("#count-clear")
+        page.click("#count-clear")
+        expect(page.locator("#count")).to_be_hidden()
+        page.close()
+    assert station.rows == [("enter", "p3", OPERATOR, "forgot_card")]
+
+
+def test_without_a_pin_the_page_says_what_to_set(browser: Browser) -> None:
+    with running(pin=None) as screen:
+        page = opened(browser, screen, "/staff")
+        expect(page.locator("#off")).to_contain_text("staff-pin")
+        expect(page.locator("#sign-in")).to_be_hidden()
+        page.close()
