@@ -6,7 +6,7 @@ there is nothing to catch up on. Lives in the server's event loop and nowhere el
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 BEAT_S = 5.0
 CLIENTS_MAX = 12
@@ -38,7 +38,7 @@ class Hub:
         self._closed = True
         self.changed()
 
-    async def stream(self, event_id: Callable[[], str], state: Callable[[], bytes]) -> AsyncIterator[bytes]:
+    async def stream(self, event_id: Callable[[], str], state: Callable[[], bytes]) -> AsyncGenerator[bytes, None]:
         """Events until the client goes or the hub closes: state, then state or heartbeat as it comes."""
         wake = asyncio.Event()
         self._wakes.add(wake)

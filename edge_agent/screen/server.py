@@ -127,7 +127,7 @@ class ScreenServer:
     def _changed(self) -> None:
         life = self._life
         if life is not None:
-            life.call(life.changed)
+            life.wake()
 
     def _beat(self, run: str) -> bytes:
         offset = self._wall().astimezone(self._timezone).utcoffset()
@@ -144,6 +144,7 @@ class _Life:
         self._listener = listener
         self._changes_in_s = changes_in_s
         self._changes = 0
+        self._waking = False
         self._timer: asyncio.TimerHandle | None = None
         self._pulse_at_s = time.monotonic()
         self._loop = asyncio.new_event_loop()
@@ -168,31 +169,37 @@ class _Life:
         self._thread.start()
 
     def stop(self) -> None:
-        self.call(self._close)
+        self._call(self._close)
         self._thread.join(STOP_S)
 
     def alive(self) -> bool:
         return self._thread.is_alive() and time.monotonic() - self._pulse_at_s < PULSE_AGE_MAX_S
 
-    def call(self, what: Callable[[], None]) -> None:
-        """Have `what` done in the event loop, soon."""
+    def wake(self) -> None:
+        """Have the newest state sent, soon; asking again before it is sent adds nothing to wait for."""
+        if not self._waking:
+            self._waking = True
+            self._call(self._changed)
+
+    def event_id(self) -> str:
+        return f"{self._run_id}-{self._changes}"
+
+    def _call(self, what: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(what)
         except RuntimeError:
             # The loop is closed: the server has ended. `alive` says so, and the runtime starts another.
             return
 
-    def changed(self) -> None:
+    def _changed(self) -> None:
         """Send the newest state, and again when time alone changes it."""
+        self._waking = False  # before the state is taken: what comes from here on wakes anew
         self._changes += 1
         self._hub.changed()
         if self._timer is not None:
             self._timer.cancel()
         due_s = self._changes_in_s()
-        self._timer = None if due_s is None else self._loop.call_later(due_s, self.changed)
-
-    def event_id(self) -> str:
-        return f"{self._run_id}-{self._changes}"
+        self._timer = None if due_s is None else self._loop.call_later(due_s, self._changed)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -201,7 +208,7 @@ class _Life:
     async def _serve(self) -> None:
         assert self._server is not None
         self._pulse()
-        self.changed()
+        self._changed()
         await self._server.serve(sockets=[self._listener])
 
     def _pulse(self) -> None:

@@ -5,6 +5,7 @@ import { play } from "/page/sound.js";
 import { LANGUAGES, say } from "/page/words.js";
 
 const FIT_MIN = 0.4;
+const ATTENTION = ["ask_staff", "not_recorded"];
 const $ = (id) => document.getElementById(id);
 
 let view = null;
@@ -69,7 +70,8 @@ function chip(notice) {
   icon(mark, notice.icon);
   const words = document.createElement("span");
   words.dir = "auto";
-  words.textContent = notice.greeting || say(notice.language, `child.${notice.state}.title`);
+  const asks = ATTENTION.includes(notice.state);
+  words.textContent = notice.greeting || (asks ? say(notice.language, `child.${notice.state}.title`) : "");
   item.append(mark, words);
   return item;
 }
