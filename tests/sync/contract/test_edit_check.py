@@ -1,0 +1,49 @@
+"""The edit check, line by line of the shared table and at its edges."""
+
+import csv
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.contract.edit_check import EditCheck, edit_check, expected
+
+TABLE = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "edit_check.csv"
+
+
+def rows() -> list[dict[str, str]]:
+    if not TABLE.exists():
+        return []
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="the shared table is not beside the project")
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['school']}-{row['free_count']}")
+def test_every_line_of_the_table(row: dict[str, str]) -> None:
+    found = edit_check(int(row["free_count"]), int(row["free_eligible"]), Decimal(row["attendance_factor"]))
+    assert found == row["flag"]
+
+
+@given(st.integers(0, 100_000), st.integers(0, 1_000))
+def test_it_is_exact_to_the_last_meal(eligible: int, thousandths: int) -> None:
+    factor = Decimal(thousandths).scaleb(-3)
+    most = eligible * thousandths // 1000
+    assert expected(eligible, factor) == Fraction(eligible * thousandths, 1000)
+    assert edit_check(most, eligible, factor) is EditCheck.OK
+    assert edit_check(most + 1, eligible, factor) is not EditCheck.OK
+
+
+@pytest.mark.parametrize("factor", ["-0.1", "1.01", "NaN", "Infinity"])
+def test_a_factor_that_cannot_be(factor: str) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        edit_check(1, 1, Decimal(factor))
+
+
+@pytest.mark.parametrize(("count", "eligible"), [(-1, 1), (1, -1)])
+def test_counts_that_cannot_be(count: int, eligible: int) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        edit_check(count, eligible, Decimal(1))
