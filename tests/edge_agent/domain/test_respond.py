@@ -72,15 +72,15 @@ def test_the_staff_can_take_back_the_row_of_an_entry_and_of_nothing_else() -> No
 
 
 def test_the_staff_see_everything_there_is_to_know() -> None:
-    stale = Kiosk(school(*pupil(1, programme="", hints=("diet",)), confirmed_at=None))
-    stale.scan(card(1), moment("09:40:00", quality=Clock.UNKNOWN))
+    stale = Kiosk(school(*pupil(9, programme="", hints=("diet",)), confirmed_at=None))
+    stale.scan(card(9), moment("09:40:00", quality=Clock.UNKNOWN))
     staff = stale.feedback[0].staff
     assert staff is not None
     assert (staff.reason, staff.notes) == (
         Reason.NO_ENTITLEMENT,
         (Reason.CLOCK_UNCERTAIN, Reason.STALE_ROSTER),
     )
-    assert (staff.person, staff.name, staff.group, staff.hints) == ("u1", "Given1 Family1", "1 «А»", ("diet",))
+    assert (staff.person, staff.name, staff.group, staff.hints) == ("u9", "Given9 Family9", "1 «А»", ("diet",))
 
 
 def test_what_is_not_on_the_disk_is_not_greeted() -> None:
