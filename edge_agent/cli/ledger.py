@@ -6,6 +6,7 @@ import sys
 import threading
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -30,22 +31,12 @@ class ExtraMissing(AgentError):
     """The ledger's parts are not installed."""
 
 
-def _need_extra() -> None:
-    """Say what to install, before the first import of the ledger's parts fails."""
-    try:
-        import psycopg
-        import psycopg_pool
-    except ImportError as error:
-        raise ExtraMissing(
-            f"the ledger's parts are not installed ({error}): pip install 'canteen-edge-agent[ledger]'"
-        ) from error
-    assert psycopg.__name__ and psycopg_pool.__name__
-
-
 @app.callback()
 def extra() -> None:
     """The central ledger: serve it, read it, check one."""
-    _need_extra()
+    missing = [name for name in ("psycopg", "psycopg_pool") if find_spec(name) is None]
+    if missing:
+        raise ExtraMissing(f"{' and '.join(missing)} not installed: pip install 'canteen-edge-agent[ledger]'")
 
 
 @app.command()
@@ -183,10 +174,11 @@ def roster_import(
         raise ImportRefused(f"nothing was imported: {len(refused.faults)} faults, listed above") from refused
     except TooManyGone as gone:
         raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
+    differences = [each.difference for each in imported]
     rows = [
-        (each.school, each.version, len(each.difference.added), len(each.difference.changed), len(each.difference.removed))
-        for each in imported
-    ]  # fmt: skip
+        (each.school, each.version, len(found.added), len(found.changed), len(found.removed))
+        for each, found in zip(imported, differences, strict=True)
+    ]
     columns = ("school", "version", "added", "changed", "removed")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -213,7 +205,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Visits and meals by school, day, session and programme, and what a person should look at."""
-    from dataclasses import asdict
+    from dataclasses import asdict, fields
 
     from sync.ledger import report as reports
     from sync.ledger import schools
@@ -234,8 +226,7 @@ def report(
     if as_json:
         print_json({"lines": [asdict(line) for line in lines], "notices": [asdict(notice) for notice in notices]})
         return
-    columns = ("school", "day", "session", "programme", "visits", "meals", "second", "held", "pending", "unpaid", "void",
-               "manual", "without_exit", "review", "entitled", "check")  # fmt: skip
+    columns = [field.name for field in fields(reports.Line)]
     print_table(
         [name.replace("_", " ") for name in columns], ([getattr(line, name) for name in columns] for line in lines)
     )
@@ -272,9 +263,10 @@ def _share(text: str) -> Decimal:
 @app.command()
 def conformance(
     url: Annotated[str, typer.Argument(help="Where the ledger is: https://ledger.example")],
-    code: Annotated[
-        list[str], typer.Option("--code", help="A one-time code of a test school; give it twice for all checks.")
-    ],
+    code: Annotated[str, typer.Argument(help="A one-time code of a test school there.")],
+    certificate: Annotated[
+        Path | None, typer.Option("--ca", help="PEM of the authority that it is trusted by.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check anyone's ledger against the contract, as a kiosk of a test school would. Writes test events into it."""
@@ -282,7 +274,7 @@ def conformance(
 
     from sync.ledger.conformance import check_ledger
 
-    results = check_ledger(url, code)
+    results = check_ledger(url, code, certificate)
     if as_json:
         print_json([asdict(result) for result in results])
     else:

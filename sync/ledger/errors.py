@@ -6,8 +6,10 @@ LedgerError
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
 
+from sync.errors import SyncError
 
-class LedgerError(Exception):
+
+class LedgerError(SyncError):
     """Base of the ledger's errors; the message says what to do next."""
 
 

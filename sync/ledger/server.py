@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -181,10 +181,10 @@ class Server:
         self.stop()
 
 
-def serve(options: Options, stopping: threading.Event) -> None:
-    """Run a ledger until `stopping` is set. Raises LedgerError."""
+def serve_until(stopping: threading.Event, options: Options, ready: Callable[[str], None]) -> None:
+    """Run a ledger until `stopping` is set; `ready` is told its URL. Raises LedgerError."""
     with Server(options) as server:
-        logger.info("ledger at %s", server.url)
+        ready(server.url)
         while not stopping.wait(1.0):
             if not server.alive:
                 raise LedgerError("the HTTP server ended by itself: see the log above")
