@@ -99,6 +99,7 @@ class SyncClient:
         self._compress: Compressor | GzipCompressor = Compressor()
         self._epoch = outbox.epoch
         self._position: Head | None = None  # the last event that the ledger has, as far as we know
+        self._elsewhere = False  # the ledger's current epoch is not ours
         self._superseded = False  # the ledger said that this epoch is closed
         self._disputes = 0  # 409s and new epochs since something was accepted
         self._stone: Tombstone | None = None  # what goes next in the place of a refused event
@@ -151,9 +152,12 @@ class SyncClient:
         if cursor.epoch != self._epoch:
             if self._superseded:
                 return self._new_epoch("the ledger has a later epoch of this device", stands)
-            # Ours may be yet to be opened, or lost with the ledger's disk; the answer to the next batch tells.
-            self._position = self._outbox.acknowledged()
+            # Ours may be yet to be opened, closed by another kiosk, or lost with the ledger's disk. The answer to a
+            # batch tells which; it begins one event early, so that there is one to send even when all was acknowledged.
+            self._elsewhere = True
+            self._position = self._one_before(self._outbox.acknowledged())
             return self._aligned("the ledger does not have this epoch as its current one")
+        self._elsewhere = False
         own = self._outbox.hash_at(stands.seq)
         if stands.seq > self._outbox.head.seq:
             return self._new_epoch(
@@ -199,7 +203,7 @@ class SyncClient:
     def _begin_epoch(self) -> None:
         self._epoch = self._outbox.epoch
         self._position = None
-        self._superseded = False
+        self._elsewhere = self._superseded = False
         self._stone = None
         self._span.forget()
 
@@ -322,6 +326,8 @@ class SyncClient:
                 self._position, alarm = None, Alarm.FORK
             case _:
                 self._position = None
+        # In an epoch that is not the ledger's current one no further 409 can be mended by looking at the cursor.
+        self._superseded |= self._elsewhere and self._position is None
         return Step(Outcome.NARROWED, self._patience_s(), str(error), alarm)
 
     # What the ledger signs and says
@@ -345,6 +351,10 @@ class SyncClient:
             self._offset_s = (wire.read_time(text) - asked_at - (answered_at - asked_at) / 2).total_seconds()
         except wire.Invalid:
             self._offset_s = None  # a ledger without a readable clock: its receipts are as good as before
+
+    def _one_before(self, head: Head) -> Head:
+        before = self._outbox.hash_at(head.seq - 1) if head.seq else None
+        return head if before is None else Head(head.seq - 1, before)
 
     def _genesis(self) -> Hash:
         genesis = self._outbox.hash_at(0)
