@@ -1,11 +1,11 @@
 """A damaged journal is moved out of the way and kept, with its WAL: there may be rows in it that nobody else has."""
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from edge_agent.journal import rows
+from edge_agent.journal.errors import STORE_ERRORS
 from edge_agent.journal.store import ProcessLock, connect_read_only
 from sync.contract.chain import Head
 
@@ -57,6 +57,6 @@ def _remains(path: Path) -> SetAside:
             last = rows.epochs(connection)[-1]
         finally:
             connection.close()
-    except (sqlite3.Error, IndexError):
+    except (*STORE_ERRORS, IndexError):
         return SetAside(path)
     return SetAside(path, last.id, last.head, last.acked)

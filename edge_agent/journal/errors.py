@@ -9,7 +9,7 @@ JournalError
 └── RosterMismatch           these pages do not follow on what is here: ask for the whole roster
 """
 
-from sqlite3 import Error as SqliteError
+import sqlite3
 
 from edge_agent.errors import AgentError, ExitCode
 
@@ -44,14 +44,23 @@ class RosterMismatch(JournalError):
     """The roster here and the pages offered cannot be joined. The old roster stays in force."""
 
 
-_DAMAGED = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"})
+# What reading and writing may raise. The second is how Python's sqlite3 fails on a file in which text is no text.
+STORE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+
+# SQLITE_ERROR is SQL that does not fit the schema. Ours fits the one we made, so it is that which has changed.
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR")
 
 
-def damaged(error: SqliteError) -> bool:
-    """Whether SQLite means the file itself, not the moment."""
+def damaged(error: Exception) -> bool:
+    """Whether the file itself is meant, not the moment."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
+    if isinstance(error, sqlite3.OperationalError) and "Could not decode to UTF-8" in str(error):
+        return True  # made by Python, without a code
+    return any(sqlite_name(error).startswith(name) for name in _DAMAGED)
+
+
+def sqlite_name(error: Exception) -> str:
+    """`SQLITE_FULL`; empty for an error that SQLite did not make."""
     name = getattr(error, "sqlite_errorname", "")
-    return any(name == known or name.startswith(known + "_") for known in _DAMAGED)
-
-
-def disk_full(error: SqliteError) -> bool:
-    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    return name if isinstance(name, str) else ""

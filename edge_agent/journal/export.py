@@ -9,7 +9,6 @@
 """
 
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import BinaryIO
 import msgspec
 
 from edge_agent.journal import rows
-from edge_agent.journal.errors import JournalDamaged, damaged
+from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, damaged
 from edge_agent.journal.rows import EpochRow
 from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import Broken, Verdict
@@ -92,7 +91,7 @@ def _write(path: Path, out: BinaryIO) -> int:
                 for found in rows.walk(connection, epoch, epoch.anchor, epoch.head.seq):
                     out.writelines(_line(*row) for row in found)
                     count += len(found)
-    except sqlite3.Error as error:
+    except STORE_ERRORS as error:
         if damaged(error):
             raise JournalDamaged(f"{path}: {error}; {rows.SET_ASIDE}") from error
         raise

@@ -222,7 +222,8 @@ class Journal:
     def recent(self, rows_max: int) -> list[Kept]:
         """The last rows, newest first, over every epoch."""
         found = self._store.read(
-            "SELECT epoch, seq, payload, hash FROM event ORDER BY epoch DESC, seq DESC LIMIT ?", (rows_max,)
+            f"SELECT epoch, seq, {rows.PAYLOAD_AND_HASH} FROM event ORDER BY epoch DESC, seq DESC LIMIT ?",  # noqa: S608
+            (rows_max,),
         )
         return [Kept(self._ids[ordinal], seq, payload, Hash(own)) for ordinal, seq, payload, own in found]
 
@@ -236,10 +237,8 @@ class Journal:
         return current.head.seq - current.acked.seq
 
     def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
-        found = self._store.read(
-            "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (self._current.ordinal, after, events_max),
-        )
+        ordinal = self._current.ordinal
+        found = self._store.run(lambda connection: rows.page(connection, ordinal, after, events_max))
         lines: list[Line] = []
         for seq, payload, own in found:
             bytes_max -= len(payload)

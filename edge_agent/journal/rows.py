@@ -66,10 +66,26 @@ class EpochRow:
 NO_HASH = Hash(bytes(32))
 SET_ASIDE = "set the journal aside and open a new one"
 
-_EPOCH_COLUMNS = (
-    "ordinal, id, device, public_key, parent_head, genesis, anchor_seq, anchor_hash, head_seq, head_hash, "
-    "acked_seq, acked_hash, carried_seq"
+# Cast, because a flipped bit on the disk may turn a column's type into another one: it is to fail the hash, not us.
+_EPOCH_COLUMNS = ", ".join(
+    f"CAST({name} AS {kind})"
+    for name, kind in (
+        ("ordinal", "INTEGER"),
+        ("id", "TEXT"),
+        ("device", "TEXT"),
+        ("public_key", "BLOB"),
+        ("parent_head", "BLOB"),
+        ("genesis", "BLOB"),
+        ("anchor_seq", "INTEGER"),
+        ("anchor_hash", "BLOB"),
+        ("head_seq", "INTEGER"),
+        ("head_hash", "BLOB"),
+        ("acked_seq", "INTEGER"),
+        ("acked_hash", "BLOB"),
+        ("carried_seq", "INTEGER"),
+    )
 )
+PAYLOAD_AND_HASH = "CAST(payload AS BLOB), CAST(hash AS BLOB)"
 
 
 def epochs(connection: sqlite3.Connection) -> list[EpochRow]:
@@ -117,7 +133,7 @@ def page(
 ) -> list[tuple[int, bytes, Hash]]:
     """Up to `rows_max` rows of an epoch behind `after`: (seq, payload, hash)."""
     return connection.execute(
-        "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+        f"SELECT seq, {PAYLOAD_AND_HASH} FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",  # noqa: S608
         (ordinal, after, rows_max),
     ).fetchall()
 

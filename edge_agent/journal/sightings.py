@@ -24,7 +24,7 @@ from sync.contract.event import (
     Void,
     decode,
 )
-from sync.contract.wire import read_time
+from sync.contract.wire import Invalid, read_time
 
 # Whether it makes or ends a visit. The rules need all of these, and of the others only the last few: a child who taps
 # a card a thousand times must neither slow the next scan nor push the entry out of sight.
@@ -67,9 +67,10 @@ def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
     """The sighting in these bytes; None when a later version of the agent made them and this one cannot tell."""
     try:
         event = decode(payload)
-    except Unreadable:
-        return None
-    if not isinstance(event, Sighting):
+        if not isinstance(event, Sighting):
+            return None
+        at = read_time(event.at)
+    except (Unreadable, Invalid):
         return None
     exit_ = event if isinstance(event, Exit) else None
     return Past(
@@ -79,7 +80,7 @@ def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
         person=PersonId(event.person),
         session=SessionId(event.session),
         service_date=event.service_date,
-        at=read_time(event.at),
+        at=at,
         boot=event.boot,
         mono_ms=event.mono_ms,
         clock=event.clock,

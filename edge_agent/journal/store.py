@@ -19,7 +19,15 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from edge_agent.journal.ballast import Ballast
-from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalError, JournalUnwritable, damaged, disk_full
+from edge_agent.journal.errors import (
+    STORE_ERRORS,
+    JournalBusy,
+    JournalDamaged,
+    JournalError,
+    JournalUnwritable,
+    damaged,
+    sqlite_name,
+)
 
 T = TypeVar("T")
 
@@ -122,15 +130,15 @@ class Store:
         """
         try:
             self._connect(prepare)
-        except (sqlite3.Error, OSError) as error:
+        except (*STORE_ERRORS, OSError) as error:
             self._abandon()
-            if (isinstance(error, sqlite3.Error) and damaged(error)) or not self.ballast.give_up():
+            if damaged(error) or not self.ballast.give_up():
                 raise self._translated(error) from error
         else:
             return
         try:
             self._connect(prepare)
-        except (sqlite3.Error, OSError) as error:
+        except (*STORE_ERRORS, OSError) as error:
             self._abandon()
             raise self._translated(error) from error
 
@@ -164,13 +172,13 @@ class Store:
         with self.lock:
             try:
                 return do()
-            except sqlite3.Error as error:
+            except STORE_ERRORS as error:
                 if damaged(error):
                     raise self._translated(error) from error
                 self._mend(error)
             try:
                 return do()
-            except sqlite3.Error as error:
+            except STORE_ERRORS as error:
                 self._abandon()
                 raise self._translated(error) from error
 
@@ -207,14 +215,14 @@ class Store:
         self._abandon()
         self.open(prepare)
 
-    def _mend(self, error: sqlite3.Error) -> None:
+    def _mend(self, error: Exception) -> None:
         try:
-            if disk_full(error) and self._connection is not None:
+            if sqlite_name(error) == "SQLITE_FULL" and self._connection is not None:
                 self.ballast.give_up()
                 _fold(self._connection)
             else:
                 self._reopen()
-        except sqlite3.Error as worse:
+        except STORE_ERRORS as worse:
             self._abandon()
             raise self._translated(worse) from error
 
@@ -224,7 +232,7 @@ class Store:
         if connection is not None:
             connection.close()
 
-    def _translated(self, error: sqlite3.Error | OSError) -> JournalError:
-        if isinstance(error, sqlite3.Error) and damaged(error):
+    def _translated(self, error: Exception) -> JournalError:
+        if damaged(error):
             return JournalDamaged(f"{self.path}: {error}; set the journal aside and open a new one")
         return JournalUnwritable(f"{self.path}: {error}; nothing was kept: free the disk or change it, then try again")

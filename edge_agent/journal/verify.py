@@ -5,13 +5,13 @@ or from the command line. The chain finds what SQLite's own check does not see: 
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.journal import rows
-from edge_agent.journal.errors import damaged
+from edge_agent.journal import rows, schema
+from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, damaged, sqlite_name
 from edge_agent.journal.rows import EpochRow
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import Head, extend, genesis
@@ -41,8 +41,8 @@ class Verdict:
         return self.finished and self.broken is None
 
 
-class Stopped(Exception):
-    """Somebody asked for an end."""
+class _Stopped(Exception):
+    pass
 
 
 class _Found(Exception):
@@ -60,15 +60,18 @@ def verify(path: Path, *, stop: Callable[[], bool] = lambda: False) -> Verdict:
         with closing(connect_read_only(path)) as connection:
             connection.set_progress_handler(lambda: int(stop()), _INTERRUPT_STEPS)
             connection.execute("BEGIN")
+            schema.check(connection)
             for epoch in rows.epochs(connection):
                 walk.epoch(connection, epoch, stop)
             walk.file(connection)
     except _Found as found:
         return Verdict(walk.epochs, walk.rows, found.broken)
-    except Stopped:
+    except JournalDamaged as damage:
+        return Verdict(walk.epochs, walk.rows, Broken("", 0, str(damage)))
+    except _Stopped:
         return Verdict(walk.epochs, walk.rows, None, finished=False)
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+    except STORE_ERRORS as error:
+        if sqlite_name(error) == "SQLITE_INTERRUPT":
             return Verdict(walk.epochs, walk.rows, None, finished=False)
         if damaged(error):
             return Verdict(walk.epochs, walk.rows, Broken(walk.id, walk.head.seq + 1 if walk.id else 0, str(error)))
@@ -94,11 +97,11 @@ class _Walk:
             raise _Found(Broken(epoch.id, 0, "the genesis does not follow from device, key, epoch and parent"))
         if epoch.anchor.seq == 0 and epoch.anchor.hash != epoch.genesis:
             raise _Found(Broken(epoch.id, 0, "the chain does not start at the genesis"))
-        marks = dict(_marks(connection, epoch))
+        marks = _marks(connection, epoch)
         self._meets(marks)
         while found := rows.page(connection, epoch.ordinal, self.head.seq):
             if stop():
-                raise Stopped
+                raise _Stopped
             for seq, payload, kept in found:
                 self._link(seq, payload, kept)
                 self._meets(marks)
@@ -127,10 +130,10 @@ class _Walk:
         self.head = Head(seq, own)
         self.rows += 1
 
-    def _meets(self, marks: dict[int, tuple[str, bytes]]) -> None:
-        what, own = marks.get(self.head.seq, ("", self.head.hash))
-        if own != self.head.hash:
-            raise _Found(Broken(self.id, self.head.seq, f"its hash is not that of the {what}"))
+    def _meets(self, marks: Mapping[int, Sequence[tuple[str, bytes]]]) -> None:
+        for what, own in marks.get(self.head.seq, ()):
+            if own != self.head.hash:
+                raise _Found(Broken(self.id, self.head.seq, f"its hash is not that of the {what}"))
 
     def _is_indexed(self, connection: sqlite3.Connection, ordinal: int, payload: bytes) -> None:
         try:
@@ -153,8 +156,9 @@ class _Walk:
             raise _Found(Broken(self.id, self.head.seq, "the index of sightings tells otherwise than the event"))
 
 
-def _marks(connection: sqlite3.Connection, epoch: EpochRow) -> Iterator[tuple[int, tuple[str, bytes]]]:
+def _marks(connection: sqlite3.Connection, epoch: EpochRow) -> Mapping[int, Sequence[tuple[str, bytes]]]:
     """Numbers at which the chain must have a hash that was noted elsewhere."""
+    marks = {epoch.acked.seq: [("acknowledged head", epoch.acked.hash)]}
     for seq, own in connection.execute("SELECT seq, hash FROM receipt WHERE epoch = ?", (epoch.ordinal,)):
-        yield seq, ("receipt", own)
-    yield epoch.acked.seq, ("acknowledged head", epoch.acked.hash)
+        marks.setdefault(seq, []).append(("receipt", own))
+    return marks

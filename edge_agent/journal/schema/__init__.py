@@ -32,12 +32,14 @@ def applied(connection: sqlite3.Connection) -> list[str]:
 
 
 def migrate(connection: sqlite3.Connection, *, stop_before: str | None = None) -> None:
-    """Take the steps that are missing. Raises `JournalNewer` when the database has taken some we do not know."""
+    """Take the steps that are missing. Raises `JournalNewer` when the database is ahead of us, `JournalDamaged`."""
     known, taken = names(), applied(connection)
-    if unknown := [name for name in taken if name not in known]:
-        raise JournalNewer(f"this journal was written by a later version ({unknown[-1]}); install that version again")
     if taken == known:
         return
+    if taken[: len(known)] == known:
+        raise JournalNewer(f"this journal was written by a later version ({taken[-1]}); install that version again")
+    if taken != known[: len(taken)]:
+        raise JournalDamaged(f"no version made the schema {taken}; set the journal aside and open a new one")
     # Loaded only when there is something to do: it brings a good deal with it, and a start should be quick.
     from sqlite_utils import Database, Migrations
 
