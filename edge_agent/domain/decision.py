@@ -212,7 +212,7 @@ class _Scan:
         if self._direction is Direction.OUT:
             return self._leave_without_entry()
         if self._direction is Direction.BOTH and self._within(self._last_exit(), self._rules.stay_min_ms):
-            return self._repeat(Reason.MIN_STAY)
+            return self._repeat(Reason.ALREADY_OUT)
         return self._enter()
 
     # what went before

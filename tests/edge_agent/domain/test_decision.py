@@ -71,7 +71,7 @@ def test_a_card_held_for_a_minute_never_turns_into_an_exit() -> None:
 
 def test_a_second_tap_after_the_exit_is_no_second_meal() -> None:
     found = seen(Kiosk(school()), "09:40:00", "09:50:00", "09:50:20", "09:51:30")
-    assert found == [ENTRY, EXIT, repeat(Reason.MIN_STAY), (Movement.ENTRY, Reason.SECOND_MEAL)]
+    assert found == [ENTRY, EXIT, repeat(Reason.ALREADY_OUT), (Movement.ENTRY, Reason.SECOND_MEAL)]
 
 
 def test_an_exit_names_its_entry() -> None:

@@ -33,7 +33,8 @@ from tests.edge_agent.domain.world import (
     school,
 )
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "canteen_scenarios.jsonl"
+ROOT = Path(__file__).parents[3]
+DATA = ROOT.parent / "shared" / "data" / "canteen" / "canteen_scenarios.jsonl"
 
 Scenario = Mapping[str, Any]  # foreign data: one line of the file, as JSON
 Proof = Callable[[Scenario], None]
@@ -42,11 +43,11 @@ PROOFS: dict[str, Proof] = {}
 
 # What needs a journal, a wire or a ledger is proved in that room.
 ELSEWHERE = {
-    "S22": "tests/sync: a batch is stored, its answer is lost, it is sent again",
-    "S23": "tests/sync: one odd row of a hundred",
-    "S25": "tests/edge_agent/journal: a full disk",
-    "S26": "tests/edge_agent/journal and tests/system: a kill after the commit",
-    "S34": "tests/sync/client: the whole city comes back at once",
+    "S22": "tests/sync/client/test_client.py",
+    "S23": "tests/sync/client/test_client.py",
+    "S25": "tests/edge_agent/journal",
+    "S26": "tests/edge_agent/journal",
+    "S34": "tests/sync/client/test_policy.py",
 }
 
 
@@ -70,6 +71,7 @@ def scenarios() -> dict[str, Scenario]:
 def test_every_scenario_is_accounted_for() -> None:
     assert scenarios().keys() == PROOFS.keys() | ELSEWHERE.keys()
     assert not PROOFS.keys() & ELSEWHERE.keys()
+    assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the shared scenarios are not beside the project")
