@@ -323,11 +323,12 @@ class SyncClient:
             case ProblemType.EPOCH_SUPERSEDED.value:
                 self._superseded, self._position = True, None
             case ProblemType.FORK.value:
-                self._position, alarm = None, Alarm.FORK
-            case _:
+                # In an epoch that is not the ledger's current one, its cursor cannot tell more than that.
+                self._superseded, self._position, alarm = self._elsewhere, None, Alarm.FORK
+            case ProblemType.GAP.value:
+                self._superseded, self._position = self._elsewhere, None
+            case _:  # cut off on the way, or of a later contract: the cursor must do
                 self._position = None
-        # In an epoch that is not the ledger's current one no further 409 can be mended by looking at the cursor.
-        self._superseded |= self._elsewhere and self._position is None
         return Step(Outcome.NARROWED, self._patience_s(), str(error), alarm)
 
     # What the ledger signs and says

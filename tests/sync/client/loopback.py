@@ -1,0 +1,79 @@
+"""A real HTTP server on a loopback socket, in a thread: with TLS if wished, and with bad manners."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from sync.client.channel import Answer, Transport
+
+Serve = Callable[[BaseHTTPRequestHandler], None]
+"""Answers one request by itself, down to the bytes."""
+
+
+def from_transport(transport: Transport) -> Serve:
+    def serve(request: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(request.path)
+        body = request.rfile.read(int(request.headers.get("content-length", "0")))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = transport.request(request.command, parts.path, parts.query, headers, body, 1 << 20)
+        respond(request, answer)
+
+    return serve
+
+
+def respond(request: BaseHTTPRequestHandler, answer: Answer) -> None:
+    request.send_response(answer.status)
+    for name, value in answer.headers.items():
+        request.send_header(name, value)
+    request.send_header("content-length", str(len(answer.body)))
+    request.end_headers()
+    request.wfile.write(answer.body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    serve: Serve
+    connections = 0
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A kiosk that hangs up is part of the tests, and no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write an answer: two would cost 40 ms each on a loopback with delayed acknowledgements
+    server: _Server
+
+    def do_GET(self) -> None:  # the library's name
+        self.server.serve(self)
+
+    do_POST = do_GET  # noqa: N815  # the library's name
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def server(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, _Server]]:
+    """Its address, and itself to count connections."""
+    listening = _Server(("127.0.0.1", 0), _Handler)
+    listening.serve = serve
+    if tls:
+        listening.socket = tls.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        scheme = "https" if tls else "http"
+        yield f"{scheme}://127.0.0.1:{listening.server_address[1]}", listening
+    finally:
+        listening.shutdown()
+        listening.server_close()
+        thread.join()

@@ -1,0 +1,75 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from sync.client.channel import Answer, Channel, retry_after_s
+from sync.contract import wire
+from sync.contract.wire import Cursor, ProblemType
+from sync.errors import Rejected, Unauthorised, Unreachable
+from tests.sync.client.disk import KEY
+
+NOW = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
+
+
+class Fixed:
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def request(self, *_: object) -> Answer:
+        return self.answer
+
+
+def ask(status: int, body: bytes = b"", **headers: str) -> Cursor:
+    answer = Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return Channel(Fixed(answer), KEY, "k1", lambda: NOW).get(Cursor, "/v1/devices/k1/cursor")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_not_trusted(status: int) -> None:
+    with pytest.raises(Unauthorised, match="register"):
+        ask(status)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 408, 425, 429, 500, 502, 503, 504, 599])
+def test_again_later(status: int) -> None:
+    with pytest.raises(Unreachable) as caught:
+        ask(status)
+    assert caught.value.retry_after_s is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("120", 120.0), ("0", 0.0), ("Sun, 22 Nov 2026 04:41:00 GMT", 60.0), ("Sun, 22 Nov 2026 04:00:00 GMT", 0.0)],
+)
+def test_when(status: int, header: str, seconds: float) -> None:
+    with pytest.raises(Unreachable) as caught:
+        ask(status, retry_after=header)
+    assert caught.value.retry_after_s == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-5", "1.5", "9" * 40, "Sun, 22 Nov 2026", "Sun, 99 Nov 2026 04:41:00 GMT"]
+)
+def test_when_it_is_no_time(text: str) -> None:
+    assert retry_after_s(text, NOW) is None
+
+
+def test_rejected_with_and_without_a_problem_document() -> None:
+    problem = b'{"type":"urn:canteen:problem:gap","title":"gap","status":409,"expected_seq":7}'
+    with pytest.raises(Rejected, match="409 gap") as caught:
+        ask(409, problem, content_type=wire.PROBLEM_JSON)
+    assert (caught.value.problem.type, caught.value.problem.expected_seq) == (ProblemType.GAP.value, 7)
+    with pytest.raises(Rejected) as caught:
+        ask(404, b"<html>nothing here</html>")
+    assert caught.value.problem.type == "about:blank"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"time":', b"\x28\xb5\x2f\xfd"])
+def test_an_answer_that_says_nothing(body: bytes) -> None:
+    with pytest.raises(Unreachable):
+        ask(200, body)
+    with pytest.raises(Unreachable):
+        ask(200, body, content_encoding="zstd")
+    with pytest.raises(Unreachable):
+        ask(200, body, content_encoding="br")

@@ -1,0 +1,77 @@
+import pytest
+
+from sync.client.channel import Channel
+from sync.client.enrol import enrol
+from sync.client.faults import Fault
+from sync.client.heartbeat import Condition, HeartbeatSender
+from sync.client.keys import DeviceKey
+from sync.contract.wire import HeadText, Health
+from sync.errors import Unauthorised, Unreachable
+from tests.sync.client.bench import Bench
+from tests.sync.client.disk import KEY
+from tests.sync.client.ledger import SERVER_PUBLIC
+
+
+def sender(bench: Bench) -> HeartbeatSender:
+    health = tuple(Health(f"reader-{number}", "ok") for number in range(100))
+    return HeartbeatSender(
+        bench.disk,
+        Channel(bench.transport, KEY, bench.disk.device, bench.now),
+        lambda: Condition("0.1.0", 3, "boot", "synchronised", health),
+        clock=bench.now,
+        monotonic=lambda: bench.seconds,
+        dice=bench.dice,
+    )
+
+
+def test_a_beat_says_how_the_kiosk_is() -> None:
+    bench = Bench(facts=3)
+    beat = sender(bench).step()
+    assert beat.sent
+    assert beat.roster == 5, "the ledger says that there is a newer roster"
+    assert 54 <= beat.due_s <= 66
+    [received] = bench.ledger.beats
+    assert (received.queue, received.acknowledged, received.head) == (3, 0, HeadText.of(bench.disk.head))
+    assert len(received.health) == 32, "limited"
+
+
+def test_beats_keep_their_pace_and_their_instance() -> None:
+    bench = Bench()
+    beating = sender(bench)
+    for _ in range(3):
+        beat = beating.step()
+        assert not beating.step().sent
+        bench.seconds += beat.due_s
+    assert len(bench.ledger.beats) == 3
+    assert len({beat.instance for beat in bench.ledger.beats}) == 1
+    sender(bench).step()
+    assert len({beat.instance for beat in bench.ledger.beats}) == 2, "each start draws another one"
+
+
+def test_a_ledger_that_is_away_or_says_no() -> None:
+    bench = Bench()
+    beating = sender(bench)
+    bench.faults = [Fault.BUSY]
+    beat = beating.step()
+    assert not beat.sent
+    assert beat.due_s >= 30
+    bench.seconds += beat.due_s
+    bench.ledger.devices[bench.disk.device].suspended = True
+    assert beating.step().due_s >= 450
+    bench.seconds += 1000
+    bench.ledger.devices[bench.disk.device].suspended = False
+    assert beating.step().sent
+
+
+def test_a_code_gives_an_identity_once_and_the_same_one_again() -> None:
+    bench, key = Bench(), DeviceKey.make()
+    bench.ledger.codes["CODE-1"] = ""
+    bench.faults = [Fault.LOST_REPLY]
+    with pytest.raises(Unreachable):
+        enrol(bench.transport, key, "CODE-1", clock=bench.now)
+    identity = enrol(bench.transport, key, " CODE-1\n", clock=bench.now, name="left door")
+    assert (identity.school, identity.server_key) == ("s-12", SERVER_PUBLIC.hex())
+    with pytest.raises(Unauthorised, match="code refused"):
+        enrol(bench.transport, DeviceKey.make(), "CODE-1", clock=bench.now)
+    with pytest.raises(Unauthorised):
+        enrol(bench.transport, key, "CODE-2", clock=bench.now)
