@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.readings import CardRead, Technology, Uid
@@ -56,6 +56,7 @@ def test_without_a_window_one_frame_is_enough() -> None:
     assert verdicts(read(1, 0), limits=Limits(0, 20)) == [Verdict.COUNT]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 400), st.booleans()), max_size=400))
 def test_unknown_cards_never_exceed_their_rate_and_the_state_stays_small(frames: list[tuple[int, int, bool]]) -> None:
     limits = Limits(window_ns=500_000_000, unknown_per_minute=5)

@@ -138,6 +138,7 @@ def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> li
     return found
 
 
+@settings(deadline=None)
 @given(identities, st.sampled_from(Movement), st.booleans(), money, money)
 def test_of_no_decision_does_the_child_see_programme_claim_or_reason(
     who: Identity, movement: Movement, entry: bool, one: Money, other: Money
@@ -192,6 +193,7 @@ def _day(scans: list[tuple[int, str, Clock]], programme: str, direction: Directi
     return [child_side(feedback) for feedback in kiosk.feedback]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["09:35:00", "09:45:00", "09:55:00"]), st.sampled_from(["state", "paid"]))
 def test_where_meals_overlap_the_child_sees_the_same_whatever_is_due(clock: str, programme: str) -> None:
     breakfast = MealSession(id="breakfast", name="Breakfast", start="09:00", end="09:50")

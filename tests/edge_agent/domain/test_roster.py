@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.readings import Notation as Read
@@ -110,6 +110,7 @@ def test_a_roster_or_a_reader_that_does_not_say_the_technology_means_any() -> No
     assert found(roster(held("c1", "u1", EM_HEX)), other) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 0xFFFFFFFE), min_size=1, max_size=30, unique=True), st.data())
 def test_a_partial_reading_never_loses_a_candidate(numbers: list[int], data: st.DataObject) -> None:
     """Every card whose low bits were read is among the candidates: one is never preferred in silence."""

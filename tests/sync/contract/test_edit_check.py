@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.contract.edit_check import EditCheck, edit_check, expected
@@ -28,6 +28,7 @@ def test_every_line_of_the_table(row: dict[str, str]) -> None:
     assert found == row["flag"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 100_000), st.integers(0, 1_000))
 def test_it_is_exact_to_the_last_meal(eligible: int, thousandths: int) -> None:
     factor = Decimal(thousandths).scaleb(-3)

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.contract.event import SessionId
@@ -56,6 +56,7 @@ def test_the_hour_that_came_twice_belongs_to_its_session_twice() -> None:
         assert supper.at(datetime.fromisoformat(f"2024-02-29T{utc}+00:00")).slots == (slot,)
 
 
+@settings(deadline=None)
 @given(
     day=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
     start=st.times(),
