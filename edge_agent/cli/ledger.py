@@ -205,7 +205,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Visits and meals by school, day, session and programme, and what a person should look at."""
-    from dataclasses import asdict, fields
+    from dataclasses import asdict
 
     from sync.ledger import report as reports
     from sync.ledger import schools
@@ -226,10 +226,9 @@ def report(
     if as_json:
         print_json({"lines": [asdict(line) for line in lines], "notices": [asdict(notice) for notice in notices]})
         return
-    columns = [field.name for field in fields(reports.Line)]
-    print_table(
-        [name.replace("_", " ") for name in columns], ([getattr(line, name) for name in columns] for line in lines)
-    )
+    # What fits a terminal; --json and --csv have every column.
+    columns = ("school", "day", "session", "programme", "visits", "meals", "second", "held", "void", "manual", "check")
+    print_table(columns, ([getattr(line, name) for name in columns] for line in lines))
     if notices:
         print_table(
             ("school", "look at", "count", "where", "operator"),

@@ -52,6 +52,7 @@ def database(data: Path, database_url: str = "") -> Iterator[str]:
         return
     embedded = EmbeddedPostgres(data)
     if embedded.attach():
+        _prepare(embedded.url)  # its owner may just be about to
         yield embedded.url
         return
     with embedded:
