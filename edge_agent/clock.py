@@ -1,24 +1,28 @@
 """The kiosk's clocks: wall time with the kernel's own word on its quality, and monotonic time of a named boot.
 
 `adjtimex` answers without any daemon being asked: STA_UNSYNC is cleared by whatever disciplines the clock (timesyncd,
-chrony, ntpd) and set again by the kernel when that has been silent for long (maxerror grows past 16 s).
+chrony, ntpd) and set again by the kernel when that has been silent for long (maxerror grows by 500 ppm and
+past 16 s: about nine hours).
 """
 
 import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_agent.domain.moment import Moment
 from sync.contract.event import Clock
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STEP_MS = 2_000  # less is slewing, or a busy machine between two reads
+STEP_MS = 2_000  # less is slewing
+READINGS_MAX = 4
+APART_NS_MAX = 50_000_000
 
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMEX_BYTES = 256  # struct timex is 208 on 64-bit, 128 on 32-bit machines
 _STATUS_OFFSET = ctypes.sizeof(ctypes.c_long) * 5  # modes (padded), offset, freq, maxerror, esterror, then status
 
@@ -36,17 +40,38 @@ def kernel_clock() -> Clock:
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class KernelClock:
-    """Calling it gives the moment. Monotonic time is CLOCK_BOOTTIME, which goes on while the machine sleeps."""
+def boottime_ns() -> int:
+    """Monotonic time that goes on while the machine sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    def __init__(self, boot_id: Path = BOOT_ID, quality: Callable[[], Clock] = kernel_clock) -> None:
+
+class KernelClock:
+    """Calling it gives the moment.
+
+    The wall clock is read between two readings of the monotonic one, again where they lie too far apart: a thread that
+    is put aside between the two clocks for seconds would otherwise look like a step of the wall clock.
+    """
+
+    def __init__(
+        self,
+        boot_id: Path = BOOT_ID,
+        quality: Callable[[], Clock] = kernel_clock,
+        wall_ns: Callable[[], int] = time.time_ns,
+        mono_ns: Callable[[], int] = boottime_ns,
+    ) -> None:
         self._boot = boot_id.read_text("ascii").strip()
         self._quality = quality
+        self._wall_ns = wall_ns
+        self._mono_ns = mono_ns
 
     def __call__(self) -> Moment:
+        for _ in range(READINGS_MAX):
+            before, wall, after = self._mono_ns(), self._wall_ns(), self._mono_ns()
+            if after - before <= APART_NS_MAX:
+                break
         return Moment(
-            utc=datetime.fromtimestamp(time.time(), UTC),
-            mono_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
+            utc=_EPOCH + timedelta(microseconds=wall // 1000),
+            mono_ms=(before + after) // 2 // 1_000_000,
             boot=self._boot,
             clock=self._quality(),
         )

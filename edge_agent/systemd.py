@@ -1,4 +1,8 @@
-"""Telling systemd how we are: sd_notify(3) in a few lines; silent where nobody listens."""
+"""Telling systemd how we are: sd_notify(3) in a few lines; silent where nobody listens.
+
+The address is a path, or a name in the abstract namespace behind an `@`; what begins otherwise (`vsock:` of a virtual
+machine's guest) is meant for other processes than ours.
+"""
 
 import os
 import socket
@@ -12,7 +16,11 @@ class Notifier:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
-        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._address = ""
+        if address.startswith("/"):
+            self._address = address
+        elif address.startswith("@"):
+            self._address = "\0" + address[1:]
 
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={_line(status)}")
