@@ -66,9 +66,9 @@ class EpochRow:
 NO_HASH = Hash(bytes(32))
 SET_ASIDE = "set the journal aside and open a new one"
 
-# Cast, because a flipped bit on the disk may turn a column's type into another one: it is to fail the hash, not us.
+# Cast, because a flipped bit on the disk may make another type of a column, or NULL: that is to fail the hash, not us.
 _EPOCH_COLUMNS = ", ".join(
-    f"CAST({name} AS {kind})"
+    f"CAST(coalesce({name}, '') AS {kind})"
     for name, kind in (
         ("ordinal", "INTEGER"),
         ("id", "TEXT"),

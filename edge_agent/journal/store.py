@@ -93,6 +93,10 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     )
 
 
+def _is_full(error: Exception) -> bool:
+    return sqlite_name(error) == "SQLITE_FULL"
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -179,7 +183,7 @@ class Store:
             try:
                 return do()
             except STORE_ERRORS as error:
-                self._abandon()
+                self._give_up_on(error)
                 raise self._translated(error) from error
 
     def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
@@ -217,14 +221,19 @@ class Store:
 
     def _mend(self, error: Exception) -> None:
         try:
-            if sqlite_name(error) == "SQLITE_FULL" and self._connection is not None:
+            if _is_full(error) and self._connection is not None:
                 self.ballast.give_up()
                 _fold(self._connection)
             else:
                 self._reopen()
         except STORE_ERRORS as worse:
-            self._abandon()
+            self._give_up_on(worse)
             raise self._translated(worse) from error
+
+    def _give_up_on(self, error: Exception) -> None:
+        """A full disk has undone the transaction and harmed nothing: what is there can still be read."""
+        if not _is_full(error):
+            self._abandon()
 
     def _abandon(self) -> None:
         """Close without a word: whatever SQLite did not manage to say by now, the next opening finds out."""

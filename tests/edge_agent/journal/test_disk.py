@@ -1,0 +1,183 @@
+"""A disk that is full or fails: what was told is true, and the kiosk goes on when the disk does."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.journal.errors import JournalUnwritable
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.verify import verify
+from sync.contract.event import PersonId
+from tests.edge_agent.journal.given import DAY, Clocks, entry, opened
+
+DISK_BYTES = 4 * 1024 * 1024
+BALLAST_BYTES = 512 * 1024
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(mount)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
+
+
+def fill(folder: Path, spare_bytes: int) -> Path:
+    """Somebody's logs take the disk, all but a little."""
+    logs = folder / "logs"
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    with logs.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, free - spare_bytes))
+    return logs
+
+
+def append_until_unwritable(journal: Journal, start: int) -> int:
+    for number in range(start, start + 20_000):
+        before = journal.head
+        try:
+            journal.append(entry(number))
+        except JournalUnwritable:
+            assert journal.head == before
+            return number
+    raise AssertionError("the disk was never full")
+
+
+def test_the_ballast_is_given_up_and_the_kiosk_goes_on(small_disk: Path) -> None:
+    path = small_disk / "j.db"
+    clocks = Clocks()
+    with opened(path, now=clocks, ballast_bytes=BALLAST_BYTES) as journal:
+        ballast = small_disk / "j.db.ballast"
+        assert ballast.stat().st_size == BALLAST_BYTES
+        assert ballast.stat().st_blocks * 512 >= BALLAST_BYTES  # it takes the room that it is to give
+        journal.append(entry(1))
+        logs = fill(small_disk, spare_bytes=64 * 1024)
+        number = 2
+        while ballast.exists():
+            journal.append(entry(number))  # none of these fails
+            number += 1
+            assert number < 20_000
+        refused = append_until_unwritable(journal, number)
+        assert journal.facts(PersonId(f"p{refused}"), DAY) == ()  # reading goes on, and the row is not there
+        assert verify(path).rows == journal.head.seq == refused - 1
+        with pytest.raises(JournalUnwritable):
+            journal.maintain()
+        assert not ballast.exists()  # no room to put it back
+        logs.unlink()
+        assert journal.append(entry(refused)).seq == refused
+        assert journal.maintain().ballast
+        assert ballast.exists()
+    assert verify(path).whole
+
+
+def test_a_full_disk_can_be_freed_from_inside(small_disk: Path) -> None:
+    """With the ballast gone there is room to acknowledge and prune, and pruned rows make room for new ones."""
+    path = small_disk / "j.db"
+    clocks = Clocks()
+    with opened(path, now=clocks, ballast_bytes=BALLAST_BYTES) as journal:
+        journal.append_all([entry(number) for number in range(1, 1_001)])
+        journal.maintain()
+        fill(small_disk, spare_bytes=32 * 1024)
+        number = 1_001
+        while (small_disk / "j.db.ballast").exists():
+            journal.append(entry(number))
+            number += 1
+        journal.acknowledge(journal.head, b"receipt")
+        clocks.forward(days=40)
+        while journal.prune(before=clocks.at, rows_max=200):
+            journal.maintain()
+        size = path.stat().st_size
+        journal.append_all([entry(number) for number in range(1, 501)])
+        journal.maintain()
+        assert path.stat().st_size == size
+    assert verify(path).whole
+
+
+def test_a_kiosk_starts_on_a_full_disk(small_disk: Path) -> None:
+    path = small_disk / "j.db"
+    with opened(path, ballast_bytes=BALLAST_BYTES) as journal:
+        journal.append(entry(1))
+    fill(small_disk, spare_bytes=0)
+    with opened(path, ballast_bytes=BALLAST_BYTES) as journal:
+        assert journal.append(entry(2)).seq == 2
+    assert verify(path).whole
+
+
+def test_a_file_that_may_not_grow_is_no_lost_row(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE makes writes fail with EFBIG, which SQLite takes for an I/O error."""
+    path = tmp_path / "j.db"
+    code = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({160 * 1024}, {resource.RLIM_INFINITY})); "
+        f"import sys; sys.argv = ['appender', {str(path)!r}, '400']; "
+        "from tests.edge_agent.journal.appender import main; main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1].startswith("no ")
+    is_true(path, told)
+
+
+def test_rows_that_come_back_after_all_are_voided(tmp_path: Path) -> None:
+    """fsync fails, and fails again when the file is opened anew: "not recorded" is said. Then the disk comes back."""
+    assert failing(tmp_path, "fdatasync", "21..23") > 0
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+@pytest.mark.parametrize("when", ["20..20", "21..23", "23..30", "30..61", "40+3"])
+def test_a_failing_disk_tells_no_lies(tmp_path: Path, call: str, when: str) -> None:
+    """Whatever fails for however long: `ok` means there, `no` means not there, or voided."""
+    failing(tmp_path, call, when)
+
+
+def failing(folder: Path, call: str, when: str) -> int:
+    """Append while the kernel answers EIO; how many rows had to be voided so that what was said is true."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    path, trace = folder / "j.db", folder / "trace"
+    opened(path).close()
+    program = [sys.executable, "-m", "tests.edge_agent.journal.appender", str(path), "60"]
+    files = [f"-P{path}{suffix}" for suffix in ("", "-wal")]
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={when}"]
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(trace), *files, *inject, *program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "ptrace" in done.stderr:
+        pytest.skip("strace may not trace here")
+    assert done.returncode == 0, done.stderr
+    assert "INJECTED" in trace.read_text()
+    assert done.stdout.count("\n") == 60
+    return is_true(path, done.stdout)
+
+
+def is_true(path: Path, told: str) -> int:
+    """What the appender said line by line is what the journal holds. How many rows had to be voided for that."""
+    with opened(path) as journal:
+        for line in told.splitlines():
+            word, *rest = line.split()
+            past = journal.facts(PersonId(rest[-1]), DAY)
+            if word == "ok":
+                (one,) = past
+                assert (str(one.seq), one.voided) == (rest[0], False), line
+                own = journal.hash_at(one.seq)
+                assert own is not None
+                assert own.hex() == rest[1], line
+            else:
+                assert all(one.voided for one in past), line
+        found_later = sum(b"found on the disk" in row.payload for row in journal.recent(1_000))
+    assert verify(path).whole
+    return found_later
