@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.readings import CardRead
 from edge_agent.domain.decision import Direction, Granted, Movement, Reason, Refused
-from edge_agent.domain.identify import Ambiguous, Known
+from edge_agent.domain.identify import Ambiguous, Known, Mismatch
 from edge_agent.domain.record import ByHand, Context, record, void
 from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
 from sync.contract.event import Claim, Clock, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
@@ -65,6 +65,14 @@ def test_a_void_names_the_row() -> None:
     fact = void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", by_hand=ByHand("op-1", "wrong_person"))
     assert isinstance(fact, Void)
     assert (fact.void_epoch, fact.void_seq, fact.person, fact.note) == ("00ff", 12, "u1", "wrong_person")
+
+
+def test_a_mismatch_is_about_nobody() -> None:
+    """The card's owner was perhaps never here: nothing may reach the parents."""
+    both = Mismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
+    fact = record(Refused(who=both, reason=Reason.MISMATCH), CONTEXT)
+    assert isinstance(fact, Refusal)
+    assert (fact.person, fact.candidates, fact.credential) == ("", "u1,u2", "c1")
 
 
 def test_the_largest_facts_fit_into_a_payload() -> None:
