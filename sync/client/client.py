@@ -31,7 +31,8 @@ from sync.contract.wire import Accepted, Cursor, ProblemType
 from sync.errors import Deceived, Rejected, Unauthorised, Unreachable, Untrusted
 
 IDLE_S: Final = 60.0
-DISPUTES_AT_ONCE: Final = 3  # 409s in a row that are answered without a pause
+DISPUTES_AT_ONCE: Final = 3  # 409s and new epochs in a row without a pause
+DISPUTES_MAX: Final = 8  # then no further epoch is opened until something was accepted
 _TEXT_MAX: Final = 300  # characters of the ledger's words that are kept
 
 
@@ -137,7 +138,7 @@ class SyncClient:
             return self._stopped(Alarm.REFUSED, str(error))
 
     def _stopped(self, alarm: Alarm, why: str) -> Step:
-        self._position = None
+        self._position, self._superseded = None, False
         return Step(Outcome.STOPPED, self._backoff.stopped(), why, alarm)
 
     # Where the ledger stands
@@ -190,8 +191,13 @@ class SyncClient:
         return head
 
     def _new_epoch(self, why: str, stands: Head, alarm: Alarm = Alarm.FORK) -> Step:
-        """Only ever called with a head that the ledger has signed."""
+        """Only ever called with a head that the ledger has signed.
+
+        Each epoch copies what is not acknowledged, so a ledger that is content with none must not be given many.
+        """
         self._disputes += 1
+        if self._disputes > DISPUTES_MAX:
+            return self._stopped(Alarm.FORK, f"{why}; it takes none of the epochs opened since: ask its operator")
         self._outbox.new_epoch(why, parent=stands if stands.seq else None)
         self._begin_epoch()
         return Step(Outcome.NEW_EPOCH, self._patience_s(), why, alarm, 0, self._offset_s)
@@ -284,7 +290,7 @@ class SyncClient:
     def _refused(self, error: Rejected, lines: Sequence[Line], stone: Tombstone | None) -> Step:
         match error.status:
             case 409:
-                return self._disputed(error)
+                return self._disputed(error, lines[0].seq)
             case 415 if isinstance(self._compress, Compressor):
                 self._compress = GzipCompressor()
                 return Step(Outcome.NARROWED, 0.0, "the ledger does not take zstd; gzip from now on")
@@ -312,15 +318,16 @@ class SyncClient:
         self._stone = Tombstone(hash=line.hash.hex(), reason=code, seq=line.seq)
         return Step(Outcome.NARROWED, 0.0, f"event {line.seq} is refused: {detail}; a tombstone goes in its place")
 
-    def _disputed(self, error: Rejected) -> Step:
+    def _disputed(self, error: Rejected, first: int) -> Step:
         """The ledger's chain and ours do not meet. Its cursor says how, so every kind of 409 leads there."""
         self._disputes += 1
         alarm = Alarm.NONE
         match error.problem.type:
-            case ProblemType.EPOCH_UNKNOWN.value:
+            case ProblemType.EPOCH_UNKNOWN.value if first > 1:
                 # It has lost the whole epoch. Sent from the first event on, it opens anew.
                 self._position = Head(0, self._genesis())
-            case ProblemType.EPOCH_SUPERSEDED.value:
+            case ProblemType.EPOCH_SUPERSEDED.value | ProblemType.EPOCH_UNKNOWN.value:
+                # Closed; or it cannot be opened, since its genesis was made with another key or parent.
                 self._superseded, self._position = True, None
             case ProblemType.FORK.value:
                 # In an epoch that is not the ledger's current one, its cursor cannot tell more than that.

@@ -164,6 +164,8 @@ class LedgerModel:
         if any(self.refuses(line) for seq, (_, line) in lines if seq not in stones):
             raise _No(400, ProblemType.MALFORMED, detail="one event is not to my taste")
         self._open(name, device, epoch, sent.header)
+        if epoch != device.current:
+            raise _No(409, ProblemType.EPOCH_SUPERSEDED)
         rows = device.epochs[epoch]
         self._joins(device, epoch, sent.header)
         duplicates = 0
@@ -174,8 +176,6 @@ class LedgerModel:
                     self.forks.append((epoch, seq, line))
                     raise _No(409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex())
         fresh = [(link, line, seq in stones) for seq, (link, line) in lines if seq > len(rows)]
-        if fresh and epoch != device.current:
-            raise _No(409, ProblemType.EPOCH_SUPERSEDED)
         if self.half and len(fresh) > 1:
             fresh = fresh[: len(fresh) // 2]
         rows.extend(fresh)
@@ -199,7 +199,7 @@ class LedgerModel:
             raise _No(409, ProblemType.EPOCH_UNKNOWN)
         genesis = chain.genesis(name, device.public_key, epoch, bytes.fromhex(header.parent))
         if genesis.hex() != header.prev:
-            raise _No(422, ProblemType.MALFORMED, detail="genesis")
+            raise _No(409, ProblemType.EPOCH_UNKNOWN, detail="another genesis")
         device.epochs[epoch], device.geneses[epoch], device.current = [], genesis, epoch
 
     def _joins(self, device: Device, epoch: Epoch, header: batch.Header) -> None:

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from sync.client.channel import Answer, Transport
-from sync.client.client import Alarm, Outcome
+from sync.client.client import DISPUTES_MAX, Alarm, Outcome
 from sync.client.faults import Fault
-from sync.client.policy import CAP_S
-from sync.contract import receipt
+from sync.client.policy import BASE_S, CAP_S
+from sync.contract import chain, receipt, wire
 from sync.contract.chain import Hash, Head
 from sync.contract.receipt import Receipt
-from sync.contract.wire import Accepted, Cursor, Quarantined
+from sync.contract.wire import Accepted, Cursor, Problem, ProblemType, Quarantined
 from sync.errors import Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import fact
@@ -249,6 +249,34 @@ def test_what_retention_removed_and_the_ledger_lost_ends_the_epoch() -> None:
     steps = bench.drain()
     assert Alarm.LEDGER_BEHIND in {step.alarm for step in steps}
     assert stored(bench) == [fact(30), fact(31)]
+
+
+def test_a_genesis_that_the_ledger_does_not_take_is_replaced_by_a_good_one() -> None:
+    bench = Bench()
+    life = bench.disk.life
+    life.genesis = chain.genesis(bench.disk.device, bytes(32), life.epoch)  # made with a key of long ago
+    bench.record(1, 2)
+    bench.drain()
+    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(1), fact(2)}
+    assert len(bench.disk.lives) == 2
+
+
+def test_a_ledger_that_takes_no_epoch_is_not_given_ever_more_of_them() -> None:
+    class TakesNone:
+        def request(self, method: str, *_: object) -> Answer:
+            if method == "POST":
+                return Answer(409, {}, wire.to_json(Problem(type=ProblemType.EPOCH_UNKNOWN.value, status=409)))
+            return Answer(200, {}, wire.to_json(Cursor(time="2026-11-22T04:40:00.000Z")))
+
+    bench = Bench(facts=1, transport=lambda _: TakesNone())
+    for _ in range(100):
+        bench.step()
+    assert 1 < len(bench.disk.lives) <= DISPUTES_MAX
+    assert bench.seconds > 20 * BASE_S, "and they are spaced"
+    bench.transport = bench.ledger
+    bench.restarted()
+    bench.drain()
+    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(0)}
 
 
 def test_a_suspended_kiosk_goes_on_recording_and_asks_rarely() -> None:
