@@ -221,11 +221,7 @@ class Journal:
 
     def recent(self, rows_max: int) -> list[Kept]:
         """The last rows, newest first, over every epoch."""
-        found = self._store.read(
-            f"SELECT epoch, seq, {rows.PAYLOAD_AND_HASH} FROM event ORDER BY epoch DESC, seq DESC LIMIT ?",  # noqa: S608
-            (rows_max,),
-        )
-        return [Kept(self._ids[ordinal], seq, payload, Hash(own)) for ordinal, seq, payload, own in found]
+        return self._store.run(lambda connection: rows.recent(connection, rows_max))
 
     # The queue to the ledger: `sync.client.ports.Outbox`.
 

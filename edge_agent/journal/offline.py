@@ -3,9 +3,9 @@
 from contextlib import closing
 from pathlib import Path
 
+from edge_agent.journal import rows
 from edge_agent.journal.rows import Kept
 from edge_agent.journal.store import ProcessLock, connect_read_only
-from sync.contract.chain import Hash
 
 
 def recent(path: Path, rows_max: int) -> list[Kept]:
@@ -15,11 +15,6 @@ def recent(path: Path, rows_max: int) -> list[Kept]:
     lock = ProcessLock(path.with_name(path.name + ".lock"))
     try:
         with closing(connect_read_only(path)) as connection:
-            found = connection.execute(
-                "SELECT p.id, e.seq, e.payload, e.hash FROM event AS e JOIN epoch AS p ON p.ordinal = e.epoch"
-                " ORDER BY e.epoch DESC, e.seq DESC LIMIT ?",
-                (rows_max,),
-            ).fetchall()
+            return rows.recent(connection, rows_max)
     finally:
         lock.release()
-    return [Kept(epoch, seq, payload, Hash(own)) for epoch, seq, payload, own in found]

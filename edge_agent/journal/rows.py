@@ -138,6 +138,16 @@ def page(
     ).fetchall()
 
 
+def recent(connection: sqlite3.Connection, rows_max: int) -> list[Kept]:
+    """The last rows, newest first, over every epoch."""
+    found = connection.execute(
+        f"SELECT p.id, e.seq, {PAYLOAD_AND_HASH} FROM event AS e CROSS JOIN epoch AS p"  # noqa: S608
+        " ON p.ordinal = e.epoch ORDER BY e.epoch DESC, e.seq DESC LIMIT ?",
+        (rows_max,),
+    )
+    return [Kept(epoch, seq, payload, own) for epoch, seq, payload, own in found]
+
+
 def hash_of(connection: sqlite3.Connection, epoch: EpochRow, seq: int) -> Hash | None:
     """The chain's hash at `seq`; None where the row is not there (pruned, or not yet)."""
     if seq in {0, epoch.anchor.seq}:
