@@ -50,7 +50,7 @@ class RulesSettings(_Section, frozen=True, kw_only=True):
     early_s: Seconds = 0.0  # how long before its start a session already counts
     late_s: Seconds = 0.0  # and how long after its end
     leave_s: Seconds = 3_600.0  # how long after a session's end an exit still ends its visit
-    unplaced_s: Seconds = 14_400.0  # how long a visit of which the clock could not say the session stays open
+    unplaced_s: Seconds = 2_700.0  # how long a visit of which the clock could not say the session stays open
     roster_age_max_s: Annotated[float, Meta(ge=60, le=366 * 86_400)] = 3 * 86_400.0  # older: judged again later
     confirm_unknown_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500  # a second equal frame of an unknown card
     unknown_per_minute: Annotated[int, Meta(ge=1, le=600)] = 20
@@ -188,7 +188,7 @@ def _section(
             sound = False
             continue
         try:
-            good[key] = msgspec.convert(value, types[key].type)
+            good[key] = msgspec.convert(value, types[key].type, dec_hook=_path)
             given.add(f"{prefix}.{key}")
         except msgspec.ValidationError as error:
             faults.append(f"{prefix}.{key}: found {_shown(value)}; {_accepted(error)}")
@@ -256,6 +256,12 @@ def _unknown(key: str, known: object) -> str:
         return f"{key}: unknown key; secrets never stand in this file, they are files in the credentials folder"
     nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
     return f"{key}: unknown key; the nearest known one is {nearest[0]!r}" if nearest else f"{key}: unknown key"
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError("Expected a path, as text in quotes")
 
 
 def _accepted(error: msgspec.ValidationError) -> str:

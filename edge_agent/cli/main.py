@@ -19,7 +19,7 @@ NOUNS = {
     "roster": "People, cards and meal sessions known here.",
     "sync": "How the journal travels to the ledger.",
 }
-COMMANDS = ("run", "demo", "register")
+COMMANDS = {"run": "run", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
 
 console = Console(stderr=True, highlight=False)
 
@@ -33,9 +33,9 @@ def build(wanted: str | None) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in COMMANDS:
+    for command, module in COMMANDS.items():
         if wanted in (None, command):
-            import_module(f"edge_agent.cli.{command}").add_to(app)
+            import_module(f"edge_agent.cli.{module}").add_to(app)
     for noun, about in NOUNS.items():
         if wanted in (None, noun):
             app.add_typer(import_module(f"edge_agent.cli.{noun}").app, name=noun, help=about)
@@ -52,11 +52,11 @@ def main() -> None:
     try:
         build(wanted)()
     except AgentError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except DeviceError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(ExitCode.DEVICE)
     except SyncError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         sys.exit(ExitCode.LEDGER)

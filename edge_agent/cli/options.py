@@ -19,7 +19,8 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines: JSON on standard output.")]
 CONFIG_DEFAULT = PATH_DEFAULT
 
-out = Console(highlight=False)
+# Into a file or a pipe, lines are not cut to the width of a terminal that is not there.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def print_json(value: Any) -> None:

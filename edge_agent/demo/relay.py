@@ -28,6 +28,10 @@ class Relay:
         with self._lock:
             self._up = True
 
+    @property
+    def up(self) -> bool:
+        return self._up
+
     def close(self) -> None:
         self.cut()
         self._listener.close()

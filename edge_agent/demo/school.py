@@ -167,7 +167,8 @@ def roster_files(pupils: Sequence[Pupil], opens: datetime, minutes: float) -> di
             ),
         ),
         "programmes.csv": _csv(
-            "id name", [{"id": "state", "name": "State meals"}, {"id": "paid", "name": "Paid meals"}]
+            "sourcedId name",
+            [{"sourcedId": "state", "name": "State meals"}, {"sourcedId": "paid", "name": "Paid meals"}],
         ),
         "entitlements.csv": _csv(
             "userSourcedId programme sessions first last priority",
@@ -178,16 +179,16 @@ def roster_files(pupils: Sequence[Pupil], opens: datetime, minutes: float) -> di
             ),
         ),
         "sessions.csv": _csv(
-            "id name name_kk name_ru start end weekdays",
+            "sourcedId name nameKk nameRu start end weekdays",
             [
                 {
-                    "id": SESSION,
+                    "sourcedId": SESSION,
                     "name": "Lunch",
-                    "name_kk": "Түскі ас",
-                    "name_ru": "Обед",
+                    "nameKk": "Түскі ас",
+                    "nameRu": "Обед",
                     "start": f"{start:%H:%M}",
                     "end": f"{end:%H:%M}",
-                    "weekdays": "1 2 3 4 5 6 7",
+                    "weekdays": "1234567",
                 }
             ],
         ),

@@ -14,6 +14,7 @@ import logging
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -71,6 +72,7 @@ log = logging.getLogger(__name__)
 JOURNAL_NAME = "journal.db"
 CONDEMNED_NAME = "journal.condemned"  # why the next start must set the journal aside
 TICK_S = 1.0
+DELIVER_S = 2.0
 MIB = 1024 * 1024
 VERSION = version("canteen-edge-agent")
 
@@ -123,20 +125,31 @@ class Agent:
         self.supervisor.start()
 
     def stop(self) -> None:
-        """First nobody brings anything any more, then what has come is taken, then the rest ends."""
+        """First nobody brings anything any more, then what has come is taken and sent, then the rest ends."""
         stuck = self.supervisor.shut(self._reader_parts)
         stuck += self.supervisor.shut([self._station_part])
+        if self.exit_code is ExitCode.OK:
+            self.note(Stop(**self._where()))
+            self._deliver()
         if self.uplink is not None:
             self.uplink.close()
+        self._control_part.pulse.stop()
         self.control.shutdown()
         stuck += self.supervisor.shut()
         self.control.server_close()
         self.screen.stop()
         if stuck:
             log.warning("did not end in time: %s", ", ".join(stuck))
-        elif self.exit_code is ExitCode.OK:
-            self.note(Stop(**self._where()))
         self.journal.close()
+
+    def _deliver(self) -> None:
+        """Give a ledger that can be reached the last rows before a weekend; one that cannot is not waited for."""
+        if self.uplink is None or self.uplink.state() is not Ledger.REACHABLE:
+            return
+        until = time.monotonic() + DELIVER_S
+        while self.journal.queue_depth() and time.monotonic() < until:
+            self._wake_uplink()
+            time.sleep(0.05)
 
     def tick(self) -> list[str]:
         """What is looked at once a second. Returns why the process is not well; nothing: all parts live."""
@@ -302,7 +315,7 @@ class Agent:
             # One request may take long on a bad line; it has its own limits.
             self.uplink_part = add("uplink", self.uplink.body, beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s)
         add("upkeep", self.upkeep.body, beat_max_s=120.0)
-        add("control", self._serve_control)
+        self._control_part = add("control", self._serve_control)
         self._reader_parts = [
             add(f"reader {device.name}", self._reader_loop(device).body) for device in self.settings.readers
         ]

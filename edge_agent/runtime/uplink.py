@@ -116,7 +116,7 @@ class Uplink:
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():
             due_s = min(self._send(), self._fetch(), self._beat())
-            if pulse.wait(due_s) and not pulse.stopping():
+            if pulse.wait(due_s):
                 pulse.wait(LINGER_S)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from sync.contract.roster import (
     ClosedDay,
     Consent,
     Credential,
+    CredentialKind,
     Entitlement,
     MealSession,
     Notation,
@@ -189,6 +190,8 @@ def _own_id(name: str, row: Row) -> str:
             return fields["date"]
         case "consents.csv":
             return f"{fields['userSourcedId']}|{fields['scope'] or 'palm'}"
+        case "terminals.csv":
+            return f"{fields['userSourcedId']}.terminal"
         case _:
             return fields["sourcedId"]
 
@@ -266,6 +269,7 @@ _REFERENCES: Final = (
     ("enrollments.csv", "classSourcedId", "classes.csv"),
     ("enrollments.csv", "schoolSourcedId", "orgs.csv"),
     ("cards.csv", "userSourcedId", "users.csv"),
+    ("terminals.csv", "userSourcedId", "users.csv"),
     ("consents.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "programme", "programmes.csv"),
@@ -349,6 +353,11 @@ def _records(view: _View, timezone: str) -> Iterator[Record]:
                 id=id_, person=fields["userSourcedId"], value=fields["number"], technology=fields["technology"].lower(),
                 notation=Notation(fields["notation"]), blocked="" if status in ("", "active") else status,
             )  # fmt: skip
+    for id_, fields in view.rows("terminals.csv"):
+        if fields["userSourcedId"] in people:
+            yield Credential(
+                id=id_, person=fields["userSourcedId"], kind=CredentialKind.TERMINAL, value=fields["number"]
+            )
     for _, fields in view.rows("consents.csv"):
         if fields["userSourcedId"] in people:
             scope = fields["scope"].lower() or "palm"

@@ -97,6 +97,9 @@ OWN: Final[Mapping[str, Columns]] = {
             _column("(active|lost|stolen|replaced|blocked)?", "active, lost, stolen, replaced, blocked, or nothing")
         ),
     },
+    "terminals.csv": {
+        "userSourcedId": _ID, "number": _column(r"[0-9A-Za-z_.:-]{1,64}", "the number under which terminals know them")
+    },
     "entitlements.csv": {
         "userSourcedId": _maybe(_ID_OR_BLANK), "grades": _maybe(_GRADES), "programme": _ID, "sessions": _LIST,
         "first": _DAY_OR_BLANK, "last": _DAY_OR_BLANK,

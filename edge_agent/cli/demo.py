@@ -1,0 +1,68 @@
+"""`edge-agent demo`: a school day, simulated, with everything that goes wrong in it."""
+
+import shutil
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.options import JsonOption, out, print_json
+from edge_agent.errors import ExitCode, Refused
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    pupils: Annotated[int, typer.Option(min=2, max=20_000, help="Pupils of the school.")] = 700,
+    minutes: Annotated[float, typer.Option(min=1, max=240, help="Length of the simulated break.")] = 20.0,
+    speed: Annotated[float, typer.Option(min=0.1, max=200, help="Times real time.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same school and plan.")] = 1,
+    headless: Annotated[bool, typer.Option("--headless", help="No live view and no browser.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep journals, logs and database; say where.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Play a lunch break with an outage, a killed kiosk and a pulled reader; prove that every count agrees."""
+    from edge_agent.cli import ledger
+
+    ledger.extra()
+    from edge_agent.demo import view
+    from edge_agent.demo.play import Scene, Wish, play
+
+    folder = Path(tempfile.mkdtemp(prefix="edge-agent-demo-"))
+    folder.chmod(0o755)  # the ledger's PostgreSQL runs as another user when this is root
+    wish = Wish(pupils=pupils, minutes=minutes, speed=speed, seed=seed, folder=folder)
+    quiet = headless or as_json
+
+    def progress(text: str) -> None:
+        if not as_json:
+            out.print(f"· {text}", markup=False)
+
+    def watch(scene: Scene) -> None:
+        if quiet:
+            view.watch_quietly(scene)
+        else:
+            webbrowser.open(scene.queues[0].kiosk.url)
+            view.watch_live(scene, out)
+
+    try:
+        proof = play(wish, progress, watch)
+    except Refused as refused:
+        if not keep:
+            raise Refused(f"{refused}\nrun it with --keep to have a look") from refused
+        raise
+    finally:
+        if keep:
+            progress(f"kept in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    if as_json:
+        claims = [{"claim": line.what, "holds": line.holds} for line in proof.lines]
+        print_json({"holds": proof.holds, "figures": dict(proof.figures), "claims": claims})
+    else:
+        view.show_proof(proof, out)
+    sys.exit(ExitCode.OK if proof.holds else ExitCode.FAILED)

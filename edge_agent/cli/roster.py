@@ -1,0 +1,189 @@
+"""`edge-agent roster`: people, cards and meal sessions, in the ledger or, for a kiosk without a network, here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from edge_agent import identity, settings
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
+from edge_agent.clock import KernelClock
+from edge_agent.control import ask
+from edge_agent.errors import AgentError, AgentNotRunning, Refused
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from edge_agent.runtime.agent import JOURNAL_NAME
+from edge_agent.settings import Settings
+from sync.contract import oneroster
+from sync.contract.roster import Page, Record, record_type
+from sync.contract.roster_diff import Difference, TooManyGone, difference, guard
+from sync.ledger.roster_files import read_export
+
+app = typer.Typer(no_args_is_help=True)
+
+ExportArgument = Annotated[Path, typer.Argument(help="Folder or zip of a OneRoster 1.2 export.", exists=True)]
+OrgOption = Annotated[str, typer.Option(help="The school's id in the export, where it differs from the one here.")]
+LocalOption = Annotated[bool, typer.Option("--local", help="This kiosk, which has no ledger yet.")]
+VanishOption = Annotated[float, typer.Option(min=0, max=1, help="Share of pupils that may vanish at once.")]
+DataOption = Annotated[Path, typer.Option("--data", envvar="LEDGER_DATA", help="The ledger's folder.")]
+DatabaseOption = Annotated[str, typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="Its PostgreSQL.")]
+SchoolsOption = Annotated[list[str] | None, typer.Option("--school", help="Only this school; may be repeated.")]
+DATA_DEFAULT = Path("/var/lib/edge-agent-ledger/data")
+
+
+class ImportRefused(AgentError):
+    """The export was read and not taken; nothing has changed."""
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Every fault of the export, a line each."""
+    try:
+        yield
+    except oneroster.Refused as refused:
+        lines = "\n".join(map(str, refused.faults))
+        raise ImportRefused(f"{lines}\nnothing was imported: {len(refused.faults)} faults, listed above") from refused
+    except TooManyGone as gone:
+        raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
+
+
+@app.command("import")
+def import_export(
+    export: ExportArgument,
+    local: LocalOption = False,
+    school: SchoolsOption = None,
+    org: OrgOption = "",
+    vanish: VanishOption = 0.1,
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a roster into force, whole or not at all; every fault of the export is named with file, line and column."""
+    with _refusals():
+        if local:
+            _import_here(export, org, vanish, config, as_json)
+        else:
+            _import_into_ledger(export, school or (), org, vanish, data, database_url, as_json, dry_run=False)
+
+
+@app.command()
+def diff(
+    export: ExportArgument,
+    local: LocalOption = False,
+    school: SchoolsOption = None,
+    org: OrgOption = "",
+    data: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """What an import would change; nothing is changed."""
+    with _refusals():
+        if local:
+            _told("", _built(export, org, _school(settings.load(config).settings), _here(config)), as_json)
+        else:
+            _import_into_ledger(export, school or (), org, 1.0, data, database_url, as_json, dry_run=True)
+
+
+@app.command()
+def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
+    """The roster in force on this kiosk: version, age, how many of each kind, what is wrong with it."""
+    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, "roster.show")
+    if as_json:
+        print_json(answer)
+        return
+    problems = answer.pop("problems")
+    print_pairs({**{k: v for k, v in answer.items() if k != "records"}, **answer["records"]})
+    if problems:
+        print_table(("type", "id", "to correct"), ((each["type"], each["id"], each["what"]) for each in problems))
+
+
+def _import_into_ledger(
+    export: Path, schools: Sequence[str], org: str, vanish: float, data: Path, url: str, as_json: bool, *, dry_run: bool
+) -> None:
+    from edge_agent.cli import ledger
+
+    ledger.extra()
+    from sync.ledger.roster_import import import_export as into_ledger
+    from sync.ledger.server import connected
+
+    files = read_export(export)
+    with connected(data, url) as connection:
+        imported = into_ledger(
+            connection, files, schools, on=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
+        )
+    for each in imported:
+        _told(each.school, each.difference, as_json, each.version)
+        for note in each.notes if not as_json else ():
+            out.print(f"{each.school}: {note}", markup=False)
+
+
+def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
+    loaded = settings.load(config).settings
+    school, before = _school(loaded), _here(config)
+    built = oneroster.build(read_export(export), school, on=_today(), org=org, timezone=loaded.kiosk.timezone)
+    changed = difference(before, built.records)
+    guard(changed, before, vanish)
+    version = int(datetime.now(UTC).timestamp())  # rises from import to import, and below any ledger's own count
+    page = Page(school=school, since=0, version=version, changes=built.records, whole=True)
+    try:
+        (answer,) = ask(loaded.kiosk.run_dir, "roster.apply", page=msgspec.to_builtins(page))
+        version = answer["version"]
+    except AgentNotRunning:
+        with _stopped_journal(loaded) as journal:
+            journal.apply_roster((page,), datetime.now(UTC))
+    _told(school, changed, as_json, version)
+    for note in built.notes if not as_json else ():
+        out.print(note, markup=False)
+
+
+def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> Difference:
+    return difference(before, oneroster.build(read_export(export), school, on=_today(), org=org).records)
+
+
+def _here(config: Path) -> list[Record]:
+    """The roster in force on this kiosk, asked of the daemon or read from the journal."""
+    loaded = settings.load(config).settings
+    try:
+        return [msgspec.convert(row, Record) for row in ask(loaded.kiosk.run_dir, "roster.records")]
+    except AgentNotRunning:
+        with _stopped_journal(loaded) as journal:
+            return journal.roster_records()
+
+
+@contextmanager
+def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
+    state_dir = loaded.kiosk.state_dir
+    me = identity.read(state_dir, loaded.kiosk.school)
+    if me.registration is not None:
+        raise Refused("this kiosk gets its roster from the ledger; import it there")
+    kiosk = Kiosk(me.device, me.key.public_bytes, me.school)
+    with Journal.open(state_dir / JOURNAL_NAME, kiosk, now=KernelClock(), ballast_bytes=0) as journal:
+        yield journal
+
+
+def _school(loaded: Settings) -> str:
+    if not loaded.kiosk.school:
+        raise Refused("this kiosk does not know its school; set kiosk.school in the settings")
+    return loaded.kiosk.school
+
+
+def _told(school: str, changed: Difference, as_json: bool, version: int = 0) -> None:
+    """Counts for people, ids for machines; never a card's number."""
+    after = [record for _, record in changed.changed]
+    groups = {"added": changed.added, "changed": after, "removed": changed.removed}
+    if as_json:
+        ids = {name: [f"{record_type(each)} {each.id}" for each in records] for name, records in groups.items()}
+        print_json({"school": school, "version": version, **ids})
+    else:
+        counts = {name: len(records) for name, records in groups.items()}
+        print_pairs({"school": school, "version": version or "unchanged", **counts})
+
+
+def _today() -> str:
+    return datetime.now(UTC).astimezone().date().isoformat()
