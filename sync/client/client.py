@@ -226,10 +226,6 @@ class SyncClient:
             return self._new_epoch(why, position, Alarm.LEDGER_BEHIND)
         if self._stone is not None and self._stone.seq == lines[0].seq:
             return self._send(position, lines[:1], self._stone)
-        if broken := [line.seq for line in lines if b"\n" in line.payload]:
-            lines = lines[: max(1, broken[0] - lines[0].seq)]
-        if broken[:1] == [lines[0].seq]:
-            return self._set_aside(lines[0], "newline", "a newline inside an event would tear the batch apart")
         return self._send(position, lines)
 
     def _send(self, position: Head, lines: Sequence[Line], stone: Tombstone | None = None) -> Step:
@@ -246,7 +242,10 @@ class SyncClient:
             tombstones=(first,) if stone else (),
         )
         payloads = [batch.tombstone_line(stone)] if stone else [line.payload for line in lines]
-        body = self._compress(batch.encode(header, payloads))
+        try:
+            body = self._compress(batch.encode(header, payloads))
+        except batch.Malformed:
+            return self._torn(position, lines)
         path = wire.batches_path(self._outbox.device, self._epoch)
         sent_at = self._clock()
         try:
@@ -311,6 +310,13 @@ class SyncClient:
                 )
             case _:
                 raise error
+
+    def _torn(self, position: Head, lines: Sequence[Line]) -> Step:
+        """An event with a newline in it cannot travel: those before it go now, then a tombstone."""
+        broken = next(index for index, line in enumerate(lines) if b"\n" in line.payload)
+        if broken:
+            return self._send(position, lines[:broken])
+        return self._set_aside(lines[0], "newline", "a newline inside an event would tear the batch apart")
 
     def _set_aside(self, line: Line, code: str, detail: str) -> Step:
         """Send a tombstone next. The note comes first: after a crash it must not be missing, rather too many."""

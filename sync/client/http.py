@@ -8,6 +8,7 @@ import ipaddress
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -42,15 +43,14 @@ class Http:
     ) -> None:
         self._url = _checked(url)
         self._answer_s_max = ANSWER_S_MAX_FACTOR * timeout_s
+        self._extensions = {"timeout": httpx.Timeout(timeout_s).as_dict()}
         self._monotonic = monotonic
         self._clock = clock
         self._client = httpx.Client(
             verify=_context(ca_file),
-            timeout=timeout_s,
             follow_redirects=False,
             trust_env=False,  # neither a proxy nor a .netrc that somebody left behind
             limits=httpx.Limits(max_connections=2, keepalive_expiry=120),
-            headers={"user-agent": "canteen-edge-agent"},
         )
 
     def request(
@@ -58,7 +58,10 @@ class Http:
     ) -> Answer:
         url = self._url.copy_with(raw_path=(path + (f"?{query}" if query else "")).encode("ascii"))
         try:
-            with self._client.stream(method, url, headers=headers, content=body or None) as response:
+            # Built by hand: the client's own way parses the address three times and merges headers we do not have.
+            request = httpx.Request(method, url, headers=headers, content=body or None, extensions=self._extensions)
+            response = self._client.send(request, stream=True)
+            with closing(response):
                 return Answer(response.status_code, dict(response.headers), self._read(response, bytes_max))
         except httpx.HTTPError as error:
             raise self._translated(error) from error

@@ -4,17 +4,17 @@ Every method may raise errors of the journal's own; they pass through here untou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.roster import Page
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One event as it is kept and sent."""
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One event as it is kept and sent. A Struct, since a backlog makes many: a dataclass takes six times as long."""
 
     seq: int
     payload: bytes

@@ -1,0 +1,150 @@
+"""How fast a backlog leaves a kiosk: `python -m tests.sync.client.drain [events [folder]]`.
+
+Measured against the floor in the same run: raw httpx posting the same, already compressed bodies to the same sink. The
+sink is another process; it answers in one write with TCP_NODELAY, signs receipts, and neither walks the chain nor
+stores. So the figure is the kiosk's own share: one SELECT, joining, zstd, signing, checking, one commit a batch.
+"""
+
+import multiprocessing
+import socket
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+
+import httpx
+
+from edge_agent.domain.moment import Moment
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from sync.client.channel import Answer, Channel, Transport
+from sync.client.client import Outcome, SyncClient
+from sync.client.http import Http
+from sync.contract import batch, event, receipt, wire
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from tests.sync.client.disk import KEY
+from tests.sync.client.ledger import SERVER_KEY, SERVER_PUBLIC
+
+DEVICE = DeviceId("kiosk-7")
+
+
+def sink(told: Connection) -> None:
+    """Accept every connection, and every batch on it. Tells its port first."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    told.send(listening.getsockname()[1])
+    while True:
+        connection, _ = listening.accept()
+        threading.Thread(target=attend, args=(connection,), daemon=True).start()
+
+
+def attend(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connection, connection.makefile("rb") as stream:
+        while line := stream.readline():
+            path, length = line.split()[1].decode(), 0
+            while (header := stream.readline()) not in {b"\r\n", b""}:
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            body = answer(path, stream.read(length))
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+
+def answer(path: str, body: bytes) -> bytes:
+    at = wire.time_text(datetime.now(UTC))
+    if path.endswith("/cursor"):
+        return wire.to_json(wire.Cursor(time=at))
+    header = batch.decode(batch.decompress(body, "zstd")).header
+    through = header.first_seq + header.count - 1
+    head = Head(through, Hash(bytes.fromhex(header.head)))
+    word = receipt.issue(SERVER_KEY, DEVICE, Epoch(path.split("/")[5]), head, at)
+    return wire.to_json(wire.Accepted(accepted_through=through, head=header.head, time=at, receipt=word))
+
+
+@dataclass
+class Recorded:
+    """A transport that remembers what was posted, for the floor to post again."""
+
+    transport: Transport
+    posts: list[tuple[str, dict[str, str], bytes]]
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> Answer:
+        if method == "POST":
+            self.posts.append((path, headers, body))
+        return self.transport.request(method, path, query, headers, body, bytes_max)
+
+
+def now() -> Moment:
+    return Moment(
+        utc=datetime.now(UTC), boot="b", mono_ms=time.monotonic_ns() // 1_000_000, clock=event.Clock.SYNCHRONISED
+    )
+
+
+def fill(journal: Journal, events: int) -> None:
+    for start in range(0, events, 1000):
+        journal.append_all([entry(number) for number in range(start, min(events, start + 1000))])
+
+
+def entry(number: int) -> event.Entry:
+    dice = Random(number)
+    return event.Entry(
+        school="s-12", at=f"2026-11-22T04:{number // 60 % 60:02}:{number % 60:02}.{dice.randrange(1000):03}Z",
+        boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=number * 700 + dice.randrange(700),
+        clock=event.Clock.SYNCHRONISED, roster=17, roster_age_s=dice.randrange(120), person=f"p-{dice.randrange(1729)}",
+        session="lunch-1", service_date="2026-11-22", reader="left", credential=f"c-{dice.randrange(1729)}",
+        reason="entitled", programme="state", claim=event.Claim.CLAIMABLE,
+    )  # fmt: skip
+
+
+def measure(events: int, folder: Path) -> tuple[float, float]:
+    """Events a second, by the client and by raw httpx: batch by batch in turn, so that noise hits both."""
+    told, tell = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=sink, args=(tell,), daemon=True)
+    process.start()
+    url = f"http://127.0.0.1:{told.recv()}"
+    kiosk = Kiosk(DEVICE, KEY.public_bytes, "s-12")
+    drained_s = posted_s = 0.0
+    try:
+        with (
+            Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0) as journal,
+            Http(url) as http,
+            httpx.Client(trust_env=False) as raw,
+        ):
+            fill(journal, events)
+            recorded = Recorded(http, [])
+            channel = Channel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
+            client = SyncClient(
+                journal, channel, SERVER_PUBLIC,
+                clock=lambda: datetime.now(UTC), monotonic=time.monotonic, dice=Random(1),
+            )  # fmt: skip
+            raw.get(f"{url}/v1/devices/{DEVICE}/cursor").raise_for_status()
+            assert client.step().outcome is Outcome.ALIGNED
+            while journal.queue_depth():
+                started = time.perf_counter()
+                assert client.step().outcome is Outcome.SENT
+                sent = time.perf_counter()
+                path, headers, body = recorded.posts.pop()
+                raw.post(url + path, headers=headers, content=body).raise_for_status()
+                drained_s += sent - started
+                posted_s += time.perf_counter() - sent
+    finally:
+        process.kill()
+        process.join()
+    return events / drained_s, events / posted_s
+
+
+def main() -> None:
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory(dir=sys.argv[2] if len(sys.argv) > 2 else None) as folder:
+        client, floor = measure(events, Path(folder))
+    print(f"{events} events: client {client:,.0f}/s, raw httpx {floor:,.0f}/s, ratio {client / floor:.2f}")
+
+
+if __name__ == "__main__":
+    main()
