@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import uvicorn
 from psycopg_pool import ConnectionPool
+from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.admission import Bucket
@@ -23,6 +24,8 @@ from sync.ledger.requests import Ledger
 from sync.ledger.service import Pool, application
 
 logger = logging.getLogger(__name__)
+
+HEAL_TRIES = 10  # starts of a PostgreSQL that keeps dying, a second apart, before the process ends and says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class Server:
         self._http: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
+        self.app: Starlette | None = None
         self.port = options.port
 
     @property
@@ -127,16 +131,15 @@ class Server:
         key = keys.load_or_create(options.data / "receipt.key")
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
-            kwargs={"autocommit": True}, check=ConnectionPool.check_connection, timeout=10, max_waiting=200,
+            kwargs={"autocommit": True}, check=ConnectionPool.check_connection, timeout=5, max_waiting=200,
             reconnect_timeout=600, open=True,
         )  # fmt: skip
-        app = application(
-            Ledger(key, utc_now), self._pool, Bucket(options.rate_per_s, options.burst, time.monotonic)
-        )  # fmt: skip
+        bucket = Bucket(options.rate_per_s, options.burst, time.monotonic)
+        self.app = application(Ledger(key, utc_now), self._pool, bucket)
         self._socket = _listen(options.host, options.port)
         self.port = self._socket.getsockname()[1]
         self._http = uvicorn.Server(uvicorn.Config(
-            app, access_log=False, log_config=None, lifespan="off", server_header=False, timeout_keep_alive=75,
+            self.app, access_log=False, log_config=None, lifespan="off", server_header=False, timeout_keep_alive=75,
             timeout_graceful_shutdown=30, limit_concurrency=2_000, ws="none",
             ssl_certfile=str(options.certificate) if options.certificate else None,
             ssl_keyfile=str(options.certificate_key) if options.certificate_key else None,
@@ -186,10 +189,18 @@ def serve_until(stopping: threading.Event, options: Options, ready: Callable[[st
     """Run a ledger until `stopping` is set; `ready` is told its URL. Raises LedgerError."""
     with Server(options) as server:
         ready(server.url)
+        failures = 0
         while not stopping.wait(1.0):
             if not server.alive:
                 raise LedgerError("the HTTP server ended by itself: see the log above")
-            server.heal()
+            try:
+                server.heal()
+                failures = 0
+            except DatabaseUnavailable as error:
+                failures += 1
+                logger.error("%s; trying again", error)  # noqa: TRY400  # its message says all; no trace for operators
+                if failures >= HEAL_TRIES:
+                    raise
 
 
 def _listen(host: str, port: int) -> socket.socket:

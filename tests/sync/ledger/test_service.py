@@ -1,0 +1,262 @@
+"""HTTP as a stranger sees it: problems are documents, the contract is published, floods are turned away politely."""
+
+import datetime
+import ipaddress
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from starlette.routing import Route
+
+from sync.contract import wire
+from sync.contract.chain import Head
+from sync.contract.event import Clock
+from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, Problem
+from sync.ledger import schools
+from sync.ledger.admission import Bucket
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.keys import load_or_create
+from sync.ledger.server import Options, Server
+from tests.sync.ledger.kiosk import Kiosk, accepted, entry, read_reply
+
+
+@pytest.fixture
+def contract(server: Server) -> Any:
+    return json.loads(httpx.get(f"{server.url}/openapi.json").content)
+
+
+def test_every_route_stands_in_the_contract(server: Server, contract: Any) -> None:
+    assert contract["openapi"].startswith("3.1")
+    assert server.app is not None
+    routes = {
+        (route.path, method)
+        for route in server.app.routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert len(routes) == len(server.app.routes)
+    assert routes == {(path, method.upper()) for path, item in contract["paths"].items() for method in item}
+
+
+def test_every_reference_in_the_contract_leads_somewhere(contract: Any) -> None:
+    text = json.dumps(contract)
+    names = set(contract["components"]["schemas"])
+    assert {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]} <= names
+
+
+KINDS = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
+
+
+def check(schema: Any, value: Any, contract: Any) -> None:
+    """As much of JSON Schema as the contract's answers use; an unknown word fails."""
+    for word, rule in schema.items():
+        match word:
+            case "$ref":
+                check(contract["components"]["schemas"][rule.rsplit("/", 1)[1]], value, contract)
+            case "type":
+                kinds = {
+                    "object": dict,
+                    "array": list,
+                    "string": str,
+                    "integer": int,
+                    "boolean": bool,
+                    "null": type(None),
+                }
+                assert isinstance(value, kinds[rule]), (value, rule)
+            case "required":
+                assert set(rule) <= set(value)
+            case "properties":
+                for name in rule.keys() & value.keys():
+                    check(rule[name], value[name], contract)
+            case "items":
+                for each in value if rule else ():
+                    check(rule, each, contract)
+            case "anyOf":
+                assert any(fits(each, value, contract) for each in rule), value
+            case "enum":
+                assert value in rule
+            case "minimum":
+                assert value >= rule
+            case "maximum":
+                assert value <= rule
+            case "title" | "description" | "default" | "pattern" | "discriminator":
+                pass
+            case _:
+                raise NotImplementedError(word)
+
+
+def fits(schema: Any, value: Any, contract: Any) -> bool:
+    try:
+        check(schema, value, contract)
+    except AssertionError:
+        return False
+    return True
+
+
+def test_answers_are_what_the_contract_says(kiosk: Kiosk, contract: Any) -> None:
+    kiosk.record(entry("u1", school=kiosk.school), b"rubbish")
+    batches = "/v1/devices/{device}/epochs/{epoch}/batches"
+    body = msgspec.json.encode(kiosk.send(1, 2))
+    seen = [
+        (batches, "post", httpx.Response(200, content=body, headers={"content-type": wire.JSON})),
+        (batches, "post", kiosk.post_body(b"x")),
+        ("/v1/devices/{device}/cursor", "get", kiosk.call("GET", wire.cursor_path(kiosk.device))),
+        ("/v1/schools/{school}/roster", "get", kiosk.call("GET", wire.roster_path(kiosk.school), query="since=0")),
+        ("/v1/devices/{device}/heartbeats", "post", beat(kiosk, "run 1")),
+        ("/v1/health", "get", kiosk.http.get("/v1/health")),
+    ]
+    for path, method, response in seen:
+        answer = contract["paths"][path][method]["responses"][str(response.status_code)]
+        media = response.headers["content-type"].split(";")[0]
+        check(answer["content"][media]["schema"], response.json(), contract)
+
+
+def beat(kiosk: Kiosk, instance: str) -> httpx.Response:
+    body = wire.to_json(Heartbeat(
+        epoch=kiosk.epoch, head=HeadText.of(Head(0, kiosk.hashes[0])), acknowledged=0, queue=0, agent="0.1", roster=0,
+        boot="b", instance=instance, at="2026-11-20T04:00:00.000Z", clock=Clock.SYNCHRONISED,
+    ))  # fmt: skip
+    return kiosk.call("POST", wire.heartbeats_path(kiosk.device), headers={"content-type": wire.JSON}, body=body)
+
+
+def test_two_kiosks_with_one_identity_are_seen(kiosk: Kiosk, db: psycopg.Connection) -> None:
+    def twins() -> bool:
+        (row,) = [row for row in schools.devices(db) if row.device == kiosk.device]
+        assert row.last_heard is not None
+        return row.twins
+
+    assert wire.read_json(HeartbeatReply, beat(kiosk, "run 1").content).roster == 0
+    beat(kiosk, "run 1")
+    beat(kiosk, "run 2")  # it was restarted
+    assert not twins()
+    beat(kiosk, "run 1")  # and yet the first one lives
+    assert twins()
+
+
+def test_heartbeats_are_bounded(kiosk: Kiosk, db: psycopg.Connection) -> None:
+    for number in range(schools.HEARTBEATS_MAX + 5):
+        beat(kiosk, f"run {number}")
+    kept = db.execute("SELECT count(*) FROM heartbeat WHERE device = %s", (kiosk.device,)).fetchone()
+    assert kept == (schools.HEARTBEATS_MAX,)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("GET", "/v1/enrolments", 405), ("GET", "/v1/devices/x/cursor", 401)],
+)
+def test_problems_are_documents(server: Server, method: str, path: str, status: int) -> None:
+    response = httpx.request(method, server.url + path)
+    assert (response.status_code, response.headers["content-type"]) == (status, wire.PROBLEM_JSON)
+    assert wire.read_json(Problem, response.content).status == status
+
+
+def test_a_body_beyond_the_cap_is_cut_off(kiosk: Kiosk) -> None:
+    assert kiosk.post_body(bytes(4 * 1024 * 1024)).status_code == 413
+
+
+def test_the_bucket_lets_in_by_turns() -> None:
+    now = 0.0
+    bucket = Bucket(10, 3, lambda: now)
+    assert [bucket.take() for _ in range(3)] == [0, 0, 0]
+    waits = [bucket.take() for _ in range(100)]
+    assert min(waits) >= 1
+    assert waits == sorted(waits)
+    assert waits[-1] == 11  # a hundred turned away, ten a second
+    now = 1.0
+    assert bucket.take() == 0
+
+
+def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: Server) -> None:
+    options = Options(
+        data=open_folder / "flooded", database_url=server.database_url, port=0, rate_per_s=1, burst=2
+    )  # fmt: skip
+    with Server(options) as small:
+        replies = [httpx.get(f"{small.url}/v1/devices/x-1/cursor") for _ in range(4)]
+        assert [reply.status_code for reply in replies] == [401, 401, 503, 503]
+        assert int(replies[-1].headers["retry-after"]) >= 1
+        assert replies[-1].json()["type"] == wire.ProblemType.BUSY
+        assert httpx.get(f"{small.url}/v1/health").status_code == 200
+
+
+def test_a_second_process_shares_the_database(open_folder: Path, server: Server, kiosk: Kiosk) -> None:
+    """Stateless: a kiosk may talk to either."""
+    folder = open_folder / "second"
+    folder.mkdir()
+    (folder / "receipt.key").write_bytes((open_folder / "ledger/receipt.key").read_bytes())
+    with Server(Options(data=folder, database_url=server.database_url, port=0)) as second:
+        kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(10)))
+        accepted(kiosk.send(1, 5))
+        kiosk.http.close()
+        kiosk.http = httpx.Client(base_url=second.url)
+        reply = accepted(kiosk.send(3, 10))
+        assert reply.duplicates == 3
+        kiosk.checked(reply.receipt)
+
+
+def test_a_database_that_is_away_is_a_503(open_folder: Path) -> None:
+    with Server(Options(data=open_folder / "away", port=0)) as lone:
+        assert lone._embedded is not None
+        assert httpx.get(f"{lone.url}/v1/health").status_code == 200
+        lone._embedded.stop()
+        away = httpx.get(f"{lone.url}/v1/health", timeout=30)
+        assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+        assert lone.heal()
+        assert not lone.heal()
+
+
+def test_the_receipts_key_is_drawn_once(tmp_path: Path) -> None:
+    first = load_or_create(tmp_path / "key")
+    assert load_or_create(tmp_path / "key").private_bytes_raw() == first.private_bytes_raw()
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "key").write_text("no key", encoding="ascii")
+    with pytest.raises(NotUnderstood, match="restore it"):
+        load_or_create(tmp_path / "key")
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ledger")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    chain, private = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return chain, private
+
+
+def test_tls(open_folder: Path, tmp_path: Path, server: Server) -> None:
+    chain, private = self_signed(tmp_path)
+    options = Options(
+        data=open_folder / "tls", database_url=server.database_url, port=0, certificate=chain, certificate_key=private
+    )  # fmt: skip
+    with Server(options) as secure:
+        trusted = ssl.create_default_context(cafile=str(chain))
+        assert httpx.get(f"{secure.url}/v1/health", verify=trusted).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{secure.url}/v1/health")
+
+
+def test_a_certificate_needs_its_key(open_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotUnderstood, match="both or neither"):
+        Server(Options(data=open_folder / "half", certificate=tmp_path / "chain.pem"))
+
+
+def test_replies_are_read_as_written(kiosk: Kiosk) -> None:
+    assert isinstance(read_reply(kiosk.post_body(b"x")), Problem)
