@@ -307,7 +307,10 @@ class Journal:
     # Upkeep, called by the runtime when nobody is at the kiosk.
 
     def maintain(self) -> Upkeep:
-        """Fold the WAL into the file, and put the ballast back where the disk has room for it again."""
+        """Fold the WAL into the file, and put the ballast back where the disk has room for it again.
+
+        Raises `JournalUnwritable` while the disk is full.
+        """
         return Upkeep(folded=self._store.fold(), ballast=self._store.ballast.restore())
 
     def prune(self, *, before: datetime, rows_max: int = 10_000) -> list[Pruned]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from edge_agent.journal import sightings
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.rows import SET_ASIDE, EpochRow, hash_of
 from sync.contract.chain import Epoch, Head
@@ -77,7 +78,8 @@ def _remove(connection: sqlite3.Connection, epoch: EpochRow, through: int) -> Ep
     connection.execute(
         "UPDATE epoch SET anchor_seq = ?, anchor_hash = ? WHERE ordinal = ?", (through, own, epoch.ordinal)
     )
+    going = connection.execute("SELECT seq, payload FROM event WHERE epoch = ? AND seq <= ?", span).fetchall()
+    sightings.forget(connection, epoch.ordinal, going)
     connection.execute("DELETE FROM event WHERE epoch = ? AND seq <= ?", span)
-    connection.execute("DELETE FROM sighting WHERE epoch = ? AND seq <= ?", span)
     connection.execute("DELETE FROM receipt WHERE epoch = ? AND seq < ?", span)
     return replace(epoch, anchor=Head(through, own))

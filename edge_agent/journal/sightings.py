@@ -4,8 +4,10 @@ Only names of rows are kept here; what happened is read from the event's own byt
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+import msgspec
 
 from edge_agent.domain.facts import Kind, Past
 from sync.contract.chain import Epoch
@@ -61,6 +63,29 @@ def note(connection: sqlite3.Connection, ordinal: int, seq: int, event: Fact, or
             "UPDATE sighting SET voided = 1 WHERE person = ? AND epoch = ? AND seq = ?",
             (event.person, ordinals.get(Epoch(event.void_epoch)), event.void_seq),
         )
+
+
+class _Whose(msgspec.Struct):
+    person: str = ""
+
+
+_whose = msgspec.json.Decoder(_Whose)
+
+
+def forget(connection: sqlite3.Connection, ordinal: int, found: Iterable[tuple[int, bytes]]) -> None:
+    """Take these events, (seq, payload), out of the index. By their names: the index has no other order."""
+    connection.executemany(
+        "DELETE FROM sighting WHERE person = ? AND epoch = ? AND seq = ?",
+        ((person, ordinal, seq) for seq, payload in found if (person := _person(payload))),
+    )
+
+
+def _person(payload: bytes) -> str:
+    """Also of events that a later version made and indexed."""
+    try:
+        return _whose.decode(payload).person
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:

@@ -39,7 +39,12 @@ class ProcessLock:
     """`<journal>.lock`, held as long as this process lives; the file names its pid. Never removed: that would race."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalUnwritable(
+                f"{path}: {error.strerror}; run as the agent's user, and see that its state folder is there"
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

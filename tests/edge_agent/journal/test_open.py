@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.journal import schema
 from edge_agent.journal.aside import set_aside
-from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalNewer
+from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalNewer, JournalUnwritable
 from edge_agent.journal.store import connect
 from edge_agent.journal.verify import verify
 from sync.contract.chain import DeviceId, extend, genesis
@@ -65,6 +65,11 @@ def test_another_process_is_told_too(tmp_path: Path) -> None:
             opened(path)
         child.kill()
     opened(path).close()  # a lock does not outlive its process
+
+
+def test_a_state_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(JournalUnwritable, match="state folder"):
+        opened(tmp_path / "missing" / "j.db")
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:

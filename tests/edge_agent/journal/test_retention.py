@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.journal.errors import JournalDamaged
+from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import verify
 from sync.contract.chain import Head
 from sync.contract.event import PersonId, Pruned, decode
@@ -32,6 +33,7 @@ def test_only_what_a_receipt_covers_goes_and_an_event_says_so(tmp_path: Path) ->
         assert journal.hash_at(0) is not None
         assert journal.facts(PersonId("p3"), DAY) == ()
         assert len(journal.facts(PersonId("p7"), DAY)) == 1
+        assert indexed(path) == [7, 8, 9, 10]
         assert journal.prune(before=LATER - timedelta(days=30)) == []
         journal.acknowledge(Head(4, rows[3].hash), b"late")  # of rows long gone: nothing to compare, nothing to do
         assert journal.acknowledged().seq == 6
@@ -39,6 +41,14 @@ def test_only_what_a_receipt_covers_goes_and_an_event_says_so(tmp_path: Path) ->
     with opened(path) as journal:
         assert journal.append(entry(12)).seq == 12
     assert verify(path).rows == 6
+
+
+def indexed(path: Path) -> list[int]:
+    connection = connect_read_only(path)
+    try:
+        return [seq for (seq,) in connection.execute("SELECT seq FROM sighting ORDER BY seq")]
+    finally:
+        connection.close()
 
 
 def test_what_was_acknowledged_yesterday_stays(tmp_path: Path) -> None:
