@@ -158,6 +158,7 @@ class _Life:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS_MAX,
