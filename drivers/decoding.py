@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import msgspec
 
 from drivers.errors import NotSupported
-from drivers.protocols import em4100, ironlogic
+from drivers.protocols import em4100, ironlogic, pn532
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
-from drivers.uid import Rejected, UidEncoding, to_uid
+from drivers.uid import Rejected, UidEncoding, to_uid, whole
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="read"):
@@ -80,7 +80,26 @@ def _ironlogic() -> Decoding:
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 
 
-PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {"em4100": _em4100, "ironlogic": _ironlogic}
+def _pn532() -> Decoding:
+    decoder = pn532.Decoder()
+
+    def lines(events: Sequence[pn532.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case pn532.Frame(sender=pn532.CHIP, code=0x4B, body=body):  # what was found in the field
+                    found = pn532.targets(body[1:])
+                    if isinstance(found, Fault):
+                        yield FaultFound(what=found.what)
+                        continue
+                    for card in found:
+                        yield _read(whole(Technology.ISO14443A if card.iso14443a else Technology.UNKNOWN, card.uid))
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {"em4100": _em4100, "ironlogic": _ironlogic, "pn532": _pn532}
 
 
 def start(protocol: str) -> Decoding:

@@ -41,6 +41,7 @@ DRIVERS: Mapping[str, Entry] = {
     "ironlogic": Entry(
         Kind.READER, "drivers.cards.ironlogic:IronLogic", "Z-2 USB, Matrix-III RD-ALL (serial)", protocol="ironlogic"
     ),
+    "pn532": Entry(Kind.READER, "drivers.cards.pn532:Pn532", "PN532 boards set to HSU (serial)", protocol="pn532"),
     "simulated-palm-terminal": Entry(
         Kind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",

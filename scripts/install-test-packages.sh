@@ -1,7 +1,7 @@
 #!/bin/sh
 # What the tests use beside Python, from Debian's packages: a real Chromium for the pages, strace and systemd-analyze
-# for the unit. Quiet when everything is there; where it cannot install (no root, no apt) it says so and goes on,
-# and the tests that need a missing one skip with a reason.
+# for the unit, libnfc as a host for our simulated PN532. Quiet when everything is there; where it cannot install (no
+# root, no apt) it says so and goes on, and the tests that need a missing one skip with a reason.
 set -eu
 
 missing=""
@@ -12,6 +12,7 @@ need chromium chromium
 need strace strace
 need systemd-analyze systemd
 need udevadm udev
+need nfc-list libnfc-bin
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

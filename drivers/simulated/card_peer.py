@@ -76,6 +76,12 @@ class CardPeer:
             except BlockingIOError:
                 return 0
 
+    def fileno(self) -> int:
+        """Our end of the line, for a peer that also listens. Raises DeviceGone while it is unplugged."""
+        if self._master is None:
+            raise DeviceGone(f"{self.port} is unplugged: replug it first")
+        return self._master
+
     def unplug(self) -> None:
         """Pull the cable: the driver's end hangs up and the name goes, as with udev."""
         if self._master is None:

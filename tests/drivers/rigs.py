@@ -8,6 +8,7 @@ from drivers.base import Indicator, Reader, Tap
 from drivers.registry import build_indicator, build_reader
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_terminal import PalmFeeder
+from drivers.simulated.pn532_peer import Pn532Peer
 
 
 class ReaderRig(Protocol):
@@ -55,6 +56,31 @@ class CardRig:
         self._peer.unplug()
 
 
+class Pn532Rig:
+    """A real driver in conversation with a chip."""
+
+    def __init__(self, folder: Path) -> None:
+        self._peer = Pn532Peer(folder / "usb-ch340-if00")
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("pn532", "left", {"port": str(self._peer.port), "poll_ms": 50}, tap=tap)
+
+    def show(self) -> None:
+        self._peer.present(bytes.fromhex("047BCB51962280"))
+
+    def rubbish(self) -> None:
+        self._peer.noise()
+
+    def unplug(self) -> None:
+        self._peer.unplug()
+
+    def replug(self) -> None:
+        self._peer.replug()
+
+    def dispose(self) -> None:
+        self._peer.unplug()
+
+
 class PalmTerminalRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "palm.sock"
@@ -88,6 +114,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "em4100": lambda folder: CardRig(folder, Model.RDM6300),
     "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
     "ironlogic": lambda folder: CardRig(folder, Model.IRONLOGIC),
+    "pn532": Pn532Rig,
     "simulated-palm-terminal": PalmTerminalRig,
 }
 

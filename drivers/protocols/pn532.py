@@ -1,0 +1,204 @@
+"""PN532 over HSU (a UART, 115200 8N1): frames, and the host's side of the conversation. After NXP UM0701-02.
+
+    00 00 FF LEN LCS TFI CMD data DCS 00              LCS = -LEN, DCS = -(TFI + CMD + data); TFI D4 host, D5 chip
+    00 00 FF FF FF LENH LENL LCS TFI CMD data DCS 00  extended: more than 255 bytes
+    00 00 FF 00 FF 00                                 ACK; FF 00 instead of 00 FF: NACK
+    00 00 FF 01 FF 7F 81 00                           the chip did not understand (syntax error)
+
+What the manual does not say, or says quietly:
+- After power-up or power-down the first command is lost more often than not: wake, then ask again.
+- ACK and answer come in one read or in several, cut anywhere; a checksum may be 00, and so may the postamble's place.
+- Two kinds of order for SENS_RES (ATQA) are in use; this chip sends 00 04.
+- CPU cards append their ATS to the UID; it is no part of it.
+- Left to itself the chip looks for a card for ever and answers nothing else: the number of its tries is set first.
+
+A frame is taken only with both checksums right. A frame that fails is searched again from behind its start, so that
+a good one inside what a broken one swallowed is not lost. Kept: at most one frame.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from drivers.protocols.fault import Fault
+
+HOST, CHIP = 0xD4, 0xD5
+ACK = bytes.fromhex("0000ff00ff00")
+NACK = bytes.fromhex("0000ffff0000")
+SYNTAX_ERROR = bytes.fromhex("0000ff01ff7f8100")
+WAKE = bytes.fromhex("5555") + bytes(14)
+FRAME_BYTES_MAX = 265  # TFI and 264 bytes: the chip has no room for more
+
+_START = b"\x00\xff"
+_QUIET = frozenset(b"\x00\x55")  # preambles, postambles and the wake-up call
+
+
+class Command(IntEnum):
+    GET_FIRMWARE_VERSION = 0x02
+    SAM_CONFIGURATION = 0x14
+    POWER_DOWN = 0x16
+    RF_CONFIGURATION = 0x32
+    IN_LIST_PASSIVE_TARGET = 0x4A
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The chip has taken a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """One end asks for the last frame again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A whole frame. `body` starts with the command; the chip's answer to command n is n + 1."""
+
+    sender: int  # HOST or CHIP
+    body: bytes = field(repr=False)
+
+    @property
+    def code(self) -> int:
+        return self.body[0]
+
+
+Event = Ack | Nack | Frame | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A card that answered. `iso14443a`: else FeliCa, whose IDm stands in `uid`."""
+
+    uid: bytes = field(repr=False)
+    iso14443a: bool = True
+    sens_res: int = 0
+    sel_res: int = 0
+
+
+def encode(sender: int, body: bytes) -> bytes:
+    """The frame around command and data; extended where the short form has no room."""
+    size = len(body) + 1
+    if not 1 < size <= FRAME_BYTES_MAX:
+        raise ValueError(f"a PN532 frame holds 1 to {FRAME_BYTES_MAX - 1} bytes, not {len(body)}")
+    if size <= 0xFF:
+        head = bytes((size, -size & 0xFF))
+    else:
+        high, low = divmod(size, 256)
+        head = b"\xff\xff" + bytes((high, low, -(high + low) & 0xFF))
+    return b"\x00" + _START + head + bytes((sender,)) + body + bytes((-(sender + sum(body)) & 0xFF, 0))
+
+
+def command(code: Command, data: bytes = b"") -> bytes:
+    return encode(HOST, bytes((code,)) + data)
+
+
+def targets(answer: bytes) -> Sequence[Target] | Fault:
+    """The cards in an answer to InListPassiveTarget, `answer` without its code. None in the field: an empty list."""
+    if not answer or answer[0] > 2:
+        return Fault("an answer without the number of cards")
+    found: list[Target] = []
+    rest = answer[1:]
+    for _ in range(answer[0]):
+        taken = _felica(rest) or _iso14443a(rest, alone=answer[0] == 1)
+        if taken is None:
+            return Fault("a card's data of unknown form")
+        target, size = taken
+        found.append(target)
+        rest = rest[size:]
+    return found
+
+
+def _felica(data: bytes) -> tuple[Target, int] | None:
+    """Tg | POL_RES length (12, or 14 with a system code) | 01 | IDm (8) | PMm (8) | …"""
+    if len(data) < 3 or data[1] not in (0x12, 0x14) or data[2] != 0x01 or len(data) < 1 + data[1]:
+        return None
+    return Target(bytes(data[3:11]), iso14443a=False), 1 + data[1]
+
+
+def _iso14443a(data: bytes, *, alone: bool) -> tuple[Target, int] | None:
+    """Tg | SENS_RES (2) | SEL_RES | UID length | UID | [ATS, its first byte its length]"""
+    if len(data) < 5 or data[4] not in (4, 7, 10) or len(data) < 5 + data[4]:
+        return None
+    size = 5 + data[4]
+    # SEL_RES announces an ATS; of a card that lies there alone, whatever follows can be nothing else.
+    if len(data) > size and (alone or data[3] & 0x20):
+        size += data[size]
+    if size > len(data) or (alone and size != len(data)):
+        return None
+    return Target(bytes(data[5 : 5 + data[4]]), True, int.from_bytes(data[1:3], "big"), data[3]), size
+
+
+class Decoder:
+    """Bytes in, frames and faults out; the same for every way of cutting the bytes. Understands both directions."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+        self._rubbish = False  # the run of rubbish we are in has been reported
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        self._held += data
+        return list(self._take())
+
+    def flush(self) -> Sequence[Event]:
+        """The stream has ended or the line was silent: whole frames inside the unfinished one, and a fault for it."""
+        events: list[Event] = []
+        while (start := self._held.find(_START)) >= 0:
+            events.append(Fault("a frame broke off"))
+            self._rubbish = True
+            del self._held[: start + 1]
+            events.extend(self._take())
+        self._held.clear()
+        self._rubbish = False
+        return events
+
+    def _take(self) -> Iterator[Event]:
+        while (start := self._held.find(_START)) >= 0:
+            yield from self._outside(self._held[:start])
+            del self._held[:start]
+            taken = _frame(self._held)
+            if taken is None:
+                return
+            event, size = taken
+            self._rubbish = isinstance(event, Fault)
+            yield event
+            del self._held[:size]
+        keep = 1 if self._held.endswith(b"\x00") else 0  # may be the first half of a start
+        yield from self._outside(self._held[: len(self._held) - keep])
+        del self._held[: len(self._held) - keep]
+
+    def _outside(self, skipped: bytearray) -> Iterator[Fault]:
+        if not self._rubbish and not _QUIET.issuperset(skipped):
+            self._rubbish = True
+            yield Fault("bytes outside a frame")
+
+
+def _frame(held: bytearray) -> tuple[Event, int] | None:
+    """What stands behind the start code at the front, and the bytes it takes; None while more must come."""
+    if len(held) < 4:
+        return None
+    first, second = held[2], held[3]
+    match first, second:
+        case 0x00, 0xFF:
+            return Ack(), 4
+        case 0xFF, 0x00:
+            return Nack(), 4
+        case 0xFF, 0xFF:
+            if len(held) < 7:
+                return None
+            size, head, sound = held[4] << 8 | held[5], 7, not (held[4] + held[5] + held[6]) & 0xFF
+        case _:
+            size, head, sound = first, 4, not (first + second) & 0xFF
+    if not sound or not 1 <= size <= FRAME_BYTES_MAX:
+        return Fault("a frame's length is damaged"), 1
+    end = head + size + 1
+    if len(held) < end:
+        return None
+    content = bytes(held[head : end - 1])
+    if (sum(content) + held[end - 1]) & 0xFF:
+        return Fault("a checksum is wrong"), 1
+    if size == 1:
+        return Fault("the chip did not understand a command"), end
+    if content[0] not in (HOST, CHIP):
+        return Fault("a frame of neither host nor chip"), end
+    return Frame(content[0], content[1:]), end

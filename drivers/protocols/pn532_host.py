@@ -1,0 +1,169 @@
+"""The host's side of a conversation with a PN532: what to send when, and what the answers mean. No port, no clock.
+
+    wake, SAMConfiguration → GetFirmwareVersion → RFConfiguration (few tries) → ┌→ InListPassiveTarget, every poll_ms
+                                                                                └── a card: field off, so that the
+                                                                                    next poll finds it anew
+Rules for this file: one command at a time; whatever is not answered in time starts again at the wake-up, since a chip
+that lost power has forgotten its configuration; after ATTEMPTS_MAX of these in a row the chip is `silent`, and only
+`start` is of use.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import assert_never
+
+from drivers.protocols import pn532
+from drivers.protocols.fault import Fault
+from drivers.protocols.pn532 import CHIP, Command, Target
+
+ATTEMPTS_MAX = 5  # the first command after power-up is lost more often than not, the second seldom
+ANSWER_MS = 300  # a poll with three tries takes 40 ms and its answer 3 ms on the wire
+EMPTY_POLLS = 3  # in a row, before a card counts as gone: at the edge of the field it flickers
+_TRIES_MORE = 2  # of one poll, beyond the first
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The chip has answered and is set up. `firmware` as in `PN532 1.6`."""
+
+    firmware: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A card lies in the field; said again at every poll while it stays."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class NoCard:
+    """The card that was there has left."""
+
+
+Event = Ready | Card | NoCard | Fault
+
+
+class _Step(Enum):
+    WAKE = auto()
+    FIRMWARE = auto()
+    TRIES = auto()
+    POLL = auto()
+    FIELD_OFF = auto()
+
+
+class Host:
+    def __init__(self, *, poll_ms: int) -> None:
+        self._poll_ns = poll_ms * 1_000_000
+        self.start(0)
+
+    def start(self, now_ns: int) -> None:
+        """As after opening the port: nothing is known of the chip."""
+        self._decoder = pn532.Decoder()
+        self._step = _Step.WAKE
+        self._waiting = False  # for the answer to what `_step` asked
+        self._attempts = 0
+        self._there = False
+        self._empty_polls = 0
+        self.due_ns = now_ns  # when `send` has something to do, unless bytes come before
+        self.silent = False  # the chip does not answer
+
+    def send(self, now_ns: int) -> bytes:
+        """What to write now; empty until `due_ns`."""
+        if now_ns < self.due_ns or self.silent:
+            return b""
+        if self._waiting:
+            self._attempts += 1
+            self._step, self._waiting = _Step.WAKE, False
+            self._decoder.flush()
+            if self._attempts == ATTEMPTS_MAX:
+                self.silent = True
+                return b""
+        self._waiting = True
+        self.due_ns = now_ns + ANSWER_MS * 1_000_000
+        return self._question()
+
+    def receive(self, data: bytes, now_ns: int) -> Sequence[Event]:
+        return [
+            event
+            for received in self._decoder.feed(data)
+            for event in (
+                (received,)
+                if isinstance(received, Fault)
+                else self._answered(received.code, received.body[1:], now_ns)
+                if isinstance(received, pn532.Frame) and received.sender == CHIP
+                else ()
+            )
+        ]
+
+    def stop(self) -> bytes:
+        """The last words: give up what is under way, and sleep until the line moves. Spares the next start a reset."""
+        return pn532.ACK + pn532.command(Command.POWER_DOWN, b"\x10")
+
+    def _question(self) -> bytes:
+        match self._step:
+            case _Step.WAKE:
+                return pn532.WAKE + pn532.command(Command.SAM_CONFIGURATION, b"\x01")
+            case _Step.FIRMWARE:
+                return pn532.command(Command.GET_FIRMWARE_VERSION)
+            case _Step.TRIES:
+                return pn532.command(Command.RF_CONFIGURATION, bytes((0x05, 0xFF, 0x01, _TRIES_MORE)))
+            case _Step.POLL:
+                return pn532.command(Command.IN_LIST_PASSIVE_TARGET, b"\x01\x00")
+            case _Step.FIELD_OFF:
+                return pn532.command(Command.RF_CONFIGURATION, b"\x01\x00")
+            case _:
+                assert_never(self._step)
+
+    def _answered(self, code: int, answer: bytes, now_ns: int) -> Iterator[Event]:
+        if not self._waiting or code != _ASKED[self._step] + 1:
+            yield Fault("an answer that nobody asked for")
+            return
+        self._waiting = False
+        self.due_ns = now_ns
+        match self._step:
+            case _Step.WAKE:
+                self._step = _Step.FIRMWARE
+            case _Step.FIRMWARE:
+                self._step = _Step.TRIES
+                yield Ready(_firmware(answer)) if len(answer) == 4 else Fault("a firmware version of unknown form")
+            case _Step.TRIES:
+                self._step = _Step.POLL
+            case _Step.POLL:
+                self._attempts = 0
+                yield from self._polled(answer, now_ns)
+            case _Step.FIELD_OFF:
+                self._step, self.due_ns = _Step.POLL, now_ns + self._poll_ns
+            case _:
+                assert_never(self._step)
+
+    def _polled(self, answer: bytes, now_ns: int) -> Iterator[Event]:
+        found = pn532.targets(answer)
+        if isinstance(found, Fault):
+            self.due_ns = now_ns + self._poll_ns
+            yield found
+            return
+        if found:
+            self._there, self._empty_polls, self._step = True, 0, _Step.FIELD_OFF
+            yield from map(Card, found)
+            return
+        self.due_ns = now_ns + self._poll_ns
+        self._empty_polls += 1
+        if self._there and self._empty_polls == EMPTY_POLLS:
+            self._there = False
+            yield NoCard()
+
+
+_ASKED = {
+    _Step.WAKE: Command.SAM_CONFIGURATION,
+    _Step.FIRMWARE: Command.GET_FIRMWARE_VERSION,
+    _Step.TRIES: Command.RF_CONFIGURATION,
+    _Step.POLL: Command.IN_LIST_PASSIVE_TARGET,
+    _Step.FIELD_OFF: Command.RF_CONFIGURATION,
+}
+
+
+def _firmware(answer: bytes) -> str:
+    chip, version, revision, _ = answer
+    return f"PN5{chip:02X} {version}.{revision}"

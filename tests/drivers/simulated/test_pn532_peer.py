@@ -1,0 +1,107 @@
+"""Other people's hosts, each against our chip on a pseudo-terminal: they say whether it is one."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers.protocols import pn532
+from drivers.readings import CardRead, CardRemoved, StreamFault
+from drivers.registry import build_reader
+from drivers.simulated.pn532_peer import Chip, Habits, Pn532Peer
+from tests.drivers.simulated.test_card_peer import read_until
+
+HOSTS = Path(__file__).parents[3] / ".venv" / "hosts"
+HANG_S = 60.0
+CARDS = ("24D34F59", "041F9B02005281")
+
+NFCPY = """
+import sys, nfc.clf, nfc.clf.pn532, nfc.clf.transport
+device = nfc.clf.pn532.init(nfc.clf.transport.TTY(sys.argv[1]))
+print(device.sense_tta(nfc.clf.RemoteTarget("106A")).sdd_res.hex().upper())
+device.close()
+"""
+ADAFRUIT = """
+import sys, serial
+from adafruit_pn532.uart import PN532_UART
+host = PN532_UART(serial.Serial(sys.argv[1], 115200, timeout=0.2))
+host.SAM_configuration()
+print(bytes(host.read_passive_target(timeout=2)).hex().upper())
+"""
+
+
+@pytest.fixture(params=[0, 3], ids=["in one", "in threes"])
+def peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pn532Peer]:
+    with Pn532Peer(tmp_path / "pn532", Habits(piece_bytes=request.param)) as peer:
+        yield peer
+
+
+@pytest.mark.parametrize("uid", CARDS)
+@pytest.mark.parametrize("host", [NFCPY, ADAFRUIT], ids=["nfcpy", "adafruit"])
+def test_python_hosts_read_the_card(peer: Pn532Peer, host: str, uid: str) -> None:
+    if not (HOSTS / "ready").exists():
+        pytest.skip("nfcpy and Adafruit's library are not installed: sh scripts/install-test-hosts.sh")
+    peer.present(bytes.fromhex(uid))
+    environment = {**os.environ, "BLINKA_FORCEBOARD": "GENERIC_LINUX_PC", "BLINKA_FORCECHIP": "GENERIC_X86"}
+    run = subprocess.run(
+        [HOSTS / "bin" / "python", "-c", host, os.path.realpath(peer.port)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_S,
+        env=environment,
+    )
+    assert run.stdout.split() == [uid], run.stderr
+
+
+@pytest.mark.parametrize("uid", CARDS)
+def test_libnfc_reads_the_card(peer: Pn532Peer, uid: str) -> None:
+    if shutil.which("nfc-list") is None:
+        pytest.skip("no nfc-list: install libnfc-bin")
+    peer.present(bytes.fromhex(uid))
+    device = f"pn532_uart:{os.path.realpath(peer.port)}:115200"
+    run = subprocess.run(
+        ["nfc-list"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANG_S,
+        env={**os.environ, "LIBNFC_DEVICE": device},
+    )
+    [line] = [line for line in run.stdout.splitlines() if "NFCID1" in line]
+    assert line.split(":")[1].replace(" ", "").upper() == uid, run.stderr
+
+
+def test_our_own_driver_reads_and_misses_the_card_and_puts_the_chip_to_sleep(peer: Pn532Peer) -> None:
+    reader = build_reader("pn532", "left", {"port": str(peer.port), "poll_ms": 50})
+    reader.open()
+    peer.present(bytes.fromhex("047BCB51962280"), sel_res=0x20, ats=bytes.fromhex("77807102"))
+    first, again = read_until(reader, 2)
+    assert isinstance(first, CardRead)
+    assert isinstance(again, CardRead)
+    assert (first.uid.hex, first.again, again.again) == ("047BCB51962280", False, True)
+    peer.remove()
+    [removed] = read_until(reader, 1)
+    assert isinstance(removed, CardRemoved)
+    peer.present(bytes.fromhex("08A1B2C3"))
+    [phone] = read_until(reader, 1)
+    assert isinstance(phone, StreamFault)
+    assert "phone" in phone.what
+    reader.close()
+    for _ in range(1_000):
+        if peer.chip.asleep:
+            break
+        reader.close()
+    else:
+        pytest.fail("the chip was not put to sleep")
+
+
+def test_a_command_that_the_chip_does_not_know_gets_its_error_frame() -> None:
+    chip = Chip()
+    assert chip.receive(pn532.encode(pn532.HOST, b"\x42")) == pn532.ACK + pn532.SYNTAX_ERROR
+    damaged = bytearray(pn532.command(pn532.Command.GET_FIRMWARE_VERSION))
+    damaged[-2] ^= 1
+    assert chip.receive(bytes(damaged)) == pn532.NACK
