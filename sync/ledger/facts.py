@@ -14,11 +14,9 @@ from sync.contract.event import (
     Carried,
     Clock,
     Entry,
-    Exit,
     Fact,
     Manual,
     Refusal,
-    Repeat,
     Sighting,
     Unreadable,
     Void,
@@ -68,89 +66,95 @@ class Columns:
     people: dict[str, int]  # person id → the first event of this run that names them
 
 
-@dataclass(slots=True)
-class _Reading:
-    """One payload's columns while they are being found out."""
-
-    kind: str = ""
-    day: str = ""
-    flags: str = ""
-    look: tuple[str, str] | None = None
-    fact: Fact | None = None
-
-
 def read(
     payloads: Sequence[bytes], first_seq: int, *, school: str, epoch: Epoch, now: datetime, stones: Container[int] = ()
 ) -> Columns:
     """Read every event of a run. `stones`: seqs at which a tombstone stands instead of a payload."""
-    latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
+    reader = _Reader(school, now)
     kinds, days, flags = [], [], []
     looks: list[Look] = []
     parcels: list[Parcel] = []
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
+        fact: Fact | None = None
         if seq in stones:
-            reading = _Reading(kind="tombstone", look=("tombstone", payload[:200].decode("utf-8", "replace")))
+            kind, day, flag = "tombstone", "", ""
+            look: _Look | None = ("tombstone", payload[:200].decode("utf-8", "replace"))
         else:
-            reading = _read_one(payload, school, latest)
-        match reading.fact:
-            case Carried() as carried:
-                parcel, reading.look = _unpack(carried, seq, school, latest)
-                if parcel is not None:
-                    parcels.append(parcel)
-            case Void(void_epoch=void_epoch, void_seq=void_seq) if void_epoch == epoch and void_seq >= seq:
-                reading.look = ("orphan", f"voids event {void_seq}, which had not happened yet")
-            case Entry() | Manual() | Exit() | Repeat() | Refusal() as sighting:
-                if "\0" in sighting.person:
-                    reading.look = ("unreadable", "a person id with a zero byte")
-                elif sighting.person:
-                    people.setdefault(sighting.person, seq)
-            case _:
-                pass
-        kinds.append(reading.kind)
-        days.append(reading.day)
-        flags.append(reading.flags)
-        if reading.look is not None:
-            code, detail = reading.look
-            looks.append(Look(seq, code, detail.replace("\0", "␀")))  # PostgreSQL's text holds no zero byte
+            kind, day, flag, look, fact = reader.read(payload)
+        if isinstance(fact, Sighting):
+            if fact.person not in people:
+                if "\0" in fact.person:
+                    look = ("unreadable", "a person id with a zero byte")
+                elif fact.person:
+                    people[fact.person] = seq
+        elif isinstance(fact, Carried):
+            parcel, look = _unpack(fact, seq, reader)
+            if parcel is not None:
+                parcels.append(parcel)
+        elif isinstance(fact, Void) and fact.void_epoch == epoch and fact.void_seq >= seq:
+            look = ("orphan", f"voids event {fact.void_seq}, which had not happened yet")
+        kinds.append(kind)
+        days.append(day)
+        flags.append(flag)
+        if look is not None:
+            looks.append(Look(seq, look[0], look[1].replace("\0", "␀")))  # PostgreSQL's text holds no zero byte
     return Columns(kinds, days, flags, tuple(looks), tuple(parcels), people)
 
 
-def _read_one(payload: bytes, school: str, latest: str) -> _Reading:
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        return _Reading(look=("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"))
-    try:
-        fact = decode(payload)
-    except Unreadable as error:
-        return _Reading(look=("unreadable", str(error)[:200]))
-    reading = _Reading(kind=str(fact.__struct_config__.tag), fact=fact)
-    if _AT.fullmatch(fact.at) is None:
-        reading.look = ("bad-time", f"at {fact.at[:40]!r} is no UTC time")
-    else:
-        reading.day = fact.at[:10]
-    if isinstance(fact, Sighting) and fact.service_date:
-        if _DAY.fullmatch(fact.service_date):
-            reading.day = fact.service_date
-        else:
-            reading.look = ("bad-time", f"service_date {fact.service_date[:40]!r} is no date")
-    if fact.school != school:
-        reading.look = ("other-school", f"says school {fact.school[:64]!r}, the device is of {school!r}")
-    reading.flags = ",".join(_flags(fact, latest))
-    return reading
+_Look = tuple[str, str]  # code and detail
 
 
-def _flags(fact: Fact, latest: str) -> Iterator[str]:
-    if fact.at < _EARLIEST:
-        yield "past"
-    elif fact.at > latest:
-        yield "future"
-    if fact.clock is not Clock.SYNCHRONISED:
-        yield "clock"
-    if isinstance(fact, Entry | Manual | Refusal) and fact.review:
-        yield "review"
+class _Reader:
+    """Reads payloads of one school at one moment. Written for speed: a backlog of weeks comes through here."""
+
+    def __init__(self, school: str, now: datetime) -> None:
+        self._school = school
+        self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
+        self._days: set[str] = set()  # found good before
+
+    def read(self, payload: bytes) -> tuple[str, str, str, _Look | None, Fact | None]:
+        """Kind, day, flags, the reason for a second look, the fact."""
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            return "", "", "", ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
+        try:
+            fact = decode(payload)
+        except Unreadable as error:
+            return "", "", "", ("unreadable", str(error)[:200]), None
+        at = fact.at
+        look: _Look | None = None
+        day = at[:10]
+        if _AT.fullmatch(at) is None:
+            day, look = "", ("bad-time", f"at {at[:40]!r} is no UTC time")
+        if isinstance(fact, Sighting) and fact.service_date:
+            if fact.service_date in self._days or _DAY.fullmatch(fact.service_date):
+                day = fact.service_date
+                self._days.add(day)
+            else:
+                look = ("bad-time", f"service_date {fact.service_date[:40]!r} is no date")
+        if fact.school != self._school:
+            look = ("other-school", f"says school {fact.school[:64]!r}, the device is of {self._school!r}")
+        flags = ""
+        if (
+            not _EARLIEST <= at <= self._latest
+            or fact.clock is not Clock.SYNCHRONISED
+            or getattr(fact, "review", False)
+        ):
+            flags = ",".join(self._flags(fact))
+        return fact.__struct_config__.tag, day, flags, look, fact  # type: ignore[return-value]  # tags are texts here
+
+    def _flags(self, fact: Fact) -> Iterator[str]:
+        if fact.at < _EARLIEST:
+            yield "past"
+        elif fact.at > self._latest:
+            yield "future"
+        if fact.clock is not Clock.SYNCHRONISED:
+            yield "clock"
+        if isinstance(fact, Entry | Manual | Refusal) and fact.review:
+            yield "review"
 
 
-def _unpack(carried: Carried, seq: int, school: str, latest: str) -> tuple[Parcel | None, tuple[str, str] | None]:
+def _unpack(carried: Carried, seq: int, reader: _Reader) -> tuple[Parcel | None, _Look | None]:
     """The carried event and, where something is odd about it, why a person should look."""
     try:
         old_hash = Hash(bytes.fromhex(carried.old_hash))
@@ -160,8 +164,7 @@ def _unpack(carried: Carried, seq: int, school: str, latest: str) -> tuple[Parce
     if len(old_hash) != 32 or not 1 <= carried.old_seq <= INT_MAX:
         return None, ("unreadable", "the old identity is none")
     payload = carried.payload.encode()
-    inner = _read_one(payload, school, latest)
-    if isinstance(inner.fact, Carried):
-        inner = _Reading(look=("unreadable", "a carried event inside a carried event"))
-    parcel = Parcel(old_epoch, carried.old_seq, old_hash, payload, inner.kind, inner.day, inner.flags, seq)
-    return parcel, inner.look
+    kind, day, flags, look, fact = reader.read(payload)
+    if isinstance(fact, Carried):
+        kind, day, flags, look = "", "", "", ("unreadable", "a carried event inside a carried event")
+    return Parcel(old_epoch, carried.old_seq, old_hash, payload, kind, day, flags, seq), look

@@ -19,7 +19,7 @@ from sync.contract import receipt
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import Accepted, Problem, ProblemType, Quarantined, time_text
-from sync.ledger import facts
+from sync.ledger import arrays, facts
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
 UNKNOWN = "unknown-person"
@@ -184,8 +184,8 @@ def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: 
 def _fork(connection: psycopg.Connection, arrival: Arrival, seq: int, ours: Hash, theirs: Hash) -> Problem:
     """Keep what was sent on the other chain, with its signature, and answer where the two part."""
     kept = connection.execute(_INSERT_FORK, {
-        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": list(arrival.hashes),
-        "payloads": list(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
+        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": arrays.bytea(arrival.hashes),
+        "payloads": arrays.bytea(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
         "rows_max": FORK_ROWS_MAX,
     })  # fmt: skip
     if kept.rowcount:
@@ -269,9 +269,9 @@ def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: d
         stones=frozenset(arrival.batch.header.tombstones),
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
-        **_identity(arrival), "first_seq": first_seq, "payloads": list(payloads),
-        "hashes": list(arrival.hashes[known:]), "kinds": columns.kinds, "days": columns.days,
-        "flags": columns.flags,
+        **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
+        "hashes": arrays.bytea(arrival.hashes[known:]), "kinds": arrays.text(columns.kinds),
+        "days": arrays.text(columns.days), "flags": arrays.text(columns.flags),
     })  # fmt: skip
     if columns.parcels:
         _insert_carried(connection, arrival, columns.parcels)
@@ -301,7 +301,7 @@ def _insert_carried(connection: psycopg.Connection, arrival: Arrival, parcels: S
 def _strangers(connection: psycopg.Connection, arrival: Arrival, columns: facts.Columns) -> list[facts.Look]:
     if not columns.people:
         return []
-    rows = connection.execute(_UNKNOWN_PEOPLE, {"school": arrival.school, "people": list(columns.people)})
+    rows = connection.execute(_UNKNOWN_PEOPLE, {"school": arrival.school, "people": arrays.text(columns.people)})
     unknown = {row[0] for row in rows}
     return [
         facts.Look(seq, UNKNOWN, "a person who was never on this school's roster")
