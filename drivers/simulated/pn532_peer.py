@@ -151,7 +151,7 @@ class Pn532Peer:
         line = self._line.fileno()
         while True:
             ready, _, _ = select.select([line, self._stop[0]], (), ())
-            if self._stop[0] in ready:
+            if line not in ready:  # what was said before the cable was pulled is still heard
                 return
             data = os.read(line, READ_BYTES_MAX)
             with self._chip:
