@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import msgspec
 
 from drivers.errors import NotSupported
-from drivers.protocols import em4100, ironlogic, pn532
+from drivers.protocols import em4100, ironlogic, osdp, osdp_secure, pn532
 from drivers.protocols.fault import Fault
+from drivers.protocols.osdp_card import uid_of
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
 from drivers.uid import Rejected, UidEncoding, to_uid, whole
@@ -99,7 +100,41 @@ def _pn532() -> Decoding:
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 
 
-PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {"em4100": _em4100, "ironlogic": _ironlogic, "pn532": _pn532}
+def _osdp() -> Decoding:
+    """Both directions as they pass on the bus. What a secure channel hides stays hidden: its key is not asked for."""
+    decoder, session = osdp.Decoder(), osdp_secure.Session()
+    hidden = False
+
+    def line(card: osdp.Card | osdp.Characters) -> Line:
+        uid = uid_of(card)
+        if isinstance(uid, Rejected) and isinstance(card, osdp.Card) and card.bits % 8:
+            # a format of its maker: shown as it was sent, which is no card's number
+            return Read(uid=card.data.hex().upper(), bits=card.bits, tech=Technology.UNKNOWN.value, partial=True)
+        return _read(uid)
+
+    def lines(events: Sequence[osdp.Event]) -> Iterator[Line]:
+        nonlocal hidden
+        for event in events:
+            opened = event if isinstance(event, Fault) else session.open(event)
+            if isinstance(opened, osdp_secure.Opened):
+                found = osdp.card_of(opened.packet.code, opened.data) if opened.packet.reply else None
+                if isinstance(found, Fault):
+                    yield FaultFound(what=found.what)
+                elif found is not None:
+                    yield line(found)
+            elif opened is not None and not (hidden and opened is not event):
+                hidden = hidden or opened is not event
+                yield FaultFound(what=opened.what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
+    "em4100": _em4100,
+    "ironlogic": _ironlogic,
+    "pn532": _pn532,
+    "osdp": _osdp,
+}
 
 
 def start(protocol: str) -> Decoding:

@@ -1,0 +1,46 @@
+"""What the bits are that an OSDP reader passes on: a whole number, or the low part of one behind parity bits.
+
+    26 bits   even parity over the first half, 24 bits, odd parity over the second half: the low part of a number
+    34 bits   the same around 32 bits
+    32, 40, 56, 80 bits   the whole number of the card, as readers send it that are set to the card's own number (CSN)
+
+Readers differ in the order of bytes: `uid_encoding`. Any other length is a format of its maker, and is refused: the
+reader has a setting for the whole number.
+"""
+
+from typing import assert_never
+
+from drivers.protocols.osdp import Card, Characters
+from drivers.readings import Notation, Technology, Uid
+from drivers.uid import Rejected, UidEncoding, to_uid
+
+_WHOLE_BITS = (32, 40, 56, 80)
+
+
+def uid_of(
+    card: Card | Characters, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = Technology.UNKNOWN
+) -> Uid | Rejected:
+    """The canonical number of a card. The encoding is that of whole numbers."""
+    match card:
+        case Characters(text=text):
+            return to_uid(text, UidEncoding.DEC10, technology)
+        case Card(bits=26 | 34):
+            return _between_parities(card, technology, backwards=encoding is UidEncoding.W34_REVERSED)
+        case Card(bits=bits) if bits in _WHOLE_BITS:
+            return to_uid(card.data.hex(), encoding, technology)
+        case Card(bits=bits):
+            return Rejected(f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)")
+        case _:
+            assert_never(card)
+
+
+def _between_parities(card: Card, technology: Technology, *, backwards: bool) -> Uid | Rejected:
+    half = card.bits // 2
+    number = card.number
+    if (number >> half).bit_count() % 2 != 0 or (number & (1 << half) - 1).bit_count() % 2 != 1:
+        return Rejected(f"{card.bits} bits whose parity is wrong: the reader's format is another, or it is disturbed")
+    size = card.bits // 8
+    value = (number >> 1 & (1 << 8 * size) - 1).to_bytes(size, "little" if backwards and size == 4 else "big")
+    if not any(value):
+        return Rejected("a number of only zeros: noise, or a blank card")
+    return Uid(technology, value, 8 * size, Notation.W26 if size == 3 else Notation.W34)

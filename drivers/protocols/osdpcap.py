@@ -1,0 +1,82 @@
+"""OSDPCAP, the capture format of the Security Industry Association's test tool: JSON lines of what passed on the bus.
+
+    {"timeSec":"1580342115","timeNano":"984691851","io":"trace","data":"ff 53 80 08 00 01 4b 01 d8",
+     "osdpTraceVersion":"1","osdpSource":"libosdp-conformance 0.91-5"}
+
+One line each; `io` is input, output or trace, seen from the panel (trace: somebody who only listened). Others write
+the bytes with hyphens or without a gap, and the times as numbers. A line need not be one frame.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from drivers.protocols import osdp
+from drivers.protocols.fault import Fault
+from drivers.protocols.osdp_secure import Opened, Session
+
+LINE_BYTES_MAX = 64 * 1024
+SOURCE = "edge-agent"
+
+Direction = Literal["RECV", "SEND", ""]  # empty: not known
+
+_IO: dict[str, Direction] = {"input": "RECV", "output": "SEND", "trace": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Bytes that passed at once. `t_ns`: since 1970, or since any other moment."""
+
+    t_ns: int
+    direction: Direction
+    data: bytes = field(repr=False)
+
+
+class _Line(msgspec.Struct, frozen=True, rename="camel"):
+    time_sec: str | int
+    time_nano: str | int
+    data: str
+    io: str = "trace"
+    osdp_trace_version: str | int = "1"
+    osdp_source: str = SOURCE
+
+
+_line: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+
+
+def encode(record: Record) -> bytes:
+    """The line of a record, with its end."""
+    io = {direction: name for name, direction in _IO.items()}[record.direction]
+    seconds, nanos = divmod(record.t_ns, 1_000_000_000)
+    return msgspec.json.encode(_Line(str(seconds), f"{nanos:09d}", record.data.hex(" "), io)) + b"\n"
+
+
+def parse(line: bytes) -> Record | Fault:
+    try:
+        fields = _line.decode(line)
+        data = bytes.fromhex(fields.data.replace("-", " "))
+        t_ns = int(fields.time_sec) * 1_000_000_000 + int(fields.time_nano)
+    except (msgspec.DecodeError, ValueError):
+        return Fault("a line that is no OSDPCAP")
+    if str(fields.osdp_trace_version) != "1" or fields.io not in _IO:
+        return Fault("a line of another version of OSDPCAP")
+    return Record(t_ns, _IO[fields.io], data)
+
+
+def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[int, Opened | Fault]]:
+    """What passed, in order, with its times; opened with the reader's key where it is given."""
+    session = Session(scbk)
+    decoders = {direction: osdp.Decoder() for direction in _IO.values()}
+    t_ns = 0
+    for line in lines:
+        record = parse(line) if len(line) <= LINE_BYTES_MAX else Fault("a line is too long")
+        if isinstance(record, Fault):
+            yield t_ns, record
+            continue
+        t_ns = record.t_ns
+        for event in decoders[record.direction].feed(record.data):
+            opened = event if isinstance(event, Fault) else session.open(event)
+            if opened is not None:
+                yield t_ns, opened
