@@ -111,17 +111,17 @@ _FACTS = """
     WITH odd AS (
         SELECT DISTINCT device, epoch FROM fact
         WHERE school = %(school)s AND received_at >= %(first)s AND flags ~ '(clock|past|future)'
-    ), numbered AS (
-        SELECT f.*, count(*) FILTER (WHERE kind = 'boot') OVER (PARTITION BY device, epoch, branch ORDER BY seq) AS boot
+    ), booted AS (
+        SELECT f.*, substring(encode(f.payload, 'escape') from '"boot":"([^"]*)"') AS boot
         FROM fact f JOIN odd USING (device, epoch) WHERE f.school = %(school)s
     ), wrong AS (
-        SELECT DISTINCT device, epoch, branch, boot FROM numbered
+        SELECT DISTINCT device, boot FROM booted
         WHERE flags ~ '(clock|past|future)' AND received_at >= %(first)s
     )
     SELECT device, epoch, seq, branch, payload FROM fact
     WHERE school = %(school)s AND day BETWEEN %(before)s AND %(after)s
     UNION
-    SELECT device, epoch, seq, branch, payload FROM numbered JOIN wrong USING (device, epoch, branch, boot)
+    SELECT device, epoch, seq, branch, payload FROM booted JOIN wrong USING (device, boot)
     ORDER BY device, epoch, branch, seq
 """
 

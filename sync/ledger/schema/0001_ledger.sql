@@ -128,17 +128,20 @@ CREATE TABLE carried (
 
 CREATE INDEX carried_day ON carried (school, day);
 
--- Every fact once. `branch` names the epoch that carried it where the ledger holds another event under that identity:
--- then both happened, on two copies of one card.
+-- Every fact once. `branch` is '' but for events of a copied card from where its chain parts from the stored one: there
+-- it names the epoch that carried them. Both copies' events happened.
 CREATE VIEW fact AS
 SELECT school, device, epoch, seq, hash, payload, kind, day, flags, received_at, '' AS branch
 FROM event
 WHERE kind <> 'carried'
 UNION ALL
-SELECT c.school, c.device, c.epoch, c.seq, c.hash, c.payload, c.kind, c.day, c.flags, c.received_at,
-       CASE WHEN e.hash IS NULL THEN '' ELSE c.by_epoch END
-FROM carried c
-LEFT JOIN event e ON e.school = c.school AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.seq;
+SELECT school, device, epoch, seq, hash, payload, kind, day, flags, received_at,
+       CASE WHEN seq >= parted_at THEN by_epoch ELSE '' END
+FROM (
+    SELECT c.*, min(e.seq) OVER (PARTITION BY c.school, c.device, c.epoch, c.by_epoch) AS parted_at
+    FROM carried c
+    LEFT JOIN event e ON e.school = c.school AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.seq
+) AS parcel;
 
 -- What a device sent on a chain that parts from the stored one. Evidence, never counted.
 CREATE TABLE fork (

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.contract.event import Clock, Entry, Fact, encode
+from sync.contract.event import Carried, Clock, Entry, Fact, encode
 from sync.contract.wire import Accepted, Cursor, Identity, Problem
 from sync.ledger import schools
 
@@ -107,6 +107,14 @@ class Kiosk:
 
     def checked(self, given: receipt.Receipt) -> chain.Head:
         return receipt.check(given, bytes.fromhex(self.identity.server_key))
+
+
+def carry(kiosk: Kiosk, seq: int) -> Carried:
+    """An event of a kiosk's closed epoch, for its successor."""
+    return Carried(
+        school=kiosk.school, at="2026-11-20T05:00:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED,
+        old_epoch=kiosk.epoch, old_seq=seq, old_hash=kiosk.hashes[seq].hex(), payload=kiosk.payloads[seq - 1].decode(),
+    )  # fmt: skip
 
 
 def call(

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from sync.contract import batch, signature
 from sync.contract.chain import Epoch
-from sync.contract.event import Carried, Clock, Void, encode
+from sync.contract.event import Clock, Void, encode
 from sync.contract.roster import Person
 from sync.contract.wire import Problem, ProblemType
 from sync.ledger import rosters, schools
 from sync.ledger.facts import read
-from tests.sync.ledger.kiosk import Kiosk, accepted, entry
+from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
 
 
 def rows(db: psycopg.Connection, kiosk: Kiosk) -> list[tuple[int, bytes, bytes]]:
@@ -175,20 +175,13 @@ def test_a_void_of_the_future_is_named(kiosk: Kiosk) -> None:
     assert [each.code for each in accepted(kiosk.send_all()).quarantined] == ["orphan"]
 
 
-def carry(kiosk: Kiosk, seq: int, by: str) -> Carried:
-    return Carried(
-        school=by, at="2026-11-20T05:00:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED, old_epoch=kiosk.epoch,
-        old_seq=seq, old_hash=kiosk.hashes[seq].hex(), payload=kiosk.payloads[seq - 1].decode(),
-    )  # fmt: skip
-
-
 def test_carried_events_count_once_under_their_old_identity(kiosk: Kiosk, db: psycopg.Connection) -> None:
     """Events 1 to 6 were acknowledged, of 7 to 10 the kiosk does not know; the ledger got 7 and 8 after all."""
     kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(10)))
     accepted(kiosk.send(1, 6))
     accepted(kiosk.send(7, 8))
     successor = replace(kiosk, epoch=Epoch("00000000000000bb"), parent=bytes(kiosk.hashes[6]), payloads=[])
-    successor.record(*(carry(kiosk, seq, kiosk.school) for seq in (7, 8, 9, 10)))
+    successor.record(*(carry(kiosk, seq) for seq in (7, 8, 9, 10)))
     accepted(successor.send_all())
     accepted(successor.send_all())
     counted = db.execute(
@@ -208,7 +201,7 @@ def test_two_events_with_one_identity_are_both_facts(kiosk: Kiosk, db: psycopg.C
     accepted(kiosk.send_all())
     refused(restored.send_all()[0], ProblemType.FORK)
     successor = replace(kiosk, epoch=Epoch("00000000000000cc"), parent=bytes(kiosk.hashes[5]), payloads=[])
-    successor.record(*(carry(restored, seq, kiosk.school) for seq in (4, 5)))
+    successor.record(*(carry(restored, seq) for seq in (4, 5)))
     accepted(successor.send_all())
     counted = db.execute(
         "SELECT seq, branch FROM fact WHERE device = %s ORDER BY branch, seq", (kiosk.device,)
