@@ -36,7 +36,7 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 class Header(msgspec.Struct, frozen=True, kw_only=True):
     capture: Literal[1] = 1
     driver: str
-    settings: Mapping[str, str | int | float | bool]
+    settings: Mapping[str, str | int | float | bool | list[str]]
     redacted: bool = True
 
 

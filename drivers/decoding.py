@@ -2,10 +2,13 @@
 
     {"event":"read","uid":"1F00644BB6","bits":40,"tech":"em4100","partial":false}
     {"event":"removed"}
+    {"event":"code","text":"https://…"}
+    {"event":"match","number":"1001","time":"2026-11-20 09:40:15","state":0,"method":"palm"}
     {"event":"fault","what":"a checksum is wrong"}
 
 A held card repeats its frame: equal reads that directly follow one another are one line. The numbers are whole: this
-is for the technician who asked for them, never for a log.
+is for the technician who asked for them, never for a log. Wiegand frames are written as 0 and 1, a line each; of lines
+and typed text the form is guessed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from drivers.errors import NotSupported
-from drivers.protocols import em4100, ironlogic, osdp, osdp_secure, pn532
+from drivers.protocols import em4100, hid, ironlogic, line, line_forms, osdp, osdp_secure, pn532, wiegand, zk_attlog
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import uid_of
 from drivers.readings import Technology, Uid
@@ -36,11 +39,27 @@ class Removed(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
     pass
 
 
+class CodeFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="code"):
+    text: str
+
+    def __repr__(self) -> str:
+        return f"CodeFound({len(self.text)} characters)"
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="match"):
+    """`time` is the terminal's own, as it wrote it; `method` is `unknown` where its code is on no list."""
+
+    number: str
+    time: str
+    state: int
+    method: str
+
+
 class FaultFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="fault"):
     what: str
 
 
-Line = Read | Removed | FaultFound
+Line = Read | Removed | CodeFound | Match | FaultFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +148,58 @@ def _osdp() -> Decoding:
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 
 
+def _wiegand(size: int) -> Decoding:
+    decoder = wiegand.Decoder(size)
+
+    def lines(events: Sequence[wiegand.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case wiegand.Card(value=value):
+                    yield _read(wiegand.to_partial(value))
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+def _texts(decoder: line.Decoder | hid.Decoder, *, typed: bool) -> Decoding:
+    def lines(events: Sequence[line.Event]) -> Iterator[Line]:
+        for event in events:
+            match event if isinstance(event, Fault) else line_forms.guess(event, typed=typed):
+                case line.Code(text=text):
+                    yield CodeFound(text=text)
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+                case uid:
+                    yield _read(uid)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
+def _zk_attlog() -> Decoding:
+    decoder = zk_attlog.Decoder()
+
+    def lines(events: Sequence[zk_attlog.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case zk_attlog.Punch(number=number, time=time, state=state):
+                    yield Match(number=number, time=time, state=state, method=event.method("unknown"))
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
 PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
     "em4100": _em4100,
     "ironlogic": _ironlogic,
     "pn532": _pn532,
     "osdp": _osdp,
+    "wiegand26": lambda: _wiegand(26),
+    "wiegand34": lambda: _wiegand(34),
+    "line": lambda: _texts(line.Decoder(blocks=True), typed=False),
+    "hid": lambda: _texts(hid.Decoder(), typed=True),
+    "zk-attlog": _zk_attlog,
 }
 
 
@@ -161,10 +227,10 @@ def _all(decoding: Decoding, chunks: Iterable[bytes]) -> Iterator[Line]:
 
 def _without_repeats(lines: Iterable[Line]) -> Iterator[Line]:
     before: Line | None = None
-    for line in lines:
-        if not (isinstance(line, Read) and line == before):
-            yield line
-        before = line
+    for told in lines:
+        if not (isinstance(told, Read) and told == before):
+            yield told
+        before = told
 
 
 def _read(uid: Uid | Rejected) -> Line:

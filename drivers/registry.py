@@ -42,6 +42,28 @@ DRIVERS: Mapping[str, Entry] = {
         Kind.READER, "drivers.cards.ironlogic:IronLogic", "Z-2 USB, Matrix-III RD-ALL (serial)", protocol="ironlogic"
     ),
     "pn532": Entry(Kind.READER, "drivers.cards.pn532:Pn532", "PN532 boards set to HSU (serial)", protocol="pn532"),
+    "osdp": Entry(
+        Kind.READER,
+        "drivers.cards.osdp:Osdp",
+        "OSDP v2 readers with a secure channel (RS-485)",
+        protocol="osdp",
+        extra="osdp",
+    ),
+    "osdp-light": Entry(
+        Kind.INDICATOR,
+        "drivers.indicators.osdp:OsdpLight",
+        "lamp, buzzer and text of an OSDP reader (with its reader)",
+        extra="osdp",
+    ),
+    "line": Entry(
+        Kind.READER,
+        "drivers.cards.line:Line",
+        "QR and bar code scanners on USB-CDC, Wiegand converters (serial)",
+        protocol="line",
+    ),
+    "hid-wedge": Entry(
+        Kind.READER, "drivers.cards.hid_wedge:HidWedge", "card readers and scanners that type (USB)", protocol="hid"
+    ),
     "simulated-palm-terminal": Entry(
         Kind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",

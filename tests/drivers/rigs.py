@@ -1,14 +1,18 @@
 """What stands at the far end of each driver's cable in the contract suite. A new driver adds one rig."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from drivers.base import Indicator, Reader, Tap
+from drivers.protocols import hid
+from drivers.protocols.line import encode_block
 from drivers.registry import build_indicator, build_reader
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
+from drivers.transports.evdev import EVENT_BYTES
 
 
 class ReaderRig(Protocol):
@@ -81,6 +85,65 @@ class Pn532Rig:
         self._peer.unplug()
 
 
+class LineRig:
+    """Any sender of lines on a pseudo-terminal."""
+
+    def __init__(self, folder: Path, form: str, shown: bytes, rubbish: bytes) -> None:
+        self._peer = CardPeer(folder / "usb-cdc-if00")
+        self._form, self._shown, self._rubbish = form, shown, rubbish
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("line", "left", {"port": str(self._peer.port), "form": self._form}, tap=tap)
+
+    def show(self) -> None:
+        self._peer.send(self._shown)
+
+    def rubbish(self) -> None:
+        self._peer.send(self._rubbish)
+
+    def unplug(self) -> None:
+        self._peer.unplug()
+
+    def replug(self) -> None:
+        self._peer.replug()
+
+    def dispose(self) -> None:
+        self._peer.unplug()
+
+
+class WedgeRig:
+    """A keyboard reader's events through a named pipe: no input device can be made here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "event0"
+        self._device: int | None = None
+        self.replug()
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("hid-wedge", "left", {"device": str(self._path)}, tap=tap)
+
+    def show(self) -> None:
+        assert self._device is not None
+        os.write(self._device, hid.encode("0012345678", size=EVENT_BYTES))
+
+    def rubbish(self) -> None:
+        assert self._device is not None
+        os.write(self._device, hid.encode("12", size=EVENT_BYTES))
+
+    def unplug(self) -> None:
+        if self._device is not None:
+            os.close(self._device)
+            self._device = None
+            self._path.unlink()
+
+    def replug(self) -> None:
+        os.mkfifo(self._path)
+        self._device = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+
+    def dispose(self) -> None:
+        self.unplug()
+
+
 class PalmTerminalRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "palm.sock"
@@ -115,6 +178,10 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
     "ironlogic": lambda folder: CardRig(folder, Model.IRONLOGIC),
     "pn532": Pn532Rig,
+    "line/w26": lambda folder: LineRig(folder, "w26-hex", b"1293D8\r", b"\xff\xfe\r"),
+    "line/block": lambda folder: LineRig(folder, "block", encode_block(b"0012345678"), b"\x02\xff\r\n"),
+    "line/code": lambda folder: LineRig(folder, "code", "]Q1Әлия-5".encode(), b"\xff\xfe\r\n"),
+    "hid-wedge": WedgeRig,
     "simulated-palm-terminal": PalmTerminalRig,
 }
 

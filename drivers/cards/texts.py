@@ -1,0 +1,92 @@
+"""What every reader shares that sends lines of text: transport → decoder → what the line says → `DeviceEvent`.
+
+A scanner may send no end of line at all, so silence ends a line too: `idle_ms` after the last byte, measured by the
+clock that the driver was given.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, assert_never
+
+from drivers.base import Monotonic, Transport
+from drivers.cards.presence import Presence
+from drivers.protocols.fault import Fault
+from drivers.protocols.line import Code, Text
+from drivers.protocols.line_forms import Meaning
+from drivers.readings import CardRead, CodeRead, DeviceEvent, StreamFault, Uid
+from drivers.uid import Rejected
+
+
+class Decoder(Protocol):
+    """Cuts bytes into texts."""
+
+    @property
+    def pending(self) -> bool:
+        """Something has begun and not ended."""
+
+    def feed(self, data: bytes) -> Sequence[Text | Fault]: ...
+
+    def flush(self) -> Sequence[Text | Fault]: ...
+
+
+class TextStream:
+    """The `Reader` behind a driver's few lines. A text is sent once for a card, so one proves it; a scanner that sees
+    the same code again within `hold_ms` is passed over."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        new_decoder: Callable[[], Decoder],
+        meaning: Callable[[Text], Meaning],
+        *,
+        idle_ms: int,
+        hold_ms: int,
+        clock: Monotonic,
+    ) -> None:
+        self.name = name
+        self._transport, self._clock = transport, clock
+        self._new_decoder, self._meaning = new_decoder, meaning
+        self._decoder = new_decoder()
+        self._idle_ns, self._hold_ns = idle_ms * 1_000_000, hold_ms * 1_000_000
+        self._presence = Presence(hold_ms)
+        self._last_ns = 0  # when the last bytes came
+        self._last_code = ("", 0)  # and when it was seen last
+
+    def open(self) -> None:
+        self._transport.open()
+        self._decoder = self._new_decoder()
+        self._presence.clear()
+        self._last_code = ("", 0)
+
+    def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
+        if self._decoder.pending:
+            timeout_s = min(timeout_s, max(0.0, (self._last_ns + self._idle_ns - self._clock()) / 1e9))
+        data = self._transport.read(timeout_s)
+        now_ns = self._clock()
+        texts: list[Text | Fault] = []
+        if self._decoder.pending and now_ns - self._last_ns >= self._idle_ns:
+            texts += self._decoder.flush()
+        if data:
+            self._last_ns = now_ns
+            texts += self._decoder.feed(data)
+        return [event for text in texts for event in self._report(text, now_ns)]
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _report(self, text: Text | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        said = self._meaning(text) if isinstance(text, Text) else text
+        match said:
+            case Uid():
+                if self._presence.frames(said, now_ns) == 1:
+                    yield CardRead(self.name, said, now_ns)
+                    yield CardRead(self.name, said, now_ns, again=True)
+            case Code(text=content):
+                before, seen_ns = self._last_code
+                self._last_code = (content, now_ns)
+                if content != before or now_ns - seen_ns > self._hold_ns:
+                    yield CodeRead(self.name, content, now_ns)
+            case Rejected(why=what) | Fault(what=what):
+                yield StreamFault(self.name, what, now_ns)
+            case _:
+                assert_never(said)

@@ -1,0 +1,192 @@
+"""Readers that type: USB keyboard wedges, as the kernel's input events (Linux, Documentation/input).
+
+    struct input_event: sec, usec, type (2), code (2), value (4)      24 bytes on 64 bits, 16 on 32 bits
+
+Keys are decoded, not characters: under a Kazakh or Russian layout `1` types a letter, but its key is the same. Where
+only the typed text is left, `retyped` puts it back on the keys.
+- Digits come from the row or from the keypad; scanners press NumLock and Shift in between.
+- A key that is missing would make another number of this one: after lost events or keys without a character the whole
+  text is a fault.
+- Enter ends a text. Readers press a key every 4 to 16 ms, people need ten times as long: a gap of `gap_ms` ends it too.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from drivers.protocols.fault import Fault
+from drivers.protocols.line import LINE_BYTES_MAX, Text
+
+GAP_MS = 200
+SIZES = (24, 16)
+EV_SYN, EV_KEY, EV_MSC = 0, 1, 4
+SYN_DROPPED = 3
+ENTERS = frozenset({28, 96})
+SHIFTS = frozenset({42, 54})
+_LOCKS = frozenset({58, 69, 70})  # Caps, Num, Scroll
+_CHORDS = frozenset({29, 97, 56, 100, 125, 126})  # Ctrl, Alt, Meta: what is typed with them is no character
+
+_LAYOUT = {24: struct.Struct("<qqHHi"), 16: struct.Struct("<IIHHi")}
+# the highest code of each type that a keyboard sends; 17 is a lamp, 20 the repeat of keys
+_TYPES = {EV_SYN: 3, EV_KEY: 0x2FF, 2: 0x0F, 3: 0x3F, EV_MSC: 7, 5: 0x10, 17: 0x0F, 18: 7, 20: 1}
+_SECONDS_MAX = 1 << 33
+
+_ROWS = (
+    (2, "1234567890-=", "!@#$%^&*()_+"),
+    (15, "\tqwertyuiop[]", "\tQWERTYUIOP{}"),
+    (30, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
+    (43, "\\zxcvbnm,./", "|ZXCVBNM<>?"),
+    (57, " ", " "),
+)
+PLAIN = {first + at: key for first, row, _ in _ROWS for at, key in enumerate(row)}
+SHIFTED = {first + at: key for first, _, row in _ROWS for at, key in enumerate(row)}
+KEYPAD = dict(zip((71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 98, 55), "789-456+1230./*", strict=True))
+
+_QWERTY = "qwertyuiop[]asdfghjkl;'zxcvbnm,."
+_CYRILLIC = "йцукенгшщзхъфывапролджэячсмитьбю"
+_KAZAKH_ROW = '"әіңғ,.үұқ'  # what 1 to 0 type under the layout `kz`
+_RETYPED = str.maketrans(
+    _KAZAKH_ROW + _CYRILLIC + _CYRILLIC.upper(), "1234567890" + _QWERTY + "".join(map(str.upper, _QWERTY))
+)
+
+
+def retyped(text: str) -> str:
+    """The same keys under the US layout, for text that was typed under the Kazakh or the Russian one."""
+    return text if text.isascii() else text.translate(_RETYPED)
+
+
+def encode(text: str, *, size: int = 24, start_us: int = 0, key_us: int = 4_000, enter: bool = True) -> bytes:
+    """The events of a reader that types `text`."""
+    codes = {character: (code, False) for code, character in PLAIN.items()}
+    codes |= {character: (code, True) for code, character in SHIFTED.items() if character not in codes}
+    out, now_us = bytearray(), start_us
+    for code, shift in [codes[character] for character in text] + [(28, False)] * enter:
+        keys = [(42, 1), (code, 1), (code, 0), (42, 0)] if shift else [(code, 1), (code, 0)]
+        for key, value in keys:
+            when = divmod(now_us, 1_000_000)
+            out += _LAYOUT[size].pack(*when, EV_MSC, 4, 0x70000 + key)
+            out += _LAYOUT[size].pack(*when, EV_KEY, key, value)
+            out += _LAYOUT[size].pack(*when, EV_SYN, 0, 0)
+        now_us += key_us
+    return bytes(out)
+
+
+class Typist:
+    """Events in, texts and faults out; pure over (type, code, value) and the event's own time."""
+
+    def __init__(self, gap_ms: int = GAP_MS) -> None:
+        self._gap_us = gap_ms * 1_000
+        self._text = ""
+        self._held: set[int] = set()  # modifier keys that are down
+        self._damaged = ""
+        self._last_us = 0
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._text or self._damaged)
+
+    def event(self, kind: int, code: int, value: int, time_us: int) -> Iterator[Text | Fault]:
+        if kind == EV_SYN and code == SYN_DROPPED:
+            self._damaged = "the kernel dropped keys: the number is incomplete"
+            self._held.clear()
+            return
+        if kind != EV_KEY:
+            return
+        if self.pending and time_us - self._last_us > self._gap_us:
+            yield from self.end(ended=False)
+        self._last_us = time_us
+        if code in SHIFTS or code in _CHORDS:
+            (self._held.add if value else self._held.discard)(code)
+        elif value == 1 and code not in _LOCKS:
+            yield from self._pressed(code)
+
+    def end(self, *, ended: bool) -> Iterator[Text | Fault]:
+        """The text is over: by Enter, or by silence."""
+        text, damaged = self._text, self._damaged
+        self._text = self._damaged = ""
+        if damaged:
+            yield Fault(damaged)
+        elif text:
+            yield Text(text.encode("ascii"), ended=ended)
+
+    def _pressed(self, code: int) -> Iterator[Text | Fault]:
+        if code in ENTERS:
+            yield from self.end(ended=True)
+            return
+        shifted = not SHIFTS.isdisjoint(self._held)
+        character = KEYPAD.get(code) or (SHIFTED if shifted else PLAIN).get(code)
+        if character is None or not _CHORDS.isdisjoint(self._held):
+            self._damaged = self._damaged or "a key without a character: set the reader to plain text"
+        elif len(self._text) == LINE_BYTES_MAX:
+            self._damaged = self._damaged or "a text is too long"
+        else:
+            self._text += character
+
+
+class Decoder:
+    """Bytes in, texts and faults out; the same for every way of cutting the bytes.
+
+    `size` of an event: 24, 16, or 0 to find out from the first events. Bytes that are no event are passed over one by
+    one until events fit again.
+    """
+
+    def __init__(self, *, size: int = 0, gap_ms: int = GAP_MS) -> None:
+        self._size = size
+        self._typist = Typist(gap_ms)
+        self._bytes = bytearray()
+        self._rubbish = False
+
+    @property
+    def pending(self) -> bool:
+        return self._typist.pending
+
+    def feed(self, data: bytes) -> Sequence[Text | Fault]:
+        self._bytes += data
+        return list(self._take(final=False))
+
+    def flush(self) -> Sequence[Text | Fault]:
+        """The stream has ended or the keys were silent: what was typed counts as it is, with `ended` False."""
+        events = [*self._take(final=True), *self._typist.end(ended=False)]
+        if self._bytes:
+            events.append(Fault("an event broke off"))
+            self._bytes.clear()
+        return events
+
+    def _take(self, *, final: bool) -> Iterator[Text | Fault]:
+        at = 0
+        while len(self._bytes) - at >= (self._size or (min(SIZES) if final else _DETECT_BYTES)):
+            size = self._size or _detected(self._bytes, at)
+            event = _event(self._bytes, at, size) if size else None
+            if event is None:
+                at += 1
+                if not self._rubbish:
+                    self._rubbish = True
+                    yield Fault("bytes that are no input events")
+                continue
+            self._size, self._rubbish = size, False
+            at += size
+            yield from self._typist.event(*event)
+        del self._bytes[:at]
+
+
+_DETECT_BYTES = 48  # two events of 24 bytes or three of 16: by chance nothing looks like both
+
+
+def _detected(data: bytearray, at: int) -> int:
+    """The size of the events that begin here; 0 when none do."""
+    for size in SIZES:
+        there = min(len(data) - at, _DETECT_BYTES) // size
+        if there and all(_event(data, at + size * number, size) for number in range(there)):
+            return size
+    return 0
+
+
+def _event(data: bytearray, at: int, size: int) -> tuple[int, int, int, int] | None:
+    """Type, code, value and time in µs, or None for what no kernel sends."""
+    if len(data) - at < size:
+        return None
+    seconds, micros, kind, code, value = _LAYOUT[size].unpack_from(data, at)
+    if not 0 <= micros < 1_000_000 or not 0 <= seconds < _SECONDS_MAX or code > _TYPES.get(kind, -1):
+        return None
+    if kind in (EV_SYN, EV_KEY) and not 0 <= value <= 2:
+        return None
+    return kind, code, value, seconds * 1_000_000 + micros

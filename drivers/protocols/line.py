@@ -1,0 +1,138 @@
+"""Lines of text from scanners on USB-CDC and from converters on a serial port, and what such a line may mean.
+
+    0000123478 CR LF          a number; ends in CR, LF or both
+    https://… <silence>       no end at all: whoever reads says when the line has been silent long enough
+    ]C10123456789             a bar code with its AIM id (] letter modifier) before the text
+    STX digits ETX LRC        a block; LRC is the XOR of every byte from STX to ETX, so it can be any byte, CR too
+
+The end decides: noise before a line does not hide a number whose form is known (see `line_forms`). Kept: one line of
+at most LINE_BYTES_MAX bytes; what is longer is a fault and is passed over to its end.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from drivers.protocols.fault import Fault
+
+LINE_BYTES_MAX = 4096
+STX, ETX = 0x02, 0x03
+_ENDS = frozenset(b"\r\n")
+_AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What stood between two ends. `block`: it came between STX and ETX and its LRC holds."""
+
+    content: bytes = field(repr=False)
+    block: bool = False
+    ended: bool = True  # False: nothing but silence came behind it
+
+
+Event = Text | Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The text of a bar code or QR code, without its AIM id."""
+
+    text: str = field(repr=False)
+
+
+def encode_block(content: bytes) -> bytes:
+    block = bytes((STX,)) + content + bytes((ETX,))
+    return block + bytes((_xor(block),))
+
+
+def code(content: bytes) -> Code | Fault:
+    """A line as the text of a code."""
+    try:
+        text = content.decode("utf-8").strip(" \t\x02\x03")
+    except UnicodeDecodeError:
+        return Fault("a code that is not UTF-8: set the scanner to UTF-8")
+    text = _AIM.sub("", text, count=1) if _AIM.match(text) else text
+    if not text:
+        return Fault("a code without text")
+    # GS parts the fields of GS1 codes
+    if any(not character.isprintable() and character not in "\x1d\t" for character in text):
+        return Fault("a code with control characters: noise, or a code of binary data")
+    return Code(text)
+
+
+class Decoder:
+    """Bytes in, lines and faults out; the same for every way of cutting the bytes. `blocks`: STX begins one."""
+
+    def __init__(self, *, blocks: bool = False, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+        self._blocks, self._max = blocks, line_bytes_max
+        self._line = bytearray()
+        self._skipping = False  # the line is too long
+        self._block: bytearray | None = None  # since STX; ends in ETX while only the LRC is missing
+
+    @property
+    def pending(self) -> bool:
+        """Something has begun and not ended."""
+        return bool(self._line) or self._skipping or self._block is not None
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        return [event for byte in data for event in self._step(byte)]
+
+    def flush(self) -> Sequence[Event]:
+        """The stream has ended or the line was silent: an unfinished line counts, an unfinished block does not."""
+        if self._block is not None:
+            self._block = None
+            return [Fault("a block broke off")]
+        line, skipping = bytes(self._line), self._skipping
+        self._line.clear()
+        self._skipping = False
+        return [Text(line, ended=False)] if line.strip() and not skipping else []
+
+    def _step(self, byte: int) -> Iterator[Event]:
+        if self._block is not None:
+            yield from self._in_block(self._block, byte)
+        elif byte in _ENDS:
+            line, skipping = bytes(self._line), self._skipping
+            self._line.clear()
+            self._skipping = False
+            if line.strip() and not skipping:
+                yield Text(line)
+        elif self._blocks and byte == STX:
+            if self._line or self._skipping:
+                self._line.clear()
+                self._skipping = False
+                yield Fault("bytes before a block")
+            self._block = bytearray((STX,))
+        elif not self._skipping:
+            self._line.append(byte)
+            if len(self._line) > self._max:
+                self._line.clear()
+                self._skipping = True
+                yield Fault("a line is too long")
+
+    def _in_block(self, block: bytearray, byte: int) -> Iterator[Event]:
+        if block[-1] == ETX:
+            self._block = None
+            if byte == _xor(block):
+                yield Text(bytes(block[1:-1]), block=True)
+                return
+            yield Fault("a checksum is wrong")
+            yield from self._step(byte)
+            return
+        if byte == ETX or byte >= ord(" "):
+            block.append(byte)
+            if len(block) <= self._max:
+                return
+            self._block, self._skipping = None, True
+            yield Fault("a block is too long")
+            return
+        self._block = None
+        self._line[:] = block[1:]  # the STX was noise, perhaps, and this a line behind it
+        yield Fault("a block broke off")
+        yield from self._step(byte)
+
+
+def _xor(data: bytes | bytearray) -> int:
+    check = 0
+    for byte in data:
+        check ^= byte
+    return check

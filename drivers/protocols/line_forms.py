@@ -1,0 +1,165 @@
+"""How converters and scanners write a card's number into a line, one form each, and what the line then means.
+
+dec10      0000123478          ten decimals: the low 32 bits                  S4A, most keyboard readers
+hex        0F0184F07A          every byte of the number: 4, 5, 7 or 10        Parallax 28140
+w26-hex    1293D8              six hex digits; seven with the parity bits     priority1 WIE232
+w34-hex    7186A61E            eight hex digits; nine with the parity bits
+w26-dec    018,37837           facility,number
+w26-bits   0000100101…         bits with their parities, see `wiegand`
+w34-bits
+block      STX 10 or 8 digits ETX LRC                                         IDTECK SR30
+code       any text            a bar code or a QR code
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from drivers.protocols import wiegand
+from drivers.protocols.fault import Fault
+from drivers.protocols.hid import retyped
+from drivers.protocols.line import Code, Text, code
+from drivers.readings import Uid
+from drivers.uid import Rejected, UidEncoding, to_uid
+
+Meaning = Uid | Rejected | Code | Fault
+
+NUMBER_MAX = 64  # characters of the longest number, and noise before it that is still looked at
+
+
+class Form(StrEnum):
+    DEC10 = "dec10"
+    HEX = "hex"
+    W26_HEX = "w26-hex"
+    W34_HEX = "w34-hex"
+    W26_DEC = "w26-dec"
+    W26_BITS = "w26-bits"
+    W34_BITS = "w34-bits"
+    BLOCK = "block"
+    CODE = "code"
+
+
+def _ending(pattern: str) -> re.Pattern[str]:
+    """The pattern at the end of a line; no digit or letter may stand directly before it."""
+    return re.compile(rf"(?<![0-9A-Za-z])(?:{pattern})$", re.ASCII)
+
+
+_NUMBERS: Mapping[Form, re.Pattern[str]] = {
+    Form.DEC10: _ending("[0-9]{10}"),
+    Form.W26_DEC: _ending("[0-9]{1,3},[0-9]{1,5}"),
+    Form.W26_HEX: _ending("[0-9A-Fa-f]{6,7}"),
+    Form.W34_HEX: _ending("[0-9A-Fa-f]{8,9}"),
+    Form.HEX: _ending("[0-9A-Fa-f]{8}|[0-9A-Fa-f]{10}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}"),
+    Form.W26_BITS: _ending("[01]{16,30}"),
+    Form.W34_BITS: _ending("[01]{31,40}"),
+}
+
+
+def meaning(text: Text, form: Form, encoding: UidEncoding | None = None) -> Meaning:
+    """What a line of this form says. `encoding`: how the reader writes the number, where the form leaves a choice."""
+    if form is Form.CODE:
+        return code(text.content)
+    if form is Form.BLOCK:
+        return _block(text.content) if text.block else Fault("a line outside a block")
+    number = _number(text.content, form)
+    if number is None:
+        return Fault(f"a line that is no {form}: check the form in the settings of this reader")
+    match form:
+        case Form.W26_HEX | Form.W34_HEX:
+            return _wiegand_hex(number, 26 if form is Form.W26_HEX else 34, encoding)
+        case Form.W26_BITS | Form.W34_BITS:
+            return _from_bits(number, 26 if form is Form.W26_BITS else 34, encoding)
+        case Form.W26_DEC:
+            return to_uid(number, UidEncoding.W26)
+        case _:
+            return to_uid(number, encoding or UidEncoding(form.value))
+
+
+def guess(text: Text, *, typed: bool = False) -> Meaning:
+    """What a line most likely says when nobody knows its form; for people who look, never for a reader at work.
+
+    `typed`: by a keyboard reader, which prints whole numbers and no Wiegand.
+    """
+    if text.block:
+        return _block(text.content)
+    content = _retyped(text.content)
+    if not content.startswith(b"]"):
+        for form, only_with_letters in _TYPED_ORDER if typed else _LINE_ORDER:
+            number = _number(content, form)
+            if number is None or (number.isdigit() and len(number) in only_with_letters):
+                continue
+            found = meaning(Text(content), form)
+            if not isinstance(found, Rejected):
+                return found
+    return code(content)
+
+
+_LINE_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
+    (Form.DEC10, ()),
+    (Form.W26_BITS, ()),
+    (Form.W34_BITS, ()),
+    (Form.W26_DEC, ()),
+    (Form.W26_HEX, (7,)),
+    (Form.W34_HEX, (9,)),
+    (Form.HEX, (14, 20)),  # 14 decimals are rather the bar code of a box than the number of a card
+)
+_TYPED_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
+    (Form.DEC10, ()),
+    (Form.W26_DEC, ()),
+    (Form.HEX, (8, 14, 20)),  # eight decimals may be 3+5 digits as well
+)
+
+
+def _number(content: bytes, form: Form) -> str | None:
+    found = _NUMBERS[form].search(content.decode("latin-1").rstrip(" \t\x00\x03")[-NUMBER_MAX:])
+    return found[0] if found else None
+
+
+def _retyped(content: bytes) -> bytes:
+    """Back on the keys where that makes a number of it; a code in Kazakh stays as it is."""
+    if content.isascii():
+        return content
+    try:
+        keys = retyped(content.decode("utf-8").strip())
+    except UnicodeDecodeError:
+        return content
+    return keys.encode() if re.fullmatch("[0-9A-Fa-f]+", keys) else content
+
+
+def _block(content: bytes) -> Meaning:
+    number = content.decode("latin-1")
+    if re.fullmatch("[0-9]{10}", number):
+        return to_uid(number, UidEncoding.DEC10)
+    if re.fullmatch("[0-9]{8}", number):
+        return to_uid(f"{number[:3]},{number[3:]}", UidEncoding.W26)
+    return Fault("a block without 8 or 10 digits")
+
+
+def _wiegand_hex(number: str, size: int, encoding: UidEncoding | None) -> Meaning:
+    with_parity = len(number) % 2
+    if with_parity:
+        return _from_bits(f"{int(number, 16):0{size}b}", size, encoding)
+    return wiegand.to_partial(bytes.fromhex(number), reverse=encoding is UidEncoding.W34_REVERSED)
+
+
+def _from_bits(bits: str, size: int, encoding: UidEncoding | None) -> Meaning:
+    match wiegand.frame(bits, size):
+        case wiegand.Card(value=value):
+            return wiegand.to_partial(value, reverse=encoding is UidEncoding.W34_REVERSED)
+        case Fault() as fault:
+            return fault
+
+
+ENCODINGS: Mapping[Form, tuple[UidEncoding, ...]] = {
+    Form.DEC10: (UidEncoding.DEC10, UidEncoding.DEC10_REVERSED),
+    Form.HEX: (
+        UidEncoding.HEX,
+        UidEncoding.HEX_REVERSED,
+        UidEncoding.HEX_INVERTED,
+        UidEncoding.HEX_BCC,
+        UidEncoding.IRONLOGIC,
+    ),
+    Form.W34_HEX: (UidEncoding.W34, UidEncoding.W34_REVERSED),
+    Form.W34_BITS: (UidEncoding.W34, UidEncoding.W34_REVERSED),
+}
+"""Where a form leaves a choice, the first is what it means without a setting."""

@@ -1,0 +1,102 @@
+"""Wiegand 26 and 34: the bits of a card between two parity bits, as a converter passes them on.
+
+    P data(24) P      first parity: the first half (13 bits with it) has an even number of ones
+    P data(32) P      last parity: the second half has an odd number of ones
+
+Written as ASCII `0` and `1`; anything else ends a frame. Three things happen on the wires D0 and D1:
+- They are swapped: every bit is inverted. A half has an odd number of bits, so both parities fail, and both hold after
+  inverting. Said as a fault, never corrected: one damaged frame in four looks the same.
+- Noise or a second card makes frames of another length (23 to 38 bits were seen).
+- 24 bits are not a whole number: the card's other bytes never pass these wires.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from drivers.protocols.fault import Fault
+from drivers.readings import Technology, Uid
+from drivers.uid import Rejected, UidEncoding, to_uid
+
+SIZES = (26, 34)
+SWAPPED = "both parities are inverted: D0 and D1 are swapped, swap the wires"
+_BLANKS = frozenset(b"\r\n\t ,;\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The data bits of a frame whose parities hold, 3 or 4 bytes big-endian."""
+
+    value: bytes = field(repr=False)
+
+
+Event = Card | Fault
+
+
+def encode(value: bytes) -> str:
+    """The bits for 3 bytes (W26) or 4 (W34)."""
+    if len(value) not in (3, 4):
+        raise ValueError(f"Wiegand 26 and 34 carry 3 or 4 bytes, not {len(value)}")
+    data = "".join(f"{byte:08b}" for byte in value)
+    half = len(data) // 2
+    return str(data[:half].count("1") % 2) + data + str(1 - data[half:].count("1") % 2)
+
+
+def frame(bits: str, size: int) -> Event:
+    """The card behind `size` bits written as 0 and 1, or what is wrong with them."""
+    if len(bits) != size:
+        return Fault("a frame is too short" if len(bits) < size else "a frame is too long: noise, or two cards at once")
+    if _sound(bits):
+        return Card(int(bits[1:-1], 2).to_bytes((size - 2) // 8, "big"))
+    if _sound(bits.translate(_INVERTED)):
+        return Fault(SWAPPED)
+    return Fault("a parity is wrong")
+
+
+def to_partial(value: bytes, *, reverse: bool = False) -> Uid | Rejected:
+    """The canonical number of 3 or 4 data bytes: the low bits of a card, and never all of it."""
+    if len(value) == 3:
+        low = value[::-1] if reverse else value
+        return to_uid(f"{low[0]},{int.from_bytes(low[1:], 'big')}", UidEncoding.W26, Technology.UNKNOWN)
+    return to_uid(value.hex(), UidEncoding.W34_REVERSED if reverse else UidEncoding.W34, Technology.UNKNOWN)
+
+
+class Decoder:
+    """ASCII bits in, cards and faults out; the same for every way of cutting the bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._bits = bytearray()  # one more than a frame is enough to know that it is too long
+        self._rubbish = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        return [event for byte in data for event in self._step(byte)]
+
+    def flush(self) -> Sequence[Event]:
+        """The stream has ended or the line was silent: bits are a frame without any end mark."""
+        self._rubbish = False
+        return list(self._end())
+
+    def _step(self, byte: int) -> Iterator[Event]:
+        if byte in b"01":
+            self._rubbish = False
+            if len(self._bits) <= self._size:
+                self._bits.append(byte)
+            return
+        yield from self._end()
+        if byte not in _BLANKS and not self._rubbish:
+            self._rubbish = True
+            yield Fault("bytes that are no bits")
+
+    def _end(self) -> Iterator[Event]:
+        if self._bits:
+            bits = self._bits.decode("ascii")
+            self._bits.clear()
+            yield frame(bits, self._size)
+
+
+_INVERTED = str.maketrans("01", "10")
+
+
+def _sound(bits: str) -> bool:
+    half = len(bits) // 2
+    return bits[:half].count("1") % 2 == 0 and bits[half:].count("1") % 2 == 1
