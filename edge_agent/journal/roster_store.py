@@ -6,13 +6,15 @@ happens meanwhile waits for the same connection.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
-from edge_agent.journal.errors import RosterMismatch
-from edge_agent.journal.store import Store
+from edge_agent.journal.errors import STORE_ERRORS, RosterMismatch
+from edge_agent.journal.store import Store, connect_read_only
 from sync.contract.roster import Deleted, Page, Record, from_json, record_type, to_json
 from sync.contract.wire import read_time, time_text
 
@@ -105,6 +107,27 @@ def records(store: Store) -> list[Record]:
         raise RosterMismatch(
             f"a record of the roster here cannot be read ({error}); ask for the whole roster"
         ) from error
+
+
+def rescue(path: Path, school: str) -> tuple[Page, datetime] | None:
+    """The roster of a journal that was set aside, as one whole page, and when it was confirmed; None if any is unread.
+
+    The chain does not vouch for it, but SQLite and JSON do, and the children of a damaged kiosk eat, too.
+    """
+    try:
+        with closing(connect_read_only(path)) as connection:
+            found = connection.execute("SELECT record FROM roster ORDER BY type, id").fetchall()
+            marks = dict(connection.execute("SELECT key, value FROM state").fetchall())
+        page = Page(
+            school=school,
+            since=0,
+            version=int(marks[VERSION]),
+            changes=tuple(from_json(bytes(record)) for (record,) in found),
+            whole=True,
+        )
+        return page, read_time(marks[CONFIRMED_AT])
+    except (*STORE_ERRORS, msgspec.DecodeError, ValueError, KeyError):
+        return None
 
 
 def version(store: Store) -> int:

@@ -35,6 +35,7 @@ from edge_agent.errors import ExitCode
 from edge_agent.journal.aside import SetAside, set_aside
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
 from edge_agent.journal.journal import Journal
+from edge_agent.journal.roster_store import rescue
 from edge_agent.journal.rows import Kiosk
 from edge_agent.journal.verify import Broken, Verdict
 from edge_agent.runtime.commands import Commands
@@ -249,24 +250,27 @@ class Agent:
     # The journal.
 
     def _open_journal(self) -> Journal:
-        state_dir = self.settings.kiosk.state_dir
-        path = state_dir / JOURNAL_NAME
-        condemned = state_dir / CONDEMNED_NAME
-        if condemned.exists():
-            log.error("the journal was condemned: %s", condemned.read_text("utf-8"))
-            journal = self._journal(self._aside())
-            condemned.unlink()
-            return journal
-        try:
-            return self._journal(None)
-        except JournalDamaged as error:
-            log.critical("%s: %s", path, error)
-            return self._journal(self._aside())
+        condemned = self.settings.kiosk.state_dir / CONDEMNED_NAME
+        if not condemned.exists():
+            try:
+                return self._journal(None)
+            except JournalDamaged as error:
+                log.critical("%s", error)
+                return self._journal_after_damage()
+        log.error("the journal was condemned: %s", condemned.read_text("utf-8"))
+        journal = self._journal_after_damage()
+        condemned.unlink()
+        return journal
 
-    def _aside(self) -> SetAside:
+    def _journal_after_damage(self) -> Journal:
+        """A new journal in the place of the damaged one, which is kept; with the roster, so that children still eat."""
         aside = set_aside(self.settings.kiosk.state_dir / JOURNAL_NAME, self.now().utc)
         log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
-        return aside
+        journal = self._journal(aside)
+        rescued = rescue(aside.path, self.identity.school)
+        if rescued is not None:
+            journal.apply_roster((rescued[0],), rescued[1])
+        return journal
 
     def _journal(self, after: SetAside | None) -> Journal:
         kiosk = Kiosk(self.identity.device, self.identity.key.public_bytes, self.identity.school)
@@ -313,12 +317,26 @@ class Agent:
                 dice=random.Random(),  # noqa: S311  spreads requests, keeps no secret
             )
             # One request may take long on a bad line; it has its own limits.
-            self.uplink_part = add("uplink", self.uplink.body, beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s)
-        add("upkeep", self.upkeep.body, beat_max_s=120.0)
+            self.uplink_part = add(
+                "uplink", self._guarded(self.uplink.body), beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s
+            )
+        add("upkeep", self._guarded(self.upkeep.body), beat_max_s=120.0)
         self._control_part = add("control", self._serve_control)
         self._reader_parts = [
             add(f"reader {device.name}", self._reader_loop(device).body) for device in self.settings.readers
         ]
+
+    def _guarded(self, body: Callable[[Pulse], None]) -> Callable[[Pulse], None]:
+        """A part that finds the journal damaged ends the process in order; starting the part again would not help."""
+
+        def guarded(pulse: Pulse) -> None:
+            try:
+                body(pulse)
+            except JournalDamaged as error:
+                self.condemn(str(error))
+                pulse.stop()
+
+        return guarded
 
     def _reader_loop(self, device: DeviceSettings) -> ReaderLoop:
         presence = Presence(device.name, device.driver)

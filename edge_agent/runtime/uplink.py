@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from edge_agent.identity import Identity, Registration
+from edge_agent.journal.errors import RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.supervision import Pulse
 from edge_agent.screen.health import Ledger
@@ -21,6 +22,7 @@ from sync.contract.roster import Page
 
 log = logging.getLogger(__name__)
 
+MISMATCH_S = 30.0
 LINGER_S = 0.5  # after a scan: those right behind it travel in the same batch
 REACHED = frozenset({Outcome.SENT, Outcome.IDLE, Outcome.ALIGNED, Outcome.NARROWED, Outcome.NEW_EPOCH})
 
@@ -134,7 +136,12 @@ class Uplink:
         return step.due_s
 
     def _fetch(self) -> float:
-        pull = self._pull.step()
+        try:
+            pull = self._pull.step()
+        except RosterMismatch as error:
+            log.warning("roster: %s", error)
+            self._pull.whole()
+            return MISMATCH_S
         if pull.outcome is not PullOutcome.WAITING:
             if pull.outcome is not self.last_pull.outcome and pull.outcome is not PullOutcome.PAGE:
                 log.info("roster: %s: %s", pull.outcome, pull.why)

@@ -62,7 +62,7 @@ _CARD = replace(
     _column(r"[0-9A-F :,-]{1,40}", "a card's number: hex of its UID, or the digits of its notation"), secret=True
 )
 
-_RECORD: Final[Columns] = {"sourcedId": _ID, "status": _STATUS, "dateLastModified": _MOMENT}
+_RECORD: Final[dict[str, Column]] = {"sourcedId": _ID, "status": _STATUS, "dateLastModified": _MOMENT}
 
 MANIFEST: Final[Columns] = {"propertyName": _ID, "value": _TEXT}
 

@@ -61,7 +61,10 @@ def test_all_faults_are_told_at_once() -> None:
         ('[[readers]]\nname = "door"\ndriver = "em410"\nport = "/dev/x"', "em4100"),
         ('[[readers]]\nname = "door"\ndriver = "em4100"', "readers[0].port: missing"),
         ('[[readers]]\nname = "d"\ndriver = "em4100"\nport = "/dev/x"\nboud = 1', "is 'readers[0].baud'"),
-        ('[[readers]]\nname = "d"\ndriver = "em4100"\nport = "/x"\ndirection = "up"', "readers[0].direction: found 'up'"),
+        (
+            '[[readers]]\nname = "d"\ndriver = "em4100"\nport = "/x"\ndirection = "up"',
+            "readers[0].direction: found 'up'",
+        ),
         ("[kiosk", "not TOML"),
     ],
 )
