@@ -54,7 +54,7 @@ class Process:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def process(open_folder: Path) -> Iterator[Process]:
     running = Process(open_folder / f"killed-{time.monotonic_ns()}")
     yield running
@@ -64,7 +64,7 @@ def process(open_folder: Path) -> Iterator[Process]:
     heir.stop()
 
 
-def deliver(kiosk: Kiosk, done: threading.Event, acknowledged: list[int]) -> None:
+def deliver(kiosk: Kiosk, done: threading.Event, acknowledged: list[int], waits: list[int]) -> None:
     """What a kiosk does: send, keep what is acknowledged, after any trouble ask where the ledger stands."""
     first = 1
     deadline = time.monotonic() + PATIENCE_S
@@ -77,6 +77,7 @@ def deliver(kiosk: Kiosk, done: threading.Event, acknowledged: list[int]) -> Non
                     acknowledged.append(reply.accepted_through)
                     first = reply.accepted_through + 1
                 case Problem(status=503):
+                    waits.append(first)
                     done.wait(0.05)  # Retry-After says 5 s; a test is less polite
                 case Problem():
                     raise AssertionError(reply)
@@ -95,7 +96,8 @@ def check_kill(process: Process, kills: int, seed: int, *, postgres: bool) -> No
     fixed = kiosk.hashes
     done = threading.Event()
     acknowledged: list[int] = []
-    sender = threading.Thread(target=deliver, args=(kiosk, done, acknowledged))
+    waits: list[int] = []  # told to come again
+    sender = threading.Thread(target=deliver, args=(kiosk, done, acknowledged, waits))
     sender.start()
     dice = random.Random(seed)
     killed = 0
@@ -112,6 +114,7 @@ def check_kill(process: Process, kills: int, seed: int, *, postgres: bool) -> No
     sender.join(PATIENCE_S + 10)
     assert killed > 0
     assert acknowledged[-1] == EVENTS
+    assert bool(waits) == postgres
     with psycopg.connect(embedded.url) as db:
         stored = db.execute(
             "SELECT seq, payload, hash FROM event WHERE device = %s ORDER BY seq", (kiosk.device,)

