@@ -48,7 +48,7 @@ from edge_agent.runtime.taps import Taps
 from edge_agent.runtime.upkeep import Upkeep
 from edge_agent.runtime.uplink import Uplink
 from edge_agent.screen.health import Health, Ledger
-from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from edge_agent.screen.state import Language
 from edge_agent.settings import DeviceSettings, Loaded, Settings, credential
 from edge_agent.station import Policy, Station
@@ -108,6 +108,7 @@ class Agent:
         self.uplink: Uplink | None = None
         self.uplink_part: Part | None = None
         self._reader_parts: list[Part] = []
+        self._screen_fault = ""
         self._steps = StepWatch()
 
     def start(self) -> None:
@@ -119,8 +120,7 @@ class Agent:
         self._note_boot()
         self.upkeep = Upkeep(self.journal, self.now, self.settings.journal.keep_days, self._found_broken)
         self.screen = self._make_screen()
-        if self.settings.screen.enabled:
-            self.screen.start()
+        self._start_screen()
         self.control = ControlServer(kiosk.run_dir / SOCKET_NAME, Commands(self).table())
         self._add_parts()
         self.supervisor.start()
@@ -166,8 +166,21 @@ class Agent:
         self.counters.roster_age_s.set(health.roster_age_s)
         faults = self.supervisor.faults()
         if self.settings.screen.enabled and not self.screen.alive():
-            faults.append("the screen's server has ended")
+            self._start_screen()
         return faults
+
+    def _start_screen(self) -> None:
+        """Recording goes on without a screen: a port that somebody holds is told once and tried again."""
+        if not self.settings.screen.enabled:
+            return
+        try:
+            self.screen.start()
+        except ScreenUnavailable as error:
+            if str(error) != self._screen_fault:
+                log.error("no screen: %s", error)  # noqa: TRY400
+            self._screen_fault = str(error)
+        else:
+            self._screen_fault = ""
 
     def health(self, moment: Moment) -> Health:
         cards = [each for each in self.readers if "palm" not in each.driver]

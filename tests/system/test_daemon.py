@@ -168,6 +168,17 @@ def test_ready_is_said_once_everything_is_there_and_the_watchdog_is_fed(daemon: 
             said += systemd.recv(4096).decode()
 
 
+def test_a_screen_whose_port_is_taken_stops_no_scan(tmp_path: Path, peer: CardPeer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with Daemon(tmp_path, serial_reader("door", "em4100", peer.port), screen_port=port) as daemon:
+            daemon.start()
+            assert f"port {port}" in daemon.log
+            peer.present(uid("u-1"), frames=2)
+            assert daemon.wait_lights(2) == ["ask", "ask"]
+        assert len(list(facts(_rows_on_disk(daemon), "refusal"))) == 1
+
+
 def test_the_second_daemon_is_told_who_has_the_journal(daemon: Daemon) -> None:
     daemon.start()
     second = edge_agent("run", "--config", str(daemon.config), check=False)

@@ -1,0 +1,186 @@
+"""The order of one scan: nothing is shown that is not on disk, and what the journal refuses is said."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drivers.readings import CardRead, Technology, Uid
+from edge_agent.domain.confirmation import Limits
+from edge_agent.domain.decision import Direction, Rules
+from edge_agent.domain.facts import Past
+from edge_agent.domain.feedback import Child
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import ByHand
+from edge_agent.domain.roster import Roster, build
+from edge_agent.journal.errors import JournalUnwritable
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Appended, Kiosk
+from edge_agent.station import AlreadyVoid, NoSuchEntry, Policy, Station
+from sync.contract.chain import DeviceId, Epoch
+from sync.contract.event import Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Void, decode
+from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme
+
+NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
+SECOND_NS = 1_000_000_000
+HAND = ByHand("Cook", "forgot_card")
+
+
+def moment(seconds: float = 0.0) -> Moment:
+    return Moment(NOON + timedelta(seconds=seconds), int(seconds * 1000), "boot", Clock.SYNCHRONISED)
+
+
+def roster() -> Roster:
+    people = [Person(id=f"u-{n}", given_name=f"Name{n}", family_name="F", group="1A") for n in (1, 2, 3)]
+    cards = [Credential(id=f"c-{n}", person=f"u-{n}", value=f"010000000{n}", technology="em4100") for n in (1, 2, 3)]
+    paid = [Entitlement(id=f"e-{n}", person=f"u-{n}", programme="state") for n in (1, 2)]
+    lunch = MealSession(id="lunch", name="Lunch", start="11:30", end="13:00")
+    records = [*people, *cards, *paid, lunch, Programme(id="state", name="State")]
+    return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
+
+
+POLICY = Policy(
+    rules=Rules(
+        debounce_ms=5_000, stay_min_ms=60_000, leave_ms=3_600_000, roster_age_max_s=86_400, unplaced_ms=2_700_000
+    ),
+    limits=Limits(window_ns=SECOND_NS // 2, unknown_per_minute=20),
+    early=timedelta(0),
+    late=timedelta(0),
+    directions={"exit": Direction.OUT},
+)
+
+
+def card(number: int, reader: str = "door", at_ns: int = 0, *, again: bool = False) -> CardRead:
+    return CardRead(reader, Uid(Technology.EM4100, bytes.fromhex(f"010000000{number}"), 40), at_ns, again)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    kiosk = Kiosk(DeviceId("d"), bytes(32), "s")
+    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0)
+
+
+def kept(journal: Journal) -> list[Fact]:
+    return [decode(row.payload) for row in reversed(journal.recent(100))]
+
+
+def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    welcome = station.take(card(1), moment())
+    again = station.take(card(1), moment(2))
+    goodbye = station.take(card(1), moment(600))
+    assert [each.child for each in (welcome, again, goodbye) if each] == [Child.WELCOME, Child.NOTED, Child.GOODBYE]
+    entry, repeat, leave = kept(journal)
+    assert isinstance(entry, Entry)
+    assert (entry.person, entry.session, entry.programme, entry.roster) == ("u-1", "lunch", "state", 7)
+    assert isinstance(leave, Exit)
+    assert (leave.entry_epoch, leave.entry_seq) == (journal.epoch, 1)
+    assert repeat.at == "2026-11-20T07:00:02.000Z"
+
+
+class Full:
+    """A journal whose disk is full."""
+
+    def append(self, event: Fact) -> Appended:
+        raise JournalUnwritable("disk full")
+
+    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]:
+        raise JournalUnwritable("disk full")
+
+    def facts(self, person: PersonId, since: str) -> Sequence[Past]:
+        return ()
+
+    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+        return None
+
+
+def test_no_green_without_a_durable_row() -> None:
+    station = Station(Full(), roster(), POLICY)
+    for feedback in (station.take(card(1), moment()), station.enter_by_hand(PersonId("u-1"), moment(), HAND)):
+        assert feedback is not None
+        assert feedback.child is Child.NOT_RECORDED
+        assert feedback.greeting == ""
+        assert feedback.staff is not None
+        assert feedback.staff.name == "Name1 F"
+
+
+def test_a_child_without_a_programme_sees_what_every_child_sees(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    entitled, other = station.take(card(1), moment()), station.take(card(3), moment())
+    assert entitled is not None
+    assert other is not None
+    assert (entitled.child, entitled.silent, entitled.language) == (other.child, other.silent, other.language)
+
+
+def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    once = station.take(card(9), moment())
+    assert once is not None
+    assert once.child is Child.AGAIN
+    assert kept(journal) == []
+    twice = station.take(card(9, at_ns=SECOND_NS // 10, again=True), moment(0.1))
+    assert twice is not None
+    assert twice.child is Child.ASK_STAFF
+    (refusal,) = kept(journal)
+    assert isinstance(refusal, Refusal)
+    assert refusal.credential.startswith("#")
+    assert "0100000009" not in refusal.credential
+
+
+def test_a_known_card_counts_at_once_and_its_second_frame_is_dropped(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    assert station.take(card(1), moment()) is not None
+    assert station.take(card(1, at_ns=SECOND_NS // 10, again=True), moment(0.1)) is None
+    assert len(kept(journal)) == 1
+
+
+def test_an_exit_reader_never_lets_in(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    assert station.take(card(2, "exit"), moment()) is not None
+    (fact,) = kept(journal)
+    assert isinstance(fact, Exit)
+    assert fact.entry_seq == 0
+
+
+def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    station.take(card(1), moment())
+    hand = ByHand("Teacher", "reader_down", group="g1")
+    assert station.enter_class("1A", moment(120), hand) == 3
+    by_hand = [fact for fact in kept(journal) if isinstance(fact, Manual)]
+    assert {fact.person for fact in by_hand} == {"u-2", "u-3"}  # who is inside is noted again, not entered twice
+    assert {(fact.operator, fact.group) for fact in by_hand} == {("Teacher", "g1")}
+
+
+def test_void_and_again(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    station.take(card(1), moment())
+    station.void(journal.epoch, 1, moment(10), HAND)
+    with pytest.raises(AlreadyVoid):
+        station.void(journal.epoch, 1, moment(11), HAND)
+    with pytest.raises(NoSuchEntry):
+        station.void(journal.epoch, 2, moment(12), HAND)  # the void itself is no entry
+    feedback = station.take(card(1), moment(20))
+    assert feedback is not None
+    assert feedback.child is Child.WELCOME
+    entry, void, second = kept(journal)
+    assert isinstance(void, Void)
+    assert isinstance(entry, Entry)
+    assert isinstance(second, Entry)
+    assert entry.claim == second.claim
+
+
+def test_same_in_same_out(tmp_path: Path) -> None:
+    """The same readings, roster and clock give the same bytes, whichever machine takes them."""
+    script = [(card(1), 0.0), (card(2), 3.0), (card(1), 3.5), (card(9), 4.0), (card(1), 400.0), (card(2), 500.0)]
+    heads = set()
+    for name in ("one", "two"):
+        kiosk = Kiosk(DeviceId("d"), bytes(32), "s")
+        with Journal.open(tmp_path / name, kiosk, now=moment, dice=bytes, ballast_bytes=0) as journal:
+            station = Station(journal, roster(), POLICY)
+            for reading, seconds in script:
+                station.take(reading, moment(seconds))
+            heads.add(journal.head)
+    assert len(heads) == 1
