@@ -73,7 +73,7 @@ def school_export(folder: Path, school: str, cards: Mapping[str, tuple[str, str]
 class Daemon:
     """`edge-agent run` under settings that the test writes."""
 
-    def __init__(self, folder: Path, readers: str = "", *, kiosk: str = "", screen_port: int = 0) -> None:
+    def __init__(self, folder: Path, readers: str = "", *, kiosk: str = "", other: str = "", screen_port: int = 0) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
         self.state_dir = folder / "state"
@@ -81,7 +81,7 @@ class Daemon:
         self.config.write_text(
             f'[kiosk]\nstate_dir = "{self.state_dir}"\nrun_dir = "{self.run_dir}"\n{kiosk}\n'
             f"[journal]\nballast_mib = 0\n[screen]\nport = {screen_port}\n"
-            f"[ledger]\nheartbeat_s = 0.5\nroster_interval_s = 1\nretry_max_s = 0.5\ntimeout_s = 5\n"
+            f"[ledger]\nheartbeat_s = 0.5\nroster_interval_s = 1\nretry_max_s = 0.5\ntimeout_s = 5\n{other}\n"
             f'{readers}\n[[indicators]]\nname = "light"\ndriver = "simulated-light"\nfile = "{folder}/light.jsonl"\n',
             "utf-8",
         )
