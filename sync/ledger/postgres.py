@@ -39,6 +39,7 @@ SOCKET_PATH_BYTES_MAX = 107  # sun_path on Linux, less the closing zero
 PORT = 5432  # only names the socket's file; nothing listens on TCP
 START_TIMEOUT_S = 90  # crash recovery of a large write-ahead log on an old disk
 STOP_TIMEOUT_S = 60
+_PID_FILE_STATE = 7  # the line of postmaster.pid, from 0, that says `starting`, `standby`, `ready` or `stopping`
 
 # Measured sizes of a pilot, not of a city: 128 MB of shared memory, and a WAL that does not checkpoint every minute.
 _SETTINGS = {
@@ -261,8 +262,8 @@ class EmbeddedPostgres:
                 raise FolderTaken(f"another process serves the ledger in {self.folder}: stop it, or ask it")
             self._lock = lock
         _make_folder(self._socket_folder, 0o700, self.account)
-        if self.running:
-            return  # adopted: its former owner was killed
+        if self._adopted():
+            return
         self._let_old_children_go()
         commands = binaries(self.folder, self.account, self._wheel)
         self._initialise(commands)
@@ -288,6 +289,29 @@ class EmbeddedPostgres:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _adopted(self) -> bool:
+        """Whether a server whose owner was killed goes on here; once it takes connections, or the time is over.
+
+        One that was killed with its owner, or just before, is recovering: it says in its pid file when it is done,
+        which is where pg_ctl looks, too.
+        """
+        for _ in range(START_TIMEOUT_S * 10):
+            if not self.running:
+                return False
+            if self._postmaster_state() == "ready":
+                return True
+            self._pause(0.1)
+        raise DatabaseUnavailable(
+            f"PostgreSQL in {self.folder} recovers for more than {START_TIMEOUT_S} s; its log is {self.folder / 'log'}"
+        )
+
+    def _postmaster_state(self) -> str:
+        try:
+            lines = (self.data / "postmaster.pid").read_text(encoding="ascii").split("\n")
+        except FileNotFoundError:
+            return ""
+        return lines[_PID_FILE_STATE].strip() if len(lines) > _PID_FILE_STATE else ""
 
     def _postmaster_pid(self) -> int | None:
         try:

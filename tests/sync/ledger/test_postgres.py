@@ -92,6 +92,27 @@ def test_an_orphan_is_adopted(data: Path) -> None:
     assert not first.running
 
 
+def test_an_orphan_that_is_still_recovering_is_waited_for(data: Path) -> None:
+    first = EmbeddedPostgres(data)
+    first.start()
+    with psycopg.connect(first.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE long AS SELECT n, repeat('x', 200) AS text FROM generate_series(1, 300000) n")
+    pid = first._postmaster_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    first._let_old_children_go()
+    commands = postgres.binaries(first.folder, first.account)
+    first._control(commands, ["start", "-W", "-l", str(first.folder / "log")], "start")  # does not wait for recovery
+    assert first._lock is not None
+    first._lock.close()
+    heir = EmbeddedPostgres(data)
+    heir.start()
+    with psycopg.connect(heir.url, autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM long").fetchone() == (300_000,)
+        connection.execute("DROP TABLE long")
+    heir.stop()
+
+
 def test_the_password_is_needed(data: Path) -> None:
     with EmbeddedPostgres(data) as server:
         wrong = server.url.replace("password=", "password=x")
