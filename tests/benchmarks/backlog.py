@@ -1,0 +1,201 @@
+"""A backlog of weeks leaves a kiosk: to a sink that does nothing, and into the real ledger on PostgreSQL.
+
+Each batch in turn goes the whole way and over its floor, so that whatever else the machine does hits both alike.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import msgspec
+import psycopg
+
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from sync.client.channel import Channel
+from sync.client.client import Outcome, SyncClient
+from sync.client.enrol import enrol
+from sync.client.http import Http
+from sync.client.keys import DeviceKey
+from sync.contract import batch
+from sync.contract.batch import Batch
+from sync.contract.chain import DeviceId, Epoch, Hash
+from sync.ledger import arrays, facts, schools
+from sync.ledger.postgres import EmbeddedPostgres
+from sync.ledger.roster_files import read_export
+from sync.ledger.roster_import import import_export
+from tests.benchmarks.figures import Figure, Result, Run
+from tests.sync.client import drain
+from tests.sync.ledger.test_kill import Process
+from tests.system.daemon import school_export
+
+SCHOOL = "sch-12"
+PEOPLE = 1_729
+TO_SINK_MIN = 0.25
+INTO_LEDGER_MIN = 0.4
+EPOCH = Epoch("0" * 16)
+
+_INSERT = """
+    INSERT INTO event (school, device, epoch, seq, payload, hash, kind, day, flags)
+    SELECT %(school)s, %(device)s, %(epoch)s, %(first_seq)s::int8 + n - 1, payload, hash, kind, day, flags
+    FROM unnest(%(payloads)b::bytea[], %(hashes)b::bytea[], %(kinds)b::text[], %(days)b::text[], %(flags)b::text[])
+         WITH ORDINALITY AS line (payload, hash, kind, day, flags, n)
+"""
+_COPY = "COPY event (school, device, epoch, seq, payload, hash, kind, day, flags) FROM STDIN (FORMAT BINARY)"
+_TYPES = ("text", "text", "text", "int8", "bytea", "bytea", "text", "text", "text")
+
+
+def run(run: Run) -> Result:
+    events = 5_000 if run.quick else 100_000
+    to_sink = run.folder / "to-sink"
+    to_sink.mkdir()
+    client, raw = drain.measure(events, to_sink)
+    ledger = into_ledger(run.folder / "into-ledger", events)
+    figures = [
+        Figure("to a sink; floor: httpx posting the same bodies", client, "events/s", raw, at_least=TO_SINK_MIN),
+        Figure(
+            "into the ledger; floor: locked head, INSERT … SELECT unnest",
+            events / ledger.sent,
+            "events/s",
+            events / ledger.unnested,
+            at_least=INTO_LEDGER_MIN,
+        ),
+        Figure("into the ledger; floor: COPY", events / ledger.sent, "events/s", events / ledger.copied),
+        Figure("events that the ledger lacks", events - ledger.stored, "", at_most=0),
+        Figure("events it has twice, or finds odd", ledger.odd, "", at_most=0),
+    ]
+    return Result("backlog", f"{events:,} events in batches of up to {batch.EVENTS_MAX:,}", figures)
+
+
+@dataclass
+class Spent:
+    """Seconds of each way, and what was in the ledger at the end."""
+
+    sent: float = 0.0
+    unnested: float = 0.0
+    copied: float = 0.0
+    stored: int = 0
+    odd: int = 0
+
+
+@dataclass
+class Floor:
+    """The same rows for a device of its own, without HTTP, signatures, chain, evidence and receipts."""
+
+    connection: psycopg.Connection
+    device: DeviceId
+
+    def __post_init__(self) -> None:
+        arrays.register(self.connection)
+        self.connection.execute("INSERT INTO device (school, device, name) VALUES (%s, %s, '')", (SCHOOL, self.device))
+        self.connection.execute("INSERT INTO head VALUES (%s, %s, %s, 0, '')", (SCHOOL, self.device, EPOCH))
+
+    def unnest(self, sent: Batch, hashes: Sequence[Hash], columns: facts.Columns) -> None:
+        with self.connection.transaction():
+            self.connection.execute(
+                "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE", (SCHOOL, self.device)
+            ).fetchone()
+            self.connection.execute(_INSERT, {
+                "school": SCHOOL, "device": self.device, "epoch": EPOCH, "first_seq": sent.header.first_seq,
+                "payloads": arrays.bytea(sent.lines), "hashes": arrays.bytea(hashes),
+                "kinds": arrays.text(columns.kinds), "days": arrays.text(columns.days),
+                "flags": arrays.text(columns.flags),
+            })  # fmt: skip
+            self._move(sent, hashes)
+
+    def copy(self, sent: Batch, hashes: Sequence[Hash], columns: facts.Columns) -> None:
+        with self.connection.transaction():
+            with self.connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                copy.set_types(_TYPES)
+                rows = zip(sent.lines, hashes, columns.kinds, columns.days, columns.flags, strict=True)
+                for seq, row in enumerate(rows, sent.header.first_seq):
+                    copy.write_row((SCHOOL, self.device, EPOCH, seq, *row))
+            self._move(sent, hashes)
+
+    def _move(self, sent: Batch, hashes: Sequence[Hash]) -> None:
+        self.connection.execute(
+            "UPDATE head SET seq = %s, hash = %s WHERE school = %s AND device = %s",
+            (sent.last_seq, hashes[-1], SCHOOL, self.device),
+        )
+
+
+def into_ledger(folder: Path, events: int) -> Spent:
+    spent = Spent()
+    folder.mkdir(mode=0o755)
+    key = DeviceKey.make()
+    with ledger(folder / "ledger") as (url, db):
+        code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
+        with Http(url) as http:
+            identity = enrol(http, key, code, clock=_now)
+            kiosk = Kiosk(DeviceId(identity.device), key.public_bytes, SCHOOL)
+            recorded = drain.Recorded(http, [])
+            with Journal.open(folder / "journal.db", kiosk, now=drain.now, ballast_bytes=0) as journal:
+                for first in range(0, events, 1_000):
+                    numbers = range(first, min(first + 1_000, events))
+                    journal.append_all([msgspec.structs.replace(drain.entry(n), school=SCHOOL) for n in numbers])
+                client = SyncClient(
+                    journal, Channel(recorded, key, identity.device, _now), bytes.fromhex(identity.server_key),
+                    clock=_now, monotonic=time.monotonic, dice=Random(1),
+                )  # fmt: skip
+                assert client.step().outcome is Outcome.ALIGNED
+                _drain(journal, client, recorded, db, spent)
+            spent.stored, spent.odd = _stored(db, kiosk.device)
+    return spent
+
+
+def _drain(
+    journal: Journal, client: SyncClient, recorded: drain.Recorded, db: psycopg.Connection, spent: Spent
+) -> None:
+    unnest, copy = Floor(db, DeviceId(f"{SCHOOL}-unnest")), Floor(db, DeviceId(f"{SCHOOL}-copy"))
+    while journal.queue_depth():
+        started = time.perf_counter()
+        step = client.step()
+        spent.sent += time.perf_counter() - started
+        assert step.outcome is Outcome.SENT, step.why
+        _, _, body = recorded.posts.pop()
+        sent = batch.decode(batch.decompress(body, "zstd"))
+        hashes = batch.links(sent)
+        columns = facts.read(sent.lines, sent.header.first_seq, school=SCHOOL, epoch=EPOCH, now=_now())
+        started = time.perf_counter()
+        unnest.unnest(sent, hashes, columns)
+        unnested = time.perf_counter()
+        copy.copy(sent, hashes, columns)
+        spent.unnested += unnested - started
+        spent.copied += time.perf_counter() - unnested
+
+
+def _stored(db: psycopg.Connection, device: DeviceId) -> tuple[int, int]:
+    """Events of the device, and those that somebody should look at."""
+    row = db.execute(
+        "SELECT (SELECT count(*) FROM event WHERE device = %(device)s),"
+        " (SELECT count(*) FROM quarantine) + (SELECT count(*) FROM fork) + (SELECT count(*) FROM carried)",
+        {"device": device},
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+@contextmanager
+def ledger(folder: Path) -> Iterator[tuple[str, psycopg.Connection]]:
+    """A ledger in a process of its own, with a school that has a roster; its URL and a connection to its database."""
+    process = Process(folder)
+    try:
+        with closing(psycopg.connect(EmbeddedPostgres(folder).url, autocommit=True)) as db:
+            schools.add_school(db, SCHOOL, "School")
+            cards = {f"p-{number}": ("em4100", f"01{number:08X}") for number in range(PEOPLE)}
+            export = school_export(folder.parent / "export", SCHOOL, cards)
+            import_export(db, read_export(export), [SCHOOL], on=_now().date().isoformat())
+            yield process.url, db
+    finally:
+        process.kill()
+        heir = EmbeddedPostgres(folder)  # the orphan is adopted, and stopped
+        heir.start()
+        heir.stop()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

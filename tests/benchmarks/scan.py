@@ -1,0 +1,288 @@
+"""From the last byte of a frame on the pty to the durable row and the light, beside a bare loop.
+
+The whole agent runs in this process, with its screen's server and with an uplink that sends to a ledger in another
+process. Scans through it and through the bare loop take turns, on one disk, over the same rows. Both hold the same
+interpreter's lock, so what the agent's other threads take is taken from both.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drivers.readings import CardRead, Reading
+from drivers.simulated.card_peer import CardPeer, Model, frame
+from drivers.simulated.light import SimulatedLight
+from edge_agent import identity, settings
+from edge_agent.clock import KernelClock
+from edge_agent.domain.decision import Decision
+from edge_agent.domain.facts import Past
+from edge_agent.domain.feedback import Feedback
+from edge_agent.domain.identify import Identity
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import ByHand, Context
+from edge_agent.identity import Registration
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Appended
+from edge_agent.runtime.agent import Agent
+from edge_agent.station import Station
+from sync.contract.chain import Epoch
+from sync.contract.event import Fact, PersonId
+from tests.benchmarks import school
+from tests.benchmarks.figures import Figure, Result, Run, high, middle, milliseconds
+from tests.benchmarks.floor import BareLoop
+from tests.benchmarks.sink import sink
+from tests.sync.client.drain import DEVICE
+from tests.sync.client.ledger import SERVER_PUBLIC
+
+RATIO_MAX = 1.5
+PEOPLE = 2_000
+ROWS = 12_000
+WARM_UP = 10
+PATIENCE_S = 30.0
+
+SETTINGS = """\
+[kiosk]
+state_dir = "{folder}/state"
+run_dir = "{folder}/run"
+[journal]
+ballast_mib = 0
+[screen]
+port = 0
+[[readers]]
+name = "door"
+driver = "em4100"
+port = "{folder}/door"
+[[indicators]]
+name = "light"
+driver = "simulated-light"
+"""
+
+
+@dataclass
+class Marks:
+    """When the steps of the scan under way began and how long they took, in nanoseconds."""
+
+    arrived: int = 0
+    taken: int = 0
+    done: int = 0
+    spent: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def around(self, step: str) -> Iterator[None]:
+        started = time.monotonic_ns()
+        yield
+        self.spent[step] = self.spent.get(step, 0) + time.monotonic_ns() - started
+
+
+class WatchedJournal:
+    """The journal as the station knows it."""
+
+    def __init__(self, journal: Journal, marks: Marks) -> None:
+        self._journal, self._marks = journal, marks
+
+    def append(self, event: Fact) -> Appended:
+        with self._marks.around("append"):
+            return self._journal.append(event)
+
+    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]:
+        return self._journal.append_all(events)
+
+    def facts(self, person: PersonId, since: str) -> Sequence[Past]:
+        with self._marks.around("facts"):
+            return self._journal.facts(person, since)
+
+    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+        return self._journal.sighting(epoch, seq)
+
+
+class WatchedStation(Station):
+    """The agent's own station, with a clock beside its steps."""
+
+    def __init__(self, station: Station, journal: Journal, marks: Marks) -> None:
+        super().__init__(WatchedJournal(journal, marks), station.roster, station._policy)
+        self._marks = marks
+
+    def take(self, reading: Reading, moment: Moment) -> Feedback | None:
+        assert isinstance(reading, CardRead)
+        self._marks.arrived, self._marks.taken = reading.monotonic_ns, time.monotonic_ns()
+        feedback = super().take(reading, moment)
+        self._marks.done = time.monotonic_ns()
+        return feedback
+
+    def _settle(self, identity: Identity, context: Context, hand: ByHand | None = None) -> Feedback:
+        with self._marks.around("settle"):
+            return super()._settle(identity, context, hand)
+
+    def _decide(self, identity: Identity, context: Context, hand: ByHand | None) -> Decision:
+        with self._marks.around("decide"):
+            return super()._decide(identity, context, hand)
+
+
+STEPS = (
+    "pty, wake the device's thread",
+    "decode, hand over to the station",
+    "identify",
+    "facts",
+    "decide",
+    "append, durable",
+    "record, respond",
+    "hand over to the light",
+)
+
+
+def steps(marks: Marks, sent: int, shown: int) -> tuple[int, ...]:
+    """Nanoseconds of each of STEPS; together they are the whole scan."""
+    spent = marks.spent
+    return (
+        marks.arrived - sent,
+        marks.taken - marks.arrived,
+        marks.done - marks.taken - spent["settle"],
+        spent["facts"],
+        spent["decide"] - spent["facts"],
+        spent["append"],
+        spent["settle"] - spent["decide"] - spent["append"],
+        shown - marks.done,
+    )
+
+
+@dataclass
+class Times:
+    """In nanoseconds, one entry a scan."""
+
+    agent: list[int] = field(default_factory=list)
+    bare: list[int] = field(default_factory=list)
+    commit: list[int] = field(default_factory=list)
+    steps: list[tuple[int, ...]] = field(default_factory=list)
+
+
+class Bench:
+    """The agent and the bare loop, and the people who come to both."""
+
+    def __init__(self, agent: Agent, peer: CardPeer, bare: BareLoop) -> None:
+        self._peer, self._bare = peer, bare
+        light = agent.indicators[0].indicator
+        assert isinstance(light, SimulatedLight)
+        self._light = light
+        self._marks = Marks()
+        agent.station = WatchedStation(agent.station, agent.journal, self._marks)
+        self._people = iter(range(PEOPLE))
+
+    def measure(self, scans: int, per_second: float) -> Times:
+        """So many people, each through both, evenly spread; a raw commit after each."""
+        times = Times()
+        slot_s = 1 / per_second / 3
+        at = time.monotonic()
+        for number in range(scans):
+            who = next(self._people)
+            turns = [self._through_agent, self._through_bare]
+            for turn in turns if number % 2 else reversed(turns):
+                at = _sleep_until(at + slot_s)
+                turn(who, times, slot_s)
+            at = _sleep_until(at + slot_s)
+            times.commit.append(self._bare.commit(school.person(who)))
+        return times
+
+    def _through_agent(self, who: int, times: Times, slot_s: float) -> None:
+        before = len(self._light.shown)
+        self._marks.spent.clear()
+        card = frame(Model.RDM6300, school.card(who))
+        sent = time.monotonic_ns()
+        self._peer.send(card)
+        # Not waited for by a wake-up: that would take the interpreter's lock in the middle of what is measured.
+        _wait(lambda: len(self._light.shown) > before, slot_s / 2)
+        shown, signal = self._light.shown[-1]
+        assert signal == "welcome", signal
+        times.agent.append(shown - sent)
+        times.steps.append(steps(self._marks, sent, shown))
+
+    def _through_bare(self, who: int, times: Times, slot_s: float) -> None:
+        before = len(self._bare.shown)
+        card = frame(Model.RDM6300, school.card(who))
+        sent = time.monotonic_ns()
+        self._bare.send(card)
+        _wait(lambda: len(self._bare.shown) > before, slot_s / 2)
+        times.bare.append(self._bare.shown[-1] - sent)
+
+
+def run(run: Run) -> Result:
+    folder = run.folder / "scan"
+    folder.mkdir()
+    figures: list[Figure] = []
+    rates = ((5.0, 12), (1.0, 1)) if run.quick else ((5.0, 300), (1.0, 100))
+    with sink() as url, bench(folder, url) as scans:
+        scans.measure(WARM_UP, 20.0)
+        for per_second, count in rates:
+            figures += _figures(f"{per_second:g}/s", scans.measure(count, per_second))
+    what = f"Frame on the pty to durable row to light; floor: the bare loop. {ROWS:,} rows before, {PEOPLE:,} people"
+    return Result("scan", what, figures)
+
+
+def _figures(rate: str, times: Times) -> list[Figure]:
+    p50, p99, floor_p50, floor_p99 = (
+        milliseconds(value) for value in (middle(times.agent), high(times.agent), middle(times.bare), high(times.bare))
+    )
+    commit = milliseconds(middle(times.commit))
+    figures = [
+        Figure(f"{rate} p50 of {len(times.agent)}", p50, "ms", floor_p50, at_most=RATIO_MAX),
+        Figure(f"{rate} p99 of {len(times.agent)}", p99, "ms", floor_p99, at_most=RATIO_MAX),
+        Figure(f"{rate} p50 to one raw commit", p50, "ms", commit),
+    ]
+    columns = [middle(column) for column in zip(*times.steps, strict=True)]
+    for step, column in zip(STEPS, columns, strict=True):
+        share = column / sum(columns)
+        figures.append(Figure(f"{rate} step: {step}", milliseconds(column), f"ms, {share:.0%}"))
+    return figures
+
+
+@contextmanager
+def bench(folder: Path, ledger: str) -> Iterator[Bench]:
+    """An agent that has sent what is old and has nothing to do, and a bare loop on a copy of its journal."""
+    state_dir = folder / "state"
+    state_dir.mkdir()
+    registration = Registration(device=DEVICE, school=school.SCHOOL, ledger=ledger, server_key=SERVER_PUBLIC.hex())
+    identity.write_registration(state_dir, registration)
+    journal = school.prepare(state_dir, people=PEOPLE, rows=ROWS)
+    shutil.copy(journal, folder / "bare.db")
+    config = folder / "agent.toml"
+    config.write_text(SETTINGS.format(folder=folder), "utf-8")
+    frames = {frame(Model.RDM6300, school.card(number)): school.person(number) for number in range(PEOPLE)}
+    stopping = threading.Event()
+    with CardPeer(folder / "door") as peer:
+        agent = Agent(settings.load(config), now=KernelClock())
+        agent.start()
+        bare = BareLoop(folder / "bare.db", frames)
+        ticking = threading.Thread(target=_tick, args=(agent, stopping))
+        ticking.start()
+        try:
+            _wait(lambda: agent.readers[0].there and agent.upkeep.verdict is not None, 0.05)
+            _wait(lambda: agent.journal.queue_depth() == 0, 0.05)
+            yield Bench(agent, peer, bare)
+        finally:
+            stopping.set()
+            ticking.join()
+            bare.close()
+            agent.stop()
+
+
+def _tick(agent: Agent, stopping: threading.Event) -> None:
+    """As `runtime.agent.run` does."""
+    while not stopping.wait(1.0):
+        faults = agent.tick()
+        assert not faults, faults
+
+
+def _sleep_until(moment: float) -> float:
+    time.sleep(max(0.0, moment - time.monotonic()))
+    return max(moment, time.monotonic())
+
+
+def _wait(holds: Callable[[], bool], step_s: float) -> None:
+    until = time.monotonic() + PATIENCE_S
+    time.sleep(step_s)
+    while not holds():
+        assert time.monotonic() < until, "nothing came of it"
+        time.sleep(step_s)

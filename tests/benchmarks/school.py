@@ -1,0 +1,77 @@
+"""A school with a past: its roster and its journal, put into a kiosk's state folder before the measuring begins."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from edge_agent import identity
+from edge_agent.clock import KernelClock
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from edge_agent.runtime.agent import JOURNAL_NAME
+from sync.contract.event import Claim, Clock, Entry
+from sync.contract.roster import Credential, Entitlement, MealSession, Page, Person, Programme, Record, School
+
+SCHOOL = "s-12"
+SESSION = "day"
+FIRST_DAY_AGO = 4  # the rows before today's are older than the rules look back: nobody's visit is open
+
+
+def person(number: int) -> str:
+    return f"u-{number}"
+
+
+def card(number: int) -> bytes:
+    """Of the EM kind; every number has its own."""
+    return b"\x01" + number.to_bytes(4, "big")
+
+
+def roster(people: int) -> tuple[Record, ...]:
+    """So many pupils, each with a card and a programme, in a school that is open all day."""
+    records: list[Record] = [
+        School(id=SCHOOL, name="School"),
+        Programme(id="state", name="State meals"),
+        MealSession(id=SESSION, name="Day", start="00:00", end="00:00", weekdays=(1, 2, 3, 4, 5, 6, 7)),
+    ]
+    for number in range(people):
+        pupil = person(number)
+        records += [
+            Person(id=pupil, given_name="Әлия", family_name=f"Family-{number}", grade=f"{1 + number % 11:02}"),
+            Credential(id=f"c-{number}", person=pupil, value=card(number).hex().upper(), technology="em4100"),
+            Entitlement(id=f"e-{number}", person=pupil, programme="state"),
+        ]
+    return tuple(records)
+
+
+def entries(rows: int, people: int, today: datetime) -> Sequence[Entry]:
+    """The meals of the days before: everybody once a day, the newest day last."""
+    days = -(-rows // people)
+    found = []
+    for row in range(rows):
+        day = today - timedelta(days=FIRST_DAY_AGO + days - row // people)
+        number = row % people
+        found.append(
+            Entry(
+                school=SCHOOL, at=f"{day:%Y-%m-%d}T04:{row // 60 % 60:02}:{row % 60:02}.123Z",
+                boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=row * 700, clock=Clock.SYNCHRONISED, roster=1,
+                roster_age_s=60, person=person(number), session=SESSION, service_date=f"{day:%Y-%m-%d}", reader="door",
+                credential=f"c-{number}", programme="state", claim=Claim.CLAIMABLE,
+            )
+        )  # fmt: skip
+    return found
+
+
+def prepare(state_dir: Path, *, people: int, rows: int) -> Path:
+    """A kiosk's state folder with this roster and these rows; the path of its journal."""
+    me = identity.read(state_dir, SCHOOL)
+    path = state_dir / JOURNAL_NAME
+    now = datetime.now(UTC)
+    past = entries(rows, people, now)
+    with Journal.open(
+        path, Kiosk(me.device, me.key.public_bytes, me.school), now=KernelClock(), ballast_bytes=0
+    ) as journal:
+        journal.apply_roster((Page(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
+        for first in range(0, rows, 1_000):
+            journal.append_all(past[first : first + 1_000])
+        journal.maintain()
+    return path
