@@ -64,6 +64,10 @@ DRIVERS: Mapping[str, Entry] = {
     "hid-wedge": Entry(
         Kind.READER, "drivers.cards.hid_wedge:HidWedge", "card readers and scanners that type (USB)", protocol="hid"
     ),
+    "zk-adms": Entry(Kind.READER, "drivers.palm.zk_adms:ZkAdms", "ZKTeco palm and face terminals that push (HTTP)"),
+    "palm-bridge": Entry(
+        Kind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
+    ),
     "simulated-palm-terminal": Entry(
         Kind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",

@@ -1,18 +1,22 @@
 """What stands at the far end of each driver's cable in the contract suite. A new driver adds one rig."""
 
 import os
+import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from drivers.base import Indicator, Reader, Tap
-from drivers.protocols import hid
+from drivers.protocols import bridge, hid
 from drivers.protocols.line import encode_block
 from drivers.registry import build_indicator, build_reader
 from drivers.simulated.card_peer import CardPeer, Model
+from drivers.simulated.palm_bridge_vendor import PalmVendor
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
+from tests.drivers.osdp_peer import OsdpPeer
 
 
 class ReaderRig(Protocol):
@@ -144,6 +148,87 @@ class WedgeRig:
         self.unplug()
 
 
+class AdmsRig:
+    """A terminal that calls over loopback. Its answers are left unread: the reader belongs to the test's own thread."""
+
+    SERIAL = "BOCK200961014"
+
+    def __init__(self, _: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._calls: list[socket.socket] = []
+        self._punches = 0
+        self._silent = False
+        self._asked = 0
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        options = {"listen": f"127.0.0.1:{self._port}", "serials": [self.SERIAL]}
+        return build_reader("zk-adms", "palm", options, clock=self._clock, tap=tap)
+
+    def show(self) -> None:
+        self._punches += 1
+        row = f"1001\t2026-11-20 09:{self._punches // 60:02d}:{self._punches % 60:02d}\t0\t25\t0\t0\t0\n"
+        head = f"POST /iclock/cdata?SN={self.SERIAL}&table=ATTLOG&Stamp=9999 HTTP/1.1\r\nHost: kiosk\r\n"
+        self._call(f"{head}Content-Length: {len(row)}\r\n\r\n{row}".encode())
+
+    def rubbish(self) -> None:
+        self._call(b"\xff\xfe\r\n\r\n")
+
+    def unplug(self) -> None:
+        """One last sign of life, and then the time runs."""
+        self._call(f"GET /iclock/getrequest?SN={self.SERIAL} HTTP/1.1\r\nHost: kiosk\r\n\r\n".encode())
+        self._silent = True
+
+    def replug(self) -> None:
+        self._silent = False
+        self._hang_up()
+
+    def dispose(self) -> None:
+        self._hang_up()
+
+    def _call(self, request: bytes) -> None:
+        call = socket.create_connection(("127.0.0.1", self._port))
+        call.sendall(request)
+        self._calls.append(call)
+
+    def _hang_up(self) -> None:
+        for call in self._calls:
+            call.close()
+        self._calls.clear()
+
+    def _clock(self) -> int:
+        self._asked += 1
+        return time.monotonic_ns() + (self._asked * 10_000_000_000 if self._silent else 0)
+
+
+class BridgeRig:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "bridge.sock"
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("palm-bridge", "palm", {"socket": str(self._path)}, tap=tap)
+
+    def show(self) -> None:
+        self._say(bridge.encode("match", {"subject": "1042", "score": 9731, "hand": "left", "live": True}))
+
+    def rubbish(self) -> None:
+        self._say(b"{rubbish}\n")
+
+    def unplug(self) -> None:
+        self._say(bridge.encode("gone"))
+
+    def replug(self) -> None:
+        """Opening it again is enough."""
+
+    def dispose(self) -> None:
+        """Nothing of it is left once the driver is closed."""
+
+    def _say(self, data: bytes) -> None:
+        vendor = PalmVendor(self._path)
+        vendor.send(data)
+        vendor.close()
+
+
 class PalmTerminalRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "palm.sock"
@@ -173,6 +258,25 @@ class PalmTerminalRig:
         """Nothing of it is left once the driver is closed."""
 
 
+class OsdpRig:
+    """libosdp's own reader in another process, at the end of a terminal, with its secure channel on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._peer = OsdpPeer(folder, bytes.fromhex("202122232425262728292A2B2C2D2E2F"))
+        self.unplug, self.replug, self.dispose = self._peer.unplug, self._peer.replug, self._peer.dispose
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader(
+            "osdp", "left", {"port": str(self._peer.port), "key_file": str(self._peer.key_file)}, tap=tap
+        )
+
+    def show(self) -> None:
+        self._peer.card(32, bytes.fromhex("04A3C6CA"))
+
+    def rubbish(self) -> None:
+        self._peer.noise(b"\x00\xfe\r\n")
+
+
 READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "em4100": lambda folder: CardRig(folder, Model.RDM6300),
     "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
@@ -182,6 +286,9 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "line/block": lambda folder: LineRig(folder, "block", encode_block(b"0012345678"), b"\x02\xff\r\n"),
     "line/code": lambda folder: LineRig(folder, "code", "]Q1Әлия-5".encode(), b"\xff\xfe\r\n"),
     "hid-wedge": WedgeRig,
+    "osdp": OsdpRig,
+    "zk-adms": AdmsRig,
+    "palm-bridge": BridgeRig,
     "simulated-palm-terminal": PalmTerminalRig,
 }
 

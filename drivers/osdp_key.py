@@ -1,0 +1,73 @@
+"""The key that a kiosk and its OSDP reader share (SCBK): 16 bytes in a file of 32 hex digits that only we can read.
+
+The key stands for the reader: whoever knows it can play one. So it is drawn by `secrets`, is never in the settings
+file, and a file that others can read is refused.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from drivers.errors import NotSupported
+from drivers.protocols.osdp_secure import INSTALL_KEY, KEY_BYTES
+
+_TEXT_MAX = 256
+
+
+def path_of(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """An absolute path as it is; a plain name stands in the credentials folder that systemd gives."""
+    folder = environ.get("CREDENTIALS_DIRECTORY", "")
+    if Path(name).is_absolute():
+        return Path(name)
+    if not folder:
+        raise NotSupported(f"key_file: {name} is no absolute path, and there is no credentials folder: name the path")
+    return Path(folder) / name
+
+
+def load(path: Path) -> bytes:
+    """The key in this file. Raises NotSupported, saying what to do, and never tells what the file holds."""
+    try:
+        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            raise NotSupported(f"key_file: everybody can read {path}: chmod 600, then set a new key")
+        with path.open("rb") as file:
+            text = file.read(_TEXT_MAX).strip()
+    except OSError as error:
+        raise NotSupported(
+            f"key_file: cannot read {path} ({error.strerror}): commission the reader to make it"
+        ) from error
+    try:
+        key = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise NotSupported(f"key_file: {path} does not hold 32 hex digits: commission the reader anew")
+    if key == INSTALL_KEY or len(set(key)) == 1:
+        raise NotSupported(f"key_file: {path} holds a key that everybody knows: commission the reader")
+    return key
+
+
+def create(path: Path) -> bytes:
+    """A new key in a new file, on disk before it is returned: a reader must never get a key that nobody has kept."""
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key.hex().encode("ascii") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except FileExistsError as error:
+        raise NotSupported(f"{path} exists: a reader may have this key, so keep it or move it away") from error
+    except OSError as error:
+        raise NotSupported(f"cannot write {path}: {error.strerror}; choose a folder of this user") from error
+    return key
+
+
+def sync_folder(folder: Path) -> None:
+    """A name in a folder is on disk only once the folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,257 @@
+"""The driver against libosdp's own reader in another process. Bounds of time tell a hang, and the one promise."""
+
+import io
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from drivers import osdp_key
+from drivers.base import Signal
+from drivers.cards.osdp import Osdp, OsdpSettings
+from drivers.cards.osdp_commissioning import commission
+from drivers.errors import DeviceGone, NotSupported
+from drivers.indicators.osdp import OsdpLight, OsdpLightSettings
+from drivers.osdp_trace import OsdpTrace
+from drivers.protocols import osdp
+from drivers.protocols.fault import Fault
+from drivers.protocols.osdp_secure import Opened
+from drivers.protocols.osdpcap import Record, encode, parse, replay
+from drivers.readings import CardRead, DeviceEvent
+from tests.drivers.osdp_peer import OsdpPeer
+
+KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
+CARD = bytes.fromhex("04A3C6CA")
+TRIES = 300
+BACK_S = 6.0
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[OsdpPeer]:
+    peer = OsdpPeer(tmp_path, KEY)
+    yield peer
+    peer.dispose()
+
+
+def options(peer: OsdpPeer) -> OsdpSettings:
+    return OsdpSettings(port=str(peer.port), key_file=str(peer.key_file))
+
+
+def opened(reader: Osdp) -> Osdp:
+    """As the runtime does: again until the reader is there."""
+    for _ in range(10):
+        try:
+            reader.open()
+        except DeviceGone:
+            continue
+        return reader
+    pytest.fail("the reader never came")
+
+
+def next_events(reader: Osdp) -> Sequence[DeviceEvent]:
+    for _ in range(TRIES):
+        if events := reader.read(0.1):
+            return events
+    pytest.fail("the reader reports nothing")
+
+
+def read_until_gone(reader: Osdp) -> str:
+    for _ in range(TRIES):
+        try:
+            reader.read(0.1)
+        except DeviceGone as error:
+            return str(error)
+    pytest.fail("the reader does not notice that it is away")
+
+
+def test_a_card_its_light_its_buzzer_and_its_text(peer: OsdpPeer) -> None:
+    reader = opened(Osdp("left", options(peer)))
+    light = OsdpLight("lamp", OsdpLightSettings(port=str(peer.port), text_welcome="Қош келдің"[:16]))
+    peer.card(32, CARD)
+    first, second = next_events(reader)
+    assert isinstance(first, CardRead)
+    assert isinstance(second, CardRead)
+    assert (first.uid.value, first.again, second.again) == (CARD, False, True)
+    light.open()
+    light.show(Signal.WELCOME)
+    for _ in range(20):
+        reader.read(0.1)
+        if peer.said.qsize() >= 4:
+            break
+    idle, lamp, buzzer, text = (peer.command() for _ in range(4))
+    assert (idle["temporary"], idle["on_color"]) == (False, 4)
+    assert (lamp["temporary"], lamp["on_color"], lamp["timer_count"]) == (True, 2, 25), "it falls back by itself"
+    assert (buzzer["control_code"], buzzer["rep_count"]) == (2, 1)
+    assert text["data"]
+    light.close()
+    reader.close()
+    with pytest.raises(DeviceGone):
+        light.show(Signal.WELCOME)
+
+
+def test_a_held_card_is_told_once(peer: OsdpPeer) -> None:
+    reader = opened(Osdp("left", options(peer), clock=lambda: 0))
+    for _ in range(3):
+        peer.card(32, CARD)
+    events: list[DeviceEvent] = []
+    for _ in range(15):
+        events += reader.read(0.1)
+    assert [event for event in events if isinstance(event, CardRead) and not event.again] == events[:1]
+    assert len(events) == 2
+    reader.close()
+
+
+def test_a_cut_cable_is_noticed_and_mended_in_time(peer: OsdpPeer) -> None:
+    reader = opened(Osdp("left", options(peer)))
+    peer.cut()
+    assert "away" in read_until_gone(reader)
+    reader.close()
+    peer.mend()
+    since = time.monotonic()
+    opened(reader)
+    peer.card(32, CARD)
+    assert isinstance(next_events(reader)[0], CardRead)
+    assert time.monotonic() - since < BACK_S
+    reader.close()
+
+
+def test_a_short_cut_is_survived_without_a_word(peer: OsdpPeer) -> None:
+    reader = opened(Osdp("left", options(peer)))
+    peer.cut()
+    reader.read(0.5)
+    peer.mend()
+    peer.card(32, CARD)
+    for _ in range(TRIES):
+        try:
+            if any(isinstance(event, CardRead) for event in reader.read(0.1)):
+                break
+        except DeviceGone:  # allowed: then it is opened anew at once
+            reader.close()
+            opened(reader)
+    else:
+        pytest.fail("the card is lost")
+    reader.close()
+
+
+def test_another_key_is_told_from_no_reader(peer: OsdpPeer, tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    osdp_key.create(other)
+    with pytest.raises(NotSupported, match="another key"):
+        opened(Osdp("left", OsdpSettings(port=str(peer.port), key_file=str(other))))
+    peer.cut()
+    with pytest.raises(DeviceGone, match="does not answer"):
+        Osdp("left", options(peer)).open()
+
+
+def test_in_clear_it_is_refused_unless_a_key_is_being_set(peer: OsdpPeer) -> None:
+    with pytest.raises(NotSupported, match="secure channel only"):
+        Osdp("left", OsdpSettings(port=str(peer.port))).open()
+
+
+@pytest.mark.parametrize("echo", [False, True], ids=["quiet adapter", "adapter that hears itself"])
+def test_a_key_is_set_kept_and_then_demanded(tmp_path: Path, echo: bool) -> None:
+    peer = OsdpPeer(tmp_path, None, echo=echo)
+    key_file = tmp_path / "new.key"
+    clear = OsdpSettings(port=str(peer.port), commissioning=True)
+    with pytest.raises(NotSupported, match="commissioning"):
+        commission(OsdpSettings(port=str(peer.port)), key_file)
+    commission(clear, key_file)
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.glob("new.key*")] == ["new.key"]
+    assert bytes.fromhex(peer.command()["data"]) == osdp_key.load(key_file)
+    with pytest.raises(NotSupported, match="exists"):
+        commission(clear, key_file)
+    reader = opened(Osdp("left", OsdpSettings(port=str(peer.port), key_file=str(key_file))))
+    peer.card(32, CARD)
+    assert isinstance(next_events(reader)[0], CardRead)
+    reader.close()
+    peer.dispose()
+
+
+def test_commissioning_goes_on_with_the_key_that_the_reader_already_has(peer: OsdpPeer, tmp_path: Path) -> None:
+    kept, key_file = tmp_path / "new.key.new", tmp_path / "new.key"
+    kept.write_text(KEY.hex())
+    kept.chmod(0o600)
+    commission(OsdpSettings(port=str(peer.port), commissioning=True), key_file)
+    assert osdp_key.load(key_file) == KEY
+
+
+def test_a_session_is_recorded_redacted_and_opened_with_its_key(peer: OsdpPeer) -> None:
+    ticks = iter(range(0, 10**12, 1_000_000))
+    file = io.BytesIO()
+    reader = opened(
+        Osdp("left", options(peer), tap=OsdpTrace(file, clock=lambda: next(ticks), redact_key=os.urandom(16)))
+    )
+    peer.card(32, CARD)
+    next_events(reader)
+    reader.close()
+    lines = file.getvalue().splitlines()
+    events = [event for _, event in replay(lines, KEY)]
+    assert not [event for event in events if isinstance(event, Fault)], "every MAC holds"
+    replies = [event for event in events if isinstance(event, Opened) and event.packet.reply]
+    cards = [card for event in replies if (card := osdp.card_of(event.packet.code, event.data))]
+    assert [card.data for card in cards if isinstance(card, osdp.Card)] == [CARD]
+    hidden = [event for _, event in replay(lines) if isinstance(event, Fault)]
+    assert Fault("encrypted: its key is needed") in hidden
+    assert Fault("the reader has another key") in [event for _, event in replay(lines, bytes(16))]
+    assert CARD.hex() not in file.getvalue().decode().replace(" ", "")
+
+
+def test_a_card_in_clear_is_recorded_under_a_pseudonym() -> None:
+    file = io.BytesIO()
+    trace = OsdpTrace(file, clock=lambda: 0, redact_key=b"k")
+    frame = osdp.encode(0, osdp.RAW, b"\x00\x01\x20\x00" + CARD, reply=True)
+    trace("RECV", frame[:5])
+    trace("RECV", frame[5:])
+    record = parse(file.getvalue())
+    assert isinstance(record, Record)
+    [packet] = osdp.Decoder().feed(record.data)
+    assert isinstance(packet, osdp.Packet)
+    assert CARD not in packet.raw
+    assert len(packet.raw) == len(frame)
+
+
+def test_lines_of_other_tools_are_understood() -> None:
+    line = (
+        b'{ "timeSec" : "1580342115", "timeNano" : "984691851", "io" : "trace", '
+        b'"data" : " ff ff 53 80 08 00 01 4b 01 d8", "osdpTraceVersion":"1", "osdpSource":"libosdp-conformance" }'
+    )
+    record = parse(line)
+    assert record == Record(1580342115984691851, "", bytes.fromhex("ffff53800800014b01d8"))
+    assert isinstance(record, Record)
+    assert parse(encode(record)) == record
+    hyphens = line.replace(b" ff ff 53 80 08 00 01 4b 01 d8", b"FF-FF-53-80-08-00-01-4B-01-D8")
+    assert parse(hyphens) == record
+    assert isinstance(parse(b'{"timeSec":"x"}'), Fault)
+    assert isinstance(parse(b"\xff"), Fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("", "32 hex digits"), ("00" * 15, "32 hex digits"), ("zz" * 16, "32 hex"), (bytes(range(48, 64)).hex(), "knows")],
+)
+def test_a_key_file_that_is_none(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "reader.key"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(NotSupported, match=why):
+        osdp_key.load(path)
+
+
+def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "reader.key"
+    key = osdp_key.create(path)
+    assert osdp_key.load(path) == key
+    path.chmod(0o644)
+    with pytest.raises(NotSupported, match="chmod"):
+        osdp_key.load(path)
+    with pytest.raises(NotSupported, match="exists"):
+        osdp_key.create(path)
+
+
+def test_a_plain_name_stands_in_the_credentials_folder(tmp_path: Path) -> None:
+    assert osdp_key.path_of("osdp", {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == tmp_path / "osdp"
+    with pytest.raises(NotSupported, match="credentials"):
+        osdp_key.path_of("osdp", {})

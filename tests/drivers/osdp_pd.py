@@ -1,0 +1,68 @@
+"""libosdp's peripheral device in a process of its own: a real OSDP reader at the end of a terminal.
+
+    python osdp_pd.py TERMINAL KEY_FILE|-          (without a key: in install mode)
+
+Says `ready`, then each command that it is given as a line of JSON. Reads lines `BITS HEX`: a card is put down.
+"""
+
+import json
+import os
+import sys
+import tty
+from pathlib import Path
+from typing import Any
+
+import osdp
+
+
+class Terminal(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self._fd)
+
+    def read(self, max_bytes: int) -> bytes:
+        try:
+            return os.read(self._fd, max_bytes)
+        except BlockingIOError:
+            return b""
+
+    def write(self, buf: bytes) -> int:
+        try:
+            return os.write(self._fd, buf)
+        except BlockingIOError:
+            return len(buf)
+
+    def flush(self) -> None:
+        pass
+
+
+def told(command: dict[str, Any]) -> tuple[int, None]:
+    shown = {key: value.hex() if isinstance(value, bytes) else value for key, value in command.items()}
+    print(json.dumps(shown), flush=True)
+    return 0, None
+
+
+def main(terminal: str, key: str) -> None:
+    can = osdp.Capability
+    abilities = [can.LEDControl, can.AudibleControl, can.TextOutput, can.CommunicationSecurity, can.CardDataFormat]
+    scbk = None if key == "-" else bytes.fromhex(Path(key).read_text("ascii"))
+    reader = osdp.PeripheralDevice(
+        osdp.PDInfo(
+            0, Terminal(terminal), scbk=scbk, flags=[osdp.LibFlag.EnforceSecure if scbk else osdp.LibFlag.InstallMode]
+        ),
+        osdp.PDCapabilities([(ability, 1, 1) for ability in abilities]),
+        log_level=osdp.LogLevel.Emergency,
+        command_handler=told,
+    )
+    reader.start()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        bits, data = line.split()
+        card = {"event": osdp.Event.CardRead, "reader_no": 0, "direction": 0, "format": osdp.CardFormat.Wiegand}
+        reader.submit_event(card | {"length": int(bits), "data": bytes.fromhex(data)})
+    reader.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

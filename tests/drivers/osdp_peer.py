@@ -1,0 +1,127 @@
+"""An OSDP reader in its own process and the cable to it, which can be cut in the middle or pulled from our side."""
+
+import json
+import os
+import queue
+import select
+import subprocess
+import sys
+import threading
+import tty
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PD = Path(__file__).with_name("osdp_pd.py")
+WAIT_S = 20.0
+
+
+class OsdpPeer:
+    def __init__(self, folder: Path, key: bytes | None, *, echo: bool = False) -> None:
+        pytest.importorskip("osdp", reason="libosdp is not installed: pip install canteen-edge-agent[osdp]")
+        self.port = folder / "usb-rs485-if00"
+        self.key_file = folder / "reader.key"
+        self.echo = echo  # as adapters do that hear themselves
+        self.said: queue.Queue[str] = queue.Queue()
+        self.passed: list[tuple[str, bytes]] = []  # from the panel's point of view
+        self._connected = threading.Event()
+        self._connected.set()
+        self._lock = threading.Lock()
+        self._ours: int | None = None
+        self._theirs, slave = os.openpty()
+        tty.setraw(slave)
+        self._ended = threading.Event()
+        if key is not None:
+            self.key_file.write_text(key.hex(), "ascii")
+            self.key_file.chmod(0o600)
+        self._process = subprocess.Popen(
+            [sys.executable, str(PD), os.ttyname(slave), str(self.key_file) if key is not None else "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._slave = slave  # held open, or the terminal hangs up before the reader has it
+        self.replug()
+        threading.Thread(target=self._listen, daemon=True).start()
+        self._carrier = threading.Thread(target=self._carry, daemon=True)
+        self._carrier.start()
+        assert self.said.get(timeout=WAIT_S) == "ready"
+
+    def card(self, bits: int, data: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{bits} {data.hex()}\n")
+        self._process.stdin.flush()
+
+    def command(self) -> dict[str, Any]:
+        """The next command that the reader was given."""
+        given: dict[str, Any] = json.loads(self.said.get(timeout=WAIT_S))
+        return given
+
+    def noise(self, data: bytes) -> None:
+        with self._lock:
+            assert self._ours is not None
+            os.write(self._ours, data)
+
+    def cut(self) -> None:
+        """Cut the wires between adapter and reader: our side still has its port."""
+        self._connected.clear()
+
+    def mend(self) -> None:
+        self._connected.set()
+
+    def unplug(self) -> None:
+        """Pull the adapter out of the kiosk."""
+        with self._lock:
+            self.port.unlink(missing_ok=True)
+            if self._ours is not None:
+                os.close(self._ours)
+            self._ours = None
+
+    def replug(self) -> None:
+        ours, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(ours, False)
+        with self._lock:
+            self.port.unlink(missing_ok=True)
+            self.port.symlink_to(os.ttyname(slave))
+            self._ours = ours
+        os.close(slave)
+
+    def dispose(self) -> None:
+        self.unplug()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(WAIT_S)
+        self._ended.set()
+        self._carrier.join(WAIT_S)
+        for end in (self._theirs, self._slave):
+            os.close(end)
+        self._process.stdout.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.said.put(line.strip())
+
+    def _carry(self) -> None:
+        """The cable: bytes pass in both directions while it is whole."""
+        while not self._ended.wait(0.002):
+            with self._lock:
+                ours = self._ours
+                ends = [self._theirs] if ours is None else [self._theirs, ours]
+                for end in select.select(ends, (), (), 0)[0]:
+                    self._pass_on(end, ours)
+
+    def _pass_on(self, end: int, ours: int | None) -> None:
+        with suppress(OSError):  # the driver has not opened its side yet, or has just closed it
+            data = os.read(end, 4096)
+            if ours is None:
+                return
+            if end == ours and self.echo:
+                os.write(ours, data)
+            if self._connected.is_set():
+                self.passed.append(("RECV" if end == self._theirs else "SEND", data))
+                os.write(self._theirs if end == ours else ours, data)

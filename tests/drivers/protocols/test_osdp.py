@@ -1,0 +1,169 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.protocols import osdp
+from drivers.protocols.fault import Fault
+from drivers.protocols.osdp import Card, Characters, Decoder, Event, Packet, encode
+from drivers.protocols.osdp_card import uid_of
+from drivers.protocols.osdp_secure import Keys, Session
+from drivers.readings import Notation, Uid
+from drivers.uid import Rejected, UidEncoding
+from tests.drivers.protocols.cutting import cut, every_way, places, run
+from tests.drivers.vectors import load
+
+DATA = load("osdp")
+VECTORS = [(vector, bytes.fromhex(vector["frame_hex"])) for vector in DATA["vectors"]]
+RAW = encode(3, osdp.RAW, bytes.fromhex("00012000") + bytes.fromhex("04A3C6CA"), sequence=2, reply=True)
+
+
+def decoded(data: bytes) -> Sequence[Event]:
+    return every_way(lambda: Decoder().feed, data)
+
+
+@pytest.mark.parametrize(("vector", "frame"), VECTORS, ids=[vector["expected"] for vector, _ in VECTORS])
+def test_every_recorded_frame(vector: dict[str, object], frame: bytes) -> None:
+    [packet] = decoded(frame)
+    assert isinstance(packet, Packet)
+    assert packet.address == vector["addr"]
+    assert packet.reply == vector["reply"]
+    assert packet.sequence == vector["seq"]
+    assert packet.crc == (vector["check"] == "crc")
+    assert (packet.security is not None) == vector["scb"]
+    assert f"{packet.code:02x}" == vector["code"]
+    if "card_bits" in vector:
+        found = osdp.card(packet)
+        assert isinstance(found, Card)
+        assert (found.bits, found.data.hex().upper()) == (vector["card_bits"], vector["card_data_hex"])
+
+
+@given(places, st.lists(st.sampled_from(VECTORS), max_size=6), st.binary(max_size=12).filter(lambda b: 0x53 not in b))
+def test_frames_are_found_between_noise_however_it_is_cut(
+    places: list[int], vectors: list[tuple[dict[str, object], bytes]], noise: bytes
+) -> None:
+    stream = noise.join([b"", *(frame for _, frame in vectors), b""])
+    events = run(Decoder().feed, cut(stream, places))
+    assert events == list(decoded(stream))
+    assert len([event for event in events if isinstance(event, Packet)]) == len(vectors)
+
+
+@given(st.binary(max_size=4_000))
+def test_rubbish_never_raises_nor_hides_the_frame_that_follows_it_and_a_pause(rubbish: bytes) -> None:
+    decoder = Decoder()
+    decoder.feed(rubbish)
+    decoder.flush()
+    assert decoder.feed(RAW) == Decoder().feed(RAW)
+
+
+def test_a_false_start_does_not_swallow_the_frame_in_it() -> None:
+    false = bytes((0x53, 0x00, len(RAW) + 4, 0x00))
+    events = decoded(false + RAW)
+    assert [type(event) for event in events] == [Fault, Packet]
+
+
+@pytest.mark.parametrize("at", range(1, len(RAW)))
+def test_a_flipped_bit_is_found(at: int) -> None:
+    damaged = RAW[:at] + bytes((RAW[at] ^ 0x10,)) + RAW[at + 1 :]
+    decoder = Decoder()
+    events = [*decoder.feed(damaged), *decoder.flush()]
+    assert not [event for event in events if isinstance(event, Packet)]
+    assert events, "and it is told"
+
+
+def test_a_run_of_rubbish_is_one_fault_and_is_not_kept() -> None:
+    decoder = Decoder()
+    assert len(decoder.feed(bytes((0x53, 0, 0xA0, 0x05)) * 100_000)) == 1
+    assert len(decoder._buffer) <= osdp.FRAME_BYTES_MAX
+    assert Decoder().feed(b"\xff" * 5_000) == [], "marks between frames are no rubbish"
+
+
+def test_the_repr_shows_no_number() -> None:
+    [packet] = Decoder().feed(RAW)
+    assert isinstance(packet, Packet)
+    assert "c6ca" not in repr(packet).lower()
+    assert "c6" not in repr(osdp.card(packet)).lower().replace("card", "")
+
+
+def card(bits: int, data: str) -> Card:
+    return Card(0, 1, bits, bytes.fromhex(data))
+
+
+def wiegand(value: bytes) -> Card:
+    """As a reader sends it: parity, value, parity, from the left."""
+    half = 4 * len(value)
+    number = int.from_bytes(value, "big")
+    even = (number >> half).bit_count() % 2
+    odd = 1 - (number & (1 << half) - 1).bit_count() % 2
+    bits = 8 * len(value) + 2
+    pad = -bits % 8
+    return Card(0, 1, bits, ((even << bits - 1 | number << 1 | odd) << pad).to_bytes((bits + pad) // 8, "big"))
+
+
+@given(st.sampled_from([3, 4]).flatmap(lambda size: st.binary(min_size=size, max_size=size)).filter(any))
+def test_between_parities_stands_the_low_part_of_a_number(value: bytes) -> None:
+    found = uid_of(wiegand(value))
+    assert isinstance(found, Uid)
+    assert found.value == value
+    assert found.notation is (Notation.W26 if len(value) == 3 else Notation.W34)
+
+
+def test_a_wrong_parity_is_no_card() -> None:
+    assert isinstance(uid_of(card(26, "CD22C716")), Rejected)
+
+
+@pytest.mark.parametrize(("bits", "data"), [(32, "04A3C6CA"), (40, "1F00644BB6"), (56, "04A3C6CAE26180")])
+def test_whole_numbers(bits: int, data: str) -> None:
+    found = uid_of(card(bits, data))
+    assert isinstance(found, Uid)
+    assert (found.hex, found.partial) == (data, False)
+    turned = uid_of(card(bits, data), UidEncoding.HEX_REVERSED)
+    assert isinstance(turned, Uid)
+    assert turned.value == found.value[::-1]
+
+
+def test_a_makers_own_format_is_refused_saying_what_to_do() -> None:
+    # 37 bits (H10302): five bytes, the last three bits are padding
+    found = uid_of(card(37, "8000004B58"))
+    assert isinstance(found, Rejected)
+    assert "CSN" in found.why
+
+
+def test_digits_as_old_readers_send_them() -> None:
+    forwards = osdp.card_of(osdp.FMT, b"\x00\x00\x0a0006572982")
+    backwards = osdp.card_of(osdp.FMT, b"\x00\x01\x0a2892756000")
+    assert forwards == backwards == Characters(0, "0006572982")
+    assert isinstance(forwards, Characters)
+    found = uid_of(forwards)
+    assert isinstance(found, Uid)
+    assert (found.hex, found.notation) == ("00644BB6", Notation.DEC10)
+
+
+@pytest.mark.parametrize("data", ["", "0001", "00011A00CD22C7", "0001FFFF00", "0001000000", "00012000AABBCCDDEE"])
+def test_a_card_that_does_not_fit_its_own_length_is_a_fault(data: str) -> None:
+    assert isinstance(osdp.card_of(osdp.RAW, bytes.fromhex(data)), Fault)
+
+
+def test_why_a_reader_refuses() -> None:
+    [packet] = Decoder().feed(encode(0, osdp.NAK, b"\x06", reply=True))
+    assert isinstance(packet, Packet)
+    assert osdp.refusal(packet) == "it demands a secure channel"
+
+
+@pytest.mark.parametrize("vector", DATA["secure_channel_kdf"])
+def test_session_keys_and_cryptograms_of_the_standard(vector: dict[str, str]) -> None:
+    known = {name: bytes.fromhex(value) for name, value in vector.items() if name != "source"}
+    keys = Keys.derive(known["scbk"], known["rnd_a"])
+    assert (keys.enc, keys.mac1, keys.mac2) == (known["s_enc"], known["s_mac1"], known["s_mac2"])
+    assert keys.client_cryptogram(known["rnd_a"], known["rnd_b"]) == known["client_cryptogram"]
+    assert keys.server_cryptogram(known["rnd_a"], known["rnd_b"]) == known["server_cryptogram"]
+    assert keys.initial_mac(known["server_cryptogram"]) == known["rmac_i"]
+
+
+def test_what_is_hidden_needs_its_key() -> None:
+    frame = bytes.fromhex("53801600") + b"\x0e\x02\x18\x50" + bytes(10)
+    body = frame[:2] + bytes((len(frame) + 2, 0)) + frame[4:]
+    [packet] = Decoder().feed(body + osdp._check(body, crc=True))
+    assert isinstance(packet, Packet)
+    assert Session().open(packet) == Fault("encrypted: its key is needed")
