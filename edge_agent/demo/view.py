@@ -43,12 +43,14 @@ def _picture(scene: Scene) -> Group:
     down = not scene.relay.up
     network = Text("network down", style="bold red") if down else Text("network up", style="green")
     happened = [Text(f"{int(at // 60):3}:{int(at % 60):02}  {what}") for at, what in scene.log[-5:]]
+    progress = Table.grid(expand=True)
+    progress.add_row(ProgressBar(total=length, completed=min(passed, length)))
     clock = Text(f"{scene.clock().utc.astimezone(scene.clock.opens.tzinfo):%H:%M:%S}  ×{scene.clock.speed:g}   ")
     return Group(
         Panel(
             Group(
                 clock + network + Text(f"   {scene.ledger_rows()} rows in the ledger"),
-                ProgressBar(total=length, completed=min(passed, length)),
+                progress,
                 table,
                 *happened,
             ),

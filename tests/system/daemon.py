@@ -73,7 +73,9 @@ def school_export(folder: Path, school: str, cards: Mapping[str, tuple[str, str]
 class Daemon:
     """`edge-agent run` under settings that the test writes."""
 
-    def __init__(self, folder: Path, readers: str = "", *, kiosk: str = "", other: str = "", screen_port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, readers: str = "", *, kiosk: str = "", other: str = "", screen_port: int = 0
+    ) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
         self.state_dir = folder / "state"
