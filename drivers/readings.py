@@ -1,6 +1,7 @@
 """What devices report. Pure data: this file knows no device."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -71,13 +72,18 @@ class CodeRead:
 
 @dataclass(frozen=True, slots=True)
 class PersonMatched:
-    """An outside terminal matched a person by itself and reports the number it knows them by."""
+    """An outside terminal matched a person by itself and reports the number it knows them by.
+
+    A terminal keeps what it could not tell while the network was away, and tells it later: then `seen_at` is long past.
+    """
 
     reader: str
     number: str
-    monotonic_ns: int
+    monotonic_ns: int  # when we were told
     method: str = "palm"
     score: int = 0  # ten-thousandths; 0 where the terminal does not say
+    seen_at: datetime | None = None  # by the terminal's own clock, aware; None: it has none, so just now
+    clock_suspect: bool = False  # that time cannot be right: ahead of ours, or years back
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ class AdmsRig:
 
     def _clock(self) -> int:
         self._asked += 1
-        return time.monotonic_ns() + (self._asked * 10_000_000_000 if self._silent else 0)
+        return time.monotonic_ns() + (self._asked * 1_000_000_000_000 if self._silent else 0)
 
 
 class BridgeRig:

@@ -1,0 +1,279 @@
+"""ZKTeco palm and face terminals that push what they saw over HTTP. See `drivers.protocols.adms`.
+
+    listen = "192.168.1.10:8081"      our address in the terminals' network, and the port set in their menu
+    serials = ["BOCK200961014"]       the terminals that may speak; others are turned away
+
+The terminal matches by itself and says a number, its PIN. The serial number is all that tells one terminal from another
+and proves nothing, so the port belongs in a network of its own. Pictures and templates are refused: the bodies that
+bring them are passed over, answered (or they would come again for ever), and reported.
+
+An answer to rows leaves with the next `read`: who reads again has taken what he was given. A terminal that gets none
+sends again, and what was taken already is passed over.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from drivers.base import DriverSettings, Monotonic, Tap, Transport
+from drivers.errors import DeviceGone, NotSupported
+from drivers.protocols import adms
+from drivers.protocols.adms import Call, TimeZoneForm
+from drivers.protocols.fault import Fault
+from drivers.protocols.http import Exchange, Request
+from drivers.protocols.zk_attlog import Punch
+from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.transports.tcp import Heard, OnePeer, Peers, TcpListener
+
+IDLE_S = 15  # a connection that says nothing for so long is hung up
+ADDRESSES_MAX = 64  # whose rate is kept in mind
+
+
+class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    listen: Annotated[str, Meta(pattern="^[0-9A-Za-z.-]+:[0-9]{1,5}$")]  # address:port
+    serials: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]
+    utc_offset: str = "+05:00"  # of the terminals' clocks
+    time_zone_form: TimeZoneForm = TimeZoneForm.OFFSET  # try another when a terminal's clock jumps by hours
+    set_clock: bool = True  # tell each terminal the time when it starts
+    method: Annotated[str, Meta(pattern="^[a-z]{1,16}$")] = "palm"  # of a way of recognition that is on no list
+    silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 180.0  # of all terminals, before they count as gone
+    requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    body: str = "OK"
+    status: int = 200
+    events: tuple[DeviceEvent, ...] = ()
+
+
+class ZkAdms:
+    Settings: ClassVar[type[DriverSettings]] = ZkAdmsSettings
+
+    def __init__(
+        self,
+        name: str,
+        settings: ZkAdmsSettings,
+        *,
+        clock: Monotonic = time.monotonic_ns,
+        tap: Tap | None = None,
+        transport: Transport | None = None,
+        wall: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.name = name
+        self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
+        self._peers: Peers = OnePeer(transport) if transport else _listener(settings.listen)
+        self._remembered = adms.Remembered()  # over a reopen too: what was taken stays taken
+        self._stamps: dict[str, str] = {}
+        self._forget()
+
+    def open(self) -> None:
+        try:
+            offset = adms.offset_of(self._settings.utc_offset)
+            adms.time_zone(offset, self._settings.time_zone_form)
+        except ValueError as error:
+            raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
+        self._zone = timezone(offset)
+        self._peers.open()
+        self._forget()
+
+    def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
+        """One round: what was held back is answered, then every terminal that speaks is heard."""
+        events = list(self._answer_the_rest())
+        for heard in self._peers.poll(0 if events else timeout_s):
+            events += self._hear(heard)
+        now_ns = self._clock()
+        self._hang_up_on_the_idle(now_ns)
+        if not events and self._heard_ns and now_ns - self._heard_ns > self._settings.silence_s * 1e9:
+            raise DeviceGone(
+                f"{self.name}: no terminal has called for {self._settings.silence_s:.0f} s: check its power and its "
+                "cable, and that its menu names this machine as server"
+            )
+        return events
+
+    def close(self) -> None:
+        self._peers.close()
+
+    def _forget(self) -> None:
+        self._zone = timezone(timedelta(0))
+        self._exchanges: dict[int, Exchange] = {}
+        self._spoke_ns: dict[int, int] = {}  # when each connection last said something
+        self._addresses: dict[int, str] = {}
+        self._held_back: list[tuple[int, str]] = []
+        self._allowance: dict[str, tuple[float, int]] = {}  # by address: requests it may still make, counted when
+        self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
+        self._commands = 0
+        self._heard_ns = 0
+
+    def _answer_the_rest(self) -> Iterator[DeviceEvent]:
+        held_back, self._held_back = self._held_back, []
+        for peer, body in held_back:
+            if self._say(peer, body):
+                yield from self._serve(peer, self._exchanges[peer].next())
+
+    def _hear(self, heard: Heard) -> Iterator[DeviceEvent]:
+        if not heard.data:
+            self._hung_up(heard.peer)
+            return
+        exchange = self._exchanges.get(heard.peer)
+        if exchange is None:
+            exchange = Exchange(body_bytes_max=self._settings.body_bytes_max, unwanted=adms.unwanted)
+            self._exchanges[heard.peer] = exchange
+        self._addresses[heard.peer] = heard.address
+        self._spoke_ns[heard.peer] = self._clock()
+        yield from self._serve(heard.peer, exchange.feed(heard.data))
+
+    def _serve(self, peer: int, requests: Sequence[Request | Fault]) -> Iterator[DeviceEvent]:
+        while requests:
+            [request] = requests
+            if isinstance(request, Fault):
+                yield StreamFault(self.name, request.what, self._clock())
+                self._peers.send(peer, self._exchanges[peer].refusal(self._date()))
+                self._hang_up(peer)
+                return
+            reply = self._reply(request, self._addresses[peer])
+            yield from reply.events
+            if any(isinstance(event, PersonMatched) for event in reply.events):
+                self._held_back.append((peer, reply.body))
+                return
+            if not self._say(peer, reply.body, reply.status):
+                return
+            requests = self._exchanges[peer].next()
+
+    def _say(self, peer: int, body: str, status: int = 200) -> bool:
+        """Whether the connection goes on behind the answer."""
+        exchange = self._exchanges.get(peer)
+        if exchange is None:
+            return False
+        data, ends = exchange.answer(body, self._date(), status)
+        self._tell("SEND", data)
+        self._peers.send(peer, data)
+        if ends:
+            self._hang_up(peer)
+        return not ends
+
+    def _reply(self, request: Request, address: str) -> _Reply:
+        try:
+            call = adms.call(request.target)
+        except ValueError:
+            return self._refuse("a call to an address that is none", 400)
+        body = b"" if adms.unwanted(request.target) else request.body
+        head = f"{request.method} {request.target} HTTP/1.1\r\nHost: kiosk\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._tell("RECV", head.encode("ascii") + body)
+        if not self._within_its_rate(address):
+            return self._refuse("too many calls from one address; is a terminal at fault, or is somebody trying?", 429)
+        if not call.path.startswith("/iclock/"):
+            return self._refuse("a call for something that is not here", 404)
+        if call.serial not in self._settings.serials:
+            return self._refuse(
+                f"a terminal that is not in `serials`: {call.serial or 'it gives no serial number'}", 403
+            )
+        self._heard_ns = self._clock()
+        if adms.unwanted(request.target):
+            return _Reply(events=(self._thrown_away(),))
+        match request.method, call.path:
+            case "GET", "/iclock/cdata":
+                return self._start(call)
+            case "POST", "/iclock/cdata":
+                return self._take(call, request.body)
+            case "GET", "/iclock/getrequest" if number := self._to_set.pop(call.serial, 0):
+                return _Reply(adms.set_time(number, self._local()))
+            case "GET", "/iclock/rtdata" if call.wants == "time":
+                return _Reply(adms.time_answer(self._local()))
+            case _:
+                return _Reply()
+
+    def _start(self, call: Call) -> _Reply:
+        self._plan_to_set_the_clock(call)
+        offset, form = self._zone.utcoffset(None), self._settings.time_zone_form
+        return _Reply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
+
+    def _plan_to_set_the_clock(self, call: Call) -> None:
+        """By a command, since not every firmware asks for the time; given when the terminal next asks what to do."""
+        if self._settings.set_clock and self._settings.time_zone_form is not TimeZoneForm.OMIT:
+            self._commands += 1
+            self._to_set[call.serial] = self._commands
+
+    def _take(self, call: Call, body: bytes) -> _Reply:
+        upload = adms.upload(call.table, body)
+        if call.table == "ATTLOG" and call.stamp:
+            self._stamps[call.serial] = call.stamp
+        events: list[DeviceEvent] = [StreamFault(self.name, fault.what, self._clock()) for fault in upload.faults]
+        matches = [self._matched(punch) for punch in upload.punches if self._remembered.is_new(call.serial, punch)]
+        if any(match.clock_suspect for match in matches):
+            events.append(
+                StreamFault(self.name, "rows at a time that cannot be: set the terminal's clock", self._clock())
+            )
+            self._plan_to_set_the_clock(call)
+        events += matches
+        if upload.biometric:
+            events.append(self._thrown_away())
+        return _Reply(upload.answer, events=tuple(events))
+
+    def _matched(self, punch: Punch) -> PersonMatched:
+        seen_at = punch.at(self._zone).astimezone(UTC)
+        return PersonMatched(
+            self.name,
+            punch.number,
+            self._clock(),
+            punch.method(self._settings.method),
+            seen_at=seen_at,
+            clock_suspect=adms.clock_suspect(seen_at, self._wall()),
+        )
+
+    def _thrown_away(self) -> StreamFault:
+        what = "pictures or templates of people came and were thrown away: switch their upload off in the terminal"
+        return StreamFault(self.name, what, self._clock())
+
+    def _refuse(self, what: str, status: int) -> _Reply:
+        return _Reply("", status, (StreamFault(self.name, what, self._clock()),))
+
+    def _within_its_rate(self, address: str) -> bool:
+        now_ns, most = self._clock(), self._settings.requests_per_minute
+        left, counted_ns = self._allowance.pop(address, (float(most), now_ns))
+        left = min(most, left + (now_ns - counted_ns) / 60e9 * most)
+        self._allowance[address] = (max(left - 1, 0.0), now_ns)
+        if len(self._allowance) > ADDRESSES_MAX:
+            del self._allowance[next(iter(self._allowance))]
+        return left >= 1
+
+    def _hang_up_on_the_idle(self, now_ns: int) -> None:
+        held_back = {peer for peer, _ in self._held_back}
+        for peer, spoke_ns in list(self._spoke_ns.items()):
+            if now_ns - spoke_ns > IDLE_S * 1_000_000_000 and peer not in held_back:
+                self._hang_up(peer)
+
+    def _hang_up(self, peer: int) -> None:
+        self._peers.drop(peer)
+        self._hung_up(peer)
+
+    def _hung_up(self, peer: int) -> None:
+        self._exchanges.pop(peer, None)
+        self._spoke_ns.pop(peer, None)
+        self._addresses.pop(peer, None)
+
+    def _tell(self, direction: str, data: bytes) -> None:
+        """To whoever watches: whole requests, as if all came on one line, and never a picture or a template."""
+        if self._tap is not None:
+            self._tap(direction, data)
+
+    def _local(self) -> datetime:
+        return self._wall().astimezone(self._zone)
+
+    def _date(self) -> str:
+        return format_datetime(self._wall(), usegmt=True)
+
+
+def _listener(listen: str) -> TcpListener:
+    host, _, port = listen.rpartition(":")
+    return TcpListener(host, int(port))

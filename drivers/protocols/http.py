@@ -1,0 +1,97 @@
+"""One HTTP connection of a terminal that calls us, after h11: bytes in, requests out, answers to bytes. No socket.
+
+Bounds: heads as h11 has them (16 KiB), bodies `body_bytes_max`. A body that the caller does not want is passed over as
+it comes, up to DISCARD_BYTES_MAX, and never kept.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import h11
+
+from drivers.protocols.fault import Fault
+
+DISCARD_BYTES_MAX = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    target: str  # path and query as they came
+    body: bytes = field(default=b"", repr=False)
+
+
+Event = Request | Fault
+
+
+class Exchange:
+    """One connection. After a Fault there is nothing more to read from it: send `refusal` and hang up."""
+
+    def __init__(self, *, body_bytes_max: int, unwanted: Callable[[str], bool]) -> None:
+        self._connection = h11.Connection(h11.SERVER)
+        self._body_bytes_max, self._unwanted = body_bytes_max, unwanted
+        self._head: h11.Request | None = None
+        self._body = bytearray()
+        self._left = 0  # bytes of the body that are still taken
+        self._refused = 400
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """The request that is now whole, if any; `next` gives the one behind it once this is answered."""
+        self._connection.receive_data(data)
+        return self.next()
+
+    def next(self) -> Sequence[Event]:
+        try:
+            return self._next()
+        except h11.RemoteProtocolError as error:
+            self._refused = error.error_status_hint
+            return [Fault("a request that is no HTTP")]
+
+    def answer(self, body: str, date: str, status: int = 200) -> tuple[bytes, bool]:
+        """The bytes of an answer, and whether the connection ends with it. `date` as HTTP writes it."""
+        content = body.encode("utf-8")
+        headers = [
+            ("Date", date),
+            ("Content-Type", "text/plain"),
+            ("Content-Length", str(len(content))),
+            *([("Connection", "close")] if status != 200 else []),
+        ]
+        sent = [
+            self._connection.send(h11.Response(status_code=status, headers=headers, reason=b"")),
+            self._connection.send(h11.Data(data=content)),
+            self._connection.send(h11.EndOfMessage()),
+        ]
+        ends = self._connection.our_state is not h11.DONE or self._connection.their_state is not h11.DONE
+        if not ends:
+            self._connection.start_next_cycle()
+        return b"".join(part or b"" for part in sent), ends
+
+    def refusal(self, date: str) -> bytes:
+        """What to say to somebody whose request was a Fault; nothing when it is too late for words."""
+        if self._connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return b""
+        return self.answer("", date, self._refused)[0]
+
+    def _next(self) -> Sequence[Event]:
+        while True:
+            match self._connection.next_event():
+                case h11.Request() as head:
+                    self._head = head
+                    self._body.clear()
+                    self._left = DISCARD_BYTES_MAX if self._skips() else self._body_bytes_max
+                case h11.Data(data=data):
+                    self._left -= len(data)
+                    if self._left < 0:
+                        self._refused = 413
+                        return [Fault("a request that is too large")]
+                    if not self._skips():
+                        self._body += data
+                case h11.EndOfMessage() if self._head is not None:
+                    return [
+                        Request(self._head.method.decode("ascii"), self._head.target.decode("ascii"), bytes(self._body))
+                    ]
+                case _:  # more must come, an answer is awaited first, or the terminal has hung up
+                    return []
+
+    def _skips(self) -> bool:
+        return self._head is not None and self._unwanted(self._head.target.decode("ascii"))

@@ -1,0 +1,67 @@
+"""The vendor's side of `palm-bridge`, without a scanner: what an integrator starts from, and what tests run.
+
+    python -m drivers.simulated.palm_bridge_vendor /run/edge-agent/palm.sock     then type a number and Enter per palm
+
+Does not imitate: an SDK, a sensor, the time that a match takes, palms that are not recognised.
+"""
+
+import argparse
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from drivers.protocols import bridge
+from drivers.transports.base import READ_BYTES_MAX, gone
+
+WAIT_S = 5.0
+
+
+class PalmVendor:
+    """A connection to a running agent. Raises DeviceGone when nobody listens or the agent hangs up."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(WAIT_S)
+        self._decoder = bridge.Decoder()
+        with gone(f"no agent listens on {path}: start it first, with a palm-bridge among its readers"):
+            self._socket.connect(str(path))
+
+    def hello(self, name: str = "simulated", api: int = 1) -> None:
+        self.say("hello", {"name": name, "version": "1", "api": api})
+
+    def match(self, subject: str, score: int = 9_000, *, hand: str = "right", live: bool = True) -> None:
+        self.say("match", {"subject": subject, "score": score, "hand": hand, "live": live})
+
+    def unplugged(self) -> None:
+        self.say("gone")
+
+    def say(self, type: str, data: Mapping[str, object] | None = None, payload: bytes = b"") -> None:  # noqa: A002
+        self.send(bridge.encode(type, data, payload))
+
+    def send(self, data: bytes) -> None:
+        with gone("the agent hung up"):
+            self._socket.sendall(data)
+
+    def hear(self) -> list[bridge.Event]:
+        """What the agent says next, waiting for it at most WAIT_S."""
+        with gone("the agent says nothing"):
+            return list(self._decoder.feed(self._socket.recv(READ_BYTES_MAX)))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Play a vendor's palm process: one number a line is one palm.")
+    parser.add_argument("socket", type=Path)
+    vendor = PalmVendor(parser.parse_args().socket)
+    vendor.hello()
+    for line in sys.stdin:
+        if line.strip():
+            vendor.match(line.strip())
+    vendor.close()
+
+
+if __name__ == "__main__":
+    main()
