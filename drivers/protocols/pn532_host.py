@@ -118,7 +118,8 @@ class Host:
 
     def _answered(self, code: int, answer: bytes, now_ns: int) -> Iterator[Event]:
         if not self._waiting or code != _ASKED[self._step] + 1:
-            yield Fault("an answer that nobody asked for")
+            if self._step is not _Step.WAKE:  # there it may be the rest of an earlier conversation
+                yield Fault("an answer that nobody asked for")
             return
         self._waiting = False
         self.due_ns = now_ns
