@@ -21,7 +21,7 @@ from edge_agent.journal.rows import Appended, Kiosk
 from edge_agent.station import AlreadyVoid, NoSuchEntry, Policy, Station
 from sync.contract.chain import DeviceId, Epoch
 from sync.contract.event import Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Void, decode
-from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme
+from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme, Record
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
@@ -37,7 +37,7 @@ def roster() -> Roster:
     cards = [Credential(id=f"c-{n}", person=f"u-{n}", value=f"010000000{n}", technology="em4100") for n in (1, 2, 3)]
     paid = [Entitlement(id=f"e-{n}", person=f"u-{n}", programme="state") for n in (1, 2)]
     lunch = MealSession(id="lunch", name="Lunch", start="11:30", end="13:00")
-    records = [*people, *cards, *paid, lunch, Programme(id="state", name="State")]
+    records: list[Record] = [*people, *cards, *paid, lunch, Programme(id="state", name="State")]
     return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
 
 

@@ -1,0 +1,104 @@
+"""`edge-agent devices`, as a technician with a cable in the hand uses it."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from drivers.simulated.card_peer import CardPeer
+from edge_agent.cli.main import build
+from edge_agent.errors import Refused
+
+FRAME = "0231463030363434424236383603"
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(build(arguments[0]), arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+        f'[[readers]]\nname = "door"\ndriver = "em4100"\nport = "{tmp_path}/door"\n'
+    )
+    return path
+
+
+def test_list_names_drivers_and_what_is_configured(config: Path) -> None:
+    listed = json.loads(run("devices", "list", "--config", str(config), "--json"))
+    assert {"em4100", "ironlogic"} <= {row["driver"] for row in listed["drivers"]}
+    (door,) = [row for row in listed["configured"] if row["name"] == "door"]
+    assert door["why"] == "the agent is not running"
+
+
+def test_probe_says_so_where_nothing_is_plugged_in() -> None:
+    assert run("devices", "probe")
+
+
+@pytest.mark.parametrize("text", [FRAME, f"{FRAME[:7]} {FRAME[7:]}\n", FRAME.lower() + "\r\n"])
+def test_decode_takes_hex_however_it_is_laid_out(tmp_path: Path, text: str) -> None:
+    source = tmp_path / "bytes.hex"
+    source.write_text(text)
+    line = json.loads(run_bytes("devices", "decode", "em4100", str(source), "--hex"))
+    assert line == {"event": "read", "uid": "1F00644BB6", "bits": 40, "tech": "em4100", "partial": False}
+
+
+def test_decode_reads_standard_input_too() -> None:
+    assert '"1F00644BB6"' in run_bytes("devices", "decode", "em4100", given=bytes.fromhex(FRAME) + b"\xff\xff")
+
+
+def test_decode_refuses_half_a_byte(tmp_path: Path) -> None:
+    source = tmp_path / "bytes.hex"
+    source.write_text("023")
+    with pytest.raises(Refused, match="odd number of hex digits"):
+        run("devices", "decode", "em4100", str(source), "--hex")
+
+
+def test_capture_replaces_numbers_and_replay_plays_it_through_the_driver(config: Path, tmp_path: Path) -> None:
+    target = tmp_path / "capture.jsonl"
+    with CardPeer(tmp_path / "door") as peer:
+        peer.send(bytes.fromhex(FRAME))
+        capture_while_sending(peer, config, target)
+    assert b"1F00644BB6".hex() not in target.read_text()
+    told = [json.loads(line) for line in run("devices", "replay", str(target), "--fast").splitlines()]
+    assert told
+    assert {event["event"] for event in told} == {"read"}
+    assert told[0]["uid"] != "1F00644BB6"
+
+
+def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None:
+    with pytest.raises(Refused, match="known are: door"):
+        run("devices", "watch", "dor", "--config", str(config), "--seconds", "1")
+
+
+def capture_while_sending(peer: CardPeer, config: Path, target: Path) -> None:
+    stop = threading.Event()
+
+    def send() -> None:
+        while not stop.wait(0.1):
+            peer.send(bytes.fromhex(FRAME))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        run("devices", "capture", "door", str(target), "--seconds", "1", "--config", str(config))
+    finally:
+        stop.set()
+        sender.join()
+
+
+def run_bytes(*arguments: str, given: bytes = b"") -> str:
+    """As a process: `decode` writes bytes past the text layer."""
+    code = "from edge_agent.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], input=given, capture_output=True, check=True)
+    return done.stdout.decode()

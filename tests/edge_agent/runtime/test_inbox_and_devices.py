@@ -1,0 +1,140 @@
+"""Between device and station: what is queued, what happens when the queue is full, how a device comes and goes."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+import pytest
+
+from drivers.base import Signal
+from drivers.errors import DeviceBusy, DeviceGone
+from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology, Uid
+from drivers.simulated.light import SimulatedLight, SimulatedLightSettings
+from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.moment import Moment
+from edge_agent.runtime.counters import Counters
+from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
+from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.supervision import Pulse, Supervisor
+from sync.contract.event import Clock
+from tests.edge_agent.runtime.test_supervision import eventually
+
+CARD = CardRead("door", Uid(Technology.EM4100, bytes(5), 40), 0)
+
+
+def now() -> Moment:
+    return Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 0, "boot", Clock.SYNCHRONISED)
+
+
+class Scripted:
+    """A reader that plays a list: events to report, or an error to raise, one a call."""
+
+    name = "door"
+
+    def __init__(self, script: Sequence[Sequence[DeviceEvent] | Exception]) -> None:
+        self._script = list(script)
+        self.opened = 0
+        self.closed = 0
+
+    def open(self) -> None:
+        self.opened += 1
+        if self._script and isinstance(self._script[0], DeviceBusy):
+            raise self._script.pop(0)  # type: ignore[misc]  # it was just seen to be an error
+
+    def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
+        if not self._script:
+            threading.Event().wait(0.01)
+            return ()
+        step = self._script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def loop(reader: Scripted, inbox: Inbox, lost: list[Feedback]) -> ReaderLoop:
+    presence = Presence("door", "scripted")
+    return ReaderLoop(reader, presence, inbox, now, lost.append, Counters())  # type: ignore[arg-type]  # no settings
+
+
+def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
+    inbox, lost = Inbox(), list[Feedback]()
+    reader = Scripted([[StreamFault("door", "noise", 0), CARD], [CardRemoved("door", 0)], [CARD]])
+    reader_loop = loop(reader, inbox, lost)
+    supervisor = Supervisor()
+    supervisor.add("reader", reader_loop.body)
+    supervisor.start()
+    assert [inbox.get(30), inbox.get(30)] == [Scan(CARD, now()), Scan(CARD, now())]
+    assert supervisor.shut() == []
+    assert (reader_loop.presence.readings, reader_loop.presence.faults) == (2, 1)
+    assert lost == []
+
+
+def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
+    inbox = Inbox()
+    gone = DeviceGone("pulled")
+    reader = Scripted([DeviceBusy("held by another"), gone, gone, [CARD]])
+    supervisor = Supervisor()
+    supervisor.add("reader", loop(reader, inbox, []).body)
+    supervisor.start()
+    assert inbox.get(30) == Scan(CARD, now())
+    assert supervisor.shut() == []
+    assert reader.opened == 4
+    assert reader.closed == reader.opened
+    assert caplog.text.count("pulled") == 2  # each time it went, not at every attempt
+
+
+def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None:
+    inbox = Inbox(waiting_max=1)
+    assert inbox.put(Scan(CARD, now()), 0)
+    assert not inbox.put(Scan(CARD, now()), 0)
+    lost: list[Feedback] = []
+    reader_loop = loop(Scripted([[CARD]]), inbox, lost)
+    supervisor = Supervisor()
+    supervisor.add("reader", reader_loop.body)
+    supervisor.start()
+    eventually(lambda: bool(lost))
+    assert supervisor.shut() == []
+    assert [feedback.child for feedback in lost] == [Child.NOT_RECORDED]
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
+    done: list[int] = []
+    result: Future[None] = Future()
+    job = Job(lambda: done.append(1), result)
+    assert result.cancel()
+    job.run()
+    assert done == []
+
+
+def test_what_a_job_raises_goes_to_whoever_waits() -> None:
+    result: Future[None] = Future()
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    Job(fails, result).run()
+    with pytest.raises(ValueError, match="no"):
+        result.result(0)
+
+
+def test_every_state_of_the_screen_has_a_signal_and_none_tells_of_money() -> None:
+    assert {signal_of(Feedback(child)) for child in Child} == set(Signal)
+
+
+def test_a_light_that_is_too_slow_never_blocks() -> None:
+    light = SimulatedLight("light", SimulatedLightSettings())
+    indicator = IndicatorLoop(light, Presence("light", "simulated-light"))
+    for _ in range(100):
+        indicator.show(Signal.WELCOME)
+
+    pulse = Pulse(lambda: 0.0)
+    thread = threading.Thread(target=indicator.body, args=(pulse,))
+    thread.start()
+    eventually(lambda: len(light.shown) > 0)
+    pulse.stop()
+    thread.join()
+    assert indicator.presence.there
