@@ -8,7 +8,7 @@ import typer
 
 from edge_agent import logs, settings
 from edge_agent.demo.clock import FastClock
-from edge_agent.runtime import agent
+from edge_agent.runtime import daemon
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,4 +19,4 @@ def demo_kiosk(opens: str, zero_ns: str, speed: str, config: Annotated[Path, typ
     """A kiosk of the demo: the daemon itself, under a clock that runs faster."""
     loaded = settings.load(config)
     logs.set_up(loaded.settings.log.level)
-    sys.exit(agent.run(loaded, now=FastClock.parse(opens, zero_ns, speed)))
+    sys.exit(daemon.run(loaded, now=FastClock.parse(opens, zero_ns, speed)))

@@ -21,7 +21,7 @@ from edge_agent.journal.backup import backup as back_up
 from edge_agent.journal.export import export as write_export
 from edge_agent.journal.export import verify_export
 from edge_agent.journal.verify import verify as walk
-from edge_agent.runtime.agent import JOURNAL_NAME
+from edge_agent.runtime.opening import JOURNAL_NAME
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -16,7 +16,7 @@ from edge_agent.control import ask
 from edge_agent.errors import AgentError, AgentNotRunning, Refused
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
-from edge_agent.runtime.agent import JOURNAL_NAME
+from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings import Settings
 from sync.contract import oneroster
 from sync.contract.roster import Page, Record, record_type

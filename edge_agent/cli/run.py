@@ -6,7 +6,7 @@ import typer
 
 from edge_agent import logs, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption
-from edge_agent.runtime import agent
+from edge_agent.runtime import daemon
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,4 +17,4 @@ def run(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Run the kiosk until SIGTERM. systemd does this; by hand it is for a look at what happens."""
     loaded = settings.load(config)
     logs.set_up(loaded.settings.log.level)
-    sys.exit(agent.run(loaded))
+    sys.exit(daemon.run(loaded))

@@ -1,5 +1,6 @@
 """When something happened, and how far two happenings are apart."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,6 +29,10 @@ class Moment:
     def text(self) -> str:
         """As facts hold it: `2026-11-22T04:40:00.123Z`."""
         return self.utc.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Now = Callable[[], Moment]
+"""Reads the clocks. The kernel's in life, a test's or the demo's own otherwise."""
 
 
 def elapsed_ms(past: Past, now: Moment) -> int | None:

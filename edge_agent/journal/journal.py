@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self, TypedDict
 
 from edge_agent.domain.facts import Past
-from edge_agent.domain.moment import Moment
+from edge_agent.domain.moment import Now
 from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings
 from edge_agent.journal.acknowledged import QUARANTINED_SHOWN_MAX, Quarantined
 from edge_agent.journal.aside import SetAside
@@ -32,7 +32,6 @@ from sync.contract.wire import time_text
 
 BALLAST_BYTES = 32 * 1024 * 1024
 
-Now = Callable[[], Moment]
 
 # A carried event holds the old payload as a JSON string, in which a character may take two. So that every event can
 # be carried within the contract's 8 KiB, none is longer than this.

@@ -12,36 +12,31 @@ condemned and the process ends: systemd starts it again, and the start sets the 
 
 import logging
 import random
-import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.metadata import version
 from typing import TypedDict
 
 from drivers import registry
 from edge_agent import identity
-from edge_agent.clock import KernelClock, StepWatch
-from edge_agent.control import SOCKET_NAME, ControlServer
+from edge_agent.clock import StepWatch
+from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain import roster as rosters
-from edge_agent.domain.confirmation import Limits
-from edge_agent.domain.decision import Direction, Rules
 from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment
+from edge_agent.domain.moment import Moment, Now
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import ExitCode
-from edge_agent.journal.aside import SetAside, set_aside
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
-from edge_agent.journal.journal import Journal
-from edge_agent.journal.roster_store import rescue
 from edge_agent.journal.rows import Kiosk
 from edge_agent.journal.verify import Broken, Verdict
-from edge_agent.runtime.commands import Commands
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
 from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.opening import Opening
+from edge_agent.runtime.policy import policy
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.taps import Taps
@@ -50,9 +45,8 @@ from edge_agent.runtime.uplink import Uplink
 from edge_agent.screen.health import Health, Ledger
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from edge_agent.screen.state import Language
-from edge_agent.settings import DeviceSettings, Loaded, Settings, credential
-from edge_agent.station import Policy, Station
-from edge_agent.systemd import Notifier
+from edge_agent.settings import DeviceSettings, Loaded, credential
+from edge_agent.station import Station
 from sync.client.heartbeat import Condition
 from sync.contract import wire
 from sync.contract.event import (
@@ -70,14 +64,9 @@ from sync.contract.roster import Page
 
 log = logging.getLogger(__name__)
 
-JOURNAL_NAME = "journal.db"
-CONDEMNED_NAME = "journal.condemned"  # why the next start must set the journal aside
-TICK_S = 1.0
 DELIVER_S = 2.0
 MIB = 1024 * 1024
 VERSION = version("canteen-edge-agent")
-
-Now = Callable[[], Moment]
 
 
 class _Where(TypedDict):
@@ -111,17 +100,19 @@ class Agent:
         self._screen_fault = ""
         self._steps = StepWatch()
 
-    def start(self) -> None:
-        """Everything up and running, or an error that says what to do."""
+    def start(self, handlers: Mapping[str, Handler]) -> None:
+        """Everything up and running, or an error that says what to do. `handlers`: of the control socket."""
         kiosk = self.settings.kiosk
         self.identity = identity.read(kiosk.state_dir, kiosk.school)
-        self.journal = self._open_journal()
-        self.station = Station(self.journal, self._roster_of_journal(), _policy(self.settings))
+        me = Kiosk(self.identity.device, self.identity.key.public_bytes, self.identity.school)
+        self._opening = Opening(kiosk.state_dir, me, self.now, self.settings.journal.ballast_mib * MIB)
+        self.journal = self._opening.open()
+        self.station = Station(self.journal, self._roster_of_journal(), policy(self.settings))
         self._note_boot()
         self.upkeep = Upkeep(self.journal, self.now, self.settings.journal.keep_days, self._found_broken)
         self.screen = self._make_screen()
         self._start_screen()
-        self.control = ControlServer(kiosk.run_dir / SOCKET_NAME, Commands(self).table())
+        self.control = ControlServer(kiosk.run_dir / SOCKET_NAME, handlers)
         self._add_parts()
         self.supervisor.start()
 
@@ -220,7 +211,7 @@ class Agent:
         log.critical("the journal cannot go on: %s", why)
         self.recording = False
         self.exit_code = ExitCode.FAILED
-        (self.settings.kiosk.state_dir / CONDEMNED_NAME).write_text(why, "utf-8")
+        self._opening.condemn(why)
         self.ending.set()
 
     # The roster.
@@ -258,38 +249,6 @@ class Agent:
             version=self.journal.roster_version(),
             confirmed_at=self.journal.roster_confirmed_at(),
             tz=self.settings.zone,
-        )
-
-    # The journal.
-
-    def _open_journal(self) -> Journal:
-        condemned = self.settings.kiosk.state_dir / CONDEMNED_NAME
-        if not condemned.exists():
-            try:
-                return self._journal(None)
-            except JournalDamaged as error:
-                log.critical("%s", error)
-                return self._journal_after_damage()
-        log.error("the journal was condemned: %s", condemned.read_text("utf-8"))
-        journal = self._journal_after_damage()
-        condemned.unlink()
-        return journal
-
-    def _journal_after_damage(self) -> Journal:
-        """A new journal in the place of the damaged one, which is kept; with the roster, so that children still eat."""
-        aside = set_aside(self.settings.kiosk.state_dir / JOURNAL_NAME, self.now().utc)
-        log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
-        journal = self._journal(aside)
-        rescued = rescue(aside.path, self.identity.school)
-        if rescued is not None:
-            journal.apply_roster((rescued[0],), rescued[1])
-        return journal
-
-    def _journal(self, after: SetAside | None) -> Journal:
-        kiosk = Kiosk(self.identity.device, self.identity.key.public_bytes, self.identity.school)
-        path = self.settings.kiosk.state_dir / JOURNAL_NAME
-        return Journal.open(
-            path, kiosk, now=self.now, ballast_bytes=self.settings.journal.ballast_mib * MIB, after=after
         )
 
     def _note_boot(self) -> None:
@@ -440,45 +399,3 @@ def _is_stop(payload: bytes) -> bool:
         return isinstance(decode(payload), Stop)
     except Unreadable:
         return False
-
-
-def _policy(settings: Settings) -> Policy:
-    rules = settings.rules
-    return Policy(
-        rules=Rules(
-            debounce_ms=int(rules.debounce_s * 1000),
-            stay_min_ms=int(rules.stay_min_s * 1000),
-            leave_ms=int(rules.leave_s * 1000),
-            roster_age_max_s=int(rules.roster_age_max_s),
-            unplaced_ms=int(rules.unplaced_s * 1000),
-        ),
-        limits=Limits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
-        early=timedelta(seconds=rules.early_s),
-        late=timedelta(seconds=rules.late_s),
-        directions={reader.name: Direction(reader.direction) for reader in settings.readers},
-    )
-
-
-def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = None) -> ExitCode:
-    """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
-    notifier = notifier or Notifier()
-    agent = Agent(loaded, now=now or KernelClock())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.ending.set())
-    agent.start()
-    notifier.ready(agent.status_line())
-    log.info("ready: %s", agent.status_line())
-    told: list[str] = []
-    try:
-        while not agent.ending.wait(TICK_S):
-            faults = agent.tick()
-            if faults != told:
-                log.log(logging.ERROR if faults else logging.INFO, "%s", "; ".join(faults) or "all parts live again")
-                told = faults
-            if not faults:
-                notifier.watchdog()
-            notifier.status("; ".join([*faults, agent.status_line()]))
-    finally:
-        notifier.stopping()
-        agent.stop()
-    return agent.exit_code

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -16,10 +16,8 @@ from edge_agent.errors import Refused
 from edge_agent.journal.backup import backup
 from edge_agent.journal.export import export
 from edge_agent.journal.verify import verify
+from edge_agent.runtime.agent import Agent
 from sync.contract.roster import Page, record_type
-
-if TYPE_CHECKING:
-    from edge_agent.runtime.agent import Agent
 
 ROWS_MAX = 10_000
 WATCH_S_MAX = 3_600.0
@@ -28,7 +26,7 @@ Arguments = Mapping[str, Any]
 
 
 class Commands:
-    def __init__(self, agent: "Agent") -> None:
+    def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     def table(self) -> dict[str, Handler]:

@@ -10,7 +10,7 @@ from drivers.base import Indicator, Reader, Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
 from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment
+from edge_agent.domain.moment import Moment, Now
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.supervision import Pulse
@@ -50,7 +50,7 @@ class ReaderLoop:
     reader: Reader
     presence: Presence
     inbox: Inbox
-    now: Callable[[], Moment]
+    now: Now
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
 

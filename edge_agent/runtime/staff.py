@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 
 from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment
+from edge_agent.domain.moment import Now
 from edge_agent.domain.record import ByHand
 from edge_agent.journal.errors import JournalError
 from edge_agent.runtime.inbox import Inbox, Job
@@ -21,9 +21,7 @@ ANSWER_S = 2.0
 class StaffDesk:
     """`screen.ports.StaffActions` over the station."""
 
-    def __init__(
-        self, station: Station, inbox: Inbox, now: Callable[[], Moment], show: Callable[[Feedback], None]
-    ) -> None:
+    def __init__(self, station: Station, inbox: Inbox, now: Now, show: Callable[[Feedback], None]) -> None:
         self._station = station
         self._inbox = inbox
         self._now = now

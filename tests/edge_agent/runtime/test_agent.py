@@ -46,7 +46,7 @@ def agent(tmp_path: Path, clock: HandClock) -> Iterator[Agent]:
         enabled = false
     """
     made = Agent(loads(text, tmp_path / "agent.toml"), now=clock)
-    made.start()
+    made.start({})
     yield made
     made.stop()
 
@@ -74,7 +74,7 @@ def test_boot_and_stop_frame_a_life(tmp_path: Path, agent: Agent) -> None:
     assert boot.clean  # nothing was before
     path = agent.journal.path
     agent.stop()
-    agent.start()
+    agent.start({})
     _, stop, second = kept(agent)
     assert agent.journal.path == path
     assert isinstance(stop, Stop)
@@ -104,7 +104,7 @@ def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(a
     assert agent.ending.is_set()
     agent.stop()
     agent.ending.clear()
-    agent.start()
+    agent.start({})
     assert agent.journal.epoch != old
     assert list(agent.journal.path.parent.glob("journal.db.damaged-*"))
 

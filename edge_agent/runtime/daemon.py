@@ -1,0 +1,41 @@
+"""The daemon's life under systemd: signals in, READY, watchdog and status out."""
+
+import logging
+import signal
+
+from edge_agent.clock import KernelClock
+from edge_agent.domain.moment import Now
+from edge_agent.errors import ExitCode
+from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.commands import Commands
+from edge_agent.settings import Loaded
+from edge_agent.systemd import Notifier
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+
+
+def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = None) -> ExitCode:
+    """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
+    notifier = notifier or Notifier()
+    agent = Agent(loaded, now=now or KernelClock())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: agent.ending.set())
+    agent.start(Commands(agent).table())
+    notifier.ready(agent.status_line())
+    log.info("ready: %s", agent.status_line())
+    told: list[str] = []
+    try:
+        while not agent.ending.wait(TICK_S):
+            faults = agent.tick()
+            if faults != told:
+                log.log(logging.ERROR if faults else logging.INFO, "%s", "; ".join(faults) or "all parts live again")
+                told = faults
+            if not faults:
+                notifier.watchdog()
+            notifier.status("; ".join([*faults, agent.status_line()]))
+    finally:
+        notifier.stopping()
+        agent.stop()
+    return agent.exit_code

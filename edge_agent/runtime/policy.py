@@ -1,0 +1,25 @@
+"""The settings' words about scans, as the station's."""
+
+from datetime import timedelta
+
+from edge_agent.domain.confirmation import Limits
+from edge_agent.domain.decision import Direction, Rules
+from edge_agent.settings import Settings
+from edge_agent.station import Policy
+
+
+def policy(settings: Settings) -> Policy:
+    rules = settings.rules
+    return Policy(
+        rules=Rules(
+            debounce_ms=int(rules.debounce_s * 1000),
+            stay_min_ms=int(rules.stay_min_s * 1000),
+            leave_ms=int(rules.leave_s * 1000),
+            roster_age_max_s=int(rules.roster_age_max_s),
+            unplaced_ms=int(rules.unplaced_s * 1000),
+        ),
+        limits=Limits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
+        early=timedelta(seconds=rules.early_s),
+        late=timedelta(seconds=rules.late_s),
+        directions={reader.name: Direction(reader.direction) for reader in settings.readers},
+    )
