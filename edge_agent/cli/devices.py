@@ -13,7 +13,7 @@ import typer
 
 from drivers import decoding, discovery, registry
 from drivers.capture import Capture, Chunk, read_capture
-from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.transports.recorded import Recorded
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
@@ -221,6 +221,8 @@ def _told(event: DeviceEvent) -> dict[str, object]:
             return {"event": "code", "text": text}
         case PersonMatched(number=number, method=method, score=score):
             return {"event": "match", "number": number, "method": method, "score": score}
+        case PalmFrame(image=image, nir=nir):
+            return {"event": "frame", "height": image.shape[0], "width": image.shape[1], "nir": nir}
         case CardRemoved():
             return {"event": "removed"}
         case StreamFault(what=what):

