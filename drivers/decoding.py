@@ -17,7 +17,19 @@ from dataclasses import dataclass
 import msgspec
 
 from drivers.errors import NotSupported
-from drivers.protocols import em4100, hid, ironlogic, line, line_forms, osdp, osdp_secure, pn532, wiegand, zk_attlog
+from drivers.protocols import (
+    em4100,
+    hid,
+    ironlogic,
+    line,
+    line_forms,
+    osdp,
+    osdp_secure,
+    pcsc,
+    pn532,
+    wiegand,
+    zk_attlog,
+)
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import uid_of
 from drivers.readings import Technology, Uid
@@ -190,11 +202,28 @@ def _zk_attlog() -> Decoding:
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 
 
+def _pcsc() -> Decoding:
+    decoder = pcsc.Decoder()
+
+    def lines(events: Sequence[pcsc.Event]) -> Iterator[Line]:
+        for event in events:
+            match event:
+                case pcsc.Card(technology=technology, uid=uid):
+                    yield _read(whole(technology, uid))
+                case pcsc.NoCard():
+                    yield Removed()
+                case Fault(what=what):
+                    yield FaultFound(what=what)
+
+    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+
+
 PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
     "em4100": _em4100,
     "ironlogic": _ironlogic,
     "pn532": _pn532,
     "osdp": _osdp,
+    "pcsc": _pcsc,
     "wiegand26": lambda: _wiegand(26),
     "wiegand34": lambda: _wiegand(34),
     "line": lambda: _texts(line.Decoder(blocks=True), typed=False),

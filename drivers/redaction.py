@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drivers.errors import NotSupported
-from drivers.protocols import em4100, ironlogic
+from drivers.protocols import em4100, ironlogic, pcsc
 from drivers.readings import Technology
 
 HELD_BYTES_MAX = 4096
@@ -108,7 +108,13 @@ def _ironlogic(record: bytes, pseudonym: Pseudonym) -> bytes:
     return (_blank(line) if changed is None else changed) + end
 
 
+def _pcsc(record: bytes, pseudonym: Pseudonym) -> bytes:
+    changed = pcsc.renumber(record[:-1], pseudonym)
+    return _blank(record) if changed is None else changed + record[-1:]
+
+
 _REWRITING: Mapping[str, _Rewriting] = {
     "em4100": _Rewriting(bytes((em4100.ETX,)), _em4100),
     "ironlogic": _Rewriting(b"\r\n", _ironlogic),
+    "pcsc": _Rewriting(b"\n", _pcsc),
 }

@@ -68,6 +68,13 @@ DRIVERS: Mapping[str, Entry] = {
     "palm-bridge": Entry(
         Kind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
     ),
+    "pcsc": Entry(
+        Kind.READER,
+        "drivers.cards.pcsc:Pcsc",
+        "ACR122U, ACR1252U, Omnikey (PC/SC)",
+        protocol="pcsc",
+        extra="pcsc",
+    ),
     "simulated-palm-terminal": Entry(
         Kind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",

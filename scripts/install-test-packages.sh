@@ -12,6 +12,11 @@ need chromium chromium
 need strace strace
 need systemd-analyze systemd
 need udevadm udev
+need pcscd pcscd
+need swig swig                   # pyscard is built from its sources
+need unshare util-linux
+[ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || missing="$missing vsmartcard-vpcd"
+[ -e /usr/include/PCSC/winscard.h ] || missing="$missing libpcsclite-dev"
 need nfc-list libnfc-bin
 
 [ -n "$missing" ] || exit 0

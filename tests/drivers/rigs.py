@@ -17,6 +17,7 @@ from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
 from tests.drivers.osdp_peer import OsdpPeer
+from tests.drivers.pcsc_peer import READER, PcscPeer
 
 
 class ReaderRig(Protocol):
@@ -277,6 +278,23 @@ class OsdpRig:
         self._peer.noise(b"\x00\xfe\r\n")
 
 
+class PcscRig:
+    """The real pcscd with a virtual reader; skips where it cannot run."""
+
+    def __init__(self, _folder: Path) -> None:
+        self._peer = PcscPeer()
+        self.unplug, self.replug, self.dispose = self._peer.unplug, self._peer.replug, self._peer.dispose
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("pcsc", "left", {"reader": READER}, tap=tap)
+
+    def show(self) -> None:
+        self._peer.insert()
+
+    def rubbish(self) -> None:
+        self._peer.insert(b"", status=b"\x6a\x81")
+
+
 READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "em4100": lambda folder: CardRig(folder, Model.RDM6300),
     "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
@@ -287,6 +305,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "line/code": lambda folder: LineRig(folder, "code", "]Q1Әлия-5".encode(), b"\xff\xfe\r\n"),
     "hid-wedge": WedgeRig,
     "osdp": OsdpRig,
+    "pcsc": PcscRig,
     "zk-adms": AdmsRig,
     "palm-bridge": BridgeRig,
     "simulated-palm-terminal": PalmTerminalRig,

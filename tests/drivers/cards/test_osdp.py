@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("osdp", reason="libosdp is not installed: pip install canteen-edge-agent[osdp]")
+
 from drivers import osdp_key
 from drivers.base import Signal
 from drivers.cards.osdp import Osdp, OsdpSettings

@@ -1,0 +1,55 @@
+"""Desktop readers by PC/SC: ACR122U, ACR1252U, Omnikey and their like. See `drivers.transports.pcsc`.
+
+pcscd watches the field and tells of each card once; a card counts at once, since nothing but a card answers.
+"""
+
+import time
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from drivers.base import DriverSettings, Monotonic, Tap, Transport
+from drivers.cards.stream import CardStream, Feed, Left, Seen
+from drivers.protocols import pcsc
+from drivers.protocols.fault import Fault
+from drivers.transports.base import tapped
+from drivers.transports.pcsc import Slot
+from drivers.uid import UidEncoding, to_uid
+
+
+class PcscSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reader: str = ""  # a part of its name, as `pcsc_scan` shows it; empty: the only one
+    uid_encoding: Literal["hex", "hex-reversed"] = "hex"
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a card told of later than this is put down anew
+
+
+class Pcsc(CardStream):
+    Settings: ClassVar[type[DriverSettings]] = PcscSettings
+
+    def __init__(
+        self,
+        name: str,
+        settings: PcscSettings,
+        *,
+        clock: Monotonic = time.monotonic_ns,
+        tap: Tap | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        encoding = UidEncoding(settings.uid_encoding)
+
+        def new_feed() -> Feed:
+            decoder = pcsc.Decoder()
+            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
+
+        slot = transport or Slot(settings.reader)
+        super().__init__(name, tapped(slot, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
+
+
+def _seen(event: pcsc.Event, encoding: UidEncoding) -> Seen | Left | Fault:
+    match event:
+        case pcsc.Card(technology=technology, uid=uid):
+            return Seen(to_uid(uid.hex(), encoding, technology), proven=True)
+        case pcsc.NoCard():
+            return Left()
+        case Fault():
+            return event

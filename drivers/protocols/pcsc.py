@@ -1,0 +1,112 @@
+"""What a PC/SC reader saw, as lines that can be watched, captured and played again; made by `drivers.transports.pcsc`.
+
+    card <ATR in hex> <answer to FF CA 00 00 00 in hex>      number and 90 00; 63 00 or 6A 81 where there is none
+    removed
+    mute                                                     something lies there that does not answer
+
+The ATR of a card without a chip of its own says what it is (PC/SC part 3, 3.1.3.2.3):
+
+    3B 8n 80 01 80 4F 0C A0 00 00 03 06 SS NN NN 00 00 00 00 TCK    SS 01-03: ISO 14443 A, NN the card's name
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from drivers.protocols.fault import Fault
+from drivers.readings import Technology
+
+GET_UID = bytes.fromhex("FFCA000000")
+LINE_BYTES_MAX = 256
+REMOVED, MUTE = b"removed\n", b"mute\n"
+
+_LINE = re.compile(rb"card ((?:[0-9A-F]{2}){2,33}) ((?:[0-9A-F]{2}){2,34})")
+_PART3 = re.compile(rb"\x3B.\x80\x01\x80\x4F\x0C\xA0\x00\x00\x03\x06(.)(..)\x00{4}.", re.DOTALL)
+_ISO14443A = (b"\x01", b"\x02", b"\x03")
+_CHIP_CARDS = {bytes.fromhex("3B8180018080"): Technology.ISO14443A}  # DESFire; a chip's ATR says nothing of its number
+_FELICA = b"\xf0\x11"  # told as of ISO 14443 A all the same
+_DONE = b"\x90\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    technology: Technology
+    uid: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoCard:
+    """The card has left the reader."""
+
+
+Event = Card | NoCard | Fault
+
+
+def encode(atr: bytes, answer: bytes) -> bytes:
+    return f"card {atr.hex().upper()} {answer.hex().upper()}\n".encode("ascii")
+
+
+def technology(atr: bytes) -> Technology:
+    part3 = _PART3.fullmatch(atr)
+    if part3 is None:
+        return _CHIP_CARDS.get(atr, Technology.UNKNOWN)
+    return Technology.ISO14443A if part3[1] in _ISO14443A and part3[2] != _FELICA else Technology.UNKNOWN
+
+
+def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
+    """The same line (without its end) with another number in it; None when it is no such line."""
+    event = _meaning(line)
+    match event:
+        case NoCard():
+            return line
+        case Fault():
+            return line if line + b"\n" == MUTE else None
+        case Card(technology=technology, uid=uid):
+            head = line.rsplit(b" ", 1)[0]
+            return head + b" " + (change(technology, uid) + _DONE).hex().upper().encode("ascii")
+        case _:
+            assert_never(event)
+
+
+class Decoder:
+    """Lines in, cards, removals and faults out; the same for every way of cutting the bytes."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        events: list[Event] = []
+        for byte in data:
+            if byte == ord("\n"):
+                if not self._skipping:
+                    events.append(_meaning(bytes(self._line)))
+                self._line.clear()
+                self._skipping = False
+            elif not self._skipping:
+                self._line.append(byte)
+                if len(self._line) > LINE_BYTES_MAX:
+                    self._skipping = True
+                    events.append(Fault("a line is too long"))
+        return events
+
+    def flush(self) -> Sequence[Event]:
+        broken = bool(self._line)
+        self._line.clear()
+        self._skipping = False
+        return [Fault("a line broke off")] if broken else []
+
+
+def _meaning(line: bytes) -> Event:
+    if line + b"\n" == REMOVED:
+        return NoCard()
+    if line + b"\n" == MUTE:
+        return Fault("something lies on the reader that does not answer: take it away, one card at a time")
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return Fault("a line of unknown form")
+    atr, answer = (bytes.fromhex(part.decode("ascii")) for part in match.groups())
+    if not answer.endswith(_DONE):
+        return Fault("a card that does not tell its number: it is no contactless card, or it left too early")
+    return Card(technology(atr), answer[:-2])

@@ -1,0 +1,246 @@
+"""A PC/SC reader as a transport: lines of `drivers.protocols.pcsc` come out of it.
+
+A card gets a connection of its own each time, since pcscd's knowledge of a card that left early goes stale. Whatever
+talks to the reader can hang until it is replugged (old ACR122U do), so that it runs in a thread of its own for at most
+CALL_S; a thread that hangs is given up, and the reader is not opened again before it has ended.
+
+Only one kiosk uses a reader at a time; other programs may share it.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from smartcard import scard
+
+from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported
+from drivers.protocols import pcsc
+
+CALL_S = 3.0
+READERS_MAX = 16
+TRIES_MAX = 4
+_AWAY = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE
+_EITHER = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
+
+T = TypeVar("T")
+
+
+class Slot:
+    """`reader`: a part of its name, as `pcsc_scan` shows it; empty: the only one there is. `shared`: for a lamp, which
+    lives in a reader that somebody else reads.
+    """
+
+    def __init__(self, reader: str, *, shared: bool = False, call_s: float = CALL_S) -> None:
+        self.reader = reader
+        self._shared = shared
+        self._call_s = call_s
+        self._in_use = threading.Lock()  # held by whoever talks to pcscd; close waits for it after waking them
+        self._closing = threading.Lock()
+        self._context: int | None = None
+        self._name = ""
+        self._seen = scard.SCARD_STATE_UNAWARE
+        self._tries = 0  # of asking the card that lies there
+        self._hanging: threading.Thread | None = None
+        self._mine: socket.socket | None = None
+
+    def open(self) -> None:
+        with self._closing, self._in_use:
+            if self._context is not None:
+                raise RuntimeError(f"{self._name} is already open: close it first")
+            if self._hanging is not None and self._hanging.is_alive():
+                raise DeviceGone("the PC/SC reader hangs: replug it, or restart pcscd")
+            context = self._bounded(_new_context)
+            try:
+                self._name = self._bounded(lambda: _named(context, self.reader))
+                self._mine = None if self._shared else _reserved(self._name)
+            except DeviceError:
+                scard.SCardReleaseContext(context)
+                raise
+            self._context, self._seen, self._tries = context, scard.SCARD_STATE_UNAWARE, 0
+
+    def read(self, timeout_s: float) -> bytes:
+        with self._in_use:
+            context = self._need_context()
+            result, states = scard.SCardGetStatusChange(context, int(timeout_s * 1000), [(self._name, self._seen)])
+            if result in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED):
+                return b""
+            _check(result, self._name)
+            [(_, now, atr)] = states
+            if now & _AWAY:
+                raise DeviceGone(f"{self._name} was pulled: plug it in again")
+            before, self._seen = self._seen, now & ~scard.SCARD_STATE_CHANGED
+            if _presence(before) == _presence(now):
+                return b""  # somebody connected or let go
+            return self._told(context, now, bytes(atr), first=before == scard.SCARD_STATE_UNAWARE)
+
+    def write(self, data: bytes) -> None:
+        raise NotSupported("a PC/SC reader is only read here; its lamp is an indicator of its own")
+
+    def close(self) -> None:
+        with self._closing:
+            context = self._context
+            if context is None:
+                return
+            self._context = None
+            scard.SCardCancel(context)
+            with self._in_use:
+                if self._hanging is None or not self._hanging.is_alive():
+                    scard.SCardReleaseContext(context)
+                if self._mine is not None:
+                    self._mine.close()
+                self._mine = None
+
+    def transmit(self, command: bytes) -> bytes:
+        """The answer to a command for the reader itself: through the card that lies there, else past it."""
+        with self._in_use:
+            context = self._need_context()
+            return self._bounded(lambda: _to_reader(context, self._name, command))
+
+    def _need_context(self) -> int:
+        if self._context is None:
+            raise DeviceGone("the PC/SC reader is not open")
+        return self._context
+
+    def _told(self, context: int, state: int, atr: bytes, *, first: bool) -> bytes:
+        if not state & scard.SCARD_STATE_PRESENT:
+            self._tries = 0
+            return b"" if first else pcsc.REMOVED
+        if state & scard.SCARD_STATE_MUTE:
+            return pcsc.MUTE
+        answer = self._bounded(lambda: _exchange(context, self._name, pcsc.GET_UID))
+        if answer is not None:
+            self._tries = 0
+            return pcsc.encode(atr, answer)
+        self._tries += 1
+        if self._tries == TRIES_MAX:  # some card that does not answer, or some program that holds it
+            self._tries = 0
+            return pcsc.MUTE
+        self._seen = scard.SCARD_STATE_UNAWARE  # it moved while it was asked: look again
+        return b""
+
+    def _bounded(self, call: Callable[[], T]) -> T:
+        """What `call` returns or raises, if it does so in time."""
+        outcome: list[T] = []
+        error: list[DeviceError] = []
+
+        def run() -> None:
+            try:
+                outcome.append(call())
+            except DeviceError as raised:
+                error.append(raised)
+
+        thread = threading.Thread(target=run, name="pcsc", daemon=True)
+        thread.start()
+        thread.join(self._call_s)
+        if error:
+            raise error[0]
+        if not outcome:
+            self._hanging = thread
+            raise DeviceGone(f"{self._name or 'the PC/SC reader'} hangs: replug it, or restart pcscd")
+        return outcome[0]
+
+
+def _new_context() -> int:
+    result, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+    _check(result, "PC/SC")
+    established: int = context
+    return established
+
+
+def _named(context: int, part: str) -> str:
+    """The one reader whose name has this part."""
+    result, listed = scard.SCardListReaders(context, [])
+    if result != scard.SCARD_E_NO_READERS_AVAILABLE:
+        _check(result, "PC/SC")
+    names: Sequence[str] = list(listed)[:READERS_MAX]
+    fitting = [name for name in names if name == part] or [name for name in names if part in name]
+    if not fitting:
+        raise DeviceGone(
+            f"no PC/SC reader {part!r}, there are: {', '.join(names) or 'none'}; plug it in, and see that the kernel's "
+            "pn533_usb does not hold it (our modprobe.d file keeps it away)"
+        )
+    if len(fitting) > 1:
+        raise NotSupported(f"reader: {part!r} fits several, name one of: {', '.join(fitting)}")
+    return fitting[0]
+
+
+def _reserved(name: str) -> socket.socket:
+    """An abstract socket named after the reader: nobody else of ours has it, and it goes when its process goes."""
+    mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mine.bind(b"\0edge-agent/pcsc/" + name.encode()[:64])
+    except OSError as error:
+        mine.close()
+        raise DeviceBusy(
+            f"{name} is read by another kiosk process: `lsof -U | grep edge-agent/pcsc` says by which"
+        ) from error
+    return mine
+
+
+def _exchange(context: int, name: str, command: bytes) -> bytes | None:
+    """The card's answer over a connection made for it; None when the card has left meanwhile."""
+    result, card, protocol = scard.SCardConnect(context, name, scard.SCARD_SHARE_SHARED, _EITHER)
+    if result in _LEFT:
+        return None
+    _check(result, name)
+    try:
+        header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
+        result, answer = scard.SCardTransmit(card, header, list(command))
+        if result in _LEFT:
+            return None
+        _check(result, name)
+        return bytes(answer)
+    finally:
+        scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+
+
+def _to_reader(context: int, name: str, command: bytes) -> bytes:
+    answer = _exchange(context, name, command)
+    if answer is not None:
+        return answer
+    result, card, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_DIRECT, 0)
+    _check(result, name)
+    try:
+        result, escaped = scard.SCardControl(card, scard.SCARD_CTL_CODE(3500), list(command))
+    finally:
+        scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
+    if result != scard.SCARD_S_SUCCESS:
+        raise NotSupported(
+            f"{name} takes no commands without a card: set ifdDriverOptions to 0x0001 in /etc/libccid_Info.plist and "
+            "restart pcscd"
+        )
+    return bytes(escaped)
+
+
+def _presence(state: int) -> tuple[int, int]:
+    """What changes when a card comes or goes, be it in between two looks: the flag, and pcscd's count of it."""
+    return state & (scard.SCARD_STATE_PRESENT | scard.SCARD_STATE_EMPTY), state >> 16
+
+
+_LEFT = (
+    scard.SCARD_E_NO_SMARTCARD,
+    scard.SCARD_W_REMOVED_CARD,
+    scard.SCARD_W_RESET_CARD,
+    scard.SCARD_W_UNPOWERED_CARD,
+    scard.SCARD_W_UNRESPONSIVE_CARD,
+    scard.SCARD_E_NOT_TRANSACTED,
+    scard.SCARD_E_PROTO_MISMATCH,
+    scard.SCARD_E_SHARING_VIOLATION,
+)
+_NO_SERVICE = (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED, scard.SCARD_F_COMM_ERROR)
+
+
+def _check(result: int, what: str) -> None:
+    """Raise what the caller can act on, unless it went well."""
+    if result == scard.SCARD_S_SUCCESS:
+        return
+    if result in _NO_SERVICE:
+        raise DeviceGone("pcscd does not answer: systemctl enable --now pcscd.socket")
+    if result == scard.SCARD_W_SECURITY_VIOLATION:
+        raise DeviceGone(
+            "polkit lets this user not to the readers: allow org.debian.pcsc-lite.access_pcsc and access_card for it"
+        )
+    if result in (scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE):
+        raise DeviceGone(f"{what} was pulled: plug it in again")
+    raise DeviceGone(f"{what}: {scard.SCardGetErrorMessage(result)}; replug the reader")

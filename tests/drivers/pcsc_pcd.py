@@ -1,0 +1,117 @@
+"""pcscd with vsmartcard's virtual reader, and the card on it. Runs in a network namespace of its own: vpcd listens on
+every address, and nobody else shall put cards on our reader.
+
+    unshare -n python pcsc_pcd.py
+
+Reads lines `plug`, `pull`, `insert ATR ANSWER` (hex), `remove`; says `ok` after each, and `apdu HEX` for what the card
+was asked.
+"""
+
+import fcntl
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+VPCD = ("127.0.0.1", 35963)
+COMMON = Path("/run/pcscd/pcscd.comm")
+TRIES = 400
+HAND_S = 0.9  # pcscd looks every 0.4 s; a hand that changes cards is slower than that
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
+OFF, ON, RESET, ATR = 0, 1, 2, 4
+
+
+def loopback_up() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
+
+
+def connected() -> socket.socket:
+    """A connection to the virtual reader, once it listens."""
+    for _ in range(TRIES):
+        try:
+            return socket.create_connection(VPCD)
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    raise SystemExit("vpcd does not listen: is vsmartcard-vpcd installed?")
+
+
+class Card:
+    def __init__(self, atr: bytes, answer: bytes) -> None:
+        self._atr, self._answer = atr, answer
+        self._line = connected()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._line.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._line.close()
+
+    def _serve(self) -> None:
+        stream = self._line.makefile("rb")
+        while len(head := stream.read(2)) == 2:
+            message = stream.read(int.from_bytes(head, "big"))
+            if message == bytes((ATR,)):
+                self._say(self._atr)
+            elif len(message) > 1:
+                print("apdu", message.hex(), flush=True)
+                self._say(self._answer if message[:2] == b"\xff\xca" else b"\x90\x00")
+
+    def _say(self, data: bytes) -> None:
+        try:
+            self._line.sendall(struct.pack(">H", len(data)) + data)
+        except OSError:
+            return  # the reader is gone
+
+
+class Desk:
+    def __init__(self) -> None:
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._card: Card | None = None
+
+    def plug(self) -> None:
+        self._daemon = subprocess.Popen(["pcscd", "--foreground"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        connected().close()
+        for _ in range(TRIES):
+            if COMMON.exists():
+                return
+            time.sleep(0.01)
+        raise SystemExit("pcscd does not come up")
+
+    def pull(self) -> None:
+        self.remove()
+        if self._daemon is not None:
+            self._daemon.terminate()
+            self._daemon.wait()
+        self._daemon = None
+
+    def insert(self, atr: str, answer: str) -> None:
+        if self._card is not None:
+            self.remove()
+            time.sleep(HAND_S)
+        self._card = Card(bytes.fromhex(atr), bytes.fromhex(answer))
+
+    def remove(self) -> None:
+        if self._card is not None:
+            self._card.leave()
+        self._card = None
+
+
+def main() -> None:
+    loopback_up()
+    desk = Desk()
+    try:
+        for line in sys.stdin:
+            word, *arguments = line.split()
+            {"plug": desk.plug, "pull": desk.pull, "insert": desk.insert, "remove": desk.remove}[word](*arguments)
+            print("ok", flush=True)
+    finally:
+        desk.pull()
+
+
+if __name__ == "__main__":
+    main()

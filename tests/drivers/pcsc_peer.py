@@ -1,0 +1,80 @@
+"""A PC/SC reader without hardware: pcscd and a virtual card, in a process and a network namespace of their own."""
+
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+PCD = Path(__file__).with_name("pcsc_pcd.py")
+VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+READER = "Virtual PCD 00 00"
+CLASSIC = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
+UID = bytes.fromhex("04A3C6CA")
+WAIT_S = 20.0
+
+
+def why_not() -> str:
+    if not shutil.which("pcscd", path=os.environ.get("PATH", "") + ":/usr/sbin") or not VPCD.exists():
+        return "pcscd and vsmartcard-vpcd are not installed: scripts/install-test-packages.sh"
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return "a network namespace of its own needs root and unshare"
+    if Path("/run/pcscd/pcscd.comm").exists():
+        return "another pcscd runs on this machine"
+    return ""
+
+
+class PcscPeer:
+    def __init__(self) -> None:
+        pytest.importorskip("smartcard", reason="pyscard is not installed: pip install canteen-edge-agent[pcsc]")
+        if reason := why_not():
+            pytest.skip(reason)
+        self.asked: queue.Queue[bytes] = queue.Queue()
+        self._said: queue.Queue[str] = queue.Queue()
+        self._process = subprocess.Popen(
+            ["unshare", "-n", sys.executable, str(PCD)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin"},
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.replug()
+
+    def insert(self, uid: bytes = UID, atr: bytes = CLASSIC, status: bytes = b"\x90\x00") -> None:
+        self._do(f"insert {atr.hex()} {(uid + status).hex()}")
+
+    def remove(self) -> None:
+        self._do("remove")
+
+    def unplug(self) -> None:
+        self._do("pull")
+
+    def replug(self) -> None:
+        self._do("plug")
+
+    def dispose(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(WAIT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _do(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        assert self._said.get(timeout=WAIT_S) == "ok"
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("apdu "):
+                self.asked.put(bytes.fromhex(line[5:]))
+            else:
+                self._said.put(line.strip())
+        self._said.put("gone")
