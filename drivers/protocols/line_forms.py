@@ -101,12 +101,12 @@ _LINE_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
     (Form.W26_DEC, ()),
     (Form.W26_HEX, (7,)),
     (Form.W34_HEX, (9,)),
-    (Form.HEX, (14, 20)),  # 14 decimals are rather the bar code of a box than the number of a card
+    (Form.HEX, (10, 14, 20)),  # 14 decimals are rather the bar code of a box than the number of a card
 )
 _TYPED_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
     (Form.DEC10, ()),
     (Form.W26_DEC, ()),
-    (Form.HEX, (8, 14, 20)),  # eight decimals may be 3+5 digits as well
+    (Form.HEX, (8, 10, 14, 20)),  # eight decimals may be 3+5 digits as well
 )
 
 

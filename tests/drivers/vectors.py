@@ -18,6 +18,15 @@ def lines_of(name: str) -> list[str]:
     return _text(name).splitlines()
 
 
+def jsonl(name: str) -> list[dict[str, Any]]:  # the same
+    return [json.loads(line) for line in lines_of(name)]
+
+
+def raw(name: str) -> bytes:
+    _text(name)
+    return (DATA / name).read_bytes()
+
+
 def _text(name: str) -> str:
     if not (DATA / name).exists():
         pytest.skip(f"no recorded bytes at {DATA / name}", allow_module_level=True)
