@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # NumPy costs 0.1 s, and most kiosks have no camera
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Technology(StrEnum):
@@ -103,5 +108,18 @@ class StreamFault:
     monotonic_ns: int
 
 
-Reading = CardRead | CodeRead | PersonMatched
-DeviceEvent = Reading | CardRemoved | StreamFault
+@dataclass(frozen=True, slots=True, eq=False)
+class PalmFrame:
+    """One picture of a live camera or of a folder: whether there is a palm in it, and whose, is found out elsewhere.
+
+    Two frames are equal only when they are the same one. The picture is in no repr.
+    """
+
+    reader: str
+    image: "NDArray[np.uint8]" = field(repr=False)  # (height, width) grey or (height, width, 3) blue, green, red
+    monotonic_ns: int  # when it was taken, as near as can be told
+    nir: bool = False  # near-infrared light and filter: veins may show
+
+
+Reading = CardRead | CodeRead | PersonMatched  # what says by itself who it is
+DeviceEvent = Reading | PalmFrame | CardRemoved | StreamFault

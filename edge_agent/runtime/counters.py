@@ -8,6 +8,7 @@ class Counters:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.readings = Counter("canteen_readings", "What devices saw", ["reader"], registry=registry)
+        self.frames = Counter("canteen_frames", "Pictures that a camera gave", ["reader"], registry=registry)
         self.faults = Counter("canteen_stream_faults", "Bytes that were no frame", ["reader"], registry=registry)
         self.lost = Counter("canteen_readings_lost", "Readings that could not be taken", registry=registry)
         self.shown = Counter("canteen_feedback", "Feedback given", ["child"], registry=registry)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from drivers.base import Indicator, Reader, Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
-from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment, Now
 from edge_agent.runtime.counters import Counters
@@ -53,6 +53,7 @@ class ReaderLoop:
     now: Now
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
+    frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
@@ -87,6 +88,10 @@ class ReaderLoop:
                     self.counters.lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
                     self.lost(Feedback(Child.NOT_RECORDED))
+            case PalmFrame():
+                self.counters.frames.labels(self.presence.name).inc()
+                if self.frames is not None:
+                    self.frames(event, moment)
             case StreamFault(what=what):
                 self.presence.faults += 1
                 self.counters.faults.labels(self.presence.name).inc()
