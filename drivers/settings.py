@@ -1,20 +1,20 @@
-"""A driver's table from the settings file, checked against its `Settings`. Every complaint names what is accepted."""
+"""A table of the settings file, checked against its struct. Every complaint names what is accepted."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from drivers.base import DriverSettings
 from drivers.errors import NotSupported
 
-S = TypeVar("S", bound=DriverSettings)
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class WrongSetting(NotSupported):
-    """One key of a driver's table is missing, unknown or wrong. The caller adds file and table to the message."""
+    """One key is missing, unknown or wrong. The caller adds file and table to the message."""
 
     def __init__(self, key: str, found: str, accepted: str) -> None:
         super().__init__(f"{key}: found {found}; accepted: {accepted}")
@@ -29,22 +29,37 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def parse(settings: type[S], options: Mapping[str, object]) -> S:
-    """The driver's settings from its keys. Raises `WrongSetting` for the first that is wrong."""
+    """The settings from these keys. Raises `WrongSetting` for the first that is wrong."""
+    for fault in faults(settings, options):
+        raise fault
+    return msgspec.convert(dict(options), settings, dec_hook=_path)
+
+
+def faults(settings: type[msgspec.Struct], options: Mapping[str, object]) -> Iterator[WrongSetting]:
+    """Everything that is wrong with these keys: unknown ones first, then in the order of the settings."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(settings)}
     for key in options:
         if key not in fields:
-            raise WrongSetting(key, "a key that nobody knows", nearest(key, fields))
+            yield WrongSetting(key, "a key that nobody knows", nearest(key, fields))
     for key, field in fields.items():
-        accepted = _accepted(inspect.type_info(field.type))
-        if key not in options:
-            if field.required:
-                raise WrongSetting(key, "nothing", accepted)
-            continue
-        try:
-            msgspec.convert(options[key], field.type)
-        except msgspec.ValidationError as error:
-            raise WrongSetting(key, repr(options[key]), accepted) from error
-    return msgspec.convert(dict(options), settings)
+        if key in options:
+            try:
+                msgspec.convert(options[key], field.type, dec_hook=_path)
+            except msgspec.ValidationError:
+                yield WrongSetting(key, _shown(options[key]), _accepted(inspect.type_info(field.type)))
+        elif field.required:
+            yield WrongSetting(key, "nothing", _accepted(inspect.type_info(field.type)))
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError("a path is text")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _accepted(kind: inspect.Type) -> str:
@@ -53,15 +68,35 @@ def _accepted(kind: inspect.Type) -> str:
             return "one of " + ", ".join(str(member.value) for member in cls)
         case inspect.LiteralType(values=values):
             return "one of " + ", ".join(map(str, values))
-        case inspect.IntType(ge=low, le=high) if low is not None and high is not None:
-            return f"a whole number from {low} to {high}"
-        case inspect.IntType():
-            return "a whole number"
-        case inspect.FloatType():
-            return "a number"
+        case inspect.IntType(ge=low, le=high):
+            return "a whole number" + _bounds(low, high)
+        case inspect.FloatType(ge=low, le=high):
+            return "a number" + _bounds(low, high)
         case inspect.BoolType():
             return "true or false"
+        case inspect.StrType(pattern=str(pattern)):
+            return f"text of the form {pattern}"
         case inspect.StrType():
             return "text"
+        case inspect.CustomType(cls=cls) if cls is Path:
+            return "a path, as text"
+        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
+            return f"a list, each of it {_accepted(item)}"
+        case inspect.UnionType(types=types):
+            return " or ".join(_accepted(each) for each in types if not isinstance(each, inspect.NoneType))
+        case inspect.Metadata(type=inner):
+            return _accepted(inner)
         case _:
             return type(kind).__name__.removesuffix("Type").lower()
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    match low, high:
+        case None, None:
+            return ""
+        case _, None:
+            return f" of at least {low:g}"
+        case None, _:
+            return f" of at most {high:g}"
+        case _:
+            return f" from {low:g} to {high:g}"

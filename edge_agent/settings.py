@@ -4,19 +4,19 @@ A driver's own keys stand in its class (`Settings`), because a driver may come f
 with the rest, when the file is read. Secrets never stand in the file: they are files in the credentials folder.
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, field
 
 from drivers import registry
+from drivers import settings as checks
 from drivers.base import DriverSettings
 from drivers.errors import NotSupported
 from edge_agent.errors import SettingsWrong
@@ -152,7 +152,10 @@ def loads(text: str, path: Path) -> Loaded:
     faults: list[str] = []
     given: set[str] = set()
     sections: dict[str, object] = {}
-    faults.extend(_unknown(name, Settings.__struct_fields__) for name in raw if name not in Settings.__struct_fields__)
+    known = Settings.__struct_fields__
+    faults.extend(
+        f"{name}: nobody knows this table; {checks.nearest(name, known)}" for name in raw if name not in known
+    )
     for name in ("kiosk", "rules", "journal", "ledger", "screen", "log"):
         section_type = type(getattr(Settings(), name))
         sections[name] = _section(raw.get(name, {}), section_type, name, faults, given)
@@ -169,52 +172,38 @@ def _zone_fault(kiosk: object) -> Iterator[str]:
         try:
             ZoneInfo(kiosk.timezone)
         except (KeyError, ValueError, OSError):
-            yield f"kiosk.timezone: found {kiosk.timezone!r}; accepted is an IANA name such as 'Asia/Almaty'"
+            yield f"kiosk.timezone: found {kiosk.timezone!r}; accepted: an IANA name such as 'Asia/Almaty'"
 
 
-def _section(
-    table: object, kind: type[msgspec.Struct], prefix: str, faults: list[str], given: set[str]
-) -> msgspec.Struct | None:
-    """One table as its struct, key by key, so that every fault is found and not just the first."""
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def _section(table: object, kind: type[S], prefix: str, found: list[str], given: set[str]) -> S | None:
+    """One table as its struct; every fault of it is noted, not just the first."""
     if not isinstance(table, Mapping):
-        faults.append(f"{prefix}: found {_shown(table)}; accepted is a table, [{prefix}]")
+        found.append(f"{prefix}: found {table!r}; accepted: a table, [{prefix}]")
         return None
-    good: dict[str, object] = {}
-    sound = True
-    types = {item.name: item for item in msgspec.structs.fields(kind)}
-    for key, value in table.items():
-        if key not in types:
-            faults.append(_unknown(f"{prefix}.{key}", [f"{prefix}.{name}" for name in types]))
-            sound = False
-            continue
-        try:
-            good[key] = msgspec.convert(value, types[key].type, dec_hook=_path)
-            given.add(f"{prefix}.{key}")
-        except msgspec.ValidationError as error:
-            faults.append(f"{prefix}.{key}: found {_shown(value)}; {_accepted(error)}")
-            sound = False
-    for name, item in types.items():
-        if item.required and name not in table:
-            faults.append(f"{prefix}.{name}: missing; this driver needs it")
-            sound = False
-    return kind(**good) if sound else None
+    wrong = list(checks.faults(kind, table))
+    found.extend(f"{prefix}.{fault}{_secretive(fault.key)}" for fault in wrong)
+    given.update(f"{prefix}.{key}" for key in table)
+    return None if wrong else checks.parse(kind, table)
 
 
 def _devices(tables: object, kind: str, faults: list[str], given: set[str]) -> tuple[DeviceSettings, ...]:
     if not isinstance(tables, list):
-        faults.append(f"{kind}: found {_shown(tables)}; accepted is a list of tables, [[{kind}]]")
+        faults.append(f"{kind}: found {tables!r}; accepted: a list of tables, [[{kind}]]")
         return ()
     devices: list[DeviceSettings] = []
     for index, table in enumerate(tables):
         prefix = f"{kind}[{index}]"
         if not isinstance(table, Mapping):
-            faults.append(f"{prefix}: found {_shown(table)}; accepted is a table, [[{kind}]]")
+            faults.append(f"{prefix}: found {table!r}; accepted: a table, [[{kind}]]")
             continue
         device = _device(table, kind, prefix, faults, given)
         if device is None:
             continue
         if any(other.name == device.name for other in devices):
-            faults.append(f"{prefix}.name: found {device.name!r} twice; accepted is a name of its own for each")
+            faults.append(f"{prefix}.name: found {device.name!r} twice; accepted: a name of its own for each")
         devices.append(device)
     return tuple(devices)
 
@@ -232,7 +221,7 @@ def _device(
     if kind == "indicators":
         own.discard("direction")
     head = _section({k: v for k, v in table.items() if k in own}, _DeviceHead, prefix, faults, given)
-    if not isinstance(head, _DeviceHead):
+    if head is None:
         return None
     find = registry.reader_class if kind == "readers" else registry.indicator_class
     try:
@@ -241,38 +230,18 @@ def _device(
         faults.append(f"{prefix}.driver: {error}")
         return None
     options = _section({k: v for k, v in table.items() if k not in own}, driver.Settings, prefix, faults, given)
-    if not isinstance(options, DriverSettings):
+    if options is None:
         return None
     return DeviceSettings(name=head.name, driver=head.driver, direction=head.direction, options=options)
 
 
-_SECRETIVE = ("secret", "password", "token", "pin", "private", "key")
+_SECRET_WORDS = ("secret", "password", "token", "pin", "private", "key")
 
 
-def _unknown(key: str, known: object) -> str:
-    names = list(known) if isinstance(known, (list, tuple)) else []
-    last = key.rsplit(".", 1)[-1]
-    if any(word in last.lower() for word in _SECRETIVE):
-        return f"{key}: unknown key; secrets never stand in this file, they are files in the credentials folder"
-    nearest = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
-    return f"{key}: unknown key; the nearest known one is {nearest[0]!r}" if nearest else f"{key}: unknown key"
-
-
-def _path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise msgspec.ValidationError("Expected a path, as text in quotes")
-
-
-def _accepted(error: msgspec.ValidationError) -> str:
-    message = str(error).split(" - at ", maxsplit=1)[0]
-    wanted, _, _ = message.partition(", got ")
-    return wanted.replace("Expected", "accepted is", 1) if wanted.startswith("Expected") else message
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _secretive(key: str) -> str:
+    if any(word in key.lower() for word in _SECRET_WORDS):
+        return " (secrets never stand in this file: they are files in the credentials folder)"
+    return ""
 
 
 def credential(name: str, environ: Mapping[str, str] = os.environ) -> bytes | None:

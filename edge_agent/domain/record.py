@@ -40,7 +40,9 @@ class ByHand:
             raise ValueError("an entry by hand names its operator and its reason; fill in both")
 
 
-class _Where(TypedDict):
+class Where(TypedDict):
+    """What every fact says of its moment and of the roster in force."""
+
     school: str
     at: str
     boot: str
@@ -73,27 +75,27 @@ def record(decision: Decision, context: Context, by_hand: ByHand | None = None) 
     """
     if (_method(decision.who) is Method.MANUAL) != (by_hand is not None):
         raise ValueError("chosen by hand without operator and reason, or the other way round; pass `by_hand` for these")
-    where = _where(context)
+    placed = where(context)
     how = _how(decision.slot, context, decision.reason.value, by_hand)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
             return Exit(
-                **where,
+                **placed,
                 **how,
                 **_who(decision.who),
                 entry_epoch=entry.epoch if entry else "",
                 entry_seq=entry.seq if entry else 0,
             )
         case Granted(movement=Movement.REPEAT):
-            return Repeat(**where, **how, **_who(decision.who))
+            return Repeat(**placed, **how, **_who(decision.who))
         case Granted():
-            return _entry(decision, where, how, decision.review, by_hand)
+            return _entry(decision, placed, how, decision.review, by_hand)
         case Review(entry=True):
-            return _entry(decision, where, how, True, by_hand)
+            return _entry(decision, placed, how, True, by_hand)
         case Review():
-            return Refusal(**where, **how, **_who(decision.who), review=True, candidates=_candidates(decision.who))
+            return Refusal(**placed, **how, **_who(decision.who), review=True, candidates=_candidates(decision.who))
         case Refused():
-            return Refusal(**where, **how, **_who(decision.who), candidates=_candidates(decision.who))
+            return Refusal(**placed, **how, **_who(decision.who), candidates=_candidates(decision.who))
         case _:
             assert_never(decision)
 
@@ -101,7 +103,7 @@ def record(decision: Decision, context: Context, by_hand: ByHand | None = None) 
 def void(context: Context, *, epoch: Epoch, seq: int, person: str, by_hand: ByHand) -> Void:
     """An operator takes the entry of this row back."""
     return Void(
-        **_where(context),
+        **where(context),
         void_epoch=epoch,
         void_seq=seq,
         person=person,
@@ -111,14 +113,14 @@ def void(context: Context, *, epoch: Epoch, seq: int, person: str, by_hand: ByHa
 
 
 def _entry(
-    decision: Granted | Review, where: _Where, how: _How, review: bool, by_hand: ByHand | None
+    decision: Granted | Review, placed: Where, how: _How, review: bool, by_hand: ByHand | None
 ) -> Entry | Manual:
     if by_hand is None:
         return Entry(
-            **where, **how, **_who(decision.who), programme=decision.programme, claim=decision.claim, review=review
+            **placed, **how, **_who(decision.who), programme=decision.programme, claim=decision.claim, review=review
         )
     return Manual(
-        **where,
+        **placed,
         **how,
         **_who(decision.who),
         programme=decision.programme,
@@ -128,9 +130,10 @@ def _entry(
     )
 
 
-def _where(context: Context) -> _Where:
+def where(context: Context) -> Where:
+    """For the facts of the agent's own, too."""
     moment, roster = context.moment, context.roster
-    return _Where(
+    return Where(
         school=roster.school,
         at=moment.text,
         boot=moment.boot,

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import TypedDict
 
 from drivers import registry
 from edge_agent import identity
@@ -27,6 +26,7 @@ from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain import roster as rosters
 from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment, Now
+from edge_agent.domain.record import Context, Where, where
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import ExitCode
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
@@ -51,7 +51,6 @@ from sync.client.heartbeat import Condition
 from sync.contract import wire
 from sync.contract.event import (
     Boot,
-    Clock,
     ClockStep,
     ConsentWithdrawn,
     Fact,
@@ -67,16 +66,6 @@ log = logging.getLogger(__name__)
 DELIVER_S = 2.0
 MIB = 1024 * 1024
 VERSION = version("canteen-edge-agent")
-
-
-class _Where(TypedDict):
-    school: str
-    at: str
-    boot: str
-    mono_ms: int
-    clock: Clock
-    roster: int
-    roster_age_s: int
 
 
 class Agent:
@@ -381,17 +370,8 @@ class Agent:
             wall=lambda: self.now().utc,
         )
 
-    def _where(self) -> _Where:
-        moment, roster = self.now(), self.station.roster
-        return _Where(
-            school=self.identity.school,
-            at=moment.text,
-            boot=moment.boot,
-            mono_ms=moment.mono_ms,
-            clock=moment.clock,
-            roster=roster.version,
-            roster_age_s=roster.age_s(moment.utc),
-        )
+    def _where(self) -> Where:
+        return where(Context(self.now(), self.station.roster))
 
 
 def _is_stop(payload: bytes) -> bool:
