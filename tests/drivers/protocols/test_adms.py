@@ -1,0 +1,220 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.protocols import adms, zk_attlog
+from drivers.protocols.adms import TimeZoneForm, call, decode_time, encode_time, offset_of, options, time_zone, upload
+from drivers.protocols.fault import Fault
+from tests.drivers.vectors import jsonl, load, raw
+
+CASES = [case for case in jsonl("canteen/adms_cases.jsonl") if "table" in case]
+ALMATY = timezone(timedelta(hours=5))
+FOLDER = "canteen/zkteco_push_v320/"
+
+
+def body(case: dict[str, Any]) -> bytes:
+    return bytes.fromhex(case["body_hex"]) if "body_hex" in case else case["body"].encode()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_every_case_of_the_canteen(case: dict[str, Any]) -> None:
+    expect, remembered = case["expect"], adms.Remembered()
+    taken = []
+    for _ in range(case.get("repeat", 1)):
+        found = upload(case["table"].upper(), body(case))
+        taken += [punch for punch in found.punches if remembered.is_new("SN1", punch)]
+    if "ack" in expect:
+        assert found.answer == expect["ack"]
+    for punch, wanted in zip(found.punches, expect.get("punches", found.punches), strict=True):
+        if isinstance(wanted, dict):
+            told = {"pin": punch.number, "local": punch.time, "state": punch.state, "verify": punch.verify}
+            assert {**told, "mode": punch.method("?")} == {**told, "mode": punch.method("?"), **wanted}
+    assert len(found.faults) == expect.get("quarantined", 0)
+    if "punches_total" in expect:
+        assert len(taken) == expect["punches_total"]
+    if "flag" in expect:
+        received = datetime.fromisoformat(case["received"])
+        assert len(taken) == expect["raw"]
+        assert [adms.clock_suspect(punch.at(ALMATY), received) for punch in taken] == [not expect["counted"]]
+    if "user" in expect:
+        [user] = found.users
+        assert (user.number, user.name) == (expect["user"]["pin"], expect["user"]["name"])
+        assert user.name not in repr(user)
+    if "audit" in expect:
+        [operation] = found.operations
+        assert (operation.code, operation.admin) == (expect["audit"]["code"], expect["audit"]["admin"])
+        assert operation.what == expect["audit"]["name"]
+    for key, value in expect.get("device", {}).items():
+        assert found.device.get(key) == value
+
+
+def test_the_forms_of_a_time_zone() -> None:
+    [case] = [case for case in jsonl("canteen/adms_cases.jsonl") if case["id"] == "timezone_option_forms"]
+    offset = timedelta(hours=5)
+    forms = (TimeZoneForm.OFFSET, TimeZoneForm.HOURS, TimeZoneForm.MINUTES)
+    assert [time_zone(offset, form) for form in forms] == case["expect"]["almaty_forms"]
+    assert {offset_of(form) for form in case["expect"]["almaty_forms"]} == {offset}
+    assert time_zone(offset, TimeZoneForm.OMIT) == ""
+    assert time_zone(timedelta(hours=-3, minutes=-30), TimeZoneForm.OFFSET) == "-03:30"
+    assert offset_of("-03:30") == timedelta(hours=-3, minutes=-30)
+    assert offset_of("-210") == timedelta(minutes=-210)
+    with pytest.raises(ValueError, match="hours cannot"):
+        time_zone(timedelta(minutes=330), TimeZoneForm.HOURS)
+    for wrong in ("", "x", "+25:00", "900", "5.5", "Asia/Almaty"):
+        with pytest.raises(ValueError, match=r"offset|UTC"):
+            offset_of(wrong)
+
+
+@pytest.mark.parametrize("vector", jsonl("canteen/zk_time_codec.jsonl"), ids=lambda v: v["local"])
+def test_the_packed_time(vector: dict[str, Any]) -> None:
+    local = datetime.fromisoformat(vector["local"])
+    assert encode_time(local) == vector["encoded"] == int(vector["hex"], 16)
+    assert decode_time(vector["encoded"]) == local
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)))
+def test_packing_there_and_back(local: datetime) -> None:
+    assert decode_time(encode_time(local)) == local.replace(microsecond=0)
+
+
+def test_a_packed_day_that_no_month_has_is_told() -> None:
+    with pytest.raises(ValueError, match="day"):
+        decode_time(encode_time(datetime(2026, 1, 31)) + 31 * 86_400)
+
+
+def test_the_published_request() -> None:
+    head, rows = raw(FOLDER + "attlog_request.http").split(b"\r\n\r\n")
+    to = call(head.decode().split()[1])
+    assert (to.path, to.serial, to.table, to.stamp) == ("/iclock/cdata", "12300001", "ATTLOG", "2008-02-25T12:08:21")
+    assert [(punch.number, punch.time, punch.state, punch.verify) for punch in upload(to.table, rows).punches] == [
+        ("982", "2008-02-25 12:08:21", 1, 0),
+        ("982", "2008-02-25 18:01:09", 1, 0),
+    ]
+
+
+def test_the_request_of_a_real_terminal() -> None:
+    [vector] = [each for each in load("other_devices")["vectors"] if each["name"] == "ZKTeco ADMS ATTLOG"]
+    to = call(vector["request"].split()[1])
+    found = upload(to.table, vector["body"].encode())
+    assert [punch.number for punch in found.punches] == ["1", "1", "4"]
+    assert to.serial == "BOCK200961014"
+    assert found.answer.split(":")[0] == vector["reply"]
+
+
+def test_the_options_have_the_published_keys_and_ask_for_no_pictures() -> None:
+    published = raw(FOLDER + "initial_options_response.txt").decode().splitlines()
+    ours = options("12300001", timedelta(hours=-5), TimeZoneForm.OFFSET, "2011-04-05T17:40:20").splitlines()
+    assert ours[0] == published[0]
+    keys = {line.partition("=")[0] for line in published[1:]}
+    assert {line.partition("=")[0] for line in ours[1:]} == keys - {"OPERLOGStamp"}
+    assert {"TimeZone=-05:00", "ATTLOGStamp=2011-04-05T17:40:20", "Realtime=1", "TransFlag=AttLog"} <= set(ours)
+    assert "Stamp" not in options("1", timedelta(0), TimeZoneForm.OMIT)
+    assert "TimeZone" not in options("1", timedelta(0), TimeZoneForm.OMIT)
+
+
+def test_the_answer_to_what_time_it_is() -> None:
+    published = raw(FOLDER + "time_sync_response.txt").decode()
+    at = datetime(2011, 5, 5, 17, 40, 20, tzinfo=timezone(timedelta(hours=-5)))
+    assert adms.time_answer(at) == published
+    assert adms.set_time(3, datetime(2026, 11, 22, 12, 34, 56)) == "C:3:SET OPTION DateTime=864304496\n"
+
+
+def test_the_published_person_and_the_published_tables() -> None:
+    [user] = upload("OPERLOG", raw(FOLDER + "operlog_user.txt")).users
+    assert (user.number, user.name) == ("982", "Richard")
+    tables = json.loads(raw(FOLDER + "tables.json"))
+    for code, name in tables["oplog"].items():
+        [operation] = upload("OPERLOG", f"OPLOG {code}\t1\t2026-11-20 09:00:00\t0".encode()).operations
+        assert operation.what == name
+    for code, name in tables["verify_mode_community"].items():
+        if code.isdigit():
+            assert zk_attlog.METHODS[int(code)] == name
+
+
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [
+        ("/iclock/cdata?SN=1&table=BIODATA", True),
+        ("/iclock/cdata?SN=1&table=biophoto", True),
+        ("/iclock/cdata?table=ATTPHOTO&SN=1", True),
+        ("/iclock/fdata?SN=1", True),
+        ("/iclock/cdata?SN=1&table=ATTLOG", False),
+        ("/iclock/cdata?SN=1&table=OPERLOG", False),
+        ("http://[broken", False),
+    ],
+)
+def test_pictures_and_templates_are_not_even_held(target: str, refused: bool) -> None:
+    assert adms.unwanted(target) is refused
+
+
+def test_templates_among_other_rows_are_counted_and_nothing_of_them_is_kept() -> None:
+    rows = b"USER PIN=1\tName=A\nFP PIN=1\tFID=0\tSize=4\tValid=1\tTMP=U0VDUkVU\nFACE PIN=1\tTMP=U0VDUkVU\n"
+    found = upload("OPERLOG", rows)
+    assert found.biometric
+    assert found.answer == "OK: 3"
+    assert "U0VDUkVU" not in repr(found)
+    assert upload("BIODATA", rows) == adms.Upload(rows=1, biometric=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "serial"),
+    [
+        ("/iclock/cdata?SN=A-1_b", "A-1_b"),
+        ("/iclock/cdata?sn=A1", "A1"),
+        ("/iclock/cdata.aspx?SN=A1", "A1"),
+        ("/iclock/cdata", ""),
+        ("/iclock/cdata?SN=", ""),
+        ("/iclock/cdata?SN=a%0ab", ""),
+        ("/iclock/cdata?SN=" + "1" * 33, ""),
+        ("/iclock/cdata?SN=1&SN=2", "1"),
+    ],
+)
+def test_a_serial_number_is_a_short_word_or_none(target: str, serial: str) -> None:
+    assert call(target).serial == serial
+
+
+def test_what_was_taken_is_remembered_for_each_terminal_and_not_for_ever() -> None:
+    remembered = adms.Remembered()
+    [punch] = upload("ATTLOG", b"1\t2026-11-20 09:40:15\t0\t25").punches
+    assert remembered.is_new("A", punch)
+    assert not remembered.is_new("A", punch)
+    assert remembered.is_new("B", punch)
+    for number in range(adms.REMEMBERED_ROWS):
+        remembered.is_new("A", zk_attlog.Punch(str(number), "2026-11-20 09:40:16"))
+    assert len(remembered._rows) == adms.REMEMBERED_ROWS
+    assert remembered.is_new("A", punch)
+
+
+@pytest.mark.parametrize(
+    ("seen", "suspect"),
+    [
+        (timedelta(0), False),
+        (timedelta(minutes=4), False),
+        (timedelta(minutes=6), True),
+        (timedelta(days=-30), False),
+        (timedelta(days=-400), True),
+    ],
+)
+def test_a_time_ahead_of_us_or_years_back_cannot_be(seen: timedelta, suspect: bool) -> None:
+    now = datetime(2026, 11, 20, 4, 40, 20, tzinfo=UTC)
+    assert adms.clock_suspect(now + seen, now) is suspect
+
+
+@given(table=st.sampled_from(["ATTLOG", "OPERLOG", "OPTIONS", "OTHER", ""]), data=st.binary(max_size=300))
+def test_no_body_raises_and_every_row_is_taken_or_a_fault(table: str, data: bytes) -> None:
+    found = upload(table, data)
+    if table == "ATTLOG":
+        assert found.rows == len(found.punches) + len(found.faults)
+    assert all(isinstance(fault, Fault) for fault in found.faults)
+
+
+@given(target=st.text(max_size=80))
+def test_no_target_raises_anything_but_value_error(target: str) -> None:
+    try:
+        call(target)
+    except ValueError:
+        return
