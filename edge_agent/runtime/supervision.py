@@ -99,7 +99,7 @@ class Supervisor:
         now = self._clock()
         return [fault for part in self.parts if (fault := part.fault(now))]
 
-    def shut(self, parts: Iterable[Part] | None = None, timeout_s: float = 10.0) -> list[str]:
+    def shut(self, parts: Iterable[Part] | None = None, timeout_s: float = 5.0) -> list[str]:
         """Ask these parts, or all, to end and wait for them; the names of those that did not."""
         ending = list(self.parts if parts is None else parts)
         for part in ending:
