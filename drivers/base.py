@@ -72,6 +72,7 @@ class Signal(StrEnum):
 
     IDLE = "idle"
     WELCOME = "welcome"
+    GOODBYE = "goodbye"  # on the way out: a lamp says it as WELCOME, a gate opens the other way
     NOTED = "noted"  # already noted, nothing more to do
     ASK = "ask"  # use your card, or ask the staff
     FAULT = "fault"  # not recorded: tell the staff

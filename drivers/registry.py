@@ -75,10 +75,27 @@ DRIVERS: Mapping[str, Entry] = {
         protocol="pcsc",
         extra="pcsc",
     ),
+    "camera": Entry(
+        Kind.READER, "drivers.palm.camera:Camera", "palm cameras: USB (V4L2), network (RTSP, MJPEG)", camera=True
+    ),
+    "folder": Entry(
+        Kind.READER, "drivers.palm.folder:Folder", "pictures of palms in a folder, played as by a camera", camera=True
+    ),
     "simulated-palm-terminal": Entry(
         Kind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",
         "a palm terminal that a demonstration feeds (unix socket)",
+    ),
+    "acr122u-light": Entry(
+        Kind.INDICATOR,
+        "drivers.indicators.acr122u:Acr122uLight",
+        "lamp and buzzer of an ACR122U (with its reader)",
+        extra="pcsc",
+    ),
+    "lcus": Entry(Kind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board"),
+    "gpio": Entry(Kind.INDICATOR, "drivers.indicators.lights:Gpio", "lamps on pins of the board (gpiod 2)"),
+    "turnstile": Entry(
+        Kind.INDICATOR, "drivers.indicators.turnstile:Turnstile", "a gate, in and out, by relay or pin pulses"
     ),
     "simulated-light": Entry(
         Kind.INDICATOR, "drivers.simulated.light:SimulatedLight", "a light that writes down what it was asked to show"

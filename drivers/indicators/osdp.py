@@ -33,6 +33,7 @@ _TEMPORARY_TEXT = 3
 # Colour, beeps, and whether the lamp blinks: never told apart by colour alone.
 _MEANING: Mapping[Signal, tuple[Colour, int, bool]] = {
     Signal.WELCOME: ("green", 1, False),
+    Signal.GOODBYE: ("green", 1, False),
     Signal.NOTED: ("green", 2, True),
     Signal.ASK: ("amber", 3, True),
     Signal.FAULT: ("red", 4, True),
@@ -45,6 +46,7 @@ class OsdpLightSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknow
     show_ms: Annotated[int, Meta(ge=500, le=10_000)] = 2_500
     beep: bool = True
     text_welcome: Text = ""  # for readers with a display
+    text_goodbye: Text = ""
     text_noted: Text = ""
     text_ask: Text = ""
     text_fault: Text = ""
@@ -102,6 +104,8 @@ def _text(signal: Signal, settings: OsdpLightSettings) -> str:
             return ""
         case Signal.WELCOME:
             return settings.text_welcome
+        case Signal.GOODBYE:
+            return settings.text_goodbye
         case Signal.NOTED:
             return settings.text_noted
         case Signal.ASK:

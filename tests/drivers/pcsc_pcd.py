@@ -106,8 +106,17 @@ def main() -> None:
     desk = Desk()
     try:
         for line in sys.stdin:
-            word, *arguments = line.split()
-            {"plug": desk.plug, "pull": desk.pull, "insert": desk.insert, "remove": desk.remove}[word](*arguments)
+            match line.split():
+                case ["plug"]:
+                    desk.plug()
+                case ["pull"]:
+                    desk.pull()
+                case ["insert", atr, answer]:
+                    desk.insert(atr, answer)
+                case ["remove"]:
+                    desk.remove()
+                case _:
+                    raise SystemExit(f"unknown: {line}")
             print("ok", flush=True)
     finally:
         desk.pull()

@@ -7,17 +7,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from drivers.base import Indicator, Reader, Tap
 from drivers.protocols import bridge, hid
 from drivers.protocols.line import encode_block
-from drivers.registry import build_indicator, build_reader
+from drivers.registry import build_indicator, build_reader, indicator_class
+from drivers.settings import parse
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_bridge_vendor import PalmVendor
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
+from drivers.transports.memory import Memory
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.drivers.pcsc_peer import READER, PcscPeer
+from tests.drivers.relay_board import RelayBoard
 
 
 class ReaderRig(Protocol):
@@ -264,6 +269,7 @@ class OsdpRig:
 
     def __init__(self, folder: Path) -> None:
         self._peer = OsdpPeer(folder, bytes.fromhex("202122232425262728292A2B2C2D2E2F"))
+        self.port = self._peer.port
         self.unplug, self.replug, self.dispose = self._peer.unplug, self._peer.replug, self._peer.dispose
 
     def build(self, tap: Tap | None = None) -> Reader:
@@ -311,6 +317,115 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "simulated-palm-terminal": PalmTerminalRig,
 }
 
-INDICATORS: Mapping[str, Callable[[Path], Indicator]] = {
-    "simulated-light": lambda folder: build_indicator("simulated-light", "door", {"file": str(folder / "light.jsonl")}),
+
+class IndicatorRig(Protocol):
+    """One light or gate that can be used, pulled and put back."""
+
+    def build(self, tap: Tap | None = None) -> Indicator: ...
+
+    def unplug(self) -> None: ...
+
+    def replug(self) -> None: ...
+
+    def dispose(self) -> None: ...
+
+
+class SimulatedLightRig:
+    """It has nothing to pull but what it writes to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "light.jsonl"
+        self._line = Memory()
+        self.unplug, self.replug = self._line.unplug, self._line.replug
+
+    def build(self, tap: Tap | None = None) -> Indicator:
+        cls = indicator_class("simulated-light")
+        return cls("door", parse(cls.Settings, {"file": str(self._file)}), tap=tap, transport=self._line)
+
+    def dispose(self) -> None:
+        """Nothing of it is left."""
+
+
+class OsdpLightRig:
+    """The lamp goes with its reader."""
+
+    def __init__(self, folder: Path) -> None:
+        self._rig = OsdpRig(folder)
+        self._reader = self._rig.build()
+        self._reader.open()
+
+    def build(self, tap: Tap | None = None) -> Indicator:
+        return build_indicator("osdp-light", "lamp", {"port": str(self._rig.port)}, tap=tap)
+
+    def unplug(self) -> None:
+        self._reader.close()
+
+    def replug(self) -> None:
+        self._reader.open()
+
+    def dispose(self) -> None:
+        self._reader.close()
+        self._rig.dispose()
+
+
+class RelayRig:
+    def __init__(self, folder: Path, driver: str, options: Mapping[str, object]) -> None:
+        self._board = RelayBoard(folder / "usb-relay-if00")
+        self._driver, self._options = driver, options
+        self.unplug, self.replug, self.dispose = self._board.unplug, self._board.replug, self._board.unplug
+
+    def build(self, tap: Tap | None = None) -> Indicator:
+        return build_indicator(self._driver, "gate", {"port": str(self._board.port)} | dict(self._options), tap=tap)
+
+
+class GpioRig:
+    """Skips: no machine of ours has pins."""
+
+    def __init__(self, _folder: Path) -> None:
+        pytest.skip("no /dev/gpiochip with free pins: tried on hardware only")
+
+    def build(self, tap: Tap | None = None) -> Indicator:
+        return build_indicator("gpio", "lamp", {"welcome": 17}, tap=tap)
+
+    def unplug(self) -> None:
+        """Pins are not pulled."""
+
+    def replug(self) -> None:
+        """Nor put back."""
+
+    def dispose(self) -> None:
+        """Nothing of it is left."""
+
+
+class Acr122uLightRig:
+    def __init__(self, _folder: Path) -> None:
+        self._peer = PcscPeer()
+        self._put_card()
+        self.unplug, self.dispose = self._peer.unplug, self._peer.dispose
+
+    def build(self, tap: Tap | None = None) -> Indicator:
+        return build_indicator("acr122u-light", "lamp", {"reader": READER}, tap=tap)
+
+    def replug(self) -> None:
+        self._peer.replug()
+        self._put_card()
+
+    def _put_card(self) -> None:
+        """Put one down and wait until pcscd has seen it: without a card the lamp needs pcscd's leave, off by default."""
+        self._peer.insert()
+        reader = build_reader("pcsc", "left", {"reader": READER})
+        reader.open()
+        assert any(reader.read(0.1) for _ in range(200)), "pcscd does not see the card"
+        reader.close()
+
+
+RELAYS = {"welcome": 1, "noted": 2, "ask": 3, "fault": 4, "pulse_ms": 50}
+
+INDICATORS: Mapping[str, Callable[[Path], IndicatorRig]] = {
+    "simulated-light": SimulatedLightRig,
+    "osdp-light": OsdpLightRig,
+    "acr122u-light": Acr122uLightRig,
+    "lcus": lambda folder: RelayRig(folder, "lcus", RELAYS),
+    "gpio": GpioRig,
+    "turnstile": lambda folder: RelayRig(folder, "turnstile", {"way_in": 1, "way_out": 2, "pulse_ms": 100}),
 }

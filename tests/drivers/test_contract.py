@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.base import Indicator, Reader, Signal
+from drivers.base import Reader
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
 from drivers.registry import DRIVERS, Kind
@@ -29,13 +29,6 @@ def reader(rig: ReaderRig) -> Iterator[Reader]:
     reader.open()
     yield reader
     reader.close()
-
-
-@pytest.fixture(params=INDICATORS)
-def indicator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Indicator]:
-    indicator = INDICATORS[request.param](tmp_path)
-    yield indicator
-    indicator.close()
 
 
 def read_some(reader: Reader) -> Sequence[DeviceEvent]:
@@ -193,16 +186,3 @@ def test_the_tap_sees_every_byte(rig: ReaderRig) -> None:
     reader.close()
     assert {direction for direction, _ in seen} <= {"RECV", "SEND"}
     assert b"".join(data for direction, data in seen if direction == "RECV")
-
-
-def test_an_indicator_shows_every_signal_and_survives_a_reopen(indicator: Indicator) -> None:
-    with pytest.raises(DeviceGone):
-        indicator.show(Signal.WELCOME)
-    for _ in range(2):
-        indicator.open()
-        for signal in Signal:
-            indicator.show(signal)
-        indicator.close()
-        indicator.close()
-    with pytest.raises(DeviceGone):
-        indicator.show(Signal.IDLE)
