@@ -70,7 +70,9 @@ class PalmBridge:
     ) -> None:
         self.name = name
         self._settings, self._clock = settings, clock
-        self._transport = tapped(transport or LocalSocket(Path(settings.socket)), tap)
+        self._socket = LocalSocket(Path(settings.socket))
+        self._transport = tapped(transport or self._socket, tap)
+        self._peer = 0
         self._decoder = bridge.Decoder()
         self._gone = ""
 
@@ -82,8 +84,11 @@ class PalmBridge:
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         if self._gone:
             raise DeviceGone(self._gone)
+        data = self._transport.read(timeout_s)
+        if self._socket.peers != self._peer:  # another process: what the last one left unfinished stays so
+            self._peer, self._decoder = self._socket.peers, bridge.Decoder()
         events: list[DeviceEvent] = []
-        for message in self._decoder.feed(self._transport.read(timeout_s)):
+        for message in self._decoder.feed(data):
             event = self._fault(message.what) if isinstance(message, Fault) else self._heard(message)
             if isinstance(event, DeviceGone):  # what came before it is told first, the next read says the rest
                 self._gone = str(event)

@@ -75,6 +75,7 @@ class ZkAdms:
         self._peers: Peers = OnePeer(transport) if transport else _listener(settings.listen)
         self._remembered = adms.Remembered()  # over a reopen too: what was taken stays taken
         self._stamps: dict[str, str] = {}
+        self._zone = timezone(timedelta(0))
         self._forget()
 
     def open(self) -> None:
@@ -83,9 +84,9 @@ class ZkAdms:
             adms.time_zone(offset, self._settings.time_zone_form)
         except ValueError as error:
             raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
-        self._zone = timezone(offset)
         self._peers.open()
         self._forget()
+        self._zone = timezone(offset)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """One round: what was held back is answered, then every terminal that speaks is heard."""
@@ -105,7 +106,6 @@ class ZkAdms:
         self._peers.close()
 
     def _forget(self) -> None:
-        self._zone = timezone(timedelta(0))
         self._exchanges: dict[int, Exchange] = {}
         self._spoke_ns: dict[int, int] = {}  # when each connection last said something
         self._addresses: dict[int, str] = {}
@@ -167,7 +167,7 @@ class ZkAdms:
             call = adms.call(request.target)
         except ValueError:
             return self._refuse("a call to an address that is none", 400)
-        body = b"" if adms.unwanted(request.target) else request.body
+        body = request.body if call.table in adms.TELLABLE_TABLES else b""
         head = f"{request.method} {request.target} HTTP/1.1\r\nHost: kiosk\r\nContent-Length: {len(body)}\r\n\r\n"
         self._tell("RECV", head.encode("ascii") + body)
         if not self._within_its_rate(address):
@@ -263,7 +263,7 @@ class ZkAdms:
         self._addresses.pop(peer, None)
 
     def _tell(self, direction: str, data: bytes) -> None:
-        """To whoever watches: whole requests, as if all came on one line, and never a picture or a template."""
+        """To whoever watches: whole requests as if all came on one line; bodies only of TELLABLE_TABLES."""
         if self._tap is not None:
             self._tap(direction, data)
 

@@ -31,6 +31,7 @@ REMEMBERED_ROWS = 10_000  # more than a terminal sends at once
 FUTURE_MAX = timedelta(minutes=5)
 PAST_MAX = timedelta(days=366)
 
+TELLABLE_TABLES = frozenset({"ATTLOG", "OPTIONS"})  # the others hold names, passwords, pictures or templates
 _BIOMETRIC_TABLES = frozenset(
     {"ATTPHOTO", "BIODATA", "BIOPHOTO", "USERPIC", "FINGERTMP", "FACE", "TEMPLATEV10", "PHOTO"}
 )

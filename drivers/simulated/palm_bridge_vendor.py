@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from drivers.errors import DeviceGone
 from drivers.protocols import bridge
 from drivers.transports.base import READ_BYTES_MAX, gone
 
@@ -24,8 +25,12 @@ class PalmVendor:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(WAIT_S)
         self._decoder = bridge.Decoder()
-        with gone(f"no agent listens on {path}: start it first, with a palm-bridge among its readers"):
-            self._socket.connect(str(path))
+        try:
+            with gone(f"no agent listens on {path}: start it first, with a palm-bridge among its readers"):
+                self._socket.connect(str(path))
+        except DeviceGone:
+            self._socket.close()
+            raise
 
     def hello(self, name: str = "simulated", api: int = 1) -> None:
         self.say("hello", {"name": name, "version": "1", "api": api})
@@ -55,7 +60,10 @@ class PalmVendor:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Play a vendor's palm process: one number a line is one palm.")
     parser.add_argument("socket", type=Path)
-    vendor = PalmVendor(parser.parse_args().socket)
+    try:
+        vendor = PalmVendor(parser.parse_args().socket)
+    except DeviceGone as error:
+        parser.exit(1, f"{error}\n")
     vendor.hello()
     for line in sys.stdin:
         if line.strip():

@@ -21,6 +21,7 @@ PATH_BYTES_MAX = 107  # sockaddr_un
 class LocalSocket:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.peers = 0  # taken so far: what one left unfinished is no part of what the next says
         self._in_use = threading.Lock()
         self._closing = threading.Lock()
         self._listener: socket.socket | None = None
@@ -57,6 +58,7 @@ class LocalSocket:
                 with gone(str(self.path)):
                     self._peer, _ = self._listener.accept()
                     self._peer.setblocking(False)
+                self.peers += 1
                 return b""
             return self._received(self._peer)
 

@@ -59,12 +59,12 @@ class TcpListener:
         with self._closing, self._in_use:
             if self._listener is not None:
                 raise RuntimeError(f"{self.host}:{self.port} is already open: close it first")
+            if not 0 < self.port < 65_536:
+                raise NotSupported(f"listen: {self.port} is no port; accepted: 1 to 65535")
             try:
                 listener = socket.create_server((self.host, self.port), backlog=BACKLOG_MAX)
             except OSError as error:
                 raise self._translated(error) from error
-            except OverflowError as error:
-                raise NotSupported(f"listen: {self.port} is no port; accepted: 1 to 65535") from error
             listener.setblocking(False)
             self._listener, self._wake = listener, socket.socketpair()
 

@@ -1,0 +1,338 @@
+"""Real HTTP over loopback, from a thread that stands for the terminal; the reader belongs to the test's own thread."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from drivers.errors import DeviceBusy, DeviceGone, NotSupported
+from drivers.palm.zk_adms import IDLE_S, ZkAdms, ZkAdmsSettings
+from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.settings import parse
+from drivers.transports.memory import Memory
+from drivers.transports.tcp import PEERS_MAX
+from tests.drivers.vectors import jsonl
+
+HANG_S = 20.0
+SERIAL = "BOCK200961014"
+NOW = datetime(2026, 11, 20, 4, 40, 20, tzinfo=UTC)
+ROW = "1001\t2026-11-20 09:40:15\t0\t25\t0\t0\t0\n"
+
+
+@dataclass
+class Kiosk:
+    """The reader, its clock, and what it has reported."""
+
+    port: int
+    options: dict[str, Any] = field(default_factory=dict)
+    now_ns: int = 10**9
+    tapped: list[tuple[str, bytes]] = field(default_factory=list)
+    events: list[DeviceEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        options = {"listen": f"127.0.0.1:{self.port}", "serials": [SERIAL]} | self.options
+        self.reader = ZkAdms(
+            "palm",
+            parse(ZkAdmsSettings, options),
+            clock=lambda: self.now_ns,
+            tap=lambda direction, data: self.tapped.append((direction, data)),
+            wall=lambda: NOW,
+        )
+
+    def serve(self, talk: Callable[[], Any]) -> Any:
+        """What `talk` returns, with the reader read meanwhile."""
+        result: list[Any] = []
+        thread = threading.Thread(target=lambda: result.append(talk()), daemon=True)
+        thread.start()
+        while thread.is_alive():
+            self.events += self.reader.read(0.02)
+        return result[0]
+
+    def ask(self, method: str, target: str, body: str | bytes = b"") -> tuple[int, str]:
+        def talk() -> tuple[int, str]:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)
+            connection.request(method, target, body.encode() if isinstance(body, str) else body)
+            answer = connection.getresponse()
+            said = answer.status, answer.read().decode()
+            connection.close()
+            return said
+
+        status, text = self.serve(talk)
+        return status, text
+
+    def post(self, table: str, body: str | bytes, serial: str = SERIAL) -> tuple[int, str]:
+        return self.ask("POST", f"/iclock/cdata?SN={serial}&table={table}&Stamp=9999", body)
+
+    @property
+    def matches(self) -> list[PersonMatched]:
+        return [event for event in self.events if isinstance(event, PersonMatched)]
+
+    @property
+    def faults(self) -> list[str]:
+        return [event.what for event in self.events if isinstance(event, StreamFault)]
+
+
+def request(rows: str) -> bytes:
+    head = f"POST /iclock/cdata?SN={SERIAL}&table=ATTLOG HTTP/1.1\r\nHost: kiosk\r\nContent-Length: {len(rows)}\r\n\r\n"
+    return (head + rows).encode()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def kiosk() -> Iterator[Kiosk]:
+    kiosk = Kiosk(free_port())
+    kiosk.reader.open()
+    yield kiosk
+    kiosk.reader.close()
+
+
+def test_a_terminal_from_its_start_to_a_palm(kiosk: Kiosk) -> None:
+    status, options = kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all&pushver=2.4.1&language=69")
+    assert status == 200
+    assert options.startswith(f"GET OPTION FROM: {SERIAL}\n")
+    assert "TimeZone=+05:00\n" in options
+    assert "Stamp" not in options, "the terminal knows best how far it has told us"
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}") == (200, "C:1:SET OPTION DateTime=864121220\n")
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}&INFO=Ver%206.60") == (200, "OK")
+    assert kiosk.ask("POST", f"/iclock/devicecmd?SN={SERIAL}", "ID=1&Return=0&CMD=SET OPTION") == (200, "OK")
+    assert kiosk.ask("GET", f"/iclock/rtdata?SN={SERIAL}&type=time") == (200, "Time=2026-11-20T09:40:20+05:00\n")
+    assert kiosk.ask("GET", f"/iclock/ping?SN={SERIAL}") == (200, "OK")
+    assert kiosk.post("options", "~DeviceName=X,FirmVer=Ver 6.60") == (200, "OK: 1")
+    assert not kiosk.events
+    assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
+    [match] = kiosk.matches
+    assert match == PersonMatched(
+        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC)
+    )
+    assert "ATTLOGStamp=9999" in kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1]
+
+
+def test_every_answer_carries_the_date(kiosk: Kiosk) -> None:
+    kiosk.ask("GET", f"/iclock/ping?SN={SERIAL}")
+    sent = b"".join(data for direction, data in kiosk.tapped if direction == "SEND")
+    assert b"Date: Fri, 20 Nov 2026 04:40:20 GMT" in sent
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in jsonl("canteen/adms_cases.jsonl") if "table" in case], ids=lambda case: case["id"]
+)
+def test_every_case_of_the_canteen_is_answered_200_and_counts_what_it_should(
+    case: dict[str, Any], kiosk: Kiosk
+) -> None:
+    expect = case["expect"]
+    body = bytes.fromhex(case["body_hex"]) if "body_hex" in case else case["body"].encode()
+    for _ in range(case.get("repeat", 1)):
+        status, answer = kiosk.post(case["table"], body)
+        assert status == expect.get("http", 200)
+        assert answer == expect.get("ack", answer)
+        assert answer.startswith("OK")
+    wanted = [punch["pin"] for punch in expect.get("punches", []) if "pin" in punch]
+    if wanted:
+        assert [match.number for match in kiosk.matches] == wanted
+    if "punches_total" in expect:
+        assert len(kiosk.matches) == expect["punches_total"]
+    if "quarantined" in expect:
+        assert len([fault for fault in kiosk.faults if "row without" in fault]) == expect["quarantined"]
+    if "flag" in expect:
+        assert [match.clock_suspect for match in kiosk.matches] == [True]
+        assert "set the terminal's clock" in kiosk.faults[0]
+        assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1].startswith("C:1:SET OPTION DateTime=")
+
+
+def test_a_lost_answer_brings_the_rows_again_and_they_count_once(kiosk: Kiosk) -> None:
+    def hang_up_at_once() -> None:
+        with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+            head = (
+                f"POST /iclock/cdata?SN={SERIAL}&table=ATTLOG HTTP/1.1\r\nHost: k\r\nContent-Length: {len(ROW)}\r\n\r\n"
+            )
+            terminal.sendall((head + ROW).encode())
+
+    kiosk.serve(hang_up_at_once)
+    for _ in range(100):
+        kiosk.events += kiosk.reader.read(0.02)
+        if kiosk.matches:
+            break
+    kiosk.reader.close()
+    kiosk.reader.open()
+    assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
+    assert len(kiosk.matches) == 1
+
+
+def test_the_answer_leaves_only_when_the_reading_was_taken(kiosk: Kiosk) -> None:
+    with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+        terminal.sendall(request(ROW))
+        while not kiosk.matches:
+            kiosk.events += kiosk.reader.read(0.02)
+        terminal.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            terminal.recv(1)
+        kiosk.reader.read(0)
+        terminal.setblocking(True)
+        assert terminal.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("serial", ["", "OTHER", "a%0d%0aX:1", "x" * 400])
+def test_a_stranger_is_turned_away_and_counts_nobody(kiosk: Kiosk, serial: str) -> None:
+    assert kiosk.post("ATTLOG", ROW, serial)[0] == 403
+    assert not kiosk.matches
+    [fault] = kiosk.faults
+    assert "serials" in fault
+    assert len(fault) < 200
+    assert "\n" not in fault
+
+
+def test_pictures_and_templates_are_answered_reported_and_seen_by_nobody(kiosk: Kiosk) -> None:
+    secret = b"\xff\xd8TEMPLATE-OF-A-CHILD" * 100_000
+    for table in ("ATTPHOTO", "BIOPHOTO", "BIODATA"):
+        assert kiosk.post(table, secret) == (200, "OK")
+    assert kiosk.ask("POST", f"/iclock/fdata?SN={SERIAL}&table=photo", secret) == (200, "OK")
+    rows = b"USER PIN=1\tName=A\nFP PIN=1\tTMP=TEMPLATE-OF-A-CHILD\n"
+    assert kiosk.post("OPERLOG", rows) == (200, "OK: 2")
+    assert not kiosk.matches
+    assert len([fault for fault in kiosk.faults if "thrown away" in fault]) == 5
+    seen = b"".join(data for _, data in kiosk.tapped)
+    assert b"TEMPLATE-OF-A-CHILD" not in seen
+
+
+def test_a_body_over_its_limit_is_refused_and_told(kiosk: Kiosk) -> None:
+    small = Kiosk(free_port(), {"body_bytes_max": 1024})
+    small.reader.open()
+    assert small.post("ATTLOG", ROW * 40)[0] == 413
+    assert small.faults == ["a request that is too large"]
+    small.reader.close()
+
+
+def test_who_calls_too_often_is_told_to_wait(kiosk: Kiosk) -> None:
+    slow = Kiosk(free_port(), {"requests_per_minute": 10})
+    slow.reader.open()
+    statuses = [slow.ask("GET", f"/iclock/ping?SN={SERIAL}")[0] for _ in range(12)]
+    assert statuses == [200] * 10 + [429] * 2
+    slow.now_ns += 6_000_000_000
+    assert slow.ask("GET", f"/iclock/ping?SN={SERIAL}")[0] == 200
+    slow.reader.close()
+
+
+@pytest.mark.parametrize(("target", "status"), [("/", 404), ("/admin", 404), ("/iclock/new?SN=" + SERIAL, 200)])
+def test_other_paths(kiosk: Kiosk, target: str, status: int) -> None:
+    assert kiosk.ask("GET", target)[0] == status
+
+
+def test_one_connection_may_carry_many_requests_also_at_once(kiosk: Kiosk) -> None:
+    def talk() -> bytes:
+        with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+            rows = [ROW.replace("1001", str(number)) for number in range(5)]
+            for row in rows:
+                terminal.sendall(request(row))
+            said = b""
+            while said.count(b"OK: 1") < len(rows):
+                said += terminal.recv(4096)
+            return said
+
+    kiosk.serve(talk)
+    assert [match.number for match in kiosk.matches] == ["0", "1", "2", "3", "4"]
+
+
+def test_many_that_say_nothing_keep_nobody_out(kiosk: Kiosk) -> None:
+    idle: list[socket.socket] = []
+    for _ in range(3 * PEERS_MAX):
+        idle.append(socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S))
+        kiosk.reader.read(0)
+    assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
+    for each in idle:
+        each.close()
+
+
+def test_a_connection_that_stops_in_the_middle_is_hung_up_on(kiosk: Kiosk) -> None:
+    with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+        terminal.sendall(b"POST /iclock/cdata?SN=1 HTTP/1.1\r\n")
+        for _ in range(5):
+            kiosk.reader.read(0.02)
+        kiosk.now_ns += (IDLE_S + 1) * 1_000_000_000
+        kiosk.reader.read(0)
+        assert terminal.recv(1) == b""
+    assert not kiosk.reader._exchanges
+
+
+def test_terminals_that_fall_silent_are_gone_and_one_that_never_called_is_not(kiosk: Kiosk) -> None:
+    kiosk.now_ns += 10**13
+    assert not kiosk.reader.read(0)
+    kiosk.ask("GET", f"/iclock/ping?SN={SERIAL}")
+    kiosk.now_ns += 181 * 1_000_000_000
+    with pytest.raises(DeviceGone, match="no terminal has called"):
+        kiosk.reader.read(0)
+    kiosk.reader.close()
+    kiosk.reader.open()
+    kiosk.now_ns += 10**13
+    assert not kiosk.reader.read(0)
+
+
+def test_the_ways_of_recognition(kiosk: Kiosk) -> None:
+    rows = "".join(f"{code}\t2026-11-20 09:40:15\t0\t{code}\n" for code in (1, 4, 15, 25, 77, 200))
+    kiosk.post("ATTLOG", rows)
+    assert [match.method for match in kiosk.matches] == ["finger", "card", "face", "palm", "palm", "manual"]
+
+
+def test_a_terminal_in_another_zone_and_one_whose_clock_is_left_alone(kiosk: Kiosk) -> None:
+    other = Kiosk(free_port(), {"utc_offset": "-03:30", "time_zone_form": "minutes"})
+    other.reader.open()
+    assert "TimeZone=-210\n" in other.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1]
+    other.post("ATTLOG", "1\t2026-11-20 01:00:00\t0\t25\n")
+    assert other.matches[0].seen_at == datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
+    other.reader.close()
+    alone = Kiosk(free_port(), {"time_zone_form": "omit"})
+    alone.reader.open()
+    assert "TimeZone" not in alone.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1]
+    assert alone.ask("GET", f"/iclock/getrequest?SN={SERIAL}") == (200, "OK")
+    alone.reader.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"utc_offset": "Asia/Almaty"}, NotSupported, "accepted: an offset such as"),
+        ({"utc_offset": "+05:30", "time_zone_form": "hours"}, NotSupported, "use minutes or offset"),
+        ({"listen": "127.0.0.1:99999"}, NotSupported, "accepted: 1 to 65535"),
+        ({"listen": "203.0.113.7:8081"}, DeviceGone, "no address of this machine"),
+        ({"listen": "127.0.0.1"}, NotSupported, "listen"),
+        ({"serials": []}, NotSupported, "serials"),
+    ],
+)
+def test_settings_that_cannot_be(options: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        Kiosk(free_port(), options).reader.open()
+
+
+def test_a_port_that_another_program_serves(kiosk: Kiosk) -> None:
+    with pytest.raises(DeviceBusy, match="lsof"):
+        Kiosk(kiosk.port).reader.open()
+
+
+def test_what_was_tapped_can_be_played_again(kiosk: Kiosk) -> None:
+    kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")
+    kiosk.post("ATTLOG", ROW)
+    kiosk.post("ATTPHOTO", b"\xff\xd8" * 1000)
+    kiosk.post("ATTLOG", ROW.replace("1001", "1002"))
+    memory = Memory()
+    replayed = ZkAdms(
+        "palm",
+        parse(ZkAdmsSettings, {"listen": "x:1", "serials": [SERIAL]}),
+        clock=lambda: kiosk.now_ns,
+        transport=memory,
+        wall=lambda: NOW,
+    )
+    replayed.open()
+    for direction, data in kiosk.tapped:
+        if direction == "RECV":
+            memory.put(data)
+    events = [event for _ in range(20) for event in replayed.read(0)]
+    assert events == kiosk.events
