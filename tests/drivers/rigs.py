@@ -1,6 +1,7 @@
 """What stands at the far end of each driver's cable in the contract suite. A new driver adds one rig."""
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
 from drivers.transports.memory import Memory
 from tests.drivers.osdp_peer import OsdpPeer
+from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
 from tests.drivers.pcsc_peer import READER, PcscPeer
 from tests.drivers.relay_board import RelayBoard
 
@@ -301,6 +303,54 @@ class PcscRig:
         self._peer.insert(b"", status=b"\x6a\x81")
 
 
+class MjpegRig:
+    """A network camera on loopback. V4L2 cannot be had without a kernel module: see tests/drivers/palm."""
+
+    def __init__(self, _: Path) -> None:
+        self._camera = MjpegCamera()
+        self.show, self.unplug, self.replug = self._camera.show, self._camera.pull, self._camera.plug_in
+        self.dispose = self._camera.pull
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("camera", "palm", {"source": self._camera.url, "silence_s": 1.5}, tap=tap)
+
+    def rubbish(self) -> None:
+        self._camera.send(b"no picture at all")
+
+
+class FolderRig:
+    """Pictures that are put into a folder while it is played."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "palms"
+        self._number = 0
+        self.replug()
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("folder", "palm", {"folder": str(self._folder)}, tap=tap)
+
+    def show(self) -> None:
+        self._put(jpeg(picture(self._number)))
+
+    def rubbish(self) -> None:
+        self._put(jpeg(picture(0))[:500])
+
+    def unplug(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def replug(self) -> None:
+        self._folder.mkdir()
+
+    def dispose(self) -> None:
+        self.unplug()
+
+    def _put(self, body: bytes) -> None:
+        self._number += 1
+        whole = self._folder / f"{self._number:04}.jpg"
+        whole.with_name(".new").write_bytes(body)
+        whole.with_name(".new").rename(whole)
+
+
 READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "em4100": lambda folder: CardRig(folder, Model.RDM6300),
     "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
@@ -314,6 +364,8 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "pcsc": PcscRig,
     "zk-adms": AdmsRig,
     "palm-bridge": BridgeRig,
+    "camera": MjpegRig,
+    "folder": FolderRig,
     "simulated-palm-terminal": PalmTerminalRig,
 }
 

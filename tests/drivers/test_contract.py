@@ -8,9 +8,11 @@ import pytest
 
 from drivers.base import Reader
 from drivers.errors import DeviceBusy, DeviceGone
-from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.registry import DRIVERS, Kind
 from tests.drivers.rigs import INDICATORS, READERS, ReaderRig
+
+Seen = CardRead | CodeRead | PersonMatched | PalmFrame
 
 HANG_S = 20.0
 TRIES = 200
@@ -21,6 +23,12 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReaderRig]:
     rig = READERS[request.param](tmp_path)
     yield rig
     rig.dispose()
+
+
+@pytest.fixture
+def camera(request: pytest.FixtureRequest, rig: ReaderRig) -> bool:
+    """Whether it gives pictures: those anybody may look at, and nobody may record."""
+    return DRIVERS[request.node.callspec.params["rig"].split("/")[0]].camera
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def test_every_driver_of_the_registry_has_a_rig() -> None:
 def test_a_reading_carries_the_readers_name(rig: ReaderRig, reader: Reader) -> None:
     rig.show()
     event = read_some(reader)[0]
-    assert isinstance(event, CardRead | CodeRead | PersonMatched)
+    assert isinstance(event, Seen)
     assert event.reader == reader.name
 
 
@@ -66,7 +74,7 @@ def test_rubbish_is_a_fault_and_the_reading_behind_it_is_not_lost(rig: ReaderRig
     rig.rubbish()
     assert isinstance(read_some(reader)[0], StreamFault)
     rig.show()
-    assert isinstance(read_some(reader)[0], CardRead | CodeRead | PersonMatched)
+    assert isinstance(read_some(reader)[0], Seen)
 
 
 def test_the_constructor_opens_nothing(rig: ReaderRig) -> None:
@@ -138,7 +146,7 @@ def test_unplugged_is_gone_and_stays_gone_until_reopened(rig: ReaderRig, reader:
     rig.replug()
     reader.open()
     rig.show()
-    assert isinstance(read_some(reader)[0], CardRead | CodeRead | PersonMatched)
+    assert isinstance(read_some(reader)[0], Seen)
 
 
 def test_it_reopens_many_times_and_leaves_no_descriptor_behind(rig: ReaderRig) -> None:
@@ -156,7 +164,9 @@ def test_it_reopens_many_times_and_leaves_no_descriptor_behind(rig: ReaderRig) -
     assert len(list(descriptors.iterdir())) <= before
 
 
-def test_a_device_that_somebody_holds_is_busy_until_he_lets_go(rig: ReaderRig, reader: Reader) -> None:
+def test_a_device_that_somebody_holds_is_busy_until_he_lets_go(rig: ReaderRig, reader: Reader, camera: bool) -> None:
+    if camera:
+        pytest.skip("a network camera and a folder serve several at once; a V4L2 camera cannot be had here")
     second = rig.build()
     with pytest.raises(DeviceBusy, match=r"fuser|lsof"):
         second.open()
@@ -173,11 +183,11 @@ def test_what_was_half_received_before_a_replug_is_not_joined_to_what_comes_afte
         reader.open()
         rig.show()
         event = read_some(reader)[0]
-        assert isinstance(event, CardRead | CodeRead | PersonMatched), "the same card after a reopen is put down anew"
+        assert isinstance(event, Seen), "the same card after a reopen is put down anew"
         reader.close()
 
 
-def test_the_tap_sees_every_byte(rig: ReaderRig) -> None:
+def test_the_tap_sees_every_byte_and_no_picture(rig: ReaderRig, camera: bool) -> None:
     seen: list[tuple[str, bytes]] = []
     reader = rig.build(lambda direction, data: seen.append((direction, data)))
     reader.open()
@@ -185,4 +195,4 @@ def test_the_tap_sees_every_byte(rig: ReaderRig) -> None:
     read_some(reader)
     reader.close()
     assert {direction for direction, _ in seen} <= {"RECV", "SEND"}
-    assert b"".join(data for direction, data in seen if direction == "RECV")
+    assert bool(b"".join(data for direction, data in seen if direction == "RECV")) is not camera

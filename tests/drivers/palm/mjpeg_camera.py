@@ -32,6 +32,7 @@ class MjpegCamera:
         self._login = "Basic " + b64encode(login.encode()).decode() if login else ""
         self._viewers: set[queue.Queue[bytes | None]] = set()
         self._lock = threading.Lock()
+        self._plugged_in = False
         self._number = 0
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -60,9 +61,11 @@ class MjpegCamera:
     def pull(self) -> None:
         if self._server is not None:
             self._server.shutdown()
-            self._server.server_close()
+            with self._lock:
+                self._plugged_in = False
+            self.hang_up()
+            self._server.server_close()  # waits for all who are served
             self._server = None
-        self.hang_up()
 
     def plug_in(self) -> None:
         camera = self
@@ -87,8 +90,9 @@ class MjpegCamera:
                         self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(body), body))
 
         class Server(ThreadingHTTPServer):
-            daemon_threads = True
+            daemon_threads = False
 
+        self._plugged_in = True
         self._server = Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -96,6 +100,8 @@ class MjpegCamera:
     def _bodies(self) -> Iterator[bytes]:
         viewer: queue.Queue[bytes | None] = queue.Queue()
         with self._lock:
+            if not self._plugged_in:
+                return
             self._viewers.add(viewer)
         try:
             yield jpeg(picture(0))
