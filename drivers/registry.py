@@ -32,6 +32,7 @@ class Entry:
     protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
     extra: str = ""  # the optional dependency it needs
     camera: bool = False  # sees images of people: never captured
+    distribution: str = ""  # the package it came with; empty: ours. See `drivers.plugins`
 
 
 DRIVERS: Mapping[str, Entry] = {
@@ -111,13 +112,13 @@ def entry(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> Entry:
         raise NotSupported(f"no driver is named {driver!r}: {nearest(driver, drivers)}") from None
 
 
-def reader_class(driver: str) -> type[Reader]:
-    loaded: type[Reader] = _load(driver, Kind.READER)
+def reader_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Reader]:
+    loaded: type[Reader] = _load(driver, Kind.READER, drivers)
     return loaded
 
 
-def indicator_class(driver: str) -> type[Indicator]:
-    loaded: type[Indicator] = _load(driver, Kind.INDICATOR)
+def indicator_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Indicator]:
+    loaded: type[Indicator] = _load(driver, Kind.INDICATOR, drivers)
     return loaded
 
 
@@ -128,9 +129,10 @@ def build_reader(
     *,
     clock: Monotonic = time.monotonic_ns,
     tap: Tap | None = None,
+    drivers: Mapping[str, Entry] = DRIVERS,
 ) -> Reader:
     """A reader, not yet open, from its table in the settings file. Raises NotSupported for what it does not accept."""
-    cls = _load(driver, Kind.READER)
+    cls = _load(driver, Kind.READER, drivers)
     reader: Reader = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
     return reader
 
@@ -142,15 +144,16 @@ def build_indicator(
     *,
     clock: Monotonic = time.monotonic_ns,
     tap: Tap | None = None,
+    drivers: Mapping[str, Entry] = DRIVERS,
 ) -> Indicator:
     """An indicator, not yet open, from its table in the settings file."""
-    cls = _load(driver, Kind.INDICATOR)
+    cls = _load(driver, Kind.INDICATOR, drivers)
     indicator: Indicator = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
     return indicator
 
 
-def _load(driver: str, kind: Kind) -> Any:  # the class is found by its name, so no checker can know it
-    known = entry(driver)
+def _load(driver: str, kind: Kind, drivers: Mapping[str, Entry]) -> Any:  # found by name: no checker can know it
+    known = entry(driver, drivers)
     if known.kind is not kind:
         raise NotSupported(f"{driver} is no {kind} but an {known.kind}: move it to the table of {known.kind}s")
     module, _, cls = known.target.partition(":")

@@ -1,0 +1,104 @@
+"""Drivers from elsewhere: packages that declare them in the entry-point group `edge_agent.drivers`.
+
+    [project.entry-points."edge_agent.drivers"]
+    acme-cards = "acme_cards:PLUGIN"
+
+The name is the driver's; the value leads to a `Plugin`. Installed does not mean trusted: nothing of a package is
+imported before the settings name its distribution. What cannot be taken is left out and told, never a reason to stop.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+
+from drivers.registry import DRIVERS, Entry
+
+GROUP = "edge_agent.drivers"
+API = 1  # of `drivers.base`, `drivers.readings`, `drivers.errors` and what the template uses of `drivers.transports`
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What an entry point leads to. The module that holds it should import nothing that is slow or touches a device."""
+
+    api: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A driver that is installed and not taken; `why` says what to do."""
+
+    name: str
+    distribution: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    drivers: Mapping[str, Entry]
+    refused: tuple[Refused, ...]
+
+
+def installed() -> Iterable[EntryPoint]:
+    """Every declaration on this machine; reads metadata and imports nothing of it."""
+    return entry_points(group=GROUP)
+
+
+def load(
+    allowed: Collection[str], declared: Iterable[EntryPoint] | None = None, own: Mapping[str, Entry] = DRIVERS
+) -> Found:
+    """The drivers of the distributions that are allowed, by name, and what was refused. Add `drivers` to `own`."""
+    names_allowed = {_normal(name) for name in allowed} - {""}
+    points = sorted(installed() if declared is None else declared, key=lambda point: (point.name, _from(point)))
+    claims = Counter(point.name for point in points if _from(point) in names_allowed)
+    drivers: dict[str, Entry] = {}
+    refused: list[Refused] = []
+    for point in points:
+        why = _why_not(point, names_allowed, own, claims)
+        taken = why or _taken(point)
+        if isinstance(taken, str):
+            refused.append(Refused(point.name, _from(point), taken))
+        else:
+            drivers[point.name] = taken
+    missing = names_allowed - {_from(point) for point in points}
+    refused += [Refused("", name, "allowed, but not installed: install it, or correct its name") for name in missing]
+    return Found(drivers, tuple(refused))
+
+
+def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, Entry], claims: Counter[str]) -> str:
+    """Why a declaration is not even imported; empty where it may be."""
+    if _from(point) not in allowed:
+        return f'not allowed: if you trust it, set drivers.allowed = ["{_from(point)}"] in the settings'
+    if not _NAME.fullmatch(point.name):
+        return "a driver's name has small letters, digits and hyphens: tell its maker"
+    if point.name in own:
+        return "has the name of one of our own drivers, and is not taken for it: tell its maker"
+    if claims[point.name] > 1:
+        return "two packages bring a driver of this name, and neither is taken: remove one from drivers.allowed"
+    return ""
+
+
+def _taken(point: EntryPoint) -> Entry | str:
+    try:
+        plugin = point.load()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        return f"cannot be imported: {error}; install it anew"
+    if not isinstance(plugin, Plugin):
+        return f"{point.value} is no drivers.plugins.Plugin: tell its maker"
+    if plugin.api != API:
+        return f"is made for version {plugin.api} of the drivers' interface and this is {API}: update the older one"
+    return replace(plugin.entry, distribution=_from(point))
+
+
+def _from(point: EntryPoint) -> str:
+    """The distribution, as package indexes compare names; empty, and never allowed, for a declaration without one."""
+    return _normal(point.dist.name) if point.dist is not None else ""
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
