@@ -1,0 +1,190 @@
+"""Finds a reader's `uid_encoding` from one card whose number is known: printed on it, or told by another reader.
+
+The card is read with whatever setting the reader has now; what the reader must have sent for it is read again under
+every other setting, and those under which it is the known card are candidates. One candidate is the answer. Several
+are shown and none is taken: a decimal number of a Mifare card says nothing of the order of its bytes, and a second
+card or the number in hex settles it.
+"""
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from drivers.base import DriverSettings
+from drivers.errors import NotSupported
+from drivers.readings import Notation, Technology, Uid
+from drivers.uid import Rejected, UidEncoding, own, same_card, to_uid
+
+SETTING = "uid_encoding"
+_PRINTED_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A setting under which the card has the known number, and what the known number is of it."""
+
+    encoding: UidEncoding
+    how: str
+    partial: bool  # the reader passes on a part of the number only, and several cards may have it
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """The one setting that fits."""
+
+    candidate: Candidate
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """For the reader's table in the settings file."""
+        return {SETTING: self.candidate.encoding.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """Several fit. Nothing is written; `what_next` settles it."""
+
+    candidates: tuple[Candidate, ...]
+    what_next: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoneFits:
+    what_next: str
+
+
+Outcome = Fits | Ambiguous | NoneFits
+
+
+def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
+    """The encodings that a driver's settings take. Raises NotSupported for a driver that has no such setting."""
+    hint = typing.get_type_hints(settings).get(SETTING)
+    if hint is None:
+        raise NotSupported(f"this driver has no {SETTING}: its numbers need none")
+    known = {encoding.value for encoding in UidEncoding}  # some drivers have words of their own beside these
+    return tuple(UidEncoding(value) for value in _values(hint) if value in known)
+
+
+def calibrate(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
+    """Which of a reader's `encodings` fits, when it read the card `known` as `read` under its setting `now`.
+
+    `known` is as people write it: 0006572982, 100,19382, 10019382, 1F00644BB6, 04:A3:C6:CA, or several of these apart
+    by blanks, which must all hold. Raises NotSupported when it is no number at all.
+    """
+    return calibrate_all([(known, read)], now, encodings)
+
+
+def calibrate_all(cards: Sequence[tuple[str, Uid]], now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
+    """As `calibrate`, over several cards of which each must fit."""
+    found = [_candidates(known, read, now, encodings) for known, read in cards]
+    common = [one for one in found[0] if all(one.encoding in {other.encoding for other in more} for more in found[1:])]
+    match common:
+        case []:
+            return NoneFits("no setting of this reader gives that number: check that it is this card's, digit by digit")
+        case [candidate]:
+            return Fits(candidate)
+        case _:
+            return Ambiguous(
+                tuple(common),
+                "several settings fit: give the number in hex, as a phone or another reader shows it, or another card",
+            )
+
+
+def _candidates(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> list[Candidate]:
+    words = known.split()
+    if not words or len(known) > _PRINTED_MAX:
+        raise NotSupported("give the number as it stands on the card, such as 0006572982 or 100,19382")
+    meanings = [list(_meanings(word, read.technology)) for word in words]
+    for word, possible in zip(words, meanings, strict=True):
+        if not possible:
+            raise NotSupported(f"{word!r} is no card's number: decimal, facility,number, or pairs of hex digits")
+    found: list[Candidate] = []
+    for encoding in encodings:
+        uid = _under(read, now, encoding)
+        if uid is None:
+            continue
+        hows = [next((how for meant, how in possible if _agree(meant, uid)), "") for possible in meanings]
+        if all(hows):
+            found.append(Candidate(encoding, ", ".join(hows), uid.partial))
+    return found
+
+
+def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
+    """Everything that a number as people write it may be."""
+    ways = [(word, UidEncoding.DEC10, "decimal of its low 32 bits"), (word, UidEncoding.W26, "facility,number (3+5)")]
+    if re.fullmatch(r"\d{8}", word):
+        ways.append((f"{word[:3]},{word[3:]}", UidEncoding.W26, "facility and number (3+5) without the comma"))
+    ways.append((re.sub(r"[:.-]", "", word), UidEncoding.HEX, "hex"))
+    for text, encoding, how in ways:
+        meant = to_uid(text, encoding, technology if encoding is not UidEncoding.HEX else Technology.UNKNOWN)
+        if isinstance(meant, Uid):
+            yield meant, how
+
+
+def _agree(meant: Uid, uid: Uid) -> bool:
+    """Whether the known number is this card's: in hex to the byte, unless one of the two is only a part."""
+    if not meant.partial and not uid.partial:
+        return meant.value in (uid.value, uid.value[1:] if len(uid.value) == 5 else uid.value)  # with or without prefix
+    if meant.partial and _in_order_only(uid):
+        return int.from_bytes(meant.value, "big") == int.from_bytes(uid.value[-len(meant.value) :], "big")
+    return same_card(meant, uid)
+
+
+def _in_order_only(uid: Uid) -> bool:
+    """On EM cards the low bits are printed in order; on others the order depends on who printed it."""
+    return uid.technology is Technology.EM4100 or len(uid.value) == 5
+
+
+def _under(read: Uid, now: UidEncoding, other: UidEncoding) -> Uid | None:
+    """What the card read under the setting `now` would have been under another; None where it would be no card."""
+    if other is now:
+        return read
+    raw = _raw(read, now)
+    if raw is None:
+        return None
+    found = to_uid(raw, other, read.technology)
+    return None if isinstance(found, Rejected) else found
+
+
+def _raw(uid: Uid, encoding: UidEncoding) -> str | None:
+    """What the reader sent: `to_uid` backwards. None where the reading did not come by way of this setting."""
+    value = uid.value
+    match encoding:
+        case UidEncoding.HEX_REVERSED | UidEncoding.W34_REVERSED:
+            value = value[::-1]
+        case UidEncoding.HEX_INVERTED:
+            value = bytes(int(f"{byte:08b}"[::-1], 2) ^ 0xFF for byte in value)
+        case UidEncoding.HEX_BCC:
+            check = 0
+            for byte in value:
+                check ^= byte
+            value += bytes((check,))
+        case UidEncoding.IRONLOGIC:
+            value = value[3:] + value[:3] if len(value) == 7 else value
+        case UidEncoding.HEX | UidEncoding.W34:
+            pass
+        case UidEncoding.DEC10 | UidEncoding.DEC10_REVERSED:
+            order: typing.Literal["big", "little"] = "big" if encoding is UidEncoding.DEC10 else "little"
+            return f"{int.from_bytes(value, order):010d}" if len(value) == 4 else None
+        case UidEncoding.W26:
+            return str(own(uid)) if uid.notation is Notation.W26 else None
+        case _:
+            assert_never(encoding)
+    if uid.notation is Notation.W26:  # behind parity bits it came, whatever the setting says
+        return None
+    return value.hex()
+
+
+def _values(hint: object) -> Iterator[str]:
+    """The strings of a Literal or the members of an enum, also where they are annotated or joined."""
+    match hint:
+        case type() if issubclass(hint, UidEncoding):
+            yield from (member.value for member in hint)
+        case str():
+            yield hint
+        case types.UnionType() | _:
+            for part in typing.get_args(hint):
+                yield from _values(part)
