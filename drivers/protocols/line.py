@@ -17,7 +17,7 @@ from drivers.protocols.fault import Fault
 
 LINE_BYTES_MAX = 4096
 STX, ETX = 0x02, 0x03
-_ENDS = frozenset(b"\r\n")
+_ENDS = re.compile(rb"[\r\n]")
 _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 
 
@@ -75,6 +75,8 @@ class Decoder:
         return bool(self._line) or self._skipping or self._block is not None
 
     def feed(self, data: bytes) -> Sequence[Event]:
+        if self._block is None and not (self._blocks and STX in data):
+            return self._lines(data)
         return [event for byte in data for event in self._step(byte)]
 
     def flush(self) -> Sequence[Event]:
@@ -87,27 +89,45 @@ class Decoder:
         self._skipping = False
         return [Text(line, ended=False)] if line.strip() and not skipping else []
 
+    def _lines(self, data: bytes) -> Sequence[Event]:
+        """As `_step` for each byte, where no block begins."""
+        events: list[Event] = []
+        *ended, rest = _ENDS.split(data)
+        for part in ended:
+            events += self._append(part)
+            events += self._end()
+        events += self._append(rest)
+        return events
+
+    def _append(self, part: bytes) -> Sequence[Event]:
+        if self._skipping:
+            return ()
+        self._line += part
+        if len(self._line) <= self._max:
+            return ()
+        self._line.clear()
+        self._skipping = True
+        return (Fault("a line is too long"),)
+
+    def _end(self) -> Sequence[Event]:
+        line, skipping = bytes(self._line), self._skipping
+        self._line.clear()
+        self._skipping = False
+        return (Text(line),) if line.strip() and not skipping else ()
+
     def _step(self, byte: int) -> Iterator[Event]:
         if self._block is not None:
             yield from self._in_block(self._block, byte)
-        elif byte in _ENDS:
-            line, skipping = bytes(self._line), self._skipping
-            self._line.clear()
-            self._skipping = False
-            if line.strip() and not skipping:
-                yield Text(line)
+        elif byte in b"\r\n":
+            yield from self._end()
         elif self._blocks and byte == STX:
             if self._line or self._skipping:
                 self._line.clear()
                 self._skipping = False
                 yield Fault("bytes before a block")
             self._block = bytearray((STX,))
-        elif not self._skipping:
-            self._line.append(byte)
-            if len(self._line) > self._max:
-                self._line.clear()
-                self._skipping = True
-                yield Fault("a line is too long")
+        else:
+            yield from self._append(bytes((byte,)))
 
     def _in_block(self, block: bytearray, byte: int) -> Iterator[Event]:
         if block[-1] == ETX:

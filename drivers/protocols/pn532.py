@@ -16,7 +16,7 @@ A frame is taken only with both checksums right. A frame that fails is searched 
 a good one inside what a broken one swallowed is not lost. Kept: at most one frame.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -30,7 +30,7 @@ WAKE = bytes.fromhex("5555") + bytes(14)
 FRAME_BYTES_MAX = 265  # TFI and 264 bytes: the chip has no room for more
 
 _START = b"\x00\xff"
-_QUIET = frozenset(b"\x00\x55")  # preambles, postambles and the wake-up call
+_QUIET = b"\x00\x55"  # preambles, postambles and the wake-up call
 
 
 class Command(IntEnum):
@@ -138,7 +138,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> Sequence[Event]:
         self._held += data
-        return list(self._take())
+        return self._take()
 
     def flush(self) -> Sequence[Event]:
         """The stream has ended or the line was silent: whole frames inside the unfinished one, and a fault for it."""
@@ -147,30 +147,33 @@ class Decoder:
             events.append(Fault("a frame broke off"))
             self._rubbish = True
             del self._held[: start + 1]
-            events.extend(self._take())
+            events += self._take()
         self._held.clear()
         self._rubbish = False
         return events
 
-    def _take(self) -> Iterator[Event]:
-        while (start := self._held.find(_START)) >= 0:
-            yield from self._outside(self._held[:start])
-            del self._held[:start]
-            taken = _frame(self._held)
+    def _take(self) -> list[Event]:
+        events: list[Event] = []
+        held = self._held
+        while (start := held.find(_START)) >= 0:
+            if start:
+                self._skip(start, events)
+            taken = _frame(held)
             if taken is None:
-                return
+                return events
             event, size = taken
             self._rubbish = isinstance(event, Fault)
-            yield event
-            del self._held[:size]
-        keep = 1 if self._held.endswith(b"\x00") else 0  # may be the first half of a start
-        yield from self._outside(self._held[: len(self._held) - keep])
-        del self._held[: len(self._held) - keep]
+            events.append(event)
+            del held[:size]
+        # a 00 at the end may be the first half of a start
+        self._skip(len(held) - (1 if held.endswith(b"\x00") else 0), events)
+        return events
 
-    def _outside(self, skipped: bytearray) -> Iterator[Fault]:
-        if not self._rubbish and not _QUIET.issuperset(skipped):
+    def _skip(self, size: int, events: list[Event]) -> None:
+        if not self._rubbish and self._held[:size].strip(_QUIET):
             self._rubbish = True
-            yield Fault("bytes outside a frame")
+            events.append(Fault("bytes outside a frame"))
+        del self._held[:size]
 
 
 def _frame(held: bytearray) -> tuple[Event, int] | None:

@@ -44,6 +44,7 @@ _ROW = re.compile(
     re.ASCII,
 )
 _NOT_BEFORE = re.compile(r"(?<![0-9A-Za-z])" + _ROW.pattern + "$", re.ASCII)
+_LINE_ENDS = re.compile(rb"[\r\n]")
 _FILE_WIDTH, _FILE_COLUMNS = 9, 6
 
 
@@ -119,22 +120,25 @@ class Decoder:
         self._overlong = False  # reported once a line; its last LINE_BYTES_MAX bytes are still looked at
 
     def feed(self, data: bytes) -> Sequence[Event]:
-        return [event for byte in data for event in self._step(byte)]
+        events: list[Event] = []
+        *ended, rest = _LINE_ENDS.split(data)
+        for part in ended:
+            events += self._append(part)
+            events += self._end()
+        events += self._append(rest)
+        return events
 
     def flush(self) -> Sequence[Event]:
         """The stream has ended: its last row may lack an end."""
         return list(self._end())
 
-    def _step(self, byte: int) -> Iterator[Event]:
-        if byte in b"\r\n":
-            yield from self._end()
-            return
-        self._line.append(byte)
-        if len(self._line) > LINE_BYTES_MAX:
-            del self._line[0]
-            if not self._overlong:
-                self._overlong = True
-                yield Fault("a row is too long")
+    def _append(self, part: bytes) -> Sequence[Event]:
+        self._line += part
+        if len(self._line) <= LINE_BYTES_MAX:
+            return ()
+        del self._line[:-LINE_BYTES_MAX]
+        told, self._overlong = self._overlong, True
+        return () if told else (Fault("a row is too long"),)
 
     def _end(self) -> Iterator[Event]:
         line, overlong = self._line.decode("latin-1"), self._overlong
