@@ -29,7 +29,9 @@ class CameraSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     login_file: str = ""  # one line name:password; a plain name stands in the credentials folder
     nir: bool = False
     fps_max: Annotated[float, Meta(ge=1, le=60)] = 15.0
-    silence_s: Annotated[float, Meta(ge=0.5, le=60)] = 3.0  # without a picture, before the camera counts as gone
+    silence_s: Annotated[float, Meta(ge=0.5, le=10)] = (
+        3.0  # without a picture, until it is gone; `close` may take as long
+    )
     frozen_s: Annotated[float, Meta(ge=0, le=3_600)] = 10.0  # with one and the same picture; 0: however long
     width: Annotated[int, Meta(ge=160, le=4_096)] = 640
     height: Annotated[int, Meta(ge=120, le=4_096)] = 480
