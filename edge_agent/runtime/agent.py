@@ -333,10 +333,11 @@ class Agent:
     def show(self, feedback: Feedback) -> None:
         """On every surface at once; never blocks."""
         self.recording = feedback.child is not Child.NOT_RECORDED
-        self.screen.show(feedback)
+        # The light first: to wake the screen's server costs more than the light takes.
         signal_ = signal_of(feedback)
         for indicator in self.indicators:
             indicator.show(signal_)
+        self.screen.show(feedback)
         self.counters.shown.labels(feedback.child.value).inc()
 
     def _wake_uplink(self) -> None:

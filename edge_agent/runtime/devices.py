@@ -82,9 +82,10 @@ class ReaderLoop:
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
             case CardRead() | CodeRead() | PersonMatched():
+                taken = self.inbox.put(Scan(event, moment))
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
-                if not self.inbox.put(Scan(event, moment)):
+                if not taken:
                     self.counters.lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
                     self.lost(Feedback(Child.NOT_RECORDED))
