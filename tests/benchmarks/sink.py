@@ -23,13 +23,13 @@ def sink() -> Iterator[str]:
     told, tell = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(tell,), daemon=True)
     process.start()
+    tell.close()  # so that a process which does not start is an EOFError and no long wait
     try:
         yield f"http://127.0.0.1:{told.recv()}"
     finally:
         process.kill()
         process.join()
         told.close()
-        tell.close()
 
 
 def _serve(told: Connection) -> None:
