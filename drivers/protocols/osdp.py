@@ -27,7 +27,7 @@ POLL, CHALLENGE, SERVER_CRYPTOGRAM = 0x60, 0x76, 0x77
 ACK, NAK, RAW, FMT, CLIENT_CRYPTOGRAM, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x76, 0x78
 
 _REPLY = 0x80
-_SEQUENCE, _CRC, _SECURED = 0x03, 0x04, 0x08
+_SEQUENCE, _CRC, _SECURED, _RESERVED = 0x03, 0x04, 0x08, 0x70
 _HEADER = 5
 _MACED = range(0x15, 0x19)
 
@@ -126,7 +126,7 @@ class Decoder:
             if size is None or size > len(self._buffer):
                 return
             frame = bytes(self._buffer[:size]) if size else b""
-            problem = _problem(frame) if size else "a length that no frame has"
+            problem = _problem(frame) if size else "a header that no frame has"
             if problem:
                 self._skip(told, problem)
                 continue
@@ -194,10 +194,10 @@ def refusal(packet: Packet) -> str:
 
 def _size(buffer: bytearray) -> int | None:
     """The whole length of the frame that begins here; None: not known yet, 0: no frame has it."""
-    if len(buffer) < 4:
+    if len(buffer) < _HEADER:
         return None
     size = buffer[2] | buffer[3] << 8
-    return size if _HEADER + 2 <= size <= FRAME_BYTES_MAX else 0
+    return size if _HEADER + 2 <= size <= FRAME_BYTES_MAX and not buffer[4] & _RESERVED else 0
 
 
 def _problem(frame: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from drivers.decoding import PROTOCOLS, decode, start
-from drivers.protocols import em4100, hid, ironlogic, pn532, wiegand
+from drivers.protocols import em4100, hid, ironlogic, osdp, pcsc, pn532, wiegand
 from drivers.protocols.line import encode_block
 from tests.drivers.protocols import cutting
 
@@ -29,6 +29,8 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "wiegand34": (wiegand.encode(b"abcd").encode() + b"\n",),
     "line": (b"1293D8\r", encode_block(b"0012345678"), "]Q1Әлия\r\n".encode(), b"018,37848\n"),
     "hid": (hid.encode("0012345678"), hid.encode("aB", size=16)),
+    "osdp": (b"\xff" + osdp.encode(0, osdp.POLL), osdp.encode(0, osdp.RAW, b"\0\1\x20\x001234", reply=True, crc=False)),
+    "pcsc": (pcsc.encode(b"\x3b\x81\x80\x01\x80\x80", b"1234\x90\0"), pcsc.REMOVED, pcsc.MUTE),
     "zk-attlog": (b"     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\t\r\n", b"7\t2026-11-20 09:40:15\t0\t25\n"),
 }
 
