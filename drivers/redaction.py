@@ -7,27 +7,27 @@ frame they are part of is whole.
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from drivers import rewriting
 from drivers.errors import NotSupported
 from drivers.protocols import em4100, ironlogic, pcsc
 from drivers.readings import Technology
+from drivers.rewriting import Pseudonym
 
 HELD_BYTES_MAX = 4096
 
 Piece = tuple[int, str, bytes]
 """Time in ns, direction, bytes."""
 
-Pseudonym = Callable[[Technology, bytes], bytes]
-
 _FRAMING = frozenset(b"\x00\x02\x03\r\n\xff")
 
 
 @dataclass(frozen=True, slots=True)
 class _Rewriting:
-    ends: bytes  # a record ends with any of these bytes
-    rewrite: Callable[[bytes, Pseudonym], bytes]  # of one record with its end; same length
+    ends: Callable[[bytes], Sequence[int]]  # behind each whole record
+    rewrite: Callable[[bytes, Pseudonym], bytes | None]  # of one record with its end; same length, None: nothing of it
 
 
 class Redactor:
@@ -46,7 +46,7 @@ class Redactor:
         received = b"".join(data for _, direction, data in self._held if direction == "RECV")
         if len(received) > HELD_BYTES_MAX:
             return self._release(received, len(received))
-        return self._release(received, 1 + max(received.rfind(end) for end in self._rewriting.ends))
+        return self._release(received, max(self._rewriting.ends(received), default=0))
 
     def end(self) -> list[Piece]:
         """The rest: an unfinished frame is no frame."""
@@ -75,10 +75,11 @@ class Redactor:
 
     def _rewritten(self, data: bytes) -> bytes:
         out, start = bytearray(), 0
-        for position, byte in enumerate(data):
-            if byte in self._rewriting.ends:
-                out += self._rewriting.rewrite(data[start : position + 1], self._pseudonym)
-                start = position + 1
+        for end in self._rewriting.ends(data):
+            record = data[start:end]
+            changed = self._rewriting.rewrite(record, self._pseudonym)
+            out += _blank(record) if changed is None else changed
+            start = end
         return bytes(out) + _blank(data[start:])
 
     def _pseudonym(self, technology: Technology, value: bytes) -> bytes:
@@ -108,13 +109,21 @@ def _ironlogic(record: bytes, pseudonym: Pseudonym) -> bytes:
     return (_blank(line) if changed is None else changed) + end
 
 
-def _pcsc(record: bytes, pseudonym: Pseudonym) -> bytes:
+def _pcsc(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     changed = pcsc.renumber(record[:-1], pseudonym)
-    return _blank(record) if changed is None else changed + record[-1:]
+    return None if changed is None else changed + record[-1:]
+
+
+def _after(marks: bytes) -> Callable[[bytes], Sequence[int]]:
+    """A record ends with any of these bytes."""
+    return lambda data: [position + 1 for position, byte in enumerate(data) if byte in marks]
 
 
 _REWRITING: Mapping[str, _Rewriting] = {
-    "em4100": _Rewriting(bytes((em4100.ETX,)), _em4100),
-    "ironlogic": _Rewriting(b"\r\n", _ironlogic),
-    "pcsc": _Rewriting(b"\n", _pcsc),
+    "em4100": _Rewriting(_after(bytes((em4100.ETX,))), _em4100),
+    "ironlogic": _Rewriting(_after(b"\r\n"), _ironlogic),
+    "pcsc": _Rewriting(_after(b"\n"), _pcsc),
+    "pn532": _Rewriting(rewriting.pn532_ends, rewriting.pn532_record),
+    "line": _Rewriting(rewriting.line_ends, rewriting.line_record),
+    "hid": _Rewriting(rewriting.hid_ends, rewriting.hid_record),
 }

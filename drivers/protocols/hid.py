@@ -41,6 +41,9 @@ PLAIN = {first + at: key for first, row, _ in _ROWS for at, key in enumerate(row
 SHIFTED = {first + at: key for first, _, row in _ROWS for at, key in enumerate(row)}
 KEYPAD = dict(zip((71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 98, 55), "789-456+1230./*", strict=True))
 
+_ROW_KEYS = {typed: code for keys in (SHIFTED, PLAIN) for code, typed in keys.items()}
+_PAD_KEYS = {typed: code for code, typed in KEYPAD.items()}
+
 _QWERTY = "qwertyuiop[]asdfghjkl;'zxcvbnm,."
 _CYRILLIC = "йцукенгшщзхъфывапролджэячсмитьбю"
 _KAZAKH_ROW = '"әіңғ,.үұқ'  # what 1 to 0 type under the layout `kz`
@@ -178,6 +181,38 @@ def _detected(data: bytearray, at: int) -> int:
         if there and all(_event(data, at + size * number, size) for number in range(there)):
             return size
     return 0
+
+
+def size_of(data: bytes) -> int:
+    """The size of the events that this begins with; 0 when it begins with none."""
+    return _detected(bytearray(data[:_DETECT_BYTES]), 0)
+
+
+def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
+    """Where each event begins, and its type, code and value. What is no event is passed over."""
+    held = bytearray(data)
+    for at in range(0, len(data) - size + 1, size):
+        event = _event(held, at, size)
+        if event is not None:
+            yield at, event[:3]
+
+
+def set_event(data: bytearray, at: int, size: int, code: int, value: int) -> None:
+    """Another code and value for the event that begins there."""
+    seconds, micros, kind, _, _ = _LAYOUT[size].unpack_from(data, at)
+    _LAYOUT[size].pack_into(data, at, seconds, micros, kind, code, value)
+
+
+def character(code: int) -> str:
+    """What this key types without Shift; empty for one that types nothing."""
+    return KEYPAD.get(code) or PLAIN.get(code, "")
+
+
+def key_of(typed: str, *, keypad: bool) -> int:
+    """The key for a character, whatever Shift does. Raises KeyError for one that no key has."""
+    if keypad and typed in _PAD_KEYS:
+        return _PAD_KEYS[typed]
+    return _ROW_KEYS[typed]
 
 
 def _event(data: bytearray, at: int, size: int) -> tuple[int, int, int, int] | None:

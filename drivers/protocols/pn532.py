@@ -16,7 +16,7 @@ A frame is taken only with both checksums right. A frame that fails is searched 
 a good one inside what a broken one swallowed is not lost. Kept: at most one frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -127,6 +127,19 @@ def _iso14443a(data: bytes, *, alone: bool) -> tuple[Target, int] | None:
     if size > len(data) or (alone and size != len(data)):
         return None
     return Target(bytes(data[5 : 5 + data[4]]), True, int.from_bytes(data[1:3], "big"), data[3]), size
+
+
+def frames(data: bytes) -> Iterator[tuple[int, int, Event]]:
+    """Where the whole frames in it begin and end, and what they are; a damaged one is passed over."""
+    at = 0
+    while (start := data.find(_START, at)) >= 0:
+        taken = _frame(bytearray(data[start : start + FRAME_BYTES_MAX + 8]))
+        if taken is None:
+            return
+        event, size = taken
+        at = start + size
+        if not isinstance(event, Fault):
+            yield start, at, event
 
 
 class Decoder:
