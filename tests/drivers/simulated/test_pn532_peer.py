@@ -1,17 +1,22 @@
 """Other people's hosts, each against our chip on a pseudo-terminal: they say whether it is one."""
 
+import io
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from drivers.capture import Capture, read_capture
+from drivers.cards.pn532 import Pn532, Pn532Settings
 from drivers.protocols import pn532
-from drivers.readings import CardRead, CardRemoved, StreamFault
+from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
 from drivers.registry import build_reader
 from drivers.simulated.pn532_peer import Chip, Habits, Pn532Peer
+from drivers.transports.recorded import Recorded
 from tests.drivers.simulated.test_card_peer import read_until
 
 HOSTS = Path(__file__).parents[3] / ".venv" / "hosts"
@@ -93,6 +98,34 @@ def test_our_own_driver_reads_and_misses_the_card_and_puts_the_chip_to_sleep(pee
     reader.close()
     peer.unplug()
     assert peer.chip.asleep
+
+
+def test_a_redacted_recording_of_a_card_plays_again(peer: Pn532Peer) -> None:
+    out = io.BytesIO()
+    settings = Pn532Settings(port=str(peer.port), poll_ms=50)
+    tap = Capture(out, "pn532", settings, clock=time.monotonic_ns, redact_key=b"key")
+    reader = Pn532("left", settings, tap=tap)
+    reader.open()
+    peer.present(bytes.fromhex("047BCB51962280"))
+    live = read_until(reader, 2)
+    peer.remove()
+    live += read_until(reader, 1)
+    peer.present(bytes.fromhex("24D34F59"))
+    live += read_until(reader, 2)
+    reader.close()
+    tap.finish()
+    out.seek(0)
+    _, chunks = read_capture(out)
+    recorded = Recorded(chunks, gaps=False)
+    replayed = Pn532("left", settings, clock=recorded.clock, transport=recorded)
+    replayed.open()
+    events: list[DeviceEvent] = []
+    while not recorded.ended:
+        events += replayed.read(1)
+    assert [type(event) for event in events] == [type(event) for event in live]
+    uids = [event.uid for event in events if isinstance(event, CardRead)]
+    assert [uid.bits for uid in uids] == [56, 56, 32, 32]
+    assert b"24d34f59" not in out.getvalue()
 
 
 def test_a_command_that_the_chip_does_not_know_gets_its_error_frame() -> None:
