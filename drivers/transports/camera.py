@@ -1,8 +1,8 @@
 """A live camera: a thread takes its pictures and keeps only the newest, so that nobody is judged by an old one.
 
 OpenCV hands out every frame that the system has kept meanwhile: after three seconds without a read it gave 61 old ones
-(measured). So somebody reads all the time. That is the one thread a driver has here; it ends with `close`, and a frame
-costs no decoding unless it is due.
+(measured). So somebody reads all the time. That is the one thread a driver has here; it ends with `close`. Every frame
+is decoded, also one that nobody will see: which is the last of those that came at once is known only afterwards.
 
 What a camera does when it dies, and what is made of it:
 - no frame for `silence_s`, or the end of the stream: DeviceGone
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FAILURES_MAX = 5  # grabs in a row that gave nothing, before the stream counts as ended
 FAULTS_MAX = 64  # kept for the next read; the oldest is dropped
 EVEN_MAX = 8  # grey levels between the darkest and the brightest pixel of a picture without anything on it
+DRAINING_S = 0.1  # after opening, until what was kept while a stream was probed (a second of it, with RTSP) is passed
 ENDING_S = 2.0  # on top of `silence_s`: how long a grab that is under way may take to end
 
 
@@ -105,17 +106,17 @@ class Liveness:
 
 
 class _Pace:
-    """Which frames are due, for at most `fps_max` in the long run."""
+    """When a picture may be given out, for at most `fps_max` in the long run."""
 
     def __init__(self, fps_max: float, now_ns: int) -> None:
         self._between_ns = round(1e9 / fps_max)
         self._due_ns = now_ns
 
     def due(self, now_ns: int) -> bool:
-        if now_ns < self._due_ns - self._between_ns // 4:  # a camera is never quite regular
-            return False
+        return now_ns >= self._due_ns - self._between_ns // 4  # a camera is never quite regular
+
+    def given(self, now_ns: int) -> None:
         self._due_ns = max(self._due_ns + self._between_ns, now_ns)
-        return True
 
 
 class Camera:
@@ -127,6 +128,7 @@ class Camera:
         self._is_open = False
         self._newest: Frame | None = None
         self._faults: deque[Fault] = deque(maxlen=FAULTS_MAX)
+        self._pace = _Pace(limits.fps_max, 0)
         self._ended = ""  # why there will be no more
         self._alive_ns = 0  # when there last was a frame
 
@@ -142,24 +144,27 @@ class Camera:
                 self._faults.clear()
                 self._faults.extend(self._source.faults())
                 self._alive_ns = self._clock()
+                self._pace = _Pace(self._limits.fps_max, self._alive_ns + round(DRAINING_S * 1e9))
             self._thread = threading.Thread(
                 target=self._take_pictures, args=(capture,), name=f"camera {self._source.name}", daemon=True
             )
             self._thread.start()
 
     def read(self, timeout_s: float) -> Sequence[Frame | Fault]:
-        """The newest picture that was not given out yet, and what was wrong before it."""
+        """The newest picture, if it was not given out yet and is due, and what was wrong before it."""
         with self._changed:
             self._need_open()
             self._source.check()
-            self._changed.wait_for(lambda: self._newest or self._faults or self._ended or not self._is_open, timeout_s)
+            self._changed.wait_for(self._has_news, timeout_s)
             if not self._is_open:
                 return ()
             told: list[Frame | Fault] = list(self._faults)
-            if self._newest is not None:
-                told.append(self._newest)
-            self._newest = None
             self._faults.clear()
+            now_ns = self._clock()
+            if self._newest is not None and self._pace.due(now_ns):
+                self._pace.given(now_ns)
+                told.append(self._newest)
+                self._newest = None
             if told:
                 return told
             self._need_life()
@@ -173,6 +178,11 @@ class Camera:
         with self._opening:
             if self._thread is not None and self._thread is not threading.current_thread():
                 self._thread.join(self._limits.silence_s + ENDING_S)
+
+    def _has_news(self) -> bool:
+        """Looked at with each frame that comes, and when the time is over."""
+        picture = self._newest is not None and self._pace.due(self._clock())
+        return picture or bool(self._faults) or bool(self._ended) or not self._is_open
 
     def _need_open(self) -> None:
         if not self._is_open:
@@ -202,7 +212,6 @@ class Camera:
     def _until_the_end(self, capture: Capture) -> str:
         """Why it ended. The first frame is passed over: it waited in a buffer, or is from before exposure settled."""
         liveness = Liveness(self._limits.frozen_s)
-        pace = _Pace(self._limits.fps_max, self._clock())
         failures = 0
         first = True
         while self._is_open:
@@ -216,20 +225,17 @@ class Camera:
                     return "its stream has ended"
                 continue
             now_ns = self._clock()
-            if first or not pace.due(now_ns):
-                self._came(now_ns)
-            else:
-                picture = _picture(capture)
-                if not isinstance(picture, Fault):
-                    dead = liveness.dead(picture, capture.get(cv2.CAP_PROP_POS_MSEC), now_ns)
-                    if dead is not None:
-                        return dead
-                self._came(now_ns, picture)
+            picture = _picture(capture)
+            if not isinstance(picture, Fault):
+                dead = liveness.dead(picture, capture.get(cv2.CAP_PROP_POS_MSEC), now_ns)
+                if dead is not None:
+                    return dead
+            self._came(now_ns, None if first else picture)
             first, failures = False, 0
         return "it was closed"
 
     def _came(self, now_ns: int | None, picture: Image | Fault | None = None) -> None:
-        """A frame at `now_ns`, or none; `picture` is None where it was not due."""
+        """A frame at `now_ns`, or none; without its `picture`, it was passed over."""
         with self._changed:
             self._alive_ns = now_ns or self._alive_ns
             if isinstance(picture, Fault):

@@ -1,12 +1,13 @@
-"""The `camera` driver on real OpenCV and a real MJPEG camera on loopback, which stalls, freezes, hangs up, comes back.
+"""The `camera` driver on real OpenCV and real cameras on loopback, which stall, freeze, hang up and come back.
 
-RTSP is not tried here: nothing on this machine serves it. V4L2 is tried with nodes that come and go and a script for
+MJPEG over HTTP, and RTSP with JPEG. V4L2 is tried with nodes that come and go and a script for
 OpenCV's part: tests/drivers/transports.
 """
 
 import io
 import resource
 import struct
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,8 +27,27 @@ from drivers.registry import build_reader, entry
 from drivers.settings import WrongSetting, parse
 from drivers.transports.memory import Memory
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
+from tests.drivers.palm.rtsp_camera import RtspCamera
 
 HANG_S = 20.0
+
+
+@pytest.fixture
+def rtsp() -> Iterator[RtspCamera]:
+    """It shows twenty pictures a second: FFmpeg looks at a stream for a while before it is open."""
+    peer = RtspCamera()
+    stop = threading.Event()
+
+    def show() -> None:
+        while not stop.wait(0.05):
+            peer.show()
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    yield peer
+    stop.set()
+    thread.join()
+    peer.pull()
 
 
 @pytest.fixture
@@ -37,14 +57,14 @@ def peer() -> Iterator[MjpegCamera]:
     peer.pull()
 
 
-def opened(peer: MjpegCamera, **options: float | bool | str) -> Camera:
+def opened(peer: MjpegCamera | RtspCamera, **options: float | bool | str) -> Camera:
     camera = build_reader("camera", "palm", {"source": peer.url, "silence_s": 1.0, "fps_max": 60} | options)
     assert isinstance(camera, Camera)
     camera.open()
     return camera
 
 
-def close(peer: MjpegCamera, camera: Camera) -> None:
+def close(peer: MjpegCamera | RtspCamera, camera: Camera) -> None:
     """Without waiting for the silence to be over."""
     peer.hang_up()
     camera.close()
@@ -102,12 +122,9 @@ def test_nobody_is_judged_by_an_old_picture(peer: MjpegCamera) -> None:
     camera = opened(peer, frozen_s=0)
     for _ in range(90):
         peer.show()
-    last = jpeg(picture(90))
-    seen: list[PalmFrame] = []
-    until = time.monotonic() + HANG_S
-    while not (seen and looks_like(seen[-1].image, 90)) and time.monotonic() < until:
-        peer.send(last)  # what comes too soon after the one before is not due
-        seen += [event for event in camera.read(0.05) if isinstance(event, PalmFrame)]
+    seen = [frame_of(camera)]
+    while not looks_like(seen[-1].image, 90):
+        seen.append(frame_of(camera))
     assert looks_like(seen[-1].image, 90)
     assert len(seen) < 45
     close(peer, camera)
@@ -129,7 +146,7 @@ def test_a_camera_that_falls_silent_is_gone_and_is_back_when_it_is_opened_again(
 
 
 def test_a_camera_that_hangs_up_is_gone_at_once(peer: MjpegCamera) -> None:
-    camera = opened(peer, silence_s=30.0)
+    camera = opened(peer, silence_s=10.0)
     peer.hang_up()
     began = time.monotonic()
     _, why = read_until_gone(camera)
@@ -188,6 +205,29 @@ def test_pictures_faster_than_asked_are_left_out(peer: MjpegCamera) -> None:
         seen += camera.read(0.01)
     assert 2 <= len(seen) <= 7
     close(peer, camera)
+
+
+def test_an_rtsp_camera_gives_new_pictures_and_is_gone_when_it_hangs_up(rtsp: RtspCamera) -> None:
+    camera = opened(rtsp)
+    shown = rtsp.shown
+    frame = frame_of(camera)
+    number = min(range(rtsp.shown + 1), key=lambda at: float(np.abs(frame.image.astype(int) - picture(at)).mean()))
+    assert looks_like(frame.image, number)
+    assert number >= shown - 2, "what came while the stream was probed is passed over"
+    rtsp.hang_up()
+    read_until_gone(camera)
+    camera.close()
+    camera.open()
+    frame_of(camera)
+    close(rtsp, camera)
+    assert rtsp.asked[:4] == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
+
+
+def test_an_rtsp_port_that_is_shut_is_gone() -> None:
+    camera = build_reader("camera", "palm", {"source": "rtsp://127.0.0.1:1/live"})
+    with pytest.raises(DeviceGone, match="check its power"):
+        camera.open()
+    camera.close()
 
 
 def bomb() -> bytes:
