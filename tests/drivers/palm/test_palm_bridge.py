@@ -125,3 +125,14 @@ def test_a_vendor_that_dies_in_the_middle_of_a_message_leaves_the_way_free(path:
 def test_no_agent_no_vendor(path: Path) -> None:
     with pytest.raises(DeviceGone, match="start it first"):
         PalmVendor(path)
+
+
+def test_what_a_vendor_said_before_it_hung_up_counts_though_nobody_hears_our_answer(
+    path: Path, reader: PalmBridge
+) -> None:
+    vendor = PalmVendor(path)
+    vendor.hello()
+    vendor.say("ping")
+    vendor.match("1042")
+    vendor.close()
+    assert some(reader) == [PersonMatched("palm", "1042", 7, "palm", 9_000)]
