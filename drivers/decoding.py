@@ -25,6 +25,7 @@ from drivers.protocols import (
     line_forms,
     osdp,
     osdp_secure,
+    osdpcap,
     pcsc,
     pn532,
     wiegand,
@@ -131,10 +132,12 @@ def _pn532() -> Decoding:
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 
 
-def _osdp() -> Decoding:
-    """Both directions as they pass on the bus. What a secure channel hides stays hidden: its key is not asked for."""
-    decoder, session = osdp.Decoder(), osdp_secure.Session()
-    hidden = False
+def osdp_decoding(scbk: bytes | None = None) -> Decoding:
+    """Both directions as they pass on the bus, or an OSDPCAP file. `scbk`: the reader's key; without it, what a secure
+    channel hides stays hidden, which is told once.
+    """
+    stream = osdpcap.Stream(scbk)
+    before = ""
 
     def line(card: osdp.Card | osdp.Characters) -> Line:
         uid = uid_of(card)
@@ -143,21 +146,22 @@ def _osdp() -> Decoding:
             return Read(uid=card.data.hex().upper(), bits=card.bits, tech=Technology.UNKNOWN.value, partial=True)
         return _read(uid)
 
-    def lines(events: Sequence[osdp.Event]) -> Iterator[Line]:
-        nonlocal hidden
+    def lines(events: Sequence[osdp_secure.Opened | Fault]) -> Iterator[Line]:
+        nonlocal before
         for event in events:
-            opened = event if isinstance(event, Fault) else session.open(event)
-            if isinstance(opened, osdp_secure.Opened):
-                found = osdp.card_of(opened.packet.code, opened.data) if opened.packet.reply else None
-                if isinstance(found, Fault):
-                    yield FaultFound(what=found.what)
-                elif found is not None:
-                    yield line(found)
-            elif opened is not None and not (hidden and opened is not event):
-                hidden = hidden or opened is not event
-                yield FaultFound(what=opened.what)
+            match event:
+                case osdp_secure.Opened(packet=packet, data=data):
+                    found = osdp.card_of(packet.code, data) if packet.reply else None
+                    if isinstance(found, Fault):
+                        yield FaultFound(what=found.what)
+                    elif found is not None:
+                        yield line(found)
+                case Fault(what=what):
+                    if what != before or scbk is not None:
+                        yield FaultFound(what=what)
+                    before = what
 
-    return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
+    return Decoding(lambda data: lines(stream.feed(data)), lambda: lines(stream.flush()))
 
 
 def _wiegand(size: int) -> Decoding:
@@ -222,7 +226,7 @@ PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
     "em4100": _em4100,
     "ironlogic": _ironlogic,
     "pn532": _pn532,
-    "osdp": _osdp,
+    "osdp": osdp_decoding,
     "pcsc": _pcsc,
     "wiegand26": lambda: _wiegand(26),
     "wiegand34": lambda: _wiegand(34),

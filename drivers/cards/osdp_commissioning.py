@@ -11,7 +11,8 @@ import osdp as libosdp
 
 from drivers import osdp_key
 from drivers.base import Monotonic, Transport
-from drivers.cards.osdp import OsdpSettings, line
+from drivers.cards.osdp import line
+from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceGone, NotSupported, ProtocolError
 from drivers.transports.osdp_link import Access, Link
 

@@ -25,7 +25,7 @@ def uid_of(
         case Characters(text=text):
             return to_uid(text, UidEncoding.DEC10, technology)
         case Card(bits=26 | 34):
-            return _between_parities(card, technology, backwards=encoding is UidEncoding.W34_REVERSED)
+            return _value(card, technology, backwards=encoding is UidEncoding.W34_REVERSED)
         case Card(bits=bits) if bits in _WHOLE_BITS:
             return to_uid(card.data.hex(), encoding, technology)
         case Card(bits=bits):
@@ -34,7 +34,17 @@ def uid_of(
             assert_never(card)
 
 
-def _between_parities(card: Card, technology: Technology, *, backwards: bool) -> Uid | Rejected:
+def between_parities(value: bytes) -> Card:
+    """The bits of 3 or 4 bytes as a reader sends them: parity, value, parity, from the left."""
+    half, bits = 4 * len(value), 8 * len(value) + 2
+    number = int.from_bytes(value, "big")
+    even = (number >> half).bit_count() % 2
+    odd = 1 - (number & (1 << half) - 1).bit_count() % 2
+    pad = -bits % 8
+    return Card(0, 1, bits, ((even << bits - 1 | number << 1 | odd) << pad).to_bytes((bits + pad) // 8, "big"))
+
+
+def _value(card: Card, technology: Technology, *, backwards: bool) -> Uid | Rejected:
     half = card.bits // 2
     number = card.number
     if (number >> half).bit_count() % 2 != 0 or (number & (1 << half) - 1).bit_count() % 2 != 1:

@@ -7,7 +7,7 @@ One line each; `io` is input, output or trace, seen from the panel (trace: someb
 the bytes with hyphens or without a gap, and the times as numbers. A line need not be one frame.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,3 +80,59 @@ def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[
             opened = event if isinstance(event, Fault) else session.open(event)
             if opened is not None:
                 yield t_ns, opened
+
+
+class Stream:
+    """Bytes of both directions as they pass, or the text of an OSDPCAP file, told apart by its first byte: what was
+    said out, however it is cut. At most one line or one frame is kept.
+    """
+
+    def __init__(self, scbk: bytes | None = None) -> None:
+        self._session = Session(scbk)
+        self._decoders = {direction: osdp.Decoder() for direction in _IO.values()}
+        self._is_text: bool | None = None  # None: nothing but blanks has come
+        self._line = bytearray()
+        self._skipping = False
+
+    def feed(self, data: bytes) -> Sequence[Opened | Fault]:
+        if self._is_text is None:
+            data = data.lstrip(b" \t\r\n")
+            self._is_text = data.startswith(b"{") if data else None
+        return self._lines(data) if self._is_text else self._opened("", data)
+
+    def flush(self) -> Sequence[Opened | Fault]:
+        told = list(self._lines(b"\n")) if self._line else []
+        for decoder in self._decoders.values():
+            told += [opened for event in decoder.flush() if (opened := self._open(event))]
+        return told
+
+    def _lines(self, data: bytes) -> Sequence[Opened | Fault]:
+        told: list[Opened | Fault] = []
+        *ended, rest = data.split(b"\n")
+        for part in ended:
+            told += self._append(part)
+            record = parse(bytes(self._line)) if self._line else None
+            self._line.clear()
+            self._skipping = False
+            match record:
+                case Record(direction=direction, data=said):
+                    told += self._opened(direction, said)
+                case Fault():
+                    told.append(record)
+        return told + list(self._append(rest))
+
+    def _append(self, part: bytes) -> Sequence[Fault]:
+        if self._skipping:
+            return ()
+        self._line += part
+        if len(self._line) <= LINE_BYTES_MAX:
+            return ()
+        self._line.clear()
+        self._skipping = True
+        return (Fault("a line is too long"),)
+
+    def _opened(self, direction: Direction, data: bytes) -> Sequence[Opened | Fault]:
+        return [opened for event in self._decoders[direction].feed(data) if (opened := self._open(event))]
+
+    def _open(self, event: osdp.Event) -> Opened | Fault | None:
+        return event if isinstance(event, Fault) else self._session.open(event)

@@ -28,6 +28,7 @@ from drivers.protocols.osdp_secure import Session
 
 TURN_S = 0.02  # libosdp wants to be called this often
 ANSWER_S = 3.0  # to find a reader and to agree on a secure channel takes 0.2 to 1.5 s
+OPENING_TURNS_MAX = 1_000  # whatever the clock says
 SILENCE_S = 3.0  # a reader that says nothing for so long, though asked 20 times a second, is away
 COMMANDS_MAX = 16
 EVENTS_MAX = 64
@@ -139,8 +140,10 @@ class Link:
         with _links_lock:
             _links[self.access.port] = self
 
-    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.Card | osdp.Characters], Sequence[Fault]]:
-        """What the reader saw, after at most `timeout_s`. Raises DeviceGone once it is away."""
+    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.Card | osdp.Characters | Fault], Sequence[Fault]]:
+        """What the reader saw, and what was wrong on the line, after at most `timeout_s`. Raises DeviceGone once it is
+        away.
+        """
         with self._in_use:
             # Counted, not timed: each round waits for TURN_S at most, and an early end is allowed.
             for left in range(int(timeout_s / TURN_S), -1, -1):
@@ -149,8 +152,8 @@ class Link:
                     raise DeviceGone(f"{self._who()} is away: check its cable and its power")
                 if self._events or self._ear.faults:
                     break
-            cards = [card for event in _taken(self._events) if (card := _card(event))]
-            return cards, _taken(self._ear.faults)
+            told = [card for event in _taken(self._events) if (card := _card(event))]
+            return told, _taken(self._ear.faults)
 
     def submit(self, commands: Sequence[Command]) -> None:
         """Ask for these at the next turn; from any thread. The oldest that still wait give way to newer ones."""
@@ -171,7 +174,10 @@ class Link:
         osdp_sys.set_loglevel(libosdp.LogLevel.Emergency)  # it writes to standard error; we say what matters
         self._ear = _Ear(self.access, self._clock)
         self.done, self.keyed, self._gave_up = 0, False, True
-        for _ in range(int(ANSWER_S / TURN_S)):
+        began_ns = self._clock()
+        for _ in range(OPENING_TURNS_MAX):
+            if self._clock() - began_ns > ANSWER_S * 1_000_000_000:
+                break
             if self._gave_up:
                 self._new_panel()
             self._move(TURN_S)
@@ -268,13 +274,13 @@ def on(port: str) -> Link:
     raise DeviceGone(f"no OSDP reader is open on {port}: its light needs a reader with the same port in the settings")
 
 
-def _card(event: Mapping[str, int | bytes]) -> osdp.Card | osdp.Characters | None:
-    """A card from libosdp's event; None for what is none (a key pressed, a contact)."""
+def _card(event: Mapping[str, int | bytes]) -> osdp.Card | osdp.Characters | Fault | None:
+    """A card from libosdp's event, which is not trusted to have the length that it says."""
     match event:
-        case {"event": libosdp.Event.CardRead, "format": libosdp.CardFormat.ASCII, "data": bytes(text)}:
-            return osdp.Characters(0, text.decode("ascii", "replace"))
-        case {"event": libosdp.Event.CardRead, "format": int(form), "length": int(bits), "data": bytes(data)}:
-            return osdp.Card(0, form, bits, data)
+        case {"format": libosdp.CardFormat.ASCII, "data": bytes(text)}:
+            return osdp.card_of(osdp.FMT, bytes((0, 0, len(text))) + text) if len(text) <= 0xFF else None
+        case {"format": int(form), "length": int(bits), "data": bytes(data)}:
+            return osdp.card_of(osdp.RAW, bytes((0, form & 0xFF)) + (bits & 0xFFFF).to_bytes(2, "little") + data)
     return None
 
 

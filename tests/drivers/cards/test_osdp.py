@@ -1,6 +1,7 @@
 """The driver against libosdp's own reader in another process. Bounds of time tell a hang, and the one promise."""
 
 import io
+import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -12,16 +13,20 @@ pytest.importorskip("osdp", reason="libosdp is not installed: pip install cantee
 
 from drivers import osdp_key
 from drivers.base import Signal
-from drivers.cards.osdp import Osdp, OsdpSettings
+from drivers.cards.osdp import Osdp
 from drivers.cards.osdp_commissioning import commission
+from drivers.cards.osdp_reports import OsdpSettings
+from drivers.decoding import osdp_decoding, to_json
 from drivers.errors import DeviceGone, NotSupported
 from drivers.indicators.osdp import OsdpLight, OsdpLightSettings
-from drivers.osdp_trace import OsdpTrace
+from drivers.osdp_trace import OsdpTrace, is_trace
+from drivers.osdp_trace import events as trace_events
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
+from drivers.protocols.osdp_card import between_parities, uid_of
 from drivers.protocols.osdp_secure import Opened
 from drivers.protocols.osdpcap import Record, encode, parse, replay
-from drivers.readings import CardRead, DeviceEvent
+from drivers.readings import CardRead, DeviceEvent, Uid
 from tests.drivers.osdp_peer import OsdpPeer
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -199,6 +204,14 @@ def test_a_session_is_recorded_redacted_and_opened_with_its_key(peer: OsdpPeer) 
     assert Fault("encrypted: its key is needed") in hidden
     assert Fault("the reader has another key") in [event for _, event in replay(lines, bytes(16))]
     assert CARD.hex() not in file.getvalue().decode().replace(" ", "")
+    assert is_trace(lines[0])
+    reads = [{"event": "read", "uid": CARD.hex().upper(), "bits": 32, "tech": "unknown", "partial": False}]
+    for chunks in ([file.getvalue()], [file.getvalue()[i : i + 7] for i in range(0, len(file.getvalue()), 7)]):
+        decoding = osdp_decoding(KEY)
+        decoded = [json.loads(to_json(line)) for chunk in chunks for line in decoding.feed(chunk)]
+        assert decoded + list(decoding.end()) == reads
+    played = [event for event in trace_events(lines, options(peer), scbk=KEY) if isinstance(event, CardRead)]
+    assert [(event.uid.value, event.again) for event in played] == [(CARD, False), (CARD, True)]
 
 
 def test_a_card_in_clear_is_recorded_under_a_pseudonym() -> None:
@@ -213,6 +226,35 @@ def test_a_card_in_clear_is_recorded_under_a_pseudonym() -> None:
     assert isinstance(packet, osdp.Packet)
     assert CARD not in packet.raw
     assert len(packet.raw) == len(frame)
+
+
+@pytest.mark.parametrize("card", [between_parities(b"abc"), between_parities(b"abcd"), osdp.Card(0, 0, 56, b"1234567")])
+def test_a_redacted_card_is_still_a_card_and_the_same_one_each_time(card: osdp.Card) -> None:
+    file = io.BytesIO()
+    trace = OsdpTrace(file, clock=lambda: 0, redact_key=b"k")
+    data = bytes((0, card.format)) + card.bits.to_bytes(2, "little") + card.data
+    for _ in range(2):
+        trace("RECV", osdp.encode(0, osdp.RAW, data, reply=True))
+    first, second = file.getvalue().splitlines()
+    assert first == second
+    [event, _] = trace_events([first], OsdpSettings(port="p"))
+    assert isinstance(event, CardRead)
+    assert event.uid.bits == card.bits - card.bits % 8
+    known = uid_of(card)
+    assert isinstance(known, Uid)
+    assert event.uid != known
+
+
+def test_digits_are_redacted_as_digits() -> None:
+    file = io.BytesIO()
+    OsdpTrace(file, clock=lambda: 0, redact_key=b"k")(
+        "RECV", osdp.encode(0, osdp.FMT, b"\x00\x00\x0a0006572982", reply=True)
+    )
+    assert b"30 30 30 36 35 37" not in file.getvalue()
+    [event, _] = trace_events([file.getvalue()], OsdpSettings(port="p"))
+    assert isinstance(event, CardRead)
+    assert is_trace(file.getvalue())
+    assert not is_trace(b'{"capture":1}')
 
 
 def test_lines_of_other_tools_are_understood() -> None:

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.protocols import osdp
+from drivers.decoding import FaultFound, decode, to_json
+from drivers.protocols import osdp, osdpcap
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp import Card, Characters, Decoder, Event, Packet, encode
-from drivers.protocols.osdp_card import uid_of
-from drivers.protocols.osdp_secure import Keys, Session
+from drivers.protocols.osdp_card import between_parities, uid_of
+from drivers.protocols.osdp_secure import Keys, Opened, Session
 from drivers.readings import Notation, Uid
 from drivers.uid import Rejected, UidEncoding
 from tests.drivers.protocols.cutting import cut, every_way, places, run
@@ -90,20 +91,9 @@ def card(bits: int, data: str) -> Card:
     return Card(0, 1, bits, bytes.fromhex(data))
 
 
-def wiegand(value: bytes) -> Card:
-    """As a reader sends it: parity, value, parity, from the left."""
-    half = 4 * len(value)
-    number = int.from_bytes(value, "big")
-    even = (number >> half).bit_count() % 2
-    odd = 1 - (number & (1 << half) - 1).bit_count() % 2
-    bits = 8 * len(value) + 2
-    pad = -bits % 8
-    return Card(0, 1, bits, ((even << bits - 1 | number << 1 | odd) << pad).to_bytes((bits + pad) // 8, "big"))
-
-
 @given(st.sampled_from([3, 4]).flatmap(lambda size: st.binary(min_size=size, max_size=size)).filter(any))
 def test_between_parities_stands_the_low_part_of_a_number(value: bytes) -> None:
-    found = uid_of(wiegand(value))
+    found = uid_of(between_parities(value))
     assert isinstance(found, Uid)
     assert found.value == value
     assert found.notation is (Notation.W26 if len(value) == 3 else Notation.W34)
@@ -161,9 +151,35 @@ def test_session_keys_and_cryptograms_of_the_standard(vector: dict[str, str]) ->
     assert keys.initial_mac(known["server_cryptogram"]) == known["rmac_i"]
 
 
+def hidden(data: bytes = b"") -> bytes:
+    """A reply as the secure channel sends it; nobody knows its key."""
+    body = b"\x0e\x02\x18\x50" + data.ljust(16, b"\0") + bytes(4)
+    frame = bytes((0x53, 0x80, 6 + len(body), 0)) + body
+    return frame + osdp._check(frame, crc=True)
+
+
 def test_what_is_hidden_needs_its_key() -> None:
-    frame = bytes.fromhex("53801600") + b"\x0e\x02\x18\x50" + bytes(10)
-    body = frame[:2] + bytes((len(frame) + 2, 0)) + frame[4:]
-    [packet] = Decoder().feed(body + osdp._check(body, crc=True))
+    [packet] = Decoder().feed(hidden())
     assert isinstance(packet, Packet)
     assert Session().open(packet) == Fault("encrypted: its key is needed")
+
+
+def test_decoding_a_card_that_is_only_bits_and_a_session_that_is_hidden() -> None:
+    recorded = next(frame for vector, frame in VECTORS if "card_bits" in vector)
+    [read] = decode("osdp", [recorded])
+    assert to_json(read) == b'{"event":"read","uid":"CD22C716","bits":26,"tech":"unknown","partial":true}'
+    [read] = decode("osdp", [encode(0, osdp.RAW, b"\0\1\x1a\0" + between_parities(b"abc").data, reply=True)])
+    assert to_json(read) == b'{"event":"read","uid":"616263","bits":24,"tech":"unknown","partial":true}'
+    assert list(decode("osdp", [frame for vector, frame in VECTORS if "card_bits" not in vector])) == []
+    assert list(decode("osdp", [hidden(), hidden(b"other")])) == [FaultFound(what="encrypted: its key is needed")]
+
+
+@given(places, st.lists(st.sampled_from([b"{}\n", b"\n", b"\xff\xff\n", b"x" * 70_000 + b"\n"]), max_size=4))
+def test_a_file_of_osdpcap_is_known_by_its_first_byte(places: list[int], between: list[bytes]) -> None:
+    line = osdpcap.encode(osdpcap.Record(1, "RECV", RAW))
+    text = line + b"".join(between) + line
+    events = run(osdpcap.Stream().feed, cut(text, places))
+    assert [event for event in events if isinstance(event, Opened)] == [
+        Opened(packet, packet.data) for packet in Decoder().feed(RAW + RAW) if isinstance(packet, Packet)
+    ]
+    assert len(events) == 2 + sum(part != b"\n" for part in between)

@@ -1,0 +1,49 @@
+"""An OSDP reader's settings, and how what it said becomes readings. Needs no libosdp: recordings use it too."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from drivers.base import DriverSettings
+from drivers.cards.presence import Presence
+from drivers.protocols.fault import Fault
+from drivers.protocols.osdp import Card, Characters
+from drivers.protocols.osdp_card import uid_of
+from drivers.readings import CardRead, DeviceEvent, StreamFault, Technology
+from drivers.uid import Rejected, UidEncoding
+
+
+class OsdpSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
+    key_file: str = ""  # 32 hex digits; a plain name stands in the credentials folder
+    address: Annotated[int, Meta(ge=0, le=126)] = 0
+    baud: Annotated[int, Meta(ge=9600, le=230_400)] = 9600
+    uid_encoding: Literal["hex", "hex-reversed", "w34", "w34-reversed"] = "hex"  # of cards without parity bits
+    technology: Technology = Technology.UNKNOWN  # of the cards, where the school has one kind only
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 1_000  # a card told of later than this is put down anew
+    commissioning: bool = False  # without a key: only while one is being set, never with children
+
+
+class Reports:
+    """Turns what a reader said into readings: live, and from a recording."""
+
+    def __init__(self, name: str, settings: OsdpSettings) -> None:
+        self._name, self._technology = name, settings.technology
+        self._encoding = UidEncoding(settings.uid_encoding)
+        self._presence = Presence(settings.hold_ms)
+
+    def of(self, seen: Card | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        if isinstance(seen, Fault):
+            yield StreamFault(self._name, seen.what, now_ns)
+            return
+        uid = uid_of(seen, self._encoding, self._technology)
+        if isinstance(uid, Rejected):
+            yield StreamFault(self._name, uid.why, now_ns)
+        elif self._presence.frames(uid, now_ns) == 1:
+            yield CardRead(self._name, uid, now_ns)
+            yield CardRead(self._name, uid, now_ns, again=True)
+
+    def clear(self) -> None:
+        """Whatever comes next is put down anew."""
+        self._presence.clear()
