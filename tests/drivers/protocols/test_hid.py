@@ -182,7 +182,7 @@ def test_long_noise_leaves_nothing_behind_and_the_next_number_is_read(alphabet: 
     dice, decoder = random.Random(1), Decoder(size=24)
     tracemalloc.start()
     try:
-        for _ in range(60):
+        for _ in range(20):
             decoder.feed(bytes(dice.choices(alphabet, k=4096)))
         used, _ = tracemalloc.get_traced_memory()
     finally:

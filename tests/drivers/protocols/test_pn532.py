@@ -159,12 +159,12 @@ def test_rubbish_gives_no_more_events_than_bytes_and_no_exception(data: bytes) -
 
 
 @pytest.mark.parametrize("alphabet", [bytes(range(256)), b"\x00\xff", b"\x00\xff\x01\xfe\xd5"])
-def test_a_megabyte_of_noise_leaves_nothing_behind_and_the_next_frame_is_read(alphabet: bytes) -> None:
+def test_long_noise_leaves_nothing_behind_and_the_next_frame_is_read(alphabet: bytes) -> None:
     dice = random.Random(1)
     decoder = Decoder()
     tracemalloc.start()
     try:
-        for _ in range(250):
+        for _ in range(80):
             decoder.feed(bytes(dice.choices(alphabet, k=4096)))
         used, _ = tracemalloc.get_traced_memory()
     finally:

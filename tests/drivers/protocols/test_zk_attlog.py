@@ -123,7 +123,7 @@ def test_long_noise_leaves_nothing_behind_and_the_next_row_is_read(alphabet: byt
     dice, decoder = random.Random(1), Decoder()
     tracemalloc.start()
     try:
-        for _ in range(60):
+        for _ in range(30):
             decoder.feed(bytes(dice.choices(alphabet, k=4096)))
         used, _ = tracemalloc.get_traced_memory()
     finally:
