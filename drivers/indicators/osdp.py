@@ -18,7 +18,7 @@ from drivers.transports import osdp_link
 from drivers.transports.osdp_link import Command, Link
 
 Colour = Literal["off", "red", "green", "amber", "blue"]
-Text = Annotated[str, Meta(max_length=32)]
+Text = Annotated[str, Meta(max_length=32, pattern="^[ -~]*$")]  # OSDP knows no other letters; libosdp takes 32 bytes
 
 _COLOURS: Mapping[Colour, int] = {
     "off": libosdp.CommandLEDColor.Black,

@@ -27,6 +27,7 @@ from drivers.protocols.osdp_card import between_parities, uid_of
 from drivers.protocols.osdp_secure import Opened
 from drivers.protocols.osdpcap import Record, encode, parse, replay
 from drivers.readings import CardRead, DeviceEvent, Uid
+from drivers.settings import WrongSetting, parse
 from tests.drivers.osdp_peer import OsdpPeer
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -75,7 +76,7 @@ def read_until_gone(reader: Osdp) -> str:
 
 def test_a_card_its_light_its_buzzer_and_its_text(peer: OsdpPeer) -> None:
     reader = opened(Osdp("left", options(peer)))
-    light = OsdpLight("lamp", OsdpLightSettings(port=str(peer.port), text_welcome="Қош келдің"[:16]))
+    light = OsdpLight("lamp", OsdpLightSettings(port=str(peer.port), text_welcome="Welcome"))
     peer.card(32, CARD)
     first, second = next_events(reader)
     assert isinstance(first, CardRead)
@@ -91,11 +92,17 @@ def test_a_card_its_light_its_buzzer_and_its_text(peer: OsdpPeer) -> None:
     assert (idle["temporary"], idle["on_color"]) == (False, 4)
     assert (lamp["temporary"], lamp["on_color"], lamp["timer_count"]) == (True, 2, 25), "it falls back by itself"
     assert (buzzer["control_code"], buzzer["rep_count"]) == (2, 1)
-    assert text["data"]
+    assert text["data"] == "Welcome"
     light.close()
     reader.close()
     with pytest.raises(DeviceGone):
         light.show(Signal.WELCOME)
+
+
+@pytest.mark.parametrize("text", ["a" * 33, "Қош келдің"])
+def test_a_text_that_no_reader_can_show_is_refused_with_the_settings(text: str) -> None:
+    with pytest.raises(WrongSetting, match="text_welcome"):
+        parse(OsdpLightSettings, {"port": "p", "text_welcome": text})
 
 
 def test_a_held_card_is_told_once(peer: OsdpPeer) -> None:
