@@ -27,7 +27,8 @@ from drivers.protocols.osdp_card import between_parities, uid_of
 from drivers.protocols.osdp_secure import Opened
 from drivers.protocols.osdpcap import Record, encode, parse, replay
 from drivers.readings import CardRead, DeviceEvent, Uid
-from drivers.settings import WrongSetting, parse
+from drivers.settings import WrongSetting
+from drivers.settings import parse as parse_settings
 from tests.drivers.osdp_peer import OsdpPeer
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -102,7 +103,7 @@ def test_a_card_its_light_its_buzzer_and_its_text(peer: OsdpPeer) -> None:
 @pytest.mark.parametrize("text", ["a" * 33, "Қош келдің"])
 def test_a_text_that_no_reader_can_show_is_refused_with_the_settings(text: str) -> None:
     with pytest.raises(WrongSetting, match="text_welcome"):
-        parse(OsdpLightSettings, {"port": "p", "text_welcome": text})
+        parse_settings(OsdpLightSettings, {"port": "p", "text_welcome": text})
 
 
 def test_a_held_card_is_told_once(peer: OsdpPeer) -> None:
