@@ -15,10 +15,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, field
 
-from drivers import registry
+from drivers import plugins, registry
 from drivers import settings as checks
 from drivers.base import DriverSettings
 from drivers.errors import NotSupported
+from drivers.plugins import Refused
+from drivers.registry import Entry
 from edge_agent.errors import SettingsWrong
 
 PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
@@ -79,6 +81,10 @@ class LogSettings(_Section, frozen=True, kw_only=True):
     level: Level = "INFO"
 
 
+class DriversSettings(_Section, frozen=True, kw_only=True):
+    allowed: tuple[str, ...] = ()  # distributions whose drivers are trusted; installed does not mean trusted
+
+
 class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One `[[readers]]` or `[[indicators]]` table: the agent's own keys, and the driver's, checked by its class."""
 
@@ -88,6 +94,9 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     options: DriverSettings = field(default_factory=DriverSettings)
 
 
+_SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "log", "drivers")
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     kiosk: KioskSettings = field(default_factory=KioskSettings)
     rules: RulesSettings = field(default_factory=RulesSettings)
@@ -95,6 +104,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    drivers: DriversSettings = field(default_factory=DriversSettings)
     readers: tuple[DeviceSettings, ...] = ()
     indicators: tuple[DeviceSettings, ...] = ()
 
@@ -105,16 +115,18 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings in force, the file they came from (None: defaults only), and which keys that file set."""
+    """Settings in force, the file they came from, which keys that file set, and the drivers that it may name."""
 
     settings: Settings
-    path: Path | None
+    path: Path
     given: frozenset[str]
+    drivers: Mapping[str, Entry]
+    refused: tuple[Refused, ...]  # drivers of other packages that are not taken, and why
 
     def rows(self) -> Iterator[tuple[str, object, str]]:
         """(key, value, where it came from) of everything in force."""
         source = str(self.path)
-        for section in ("kiosk", "rules", "journal", "ledger", "screen", "log"):
+        for section in _SECTIONS:
             values = getattr(self.settings, section)
             for name in values.__struct_fields__:
                 key = f"{section}.{name}"
@@ -156,15 +168,18 @@ def loads(text: str, path: Path) -> Loaded:
     faults.extend(
         f"{name}: nobody knows this table; {checks.nearest(name, known)}" for name in raw if name not in known
     )
-    for name in ("kiosk", "rules", "journal", "ledger", "screen", "log"):
+    for name in _SECTIONS:
         section_type = type(getattr(Settings(), name))
         sections[name] = _section(raw.get(name, {}), section_type, name, faults, given)
+    allowed = sections["drivers"].allowed if isinstance(sections["drivers"], DriversSettings) else ()
+    found = plugins.load(allowed)
+    drivers = {**registry.DRIVERS, **found.drivers}
     for kind in ("readers", "indicators"):
-        sections[kind] = _devices(raw.get(kind, []), kind, faults, given)
+        sections[kind] = _devices(raw.get(kind, []), kind, drivers, faults, given)
     faults.extend(_zone_fault(sections["kiosk"]))
     if faults:
         raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
-    return Loaded(msgspec.convert(sections, Settings), path, frozenset(given))
+    return Loaded(msgspec.convert(sections, Settings), path, frozenset(given), drivers, found.refused)
 
 
 def _zone_fault(kiosk: object) -> Iterator[str]:
@@ -189,7 +204,9 @@ def _section(table: object, kind: type[S], prefix: str, found: list[str], given:
     return None if wrong else checks.parse(kind, table)
 
 
-def _devices(tables: object, kind: str, faults: list[str], given: set[str]) -> tuple[DeviceSettings, ...]:
+def _devices(
+    tables: object, kind: str, drivers: Mapping[str, Entry], faults: list[str], given: set[str]
+) -> tuple[DeviceSettings, ...]:
     if not isinstance(tables, list):
         faults.append(f"{kind}: found {tables!r}; accepted: a list of tables, [[{kind}]]")
         return ()
@@ -199,7 +216,7 @@ def _devices(tables: object, kind: str, faults: list[str], given: set[str]) -> t
         if not isinstance(table, Mapping):
             faults.append(f"{prefix}: found {table!r}; accepted: a table, [[{kind}]]")
             continue
-        device = _device(table, kind, prefix, faults, given)
+        device = _device(table, kind, prefix, drivers, faults, given)
         if device is None:
             continue
         if any(other.name == device.name for other in devices):
@@ -215,7 +232,7 @@ class _DeviceHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _device(
-    table: Mapping[str, Any], kind: str, prefix: str, faults: list[str], given: set[str]
+    table: Mapping[str, Any], kind: str, prefix: str, drivers: Mapping[str, Entry], faults: list[str], given: set[str]
 ) -> DeviceSettings | None:
     own = set(_DeviceHead.__struct_fields__)
     if kind == "indicators":
@@ -225,7 +242,7 @@ def _device(
         return None
     find = registry.reader_class if kind == "readers" else registry.indicator_class
     try:
-        driver = find(head.driver)
+        driver = find(head.driver, drivers)
     except NotSupported as error:
         faults.append(f"{prefix}.driver: {error}")
         return None

@@ -11,15 +11,17 @@ from typing import Annotated, assert_never
 import msgspec
 import typer
 
-from drivers import decoding, discovery, registry
+from drivers import calibration, decoding, discovery, registry
+from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
-from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
+from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.transports.recorded import Recorded
-from edge_agent import settings
+from drivers.uid import UidEncoding
+from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import ask
 from edge_agent.errors import AgentNotRunning, Refused
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,28 +33,30 @@ DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the sett
 
 @app.command("list")
 def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
-    """Every driver, and the readers and lights of the settings with whether they are there."""
+    """Every driver, those of other packages too, and the readers and lights of the settings: whether they are there."""
+    loaded = settings.load(config) if config.exists() else settings.loads("", config)
     rows = [
-        {"driver": name, "kind": entry.kind.value, "for": entry.what, "extra": entry.extra}
-        for name, entry in sorted(registry.DRIVERS.items())
+        {"driver": name, "kind": each.kind.value, "for": each.what, "extra": each.extra, "from": each.distribution}
+        for name, each in sorted(loaded.drivers.items())
     ]
-    attached = list(_attached(config))
+    attached = list(_attached(loaded.settings))
     if as_json:
-        print_json({"drivers": rows, "configured": attached})
+        refused = [msgspec.to_builtins(each) for each in loaded.refused]
+        print_json({"drivers": rows, "configured": attached, "refused": refused})
         return
-    print_table(("driver", "kind", "for", "needs"), (tuple(row.values()) for row in rows))
+    print_table(("driver", "kind", "for", "needs", "from"), (tuple(row.values()) for row in rows))
     out.print()
     print_table(
         ("configured", "driver", "there", "why not", "readings", "faults"),
         (tuple(row.values()) for row in attached),
         title=None if attached else f"nothing is configured in {config}",
     )
+    if loaded.refused:
+        out.print()
+        print_table(("not taken", "from", "why"), ((each.name, each.distribution, each.why) for each in loaded.refused))
 
 
-def _attached(config: Path) -> Iterator[dict[str, object]]:
-    if not config.exists():
-        return
-    loaded = settings.load(config).settings
+def _attached(loaded: Settings) -> Iterator[dict[str, object]]:
     try:
         (status,) = ask(loaded.kiosk.run_dir, "status")
     except AgentNotRunning:
@@ -60,6 +64,52 @@ def _attached(config: Path) -> Iterator[dict[str, object]]:
             yield {"name": device.name, "driver": device.driver, "there": "?", "why": "the agent is not running"}
         return
     yield from (*status["readers"], *status["indicators"])
+
+
+@app.command()
+def calibrate(
+    device: DeviceArgument,
+    known: Annotated[str, typer.Argument(help="The number as it stands on the card: 0006572982, 100,19382, hex.")],
+    seconds: SecondsOption = 20.0,
+    write: Annotated[bool, typer.Option("--write", help="Put the setting into the file.")] = False,
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Find a reader's uid_encoding from one card whose number is known; the daemon must be stopped for it."""
+    loaded = settings.load(config)
+    chosen = _device(config, device)
+    encodings = calibration.accepted(type(chosen.options))
+    driver = registry.reader_class(chosen.driver, loaded.drivers)
+    out.print("Hold the card to the reader.")
+    now = UidEncoding(getattr(chosen.options, calibration.SETTING))
+    outcome = calibration.calibrate(known, _one_card(driver(chosen.name, chosen.options), seconds), now, encodings)
+    match outcome:
+        case calibration.Fits(candidate=candidate):
+            line = f'{calibration.SETTING} = "{candidate.encoding.value}"'
+            out.print(f"{candidate.how}: {line}", markup=False)
+            if candidate.partial:
+                out.print("The reader passes on a part of the number; several cards may have it in common.")
+            if write:
+                settings_file.set_reader(config, chosen.name, calibration.SETTING, candidate.encoding.value)
+                out.print(f"written to {config}; restart the daemon", markup=False)
+        case calibration.Ambiguous(candidates=candidates, what_next=what_next):
+            for candidate in candidates:
+                out.print(f"{candidate.encoding.value}: {candidate.how}", markup=False)
+            raise Refused(what_next)
+        case calibration.NoneFits(what_next=what_next):
+            raise Refused(what_next)
+        case _:
+            assert_never(outcome)
+
+
+def _one_card(reader: Reader, seconds: float) -> Uid:
+    reader.open()
+    until = time.monotonic() + seconds
+    with closing(reader):
+        while time.monotonic() < until:
+            for event in reader.read(READ_S):
+                if isinstance(event, CardRead):
+                    return event.uid
+    raise Refused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
 
 
 @app.command()
@@ -86,7 +136,7 @@ def watch(
 ) -> None:
     """Bytes as they pass, and what they mean. Card numbers are shown whole."""
     chosen = _device(config, device)
-    decoder = decoding.start(registry.entry(chosen.driver).protocol)
+    decoder = decoding.start(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
     for chunk in _traffic(config, chosen, seconds):
         meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
         lines = [msgspec.to_builtins(line) for line in meaning]
@@ -186,23 +236,26 @@ def _device(config: Path, name: str) -> DeviceSettings:
 
 def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
     """What passes between driver and device: asked of the daemon, or, while it is stopped, read here."""
-    if registry.entry(device.driver).camera:
+    loaded = settings.load(config)
+    if registry.entry(device.driver, loaded.drivers).camera:
         raise Refused(f"{device.name} is a camera: pictures of people are never recorded")
-    run_dir = settings.load(config).settings.kiosk.run_dir
     try:
-        for row in ask(run_dir, "devices.watch", seconds + 30, device=device.name, seconds=seconds):
+        for row in ask(
+            loaded.settings.kiosk.run_dir, "devices.watch", seconds + 30, device=device.name, seconds=seconds
+        ):
             yield Chunk(t_ns=row["t_ns"], dir=row["dir"], hex=row["hex"])
     except AgentNotRunning:
-        yield from _traffic_here(device, seconds)
+        driver = registry.reader_class(device.driver, loaded.drivers)
+        yield from _traffic_here(driver, device, seconds)
 
 
-def _traffic_here(device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
+def _traffic_here(driver: type[Reader], device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
     seen: list[Chunk] = []
 
     def tap(direction: str, data: bytes) -> None:
         seen.append(Chunk(t_ns=time.monotonic_ns(), dir="SEND" if direction == "SEND" else "RECV", hex=data.hex()))
 
-    reader = registry.reader_class(device.driver)(device.name, device.options, tap=tap)
+    reader = driver(device.name, device.options, tap=tap)
     reader.open()
     until = time.monotonic() + seconds
     with closing(reader):

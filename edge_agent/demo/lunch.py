@@ -71,7 +71,7 @@ class Queue:
             signal = self._try(visit)
             if signal is not None:
                 self.tally.answered[signal] += 1
-                if visit.pupil is not None and signal in {Signal.WELCOME, Signal.NOTED}:
+                if visit.pupil is not None and signal in {Signal.WELCOME, Signal.GOODBYE, Signal.NOTED}:
                     self.tally.fed.add(visit.pupil.id)
                 return
             if self._ended.is_set():

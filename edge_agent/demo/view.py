@@ -15,7 +15,13 @@ from edge_agent.demo.play import Scene
 from edge_agent.demo.proof import Proof
 
 LOOK_S = 0.5
-WORDS = {Signal.WELCOME: "greeted", Signal.NOTED: "already noted", Signal.ASK: "asked", Signal.FAULT: "not recorded"}
+WORDS = {
+    Signal.WELCOME: "in",
+    Signal.GOODBYE: "out",
+    Signal.NOTED: "already noted",
+    Signal.ASK: "asked",
+    Signal.FAULT: "not recorded",
+}
 
 
 def watch_quietly(scene: Scene) -> None:

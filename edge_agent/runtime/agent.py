@@ -73,6 +73,7 @@ class Agent:
 
     def __init__(self, loaded: Loaded, *, now: Now) -> None:
         self.settings = loaded.settings
+        self._drivers = loaded.drivers
         self.now = now
         self.counters = Counters()
         self.supervisor = Supervisor()
@@ -259,7 +260,7 @@ class Agent:
         add = self.supervisor.add
         for device in self.settings.indicators:
             presence = Presence(device.name, device.driver)
-            driver = registry.indicator_class(device.driver)
+            driver = registry.indicator_class(device.driver, self._drivers)
             loop = IndicatorLoop(driver(device.name, device.options, tap=self.taps.tap(device.name)), presence)
             self.indicators.append(loop)
             add(f"indicator {device.name}", loop.body)
@@ -302,7 +303,9 @@ class Agent:
     def _reader_loop(self, device: DeviceSettings) -> ReaderLoop:
         presence = Presence(device.name, device.driver)
         self.readers.append(presence)
-        reader = registry.reader_class(device.driver)(device.name, device.options, tap=self.taps.tap(device.name))
+        reader = registry.reader_class(device.driver, self._drivers)(
+            device.name, device.options, tap=self.taps.tap(device.name)
+        )
         return ReaderLoop(reader, presence, self.inbox, self.now, self.show, self.counters)
 
     def _take(self, pulse: Pulse) -> None:

@@ -146,7 +146,7 @@ class IndicatorLoop:
 _SIGNALS = {
     Child.IDLE: Signal.IDLE,
     Child.WELCOME: Signal.WELCOME,
-    Child.GOODBYE: Signal.WELCOME,
+    Child.GOODBYE: Signal.GOODBYE,
     Child.NOTED: Signal.NOTED,
     Child.AGAIN: Signal.ASK,
     Child.USE_CARD: Signal.ASK,

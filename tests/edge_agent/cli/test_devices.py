@@ -68,7 +68,7 @@ def test_capture_replaces_numbers_and_replay_plays_it_through_the_driver(config:
     target = tmp_path / "capture.jsonl"
     with CardPeer(tmp_path / "door") as peer:
         peer.send(bytes.fromhex(FRAME))
-        capture_while_sending(peer, config, target)
+        while_sending(peer, "devices", "capture", "door", str(target), "--seconds", "1", "--config", str(config))
     assert b"1F00644BB6".hex() not in target.read_text()
     told = [json.loads(line) for line in run("devices", "replay", str(target), "--fast").splitlines()]
     assert told
@@ -81,7 +81,22 @@ def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None
         run("devices", "watch", "dor", "--config", str(config), "--seconds", "1")
 
 
-def capture_while_sending(peer: CardPeer, config: Path, target: Path) -> None:
+def run_bytes(*arguments: str, given: bytes = b"") -> str:
+    """As a process: `decode` writes bytes past the text layer."""
+    code = "from edge_agent.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], input=given, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_calibrate_finds_the_setting_from_one_card_and_writes_it(config: Path, tmp_path: Path) -> None:
+    with CardPeer(tmp_path / "door") as peer:
+        told = while_sending(peer, "devices", "calibrate", "door", "B64B64001F", "--write", "--config", str(config))
+    assert 'uid_encoding = "hex-reversed"' in told
+    assert 'uid_encoding = "hex-reversed"' in config.read_text()
+
+
+def while_sending(peer: CardPeer, *arguments: str) -> str:
+    """The card lies on the reader for as long as the command runs."""
     stop = threading.Event()
 
     def send() -> None:
@@ -91,14 +106,7 @@ def capture_while_sending(peer: CardPeer, config: Path, target: Path) -> None:
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        run("devices", "capture", "door", str(target), "--seconds", "1", "--config", str(config))
+        return run(*arguments)
     finally:
         stop.set()
         sender.join()
-
-
-def run_bytes(*arguments: str, given: bytes = b"") -> str:
-    """As a process: `decode` writes bytes past the text layer."""
-    code = "from edge_agent.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], input=given, capture_output=True, check=True)
-    return done.stdout.decode()

@@ -1,0 +1,51 @@
+"""One key is set; everything that a technician wrote beside it stays."""
+
+from pathlib import Path
+
+import pytest
+
+from drivers.errors import NotSupported
+from edge_agent.errors import SettingsWrong
+from edge_agent.settings import load
+from edge_agent.settings_file import set_reader
+
+TEXT = """\
+# our school
+[kiosk]
+name = "left"
+
+[[readers]]   # the old one
+driver = "em4100"
+name = "exit"
+port = "/dev/b"
+
+[[readers]]
+name = "door"  # by the window
+driver = "em4100"
+port = "/dev/a"
+uid_encoding = "hex"  # as printed
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "agent.toml"
+    file.write_text(TEXT)
+    return file
+
+
+@pytest.mark.parametrize("reader", ["door", "exit"])
+def test_only_this_key_of_this_reader_changes(path: Path, reader: str) -> None:
+    set_reader(path, reader, "uid_encoding", "hex-reversed")
+    encodings = {each.name: getattr(each.options, "uid_encoding") for each in load(path).settings.readers}  # noqa: B009
+    assert encodings == {"door": "hex", "exit": "hex"} | {reader: "hex-reversed"}
+    assert "# our school" in path.read_text()
+    assert "# by the window" in path.read_text()
+    assert path.with_name("agent.toml.bak").read_text() == TEXT
+
+
+def test_what_would_not_be_sound_changes_nothing(path: Path) -> None:
+    for wrong in (("door", "uid_encoding", "sideways"), ("gate", "uid_encoding", "hex")):
+        with pytest.raises((SettingsWrong, NotSupported)):
+            set_reader(path, *wrong)
+    assert path.read_text() == TEXT
