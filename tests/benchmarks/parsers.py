@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drivers.decoding import PROTOCOLS, FaultFound, start
-from drivers.protocols import em4100, hid, ironlogic, osdp, pn532, wiegand
+from drivers.protocols import em4100, hid, ironlogic, osdp, pcsc, pn532, wiegand
 from tests.benchmarks.figures import Figure, Result, Run, middle
 
 FASTER_MIN = 100.0
@@ -50,6 +50,11 @@ def _osdp(number: int) -> bytes:
     return osdp.encode(1, osdp.RAW, raw, reply=True)
 
 
+def _pcsc(number: int) -> bytes:
+    part3 = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")  # a card of ISO 14443 A
+    return pcsc.encode(part3, b"\x04" + number.to_bytes(6, "big") + b"\x90\x00")
+
+
 def _wiegand(size: int) -> Callable[[int], bytes]:
     return lambda number: wiegand.encode(number.to_bytes(size, "big")).encode("ascii") + b"\r\n"
 
@@ -63,6 +68,8 @@ WIRES: Mapping[str, Wire] = {
     "ironlogic": Wire(_ironlogic, serial(9_600)),
     "pn532": Wire(_pn532, serial(115_200)),
     "osdp": Wire(_osdp, serial(9_600)),
+    # No line of bytes: what a card takes at the very least to be found, powered and asked over the air.
+    "pcsc": Wire(_pcsc, lambda _: 0.040),
     "wiegand26": Wire(_wiegand(3), serial(9_600)),  # as the text of a converter; on D0 and D1 it takes as long
     "wiegand34": Wire(_wiegand(4), serial(9_600)),
     "line": Wire(lambda number: f"{number:010}\r\n".encode("ascii"), serial(9_600)),
