@@ -243,6 +243,11 @@ def start(protocol: str) -> Decoding:
     return PROTOCOLS[protocol]()
 
 
+def of_driver(protocol: str) -> Decoding:
+    """As `start`, for what the table of drivers names: a driver without a byte stream of its own tells nothing here."""
+    return start(protocol) if protocol else Decoding(lambda _: (), lambda: ())
+
+
 def decode(protocol: str, chunks: Iterable[bytes]) -> Iterator[Line]:
     """The lines of a stream, however it is cut. Raises NotSupported at once for an unknown protocol."""
     return _without_repeats(_all(start(protocol), chunks))

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.decoding import decode, to_json
+from drivers.decoding import decode, of_driver, to_json
+from drivers.errors import NotSupported
 from drivers.protocols import hid, wiegand
+from drivers.registry import DRIVERS
 from tests.drivers.protocols import cutting
 from tests.drivers.vectors import jsonl, load, raw
 
@@ -116,6 +118,15 @@ def test_rows_of_a_terminal() -> None:
         ("match", "1001", "2026-11-20 09:52:40", "palm"),
         ("match", "77", "2026-11-20 09:53:01", "palm"),
     ]
+
+
+def test_a_driver_without_bytes_of_its_own_has_nothing_to_decode() -> None:
+    for known in DRIVERS.values():
+        decoding = of_driver(known.protocol)
+        if not known.protocol:
+            assert not [*decoding.feed(b"anything"), *decoding.end()]
+    with pytest.raises(NotSupported, match="no protocol"):
+        decode("", [])
 
 
 STREAMS: dict[str, tuple[bytes, Callable[[Told], Any]]] = {
