@@ -19,6 +19,7 @@ demo: setup
 
 test: setup check
 	sh scripts/install-test-packages.sh
+	sh scripts/install-test-hosts.sh
 	$(BIN)/pytest $(TEST_ARGS)
 
 check: setup
@@ -32,6 +33,7 @@ bench: setup
 
 soak: setup
 	sh scripts/install-test-packages.sh
+	sh scripts/install-test-hosts.sh
 	$(BIN)/pytest -m soak --timeout 5400 $(TEST_ARGS)
 
 format: setup
