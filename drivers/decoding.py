@@ -118,16 +118,15 @@ def _pn532() -> Decoding:
 
     def lines(events: Sequence[pn532.Event]) -> Iterator[Line]:
         for event in events:
-            match event:
-                case pn532.Frame(sender=pn532.CHIP, code=0x4B, body=body):  # what was found in the field
-                    found = pn532.targets(body[1:])
-                    if isinstance(found, Fault):
-                        yield FaultFound(what=found.what)
-                        continue
-                    for card in found:
-                        yield _read(whole(Technology.ISO14443A if card.iso14443a else Technology.UNKNOWN, card.uid))
-                case Fault(what=what):
-                    yield FaultFound(what=what)
+            if isinstance(event, Fault):
+                yield FaultFound(what=event.what)
+            elif isinstance(event, pn532.Frame) and event.sender == pn532.CHIP and event.body[0] == 0x4B:
+                found = pn532.targets(event.body[1:])  # what was found in the field
+                if isinstance(found, Fault):
+                    yield FaultFound(what=found.what)
+                    continue
+                for card in found:
+                    yield _read(whole(Technology.ISO14443A if card.iso14443a else Technology.UNKNOWN, card.uid))
 
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
 

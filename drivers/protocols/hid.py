@@ -217,7 +217,7 @@ def key_of(typed: str, *, keypad: bool) -> int:
 
 def _event(data: bytearray, at: int, size: int) -> tuple[int, int, int, int] | None:
     """Type, code, value and time in µs, or None for what no kernel sends."""
-    if len(data) - at < size:
+    if len(data) - at < size or data[at + size // 2 - 1]:  # a part of a second has a 0 in this byte
         return None
     seconds, micros, kind, code, value = _LAYOUT[size].unpack_from(data, at)
     if not 0 <= micros < 1_000_000 or not 0 <= seconds < _SECONDS_MAX or code > _TYPES.get(kind, -1):

@@ -193,28 +193,31 @@ def _frame(held: bytearray) -> tuple[Event, int] | None:
     """What stands behind the start code at the front, and the bytes it takes; None while more must come."""
     if len(held) < 4:
         return None
-    first, second = held[2], held[3]
-    match first, second:
-        case 0x00, 0xFF:
-            return Ack(), 4
-        case 0xFF, 0x00:
-            return Nack(), 4
-        case 0xFF, 0xFF:
-            if len(held) < 7:
-                return None
-            size, head, sound = held[4] << 8 | held[5], 7, not (held[4] + held[5] + held[6]) & 0xFF
-        case _:
-            size, head, sound = first, 4, not (first + second) & 0xFF
-    if not sound or not 1 <= size <= FRAME_BYTES_MAX:
+    first, second, head = held[2], held[3], 4
+    if (first + second) & 0xFF == 0 and first:
+        size = first
+    elif first == 0x00 and second == 0xFF:
+        return Ack(), 4
+    elif first == 0xFF and second == 0x00:
+        return Nack(), 4
+    elif first == 0xFF and second == 0xFF:
+        if len(held) < 7:
+            return None
+        size, head = held[4] << 8 | held[5], 7
+        if (held[4] + held[5] + held[6]) & 0xFF:
+            size = 0
+    else:
+        size = 0
+    if not 1 <= size <= FRAME_BYTES_MAX:
         return Fault("a frame's length is damaged"), 1
     end = head + size + 1
     if len(held) < end:
         return None
-    content = bytes(held[head : end - 1])
-    if (sum(content) + held[end - 1]) & 0xFF:
+    content = bytes(held[head:end])
+    if sum(content) & 0xFF:
         return Fault("a checksum is wrong"), 1
     if size == 1:
         return Fault("the chip did not understand a command"), end
     if content[0] not in (HOST, CHIP):
         return Fault("a frame of neither host nor chip"), end
-    return Frame(content[0], content[1:]), end
+    return Frame(content[0], content[1:-1]), end
