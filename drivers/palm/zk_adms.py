@@ -218,6 +218,9 @@ class ZkAdms:
         events += matches
         if upload.biometric:
             events.append(self._thrown_away())
+        if not upload.understood:
+            what = f"rows of a table that we do not know ({call.table}): set the terminal to attendance (T&A PUSH)"
+            events.append(StreamFault(self.name, what, self._clock()))
         return _Reply(upload.answer, events=tuple(events))
 
     def _matched(self, punch: Punch) -> PersonMatched:

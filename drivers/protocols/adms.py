@@ -11,6 +11,7 @@ What the field knows:
 - Whatever is not answered 200 comes again, for ever. So a row that nobody can read is answered OK as well, and told as
   a fault; and so is a picture or a template, of which nothing is kept.
 - A lost answer brings the whole batch again: a row is known by terminal, PIN, time, state and way of recognition.
+- Terminals of the access family (PUSH 3) send RTLOG instead of ATTLOG: not understood, answered OK, told as a fault.
 - The form of TimeZone differs between firmwares; the wrong one moves the terminal's clock by hours.
 - The serial number is the only name that a terminal has, and it proves nothing: anybody may say it.
 """
@@ -35,9 +36,11 @@ TELLABLE_TABLES = frozenset({"ATTLOG", "OPTIONS"})  # the others hold names, pas
 _BIOMETRIC_TABLES = frozenset(
     {"ATTPHOTO", "BIODATA", "BIOPHOTO", "USERPIC", "FINGERTMP", "FACE", "TEMPLATEV10", "PHOTO"}
 )
+_IDLE_TABLES = frozenset({"RTSTATE", "ERRORLOG"})  # signs of life that say nothing of people
 _BIOMETRIC_PATHS = frozenset({"/iclock/fdata", "/iclock/upload"})
 _BIOMETRIC_ROWS = ("FP ", "FACE ", "BIODATA ", "BIOPHOTO ", "USERPIC ", "FVEIN ", "PALM ")
 _SERIAL = re.compile("[0-9A-Za-z_-]{1,32}", re.ASCII)
+_TABLE = re.compile("[0-9A-Z_]{1,32}", re.ASCII)
 _STAMP = re.compile("[0-9T:-]{1,24}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
@@ -102,6 +105,7 @@ class Upload:
     device: Device = Device(())
     faults: tuple[Fault, ...] = ()  # one for each row that cannot be read
     biometric: bool = False
+    understood: bool = True  # False: rows of a table that we do not know
 
     @property
     def answer(self) -> str:
@@ -115,7 +119,7 @@ def call(target: str) -> Call:
     return Call(
         parts.path.rstrip("/").lower().removesuffix(".aspx"),
         serial if _SERIAL.fullmatch(serial) else "",
-        query.get("table", "").upper()[:32],
+        table if _TABLE.fullmatch(table := query.get("table", "").upper()) else "",
         (query.get("type") or ("options" if "options" in query else "")).lower()[:32],
         stamp if _STAMP.fullmatch(stamp := query.get("stamp", "")) else "",
     )
@@ -149,7 +153,7 @@ def upload(table: str, body: bytes) -> Upload:
             pairs = lines if len(lines) > 1 else body.strip().split(b",")
             return Upload(rows=len(lines), device=Device(tuple(_pairs(pairs))))
         case _:
-            return Upload(rows=len(lines))
+            return Upload(rows=len(lines), understood=table in _IDLE_TABLES or not lines)
 
 
 def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "") -> str:

@@ -149,6 +149,17 @@ def test_every_case_of_the_canteen_is_answered_200_and_counts_what_it_should(
         assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1].startswith("C:1:SET OPTION DateTime=")
 
 
+def test_rows_that_are_not_understood_are_answered_and_told(kiosk: Kiosk) -> None:
+    assert kiosk.post("rtlog", "time=2026-11-20 09:40:15\tpin=1001\tevent=0\tverifytype=25\n") == (200, "OK: 1")
+    assert not kiosk.matches
+    [fault] = kiosk.faults
+    assert "RTLOG" in fault
+    assert kiosk.post("rtstate", "time=2026-11-20 09:40:15\tsensor=00\n")[0] == 200
+    assert kiosk.post("x%0ay", "rows")[0] == 200
+    assert len(kiosk.faults) == 2
+    assert "\n" not in kiosk.faults[1]
+
+
 def test_a_lost_answer_brings_the_rows_again_and_they_count_once(kiosk: Kiosk) -> None:
     def hang_up_at_once() -> None:
         with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
