@@ -69,18 +69,25 @@ class OsdpLight:
         self.name = name
         self._settings = settings
         self._link: Link | None = None
+        self._rested = 0  # the opening of the link at which the idle colour was last set
 
     def open(self) -> None:
         self._link = osdp_link.on(self._settings.port)
-        self._link.submit([_lamp(self._settings.idle)])
+        self._rest(self._link)
 
     def show(self, signal: Signal) -> None:
         if self._link is None:
             raise DeviceGone(f"the light {self.name} is not open")
+        if self._rested != self._link.openings:
+            self._rest(self._link)
         self._link.submit(commands(signal, self._settings))
 
     def close(self) -> None:
         self._link = None
+
+    def _rest(self, link: Link) -> None:
+        link.submit([_lamp(self._settings.idle)])
+        self._rested = link.openings
 
 
 def commands(signal: Signal, settings: OsdpLightSettings) -> Sequence[Command]:

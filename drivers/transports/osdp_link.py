@@ -125,6 +125,7 @@ class Link:
         self._gave_up = False
         self.keyed = False  # the secure channel is up, and not with the key that everybody knows
         self.done = 0  # commands that the reader has carried out since the opening
+        self.openings = 0  # a reader that was away may have forgotten how its lamp rests
 
     def open(self, access: Access) -> None:
         """Open the line and wait for the reader. Raises DeviceGone while it is silent, NotSupported for another key."""
@@ -182,6 +183,7 @@ class Link:
                 self._new_panel()
             self._move(TURN_S)
             if self.online:
+                self.openings += 1
                 self._ear.session = None
                 self._ear.faults.clear()  # the first bytes after an opening are often half a frame
                 return

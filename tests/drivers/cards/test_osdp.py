@@ -66,6 +66,15 @@ def next_events(reader: Osdp) -> Sequence[DeviceEvent]:
     pytest.fail("the reader reports nothing")
 
 
+def pump(reader: Osdp, peer: OsdpPeer, commands: int) -> None:
+    """Commands pass while the reader is read."""
+    for _ in range(TRIES):
+        if peer.said.qsize() >= commands:
+            return
+        reader.read(0.1)
+    pytest.fail("the reader was not told")
+
+
 def read_until_gone(reader: Osdp) -> str:
     for _ in range(TRIES):
         try:
@@ -85,15 +94,21 @@ def test_a_card_its_light_its_buzzer_and_its_text(peer: OsdpPeer) -> None:
     assert (first.uid.value, first.again, second.again) == (CARD, False, True)
     light.open()
     light.show(Signal.WELCOME)
-    for _ in range(20):
-        reader.read(0.1)
-        if peer.said.qsize() >= 4:
-            break
+    pump(reader, peer, commands=4)
     idle, lamp, buzzer, text = (peer.command() for _ in range(4))
     assert (idle["temporary"], idle["on_color"]) == (False, 4)
     assert (lamp["temporary"], lamp["on_color"], lamp["timer_count"]) == (True, 2, 25), "it falls back by itself"
     assert (buzzer["control_code"], buzzer["rep_count"]) == (2, 1)
     assert text["data"] == "Welcome"
+    reader.close()
+    with pytest.raises(DeviceGone):
+        light.show(Signal.WELCOME)
+    opened(reader)
+    light.show(Signal.IDLE)
+    pump(reader, peer, commands=2)
+    assert [peer.command()["on_color"] for _ in range(2)] == [4, 4], (
+        "it may have forgotten: its idle colour is set anew"
+    )
     light.close()
     reader.close()
     with pytest.raises(DeviceGone):
