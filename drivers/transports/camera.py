@@ -112,8 +112,12 @@ class _Pace:
         self._between_ns = round(1e9 / fps_max)
         self._due_ns = now_ns
 
+    def left_s(self, now_ns: int) -> float:
+        """Until the next may be given out; a little early, since a camera is never quite regular."""
+        return max(self._due_ns - self._between_ns // 4 - now_ns, 0) / 1e9
+
     def due(self, now_ns: int) -> bool:
-        return now_ns >= self._due_ns - self._between_ns // 4  # a camera is never quite regular
+        return self.left_s(now_ns) == 0
 
     def given(self, now_ns: int) -> None:
         self._due_ns = max(self._due_ns + self._between_ns, now_ns)
@@ -155,7 +159,12 @@ class Camera:
         with self._changed:
             self._need_open()
             self._source.check()
-            self._changed.wait_for(self._has_news, timeout_s)
+            until_ns = self._clock() + round(timeout_s * 1e9)
+            self._changed.wait_for(lambda: self._newest is not None or self._has_news(), timeout_s)
+            if self._newest is not None:
+                now_ns = self._clock()
+                left_s = min(self._pace.left_s(now_ns), (until_ns - now_ns) / 1e9)
+                self._changed.wait_for(self._has_news, max(left_s, 0.0))
             if not self._is_open:
                 return ()
             told: list[Frame | Fault] = list(self._faults)
@@ -180,9 +189,8 @@ class Camera:
                 self._thread.join(self._limits.silence_s + ENDING_S)
 
     def _has_news(self) -> bool:
-        """Looked at with each frame that comes, and when the time is over."""
-        picture = self._newest is not None and self._pace.due(self._clock())
-        return picture or bool(self._faults) or bool(self._ended) or not self._is_open
+        """Something other than a picture."""
+        return bool(self._faults) or bool(self._ended) or not self._is_open
 
     def _need_open(self) -> None:
         if not self._is_open:

@@ -230,6 +230,18 @@ def test_an_rtsp_port_that_is_shut_is_gone() -> None:
     camera.close()
 
 
+def test_a_picture_that_came_too_soon_is_given_when_it_is_due(peer: MjpegCamera) -> None:
+    camera = opened(peer, fps_max=5, silence_s=10.0)
+    peer.show()
+    frame_of(camera)
+    peer.show()
+    began = time.monotonic()
+    seen = camera.read(5)
+    assert len(seen) == 1
+    assert time.monotonic() - began < 2.5, "it did not wait for the next picture"
+    close(peer, camera)
+
+
 def bomb() -> bytes:
     """A JPEG that says that it is four gigapixels."""
     whole = jpeg(picture(1))
