@@ -94,7 +94,9 @@ DRIVERS: Mapping[str, Entry] = {
         extra="pcsc",
     ),
     "lcus": Entry(Kind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board"),
-    "gpio": Entry(Kind.INDICATOR, "drivers.indicators.lights:Gpio", "lamps on pins of the board (gpiod 2)"),
+    "gpio": Entry(
+        Kind.INDICATOR, "drivers.indicators.lights:Gpio", "lamps on pins of the board (gpiod 2)", extra="gpio"
+    ),
     "turnstile": Entry(
         Kind.INDICATOR, "drivers.indicators.turnstile:Turnstile", "a gate, in and out, by relay or pin pulses"
     ),

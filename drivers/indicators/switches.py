@@ -48,7 +48,7 @@ class Pins:
             import gpiod
             from gpiod.line import Direction, Value
         except ImportError as error:
-            raise NotSupported("pins need gpiod 2: pip install gpiod") from error
+            raise NotSupported("pins need gpiod 2: pip install canteen-edge-agent[gpio]") from error
         settings = gpiod.LineSettings(
             direction=Direction.OUTPUT, output_value=Value.INACTIVE, active_low=self._active_low
         )

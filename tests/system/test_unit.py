@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from drivers import pcsc_checks
 from edge_agent.clock import kernel_clock
 from edge_agent.settings import ScreenSettings
 from tests.system import confined
@@ -81,7 +82,14 @@ def test_the_units_are_hardened(name: str, tmp_path: Path) -> None:
 def test_what_the_agent_needs_stays_open() -> None:
     lines = UNIT.read_text().splitlines()
     allowed = {line.removeprefix("DeviceAllow=").split()[0] for line in lines if line.startswith("DeviceAllow=")}
-    assert allowed == {"char-ttyUSB", "char-ttyACM", "char-hidraw", "char-input", "char-video4linux"}
+    assert allowed == {
+        "char-ttyUSB",
+        "char-ttyACM",
+        "char-hidraw",
+        "char-input",
+        "char-video4linux",
+        "char-gpiochip",
+    }
     shut = ("ProtectClock=yes", "ProcSubset=pid", "PrivateUsers=yes", "PrivateDevices=yes", "PrivateNetwork=yes")
     assert not set(shut) & set(lines)
     modules = (CONFIG / "modules-load.d" / "edge-agent.conf").read_text().split()
@@ -123,6 +131,18 @@ def test_users_and_folders_are_made_in_an_empty_system(tmp_path: Path) -> None:
     assert "edge-agent" not in said.stderr
     assert (tmp_path / "etc" / "credstore").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "var" / "lib" / "edge-agent").stat().st_mode & 0o777 == 0o750
+
+
+def test_the_polkit_rule_is_for_a_user_that_is_made_and_is_found_by_the_doctor(tmp_path: Path) -> None:
+    shutil.copytree(CONFIG / "polkit-1", tmp_path / "etc" / "polkit-1")
+    assert not any("polkit" in problem for problem in pcsc_checks.problems(tmp_path))
+    rule = (tmp_path / "etc" / "polkit-1" / "rules.d" / "50-edge-agent.rules").read_text()
+    assert set(re.findall(r'subject\.user == "([^"]+)"', rule)) == set(confined.directives(UNIT, "User"))
+
+
+def test_the_unit_hands_over_the_secrets_that_the_documents_name() -> None:
+    credentials = {line.partition(":")[0] for line in confined.directives(UNIT, "LoadCredential")}
+    assert credentials == {"staff-pin", "osdp-key"}
 
 
 def test_every_udev_rule_is_whole() -> None:
