@@ -463,7 +463,7 @@ class Acr122uLightRig:
         self._put_card()
 
     def _put_card(self) -> None:
-        """Put one down and wait until pcscd has seen it: without a card the lamp needs pcscd's leave, off by default."""
+        """Put one down and wait until pcscd sees it: without a card the lamp needs pcscd's leave, off by default."""
         self._peer.insert()
         reader = build_reader("pcsc", "left", {"reader": READER})
         reader.open()
