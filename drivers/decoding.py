@@ -235,11 +235,15 @@ PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
 }
 
 
-def start(protocol: str) -> Decoding:
-    """A decoder at the start of a stream. Raises NotSupported for an unknown protocol."""
+def start(protocol: str, scbk: bytes | None = None) -> Decoding:
+    """A decoder at the start of a stream. `scbk`: an OSDP reader's key. Raises NotSupported for an unknown protocol."""
     if protocol not in PROTOCOLS:
         raise NotSupported(f"no protocol is named {protocol!r}: {nearest(protocol, PROTOCOLS)}")
-    return PROTOCOLS[protocol]()
+    if scbk is None:
+        return PROTOCOLS[protocol]()
+    if protocol != "osdp":
+        raise NotSupported(f"{protocol} has no secure channel: leave the key out")
+    return osdp_decoding(scbk)
 
 
 def of_driver(protocol: str) -> Decoding:
@@ -247,9 +251,11 @@ def of_driver(protocol: str) -> Decoding:
     return start(protocol) if protocol else Decoding(lambda _: (), lambda: ())
 
 
-def decode(protocol: str, chunks: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of a stream, however it is cut. Raises NotSupported at once for an unknown protocol."""
-    return _without_repeats(_all(start(protocol), chunks))
+def decode(protocol: str, chunks: Iterable[bytes], scbk: bytes | None = None) -> Iterator[Line]:
+    """The lines of a stream, however it is cut. `scbk`: an OSDP reader's key. Raises NotSupported at once for an
+    unknown protocol.
+    """
+    return _without_repeats(_all(start(protocol, scbk), chunks))
 
 
 def to_json(line: Line) -> bytes:

@@ -6,28 +6,34 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Annotated, assert_never
+from typing import Annotated, BinaryIO, assert_never
 
 import msgspec
 import typer
 
-from drivers import calibration, decoding, discovery, registry
+from drivers import calibration, decoding, discovery, osdp_key, osdp_trace, registry
 from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
+from drivers.cards.osdp_reports import OsdpSettings
+from drivers.protocols import osdpcap
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.transports.recorded import Recorded
 from drivers.uid import UidEncoding
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, Refused
+from edge_agent.errors import AgentNotRunning, AgentRunning, Refused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
 
 READ_S = 0.5
 CHUNK_BYTES = 64 * 1024
+GAP_S_MAX = 3_600.0
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
+KeyFileOption = Annotated[
+    Path | None, typer.Option("--key-file", help="The key of an OSDP reader, to see what its secure channel hides.")
+]
 DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the settings.")]
 
 
@@ -156,8 +162,9 @@ def capture(
     config: ConfigOption = CONFIG_DEFAULT,
     whole: Annotated[bool, typer.Option("--whole", help="Keep real card numbers; such a file is a secret.")] = False,
 ) -> None:
-    """Record what a reader sends, with times; card numbers are replaced unless --whole."""
+    """Record what a reader sends, with times; card numbers are replaced unless --whole. Of OSDP: an OSDPCAP file."""
     chosen = _device(config, device)
+    drivers = settings.load(config).drivers
     now_ns = 0
     try:
         file = target.open("xb")
@@ -165,7 +172,13 @@ def capture(
         raise Refused(f"{target} exists; name a new file, nothing is overwritten") from error
     with file:
         key = None if whole else secrets.token_bytes(32)
-        written = Capture(file, chosen.driver, chosen.options, clock=lambda: now_ns, redact_key=key)
+        written: Capture | osdp_trace.OsdpTrace
+        if registry.entry(chosen.driver, drivers).protocol == "osdp":
+            written = osdp_trace.OsdpTrace(file, clock=lambda: now_ns, redact_key=key)
+        else:
+            written = Capture(
+                file, chosen.driver, chosen.options, clock=lambda: now_ns, redact_key=key, drivers=drivers
+            )
         for chunk in _traffic(config, chosen, seconds):
             now_ns = chunk.t_ns
             written(chunk.dir, bytes.fromhex(chunk.hex))
@@ -177,9 +190,17 @@ def capture(
 def replay(
     source: Annotated[Path, typer.Argument(help="A file made by `devices capture`.", exists=True, dir_okay=False)],
     fast: Annotated[bool, typer.Option("--fast", help="Without the recorded gaps.")] = False,
+    key_file: KeyFileOption = None,
 ) -> None:
     """Play a capture through the real driver and print what it would have reported."""
     with source.open("rb") as file:
+        first = file.readline(osdpcap.LINE_BYTES_MAX)
+        file.seek(0)
+        if osdp_trace.is_trace(first):
+            _replay_trace(file, osdp_key.load(key_file) if key_file else None, gaps=not fast)
+            return
+        if key_file is not None:
+            raise Refused(f"{source} is no OSDPCAP file, and has no secure channel: leave --key-file out")
         header, chunks = read_capture(file)
         recorded = Recorded(chunks, gaps=not fast)
     driver = registry.reader_class(header.driver)
@@ -192,6 +213,51 @@ def replay(
                 print_json(_told(event))
 
 
+def _replay_trace(file: BinaryIO, scbk: bytes | None, *, gaps: bool) -> None:
+    """An OSDPCAP file says nothing of its reader's settings: the driver's own hold, and no port is opened."""
+    before_ns: int | None = None
+    lines = iter(lambda: file.readline(osdpcap.LINE_BYTES_MAX + 1), b"")
+    for event in osdp_trace.events(lines, OsdpSettings(port=file.name), scbk=scbk):
+        if gaps and before_ns is not None:
+            time.sleep(min(max(event.monotonic_ns - before_ns, 0) / 1e9, GAP_S_MAX))
+        before_ns = event.monotonic_ns
+        print_json(_told(event))
+
+
+@app.command()
+def commission(
+    device: DeviceArgument,
+    key_file: Annotated[Path, typer.Option("--key-file", help="Where the new key is to stand; must not exist yet.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Draw a new key for an OSDP reader, keep it in a file, give it to the reader, and try it. Changes the reader."""
+    options = _device(config, device).options
+    if not isinstance(options, OsdpSettings):
+        raise Refused(f"{device} is no OSDP reader: only those share a key with the kiosk")
+    if not options.commissioning:
+        raise Refused(f"{device}: set commissioning = true in its table while a key is being set; nothing was changed")
+    _only_while_stopped(config)
+    registry.reader_class("osdp")  # says which extra is missing
+    from drivers.cards.osdp_commissioning import commission as set_key
+
+    opened_by = f"the key in {options.key_file}" if options.key_file else "install mode (see its manual)"
+    out.print(
+        f"A new key is drawn and written to {key_file}; the reader at {options.port} (address {options.address}), "
+        f"opened by {opened_by}, is given it and must answer to it. Keep the power on; it takes up to 15 s.",
+        markup=False,
+        soft_wrap=True,
+    )
+    set_key(options, key_file)
+    out.print(
+        f"{device} answers to the new key.\n"
+        f'Now set commissioning = false and key_file = "{key_file.absolute()}" in its table (or, as root, put the file '
+        'to /etc/credstore/edge-agent.osdp-key and name key_file = "osdp-key"), keep a copy where the school keeps its '
+        "keys, and start the daemon.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 @app.command()
 def decode(
     protocol: Annotated[str, typer.Argument(help="em4100, ironlogic, …")],
@@ -199,11 +265,13 @@ def decode(
     as_hex: Annotated[
         bool, typer.Option("--hex", help="The input is hex, blanks and line ends do not matter.")
     ] = False,
+    key_file: KeyFileOption = None,
 ) -> None:
     """Turn bytes into JSON lines: what was read, what was removed, what is at fault."""
+    scbk = osdp_key.load(key_file) if key_file else None
     with source.open("rb") if source else nullcontext(sys.stdin.buffer) as file:
         chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
-        for line in decoding.decode(protocol, _unhex(chunks) if as_hex else chunks):
+        for line in decoding.decode(protocol, _unhex(chunks) if as_hex else chunks, scbk):
             sys.stdout.buffer.write(decoding.to_json(line) + b"\n")
 
 
@@ -232,6 +300,15 @@ def _device(config: Path, name: str) -> DeviceSettings:
             return reader
     known = ", ".join(reader.name for reader in readers) or "none"
     raise Refused(f"no reader is named {name!r} in {config}; known are: {known}")
+
+
+def _only_while_stopped(config: Path) -> None:
+    """Two programs on one line would cut each other short."""
+    try:
+        next(ask(settings.load(config).settings.kiosk.run_dir, "status"))
+    except AgentNotRunning:
+        return
+    raise AgentRunning("the daemon has the reader open; stop it first (systemctl stop edge-agent)")
 
 
 def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[Chunk]:

@@ -1,0 +1,95 @@
+"""`edge-agent devices` at an OSDP reader: libosdp's own, in another process."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers import osdp_key
+from drivers.errors import NotSupported
+from edge_agent.errors import AgentRunning, Refused
+from tests.drivers.osdp_peer import OsdpPeer
+from tests.edge_agent.cli.answering import answering
+from tests.edge_agent.cli.test_devices import run, run_bytes
+
+KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
+CARD = bytes.fromhex("04A3C6CA")
+READ = {"event": "read", "uid": CARD.hex().upper(), "bits": 32, "tech": "unknown", "partial": False}
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[OsdpPeer]:
+    peer = OsdpPeer(tmp_path, KEY)
+    yield peer
+    peer.dispose()
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[OsdpPeer]:
+    """A reader in install mode."""
+    peer = OsdpPeer(tmp_path, None)
+    yield peer
+    peer.dispose()
+
+
+def settings(folder: Path, port: Path, more: str) -> str:
+    path = folder / "agent.toml"
+    path.write_text(
+        f'[kiosk]\nstate_dir = "{folder}"\nrun_dir = "{folder}"\n'
+        f'[[readers]]\nname = "door"\ndriver = "osdp"\nport = "{port}"\n{more}\n'
+        f'[[readers]]\nname = "coil"\ndriver = "em4100"\nport = "{folder}/coil"\n'
+    )
+    return str(path)
+
+
+def test_a_session_is_captured_then_decoded_and_replayed_with_the_readers_key(peer: OsdpPeer, tmp_path: Path) -> None:
+    config = settings(tmp_path, peer.port, f'key_file = "{peer.key_file}"')
+    trace, key = str(tmp_path / "door.osdpcap"), str(peer.key_file)
+    peer.card(32, CARD)
+    assert "replaced" in run("devices", "capture", "door", trace, "--seconds", "2", "--config", config)
+    assert set(json.loads(Path(trace).read_text().splitlines()[0])) >= {"timeSec", "io", "data", "osdpTraceVersion"}
+    assert [
+        json.loads(line) for line in run_bytes("devices", "decode", "osdp", trace, "--key-file", key).split("\n")[:-1]
+    ] == [READ]
+    hidden = run_bytes("devices", "decode", "osdp", trace)
+    assert "its key is needed" in hidden
+    assert CARD.hex().upper() not in hidden
+    told = [json.loads(line) for line in run("devices", "replay", trace, "--fast", "--key-file", key).splitlines()]
+    assert [(event["event"], event["uid"]) for event in told] == [("read", READ["uid"])] * 2
+    assert KEY.hex() not in Path(trace).read_text().replace(" ", "").lower()
+
+
+def test_a_key_is_no_use_where_nothing_is_hidden(tmp_path: Path) -> None:
+    key, capture = tmp_path / "door.key", tmp_path / "capture.jsonl"
+    osdp_key.create(key)
+    capture.write_text('{"capture":1,"driver":"em4100","settings":{"port":"p"},"redacted":true}\n')
+    with pytest.raises(Refused, match="no OSDPCAP"):
+        run("devices", "replay", str(capture), "--key-file", str(key))
+    with pytest.raises(NotSupported, match="no secure channel"):
+        run("devices", "decode", "em4100", str(capture), "--key-file", str(key))
+
+
+def test_a_reader_is_given_a_key_and_it_is_said_before_and_after(new: OsdpPeer, tmp_path: Path) -> None:
+    config = settings(tmp_path, new.port, "commissioning = true")
+    key_file = tmp_path / "door.key"
+    told = run("devices", "commission", "door", "--key-file", str(key_file), "--config", config)
+    assert told.index("install mode") < told.index("answers to the new key") < told.index("commissioning = false")
+    key = osdp_key.load(key_file)
+    assert bytes.fromhex(new.command()["data"]) == key
+    assert key.hex() not in told.lower()
+
+
+def test_nothing_is_touched_unless_the_settings_say_that_a_key_is_being_set(tmp_path: Path) -> None:
+    config, key_file = settings(tmp_path, tmp_path / "door", ""), tmp_path / "door.key"
+    for device, why in (("door", "commissioning = true"), ("coil", "no OSDP reader"), ("dor", "known are: door, coil")):
+        with pytest.raises(Refused, match=why):
+            run("devices", "commission", device, "--key-file", str(key_file), "--config", config)
+    assert not list(tmp_path.glob("door.key*"))
+
+
+def test_a_daemon_that_has_the_reader_open_must_be_stopped_first(tmp_path: Path) -> None:
+    config, key_file = settings(tmp_path, tmp_path / "door", "commissioning = true"), tmp_path / "door.key"
+    with answering(tmp_path, {}), pytest.raises(AgentRunning, match="stop it first"):
+        run("devices", "commission", "door", "--key-file", str(key_file), "--config", config)
+    assert not list(tmp_path.glob("door.key*"))
