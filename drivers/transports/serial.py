@@ -11,6 +11,7 @@ When a port vanishes, pyserial raises SerialException (an OSError) from reads, a
 import errno
 import fcntl
 import os
+import select
 import termios
 import threading
 from collections.abc import Iterator
@@ -65,13 +66,17 @@ class Serial:
 
     def read(self, timeout_s: float) -> bytes:
         with self._use() as port, self._errors():
-            if port.timeout != timeout_s:
-                port.timeout = timeout_s  # asks the terminal's attributes anew, so only when it changes
-            first: bytes = port.read(1)
-            if not first:
+            # pyserial reads a count of bytes; whatever there is takes it three system calls more.
+            ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], timeout_s)
+            if port.fd not in ready:
                 return b""
-            rest: bytes = port.read(min(port.in_waiting, READ_BYTES_MAX - 1))
-            return first + rest
+            try:
+                data = os.read(port.fd, READ_BYTES_MAX)
+            except BlockingIOError:
+                return b""  # ready, and yet nothing there: select(2) allows it
+            if not data:
+                raise DeviceGone(f"{self.port} went away: it has hung up")
+            return data
 
     def write(self, data: bytes) -> None:
         with self._use() as port, self._errors():

@@ -109,13 +109,13 @@ class IndicatorLoop:
 
     indicator: Indicator
     presence: Presence
-    _signals: "queue.Queue[Signal]" = field(default_factory=lambda: queue.Queue(SHOWS_WAITING_MAX))
+    _signals: "queue.SimpleQueue[Signal]" = field(default_factory=queue.SimpleQueue)
 
     def show(self, signal: Signal) -> None:
         """Never blocks."""
-        try:
-            self._signals.put_nowait(signal)
-        except queue.Full:
+        if self._signals.qsize() < SHOWS_WAITING_MAX:
+            self._signals.put(signal)
+        else:
             log.debug("%s: too slow, a signal was dropped", self.presence.name)
 
     def body(self, pulse: Pulse) -> None:

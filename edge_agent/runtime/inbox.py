@@ -5,6 +5,7 @@ queue that stays full means that the disk stands still; then the reading is not 
 """
 
 import queue
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from edge_agent.domain.moment import Moment
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
+LOOK_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,17 @@ class Job:
 
 
 class Inbox:
+    """A `SimpleQueue` hands over without taking a Python lock, which is most of what a hand-over costs."""
+
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
-        self._queue: queue.Queue[Scan | Job] = queue.Queue(waiting_max)
+        self._waiting_max = waiting_max
+        self._queue: queue.SimpleQueue[Scan | Job] = queue.SimpleQueue()
 
     def put(self, work: Scan | Job, wait_s: float = FULL_WAIT_S) -> bool:
         """False: it stayed full, and this was not taken."""
-        try:
-            self._queue.put(work, timeout=wait_s)
-        except queue.Full:
+        if self._queue.qsize() >= self._waiting_max and not self._room(wait_s):
             return False
+        self._queue.put(work)
         return True
 
     def get(self, wait_s: float) -> Scan | Job | None:
@@ -60,5 +64,11 @@ class Inbox:
         except queue.Empty:
             return None
 
-    def waiting(self) -> int:
-        return self._queue.qsize()
+    def _room(self, wait_s: float) -> bool:
+        """Wait for a place; rare, so that looking every few milliseconds is soon enough."""
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until:
+            time.sleep(LOOK_S)
+            if self._queue.qsize() < self._waiting_max:
+                return True
+        return False

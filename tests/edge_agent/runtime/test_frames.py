@@ -30,7 +30,7 @@ def played(folder: Path, loop: ReaderLoop) -> None:
     supervisor.start()
     eventually(lambda: counted(loop.counters) == 3)
     assert supervisor.shut() == []
-    assert loop.inbox.waiting() == 0
+    assert loop.inbox.get(0) is None
     assert loop.presence.readings == 0
 
 
