@@ -20,6 +20,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
+from sync.client.ahead import Ahead, Parcel
 from sync.client.channel import Channel
 from sync.client.policy import CAP_S, Backoff
 from sync.client.ports import Line, Outbox
@@ -31,6 +32,7 @@ from sync.contract.wire import Accepted, Cursor, ProblemType
 from sync.errors import Deceived, Rejected, Unauthorised, Unreachable, Untrusted
 
 IDLE_S: Final = 60.0
+_ROOM: Final = batch.LINES_BYTES_MAX - batch.EVENTS_MAX  # for payloads: each line has a newline
 DISPUTES_AT_ONCE: Final = 3  # 409s and new epochs in a row without a pause
 DISPUTES_MAX: Final = 8  # then no further epoch is opened until something was accepted
 _TEXT_MAX: Final = 300  # characters of the ledger's words that are kept
@@ -107,6 +109,11 @@ class SyncClient:
         self._offset_s: float | None = None
         self._next_at = monotonic()
         self._last = Step(Outcome.WAITING, 0.0, "not tried yet")
+        self._ahead = Ahead(self._next)
+
+    def close(self) -> None:
+        """End the thread that makes batches ahead; nothing is stepped any more."""
+        self._ahead.close()
 
     def hurry(self) -> None:
         """Forget the wait: a person asks for it now."""
@@ -216,24 +223,39 @@ class SyncClient:
     # One batch
 
     def _forward(self, position: Head) -> Step:
-        room = batch.LINES_BYTES_MAX - batch.EVENTS_MAX  # each line has a newline
-        lines = self._outbox.take(position.seq, self._span.events(position.seq), room)
+        parcel = self._ahead.take(position, self._epoch, self._compress.encoding)
+        if parcel is not None:
+            return self._post(parcel)
+        lines = self._outbox.take(position.seq, self._span.events(position.seq), _ROOM)
         if not lines:
             self._backoff.succeeded()
             return Step(Outcome.IDLE, self._idle_s, "everything is sent", ledger_offset_s=self._offset_s)
         if lines[0].seq != position.seq + 1:
             why = f"the ledger lacks events from {position.seq + 1} on, and this disk keeps none before {lines[0].seq}"
             return self._new_epoch(why, position, Alarm.LEDGER_BEHIND)
-        if self._stone is not None and self._stone.seq == lines[0].seq:
-            return self._send(position, lines[:1], self._stone)
-        return self._send(position, lines)
+        stone = self._stone if self._stone is not None and self._stone.seq == lines[0].seq else None
+        try:
+            return self._post(self._parcel(position, lines[:1] if stone else lines, stone), stone)
+        except batch.Malformed:
+            return self._torn(position, lines)
 
-    def _send(self, position: Head, lines: Sequence[Line], stone: Tombstone | None = None) -> Step:
+    def _next(self, after: Head, events: int) -> Parcel | None:
+        """The parcel behind `after` where nothing is odd about it; called beside the thread that posts."""
+        lines = self._outbox.take(after.seq, events, _ROOM)
+        if not lines or lines[0].seq != after.seq + 1:
+            return None
+        try:
+            return self._parcel(after, lines, None)
+        except batch.Malformed:
+            return None
+
+    def _parcel(self, after: Head, lines: Sequence[Line], stone: Tombstone | None) -> Parcel:
+        """Raises `Malformed` for a payload that would tear the batch."""
         first, last = lines[0].seq, lines[-1].seq
         header = Header(
             first_seq=first,
             count=len(lines),
-            prev=position.hash.hex(),
+            prev=after.hash.hex(),
             head=lines[-1].hash.hex(),
             queue=self._outbox.head.seq - last,
             agent=self._agent,
@@ -242,18 +264,22 @@ class SyncClient:
             tombstones=(first,) if stone else (),
         )
         payloads = [batch.tombstone_line(stone)] if stone else [line.payload for line in lines]
-        try:
-            body = self._compress(batch.encode(header, payloads))
-        except batch.Malformed:
-            return self._torn(position, lines)
+        body = self._compress(batch.encode(header, payloads))
+        return Parcel(after, self._epoch, self._compress.encoding, lines, body)
+
+    def _post(self, parcel: Parcel, stone: Tombstone | None = None) -> Step:
+        lines, last = parcel.lines, parcel.lines[-1]
+        events = self._span.events(last.seq)
+        if stone is None and len(lines) == events and self._outbox.head.seq > last.seq:
+            self._ahead.begin(Head(last.seq, last.hash), events)
         path = wire.batches_path(self._outbox.device, self._epoch)
         sent_at = self._clock()
         try:
-            accepted = self._channel.post(Accepted, path, body, wire.NDJSON, self._compress.encoding)
+            accepted = self._channel.post(Accepted, path, parcel.body, wire.NDJSON, parcel.encoding)
         except Rejected as error:
             return self._refused(error, lines, stone)
         self._note_time(accepted.time, sent_at)
-        return self._mark(position, lines, accepted, stone)
+        return self._mark(parcel.after, lines, accepted, stone)
 
     def _mark(self, position: Head, lines: Sequence[Line], accepted: Accepted, stone: Tombstone | None) -> Step:
         through = accepted.accepted_through
@@ -315,7 +341,7 @@ class SyncClient:
         """An event with a newline in it cannot travel: those before it go now, then a tombstone."""
         broken = next(index for index, line in enumerate(lines) if b"\n" in line.payload)
         if broken:
-            return self._send(position, lines[:broken])
+            return self._post(self._parcel(position, lines[:broken], None))
         return self._set_aside(lines[0], "newline", "a newline inside an event would tear the batch apart")
 
     def _set_aside(self, line: Line, code: str, detail: str) -> Step:
