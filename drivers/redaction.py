@@ -21,13 +21,14 @@ HELD_BYTES_MAX = 4096
 Piece = tuple[int, str, bytes]
 """Time in ns, direction, bytes."""
 
-_FRAMING = frozenset(b"\x00\x02\x03\r\n\xff")
+_FRAMING = b"\x00\x02\x03\r\n\xff"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rewriting:
     ends: Callable[[bytes], Sequence[int]]  # behind each whole record
     rewrite: Callable[[bytes, Pseudonym], bytes | None]  # of one record with its end; same length, None: nothing of it
+    framing: bytes = _FRAMING  # bytes that tell nothing of a number, kept outside of records
 
 
 class Redactor:
@@ -42,7 +43,7 @@ class Redactor:
 
     def push(self, t_ns: int, direction: str, data: bytes) -> list[Piece]:
         """What can be told now, this piece or earlier ones."""
-        self._held.append((t_ns, direction, data if direction == "RECV" else _blank(data)))
+        self._held.append((t_ns, direction, data if direction == "RECV" else self._blank(data)))
         received = b"".join(data for _, direction, data in self._held if direction == "RECV")
         if len(received) > HELD_BYTES_MAX:
             return self._release(received, len(received))
@@ -78,9 +79,12 @@ class Redactor:
         for end in self._rewriting.ends(data):
             record = data[start:end]
             changed = self._rewriting.rewrite(record, self._pseudonym)
-            out += _blank(record) if changed is None else changed
+            out += self._blank(record) if changed is None else changed
             start = end
-        return bytes(out) + _blank(data[start:])
+        return bytes(out) + self._blank(data[start:])
+
+    def _blank(self, data: bytes) -> bytes:
+        return _blank(data, self._rewriting.framing)
 
     def _pseudonym(self, technology: Technology, value: bytes) -> bytes:
         digest = hmac.digest(self._key, value, "sha256")[: len(value)]
@@ -90,8 +94,8 @@ class Redactor:
         return value[:1] + digest[1:]  # the maker's or customer's byte is no secret and keeps the number plausible
 
 
-def _blank(data: bytes) -> bytes:
-    return bytes(byte if byte in _FRAMING else ord("x") for byte in data)
+def _blank(data: bytes, framing: bytes = _FRAMING) -> bytes:
+    return bytes(byte if byte in framing else ord("x") for byte in data)
 
 
 def _em4100(record: bytes, pseudonym: Pseudonym) -> bytes:
@@ -123,7 +127,7 @@ _REWRITING: Mapping[str, _Rewriting] = {
     "em4100": _Rewriting(_after(bytes((em4100.ETX,))), _em4100),
     "ironlogic": _Rewriting(_after(b"\r\n"), _ironlogic),
     "pcsc": _Rewriting(_after(b"\n"), _pcsc),
-    "pn532": _Rewriting(rewriting.pn532_ends, rewriting.pn532_record),
+    "pn532": _Rewriting(rewriting.pn532_ends, rewriting.pn532_record, framing=b"\x00"),
     "line": _Rewriting(rewriting.line_ends, rewriting.line_record),
-    "hid": _Rewriting(rewriting.hid_ends, rewriting.hid_record),
+    "hid": _Rewriting(rewriting.hid_ends, rewriting.hid_record, framing=b"\x00"),
 }

@@ -84,7 +84,7 @@ def pn532_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     if not found or found[-1][1] != len(record):
         return None
     start, _, event = found[-1]
-    before = bytes(byte if byte in b"\x00\xff" else ord("x") for byte in record[:start])
+    before = bytes(byte if byte == 0 else ord("x") for byte in record[:start])
     if not isinstance(event, pn532.Frame):
         return before + record[start:]
     frame = pn532.encode(event.sender, _pn532_body(event.body, pseudonym))[1:-1]
@@ -105,21 +105,22 @@ def _pn532_body(body: bytes, pseudonym: Pseudonym) -> bytes:
 
 
 def hid_ends(data: bytes) -> list[int]:
-    """Behind each press of Enter, and behind each event while no text has begun."""
-    size, typing, ends = hid.size_of(data), False, []
-    for at, (kind, code, value) in hid.struct_events(data, size) if size else ():
-        if kind == hid.EV_KEY and value == 1:
-            typing = code not in hid.ENTERS and (typing or bool(hid.character(code)))
+    """Behind each press of Enter, and behind each event while no text has begun. Events are of this machine's size."""
+    typing, ends = False, []
+    for at, event in hid.struct_events(data, hid.SIZE_HERE):
+        match event:
+            case None:
+                typing = True  # not from a kernel: nothing of it is kept up to the next Enter
+            case hid.EV_KEY, code, 1:
+                typing = code not in hid.ENTERS and (typing or bool(hid.character(code)))
         if not typing:
-            ends.append(at + size)
+            ends.append(at + hid.SIZE_HERE)
     return ends
 
 
 def hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     """The events of one text, typed anew; what the keyboard says of its own switches (MSC) is the same for each key."""
-    size = hid.size_of(record)
-    if not size or len(record) % size:
-        return None
+    size = hid.SIZE_HERE
     match hid.Decoder(size=size).feed(record):
         case [line.Text(content=content)]:
             typed = iter(text(content.decode("ascii"), pseudonym))
@@ -128,7 +129,10 @@ def hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
         case _:
             return None
     out, now = bytearray(record), dict[int, int]()
-    for at, (kind, code, value) in hid.struct_events(record, size):
+    for at, event in hid.struct_events(record, size):
+        if event is None:
+            return None
+        kind, code, value = event
         if kind == hid.EV_MSC:
             hid.set_event(out, at, size, code, 0x70000)
         elif kind == hid.EV_KEY and hid.character(code):

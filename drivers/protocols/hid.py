@@ -18,6 +18,7 @@ from drivers.protocols.line import LINE_BYTES_MAX, Text
 
 GAP_MS = 200
 SIZES = (24, 16)
+SIZE_HERE = struct.calcsize("llHHi")  # of this machine
 EV_SYN, EV_KEY, EV_MSC = 0, 1, 4
 SYN_DROPPED = 3
 ENTERS = frozenset({28, 96})
@@ -183,18 +184,12 @@ def _detected(data: bytearray, at: int) -> int:
     return 0
 
 
-def size_of(data: bytes) -> int:
-    """The size of the events that this begins with; 0 when it begins with none."""
-    return _detected(bytearray(data[:_DETECT_BYTES]), 0)
-
-
-def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
-    """Where each event begins, and its type, code and value. What is no event is passed over."""
+def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int, int] | None]]:
+    """Where each event begins, and its type, code and value; None for what no kernel sends."""
     held = bytearray(data)
     for at in range(0, len(data) - size + 1, size):
         event = _event(held, at, size)
-        if event is not None:
-            yield at, event[:3]
+        yield at, event and event[:3]
 
 
 def set_event(data: bytearray, at: int, size: int, code: int, value: int) -> None:

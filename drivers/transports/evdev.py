@@ -10,14 +10,14 @@ import os
 import select
 import socket
 import stat
-import struct
 import threading
 from contextlib import suppress
 
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported
+from drivers.protocols.hid import SIZE_HERE
 from drivers.transports.base import READ_BYTES_MAX
 
-EVENT_BYTES = struct.calcsize("llHHi")  # 24, or 16 on a 32-bit system
+EVENT_BYTES = SIZE_HERE  # 24, or 16 on a 32-bit system
 EVIOCGRAB = 0x40044590  # linux/input.h: _IOW('E', 0x90, int)
 
 
