@@ -19,7 +19,7 @@ NOUNS = {
     "roster": "People, cards and meal sessions known here.",
     "sync": "How the journal travels to the ledger.",
 }
-COMMANDS = {"run": "run", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
+COMMANDS = {"run": "run", "doctor": "doctor", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
 
 console = Console(stderr=True, highlight=False)
 

@@ -1,0 +1,1 @@
+"""What support asks for, for `edge-agent doctor`. Each check looks, changes nothing, and yields what it found."""

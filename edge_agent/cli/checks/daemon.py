@@ -1,0 +1,98 @@
+"""What the running daemon says of itself."""
+
+from collections.abc import Iterator
+
+from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
+from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, Told
+from edge_agent.screen.health import Ledger
+from sync.client.client import Alarm
+
+QUEUE_LONG = 1_000  # more than a school's day
+FAULTS_MANY = 20
+LOG = "read its log: journalctl -u edge-agent -b"
+
+_ALARMS = {
+    Alarm.UNAUTHORISED: "ask the ledger's operator whether this kiosk is suspended; else register it again",
+    Alarm.UNTRUSTED: "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)",
+    Alarm.DECEIVED: "tell the ledger's operator: its answer cannot be true",
+    Alarm.REFUSED: "tell the ledger's operator: it does not understand our batches",
+    Alarm.FORK: "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator",
+}
+
+
+def daemon(kiosk: Kiosk) -> Iterator[Finding]:
+    told = kiosk.told
+    if told is None:
+        return  # said already where it was asked
+    for fault in told.faults:
+        yield fails("daemon", fault, LOG)
+    if told.recording:
+        yield ok("recording", "every visit is written down")
+    else:
+        yield fails("recording", "NOT RECORDING: visits are not written down", f"staff count by hand; {LOG}")
+    yield from _journal(told.journal)
+    yield _ledger(told.ledger)
+    yield from _queue(told)
+    yield from _roster(told, kiosk.loaded.settings.rules.roster_age_max_s)
+    if not told.readers:
+        yield look("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
+    for device in (*told.readers, *told.indicators):
+        yield _device(device)
+
+
+def _journal(journal: JournalTold) -> Iterator[Finding]:
+    detail = f"row {journal.head} of epoch {journal.epoch[:6]}"
+    match journal.checked:
+        case None:
+            yield ok("journal", f"{detail}; the whole of it is not looked through yet")
+        case checked if checked.whole:
+            yield ok("journal", f"{detail}; {checked.rows} rows looked through, every link holds")
+        case _:
+            yield fails("journal", f"{detail}; a link does not hold", "edge-agent journal verify names the row")
+
+
+def _ledger(ledger: LedgerTold | None) -> Finding:
+    if ledger is None:
+        return look("ledger", "the daemon sends nowhere", "register: edge-agent register URL CODE, then restart it")
+    if ledger.alarm is not Alarm.NONE:
+        return fails("ledger", f"{ledger.alarm.value}: {ledger.why}", _ALARMS[ledger.alarm])
+    match ledger.state:
+        case Ledger.REACHABLE:
+            return ok("ledger", "reachable")
+        case Ledger.REFUSED:
+            return fails("ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
+        case _:
+            return look("ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on")
+
+
+def _queue(told: Told) -> Iterator[Finding]:
+    depth = told.journal.queue
+    if told.ledger is not None and depth > QUEUE_LONG:
+        yield look("queue", f"{depth} events wait for the ledger", "edge-agent sync now, then edge-agent sync status")
+    else:
+        yield ok("queue", f"{depth} events wait for the ledger")
+
+
+def _roster(told: Told, age_max_s: float) -> Iterator[Finding]:
+    roster = told.roster
+    if roster.version == 0:
+        yield fails("roster", "there is none, nobody is known", "register, or: edge-agent roster import --local FOLDER")
+        return
+    detail = f"version {roster.version}, {roster.people} people, {roster.age_s // 3600} hours old"
+    if roster.age_s > age_max_s:
+        yield look("roster", f"{detail}; last pull: {roster.last}", "bring the ledger or a newer roster on a stick")
+    elif roster.problems:
+        yield look("roster", f"{detail}; {roster.problems} problems in it", "edge-agent roster show names them")
+    else:
+        yield ok("roster", detail)
+
+
+def _device(device: DeviceTold) -> Finding:
+    part = f"device {device.name}"
+    if not device.there:
+        detail, _, step = device.why.partition(": ")
+        return fails(part, f"{device.driver} is away: {detail}", step or "check cable and power; devices probe")
+    detail = f"{device.driver} is there; {device.readings} readings, {device.faults} faults"
+    if device.faults > FAULTS_MANY and device.faults > device.readings:
+        return look(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
+    return ok(part, detail)
