@@ -1,6 +1,7 @@
 """What the running daemon says of itself."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
 from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, Told
@@ -10,14 +11,6 @@ from sync.client.client import Alarm
 QUEUE_LONG = 1_000  # more than a school's day
 FAULTS_MANY = 20
 LOG = "read its log: journalctl -u edge-agent -b"
-
-_ALARMS = {
-    Alarm.UNAUTHORISED: "ask the ledger's operator whether this kiosk is suspended; else register it again",
-    Alarm.UNTRUSTED: "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)",
-    Alarm.DECEIVED: "tell the ledger's operator: its answer cannot be true",
-    Alarm.REFUSED: "tell the ledger's operator: it does not understand our batches",
-    Alarm.FORK: "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator",
-}
 
 
 def daemon(kiosk: Kiosk) -> Iterator[Finding]:
@@ -55,7 +48,7 @@ def _ledger(ledger: LedgerTold | None) -> Finding:
     if ledger is None:
         return look("ledger", "the daemon sends nowhere", "register: edge-agent register URL CODE, then restart it")
     if ledger.alarm is not Alarm.NONE:
-        return fails("ledger", f"{ledger.alarm.value}: {ledger.why}", _ALARMS[ledger.alarm])
+        return fails("ledger", f"{ledger.alarm.value}: {ledger.why}", _against(ledger.alarm))
     match ledger.state:
         case Ledger.REACHABLE:
             return ok("ledger", "reachable")
@@ -63,6 +56,26 @@ def _ledger(ledger: LedgerTold | None) -> Finding:
             return fails("ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
         case _:
             return look("ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on")
+
+
+def _against(alarm: Alarm) -> str:
+    match alarm:
+        case Alarm.NONE:
+            return ""
+        case Alarm.UNAUTHORISED:
+            return "ask the ledger's operator whether this kiosk is suspended; else register it again"
+        case Alarm.UNTRUSTED:
+            return "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)"
+        case Alarm.DECEIVED:
+            return "tell the ledger's operator: its answer cannot be true"
+        case Alarm.REFUSED:
+            return "tell the ledger's operator: it does not understand our batches"
+        case Alarm.FORK:
+            return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
+        case Alarm.LEDGER_BEHIND:
+            return "tell the ledger's operator: it has lost rows that it gave receipts for; they are sent again"
+        case _:
+            assert_never(alarm)
 
 
 def _queue(told: Told) -> Iterator[Finding]:

@@ -1,0 +1,72 @@
+"""What the doctor makes of the daemon's own words."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge_agent.cli.checks.daemon import daemon
+from edge_agent.cli.checks.finding import State
+from edge_agent.cli.checks.told import Told
+from sync.client.client import Alarm
+from tests.edge_agent.cli.checks.given import kiosk, states
+
+WELL: dict[str, Any] = {
+    "recording": True,
+    "faults": [],
+    "clock": "synchronised",
+    "journal": {"epoch": "abcdef", "head": 7, "acknowledged": 7, "queue": 0, "checked": {"rows": 7, "whole": True}},
+    "ledger": {"state": "reachable", "why": "", "alarm": ""},
+    "roster": {"version": 3, "age_s": 60, "people": 400, "problems": 0, "last": ""},
+    "readers": [{"name": "door", "driver": "em4100", "there": True, "why": "", "readings": 5, "faults": 0}],
+    "indicators": [],
+}
+
+
+def told(**changes: Any) -> Told:
+    status = dict(WELL)
+    for key, change in changes.items():
+        status[key] = {**WELL[key], **change} if isinstance(change, dict) else change
+    return msgspec.convert(status, Told, strict=False)
+
+
+def test_a_daemon_that_is_well(tmp_path: Path) -> None:
+    assert set(states(daemon(kiosk(tmp_path, told=told())))) == {State.OK}
+
+
+DOOR = WELL["readers"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({"recording": False}, State.FAILS, "staff count by hand"),
+        ({"faults": ["station hangs"]}, State.FAILS, "journalctl"),
+        ({"journal": {"checked": {"rows": 3, "whole": False}}}, State.FAILS, "journal verify"),
+        ({"journal": {"queue": 5_000}}, State.LOOK, "sync now"),
+        ({"ledger": None}, State.LOOK, "register"),
+        ({"ledger": {"state": "unreachable"}}, State.LOOK, "network"),
+        ({"ledger": {"state": "refused"}}, State.FAILS, "operator"),
+        ({"ledger": {"alarm": "fork", "why": "other hash"}}, State.FAILS, "copy of this kiosk's card"),
+        ({"roster": {"version": 0}}, State.FAILS, "roster import"),
+        ({"roster": {"age_s": 30 * 86_400}}, State.LOOK, "newer roster"),
+        ({"roster": {"problems": 2}}, State.LOOK, "roster show"),
+        ({"readers": []}, State.LOOK, "devices probe"),
+        ({"readers": [{**DOOR, "there": False, "why": "no such port: check the cable"}]}, State.FAILS, "cable"),
+        ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, State.LOOK, "devices watch door"),
+    ],
+)
+def test_each_trouble_is_told_with_what_to_do(
+    tmp_path: Path, changes: dict[str, Any], state: State, words: str
+) -> None:
+    found = list(daemon(kiosk(tmp_path, told=told(**changes))))
+    [trouble] = [each for each in found if each.state is not State.OK]
+    assert trouble.state is state
+    assert words in trouble.next_step
+
+
+@pytest.mark.parametrize("alarm", [alarm for alarm in Alarm if alarm is not Alarm.NONE])
+def test_every_alarm_has_its_step(tmp_path: Path, alarm: Alarm) -> None:
+    found = daemon(kiosk(tmp_path, told=told(ledger={"alarm": alarm.value, "why": "w"})))
+    assert State.FAILS in states(found)
