@@ -20,6 +20,7 @@ from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import Accepted, Problem, ProblemType, Quarantined, time_text
 from sync.ledger import arrays, facts
+from sync.ledger.people import People
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
 UNKNOWN = "unknown-person"
@@ -59,7 +60,7 @@ class _Open:
 
 
 def ingest(
-    connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime
+    connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime, people: People
 ) -> Accepted | Problem:
     """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns."""
     batch = arrival.batch
@@ -77,7 +78,7 @@ def ingest(
             return problem
         known = min(known, len(batch.lines))
         if known < len(batch.lines):
-            _insert(connection, arrival, known, now)
+            _insert(connection, arrival, known, now, people)
         issued = _receipt(connection, arrival, key, now)
         quarantined = _quarantined(connection, arrival)
     return Accepted(
@@ -250,19 +251,12 @@ _INSERT_QUARANTINE = """
     SELECT %(school)s, %(device)s, %(epoch)s, * FROM unnest(%(seqs)b::int8[], %(codes)b::text[], %(details)b::text[])
 """
 
-# Anybody who ever was on the roster is known; without a roster nobody is unknown.
-_UNKNOWN_PEOPLE = """
-    SELECT id FROM unnest(%(people)b::text[]) AS id
-    WHERE EXISTS (SELECT 1 FROM school WHERE school = %(school)s AND roster_version > 0)
-      AND NOT EXISTS (SELECT 1 FROM roster_record r WHERE r.school = %(school)s AND r.type = 'person' AND r.id = id.id)
-"""
-
 
 def _identity(arrival: Arrival) -> dict[str, str]:
     return {"school": arrival.school, "device": arrival.device, "epoch": arrival.epoch}
 
 
-def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime) -> None:
+def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime, people: People) -> None:
     """Everything behind the first `known` events, and the head with it."""
     first_seq = arrival.batch.header.first_seq + known
     payloads = arrival.batch.lines[known:]
@@ -270,7 +264,7 @@ def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: d
         payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
         stones=frozenset(arrival.batch.header.tombstones),
     )  # fmt: skip
-    looks = {look.seq: look for look in _strangers(connection, arrival, columns)}
+    looks = {look.seq: look for look in _strangers(connection, arrival, columns, people)}
     looks |= {look.seq: look for look in columns.looks}
     connection.execute(_INSERT_EVENTS, {
         **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
@@ -300,11 +294,12 @@ def _insert_carried(connection: psycopg.Connection, arrival: Arrival, parcels: S
     })  # fmt: skip
 
 
-def _strangers(connection: psycopg.Connection, arrival: Arrival, columns: facts.Columns) -> list[facts.Look]:
+def _strangers(
+    connection: psycopg.Connection, arrival: Arrival, columns: facts.Columns, people: People
+) -> list[facts.Look]:
     if not columns.people:
         return []
-    rows = connection.execute(_UNKNOWN_PEOPLE, {"school": arrival.school, "people": arrays.text(columns.people)})
-    unknown = {row[0] for row in rows}
+    unknown = people.unknown(connection, arrival.school, columns.people)
     return [
         facts.Look(seq, UNKNOWN, "a person who was never on this school's roster")
         for person, seq in columns.people.items()

@@ -5,7 +5,7 @@ the service calls them from its worker threads.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from sync.contract.roster import Page
 from sync.contract.wire import Accepted, Cursor, Heartbeat, HeartbeatReply, Identity, Problem, ProblemType
 from sync.ledger import rosters, schools
 from sync.ledger.ingest import Arrival, Signature, ingest
+from sync.ledger.people import People
 
 COMPRESSED_BYTES_MAX = batch.BODY_BYTES_MAX + 64 * 1024  # random bytes grow a little when they are compressed
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -41,10 +42,11 @@ def refusal(kind: ProblemType, status: int, title: str, detail: str = "", retry_
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What every call needs: the receipts' key and the clock."""
+    """What every call needs: the receipts' key, the clock, and what is remembered between calls."""
 
     key: Ed25519PrivateKey
     clock: Callable[[], datetime]
+    people: People = field(default_factory=People, repr=False)
 
     def take_batch(
         self, connection: psycopg.Connection, request: signature.Request, device: str, epoch: str
@@ -75,7 +77,7 @@ class Ledger:
             body=request.body,
         )
         arrival = Arrival(known.school, known.device, named, content, hashes, evidence)
-        match ingest(connection, arrival, self.key, self.clock()):
+        match ingest(connection, arrival, self.key, self.clock(), self.people):
             case Problem() as problem:
                 raise Refusal(problem)
             case Accepted() as accepted:
