@@ -1,0 +1,41 @@
+"""Which agreement is enough, from how often a stranger may be taken for somebody.
+
+A stranger searched among n templates has n chances to be taken for one. The share of single comparisons of strangers
+at or above an agreement falls as a straight line in its logarithm; the line below was laid through the strangers of
+public sets of contactless palms of adults, through the worst of them: IITD reaches 0.271 and 0.301 once in 1,000 and
+in 10,000 comparisons, CASIA at three wavelengths no more than 0.240 and 0.261.
+Beyond the last comparison that was measured it is an extrapolation, so a school should look at its own margin.
+"""
+
+from dataclasses import dataclass
+from math import log10
+from typing import Final
+
+TAIL_AT: Final = 0.30  # agreement that one stranger's comparison in 10,000 reaches
+TAIL_PER_DECADE: Final = 0.03  # more agreement for each ten times rarer
+FPIR_DEFAULT: Final = 0.001
+MARGIN_DEFAULT: Final = 0.04  # to the second person
+THRESHOLD_MIN: Final = 0.30  # a gallery of one is no reason to take anybody
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    threshold: float  # agreement at or above which a person is named
+    margin: float  # agreement by which the second person must stay behind
+    fpir: float  # expected share of strangers who are named, 0…1
+    templates: int  # that it was chosen for
+
+    def __str__(self) -> str:
+        return (
+            f"agreement ≥ {self.threshold:.3f}, margin ≥ {self.margin:.3f}: {100 * self.fpir:g} % of strangers expected"
+            f" to be named among {self.templates} templates"
+        )
+
+
+def operating_point(templates: int, fpir: float = FPIR_DEFAULT, margin: float = MARGIN_DEFAULT) -> OperatingPoint:
+    """The threshold for a gallery of this size. `fpir` in 0…1."""
+    if not 0 < fpir < 1:
+        raise ValueError(f"fpir {fpir}: a share between 0 and 1")
+    comparison = fpir / max(templates, 1)
+    threshold = TAIL_AT + TAIL_PER_DECADE * (-4 - log10(comparison))
+    return OperatingPoint(round(max(threshold, THRESHOLD_MIN), 3), margin, fpir, templates)

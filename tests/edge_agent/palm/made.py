@@ -1,0 +1,33 @@
+"""Palms for the tests: drawn ones, seen as the test wants, and real ones where they are at hand."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drivers.simulated.palms import Capture, palm, some_capture
+from edge_agent.palm.permutation import Scrambles, draw
+from edge_agent.palm.responses import Responses, respond
+from edge_agent.palm.roi import region_from_roi
+from edge_agent.palm.types import Hand, Region
+
+REAL_PALMS = Path(__file__).resolve().parents[4] / "shared" / "data" / "palms"
+needs_real_palms = pytest.mark.skipif(not REAL_PALMS.is_dir(), reason=f"no public palms under {REAL_PALMS}")
+
+
+def region(person: str, capture: Capture | None = None, seed: int = 0) -> Region:
+    """A drawn palm; without a capture held and lit as that seed's child does."""
+    dice = np.random.default_rng([seed, len(person), *person.encode()])
+    return region_from_roi(palm(person, "left", capture or some_capture(dice), dice), Hand.LEFT)
+
+
+@cache
+def responses(person: str, seed: int = 0) -> Responses:
+    return respond(region(person, None, seed))
+
+
+@cache
+def scrambles(seed: int) -> Scrambles:
+    """A key's permutations, from dice that tests may repeat."""
+    return draw(np.random.default_rng(seed).bytes)
