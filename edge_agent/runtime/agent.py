@@ -93,6 +93,7 @@ class Agent:
         self.uplink: Uplink | None = None
         self.uplink_part: Part | None = None
         self._reader_parts: list[Part] = []
+        self._palm_parts: list[Part] = []
         self._screen_fault = ""
         self._steps = StepWatch()
 
@@ -116,6 +117,7 @@ class Agent:
     def stop(self) -> None:
         """First nobody brings anything any more, then what has come is taken and sent, then the rest ends."""
         stuck = self.supervisor.shut(self._reader_parts)
+        stuck += self.supervisor.shut(self._palm_parts)
         stuck += self.supervisor.shut([self._station_part])
         if self.exit_code is ExitCode.OK:
             self.note(Stop(**self._where()))
@@ -306,7 +308,7 @@ class Agent:
                 "uplink", self._guarded(self.uplink.body), beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s
             )
         if self.palms is not None:
-            add("palms", self._guarded(self.palms.body), beat_max_s=LOADING_S)
+            self._palm_parts.append(add("palms", self._guarded(self.palms.body), beat_max_s=LOADING_S))
         add("upkeep", self._guarded(self.upkeep.body), beat_max_s=120.0)
         self._control_part = add("control", self._serve_control)
         self._reader_parts = [
