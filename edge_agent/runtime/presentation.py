@@ -73,15 +73,17 @@ class Presentation:
     def there(self) -> bool:
         return self._came_ns is not None
 
-    def good(self, ranking: Ranking, at_ns: int, *, sure: bool) -> Conclude | None:
-        """A good picture and who is alike. `sure`: together with those before it names somebody."""
+    def good(self, ranking: Ranking, at_ns: int, *, sure: bool, certain: bool = False) -> Conclude | None:
+        """A good picture and who is alike. `sure`: together with those before it names somebody; `certain`: so far
+        beyond the threshold that another picture could change nothing."""
         self._saw(at_ns)
         if not self._rankings:
             self._good_ns = at_ns
         self._rankings.append(ranking)
         count = len(self._rankings)
         late = at_ns - self._good_ns >= self.look_ns
-        return self._conclude() if late or count >= self.frames_max or (sure and count >= self.frames) else None
+        enough = certain or (sure and count >= self.frames)
+        return self._conclude() if enough or late or count >= self.frames_max else None
 
     def bad(self, reason: refusal.Reason, at_ns: int) -> Advise | Conclude | None:
         """A picture that cannot be used."""
