@@ -1,6 +1,7 @@
 """`edge-agent palm`: make a palm known, look at a picture as the kiosk does, measure, and keep the school's key."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,14 @@ from edge_agent.cli import palm_key
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
 from edge_agent.control import ask
 from edge_agent.errors import ExitCode, Refused
+from edge_agent.settings import KioskSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from edge_agent.palm.evaluation import Sample
+    from edge_agent.palm.landmarks import Landmarks
     from edge_agent.palm.refusal import Refused as Unfit
     from edge_agent.palm.types import Region
 
@@ -73,6 +76,7 @@ def forget(person: PersonArgument, config: ConfigOption = CONFIG_DEFAULT, as_jso
 def quality(
     image: Annotated[Path, typer.Argument(help="A PNG or JPEG of a hand.", exists=True, dir_okay=False)],
     overlay: Annotated[Path | None, typer.Option(help="Draw what was seen into this PNG.")] = None,
+    config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """What the kiosk sees in a picture: the hand, where its palm is, how good it is; or why it is refused."""
@@ -83,7 +87,7 @@ def quality(
     from edge_agent.palm.region import find_region
 
     picture = _picture(image)
-    seen = picture if isinstance(picture, Unfit) else find_region(picture)
+    seen = picture if isinstance(picture, Unfit) else find_region(picture, _Look(config).landmarks())
     if overlay is not None:
         canvas = np.zeros((120, 800), np.uint8) if isinstance(picture, Unfit) else picture
         _write_png(overlay, draw(canvas, seen))
@@ -97,11 +101,24 @@ def quality(
 
 
 @app.command()
+def models(
+    wheel: Annotated[Path, typer.Argument(help="mediapipe 0.10.21 for x86_64, as pip downloads it.", dir_okay=False)],
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Install the networks that find closed fingers better; everything works without them, only not quite as well."""
+    from edge_agent.runtime import palm_models
+
+    folder = palm_models.install(wheel, settings.load(config).settings.kiosk.state_dir)
+    out.print(f"{folder}: installed; restart the daemon (systemctl restart edge-agent)", markup=False)
+
+
+@app.command()
 def evaluate(
     folder: FolderArgument,
     roi: Annotated[bool, typer.Option("--roi", help="The pictures are regions already, not full hands.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw DET curve and score histograms into this PNG.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="More is sooner; times are only true with one.")] = 1,
+    config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Measure recognition on pictures of which it is known whose they are, by exactly what the kiosk runs."""
@@ -113,12 +130,13 @@ def evaluate(
 
     # Any school's key gives the same scores; a fixed one gives the same report twice.
     scrambles = SchoolKey(bytes(KEY_BYTES)).scrambles()
+    look = _Look(config)
     with ExitStack() as stack:
         mapper: Any = map
         if threads > 1:
             cv2.setNumThreads(1)
             mapper = stack.enter_context(ThreadPoolExecutor(threads)).map
-        samples: list[Sample] = list(mapper(lambda path: _sample(path, roi=roi), _pictures(folder)))
+        samples: list[Sample] = list(mapper(lambda path: _sample(path, look, roi=roi), _pictures(folder)))
         if not samples:
             raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
         found = measure(samples, scrambles, time.perf_counter, mapper)
@@ -126,7 +144,7 @@ def evaluate(
         from edge_agent.palm.plot import draw
 
         _write_png(plot, draw(found, folder.name))
-    told = report(found)
+    told = report(found) | ({} if roi else {"landmarks": look.second_opinion})
     if as_json:
         print_json(told)
     else:
@@ -138,7 +156,7 @@ def _pictures(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix.lower() in SUFFIXES]
 
 
-def _sample(path: Path, *, roi: bool) -> "Sample":
+def _sample(path: Path, look: "_Look", *, roi: bool) -> "Sample":
     """One picture; whatever is wrong with the file, it is a sample that could not be acquired."""
     from edge_agent.palm.evaluation import Sample
 
@@ -147,25 +165,48 @@ def _sample(path: Path, *, roi: bool) -> "Sample":
         session, number = "0", path.stem
     picture = _picture(path)
     started = time.perf_counter()
-    region = _region(picture, roi=roi)
+    region = _given(picture) if roi else look.region(picture)
     # A region that was given has not been found: its time would say nothing.
     return Sample(path.parent.name, int(session[:9]), number, region, None if roi else time.perf_counter() - started)
 
 
-def _region(picture: "NDArray[np.uint8] | Unfit", *, roi: bool) -> "Region | None":
+class _Look:
+    """Finds hands as the kiosk does; each thread with networks of its own, where they are installed."""
+
+    def __init__(self, config: Path) -> None:
+        kiosk = settings.load(config).settings.kiosk if config.exists() else KioskSettings()
+        self._state_dir = kiosk.state_dir
+        self._own = threading.local()
+        self.second_opinion = self.landmarks() is not None
+
+    def landmarks(self) -> "Landmarks | None":
+        from edge_agent.runtime import palm_models
+
+        return palm_models.load(self._state_dir)
+
+    def region(self, picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
+        from edge_agent.palm.refusal import Refused as Unfit
+        from edge_agent.palm.region import find_region
+
+        if isinstance(picture, Unfit):
+            return None
+        if self.second_opinion and not hasattr(self._own, "landmarks"):
+            self._own.landmarks = self.landmarks()
+        seen = find_region(picture, getattr(self._own, "landmarks", None))
+        return None if isinstance(seen, Unfit) else seen.region
+
+
+def _given(picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
+    """A picture that is a region already."""
     from edge_agent.palm.refusal import Refused as Unfit
-    from edge_agent.palm.region import find_region
     from edge_agent.palm.roi import NotARegion, region_from_roi
 
     if isinstance(picture, Unfit):
         return None
-    if roi:
-        try:
-            return region_from_roi(picture)
-        except NotARegion:
-            return None
-    seen = find_region(picture)
-    return None if isinstance(seen, Unfit) else seen.region
+    try:
+        return region_from_roi(picture)
+    except NotARegion:
+        return None
 
 
 def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":

@@ -387,11 +387,18 @@ class Agent:
         settings = self.settings
         if not settings.palm.enabled or not any(self.is_camera(each.driver) for each in settings.readers):
             return None
-        from edge_agent.runtime.palms import Palms, open_gallery
+        from edge_agent.runtime.palms import Palms, landmarks, open_gallery
 
         gallery = open_gallery(settings, self.journal, self.identity.school)
         return Palms(
-            gallery, settings.palm, self.inbox, lambda: self.station.roster, self.now, self.show, self.counters
+            gallery,
+            settings.palm,
+            self.inbox,
+            lambda: self.station.roster,
+            self.now,
+            self.show,
+            self.counters,
+            lambda: landmarks(settings.kiosk.state_dir),
         )
 
     def _condition(self) -> Condition:

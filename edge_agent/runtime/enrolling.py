@@ -17,6 +17,7 @@ from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm import enrolment, refusal
 from edge_agent.palm.enrolment import SAMPLES_MAX, SAMPLES_MIN, Enrolment
 from edge_agent.palm.gallery import Palm
+from edge_agent.palm.landmarks import Landmarks
 from edge_agent.palm.quality import Quality
 from edge_agent.palm.refusal import Refused as Unfit
 from edge_agent.palm.region import Found, find_region
@@ -95,7 +96,7 @@ def enrol(
         raise Refused("the palms of this kiosk are being opened; try again in a minute")
     need_consent(wish.person, roster())
     with palms.borrowed(reader) as frames:
-        session = _Session(wish, gallery, frames, now, stopping)
+        session = _Session(wish, gallery, frames, palms.landmarks(), now, stopping)
         yield Told(0, "show the palm: flat, fingers a little apart, a hand's length from the camera")
         yield from session.samples()
     need_consent(wish.person, roster())
@@ -106,8 +107,15 @@ class _Session:
     """Pictures until there are enough good samples."""
 
     def __init__(
-        self, wish: Wish, gallery: PalmGallery, frames: NewestFrames, now: Now, stopping: Callable[[], bool]
+        self,
+        wish: Wish,
+        gallery: PalmGallery,
+        frames: NewestFrames,
+        landmarks: Landmarks | None,
+        now: Now,
+        stopping: Callable[[], bool],
     ) -> None:
+        self._landmarks = landmarks
         self._wish = wish
         self._gallery = gallery
         self._frames = frames
@@ -133,7 +141,7 @@ class _Session:
             if taken is None:
                 continue
             before = len(self.qualities)
-            say = self._take(find_region(taken.frame.image), taken.moment.mono_ms)
+            say = self._take(find_region(taken.frame.image, self._landmarks), taken.moment.mono_ms)
             fresh = len(self.qualities) > before
             fruitless = 0 if fresh else fruitless + 1
             if say and (fresh or say != self._said or now_ms - self._said_ms >= SAY_EVERY_MS):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
+from pathlib import Path
 from typing import assert_never
 
 import numpy as np
@@ -28,13 +29,14 @@ from edge_agent.palm.code import encode
 from edge_agent.palm.enrolment import likeness_to
 from edge_agent.palm.fusion import FRAMES_MAX, fuse_frames
 from edge_agent.palm.gallery import Match, Ranking, decide
+from edge_agent.palm.landmarks import Landmarks
 from edge_agent.palm.operating_point import OperatingPoint
 from edge_agent.palm.permutation import ProtectedCode, protect
 from edge_agent.palm.probe import Probe
 from edge_agent.palm.refusal import Refused as Unfit
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import Responses, respond
-from edge_agent.runtime import palm_keys
+from edge_agent.runtime import palm_keys, palm_models
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.frames import NewestFrames, Taken
 from edge_agent.runtime.inbox import Inbox, PalmScan
@@ -80,7 +82,10 @@ class Palms:
         now: Now,
         show: Callable[[Feedback], None],
         counters: Counters,
+        landmarks: Callable[[], Landmarks | None] = lambda: None,
     ) -> None:
+        self.landmarks = landmarks  # makes a second opinion for one thread, where one is installed
+        self._landmarks: Landmarks | None = None
         self.gallery = gallery
         self._settings = settings
         self._inbox = inbox
@@ -142,6 +147,7 @@ class Palms:
             while not pulse.stopping():
                 pulse.wait(1.0)
             return
+        self._landmarks = self.landmarks()
         if not gallery.loaded:
             gallery.load(self._roster())
         while not pulse.stopping():
@@ -163,7 +169,7 @@ class Palms:
         frame = taken.frame
         camera = self._cameras.setdefault(frame.reader, _Camera(self._fresh()))
         at_ns = taken.moment.mono_ms * 1_000_000
-        seen = find_region(frame.image)
+        seen = find_region(frame.image, self._landmarks)
         match seen:
             case Unfit(reason=reason):
                 self._counters.palm_unfit.labels(reason.value).inc()
@@ -251,6 +257,15 @@ def open_gallery(settings: Settings, journal: Journal, school: str) -> "PalmGall
         log.error("no palm is recognised: %s", error)  # noqa: TRY400
         return NoGallery(str(error))
     return PalmGallery(journal, school, key, Target(settings.palm.fpir, settings.palm.margin))
+
+
+def landmarks(state_dir: Path) -> Landmarks | None:
+    """The second opinion on where a hand is; files that cannot be used are told, and done without."""
+    try:
+        return palm_models.load(state_dir)
+    except Refused as error:
+        log.error("hands are found without landmarks: %s", error)  # noqa: TRY400
+        return None
 
 
 def _far_beyond(point: OperatingPoint) -> OperatingPoint:
