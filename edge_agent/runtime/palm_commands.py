@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,6 +10,9 @@ from edge_agent.control import Asker, Handler
 from edge_agent.errors import Refused
 from edge_agent.runtime.agent import Agent
 from sync.contract.event import PersonId
+
+if TYPE_CHECKING:
+    from edge_agent.runtime.palms import Palms
 
 Arguments = Mapping[str, Any]
 
@@ -25,25 +28,25 @@ class PalmCommands:
         """Lines for the operator while a hand is shown: samples so far, what to do next; the last one is `done`."""
         from edge_agent.runtime.enrolling import Wish, enrol
 
-        agent = self._agent
-        if agent.palms is None:
-            raise Refused("this kiosk looks at no camera; add one under [[readers]], and see palm.enabled")
+        agent, palms = self._agent, self._palms()
         wanted = dict(arguments)
         reader = self._camera(str(wanted.pop("reader", "")))
         try:
             wish = msgspec.convert(wanted, Wish)
         except msgspec.ValidationError as error:
             raise Refused(f"not an enrolment: {error}") from error
-        for told in enrol(wish, reader, agent.palms, lambda: agent.station.roster, agent.now, agent.ending.is_set):
+        for told in enrol(wish, reader, palms, lambda: agent.station.roster, agent.now, agent.ending.is_set):
             yield asdict(told)
 
     def forget(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
         """Delete a person's palms, on disk and in memory; the receipt is in the journal."""
         person = PersonId(str(arguments.get("person", "")))
-        deleted = self._agent.journal.forget_palms([person])
-        if self._agent.palms is not None:
-            self._agent.palms.forget([person])
-        yield {"person": person, "deleted": deleted.get(person, 0)}
+        yield {"person": person, "deleted": self._palms().delete(person)}
+
+    def _palms(self) -> "Palms":
+        if self._agent.palms is None:
+            raise Refused("this kiosk looks at no camera; add one under [[readers]], and see palm.enabled")
+        return self._agent.palms
 
     def _camera(self, wanted: str) -> str:
         cameras = [each.name for each in self._agent.readers if self._agent.is_camera(each.driver)]

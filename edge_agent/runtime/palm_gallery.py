@@ -92,6 +92,13 @@ class PalmGallery:
             with self._changing:
                 self._replace((), people)
 
+    def delete(self, person: PersonId) -> int:
+        """Of one person, disk and memory, with a receipt; how many samples there were. Raises `JournalUnwritable`."""
+        with self._changing:
+            gone = self._journal.forget_palms([person])
+            self._replace((), [person])
+        return gone.get(person, 0)
+
     def sweep(self) -> None:
         """Overwrite what went out of force. For the thread that searches, between two searches."""
         while self._discarded:

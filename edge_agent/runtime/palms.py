@@ -103,6 +103,12 @@ class Palms:
         if not isinstance(self.gallery, NoGallery):
             self.gallery.forget(people)
 
+    def delete(self, person: PersonId) -> int:
+        """Take a person's palms away, disk and memory; how many samples there were."""
+        if isinstance(self.gallery, NoGallery):
+            raise Refused(self.gallery.why)
+        return self.gallery.delete(person)
+
     @property
     def ready(self) -> bool:
         """Whether a child may be asked for the palm: somebody can be recognised."""
@@ -145,7 +151,8 @@ class Palms:
         gallery = self.gallery
         if isinstance(gallery, NoGallery):
             while not pulse.stopping():
-                pulse.wait(1.0)
+                pulse.beat()
+                self._newest.get(WAIT_S)  # no picture of anybody is kept waiting for a key that is not there
             return
         self._landmarks = self.landmarks()
         if not gallery.loaded:

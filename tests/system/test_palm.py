@@ -159,6 +159,9 @@ def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Pat
     assert (code, "known here already, as u-1" in said) == (1, True), said
     assert len(kiosk.kept()) == 1
 
+    told = edge_agent("palm", "forget", "u-2", "--json", "--config", str(kiosk.config))
+    assert json.loads(told.stdout) == {"person": "u-2", "deleted": 0}
+
     _nothing_leaks(kiosk, known[:3], sealed)
 
     withdrawn = export(tmp_path / "withdrawn", "sch-1", WITHDRAWN)

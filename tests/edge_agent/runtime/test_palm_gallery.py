@@ -139,6 +139,15 @@ def test_who_is_forgotten_is_out_at_once_and_overwritten_between_two_searches(jo
     assert not held.coarse.any()
 
 
+def test_a_wrong_enrolment_is_taken_back_from_disk_and_memory(journal: Journal) -> None:
+    known = gallery(journal)
+    enrol(known, "u1")
+    enrol(known, "u2", seed=2)
+    assert known.delete(PersonId("u1")) == 3
+    assert known.delete(PersonId("u1")) == 0
+    assert (people(known), [kept.person for kept in journal.palms()]) == ({"u2"}, ["u2"])
+
+
 def test_a_change_of_500_templates_is_in_force_within_two_seconds_and_stops_no_search(journal: Journal) -> None:
     """36,000 templates: 3,000 children, two hands, six samples; the search goes on in what is in force."""
     known = gallery(journal)
