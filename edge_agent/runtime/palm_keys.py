@@ -73,7 +73,7 @@ class Step:
 def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
     """This kiosk's copy of the school's key. Raises `NoSchoolKey`, `Refused` when what is there is unusable."""
     given = credential(CREDENTIAL_NAME, environ)
-    if given is not None:
+    if given:
         return _parsed(given, f"credential {CREDENTIAL_NAME}")
     path = state_dir / KEY_NAME
     found = _read(path)
