@@ -30,6 +30,7 @@ Days = Annotated[int, Meta(ge=0, le=3_650)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Language = Literal["kk", "ru", "en"]
 Direction = Literal["both", "in", "out"]
+OnOff = Literal["off", "on"]
 Level = Literal["TRAFFIC", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -77,6 +78,15 @@ class ScreenSettings(_Section, frozen=True, kw_only=True):
     operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 
 
+class PalmSettings(_Section, frozen=True, kw_only=True):
+    enabled: bool = True  # pictures of cameras are looked at; card readers and outside terminals need none of this
+    fpir: Annotated[float, Meta(ge=1e-6, le=0.05)] = 0.001  # share of strangers who may be taken for somebody here
+    margin: Annotated[float, Meta(ge=0, le=0.3)] = 0.04  # agreement by which the second person must stay behind
+    frames: Annotated[int, Meta(ge=1, le=3)] = 2  # good pictures of one hand that are judged together
+    liveness: OnOff = "off"  # look for prints and screens held up instead of a hand
+    look_s: Annotated[float, Meta(ge=0.2, le=10)] = 1.5  # after so long what has been seen must do
+
+
 class LogSettings(_Section, frozen=True, kw_only=True):
     level: Level = "INFO"
 
@@ -94,7 +104,7 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     options: DriverSettings = field(default_factory=DriverSettings)
 
 
-_SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "log", "drivers")
+_SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "palm", "log", "drivers")
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -103,6 +113,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     journal: JournalSettings = field(default_factory=JournalSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
+    palm: PalmSettings = field(default_factory=PalmSettings)
     log: LogSettings = field(default_factory=LogSettings)
     drivers: DriversSettings = field(default_factory=DriversSettings)
     readers: tuple[DeviceSettings, ...] = ()

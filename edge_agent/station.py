@@ -17,7 +17,7 @@ from edge_agent.domain.confirmation import Confirmation, Limits, Verdict
 from edge_agent.domain.decision import Decision, Direction, Rules, decide
 from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Feedback
-from edge_agent.domain.identify import Identity, Known, Unknown, by_hand, identify
+from edge_agent.domain.identify import Identity, Known, PalmScore, Unknown, by_hand, identify, identify_palm
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import ByHand, Context, record, void
 from edge_agent.domain.respond import hold_again, not_recorded, respond
@@ -25,7 +25,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import Appended
 from sync.contract.chain import Epoch
-from sync.contract.event import Fact, PersonId
+from sync.contract.event import Fact, Method, PersonId
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,17 @@ class Policy:
     early: timedelta
     late: timedelta
     directions: Mapping[str, Direction]  # of readers that are not for both ways
+
+
+@dataclass(frozen=True, slots=True)
+class PalmSight:
+    """What was seen of one palm, from its coming to its decision. Scores and bounds in ten-thousandths."""
+
+    reader: str
+    scores: tuple[PalmScore, ...]  # of the people who are most alike
+    accept: int
+    margin: int
+    copied: bool = False  # it looks like a print or a screen: nobody is searched for
 
 
 class NoSuchEntry(Exception):
@@ -83,6 +94,14 @@ class Station:
                 case Verdict.COUNT:
                     pass
         return self._settle(identity, Context(moment, roster, reading.reader))
+
+    def take_palm(self, sight: PalmSight, moment: Moment) -> Feedback:
+        """The feedback to one presentation of a palm, durable before it is returned."""
+        roster = self.roster
+        identity: Identity = Unknown(Method.PALM, copied=True)
+        if not sight.copied:
+            identity = identify_palm(sight.scores, roster, accept=sight.accept, margin=sight.margin)
+        return self._settle(identity, Context(moment, roster, sight.reader))
 
     def enter_by_hand(self, person: PersonId, moment: Moment, hand: ByHand) -> Feedback:
         """An entry that a named operator makes for a stated reason."""

@@ -16,6 +16,7 @@ NOUNS = {
     "devices": "Readers and lights: what is there, what it sends, what it means.",
     "journal": "What this kiosk has recorded.",
     "ledger": "The central ledger: serve it, read it, check one.",
+    "palm": "Hands: make them known, look as the kiosk does, measure, keep the school's key.",
     "roster": "People, cards and meal sessions known here.",
     "sync": "How the journal travels to the ledger.",
 }

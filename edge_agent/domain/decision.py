@@ -53,12 +53,23 @@ class Reason(StrEnum):
     UNKNOWN_NUMBER = "unknown_number"
     UNKNOWN_PERSON = "unknown_person"
     PALM_UNKNOWN = "palm_unknown"
+    PALM_COPY = "palm_copy"  # looks like a print or a screen held up instead of a hand
     NO_CONSENT = "no_consent"
     AMBIGUOUS = "ambiguous"
     MISMATCH = "mismatch"
     BLOCKED = "blocked"
     NO_SESSION = "no_session"
     CLOSED_DAY = "closed_day"
+    # a palm that could not be read; shown, and no fact
+    PALM_TOO_FAR = "palm_too_far"
+    PALM_TOO_NEAR = "palm_too_near"
+    PALM_TURNED = "palm_turned"
+    PALM_FIST = "palm_fist"
+    PALM_TWO_HANDS = "palm_two_hands"
+    PALM_BLURRED = "palm_blurred"
+    PALM_OVER_EXPOSED = "palm_over_exposed"
+    PALM_UNDER_EXPOSED = "palm_under_exposed"
+    PALM_UNREAD = "palm_unread"
 
 
 class Direction(StrEnum):
@@ -175,7 +186,7 @@ def _unknown(identity: Unknown) -> Reason:
         case Method.TERMINAL:
             return Reason.UNKNOWN_NUMBER
         case Method.PALM:
-            return Reason.PALM_UNKNOWN
+            return Reason.PALM_COPY if identity.copied else Reason.PALM_UNKNOWN
         case Method.MANUAL:
             return Reason.UNKNOWN_PERSON
         case _:

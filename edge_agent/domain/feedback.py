@@ -17,6 +17,18 @@ class Child(StrEnum):
     NOT_RECORDED = "not_recorded"  # the journal could not be written: tell the staff
 
 
+class Advice(StrEnum):
+    """How to hold the hand, said with AGAIN."""
+
+    NONE = ""
+    CLOSER = "closer"
+    FARTHER = "farther"
+    FLAT = "flat"  # facing the camera
+    OPEN = "open"  # the fingers
+    STILL = "still"
+    ONE_HAND = "one_hand"
+
+
 @dataclass(frozen=True, slots=True)
 class Staff:
     """The staff's side of the same moment: why, for whom, and what to look out for."""
@@ -38,4 +50,5 @@ class Feedback:
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
     language: str = ""  # kk, ru, en; empty: the kiosk's own
     silent: bool = False  # the child wishes no sound
+    advice: Advice = Advice.NONE
     staff: Staff | None = None

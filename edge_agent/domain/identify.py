@@ -41,6 +41,7 @@ class Unknown:
     method: Method
     credential: str = ""
     no_consent: bool = False  # an outside terminal recognised a person whose parents have not agreed
+    copied: bool = False  # of a palm: a print or a screen, by its looks
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ only the staff's side: free and paid meals look, sound and last the same.
 
 from typing import assert_never
 
-from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
-from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.domain.decision import Decision, Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.feedback import Advice, Child, Feedback, Staff
 from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
@@ -38,6 +38,12 @@ def not_recorded(decision: Decision, roster: Roster) -> Feedback:
 def hold_again() -> Feedback:
     """An unknown card was seen once: noise, or a card taken away too soon."""
     return Feedback(Child.AGAIN)
+
+
+def unread(reason: Reason, advice: Advice = Advice.NONE) -> Feedback:
+    """A palm that cannot be read: how to hold it, or, without an advice left to give, the card is just as good."""
+    child = Child.AGAIN if advice else Child.USE_CARD
+    return Feedback(child, advice=advice, staff=Staff(reason=reason))
 
 
 def _granted(movement: Movement) -> Child:

@@ -118,6 +118,14 @@ def build(records: Iterable[Record], *, school: str, version: int, confirmed_at:
     return _Builder(school, version, confirmed_at, tz).build(records)
 
 
+def consenting(records: Iterable[Record], scope: str = "palm") -> frozenset[str]:
+    """Who of these records' people has agreed, by the same rule as `Roster.consents`."""
+    sorted_ = list(records)
+    people = {record.id for record in sorted_ if isinstance(record, Person)}
+    consents = [record for record in sorted_ if isinstance(record, Consent) and record.scope == scope]
+    return frozenset(person for person, _ in _agreed(consents)) & people
+
+
 def empty(school: str, tz: tzinfo) -> Roster:
     """The roster of a kiosk that has not been given one yet."""
     return build((), school=school, version=0, confirmed_at=None, tz=tz)
@@ -143,8 +151,7 @@ class _Builder:
         self._codes: dict[str, list[Credential]] = defaultdict(list)
         self._terminals: dict[str, list[Credential]] = defaultdict(list)
         self._entitlements: dict[str, list[Entitlement]] = defaultdict(list)
-        self._given: dict[tuple[str, str], str] = {}  # person and scope → when last
-        self._withdrawn: dict[tuple[str, str], str] = {}
+        self._consents: list[Consent] = []
 
     def build(self, records: Iterable[Record]) -> Roster:
         self._sort(records)
@@ -169,8 +176,7 @@ class _Builder:
             _codes=_frozen(self._codes),
             _terminals=_frozen(self._terminals),
             _entitlements=_frozen(self._entitlements),
-            # The last word counts, and of two at the same moment the no.
-            _consents=frozenset(scope for scope, given in self._given.items() if given > self._withdrawn[scope]),
+            _consents=_agreed(self._consents),
             _groups=_frozen(groups),
         )
 
@@ -252,9 +258,7 @@ class _Builder:
             return
         match record:
             case Consent():
-                scope = record.person, record.scope
-                self._given[scope] = max(self._given.get(scope, ""), record.given_at)
-                self._withdrawn[scope] = max(self._withdrawn.get(scope, ""), record.withdrawn_at)
+                self._consents.append(record)
             case Entitlement():
                 try:
                     check(record)
@@ -273,6 +277,17 @@ class _Builder:
         for alias, cards in self._cards_by_own.items():
             if alias.notation is Read.FULL and len({card.person for card in cards}) > 1:
                 self._problem(cards[-1], "another person has a card with the same number; neither is taken for it")
+
+
+def _agreed(consents: Iterable[Consent]) -> frozenset[tuple[str, str]]:
+    """Person and scope of every consent in force. The last word counts, and of two at the same moment the no."""
+    given: dict[tuple[str, str], str] = {}
+    withdrawn: dict[tuple[str, str], str] = {}
+    for consent in consents:
+        scope = consent.person, consent.scope
+        given[scope] = max(given.get(scope, ""), consent.given_at)
+        withdrawn[scope] = max(withdrawn.get(scope, ""), consent.withdrawn_at)
+    return frozenset(scope for scope, at in given.items() if at > withdrawn[scope])
 
 
 Key = TypeVar("Key")

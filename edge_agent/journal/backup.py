@@ -4,6 +4,8 @@ SQLite's online backup in one step, from a read-only connection: a consistent co
 writer is not held up. Copying the file with other means would miss the WAL, and closing a second handle to it in the
 daemon's process would drop SQLite's locks.
 
+Palms are left out, sealed though they are: a copy is carried about, and a consent withdrawn later does not reach it.
+
 A copy put back in place is an old journal under the same identity: the ledger shows it to be one at the first
 contact, and the agent goes on in a new epoch.
 """
@@ -13,6 +15,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from edge_agent.journal import template_store
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.rows import SET_ASIDE
 from edge_agent.journal.store import connect_read_only
@@ -32,6 +35,7 @@ def backup(path: Path, target: Path) -> Verdict:
     with closing(connect_read_only(path)) as source, closing(sqlite3.connect(part, isolation_level=None)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, no WAL beside it, to be carried away
+        template_store.delete_all(copy)
     verdict = verify(part)
     if verdict.broken is not None:
         broken = verdict.broken

@@ -6,7 +6,8 @@ JournalError
 ├── JournalNewer             a later version of the agent wrote it: install that version again
 ├── JournalUnwritable        this row was not kept: say "not recorded", count by hand, try the next one
 ├── AcknowledgementDisagrees the ledger has another row at this number: open a new epoch
-└── RosterMismatch           these pages do not follow on what is here: ask for the whole roster
+├── RosterMismatch           these pages do not follow on what is here: ask for the whole roster
+└── NoConsent                this person has not agreed: use a card, and ask the parents
 """
 
 import sqlite3
@@ -42,6 +43,10 @@ class AcknowledgementDisagrees(JournalError):
 
 class RosterMismatch(JournalError):
     """The roster here and the pages offered cannot be joined. The old roster stays in force."""
+
+
+class NoConsent(JournalError):
+    """By the roster in force this person is not here or has not agreed to the palm. Nothing was kept."""
 
 
 # What reading and writing may raise. The second is how Python's sqlite3 fails on a file in which text is no text.

@@ -8,15 +8,16 @@ Several threads may use one `Journal`: the station appends, sync takes and ackno
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self, TypedDict
+from typing import Self, TypedDict, TypeVar
 
 from edge_agent.domain.facts import Past
 from edge_agent.domain.moment import Now
-from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings
+from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings, template_store
 from edge_agent.journal.acknowledged import QUARANTINED_SHOWN_MAX, Quarantined
 from edge_agent.journal.aside import SetAside
 from edge_agent.journal.ballast import Ballast
@@ -24,14 +25,16 @@ from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.roster_store import RosterChange
 from edge_agent.journal.rows import Appended, EpochRow, Kept, Kiosk
 from edge_agent.journal.store import Store
+from edge_agent.journal.template_store import SealedPalm
 from sync.client.ports import Line
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.event import Clock, Entry, Fact, Manual, PersonId, Pruned, Repair, Void, encode
+from sync.contract.event import Clock, ConsentWithdrawn, Entry, Fact, Manual, PersonId, Pruned, Repair, Void, encode
 from sync.contract.roster import Page, Record
 from sync.contract.wire import time_text
 
 BALLAST_BYTES = 32 * 1024 * 1024
 
+T = TypeVar("T")
 
 # A carried event holds the old payload as a JSON string, in which a character may take two. So that every event can
 # be carried within the contract's 8 KiB, none is longer than this.
@@ -150,30 +153,43 @@ class Journal:
 
     def append_all(self, events: Sequence[Fact]) -> list[Appended]:
         """Keep all of these facts or none, in this order: a whole class by hand."""
-        payloads = [_bytes_of(event) for event in events]
-        tried: list[Head] = []
-
-        def work(connection: sqlite3.Connection) -> list[Head]:
-            if tried and tried[-1] == self._current.head:
-                return tried  # the commit that seemed to fail was found on the disk when it was opened again
-            before = self._take_back(connection) if self._doubted else self._current.head
-            tried[:] = rows.insert(connection, self._current.ordinal, before, payloads)
-            for head, event in zip(tried, events, strict=True):
-                sightings.note(connection, self._current.ordinal, head.seq, event, self._ordinals)
-            return tried
-
         if not events:
             return []
+        return self._appended_with(lambda _: None, lambda _: events)[1]
+
+    def _appended_with(
+        self, work: Callable[[sqlite3.Connection], T], tell: Callable[[T], Sequence[Fact]]
+    ) -> tuple[T, list[Appended]]:
+        """Do `work` and append what is to be told of it, in one transaction."""
+        done: list[T] = []
+        told: list[Fact] = []
+        tried: list[Head] = []
+
+        def both(connection: sqlite3.Connection) -> T:
+            if tried and tried[-1] == self._current.head:
+                return done[0]  # the commit that seemed to fail was found on the disk when it was opened again
+            tried.clear()
+            done[:] = [work(connection)]
+            told[:] = tell(done[0])
+            if told:
+                payloads = [_bytes_of(event) for event in told]
+                before = self._take_back(connection) if self._doubted else self._current.head
+                tried[:] = rows.insert(connection, self._current.ordinal, before, payloads)
+                for head, event in zip(tried, told, strict=True):
+                    sightings.note(connection, self._current.ordinal, head.seq, event, self._ordinals)
+            return done[0]
+
         with self._store.lock:
             try:
-                heads = self._store.write(work)
+                result = self._store.write(both)
             except JournalUnwritable:
                 if tried:
-                    self._doubted.append(_Doubted(self._current.ordinal, tuple(tried), tuple(events)))
+                    self._doubted.append(_Doubted(self._current.ordinal, tuple(tried), tuple(told)))
                 raise
-            self._doubted.clear()
-            self._current = replace(self._current, head=heads[-1])
-            return [Appended(self._current.id, head.seq, head.hash) for head in heads]
+            if told:
+                self._doubted.clear()
+                self._current = replace(self._current, head=tried[-1])
+            return result, [Appended(self._current.id, head.seq, head.hash) for head in tried]
 
     def _take_back(self, connection: sqlite3.Connection) -> Head:
         """Void entries that came to light after all; the head behind that.
@@ -289,10 +305,71 @@ class Journal:
         return roster_store.records(self._store)
 
     def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> RosterChange:
-        """All pages of one version, or nothing. Raises `RosterMismatch`; then the old roster stays in force."""
+        """All pages of one version, or nothing. Raises `RosterMismatch`; then the old roster stays in force.
+
+        In the same transaction the palms of those who are gone, or have not agreed any more, are deleted, and a
+        receipt for each is appended.
+        """
         with self._store.lock:
-            change = roster_store.joined(pages, self._kiosk.school, self.roster_version())
-            return self._store.write(lambda connection: roster_store.replace(connection, pages, change, confirmed_at))
+            difference = roster_store.joined(pages, self._kiosk.school, self.roster_version())
+
+            def work(connection: sqlite3.Connection) -> tuple[RosterChange, Mapping[PersonId, int]]:
+                change = roster_store.replace(connection, pages, difference, confirmed_at)
+                return change, template_store.delete_without_consent(connection)
+
+            change, forgotten = self._forgetting(work, pages[0].version)
+            return replace(change, forgotten=forgotten)
+
+    # Palms, sealed by the caller.
+
+    def keep_palm(self, palm: SealedPalm, event: Fact) -> Appended:
+        """Keep this palm, in the place of an older one of the same hand, and append what is told of it; both or none.
+
+        Raises `NoConsent` when the roster in force does not allow it, `JournalUnwritable`, `JournalDamaged`.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            template_store.need_consent(connection, palm.person)
+            template_store.put(connection, palm)
+
+        return self._appended_with(work, lambda _: [event])[1][0]
+
+    def restore_palms(self, palms: Sequence[SealedPalm]) -> None:
+        """Take over what was rescued from a damaged journal, as far as the roster in force still allows it."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for palm in palms:
+                template_store.put(connection, palm)
+            template_store.delete_without_consent(connection)
+
+        self._store.write(work)
+
+    def palms(self) -> list[SealedPalm]:
+        return self._store.run(template_store.every)
+
+    def forget_palms(self, people: Collection[PersonId]) -> Mapping[PersonId, int]:
+        """Delete all that is kept of these people, with a receipt for each of whom there was something; how much."""
+        with self._store.lock:
+            return self._forgetting(
+                lambda connection: (None, template_store.delete(connection, people)), self.roster_version()
+            )[1]
+
+    def _forgetting(
+        self, work: Callable[[sqlite3.Connection], tuple[T, Mapping[PersonId, int]]], roster: int
+    ) -> tuple[T, Mapping[PersonId, int]]:
+        """Do what deletes palms, with the receipts in the same transaction; then see that no copy stays in the WAL."""
+
+        def receipts(done: tuple[T, Mapping[PersonId, int]]) -> list[Fact]:
+            return [
+                ConsentWithdrawn(**self._stamped(), roster=roster, person=person, templates_deleted=samples)
+                for person, samples in done[1].items()
+            ]
+
+        done, _ = self._appended_with(work, receipts)
+        if done[1]:
+            with suppress(JournalUnwritable):  # or a reader is in the way: then upkeep does it within the minute
+                self._store.fold()
+        return done
 
     def confirm_roster(self, confirmed_at: datetime) -> None:
         self.set_state(roster_store.CONFIRMED_AT, time_text(confirmed_at))

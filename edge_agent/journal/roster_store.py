@@ -5,9 +5,9 @@ happens meanwhile waits for the same connection.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import msgspec
 
 from edge_agent.journal.errors import STORE_ERRORS, RosterMismatch
 from edge_agent.journal.store import Store, connect_read_only
+from sync.contract.event import PersonId
 from sync.contract.roster import Deleted, Page, Record, from_json, record_type, to_json
 from sync.contract.wire import read_time, time_text
 
@@ -33,6 +34,7 @@ class RosterChange:
     records_deleted: int
     people: int
     credentials: int
+    forgotten: Mapping[PersonId, int] = field(default_factory=dict)  # whose palms were deleted, and how many samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from drivers import registry
 from edge_agent import identity
@@ -34,7 +36,7 @@ from edge_agent.journal.rows import Kiosk
 from edge_agent.journal.verify import Broken, Verdict
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.inbox import Inbox, Job, PalmScan, Scan
 from edge_agent.runtime.opening import Opening
 from edge_agent.runtime.policy import policy
 from edge_agent.runtime.staff import StaffDesk
@@ -61,9 +63,13 @@ from sync.contract.event import (
 )
 from sync.contract.roster import Page
 
+if TYPE_CHECKING:
+    from edge_agent.runtime.palms import Palms
+
 log = logging.getLogger(__name__)
 
 DELIVER_S = 2.0
+LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
 MIB = 1024 * 1024
 VERSION = version("canteen-edge-agent")
 
@@ -87,6 +93,7 @@ class Agent:
         self.uplink: Uplink | None = None
         self.uplink_part: Part | None = None
         self._reader_parts: list[Part] = []
+        self._palm_parts: list[Part] = []
         self._screen_fault = ""
         self._steps = StepWatch()
 
@@ -99,6 +106,7 @@ class Agent:
         self.journal = self._opening.open()
         self.station = Station(self.journal, self._roster_of_journal(), policy(self.settings))
         self._note_boot()
+        self.palms = self._make_palms()
         self.upkeep = Upkeep(self.journal, self.now, self.settings.journal.keep_days, self._found_broken)
         self.screen = self._make_screen()
         self._start_screen()
@@ -109,6 +117,7 @@ class Agent:
     def stop(self) -> None:
         """First nobody brings anything any more, then what has come is taken and sent, then the rest ends."""
         stuck = self.supervisor.shut(self._reader_parts)
+        stuck += self.supervisor.shut(self._palm_parts)
         stuck += self.supervisor.shut([self._station_part])
         if self.exit_code is ExitCode.OK:
             self.note(Stop(**self._where()))
@@ -164,18 +173,26 @@ class Agent:
             self._screen_fault = ""
 
     def health(self, moment: Moment) -> Health:
-        cards = [each for each in self.readers if "palm" not in each.driver]
-        palms = [each for each in self.readers if "palm" in each.driver]
+        palms = [each for each in self.readers if "palm" in each.driver or self.is_camera(each.driver)]
+        cards = [each for each in self.readers if each not in palms]
         return Health(
             recording=self.recording,
             ledger=self.uplink.state() if self.uplink else Ledger.NONE,
             queued=self.journal.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
-            palm=any(each.there for each in palms),
+            palm=any(each.there and self._invites(each) for each in palms),
             card=any(each.there for each in cards),
             readers_gone=tuple(each.name for each in self.readers if not each.there),
             clock=moment.clock,
         )
+
+    def _invites(self, reader: Presence) -> bool:
+        """A camera before which nobody can be recognised yet invites nobody."""
+        return not self.is_camera(reader.driver) or (self.palms is not None and self.palms.ready)
+
+    def is_camera(self, driver: str) -> bool:
+        """Whether a driver's readers bring pictures."""
+        return registry.entry(driver, self._drivers).camera
 
     def status_line(self) -> str:
         """For `systemctl status`."""
@@ -219,9 +236,17 @@ class Agent:
         )
         for problem in roster.problems[:20]:
             log.warning("roster: %s %s: %s", problem.type, problem.id, problem.what)
-        self.note(RosterApplied(**self._where(), people=change.people, credentials=change.credentials))
+        if self.palms is not None:
+            self.palms.forget(change.forgotten)
+        deleted = sum(change.forgotten.values())
+        self.note(
+            RosterApplied(
+                **self._where(), people=change.people, credentials=change.credentials, templates_deleted=deleted
+            )
+        )
         for person in before.people:
-            if before.consents(person) and not roster.consents(person):
+            # Of those whose palms were here, the receipts went with the deletion.
+            if before.consents(person) and not roster.consents(person) and person not in change.forgotten:
                 self.note(ConsentWithdrawn(**self._where(), person=person, templates_deleted=0))
 
     def roster_confirmed(self, at: datetime) -> None:
@@ -282,6 +307,8 @@ class Agent:
             self.uplink_part = add(
                 "uplink", self._guarded(self.uplink.body), beat_max_s=30.0 + 12 * self.settings.ledger.timeout_s
             )
+        if self.palms is not None:
+            self._palm_parts.append(add("palms", self._guarded(self.palms.body), beat_max_s=LOADING_S))
         add("upkeep", self._guarded(self.upkeep.body), beat_max_s=120.0)
         self._control_part = add("control", self._serve_control)
         self._reader_parts = [
@@ -306,7 +333,8 @@ class Agent:
         reader = registry.reader_class(device.driver, self._drivers)(
             device.name, device.options, tap=self.taps.tap(device.name)
         )
-        return ReaderLoop(reader, presence, self.inbox, self.now, self.show, self.counters)
+        frames = self.palms.offer if self.palms is not None else None
+        return ReaderLoop(reader, presence, self.inbox, self.now, self.show, self.counters, frames)
 
     def _take(self, pulse: Pulse) -> None:
         """The station's thread: one thing at a time, and what has come before a stop is still taken."""
@@ -314,28 +342,31 @@ class Agent:
             pulse.beat()
             match work:
                 case Scan():
-                    self._scan(work)
+                    self._scan(work.moment, partial(self.station.take, work.reading, work.moment))
+                case PalmScan():
+                    self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
                 case Job():
                     work.run()
                     self._wake_uplink()
                 case None:
                     pass
 
-    def _scan(self, scan: Scan) -> None:
+    def _scan(self, moment: Moment, take: Callable[[], Feedback | None]) -> None:
         try:
-            feedback = self.station.take(scan.reading, scan.moment)
+            feedback = take()
         except JournalDamaged as error:
             feedback = Feedback(Child.NOT_RECORDED)
             self.condemn(str(error))
         if feedback is None:
             return
         self.show(feedback)
-        self.counters.scan_s.observe((self.now().mono_ms - scan.moment.mono_ms) / 1000)
+        self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
 
     def show(self, feedback: Feedback) -> None:
         """On every surface at once; never blocks."""
-        self.recording = feedback.child is not Child.NOT_RECORDED
+        if feedback.child is not Child.AGAIN:  # an advice has asked nothing of the journal
+            self.recording = feedback.child is not Child.NOT_RECORDED
         # The light first: to wake the screen's server costs more than the light takes.
         signal_ = signal_of(feedback)
         for indicator in self.indicators:
@@ -350,6 +381,25 @@ class Agent:
     def _serve_control(self, pulse: Pulse) -> None:
         self.control.on_poll = pulse.beat
         self.control.serve_forever(poll_interval=0.5)
+
+    def _make_palms(self) -> "Palms | None":
+        """Only where a camera wants it: what looks at pictures is large, and a kiosk of cards needs none of it."""
+        settings = self.settings
+        if not settings.palm.enabled or not any(self.is_camera(each.driver) for each in settings.readers):
+            return None
+        from edge_agent.runtime.palms import Palms, landmarks, open_gallery
+
+        gallery = open_gallery(settings, self.journal, self.identity.school)
+        return Palms(
+            gallery,
+            settings.palm,
+            self.inbox,
+            lambda: self.station.roster,
+            self.now,
+            self.show,
+            self.counters,
+            lambda: landmarks(settings.kiosk.state_dir),
+        )
 
     def _condition(self) -> Condition:
         moment = self.now()

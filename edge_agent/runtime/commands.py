@@ -17,6 +17,7 @@ from edge_agent.journal.backup import backup
 from edge_agent.journal.export import export
 from edge_agent.journal.verify import verify
 from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.palm_commands import PalmCommands, palm_state
 from sync.contract.roster import Page, record_type
 
 ROWS_MAX = 10_000
@@ -42,6 +43,7 @@ class Commands:
             "roster.records": self.roster_records,
             "roster.apply": self.roster_apply,
             "devices.watch": self.devices_watch,
+            **PalmCommands(self._agent).table(),
         }
 
     def status(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
@@ -82,6 +84,7 @@ class Commands:
                 "problems": len(roster.problems),
                 "last": uplink.last_pull.why if uplink else "no ledger",
             },
+            "palm": palm_state(agent),
             "readers": [asdict(each) for each in agent.readers],
             "indicators": [asdict(each.presence) for each in agent.indicators],
             "screen": f"http://127.0.0.1:{agent.screen.port}/" if agent.settings.screen.enabled else "",

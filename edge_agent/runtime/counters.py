@@ -18,6 +18,13 @@ class Counters:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
             registry=registry,
         )
+        self.palm_unfit = Counter("canteen_palm_unfit", "Pictures without a usable palm", ["why"], registry=registry)
+        self.palm_s = Histogram(
+            "canteen_palm_seconds",
+            "From the last picture of a presentation to who it is",
+            buckets=(0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2),
+            registry=registry,
+        )
         self.queue = Gauge("canteen_queue_events", "Events that no receipt covers", registry=registry)
         self.roster_age_s = Gauge("canteen_roster_age_seconds", "Since the ledger confirmed it", registry=registry)
         self.steps = Counter("canteen_clock_steps", "Times that the wall clock jumped", registry=registry)

@@ -13,6 +13,7 @@ from typing import Any
 
 from drivers.readings import Reading
 from edge_agent.domain.moment import Moment
+from edge_agent.station import PalmSight
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
@@ -23,6 +24,12 @@ LOOK_S = 0.005
 class Scan:
     reading: Reading
     moment: Moment  # at which it came, not at which it is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class PalmScan:
+    sight: PalmSight
+    moment: Moment  # at which the hand was first seen well
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +56,16 @@ class Inbox:
 
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
         self._waiting_max = waiting_max
-        self._queue: queue.SimpleQueue[Scan | Job] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Scan | PalmScan | Job] = queue.SimpleQueue()
 
-    def put(self, work: Scan | Job, wait_s: float = FULL_WAIT_S) -> bool:
+    def put(self, work: Scan | PalmScan | Job, wait_s: float = FULL_WAIT_S) -> bool:
         """False: it stayed full, and this was not taken."""
         if self._queue.qsize() >= self._waiting_max and not self._room(wait_s):
             return False
         self._queue.put(work)
         return True
 
-    def get(self, wait_s: float) -> Scan | Job | None:
+    def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
         try:
             return self._queue.get(timeout=wait_s)
         except queue.Empty:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.domain.moment import Now
+from edge_agent.journal import template_store
 from edge_agent.journal.aside import SetAside, set_aside
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.journal import Journal
@@ -49,13 +50,14 @@ class Opening:
         (self.state_dir / CONDEMNED_NAME).write_text(why, "utf-8")
 
     def _after_damage(self) -> Journal:
-        """A new journal, with the roster of the old one where that can be read, so that children still eat."""
+        """A new journal, with roster and palms of the old one where they can be read, so that children still eat."""
         aside = set_aside(self.state_dir / JOURNAL_NAME, self.now().utc)
         log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
         journal = self._journal(aside)
         rescued = rescue(aside.path, self.kiosk.school)
         if rescued is not None:
             journal.apply_roster((rescued[0],), rescued[1])
+            journal.restore_palms(template_store.rescue(aside.path))
         return journal
 
     def _journal(self, after: SetAside | None) -> Journal:

@@ -5,8 +5,8 @@ Those before stay beside it as a trail of small notices until their own time is 
 second each child still finds its name for a second or more. Two rules bound the trail: it keeps the newest `CALM_MAX`
 quiet notices and the newest `ATTENTION_MAX` that ask for a person, so that neither kind can push out the other.
 
-The child's view is made from `Feedback.child`, `greeting`, `language` and `silent` alone. Whatever stands on the
-staff's side (reason, hints) cannot change a byte of it: that is how free and paid look the same.
+The child's view is made from `Feedback.child`, `greeting`, `language`, `silent` and `advice` alone. Whatever stands on
+the staff's side (reason, hints) cannot change a byte of it: that is how free and paid look the same.
 
 Times are monotonic milliseconds and always an argument.
 """
@@ -14,7 +14,7 @@ Times are monotonic milliseconds and always an argument.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.domain.feedback import Advice, Child, Feedback, Staff
 from edge_agent.screen.health import Health, HealthLine, health_lines
 
 CALM_MAX = 4
@@ -72,6 +72,7 @@ class Notice:
     icon: Icon
     sound: Sound
     left_ms: int  # how long from now; 0: until something else comes
+    advice: Advice = Advice.NONE  # how to hold the hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class _Shown:
     language: Language
     silent: bool
     until_ms: int
+    advice: Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class Board:
             language=_language(feedback.language, self.language),
             silent=feedback.silent,
             until_ms=now_ms + _MANNERS[feedback.child].hold_ms,
+            advice=feedback.advice,
         )
         staff = tuple(kept for kept in self.staff if now_ms - kept.at_ms < STAFF_KEPT_MS)
         if feedback.staff is not None:
@@ -228,6 +231,7 @@ def _notice(shown: _Shown, now_ms: int) -> Notice:
         icon=manner.icon,
         sound=Sound.NONE if shown.silent else manner.sound,
         left_ms=shown.until_ms - now_ms,
+        advice=shown.advice,
     )
 
 

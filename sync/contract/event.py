@@ -159,6 +159,15 @@ class ConsentWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True, tag
     templates_deleted: int
 
 
+class PalmEnrolled(Event, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):
+    """A named operator made a person's palm known on this kiosk; an older one of the same hand is replaced."""
+
+    person: str
+    hand: str  # left, right, unknown
+    templates: int
+    operator: str
+
+
 class Pruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pruned"):
     """Retention removed rows that the ledger's receipt covers."""
 
@@ -189,6 +198,7 @@ Fact = (
     | Repair
     | RosterApplied
     | ConsentWithdrawn
+    | PalmEnrolled
     | Pruned
     | Carried
 )

@@ -17,7 +17,7 @@ import msgspec
 from tests.benchmarks import figures
 from tests.benchmarks.figures import Benchmark, Result, Run
 
-NAMES = ("scan", "burst", "backlog", "start", "memory", "parsers")
+NAMES = ("scan", "burst", "backlog", "start", "memory", "parsers", "palm")
 
 
 def main() -> int:

@@ -12,16 +12,17 @@ from edge_agent.domain.confirmation import Limits
 from edge_agent.domain.decision import Direction, Rules
 from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Child
+from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import ByHand
 from edge_agent.domain.roster import Roster, build
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
-from edge_agent.station import AlreadyVoid, NoSuchEntry, Policy, Station
+from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmSight, Policy, Station
 from sync.contract.chain import DeviceId, Epoch
-from sync.contract.event import Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Void, decode
-from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme, Record
+from sync.contract.event import Clock, Entry, Exit, Fact, Manual, Method, PersonId, Refusal, Repeat, Void, decode
+from sync.contract.roster import Consent, Credential, Entitlement, MealSession, Person, Programme, Record
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
@@ -32,12 +33,12 @@ def moment(seconds: float = 0.0) -> Moment:
     return Moment(NOON + timedelta(seconds=seconds), int(seconds * 1000), "boot", Clock.SYNCHRONISED)
 
 
-def roster() -> Roster:
+def roster(*extra: Record) -> Roster:
     people = [Person(id=f"u-{n}", given_name=f"Name{n}", family_name="F", group="1A") for n in (1, 2, 3)]
     cards = [Credential(id=f"c-{n}", person=f"u-{n}", value=f"010000000{n}", technology="em4100") for n in (1, 2, 3)]
     paid = [Entitlement(id=f"e-{n}", person=f"u-{n}", programme="state") for n in (1, 2)]
     lunch = MealSession(id="lunch", name="Lunch", start="11:30", end="13:00")
-    records: list[Record] = [*people, *cards, *paid, lunch, Programme(id="state", name="State")]
+    records: list[Record] = [*people, *cards, *paid, lunch, Programme(id="state", name="State"), *extra]
     return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
 
 
@@ -184,3 +185,47 @@ def test_same_in_same_out(tmp_path: Path) -> None:
                 station.take(reading, moment(seconds))
             heads.add(journal.head)
     assert len(heads) == 1
+
+
+def sight(*scores: tuple[str, int], copied: bool = False) -> PalmSight:
+    found = tuple(PalmScore(PersonId(person), "palm-left", score) for person, score in scores)
+    return PalmSight("palm", found, accept=3_000, margin=400, copied=copied)
+
+
+def agreed(*people: str) -> Roster:
+    consents = [Consent(id=f"k-{person}", person=person, given_at="2026-09-01T00:00:00Z") for person in people]
+    return roster(*consents)
+
+
+def test_a_palm_is_taken_as_a_card_is(journal: Journal) -> None:
+    station = Station(journal, agreed("u-1", "u-2"), POLICY)
+    welcome = station.take_palm(sight(("u-1", 5_000), ("u-2", 1_000)), moment())
+    assert (welcome.child, welcome.greeting) == (Child.WELCOME, "Name1")
+    assert station.take_palm(sight(("u-1", 5_000)), moment(2)).child is Child.NOTED
+    assert station.take(card(1), moment(3)) is not None
+    entry, repeat, by_card = kept(journal)
+    assert isinstance(entry, Entry)
+    assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.PALM, 5_000, "palm")
+    assert (entry.credential, entry.programme) == ("palm-left", "state")
+    assert isinstance(repeat, Repeat)
+    assert isinstance(by_card, Repeat), "the card of somebody whose palm was just seen is the same visit"
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason", "child"),
+    [
+        (sight(("u-1", 2_999)), "palm_unknown", Child.USE_CARD),
+        (sight(), "palm_unknown", Child.USE_CARD),
+        (sight(("u-1", 5_000), ("u-2", 4_700)), "ambiguous", Child.USE_CARD),
+        (sight(("u-3", 9_000)), "palm_unknown", Child.USE_CARD),  # the parents have not agreed, whatever the score
+        (sight(("u-1", 9_000), copied=True), "palm_copy", Child.USE_CARD),
+    ],
+)
+def test_a_palm_that_settles_nothing_asks_for_the_card(
+    journal: Journal, seen: PalmSight, reason: str, child: Child
+) -> None:
+    station = Station(journal, agreed("u-1", "u-2"), POLICY)
+    assert station.take_palm(seen, moment()).child is child
+    (refusal,) = kept(journal)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.person, refusal.method) == (reason, "", Method.PALM)

@@ -30,8 +30,13 @@ def csv(header: str, rows: Iterable[Iterable[str]]) -> bytes:
     return "\n".join([header, *(",".join(f'"{cell}"' for cell in row) for row in rows)]).encode() + b"\n"
 
 
-def school_export(folder: Path, school: str, cards: Mapping[str, tuple[str, str]]) -> Path:
-    """A school with one pupil for each of `cards` (person → technology, UID in hex), open all day."""
+def school_export(
+    folder: Path, school: str, cards: Mapping[str, tuple[str, str]], consents: Mapping[str, str] | None = None
+) -> Path:
+    """A school with one pupil for each of `cards` (person → technology, UID in hex), open all day.
+
+    `consents`: whose parents have agreed to the palm, and when they took it back; empty: not.
+    """
     folder.mkdir(parents=True)
     files = {"orgs": "bulk", "users": "bulk", "roles": "bulk"}
     absent = ("academicSessions", "courses", "classes", "enrollments", "demographics")
@@ -62,6 +67,10 @@ def school_export(folder: Path, school: str, cards: Mapping[str, tuple[str, str]
         "entitlements": csv(
             "userSourcedId,programme,sessions,first,last,priority",
             [(person, "state", "", "", "", "0") for person in cards],
+        ),
+        "consents": csv(
+            "userSourcedId,givenAt,withdrawnAt",
+            [(person, "2026-09-01T08:00:00+05:00", withdrawn) for person, withdrawn in (consents or {}).items()],
         ),
         "sessions": csv("sourcedId,name,start,end,weekdays", [("day", "Day", "00:00", "00:00", "1234567")]),
     }

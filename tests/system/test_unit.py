@@ -142,7 +142,7 @@ def test_the_polkit_rule_is_for_a_user_that_is_made_and_is_found_by_the_doctor(t
 
 def test_the_unit_hands_over_the_secrets_that_the_documents_name() -> None:
     credentials = {line.partition(":")[0] for line in confined.directives(UNIT, "LoadCredential")}
-    assert credentials == {"staff-pin", "osdp-key"}
+    assert credentials == {"staff-pin", "osdp-key", "palm-key"}
 
 
 def test_every_udev_rule_is_whole() -> None:

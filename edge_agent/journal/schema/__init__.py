@@ -50,10 +50,17 @@ def migrate(connection: sqlite3.Connection, *, stop_before: str | None = None) -
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Every table and trigger is there as its step made it. Raises `JournalDamaged`."""
+    """Every table and trigger is there as its step made it. Raises `JournalDamaged`.
+
+    Only of the steps that were taken: a journal of an older version, not opened since, is whole, too.
+    """
+    known = names()
+    taken = applied(connection)[: len(known)]
+    if not taken or taken != known[: len(taken)]:
+        raise JournalDamaged(f"no version made the schema {taken}; set the journal aside and open a new one")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        for name in names():
+        for name in taken:
             for statement in _statements(_script(name)):
                 fresh.execute(statement)
         expected = _objects(fresh)

@@ -44,7 +44,7 @@ function line(language, words) {
 function drawNotice(notice) {
   put("name", notice.greeting);
   put("title", say(notice.language, `child.${notice.state}.title`));
-  put("text", say(notice.language, `child.${notice.state}.text`));
+  put("text", say(notice.language, notice.advice ? `child.advice.${notice.advice}` : `child.${notice.state}.text`));
   $("others").replaceChildren();
   icon($("mark"), notice.icon);
   $("mark-too").toggleAttribute("hidden", true);

@@ -6,7 +6,7 @@ from importlib.resources import files
 import pytest
 
 from edge_agent.domain.decision import Reason
-from edge_agent.domain.feedback import Child
+from edge_agent.domain.feedback import Advice, Child
 from edge_agent.screen.assets import catalogue
 from edge_agent.screen.health import Ledger
 from edge_agent.screen.ports import ByHand, TakenBack, Why
@@ -35,6 +35,7 @@ def wanted_keys() -> set[str]:
     """Every key that some code makes up or names."""
     keys = {f"child.{child}.{part}" for child in Child if child is not Child.IDLE for part in ("title", "text")}
     keys |= {f"child.invite.{invite}" for invite in Invite}
+    keys |= {f"child.advice.{advice}" for advice in Advice if advice}
     keys |= {f"reason.{reason}" for reason in Reason if reason is not Reason.ORDINARY}
     keys |= {f"hint.{hint}" for hint in HINTS}
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}

@@ -1,0 +1,132 @@
+"""The palms that this kiosk knows: sealed in the journal's file, and in memory for the search.
+
+Whoever searches takes the snapshot that is in force; a change makes a new one beside it and puts it in its place.
+Nobody waits for a change, and a change waits only for the one before.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from edge_agent.domain.roster import Roster
+from edge_agent.errors import Refused
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.template_store import SealedPalm
+from edge_agent.palm import gallery, operating_point
+from edge_agent.palm.gallery import Palm, Snapshot
+from edge_agent.palm.operating_point import OperatingPoint
+from edge_agent.palm.permutation import Scrambles
+from edge_agent.palm.school_key import Dice, SchoolKey
+from edge_agent.palm.seal import Purpose, Unsealable, seal, unseal
+from sync.contract.event import PalmEnrolled, PersonId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which errors are wanted, by the settings."""
+
+    fpir: float
+    margin: float
+
+
+class PalmGallery:
+    """Safe from any thread. Without a key, or before `load`, there is nobody in it."""
+
+    def __init__(self, journal: Journal, school: str, key: SchoolKey, target: Target, dice: Dice = os.urandom) -> None:
+        self._journal = journal
+        self._school = school
+        self._key = key
+        self._target = target
+        self._dice = dice
+        self._changing = threading.Lock()
+        self._discarded: list[Palm] = []
+        self.scrambles: Scrambles = key.scrambles()
+        self.snapshot: Snapshot = gallery.empty(self.scrambles)
+        self.loaded = False
+        self.unreadable = 0  # sealed with another key, or changed since
+
+    @property
+    def fingerprint(self) -> str:
+        return self._key.fingerprint
+
+    def point(self, snapshot: Snapshot) -> OperatingPoint:
+        """What is enough among so many."""
+        return operating_point.operating_point(snapshot.templates, self._target.fpir, self._target.margin)
+
+    def load(self, roster: Roster) -> None:
+        """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
+        with self._changing:
+            kept = self._journal.palms()
+            refused = {sealed.person for sealed in kept if not _agrees(sealed.person, roster)}
+            if refused:
+                self._journal.forget_palms(refused)
+            opened = [self._open(sealed) for sealed in kept if sealed.person not in refused]
+            palms = [palm for palm in opened if palm is not None]
+            self.unreadable = len(opened) - len(palms)
+            self.snapshot = self.snapshot.changed(palms)
+            self.loaded = True
+        log.info("%d palms of %d people are known", len(palms), self.snapshot.persons)
+        if self.unreadable:
+            log.error(
+                "%d palms cannot be opened with this kiosk's key; restore the right key from its printout "
+                "(`edge-agent palm key restore`), or enrol them again",
+                self.unreadable,
+            )
+
+    def enrol(self, palm: Palm, sealed_as: SealedPalm, event: PalmEnrolled) -> None:
+        """On disk with its event, then in force. Raises `NoConsent`, `JournalUnwritable`."""
+        with self._changing:
+            self._journal.keep_palm(sealed_as, event)
+            self._replace([palm], ())
+
+    def sealed(self, palm: Palm) -> bytes:
+        return seal(palm, self._key, self._school, Purpose.AT_REST, self._dice)
+
+    def forget(self, people: Collection[str]) -> None:
+        """Out of force at once; what is on disk was deleted with the roster that said so."""
+        if people:
+            with self._changing:
+                self._replace((), people)
+
+    def delete(self, person: PersonId) -> int:
+        """Of one person, disk and memory, with a receipt; how many samples there were. Raises `JournalUnwritable`."""
+        with self._changing:
+            gone = self._journal.forget_palms([person])
+            self._replace((), [person])
+        return gone.get(person, 0)
+
+    def sweep(self) -> None:
+        """Overwrite what went out of force. For the thread that searches, between two searches."""
+        while self._discarded:
+            self._discarded.pop().erase()
+
+    def _replace(self, added: Collection[Palm], removed: Collection[str]) -> None:
+        before = self.snapshot
+        self.snapshot = before.changed(added, removed)
+        stay = {id(palm) for palm in self.snapshot.palms}
+        self._discarded += [palm for palm in before.palms if id(palm) not in stay]
+
+    def _open(self, sealed: SealedPalm) -> Palm | None:
+        try:
+            palm = unseal(sealed.sealed, self._key, self._school, Purpose.AT_REST)
+        except Unsealable as error:
+            log.debug("a palm of %s: %s", sealed.person, error)
+            return None
+        # The seal vouches for the person; a row whose column says another was tampered with.
+        return palm if (palm.person, palm.hand.value) == (sealed.person, sealed.hand) else None
+
+
+def _agrees(person: PersonId, roster: Roster) -> bool:
+    return person in roster.people and roster.consents(person)
+
+
+def need_consent(person: str, roster: Roster) -> None:
+    """Raises `Refused` before anything of a hand is looked at."""
+    if person not in roster.people:
+        raise Refused(f"{person} is not on the roster; see `edge-agent roster show`, or import a newer one")
+    if not roster.consents(person):
+        raise Refused(f"the parents of {person} have not agreed to the palm; the card is just as good")

@@ -1,0 +1,162 @@
+"""The palm's commands on real files: good hands, hostile ones, and what is printed of them."""
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.system.daemon import edge_agent
+
+HANDS = Path(__file__).parents[4] / "shared" / "data" / "palms"
+KEYS = {
+    "identities",
+    "samples",
+    "failed_to_acquire",
+    "eer",
+    "frr_at_far",
+    "rank1",
+    "fnir_at_fpir",
+    "shipped",
+    "ms",
+    "template_bytes",
+}
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims to be a hundred megapixels."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1024))) + chunk(b"IEND", b"")
+    )
+
+
+def texture(seed: int) -> NDArray[np.uint8]:
+    """Something with lines in it, different for each seed."""
+    dice = np.random.default_rng(seed)
+    grey = cv2.GaussianBlur(dice.normal(128, 60, (128, 128)).astype(np.float32), (0, 0), 3)
+    return np.asarray(30 + 190 * (grey - grey.min()) / np.ptp(grey), np.uint8)
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    made, content = cv2.imencode(".png", picture)
+    assert made
+    return content.tobytes()
+
+
+@pytest.fixture
+def regions(tmp_path: Path) -> Path:
+    """Four palms with three samples, and one folder of nothing but harm."""
+    folder = tmp_path / "set"
+    for identity in range(4):
+        (folder / f"p{identity}").mkdir(parents=True)
+        for sample in range(3):
+            moved = np.roll(texture(identity), sample, axis=1)
+            (folder / f"p{identity}" / f"{1 + (sample == 2)}-{sample}.png").write_bytes(png(moved))
+    (folder / "harm").mkdir()
+    harm = {
+        "1-bomb.png": bomb(10_000, 10_000),
+        "1-huge.png": bomb(65_000, 65_000),
+        "1-cut.png": png(texture(9))[:400],
+        "1-empty.jpg": b"",
+        "1-pixel.png": png(np.zeros((1, 1), np.uint8)),
+        "noname.jpg": b"\xff\xd8\xff\xe0" + bytes(64),
+    }
+    for name, content in harm.items():
+        (folder / "harm" / name).write_bytes(content)
+    (folder / "harm" / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def test_evaluate_counts_what_could_not_be_acquired(regions: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "det.png"
+    done = edge_agent("palm", "evaluate", str(regions), "--roi", "--json", "--plot", str(plot))
+    told = json.loads(done.stdout)
+    assert set(told) >= KEYS
+    assert (told["identities"], told["samples"], told["failed_to_acquire"]) == (5, 18, 6)
+    assert told["rank1"] == round(100 * 4 / 9, 4), "five probes of the harmful identity are misses, not left out"
+    assert told["ms"]["region"] is None
+    assert told["frr_at_far"]["1e-5"] is None, "too small a set to show it"
+    assert told["template_bytes"] <= 2048
+    drawn = cv2.imdecode(np.frombuffer(plot.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    assert drawn is not None
+    assert drawn.size > 10_000
+
+
+def test_the_same_set_gives_the_same_rates_with_more_threads(regions: Path) -> None:
+    told = [
+        json.loads(edge_agent("palm", "evaluate", str(regions), "--roi", "--json", *more).stdout)
+        for more in ((), ("--threads", "2"))
+    ]
+    for each in told:
+        del each["ms"]
+    assert told[0] == told[1]
+
+
+def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
+    done = edge_agent("palm", "evaluate", str(tmp_path), check=False)
+    assert done.returncode == 1
+    assert "SESSION-SAMPLE" in done.stderr
+
+
+def test_quality_says_why_a_picture_is_refused_and_draws_it(regions: Path, tmp_path: Path) -> None:
+    for name in ("1-bomb.png", "1-cut.png", "1-empty.jpg", "1-pixel.png"):
+        overlay = tmp_path / f"{name}.seen.png"
+        done = edge_agent(
+            "palm", "quality", str(regions / "harm" / name), "--overlay", str(overlay), "--json", check=False
+        )
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["reason"] in {"too_large", "unreadable", "too_far", "no_hand"}
+        assert overlay.read_bytes().startswith(b"\x89PNG")
+
+
+def test_quality_names_hand_and_score(tmp_path: Path) -> None:
+    folder = HANDS / "full_hands11k" / "0000061_L"
+    if not folder.exists():
+        pytest.skip("the palms of the research sets are not beside the project")
+    overlay = tmp_path / "seen.png"
+    done = edge_agent("palm", "quality", str(min(folder.iterdir())), "--overlay", str(overlay), "--json")
+    told = json.loads(done.stdout)
+    assert (told["usable"], told["hand"]) == (True, "left")
+    assert 0.5 < told["score"] <= 1
+    assert overlay.stat().st_size > 10_000
+
+
+def test_pictures_are_only_written_as_png(regions: Path, tmp_path: Path) -> None:
+    done = edge_agent(
+        "palm", "quality", str(regions / "p0" / "1-0.png"), "--overlay", str(tmp_path / "x.bmp"), check=False
+    )
+    assert done.returncode == 1
+    assert "name it .png" in done.stderr
+
+
+def test_enrolling_without_a_daemon_says_so(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n')
+    done = edge_agent("palm", "enrol", "u-1", "--operator", "Nurse", "--config", str(config), check=False)
+    assert done.returncode == 4
+
+
+def test_the_printout_and_its_way_back(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n')
+    made = edge_agent("palm", "key", "make", "--yes", "--config", str(config)).stdout
+    printed = edge_agent("palm", "key", "print", "--config", str(config)).stdout
+    shown = edge_agent("palm", "key", "show-code", "--json", "--config", str(config)).stdout
+    fingerprint = json.loads(shown)["fingerprint"]
+    assert fingerprint in made
+    assert fingerprint in printed
+    groups = [group for line in printed.splitlines() if line.startswith("    ") for group in line.split()]
+    (key,) = tmp_path.glob("palm.key")
+    assert "-".join(groups) == key.read_text().strip()
+    again = edge_agent("palm", "key", "make", "--yes", "--config", str(config), check=False)
+    assert again.returncode == 1
+    assert "move it away" in again.stderr

@@ -1,0 +1,211 @@
+"""Palms at rest: there with consent, gone with it, and the receipt in the same transaction."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_agent.journal import schema, template_store
+from edge_agent.journal.backup import backup
+from edge_agent.journal.errors import NoConsent
+from edge_agent.journal.export import export
+from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.verify import verify
+from sync.contract.event import Clock, ConsentWithdrawn, Fact, PalmEnrolled, PersonId, decode
+from sync.contract.roster import Change, Consent, Deleted, Page, Person
+from tests.edge_agent.journal.given import NOON, entry, opened
+
+SEALED = bytes(range(256)) * 40
+
+
+def palm(person: str, hand: str = "left", *, samples: int = 3, sealed: bytes = SEALED) -> SealedPalm:
+    return SealedPalm(PersonId(person), hand, samples, sealed, 80, NOON)
+
+
+def enrolled(person: str, hand: str = "left") -> PalmEnrolled:
+    where = {"school": "school-1", "at": "2026-11-23T04:40:00.000Z", "boot": "b", "mono_ms": 1}
+    return PalmEnrolled(**where, clock=Clock.SYNCHRONISED, person=person, hand=hand, templates=3, operator="Cook")  # type: ignore[arg-type]
+
+
+def agreed(person: str, given: str = "2026-09-01T00:00:00Z", withdrawn: str = "") -> Consent:
+    return Consent(id=f"k-{person}", person=person, given_at=given, withdrawn_at=withdrawn)
+
+
+def pupil(id_: str) -> Person:
+    return Person(id=id_, given_name="Айгүл", family_name="С.")
+
+
+def page(since: int, version: int, *changes: Change, whole: bool = False) -> Page:
+    return Page(school="school-1", since=since, version=version, changes=changes, whole=whole)
+
+
+FIRST = page(0, 1, pupil("u1"), pupil("u2"), pupil("u3"), agreed("u1"), agreed("u2"), agreed("u3"), whole=True)
+
+
+def facts(path: Path) -> list[Fact]:
+    with opened(path) as journal:
+        return [decode(row.payload) for row in reversed(journal.recent(100))]
+
+
+def test_a_palm_and_the_word_of_it_are_kept_together(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.keep_palm(palm("u1"), enrolled("u1"))
+        journal.keep_palm(palm("u1", "right", samples=4), enrolled("u1", "right"))
+        journal.keep_palm(palm("u1", samples=5), enrolled("u1"))  # enrolled again: in the place of the old one
+    with opened(path) as journal:
+        assert journal.palms() == [palm("u1", samples=5), palm("u1", "right", samples=4)]
+        assert journal.head.seq == 3
+    assert verify(path).whole
+
+
+def test_a_palm_that_cannot_be_kept_leaves_no_word(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        with pytest.raises(ValueError, match="sealed palm"):
+            journal.keep_palm(palm("u1", sealed=b""), enrolled("u1"))
+        journal.keep_palm(palm("u1"), enrolled("u1"))
+        with pytest.raises(ValueError, match="bytes"):
+            journal.keep_palm(palm("u1", samples=9), overlong(enrolled("u1")))
+        assert journal.palms() == [palm("u1")]
+        assert journal.head.seq == 1
+
+
+def test_without_consent_nothing_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([page(0, 1, pupil("u1"), whole=True)], NOON)
+        for person in ("u1", "u9"):
+            with pytest.raises(NoConsent):
+                journal.keep_palm(palm(person), enrolled(person))
+        assert (journal.palms(), journal.head.seq) == ([], 0)
+
+
+def overlong(event: PalmEnrolled) -> PalmEnrolled:
+    return msgspec.structs.replace(event, operator="x" * 8_000)
+
+
+@pytest.mark.parametrize(
+    "withdrawal",
+    [
+        agreed("u2", withdrawn="2026-11-01T00:00:00Z"),
+        Deleted(of="consent", id="k-u2"),
+        Deleted(of="person", id="u2"),
+    ],
+)
+def test_who_withdraws_or_leaves_is_forgotten_with_a_receipt(tmp_path: Path, withdrawal: Change) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        for person in ("u1", "u2"):
+            journal.keep_palm(palm(person), enrolled(person))
+        journal.keep_palm(palm("u2", "right"), enrolled("u2", "right"))
+        assert journal.apply_roster([page(1, 2, pupil("u3"))], NOON).forgotten == {}
+        change = journal.apply_roster([page(2, 3, withdrawal)], NOON)
+        assert change.forgotten == {"u2": 6}
+        assert journal.palms() == [palm("u1")]
+    receipt = facts(path)[-1]
+    assert isinstance(receipt, ConsentWithdrawn)
+    assert (receipt.person, receipt.templates_deleted, receipt.roster) == ("u2", 6, 3)
+    assert verify(path).whole
+
+
+def test_what_is_deleted_is_not_left_in_any_file(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    secret = b"sealed palm of u2 " * 500
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.keep_palm(palm("u2", sealed=secret), enrolled("u2"))
+        journal.maintain()
+        assert b"sealed palm of u2" in path.read_bytes()
+        journal.apply_roster([page(1, 2, Deleted(of="person", id="u2"))], NOON)
+        for file in tmp_path.iterdir():
+            assert b"sealed palm of u2" not in file.read_bytes(), file
+
+
+def test_a_withdrawal_that_cannot_be_written_takes_nothing_away(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.keep_palm(palm("u1"), enrolled("u1"))
+        connection = sqlite3.connect(path)
+        connection.execute(
+            "CREATE TRIGGER no_receipt BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'not this time'); END"
+        )
+        connection.commit()
+        connection.close()
+        with pytest.raises(Exception, match="not this time"):
+            journal.apply_roster([page(1, 2, Deleted(of="person", id="u1"))], NOON)
+        assert journal.palms() == [palm("u1")]
+        assert journal.roster_version() == 1
+
+
+def test_forgetting_by_name_gives_receipts_only_for_what_there_was(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.keep_palm(palm("u1"), enrolled("u1"))
+        assert journal.forget_palms([PersonId("u1"), PersonId("u9")]) == {"u1": 3}
+        assert journal.palms() == []
+        assert journal.head.seq == 2
+
+
+def test_a_rescue_obeys_the_roster_in_force(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with opened(old) as journal:
+        journal.apply_roster([page(0, 1, pupil("u1"), pupil("u9"), agreed("u1"), agreed("u9"), whole=True)], NOON)
+        for person in ("u1", "u9"):
+            journal.keep_palm(palm(person), enrolled(person))
+    assert template_store.rescue(tmp_path / "none.db") == []
+    with opened(new) as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.restore_palms(template_store.rescue(old))
+        assert journal.palms() == [palm("u1")]
+
+
+def test_palms_leave_with_neither_backup_nor_export(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    secret = b"sealed palm of u1 " * 500
+    with opened(path) as journal:
+        journal.append(entry(1))
+        journal.apply_roster([FIRST], NOON)
+        journal.keep_palm(palm("u1", sealed=secret), enrolled("u1"))
+        backup(path, tmp_path / "copy.db")
+        export(path, tmp_path / "out.jsonl")
+        assert journal.palms()
+    for name in ("copy.db", "out.jsonl"):
+        content = (tmp_path / name).read_bytes()
+        assert b"sealed palm of u1" not in content
+        assert secret.hex().encode() not in content
+    assert b"sealed palm" not in repr(palm("u1", sealed=secret)).encode()
+
+
+def test_a_journal_from_before_palms_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    schema.migrate(connection, stop_before="0002_template")
+    assert schema.applied(connection) == ["0001_journal"]
+    connection.close()
+    for _ in range(2):
+        with opened(path) as journal:
+            assert journal.palms() == []
+    with sqlite3.connect(path) as connection:
+        assert schema.applied(connection) == ["0001_journal", "0002_template"]
+
+
+def test_an_older_journal_can_be_backed_up_without_being_changed(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with opened(path) as journal:
+        journal.append(entry(1))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE template")
+        connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0002_template'")
+    assert backup(path, tmp_path / "copy.db").whole
+
+
+def test_a_sealed_palm_shows_nothing_of_itself() -> None:
+    assert "sealed" not in repr(replace(palm("u1"), sealed=b"\xaa" * 100))

@@ -1,0 +1,185 @@
+"""Who is known by the palm: only who has agreed, only under this school's key, and always while somebody searches."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from edge_agent.domain.roster import Roster, build
+from edge_agent.errors import Refused
+from edge_agent.journal.errors import NoConsent
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.template_store import SealedPalm
+from edge_agent.palm.code import COARSE_CELLS, FINE_CELLS, VALID
+from edge_agent.palm.gallery import Palm
+from edge_agent.palm.school_key import SchoolKey
+from edge_agent.palm.types import Hand
+from edge_agent.runtime.palm_gallery import PalmGallery, Target, need_consent
+from sync.contract.event import Clock, ConsentWithdrawn, PalmEnrolled, PersonId, decode
+from sync.contract.roster import Consent, Page, Person, Record
+from tests.edge_agent.journal.given import NOON, opened
+
+SCHOOL = "school-1"
+KEY = SchoolKey(bytes(range(32)))
+TARGET = Target(fpir=0.001, margin=0.04)
+
+
+def records(*people: str, agreed: frozenset[str] | None = None) -> list[Record]:
+    yes = frozenset(people) if agreed is None else agreed
+    consents = [Consent(id=f"k-{p}", person=p, given_at="2026-09-01T00:00:00Z") for p in people if p in yes]
+    return [*(Person(id=p, given_name=p, family_name="F") for p in people), *consents]
+
+
+def roster(*people: str, agreed: frozenset[str] | None = None) -> Roster:
+    made = records(*people, agreed=agreed)
+    return build(made, school=SCHOOL, version=1, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
+
+
+def palm(person: str, seed: int, samples: int = 3) -> Palm:
+    dice = np.random.default_rng(seed)
+    fine = (dice.integers(0, 64, (samples, FINE_CELLS), np.uint8) | VALID).astype(np.uint8)
+    coarse = (dice.integers(0, 64, (samples, COARSE_CELLS), np.uint8) | VALID).astype(np.uint8)
+    return Palm(person, Hand.LEFT, fine, coarse)
+
+
+def enrol(gallery: PalmGallery, person: str, seed: int = 1) -> bytes:
+    made = palm(person, seed)
+    sealed = gallery.sealed(made)
+    event = PalmEnrolled(
+        school=SCHOOL, at="2026-11-23T04:40:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED,
+        person=person, hand="left", templates=3, operator="Nurse",
+    )  # fmt: skip
+    gallery.enrol(made, SealedPalm(PersonId(person), "left", 3, sealed, 80, NOON), event)
+    return sealed
+
+
+def page(*people: str, version: int = 1, agreed: frozenset[str] | None = None) -> Page:
+    return Page(school=SCHOOL, since=0, version=version, changes=tuple(records(*people, agreed=agreed)), whole=True)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with opened(tmp_path / "j.db") as journal:
+        journal.apply_roster([page("u1", "u2", "u3", agreed=frozenset({"u1", "u2"}))], NOON)
+        yield journal
+
+
+def gallery(journal: Journal, key: SchoolKey = KEY) -> PalmGallery:
+    return PalmGallery(journal, SCHOOL, key, TARGET)
+
+
+def people(known: PalmGallery) -> set[str]:
+    return set(known.snapshot.places)
+
+
+def test_what_is_enrolled_is_in_force_at_once_and_after_a_restart(journal: Journal) -> None:
+    known = gallery(journal)
+    sealed = enrol(known, "u1")
+    assert people(known) == {"u1"}
+    again = gallery(journal)
+    again.load(roster("u1", "u2"))
+    assert people(again) == {"u1"}
+    assert np.array_equal(again.snapshot.palms[0].fine, palm("u1", 1).fine)
+    assert palm("u1", 1).fine[0, 10:40].tobytes() not in sealed
+
+
+def test_nobody_without_consent_gets_in(journal: Journal) -> None:
+    known = gallery(journal)
+    for person in ("u3", "u9"):
+        with pytest.raises(Refused):
+            need_consent(person, roster("u1", "u2", "u3", agreed=frozenset({"u1", "u2"})))
+        with pytest.raises(NoConsent):
+            enrol(known, person)
+    assert (people(known), journal.palms()) == (set(), [])
+
+
+def test_a_consent_that_has_gone_by_the_start_deletes_before_anything_is_opened(journal: Journal) -> None:
+    enrol(gallery(journal), "u1")
+    enrol(gallery(journal), "u2", seed=2)
+    again = gallery(journal)
+    again.load(roster("u1", "u2", agreed=frozenset({"u2"})))
+    assert people(again) == {"u2"}
+    assert [kept.person for kept in journal.palms()] == ["u2"]
+    last = decode(journal.recent(1)[0].payload)
+    assert isinstance(last, ConsentWithdrawn)
+    assert (last.person, last.templates_deleted) == ("u1", 3)
+
+
+def test_palms_of_another_key_are_kept_and_not_used(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    enrol(gallery(journal), "u1")
+    other = gallery(journal, SchoolKey(bytes(32)))
+    other.load(roster("u1", "u2"))
+    assert (people(other), other.unreadable) == (set(), 1)
+    assert len(journal.palms()) == 1
+    assert "palm key restore" in caplog.text
+
+
+def test_a_seal_moved_to_another_person_is_not_used(journal: Journal) -> None:
+    known = gallery(journal)
+    sealed = enrol(known, "u1")
+    journal.restore_palms([SealedPalm(PersonId("u2"), "left", 3, sealed, 80, NOON)])
+    again = gallery(journal)
+    again.load(roster("u1", "u2"))
+    assert (people(again), again.unreadable) == ({"u1"}, 1)
+
+
+def test_who_is_forgotten_is_out_at_once_and_overwritten_between_two_searches(journal: Journal) -> None:
+    known = gallery(journal)
+    enrol(known, "u1")
+    held = known.snapshot.palms[0]
+    known.forget(["u1", "nobody"])
+    assert people(known) == set()
+    assert held.fine.any()
+    known.sweep()
+    assert not held.fine.any()
+    assert not held.coarse.any()
+
+
+def test_a_wrong_enrolment_is_taken_back_from_disk_and_memory(journal: Journal) -> None:
+    known = gallery(journal)
+    enrol(known, "u1")
+    enrol(known, "u2", seed=2)
+    assert known.delete(PersonId("u1")) == 3
+    assert known.delete(PersonId("u1")) == 0
+    assert (people(known), [kept.person for kept in journal.palms()]) == ({"u2"}, ["u2"])
+
+
+def test_a_change_of_500_templates_is_in_force_within_two_seconds_and_stops_no_search(journal: Journal) -> None:
+    """36,000 templates: 3,000 children, two hands, six samples; the search goes on in what is in force."""
+    known = gallery(journal)
+    crowd = [palm(f"p{number}", number, samples=6) for number in range(6_000)]
+    known._replace(crowd, ())
+    seen: list[int] = []
+    done = threading.Event()
+
+    def search() -> None:
+        while not done.is_set():
+            snapshot = known.snapshot
+            seen.append(len(snapshot.palms))
+            assert snapshot.palms[0].fine.shape == (6, FINE_CELLS)
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    started = time.monotonic()
+    fresh = [palm(f"new{number}", 10_000 + number, samples=6) for number in range(84)]
+    with known._changing:
+        known._replace(fresh, [f"p{number}" for number in range(84)])
+    took_s = time.monotonic() - started
+    done.set()
+    thread.join()
+    assert set(seen) <= {6_000}
+    assert len(known.snapshot.palms) == 6_000
+    assert took_s < 2.0
+
+
+def test_no_repr_shows_a_palm_or_a_key(journal: Journal) -> None:
+    known = gallery(journal)
+    sealed = enrol(known, "u1")
+    for thing in (known.snapshot, known.snapshot.palms[0], known.scrambles, KEY, journal.palms()[0]):
+        assert "array" not in repr(thing)
+        assert repr(sealed[20:24])[2:-1] not in repr(thing)
+        assert KEY.secret.hex() not in repr(thing)

@@ -1,0 +1,241 @@
+"""Real hands before the daemon: enrolled, recognised, and forgotten when the parents say so.
+
+The pictures are of a public research set, beside the project and no part of it; they are played by the `folder` driver.
+"""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from edge_agent.journal.verify import verify
+from edge_agent.palm.code import encode
+from edge_agent.palm.permutation import protect
+from edge_agent.palm.picture import decode
+from edge_agent.palm.region import Found, find_region
+from edge_agent.palm.responses import respond
+from edge_agent.runtime import palm_keys
+from sync.ledger import schools
+from sync.ledger.roster_files import read_export
+from sync.ledger.roster_import import import_export
+from sync.ledger.server import Server
+from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export
+
+HANDS = Path(__file__).parents[3] / "shared" / "data" / "palms" / "full_hands11k"
+KNOWN, STRANGER = HANDS / "0000061_L", HANDS / "0000559_R"
+CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in (1, 2, 3)}
+AGREED = {"u-1": "", "u-2": ""}
+WITHDRAWN = AGREED | {"u-1": "2026-11-01T08:00:00+05:00"}
+
+pytestmark = pytest.mark.skipif(not HANDS.exists(), reason="the palms of the research sets are not beside the project")
+
+
+def pictures(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+class Camera:
+    """The folder that the daemon plays: what is laid into it is shown once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shown = 0
+        folder.mkdir()
+
+    @property
+    def settings(self) -> str:
+        return f'[[readers]]\nname = "palm"\ndriver = "folder"\nfolder = "{self.folder}"\nfps = 1.5\n'
+
+    def clear(self) -> None:
+        """What was shown is away: a daemon that starts again plays the folder from its beginning."""
+        for shown in self.folder.iterdir():
+            shutil.rmtree(shown)
+
+    def show(self, burst: Sequence[Path]) -> None:
+        """One hand: these pictures, one after the other. It is there under its name only when it is whole."""
+        self.shown += 1
+        laid = self.folder / f".{self.shown:04}"
+        laid.mkdir()
+        for number, picture in enumerate(burst):
+            shutil.copy(picture, laid / f"{number}.jpg")
+        laid.rename(self.folder / f"{self.shown:04}")
+
+
+class Kiosk(Daemon):
+    def __init__(self, folder: Path, kiosk: str = "") -> None:
+        self.camera = Camera(folder / "pictures")
+        super().__init__(folder, self.camera.settings, kiosk=kiosk)
+
+    def enrol(self, person: str, samples: Sequence[Path], operator: str = "Nurse") -> tuple[int, str]:
+        """The exit code and what was said; a picture is shown whenever the command asks for one."""
+        left = list(samples)
+        command = [*AGENT, "palm", "enrol", person, "--operator", operator, "--timeout", "30", "--json"]
+        said = ""
+        with subprocess.Popen(
+            [*command, "--config", str(self.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said += line
+                told = json.loads(line)
+                if not told["done"] and left and ("show" in told["say"] or told["say"].startswith("not clear")):
+                    self.camera.show([left.pop(0)])
+            assert process.stderr is not None
+            said += process.stderr.read()
+        return process.returncode, said
+
+    def see(self, burst: Sequence[Path]) -> str:
+        """The light's answer to one hand."""
+        before = len(self.lights())
+        self.camera.show(burst)
+        return self.wait_lights(before + 1)[before]
+
+    def __enter__(self) -> "Kiosk":
+        return self
+
+    def kept(self) -> list[tuple[str, str, int, bytes]]:
+        with closing(sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT person, hand, samples, sealed FROM template").fetchall()
+
+
+def export(folder: Path, school: str, consents: dict[str, str]) -> Path:
+    return school_export(folder, school, CARDS, consents)
+
+
+@pytest.fixture
+def kiosk(tmp_path: Path) -> Iterator[Kiosk]:
+    """A kiosk without a ledger, with a key; u-1 and u-2 may be known by their palms, u-3 may not."""
+    with Kiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
+        roster = export(tmp_path / "export", "sch-1", AGREED)
+        edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
+        made = edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
+        assert made.stdout.index("enrolled again") < made.stdout.index("is made"), "what losing it means comes first"
+        yield kiosk
+
+
+def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Path) -> None:
+    known, stranger = pictures(KNOWN), pictures(STRANGER)
+    kiosk.start()
+
+    code, said = kiosk.enrol("u-3", known)
+    assert (code, "not agreed" in said) == (1, True), said
+    assert kiosk.camera.shown == 0, "no hand is looked at without consent"
+
+    code, said = kiosk.enrol("u-1", known[:3])
+    assert code == 0, said
+    ((person, hand, samples, sealed),) = kiosk.kept()
+    assert (person, hand, samples) == ("u-1", "left", 3)
+    (enrolled,) = facts(kiosk.rows(), "palm_enrolled")
+    assert (enrolled["person"], enrolled["operator"], enrolled["templates"]) == ("u-1", "Nurse", 3)
+
+    assert kiosk.see(known[3:5]) == "welcome"
+    kiosk.kill()  # at once: the light has promised the row
+    kiosk.camera.clear()
+    kiosk.start()
+    (entry,) = facts(kiosk.rows(), "entry")
+    assert (entry["person"], entry["method"], entry["credential"], entry["reader"]) == (
+        "u-1",
+        "palm",
+        "palm-left",
+        "palm",
+    )
+    assert 2_500 < entry["score"] < 10_000
+    assert kiosk.until(lambda status: status["palm"]["ready"])["palm"]["templates"] == 3
+
+    assert kiosk.see(stranger[:2]) == "ask"
+    (refusal,) = facts(kiosk.rows(), "refusal")
+    assert (refusal["reason"], refusal.get("person", "")) == ("palm_unknown", "")
+
+    code, said = kiosk.enrol("u-2", known[3:])  # a dead soul: the same palm under another name
+    assert (code, "known here already, as u-1" in said) == (1, True), said
+    assert len(kiosk.kept()) == 1
+
+    told = edge_agent("palm", "forget", "u-2", "--json", "--config", str(kiosk.config))
+    assert json.loads(told.stdout) == {"person": "u-2", "deleted": 0}
+
+    _nothing_leaks(kiosk, known[:3], sealed)
+
+    withdrawn = export(tmp_path / "withdrawn", "sch-1", WITHDRAWN)
+    edge_agent("roster", "import", str(withdrawn), "--local", "--config", str(kiosk.config))
+    assert kiosk.kept() == []
+    (receipt,) = facts(kiosk.rows(), "consent_withdrawn")
+    assert (receipt["person"], receipt["templates_deleted"]) == ("u-1", 3)
+    assert kiosk.status()["palm"]["people"] == 0
+    assert kiosk.see(known[3:5]) == "ask"
+    for file in kiosk.state_dir.iterdir():
+        assert sealed[20:60] not in file.read_bytes(), f"{file} still holds what was deleted"
+    assert kiosk.stop() == 0
+    assert verify(kiosk.journal).whole
+
+
+def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> None:
+    """No code of the enrolled pictures lies anywhere, plain or permuted; neither seal nor key is told to anybody."""
+    key = palm_keys.load(kiosk.state_dir, {})
+    files = b"".join(file.read_bytes() for file in kiosk.state_dir.iterdir() if file.name.startswith("journal"))
+    assert sealed[20:60] in files
+    for path in enrolled:
+        picture = decode(path.read_bytes())
+        seen = find_region(picture)  # type: ignore[arg-type]  # it was enrolled a moment ago
+        assert isinstance(seen, Found)
+        code = encode(respond(seen.region), seen.region.hand)
+        for cells in (code.fine, code.coarse, protect(code, key.scrambles()).fine):
+            assert cells[100:140].tobytes() not in files
+    target = kiosk.folder / "export.jsonl"
+    edge_agent("journal", "export", str(target), "--config", str(kiosk.config))
+    url = kiosk.status()["screen"]
+    told = [target.read_text("utf-8"), kiosk.log, json.dumps(kiosk.status()), json.dumps(kiosk.rows())]
+    told += [httpx.get(url + page).text for page in ("", "staff", "health", "metrics")]
+    for text in told:
+        assert sealed[20:40].hex() not in text.lower()
+        assert key.secret.hex() not in text.lower()
+
+
+def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) -> None:
+    with Kiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
+        status = kiosk.start()
+        assert not status["palm"]["ready"]
+        assert "palm key make" in status["palm"]["why"]
+        code, said = kiosk.enrol("u-1", [])
+        assert (code, "palm key make" in said) == (1, True), said
+
+
+def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back(
+    tmp_path: Path, server: Server, db: psycopg.Connection, school: str
+) -> None:
+    known = pictures(KNOWN)
+    today = datetime.now(UTC).date().isoformat()
+    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], on=today)
+    code = schools.new_code(db, school, "door", datetime.now(UTC))
+    with Kiosk(tmp_path) as kiosk:
+        edge_agent("register", server.url, code, "--config", str(kiosk.config))
+        edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
+        kiosk.start()
+        kiosk.until(lambda status: status["roster"]["people"] == 3)
+        exit_code, said = kiosk.enrol("u-1", known[:3])
+        assert exit_code == 0, said
+        assert kiosk.see(known[3:5]) == "welcome"
+        kiosk.until(lambda status: status["journal"]["queue"] == 0)
+        (entry,) = _in_the_ledger(db, school, "entry")
+        assert (entry["person"], entry["method"]) == ("u-1", "palm")
+        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], on=today)
+        until = time.monotonic() + START_S
+        while not (receipts := _in_the_ledger(db, school, "consent_withdrawn")):
+            assert time.monotonic() < until, kiosk.log
+            time.sleep(0.05)
+        assert receipts[0]["templates_deleted"] == 3
+        assert kiosk.kept() == []
+
+
+def _in_the_ledger(db: psycopg.Connection, school: str, kind: str) -> list[dict[str, object]]:
+    rows = db.execute("SELECT payload FROM event WHERE school = %s ORDER BY seq", (school,)).fetchall()
+    events = [json.loads(bytes(payload)) for (payload,) in rows]
+    return [event for event in events if event["kind"] == kind]
