@@ -1,5 +1,6 @@
 """`edge-agent doctor`: every check that support asks for, each going on when another fails."""
 
+import os
 import pwd
 import sqlite3
 from collections.abc import Iterator
@@ -56,7 +57,8 @@ def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -
     """
     loaded, of_settings = read_settings(config)
     told, of_daemon = hear(loaded.settings.kiosk.run_dir)
-    found = [*of_settings, *of_daemon, *examine(Kiosk(loaded, told, agent_uid=_agent_uid()))]
+    uid, groups = _agent()
+    found = [*of_settings, *of_daemon, *examine(Kiosk(loaded, told, agent_uid=uid, agent_groups=groups))]
     if as_json:
         print_json([asdict(each) for each in found])
     else:
@@ -111,8 +113,10 @@ def _going_on(part: str, check: Check, kiosk: Kiosk) -> Iterator[Finding]:
         yield fails(part, f"could not be looked at: {error}", "look at dmesg; send this report to support")
 
 
-def _agent_uid() -> int | None:
+def _agent() -> tuple[int | None, frozenset[int]]:
+    """The service's user and its groups on this machine."""
     try:
-        return pwd.getpwnam(AGENT_USER).pw_uid
+        found = pwd.getpwnam(AGENT_USER)
     except KeyError:
-        return None
+        return None, frozenset()
+    return found.pw_uid, frozenset(os.getgrouplist(AGENT_USER, found.pw_gid))

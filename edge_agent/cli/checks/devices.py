@@ -1,5 +1,6 @@
 """Readers and lights: what is plugged in, what is configured, and what is missing between the two."""
 
+import stat
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,11 +20,15 @@ def attached(kiosk: Kiosk) -> Iterator[Finding]:
     found = discovery.probe(kiosk.root)
     for each in found:
         detail = " ".join(filter(None, (each.what, each.usb_id, each.port)))
-        for missing in each.missing:
-            wrong, _, step = missing.partition(": ")
-            says = fails if each.port in ports else look
+        says = fails if each.port in ports else look
+        missing = each.missing
+        if kiosk.agent_uid is not None:  # what this user may open is of no interest then, but what that one may
+            missing = tuple(todo for todo in missing if not todo.startswith("no permission"))
+            missing += tuple(_not_the_agents(kiosk, each.port))
+        for todo in missing:
+            wrong, _, step = todo.partition(": ")
             yield says("plugged in", f"{detail}: {wrong}", step or "edge-agent devices probe")
-        if not each.missing:
+        if not missing:
             yield ok("plugged in", f"{detail}: fits {' or '.join(each.drivers)}")
     if not found:
         yield ok("plugged in", "nothing on serial ports")
@@ -32,6 +37,19 @@ def attached(kiosk: Kiosk) -> Iterator[Finding]:
             port = _port(device)
             if port.startswith("/dev/") and not (kiosk.root / port[1:]).exists():
                 yield fails(f"device {device.name}", f"{port} is not there", "plug it in; edge-agent devices probe")
+
+
+def _not_the_agents(kiosk: Kiosk, port: str) -> Iterator[str]:
+    node = kiosk.root / port.removeprefix("/")
+    if not port or not node.exists():
+        return
+    found = node.stat()
+    needed = 0o600 if found.st_uid == kiosk.agent_uid else 0o060 if found.st_gid in kiosk.agent_groups else 0o006
+    if found.st_mode & needed != needed:
+        yield (
+            f"the agent's user may not open it (mode {stat.S_IMODE(found.st_mode):04o}): install the udev rules and "
+            "plug it in again; ports of the board: adduser canteen dialout"
+        )
 
 
 def pcsc(kiosk: Kiosk) -> Iterator[Finding]:

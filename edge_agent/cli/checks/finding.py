@@ -27,13 +27,14 @@ class Finding:
 class Kiosk:
     """`told`: what the running daemon says; None while there is none. `root`: tests build a small tree of their own.
 
-    `agent_uid`: the service's user, where this machine has it.
+    `agent_uid`, `agent_groups`: the service's user, where this machine has it; whoever asks is often another.
     """
 
     loaded: Loaded
     told: Told | None = None
     root: Path = Path("/")
     agent_uid: int | None = None
+    agent_groups: frozenset[int] = frozenset()
 
     @property
     def state_dir(self) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,7 +85,7 @@ def file_system(folder: Path, mounts: str) -> Finding:
     part, kind, options, length = "file system", "unknown", "", -1
     for line in mounts.splitlines():
         _, point, this_kind, these_options, *_ = [*line.split(" "), "", "", "", ""]
-        where = Path(point.encode().decode("unicode_escape"))
+        where = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))
         if point and folder.is_relative_to(where) and len(where.parts) >= length:
             kind, options, length = this_kind, these_options, len(where.parts)
     detail = f"{kind} under {folder}"

@@ -29,6 +29,21 @@ def test_an_adapter_without_its_kernel_module(tmp_path: Path) -> None:
     assert (found.state, found.next_step) == (State.LOOK, "modprobe ch341")
 
 
+@pytest.mark.parametrize(
+    ("mode", "ours", "state"),
+    [(0o660, True, State.OK), (0o660, False, State.FAILS), (0o600, True, State.FAILS), (0o666, False, State.OK)],
+)
+def test_a_port_that_the_agents_user_may_not_open(tmp_path: Path, mode: int, ours: bool, state: State) -> None:
+    """Whoever asks, root above all, may open it."""
+    put(tmp_path, "sys/bus/usb/devices/1-2/idVendor", "1a86")
+    put(tmp_path, "sys/bus/usb/devices/1-2/idProduct", "7523")
+    (tmp_path / "sys/bus/usb/devices/1-2/1-2:1.0/ttyUSB0").mkdir(parents=True)
+    group = put(tmp_path, "dev/ttyUSB0", mode=mode).stat().st_gid
+    here = kiosk(tmp_path, EM4100.replace("/dev/serial/by-id/x", "/dev/ttyUSB0"))
+    groups = frozenset({group} if ours else ())
+    assert states(devices.attached(replace(here, agent_uid=47_110, agent_groups=groups))) == [state]
+
+
 def test_pcsc_is_looked_at_only_where_there_is_some(tmp_path: Path) -> None:
     assert states(devices.pcsc(kiosk(tmp_path))) == []
     put(tmp_path, "sys/bus/usb/devices/1-2/idVendor", "072f")

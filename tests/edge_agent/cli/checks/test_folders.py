@@ -91,6 +91,11 @@ def test_the_disk_below_it(mounts: str, state: State) -> None:
     assert states([folders.file_system(Path("/var/lib/edge-agent"), mounts)]) == [state]
 
 
+def test_a_mount_point_with_blanks_and_letters() -> None:
+    mounts = "/dev/root / ext4 rw 0 0\ntmpfs /мой\\040диск tmpfs rw 0 0"
+    assert states([folders.file_system(Path("/мой диск/state"), mounts)]) == [State.FAILS]
+
+
 def test_the_ballast(tmp_path: Path, state: Path) -> None:
     put(tmp_path, "proc/self/mounts", "/dev/root / ext4 rw 0 0")
     put(state, "journal.db")
