@@ -142,7 +142,7 @@ def watch(
 ) -> None:
     """Bytes as they pass, and what they mean. Card numbers are shown whole."""
     chosen = _device(config, device)
-    decoder = decoding.start(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
+    decoder = decoding.of_driver(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
     for chunk in _traffic(config, chosen, seconds):
         meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
         lines = [msgspec.to_builtins(line) for line in meaning]

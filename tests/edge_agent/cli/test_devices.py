@@ -110,3 +110,12 @@ def while_sending(peer: CardPeer, *arguments: str) -> str:
     finally:
         stop.set()
         sender.join()
+
+
+def test_a_device_without_a_byte_protocol_can_be_watched(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text(
+        f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+        f'[[readers]]\nname = "palm"\ndriver = "palm-bridge"\nsocket = "{tmp_path}/vendor.sock"\n'
+    )
+    run("devices", "watch", "palm", "--seconds", "0.2", "--config", str(path))
