@@ -36,7 +36,7 @@ def test_the_wheel_alone_owns_its_three_names_and_brings_the_technicians_files(t
     (wheel,) = tmp_path.glob("*.whl")
     venv.create(tmp_path / "fresh", with_pip=True)
     python = tmp_path / "fresh" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
     ask = "import importlib.metadata as m, json; print(json.dumps(m.packages_distributions()))"
     done = subprocess.run([python, "-I", "-c", ask], check=True, capture_output=True, text=True)
