@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from drivers.readings import CardRead, Reading
+from drivers.readings import CardRead, PersonMatched, Reading
 from edge_agent.domain.confirmation import Confirmation, Limits, Verdict
 from edge_agent.domain.decision import Decision, Direction, Rules, decide
 from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import Identity, Known, PalmScore, Unknown, by_hand, identify, identify_palm
-from edge_agent.domain.moment import Moment
+from edge_agent.domain.moment import Moment, told
 from edge_agent.domain.record import ByHand, Context, record, void
 from edge_agent.domain.respond import hold_again, not_recorded, respond
 from edge_agent.domain.roster import Roster
@@ -93,6 +93,8 @@ class Station:
                     return None
                 case Verdict.COUNT:
                     pass
+        if isinstance(reading, PersonMatched) and reading.seen_at is not None:
+            moment = told(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
         return self._settle(identity, Context(moment, roster, reading.reader))
 
     def take_palm(self, sight: PalmSight, moment: Moment) -> Feedback:

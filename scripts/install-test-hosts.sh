@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# Two extras are built from their sources, with what install-test-packages.sh brought.
+# This extra is built from its sources, with what install-test-packages.sh brought.
 extra() { # module, extra
     .venv/bin/python -c "import $1" 2>/dev/null && return
     built=$(mktemp)
@@ -17,7 +17,6 @@ extra() { # module, extra
     fi
 }
 extra smartcard pcsc
-extra evdev wedge
 
 hosts=.venv/hosts
 [ -e "$hosts/ready-2" ] && exit 0

@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from zoneinfo import reset_tzpath
 
 import typer
 from rich.console import Console
@@ -49,6 +50,9 @@ def build(wanted: str | None) -> typer.Typer:
 
 
 def main() -> None:
+    # The zones of the tzdata package: the system's, on a kiosk that is years old, still have the clock change of 2024
+    # ahead of them.
+    reset_tzpath(())
     wanted = next((word for word in sys.argv[1:2] if word in NOUNS or word in COMMANDS), None)
     try:
         build(wanted)()

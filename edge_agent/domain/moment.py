@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from edge_agent.domain.facts import Past
 from sync.contract.event import Clock
@@ -29,6 +29,21 @@ class Moment:
     def text(self) -> str:
         """As facts hold it: `2026-11-22T04:40:00.123Z`."""
         return self.utc.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+LATE = timedelta(minutes=2)  # less is the way from the terminal to here
+
+
+def told(seen_at: datetime, source: str, now: Moment, *, suspect: bool) -> Moment:
+    """When an outside terminal says that it saw somebody: then, where it tells it late, and now otherwise.
+
+    A terminal keeps what it saw while its network was away. Its own clock counts, as a boot of its own, so that two
+    things it tells at once stay as far apart as they were. `suspect`: nobody has set that clock, or it runs ahead.
+    """
+    if not suspect and abs(now.utc - seen_at) <= LATE:
+        return now
+    clock = Clock.UNSYNCHRONISED if suspect or seen_at > now.utc else now.clock
+    return Moment(seen_at.astimezone(UTC), int(seen_at.timestamp() * 1000), f"terminal {source}", clock)
 
 
 Now = Callable[[], Moment]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from drivers.readings import CardRead, Technology, Uid
+from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import Limits
 from edge_agent.domain.decision import Direction, Rules
 from edge_agent.domain.facts import Past
@@ -229,3 +229,41 @@ def test_a_palm_that_settles_nothing_asks_for_the_card(
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.method) == (reason, "", Method.PALM)
+
+
+def terminal(number: str, seen_at: datetime, *, suspect: bool = False) -> PersonMatched:
+    return PersonMatched("palms", number, 0, "palm", 9_000, seen_at, suspect)
+
+
+def test_what_a_terminal_tells_late_is_judged_at_its_own_time(journal: Journal) -> None:
+    """Two sightings of lunch, told at once in the evening: an entry and its exit, not a tap and its echo."""
+    station = Station(journal, with_terminals(), POLICY)
+    evening = moment(6 * 3600)
+    for seen_at in (NOON, NOON + timedelta(minutes=20), NOON + timedelta(minutes=20)):
+        assert station.take(terminal("1001", seen_at), evening) is not None
+    entry, leave, again = kept(journal)
+    assert isinstance(entry, Entry)
+    assert (entry.at, entry.session, entry.claim) == ("2026-11-20T07:00:00.000Z", "lunch", Claim.CLAIMABLE)
+    assert isinstance(leave, Exit)
+    assert leave.entry_seq == 1
+    assert isinstance(again, Repeat)  # sent again: the terminal had no answer
+
+
+def test_a_terminals_clock_that_cannot_be_right_bills_nothing(journal: Journal) -> None:
+    station = Station(journal, with_terminals(), POLICY)
+    station.take(terminal("1001", datetime(2031, 1, 1, tzinfo=UTC), suspect=True), moment())
+    (entry,) = kept(journal)
+    assert isinstance(entry, Entry)  # the child eats
+    assert (entry.claim, entry.review, entry.clock) == (Claim.HELD, True, Clock.UNSYNCHRONISED)
+
+
+def with_terminals() -> Roster:
+    records: list[Record] = [
+        Person(id="u-1", given_name="Name1", family_name="F"),
+        Credential(id="t-1", person="u-1", kind=CredentialKind.TERMINAL, value="1001"),
+        Consent(id="u-1.palm", person="u-1", given_at="2026-09-01T04:00:00Z"),
+        Entitlement(id="e-1", person="u-1", programme="state"),
+        MealSession(id="lunch", name="Lunch", start="11:30", end="13:00"),
+        Programme(id="state", name="State"),
+    ]
+    return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
