@@ -21,8 +21,17 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
 from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmSight, Policy, Station
 from sync.contract.chain import DeviceId, Epoch
-from sync.contract.event import Clock, Entry, Exit, Fact, Manual, Method, PersonId, Refusal, Repeat, Void, decode
-from sync.contract.roster import Consent, Credential, Entitlement, MealSession, Person, Programme, Record
+from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Repeat, Void, decode
+from sync.contract.roster import (
+    Consent,
+    Credential,
+    CredentialKind,
+    Entitlement,
+    MealSession,
+    Person,
+    Programme,
+    Record,
+)
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
