@@ -21,7 +21,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
 from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmSight, Policy, Station
 from sync.contract.chain import DeviceId, Epoch
-from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Repeat, Void, decode
+from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, Method, PersonId, Refusal, Repeat, Void, decode
 from sync.contract.roster import (
     Consent,
     Credential,
