@@ -211,7 +211,8 @@ def _given(picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
 
 def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":
     """Decoded in bounded memory: size is read from the header before anything is unpacked."""
-    from edge_agent.palm.picture import decode
+    from drivers.protocols.fault import Fault
+    from drivers.protocols.picture import decode
     from edge_agent.palm.refusal import Reason
     from edge_agent.palm.refusal import Refused as Unfit
 
@@ -222,7 +223,8 @@ def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":
         return Unfit(Reason.UNREADABLE, error.strerror or str(error))
     if len(content) > FILE_BYTES_MAX:
         return Unfit(Reason.TOO_LARGE, f"a file of more than {FILE_BYTES_MAX // 1024**2} MiB")
-    return decode(content)
+    picture = decode(content)
+    return Unfit(Reason.UNREADABLE, picture.what) if isinstance(picture, Fault) else picture
 
 
 def _write_png(path: Path, picture: "NDArray[np.uint8]") -> None:

@@ -15,12 +15,12 @@ from edge_agent.palm.anatomy import OFFSET, SIDE, Valleys, best_valleys, covered
 from edge_agent.palm.closed import closed_gaps
 from edge_agent.palm.contour import Floats, Gap, open_gaps, outline
 from edge_agent.palm.landmarks import Landmarks, Located
-from edge_agent.palm.picture import PIXELS_MAX
 from edge_agent.palm.quality import Quality, measure, objection
 from edge_agent.palm.refusal import Reason, Refused
 from edge_agent.palm.segment import Silhouette, silhouettes
 from edge_agent.palm.types import REGION_SIDE, Hand, Region
 
+PIXELS_MAX = 25_000_000  # of a picture; more is looked at by nobody
 # Valleys this good end the search at once; up to the second, what the outline shows is better placed than
 # anything followed between closed fingers; above SCORE_MAX it is no hand, or not one held open.
 _SCORE_SURE = 4.0

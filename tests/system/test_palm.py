@@ -17,10 +17,10 @@ import httpx
 import psycopg
 import pytest
 
+from drivers.protocols.picture import decode
 from edge_agent.journal.verify import verify
 from edge_agent.palm.code import encode
 from edge_agent.palm.permutation import protect
-from edge_agent.palm.picture import decode
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import respond
 from edge_agent.runtime import palm_keys

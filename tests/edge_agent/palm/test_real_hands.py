@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.palm.picture import decode
+from drivers.protocols.picture import decode
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.types import Hand
 

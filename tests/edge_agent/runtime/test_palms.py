@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from drivers.protocols.picture import decode
 from drivers.readings import PalmFrame
 from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.enrolment import align
 from edge_agent.palm.gallery import Palm
-from edge_agent.palm.picture import decode
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import respond
 from edge_agent.palm.types import Hand
