@@ -3,8 +3,9 @@
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, assert_never
 
@@ -15,12 +16,12 @@ from drivers import calibration, decoding, discovery, osdp_key, osdp_trace, regi
 from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
-from drivers.protocols import osdpcap
+from drivers.protocols import osdpcap, zk_attlog
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.transports.recorded import Recorded
 from drivers.uid import UidEncoding
 from edge_agent import settings, settings_file
-from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
 from edge_agent.errors import AgentNotRunning, AgentRunning, Refused
 from edge_agent.settings import DeviceSettings, Settings
@@ -28,6 +29,9 @@ from edge_agent.settings import DeviceSettings, Settings
 app = typer.Typer(no_args_is_help=True)
 
 READ_S = 0.5
+IMPORT_ROWS = 1_000  # a question to the daemon
+IMPORT_S = 600.0
+FAULTS_SHOWN = 20
 CHUNK_BYTES = 64 * 1024
 GAP_S_MAX = 3_600.0
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
@@ -70,6 +74,46 @@ def _attached(loaded: Settings) -> Iterator[dict[str, object]]:
             yield {"name": device.name, "driver": device.driver, "there": "?", "why": "the agent is not running"}
         return
     yield from (*status["readers"], *status["indicators"])
+
+
+@app.command("import")
+def import_log(
+    device: DeviceArgument,
+    source: Annotated[Path, typer.Argument(help="attlog.dat, from the terminal's memory stick.", dir_okay=False)],
+    write: Annotated[bool, typer.Option("--write", help="Take the rows; without it they are only shown.")] = False,
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a terminal kept in its attlog.dat, and with --write record it; importing again adds no meal."""
+    loaded = settings.load(config).settings
+    chosen = _device(config, device)
+    found = zk_attlog.preview(source.read_bytes())
+    told: dict[str, object] = {"rows": len(found.punches), "people": len(found.numbers)}
+    told |= {"first": found.first, "last": found.last, "repeated": found.repeated, "faults": len(found.faults)}
+    if write:
+        told["taken"] = sum(_handed_over(loaded, chosen, part) for part in batched(found.punches))
+    if as_json:
+        print_json(told)
+        return
+    print_pairs(told)
+    for line, what in found.faults[:FAULTS_SHOWN]:
+        out.print(f"line {line}: {what}", markup=False)
+    if not write:
+        out.print("nothing was recorded; --write takes these rows", markup=False)
+
+
+def batched(punches: Sequence[zk_attlog.Punch]) -> Iterator[Sequence[zk_attlog.Punch]]:
+    return (punches[first : first + IMPORT_ROWS] for first in range(0, len(punches), IMPORT_ROWS))
+
+
+def _handed_over(loaded: Settings, device: DeviceSettings, punches: Sequence[zk_attlog.Punch]) -> int:
+    """To the running daemon, which alone has the journal; times are the school's local ones."""
+    matches = [
+        (punch.number, punch.method("palm"), datetime.fromisoformat(punch.time).replace(tzinfo=loaded.zone).isoformat())
+        for punch in punches
+    ]
+    (answer,) = ask(loaded.kiosk.run_dir, "devices.import", IMPORT_S, device=device.name, matches=matches)
+    return int(answer["taken"])
 
 
 @app.command()

@@ -34,13 +34,18 @@ class Moment:
 LATE = timedelta(minutes=2)  # less is the way from the terminal to here
 
 
+def late(seen_at: datetime, now: Moment) -> bool:
+    """Whether a terminal speaks of somebody who is not standing there now."""
+    return abs(now.utc - seen_at) > LATE
+
+
 def told(seen_at: datetime, source: str, now: Moment, *, suspect: bool) -> Moment:
     """When an outside terminal says that it saw somebody: then, where it tells it late, and now otherwise.
 
     A terminal keeps what it saw while its network was away. Its own clock counts, as a boot of its own, so that two
     things it tells at once stay as far apart as they were. `suspect`: nobody has set that clock, or it runs ahead.
     """
-    if not suspect and abs(now.utc - seen_at) <= LATE:
+    if not suspect and not late(seen_at, now):
         return now
     clock = Clock.UNSYNCHRONISED if suspect or seen_at > now.utc else now.clock
     return Moment(seen_at.astimezone(UTC), int(seen_at.timestamp() * 1000), f"terminal {source}", clock)

@@ -23,12 +23,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from drivers import registry
+from drivers.readings import PersonMatched
 from edge_agent import identity
 from edge_agent.clock import StepWatch
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain import roster as rosters
 from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment, Now
+from edge_agent.domain.moment import Moment, Now, late
 from edge_agent.domain.record import Context, Where, where
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import ExitCode
@@ -351,7 +352,8 @@ class Agent:
             pulse.beat()
             match work:
                 case Scan():
-                    self._scan(work.moment, partial(self.station.take, work.reading, work.moment))
+                    take = partial(self.station.take, work.reading, work.moment)
+                    self._scan(work.moment, take, shown=not _told_late(work))
                 case PalmScan():
                     self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
                 case Job():
@@ -360,7 +362,8 @@ class Agent:
                 case None:
                     pass
 
-    def _scan(self, moment: Moment, take: Callable[[], Feedback | None]) -> None:
+    def _scan(self, moment: Moment, take: Callable[[], Feedback | None], *, shown: bool = True) -> None:
+        """`shown` False: nobody stands there to be greeted."""
         try:
             feedback = take()
         except JournalDamaged as error:
@@ -368,7 +371,8 @@ class Agent:
             self.condemn(str(error))
         if feedback is None:
             return
-        self.show(feedback)
+        if shown:
+            self.show(feedback)
         self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
 
@@ -435,6 +439,11 @@ class Agent:
 
     def _where(self) -> Where:
         return where(Context(self.now(), self.station.roster))
+
+
+def _told_late(scan: Scan) -> bool:
+    reading = scan.reading
+    return isinstance(reading, PersonMatched) and reading.seen_at is not None and late(reading.seen_at, scan.moment)
 
 
 def _is_stop(payload: bytes) -> bool:

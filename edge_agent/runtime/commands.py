@@ -6,22 +6,27 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from drivers.protocols.adms import clock_suspect
+from drivers.readings import PersonMatched
 from edge_agent.control import Asker, Handler
 from edge_agent.errors import Refused
 from edge_agent.journal.backup import backup
 from edge_agent.journal.export import export
 from edge_agent.journal.verify import verify
 from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.inbox import Scan
 from edge_agent.runtime.palm_commands import PalmCommands, palm_state
 from sync.contract.roster import Page, record_type
 
 ROWS_MAX = 10_000
 WATCH_S_MAX = 3_600.0
+IMPORT_WAIT_S = 30.0
 
 Arguments = Mapping[str, Any]
 
@@ -43,6 +48,7 @@ class Commands:
             "roster.records": self.roster_records,
             "roster.apply": self.roster_apply,
             "devices.watch": self.devices_watch,
+            "devices.import": self.devices_import,
             **PalmCommands(self._agent).table(),
         }
 
@@ -176,6 +182,20 @@ class Commands:
                             "dir": traffic.direction,
                             "hex": traffic.data.hex(),
                         }
+
+    def devices_import(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
+        """What a terminal kept while nobody listened, into the station's queue in order; how many were taken."""
+        self._only_owner(asker)
+        agent = self._agent
+        taken = 0
+        for number, method, seen_at in arguments["matches"]:
+            moment, at = agent.now(), datetime.fromisoformat(seen_at)
+            suspect = clock_suspect(at, moment.utc)
+            reading = PersonMatched(arguments["device"], number, 0, method, 0, at, suspect)
+            if not agent.inbox.put(Scan(reading, moment), IMPORT_WAIT_S):
+                raise Refused(f"the station does not keep up; {taken} rows were taken, import the file again later")
+            taken += 1
+        yield {"taken": taken}
 
     def _only_owner(self, asker: Asker) -> None:
         if asker.uid not in {0, os.getuid()}:

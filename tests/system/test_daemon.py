@@ -249,3 +249,30 @@ def _fill(daemon: Daemon, rows: int) -> None:
                 for number in range(rows)
             ]
         )
+
+
+def test_what_a_terminal_kept_on_a_stick_is_judged_at_its_time_and_counts_once(tmp_path: Path, peer: CardPeer) -> None:
+    terminal = f'[[readers]]\nname = "palms"\ndriver = "simulated-palm-terminal"\nsocket = "{tmp_path}/palms"\n'
+    with Daemon(tmp_path, terminal, kiosk='school = "sch-1"') as daemon:
+        export = school_export(tmp_path / "export", "sch-1", CARDS)
+        (export / "terminals.csv").write_text("userSourcedId,number\nu-1,1001\n")
+        (export / "consents.csv").write_text("userSourcedId,givenAt,withdrawnAt\nu-1,2026-09-01T04:00:00Z,\n")
+        edge_agent("roster", "import", str(export), "--local", "--config", str(daemon.config))
+        stick = tmp_path / "attlog.dat"
+        rows = [
+            f"{'1001':>9}\t2026-11-20 12:{minute}:00\t1\t{state}\t25\t0" for minute, state in (("00", 0), ("20", 1))
+        ]
+        stick.write_text("\n".join([*rows, "rubbish"]) + "\n")
+        words = ("devices", "import", "palms", str(stick), "--json", "--config", str(daemon.config))
+        daemon.start()
+        shown = json.loads(edge_agent(*words).stdout)
+        assert (shown["rows"], shown["faults"]) == (2, 1)
+        assert not list(facts(daemon.rows(), "entry"))
+        for _ in range(2):
+            assert json.loads(edge_agent(*words, "--write").stdout)["taken"] == 2
+        daemon.until(lambda status: status["journal"]["head"] >= 5)
+        (entry,) = facts(daemon.rows(), "entry")
+        (leave,) = facts(daemon.rows(), "exit")
+        assert (entry["at"], leave["at"]) == ("2026-11-20T07:00:00.000Z", "2026-11-20T07:20:00.000Z")
+        assert len(list(facts(daemon.rows(), "repeat"))) == 2
+        assert daemon.lights() == []  # nobody stands there
