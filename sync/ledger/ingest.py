@@ -77,10 +77,10 @@ def ingest(
         if problem is not None:
             return problem
         known = min(known, len(batch.lines))
-        if known < len(batch.lines):
-            _insert(connection, arrival, known, now, people)
+        looks = _insert(connection, arrival, known, now, people) if known < len(batch.lines) else ()
         issued = _receipt(connection, arrival, key, now)
-        quarantined = _quarantined(connection, arrival)
+        # What has just gone in is known without asking; only what was there before must be looked up.
+        quarantined = _told(looks) if known == 0 else _quarantined(connection, arrival)
     return Accepted(
         accepted_through=batch.last_seq,
         head=batch.header.head,
@@ -256,8 +256,10 @@ def _identity(arrival: Arrival) -> dict[str, str]:
     return {"school": arrival.school, "device": arrival.device, "epoch": arrival.epoch}
 
 
-def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime, people: People) -> None:
-    """Everything behind the first `known` events, and the head with it."""
+def _insert(
+    connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime, people: People
+) -> Sequence[facts.Look]:
+    """Everything behind the first `known` events, and the head with it; what of it went into quarantine."""
     first_seq = arrival.batch.header.first_seq + known
     payloads = arrival.batch.lines[known:]
     columns = facts.read(
@@ -282,6 +284,14 @@ def _insert(connection: psycopg.Connection, arrival: Arrival, known: int, now: d
     connection.execute(
         "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
         (arrival.epoch, arrival.batch.last_seq, arrival.hashes[-1], arrival.school, arrival.device),
+    )
+    return tuple(looks.values())
+
+
+def _told(looks: Sequence[facts.Look]) -> tuple[Quarantined, ...]:
+    return tuple(
+        Quarantined(seq=look.seq, code=look.code, detail=look.detail)
+        for look in sorted(looks, key=lambda each: each.seq)
     )
 
 
