@@ -16,7 +16,7 @@ from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify
 from tests.system.daemon import Daemon, edge_agent, facts, school_export, serial_reader
 
-CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in range(1, 21)}
+CARDS = {f"u-{number}": ("em4100", f"01{0x5A3C9600 + number:08X}") for number in range(1, 21)}  # like nothing else
 
 
 def uid(person: str) -> bytes:
