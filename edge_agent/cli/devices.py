@@ -91,7 +91,7 @@ def import_log(
     told: dict[str, object] = {"rows": len(found.punches), "people": len(found.numbers)}
     told |= {"first": found.first, "last": found.last, "repeated": found.repeated, "faults": len(found.faults)}
     if write:
-        told["taken"] = sum(_handed_over(loaded, chosen, part) for part in batched(found.punches))
+        told["taken"] = sum(_handed_over(loaded, chosen, part) for part in _portions(found.punches))
     if as_json:
         print_json(told)
         return
@@ -102,7 +102,7 @@ def import_log(
         out.print("nothing was recorded; --write takes these rows", markup=False)
 
 
-def batched(punches: Sequence[zk_attlog.Punch]) -> Iterator[Sequence[zk_attlog.Punch]]:
+def _portions(punches: Sequence[zk_attlog.Punch]) -> Iterator[Sequence[zk_attlog.Punch]]:
     return (punches[first : first + IMPORT_ROWS] for first in range(0, len(punches), IMPORT_ROWS))
 
 
