@@ -1,0 +1,202 @@
+"""Every parser that bytes from outside reach, each with what a real device might say to it: for `fuzzing`.
+
+`SERVED` are those that a network, a stick or another vendor's process reaches, and DECODED those of `devices decode`.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from drivers import capture
+from drivers.decoding import PROTOCOLS, Decoding, start
+from drivers.errors import ProtocolError
+from drivers.protocols import (
+    adms,
+    bridge,
+    em4100,
+    hid,
+    http,
+    ironlogic,
+    json_lines,
+    osdp,
+    osdpcap,
+    pcsc,
+    picture,
+    pn532,
+    wiegand,
+    zk_attlog,
+)
+from drivers.protocols.fault import Fault
+from drivers.protocols.line import encode_block
+
+DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
+ROWS = b"1001\t2026-11-20 09:40:15\t0\t25\t0\n     1002\t2026-11-20 09:40:18\t1\t0\t2\t0\t\r\n"
+CARD = osdp.encode(0, osdp.RAW, b"\0\1\x20\x001234", reply=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One parser at the start of a stream."""
+
+    feed: Callable[[bytes], Iterable[object]]
+    end: Callable[[], Iterable[object]] = field(default=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    start: Callable[[], Machine]
+    seeds: tuple[bytes, ...]
+    same_in_every_cut: bool = True
+    file: bool = False  # is given a whole file at once, and has no stream to keep
+
+
+def _decoding(protocol: str, scbk: bytes | None = None) -> Callable[[], Machine]:
+    def begin() -> Machine:
+        decoding: Decoding = start(protocol, scbk)
+        return Machine(decoding.feed, decoding.end)
+
+    return begin
+
+
+def _post(target: bytes, body: bytes) -> bytes:
+    return b"POST %s HTTP/1.1\r\nHost: k\r\nContent-Length: %d\r\n\r\n%s" % (target, len(body), body)
+
+
+def _adms() -> Machine:
+    """A connection as the driver serves it; a new one takes over where one was refused."""
+    connection: list[http.Exchange] = []
+
+    def feed(data: bytes) -> Sequence[object]:
+        told: list[object] = []
+        if not connection:
+            connection.append(http.Exchange(body_bytes_max=64 * 1024, unwanted=adms.unwanted))
+        events = connection[0].feed(data)
+        while events:
+            told += events
+            if isinstance(events[0], Fault):
+                connection[0].refusal(DATE)
+                connection.clear()
+                return told
+            assert isinstance(events[0], http.Request)
+            try:
+                told.append(adms.upload(adms.call(events[0].target).table, events[0].body))
+            except ValueError:
+                told.append("no target")
+            if connection[0].answer("OK", DATE)[1]:
+                connection.clear()
+                return told
+            events = connection[0].next()
+        return told
+
+    return Machine(feed)
+
+
+def _attlog_file(data: bytes) -> Sequence[object]:
+    found = zk_attlog.preview(data)
+    assert len(found.punches) + found.repeated + len(found.faults) <= data.count(b"\n") + 1
+    return [*found.punches, *found.faults, found.first, found.last]
+
+
+def _capture_file(data: bytes) -> Sequence[object]:
+    try:
+        header, chunks = capture.read_capture(io.BytesIO(data))
+        told: list[object] = [header, *chunks]
+    except ProtocolError as refused:
+        return [str(refused)]
+    return told
+
+
+def _picture_file(data: bytes) -> Sequence[object]:
+    found = picture.decode(data)
+    return [found if isinstance(found, Fault) else found.shape]
+
+
+def _pictures() -> tuple[bytes, ...]:
+    image = np.arange(48 * 40, dtype=np.uint8).reshape(48, 40)
+    return tuple(cv2.imencode(kind, image)[1].tobytes() for kind in (".png", ".jpg"))
+
+
+SERVED: Mapping[str, Parser] = {
+    "adms": Parser(
+        _adms,
+        (
+            _post(b"/iclock/cdata?SN=1&table=ATTLOG&Stamp=9999", ROWS),
+            _post(
+                b"/iclock/cdata?SN=1&table=OPERLOG",
+                b"USER PIN=5\tName=A\nOPLOG\t6\t1\t2026-11-20 09:00:00\t1\nFP PIN=1\tTMP=AA\n",
+            ),
+            _post(b"/iclock/cdata?SN=1&table=options", b"~DeviceName=X,FirmVer=Ver 6.60"),
+            _post(b"/iclock/cdata?SN=1&table=BIODATA", b"x" * 99),
+            b"GET /iclock/getrequest?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n",
+            b"POST /iclock/cdata?SN=1&table=ATTLOG HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x\r\n%s\r\n0\r\n\r\n" % (len(ROWS), ROWS),
+        ),
+        same_in_every_cut=False,  # of a connection that was refused the rest is lost, and where it was the cut says
+    ),
+    "bridge": Parser(
+        lambda: Machine(bridge.Decoder().feed),
+        (bridge.encode("match", {"subject": "1042", "score": 9731}), bridge.encode("frame", {}, bytes(300))),
+    ),
+    "json_lines": Parser(
+        lambda: Machine(json_lines.Decoder().feed), (b'{"number":"1042"}\n', b"\n", b"x" * 5_000 + b"\n")
+    ),
+    "attlog-file": Parser(lambda: Machine(_attlog_file), (ROWS, b"\xef\xbb\xbf" + ROWS), file=True),
+    "capture-file": Parser(
+        lambda: Machine(_capture_file),
+        (
+            b'{"capture":1,"driver":"em4100","settings":{"port":"x"},"redacted":true}\n',
+            b'{"t_ns":1,"dir":"RECV","hex":"0231463030"}\n',
+        ),
+        file=True,
+    ),
+    "picture-file": Parser(lambda: Machine(_picture_file), _pictures(), file=True),
+}
+
+DECODED: Mapping[str, Parser] = {
+    "em4100": Parser(_decoding("em4100"), (em4100.encode(b"\x1f\x00dK\xb6"), em4100.encode(b"12345", crlf=True))),
+    "ironlogic": Parser(
+        _decoding("ironlogic"),
+        (ironlogic.encode_em_marine(b"12345"), ironlogic.encode_mifare(b"1234567"), ironlogic.NO_CARD),
+    ),
+    "pn532": Parser(
+        _decoding("pn532"),
+        (pn532.ACK, pn532.encode(pn532.CHIP, b"\x4b\x01\x01\x00\x04\x08\x041234"), pn532.encode(0xD5, bytes(260))),
+    ),
+    "osdp": Parser(
+        _decoding("osdp"),
+        (
+            b"\xff" + osdp.encode(0, osdp.POLL),
+            CARD,
+            osdp.encode(0, osdp.RAW, b"\0\1\x20\x001234", reply=True, crc=False),
+            osdpcap.encode(osdpcap.Record(1, "RECV", CARD)),
+        ),
+    ),
+    "osdp-with-key": Parser(
+        _decoding("osdp", bytes(range(16))),
+        (
+            osdp.encode(0, osdp.POLL),
+            CARD,
+            bytes.fromhex("ff530013000c0311017600b0b1b2b3b4b5b6b7"),
+            bytes.fromhex("ff5380080005160140"),
+        ),
+    ),
+    "pcsc": Parser(
+        _decoding("pcsc"), (pcsc.encode(b"\x3b\x81\x80\x01\x80\x80", b"1234\x90\0"), pcsc.REMOVED, pcsc.MUTE)
+    ),
+    "wiegand26": Parser(_decoding("wiegand26"), (wiegand.encode(b"abc").encode() + b"\n",)),
+    "wiegand34": Parser(_decoding("wiegand34"), (wiegand.encode(b"abcd").encode() + b"\n",)),
+    "line": Parser(
+        _decoding("line"), (b"1293D8\r", encode_block(b"0012345678"), "]Q1Әлия\r\n".encode(), b"018,37848\n")
+    ),
+    "hid": Parser(_decoding("hid"), (hid.encode("0012345678"), hid.encode("aB", size=16))),
+    "zk-attlog": Parser(
+        _decoding("zk-attlog"),
+        (b"     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\t\r\n", b"7\t2026-11-20 09:40:15\t0\t25\n"),
+    ),
+}
+
+PARSERS: Mapping[str, Parser] = {**SERVED, **DECODED}
+FORGOTTEN = set(PROTOCOLS) - set(DECODED)  # of `devices decode`, without a parser here
