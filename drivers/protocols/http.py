@@ -1,7 +1,8 @@
 """One HTTP connection of a terminal that calls us, after h11: bytes in, requests out, answers to bytes. No socket.
 
 Bounds: heads as h11 has them (16 KiB), bodies `body_bytes_max`. A body that the caller does not want is passed over as
-it comes, up to DISCARD_BYTES_MAX, and never kept.
+it comes, up to DISCARD_BYTES_MAX, and never kept. Terminals say GET and POST; other methods have rules of their own for
+their answers (none may follow a HEAD with a body) and are refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import h11
 from drivers.protocols.fault import Fault
 
 DISCARD_BYTES_MAX = 16 * 1024 * 1024
+METHODS = frozenset({b"GET", b"POST"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class Exchange:
     def _next(self) -> Sequence[Event]:
         while True:
             match self._connection.next_event():
+                case h11.Request(method=method) if method not in METHODS:
+                    self._refused = 405
+                    return [Fault("a request that is neither GET nor POST")]
                 case h11.Request() as head:
                     self._head = head
                     self._body.clear()

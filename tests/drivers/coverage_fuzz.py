@@ -2,7 +2,8 @@
 
     python -m tests.drivers.coverage_fuzz PARSER -max_total_time=600 [FOLDER]
 
-A folder keeps what was found for the next run. No test runs this: atheris has wheels for some interpreters only.
+A folder keeps what was found for the next run; a file instead of it, as libFuzzer writes one for a crash, is tried
+once. No test runs this: atheris has wheels for some interpreters only.
 """
 
 import sys
@@ -29,11 +30,12 @@ def main(name: str, options: list[str]) -> None:
     with TemporaryDirectory() as seeds:
         for number, seed in enumerate(parser.seeds):
             (Path(seeds) / str(number)).write_bytes(bytes(2 * PLACES) + seed)
-        folders = [option for option in options if not option.startswith("-")]
+        given = [option for option in options if not option.startswith("-")]
         flags = [option for option in options if option.startswith("-")]
         # libFuzzer writes what it finds to the first folder and only reads the others
+        sources = given if any(Path(path).is_file() for path in given) else [*given, seeds]
         limits = [f"-max_len={STREAM_BYTES_MAX}", "-timeout=20", "-rss_limit_mb=1024"]
-        atheris.Setup([sys.argv[0], *limits, *flags, *folders, seeds], one)
+        atheris.Setup([sys.argv[0], *limits, *flags, *sources], one)
         atheris.Fuzz()
 
 

@@ -131,6 +131,7 @@ SERVED: Mapping[str, Parser] = {
             _post(b"/iclock/cdata?SN=1&table=options", b"~DeviceName=X,FirmVer=Ver 6.60"),
             _post(b"/iclock/cdata?SN=1&table=BIODATA", b"x" * 99),
             b"GET /iclock/getrequest?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n",
+            b"HEAD /iclock/cdata?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n",
             b"POST /iclock/cdata?SN=1&table=ATTLOG HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"%x\r\n%s\r\n0\r\n\r\n" % (len(ROWS), ROWS),
         ),

@@ -238,6 +238,13 @@ def test_other_paths(kiosk: Kiosk, target: str, status: int) -> None:
     assert kiosk.ask("GET", target)[0] == status
 
 
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "OPTIONS"])
+def test_what_no_terminal_says_is_refused_and_the_next_call_is_served(kiosk: Kiosk, method: str) -> None:
+    assert kiosk.ask(method, f"/iclock/cdata?SN={SERIAL}") == (405, "")
+    assert kiosk.faults == ["a request that is neither GET nor POST"]
+    assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
+
+
 def test_one_connection_may_carry_many_requests_also_at_once(kiosk: Kiosk) -> None:
     def talk() -> bytes:
         with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:

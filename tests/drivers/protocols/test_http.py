@@ -70,6 +70,9 @@ def test_pieces_of_a_chunked_body_are_one() -> None:
         (b"POST / HTTP/1.1\r\nHost: k\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, b"413"),
         (b"GET /" + b"a" * 70_000, b"431"),
         (b"GET / HTTP/1.1\r\nHost: k\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"HEAD /iclock/cdata?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n", b"405"),
+        (b"CONNECT k:80 HTTP/1.1\r\nHost: k\r\n\r\n", b"405"),
+        (b"get / HTTP/1.1\r\nHost: k\r\n\r\n", b"405"),
     ],
 )
 def test_what_is_no_request_is_refused(data: bytes, status: bytes) -> None:
