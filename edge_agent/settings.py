@@ -83,6 +83,8 @@ class PalmSettings(_Section, frozen=True, kw_only=True):
     fpir: Annotated[float, Meta(ge=1e-6, le=0.05)] = 0.001  # share of strangers who may be taken for somebody here
     margin: Annotated[float, Meta(ge=0, le=0.3)] = 0.04  # agreement by which the second person must stay behind
     frames: Annotated[int, Meta(ge=1, le=3)] = 2  # good pictures of one hand that are judged together
+    with_card: Literal["off", "confirm"] = "off"  # who comes by card and is known by the palm is asked for it as well
+    with_card_s: Annotated[float, Meta(ge=2, le=30)] = 8.0  # so long card and palm of one visitor belong together
     liveness: OnOff = "off"  # look for prints and screens held up instead of a hand
     look_s: Annotated[float, Meta(ge=0.2, le=10)] = 1.5  # after so long what has been seen must do
 

@@ -1,6 +1,7 @@
 """One scan, its steps in order.
 
     identify → confirm (unknown cards only) → hours → what went before → decide → append, durable → respond
+                    │ a card whose owner is asked for the palm as well waits here for it; `lapse` ends the wait
 
 The station owns neither thread nor clock: it is called with a reading and the moment at which it came, one at a time.
 What it returns may be shown, because what it says is on the disk; where the journal cannot be written, that is said.
@@ -12,15 +13,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from drivers.readings import CardRead, PersonMatched, Reading
+from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
+from edge_agent.domain import pairing
 from edge_agent.domain.confirmation import Confirmation, Limits, Verdict
-from edge_agent.domain.decision import Decision, Direction, Rules, decide
+from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Review, Rules, decide
 from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Feedback
-from edge_agent.domain.identify import Identity, Known, PalmScore, Unknown, by_hand, identify, identify_palm
+from edge_agent.domain.identify import Ambiguous, Identity, Known, PalmScore, Unknown, by_hand, identify, identify_palm
 from edge_agent.domain.moment import Moment, told
+from edge_agent.domain.pairing import CardWaits, PalmWaits, Waiting
 from edge_agent.domain.record import ByHand, Context, record, void
-from edge_agent.domain.respond import hold_again, not_recorded, respond
+from edge_agent.domain.respond import hold_again, not_recorded, respond, show_palm
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import Appended
@@ -42,6 +45,18 @@ class Kept(Protocol):
     def sighting(self, epoch: Epoch, seq: int) -> Past | None: ...
 
 
+class PalmsHere(Protocol):
+    """What the station asks of the palms before it makes a card wait for one."""
+
+    def known(self, person: PersonId) -> bool:
+        """Whether this person can be recognised by the palm here."""
+        ...
+
+    def there(self) -> bool:
+        """Whether a camera is there to show it to."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the settings say about scans."""
@@ -50,6 +65,8 @@ class Policy:
     limits: Limits
     early: timedelta
     late: timedelta
+    palm_with_card: bool  # who comes by card, and is known by the palm, is asked for it before an entry
+    together_ms: int  # so long card and palm of one visitor belong together
     directions: Mapping[str, Direction]  # of readers that are not for both ways
 
 
@@ -62,6 +79,8 @@ class PalmSight:
     accept: int
     margin: int
     copied: bool = False  # it looks like a print or a screen: nobody is searched for
+    asked_for: PersonId | None = None  # whose card waited for it: that person is among the scores, 1:1
+    confirm: int = 0  # what is enough of that person's score
 
 
 class NoSuchEntry(Exception):
@@ -79,6 +98,8 @@ class Station:
         self._journal = journal
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
+        self._waiting: dict[Direction, Waiting] = {}  # a gate in and a gate out at one kiosk are two places
+        self.palms: PalmsHere | None = None
         self.roster = roster
 
     def take(self, reading: Reading, moment: Moment) -> Feedback | None:
@@ -95,15 +116,52 @@ class Station:
                     pass
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
             moment = told(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
-        return self._settle(identity, Context(moment, roster, reading.reader))
+        context = Context(moment, roster, reading.reader)
+        if self.palms is not None and isinstance(identity, Known) and isinstance(reading, CardRead | CodeRead):
+            return self._take_card(identity, context, self.palms)
+        return self._settle(identity, context)
 
     def take_palm(self, sight: PalmSight, moment: Moment) -> Feedback:
         """The feedback to one presentation of a palm, durable before it is returned."""
-        roster = self.roster
-        identity: Identity = Unknown(Method.PALM, copied=True)
+        roster, gate = self.roster, self._gate(sight.reader)
+        palm: Identity = Unknown(Method.PALM, copied=True)
         if not sight.copied:
-            identity = identify_palm(sight.scores, roster, accept=sight.accept, margin=sight.margin)
-        return self._settle(identity, Context(moment, roster, sight.reader))
+            palm = identify_palm(sight.scores, roster, accept=sight.accept, margin=sight.margin)
+        waiting = self._waiting.get(gate)
+        if isinstance(waiting, CardWaits) and _belongs(palm, sight, waiting):
+            del self._waiting[gate]
+            score = max((each.score for each in sight.scores if each.person == sight.asked_for), default=0)
+            identity = pairing.confirmed(waiting.card, palm, score=score, accept=sight.confirm)
+            later = max(moment, waiting.moment, key=lambda each: each.mono_ms)
+            return self._settle(identity, Context(later, roster, waiting.reader))
+        feedback = self._settle(palm, Context(moment, roster, sight.reader))
+        if isinstance(palm, Ambiguous) and not isinstance(waiting, CardWaits):
+            self._waiting[gate] = PalmWaits(palm, moment)
+        elif isinstance(waiting, PalmWaits):
+            del self._waiting[gate]
+        return feedback
+
+    def awaited(self, reader: str) -> PersonId | None:
+        """Whose palm is waited for at this camera; from any thread."""
+        return pairing.awaited(self._waiting.get(self._gate(reader)))
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
+
+    def lapse(self, now: Moment, newcomer: Reading | None = None) -> list[Feedback]:
+        """End the waits whose time is up, or whose place the owner of another card takes: what the cards' owners are
+        told, durable before it is returned."""
+        told: list[Feedback] = []
+        for gate, waiting in list(self._waiting.items()):
+            taken = newcomer is not None and self._takes_place(newcomer, gate, waiting)
+            if taken or pairing.overdue(waiting, now, self._policy.together_ms):
+                told += self._end(gate, waiting)
+        return told
+
+    def close(self) -> list[Feedback]:
+        """As `lapse`, for everybody: the kiosk stops."""
+        return [each for gate, waiting in list(self._waiting.items()) for each in self._end(gate, waiting)]
 
     def enter_by_hand(self, person: PersonId, moment: Moment, hand: ByHand) -> Feedback:
         """An entry that a named operator makes for a stated reason."""
@@ -134,6 +192,51 @@ class Station:
         self._confirmations[reading.reader] = after
         return verdict
 
+    def _take_card(self, card: Known, context: Context, palms: PalmsHere) -> Feedback:
+        gate = self._gate(context.reader)
+        waiting = self._waiting.get(gate)
+        if isinstance(waiting, PalmWaits):
+            del self._waiting[gate]
+            settled = pairing.settled(card, waiting.palm)
+            if settled is not None:
+                return self._settle(settled, context)
+            if not self._policy.palm_with_card:
+                return self._settle(pairing.unconfirmed(card), context)
+        if not self._policy.palm_with_card or not self._wants_palm(card, context, palms):
+            return self._settle(card, context)
+        if not palms.there():
+            return self._settle(pairing.unconfirmed(card), context)
+        if not isinstance(waiting, CardWaits):
+            self._waiting[gate] = CardWaits(card, context.reader, context.moment)
+        return show_palm(card.person)
+
+    def _wants_palm(self, card: Known, context: Context, palms: PalmsHere) -> bool:
+        """Only where a meal is at stake, and only of those who have agreed: without a palm the card is as good."""
+        person = PersonId(card.person.id)
+        if not context.roster.consents(person) or not palms.known(person):
+            return False
+        match self._decide(card, context, None):
+            case Granted(movement=Movement.ENTRY) | Review(entry=True):
+                return True
+            case _:
+                return False
+
+    def _end(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
+        del self._waiting[gate]
+        if isinstance(waiting, PalmWaits):
+            return []
+        context = Context(waiting.moment, self.roster, waiting.reader)
+        return [self._settle(pairing.unconfirmed(waiting.card), context)]
+
+    def _takes_place(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:
+        if not isinstance(waiting, CardWaits) or self._gate(newcomer.reader) is not gate:
+            return False
+        identity = identify(newcomer, self.roster)
+        return isinstance(identity, Known) and identity.person.id != waiting.card.person.id
+
+    def _gate(self, reader: str) -> Direction:
+        return self._policy.directions.get(reader, Direction.BOTH)
+
     def _settle(self, identity: Identity, context: Context, hand: ByHand | None = None) -> Feedback:
         decision = self._decide(identity, context, hand)
         try:
@@ -154,3 +257,9 @@ class Station:
         # By hand the staff say that somebody came; they take an entry back rather than enter an exit.
         direction = Direction.IN if hand else policy.directions.get(context.reader, Direction.BOTH)
         return decide(identity, moment, hours, past, policy.rules, context.roster, direction=direction)
+
+
+def _belongs(palm: Identity, sight: PalmSight, waiting: CardWaits) -> bool:
+    """Whether it was shown for the card that waits; else it is another visitor's, begun before the card came."""
+    owner = waiting.card.person.id
+    return sight.asked_for == owner or (isinstance(palm, Known) and palm.person.id == owner)

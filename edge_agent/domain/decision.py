@@ -163,8 +163,8 @@ def decide(
             return Review(who=identity, reason=Reason.BLOCKED, slot=slot)
         case Ambiguous():
             return Refused(who=identity, reason=Reason.AMBIGUOUS, slot=slot)
-        case Mismatch():
-            return Refused(who=identity, reason=Reason.MISMATCH, slot=slot)
+        case Mismatch(copied=copied):
+            return Refused(who=identity, reason=Reason.PALM_COPY if copied else Reason.MISMATCH, slot=slot)
         case _:
             assert_never(identity)
 

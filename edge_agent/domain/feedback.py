@@ -12,6 +12,7 @@ class Child(StrEnum):
     GOODBYE = "goodbye"
     NOTED = "noted"  # already noted, go on
     AGAIN = "again"  # hold the card or the hand there once more
+    SHOW_PALM = "show_palm"  # the card was read, and the palm is asked for as well
     USE_CARD = "use_card"  # the palm was not recognised: the card is just as good
     ASK_STAFF = "ask_staff"  # amber: somebody will help
     NOT_RECORDED = "not_recorded"  # the journal could not be written: tell the staff

@@ -22,7 +22,7 @@ class Note(StrEnum):
     """What the staff should know of how somebody was recognised."""
 
     PARTIAL = "partial"  # by a part of the card's number that today fits only one person
-    UNCONFIRMED = "unconfirmed"  # the policy asks for card and palm, and the palm could not be read
+    UNCONFIRMED = "unconfirmed"  # the palm was asked for too, and none was read, or one that looks like others'
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,12 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The card of one person with the palm of another."""
+    """The card of one person with a palm that is not theirs."""
 
     card_person: Person
-    palm_person: Person
+    palm_person: Person | None  # None: of nobody who is known by the palm here
     credential: str  # the card's
+    copied: bool = False  # by its looks a print or a screen
 
 
 Identity = Known | Unknown | Ambiguous | Blocked | Mismatch
@@ -158,34 +159,3 @@ def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, m
     if len(close) > 1:
         return Ambiguous(close, Method.PALM)
     return Known(roster.people[first.person], first.credential, Method.PALM, first.score)
-
-
-def pair(card: Identity, palm: Identity) -> Identity:
-    """Card and palm of one visitor under the policy that asks for both.
-
-    A palm that could not be read costs nobody the meal: the card alone stands, and is marked. A card settles between
-    palms that look alike; a palm settles between cards that share the digits that were read.
-    """
-    match card, palm:
-        case Known(), Known():
-            if card.person.id != palm.person.id:
-                return Mismatch(card.person, palm.person, card.credential)
-            return Known(card.person, card.credential, Method.CARD, palm.score, _without(card.notes, Note.PARTIAL))
-        case Known(), Ambiguous() if card.person.id in palm.candidates:
-            return Known(card.person, card.credential, Method.CARD, 0, _without(card.notes, Note.PARTIAL))
-        case Known(), _:
-            return Known(card.person, card.credential, card.method, card.score, (*card.notes, Note.UNCONFIRMED))
-        case Blocked(), Known() if card.person.id != palm.person.id:
-            return Mismatch(card.person, palm.person, card.credential)
-        case Ambiguous(), Known() if palm.person.id not in card.candidates:
-            return card
-        case _, Known():
-            return palm
-        case Unknown(), Ambiguous():
-            return palm
-        case _:
-            return card
-
-
-def _without(notes: tuple[Note, ...], settled: Note) -> tuple[Note, ...]:
-    return tuple(note for note in notes if note is not settled)

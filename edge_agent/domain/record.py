@@ -180,7 +180,7 @@ def _candidates(who: Identity) -> str:
         case Ambiguous():
             people = who.candidates[:CANDIDATES_MAX]
         case Mismatch():
-            people = (who.card_person.id, who.palm_person.id)
+            people = (each.id for each in (who.card_person, who.palm_person) if each is not None)
         case Known() | Unknown() | Blocked():
             people = ()
         case _:

@@ -46,6 +46,11 @@ def unread(reason: Reason, advice: Advice = Advice.NONE) -> Feedback:
     return Feedback(child, advice=advice, staff=Staff(reason=reason))
 
 
+def show_palm(person: Person) -> Feedback:
+    """The card is known; now the palm, which says whose card it is."""
+    return Feedback(Child.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
+
+
 def _granted(movement: Movement) -> Child:
     match movement:
         case Movement.ENTRY:
@@ -112,7 +117,7 @@ def _people(who: Identity, roster: Roster) -> tuple[Person | None, tuple[Person,
             return None, tuple(roster.people[each] for each in who.candidates if each in roster.people)
         case Mismatch():
             # The palm is the proof: its owner may have the own meal, the card's owner was perhaps never here.
-            return None, (who.palm_person,)
+            return None, (who.palm_person,) if who.palm_person else ()
         case _:
             assert_never(who)
 

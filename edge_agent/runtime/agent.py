@@ -58,6 +58,7 @@ from sync.contract.event import (
     ClockStep,
     ConsentWithdrawn,
     Fact,
+    PersonId,
     RosterApplied,
     Stop,
     Unreadable,
@@ -116,6 +117,7 @@ class Agent:
         self.station = Station(self.journal, self._roster_of_journal(), policy(self.settings))
         self._note_boot()
         self.palms = self._make_palms()
+        self.station.palms = PalmsAtHand(self) if self.palms is not None else None
         self.upkeep = Upkeep(self.journal, self.now, self.settings.journal.keep_days, self._found_broken)
         self.screen = self._make_screen()
         self._start_screen()
@@ -350,6 +352,9 @@ class Agent:
         """The station's thread: one thing at a time, and what has come before a stop is still taken."""
         while (work := self.inbox.get(0 if pulse.stopping() else 0.5)) is not None or not pulse.stopping():
             pulse.beat()
+            if self.station.waits:
+                reading = work.reading if isinstance(work, Scan) else None
+                self._lapse(partial(self.station.lapse, self.now(), reading))
             match work:
                 case Scan():
                     take = partial(self.station.take, work.reading, work.moment)
@@ -361,6 +366,7 @@ class Agent:
                     self._wake_uplink()
                 case None:
                     pass
+        self._lapse(self.station.close)
 
     def _scan(self, moment: Moment, take: Callable[[], Feedback | None], *, shown: bool = True) -> None:
         """`shown` False: nobody stands there to be greeted."""
@@ -376,9 +382,20 @@ class Agent:
         self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
 
+    def _lapse(self, lapse: Callable[[], list[Feedback]]) -> None:
+        """Cards that waited for a palm are settled without it."""
+        try:
+            told = lapse()
+        except JournalDamaged as error:
+            told = [Feedback(Child.NOT_RECORDED)]
+            self.condemn(str(error))
+        for feedback in told:
+            self.show(feedback)
+            self._wake_uplink()
+
     def show(self, feedback: Feedback) -> None:
         """On every surface at once; never blocks."""
-        if feedback.child is not Child.AGAIN:  # an advice has asked nothing of the journal
+        if feedback.child not in (Child.AGAIN, Child.SHOW_PALM):  # these have asked nothing of the journal
             self.recording = feedback.child is not Child.NOT_RECORDED
         # The light first: to wake the screen's server costs more than the light takes.
         signal_ = signal_of(feedback)
@@ -412,6 +429,7 @@ class Agent:
             self.show,
             self.counters,
             lambda: landmarks(settings.kiosk.state_dir),
+            self.station.awaited,
         )
 
     def _condition(self) -> Condition:
@@ -439,6 +457,20 @@ class Agent:
 
     def _where(self) -> Where:
         return where(Context(self.now(), self.station.roster))
+
+
+class PalmsAtHand:
+    """`station.PalmsHere`: whether somebody can be asked for the palm at this moment."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def known(self, person: PersonId) -> bool:
+        palms = self._agent.palms
+        return palms is not None and palms.known(person)
+
+    def there(self) -> bool:
+        return any(each.there for each in self._agent.readers if self._agent.is_camera(each.driver))
 
 
 def _told_late(scan: Scan) -> bool:

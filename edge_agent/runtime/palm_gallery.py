@@ -57,6 +57,11 @@ class PalmGallery:
         """What is enough among so many."""
         return operating_point.operating_point(snapshot.templates, self._target.fpir, self._target.margin)
 
+    def point_of(self, snapshot: Snapshot, person: str) -> OperatingPoint:
+        """What is enough 1:1, for a palm shown with this person's card: the point of a gallery of that one."""
+        templates = sum(len(snapshot.palms[at].fine) for at in snapshot.places.get(person, ()))
+        return operating_point.operating_point(templates, self._target.fpir, self._target.margin)
+
     def load(self, roster: Roster) -> None:
         """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
         with self._changing:

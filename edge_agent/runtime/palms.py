@@ -2,6 +2,8 @@
 
     newest picture → region → quality → (liveness) → code → search → two or three pictures as one → station
 
+A palm that is shown for a card is compared with the card owner's (1:1), and searched for only where it is not theirs.
+
 One thread for all cameras: it looks at one picture at a time, always the newest, and drops those it has no time for.
 """
 
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.readings import PalmFrame
-from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment, Now
 from edge_agent.domain.respond import unread
@@ -28,7 +30,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.palm.code import encode
 from edge_agent.palm.enrolment import likeness_to
 from edge_agent.palm.fusion import FRAMES_MAX, fuse_frames
-from edge_agent.palm.gallery import Match, Ranking, decide
+from edge_agent.palm.gallery import Candidate, Match, Ranking, Snapshot, decide
 from edge_agent.palm.landmarks import Landmarks
 from edge_agent.palm.operating_point import OperatingPoint
 from edge_agent.palm.permutation import ProtectedCode, protect
@@ -70,6 +72,7 @@ class _Camera:
     first: Moment | None = None  # when it was first seen well
     looks: list[tuple[NDArray[np.uint8], Found]] = field(default_factory=list, repr=False)  # for liveness
     settled_as: ProtectedCode | None = field(default=None, repr=False)  # to tell it from the next hand
+    asked_for: PersonId | None = None  # whose card waits for this palm
 
 
 class Palms:
@@ -83,7 +86,9 @@ class Palms:
         show: Callable[[Feedback], None],
         counters: Counters,
         landmarks: Callable[[], Landmarks | None] = lambda: None,
+        awaited: Callable[[str], PersonId | None] = lambda reader: None,
     ) -> None:
+        self._awaited = awaited  # whose palm is waited for at a camera
         self.landmarks = landmarks  # makes a second opinion for one thread, where one is installed
         self._landmarks: Landmarks | None = None
         self.gallery = gallery
@@ -108,6 +113,9 @@ class Palms:
         if isinstance(self.gallery, NoGallery):
             raise Refused(self.gallery.why)
         return self.gallery.delete(person)
+
+    def known(self, person: PersonId) -> bool:
+        return isinstance(self.gallery, PalmGallery) and person in self.gallery.snapshot.places
 
     @property
     def ready(self) -> bool:
@@ -189,6 +197,7 @@ class Palms:
     def _recognise(self, taken: Taken, camera: _Camera, seen: Found, at_ns: int, gallery: PalmGallery) -> None:
         responses = respond(seen.region)
         probe = Probe(responses, gallery.scrambles)
+        self._note_awaited(camera, self._awaited(taken.frame.reader))
         if camera.presentation.settled:
             if not camera.presentation.held(at_ns, same=self._is_settled(camera, probe, gallery)):
                 return
@@ -198,19 +207,28 @@ class Palms:
         if self._settings.liveness == "on":
             camera.looks = [*camera.looks, (taken.frame.image, seen)][-FRAMES_MAX:]
         snapshot = gallery.snapshot
-        ranking = snapshot.search(probe)
+        ranking = _search(snapshot, probe, camera.asked_for, gallery)
         fused, point = self._fused(camera, ranking), gallery.point(snapshot)
+        own = gallery.point_of(snapshot, camera.asked_for) if camera.asked_for is not None else None
         verdict = camera.presentation.good(
             ranking,
             at_ns,
-            sure=isinstance(decide(fused, point), Match),
+            sure=_named(fused, point, camera.asked_for, own),
             # A copy shows in how little two pictures differ, so there must be two.
-            certain=self._settings.liveness == "off" and isinstance(decide(fused, _far_beyond(point)), Match),
+            certain=self._settings.liveness == "off"
+            and _named(fused, _far_beyond(point), camera.asked_for, own and _far_beyond(own)),
         )
         if verdict is not None:
             camera.settled_as = _code(responses, seen, gallery)
             self._counters.palm_s.observe((self._now().mono_ms - taken.moment.mono_ms) / 1000)
         self._act(taken.frame.reader, camera, verdict, gallery)
+
+    def _note_awaited(self, camera: _Camera, person: PersonId | None) -> None:
+        """A card has come that waits for this palm: what was seen of the hand before it is looked at anew."""
+        if person is not None and person != camera.asked_for:
+            camera.presentation.clear()
+            self._forget(camera)
+        camera.asked_for = person
 
     def _fused(self, camera: _Camera, ranking: Ranking) -> Ranking:
         return fuse_frames([*camera.presentation.rankings, ranking][-FRAMES_MAX:])
@@ -226,6 +244,8 @@ class Palms:
         match verdict:
             case None:
                 pass
+            case Advise(advice=Advice.NONE) if camera.asked_for is not None:
+                pass  # the card has been shown; it stands alone once its time is up
             case Advise():
                 self._show(unread(verdict.reason, verdict.advice))
             case Conclude():
@@ -237,8 +257,13 @@ class Palms:
 
     def _conclude(self, reader: str, camera: _Camera, verdict: Conclude, gallery: PalmGallery) -> None:
         ranking = fuse_frames(verdict.rankings[-FRAMES_MAX:])
-        point = gallery.point(gallery.snapshot)
-        sight = _sight(reader, ranking, point, copy=self._settings.liveness == "on" and copied(camera.looks))
+        snapshot = gallery.snapshot
+        sight = _sight(reader, ranking, gallery.point(snapshot))
+        if self._settings.liveness == "on":
+            sight = replace(sight, copied=copied(camera.looks))
+        if camera.asked_for is not None:
+            enough = _ten_thousandths(gallery.point_of(snapshot, camera.asked_for).threshold)
+            sight = replace(sight, asked_for=camera.asked_for, confirm=enough)
         moment = camera.first or self._now()
         camera.first, camera.looks = None, []
         if not self._inbox.put(PalmScan(sight, moment)):
@@ -283,9 +308,30 @@ def _code(responses: Responses, seen: Found, gallery: PalmGallery) -> ProtectedC
     return protect(encode(responses, seen.region.hand), gallery.scrambles)
 
 
-def _sight(reader: str, ranking: Ranking, point: OperatingPoint, *, copy: bool) -> PalmSight:
+def _search(snapshot: Snapshot, probe: Probe, asked_for: PersonId | None, gallery: PalmGallery) -> Ranking:
+    """Who is alike. With a card only its owner is asked about; everybody else where it is not theirs."""
+    if asked_for is None:
+        return snapshot.search(probe)
+    own = Candidate(asked_for, snapshot.verify(asked_for, probe))
+    if own.agreement >= gallery.point_of(snapshot, asked_for).threshold:
+        return (own,)
+    others = snapshot.search(probe, without=asked_for)
+    return tuple(sorted((own, *others), key=lambda candidate: -candidate.agreement))
+
+
+def _named(fused: Ranking, point: OperatingPoint, asked_for: PersonId | None, own: OperatingPoint | None) -> bool:
+    """Whether these pictures say whose palm it is: that of the card's owner, 1:1, or of somebody among all."""
+    if own is not None and any(one.person == asked_for and one.agreement >= own.threshold for one in fused):
+        return True
+    return isinstance(decide(fused, point), Match)
+
+
+def _sight(reader: str, ranking: Ranking, point: OperatingPoint) -> PalmSight:
     scores = tuple(
         PalmScore(PersonId(one.person), f"palm-{one.hand}", round(one.agreement * TEN_THOUSAND)) for one in ranking
     )
-    accept, margin = ceil(point.threshold * TEN_THOUSAND), ceil(point.margin * TEN_THOUSAND)
-    return PalmSight(reader, scores, accept, margin, copied=copy)
+    return PalmSight(reader, scores, _ten_thousandths(point.threshold), _ten_thousandths(point.margin))
+
+
+def _ten_thousandths(agreement: float) -> int:
+    return ceil(agreement * TEN_THOUSAND)

@@ -21,5 +21,7 @@ def policy(settings: Settings) -> Policy:
         limits=Limits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
         early=timedelta(seconds=rules.early_s),
         late=timedelta(seconds=rules.late_s),
+        palm_with_card=settings.palm.with_card == "confirm",
+        together_ms=int(settings.palm.with_card_s * 1000),
         directions={reader.name: Direction(reader.direction) for reader in settings.readers},
     )

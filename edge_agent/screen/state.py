@@ -34,6 +34,7 @@ class Icon(StrEnum):
     """One drawing, with a shape of its own, for each thing that can be said: colour is never alone."""
 
     HAND = "hand"
+    FRAME = "frame"  # a hand in the camera's picture
     CHECK = "check"
     DOOR = "door"
     CLIPBOARD = "clipboard"
@@ -117,12 +118,14 @@ _MANNERS = {
     Child.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
     Child.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
     Child.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
+    Child.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 8_000),
     Child.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
     Child.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
     Child.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),
 }
 _ATTENTION = frozenset({Child.ASK_STAFF, Child.NOT_RECORDED})
-_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.USE_CARD})  # meant for whoever stands there now: no trail
+# Meant for whoever stands there now: no trail.
+_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.SHOW_PALM, Child.USE_CARD})
 
 
 @dataclass(frozen=True, slots=True)

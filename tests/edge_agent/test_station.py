@@ -1,6 +1,7 @@
 """The order of one scan: nothing is shown that is not on disk, and what the journal refuses is said."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import Limits
 from edge_agent.domain.decision import Direction, Rules
 from edge_agent.domain.facts import Past
-from edge_agent.domain.feedback import Child
+from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import ByHand
@@ -58,6 +59,8 @@ POLICY = Policy(
     limits=Limits(window_ns=SECOND_NS // 2, unknown_per_minute=20),
     early=timedelta(0),
     late=timedelta(0),
+    palm_with_card=False,
+    together_ms=8_000,
     directions={"exit": Direction.OUT},
 )
 
@@ -238,6 +241,181 @@ def test_a_palm_that_settles_nothing_asks_for_the_card(
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.method) == (reason, "", Method.PALM)
+
+
+BOTH = replace(POLICY, palm_with_card=True)
+
+
+class PalmsHere:
+    """u-1 and u-2 are known by the palm; the camera can be taken away."""
+
+    def __init__(self) -> None:
+        self.camera = True
+
+    def known(self, person: PersonId) -> bool:
+        return person in ("u-1", "u-2")
+
+    def there(self) -> bool:
+        return self.camera
+
+
+def both(journal: Journal) -> Station:
+    station = Station(journal, agreed("u-1", "u-2"), BOTH)
+    station.palms = PalmsHere()
+    return station
+
+
+def shown_for(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmSight:
+    return replace(sight((person, score), *others, copied=copied), asked_for=PersonId(person), confirm=2_900)
+
+
+def child(feedback: Feedback | None) -> Child:
+    assert feedback is not None
+    return feedback.child
+
+
+def test_a_card_waits_for_its_owners_palm_and_only_then_counts(journal: Journal) -> None:
+    station = both(journal)
+    assert child(station.take(card(1), moment())) is Child.SHOW_PALM
+    assert kept(journal) == []
+    assert station.awaited("palm") == "u-1"
+    # Below what is enough among all, and enough for this one card.
+    assert child(station.take_palm(shown_for("u-1", 2_950), moment(2))) is Child.WELCOME
+    assert (station.waits, station.awaited("palm")) == (False, None)
+    (entry,) = kept(journal)
+    assert isinstance(entry, Entry)
+    assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.CARD, 2_950, "door")
+    assert (entry.reason, entry.review) == ("", False)
+    assert child(station.take(card(1), moment(600))) is Child.GOODBYE, "nobody is asked for a palm on the way out"
+
+
+@pytest.mark.parametrize(
+    ("seen", "candidates"),
+    [
+        (shown_for("u-1", 2_899), "u-1"),
+        (shown_for("u-1", 0, ("u-2", 6_000)), "u-1,u-2"),
+        (shown_for("u-1", 2_000, ("u-2", 3_500), ("u-3", 3_400)), "u-1,u-2"),  # u-3 has not agreed: no candidate
+    ],
+)
+def test_another_ones_palm_is_a_refusal_and_the_staff_are_asked(
+    journal: Journal, seen: PalmSight, candidates: str
+) -> None:
+    station = both(journal)
+    station.take(card(1), moment())
+    assert child(station.take_palm(seen, moment(2))) is Child.ASK_STAFF
+    (refusal,) = kept(journal)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.person, refusal.candidates) == ("mismatch", "", candidates)
+    assert child(station.take(card(1), moment(4))) is Child.SHOW_PALM, "the owner may try again at once"
+
+
+def test_a_print_beside_the_card_is_told_to_the_staff(journal: Journal) -> None:
+    station = both(journal)
+    station.take(card(1), moment())
+    assert child(station.take_palm(shown_for("u-1", 9_000, copied=True), moment(1))) is Child.ASK_STAFF
+    (refusal,) = kept(journal)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == "palm_copy"
+
+
+def test_a_card_whose_palm_does_not_come_counts_and_is_marked(journal: Journal) -> None:
+    station = both(journal)
+    station.take(card(1), moment())
+    assert station.lapse(moment(7.9)) == []
+    assert station.take(card(1, at_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
+    assert [child(each) for each in station.lapse(moment(8))] == [Child.WELCOME]
+    (entry,) = kept(journal)
+    assert isinstance(entry, Entry)
+    assert (entry.reason, entry.review, entry.at) == ("palm_unconfirmed", True, "2026-11-20T07:00:00.000Z")
+    assert station.lapse(moment(20)) == []
+
+
+def test_the_next_card_ends_the_wait_and_so_does_the_end_of_the_day(journal: Journal) -> None:
+    station = both(journal)
+    station.take(card(1), moment())
+    assert station.lapse(moment(1), card(1)) == []
+    assert station.lapse(moment(1), card(2, "exit")) == [], "another gate"
+    assert station.lapse(moment(1), card(9)) == [], "a card that nobody knows"
+    assert [child(each) for each in station.lapse(moment(1), card(2))] == [Child.WELCOME]
+    assert child(station.take(card(2), moment(1))) is Child.SHOW_PALM
+    assert [child(each) for each in station.close()] == [Child.WELCOME]
+    assert [fact.person for fact in kept(journal) if isinstance(fact, Entry)] == ["u-1", "u-2"]
+
+
+def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_come(journal: Journal) -> None:
+    station = both(journal)
+    station.take(card(1), moment())
+    assert child(station.take_palm(sight(("u-2", 6_000)), moment(0.5))) is Child.WELCOME
+    assert station.awaited("palm") == "u-1"
+    assert child(station.take_palm(sight(("u-1", 6_000)), moment(1))) is Child.WELCOME, (
+        "known without having been asked"
+    )
+    assert {fact.person: fact.method for fact in kept(journal) if isinstance(fact, Entry)} == {
+        "u-2": Method.PALM,
+        "u-1": Method.CARD,
+    }
+
+
+def test_who_cannot_be_asked_for_a_palm_is_served_by_the_card_alone(journal: Journal) -> None:
+    station = both(journal)
+    assert child(station.take(card(3), moment())) is Child.WELCOME  # has not agreed
+    assert isinstance(station.palms, PalmsHere)
+    station.palms.camera = False
+    assert child(station.take(card(1), moment(1))) is Child.WELCOME
+    station.palms = None
+    assert child(station.take(card(2), moment(2))) is Child.WELCOME
+    marks = {fact.person: fact.reason for fact in kept(journal) if isinstance(fact, Entry)}
+    assert marks == {"u-3": "no_entitlement", "u-1": "palm_unconfirmed", "u-2": ""}
+
+
+def test_a_wait_that_cannot_be_kept_is_told_as_such() -> None:
+    station = Station(Full(), agreed("u-1"), BOTH)
+    station.palms = PalmsHere()
+    assert child(station.take(card(1), moment())) is Child.SHOW_PALM
+    assert [child(each) for each in station.lapse(moment(9))] == [Child.NOT_RECORDED]
+
+
+ALIKE = sight(("u-1", 5_000), ("u-2", 4_900))
+
+
+def with_camera(journal: Journal) -> Station:
+    station = Station(journal, agreed("u-1", "u-2"), POLICY)
+    station.palms = PalmsHere()
+    return station
+
+
+def test_between_look_alikes_the_card_says_which(journal: Journal) -> None:
+    station = with_camera(journal)
+    assert child(station.take_palm(ALIKE, moment())) is Child.USE_CARD
+    assert child(station.take(card(2), moment(3))) is Child.WELCOME
+    refusal, entry = kept(journal)
+    assert isinstance(refusal, Refusal)
+    assert isinstance(entry, Entry)
+    assert (refusal.candidates, entry.person, entry.reason, entry.review) == ("u-1,u-2", "u-2", "", False)
+    assert not station.waits
+
+
+def test_the_card_of_a_third_one_is_not_settled_silently(journal: Journal) -> None:
+    station = with_camera(journal)
+    station.take_palm(ALIKE, moment())
+    third = station.take(card(3), moment(3))
+    assert child(third) is Child.WELCOME  # perhaps simply the next in the queue
+    assert third is not None
+    assert third.staff is not None
+    assert "palm_unconfirmed" in (third.staff.reason, *third.staff.notes)
+    (_, entry) = kept(journal)
+    assert isinstance(entry, Entry)
+    assert entry.review
+
+
+def test_look_alikes_are_forgotten_after_a_while_and_with_the_next_palm(journal: Journal) -> None:
+    station = with_camera(journal)
+    station.take_palm(ALIKE, moment())
+    assert station.lapse(moment(8)) == []
+    assert not station.waits
+    station.take_palm(ALIKE, moment(10))
+    station.take_palm(sight(("u-1", 6_000)), moment(11))  # the other hand
+    assert not station.waits
 
 
 def terminal(number: str, seen_at: datetime, *, suspect: bool = False) -> PersonMatched:

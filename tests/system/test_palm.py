@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from drivers.protocols.picture import decode
+from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify
 from edge_agent.palm.code import encode
 from edge_agent.palm.permutation import protect
@@ -28,7 +29,7 @@ from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from sync.ledger.server import Server
-from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export
+from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader
 
 HANDS = Path(__file__).parents[3] / "shared" / "data" / "palms" / "full_hands11k"
 KNOWN, STRANGER = HANDS / "0000061_L", HANDS / "0000559_R"
@@ -71,9 +72,9 @@ class Camera:
 
 
 class Kiosk(Daemon):
-    def __init__(self, folder: Path, kiosk: str = "") -> None:
+    def __init__(self, folder: Path, kiosk: str = "", *, readers: str = "", palm: str = "") -> None:
         self.camera = Camera(folder / "pictures")
-        super().__init__(folder, self.camera.settings, kiosk=kiosk)
+        super().__init__(folder, self.camera.settings + readers, kiosk=kiosk, other=palm)
 
     def enrol(self, person: str, samples: Sequence[Path], operator: str = "Nurse") -> tuple[int, str]:
         """The exit code and what was said; a picture is shown whenever the command asks for one."""
@@ -197,6 +198,45 @@ def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> Non
     for text in told:
         assert sealed[20:40].hex() not in text.lower()
         assert key.secret.hex() not in text.lower()
+
+
+def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> None:
+    known, stranger = pictures(KNOWN), pictures(STRANGER)
+    port = tmp_path / "cards"
+    with (
+        CardPeer(port) as cards,
+        Kiosk(
+            tmp_path,
+            'school = "sch-1"',
+            readers=serial_reader("door", "em4100", port),
+            palm='[palm]\nwith_card = "confirm"\nwith_card_s = 30\n',
+        ) as kiosk,
+    ):
+        roster = export(tmp_path / "export", "sch-1", AGREED)
+        edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
+        edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
+        kiosk.start()
+        code, said = kiosk.enrol("u-1", known[:3])
+        assert code == 0, said
+
+        def card(person: str) -> str:
+            before = len(kiosk.lights())
+            cards.present(bytes.fromhex(CARDS[person][1]))
+            return kiosk.wait_lights(before + 1)[before]
+
+        assert card("u-3") == "welcome"  # known by no palm here: nothing to wait for
+        assert card("u-1") == "ask"
+        assert list(facts(kiosk.rows(), "refusal")) == []
+        assert kiosk.see(stranger[:2]) == "ask"
+        (refusal,) = facts(kiosk.rows(), "refusal")
+        assert (refusal["reason"], refusal.get("person", ""), refusal["candidates"]) == ("mismatch", "", "u-1")
+        assert card("u-1") == "ask"
+        assert kiosk.see(known[3:5]) == "welcome"
+        _, entry = facts(kiosk.rows(), "entry")
+        assert (entry["person"], entry.get("method", "card"), entry["reader"]) == ("u-1", "card", "door")
+        assert entry["score"] >= 3_000
+        assert entry.get("reason", "") != "palm_unconfirmed"
+        assert kiosk.stop() == 0
 
 
 def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from edge_agent.domain.identify import (
     Ambiguous,
     Blocked,
     Known,
-    Mismatch,
     Note,
     PalmScore,
     Unknown,
@@ -19,7 +18,6 @@ from edge_agent.domain.identify import (
     digest,
     identify,
     identify_palm,
-    pair,
 )
 from edge_agent.domain.roster import Roster
 from sync.contract.event import Method, PersonId
@@ -152,51 +150,3 @@ def test_the_order_of_scores_does_not_matter(pairs: list[tuple[str, int]]) -> No
     roster = school()
     found = {repr(matched(*order, roster=roster)) for order in permutations(pairs)}
     assert len(found) == 1
-
-
-# Card and palm together
-
-
-def test_card_and_palm_of_one_person() -> None:
-    roster = school()
-    both = pair(identify(w26(1), roster), identify(palm_terminal(1), roster))
-    assert both == Known(roster.people["u1"], "c1", Method.CARD, 9_900)  # and the partial number is settled
-
-
-def test_card_and_palm_of_two_people() -> None:
-    roster = school()
-    both = pair(known(1, roster), identify(palm_terminal(2), roster))
-    assert both == Mismatch(roster.people["u1"], roster.people["u2"], "c1")
-
-
-def test_a_palm_that_could_not_be_read_costs_nobody_the_meal() -> None:
-    roster = school()
-    both = pair(known(1, roster), Unknown(Method.PALM))
-    assert both == Known(roster.people["u1"], "c1", Method.CARD, notes=(Note.UNCONFIRMED,))
-
-
-def test_a_card_settles_between_look_alikes_and_a_palm_between_cards() -> None:
-    roster = school()
-    alike = Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
-    assert pair(known(2, roster), alike) == known(2, roster)
-    third = pair(known(3, roster), alike)
-    assert isinstance(third, Known)
-    assert third.notes == (Note.UNCONFIRMED,)
-    cards = Ambiguous((PersonId("u1"), PersonId("u2")), Method.CARD, "#123456")
-    assert pair(cards, identify(palm_terminal(2), roster)) == identify(palm_terminal(2), roster)
-    assert pair(cards, identify(palm_terminal(3), roster)) == cards
-
-
-def test_a_blocked_card_and_a_palm() -> None:
-    roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
-    lost = identify(card(50), roster)
-    assert isinstance(pair(lost, identify(palm_terminal(1), roster)), Known)  # the owner found it
-    assert isinstance(pair(lost, identify(palm_terminal(2), roster)), Mismatch)
-    assert pair(lost, Unknown(Method.PALM)) == lost
-
-
-def test_an_unknown_card_and_a_palm() -> None:
-    roster = school()
-    nobody = identify(card(99_999), roster)
-    assert pair(nobody, identify(palm_terminal(1), roster)) == identify(palm_terminal(1), roster)
-    assert pair(nobody, Unknown(Method.PALM)) == nobody

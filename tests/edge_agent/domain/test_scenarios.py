@@ -12,8 +12,9 @@ import pytest
 
 from edge_agent.domain.decision import Granted, Movement, Reason, Refused, Review
 from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.identify import Ambiguous, Known, Mismatch, PalmScore, Unknown, identify, identify_palm, pair
+from edge_agent.domain.identify import Ambiguous, Known, Mismatch, PalmScore, Unknown, identify, identify_palm
 from edge_agent.domain.moment import Moment
+from edge_agent.domain.pairing import confirmed, settled
 from edge_agent.domain.record import ByHand
 from sync.contract.edit_check import EditCheck, edit_check, expected
 from sync.contract.event import Claim, Clock, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
@@ -212,7 +213,8 @@ def consent_withdrawn(scenario: Scenario) -> None:
 def card_of_one_palm_of_another(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     by_card, by_palm = identify(card(1), kiosk.roster), identify(palm_terminal(2), kiosk.roster)
-    both = pair(by_card, by_palm)
+    assert isinstance(by_card, Known)
+    both = confirmed(by_card, by_palm, score=0, accept=3_000)
     assert isinstance(both, Mismatch)
     decision = kiosk.see(both, moment("09:40:00"))
     assert isinstance(decision, Refused)
@@ -242,8 +244,10 @@ def look_alike(scenario: Scenario) -> None:
     assert kiosk.feedback[0].child is Child.USE_CARD
     assert scenario["expect"]["recorded"].startswith(decision.reason)
     assert after("10:00:00", kiosk).visits == ()
-    second = pair(identify(card(2), kiosk.roster), identity)
-    assert isinstance(second, Known)
+    by_card = identify(card(2), kiosk.roster)
+    assert isinstance(by_card, Known)
+    second = settled(by_card, identity)
+    assert second is not None
     assert second.person.id == "u2"
 
 

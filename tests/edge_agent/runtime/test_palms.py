@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols.picture import decode
 from drivers.readings import PalmFrame
+from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.journal.journal import Journal
@@ -23,10 +24,11 @@ from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.frames import NewestFrames, Taken
 from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.runtime.palm_gallery import PalmGallery
-from edge_agent.runtime.palms import Palms
+from edge_agent.runtime.palms import Palms, _Camera
+from edge_agent.runtime.presentation import Advise
 from edge_agent.settings import PalmSettings
 from edge_agent.station import PalmSight
-from sync.contract.event import Clock
+from sync.contract.event import Clock, PersonId
 from tests.edge_agent.journal.given import opened
 from tests.edge_agent.runtime.test_palm_gallery import KEY, TARGET, roster
 
@@ -57,8 +59,16 @@ class Bench:
         self.shown: list[Feedback] = []
         self.at_ms = 0
         known = msgspec.convert(settings, PalmSettings)
+        self.awaited: PersonId | None = None
         self.palms = Palms(
-            self.gallery, known, self.inbox, lambda: roster("u1"), self.now, self.shown.append, Counters()
+            self.gallery,
+            known,
+            self.inbox,
+            lambda: roster("u1"),
+            self.now,
+            self.shown.append,
+            Counters(),
+            awaited=lambda reader: self.awaited,
         )
 
     def now(self) -> Moment:
@@ -122,6 +132,41 @@ def test_one_picture_is_enough_where_nobody_could_doubt_it(journal: Journal) -> 
     bench = Bench(journal, frames=3)
     bench.know("u1", LEFT, 0, 1, 2)
     assert len(bench.show(picture(LEFT, 1), 0)) == 1
+
+
+def test_a_card_asks_about_its_owner_alone_and_looks_at_a_hand_anew(journal: Journal) -> None:
+    bench = Bench(journal, frames=2)
+    bench.know("u1", LEFT, 0, 1)
+    bench.know("u2", RIGHT, 0, 1)
+    assert len(bench.show(picture(LEFT, 2), 0) + bench.show(picture(LEFT, 3), 200)) == 1
+    assert bench.show(picture(LEFT, 2), 400) == [], "the hand stays"
+    bench.awaited = PersonId("u1")
+    (own,) = bench.show(picture(LEFT, 3), 600) + bench.show(picture(LEFT, 2), 800)
+    assert (own.asked_for, own.confirm) == ("u1", 3_000)
+    assert [score.person for score in own.scores] == ["u1"], "nobody else was looked for"
+    assert own.scores[0].score >= own.confirm
+    assert bench.show(picture(LEFT, 3), 1_000) == [], "asked about once"
+
+
+def test_a_palm_that_is_not_the_card_owners_is_looked_for_among_all(journal: Journal) -> None:
+    bench = Bench(journal, frames=2)
+    bench.know("u1", LEFT, 0, 1)
+    bench.know("u2", RIGHT, 0, 1)
+    bench.awaited = PersonId("u1")
+    (seen,) = [sight for at in range(3) for sight in bench.show(picture(RIGHT, at), at * 200)]
+    scores: dict[str, int] = {score.person: score.score for score in seen.scores}
+    assert seen.asked_for == "u1"
+    assert scores["u1"] < seen.confirm
+    assert scores["u2"] >= seen.accept
+
+
+def test_nobody_is_sent_back_to_the_card_who_has_just_shown_it(journal: Journal) -> None:
+    bench = Bench(journal)
+    bench.know("u1", LEFT, 0, 1)
+    bench.palms._note_awaited(camera := _Camera(bench.palms._fresh()), PersonId("u1"))
+    for advice in (Advice.CLOSER, Advice.NONE):
+        bench.palms._act("cam", camera, Advise(Reason.PALM_TOO_FAR, advice), bench.gallery)
+    assert [each.advice for each in bench.shown] == [Advice.CLOSER]
 
 
 def test_a_picture_without_a_hand_asks_nobody_anything(journal: Journal) -> None:
