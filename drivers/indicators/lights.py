@@ -14,8 +14,6 @@ from drivers.errors import NotSupported
 from drivers.indicators.pulses import PULSE_MS_MAX, Pulses
 from drivers.indicators.switches import Pins, Relays
 from drivers.protocols.lcus import RELAYS_MAX
-from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
 
 Relay = Annotated[int, Meta(ge=0, le=RELAYS_MAX)]
 Pin = Annotated[int, Meta(ge=-1, le=511)]
@@ -69,9 +67,10 @@ class Lcus(_Lights):
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
+        if transport is not None:
+            raise NotSupported("lcus shares its port with another process: a stream of bytes cannot be handed in")
         outputs = _wired(settings, none=0)
-        relays = Relays(tapped(transport or Serial(settings.port, Line()), tap), list(outputs.values()))
-        super().__init__(name, Pulses(relays), outputs, settings.pulse_ms)
+        super().__init__(name, Pulses(Relays(settings.port, list(outputs.values())), tap), outputs, settings.pulse_ms)
 
 
 class Gpio(_Lights):

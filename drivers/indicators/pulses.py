@@ -3,72 +3,113 @@
 An output is off before anything else happens (`open`), after every pulse, also one that failed, and at `close`, which
 ends a pulse that is under way. No pulse is longer than PULSE_MS_MAX, whatever the settings say.
 
-What no program can do: switch off after it was killed in the middle of a pulse. The supervisor starts the kiosk again
-within seconds and `open` switches off; a gate whose lock must never wait for that has a pulse input of its own.
+Neither this process alone nor its guardian alone holds an output: the guardian does the pulses, and each of the two
+switches off when the other dies. There is no pulse without a guardian.
 """
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from drivers.errors import DeviceGone
+from drivers.base import Tap
+from drivers.errors import DeviceError, DeviceGone
+from drivers.indicators.guard import Guard
 
 PULSE_MS_MAX = 2_000
 
 
-class Switches(Protocol):
-    """Outputs by number."""
+class Board(Protocol):
+    """Outputs by number behind one descriptor. `request`: the ioctl that takes the bytes; 0: they are written."""
 
-    def open(self) -> None: ...
+    request: int
 
-    def on(self, outputs: Sequence[int]) -> None: ...
+    def open(self) -> int:
+        """The descriptor, which a child process may be given. The bytes below hold while it is open."""
 
-    def off(self) -> None:
+    def on(self, outputs: Sequence[int]) -> bytes: ...
+
+    def off(self) -> bytes:
         """All of them."""
+
+    def switch(self, data: bytes) -> None:
+        """Now, by this process."""
 
     def close(self) -> None: ...
 
 
 class Pulses:
-    def __init__(self, switches: Switches) -> None:
-        self._switches = switches
+    def __init__(self, board: Board, tap: Tap | None = None) -> None:
+        self._board, self._tap = board, tap
         self._in_use = threading.Lock()
-        self._ended = threading.Event()  # wakes a pulse that is under way
-        self._is_open = False
+        self._guard: Guard | None = None  # None: not open
+        self._descriptor = -1
+
+    @property
+    def guardian(self) -> int:
+        """The guardian's process, or 0."""
+        return 0 if self._guard is None else self._guard.pid
 
     def open(self) -> None:
         with self._in_use:
-            self._switches.open()
+            self._descriptor = self._board.open()
             try:
-                self._switches.off()
-            except DeviceGone:
-                self._switches.close()
+                self._off()
+                self._guard = self._new_guard()
+            except DeviceError:
+                self._board.close()
                 raise
-            self._ended.clear()
-            self._is_open = True
 
     def pulse(self, outputs: Sequence[int], pulse_ms: int) -> None:
-        """On, and off again before this returns. Raises DeviceGone when it cannot be known that it worked."""
+        """On, and off again before this returns. Raises DeviceGone when it cannot be known that it worked, and when the
+        guardian had died before: then the pulse has been done, by a new one.
+        """
         with self._in_use:
-            if not self._is_open:
+            guard = self._guard
+            if guard is None:
                 raise DeviceGone("the outputs are not open")
-            if not outputs:
-                return
-            try:
-                self._switches.on(outputs)
-                self._ended.wait(min(pulse_ms, PULSE_MS_MAX) / 1000)
-            finally:
-                self._switches.off()
+            died = guard.died()
+            if died:
+                guard.kill()
+                self._off()
+                guard = self._guard = self._new_guard()
+            if outputs:
+                self._through(guard, self._board.on(outputs), min(pulse_ms, PULSE_MS_MAX))
+            if died:
+                raise DeviceGone("the guardian of the outputs had died and was started anew: the system's log says why")
 
     def close(self) -> None:
-        self._ended.set()
+        guard = self._guard
+        if guard is not None:
+            guard.hang_up()
         with self._in_use:
-            if not self._is_open:
+            guard, self._guard = self._guard, None
+            if guard is None:
                 return
-            self._is_open = False
+            guard.leave()
             try:
-                self._switches.off()
-            except DeviceGone:
-                pass  # it is away, and was off after its last pulse
+                with suppress(DeviceGone):  # it is away, and was off after its last pulse
+                    self._off()
             finally:
-                self._switches.close()
+                self._board.close()
+
+    def _through(self, guard: Guard, on: bytes, pulse_ms: int) -> None:
+        self._tell(on)
+        if guard.pulse(on, pulse_ms):
+            self._tell(self._board.off())
+            return
+        guard.kill()  # first: one that hangs might go on
+        self._off()
+        raise DeviceGone("the guardian of the outputs died in a pulse, which was ended: the system's log says why")
+
+    def _new_guard(self) -> Guard:
+        return Guard(self._descriptor, self._board.request, self._board.off())
+
+    def _off(self) -> None:
+        off = self._board.off()
+        self._tell(off)
+        self._board.switch(off)
+
+    def _tell(self, data: bytes) -> None:
+        if self._tap is not None:
+            self._tap("SEND", data)

@@ -15,8 +15,6 @@ from drivers.errors import NotSupported
 from drivers.indicators.pulses import Pulses
 from drivers.indicators.switches import Pins, Relays
 from drivers.protocols.lcus import RELAYS_MAX
-from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
 
 Output = Annotated[int, Meta(ge=-1, le=511)]
 
@@ -42,12 +40,14 @@ class Turnstile:
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
+        if transport is not None:
+            raise NotSupported("a turnstile shares its port with another process: no stream of bytes can be handed in")
         self.name = name
         self._settings = settings
         self._wired = [output for output in (settings.way_in, settings.way_out) if output >= 0]
         match settings.by:
             case "lcus":
-                self._pulses = Pulses(Relays(tapped(transport or Serial(settings.port, Line()), tap), self._wired))
+                self._pulses = Pulses(Relays(settings.port, self._wired), tap)
             case "gpio":
                 self._pulses = Pulses(Pins(settings.port, self._wired, active_low=settings.active_low))
 

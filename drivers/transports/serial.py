@@ -64,6 +64,12 @@ class Serial:
                 raise
             self._open = port
 
+    def fileno(self) -> int:
+        """For a child process that is to hold the port as well. Its writes and ours are whole, not in turn."""
+        with self._use() as port:
+            descriptor: int = port.fd
+            return descriptor
+
     def read(self, timeout_s: float) -> bytes:
         with self._use() as port, self._errors():
             # pyserial reads a count of bytes; whatever there is takes it three system calls more.

@@ -35,10 +35,10 @@ class RelayBoard:
                 assert isinstance(event, Switched), "only whole frames are sent"
                 self.switched.append(event)
 
-    def wait_for(self, relay: int) -> None:
-        """Until this relay is on."""
-        while relay not in self.on:
-            assert select.select([self._master], (), (), WAIT_S)[0], "nothing is switched on"
+    def wait_for(self, relay: int, *, on: bool = True) -> None:
+        """Until this relay is on, or off."""
+        while (relay in self.on) is not on:
+            assert select.select([self._master], (), (), WAIT_S)[0], "nothing is switched"
 
     def unplug(self) -> None:
         if self._master >= 0:

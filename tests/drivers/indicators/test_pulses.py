@@ -1,11 +1,7 @@
 """Relays and gates: on for a moment, off whatever happens."""
 
-import os
-import signal as signals
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +9,7 @@ import pytest
 from drivers.base import Signal
 from drivers.errors import DeviceGone, NotSupported
 from drivers.indicators.lights import Gpio, GpioSettings, Lcus, LcusSettings
-from drivers.indicators.pulses import PULSE_MS_MAX, Pulses
+from drivers.indicators.pulses import PULSE_MS_MAX
 from drivers.indicators.turnstile import Turnstile, TurnstileSettings
 from drivers.protocols import lcus
 from drivers.protocols.fault import Fault
@@ -21,8 +17,6 @@ from drivers.protocols.lcus import Decoder, Switched, encode
 from drivers.settings import WrongSetting, parse
 from tests.drivers.protocols.cutting import every_way
 from tests.drivers.relay_board import RelayBoard
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -78,52 +72,6 @@ def test_closing_ends_a_pulse(board: RelayBoard) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert board.on == set()
-
-
-def test_a_process_that_was_killed_in_a_pulse_leaves_it_to_the_next_start(board: RelayBoard) -> None:
-    script = (
-        "import sys; from drivers.indicators.lights import *; from drivers.base import Signal\n"
-        f"light = Lcus('lamp', LcusSettings(port=sys.argv[1], welcome=1, pulse_ms={PULSE_MS_MAX}))\n"
-        "light.open(); light.show(Signal.WELCOME)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(board.port)], cwd=ROOT)
-    board.wait_for(1)
-    os.kill(process.pid, signals.SIGKILL)
-    process.wait()
-    assert board.on == {1}, "no program can do better; see docs/drivers/indicators.md"
-    light = Lcus("lamp", LcusSettings(port=str(board.port)))
-    light.open()
-    assert board.on == set()
-    light.close()
-
-
-class Failing:
-    """Outputs that fail while they are switched on."""
-
-    def __init__(self) -> None:
-        self.on_now: set[int] = set()
-
-    def open(self) -> None:
-        pass
-
-    def on(self, outputs: Sequence[int]) -> None:
-        self.on_now.update(outputs)
-        raise DeviceGone("half way")
-
-    def off(self) -> None:
-        self.on_now.clear()
-
-    def close(self) -> None:
-        pass
-
-
-def test_an_error_leaves_nothing_on() -> None:
-    outputs = Failing()
-    pulses = Pulses(outputs)
-    pulses.open()
-    with pytest.raises(DeviceGone):
-        pulses.pulse([1], 100)
-    assert not outputs.on_now
 
 
 def test_no_setting_asks_for_a_gate_that_stands_open() -> None:
