@@ -5,16 +5,15 @@ To add a driver, add a line. Every class is built alike:
     Class(name, settings, *, clock=time.monotonic_ns, tap=None, transport=None)
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
-from drivers.base import Indicator, Monotonic, Reader, Tap
+from drivers.base import Indicator, Reader
 from drivers.errors import NotSupported
-from drivers.settings import nearest, parse
+from drivers.settings import nearest
 
 
 class Kind(StrEnum):
@@ -32,6 +31,7 @@ class Entry:
     protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
     extra: str = ""  # the optional dependency it needs
     camera: bool = False  # sees images of people: never captured
+    switches: bool = False  # relays or pins, which stay as they were told: see `devices off`
     distribution: str = ""  # the package it came with; empty: ours. See `drivers.plugins`
 
 
@@ -93,12 +93,21 @@ DRIVERS: Mapping[str, Entry] = {
         "lamp and buzzer of an ACR122U (with its reader)",
         extra="pcsc",
     ),
-    "lcus": Entry(Kind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board"),
+    "lcus": Entry(
+        Kind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board", switches=True
+    ),
     "gpio": Entry(
-        Kind.INDICATOR, "drivers.indicators.lights:Gpio", "lamps on pins of the board (gpiod 2)", extra="gpio"
+        Kind.INDICATOR,
+        "drivers.indicators.lights:Gpio",
+        "lamps on pins of the board (gpiod 2)",
+        extra="gpio",
+        switches=True,
     ),
     "turnstile": Entry(
-        Kind.INDICATOR, "drivers.indicators.turnstile:Turnstile", "a gate, in and out, by relay or pin pulses"
+        Kind.INDICATOR,
+        "drivers.indicators.turnstile:Turnstile",
+        "a gate, in and out, by relay or pin pulses",
+        switches=True,
     ),
     "simulated-light": Entry(
         Kind.INDICATOR, "drivers.simulated.light:SimulatedLight", "a light that writes down what it was asked to show"
@@ -122,36 +131,6 @@ def reader_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Re
 def indicator_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Indicator]:
     loaded: type[Indicator] = _load(driver, Kind.INDICATOR, drivers)
     return loaded
-
-
-def build_reader(
-    driver: str,
-    name: str,
-    options: Mapping[str, object],
-    *,
-    clock: Monotonic = time.monotonic_ns,
-    tap: Tap | None = None,
-    drivers: Mapping[str, Entry] = DRIVERS,
-) -> Reader:
-    """A reader, not yet open, from its table in the settings file. Raises NotSupported for what it does not accept."""
-    cls = _load(driver, Kind.READER, drivers)
-    reader: Reader = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
-    return reader
-
-
-def build_indicator(
-    driver: str,
-    name: str,
-    options: Mapping[str, object],
-    *,
-    clock: Monotonic = time.monotonic_ns,
-    tap: Tap | None = None,
-    drivers: Mapping[str, Entry] = DRIVERS,
-) -> Indicator:
-    """An indicator, not yet open, from its table in the settings file."""
-    cls = _load(driver, Kind.INDICATOR, drivers)
-    indicator: Indicator = cls(name, parse(cls.Settings, options), clock=clock, tap=tap)
-    return indicator
 
 
 def _load(driver: str, kind: Kind, drivers: Mapping[str, Entry]) -> Any:  # found by name: no checker can know it

@@ -13,7 +13,7 @@ import pytest
 from drivers.base import Indicator, Reader, Tap
 from drivers.protocols import bridge, hid
 from drivers.protocols.line import encode_block
-from drivers.registry import build_indicator, build_reader, indicator_class
+from drivers.registry import indicator_class
 from drivers.settings import parse
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_bridge_vendor import PalmVendor
@@ -21,6 +21,7 @@ from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
 from drivers.transports.memory import Memory
+from tests.drivers.building import build_indicator, build_reader
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
 from tests.drivers.pcsc_peer import READER, PcscPeer

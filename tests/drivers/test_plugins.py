@@ -23,11 +23,13 @@ USE = """
 import json, sys
 from drivers import plugins, registry
 from drivers.readings import CardRead
+from drivers.settings import parse
 refused = plugins.load([])
 assert "acme_cards" not in sys.modules, "what is not allowed is not imported"
 found = plugins.load(["Acme_Cards"])
 table = {**registry.DRIVERS, **found.drivers}
-reader = registry.build_reader("acme-cards", "door", {"port": sys.argv[1]}, drivers=table)
+driver = registry.reader_class("acme-cards", table)
+reader = driver("door", parse(driver.Settings, {"port": sys.argv[1]}))
 reader.open()
 print("open", flush=True)
 events = []

@@ -7,8 +7,9 @@ import pytest
 from drivers.cards.em4100 import Em4100, Em4100Settings
 from drivers.cards.ironlogic import IronLogicSettings
 from drivers.errors import NotSupported
-from drivers.registry import DRIVERS, Kind, build_indicator, build_reader, indicator_class, reader_class
+from drivers.registry import DRIVERS, Kind, indicator_class, reader_class
 from drivers.settings import WrongSetting, parse
+from tests.drivers.building import build_reader
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,9 +39,9 @@ def test_an_unknown_name_is_refused_naming_the_nearest() -> None:
 
 def test_a_light_is_no_reader() -> None:
     with pytest.raises(NotSupported, match="table of indicators"):
-        build_reader("simulated-light", "x", {})
+        reader_class("simulated-light")
     with pytest.raises(NotSupported, match="table of readers"):
-        build_indicator("em4100", "x", {})
+        indicator_class("em4100")
 
 
 def test_options_become_settings_with_defaults() -> None:

@@ -23,9 +23,10 @@ from drivers.errors import DeviceGone, NotSupported
 from drivers.palm.camera import Camera, CameraSettings
 from drivers.palm.folder import FolderSettings
 from drivers.readings import DeviceEvent, PalmFrame, StreamFault
-from drivers.registry import build_reader, entry
+from drivers.registry import entry
 from drivers.settings import WrongSetting, parse
 from drivers.transports.memory import Memory
+from tests.drivers.building import build_reader
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
 from tests.drivers.palm.rtsp_camera import RtspCamera
 

@@ -7,8 +7,8 @@ import pytest
 from drivers.base import Reader
 from drivers.errors import DeviceGone
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
-from drivers.registry import build_reader
 from drivers.simulated.card_peer import CardPeer, Model, frame
+from tests.drivers.building import build_reader
 from tests.drivers.vectors import load
 
 CARD = bytes.fromhex("1F00644BB6")

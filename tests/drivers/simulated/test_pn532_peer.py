@@ -14,9 +14,9 @@ from drivers.capture import Capture, read_capture
 from drivers.cards.pn532 import Pn532, Pn532Settings
 from drivers.protocols import pn532
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
-from drivers.registry import build_reader
 from drivers.simulated.pn532_peer import Chip, Habits, Pn532Peer
 from drivers.transports.recorded import Recorded
+from tests.drivers.building import build_reader
 from tests.drivers.simulated.test_card_peer import read_until
 
 HOSTS = Path(__file__).parents[3] / ".venv" / "hosts"
