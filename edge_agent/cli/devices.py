@@ -16,6 +16,7 @@ from drivers import calibration, decoding, discovery, osdp_key, osdp_trace, regi
 from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
+from drivers.errors import DeviceError
 from drivers.protocols import osdpcap, zk_attlog
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.transports.recorded import Recorded
@@ -23,7 +24,7 @@ from drivers.uid import UidEncoding
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, AgentRunning, Refused
+from edge_agent.errors import AgentNotRunning, AgentRunning, ExitCode, Refused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -303,6 +304,29 @@ def commission(
 
 
 @app.command()
+def off(config: ConfigOption = CONFIG_DEFAULT) -> None:
+    """Switch every relay and pin of the settings off, as the daemon does when it starts. Only while it is stopped."""
+    _only_while_stopped(config)
+    loaded = settings.load(config)
+    failed = 0
+    for device in loaded.settings.indicators:
+        if not registry.entry(device.driver, loaded.drivers).switches:
+            continue
+        indicator = registry.indicator_class(device.driver, loaded.drivers)(device.name, device.options)
+        try:
+            indicator.open()
+        except DeviceError as error:
+            failed += 1
+            told = str(error)
+        else:
+            indicator.close()
+            told = "off"
+        out.print(f"{device.name}: {told}", markup=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(ExitCode.DEVICE)
+
+
+@app.command()
 def decode(
     protocol: Annotated[str, typer.Argument(help="em4100, ironlogic, …")],
     source: Annotated[Path | None, typer.Argument(help="A file of bytes; without it, standard input.")] = None,
@@ -352,7 +376,7 @@ def _only_while_stopped(config: Path) -> None:
         next(ask(settings.load(config).settings.kiosk.run_dir, "status"))
     except AgentNotRunning:
         return
-    raise AgentRunning("the daemon has the reader open; stop it first (systemctl stop edge-agent)")
+    raise AgentRunning("the daemon has the device open; stop it first (systemctl stop edge-agent)")
 
 
 def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[Chunk]:

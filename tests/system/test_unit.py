@@ -20,6 +20,7 @@ import pytest
 from drivers import pcsc_checks
 from edge_agent.clock import kernel_clock
 from edge_agent.settings import ScreenSettings
+from tests.drivers.relay_board import RelayBoard
 from tests.system import confined
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ needs_seccomp = pytest.mark.skipif(not has_seccomp(), reason="no libseccomp.so.2
 
 def installed(unit: Path, folder: Path) -> Path:
     """A copy whose programs exist: /opt/edge-agent, cage and chromium are on kiosks only."""
-    text = re.sub(r"^ExecStart=(/opt/|/usr/)\S+", f"ExecStart={sys.executable}", unit.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^(Exec\w+=-?)(/opt/|/usr/)\S+", rf"\g<1>{sys.executable}", unit.read_text(), flags=re.MULTILINE)
     copy = folder / unit.name
     copy.write_text(text)
     return copy
@@ -207,6 +208,29 @@ def test_what_the_agent_has_no_business_with_is_refused(forbidden: str) -> None:
     if "mmap" in forbidden and ctypes.CDLL(None).prctl(66, 0, 0, 0, 0) < 0:  # PR_GET_MDWE
         pytest.skip("this kernel is older than 6.3 and has no PR_SET_MDWE")
     assert inside(code) == "refused"
+
+
+def test_a_gate_is_closed_however_the_agent_ended() -> None:
+    """Its guardian is left the time to switch off, and what was killed all at once is switched off after that."""
+    assert confined.directives(UNIT, "KillMode") == ["control-group"]
+    [after] = confined.directives(UNIT, "ExecStopPost")
+    [start] = confined.directives(UNIT, "ExecStart")
+    assert after.removeprefix("-").replace("devices off", "run") == start
+
+
+@needs_systemd
+@needs_seccomp
+def test_a_gates_guardian_starts_behind_the_filter(tmp_path: Path) -> None:
+    board = RelayBoard(tmp_path / "gate")
+    code = (
+        "from drivers.base import Signal; from drivers.indicators.turnstile import *\n"
+        f"gate = Turnstile('gate', TurnstileSettings(port={str(board.port)!r}, way_in=1, pulse_ms=100))\n"
+        "gate.open(); gate.show(Signal.WELCOME); gate.close(); print('shown')"
+    )
+    assert inside(code) == "shown"
+    assert board.on == set()
+    assert any(event.on for event in board.switched)
+    board.unplug()
 
 
 SETTINGS = """

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.cli.main import build
-from edge_agent.errors import Refused
+from edge_agent.errors import ExitCode, Refused
+from tests.drivers.relay_board import RelayBoard
 
 FRAME = "0231463030363434424236383603"
 
@@ -43,6 +44,26 @@ def test_list_names_drivers_and_what_is_configured(config: Path) -> None:
 
 def test_probe_says_so_where_nothing_is_plugged_in() -> None:
     assert run("devices", "probe")
+
+
+def test_off_switches_every_relay_off_and_says_what_it_could_not_reach(tmp_path: Path) -> None:
+    board = RelayBoard(tmp_path / "gate")
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+        f'[[indicators]]\nname = "gate"\ndriver = "turnstile"\nport = "{board.port}"\nway_in = 1\nway_out = 2\n'
+        f'[[indicators]]\nname = "lamp"\ndriver = "lcus"\nport = "{tmp_path}/none"\n'
+        f'[[indicators]]\nname = "reader-lamp"\ndriver = "osdp-light"\nport = "{tmp_path}/none"\n'
+    )
+    result = CliRunner().invoke(build("devices"), ["devices", "off", "--config", str(config)])
+    assert result.exit_code == ExitCode.DEVICE
+    gate, lamp = result.output.splitlines()
+    assert gate == "gate: off"
+    assert lamp.startswith("lamp: ")
+    assert "not there" in lamp
+    assert board.on == set()
+    assert {event.relay for event in board.switched} == {1, 2}
+    board.unplug()
 
 
 @pytest.mark.parametrize("text", [FRAME, f"{FRAME[:7]} {FRAME[7:]}\n", FRAME.lower() + "\r\n"])
