@@ -1,7 +1,10 @@
 """Attendance rows of ZKTeco terminals: what they push (table ATTLOG) and the file `1_attlog.dat` from a USB stick.
 
-    pushed   PIN \t 2026-11-20 09:40:15 \t state \t verify \t work code \t reserved …       4 to 16 columns
+    pushed   PIN \t 2026-11-20 09:40:15 \t state \t verify \t work code \t reserved …       4 to 16 columns, or more
     file     PIN, right-justified to 9 \t 2026-11-20 09:40:15 \t device \t state \t verify \t work code
+
+A number of nine digits or more has no blanks before it: then what was pushed is never taken for a row of a file, and a
+row of a file is known by its six columns and a state that terminals send.
 
 The time is the terminal's own, local, without a zone. The PIN is text: 007 and 7 are two people. `verify` says how the
 person was recognised; terminals of one maker disagree with their own manual there (see METHODS).
@@ -40,12 +43,15 @@ METHODS = {
 _ROW = re.compile(
     r"(?P<blanks> *)(?P<number>[0-9A-Za-z]{1,24})\t"
     r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"
-    r"(?P<rest>(?:\t[^\t]*){0,14})",
+    r"(?P<rest>(?:\t[^\t]*){0,30})",
     re.ASCII,
 )
+_BY_BLANKS = re.compile(r"[0-9A-Za-z]{1,24} +\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
 _NOT_BEFORE = re.compile(r"(?<![0-9A-Za-z])" + _ROW.pattern + "$", re.ASCII)
 _LINE_ENDS = re.compile(rb"[\r\n]")
-_FILE_WIDTH, _FILE_COLUMNS = 9, 6
+_FILE_WIDTH, _FILE_COLUMNS = 9, 4  # columns behind number and time
+_STATES = frozenset({*map(str, range(6)), str(STATE_UNKNOWN)})
+_BOM = b"\xef\xbb\xbf"  # editors put it before the first row of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,9 @@ class Preview:
 
 
 def row(line: str) -> Event:
-    """One row without its end."""
+    """One row that was pushed, without its end."""
     found = _ROW.fullmatch(line)
-    return Fault("a row without number or time") if found is None else _punch(found)
+    return _no_row(line) if found is None else _punch(found, in_file=False)
 
 
 def preview(data: bytes) -> Preview:
@@ -100,10 +106,10 @@ def preview(data: bytes) -> Preview:
     seen: dict[Punch, None] = {}
     faults: list[tuple[int, str]] = []
     repeated = 0
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").split("\n"), 1):
+    for number, line in enumerate(data.removeprefix(_BOM).decode("latin-1").split("\n"), 1):
         if not line.strip():
             continue
-        match row(line.rstrip("\r")) if len(line) <= LINE_BYTES_MAX else Fault("a row is too long"):
+        match _file_row(line.rstrip("\r")) if len(line) <= LINE_BYTES_MAX else Fault("a row is too long"):
             case Punch() as punch:
                 repeated += punch in seen
                 seen[punch] = None
@@ -113,10 +119,11 @@ def preview(data: bytes) -> Preview:
 
 
 class Decoder:
-    """Bytes in, punches and faults out; the same for every way of cutting the bytes."""
+    """Bytes in, punches and faults out; the same for every way of cutting the bytes. Rows pushed and of files."""
 
     def __init__(self) -> None:
         self._line = bytearray()
+        self._first = True
         self._overlong = False  # reported once a line; its last LINE_BYTES_MAX bytes are still looked at
 
     def feed(self, data: bytes) -> Sequence[Event]:
@@ -141,6 +148,9 @@ class Decoder:
         return () if told else (Fault("a row is too long"),)
 
     def _end(self) -> Iterator[Event]:
+        if self._first:
+            self._line = self._line.removeprefix(_BOM)
+        self._first = False
         line, overlong = self._line.decode("latin-1"), self._overlong
         self._line.clear()
         self._overlong = False
@@ -149,21 +159,41 @@ class Decoder:
         found = _NOT_BEFORE.search(line)
         if found is None:
             if not overlong:
-                yield Fault("a row without number or time")
+                yield _no_row(line)
             return
         if line[: found.start()].strip() and not overlong:
             yield Fault("bytes before a row")
-        yield _punch(found)
+        yield _punch(found, in_file=True)
 
 
-def _punch(found: re.Match[str]) -> Event:
+def _file_row(line: str) -> Event:
+    found = _ROW.fullmatch(line)
+    return _no_row(line) if found is None else _punch(found, in_file=True)
+
+
+def _no_row(line: str) -> Fault:
+    if _BY_BLANKS.search(line):
+        return Fault("a row whose columns are parted by blanks: take the file as the terminal wrote it, with its tabs")
+    return Fault("a row without number or time")
+
+
+def _of_a_file(found: re.Match[str], columns: Sequence[str], *, in_file: bool) -> bool:
+    """Whether the device stands before the state. Blanks before the number are never pushed."""
+    if len(found["blanks"]) + len(found["number"]) < _FILE_WIDTH:
+        return False
+    if found["blanks"]:
+        return len("\t".join(columns).rstrip("\t").split("\t")) >= _FILE_COLUMNS - 1  # a last one may be empty
+    return in_file and len(columns) == _FILE_COLUMNS and columns[1] in _STATES
+
+
+def _punch(found: re.Match[str], *, in_file: bool) -> Event:
     try:
         datetime.fromisoformat(found["time"])
     except ValueError:
         return Fault("a row with a day or hour that does not exist")
     columns = found["rest"].split("\t")[1:]
-    if len(found["blanks"]) + len(found["number"]) >= _FILE_WIDTH and 2 + len(columns) == _FILE_COLUMNS:
-        columns = columns[1:]  # the file names the device first
+    if _of_a_file(found, columns, in_file=in_file):
+        columns = columns[1:]
     codes = [int(column) if column else None for column in columns[:2] if re.fullmatch("[0-9]{0,5}", column)]
     if len(codes) != len(columns[:2]):
         return Fault("a row whose state or way of recognition is no number")

@@ -56,7 +56,12 @@ def test_a_preview_counts_what_it_cannot_read_and_what_comes_twice() -> None:
         ("1001\t2026-11-20 09:40:15", Punch("1001", "2026-11-20 09:40:15")),
         ("007\t2026-11-20 09:15:00\t255\t4", Punch("007", "2026-11-20 09:15:00", 255, 4)),
         ("1\t2026-11-20 09:15:00\t0\t\t\t0", Punch("1", "2026-11-20 09:15:00", 0)),
-        ("123456789\t2026-11-20 09:15:00\t1\t0\t25\t0", Punch("123456789", "2026-11-20 09:15:00", 0, 25)),
+        ("123456789\t2026-11-20 09:15:00\t0\t25\t0\t0", Punch("123456789", "2026-11-20 09:15:00", 0, 25)),
+        ("060101500123\t2026-11-20 09:15:00\t0\t25\t0\t0", Punch("060101500123", "2026-11-20 09:15:00", 0, 25)),
+        ("5\t2026-11-20 09:00:00\t0\t25" + "\t0" * 25, Punch("5", "2026-11-20 09:00:00", 0, 25)),
+        ("     1001\t2026-11-20 09:40:15\t1\t0\t25\t0", Punch("1001", "2026-11-20 09:40:15", 0, 25)),
+        ("     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\t", Punch("1001", "2026-11-20 09:40:15", 0, 25)),
+        ("     1001\t2026-11-20 09:40:15\t1\t0\t25\t", Punch("1001", "2026-11-20 09:40:15", 0, 25)),
         ("A12\t2026-11-20 09:15:00\t0\t15\t0\t0\t0\t\t1\t2", Punch("A12", "2026-11-20 09:15:00", 0, 15)),
     ],
 )
@@ -78,12 +83,28 @@ def test_rows_of_every_length(line: str, punch: Punch) -> None:
         "5\t2026-11-20 09:00:00 PM\t0\t1",
         "5 6\t2026-11-20T09:00:00\t0\t1",
         "1" * 25 + "\t2026-11-20 09:00:00\t0\t1",
-        "5\t2026-11-20 09:00:00" + "\t0" * 15,
+        "5\t2026-11-20 09:00:00" + "\t0" * 31,
     ],
 )
 def test_a_row_that_says_nobody_or_no_time_is_a_fault(line: str) -> None:
     assert isinstance(row(line), Fault)
     assert isinstance(events(line.encode() + b"\n")[-1], Fault | Punch)
+
+
+def test_a_long_number_that_was_pushed_keeps_its_columns_and_in_a_file_loses_the_devices() -> None:
+    """The same bytes: a way of recognition taken for another would ask the wrong consent."""
+    line = "060101500123\t2026-11-20 09:15:00\t1\t0\t25\t0"
+    assert row(line) == Punch("060101500123", "2026-11-20 09:15:00", 1, 0)
+    in_file = Punch("060101500123", "2026-11-20 09:15:00", 0, 25)
+    assert events(line.encode() + b"\n") == [in_file]
+    assert list(preview(line.encode()).punches) == [in_file]
+
+
+def test_what_an_editor_did_to_the_file_is_seen() -> None:
+    assert events(b"\xef\xbb\xbf" + FILE) == PUNCHES
+    [fault] = events(b"1001 2026-11-20 09:40:15 0 25 0 0\r\n")
+    assert isinstance(fault, Fault)
+    assert "tabs" in fault.what
 
 
 def test_a_terminals_time_is_local() -> None:
