@@ -81,7 +81,7 @@ def palm(person: str, hand: str, capture: Capture, dice: np.random.Generator, si
 
 
 def hand(person: str, which: str, capture: Capture, dice: np.random.Generator) -> Picture:
-    """A picture of the whole hand, fingers up, palm to the camera, (480, 640); a right one has its thumb left."""
+    """A picture of the whole hand, fingers up, palm to the camera, (480, 640); a left one has its thumb left."""
     region = 150.0
     texture = _place(skin(person, which), capture, HAND_SIZE, region)
     shape = np.zeros(HAND_SIZE, np.uint8)
@@ -95,10 +95,10 @@ def hand(person: str, which: str, capture: Capture, dice: np.random.Generator) -
     inside = np.minimum(1, cv2.distanceTransform((shape > 127).astype(np.uint8), cv2.DIST_L2, 5) / 18)
     seen = texture * (0.75 + 0.25 * inside) * cover + GROUND_GREY * (1 - cover)
     picture = _expose(np.asarray(seen, np.float32), capture, dice)
-    return np.ascontiguousarray(picture[:, ::-1]) if which == "left" else picture
+    return np.ascontiguousarray(picture[:, ::-1]) if which == "right" else picture
 
 
-# Of a right hand, in sides of the region from its centre: start, end, thickness.
+# Of a left hand, in sides of the region from its centre: start, end, thickness.
 _FINGERS: Final = (
     ((-0.55, -0.45), (-0.62, -1.35), 0.27),
     ((-0.18, -0.5), (-0.18, -1.55), 0.28),
