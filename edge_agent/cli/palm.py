@@ -16,6 +16,7 @@ from edge_agent.cli import palm_key
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
 from edge_agent.control import ask
 from edge_agent.errors import ExitCode, Refused
+from edge_agent.screen.state import Language
 from edge_agent.settings import KioskSettings
 
 if TYPE_CHECKING:
@@ -47,14 +48,24 @@ def enrol(
     samples: Annotated[int, typer.Option(min=3, max=6, help="Good pictures that are wanted.")] = 3,
     reader: Annotated[str, typer.Option(help="Which camera, where there are several.")] = "",
     timeout_s: Annotated[float, typer.Option("--timeout", min=5, max=600, help="Seconds in all.")] = 90.0,
+    language: Annotated[str, typer.Option(help="Of what is said: kk, ru or en; the kiosk's own otherwise.")] = "",
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Make a person's palm known, guided, before the running kiosk's camera. Both hands: once for each."""
     if hand not in HANDS:
         raise Refused(f"--hand: found {hand!r}; accepted: {', '.join(HANDS)}")
+    if language not in ("", *Language):
+        raise Refused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
     run_dir = settings.load(config).settings.kiosk.run_dir
-    wish = {"person": person, "operator": operator, "hand": hand, "samples": samples, "within_s": timeout_s}
+    wish = {
+        "language": language,
+        "person": person,
+        "operator": operator,
+        "hand": hand,
+        "samples": samples,
+        "within_s": timeout_s,
+    }
     for told in ask(run_dir, "palm.enrol", timeout_s + 30, reader=reader, **wish):
         if as_json:
             print_json(told)

@@ -12,6 +12,7 @@ class Child(StrEnum):
     GOODBYE = "goodbye"
     NOTED = "noted"  # already noted, go on
     AGAIN = "again"  # hold the card or the hand there once more
+    ENROL = "enrol"  # the palm is being made known: hold it as the advice says
     SHOW_PALM = "show_palm"  # the card was read, and the palm is asked for as well
     USE_CARD = "use_card"  # the palm was not recognised: the card is just as good
     ASK_STAFF = "ask_staff"  # amber: somebody will help
@@ -19,7 +20,7 @@ class Child(StrEnum):
 
 
 class Advice(StrEnum):
-    """How to hold the hand, said with AGAIN."""
+    """How to hold the hand, said with AGAIN and ENROL."""
 
     NONE = ""
     CLOSER = "closer"
@@ -28,6 +29,8 @@ class Advice(StrEnum):
     OPEN = "open"  # the fingers
     STILL = "still"
     ONE_HAND = "one_hand"
+    OTHER_HAND = "other_hand"
+    AWAY = "away"  # take it away, and show it again
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ log = logging.getLogger(__name__)
 DELIVER_S = 2.0
 LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
 MIB = 1024 * 1024
+ADVISING = frozenset({Child.IDLE, Child.AGAIN, Child.ENROL, Child.SHOW_PALM})  # have asked nothing of the journal
 VERSION = version("canteen-edge-agent")
 
 
@@ -395,7 +396,7 @@ class Agent:
 
     def show(self, feedback: Feedback) -> None:
         """On every surface at once; never blocks."""
-        if feedback.child not in (Child.AGAIN, Child.SHOW_PALM):  # these have asked nothing of the journal
+        if feedback.child not in ADVISING:
             self.recording = feedback.child is not Child.NOT_RECORDED
         # The light first: to wake the screen's server costs more than the light takes.
         signal_ = signal_of(feedback)

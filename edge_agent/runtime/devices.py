@@ -149,6 +149,7 @@ _SIGNALS = {
     Child.GOODBYE: Signal.GOODBYE,
     Child.NOTED: Signal.NOTED,
     Child.AGAIN: Signal.ASK,
+    Child.ENROL: Signal.IDLE,
     Child.SHOW_PALM: Signal.ASK,
     Child.USE_CARD: Signal.ASK,
     Child.ASK_STAFF: Signal.ASK,

@@ -1,4 +1,5 @@
-"""Making a palm known, guided: the operator is told after each picture what to do next.
+"""Making a palm known, guided: operator and child are told after each picture what to do next, each in a language
+of their own.
 
 Consent is asked before the first picture is looked at, and again by the transaction that keeps the palm. The gallery
 is searched at every sample: a palm that is known under another name is refused at once, and the other name is told.
@@ -8,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.moment import Now
 from edge_agent.domain.record import Context, where
 from edge_agent.domain.roster import Roster
@@ -23,9 +25,11 @@ from edge_agent.palm.refusal import Refused as Unfit
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import respond
 from edge_agent.palm.types import Hand
+from edge_agent.runtime.enrol_words import ADVICE, OF_PICTURE, OF_SAMPLE, Step, Words
 from edge_agent.runtime.frames import NewestFrames
-from edge_agent.runtime.palm_gallery import PalmGallery, need_consent
+from edge_agent.runtime.palm_gallery import PalmGallery
 from edge_agent.runtime.palms import NoGallery, Palms
+from edge_agent.screen.state import Language
 from sync.contract.event import PalmEnrolled, PersonId
 
 log = logging.getLogger(__name__)
@@ -37,25 +41,7 @@ SAY_EVERY_MS = 1_000
 PICTURE_WAIT_S = 0.5
 FRUITLESS_MAX = 200  # pictures in a row that gave no sample
 
-SAY = {
-    refusal.Reason.UNREADABLE: "the picture cannot be read; check the camera",
-    refusal.Reason.TOO_LARGE: "the camera's pictures are too large; set a smaller size",
-    refusal.Reason.NO_HAND: "no hand is seen; hold it before the camera, palm towards it",
-    refusal.Reason.TOO_FAR: "too far away; closer",
-    refusal.Reason.TOO_NEAR: "too near; a little farther away",
-    refusal.Reason.TURNED: "the hand is tilted or cut off; flat towards the camera, all fingers in the picture",
-    refusal.Reason.FIST: "open the hand, fingers a little apart",
-    refusal.Reason.TWO_HANDS: "two hands are seen; only one, please",
-    refusal.Reason.BLURRED: "blurred; hold still",
-    refusal.Reason.OVER_EXPOSED: "too bright; farther from the lamp, or darken the place",
-    refusal.Reason.UNDER_EXPOSED: "too dark; closer to the lamp",
-}
-SAY_OF_SAMPLE = {
-    enrolment.Refusal.TOO_LITTLE_PALM: "too little of the palm is seen; no sleeve, no ring, flat towards the camera",
-    enrolment.Refusal.SAME_PICTURE: "the same picture again; take the hand away and show it anew",
-    enrolment.Refusal.OTHER_PALM: "not the palm of the samples before; the same hand, please",
-    enrolment.Refusal.OTHER_HAND: "the other hand; the same one as before, please",
-}
+Show = Callable[[Feedback], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +53,7 @@ class Wish:
     hand: Hand = Hand.UNKNOWN
     samples: int = SAMPLES_MIN
     within_s: float = 90.0
+    language: Language = Language.EN  # of the operator's lines
 
     def __post_init__(self) -> None:
         if not self.operator.strip():
@@ -80,27 +67,51 @@ class Told:
     """One line for the operator. `good`: samples so far."""
 
     good: int
-    say: str
+    step: Step
+    say: str  # the same in the operator's language
     hand: str = ""
     done: bool = False
 
 
 def enrol(
-    wish: Wish, reader: str, palms: Palms, roster: Callable[[], Roster], now: Now, stopping: Callable[[], bool]
+    wish: Wish,
+    reader: str,
+    palms: Palms,
+    roster: Callable[[], Roster],
+    now: Now,
+    stopping: Callable[[], bool],
+    show: Show = lambda feedback: None,
 ) -> Iterator[Told]:
-    """The guided enrolment; its last line is `done`. Raises `Refused` with the reason; then nothing was kept."""
+    """The guided enrolment; its last line is `done`. Raises `Refused` with the reason; then nothing was kept.
+
+    `show`: the screen, which says the same to the child in the child's language.
+    """
     gallery = palms.gallery
     if isinstance(gallery, NoGallery):
         raise Refused(gallery.why)
     if not gallery.loaded:
         raise Refused("the palms of this kiosk are being opened; try again in a minute")
-    need_consent(wish.person, roster())
+    words = Words(wish.language)
+    _need_consent(wish.person, roster(), words)
+    language = roster().people[wish.person].language
     with palms.borrowed(reader) as frames:
-        session = _Session(wish, gallery, frames, palms.landmarks(), now, stopping)
-        yield Told(0, "show the palm: flat, fingers a little apart, a hand's length from the camera")
-        yield from session.samples()
-    need_consent(wish.person, roster())
-    yield _keep(wish, session, gallery, roster(), now)
+        session = _Session(wish, words, gallery, frames, palms.landmarks(), now, stopping)
+        try:
+            for told in session.samples():
+                show(Feedback(Child.ENROL, language=language, advice=ADVICE.get(told.step, Advice.NONE)))
+                yield told
+        finally:
+            show(Feedback(Child.IDLE))
+    _need_consent(wish.person, roster(), words)
+    yield _keep(wish, words, session, gallery, roster(), now)
+
+
+def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
+    """Raises `Refused` before anything of a hand is looked at."""
+    if person not in roster.people:
+        raise Refused(words(Step.NOT_LISTED, person=person))
+    if not roster.consents(person):
+        raise Refused(words(Step.NOT_AGREED, person=person))
 
 
 class _Session:
@@ -109,6 +120,7 @@ class _Session:
     def __init__(
         self,
         wish: Wish,
+        words: Words,
         gallery: PalmGallery,
         frames: NewestFrames,
         landmarks: Landmarks | None,
@@ -117,86 +129,84 @@ class _Session:
     ) -> None:
         self._landmarks = landmarks
         self._wish = wish
+        self._words = words
         self._gallery = gallery
         self._frames = frames
         self._now = now
         self._stopping = stopping
         self._until_ms = now().mono_ms + int(wish.within_s * 1000)
         self._sample_ms = self._seen_ms = self._said_ms = 0
-        self._said = ""
         self.enrolment: Enrolment | None = None
         self.qualities: list[Quality] = []
+        self._said = self._tell(Step.NO_PICTURE)  # of all that was said last, what a refusal at the end names
 
     def samples(self) -> Iterator[Told]:
         fruitless = 0
+        yield self._tell(Step.SHOW)
         while len(self.qualities) < self._wish.samples:
             now_ms = self._now().mono_ms
             if now_ms > self._until_ms or fruitless >= FRUITLESS_MAX or self._stopping():
-                last = self._said or "no picture came; is the camera there?"
-                raise Refused(
-                    f"{len(self.qualities)} of {self._wish.samples} good samples, nothing was kept; last: {last}; "
-                    "begin again when the hand can be shown well"
-                )
+                last = self._said.say
+                raise Refused(self._words(Step.GAVE_UP, good=len(self.qualities), wanted=self._wish.samples, last=last))
             taken = self._frames.get(PICTURE_WAIT_S)
             if taken is None:
                 continue
             before = len(self.qualities)
-            say = self._take(find_region(taken.frame.image, self._landmarks), taken.moment.mono_ms)
+            told = self._take(find_region(taken.frame.image, self._landmarks), taken.moment.mono_ms)
             fresh = len(self.qualities) > before
             fruitless = 0 if fresh else fruitless + 1
-            if say and (fresh or say != self._said or now_ms - self._said_ms >= SAY_EVERY_MS):
-                self._said, self._said_ms = say, now_ms
-                yield Told(len(self.qualities), say, self._hand)
+            if told and (fresh or told.step is not self._said.step or now_ms - self._said_ms >= SAY_EVERY_MS):
+                self._said, self._said_ms = told, now_ms
+                yield told
+
+    def _tell(self, step: Step, **blanks: object) -> Told:
+        return Told(len(self.qualities), step, self._words(step, **blanks), self._hand)
 
     @property
     def _hand(self) -> str:
         return self.enrolment.hand.value if self.enrolment else ""
 
-    def _take(self, seen: Found | Unfit, at_ms: int) -> str:
-        """What to say of one picture; nothing: wait for the next."""
+    def _take(self, seen: Found | Unfit, at_ms: int) -> Told | None:
+        """What to say of one picture; None: wait for the next."""
         if isinstance(seen, Unfit):
             if seen.reason is refusal.Reason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
                 self._sample_ms = 0  # the hand was taken away: what is shown next is a fresh look
-            return SAY[seen.reason]
+            return self._tell(OF_PICTURE[seen.reason])
         self._seen_ms, before_ms = at_ms, self._seen_ms
         if self._sample_ms and at_ms - before_ms <= GONE_MS and at_ms - self._sample_ms < BETWEEN_MS:
-            return ""
+            return None
         if seen.quality.score < QUALITY_MIN:
-            return f"not clear enough ({seen.quality.score:.2f} of {QUALITY_MIN}); hold still, flat, in even light"
+            return self._tell(Step.NOT_CLEAR, score=f"{seen.quality.score:.2f}", wanted=QUALITY_MIN)
         hand = seen.region.hand
         if self.enrolment is None:
             wanted = self._wish.hand
             if wanted is not Hand.UNKNOWN and hand not in (wanted, Hand.UNKNOWN):
-                return f"this is the {hand} hand; the {wanted} one, please"
+                return self._tell(Step.WRONG_HAND_LEFT if wanted is Hand.LEFT else Step.WRONG_HAND_RIGHT)
             chosen = hand if wanted is Hand.UNKNOWN else wanted
             self.enrolment = Enrolment(self._wish.person, chosen, self._gallery.scrambles)
         return self._add(self.enrolment, seen, at_ms)
 
-    def _add(self, so_far: Enrolment, seen: Found, at_ms: int) -> str:
+    def _add(self, so_far: Enrolment, seen: Found, at_ms: int) -> Told:
         added = so_far.add(respond(seen.region), seen.region.hand, self._gallery.snapshot)
         match added:
             case Enrolment():
                 self.enrolment, self._sample_ms = added, at_ms
                 self.qualities.append(seen.quality)
                 left = self._wish.samples - len(self.qualities)
-                return "good; take the hand away and show it again" if left else "good"
+                return self._tell(Step.GOOD_AGAIN if left else Step.GOOD)
             case enrolment.Refused(reason=enrolment.Refusal.KNOWN_AS_ANOTHER, known_as=other):
                 log.warning("an enrolment of %s was refused: the palm is known as %s", self._wish.person, other)
-                raise Refused(
-                    f"this palm is known here already, as {other}; find out who that is, and take the wrong enrolment "
-                    f"back with `edge-agent palm forget {other}`"
-                )
+                raise Refused(self._words(Step.KNOWN_AS_ANOTHER, other=other))
             case enrolment.Refused(reason=reason):
                 if not so_far.samples:
                     self.enrolment = None
-                return SAY_OF_SAMPLE[reason]
+                return self._tell(OF_SAMPLE[reason])
 
 
-def _keep(wish: Wish, session: _Session, gallery: PalmGallery, roster: Roster, now: Now) -> Told:
+def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, roster: Roster, now: Now) -> Told:
     assert session.enrolment is not None
     palm = session.enrolment.finish()
-    if not isinstance(palm, Palm):
-        raise Refused(f"{len(session.qualities)} good samples are too few; begin again")
+    assert isinstance(palm, Palm), "as many samples as were wanted, and no fewer than needed"
     moment = now()
     sealed = SealedPalm(
         person=wish.person,
@@ -218,4 +228,5 @@ def _keep(wish: Wish, session: _Session, gallery: PalmGallery, roster: Roster, n
     except NoConsent as error:
         raise Refused(str(error)) from error
     log.info("%s is known by the %s palm: %d samples", wish.person, sealed.hand, sealed.samples)
-    return Told(sealed.samples, f"{wish.person} is known by the {sealed.hand} palm", sealed.hand, done=True)
+    step = Step(f"done_{sealed.hand}")
+    return Told(sealed.samples, step, words(step, person=wish.person), sealed.hand, done=True)

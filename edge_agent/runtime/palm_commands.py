@@ -30,12 +30,15 @@ class PalmCommands:
 
         agent, palms = self._agent, self._palms()
         wanted = dict(arguments)
+        wanted["language"] = wanted.get("language") or agent.settings.kiosk.language
         reader = self._camera(str(wanted.pop("reader", "")))
         try:
             wish = msgspec.convert(wanted, Wish)
         except msgspec.ValidationError as error:
             raise Refused(f"not an enrolment: {error}") from error
-        for told in enrol(wish, reader, palms, lambda: agent.station.roster, agent.now, agent.ending.is_set):
+        for told in enrol(
+            wish, reader, palms, lambda: agent.station.roster, agent.now, agent.ending.is_set, agent.show
+        ):
             yield asdict(told)
 
     def forget(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:

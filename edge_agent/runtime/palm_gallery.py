@@ -11,7 +11,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from edge_agent.domain.roster import Roster
-from edge_agent.errors import Refused
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm import gallery, operating_point
@@ -127,11 +126,3 @@ class PalmGallery:
 
 def _agrees(person: PersonId, roster: Roster) -> bool:
     return person in roster.people and roster.consents(person)
-
-
-def need_consent(person: str, roster: Roster) -> None:
-    """Raises `Refused` before anything of a hand is looked at."""
-    if person not in roster.people:
-        raise Refused(f"{person} is not on the roster; see `edge-agent roster show`, or import a newer one")
-    if not roster.consents(person):
-        raise Refused(f"the parents of {person} have not agreed to the palm; the card is just as good")

@@ -35,6 +35,7 @@ class Icon(StrEnum):
 
     HAND = "hand"
     FRAME = "frame"  # a hand in the camera's picture
+    PLUS = "plus"  # a hand that is being added
     CHECK = "check"
     DOOR = "door"
     CLIPBOARD = "clipboard"
@@ -118,6 +119,7 @@ _MANNERS = {
     Child.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
     Child.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
     Child.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
+    Child.ENROL: _Manner(Icon.PLUS, Sound.NONE, 15_000),
     Child.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 8_000),
     Child.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
     Child.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
@@ -125,7 +127,7 @@ _MANNERS = {
 }
 _ATTENTION = frozenset({Child.ASK_STAFF, Child.NOT_RECORDED})
 # Meant for whoever stands there now: no trail.
-_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.SHOW_PALM, Child.USE_CARD})
+_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.ENROL, Child.SHOW_PALM, Child.USE_CARD})
 
 
 @dataclass(frozen=True, slots=True)

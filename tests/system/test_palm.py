@@ -76,10 +76,13 @@ class Kiosk(Daemon):
         self.camera = Camera(folder / "pictures")
         super().__init__(folder, self.camera.settings + readers, kiosk=kiosk, other=palm)
 
-    def enrol(self, person: str, samples: Sequence[Path], operator: str = "Nurse") -> tuple[int, str]:
+    def enrol(
+        self, person: str, samples: Sequence[Path], operator: str = "Nurse", language: str = "en"
+    ) -> tuple[int, str]:
         """The exit code and what was said; a picture is shown whenever the command asks for one."""
         left = list(samples)
         command = [*AGENT, "palm", "enrol", person, "--operator", operator, "--timeout", "30", "--json"]
+        command += ["--language", language]
         said = ""
         with subprocess.Popen(
             [*command, "--config", str(self.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -88,7 +91,7 @@ class Kiosk(Daemon):
             for line in process.stdout:
                 said += line
                 told = json.loads(line)
-                if not told["done"] and left and ("show" in told["say"] or told["say"].startswith("not clear")):
+                if not told["done"] and left and told["step"] in ("show", "good_again", "not_clear"):
                     self.camera.show([left.pop(0)])
             assert process.stderr is not None
             said += process.stderr.read()

@@ -2,7 +2,7 @@
 
 import { knows, say } from "/page/words.js";
 
-const SIGNS = { welcome: "✓", goodbye: "→", noted: "☰", again: "↻", show_palm: "✋", use_card: "▭", ask_staff: "?", not_recorded: "◆" };
+const SIGNS = { welcome: "✓", goodbye: "→", noted: "☰", again: "↻", enrol: "＋", show_palm: "✋", use_card: "▭", ask_staff: "?", not_recorded: "◆" };
 const ATTENTION = new Set(["ask_staff", "not_recorded"]);
 
 export function health(list, lines, language) {

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from edge_agent.domain.roster import Roster, build
-from edge_agent.errors import Refused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm
@@ -17,7 +16,7 @@ from edge_agent.palm.code import COARSE_CELLS, FINE_CELLS, VALID
 from edge_agent.palm.gallery import Palm
 from edge_agent.palm.school_key import SchoolKey
 from edge_agent.palm.types import Hand
-from edge_agent.runtime.palm_gallery import PalmGallery, Target, need_consent
+from edge_agent.runtime.palm_gallery import PalmGallery, Target
 from sync.contract.event import Clock, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.roster import Consent, Page, Person, Record
 from tests.edge_agent.journal.given import NOON, opened
@@ -89,8 +88,6 @@ def test_what_is_enrolled_is_in_force_at_once_and_after_a_restart(journal: Journ
 def test_nobody_without_consent_gets_in(journal: Journal) -> None:
     known = gallery(journal)
     for person in ("u3", "u9"):
-        with pytest.raises(Refused):
-            need_consent(person, roster("u1", "u2", "u3", agreed=frozenset({"u1", "u2"})))
         with pytest.raises(NoConsent):
             enrol(known, person)
     assert (people(known), journal.palms()) == (set(), [])

@@ -7,6 +7,7 @@ import pytest
 
 from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice, Child
+from edge_agent.runtime.enrol_words import Step
 from edge_agent.screen.assets import catalogue
 from edge_agent.screen.health import Ledger
 from edge_agent.screen.ports import ByHand, TakenBack, Why
@@ -42,6 +43,7 @@ def wanted_keys() -> set[str]:
     keys |= {f"staff.by_hand.{code}" for code in ByHand}
     keys |= {f"staff.taken_back.{code}" for code in TakenBack}
     keys |= {f"staff.why.{code}" for code in (*Why, *OWN_WHYS)}
+    keys |= {f"enrol.{step}" for step in Step}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):
