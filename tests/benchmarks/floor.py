@@ -23,7 +23,8 @@ TODAY = "2026-11-22"
 
 
 class BareLoop:
-    """Runs from the constructor on. `people`: whose card a frame is. `shown`: when each feedback was given, in ns."""
+    """Runs from the constructor on. `people`: whose card a frame is. `line`: where its frames are written.
+    `shown`: when each feedback was given, in ns."""
 
     def __init__(self, journal: Path, people: Mapping[bytes, str]) -> None:
         self._database = sqlite3.connect(journal, isolation_level=None, check_same_thread=False)
@@ -33,7 +34,7 @@ class BareLoop:
         self._epoch, self._seq, self._payload = last
         self._people = people
         self._size = len(next(iter(people)))
-        self._master, self._slave = os.openpty()
+        self.line, self._slave = os.openpty()
         tty.setraw(self._slave)
         self._frames: queue.Queue[bytes | None] = queue.Queue(64)
         self._feedback: queue.Queue[int | None] = queue.Queue(64)
@@ -42,9 +43,6 @@ class BareLoop:
         self._threads = [threading.Thread(target=body) for body in (self._device, self._station, self._light)]
         for thread in self._threads:
             thread.start()
-
-    def send(self, frame: bytes) -> None:
-        os.write(self._master, frame)
 
     def commit(self, person: str) -> int:
         """One row and its commit and nothing else, in nanoseconds. Not while a scan is under way."""
@@ -58,7 +56,7 @@ class BareLoop:
         self._feedback.put(None)
         for thread in self._threads:
             thread.join()
-        os.close(self._master)
+        os.close(self.line)
         os.close(self._slave)
         self._database.close()
 
