@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -115,6 +116,7 @@ class IndicatorLoop:
         """Never blocks."""
         if self._signals.qsize() < SHOWS_WAITING_MAX:
             self._signals.put(signal)
+            time.sleep(0)  # lets go of the interpreter: the light comes before whatever the caller does next
         else:
             log.debug("%s: too slow, a signal was dropped", self.presence.name)
 

@@ -63,6 +63,7 @@ class Inbox:
         if self._queue.qsize() >= self._waiting_max and not self._room(wait_s):
             return False
         self._queue.put(work)
+        time.sleep(0)  # lets go of the interpreter: the station goes on at once, not when the caller next waits
         return True
 
     def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
