@@ -66,27 +66,30 @@ class Serial:
 
     def fileno(self) -> int:
         """For a child process that is to hold the port as well. Its writes and ours are whole, not in turn."""
-        with self._use() as port:
-            descriptor: int = port.fd
+        with self._in_use:
+            descriptor: int = self._there().fd
             return descriptor
 
     def read(self, timeout_s: float) -> bytes:
-        with self._use() as port, self._errors():
-            # pyserial reads a count of bytes; whatever there is takes it three system calls more.
-            ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], timeout_s)
-            if port.fd not in ready:
-                return b""
+        with self._in_use:
+            port = self._there()
             try:
-                data = os.read(port.fd, READ_BYTES_MAX)
+                # pyserial reads a count of bytes; whatever there is takes it three system calls more.
+                ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], timeout_s)
+                data = os.read(port.fd, READ_BYTES_MAX) if port.fd in ready else None
             except BlockingIOError:
                 return b""  # ready, and yet nothing there: select(2) allows it
+            except OSError as error:
+                raise self._translated(error) from error
+            if data is None:
+                return b""
             if not data:
                 raise DeviceGone(f"{self.port} went away: it has hung up")
             return data
 
     def write(self, data: bytes) -> None:
-        with self._use() as port, self._errors():
-            port.write(data)
+        with self._in_use, self._errors():
+            self._there().write(data)
 
     def close(self) -> None:
         with self._closing:
@@ -103,12 +106,10 @@ class Serial:
                 with suppress(OSError, termios.error):
                     port.close()
 
-    @contextmanager
-    def _use(self) -> Iterator[serial.Serial]:
-        with self._in_use:
-            if self._open is None:
-                raise DeviceGone(f"{self.port} is not open")
-            yield self._open
+    def _there(self) -> serial.Serial:
+        if self._open is None:
+            raise DeviceGone(f"{self.port} is not open")
+        return self._open
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
