@@ -120,10 +120,11 @@ def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.
             value = _unhex(raw)
             if value is None:
                 return Rejected("not pairs of hex digits: check uid_encoding of this reader")
-            return _from_bytes(value, encoding, technology)
+            return from_bytes(value, encoding, technology)
 
 
-def _from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | Rejected:
+def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | Rejected:
+    """The same for a reader that sends bytes and no text."""
     match encoding:
         case UidEncoding.HEX:
             return whole(technology, value)

@@ -16,7 +16,7 @@ from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 from drivers.transports.base import tapped
 from drivers.transports.serial import Line, Serial
-from drivers.uid import UidEncoding, to_uid
+from drivers.uid import UidEncoding, from_bytes
 
 
 class Em4100Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +51,6 @@ class Em4100(CardStream):
 def _seen(event: em4100.Event, encoding: UidEncoding) -> Seen | Fault:
     match event:
         case em4100.Tag(value=value):
-            return Seen(to_uid(value.hex(), encoding, Technology.EM4100))
+            return Seen(from_bytes(value, encoding, Technology.EM4100))
         case Fault():
             return event

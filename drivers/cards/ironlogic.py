@@ -17,7 +17,7 @@ from drivers.protocols import ironlogic
 from drivers.protocols.fault import Fault
 from drivers.transports.base import tapped
 from drivers.transports.serial import Line, Serial
-from drivers.uid import UidEncoding, to_uid
+from drivers.uid import UidEncoding, from_bytes
 
 
 class IronLogicSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class IronLogic(CardStream):
 def _seen(event: ironlogic.Event, encoding: UidEncoding) -> Seen | Left | Fault:
     match event:
         case ironlogic.Card(technology=technology, printed=printed):
-            return Seen(to_uid(printed.hex(), encoding, technology), proven=True)
+            return Seen(from_bytes(printed, encoding, technology), proven=True)
         case ironlogic.NoCard():
             return Left()
         case Fault():

@@ -14,7 +14,7 @@ from drivers.protocols import pcsc
 from drivers.protocols.fault import Fault
 from drivers.transports.base import tapped
 from drivers.transports.pcsc import Slot
-from drivers.uid import UidEncoding, to_uid
+from drivers.uid import UidEncoding, from_bytes
 
 
 class PcscSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Pcsc(CardStream):
 def _seen(event: pcsc.Event, encoding: UidEncoding) -> Seen | Left | Fault:
     match event:
         case pcsc.Card(technology=technology, uid=uid):
-            return Seen(to_uid(uid.hex(), encoding, technology), proven=True)
+            return Seen(from_bytes(uid, encoding, technology), proven=True)
         case pcsc.NoCard():
             return Left()
         case Fault():

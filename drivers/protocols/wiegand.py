@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology, Uid
-from drivers.uid import Rejected, UidEncoding, to_uid
+from drivers.uid import Rejected, UidEncoding, from_bytes, to_uid
 
 SIZES = (26, 34)
 SWAPPED = "both parities are inverted: D0 and D1 are swapped, swap the wires"
@@ -57,7 +57,7 @@ def to_partial(value: bytes, *, reverse: bool = False) -> Uid | Rejected:
     if len(value) == 3:
         low = value[::-1] if reverse else value
         return to_uid(f"{low[0]},{int.from_bytes(low[1:], 'big')}", UidEncoding.W26, Technology.UNKNOWN)
-    return to_uid(value.hex(), UidEncoding.W34_REVERSED if reverse else UidEncoding.W34, Technology.UNKNOWN)
+    return from_bytes(value, UidEncoding.W34_REVERSED if reverse else UidEncoding.W34, Technology.UNKNOWN)
 
 
 class Decoder:
