@@ -5,7 +5,7 @@ unknown one counts when an equal frame follows within the window, and no more of
 noisy reader fills neither the journal nor the screen. The state is a value; time comes in as an argument.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers.readings import CardRead, Uid
@@ -56,16 +56,17 @@ class Confirmation:
         if full:
             return _remember(drained, read, counted=False), Verdict.DROP
         if fresh or limits.window_ns == 0:
-            counted = replace(drained, spent=drained.spent + _MINUTE_NS)
+            counted = Confirmation(drained.seen, drained.spent + _MINUTE_NS, drained.spent_at_ns)
             return _remember(counted, read, counted=True), Verdict.COUNT
         return _remember(drained, read, counted=False), Verdict.WAIT
 
 
 def _drain(state: Confirmation, now_ns: int, limits: Limits) -> Confirmation:
     passed_ns = max(0, now_ns - state.spent_at_ns)
-    return replace(state, spent=max(0, state.spent - passed_ns * limits.unknown_per_minute), spent_at_ns=now_ns)
+    return Confirmation(state.seen, max(0, state.spent - passed_ns * limits.unknown_per_minute), now_ns)
 
 
 def _remember(state: Confirmation, read: CardRead, *, counted: bool) -> Confirmation:
-    others = tuple(each for each in state.seen if each.uid != read.uid)
-    return replace(state, seen=(*others, Seen(read.uid, read.monotonic_ns, counted))[-SEEN_MAX:])
+    others = [each for each in state.seen if each.uid != read.uid]
+    seen = (*others, Seen(read.uid, read.monotonic_ns, counted))[-SEEN_MAX:]
+    return Confirmation(seen, state.spent, state.spent_at_ns)

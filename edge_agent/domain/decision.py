@@ -374,16 +374,16 @@ class _Scan:
     def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[Reason]:
         """What the staff should know of this entry, the weightiest first."""
         guest = self._roster.guest(self._who.person)
-        remarks = {
-            Reason.SECOND_MEAL: claim is Claim.SECOND,
-            Reason.GUEST: guest,
-            Reason.NO_ENTITLEMENT: entitlement is None and not guest,
-            Reason.PALM_UNCONFIRMED: Note.UNCONFIRMED in self._who.notes,
-            Reason.CLOCK_UNCERTAIN: not self._moment.trusted,
-            Reason.STALE_ROSTER: stale(self._roster, self._moment, self._rules),
-            Reason.PARTIAL_NUMBER: Note.PARTIAL in self._who.notes,
-        }
-        return [reason for reason, applies in remarks.items() if applies]
+        remarks = (
+            (Reason.SECOND_MEAL, claim is Claim.SECOND),
+            (Reason.GUEST, guest),
+            (Reason.NO_ENTITLEMENT, entitlement is None and not guest),
+            (Reason.PALM_UNCONFIRMED, Note.UNCONFIRMED in self._who.notes),
+            (Reason.CLOCK_UNCERTAIN, not self._moment.trusted),
+            (Reason.STALE_ROSTER, stale(self._roster, self._moment, self._rules)),
+            (Reason.PARTIAL_NUMBER, Note.PARTIAL in self._who.notes),
+        )
+        return [reason for reason, applies in remarks if applies]
 
 
 def _in_slot(past: Past, slot: Slot) -> bool:

@@ -1,8 +1,9 @@
 """What the journal tells the rules about a person: the sightings that came before this one."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+import msgspec
 
 from sync.contract.chain import Epoch
 from sync.contract.event import Claim, Clock, Method, PersonId, SessionId
@@ -18,8 +19,7 @@ class Kind(StrEnum):
     REFUSAL = "refusal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(msgspec.Struct, frozen=True, kw_only=True):
     """One earlier sighting, as it was kept. Of a carried event the identity is the old one, for ever.
 
     Two sightings of the same `boot` are `mono_ms` apart, whatever the wall clock said; between boots there is only

@@ -3,7 +3,7 @@
 An ambiguity is never resolved by luck: two people who fit are two candidates, until a second factor says which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -88,15 +88,14 @@ class PalmScore:
 def identify(reading: Reading, roster: Roster) -> Identity:
     match reading:
         case CardRead(uid=uid):
-            number = f"{uid.technology}:{uid.notation}:{uid.hex}"
             found = roster.cards(uid)
-            identity = _by_credentials(found, Method.CARD, number, roster)
+            identity = _by_credentials(found, Method.CARD, roster, lambda: f"{uid.technology}:{uid.notation}:{uid.hex}")
             partial = uid.partial or any(card.notation != "full" for card in found)
             if partial and isinstance(identity, Known):
                 return Known(identity.person, identity.credential, Method.CARD, notes=(Note.PARTIAL,))
             return identity
         case CodeRead(text=text):
-            return _by_credentials(roster.codes(text), Method.CODE, f"code:{text.strip()}", roster)
+            return _by_credentials(roster.codes(text), Method.CODE, roster, lambda: f"code:{text.strip()}")
         case PersonMatched():
             return _by_terminal(reading, roster)
         case _:
@@ -114,11 +113,11 @@ def digest(school: str, number: str) -> str:
     return "#" + sha256(f"unknown-credential\0{school}\0{number}".encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
-def _by_credentials(found: Sequence[Credential], method: Method, number: str, roster: Roster) -> Identity:
+def _by_credentials(found: Sequence[Credential], method: Method, roster: Roster, number: Callable[[], str]) -> Identity:
     people = tuple(dict.fromkeys(PersonId(each.person) for each in found))
     match people:
         case ():
-            return Unknown(method, digest(roster.school, number))
+            return Unknown(method, digest(roster.school, number()))
         case (person,):
             # A part of a number may fit a lost card and the one that replaced it: nobody can tell which is in hand.
             chosen = next((each for each in found if each.blocked), found[0])
@@ -126,12 +125,12 @@ def _by_credentials(found: Sequence[Credential], method: Method, number: str, ro
                 return Blocked(roster.people[person], chosen.id, method, chosen.blocked)
             return Known(roster.people[person], chosen.id, method)
         case _:
-            return Ambiguous(people, method, digest(roster.school, number))
+            return Ambiguous(people, method, digest(roster.school, number()))
 
 
 def _by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
     identity = _by_credentials(
-        roster.terminals(reading.number), Method.TERMINAL, f"terminal:{reading.number.strip()}", roster
+        roster.terminals(reading.number), Method.TERMINAL, roster, lambda: f"terminal:{reading.number.strip()}"
     )
     if not isinstance(identity, Known):
         return identity

@@ -76,6 +76,8 @@ class Roster:
             found = self._of_technology(uid, self._cards_by_alias.get(exact, ()))
             for alias in aliases(uid):
                 found += self._of_technology(uid, self._cards_by_own.get(alias, ()))
+        if len(found) == 1:
+            return (found[0],)
         fitting = {card.id: card for card in found}
         return tuple(fitting[each] for each in sorted(fitting))
 

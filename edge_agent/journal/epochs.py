@@ -1,7 +1,8 @@
 """One life of the journal ends and the next begins: what the new one opens with, and what it carries on."""
 
 import sqlite3
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from edge_agent.journal.rows import EpochRow, Kiosk, insert, open_epoch, walk
 from sync.contract.chain import Epoch, Hash

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self, TypedDict, TypeVar
 
+from msgspec import structs
+
 from edge_agent.domain.facts import Past
 from edge_agent.domain.moment import Now
 from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings, template_store
@@ -188,7 +190,7 @@ class Journal:
                 raise
             if told:
                 self._doubted.clear()
-                self._current = replace(self._current, head=tried[-1])
+                self._current = structs.replace(self._current, head=tried[-1])
             return result, [Appended(self._current.id, head.seq, head.hash) for head in tried]
 
     def _take_back(self, connection: sqlite3.Connection) -> Head:
@@ -268,7 +270,7 @@ class Journal:
             acked = self._store.write(
                 lambda connection: acknowledged.mark(connection, self._current, head, receipt, at)
             )
-            self._current = replace(self._current, acked=acked)
+            self._current = structs.replace(self._current, acked=acked)
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
         at = self._now().utc
@@ -400,7 +402,7 @@ class Journal:
             told = [self._pruned(one) for one in removed]
             if told:
                 heads = rows.insert(connection, kept[-1].ordinal, kept[-1].head, [encode(event) for event in told])
-                kept[-1] = replace(kept[-1], head=heads[-1])
+                kept[-1] = structs.replace(kept[-1], head=heads[-1])
             return kept, told
 
         with self._store.lock:

@@ -6,8 +6,10 @@ its rows at once, and one that woke up in 2036 would keep them for ever.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from edge_agent.journal import sightings
 from edge_agent.journal.errors import JournalDamaged

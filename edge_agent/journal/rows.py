@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from edge_agent.journal.errors import JournalDamaged
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, extend, genesis
 
@@ -39,8 +41,7 @@ class Kept:
     hash: Hash
 
 
-@dataclass(frozen=True, slots=True)
-class EpochRow:
+class EpochRow(msgspec.Struct, frozen=True):
     """One life of the journal. `anchor`: where the rows that are kept begin; (0, genesis) unless some were pruned."""
 
     ordinal: int

@@ -8,7 +8,7 @@ doubt about the clock is decided for the child.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import IntEnum
@@ -18,6 +18,7 @@ from sync.contract.roster import ClosedDay, MealSession
 
 _LOCAL_TIME = re.compile(r"(\d{1,2}):([0-5]\d)")
 _DAY = timedelta(days=1)
+_KNOWN_DAYS_MAX = 8
 _YEAR_FIRST, _YEAR_LAST = 1970, 9000
 
 
@@ -101,6 +102,7 @@ class Timetable:
     windows: tuple[Window, ...] = ()
     closed_days: frozenset[str] = field(default=frozenset())  # local dates
     _by_session: Mapping[str, Window] = field(init=False, repr=False, compare=False)
+    _known_days: dict[date, tuple[Slot, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_session", {each.session: each for each in self.windows})
@@ -126,19 +128,29 @@ class Timetable:
             return Hours()  # a clock that never stood near the truth; its neighbouring days need not even exist
         today = utc.astimezone(self.tz).date()
         slots = []
-        for day in (today - _DAY, today, today + _DAY):
-            if day.isoformat() in self.closed_days:
+        for slot in self._around(today):
+            if not slot.starts - early <= utc < slot.ends + late:
                 continue
-            for hours in self.windows:
-                if day.isoweekday() not in hours.weekdays:
-                    continue
-                slot = hours.on(day, self.tz)
-                if not slot.starts - early <= utc < slot.ends + late:
-                    continue
-                phase = Phase.EARLY if utc < slot.starts else Phase.RUNNING if utc < slot.ends else Phase.LATE
-                slots.append(Slot(slot.session, slot.service_date, slot.starts, slot.ends, phase))
+            phase = Phase.EARLY if utc < slot.starts else Phase.RUNNING if utc < slot.ends else Phase.LATE
+            slots.append(Slot(slot.session, slot.service_date, slot.starts, slot.ends, phase))
         slots.sort(key=lambda slot: (slot.phase, -slot.starts.timestamp(), slot.session))
         return Hours(tuple(slots), today.isoformat() in self.closed_days)
+
+    def _around(self, today: date) -> Sequence[Slot]:
+        """What is served on this date and its neighbours; kept for the last few dates that were asked for."""
+        known = self._known_days.get(today)
+        if known is None:
+            known = tuple(
+                hours.on(day, self.tz)
+                for day in (today - _DAY, today, today + _DAY)
+                if day.isoformat() not in self.closed_days
+                for hours in self.windows
+                if day.isoweekday() in hours.weekdays
+            )
+            if len(self._known_days) >= _KNOWN_DAYS_MAX:
+                self._known_days.clear()
+            self._known_days[today] = known
+        return known
 
     def slot(self, session: str, service_date: str) -> Slot | None:
         """A session on a service date, whatever the weekday; None where either is not known."""
