@@ -32,7 +32,7 @@ from drivers.protocols import (
     zk_attlog,
 )
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp_card import uid_of
+from drivers.protocols.osdp_card import WHOLE_BITS, uid_of
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
 from drivers.uid import Rejected, UidEncoding, to_uid, whole
@@ -140,7 +140,7 @@ def osdp_decoding(scbk: bytes | None = None) -> Decoding:
 
     def line(card: osdp.Card | osdp.Characters) -> Line:
         uid = uid_of(card)
-        if isinstance(uid, Rejected) and isinstance(card, osdp.Card) and card.bits % 8:
+        if isinstance(uid, Rejected) and isinstance(card, osdp.Card) and card.bits not in WHOLE_BITS and any(card.data):
             # a format of its maker: shown as it was sent, which is no card's number
             return Read(uid=card.data.hex().upper(), bits=card.bits, tech=Technology.UNKNOWN.value, partial=True)
         return _read(uid)

@@ -141,11 +141,9 @@ class Decoder:
         return events
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: what is unfinished stays so."""
-        broken = bool(self._line)
-        self._line.clear()
-        self._overlong = False
-        return [Fault("a line broke off")] if broken else []
+        """The stream has ended: a last line that is whole counts without its end, and another broke off."""
+        told = self._end()
+        return told if all(isinstance(event, Card | NoCard) for event in told) else [Fault("a line broke off")]
 
     def _end(self) -> Sequence[Event]:
         line, overlong = self._line.decode("latin-1"), self._overlong

@@ -14,7 +14,7 @@ from drivers.protocols.osdp import Card, Characters
 from drivers.readings import Notation, Technology, Uid
 from drivers.uid import Rejected, UidEncoding, to_uid
 
-_WHOLE_BITS = (32, 40, 56, 80)
+WHOLE_BITS = (32, 40, 56, 80)
 
 
 def uid_of(
@@ -26,7 +26,7 @@ def uid_of(
             return to_uid(text, UidEncoding.DEC10, technology)
         case Card(bits=26 | 34):
             return _value(card, technology, backwards=encoding is UidEncoding.W34_REVERSED)
-        case Card(bits=bits) if bits in _WHOLE_BITS:
+        case Card(bits=bits) if bits in WHOLE_BITS:
             return to_uid(card.data.hex(), encoding, technology)
         case Card(bits=bits):
             return Rejected(f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)")

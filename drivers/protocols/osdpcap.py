@@ -19,6 +19,7 @@ from drivers.protocols.osdp_secure import Opened, Session
 
 LINE_BYTES_MAX = 64 * 1024
 SOURCE = "edge-agent"
+_BEFORE_TEXT = b" \t\r\n\xef\xbb\xbf"  # blanks, and the mark that editors put first; none begins a frame
 
 Direction = Literal["RECV", "SEND", ""]  # empty: not known
 
@@ -96,7 +97,7 @@ class Stream:
 
     def feed(self, data: bytes) -> Sequence[Opened | Fault]:
         if self._is_text is None:
-            data = data.lstrip(b" \t\r\n")
+            data = data.lstrip(_BEFORE_TEXT)
             self._is_text = data.startswith(b"{") if data else None
         return self._lines(data) if self._is_text else self._opened("", data)
 

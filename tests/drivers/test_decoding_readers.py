@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.decoding import decode, of_driver, to_json
 from drivers.errors import NotSupported
-from drivers.protocols import hid, wiegand
+from drivers.protocols import hid, osdp, osdpcap, wiegand
 from drivers.registry import DRIVERS
 from tests.drivers.protocols import cutting
 from tests.drivers.vectors import jsonl, load, raw
@@ -118,6 +118,53 @@ def test_rows_of_a_terminal() -> None:
         ("match", "1001", "2026-11-20 09:52:40", "palm"),
         ("match", "77", "2026-11-20 09:53:01", "palm"),
     ]
+
+
+def raw_card(bits: int, data: str, *, crc: bool = True) -> bytes:
+    body = bytes((0, 0)) + bits.to_bytes(2, "little") + bytes.fromhex(data)
+    return osdp.encode(0, osdp.RAW, body, reply=True, crc=crc)
+
+
+def test_osdp_frames_among_marks_and_frames_of_other_meaning() -> None:
+    vectors = load("osdp")["vectors"]
+    frames = [bytes.fromhex(vector["frame_hex"]) for vector in vectors]
+    cards = [vector for vector in vectors if "card_bits" in vector]
+    expected = [
+        {"event": "read", "uid": one["card_data_hex"], "bits": one["card_bits"], "tech": "unknown", "partial": True}
+        for one in cards
+    ]
+    assert expected
+    assert lines("osdp", b"\xff".join(frames)) == expected
+    for frame in frames:
+        found = lines("osdp", b"\xff\xff" + frame[:-1] + bytes((frame[-1] ^ 1,)))
+        assert [line["event"] for line in found] == ["fault"]
+
+
+@pytest.mark.parametrize("crc", [True, False])
+@pytest.mark.parametrize(
+    ("bits", "data", "uid", "shown", "partial"),
+    [
+        (32, "1EA68671", "1EA68671", 32, False),
+        (40, "1F00644BB6", "1F00644BB6", 40, False),
+        (56, "04AF68DAC85A80", "04AF68DAC85A80", 56, False),
+        (80, "0102030405060708090A", "0102030405060708090A", 80, False),
+        (26, "0949EC40", "1293D8", 24, True),
+        (37, "8000004B58", "8000004B58", 37, True),
+        (64, "0102030405060708", "0102030405060708", 64, True),
+    ],
+)
+def test_osdp_cards_of_every_length(bits: int, data: str, uid: str, shown: int, partial: bool, crc: bool) -> None:
+    expected = {"event": "read", "uid": uid, "bits": shown, "tech": "unknown", "partial": partial}
+    frame = raw_card(bits, data, crc=crc)
+    assert lines("osdp", frame * 2 + b"\xff") == [expected]
+    capture = osdpcap.encode(osdpcap.Record(1, "RECV", frame))
+    assert lines("osdp", capture) == lines("osdp", b"\xef\xbb\xbf" + capture) == [expected]
+
+
+@pytest.mark.parametrize(("bits", "data"), [(32, "00000000"), (37, "0000000000"), (26, "80"), (0, "")])
+def test_osdp_cards_that_are_none(bits: int, data: str) -> None:
+    [fault] = lines("osdp", raw_card(bits, data))
+    assert fault["event"] == "fault"
 
 
 def test_a_driver_without_bytes_of_its_own_has_nothing_to_decode() -> None:

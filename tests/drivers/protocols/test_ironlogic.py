@@ -125,11 +125,20 @@ def test_a_good_line_behind_endless_noise_is_not_lost() -> None:
     ]
 
 
-def test_a_line_that_broke_off_is_told_when_the_stream_ends() -> None:
+@pytest.mark.parametrize("line", [b"Em-Mar", b"Em-Marine[5500]", b"Em-Marine[5500] 126,5840", b"Mifare[BCD1426", b"No"])
+def test_a_line_that_broke_off_is_told_when_the_stream_ends(line: bytes) -> None:
     decoder = Decoder()
-    assert not decoder.feed(b"Em-Mar")
+    assert not decoder.feed(line)
     assert list(decoder.flush()) == [Fault("a line broke off")]
     assert list(decoder.flush()) == []
+
+
+def test_a_last_line_without_an_end_counts_where_it_is_whole() -> None:
+    decoder = Decoder()
+    assert not decoder.feed(b"Em-Marine[5500] 126,58404")
+    assert list(decoder.flush()) == [Card(EM, bytes.fromhex("55007EE424"))]
+    assert not decoder.feed(b"No card")
+    assert list(decoder.flush()) == [NoCard()]
 
 
 numbers = st.one_of(
