@@ -1,8 +1,11 @@
 """`edge-agent devices`: what is there, what it sends, what it means."""
 
+import os
 import secrets
+import string
 import sys
 import time
+from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from datetime import datetime
@@ -35,6 +38,7 @@ IMPORT_S = 600.0
 FAULTS_SHOWN = 20
 CHUNK_BYTES = 64 * 1024
 GAP_S_MAX = 3_600.0
+_BETWEEN_DIGITS = string.whitespace.encode() + b":-,"  # as logs write it
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
 KeyFileOption = Annotated[
     Path | None, typer.Option("--key-file", help="The key of an OSDP reader, to see what its secure channel hides.")
@@ -80,7 +84,9 @@ def _attached(loaded: Settings) -> Iterator[dict[str, object]]:
 @app.command("import")
 def import_log(
     device: DeviceArgument,
-    source: Annotated[Path, typer.Argument(help="attlog.dat, from the terminal's memory stick.", dir_okay=False)],
+    source: Annotated[
+        Path, typer.Argument(help="attlog.dat, from the terminal's memory stick.", exists=True, dir_okay=False)
+    ],
     write: Annotated[bool, typer.Option("--write", help="Take the rows; without it they are only shown.")] = False,
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
@@ -329,25 +335,28 @@ def off(config: ConfigOption = CONFIG_DEFAULT) -> None:
 @app.command()
 def decode(
     protocol: Annotated[str, typer.Argument(help="em4100, ironlogic, …")],
-    source: Annotated[Path | None, typer.Argument(help="A file of bytes; without it, standard input.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(help="A file of bytes; without it, standard input.", exists=True, dir_okay=False)
+    ] = None,
     as_hex: Annotated[
-        bool, typer.Option("--hex", help="The input is hex, blanks and line ends do not matter.")
+        bool, typer.Option("--hex", help="The input is hex; blanks, line ends and the signs : - , do not matter.")
     ] = False,
     key_file: KeyFileOption = None,
 ) -> None:
-    """Turn bytes into JSON lines: what was read, what was removed, what is at fault."""
+    """Turn bytes into JSON lines as they come: what was read, what was removed, what is at fault."""
     scbk = osdp_key.load(key_file) if key_file else None
     with source.open("rb") if source else nullcontext(sys.stdin.buffer) as file:
-        chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
+        chunks = iter(lambda: os.read(file.fileno(), CHUNK_BYTES), b"")  # what there is, also of a live line
         for line in decoding.decode(protocol, _unhex(chunks) if as_hex else chunks, scbk):
             sys.stdout.buffer.write(decoding.to_json(line) + b"\n")
+            sys.stdout.buffer.flush()
 
 
 def _unhex(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Bytes from hex digits, however the input is cut."""
     half = b""
     for chunk in chunks:
-        digits = half + b"".join(chunk.split())
+        digits = half + chunk.translate(None, _BETWEEN_DIGITS)
         whole, half = digits[: len(digits) // 2 * 2], digits[len(digits) // 2 * 2 :]
         yield _from_hex(whole)
     if half:
@@ -356,9 +365,9 @@ def _unhex(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _from_hex(digits: bytes) -> bytes:
     try:
-        return bytes.fromhex(digits.decode("ascii"))
+        return unhexlify(digits)
     except ValueError as error:
-        raise Refused(f"not hex: {error}; without --hex the input is taken as bytes") from error
+        raise Refused("the input is not hex; without --hex it is taken as bytes") from error
 
 
 def _device(config: Path, name: str) -> DeviceSettings:

@@ -66,7 +66,10 @@ def test_off_switches_every_relay_off_and_says_what_it_could_not_reach(tmp_path:
     board.unplug()
 
 
-@pytest.mark.parametrize("text", [FRAME, f"{FRAME[:7]} {FRAME[7:]}\n", FRAME.lower() + "\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    [FRAME, f"{FRAME[:7]} {FRAME[7:]}\n", FRAME.lower() + "\r\n", bytes.fromhex(FRAME).hex(":"), "-".join(FRAME)],
+)
 def test_decode_takes_hex_however_it_is_laid_out(tmp_path: Path, text: str) -> None:
     source = tmp_path / "bytes.hex"
     source.write_text(text)
@@ -76,6 +79,33 @@ def test_decode_takes_hex_however_it_is_laid_out(tmp_path: Path, text: str) -> N
 
 def test_decode_reads_standard_input_too() -> None:
     assert '"1F00644BB6"' in run_bytes("devices", "decode", "em4100", given=bytes.fromhex(FRAME) + b"\xff\xff")
+
+
+def test_decode_tells_what_comes_over_a_live_line_before_it_ends() -> None:
+    code = "from edge_agent.cli.main import main; main()"
+    command = [sys.executable, "-P", "-c", code, "devices", "decode", "em4100"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(bytes.fromhex(FRAME))
+        assert b'"1F00644BB6"' in process.stdout.readline()
+        process.stdin.close()
+
+
+@pytest.mark.parametrize(
+    "words", [("decode", "em4100", "nowhere"), ("decode", "em4100", "/"), ("import", "door", "nowhere")]
+)
+def test_a_file_that_is_not_there_is_said_so(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(build("devices"), ["devices", *words])
+    assert result.exit_code == ExitCode.USAGE
+    assert "does not exist" in result.output or "is a directory" in result.output
+
+
+def test_decode_refuses_what_is_no_hex(tmp_path: Path) -> None:
+    source = tmp_path / "bytes.hex"
+    source.write_bytes(b"\xff\xfe")
+    with pytest.raises(Refused, match="not hex; without --hex"):
+        run("devices", "decode", "em4100", str(source), "--hex")
 
 
 def test_decode_refuses_half_a_byte(tmp_path: Path) -> None:
