@@ -85,6 +85,7 @@ class PalmSettings(_Section, frozen=True, kw_only=True):
     frames: Annotated[int, Meta(ge=1, le=3)] = 2  # good pictures of one hand that are judged together
     with_card: Literal["off", "confirm"] = "off"  # who comes by card and is known by the palm is asked for it as well
     with_card_s: Annotated[float, Meta(ge=2, le=30)] = 8.0  # so long card and palm of one visitor belong together
+    adapt: OnOff = "off"  # learn, at most once a week, from a very sure recognition: palms grow
     liveness: OnOff = "off"  # look for prints and screens held up instead of a hand
     look_s: Annotated[float, Meta(ge=0.2, le=10)] = 1.5  # after so long what has been seen must do
 

@@ -20,10 +20,12 @@ from edge_agent.palm.types import Hand
 
 SAMPLES_MIN: Final = 3
 SAMPLES_MAX: Final = 6
-COVERAGE_MIN: Final = 0.75  # of the cells; a recognition may do with less, a template is for a year
+QUALITY_MIN: Final = 0.45  # of a picture; a template is for a year, a recognition may do with less
+COVERAGE_MIN: Final = 0.75  # of the cells
 CONSISTENT_MIN: Final = 0.35  # agreement with the first sample; strangers reach 0.3 once in a million
 SAME_PICTURE_MIN: Final = 0.93  # a frame shown twice teaches nothing; the pose lattice keeps it from reaching 1
-ADAPT_SURE_MIN: Final = 0.55  # slow adaptation takes a sample only from a recognition as sure as this
+ADAPT_SURE_MIN: Final = 0.55  # agreement with an enrolled sample; slow adaptation takes nothing less sure
+ADAPTED_MAX: Final = 2  # samples beside the enrolled ones
 
 
 class Refusal(StrEnum):
@@ -109,18 +111,23 @@ def likeness_to(probe: Probe, samples: Sequence[ProtectedCode]) -> list[Likeness
     return compare(probe, unlock(palm.fine, palm.coarse, probe.scrambles.fine, probe.scrambles.coarse))
 
 
-def adapted(palm: Palm, responses: Responses, scrambles: Scrambles, *, allowed: bool = False) -> Palm:
-    """The palm with its oldest but the first sample replaced, after a very sure recognition. Off unless `allowed`.
+def adapted(palm: Palm, responses: Responses, scrambles: Scrambles) -> Palm | None:
+    """The palm with a sample of a very sure recognition as its newest; None: there is nothing to be learned from it.
 
-    Off by default: whoever is wrongly recognised once must not become a template. The first sample stays for ever.
+    Palms grow. Enrolled samples stay for ever and alone vouch for what is added, so that no chain of small steps can
+    lead from one person to another; beside them at most `ADAPTED_MAX`, of which the oldest gives way.
     """
-    if not allowed or len(palm.fine) < 2:
-        return palm
-    probe = Probe(responses, scrambles)
-    first = ProtectedCode(palm.fine[0], palm.coarse[0], palm.hand)
-    likeness = likeness_to(probe, [first])[0]
-    if not ADAPT_SURE_MIN <= likeness.agreement < SAME_PICTURE_MIN:
-        return palm
-    fresh = protect(encode(responses, palm.hand, likeness.pose), scrambles)
-    kept = [ProtectedCode(palm.fine[i], palm.coarse[i], palm.hand) for i in range(2, len(palm.fine))]
-    return Palm.of(palm.person, palm.hand, [first, *kept, fresh])
+    enrolled = len(palm.fine) - palm.adapted
+    samples = [ProtectedCode(*cells, palm.hand) for cells in zip(palm.fine, palm.coarse, strict=True)]
+    likenesses = likeness_to(Probe(responses, scrambles), samples)
+    if max(likeness.agreement for likeness in likenesses[:enrolled]) < ADAPT_SURE_MIN:
+        return None
+    if max(likeness.agreement for likeness in likenesses) >= SAME_PICTURE_MIN:
+        return None
+    if likenesses[0].agreement < CONSISTENT_MIN:
+        return None  # its pose against the first sample is not sure, and all are kept in that one's
+    code = encode(responses, palm.hand, likenesses[0].pose)
+    if code.coverage < COVERAGE_MIN:
+        return None
+    kept = samples[enrolled:][-(ADAPTED_MAX - 1) :]
+    return Palm.of(palm.person, palm.hand, [*samples[:enrolled], *kept, protect(code, scrambles)], len(kept) + 1)

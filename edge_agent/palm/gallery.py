@@ -99,13 +99,15 @@ class Palm:
     hand: Hand
     fine: Cells = field(repr=False)  # (n, 1024)
     coarse: Cells = field(repr=False)  # (n, 256)
+    adapted: int = 0  # so many of the templates, the last ones, came from recognitions and not from an enrolment
 
     @classmethod
-    def of(cls, person: str, hand: Hand, templates: Iterable[ProtectedCode]) -> "Palm":
+    def of(cls, person: str, hand: Hand, templates: Iterable[ProtectedCode], adapted: int = 0) -> "Palm":
         kept = list(templates)[:TEMPLATES_MAX]
         if not kept:
             raise ValueError("a palm without templates")
-        return cls(person, hand, np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept]))
+        fine, coarse = np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept])
+        return cls(person, hand, fine, coarse, adapted)
 
     def erase(self) -> None:
         """Overwrite with zeros; a search that is under way in an older snapshot then finds nothing here."""

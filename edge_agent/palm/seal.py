@@ -4,7 +4,8 @@
     byte 4-15    nonce, 12 random bytes
     byte 16-     AES-256-GCM; authenticated with it: bytes 0-3, school and purpose
 
-    inside       hand (1) ‖ templates n (1) ‖ length of the person's id (2, big-endian) ‖ id in UTF-8
+    inside       hand, in its upper half how many of the templates were adapted (1) ‖ templates n (1)
+                 ‖ length of the person's id (2, big-endian) ‖ id in UTF-8
                  ‖ n × (1,024 fine cells ‖ 256 coarse cells), permuted and padded ‖ zeros to the next 4,096
 
 The id is inside: an export does not tell whose palms it carries, and its length tells only roughly how many templates.
@@ -45,7 +46,9 @@ def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice) 
     person = palm.person.encode()
     if not 0 < len(person) <= PERSON_BYTES_MAX:
         raise ValueError(f"a person's id of {len(person)} bytes; 1 to {PERSON_BYTES_MAX} fit")
-    head = bytes((_HANDS.index(palm.hand), len(palm.fine))) + len(person).to_bytes(2, "big") + person
+    head = (
+        bytes((_HANDS.index(palm.hand) | palm.adapted << 4, len(palm.fine))) + len(person).to_bytes(2, "big") + person
+    )
     body = head + np.concatenate([palm.fine, palm.coarse], axis=1).tobytes()
     body += bytes(-len(body) % PADDED_TO)
     nonce = dice(NONCE_BYTES)
@@ -67,7 +70,7 @@ def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose) -> Palm
 
 def _read(body: bytes) -> Palm:
     # Authenticated, so a fault here is a maker's, not a thief's; it is refused all the same.
-    if len(body) < 4 or body[0] >= len(_HANDS):
+    if len(body) < 4 or body[0] & 15 >= len(_HANDS) or body[0] >> 4 >= body[1]:
         raise Unsealable("a sealed palm without a head")
     templates, end = body[1], 4 + int.from_bytes(body[2:4], "big")
     length = templates * (FINE_CELLS + COARSE_CELLS)
@@ -78,7 +81,8 @@ def _read(body: bytes) -> Palm:
     except UnicodeDecodeError:
         raise Unsealable("a sealed palm of nobody") from None
     cells = np.frombuffer(body, np.uint8, length, end).reshape(templates, -1)
-    return Palm(person, _HANDS[body[0]], cells[:, :FINE_CELLS].copy(), cells[:, FINE_CELLS:].copy())
+    fine, coarse = cells[:, :FINE_CELLS].copy(), cells[:, FINE_CELLS:].copy()
+    return Palm(person, _HANDS[body[0] & 15], fine, coarse, body[0] >> 4)
 
 
 def _bound(school: str, purpose: Purpose) -> bytes:

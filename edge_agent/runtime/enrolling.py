@@ -17,7 +17,7 @@ from edge_agent.errors import Refused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm import enrolment, refusal
-from edge_agent.palm.enrolment import SAMPLES_MAX, SAMPLES_MIN, Enrolment
+from edge_agent.palm.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, Enrolment
 from edge_agent.palm.gallery import Palm
 from edge_agent.palm.landmarks import Landmarks
 from edge_agent.palm.quality import Quality
@@ -34,7 +34,6 @@ from sync.contract.event import PalmEnrolled, PersonId
 
 log = logging.getLogger(__name__)
 
-QUALITY_MIN = 0.45  # a template is for a year; a recognition may do with less
 BETWEEN_MS = 700  # between two samples of a hand that stays: time to move it
 GONE_MS = 400
 SAY_EVERY_MS = 1_000

@@ -8,20 +8,28 @@ import logging
 import os
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import Context, where
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm import gallery, operating_point
+from edge_agent.palm.enrolment import adapted
 from edge_agent.palm.gallery import Palm, Snapshot
 from edge_agent.palm.operating_point import OperatingPoint
 from edge_agent.palm.permutation import Scrambles
+from edge_agent.palm.responses import Responses
 from edge_agent.palm.school_key import Dice, SchoolKey
 from edge_agent.palm.seal import Purpose, Unsealable, seal, unseal
+from edge_agent.palm.types import Hand
 from sync.contract.event import PalmEnrolled, PersonId
 
 log = logging.getLogger(__name__)
+
+ADAPT_EVERY = timedelta(days=7)  # a palm changes over a school year, not within a week
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class PalmGallery:
         self._dice = dice
         self._changing = threading.Lock()
         self._discarded: list[Palm] = []
+        self._rows: dict[tuple[str, str], SealedPalm] = {}  # by person and hand; the palms themselves are not in them
         self.scrambles: Scrambles = key.scrambles()
         self.snapshot: Snapshot = gallery.empty(self.scrambles)
         self.loaded = False
@@ -71,6 +80,7 @@ class PalmGallery:
             opened = [self._open(sealed) for sealed in kept if sealed.person not in refused]
             palms = [palm for palm in opened if palm is not None]
             self.unreadable = len(opened) - len(palms)
+            self._rows = {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
             self.snapshot = self.snapshot.changed(palms)
             self.loaded = True
         log.info("%d palms of %d people are known", len(palms), self.snapshot.persons)
@@ -84,8 +94,38 @@ class PalmGallery:
     def enrol(self, palm: Palm, sealed_as: SealedPalm, event: PalmEnrolled) -> None:
         """On disk with its event, then in force. Raises `NoConsent`, `JournalUnwritable`."""
         with self._changing:
-            self._journal.keep_palm(sealed_as, event)
-            self._replace([palm], ())
+            self._keep(palm, sealed_as, event)
+
+    def adapt(self, person: str, hand: Hand, responses: Responses, now: Moment, roster: Roster) -> bool:
+        """Learn from a very sure recognition; whether something was. Raises as `enrol` does.
+
+        At most once in `ADAPT_EVERY` for each palm, by a clock that can be trusted.
+        """
+        with self._changing:
+            row = self._rows.get((person, hand.value))
+            if row is None or not now.trusted or now.utc - row.made_at < ADAPT_EVERY:
+                return False
+            palms = (self.snapshot.palms[at] for at in self.snapshot.places.get(person, ()))
+            palm = next((palm for palm in palms if palm.hand is hand), None)
+            fresh = None if palm is None else adapted(palm, responses, self.scrambles)
+            if fresh is None:
+                return False
+            event = PalmEnrolled(
+                **where(Context(now, roster)),
+                person=person,
+                hand=hand.value,
+                templates=len(fresh.fine),
+                operator="",
+                adapted=fresh.adapted,
+            )
+            row = replace(row, samples=len(fresh.fine), sealed=self.sealed(fresh), made_at=now.utc)
+            self._keep(fresh, row, event)
+        return True
+
+    def _keep(self, palm: Palm, row: SealedPalm, event: PalmEnrolled) -> None:
+        self._journal.keep_palm(row, event)
+        self._rows[row.person, row.hand] = replace(row, sealed=b"")
+        self._replace([palm], ())
 
     def sealed(self, palm: Palm) -> bytes:
         return seal(palm, self._key, self._school, Purpose.AT_REST, self._dice)

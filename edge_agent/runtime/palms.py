@@ -26,11 +26,12 @@ from edge_agent.domain.moment import Moment, Now
 from edge_agent.domain.respond import unread
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import AgentError, Refused
+from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.code import encode
-from edge_agent.palm.enrolment import likeness_to
+from edge_agent.palm.enrolment import QUALITY_MIN, likeness_to
 from edge_agent.palm.fusion import FRAMES_MAX, fuse_frames
-from edge_agent.palm.gallery import Candidate, Match, Ranking, Snapshot, decide
+from edge_agent.palm.gallery import Answer, Candidate, Match, Ranking, Snapshot, decide
 from edge_agent.palm.landmarks import Landmarks
 from edge_agent.palm.operating_point import OperatingPoint
 from edge_agent.palm.permutation import ProtectedCode, protect
@@ -38,6 +39,7 @@ from edge_agent.palm.probe import Probe
 from edge_agent.palm.refusal import Refused as Unfit
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import Responses, respond
+from edge_agent.palm.types import Hand
 from edge_agent.runtime import palm_keys, palm_models
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.frames import NewestFrames, Taken
@@ -73,6 +75,7 @@ class _Camera:
     looks: list[tuple[NDArray[np.uint8], Found]] = field(default_factory=list, repr=False)  # for liveness
     settled_as: ProtectedCode | None = field(default=None, repr=False)  # to tell it from the next hand
     asked_for: PersonId | None = None  # whose card waits for this palm
+    copied: bool = False  # what was decided about last looked like a print or a screen
 
 
 class Palms:
@@ -222,6 +225,21 @@ class Palms:
             camera.settled_as = _code(responses, seen, gallery)
             self._counters.palm_s.observe((self._now().mono_ms - taken.moment.mono_ms) / 1000)
         self._act(taken.frame.reader, camera, verdict, gallery)
+        if verdict is not None and self._settings.adapt == "on" and seen.quality.score >= QUALITY_MIN:
+            self._adapt(camera, decide(fused, _far_beyond(point)), ranking, responses, gallery)
+
+    def _adapt(
+        self, camera: _Camera, answer: Answer, ranking: Ranking, responses: Responses, gallery: PalmGallery
+    ) -> None:
+        """Learn from a hand that nobody could doubt, after the child has had the answer."""
+        if not isinstance(answer, Match) or camera.copied or camera.asked_for not in (None, answer.person):
+            return
+        hand = next((one.hand for one in ranking if one.person == answer.person), Hand.UNKNOWN)
+        try:
+            if gallery.adapt(answer.person, hand, responses, self._now(), self._roster()):
+                log.info("the %s palm of %s was learned anew from a recognition", hand, answer.person)
+        except (NoConsent, JournalUnwritable) as error:
+            log.warning("nothing was learned from a recognition: %s", error)
 
     def _note_awaited(self, camera: _Camera, person: PersonId | None) -> None:
         """A card has come that waits for this palm: what was seen of the hand before it is looked at anew."""
@@ -259,8 +277,8 @@ class Palms:
         ranking = fuse_frames(verdict.rankings[-FRAMES_MAX:])
         snapshot = gallery.snapshot
         sight = _sight(reader, ranking, gallery.point(snapshot))
-        if self._settings.liveness == "on":
-            sight = replace(sight, copied=copied(camera.looks))
+        camera.copied = self._settings.liveness == "on" and copied(camera.looks)
+        sight = replace(sight, copied=camera.copied)
         if camera.asked_for is not None:
             enough = _ten_thousandths(gallery.point_of(snapshot, camera.asked_for).threshold)
             sight = replace(sight, asked_for=camera.asked_for, confirm=enough)

@@ -160,12 +160,16 @@ class ConsentWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class PalmEnrolled(Event, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):
-    """A named operator made a person's palm known on this kiosk; an older one of the same hand is replaced."""
+    """A named operator made a person's palm known on this kiosk; an older one of the same hand is replaced.
+
+    With `adapted` no operator was there: the newest sample is of a very sure recognition.
+    """
 
     person: str
     hand: str  # left, right, unknown
     templates: int
-    operator: str
+    operator: str  # empty where it was adapted
+    adapted: int = 0  # how many of the templates came from recognitions
 
 
 class Pruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pruned"):

@@ -1,7 +1,14 @@
-from edge_agent.palm.enrolment import SAMPLES_MAX, Enrolment, Refusal, Refused, adapted
+from dataclasses import replace
+from os import urandom
+
+import numpy as np
+
+from edge_agent.palm.enrolment import ADAPT_SURE_MIN, SAMPLES_MAX, Enrolment, Refusal, Refused, adapted
 from edge_agent.palm.gallery import Palm, Snapshot, empty
 from edge_agent.palm.probe import Probe
 from edge_agent.palm.responses import respond
+from edge_agent.palm.school_key import SchoolKey
+from edge_agent.palm.seal import Purpose, seal, unseal
 from edge_agent.palm.types import Hand, Region
 from tests.edge_agent.palm.made import region, responses, scrambles
 
@@ -63,11 +70,36 @@ def test_enrolling_again_under_the_own_name_is_allowed() -> None:
     assert again.persons == 1
 
 
-def test_adaptation_is_off_unless_allowed_and_keeps_the_first_sample() -> None:
+def test_what_is_learned_stands_beside_the_enrolled_samples_and_never_in_their_place() -> None:
     palm = enrolled("a", "pupil-1")
-    assert adapted(palm, responses("a", 9), KEY) is palm
-    changed = adapted(palm, responses("a", 9), KEY, allowed=True)
-    assert changed is not palm
-    assert (changed.fine[0] == palm.fine[0]).all()
-    assert (changed.fine[1] == palm.fine[2]).all()
-    assert adapted(palm, responses("b", 9), KEY, allowed=True) is palm
+    fresh = palm
+    for seed, count in ((11, 1), (12, 2), (13, 2), (14, 2)):
+        before, learned = fresh, adapted(fresh, responses("a", seed), KEY)
+        assert learned is not None
+        fresh = learned
+        assert (fresh.adapted, len(fresh.fine)) == (count, 3 + count)
+        assert (fresh.fine[:3] == palm.fine).all()
+        if count == before.adapted:
+            assert (fresh.fine[3] == before.fine[4]).all(), "the oldest of the learned ones gives way"
+    assert NOBODY.changed([fresh]).search(Probe(responses("a", 8), KEY))[0].agreement > ADAPT_SURE_MIN
+
+
+def test_only_an_enrolled_sample_vouches_for_what_is_learned() -> None:
+    palm, other = enrolled("a", "pupil-1"), enrolled("b", "pupil-2")
+    assert adapted(palm, responses("b", 9), KEY) is None
+    drifted = replace(
+        palm,
+        fine=np.concatenate([palm.fine, other.fine[:1]]),
+        coarse=np.concatenate([palm.coarse, other.coarse[:1]]),
+        adapted=1,
+    )
+    assert adapted(drifted, responses("b", 9), KEY) is None
+    assert adapted(palm, responses("a", 1), KEY) is None, "a picture that is known teaches nothing"
+
+
+def test_a_seal_keeps_apart_what_was_enrolled_and_what_was_learned() -> None:
+    learned = adapted(enrolled("a", "pupil-1"), responses("a", 11), KEY)
+    assert learned is not None
+    key = SchoolKey(bytes(32))
+    back = unseal(seal(learned, key, "s", Purpose.AT_REST, urandom), key, "s", Purpose.AT_REST)
+    assert (back.adapted, back.hand, len(back.fine)) == (1, Hand.LEFT, 4)

@@ -2,17 +2,21 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import Context, where
 from edge_agent.domain.roster import Roster, build
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm.code import COARSE_CELLS, FINE_CELLS, VALID
+from edge_agent.palm.enrolment import align
 from edge_agent.palm.gallery import Palm
 from edge_agent.palm.school_key import SchoolKey
 from edge_agent.palm.types import Hand
@@ -20,6 +24,7 @@ from edge_agent.runtime.palm_gallery import PalmGallery, Target
 from sync.contract.event import Clock, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.roster import Consent, Page, Person, Record
 from tests.edge_agent.journal.given import NOON, opened
+from tests.edge_agent.palm.made import responses
 
 SCHOOL = "school-1"
 KEY = SchoolKey(bytes(range(32)))
@@ -176,3 +181,61 @@ def test_no_repr_shows_a_palm_or_a_key(journal: Journal) -> None:
         assert "array" not in repr(thing)
         assert repr(sealed[20:24])[2:-1] not in repr(thing)
         assert KEY.secret.hex() not in repr(thing)
+
+
+def moment(days: float, clock: Clock = Clock.SYNCHRONISED) -> Moment:
+    return Moment(NOON + timedelta(days=days), int(days * 86_400_000), "boot", clock)
+
+
+def drawn(known: PalmGallery, person: str) -> None:
+    """A palm that is drawn, enrolled at NOON."""
+    made = Palm.of(
+        person, Hand.LEFT, align([responses(person, seed) for seed in (1, 2, 3)], Hand.LEFT, KEY.scrambles())
+    )
+    event = PalmEnrolled(
+        **where(Context(moment(0), roster("u1"))), person=person, hand="left", templates=3, operator="N"
+    )
+    known.enrol(made, SealedPalm(PersonId(person), "left", 3, known.sealed(made), 80, NOON), event)
+
+
+def test_a_palm_is_learned_anew_once_a_week_and_it_is_told(journal: Journal) -> None:
+    journal.apply_roster([page("u1")], NOON)
+    known, people_ = gallery(journal), roster("u1")
+    known.load(people_)
+    drawn(known, "u1")
+
+    def learn(days: float, seed: int, clock: Clock = Clock.SYNCHRONISED) -> bool:
+        return known.adapt("u1", Hand.LEFT, responses("u1", seed), moment(days, clock), people_)
+
+    assert not learn(6.9, 11)
+    assert not learn(8, 11, Clock.UNSYNCHRONISED), "by a clock that nobody set, a week is soon over"
+    assert not known.adapt("u1", Hand.RIGHT, responses("u1", 11), moment(8), people_)
+    assert not known.adapt("u1", Hand.LEFT, responses("u2", 11), moment(8), people_)
+    assert learn(8, 11)
+    assert not learn(8.1, 12)
+    assert learn(15, 12)
+    assert learn(22, 13)
+    (kept,) = journal.palms()
+    assert (kept.samples, kept.made_at) == (5, NOON + timedelta(days=22))
+    told = [fact for row in journal.recent(9) if isinstance(fact := decode(row.payload), PalmEnrolled)]
+    assert [(fact.templates, fact.adapted, fact.operator) for fact in reversed(told)] == [
+        (3, 0, "N"),
+        (4, 1, ""),
+        (5, 2, ""),
+        (5, 2, ""),
+    ]
+    again = gallery(journal)
+    again.load(people_)
+    assert again.snapshot.palms[0].adapted == 2
+    assert not again.adapt("u1", Hand.LEFT, responses("u1", 14), moment(23), people_), "a restart begins no new week"
+
+
+def test_who_has_withdrawn_is_not_learned_anew(journal: Journal) -> None:
+    journal.apply_roster([page("u1")], NOON)
+    known = gallery(journal)
+    known.load(roster("u1"))
+    drawn(known, "u1")
+    journal.apply_roster([page("u1", version=2, agreed=frozenset())], NOON)
+    with pytest.raises(NoConsent):
+        known.adapt("u1", Hand.LEFT, responses("u1", 11), moment(8), roster("u1"))
+    assert journal.palms() == []

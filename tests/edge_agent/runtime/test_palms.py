@@ -14,11 +14,12 @@ from drivers.readings import PalmFrame
 from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.moment import Moment
+from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.enrolment import align
 from edge_agent.palm.gallery import Palm
 from edge_agent.palm.region import Found, find_region
-from edge_agent.palm.responses import respond
+from edge_agent.palm.responses import Responses, respond
 from edge_agent.palm.types import Hand
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.frames import NewestFrames, Taken
@@ -167,6 +168,31 @@ def test_nobody_is_sent_back_to_the_card_who_has_just_shown_it(journal: Journal)
     for advice in (Advice.CLOSER, Advice.NONE):
         bench.palms._act("cam", camera, Advise(Reason.PALM_TOO_FAR, advice), bench.gallery)
     assert [each.advice for each in bench.shown] == [Advice.CLOSER]
+
+
+class Pupil(PalmGallery):
+    """Notes what it is asked to learn."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(journal, "school-1", KEY, TARGET)
+        self.asked: list[tuple[str, Hand]] = []
+
+    def adapt(self, person: str, hand: Hand, responses: Responses, now: Moment, roster: Roster) -> bool:
+        self.asked.append((person, hand))
+        return True
+
+
+@pytest.mark.parametrize(
+    ("adapt", "hand", "learned"), [("on", LEFT, [("u1", Hand.LEFT)]), ("off", LEFT, []), ("on", RIGHT, [])]
+)
+def test_a_hand_is_learned_anew_only_where_that_is_wanted_and_nobody_could_doubt_it(
+    journal: Journal, adapt: str, hand: str, learned: list[tuple[str, Hand]]
+) -> None:
+    bench = Bench(journal, adapt=adapt)
+    bench.palms.gallery = bench.gallery = pupil = Pupil(journal)
+    bench.know("u1", LEFT, 0, 1, 2)
+    assert len([sight for at in range(3) for sight in bench.show(picture(hand, at), at * 200)]) == 1
+    assert pupil.asked == learned
 
 
 def test_a_picture_without_a_hand_asks_nobody_anything(journal: Journal) -> None:
