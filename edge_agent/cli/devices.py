@@ -7,7 +7,7 @@ import sys
 import time
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, assert_never
@@ -22,12 +22,13 @@ from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceError
 from drivers.protocols import osdpcap, zk_attlog
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
+from drivers.settings import parse
 from drivers.transports.recorded import Recorded
 from drivers.uid import UidEncoding
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, AgentRunning, ExitCode, Refused
+from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, ExitCode, Refused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -221,7 +222,9 @@ def capture(
         file = target.open("xb")
     except FileExistsError as error:
         raise Refused(f"{target} exists; name a new file, nothing is overwritten") from error
-    with file:
+    except OSError as error:
+        raise Refused(f"cannot write {target}: {error.strerror}") from error
+    with _kept_if_used(target), file:
         key = None if whole else secrets.token_bytes(32)
         written: Capture | osdp_trace.OsdpTrace
         if registry.entry(chosen.driver, drivers).protocol == "osdp":
@@ -233,8 +236,20 @@ def capture(
         for chunk in _traffic(config, chosen, seconds):
             now_ns = chunk.t_ns
             written(chunk.dir, bytes.fromhex(chunk.hex))
+        if not now_ns:
+            raise Refused(f"nothing came from {device} in {seconds:g} s, so that no file was kept")
         written.finish()
     out.print(f"{target}: {'whole, keep it safe' if whole else 'card numbers replaced'}", markup=False)
+
+
+@contextmanager
+def _kept_if_used(target: Path) -> Iterator[None]:
+    """A file that holds nothing would only be in the way of the next try."""
+    try:
+        yield
+    except (DeviceError, AgentError):
+        target.unlink()
+        raise
 
 
 @app.command()
@@ -255,7 +270,7 @@ def replay(
         header, chunks = read_capture(file)
         recorded = Recorded(chunks, gaps=not fast)
     driver = registry.reader_class(header.driver)
-    options = msgspec.convert(dict(header.settings), driver.Settings)
+    options = parse(driver.Settings, header.settings)
     reader = driver("replay", options, clock=recorded.clock, transport=recorded)
     reader.open()
     with closing(reader):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from drivers.errors import DeviceGone
+from drivers.settings import WrongSetting
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.cli.main import build
 from edge_agent.errors import ExitCode, Refused
@@ -125,6 +127,26 @@ def test_capture_replaces_numbers_and_replay_plays_it_through_the_driver(config:
     assert told
     assert {event["event"] for event in told} == {"read"}
     assert told[0]["uid"] != "1F00644BB6"
+
+
+def test_a_capture_of_nothing_leaves_no_file_in_the_way(config: Path, tmp_path: Path) -> None:
+    target = tmp_path / "capture.jsonl"
+    words = ("devices", "capture", "door", str(target), "--seconds", "0.2", "--config", str(config))
+    with pytest.raises(DeviceGone):
+        run(*words)
+    assert not target.exists()
+    with CardPeer(tmp_path / "door"), pytest.raises(Refused, match="nothing came"):
+        run(*words)
+    assert not target.exists()
+    with pytest.raises(Refused, match="cannot write"):
+        run("devices", "capture", "door", str(tmp_path / "none" / "x"), "--config", str(config))
+
+
+def test_a_capture_whose_settings_no_driver_has_is_refused(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.jsonl"
+    capture.write_text('{"capture":1,"driver":"em4100","settings":{"port":"x","bauds":9600}}\n')
+    with pytest.raises(WrongSetting, match="did you mean baud"):
+        run("devices", "replay", str(capture))
 
 
 def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None:
