@@ -1,9 +1,8 @@
-"""One answer from several looks: frames of a burst, and both hands.
+"""One answer from several looks: the frames of a burst.
 
 A person's agreement over frames is the mean of the frames, a frame in which somebody is no candidate counting as
 chance. Strangers' agreements scatter independently and fall together when averaged, a known palm's do not, so the
-threshold of a single frame holds. Both hands are averaged in the same way: two hands that both agree half are
-stronger evidence than one that agrees fully, and a stranger's two hands have nothing in common with one person's.
+threshold of a single frame holds.
 """
 
 from collections.abc import Sequence
@@ -18,15 +17,6 @@ def fuse_frames(rankings: Sequence[Ranking]) -> Ranking:
     """Rankings of 1–3 frames of one hand as one."""
     if len(rankings) > FRAMES_MAX:
         raise ValueError(f"{len(rankings)} frames, {FRAMES_MAX} at most")
-    return _mean(rankings)
-
-
-def fuse_hands(one: Ranking, other: Ranking) -> Ranking:
-    """Rankings of a person's two hands as one."""
-    return _mean((one, other))
-
-
-def _mean(rankings: Sequence[Ranking]) -> Ranking:
     if not rankings:
         return ()
     sums: dict[str, Candidate] = {}

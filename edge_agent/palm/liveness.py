@@ -4,7 +4,9 @@ Each sign is a score from 0 (like a hand) to 1 (like a copy); none decides alone
 on real palms against copies made by calculation: halftone screens, pixel grids, flat re-lighting. What they
 cannot do: tell a continuous-tone photograph (no raster), a copy finer than the camera resolves, a moved or
 bent print, or a mask of silicone. They raise the price of the cheapest tricks; the operator's eye and a
-second wavelength stay the real defence.
+near-infrared camera stay the real defence. Under near-infrared light no further sign is looked for: a screen gives
+off none of it and most inks are clear in it, so that such copies show no palm and are found to be nobody's. What is
+printed in carbon (laser toner) does show, and is left to the signs below.
 """
 
 from collections.abc import Sequence
@@ -86,23 +88,6 @@ def stillness(frames: Sequence[Grey]) -> float:
     small = [_thumbnail(frame) for frame in frames]
     moves = [float(np.abs(after - before).mean()) for before, after in pairwise(small)]
     return 1.0 - _rise(max(moves), 0.15, 0.6)
-
-
-def ink(near_infrared: Grey, visible: Grey, mask: NDArray[np.bool_]) -> float:
-    """Score lines that are in the visible picture and missing in near-infrared: most inks are clear there.
-
-    Needs both pictures of one moment, cut by one frame. A palm's principal lines show in both.
-    """
-    if mask.sum() < 64:
-        return 0.0
-    contrast = [_line_contrast(picture, mask) for picture in (near_infrared, visible)]
-    return 1.0 - _rise(contrast[0] / (contrast[1] + 1e-3), 0.15, 0.45)
-
-
-def _line_contrast(grey: Grey, mask: NDArray[np.bool_]) -> float:
-    value = np.log(grey.astype(np.float32) + 8)
-    lines = cv2.GaussianBlur(value, (0, 0), 1.5) - cv2.GaussianBlur(value, (0, 0), 6)
-    return float(lines[mask].std())
 
 
 def _thumbnail(grey: Grey) -> NDArray[np.float32]:

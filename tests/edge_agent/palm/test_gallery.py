@@ -5,7 +5,7 @@ import pytest
 
 from edge_agent.palm.code import encode
 from edge_agent.palm.enrolment import align
-from edge_agent.palm.fusion import fuse_frames, fuse_hands
+from edge_agent.palm.fusion import fuse_frames
 from edge_agent.palm.gallery import (
     Ambiguous,
     Candidate,
@@ -125,10 +125,9 @@ def test_a_larger_gallery_asks_for_more_and_says_so() -> None:
         operating_point(10, fpir=0)
 
 
-def test_frames_and_hands_are_averaged() -> None:
+def test_frames_are_averaged() -> None:
     one, two = (Candidate("a", 0.5), Candidate("b", 0.2)), (Candidate("a", 0.3),)
     assert fuse_frames([one, two]) == (Candidate("a", 0.4), Candidate("b", 0.1))
-    assert fuse_hands(one, ()) == (Candidate("a", 0.25), Candidate("b", 0.1))
     assert fuse_frames([]) == ()
     with pytest.raises(ValueError, match="3 at most"):
         fuse_frames([one] * 4)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.liveness import flatness, gloss, ink, raster, stillness
+from edge_agent.palm.liveness import flatness, gloss, raster, stillness
 from tests.edge_agent.palm.hands import Pose, draw
 
 Grey = NDArray[np.uint8]
@@ -53,10 +53,3 @@ def test_one_picture_again_and_again_is_still() -> None:
     moved = [np.roll(palm(), shift, axis=1) for shift in (0, 3, 6)]
     assert stillness(moved) < 0.2
     assert stillness(frames[:1]) == 0
-
-
-def test_lines_that_vanish_in_near_infrared_are_ink() -> None:
-    seen = palm()
-    blank = np.asarray(cv2.GaussianBlur(seen, (0, 0), 12), np.uint8)
-    assert ink(blank, seen, WHOLE) > 0.7
-    assert ink(seen, seen, WHOLE) == 0
