@@ -14,26 +14,43 @@ them. Templates of a palm are stored in one pose (enrolment sees to it), otherwi
 reference while searches go on in the old one.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.code import COARSE_CELLS, COARSE_SIDE, Cells
-from edge_agent.palm.match import Templates, coarse_signs, compare_palm, find_poses, unlock
+from edge_agent.palm.match import (
+    STRANGERS,
+    Poses,
+    Rough,
+    Templates,
+    coarse_signs,
+    compare_palm,
+    find_poses,
+    rough_palm,
+    settle_palm,
+    unlock,
+)
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import COARSE_SCALES, COARSE_SHIFT, COARSE_TURNS, CoarseVariants, Probe
+from edge_agent.palm.probe import COARSE_SHIFT, Probe, poses_within
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
-SECOND_LOOK_BELOW: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
+SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
 TEMPLATES_MAX: Final = 12  # of one palm
 CANDIDATES_MAX: Final = 5
 COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
+HINT_OF_STRANGERS: Final = 0.17  # a palm that hints at less is chance; the least that mattered hinted at 0.23
+POSE_BEHIND: Final = 0.15  # of a palm's best hint; a pose that far behind it is not the palm's
+ROUGH_OF_STRANGERS: Final = 0.2  # agreement before settling; settling adds less than 0.1 to a stranger's
+PALM_BEHIND: Final = 0.25  # agreement that settling does not make up for
+_ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,8 @@ class _Look:
     sketched: int  # palms that are compared
 
 
-_LOOKS: Final = (_Look(2, 300, 6), _Look(COARSE_SHIFT, 900, 16))
+_FIRST: Final = _Look(2, 200, 4)
+_SECOND: Final = _Look(COARSE_SHIFT, 200, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +140,9 @@ class Snapshot:
     scrambles: Scrambles = field(repr=False)
     palms: tuple[Palm, ...] = field(repr=False)
     sketches: NDArray[np.int8] = field(repr=False)  # (palms, 1536) sums of signs
-    sieve: Floats = field(repr=False)  # (palms, 384) the same, every fourth cell
-    lengths: Floats = field(repr=False)  # (palms, 2) Euclidean, of sieve and sketch
-    hands: NDArray[np.str_] = field(repr=False)  # (palms,)
+    sieve: Floats = field(repr=False)  # (palms, 192) the same of every eighth cell, of length 1
+    left_to: int  # palms before it are left hands
+    right_from: int  # palms from it on are right hands
     places: Mapping[str, tuple[int, ...]] = field(repr=False)  # person → palms
     templates: int
 
@@ -135,7 +153,7 @@ class Snapshot:
     @property
     def bytes_held(self) -> int:
         kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
-        return kept + self.sketches.nbytes + self.sieve.nbytes + self.lengths.nbytes
+        return kept + self.sketches.nbytes + self.sieve.nbytes
 
     def operating_point(self) -> OperatingPoint:
         return operating_point(self.templates)
@@ -156,24 +174,21 @@ class Snapshot:
         return _snapshot(self.scrambles, kept + fresh, np.vstack([self.sketches[stay], *sketches]))
 
     def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
-        """The most alike persons. `without`: as if this person were not in it. `hand`: only palms that may be this one.
+        """The most alike persons. `without`: as if this person were not in it. `hand`: which one the probe seems to be.
 
-        A hand that is known for sure halves the strangers and the time.
+        A hand that is told is looked for among its own kind first, in half the time; only where that names nobody for
+        sure, among all. So a hand that was told wrongly is found all the same.
         """
-        allowed = np.ones(len(self.palms), np.bool_) if hand is Hand.UNKNOWN else self.hands != _OTHER[hand]
-        allowed[list(self.places.get(without, ()) if without is not None else ())] = False
-        among = np.flatnonzero(allowed)
-        found: Ranking = ()
-        for look in _LOOKS:
-            palms = among
-            if len(palms) > look.sieved:
-                palms = palms[self._sieved(probe.coarse(), palms, look)]
-            if len(palms) > look.sketched:
-                palms = palms[self._sketched(probe.coarse(), palms, look)]
-            found = _ranking((*found, *self._compare(probe, palms.tolist())))
-            if len(palms) == len(among) or (found and found[0].agreement >= SECOND_LOOK_BELOW):
+        own, others = self._by(hand)
+        gone = self.places.get(without, ()) if without is not None else ()
+        found: dict[int, Candidate] = {}
+        for look, among in ((_FIRST, own), (_SECOND, own), (_FIRST, others)):
+            palms = self._sketched(probe, self._sieved(probe, among, gone, look), look)
+            best = max((candidate.agreement for candidate in found.values()), default=0.0)
+            found |= self._look_closely(probe, [at for at in palms.tolist() if at not in found], best)
+            if max((candidate.agreement for candidate in found.values()), default=0.0) >= SURE:
                 break
-        return found
+        return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
         """The same without sieve and sketch: every palm is compared. Seconds; for measuring what those lose."""
@@ -185,34 +200,81 @@ class Snapshot:
         ranking = self._compare(probe, self.places.get(person, ()))
         return ranking[0].agreement if ranking else 0.0
 
-    def _sieved(self, variants: CoarseVariants, palms: NDArray[np.intp], look: _Look) -> NDArray[np.intp]:
-        rows, columns = _poses_within(look.shift), _sieve_columns(self.scrambles.coarse.order.tobytes())
-        sums = self.sieve if len(palms) == len(self.palms) else self.sieve[palms]
-        scores = variants.weights[np.ix_(rows, columns)] @ sums.T
-        scores *= variants.factors[rows, None]
-        best = scores.max(0) / self.lengths[palms, 0]
-        return np.argpartition(-best, look.sieved)[: look.sieved]
+    def _by(self, hand: Hand) -> tuple[slice, slice]:
+        """The palms that may be this hand's, and the others: they lie left, unknown, right."""
+        count = len(self.palms)
+        match hand:
+            case Hand.LEFT:
+                return slice(0, self.right_from), slice(self.right_from, count)
+            case Hand.RIGHT:
+                return slice(self.left_to, count), slice(0, self.left_to)
+            case Hand.UNKNOWN:
+                return slice(0, count), slice(0, 0)
+            case _:
+                assert_never(hand)
 
-    def _sketched(self, variants: CoarseVariants, palms: NDArray[np.intp], look: _Look) -> NDArray[np.intp]:
-        rows = _poses_within(look.shift)
-        scores = variants.weights[rows] @ self.sketches[palms].T.astype(np.float32)
-        scores *= variants.factors[rows, None]
-        best = scores.max(0) / self.lengths[palms, 1]
-        return np.argsort(-best, kind="stable")[: look.sketched]
+    def _sieved(self, probe: Probe, among: slice, gone: Sequence[int], look: _Look) -> NDArray[np.intp]:
+        palms = np.setdiff1d(np.arange(among.start, among.stop), gone, assume_unique=True)
+        if len(palms) <= look.sieved:
+            return palms
+        scaled = probe.few_cells(look.shift, _sieve_cells(self.scrambles.coarse.order.tobytes()))
+        best = (scaled @ self.sieve[among].T).max(0)[palms - among.start]
+        return palms[np.argpartition(-best, look.sieved)[: look.sieved]]
+
+    def _sketched(self, probe: Probe, palms: NDArray[np.intp], look: _Look) -> NDArray[np.intp]:
+        if len(palms) <= look.sketched:
+            return palms
+        variants = probe.coarse()
+        poses = slice(None) if look.shift == COARSE_SHIFT else poses_within(look.shift)
+        sketches = self.sketches[palms].astype(np.float32)
+        scores = variants.weights[poses] @ sketches.T
+        scores *= variants.factors[poses, None]
+        best = scores.max(0) / _lengths(sketches)
+        return palms[np.argsort(-best, kind="stable")[: look.sketched]]
+
+    def _look_closely(self, probe: Probe, palms: Sequence[int], best: float) -> dict[int, Candidate]:
+        """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
+
+        `best`: the agreement of the best one so far. A palm that was given up has what it had reached, or 0.
+        """
+        if not palms:
+            return {}
+        templates, rows, poses = self._posed(probe, palms)
+        hints = [float(poses.hints[part].max()) for part in rows]
+        reached: list[tuple[float, int, list[Rough]]] = []
+        for rank, index in enumerate(sorted(range(len(palms)), key=lambda index: -hints[index])):
+            if rank and hints[index] < HINT_OF_STRANGERS:
+                reached.append((STRANGERS.agreement, index, []))
+                continue
+            likely = poses.of(rows[index]).above(hints[index] - POSE_BEHIND)
+            rough = rough_palm(probe, templates.fine[rows[index]], likely)
+            reached.append((rough[0].likeness.agreement if rough else STRANGERS.agreement, index, rough))
+        found: dict[int, Candidate] = {}
+        for rank, (so_far, index, rough) in enumerate(sorted(reached, key=lambda each: -each[0])):
+            agreement = so_far
+            if rough and so_far >= best - PALM_BEHIND and (rank == 0 or so_far >= ROUGH_OF_STRANGERS):
+                agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
+                best = max(best, agreement)
+            palm = self.palms[palms[index]]
+            found[palms[index]] = Candidate(palm.person, agreement, palm.hand)
+        return found
 
     def _compare(self, probe: Probe, palms: Sequence[int]) -> Ranking:
         found: list[Candidate] = []
         for first in range(0, len(palms), COMPARED_TOGETHER):
-            part = [self.palms[at] for at in palms[first : first + COMPARED_TOGETHER]]
-            templates = self._unlock(part)
-            poses = find_poses(probe, templates)
-            row = 0
-            for palm in part:
-                rows = slice(row, row + len(palm.fine))
-                row = rows.stop
-                likeness = compare_palm(probe, templates.fine[rows], poses.of(rows))
-                found.append(Candidate(palm.person, likeness.agreement, palm.hand))
+            part = palms[first : first + COMPARED_TOGETHER]
+            templates, rows, poses = self._posed(probe, part)
+            for at, own in zip(part, rows, strict=True):
+                likeness = compare_palm(probe, templates.fine[own], poses.of(own))
+                found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
         return _ranking(found)
+
+    def _posed(self, probe: Probe, palms: Sequence[int]) -> tuple[Templates, list[slice], Poses]:
+        """The templates of these palms, comparable; which are whose; and where each may lie."""
+        ends = np.cumsum([len(self.palms[at].fine) for at in palms]).tolist()
+        rows = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        templates = self._unlock([self.palms[at] for at in palms])
+        return templates, rows, find_poses(probe, templates)
 
     def _unlock(self, palms: Sequence[Palm]) -> Templates:
         fine, coarse = np.concatenate([palm.fine for palm in palms]), np.concatenate([palm.coarse for palm in palms])
@@ -230,24 +292,29 @@ def _ranking(found: Iterable[Candidate]) -> Ranking:
     return tuple(order[:CANDIDATES_MAX])
 
 
-_OTHER: Final = {Hand.LEFT: str(Hand.RIGHT), Hand.RIGHT: str(Hand.LEFT)}
-
-
 def empty(scrambles: Scrambles) -> Snapshot:
     """A gallery with nobody in it, under one school's key."""
     return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * ORIENTATIONS), np.int8))
 
 
 def _snapshot(scrambles: Scrambles, palms: tuple[Palm, ...], sketches: NDArray[np.int8]) -> Snapshot:
-    sieve = sketches[:, _sieve_columns(scrambles.coarse.order.tobytes())].astype(np.float32)
-    lengths = np.stack([np.linalg.norm(sieve, axis=1), np.linalg.norm(sketches.astype(np.float32), axis=1)], axis=1)
+    order = sorted(range(len(palms)), key=lambda at: _ORDER[palms[at].hand])
+    palms, sketches = tuple(palms[at] for at in order), sketches[order]
+    cells = _sieve_cells(scrambles.coarse.order.tobytes())
+    columns = (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
+    sieve = sketches[:, columns].astype(np.float32)
+    sieve /= _lengths(sieve)[:, None]
     places: dict[str, tuple[int, ...]] = {}
     for at, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), at)
+    hands = Counter(palm.hand for palm in palms)
+    left_to, right_from = hands[Hand.LEFT], len(palms) - hands[Hand.RIGHT]
     templates = sum(len(palm.fine) for palm in palms)
-    hands = np.array([str(palm.hand) for palm in palms], np.str_)
-    lengths = np.maximum(lengths, 1).astype(np.float32)
-    return Snapshot(scrambles, palms, sketches, sieve, lengths, hands, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, left_to, right_from, places, templates)
+
+
+def _lengths(rows: Floats) -> Floats:
+    return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), 1), np.float32)
 
 
 def _sketch(palm: Palm, scrambles: Scrambles) -> NDArray[np.int8]:
@@ -256,16 +323,7 @@ def _sketch(palm: Palm, scrambles: Scrambles) -> NDArray[np.int8]:
 
 
 @cache
-def _poses_within(reach: int) -> NDArray[np.intp]:
-    """Which of the coarse poses are shifted by so many coarse cells at most."""
-    near = np.abs(np.arange(2 * COARSE_SHIFT + 1) - COARSE_SHIFT) <= reach
-    shifts = (near[:, None] & near[None, :]).reshape(-1)
-    return np.flatnonzero(np.tile(shifts, len(COARSE_TURNS) * len(COARSE_SCALES)))
-
-
-@cache
-def _sieve_columns(order: bytes) -> NDArray[np.intp]:
-    """(384,): where the key has put every second cell of every second row of the coarse code."""
+def _sieve_cells(order: bytes) -> NDArray[np.intp]:
+    """(32,): where the key has put every eighth coarse cell, as black squares on a board of every second one."""
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
-    cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
-    return (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
+    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1) & ((row // 2 + column // 2) % 2 == 1))

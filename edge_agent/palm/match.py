@@ -66,6 +66,14 @@ STRANGERS: Final = Likeness(0.0, UPRIGHT)
 
 
 @dataclass(frozen=True, slots=True)
+class Rough:
+    """What was found of one template so far."""
+
+    likeness: Likeness
+    template: int
+
+
+@dataclass(frozen=True, slots=True)
 class Poses:
     """Poses of n templates that are worth a closer look, the best coarse one first."""
 
@@ -74,6 +82,10 @@ class Poses:
 
     def of(self, rows: slice) -> "Poses":
         return Poses(self.starts[rows], self.hints[rows])
+
+    def above(self, hint: float) -> "Poses":
+        """Only those that hint at so much; the others count as chance."""
+        return Poses(self.starts, np.where(self.hints >= hint, self.hints, -1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +136,31 @@ def compare(probe: Probe, templates: Templates) -> list[Likeness]:
 
 
 def compare_palm(probe: Probe, fine: Cells, poses: Poses) -> Likeness:
-    """The probe against one palm's several templates (n, 1024), of which `poses` were found.
+    """The probe against one palm's several templates (n, 1024), of which `poses` were found."""
+    return settle_palm(probe, fine, rough_palm(probe, fine, poses))
 
-    The template that hints best goes first; the others only follow where it is not plainly a stranger's, and only the
-    best of them are settled: they say the same a little worse, and this is where a search spends its time.
+
+def rough_palm(probe: Probe, fine: Cells, poses: Poses) -> list[Rough]:
+    """How alike they are before settling and yielding, the best first; empty where no template hints at anything.
+
+    The template that hints best goes first; the others only follow where it is not plainly a stranger's.
     """
     hints = poses.hints.max(1)
-    found: list[tuple[Likeness, int]] = []
+    found: list[Rough] = []
     for index in np.argsort(-hints, kind="stable")[:TEMPLATES_SEARCHED].tolist():
         starts = poses.starts[index, poses.hints[index] >= HINT_MIN]
         if not len(starts):
             break
-        found.append((_fine_search(probe, fine[index], starts), index))
-        if found[0][0].agreement < PLAIN_STRANGER:
+        found.append(Rough(_fine_search(probe, fine[index], starts), index))
+        if found[0].likeness.agreement < PLAIN_STRANGER:
             break
-    found.sort(key=lambda likeness: -likeness[0].agreement)
-    settled = [_finish(probe, fine[index], likeness) for likeness, index in found[:TEMPLATES_SETTLED]]
+    return sorted(found, key=lambda rough: -rough.likeness.agreement)
+
+
+def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
+    """The rest of the way. Only the best are settled: they say the same a little worse, and this is where a search
+    spends its time."""
+    settled = [_finish(probe, fine[rough.template], rough.likeness) for rough in found[:TEMPLATES_SETTLED]]
     return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
@@ -174,11 +195,10 @@ def _finish(probe: Probe, fine: Cells, best: Likeness) -> Likeness:
 
 def _hints(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> NDArray[np.float64]:
     """(n, poses): the best of nine shifts, by every fourth cell of the fine code, turn and scale as they are."""
-    thin = probe.thin()
     reach = 2 * FINE_SHIFT + 1
     shifts = starts[:, :, None, 2:].astype(np.intp) + _NEAR + FINE_SHIFT  # (n, poses, 9, 2)
     rows = (grids[:, :, None] * reach + shifts[..., 1]) * reach + shifts[..., 0]
-    moved = thin.reshape(-1, thin.shape[2])[rows]
+    moved = probe.thin_at(rows)
     return np.asarray(agreement(moved, fine[:, None, None, thin_cells(probe.scrambles)]).max(2), np.float64)
 
 

@@ -30,6 +30,7 @@ SCALE_STEP: Final = 1.05
 COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # × 2.5°
 COARSE_SCALES: Final = (-9, -3, 3, 9)  # halves of a step: 0.80, 0.93, 1.08, 1.25
 COARSE_SHIFT: Final = 5  # cells of 8 px each way: cut-outs of one contactless palm differ by as much
+_COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
 FINE_SHIFT: Final = 2 * COARSE_SHIFT + 1  # cells of 4 px: the coarse ones' reach, and one neighbour
 OVERLAP_MIN: Final = 0.35  # of the cells; fewer are not compared
 OVERLAP_FULL: Final = 0.8  # from here on an overlap counts as whole
@@ -48,17 +49,28 @@ class CoarseVariants:
     poses: NDArray[np.int16]  # (poses, 4): turn, scale, dx, dy on the lattice
 
 
+@dataclass(frozen=True, slots=True)
+class _CoarseGrids:
+    """The coarse code as far as any shift reaches, once for each turn and scale."""
+
+    cells: Floats  # (grids, side², 6) whole numbers
+    seen: Floats  # (grids, side²) 1 or 0
+    total: Floats  # (grids, shifts) sum of magnitudes
+    factors: Floats  # (grids, shifts)
+
+
 class Probe:
     """One frame's palm, ready to be compared under one school's key. It fills itself on demand: for one thread."""
 
-    __slots__ = ("_coarse", "_fine", "_responses", "_scrambles", "_thin")
+    __slots__ = ("_coarse", "_fine", "_grids", "_responses", "_scrambles", "_thin")
 
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
+        self._grids: _CoarseGrids | None = None
         self._coarse: CoarseVariants | None = None
         self._fine: dict[tuple[int, int], Cells] = {}
-        self._thin: Cells | None = None
+        self._thin: _Thin | None = None
 
     @property
     def scrambles(self) -> Scrambles:
@@ -67,8 +79,29 @@ class Probe:
     def coarse(self) -> CoarseVariants:
         """Computed at the first call."""
         if self._coarse is None:
-            self._coarse = _coarse_variants(self._responses, self._scrambles)
+            grids = self._coarse_grids()
+            windows = _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]  # (shifts, 256), cells in the key's order
+            weights = np.take(grids.cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
+            seen = np.take(grids.seen, windows, axis=1).reshape(-1, COARSE_CELLS)
+            total, factors = grids.total.reshape(-1), grids.factors.reshape(-1)
+            self._coarse = CoarseVariants(weights, seen, total, factors, _coarse_poses())
         return self._coarse
+
+    def few_cells(self, reach: int, kept: NDArray[np.intp]) -> Floats:
+        """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
+
+        At shifts of up to `reach` coarse cells, and scaled so that their product with signs is an agreement.
+        """
+        grids, shifts = self._coarse_grids(), _shifts_within(reach)
+        windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[kept]]
+        weights = np.take(grids.cells, windows, axis=1).reshape(-1, len(kept) * ORIENTATIONS)
+        weights *= grids.factors[:, shifts].reshape(-1, 1)
+        return weights
+
+    def _coarse_grids(self) -> _CoarseGrids:
+        if self._grids is None:
+            self._grids = _coarse_grids(self._responses)
+        return self._grids
 
     def fine(self, turn: int, scale: int) -> Cells:
         """Fine cells of the 3 × 3 turns and scales around a coarse pose: (9, 46²), room for every shift."""
@@ -80,18 +113,18 @@ class Probe:
             self._fine[turn, scale] = found
         return found
 
-    def thin(self) -> Cells:
-        """Every fourth fine cell at every coarse turn, scale and shift: (grids, 23², 256), in the key's order."""
+    def thin_at(self, rows: NDArray[np.intp]) -> Cells:
+        """Every fourth fine cell, in the key's order: (…, 256).
+
+        `rows` count coarse turn and scale, dy, dx; shifts go from −`FINE_SHIFT` to `FINE_SHIFT`.
+        """
         if self._thin is None:
             points = axis(FINE_SIDE + 2 * FINE_SHIFT, FINE_STEP)
             turns = [turn * TURN_STEP_DEG for turn in COARSE_TURNS]
             cells = self._cells(turns, [SCALE_STEP ** (scale / 2) for scale in COARSE_SCALES], points, points)
-            reach = 2 * FINE_SHIFT + 1
-            corners = (np.arange(reach)[:, None] * len(points) + np.arange(reach)[None, :]).reshape(-1, 1)
-            order = self._scrambles.fine.order
-            places = fine_places(len(points), 1)[order[thin_cells(self._scrambles)]]
-            self._thin = np.take(cells, corners + places, axis=1)
-        return self._thin
+            places = fine_places(len(points), 1)[self._scrambles.fine.order[thin_cells(self._scrambles)]]
+            self._thin = _Thin(cells, places)
+        return self._thin.at(rows)
 
     def halves(self, pose: Pose, turns_deg: list[float], scales: list[float], reach: int) -> Cells:
         """Fine cells every half cell (2 px) around a pose's shift, `reach` more each side: (poses, points)."""
@@ -110,9 +143,33 @@ def pose_at(turn: int, scale: int, dx: int, dy: int) -> Pose:
     return Pose(turn * TURN_STEP_DEG, SCALE_STEP ** (scale / 2), dx * FINE_STEP, dy * FINE_STEP)
 
 
-def _coarse_variants(responses: Responses, scrambles: Scrambles) -> CoarseVariants:
-    side = COARSE_SIDE + 2 * COARSE_SHIFT
-    points = axis(side, COARSE_STEP)
+class _Thin:
+    """Every fourth cell of the fine code at any place of the lattice, each cut out when it is first asked for."""
+
+    __slots__ = ("_cells", "_cut", "_places", "_windows")
+
+    def __init__(self, cells: Cells, places: NDArray[np.intp]) -> None:
+        self._cells = cells  # (grids, 54²)
+        self._places = places  # (256,) in the corner of a grid
+        count = len(cells) * (2 * FINE_SHIFT + 1) ** 2
+        self._windows = np.empty((count, len(places)), np.uint8)
+        self._cut = np.zeros(count, np.bool_)
+
+    def at(self, rows: NDArray[np.intp]) -> Cells:
+        asked = np.zeros_like(self._cut)
+        asked[rows] = True
+        missing = np.flatnonzero(asked & ~self._cut)
+        grid, shift = np.divmod(missing, (2 * FINE_SHIFT + 1) ** 2)
+        dy, dx = np.divmod(shift, 2 * FINE_SHIFT + 1)
+        side = FINE_SIDE + 2 * FINE_SHIFT
+        corners = (grid * side + dy) * side + dx
+        self._windows[missing] = self._cells.reshape(-1)[corners[:, None] + self._places]
+        self._cut |= asked
+        return self._windows[rows]
+
+
+def _coarse_grids(responses: Responses) -> _CoarseGrids:
+    points = axis(_COARSE_SPAN, COARSE_STEP)
     turns, scales = [t * TURN_STEP_DEG for t in COARSE_TURNS], [SCALE_STEP ** (s / 2) for s in COARSE_SCALES]
     found = sample(responses.coarse, 2, turns, scales, points, points)
     seen = sample_mask(responses.mask, turns, scales, points, points)
@@ -121,15 +178,33 @@ def _coarse_variants(responses: Responses, scrambles: Scrambles) -> CoarseVarian
     np.rint(found, out=found)
     found *= seen[..., None]
     grids = len(turns) * len(scales)
-    order = scrambles.coarse.order
-    windows = _windows(side)[:, order]  # (shifts, 256), cells in the key's order
-    cells = found.reshape(grids, side * side, ORIENTATIONS)
-    shown = np.take(seen.reshape(grids, side * side), windows, axis=1).reshape(-1, COARSE_CELLS)
-    total = np.take(np.abs(cells).sum(2), windows, axis=1).sum(2).reshape(-1)
-    weights = np.take(cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
-    left = shown.mean(1)
+    cells, seen = found.reshape(grids, -1, ORIENTATIONS), seen.reshape(grids, -1)
+    total, left = _over_windows(np.abs(cells).sum(2)), _over_windows(seen) / np.float32(COARSE_CELLS)
     factors = np.where(left < OVERLAP_MIN, 0, np.sqrt(np.minimum(1, left / OVERLAP_FULL)) / np.maximum(total, 1))
-    return CoarseVariants(weights, shown, total, factors.astype(np.float32), _coarse_poses())
+    return _CoarseGrids(cells, seen, total, factors.astype(np.float32))
+
+
+def _over_windows(cells: Floats) -> Floats:
+    """(grids, side²) whole numbers → (grids, shifts): their sums over the coarse code's window at every shift."""
+    reach = 2 * COARSE_SHIFT + 1
+    summed = np.zeros((len(cells), _COARSE_SPAN + 1, _COARSE_SPAN + 1), np.float64)
+    summed[:, 1:, 1:] = cells.reshape(-1, _COARSE_SPAN, _COARSE_SPAN).cumsum(1, np.float64).cumsum(2)
+    low, high = slice(0, reach), slice(COARSE_SIDE, COARSE_SIDE + reach)
+    sums = summed[:, high, high] - summed[:, low, high] - summed[:, high, low] + summed[:, low, low]
+    return np.asarray(sums, np.float32).reshape(len(cells), -1)
+
+
+@cache
+def poses_within(reach: int) -> NDArray[np.intp]:
+    """Which of the coarse poses are shifted by so many coarse cells at most."""
+    shifts = (2 * COARSE_SHIFT + 1) ** 2
+    return (np.arange(len(COARSE_TURNS) * len(COARSE_SCALES))[:, None] * shifts + _shifts_within(reach)).reshape(-1)
+
+
+@cache
+def _shifts_within(reach: int) -> NDArray[np.intp]:
+    near = np.abs(np.arange(2 * COARSE_SHIFT + 1) - COARSE_SHIFT) <= reach
+    return np.flatnonzero(near[:, None] & near[None, :])
 
 
 @cache

@@ -56,11 +56,14 @@ def test_one_to_one_says_the_same_as_one_to_many() -> None:
     assert gallery().verify("nobody", probe("a")) == 0
 
 
-def test_a_hand_that_is_known_is_looked_for_among_its_own_kind() -> None:
-    assert gallery().search(probe("a"), hand=Hand.LEFT)[0].person == "a"
-    assert gallery().search(probe("a"), hand=Hand.RIGHT) == ()
-    unsure = gallery().changed([palm_of("g", hand=Hand.UNKNOWN)])
-    assert [candidate.person for candidate in unsure.search(probe("g"), hand=Hand.RIGHT)] == ["g"]
+def test_a_hand_is_looked_for_among_its_own_kind_and_where_that_is_in_vain_among_all() -> None:
+    both = gallery().changed([palm_of("g", hand=Hand.UNKNOWN), palm_of("h", hand=Hand.RIGHT)])
+    assert [palm.hand for palm in both.palms] == [Hand.LEFT] * 6 + [Hand.UNKNOWN, Hand.RIGHT]
+    assert {candidate.person for candidate in both.search(probe("h"), hand=Hand.RIGHT)} == {"g", "h"}
+    assert both.search(probe("a"), hand=Hand.LEFT)[0].person == "a"
+    for hand in Hand:  # also the one that it is not
+        for person in "agh":
+            assert both.search(probe(person), hand=hand)[0].person == person
 
 
 def test_every_key_gives_the_same_ranking() -> None:
