@@ -15,6 +15,7 @@ from typing import assert_never
 
 from drivers.base import DriverSettings
 from drivers.errors import NotSupported
+from drivers.protocols.line_forms import ENCODINGS
 from drivers.readings import Notation, Technology, Uid
 from drivers.uid import Rejected, UidEncoding, own, same_card, to_uid
 
@@ -66,6 +67,21 @@ def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
         raise NotSupported(f"this driver has no {SETTING}: its numbers need none")
     known = {encoding.value for encoding in UidEncoding}  # some drivers have words of their own beside these
     return tuple(UidEncoding(value) for value in _values(hint) if value in known)
+
+
+def choice(options: DriverSettings) -> tuple[UidEncoding, Sequence[UidEncoding]]:
+    """How this reader's numbers are read now, and every way that its settings allow. Raises NotSupported where they
+    leave no choice.
+    """
+    from drivers.cards.line import LineSettings
+
+    if not isinstance(options, LineSettings):
+        encodings = accepted(type(options))
+        return UidEncoding(getattr(options, SETTING)), encodings
+    encodings = accepted(LineSettings) if options.pattern else ENCODINGS.get(options.form, ())
+    if not encodings:
+        raise NotSupported(f'form = "{options.form}" says already how a number is written: there is nothing to find')
+    return (encodings[0] if options.uid_encoding == "form" else UidEncoding(options.uid_encoding)), encodings
 
 
 def calibrate(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
@@ -128,6 +144,8 @@ def _agree(meant: Uid, uid: Uid) -> bool:
     """Whether the known number is this card's: in hex to the byte, unless one of the two is only a part."""
     if not meant.partial and not uid.partial:
         return meant.value in (uid.value, uid.value[1:] if len(uid.value) == 5 else uid.value)  # with or without prefix
+    if uid.partial and len(meant.value) in (4, 5) and len(uid.value) == 4 and not meant.partial:
+        return uid.value == meant.value[-4:]  # all bytes are known, and so is their order
     if meant.partial and _in_order_only(uid):
         return int.from_bytes(meant.value, "big") == int.from_bytes(uid.value[-len(meant.value) :], "big")
     return same_card(meant, uid)

@@ -24,7 +24,6 @@ from drivers.protocols import osdpcap, zk_attlog
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.settings import parse
 from drivers.transports.recorded import Recorded
-from drivers.uid import UidEncoding
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
@@ -135,10 +134,9 @@ def calibrate(
     """Find a reader's uid_encoding from one card whose number is known; the daemon must be stopped for it."""
     loaded = settings.load(config)
     chosen = _device(config, device)
-    encodings = calibration.accepted(type(chosen.options))
+    now, encodings = calibration.choice(chosen.options)
     driver = registry.reader_class(chosen.driver, loaded.drivers)
     out.print("Hold the card to the reader.")
-    now = UidEncoding(getattr(chosen.options, calibration.SETTING))
     outcome = calibration.calibrate(known, _one_card(driver(chosen.name, chosen.options), seconds), now, encodings)
     match outcome:
         case calibration.Fits(candidate=candidate):
@@ -162,11 +160,16 @@ def calibrate(
 def _one_card(reader: Reader, seconds: float) -> Uid:
     reader.open()
     until = time.monotonic() + seconds
+    fault = ""
     with closing(reader):
         while time.monotonic() < until:
             for event in reader.read(READ_S):
                 if isinstance(event, CardRead):
                     return event.uid
+                if isinstance(event, StreamFault):
+                    fault = event.what
+    if fault:
+        raise Refused(f"something came within {seconds:.0f} s, and no card: {fault}")
     raise Refused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
 
 

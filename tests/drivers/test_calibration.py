@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.calibration import Ambiguous, Fits, NoneFits, accepted, calibrate, calibrate_all
+from drivers.calibration import Ambiguous, Fits, NoneFits, accepted, calibrate, calibrate_all, choice
 from drivers.cards.em4100 import Em4100Settings
 from drivers.cards.ironlogic import IronLogicSettings
+from drivers.cards.line import LineSettings
 from drivers.errors import NotSupported
 from drivers.readings import Technology, Uid
 from drivers.registry import DRIVERS, Kind, reader_class
+from drivers.settings import parse
 from drivers.simulated.light import SimulatedLightSettings
 from drivers.uid import Rejected, UidEncoding, aliases, to_uid
 from tests.drivers.vectors import load
@@ -119,6 +121,32 @@ def test_what_each_driver_accepts_is_found_or_it_has_none(driver: str) -> None:
             accepted(settings)
         return
     assert accepted(settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "now", "count"),
+    [
+        ({"form": "dec10"}, UidEncoding.DEC10, 2),
+        ({"form": "w34-hex", "uid_encoding": "w34-reversed"}, UidEncoding.W34_REVERSED, 2),
+        ({"form": "hex"}, UidEncoding.HEX, 5),
+        ({"pattern": "(?P<card>[0-9A-F]{8})"}, UidEncoding.HEX, 10),
+    ],
+)
+def test_a_line_of_some_form_leaves_some_choice(options: dict[str, object], now: UidEncoding, count: int) -> None:
+    found, encodings = choice(parse(LineSettings, {"port": "x"} | options))
+    assert (found, len(encodings)) == (now, count)
+    assert found in encodings
+
+
+@pytest.mark.parametrize("form", ["code", "w26-hex", "w26-dec", "block"])
+def test_a_line_of_another_form_leaves_none(form: str) -> None:
+    with pytest.raises(NotSupported, match="nothing to find"):
+        choice(parse(LineSettings, {"port": "x", "form": form}))
+
+
+def test_other_readers_choose_from_all_that_they_accept() -> None:
+    settings = Em4100Settings(port="x", uid_encoding="hex-reversed")
+    assert choice(settings) == (UidEncoding.HEX_REVERSED, accepted(Em4100Settings))
 
 
 def test_a_driver_without_the_setting_says_so() -> None:

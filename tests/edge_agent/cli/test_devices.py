@@ -168,13 +168,13 @@ def test_calibrate_finds_the_setting_from_one_card_and_writes_it(config: Path, t
     assert 'uid_encoding = "hex-reversed"' in config.read_text()
 
 
-def while_sending(peer: CardPeer, *arguments: str) -> str:
+def while_sending(peer: CardPeer, *arguments: str, sent: bytes = bytes.fromhex(FRAME)) -> str:
     """The card lies on the reader for as long as the command runs."""
     stop = threading.Event()
 
     def send() -> None:
         while not stop.wait(0.1):
-            peer.send(bytes.fromhex(FRAME))
+            peer.send(sent)
 
     sender = threading.Thread(target=send)
     sender.start()
@@ -183,6 +183,33 @@ def while_sending(peer: CardPeer, *arguments: str) -> str:
     finally:
         stop.set()
         sender.join()
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [("04A3C6CA", 'uid_encoding = "w34-reversed"'), ("CAC6A304", 'uid_encoding = "w34"')],
+)
+def test_calibrate_tells_a_converters_order_of_bytes(tmp_path: Path, known: str, said: str) -> None:
+    config = line_reader(tmp_path, "w34-hex")
+    with CardPeer(tmp_path / "door") as peer:
+        told = while_sending(peer, "devices", "calibrate", "door", known, "--config", str(config), sent=b"CAC6A304\r\n")
+    assert said in told
+
+
+def test_calibrate_says_what_came_instead_of_a_card(tmp_path: Path) -> None:
+    config = line_reader(tmp_path, "dec10")
+    words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
+    with CardPeer(tmp_path / "door") as peer, pytest.raises(Refused, match="no card: a line that is no dec10"):
+        while_sending(peer, *words, sent=b"CAC6A304\r\n")
+
+
+def line_reader(folder: Path, form: str) -> Path:
+    config = folder / "agent.toml"
+    config.write_text(
+        f'[kiosk]\nstate_dir = "{folder}"\nrun_dir = "{folder}"\n'
+        f'[[readers]]\nname = "door"\ndriver = "line"\nport = "{folder}/door"\nform = "{form}"\n'
+    )
+    return config
 
 
 def test_a_device_without_a_byte_protocol_can_be_watched(tmp_path: Path) -> None:
