@@ -210,7 +210,7 @@ class Palms:
         if self._settings.liveness == "on":
             camera.looks = [*camera.looks, (taken.frame.image, seen)][-FRAMES_MAX:]
         snapshot = gallery.snapshot
-        ranking = _search(snapshot, probe, camera.asked_for, gallery)
+        ranking = _search(snapshot, probe, seen.region.hand, camera.asked_for, gallery)
         fused, point = self._fused(camera, ranking), gallery.point(snapshot)
         own = gallery.point_of(snapshot, camera.asked_for) if camera.asked_for is not None else None
         verdict = camera.presentation.good(
@@ -326,14 +326,14 @@ def _code(responses: Responses, seen: Found, gallery: PalmGallery) -> ProtectedC
     return protect(encode(responses, seen.region.hand), gallery.scrambles)
 
 
-def _search(snapshot: Snapshot, probe: Probe, asked_for: PersonId | None, gallery: PalmGallery) -> Ranking:
+def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | None, gallery: PalmGallery) -> Ranking:
     """Who is alike. With a card only its owner is asked about; everybody else where it is not theirs."""
     if asked_for is None:
-        return snapshot.search(probe)
+        return snapshot.search(probe, hand=hand)
     own = Candidate(asked_for, snapshot.verify(asked_for, probe))
     if own.agreement >= gallery.point_of(snapshot, asked_for).threshold:
         return (own,)
-    others = snapshot.search(probe, without=asked_for)
+    others = snapshot.search(probe, without=asked_for, hand=hand)
     return tuple(sorted((own, *others), key=lambda candidate: -candidate.agreement))
 
 
