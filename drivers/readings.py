@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:  # NumPy costs 0.1 s, and most kiosks have no camera
     import numpy as np
     from numpy.typing import NDArray
@@ -25,8 +27,7 @@ class Notation(StrEnum):
     W34 = "w34"
 
 
-@dataclass(frozen=True, slots=True)
-class Uid:
+class Uid(msgspec.Struct, frozen=True):
     """A card's number in canonical form: technology, bytes in ISO order, bits.
 
     With a `notation` other than FULL it is partial: `value` holds the low bits that the reader passed on, big-endian,
@@ -34,9 +35,12 @@ class Uid:
     """
 
     technology: Technology
-    value: bytes = field(repr=False)
+    value: bytes
     bits: int
     notation: Notation = Notation.FULL
+
+    def __repr__(self) -> str:
+        return f"Uid({self.masked})"
 
     @property
     def partial(self) -> bool:
@@ -53,8 +57,7 @@ class Uid:
         return f"{self.technology}/{self.bits} …{self.hex[-4:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class CardRead:
+class CardRead(msgspec.Struct, frozen=True):
     """A card was seen. A held card is reported twice at most: first with `again` False, then once with True.
 
     The second report lets the station tell a card that nobody knows from a phantom that noise made.

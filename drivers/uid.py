@@ -17,9 +17,11 @@ inferred from published lines (10 of 10 agree in their W26 field), not confirmed
 
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
 
 from drivers.readings import Notation, Technology, Uid
 
@@ -51,13 +53,15 @@ class Rejected:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(msgspec.Struct, frozen=True):
     """One way to say a card's number. `bits` tells numbers of different length apart."""
 
     notation: Notation
     bits: int
-    number: int = field(repr=False)
+    number: int
+
+    def __repr__(self) -> str:
+        return f"Alias({self.notation}, {self.bits} bits)"
 
     def __str__(self) -> str:
         """As people write it: `0006572982`, `100,19382`, `7186A61E`, `1F00644BB6`. Never for a log."""

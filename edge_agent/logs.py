@@ -41,6 +41,7 @@ def tap(reader: str) -> Callable[[str, bytes], None]:
     log = logging.getLogger(f"drivers.{reader}")
 
     def write(direction: str, data: bytes) -> None:
-        log.log(TRAFFIC, "%s %s", direction, data.hex())
+        if log.isEnabledFor(TRAFFIC):
+            log.log(TRAFFIC, "%s %s", direction, data.hex())
 
     return write

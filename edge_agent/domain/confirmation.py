@@ -8,6 +8,8 @@ noisy reader fills neither the journal nor the screen. The state is a value; tim
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from drivers.readings import CardRead, Uid
 
 SEEN_MAX = 8  # cards remembered per reader; a hand holds fewer
@@ -26,15 +28,13 @@ class Limits:
     unknown_per_minute: int  # also how many may come at once
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     uid: Uid
     monotonic_ns: int
     counted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(msgspec.Struct, frozen=True):
     """What one reader has shown lately, oldest first, and how many unknown cards may still count."""
 
     seen: tuple[Seen, ...] = ()

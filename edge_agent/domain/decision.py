@@ -18,6 +18,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
+import msgspec
+
 from edge_agent.domain.facts import Kind, Past
 from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Note, Unknown
 from edge_agent.domain.moment import Moment, elapsed_ms
@@ -97,8 +99,7 @@ class Rules:
     unplaced_ms: int  # how long a visit stays open of which the clock could not say the session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True, kw_only=True):
     who: Known
     movement: Movement
     slot: Slot | None  # None: an exit or a repeat outside every session
@@ -110,8 +111,7 @@ class Granted:
     entry: Past | None = None  # of an exit: the entry that it ends
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """No visit came of it, and by what we know rightly so."""
 
     who: Identity
@@ -119,8 +119,7 @@ class Refused:
     slot: Slot | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(msgspec.Struct, frozen=True, kw_only=True):
     """It cannot be decided here. With `entry` the child eats and the entry is kept; else the staff must look first."""
 
     who: Identity
@@ -213,6 +212,7 @@ class _Scan:
         self._roster = roster
         self._direction = direction
         self._past = [each for each in past if not each.voided and each.kind is not Kind.REFUSAL]
+        self._stale = stale(roster, moment, rules)
 
     def decide(self) -> Decision:
         inside = self._open_visit()
@@ -323,7 +323,7 @@ class _Scan:
             reason = Reason.NO_TIMETABLE
         else:
             closed = Reason.CLOSED_DAY if self._hours.closed else Reason.NO_SESSION
-            if stale(self._roster, self._moment, self._rules):
+            if self._stale:
                 return Review(who=self._who, reason=closed)  # a newer roster may know of a meal
             return Refused(who=self._who, reason=closed)
         # Neither session nor date can be told: the first programme is noted, and the ledger chooses again.
@@ -365,11 +365,7 @@ class _Scan:
         return Claim.CLAIMABLE if self._moment.trusted else Claim.HELD
 
     def _doubtful(self) -> bool:
-        return (
-            not self._moment.trusted
-            or stale(self._roster, self._moment, self._rules)
-            or Note.UNCONFIRMED in self._who.notes
-        )
+        return not self._moment.trusted or self._stale or Note.UNCONFIRMED in self._who.notes
 
     def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[Reason]:
         """What the staff should know of this entry, the weightiest first."""
@@ -380,7 +376,7 @@ class _Scan:
             (Reason.NO_ENTITLEMENT, entitlement is None and not guest),
             (Reason.PALM_UNCONFIRMED, Note.UNCONFIRMED in self._who.notes),
             (Reason.CLOCK_UNCERTAIN, not self._moment.trusted),
-            (Reason.STALE_ROSTER, stale(self._roster, self._moment, self._rules)),
+            (Reason.STALE_ROSTER, self._stale),
             (Reason.PARTIAL_NUMBER, Note.PARTIAL in self._who.notes),
         )
         return [reason for reason, applies in remarks if applies]

@@ -1,7 +1,8 @@
 """What the child and the staff are shown. Free and paid meals give the same feedback, field by field."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Child(StrEnum):
@@ -33,8 +34,7 @@ class Advice(StrEnum):
     AWAY = "away"  # take it away, and show it again
 
 
-@dataclass(frozen=True, slots=True)
-class Staff:
+class Staff(msgspec.Struct, frozen=True):
     """The staff's side of the same moment: why, for whom, and what to look out for."""
 
     reason: str  # a `decision.Reason`; the catalogues hold its words
@@ -48,8 +48,7 @@ class Staff:
     entry_seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(msgspec.Struct, frozen=True):
     child: Child
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
     language: str = ""  # kk, ru, en; empty: the kiosk's own

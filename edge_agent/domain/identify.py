@@ -4,10 +4,11 @@ An ambiguity is never resolved by luck: two people who fit are two candidates, u
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import assert_never
+
+import msgspec
 
 from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain.roster import Roster
@@ -25,8 +26,7 @@ class Note(StrEnum):
     UNCONFIRMED = "unconfirmed"  # the palm was asked for too, and none was read, or one that looks like others'
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     person: Person
     credential: str  # the roster's id of it; empty when chosen by hand
     method: Method
@@ -34,8 +34,7 @@ class Known:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """On no roster, or not recognised. `credential` is `#` and a short digest, never the number."""
 
     method: Method
@@ -44,8 +43,7 @@ class Unknown:
     copied: bool = False  # of a palm: a print or a screen, by its looks
 
 
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
+class Ambiguous(msgspec.Struct, frozen=True):
     """Several people fit equally well."""
 
     candidates: tuple[PersonId, ...]
@@ -53,8 +51,7 @@ class Ambiguous:
     credential: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(msgspec.Struct, frozen=True):
     """A credential that must not be taken any more; `why` in the roster's word: `lost`, `stolen`, `replaced`."""
 
     person: Person
@@ -63,8 +60,7 @@ class Blocked:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(msgspec.Struct, frozen=True):
     """The card of one person with a palm that is not theirs."""
 
     card_person: Person
@@ -76,8 +72,7 @@ class Mismatch:
 Identity = Known | Unknown | Ambiguous | Blocked | Mismatch
 
 
-@dataclass(frozen=True, slots=True)
-class PalmScore:
+class PalmScore(msgspec.Struct, frozen=True):
     """How well a template of a person fits the palm that was seen, in ten-thousandths."""
 
     person: PersonId

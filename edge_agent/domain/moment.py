@@ -1,15 +1,15 @@
 """When something happened, and how far two happenings are apart."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from edge_agent.domain.facts import Past
 from sync.contract.event import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """The wall clock in UTC and the monotonic clock of one boot, read together."""
 
     utc: datetime

@@ -8,7 +8,9 @@
 A palm alone needs no card: it is what a borrowed card lacks.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from edge_agent.domain.identify import Ambiguous, Identity, Known, Mismatch, Note, Unknown
 from edge_agent.domain.moment import Moment

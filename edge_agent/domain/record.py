@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict, assert_never
 
+import msgspec
+
 from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
 from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
 from edge_agent.domain.moment import Moment
@@ -18,8 +20,7 @@ NOTE_CHARS_MAX = 200
 SightingFact = Entry | Manual | Exit | Repeat | Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """Where, when and by which knowledge; the same for every fact of one scan."""
 
     moment: Moment

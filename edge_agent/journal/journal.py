@@ -220,10 +220,7 @@ class Journal:
     def facts(self, person: PersonId, since: str) -> tuple[Past, ...]:
         """This person's entries and exits whose service date is `since` or later, and their last few sightings of
         any kind and date; oldest first, in the order in which they were kept."""
-        with self._store.lock:
-            found = self._store.read(sightings.VISITS_SINCE, (person, since))
-            last = self._store.read(sightings.LAST, (person, sightings.LAST_OTHERS))
-        rows_found = sorted({*found, *last})  # an identity comes first in each row
+        rows_found = sorted(self._store.run(lambda connection: sightings.before(connection, person, since)))
         return tuple(past for row in rows_found if (past := self._past(*row)) is not None)
 
     def sighting(self, epoch: Epoch, seq: int) -> Past | None:

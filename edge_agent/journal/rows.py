@@ -22,8 +22,7 @@ class Kiosk:
     school: str
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """Where a fact was kept: its identity within the device, for ever, and the chain's hash there."""
 
     epoch: Epoch

@@ -50,6 +50,12 @@ LAST = _SELECT + " ORDER BY s.epoch DESC, s.seq DESC LIMIT ?"
 ONE = _SELECT + " AND s.epoch = ? AND s.seq = ?"
 
 
+def before(connection: sqlite3.Connection, person: PersonId, since: str) -> set[tuple[int, int, int, bytes]]:
+    """Epoch, seq, whether it was voided, and the payload of each of this person's sightings that the rules need."""
+    visits = connection.execute(VISITS_SINCE, (person, since)).fetchall()
+    return {*visits, *connection.execute(LAST, (person, LAST_OTHERS))}
+
+
 def note(connection: sqlite3.Connection, ordinal: int, seq: int, event: Fact, ordinals: Mapping[Epoch, int]) -> None:
     """Enter one event that was just appended. `ordinals`: the epochs by their id."""
     if isinstance(event, Sighting):

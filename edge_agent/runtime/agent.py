@@ -23,7 +23,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from drivers import registry
-from drivers.readings import PersonMatched
+from drivers.readings import PersonMatched, Reading
 from edge_agent import identity
 from edge_agent.clock import StepWatch
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
@@ -352,14 +352,12 @@ class Agent:
     def _take(self, pulse: Pulse) -> None:
         """The station's thread: one thing at a time, and what has come before a stop is still taken."""
         while (work := self.inbox.get(0 if pulse.stopping() else 0.5)) is not None or not pulse.stopping():
-            pulse.beat()
             if self.station.waits:
                 reading = work.reading if isinstance(work, Scan) else None
                 self._lapse(partial(self.station.lapse, self.now(), reading))
             match work:
                 case Scan():
-                    take = partial(self.station.take, work.reading, work.moment)
-                    self._scan(work.moment, take, shown=not _told_late(work))
+                    self._scan(work.moment, partial(self.station.take, work.reading, work.moment), work.reading)
                 case PalmScan():
                     self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
                 case Job():
@@ -367,10 +365,10 @@ class Agent:
                     self._wake_uplink()
                 case None:
                     pass
+            pulse.beat()
         self._lapse(self.station.close)
 
-    def _scan(self, moment: Moment, take: Callable[[], Feedback | None], *, shown: bool = True) -> None:
-        """`shown` False: nobody stands there to be greeted."""
+    def _scan(self, moment: Moment, take: Callable[[], Feedback | None], reading: Reading | None = None) -> None:
         try:
             feedback = take()
         except JournalDamaged as error:
@@ -378,7 +376,7 @@ class Agent:
             self.condemn(str(error))
         if feedback is None:
             return
-        if shown:
+        if not _told_late(reading, moment):
             self.show(feedback)
         self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
@@ -474,9 +472,9 @@ class PalmsAtHand:
         return any(each.there for each in self._agent.readers if self._agent.is_camera(each.driver))
 
 
-def _told_late(scan: Scan) -> bool:
-    reading = scan.reading
-    return isinstance(reading, PersonMatched) and reading.seen_at is not None and late(reading.seen_at, scan.moment)
+def _told_late(reading: Reading | None, moment: Moment) -> bool:
+    """Whether nobody stands there to be greeted."""
+    return isinstance(reading, PersonMatched) and reading.seen_at is not None and late(reading.seen_at, moment)
 
 
 def _is_stop(payload: bytes) -> bool:

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from drivers.readings import Reading
 from edge_agent.domain.moment import Moment
 from edge_agent.station import PalmSight
@@ -20,8 +22,7 @@ FULL_WAIT_S = 1.0
 LOOK_S = 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True):
     reading: Reading
     moment: Moment  # at which it came, not at which it is looked at
 

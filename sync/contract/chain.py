@@ -8,17 +8,17 @@ the last head of the previous epoch that the ledger acknowledged, or empty for a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import NewType
+
+import msgspec
 
 DeviceId = NewType("DeviceId", str)
 Epoch = NewType("Epoch", str)  # 16 lower-case hex digits, drawn at random when the epoch is opened
 Hash = NewType("Hash", bytes)  # 32 bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(msgspec.Struct, frozen=True):
     """Where a chain stands: the number of its last event (0: none yet) and that event's hash."""
 
     seq: int

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import IntEnum
 
+import msgspec
+
 from sync.contract.event import SessionId
 from sync.contract.roster import ClosedDay, MealSession
 
@@ -30,8 +32,7 @@ class Phase(IntEnum):
     LATE = 2  # in the grace after the end
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """One session on one service date; `starts` and `ends` in UTC, the end not included."""
 
     session: SessionId
@@ -41,8 +42,7 @@ class Slot:
     phase: Phase = Phase.RUNNING
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(msgspec.Struct, frozen=True):
     """What is being served at an instant. Several slots overlap; the first is the one to take without other reasons."""
 
     slots: tuple[Slot, ...] = ()

@@ -233,7 +233,7 @@ def run(run: Run) -> Result:
     folder = run.folder / "scan"
     folder.mkdir()
     figures: list[Figure] = []
-    rates = ((5.0, 12), (1.0, 2)) if run.quick else ((5.0, 200), (1.0, 60))
+    rates = ((5.0, 12), (1.0, 2)) if run.quick else ((5.0, 600), (1.0, 180))
     with sink() as url, bench(folder, url) as scans:
         scans.measure(WARM_UP, 20.0)
         for per_second, count in rates:

@@ -1,9 +1,10 @@
 """What a scan means, rule by rule."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review, decide
 from edge_agent.domain.feedback import Child
@@ -311,7 +312,7 @@ def test_by_hand_a_child_inside_is_not_entered_twice() -> None:
     kiosk = Kiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
     for person in ("u1", "u2", "u3"):
-        kiosk.enter_by_hand(person, moment("09:45:00"), replace(HAND, group="g-1"))
+        kiosk.enter_by_hand(person, moment("09:45:00"), dataclasses.replace(HAND, group="g-1"))
     assert [type(fact) for fact in kiosk.facts] == [Entry, Repeat, Manual, Manual]
     assert {fact.group for fact in kiosk.facts if isinstance(fact, Manual)} == {"g-1"}
     assert isinstance(kiosk.facts[1], Repeat)

@@ -1,8 +1,7 @@
 """Card and palm of one visitor: neither settles silently what it cannot."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from drivers.readings import CardRead, Notation, Technology, Uid
 from edge_agent.domain.decision import Reason, Refused

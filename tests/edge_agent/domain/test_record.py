@@ -1,11 +1,11 @@
 """The facts that are kept of decisions; and that the same day, played twice, gives the same bytes."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from drivers.readings import CardRead
 from edge_agent.domain.decision import Direction, Granted, Movement, Reason, Refused

@@ -1,11 +1,12 @@
 """What child and staff are shown; and that nothing the child can see tells who pays."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review
 from edge_agent.domain.feedback import Child, Feedback
@@ -178,7 +179,7 @@ def _day(scans: list[tuple[int, str, Clock]], programme: str, direction: Directi
     extra: list[Record] = [MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")]
     roster = school(*extra, *pupil(9, programme=programme))
     if stale:
-        roster = replace(roster, confirmed_at=None)
+        roster = dataclasses.replace(roster, confirmed_at=None)
     kiosk = Kiosk(roster, direction=direction)
     for seconds, means, clock in sorted(scans):
         start = moment("09:20:00", quality=clock)

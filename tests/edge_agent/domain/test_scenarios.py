@@ -1,14 +1,15 @@
 """Every line of the canteen's scenarios is a test: the pure ones here, and `ELSEWHERE` names who proves the rest."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.domain.decision import Granted, Movement, Reason, Refused, Review
 from edge_agent.domain.feedback import Child, Feedback
@@ -262,7 +263,7 @@ def lost_card_manual_open(scenario: Scenario) -> None:
     assert scenario["expect"]["meals"] == after("10:00:00", by_hand).meals
     # Parents are told of visits, and by hand or by card it is the same visit.
     assert scenario["expect"]["parent_notified"] is visit.counts
-    assert replace(visit, method=Method.CARD, operator="", note="") == usual
+    assert dataclasses.replace(visit, method=Method.CARD, operator="", note="") == usual
     assert (visit.operator, visit.note) == ("op-1", "no_card")
 
 

@@ -1,14 +1,15 @@
 """Opening: one process at a time, the schema brought up to date, damage seen before the first scan."""
 
+import dataclasses
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.journal import schema
 from edge_agent.journal.aside import set_aside
@@ -251,7 +252,7 @@ def test_a_new_identity_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
         journal.acknowledge(journal.head, b"receipt")
         journal.append(entry(2, "u2"))
         old = journal.epoch
-    same_device = replace(KIOSK, public_key=bytes(32))
+    same_device = dataclasses.replace(KIOSK, public_key=bytes(32))
     with opened(path, same_device) as journal:
         assert journal.epoch != old
         assert journal.parent_head == row.hash
@@ -263,6 +264,6 @@ def test_a_new_identity_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
         epoch = journal.epoch
     with opened(path, same_device) as journal:
         assert journal.epoch == epoch
-    with opened(path, replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
+    with opened(path, dataclasses.replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
         assert journal.parent_head == b""  # the new device's ledger account knows nothing of the old one's heads
     assert verify(path).whole

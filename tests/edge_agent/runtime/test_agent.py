@@ -1,11 +1,11 @@
 """The agent in this process, under a clock of the test's own."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
 from edge_agent.runtime.agent import Agent

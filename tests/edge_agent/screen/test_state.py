@@ -1,10 +1,9 @@
 """What is shown next: bursts, time running out, and that nothing on the child's side tells who pays."""
 
-from dataclasses import replace
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge_agent.domain.feedback import Child, Feedback, Staff
 from edge_agent.screen.health import Health
