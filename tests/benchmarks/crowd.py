@@ -5,20 +5,22 @@ The filters stand at every 30°, so a code is turned and mirrored as well as its
 halves of two of them are put together. Derived palms are never probes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import count
+from functools import cache, partial
+from itertools import count, islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.simulated.palms import palm as drawn_palm
+from drivers.simulated.palms import some_capture
 from edge_agent.palm.code import COARSE_SIDE, FINE_SIDE, LINES, VALID, Cells
 from edge_agent.palm.enrolment import align
-from edge_agent.palm.gallery import Palm
+from edge_agent.palm.gallery import Palm, Snapshot, empty
 from edge_agent.palm.permutation import Scrambles, identity
 from edge_agent.palm.responses import Responses, respond
 from edge_agent.palm.roi import region_from_roi
@@ -33,13 +35,19 @@ UPRIGHT = 0  # of the eight ways in which a square can lie
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    name: str
+    responses: Callable[[], Responses] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """One palm of a set, coded in the clear: research palms are nobody's secret."""
+    """One palm that pictures are there of, coded in the clear: research palms are nobody's secret."""
 
     name: str  # set/identity
     fine: Cells = field(repr=False)  # (n, 1024) templates
     coarse: Cells = field(repr=False)  # (n, 256)
-    probes: tuple[Path, ...] = field(repr=False)
+    probes: tuple[Picture, ...] = field(repr=False)
 
 
 def present(names: Iterable[str]) -> list[str]:
@@ -54,17 +62,26 @@ def known(names: Sequence[str], palms_max: int | None = None) -> list[Known]:
         return list(pool.map(_enrolled, folders))
 
 
-def look(picture: Path) -> Responses:
-    """What a probe is made of."""
-    read = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
-    assert read is not None, picture
-    return respond(region_from_roi(np.asarray(read, np.uint8)))
+def drawn(palms: int) -> list[Known]:
+    """Drawn ones, where no sets are at hand."""
+    return [
+        _known(f"drawn/{n}", [_drawn(f"palm {n}", seed) for seed in range(SAMPLES)], SAMPLES // 2) for n in range(palms)
+    ]
 
 
 def palm(person: str, hand: Hand, fine: Cells, coarse: Cells, scrambles: Scrambles) -> Palm:
     """As a kiosk keeps it; `SAMPLES` of it, again from the first where there are fewer."""
     rows = np.arange(SAMPLES) % len(fine)
     return Palm(person, hand, scrambles.fine.protect(fine[rows]), scrambles.coarse.protect(coarse[rows]))
+
+
+def school(known: Sequence[Known], people: int, scrambles: Scrambles, more: Sequence[Palm] = ()) -> Snapshot:
+    """A gallery of so many people with two palms each; a palm of `known` or `more` is a person of its own."""
+    hands = (Hand.LEFT, Hand.RIGHT)
+    palms = [*more, *(palm(each.name, hands[n % 2], each.fine, each.coarse, scrambles) for n, each in enumerate(known))]
+    derived = enumerate(islice(strangers(known), max(0, 2 * people - len(palms))))
+    palms += [palm(f"p{n // 2}", hands[n % 2], fine, coarse, scrambles) for n, (fine, coarse) in derived]
+    return empty(scrambles).changed(palms)
 
 
 def strangers(of: Sequence[Known], seed: int = 0) -> Iterator[tuple[Cells, Cells]]:
@@ -109,11 +126,30 @@ def _lines_laid(way: int) -> NDArray[np.uint8]:
 
 
 def _enrolled(folder: Path) -> Known:
-    pictures = sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
-    session = [path for path in pictures if path.name.split("-")[0] == pictures[0].name.split("-")[0]]
-    later = [path for path in pictures if path not in session]
+    paths = sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
+    session = [path for path in paths if path.name.split("-")[0] == paths[0].name.split("-")[0]]
+    later = [path for path in paths if path not in session]
     enrolled = session[: SAMPLES if later else ENROLLED_OF_FEW]
-    codes = align([look(path) for path in enrolled], Hand.UNKNOWN, identity())
+    shown = [*enrolled, *(later or session[len(enrolled) :])]
+    pictures = [Picture(path.name, partial(_seen, path)) for path in shown]
+    return _known(f"{folder.parent.name}/{folder.name}", pictures, len(enrolled))
+
+
+def _known(name: str, pictures: Sequence[Picture], enrolled: int) -> Known:
+    codes = align([picture.responses() for picture in pictures[:enrolled]], Hand.UNKNOWN, identity())
     fine, coarse = np.stack([code.fine for code in codes]), np.stack([code.coarse for code in codes])
-    probes = tuple(later or session[len(enrolled) :])
-    return Known(f"{folder.parent.name}/{folder.name}", fine, coarse, probes)
+    return Known(name, fine, coarse, tuple(pictures[enrolled:]))
+
+
+def _seen(picture: Path) -> Responses:
+    read = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
+    assert read is not None, picture
+    return respond(region_from_roi(np.asarray(read, np.uint8)))
+
+
+def _drawn(person: str, seed: int) -> Picture:
+    def responses() -> Responses:
+        dice = np.random.default_rng([seed, *person.encode()])
+        return respond(region_from_roi(drawn_palm(person, "left", some_capture(dice), dice)))
+
+    return Picture(f"{person}, {seed}", responses)
