@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from drivers.readings import Notation as Read
 from drivers.readings import Technology, Uid
 from drivers.uid import Alias, Rejected, aliases, from_roster, own
+from sync.contract.consents import agreed
 from sync.contract.entitlements import check
 from sync.contract.roster import (
     ClosedDay,
@@ -120,14 +121,6 @@ def build(records: Iterable[Record], *, school: str, version: int, confirmed_at:
     return _Builder(school, version, confirmed_at, tz).build(records)
 
 
-def consenting(records: Iterable[Record], scope: str = "palm") -> frozenset[str]:
-    """Who of these records' people has agreed, by the same rule as `Roster.consents`."""
-    sorted_ = list(records)
-    people = {record.id for record in sorted_ if isinstance(record, Person)}
-    consents = [record for record in sorted_ if isinstance(record, Consent) and record.scope == scope]
-    return frozenset(person for person, _ in _agreed(consents)) & people
-
-
 def empty(school: str, tz: tzinfo) -> Roster:
     """The roster of a kiosk that has not been given one yet."""
     return build((), school=school, version=0, confirmed_at=None, tz=tz)
@@ -178,7 +171,7 @@ class _Builder:
             _codes=_frozen(self._codes),
             _terminals=_frozen(self._terminals),
             _entitlements=_frozen(self._entitlements),
-            _consents=_agreed(self._consents),
+            _consents=agreed(self._consents),
             _groups=_frozen(groups),
         )
 
@@ -279,17 +272,6 @@ class _Builder:
         for alias, cards in self._cards_by_own.items():
             if alias.notation is Read.FULL and len({card.person for card in cards}) > 1:
                 self._problem(cards[-1], "another person has a card with the same number; neither is taken for it")
-
-
-def _agreed(consents: Iterable[Consent]) -> frozenset[tuple[str, str]]:
-    """Person and scope of every consent in force. The last word counts, and of two at the same moment the no."""
-    given: dict[tuple[str, str], str] = {}
-    withdrawn: dict[tuple[str, str], str] = {}
-    for consent in consents:
-        scope = consent.person, consent.scope
-        given[scope] = max(given.get(scope, ""), consent.given_at)
-        withdrawn[scope] = max(withdrawn.get(scope, ""), consent.withdrawn_at)
-    return frozenset(scope for scope, at in given.items() if at > withdrawn[scope])
 
 
 Key = TypeVar("Key")

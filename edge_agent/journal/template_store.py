@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.domain.roster import consenting
 from edge_agent.journal.errors import STORE_ERRORS, NoConsent
 from edge_agent.journal.store import connect_read_only
+from sync.contract.consents import consenting
 from sync.contract.event import PersonId
 from sync.contract.roster import from_json
 from sync.contract.wire import read_time, time_text

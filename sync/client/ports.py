@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.palms import Parcel
 from sync.contract.roster import Page
 
 
@@ -70,6 +71,28 @@ class Outbox(Protocol):
     def queue_depth(self) -> int:
         """Events that no receipt covers."""
         ...
+
+
+class PalmStore(Protocol):
+    """Sealed palms: what the other kiosks of the school do not have yet, and what they had first."""
+
+    def pending(self) -> Parcel | None:
+        """One that the ledger does not have; None: it has all."""
+        ...
+
+    def relayed(self, parcel: Parcel) -> None:
+        """The ledger has taken this one, or will never."""
+        ...
+
+    def palms_version(self) -> int:
+        """The last number that was taken from the ledger; 0: none."""
+        ...
+
+    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+        """Take these over as far as consents allow, and note the number; all in one transaction."""
+        ...
+
+    def roster_version(self) -> int: ...
 
 
 class RosterStore(Protocol):

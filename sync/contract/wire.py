@@ -1,4 +1,5 @@
-"""Every message between kiosk and ledger, except batches (`batch`), rosters (`roster`) and receipts (`receipt`).
+"""Every message between kiosk and ledger, except batches (`batch`), rosters (`roster`), sealed palms (`palms`) and
+receipts (`receipt`).
 
 Messages are JSON. Fields that a reader does not know are passed over, so that either end may be the newer one. Hashes
 and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, numbers stay below 2^53.
@@ -7,6 +8,8 @@ and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, number
     GET  /v1/devices/{device}/cursor                         → 200 Cursor
     POST /v1/devices/{device}/heartbeats               Heartbeat → 200 HeartbeatReply
     GET  /v1/schools/{school}/roster?since=&cursor=          → 200 roster.Page
+    POST /v1/schools/{school}/palms                    palms.Parcel → 200 palms.Kept
+    GET  /v1/schools/{school}/palms?since=                   → 200 palms.Palms
     POST /v1/enrolments                                Enrolment → 201 (again, same key: 200) Identity
 
 Every request is signed (`signature`). What goes wrong is answered with a `Problem` as `application/problem+json`.

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, receipt, roster, wire
+from sync.contract import batch, palms, receipt, roster, wire
 
 _MESSAGES = (
     wire.Accepted, wire.Cursor, wire.Heartbeat, wire.HeartbeatReply, wire.Enrolment, wire.Identity, wire.Problem,
-    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.Page,
+    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.Page, palms.Parcel, palms.Kept, palms.Palms,
 )  # fmt: skip
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
@@ -120,6 +120,33 @@ def _paths() -> _Node:
                     **_USUAL,
                 },
             }
+        },
+        "/v1/schools/{school}/palms": {
+            "post": {
+                "operationId": "keepPalm",
+                "description": "A hand's templates, sealed with the school's key, or that they were taken back.",
+                "parameters": [_SCHOOL, *_SIGNED, _DIGEST],
+                "requestBody": {"required": True, "content": _content("Parcel")},
+                "responses": {
+                    "200": _answer("Kept", "kept, or nothing was stored since there is no consent"),
+                    **_problems(_400="no parcel", _404="not this device's school", _413="too many bytes"),
+                    **_USUAL,
+                },
+            },
+            "get": {
+                "operationId": "getPalms",
+                "description": "In the ledger's order; go on behind `version` while `more`. Later ones of a hand win.",
+                "parameters": [
+                    _SCHOOL,
+                    _in("query", "since", {"type": "integer", "minimum": 0}, "the last number that is known; 0: none"),
+                    *_SIGNED,
+                ],
+                "responses": {
+                    "200": _answer("Palms", "what came after that number"),
+                    **_problems(_400="no number", _404="not this device's school"),
+                    **_USUAL,
+                },
+            },
         },
         wire.ENROLMENTS_PATH: {
             "post": {

@@ -14,9 +14,10 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
+from sync.contract.palms import Kept, Palms, Parcel
 from sync.contract.roster import Page
 from sync.contract.wire import Accepted, Cursor, Heartbeat, HeartbeatReply, Identity, Problem, ProblemType
-from sync.ledger import rosters, schools
+from sync.ledger import palms, rosters, schools
 from sync.ledger.ingest import Arrival, Signature, ingest
 from sync.ledger.people import People
 
@@ -107,16 +108,30 @@ class Ledger:
         self, connection: psycopg.Connection, request: signature.Request, school: str, since: str, cursor: str
     ) -> Page:
         """GET /v1/schools/{school}/roster: of a device's own school, and of no other."""
-        known, _, _ = _authenticate(connection, request, _keyid(request))
-        if not (since.isascii() and since.isdigit() and len(since) < 16):
-            raise refusal(ProblemType.MALFORMED, 400, "no version", "`since` is a whole number; 0 asks for everything")
+        known = self._of_school(connection, request, school)
+        version = _number(since)
         try:
-            page = rosters.page(connection, school, int(since), cursor) if known.school == school else None
+            page = rosters.page(connection, known.school, version, cursor)
         except rosters.Restart as error:
             raise refusal(ProblemType.ROSTER_RESTART, 410, "begin the pull again", str(error)) from error
-        if page is None:
-            raise refusal(ProblemType.NOT_FOUND, 404, "no such school", "a device gets the roster of its own school")
+        assert page is not None, "a device has a school"
         return page
+
+    def keep_palm(self, connection: psycopg.Connection, request: signature.Request, school: str) -> Kept:
+        """POST /v1/schools/{school}/palms: into a device's own school, and no other."""
+        known = self._of_school(connection, request, school)
+        return palms.keep(connection, known.school, known.device, _message(Parcel, request.body))
+
+    def tell_palms(self, connection: psycopg.Connection, request: signature.Request, school: str, since: str) -> Palms:
+        """GET /v1/schools/{school}/palms"""
+        known = self._of_school(connection, request, school)
+        return palms.page(connection, known.school, _number(since))
+
+    def _of_school(self, connection: psycopg.Connection, request: signature.Request, school: str) -> schools.Device:
+        known, _, _ = _authenticate(connection, request, _keyid(request))
+        if known.school != school:
+            raise refusal(ProblemType.NOT_FOUND, 404, "no such school", "a device gets what is of its own school")
+        return known
 
     def enrol(self, connection: psycopg.Connection, request: signature.Request) -> tuple[Identity, bool]:
         """POST /v1/enrolments; the identity, and whether it is new."""
@@ -170,6 +185,12 @@ def _verify(request: signature.Request, public_keys: tuple[bytes, ...]) -> tuple
         except signature.BadSignature as error:
             why = error
     raise refusal(ProblemType.UNAUTHORISED, 401, "no good signature", str(why)) from why
+
+
+def _number(since: str) -> int:
+    if not (since.isascii() and since.isdigit() and len(since) < 16):
+        raise refusal(ProblemType.MALFORMED, 400, "no version", "`since` is a whole number; 0 asks for everything")
+    return int(since)
 
 
 def _named(check: Callable[[str], _T], text: str) -> _T:

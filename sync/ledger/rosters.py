@@ -12,6 +12,7 @@ import psycopg
 
 from sync.contract import roster
 from sync.contract.roster import Change, Deleted, Page, Record
+from sync.ledger import palms
 from sync.ledger.errors import NotUnderstood
 
 PAGE_RECORDS = 1_000
@@ -70,6 +71,7 @@ def apply(connection: psycopg.Connection, school: str, changes: Sequence[Change]
         changed, deleted = done
         newest = row[0] + 1 if changed + deleted else row[0]
         connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
+        palms.forget_without_consent(connection, school)
     return Applied(newest, changed, deleted)
 
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sync.contract import signature, wire
+from sync.contract.palms import PARCEL_BYTES_MAX
 from sync.contract.wire import Problem, ProblemType
 from sync.ledger.admission import Bucket
 from sync.ledger.openapi import document
@@ -40,6 +41,8 @@ def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
             Route("/v1/devices/{device}/cursor", service.cursor, methods=["GET"]),
             Route("/v1/devices/{device}/heartbeats", service.heartbeats, methods=["POST"]),
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
+            Route("/v1/schools/{school}/palms", service.keep_palm, methods=["POST"]),
+            Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
             Route(wire.ENROLMENTS_PATH, service.enrolments, methods=["POST"]),
             Route("/v1/health", service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
@@ -84,6 +87,16 @@ class _Service:
         school = request.path_params["school"]
         since, cursor = request.query_params.get("since", "0"), request.query_params.get("cursor", "")
         return _json(await self._blocking(lambda db: self._ledger.tell_roster(db, signed, school, since, cursor)))
+
+    async def keep_palm(self, request: Request) -> Response:
+        signed = await self._admitted(request, PARCEL_BYTES_MAX)
+        school = request.path_params["school"]
+        return _json(await self._blocking(lambda db: self._ledger.keep_palm(db, signed, school)))
+
+    async def palms(self, request: Request) -> Response:
+        signed = await self._admitted(request, 0)
+        school, since = request.path_params["school"], request.query_params.get("since", "0")
+        return _json(await self._blocking(lambda db: self._ledger.tell_palms(db, signed, school, since)))
 
     async def enrolments(self, request: Request) -> Response:
         signed = await self._admitted(request, MESSAGE_BYTES_MAX)

@@ -50,6 +50,7 @@ class LedgerModel:
         self.events_max = batch.EVENTS_MAX
         self.alter: Callable[[msgspec.Struct], msgspec.Struct] = lambda message: message
         self.pages: Callable[[int, str], Page | None] = lambda since, cursor: None
+        self.palms: Callable[[signature.Request], msgspec.Struct] | None = None
         self.beats: list[wire.Heartbeat] = []
         self.codes: dict[str, str] = {}  # code → public key that used it, or empty
         self.requests = 0
@@ -101,6 +102,9 @@ class LedgerModel:
             case "GET", ["schools", _, "roster"]:
                 self._authentic(signature.keyid_of(request), request)
                 return self._page(request.query)
+            case _, ["schools", _, "palms"] if self.palms is not None:
+                self._authentic(signature.keyid_of(request), request)
+                return self.palms(request)
             case "POST", ["enrolments"]:
                 return self._enrol(request)
             case _:

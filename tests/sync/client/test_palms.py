@@ -1,0 +1,129 @@
+"""Sealed palms on their way, whatever the line does: each is sent until the ledger has it, and none is passed over."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from sync.client.channel import Channel
+from sync.client.faults import Fault
+from sync.client.palms import PalmRelay, RelayOutcome
+from sync.contract import signature, wire
+from sync.contract.palms import Kept, Palms, Parcel
+from sync.contract.wire import ProblemType
+from tests.sync.client.bench import Bench
+from tests.sync.client.disk import KEY
+
+
+def parcel(number: int) -> Parcel:
+    return Parcel(person=f"u{number}", hand="left", made_at=f"2026-11-23T04:40:00.{number:03}Z", sealed=b"noise")
+
+
+class Drawer:
+    """A `PalmStore` in memory."""
+
+    def __init__(self, *unsent: Parcel) -> None:
+        self.unsent = list(unsent)
+        self.version = 0
+        self.taken: list[str] = []
+        self.roster = 5
+
+    def pending(self) -> Parcel | None:
+        return self.unsent[0] if self.unsent else None
+
+    def relayed(self, parcel: Parcel) -> None:
+        self.unsent.remove(parcel)
+
+    def palms_version(self) -> int:
+        return self.version
+
+    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+        self.taken += [each.person for each in palms]
+        self.version = version
+
+    def roster_version(self) -> int:
+        return self.roster
+
+
+class Relaying:
+    def __init__(self, *unsent: Parcel, there: int = 0) -> None:
+        self.bench, self.drawer = Bench(), Drawer(*unsent)
+        self.there = [parcel(100 + number) for number in range(there)]
+        self.bench.ledger.palms = self.answer
+        self.relay = PalmRelay(
+            self.drawer,
+            Channel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now),
+            "s-12",
+            monotonic=lambda: self.bench.seconds,
+            dice=self.bench.dice,
+        )
+
+    def answer(self, request: signature.Request) -> msgspec.Struct:
+        if request.method == "POST":
+            brought = wire.read_json(Parcel, request.body)
+            if brought not in self.there:
+                self.there.append(brought)
+            return Kept(version=len(self.there), kept=True)
+        since = int(request.query.removeprefix("since="))
+        page = tuple(self.there[since : since + 2])
+        last = since + len(page)
+        return Palms(school="s-12", since=since, version=last, roster=5, palms=page, more=last < len(self.there))
+
+    def until(self, *ends: RelayOutcome) -> list[RelayOutcome]:
+        outcomes: list[RelayOutcome] = []
+        while not outcomes or outcomes[-1] not in ends:
+            relay = self.relay.step()
+            outcomes.append(relay.outcome)
+            self.bench.seconds += relay.due_s
+            assert len(outcomes) < 60, relay.why
+        return outcomes
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_everything_is_sent_and_everything_comes_whatever_the_line_does(fault: Fault) -> None:
+    kiosk = Relaying(parcel(1), parcel(2), there=3)
+    kiosk.bench.faults = [fault, Fault.NONE] * 4
+    kiosk.until(RelayOutcome.CURRENT)
+    assert kiosk.drawer.unsent == []
+    assert len(kiosk.there) == 5, "none twice"
+    assert kiosk.drawer.taken == ["u100", "u101", "u102", "u1", "u2"]
+    assert kiosk.drawer.version == 5
+
+
+def test_nothing_is_asked_before_it_is_due_unless_in_a_hurry() -> None:
+    kiosk = Relaying()
+    assert kiosk.relay.step().outcome is RelayOutcome.CURRENT
+    waiting = kiosk.relay.step()
+    assert waiting.outcome is RelayOutcome.WAITING
+    assert 108 <= waiting.due_s <= 132
+    kiosk.drawer.unsent.append(parcel(1))
+    kiosk.relay.hurry()
+    assert kiosk.relay.step().outcome is RelayOutcome.SENT
+
+
+def test_palms_wait_for_the_roster_that_says_who_has_agreed() -> None:
+    kiosk = Relaying(there=1)
+    kiosk.drawer.roster = 4
+    behind = kiosk.relay.step()
+    assert (behind.outcome, behind.due_s, kiosk.drawer.taken) == (RelayOutcome.BEHIND, 5.0, [])
+    kiosk.drawer.roster = 5
+    kiosk.bench.seconds += 5
+    assert kiosk.relay.step().outcome is RelayOutcome.TAKEN
+    assert kiosk.drawer.taken == ["u100"]
+
+
+def test_a_ledger_that_relays_no_palms_is_asked_rarely_and_keeps_nothing_else_up() -> None:
+    kiosk = Relaying(parcel(1))
+    kiosk.bench.ledger.palms = None
+    stopped = kiosk.relay.step()
+    assert stopped.outcome is RelayOutcome.STOPPED
+    assert stopped.due_s >= 60
+    assert kiosk.drawer.unsent == [parcel(1)]
+    assert ProblemType.NOT_FOUND in stopped.why or "404" in stopped.why
+
+
+def test_a_page_of_another_school_is_not_taken() -> None:
+    kiosk = Relaying(there=1)
+    kiosk.bench.ledger.palms = lambda request: Palms(school="s-13", since=0, version=1, roster=1, palms=(parcel(1),))
+    assert kiosk.relay.step().outcome is RelayOutcome.STOPPED
+    assert kiosk.drawer.taken == []
