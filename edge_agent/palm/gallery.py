@@ -42,14 +42,11 @@ from edge_agent.palm.probe import COARSE_SHIFT, Probe, poses_within
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
+LOOSE_OF_STRANGERS: Final = 0.28  # beside a palm that is sure, who stays below it is not compared to the end
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
 TEMPLATES_MAX: Final = 12  # of one palm
 CANDIDATES_MAX: Final = 5
 COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
-HINT_OF_STRANGERS: Final = 0.17  # a palm that hints at less is chance; the least that mattered hinted at 0.23
-POSE_BEHIND: Final = 0.15  # of a palm's best hint; a pose that far behind it is not the palm's
-ROUGH_OF_STRANGERS: Final = 0.2  # agreement before settling; settling adds less than 0.1 to a stranger's
-PALM_BEHIND: Final = 0.25  # agreement that settling does not make up for
 _ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
 
 
@@ -240,19 +237,11 @@ class Snapshot:
         if not palms:
             return {}
         templates, rows, poses = self._posed(probe, palms)
-        hints = [float(poses.hints[part].max()) for part in rows]
-        reached: list[tuple[float, int, list[Rough]]] = []
-        for rank, index in enumerate(sorted(range(len(palms)), key=lambda index: -hints[index])):
-            if rank and hints[index] < HINT_OF_STRANGERS:
-                reached.append((STRANGERS.agreement, index, []))
-                continue
-            likely = poses.of(rows[index]).above(hints[index] - POSE_BEHIND)
-            rough = rough_palm(probe, templates.fine[rows[index]], likely)
-            reached.append((rough[0].likeness.agreement if rough else STRANGERS.agreement, index, rough))
+        reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
         found: dict[int, Candidate] = {}
-        for rank, (so_far, index, rough) in enumerate(sorted(reached, key=lambda each: -each[0])):
-            agreement = so_far
-            if rough and so_far >= best - PALM_BEHIND and (rank == 0 or so_far >= ROUGH_OF_STRANGERS):
+        for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
+            agreement = STRANGERS.agreement
+            if rough and (best < SURE or _reached(rough) >= LOOSE_OF_STRANGERS):
                 agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
                 best = max(best, agreement)
             palm = self.palms[palms[index]]
@@ -279,6 +268,10 @@ class Snapshot:
     def _unlock(self, palms: Sequence[Palm]) -> Templates:
         fine, coarse = np.concatenate([palm.fine for palm in palms]), np.concatenate([palm.coarse for palm in palms])
         return unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
+
+
+def _reached(rough: list[Rough]) -> float:
+    return rough[0].likeness.agreement if rough else STRANGERS.agreement
 
 
 def _ranking(found: Iterable[Candidate]) -> Ranking:

@@ -2,11 +2,9 @@
 
     coarse    every pose of the coarse lattice (5 turns × 4 scales × 121 shifts) by one matrix product; of the best six
               turns and scales the best shift goes on
-    hint      there, nine shifts by every fourth cell of the fine code; a pair that agrees nowhere ends here, with 0
-    fine      around each pose that is left: 3 turns × 3 scales × 9 shifts of the fine code
-    settle    around the best: half of those steps again, at half cells
-    yield     a palm is no plate: each of 4 × 4 blocks may lie up to one cell off, at a price, and not far from what
-              its neighbours say
+    hint      there, nine shifts by every fourth cell of the fine code; the best three go on
+    loose     there, each of 4 × 4 blocks by itself up to two cells beside; a pair that agrees nowhere ends here
+    bend      from the best of them on, the skin is laid straight (`bend`)
 
 Agreement is 1 − 2·(differing bits / compared bits): 1 for the same picture, 0 for chance. A small overlap agrees by
 accident more often, so it is pulled to chance with the root of its size (Daugman's re-scaling, with a reference of 80 %
@@ -14,44 +12,34 @@ of the cells). Everything counted is a whole number, so that a permuted comparis
 """
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm import bits
-from edge_agent.palm.code import COARSE_CELLS, FINE_CELLS, FINE_SIDE, LINES, VALID, Cells
+from edge_agent.palm.bend import ACROSS, loosely, straighten
+from edge_agent.palm.code import COARSE_CELLS, VALID, Cells
 from edge_agent.palm.permutation import Scramble
 from edge_agent.palm.probe import (
     COARSE_SCALES,
     COARSE_TURNS,
     FINE_SHIFT,
+    LOOSE_REACH,
     OVERLAP_FULL,
     OVERLAP_MIN,
     Probe,
-    fine_places,
     pose_at,
     thin_cells,
 )
 from edge_agent.palm.responses import ORIENTATIONS, UPRIGHT, Floats, Pose
 
 COARSE_POSES_MAX: Final = 6  # turns and scales that the fine code is asked about
-HINT_MIN: Final = 0.13  # agreement of every fourth fine cell; below it a pose is chance
-PLAIN_STRANGER: Final = 0.14  # fine agreement of a palm's first template below which the others are not asked
-TEMPLATES_SEARCHED: Final = 3  # of one palm
-TEMPLATES_SETTLED: Final = 2
+LOOSE_POSES: Final = 3  # of these, looked at block by block
+LOOSE_PRICE: Final = 0.02  # agreement, times the square of cells that a block lies off
+LOOSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
+TEMPLATES_STRAIGHTENED: Final = 2  # of one palm: they say the same a little worse, and this is what takes time
 HINTED_TOGETHER: Final = 64  # templates; bounds the memory of one step to some 10 MB
-FINE_LOOKED_AT: Final = 24  # of 81 a pose
-FINE_AGREEMENT_MIN: Final = 0.15  # a pair below it is not settled: settling adds a tenth at most
-SETTLE_TURNS_DEG: Final = (-1.25, 0.0, 1.25)
-SETTLE_SCALES: Final = (1 / 1.02, 1.0, 1.02)
-YIELD_REACH: Final = 2  # half cells that a block may lie off: 4 px
-YIELD_BLOCK: Final = 8  # cells
-YIELD_PRICE: Final = 0.01  # agreement, times the square of half cells off
-NEIGHBOUR_WEIGHT: Final = 0.5
-
-Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ STRANGERS: Final = Likeness(0.0, UPRIGHT)
 
 @dataclass(frozen=True, slots=True)
 class Rough:
-    """What was found of one template so far."""
+    """What was found of one template so far: its loose agreement."""
 
     likeness: Likeness
     template: int
@@ -75,17 +63,14 @@ class Rough:
 
 @dataclass(frozen=True, slots=True)
 class Poses:
-    """Poses of n templates that are worth a closer look, the best coarse one first."""
+    """Of n templates the pose that is worth a closer look."""
 
-    starts: NDArray[np.int16]  # (n, poses, 4): turn, scale, dx, dy on the lattice
-    hints: NDArray[np.float64]  # (n, poses)
+    starts: NDArray[np.int16]  # (n, 4): turn, scale, dx, dy on the lattice
+    hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there
+    loose: NDArray[np.float64]  # (n,) and how well block by block
 
     def of(self, rows: slice) -> "Poses":
-        return Poses(self.starts[rows], self.hints[rows])
-
-    def above(self, hint: float) -> "Poses":
-        """Only those that hint at so much; the others count as chance."""
-        return Poses(self.starts, np.where(self.hints >= hint, self.hints, -1.0))
+        return Poses(self.starts[rows], self.hints[rows], self.loose[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,38 +114,24 @@ def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
 def compare(probe: Probe, templates: Templates) -> list[Likeness]:
     """The probe against each template, all stages."""
     poses = find_poses(probe, templates)
-    return [
-        compare_at(probe, templates.fine[index], poses.starts[index, poses.hints[index] >= HINT_MIN])
-        for index in range(len(templates.fine))
-    ]
+    return [_compare_at(probe, templates.fine[index], poses, index) for index in range(len(templates.fine))]
 
 
 def compare_palm(probe: Probe, fine: Cells, poses: Poses) -> Likeness:
     """The probe against one palm's several templates (n, 1024), of which `poses` were found."""
-    return settle_palm(probe, fine, rough_palm(probe, fine, poses))
+    return settle_palm(probe, fine, rough_palm(poses))
 
 
-def rough_palm(probe: Probe, fine: Cells, poses: Poses) -> list[Rough]:
-    """How alike they are before settling and yielding, the best first; empty where no template hints at anything.
-
-    The template that hints best goes first; the others only follow where it is not plainly a stranger's.
-    """
-    hints = poses.hints.max(1)
-    found: list[Rough] = []
-    for index in np.argsort(-hints, kind="stable")[:TEMPLATES_SEARCHED].tolist():
-        starts = poses.starts[index, poses.hints[index] >= HINT_MIN]
-        if not len(starts):
-            break
-        found.append(Rough(_fine_search(probe, fine[index], starts), index))
-        if found[0].likeness.agreement < PLAIN_STRANGER:
-            break
-    return sorted(found, key=lambda rough: -rough.likeness.agreement)
+def rough_palm(poses: Poses) -> list[Rough]:
+    """How alike a palm's templates are before the skin is straightened, the best first; empty: all are a stranger's."""
+    order = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED]
+    found = (Rough(Likeness(float(poses.loose[at]), _start(poses, at)), int(at)) for at in order)
+    return [rough for rough in found if rough.likeness.agreement >= LOOSE_MIN]
 
 
 def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
-    """The rest of the way. Only the best are settled: they say the same a little worse, and this is where a search
-    spends its time."""
-    settled = [_finish(probe, fine[rough.template], rough.likeness) for rough in found[:TEMPLATES_SETTLED]]
+    """The rest of the way, for the templates that were found worth it."""
+    settled = [Likeness(*straighten(probe, fine[rough.template], rough.likeness.pose)) for rough in found]
     return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
@@ -174,146 +145,68 @@ def find_poses(probe: Probe, templates: Templates) -> Poses:
     chosen = np.argsort(-best, axis=0, kind="stable")[:COARSE_POSES_MAX].T  # (n, poses)
     places = np.take_along_axis(shifts.T, chosen, 1) + chosen * coarse.shape[1]
     starts = probe.coarse().poses[places]  # (n, poses, 4)
-    hints = np.full(chosen.shape, -1.0)
-    for first in range(0, len(chosen), HINTED_TOGETHER):
-        part = slice(first, first + HINTED_TOGETHER)
-        hints[part] = _hints(probe, templates.fine[part], chosen[part], starts[part])
-    return Poses(starts, hints)
-
-
-def compare_at(probe: Probe, fine: Cells, starts: NDArray[np.int16]) -> Likeness:
-    """From coarse poses (k, 4) on: fine, settle, yield."""
-    return _finish(probe, fine, _fine_search(probe, fine, starts)) if len(starts) else STRANGERS
-
-
-def _finish(probe: Probe, fine: Cells, best: Likeness) -> Likeness:
-    if best.agreement < FINE_AGREEMENT_MIN:
-        return best
-    settled = _settle(probe, fine, best)
-    return Likeness(_yield(probe, fine, settled.pose), settled.pose)
-
-
-def _hints(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """(n, poses): the best of nine shifts, by every fourth cell of the fine code, turn and scale as they are."""
-    reach = 2 * FINE_SHIFT + 1
-    shifts = starts[:, :, None, 2:].astype(np.intp) + _NEAR + FINE_SHIFT  # (n, poses, 9, 2)
-    rows = (grids[:, :, None] * reach + shifts[..., 1]) * reach + shifts[..., 0]
-    moved = probe.thin_at(rows)
-    return np.asarray(agreement(moved, fine[:, None, None, thin_cells(probe.scrambles)]).max(2), np.float64)
-
-
-def _corners(starts: NDArray[np.int16]) -> NDArray[np.intp]:
-    """(k, 9): where in a grid of the probe the nine windows around a coarse shift begin."""
-    side = FINE_SIDE + 2 * FINE_SHIFT
-    shifts = starts[:, 2:].astype(np.intp)[:, None, :] + _NEAR  # (k, 9, 2)
-    return np.asarray((FINE_SHIFT + shifts[:, :, 1]) * side + FINE_SHIFT + shifts[:, :, 0], np.intp)
-
-
-def _fine_search(probe: Probe, fine: Cells, starts: NDArray[np.int16]) -> Likeness:
-    """The best of 81 neighbours of each pose: all by every fourth cell, the best of those by every cell."""
-    side = FINE_SIDE + 2 * FINE_SHIFT
-    grids = np.concatenate([probe.fine(turn, scale) for turn, scale in starts[:, :2].tolist()]).reshape(-1)
-    corners = np.arange(9 * len(starts)).reshape(-1, 9, 1) * (side * side) + _corners(starts)[:, None]
-    corners = corners.reshape(-1, 1)  # (poses · grids · shifts, 1)
-    order = probe.scrambles.fine.order
-    places = fine_places(side, 1)[order]
-    thin = thin_cells(probe.scrambles)
-    hints = agreement(grids[corners + places[thin]], fine[thin])
-    first = np.argpartition(-hints, FINE_LOOKED_AT)[:FINE_LOOKED_AT]
-    agreements = agreement(grids[corners[first] + places], fine)
-    best = float(agreements.max())
-    at = int(first[agreements == best].min())  # the lowest of equals, whatever order they were put in
-    index, rest = divmod(at, 81)
-    grid, near = divmod(rest, 9)
-    turn, scale, x, y = (int(value) for value in starts[index])
-    dx, dy = _NEAR[near].tolist()
-    return Likeness(best, pose_at(turn + grid // 3 - 1, scale + 2 * (grid % 3 - 1), x + dx, y + dy))
-
-
-def _settle(probe: Probe, fine: Cells, best: Likeness) -> Likeness:
-    turns = [best.pose.turn_deg + turn for turn in SETTLE_TURNS_DEG]
-    scales = [best.pose.scale * scale for scale in SETTLE_SCALES]
-    side = 2 * FINE_SIDE - 1 + 2
-    grids = probe.halves(best.pose, turns, scales, 1)
-    windows = _half_cell_windows(probe, side, 3)
-    agreements = agreement(grids[:, windows].reshape(-1, FINE_CELLS), fine)
-    at = int(agreements.argmax())
-    grid, corner = divmod(at, 9)
-    pose = Pose(
-        turns[grid // 3],
-        scales[grid % 3],
-        best.pose.dx + 2.0 * (corner % 3 - 1),
-        best.pose.dy + 2.0 * (corner // 3 - 1),
+    parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(chosen), HINTED_TOGETHER)]
+    found = [_best_start(probe, templates.fine[part], chosen[part], starts[part]) for part in parts]
+    return Poses(
+        np.concatenate([np.zeros((0, 4), np.int16), *(each.starts for each in found)]),
+        np.concatenate([np.zeros(0), *(each.hints for each in found)]),
+        np.concatenate([np.zeros(0), *(each.loose for each in found)]),
     )
-    return Likeness(float(agreements[at]), pose)
 
 
-def _yield(probe: Probe, fine: Cells, pose: Pose) -> float:
-    """Agreement when each block lies where it agrees best."""
-    count = 2 * YIELD_REACH + 1
-    side = 2 * FINE_SIDE - 1 + 2 * YIELD_REACH
-    cells = probe.halves(pose, [pose.turn_deg], [pose.scale], YIELD_REACH)[0]
-    moved = cells[_half_cell_windows(probe, side, count)]  # (25, 1024)
-    valid = (moved & fine) >> 6
-    differing = _BITS_OF_CELL[(moved ^ fine) & LINES] * valid
-    member = _blocks()[probe.scrambles.fine.order]
-    compared = valid.astype(np.float32) @ member  # (25, 16) cells
-    agreeing = compared - (differing.astype(np.float32) @ member) / np.float32(ORIENTATIONS / 2)
-    near = _neighbours()
-    support = compared @ near
-    ratio = (agreeing @ near) / np.maximum(support, support.max() * np.float32(0.1) + 1) - _price(count)
-    choice = ratio.argmax(0)[None]
-    cells = float(np.take_along_axis(compared, choice, 0).sum())
-    overlap = float(compared[len(compared) // 2].sum()) / FINE_CELLS
-    return float(np.take_along_axis(agreeing, choice, 0).sum()) / max(cells, 1.0) * _overlap_factor(overlap)
+def _compare_at(probe: Probe, fine: Cells, poses: Poses, index: int) -> Likeness:
+    if poses.loose[index] >= LOOSE_MIN:
+        return Likeness(*straighten(probe, fine, _start(poses, index)))
+    return Likeness(max(0.0, float(poses.hints[index])), _start(poses, index))
+
+
+def _start(poses: Poses, index: int) -> Pose:
+    turn, scale, dx, dy = (int(value) for value in poses.starts[index])
+    return pose_at(turn, scale, dx, dy)
+
+
+def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> Poses:
+    """Of the starts (n, poses, 4), in turns and scales (n, poses), the one among the best hints that agrees best."""
+    thin = fine[:, None, None, thin_cells(probe.scrambles)]
+    hints = agreement(probe.thin_at(_rows(grids, starts, 1)), thin).max(2)  # (n, poses)
+    kept = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
+    hints, grids = np.take_along_axis(hints, kept, 1), np.take_along_axis(grids, kept, 1)
+    starts = np.take_along_axis(starts, kept[..., None], 1)
+    cells, differing = _counted(probe.thin_at(_rows(grids, starts, LOOSE_REACH)), thin)
+    compared = cells.reshape(*cells.shape[:3], ACROSS * ACROSS, -1).sum(-1, dtype=np.float32)
+    differs = differing.reshape(*compared.shape, -1).sum(-1, dtype=np.float32)
+    counts = compared, compared - differs / np.float32(ORIENTATIONS / 2)
+    overlap = compared[:, :, compared.shape[2] // 2].sum(-1) / thin.shape[-1]
+    loose = np.where(overlap < OVERLAP_MIN, -1.0, loosely(counts, LOOSE_PRICE, thin.shape[-1]))  # (n, kept)
+    every, at = np.arange(len(fine)), loose.argmax(1)
+    return Poses(starts[every, at], hints[every, at], loose[every, at])
+
+
+def _rows(grids: NDArray[np.intp], starts: NDArray[np.int16], reach: int) -> NDArray[np.intp]:
+    """(n, poses, places): where the probe keeps its thin codes around each start, row by row."""
+    across = 2 * FINE_SHIFT + 1
+    near = np.arange(-reach, reach + 1)
+    right = starts[:, :, 2, None, None].astype(np.intp) + near + FINE_SHIFT
+    down = starts[:, :, 3, None, None].astype(np.intp) + near[:, None] + FINE_SHIFT
+    rows = (grids[:, :, None, None] * across + down) * across + right
+    return np.asarray(rows.reshape(*grids.shape, -1), np.intp)
 
 
 def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:
     """Masked Hamming agreement of (…, cells) with (…, cells), both comparable; −1 where too little overlaps."""
-    left, right = np.ascontiguousarray(moved).view(np.uint64), np.ascontiguousarray(fine).view(np.uint64)
-    valid = left & right & _VALID_WORD
-    lines = valid - (valid >> np.uint64(6))  # per byte 0x40 → 0x3F, 0 → 0; no byte borrows from the next
-    differing = bits.count((left ^ right) & lines).sum(-1, dtype=np.int64)
-    cells = bits.count(valid).sum(-1, dtype=np.int64)
+    counted = _counted(moved, fine)
+    cells, differing = (part.sum(-1, dtype=np.int64) for part in counted)
     overlap = cells / fine.shape[-1]
     agreeing = 1 - differing / np.maximum(cells, 1) * (2 / ORIENTATIONS)
     return np.where(overlap < OVERLAP_MIN, -1.0, agreeing * np.sqrt(np.minimum(1, overlap / OVERLAP_FULL)))
 
 
-def _overlap_factor(overlap: float) -> float:
-    return float(np.sqrt(min(1.0, overlap / OVERLAP_FULL)))
+def _counted(moved: Cells, fine: Cells) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Of every eight cells (…, cells / 8): how many show palm in both, and how many bits of those differ."""
+    left, right = np.ascontiguousarray(moved).view(np.uint64), np.ascontiguousarray(fine).view(np.uint64)
+    valid = left & right & _VALID_WORD
+    lines = valid - (valid >> np.uint64(6))  # per byte 0x40 → 0x3F, 0 → 0; no byte borrows from the next
+    return bits.count(valid), bits.count((left ^ right) & lines)
 
 
-_NEAR: Final = np.array([(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
 _VALID_WORD: Final = np.uint64(int.from_bytes(bytes([VALID]) * 8, "little"))
-_BITS_OF_CELL: Final = np.array([value.bit_count() for value in range(64)], np.uint8)
-
-
-def _half_cell_windows(probe: Probe, side: int, count: int) -> NDArray[np.intp]:
-    """(count², 1024): places of the fine cells at every shift by half cells."""
-    corners = (np.arange(count)[:, None] * side + np.arange(count)[None, :]).reshape(-1, 1)
-    return corners + fine_places(side, 2)[probe.scrambles.fine.order]
-
-
-@cache
-def _blocks() -> Floats:
-    """(1024, 16): which block a cell lies in."""
-    row, column = np.divmod(np.arange(FINE_CELLS), FINE_SIDE)
-    across = FINE_SIDE // YIELD_BLOCK
-    return np.asarray(np.eye(across * across)[row // YIELD_BLOCK * across + column // YIELD_BLOCK], np.float32)
-
-
-@cache
-def _neighbours() -> Floats:
-    """(16, 16): a block's own evidence and half of that around it."""
-    across = FINE_SIDE // YIELD_BLOCK
-    row, column = np.divmod(np.arange(across * across), across)
-    distance = np.maximum(abs(row[:, None] - row[None]), abs(column[:, None] - column[None]))
-    return np.where(distance == 0, 1, np.where(distance == 1, NEIGHBOUR_WEIGHT, 0)).astype(np.float32)
-
-
-@cache
-def _price(count: int) -> Floats:
-    """(count², 1)"""
-    off = np.arange(count) - count // 2
-    return (YIELD_PRICE * (off[:, None] ** 2 + off[None, :] ** 2)).astype(np.float32).reshape(-1, 1)

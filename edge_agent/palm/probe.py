@@ -23,7 +23,17 @@ from edge_agent.palm.code import (
     to_cells,
 )
 from edge_agent.palm.permutation import Scrambles
-from edge_agent.palm.responses import ORIENTATIONS, Floats, Pose, Responses, axis, sample, sample_mask
+from edge_agent.palm.responses import (
+    ORIENTATIONS,
+    Bend,
+    Floats,
+    Pose,
+    Responses,
+    axis,
+    sample,
+    sample_bent,
+    sample_mask,
+)
 
 TURN_STEP_DEG: Final = 2.5
 SCALE_STEP: Final = 1.05
@@ -31,7 +41,9 @@ COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # × 2.5°
 COARSE_SCALES: Final = (-9, -3, 3, 9)  # halves of a step: 0.80, 0.93, 1.08, 1.25
 COARSE_SHIFT: Final = 5  # cells of 8 px each way: cut-outs of one contactless palm differ by as much
 _COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
-FINE_SHIFT: Final = 2 * COARSE_SHIFT + 1  # cells of 4 px: the coarse ones' reach, and one neighbour
+THIN_BLOCK: Final = 8  # cells a side
+LOOSE_REACH: Final = 2  # cells of 4 px that a block may lie beside a coarse shift
+FINE_SHIFT: Final = 2 * COARSE_SHIFT + LOOSE_REACH  # cells of 4 px
 OVERLAP_MIN: Final = 0.35  # of the cells; fewer are not compared
 OVERLAP_FULL: Final = 0.8  # from here on an overlap counts as whole
 WEIGHT_MAX: Final = 4  # of a strong coarse response, a weak one counts down to nothing; whole, so that sums are exact
@@ -62,14 +74,13 @@ class _CoarseGrids:
 class Probe:
     """One frame's palm, ready to be compared under one school's key. It fills itself on demand: for one thread."""
 
-    __slots__ = ("_coarse", "_fine", "_grids", "_responses", "_scrambles", "_thin")
+    __slots__ = ("_coarse", "_grids", "_responses", "_scrambles", "_thin")
 
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: _CoarseGrids | None = None
         self._coarse: CoarseVariants | None = None
-        self._fine: dict[tuple[int, int], Cells] = {}
         self._thin: _Thin | None = None
 
     @property
@@ -103,16 +114,6 @@ class Probe:
             self._grids = _coarse_grids(self._responses)
         return self._grids
 
-    def fine(self, turn: int, scale: int) -> Cells:
-        """Fine cells of the 3 × 3 turns and scales around a coarse pose: (9, 46²), room for every shift."""
-        found = self._fine.get((turn, scale))
-        if found is None:
-            points = axis(FINE_SIDE + 2 * FINE_SHIFT, FINE_STEP)
-            turns = [(turn + step) * TURN_STEP_DEG for step in (-1, 0, 1)]
-            found = self._cells(turns, [SCALE_STEP ** ((scale + step) / 2) for step in (-2, 0, 2)], points, points)
-            self._fine[turn, scale] = found
-        return found
-
     def thin_at(self, rows: NDArray[np.intp]) -> Cells:
         """Every fourth fine cell, in the key's order: (…, 256).
 
@@ -126,11 +127,9 @@ class Probe:
             self._thin = _Thin(cells, places)
         return self._thin.at(rows)
 
-    def halves(self, pose: Pose, turns_deg: list[float], scales: list[float], reach: int) -> Cells:
-        """Fine cells every half cell (2 px) around a pose's shift, `reach` more each side: (poses, points)."""
-        count = 2 * FINE_SIDE - 1 + 2 * reach
-        xs, ys = axis(count, FINE_STEP / 2, pose.dx), axis(count, FINE_STEP / 2, pose.dy)
-        return self._cells(turns_deg, scales, xs, ys)
+    def bent(self, pose: Pose, bend: Bend, side: int) -> Cells:
+        """Fine cells on a grid of `side` × `side` half cells (2 px), bent and then posed: (side²,)."""
+        return to_cells(*sample_bent(self._responses, pose, bend, side, FINE_STEP / 2)).reshape(-1)
 
     def _cells(self, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Cells:
         found = sample(self._responses.fine, 1, turns_deg, scales, xs, ys)
@@ -232,6 +231,8 @@ def fine_places(side: int, stride: int) -> NDArray[np.intp]:
 
 
 def thin_cells(scrambles: Scrambles) -> NDArray[np.intp]:
-    """(256,): where the key has put every second cell of every second row."""
+    """(256,): where the key has put every second cell of every second row; block by block of 4 × 4 of these."""
     row, column = np.divmod(scrambles.fine.order, FINE_SIDE)
-    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    block = row[kept] // THIN_BLOCK * FINE_SIDE + column[kept] // THIN_BLOCK
+    return np.asarray(kept[np.argsort(block, kind="stable")], np.intp)

@@ -11,7 +11,7 @@ shading, which stay alike over larger errors of pose and therefore find that pos
 """
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -27,8 +27,11 @@ RIM_PX = 3  # a response within this distance of what is no palm has seen it
 FINE_GABOR = (4.0, 11.0, 0.6, 25)  # sigma, wavelength in px of the region, aspect, kernel side
 COARSE_GABOR = (4.0, 11.0, 0.65, 25)  # the same on the region at half size; rounder, since pose is not known yet
 CENTRE = (REGION_SIDE - 1) / 2
+QUADRATIC = 6  # terms of a quadratic of two variables
 
 Floats: TypeAlias = NDArray[np.float32]
+Bend: TypeAlias = NDArray[np.float64]
+"""(6, 2): px by which a template's point is off to the right and down, a quadratic of the point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,32 @@ def sample_mask(mask: Floats, turns_deg: list[float], scales: list[float], xs: F
     return np.asarray(seen, np.float32).reshape(len(turns_deg), len(scales), len(ys), len(xs))
 
 
+def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px: float) -> tuple[Floats, Floats]:
+    """Fine responses (side, side, 6) and mask (side, side) on a grid that is first bent, then posed."""
+    points = np.meshgrid(axis(side, step_px), axis(side, step_px))
+    off = quadratic(*points) @ bend
+    x, y = points[0] + off[..., 0] + pose.dx, points[1] + off[..., 1] + pose.dy
+    turn = np.radians(pose.turn_deg)
+    cos, sin = np.cos(turn) * pose.scale, np.sin(turn) * pose.scale
+    map_x, map_y = (CENTRE + cos * x - sin * y).astype(np.float32), (CENTRE + sin * x + cos * y).astype(np.float32)
+    looked_up = [
+        cv2.remap(part, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in responses.fine
+    ]
+    found = np.concatenate(looked_up, axis=2) @ _steering(pose.turn_deg)
+    seen = cv2.remap(responses.mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(found, np.float32), np.asarray(seen, np.float32)
+
+
+def quadratic(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(…, 6): the terms of a quadratic at points given in px from the centre."""
+    x, y = x / (REGION_SIDE / 2), y / (REGION_SIDE / 2)
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).astype(np.float64)
+
+
+def straight() -> Bend:
+    return np.zeros((QUADRATIC, 2))
+
+
 def axis(count: int, step_px: float, middle_px: float = 0.0) -> Floats:
     """`count` points `step_px` apart around `middle_px`."""
     return ((np.arange(count) - (count - 1) / 2) * step_px + middle_px).astype(np.float32)
@@ -137,7 +166,7 @@ def _gabors(sigma: float, wavelength: float, aspect: float, side: int) -> tuple[
     return tuple(kernels)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _steering(turn_deg: float) -> Floats:
     """(6, 6): responses at the six angles → those of the turned picture; Dirichlet's kernel over 180°."""
     angles = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
