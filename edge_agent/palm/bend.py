@@ -21,11 +21,11 @@ from edge_agent.palm.responses import ORIENTATIONS, QUADRATIC, Bend, Floats, Pos
 
 BLOCK: Final = 8  # cells
 ACROSS: Final = FINE_SIDE // BLOCK
-REACHES: Final = (4, 3, 2)  # half cells (2 px) that a block is looked for each way, round by round
-PRICE: Final = 0.005  # agreement, times the square of half cells off: nothing is bent for nothing
+REACHES: Final = (3, 3, 2)  # half cells (2 px) that a block is looked for each way, round by round
+PRICE: Final = 0.00125  # agreement, times the square of px off: nothing is bent for nothing
 NEIGHBOUR_WEIGHT: Final = 0.5  # of what the blocks around say
 STIFFNESS: Final = 0.01  # pulls the quadratic to flat where blocks say little
-BENT_MIN: Final = 0.16  # agreement after the first round below which a pair is a stranger's: no second one
+BENT_MIN: Final = 0.17  # agreement after the first guess below which a pair is a stranger's: nothing better follows
 LEFT_REACH: Final = 2
 LEFT_PRICE: Final = 0.02
 
@@ -33,14 +33,13 @@ Counts = tuple[Floats, Floats]
 """Cells compared and cells' worth of agreement, (…, places, blocks); places row by row, the unmoved in the middle."""
 
 
-def straighten(probe: Probe, fine: Cells, pose: Pose) -> tuple[float, Pose]:
-    """Agreement once the bend was found, and the pose (without the bend) as it is then."""
-    bend = straight()
+def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend) -> tuple[float, Pose]:
+    """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then."""
     for turn, reach in enumerate(REACHES):
         counts = _look(probe, fine, pose, bend, reach)
-        if turn and (flat := _plain(counts)) < BENT_MIN:
+        if not turn and (flat := _plain(counts)) < BENT_MIN:
             return flat, _refined(pose, bend)
-        bend = bend + _fitted(counts, reach)
+        bend = bend + fitted(counts, reach, FINE_STEP / 2)
     left = loosely(_look(probe, fine, pose, bend, LEFT_REACH), LEFT_PRICE, FINE_CELLS)
     return float(left), _refined(pose, bend)
 
@@ -78,10 +77,10 @@ def _surface(counts: Counts) -> tuple[Floats, Floats]:
     return ratio, support[..., support.shape[-2] // 2, :]
 
 
-def _fitted(counts: Counts, reach: int) -> Bend:
-    """The quadratic through the blocks' places, weighted by how sure they are."""
+def fitted(counts: Counts, reach: int, step_px: float) -> Bend:
+    """The quadratic through the places where the blocks agree best, weighted by how sure they are."""
     surface, support = _surface(counts)
-    places = (surface - _prices(len(surface), PRICE)).argmax(0)
+    places = (surface - _prices(len(surface), PRICE * step_px**2)).argmax(0)
     weight = np.maximum(np.take_along_axis(surface, places[None], 0)[0], 0).astype(np.float64) * support
     if weight.sum() <= 0:
         return straight()
@@ -92,7 +91,7 @@ def _fitted(counts: Counts, reach: int) -> Bend:
     terms = _terms() * weight[:, None]
     stiff = STIFFNESS * np.eye(QUADRATIC)
     stiff[0, 0] = 0  # a common shift costs nothing
-    off = (peaks - reach) * (FINE_STEP / 2)
+    off = (peaks - reach) * step_px
     return np.asarray(np.linalg.solve(terms.T @ _terms() + stiff, terms.T @ off), np.float64)
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm import bits
-from edge_agent.palm.bend import ACROSS, loosely, straighten
-from edge_agent.palm.code import COARSE_CELLS, VALID, Cells
+from edge_agent.palm.bend import ACROSS, fitted, loosely, straighten
+from edge_agent.palm.code import COARSE_CELLS, FINE_STEP, VALID, Cells
 from edge_agent.palm.permutation import Scramble
 from edge_agent.palm.probe import (
     COARSE_SCALES,
@@ -32,7 +32,7 @@ from edge_agent.palm.probe import (
     pose_at,
     thin_cells,
 )
-from edge_agent.palm.responses import ORIENTATIONS, UPRIGHT, Floats, Pose
+from edge_agent.palm.responses import ORIENTATIONS, UPRIGHT, Bend, Floats, Pose
 
 COARSE_POSES_MAX: Final = 6  # turns and scales that the fine code is asked about
 LOOSE_POSES: Final = 3  # of these, looked at block by block
@@ -55,10 +55,11 @@ STRANGERS: Final = Likeness(0.0, UPRIGHT)
 
 @dataclass(frozen=True, slots=True)
 class Rough:
-    """What was found of one template so far: its loose agreement."""
+    """What was found of one template so far: its loose agreement, and how its blocks lie."""
 
     likeness: Likeness
     template: int
+    bend: Bend
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,16 @@ class Poses:
     starts: NDArray[np.int16]  # (n, 4): turn, scale, dx, dy on the lattice
     hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there
     loose: NDArray[np.float64]  # (n,) and how well block by block
+    compared: Floats  # (n, 25, 16) cells of each block at each place beside
+    agreeing: Floats  # (n, 25, 16)
 
     def of(self, rows: slice) -> "Poses":
-        return Poses(self.starts[rows], self.hints[rows], self.loose[rows])
+        return Poses(self.starts[rows], self.hints[rows], self.loose[rows], self.compared[rows], self.agreeing[rows])
+
+    def rough(self, index: int) -> Rough:
+        turn, scale, dx, dy = (int(value) for value in self.starts[index])
+        bend = fitted((self.compared[index], self.agreeing[index]), LOOSE_REACH, FINE_STEP)
+        return Rough(Likeness(float(self.loose[index]), pose_at(turn, scale, dx, dy)), index, bend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,11 @@ def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
     """(poses, n): weighted agreement of the coarse codes at every pose of the coarse lattice."""
     variants = probe.coarse()
     found = variants.weights @ templates.signs.T
-    overlap = (variants.seen @ templates.seen.T) / np.float32(COARSE_CELLS)
+    if templates.seen.all():  # as mostly: then the product is a sum
+        shared = np.repeat(variants.seen.sum(1, keepdims=True), len(templates.seen), 1)
+    else:
+        shared = variants.seen @ templates.seen.T
+    overlap = shared / np.float32(COARSE_CELLS)
     # Which weights lie in the overlap would take a second product as large as the first; their share is near enough.
     density = variants.total / np.maximum(variants.seen.sum(1), 1)
     weight = overlap * (density * np.float32(COARSE_CELLS))[:, None]
@@ -114,7 +126,10 @@ def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
 def compare(probe: Probe, templates: Templates) -> list[Likeness]:
     """The probe against each template, all stages."""
     poses = find_poses(probe, templates)
-    return [_compare_at(probe, templates.fine[index], poses, index) for index in range(len(templates.fine))]
+    found = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
+    for index in np.flatnonzero(poses.loose >= LOOSE_MIN).tolist():
+        found[index] = settle_palm(probe, templates.fine, [poses.rough(index)])
+    return found
 
 
 def compare_palm(probe: Probe, fine: Cells, poses: Poses) -> Likeness:
@@ -123,16 +138,15 @@ def compare_palm(probe: Probe, fine: Cells, poses: Poses) -> Likeness:
 
 
 def rough_palm(poses: Poses) -> list[Rough]:
-    """How alike a palm's templates are before the skin is straightened, the best first; empty: all are a stranger's."""
-    order = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED]
-    found = (Rough(Likeness(float(poses.loose[at]), _start(poses, at)), int(at)) for at in order)
-    return [rough for rough in found if rough.likeness.agreement >= LOOSE_MIN]
+    """A palm's templates that are worth straightening the skin, the best first; empty: all are a stranger's."""
+    order = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
+    return [poses.rough(index) for index in order if poses.loose[index] >= LOOSE_MIN]
 
 
 def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
     """The rest of the way, for the templates that were found worth it."""
-    settled = [Likeness(*straighten(probe, fine[rough.template], rough.likeness.pose)) for rough in found]
-    return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
+    settled = [straighten(probe, fine[each.template], each.likeness.pose, each.bend) for each in found]
+    return max((Likeness(*each) for each in settled), key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
 def find_poses(probe: Probe, templates: Templates) -> Poses:
@@ -147,22 +161,14 @@ def find_poses(probe: Probe, templates: Templates) -> Poses:
     starts = probe.coarse().poses[places]  # (n, poses, 4)
     parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(chosen), HINTED_TOGETHER)]
     found = [_best_start(probe, templates.fine[part], chosen[part], starts[part]) for part in parts]
+    none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)
     return Poses(
         np.concatenate([np.zeros((0, 4), np.int16), *(each.starts for each in found)]),
         np.concatenate([np.zeros(0), *(each.hints for each in found)]),
         np.concatenate([np.zeros(0), *(each.loose for each in found)]),
+        np.concatenate([none, *(each.compared for each in found)]),
+        np.concatenate([none, *(each.agreeing for each in found)]),
     )
-
-
-def _compare_at(probe: Probe, fine: Cells, poses: Poses, index: int) -> Likeness:
-    if poses.loose[index] >= LOOSE_MIN:
-        return Likeness(*straighten(probe, fine, _start(poses, index)))
-    return Likeness(max(0.0, float(poses.hints[index])), _start(poses, index))
-
-
-def _start(poses: Poses, index: int) -> Pose:
-    turn, scale, dx, dy = (int(value) for value in poses.starts[index])
-    return pose_at(turn, scale, dx, dy)
 
 
 def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> Poses:
@@ -175,11 +181,14 @@ def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDAr
     cells, differing = _counted(probe.thin_at(_rows(grids, starts, LOOSE_REACH)), thin)
     compared = cells.reshape(*cells.shape[:3], ACROSS * ACROSS, -1).sum(-1, dtype=np.float32)
     differs = differing.reshape(*compared.shape, -1).sum(-1, dtype=np.float32)
-    counts = compared, compared - differs / np.float32(ORIENTATIONS / 2)
+    agreeing = compared - differs / np.float32(ORIENTATIONS / 2)
     overlap = compared[:, :, compared.shape[2] // 2].sum(-1) / thin.shape[-1]
-    loose = np.where(overlap < OVERLAP_MIN, -1.0, loosely(counts, LOOSE_PRICE, thin.shape[-1]))  # (n, kept)
+    loose = np.where(
+        overlap < OVERLAP_MIN, -1.0, loosely((compared, agreeing), LOOSE_PRICE, thin.shape[-1])
+    )  # (n, kept)
     every, at = np.arange(len(fine)), loose.argmax(1)
-    return Poses(starts[every, at], hints[every, at], loose[every, at])
+    kept_of = (starts, hints, loose, compared, agreeing)
+    return Poses(*(each[every, at] for each in kept_of))
 
 
 def _rows(grids: NDArray[np.intp], starts: NDArray[np.int16], reach: int) -> NDArray[np.intp]:
