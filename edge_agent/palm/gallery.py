@@ -1,12 +1,13 @@
 """Who is it, among all: a gallery of protected templates, searched from coarse to fine.
 
-    sieve     one vector of 384 whole numbers a palm (the sum of its templates' coarse codes, every fourth cell) against
-              the probe in many poses, by one matrix product; the best few hundred palms go on
+    sieve     one vector of 192 numbers a palm (the sum of its templates' coarse codes, every eighth cell, of length 1)
+              against the probe in many poses, by one matrix product; the best hundred and fifty palms go on
     sketch    the same with all 1,536 numbers; the best few palms
-    compare   these as in 1:1, in all 2,420 poses
+    compare   these as in 1:1, in all 2,420 poses, the hopeless ones not to the end
 
-The first look tries the 500 poses that a hand held with some care has. Where it finds nobody for sure, a second one
-takes all poses and keeps more: a hand held badly costs time, not the lunch, and a stranger is looked at twice.
+The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
+shows. Where it finds nobody for sure, a second one tries 980, and the other hand as well: a hand held badly, or told
+wrongly, costs time, not the lunch. A stranger is looked at twice.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it), otherwise their sum would be a blur. A
@@ -38,27 +39,21 @@ from edge_agent.palm.match import (
 )
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import COARSE_SHIFT, Probe, poses_within
+from edge_agent.palm.probe import Probe, poses_within
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
-LOOSE_OF_STRANGERS: Final = 0.28  # beside a palm that is sure, who stays below it is not compared to the end
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
+NEAR, FAR, NEAREST = 2, 3, 1  # coarse cells each way: of the first look, the second one, and for the other hand
+SIEVED: Final = 150  # palms that pass the sieve, in either look
+SIEVED_OTHERS: Final = 40  # of the other hand
+SKETCHED_NEAR: Final = 4  # palms that are compared
+SKETCHED_FAR: Final = 6
+LOOSE_OF_STRANGERS: Final = 0.28  # beside a palm that is sure, who stays below it is not compared to the end
 TEMPLATES_MAX: Final = 12  # of one palm
 CANDIDATES_MAX: Final = 5
 COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
 _ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    shift: int  # coarse cells each way that sieve and sketch try
-    sieved: int  # palms that pass the sieve
-    sketched: int  # palms that are compared
-
-
-_FIRST: Final = _Look(2, 200, 4)
-_SECOND: Final = _Look(COARSE_SHIFT, 200, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +173,15 @@ class Snapshot:
         """
         own, others = self._by(hand)
         gone = self.places.get(without, ()) if without is not None else ()
-        found: dict[int, Candidate] = {}
-        for look, among in ((_FIRST, own), (_SECOND, own), (_FIRST, others)):
-            palms = self._sketched(probe, self._sieved(probe, among, gone, look), look)
-            best = max((candidate.agreement for candidate in found.values()), default=0.0)
-            found |= self._look_closely(probe, [at for at in palms.tolist() if at not in found], best)
-            if max((candidate.agreement for candidate in found.values()), default=0.0) >= SURE:
-                break
+        near = self._sieve(probe, own, NEAR)
+        palms = self._sketched(probe, _most_alike(near, own, gone, SIEVED), NEAR, SKETCHED_NEAR)
+        found = self._look_closely(probe, palms, 0.0)
+        if (best := _best(found)) < SURE:
+            far = np.maximum(near, self._sieve(probe, own, FAR, beyond=NEAR))
+            other = _most_alike(self._sieve(probe, others, NEAREST), others, gone, SIEVED_OTHERS)
+            sieved = np.concatenate([_most_alike(far, own, gone, SIEVED), other])
+            palms = self._sketched(probe, sieved, FAR, SKETCHED_FAR)
+            found |= self._look_closely(probe, [at for at in palms if at not in found], best)
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -210,24 +207,22 @@ class Snapshot:
             case _:
                 assert_never(hand)
 
-    def _sieved(self, probe: Probe, among: slice, gone: Sequence[int], look: _Look) -> NDArray[np.intp]:
-        palms = np.setdiff1d(np.arange(among.start, among.stop), gone, assume_unique=True)
-        if len(palms) <= look.sieved:
-            return palms
-        scaled = probe.few_cells(look.shift, _sieve_cells(self.scrambles.coarse.order.tobytes()))
-        best = (scaled @ self.sieve[among].T).max(0)[palms - among.start]
-        return palms[np.argpartition(-best, look.sieved)[: look.sieved]]
+    def _sieve(self, probe: Probe, among: slice, reach: int, beyond: int = -1) -> Floats:
+        """How alike these palms are at a glance, at shifts of up to `reach` coarse cells, but not `beyond` or less."""
+        if among.start == among.stop:
+            return np.zeros(0, np.float32)
+        few = probe.few_cells(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, beyond)
+        return np.asarray((few @ self.sieve[among].T).max(0), np.float32)
 
-    def _sketched(self, probe: Probe, palms: NDArray[np.intp], look: _Look) -> NDArray[np.intp]:
-        if len(palms) <= look.sketched:
-            return palms
-        variants = probe.coarse()
-        poses = slice(None) if look.shift == COARSE_SHIFT else poses_within(look.shift)
-        sketches = self.sketches[palms].astype(np.float32)
-        scores = variants.weights[poses] @ sketches.T
-        scores *= variants.factors[poses, None]
-        best = scores.max(0) / _lengths(sketches)
-        return palms[np.argsort(-best, kind="stable")[: look.sketched]]
+    def _sketched(self, probe: Probe, palms: NDArray[np.intp], reach: int, kept: int) -> list[int]:
+        if len(palms) > kept:
+            variants, poses = probe.coarse(), poses_within(reach)
+            sketches = self.sketches[palms].astype(np.float32)
+            scores = variants.weights[poses] @ sketches.T
+            scores *= variants.factors[poses, None]
+            best = scores.max(0) / _lengths(sketches)
+            palms = palms[np.argsort(-best, kind="stable")[:kept]]
+        return [int(at) for at in palms]
 
     def _look_closely(self, probe: Probe, palms: Sequence[int], best: float) -> dict[int, Candidate]:
         """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
@@ -288,6 +283,18 @@ def _ranking(found: Iterable[Candidate]) -> Ranking:
 def empty(scrambles: Scrambles) -> Snapshot:
     """A gallery with nobody in it, under one school's key."""
     return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * ORIENTATIONS), np.int8))
+
+
+def _most_alike(alike: Floats, among: slice, gone: Sequence[int], kept: int) -> NDArray[np.intp]:
+    """The palms that the sieve lets pass."""
+    palms = np.setdiff1d(np.arange(among.start, among.stop), gone, assume_unique=True)
+    if len(palms) <= kept:
+        return palms
+    return palms[np.argpartition(-alike[palms - among.start], kept)[:kept]]
+
+
+def _best(found: Mapping[int, Candidate]) -> float:
+    return max((candidate.agreement for candidate in found.values()), default=0.0)
 
 
 def _snapshot(scrambles: Scrambles, palms: tuple[Palm, ...], sketches: NDArray[np.int8]) -> Snapshot:

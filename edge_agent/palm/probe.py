@@ -98,12 +98,13 @@ class Probe:
             self._coarse = CoarseVariants(weights, seen, total, factors, _coarse_poses())
         return self._coarse
 
-    def few_cells(self, reach: int, kept: NDArray[np.intp]) -> Floats:
+    def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1) -> Floats:
         """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
 
-        At shifts of up to `reach` coarse cells, and scaled so that their product with signs is an agreement.
+        At shifts of up to `reach` coarse cells but not of `beyond` or less, and scaled so that their product with signs
+        is an agreement.
         """
-        grids, shifts = self._coarse_grids(), _shifts_within(reach)
+        grids, shifts = self._coarse_grids(), _shifts_within(reach, beyond)
         windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[kept]]
         weights = np.take(grids.cells, windows, axis=1).reshape(-1, len(kept) * ORIENTATIONS)
         weights *= grids.factors[:, shifts].reshape(-1, 1)
@@ -201,9 +202,10 @@ def poses_within(reach: int) -> NDArray[np.intp]:
 
 
 @cache
-def _shifts_within(reach: int) -> NDArray[np.intp]:
-    near = np.abs(np.arange(2 * COARSE_SHIFT + 1) - COARSE_SHIFT) <= reach
-    return np.flatnonzero(near[:, None] & near[None, :])
+def _shifts_within(reach: int, beyond: int = -1) -> NDArray[np.intp]:
+    off = np.abs(np.arange(2 * COARSE_SHIFT + 1) - COARSE_SHIFT)
+    farther = np.maximum(off[:, None], off[None, :])
+    return np.flatnonzero((farther <= reach) & (farther > beyond))
 
 
 @cache
