@@ -1,29 +1,30 @@
 """`edge-agent palm`: make a palm known, look at a picture as the kiosk does, measure, and keep the school's key."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from edge_agent import settings
 from edge_agent.cli import palm_key
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
+from edge_agent.cli.spread import jobs_default, over_processes
 from edge_agent.control import ask
 from edge_agent.errors import ExitCode, Refused
 from edge_agent.screen.state import Language
 from edge_agent.settings import KioskSettings
+from sync.contract.palms import PARCEL_BYTES_MAX
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_agent.palm.evaluation import Sample
+    from edge_agent.palm.evaluation import Mapper, Sample
     from edge_agent.palm.landmarks import Landmarks
     from edge_agent.palm.refusal import Refused as Unfit
     from edge_agent.palm.types import Region
@@ -32,6 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(palm_key.app, name="key", help="The school's palm key: make it, hand it on, keep it in the safe.")
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
+IMPORTED_TOGETHER = 64  # palms in one question to the daemon, which takes 8 MiB
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 HANDS = ("left", "right", "unknown")
 PersonArgument = Annotated[str, typer.Argument(help="The person's id in the roster.")]
@@ -84,6 +86,58 @@ def forget(person: PersonArgument, config: ConfigOption = CONFIG_DEFAULT, as_jso
 
 
 @app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A new file, on a stick for example.", dir_okay=False)],
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Write all palms of the running kiosk into a file, sealed with the school's key: noise to whoever lacks it."""
+    run_dir = settings.load(config).settings.kiosk.run_dir
+    lines = [json.dumps(line, sort_keys=True, separators=(",", ":")) for line in ask(run_dir, "palm.export", 300.0)]
+    try:
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w") as target:
+            target.write("\n".join(lines) + "\n")
+            target.flush()
+            os.fsync(target.fileno())
+    except FileExistsError as error:
+        raise Refused(f"{file} exists; name a new file, nothing is overwritten") from error
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}; is the stick in, and writable?") from error
+    out.print(f"{file}: {len(lines) - 1} palms", markup=False)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="What `palm export` wrote on a kiosk of this school.", exists=True)],
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Take over palms of another kiosk. Who has not agreed is not taken, and a younger palm here stays."""
+    run_dir = settings.load(config).settings.kiosk.run_dir
+    told = dict.fromkeys(("taken", "passed_over", "unreadable"), 0)
+    for head, palms in _exported(file):
+        for answer in ask(run_dir, "palm.import", 300.0, head=head, palms=palms):
+            told = {name: told[name] + answer[name] for name in told}
+    _tell(dict(told), as_json)
+
+
+def _exported(file: Path) -> Iterator[tuple[object, list[object]]]:
+    """The head, and some palms at a time; a file that is none is refused by the daemon, or here where it is no JSON."""
+    try:
+        with file.open("rb") as lines:
+            head = json.loads(lines.readline(PARCEL_BYTES_MAX))
+            while part := [json.loads(line) for line in _some(lines)]:
+                yield head, part
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Refused(f"{file}: not an export of palms: {error}") from error
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}") from error
+
+
+def _some(lines: BinaryIO) -> list[bytes]:
+    return [line for _ in range(IMPORTED_TOGETHER) if (line := lines.readline(PARCEL_BYTES_MAX))]
+
+
+@app.command()
 def quality(
     image: Annotated[Path, typer.Argument(help="A PNG or JPEG of a hand.", exists=True, dir_okay=False)],
     overlay: Annotated[Path | None, typer.Option(help="Draw what was seen into this PNG.")] = None,
@@ -128,29 +182,28 @@ def evaluate(
     folder: FolderArgument,
     roi: Annotated[bool, typer.Option("--roi", help="The pictures are regions already, not full hands.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw DET curve and score histograms into this PNG.")] = None,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="More is sooner; times are only true with one.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes; all cores when left out.")] = jobs_default(),
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Measure recognition on pictures of which it is known whose they are, by exactly what the kiosk runs."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded; each process has a core
     import cv2
 
     from edge_agent.palm.evaluation import evaluate as measure
     from edge_agent.palm.evaluation import report
     from edge_agent.palm.school_key import KEY_BYTES, SchoolKey
 
+    cv2.setNumThreads(1)
+    mapper: Mapper = over_processes(jobs) if jobs > 1 else map
     # Any school's key gives the same scores; a fixed one gives the same report twice.
     scrambles = SchoolKey(bytes(KEY_BYTES)).scrambles()
     look = _Look(config)
-    with ExitStack() as stack:
-        mapper: Any = map
-        if threads > 1:
-            cv2.setNumThreads(1)
-            mapper = stack.enter_context(ThreadPoolExecutor(threads)).map
-        samples: list[Sample] = list(mapper(lambda path: _sample(path, look, roi=roi), _pictures(folder)))
-        if not samples:
-            raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
-        found = measure(samples, scrambles, time.perf_counter, mapper)
+    paths = _pictures(folder)
+    samples: list[Sample] = list(mapper(lambda index: _sample(paths[index], look, roi=roi), range(len(paths))))
+    if not samples:
+        raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
+    found = measure(samples, scrambles, time.perf_counter, mapper)
     if plot is not None:
         from edge_agent.palm.plot import draw
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.palm.code import CODE_BYTES, encode
 from edge_agent.palm.enrolment import align
@@ -35,6 +36,7 @@ FARS: Final = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 FPIRS: Final = {"1%": 0.01, "0.1%": 0.001}
 TOGETHER: Final = 256  # templates compared in one step
 WORST_LISTED: Final = 20
+TIMED_ALONE: Final = 100  # searches
 NOT_ACQUIRED: Final = -1.0  # below every agreement
 
 Clock = Callable[[], float]
@@ -57,7 +59,7 @@ class Sample:
 
 
 class Mapper(Protocol):
-    """`map`, or a pool's: probes are independent of one another."""
+    """`map`, or that of processes: pieces of work are independent of one another, results keep their order."""
 
     def __call__(self, work: Callable[[int], Any], items: Iterable[int], /) -> Iterable[Any]: ...
 
@@ -75,6 +77,7 @@ class Verification:
     mated: Scores = field(repr=False)
     strangers: Scores = field(repr=False)
     worst: tuple[tuple[float, str, str], ...]  # genuine pairs: agreement, template, probe
+    likest: tuple[tuple[float, str, str], ...]  # impostor pairs
 
     @property
     def equal_error(self) -> EqualError | None:
@@ -131,17 +134,17 @@ class _Set:
 def evaluate(samples: Iterable[Sample], scrambles: Scrambles, clock: Clock, mapper: Mapper = map) -> Evaluation:
     """Both protocols over a set."""
     ordered = tuple(sorted(samples, key=lambda sample: (sample.identity, sample.session, sample.number)))
-    code_s: list[float] = []
 
-    def code(sample: Sample) -> ProtectedCode | None:
-        if sample.region is None:
-            return None
+    def code(index: int) -> tuple[ProtectedCode | None, float]:
+        region = ordered[index].region
+        if region is None:
+            return None, 0.0
         started = clock()
-        made = protect(encode(respond(sample.region), sample.region.hand), scrambles)
-        code_s.append(clock() - started)
-        return made
+        made = protect(encode(respond(region), region.hand), scrambles)
+        return made, clock() - started
 
-    known = _Set(ordered, tuple(code(sample) for sample in ordered), scrambles)
+    coded = list(mapper(code, range(len(ordered))))
+    known = _Set(ordered, tuple(made for made, _ in coded), scrambles)
     found, search_s = identify(known, clock, mapper)
     return Evaluation(
         identities=len({sample.identity for sample in ordered}),
@@ -150,7 +153,7 @@ def evaluate(samples: Iterable[Sample], scrambles: Scrambles, clock: Clock, mapp
         verification=verify(known, mapper),
         identification=found,
         region=_quantiles([sample.region_s for sample in ordered if sample.region_s is not None]),
-        code=_quantiles(code_s),
+        code=_quantiles([took for made, took in coded if made is not None]),
         search=_quantiles(search_s),
     )
 
@@ -166,7 +169,7 @@ def verify(known: _Set, mapper: Mapper) -> Verification:
             return [i for i, sample in enumerate(samples) if sample.session < samples[probe].session]
         return list(range(probe))
 
-    def scores(probe: int) -> tuple[list[int], Scores]:
+    def scores(probe: int) -> Scores:
         others = references(probe)
         found = np.full(len(others), NOT_ACQUIRED)
         present = [at for at, other in enumerate(others) if known.codes[other] is not None]
@@ -176,25 +179,42 @@ def verify(known: _Set, mapper: Mapper) -> Verification:
                 part = present[first : first + TOGETHER]
                 likenesses = compare(moved, _rows(templates, [others[at] for at in part]))
                 found[part] = [likeness.agreement for likeness in likenesses]
-        return others, found
+        return found
 
     mated: list[Scores] = []
     strangers: list[Scores] = []
-    worst: list[tuple[float, str, str]] = []
-    names = np.array([sample.identity for sample in samples])
-    for probe, (others, found) in enumerate(mapper(scores, range(len(samples)))):
-        same = names[others] == names[probe]
+    low: list[tuple[float, int, int]] = []
+    high: list[tuple[float, int, int]] = []
+    _, who = np.unique([sample.identity for sample in samples], return_inverse=True)
+    for probe, found in enumerate(mapper(scores, range(len(samples)))):
+        others = references(probe)
+        same = who[others] == who[probe]
         mated.append(found[same])
         strangers.append(found[~same])
-        pairs = ((float(found[at]), samples[others[at]].name, samples[probe].name) for at in np.flatnonzero(same))
-        worst = sorted([*worst, *pairs])[:WORST_LISTED]
-    return Verification(np.concatenate([*mated, []]), np.concatenate([*strangers, []]), tuple(worst))
+
+        low = sorted([*low, *_pairs(found, np.flatnonzero(same), others, probe)])[:WORST_LISTED]
+        likest = np.flatnonzero(~same)[np.argsort(-found[~same], kind="stable")[:WORST_LISTED]]
+        high = sorted([*high, *_pairs(found, likest, others, probe)], reverse=True)[:WORST_LISTED]
+    return Verification(
+        np.concatenate([*mated, []]),
+        np.concatenate([*strangers, []]),
+        tuple(_named(low, samples)),
+        tuple(_named(high, samples)),
+    )
+
+
+def _pairs(found: Scores, kept: NDArray[np.intp], others: list[int], probe: int) -> list[tuple[float, int, int]]:
+    return [(float(found[at]), others[at], probe) for at in kept.tolist()]
+
+
+def _named(pairs: list[tuple[float, int, int]], samples: Sequence[Sample]) -> Iterator[tuple[float, str, str]]:
+    return ((agreement, samples[template].name, samples[probe].name) for agreement, template, probe in pairs)
 
 
 def identify(known: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification, list[float]]:
     """Open-set search, and how long each took (s)."""
     enrolled, probes, singles = plan(known.samples)
-    gallery = enrol(known, enrolled)
+    gallery = enrol(known, enrolled, mapper)
     point = gallery.operating_point()
 
     def search(probe: int) -> tuple[Ranking | None, Ranking | None, float]:
@@ -209,13 +229,12 @@ def identify(known: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification,
     mated: list[float] = []
     strangers: list[float] = []
     missed: list[str] = []
-    times: list[float] = []
     counts: Counter[str] = Counter()
     mated_probes = set(probes)
     order = [*probes, *singles]
-    for probe, (whole, others, took) in zip(order, mapper(search, order), strict=True):
-        if whole is not None:
-            times.append(took)
+    alone = [probe for probe in order[:: max(1, len(order) // TIMED_ALONE)] if known.codes[probe] is not None]
+    times = [search(probe)[2] for probe in alone]  # beside others of its kind a search takes longer
+    for probe, (whole, others, _) in zip(order, mapper(search, order), strict=True):
         strangers.append(others[0].agreement if others else NOT_ACQUIRED)
         counts["false"] += isinstance(decide(others or (), point), Match)
         if probe not in mated_probes:
@@ -265,19 +284,20 @@ def plan(samples: Sequence[Sample]) -> tuple[dict[str, list[int]], list[int], li
     return enrolled, probes, singles
 
 
-def enrol(known: _Set, enrolled: dict[str, list[int]]) -> Snapshot:
+def enrol(known: _Set, enrolled: dict[str, list[int]], mapper: Mapper = map) -> Snapshot:
     """A gallery of these; an identity of which no enrolment sample was acquired is not in it, and its probes miss."""
+    people = list(enrolled.items())
 
-    def palms() -> Iterator[Palm]:
-        for identity, indices in enrolled.items():
-            present = [index for index in indices if known.codes[index] is not None]
-            hands = {code.hand for index in present if (code := known.codes[index]) is not None}
-            hand = hands.pop() if len(hands) == 1 else Hand.UNKNOWN
-            templates = align([known.responses(index) for index in present], hand, known.scrambles)
-            if templates:
-                yield Palm.of(identity, hand, templates)
+    def palm(index: int) -> Palm | None:
+        identity, samples = people[index]
+        present = [sample for sample in samples if known.codes[sample] is not None]
+        hands = {code.hand for sample in present if (code := known.codes[sample]) is not None}
+        hand = hands.pop() if len(hands) == 1 else Hand.UNKNOWN
+        templates = align([known.responses(sample) for sample in present], hand, known.scrambles)
+        return Palm.of(identity, hand, templates) if templates else None
 
-    return empty(known.scrambles).changed(palms())
+    made = mapper(palm, range(len(people)))
+    return empty(known.scrambles).changed(palm for palm in made if palm is not None)
 
 
 def report(found: Evaluation) -> dict[str, object]:
@@ -325,6 +345,10 @@ def report(found: Evaluation) -> dict[str, object]:
             "worst_genuine_pairs": [
                 {"agreement": _round(agreement), "template": template, "probe": probe}
                 for agreement, template, probe in found.verification.worst
+            ],
+            "likest_impostor_pairs": [
+                {"agreement": _round(agreement), "template": template, "probe": probe}
+                for agreement, template, probe in found.verification.likest
             ],
             "missed_probes": list(who.missed),
             "failed": list(found.failed),
