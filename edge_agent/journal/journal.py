@@ -27,7 +27,7 @@ from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.roster_store import RosterChange
 from edge_agent.journal.rows import Appended, EpochRow, Kept, Kiosk
 from edge_agent.journal.store import Store
-from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.template_store import SealedPalm, TakenBack
 from sync.client.ports import Line
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.event import Clock, ConsentWithdrawn, Entry, Fact, Manual, PersonId, Pruned, Repair, Void, encode
@@ -352,6 +352,46 @@ class Journal:
             return self._forgetting(
                 lambda connection: (None, template_store.delete(connection, people)), self.roster_version()
             )[1]
+
+    def take_back_palms(self, person: PersonId) -> int:
+        """As `forget_palms`, by a technician's word, of which the other kiosks must hear; how many samples."""
+
+        def work(connection: sqlite3.Connection) -> tuple[None, Mapping[PersonId, int]]:
+            template_store.take_back(connection, person, self._now().text)
+            return None, template_store.delete(connection, [person])
+
+        with self._store.lock:
+            return self._forgetting(work, self.roster_version())[1].get(person, 0)
+
+    def pending_palm(self) -> SealedPalm | TakenBack | None:
+        """One of which the ledger has not heard."""
+        return self._store.run(template_store.pending)
+
+    def palm_relayed(self, palm: SealedPalm | TakenBack) -> None:
+        self._store.write(lambda connection: template_store.relayed(connection, palm))
+
+    def palms_version(self, fingerprint: str) -> int:
+        return self._store.run(lambda connection: template_store.relay_version(connection, fingerprint))
+
+    def take_palms(
+        self,
+        palms: Collection[SealedPalm],
+        gone: Collection[tuple[PersonId, str]] = (),
+        version: int = 0,
+        fingerprint: str = "",
+    ) -> tuple[list[SealedPalm], Mapping[PersonId, int]]:
+        """Keep palms of other kiosks, delete what they took back; what was kept, and how much of whom was deleted.
+
+        With a `fingerprint` they are the ledger's up to this `version` of its order.
+        """
+
+        def work(connection: sqlite3.Connection) -> tuple[list[SealedPalm], Mapping[PersonId, int]]:
+            if fingerprint:
+                template_store.note_version(connection, version, fingerprint)
+            return template_store.take(connection, palms), template_store.delete_hands(connection, gone)
+
+        with self._store.lock:
+            return self._forgetting(work, self.roster_version())
 
     def _forgetting(
         self, work: Callable[[sqlite3.Connection], tuple[T, Mapping[PersonId, int]]], roster: int

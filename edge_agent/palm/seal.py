@@ -2,7 +2,7 @@
 
     byte 0-3     "PSL" and version 1
     byte 4-15    nonce, 12 random bytes
-    byte 16-     AES-256-GCM; authenticated with it: bytes 0-3, school and purpose
+    byte 16-     AES-256-GCM; authenticated with it: bytes 0-3, school, purpose and, on its way, when it was made
 
     inside       hand, in its upper half how many of the templates were adapted (1) ‖ templates n (1)
                  ‖ length of the person's id (2, big-endian) ‖ id in UTF-8
@@ -42,7 +42,7 @@ class Unsealable(ValueError):
     """Sealed by another school, changed, for another purpose, or no sealed palm at all."""
 
 
-def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice) -> bytes:
+def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice, made_at: str = "") -> bytes:
     person = palm.person.encode()
     if not 0 < len(person) <= PERSON_BYTES_MAX:
         raise ValueError(f"a person's id of {len(person)} bytes; 1 to {PERSON_BYTES_MAX} fit")
@@ -52,10 +52,10 @@ def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice) 
     body = head + np.concatenate([palm.fine, palm.coarse], axis=1).tobytes()
     body += bytes(-len(body) % PADDED_TO)
     nonce = dice(NONCE_BYTES)
-    return MAGIC + nonce + key.sealing().encrypt(nonce, body, _bound(school, purpose))
+    return MAGIC + nonce + key.sealing().encrypt(nonce, body, _bound(school, purpose, made_at))
 
 
-def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose) -> Palm:
+def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose, made_at: str = "") -> Palm:
     """Raises `Unsealable`."""
     if len(sealed) > SEALED_BYTES_MAX or len(sealed) < len(MAGIC) + NONCE_BYTES + _TAG_BYTES:
         raise Unsealable(f"{len(sealed)} bytes are no sealed palm")
@@ -63,7 +63,7 @@ def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose) -> Palm
         raise Unsealable("no sealed palm of this version")
     nonce, body = sealed[len(MAGIC) : len(MAGIC) + NONCE_BYTES], sealed[len(MAGIC) + NONCE_BYTES :]
     try:
-        return _read(key.sealing().decrypt(nonce, body, _bound(school, purpose)))
+        return _read(key.sealing().decrypt(nonce, body, _bound(school, purpose, made_at)))
     except InvalidTag:
         raise Unsealable("sealed with another key, for another school or purpose, or changed since") from None
 
@@ -85,6 +85,6 @@ def _read(body: bytes) -> Palm:
     return Palm(person, _HANDS[body[0] & 15], fine, coarse, body[0] >> 4)
 
 
-def _bound(school: str, purpose: Purpose) -> bytes:
+def _bound(school: str, purpose: Purpose, made_at: str) -> bytes:
     name = school.encode()
-    return MAGIC + len(name).to_bytes(2, "big") + name + purpose.encode()
+    return MAGIC + len(name).to_bytes(2, "big") + name + purpose.encode() + made_at.encode()

@@ -315,6 +315,7 @@ class Agent:
                 new_roster=self.new_roster,
                 roster_confirmed=self.roster_confirmed,
                 dice=random.Random(),  # noqa: S311  spreads requests, keeps no secret
+                palms=self.palms.store if self.palms is not None else None,
             )
             # One request may take long on a bad line; it has its own limits.
             self.uplink_part = add(
@@ -402,6 +403,12 @@ class Agent:
             indicator.show(signal_)
         self.screen.show(feedback)
         self.counters.shown.labels(feedback.child.value).inc()
+
+    def palms_changed(self) -> None:
+        """The other kiosks of the school should know soon."""
+        if self.uplink is not None:
+            self.uplink.hurry_palms()
+        self._wake_uplink()
 
     def _wake_uplink(self) -> None:
         if self.uplink_part is not None:

@@ -10,8 +10,10 @@ from edge_agent.control import Asker, Handler
 from edge_agent.errors import Refused
 from edge_agent.runtime.agent import Agent
 from sync.contract.event import PersonId
+from sync.contract.palms import STICK_VERSION, Sealed, StickHead
 
 if TYPE_CHECKING:
+    from edge_agent.runtime.palm_gallery import PalmGallery
     from edge_agent.runtime.palms import Palms
 
 Arguments = Mapping[str, Any]
@@ -22,7 +24,12 @@ class PalmCommands:
         self._agent = agent
 
     def table(self) -> dict[str, Handler]:
-        return {"palm.enrol": self.enrol, "palm.forget": self.forget}
+        return {
+            "palm.enrol": self.enrol,
+            "palm.forget": self.forget,
+            "palm.export": self.export,
+            "palm.import": self.import_,
+        }
 
     def enrol(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
         """Lines for the operator while a hand is shown: samples so far, what to do next; the last one is `done`."""
@@ -40,11 +47,59 @@ class PalmCommands:
             wish, reader, palms, lambda: agent.station.roster, agent.now, agent.ending.is_set, agent.show
         ):
             yield asdict(told)
+        agent.palms_changed()
 
     def forget(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
         """Delete a person's palms, on disk and in memory; the receipt is in the journal."""
         person = PersonId(str(arguments.get("person", "")))
         yield {"person": person, "deleted": self._palms().delete(person)}
+        self._agent.palms_changed()
+
+    def export(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
+        """The head of an export and then its palms, sealed: the lines of `sync.contract.palms`."""
+        gallery = self._gallery()
+        palms = list(gallery.exported())
+        head = StickHead(
+            format="canteen-palms",
+            version=STICK_VERSION,
+            school=self._agent.identity.school,
+            key=gallery.fingerprint,
+            palms=len(palms),
+        )
+        for line in (head, *palms):
+            yield msgspec.to_builtins(line)
+
+    def import_(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
+        """Some palms of an export; what became of them."""
+        gallery, school = self._gallery(), self._agent.identity.school
+        try:
+            head = msgspec.convert(arguments.get("head"), StickHead)
+            palms = msgspec.convert(arguments.get("palms"), list[Sealed])
+        except msgspec.ValidationError as error:
+            raise Refused(f"not an export of palms: {error}") from error
+        if head.version != STICK_VERSION:
+            raise Refused(
+                f"an export of version {head.version}, this agent reads {STICK_VERSION}; install the newer one"
+            )
+        if head.school != school:
+            raise Refused(f"an export of school {head.school}, this kiosk stands in {school}")
+        if head.key != gallery.fingerprint:
+            raise Refused(
+                f"sealed with the key {head.key}, this kiosk has {gallery.fingerprint}; hand the school's key on first "
+                "(`edge-agent palm key import`)"
+            )
+        yield asdict(gallery.import_(palms))
+        self._agent.palms_changed()
+
+    def _gallery(self) -> "PalmGallery":
+        from edge_agent.runtime.palm_gallery import PalmGallery
+
+        gallery = self._palms().gallery
+        if not isinstance(gallery, PalmGallery):
+            raise Refused(gallery.why)
+        if not gallery.loaded:
+            raise Refused("the palms of this kiosk are being opened; try again in a minute")
+        return gallery
 
     def _palms(self) -> "Palms":
         if self._agent.palms is None:

@@ -50,6 +50,7 @@ from edge_agent.runtime.presentation import Advise, Conclude, Presentation
 from edge_agent.runtime.supervision import Pulse
 from edge_agent.settings import PalmSettings, Settings
 from edge_agent.station import PalmSight
+from sync.client.ports import PalmStore
 from sync.contract.event import PersonId
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,11 @@ class Palms:
         if isinstance(self.gallery, NoGallery):
             raise Refused(self.gallery.why)
         return self.gallery.delete(person)
+
+    @property
+    def store(self) -> PalmStore | None:
+        """What may be relayed to the school's other kiosks."""
+        return self.gallery if isinstance(self.gallery, PalmGallery) else None
 
     def known(self, person: PersonId) -> bool:
         return isinstance(self.gallery, PalmGallery) and person in self.gallery.snapshot.places

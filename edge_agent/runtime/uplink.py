@@ -1,4 +1,4 @@
-"""The thread that talks to the ledger: the journal up, the roster down, a sign of life; in turn, one at a time."""
+"""The thread that talks to the ledger: the journal up, the roster down, palms both ways, a sign of life; in turn."""
 
 import logging
 import random
@@ -17,12 +17,15 @@ from sync.client.channel import Channel
 from sync.client.client import Alarm, Outcome, Step, SyncClient
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.http import Http
+from sync.client.palms import PalmRelay, RelayOutcome
+from sync.client.ports import PalmStore
 from sync.client.roster import Pull, PullOutcome, RosterPull
 from sync.contract.roster import Page
 
 log = logging.getLogger(__name__)
 
 MISMATCH_S = 30.0
+NEVER_S = 3_600.0
 LINGER_S = 0.5  # after a scan: those right behind it travel in the same batch
 REACHED = frozenset({Outcome.SENT, Outcome.IDLE, Outcome.ALIGNED, Outcome.NARROWED, Outcome.NEW_EPOCH})
 
@@ -65,6 +68,7 @@ class Uplink:
         new_roster: NewRoster,
         roster_confirmed: Callable[[datetime], None],
         dice: random.Random,
+        palms: PalmStore | None = None,
     ) -> None:
         self._http = Http(registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall)
         channel = Channel(self._http, identity.key, identity.device, wall)
@@ -100,6 +104,18 @@ class Uplink:
             interval_s=settings.heartbeat_s,
             retry_max_s=settings.retry_max_s,
         )
+        self._relay: PalmRelay | None = None
+        if palms is not None:
+            self._relay = PalmRelay(
+                palms,
+                channel,
+                registration.school,
+                monotonic=time.monotonic,
+                dice=dice,
+                interval_s=settings.roster_interval_s,
+                retry_max_s=settings.retry_max_s,
+            )
+        self._relayed = RelayOutcome.WAITING
         self._roster_wanted = 0
         self.last = Step(Outcome.WAITING, 0.0, "not tried yet")
         self.last_pull = Pull(PullOutcome.WAITING, 0.0, "not tried yet")
@@ -109,6 +125,12 @@ class Uplink:
         """A person asks for it now. Wake the thread, too."""
         self._client.hurry()
         self._pull.hurry()
+        self.hurry_palms()
+
+    def hurry_palms(self) -> None:
+        """A palm was made known or taken back here. Wake the thread, too."""
+        if self._relay is not None:
+            self._relay.hurry()
 
     def state(self) -> Ledger:
         if self.last.outcome is Outcome.STOPPED:
@@ -117,7 +139,7 @@ class Uplink:
 
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():
-            due_s = min(self._send(), self._fetch(), self._beat())
+            due_s = min(self._send(), self._fetch(), self._beat(), self._relay_palms())
             if pulse.wait(due_s):
                 pulse.wait(LINGER_S)
 
@@ -148,6 +170,18 @@ class Uplink:
                 log.info("roster: %s: %s", pull.outcome, pull.why)
             self.last_pull = pull
         return pull.due_s
+
+    def _relay_palms(self) -> float:
+        if self._relay is None:
+            return NEVER_S
+        relay = self._relay.step()
+        if relay.outcome is RelayOutcome.BEHIND:
+            self._pull.hurry()
+        if relay.outcome is not RelayOutcome.WAITING:
+            if relay.outcome is not self._relayed and relay.outcome is not RelayOutcome.CURRENT:
+                log.info("palms: %s: %s", relay.outcome, relay.why)
+            self._relayed = relay.outcome
+        return relay.due_s
 
     def _beat(self) -> float:
         beat = self._heart.step()

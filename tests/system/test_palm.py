@@ -24,6 +24,7 @@ from edge_agent.palm.code import encode
 from edge_agent.palm.permutation import protect
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.responses import respond
+from edge_agent.palm.school_key import to_paper
 from edge_agent.runtime import palm_keys
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
@@ -276,6 +277,52 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
             time.sleep(0.05)
         assert receipts[0]["templates_deleted"] == 3
         assert kiosk.kept() == []
+
+
+def test_a_child_made_known_at_one_door_is_known_at_the_other(
+    tmp_path: Path, server: Server, db: psycopg.Connection, school: str
+) -> None:
+    known, today = pictures(KNOWN), datetime.now(UTC).date().isoformat()
+    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], on=today)
+    for door in ("one", "two"):
+        (tmp_path / door).mkdir()
+    with Kiosk(tmp_path / "one") as one, Kiosk(tmp_path / "two") as two:
+        for kiosk in (one, two):
+            code = schools.new_code(db, school, "door", datetime.now(UTC))
+            edge_agent("register", server.url, code, "--config", str(kiosk.config))
+        edge_agent("palm", "key", "make", "--yes", "--config", str(one.config))
+        (tmp_path / "stick").mkdir()
+        palm_keys.restore(two.state_dir, " ".join(to_paper(palm_keys.load(one.state_dir, {}))))
+        for kiosk in (one, two):
+            kiosk.start()
+            kiosk.until(lambda status: status["roster"]["people"] == 3)
+        exit_code, said = one.enrol("u-1", known[:3])
+        assert exit_code == 0, said
+        two.until(lambda status: status["palm"]["people"] == 1)
+        assert two.see(known[3:4]) == "welcome"
+        (stored,) = db.execute("SELECT person, hand, sealed FROM palm WHERE school = %s", (school,)).fetchall()
+        assert stored[:2] == ("u-1", "left")
+
+        stick = tmp_path / "stick" / "palms"
+        edge_agent("palm", "export", str(stick), "--config", str(one.config))
+        assert len(stick.read_text().splitlines()) == 2
+        assert "u-1" not in stick.read_text()
+        again = edge_agent("palm", "import", str(stick), "--json", "--config", str(two.config))
+        assert json.loads(again.stdout) == {"taken": 0, "passed_over": 1, "unreadable": 0}
+        told = edge_agent("palm", "forget", "u-1", "--json", "--config", str(two.config))
+        assert json.loads(told.stdout)["deleted"] == 3
+        one.until(lambda status: status["palm"]["people"] == 0)
+        back = edge_agent("palm", "import", str(stick), "--json", "--config", str(two.config))
+        assert json.loads(back.stdout) == {"taken": 1, "passed_over": 0, "unreadable": 0}
+        one.until(lambda status: status["palm"]["people"] == 1)
+
+        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], on=today)
+        assert db.execute("SELECT 1 FROM palm WHERE school = %s AND sealed IS NOT NULL", (school,)).fetchall() == []
+        for kiosk in (one, two):
+            kiosk.until(lambda status: status["palm"]["people"] == 0)
+            assert kiosk.kept() == []
+        edge_agent("palm", "import", str(stick), "--config", str(one.config))
+        assert one.kept() == [], "a stick is no consent"
 
 
 def _in_the_ledger(db: psycopg.Connection, school: str, kind: str) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from edge_agent.journal import schema, template_store
 from edge_agent.journal.backup import backup
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.export import export
-from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.template_store import SealedPalm, rescue
 from edge_agent.journal.verify import verify
 from sync.contract.event import Clock, ConsentWithdrawn, Fact, PalmEnrolled, PersonId, decode
 from sync.contract.roster import Change, Consent, Deleted, Page, Person
@@ -184,27 +184,47 @@ def test_palms_leave_with_neither_backup_nor_export(tmp_path: Path) -> None:
     assert b"sealed palm" not in repr(palm("u1", sealed=secret)).encode()
 
 
-def test_a_journal_from_before_palms_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "j.db"
+def older(path: Path, stop_before: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
-    schema.migrate(connection, stop_before="0002_template")
-    assert schema.applied(connection) == ["0001_journal"]
+    schema.migrate(connection, stop_before=stop_before)
+    assert schema.applied(connection) == [name for name in schema.names() if name < stop_before]
+    if stop_before > "0003":
+        connection.execute("INSERT INTO template VALUES ('u1', 'left', 3, x'01', 80, '2026-11-23T07:00:00.000Z')")
     connection.close()
+
+
+@pytest.mark.parametrize(("stop_before", "kept"), [("0002_template", []), ("0003_palm_relay", ["u1"])])
+def test_a_journal_from_before_palms_or_their_relay_is_brought_up_to_date(
+    tmp_path: Path, stop_before: str, kept: list[str]
+) -> None:
+    path = tmp_path / "j.db"
+    older(path, stop_before)
+    assert [each.person for each in rescue(path)] == kept
     for _ in range(2):
         with opened(path) as journal:
-            assert journal.palms() == []
+            assert [(each.person, each.relayed) for each in journal.palms()] == [(person, False) for person in kept]
+            pending = journal.pending_palm()
+            assert [pending.person] * len(kept) == kept if pending else not kept
     with sqlite3.connect(path) as connection:
-        assert schema.applied(connection) == ["0001_journal", "0002_template"]
+        assert schema.applied(connection) == schema.names()
 
 
-def test_an_older_journal_can_be_backed_up_without_being_changed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop_before", ["0002_template", "0003_palm_relay"])
+def test_an_older_journal_can_be_backed_up_without_being_changed(tmp_path: Path, stop_before: str) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        journal.append(entry(1))
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE template")
-        connection.execute("DELETE FROM _sqlite_migrations WHERE name = '0002_template'")
+    older(path, stop_before)
     assert backup(path, tmp_path / "copy.db").whole
+    assert rescue(tmp_path / "copy.db") == []
+
+
+def test_whoever_is_restored_from_a_backup_asks_for_all_palms_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "j.db") as journal:
+        journal.apply_roster([FIRST], NOON)
+        journal.take_palms([replace(palm("u1"), relayed=True)], (), 12, "key")
+        assert (journal.palms_version("key"), journal.palms_version("other key")) == (12, 0)
+        backup(tmp_path / "j.db", tmp_path / "copy.db")
+    with opened(tmp_path / "copy.db") as copy:
+        assert (copy.palms_version("key"), copy.palms()) == (0, [])
 
 
 def test_a_sealed_palm_shows_nothing_of_itself() -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import Context, where
@@ -20,8 +21,9 @@ from edge_agent.palm.enrolment import align
 from edge_agent.palm.gallery import Palm
 from edge_agent.palm.school_key import SchoolKey
 from edge_agent.palm.types import Hand
-from edge_agent.runtime.palm_gallery import PalmGallery, Target
+from edge_agent.runtime.palm_gallery import Imported, PalmGallery, Target
 from sync.contract.event import Clock, ConsentWithdrawn, PalmEnrolled, PersonId, decode
+from sync.contract.palms import Parcel
 from sync.contract.roster import Consent, Page, Person, Record
 from tests.edge_agent.journal.given import NOON, opened
 from tests.edge_agent.palm.made import responses
@@ -239,3 +241,117 @@ def test_who_has_withdrawn_is_not_learned_anew(journal: Journal) -> None:
     with pytest.raises(NoConsent):
         known.adapt("u1", Hand.LEFT, responses("u1", 11), moment(8), roster("u1"))
     assert journal.palms() == []
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
+    """Of two kiosks of one school, with one roster."""
+    with opened(tmp_path / "one.db") as one, opened(tmp_path / "two.db") as two:
+        for journal in (one, two):
+            journal.apply_roster([page("u1", "u2")], NOON)
+        yield one, two
+
+
+def brought(known: PalmGallery) -> list[Parcel]:
+    """All that this kiosk has to send; the ledger takes each."""
+    parcels = []
+    while (parcel := known.pending()) is not None:
+        parcels.append(parcel)
+        known.relayed(parcel)
+    return parcels
+
+
+def test_a_palm_made_known_at_one_kiosk_is_known_at_the_other(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    sealed = enrol(here, "u1")
+    (parcel,) = brought(here)
+    assert (parcel.person, parcel.hand, parcel.made_at) == ("u1", "left", "2026-11-23T07:00:00.000Z")
+    assert sealed not in parcel.sealed
+    assert palm("u1", 1).fine[0, 10:40].tobytes() not in parcel.sealed
+    there.take_palms([parcel], 7)
+    assert (people(there), there.palms_version(), brought(there)) == ({"u1"}, 7, [])
+    assert np.array_equal(there.snapshot.palms[0].fine, palm("u1", 1).fine)
+    here.take_palms([parcel], 7)
+    assert len(journals[0].recent(9)) == 1, "its own palm comes back, and nothing happens"
+    again = gallery(journals[1])
+    again.load(roster("u1", "u2"))
+    assert people(again) == {"u1"}
+    other_key = PalmGallery(journals[1], SCHOOL, SchoolKey(bytes(32)), TARGET)
+    assert other_key.palms_version() == 0, "what could not be opened with another key is asked for again"
+
+
+def test_the_ledgers_order_decides_but_what_was_made_here_since_comes_after_it(
+    journals: tuple[Journal, Journal],
+) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    enrol(here, "u1", 1)
+    (first,) = brought(here)
+    enrol_at(there, "u1", 2, minutes=5)
+    there.take_palms([first], 1)
+    assert np.array_equal(there.snapshot.palms[0].fine, palm("u1", 2).fine), "not sent yet: newer than the order"
+    (second,) = brought(there)
+    here.take_palms([second], 2)
+    there.take_palms([second], 2)
+    for known in (here, there):
+        assert np.array_equal(known.snapshot.palms[0].fine, palm("u1", 2).fine)
+        assert len(known.snapshot.palms) == 1
+
+
+def test_what_is_taken_back_goes_from_the_other_kiosk_and_stays_away(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    for person in ("u1", "u2"):
+        enrol(here, person)
+    there.take_palms(brought(here), 2)
+    assert there.delete(PersonId("u1")) == 3
+    (back,) = brought(there)
+    assert (back.person, back.sealed) == ("u1", b"")
+    here.take_palms([back], 3)
+    assert (people(here), people(there)) == ({"u2"}, {"u2"})
+    receipt = decode(journals[0].recent(1)[0].payload)
+    assert isinstance(receipt, ConsentWithdrawn)
+    assert (receipt.person, receipt.templates_deleted) == ("u1", 3)
+    enrol(here, "u1", 4)
+    here.take_palms([back], 3)
+    assert people(here) == {"u1", "u2"}, "made known anew"
+
+
+def test_without_a_consent_nothing_comes_in_whoever_brings_it(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    for person in ("u1", "u2"):
+        enrol(here, person)
+    stick, parcels = list(here.exported()), brought(here)
+    journals[1].apply_roster([page("u1", "u2", version=2, agreed=frozenset({"u1"}))], NOON)
+    there.take_palms(parcels, 2)
+    assert people(there) == {"u1"}
+    assert {row.person for row in journals[1].palms()} == {"u1"}
+    assert there.import_(stick) == Imported(0, 2, 0)
+
+
+def test_a_stick_brings_what_is_not_here_and_leaves_what_is_younger(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    for person in ("u1", "u2"):
+        enrol(here, person)
+    stick = list(here.exported())
+    enrol_at(there, "u2", 9, minutes=1)
+    assert there.import_(stick) == Imported(1, 1, 0)
+    assert there.import_(stick) == Imported(0, 2, 0)
+    assert {parcel.person for parcel in brought(there)} == {"u1", "u2"}, "the ledger is told, too"
+    stranger = PalmGallery(journals[1], SCHOOL, SchoolKey(bytes(32)), TARGET)
+    assert stranger.import_(stick) == Imported(0, 0, 2)
+    moved = [replace(each, made_at="2027-01-01T00:00:00.000Z") for each in stick]
+    assert there.import_(moved) == Imported(0, 0, 2), "nobody makes an old one younger"
+
+
+def test_a_ledger_that_names_another_person_is_not_believed(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    enrol(here, "u1")
+    (parcel,) = brought(here)
+    there.take_palms([replace(parcel, person="u2"), replace(parcel, hand="right")], 1)
+    assert (people(there), journals[1].palms()) == (set(), [])
+
+
+def enrol_at(known: PalmGallery, person: str, seed: int, *, minutes: int) -> None:
+    made = palm(person, seed)
+    at = moment(minutes / 1440)
+    event = PalmEnrolled(**where(Context(at, roster("u1"))), person=person, hand="left", templates=3, operator="N")
+    known.enrol(made, SealedPalm(PersonId(person), "left", 3, known.sealed(made), 80, at.utc), event)
