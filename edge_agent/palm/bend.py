@@ -35,11 +35,12 @@ Counts = tuple[Floats, Floats]
 
 def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend) -> tuple[float, Pose]:
     """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then."""
-    for turn, reach in enumerate(REACHES):
-        counts = _look(probe, fine, pose, bend, reach)
-        if not turn and (flat := _plain(counts)) < BENT_MIN:
-            return flat, _refined(pose, bend)
-        bend = bend + fitted(counts, reach, FINE_STEP / 2)
+    order = probe.scrambles.fine.order
+    flat = _plain(_counted(probe.bent(pose, bend, FINE_SIDE, FINE_STEP)[None, order], fine, order))
+    if flat < BENT_MIN:
+        return flat, _refined(pose, bend)
+    for reach in REACHES:
+        bend = bend + fitted(_look(probe, fine, pose, bend, reach), reach, FINE_STEP / 2)
     left = loosely(_look(probe, fine, pose, bend, LEFT_REACH), LEFT_PRICE, FINE_CELLS)
     return float(left), _refined(pose, bend)
 
@@ -47,9 +48,13 @@ def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend) -> tuple[float
 def _look(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int) -> Counts:
     """What each block agrees at each place around the bent grid."""
     side = 2 * FINE_SIDE - 1 + 2 * reach
-    cells = probe.bent(pose, bend, side)
+    cells = probe.bent(pose, bend, side, FINE_STEP / 2)
     order = probe.scrambles.fine.order
-    moved = cells[_corners(side, 2 * reach + 1) + fine_places(side, 2)[order]]  # (places, 1024)
+    return _counted(cells[_corners(side, 2 * reach + 1) + fine_places(side, 2)[order]], fine, order)
+
+
+def _counted(moved: Cells, fine: Cells, order: NDArray[np.intp]) -> Counts:
+    """Cells at some places, (places, 1024), against the template's."""
     valid = (moved & fine) >> 6
     differing = _BITS_OF_CELL[(moved ^ fine) & LINES] * valid
     member = _blocks()[order]

@@ -2,7 +2,7 @@
 
     coarse    every pose of the coarse lattice (5 turns × 4 scales × 121 shifts) by one matrix product; of the best six
               turns and scales the best shift goes on
-    hint      there, nine shifts by every fourth cell of the fine code; the best three go on
+    hint      there, nine shifts by every fourth cell of the fine code; the best two go on
     loose     there, each of 4 × 4 blocks by itself up to two cells beside; a pair that agrees nowhere ends here
     bend      from the best of them on, the skin is laid straight (`bend`)
 
@@ -35,7 +35,7 @@ from edge_agent.palm.probe import (
 from edge_agent.palm.responses import ORIENTATIONS, UPRIGHT, Bend, Floats, Pose
 
 COARSE_POSES_MAX: Final = 6  # turns and scales that the fine code is asked about
-LOOSE_POSES: Final = 3  # of these, looked at block by block
+LOOSE_POSES: Final = 2  # of these, looked at block by block
 LOOSE_PRICE: Final = 0.02  # agreement, times the square of cells that a block lies off
 LOOSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
 TEMPLATES_STRAIGHTENED: Final = 2  # of one palm: they say the same a little worse, and this is what takes time

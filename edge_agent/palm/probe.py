@@ -128,9 +128,9 @@ class Probe:
             self._thin = _Thin(cells, places)
         return self._thin.at(rows)
 
-    def bent(self, pose: Pose, bend: Bend, side: int) -> Cells:
-        """Fine cells on a grid of `side` × `side` half cells (2 px), bent and then posed: (side²,)."""
-        return to_cells(*sample_bent(self._responses, pose, bend, side, FINE_STEP / 2)).reshape(-1)
+    def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
+        """Fine cells on a grid of `side` × `side` points, bent and then posed: (side²,)."""
+        return to_cells(*sample_bent(self._responses, pose, bend, side, step_px)).reshape(-1)
 
     def _cells(self, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Cells:
         found = sample(self._responses.fine, 1, turns_deg, scales, xs, ys)
