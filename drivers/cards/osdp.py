@@ -1,8 +1,9 @@
 """Card readers on RS-485 that speak OSDP version 2 with its secure channel, by libosdp. See `drivers.protocols.osdp`.
 
-One reader on one line. The reader has made sure of a card before it tells of it, and tells of it once. Without a key
-that only we and the reader know it is not opened, unless `commissioning` says that a key is just being set: in clear,
-or with the key that everybody knows, anybody with a screwdriver can send cards.
+Several readers may share a line, each with an address of its own. The reader has made sure of a card before it tells
+of it, and tells of it once. Without a key that only we and the reader know it is not opened, unless `commissioning`
+says that a key is just being set: in clear, or with the key that everybody knows, anybody with a screwdriver can send
+cards.
 
 Wrong wires, a wrong key and a reader without a secure channel are told apart when it is opened.
 """
@@ -18,8 +19,8 @@ from drivers.errors import NotSupported
 from drivers.readings import DeviceEvent
 from drivers.transports.base import tapped
 from drivers.transports.echo import WithoutEcho
+from drivers.transports.osdp_bus import OsdpBus
 from drivers.transports.osdp_link import Access, Link
-from drivers.transports.serial import Line, Serial
 
 
 class Osdp:
@@ -37,8 +38,7 @@ class Osdp:
         self.name = name
         self._settings = settings
         self._clock = clock
-        self._line = line(settings, transport, tap)
-        self._link = Link(Access(settings.port, settings.address), self._line, clock=clock)
+        self._link = link(settings, transport, tap, clock=clock)
         self._reports = Reports(name, settings)
 
     def open(self) -> None:
@@ -55,9 +55,15 @@ class Osdp:
         self._link.close()
 
 
-def line(settings: OsdpSettings, transport: Transport | None = None, tap: Tap | None = None) -> Transport:
-    """The bytes' way to the reader, without the echo that some adapters make."""
-    return tapped(WithoutEcho(transport or Serial(settings.port, Line(baud=settings.baud))), tap)
+def link(
+    settings: OsdpSettings, transport: Transport | None = None, tap: Tap | None = None, *, clock: Monotonic
+) -> Link:
+    """The way to the reader, without the echo that some adapters make and without what other readers are asked."""
+    access = Access(settings.port, settings.address)
+    if transport is not None:
+        return Link(access, tapped(WithoutEcho(transport), tap), clock=clock)
+    bus = OsdpBus(settings.port, settings.baud, settings.address, clock=clock)
+    return Link(access, tapped(bus, tap), clock=clock, turns=bus)
 
 
 def _key(settings: OsdpSettings) -> bytes | None:

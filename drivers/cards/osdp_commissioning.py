@@ -11,7 +11,7 @@ import osdp as libosdp
 
 from drivers import osdp_key
 from drivers.base import Monotonic, Transport
-from drivers.cards.osdp import line
+from drivers.cards.osdp import link as link_to
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceGone, NotSupported, ProtocolError
 from drivers.transports.osdp_link import Access, Link
@@ -41,7 +41,7 @@ def commission(
     kept = key_file.with_name(key_file.name + ".new")
     resumed = kept.exists()
     key = osdp_key.load(kept) if resumed else osdp_key.create(kept)
-    link = Link(Access(settings.port), line(settings, transport), clock=clock)
+    link = link_to(settings, transport, clock=clock)
     if not (resumed and _has(link, settings, key)):
         _tell(link, settings, old, key)
         if not _has(link, settings, key):

@@ -1,8 +1,8 @@
 """`osdp-light`: the lamp, the buzzer and the text line of an OSDP reader, on the same line as its cards.
 
-It opens nothing itself: it asks the reader of the same port, which sends the command at its next turn. Each signal is
-temporary by OSDP's own timer, so that the reader falls back to its idle colour even when the kiosk dies or the cable
-is cut. Its bytes are seen by the reader's tap.
+It opens nothing itself: it asks the reader of the same port and address, which sends the command at its next turn.
+Each signal is temporary by OSDP's own timer, so that the reader falls back to its idle colour even when the kiosk dies
+or the cable is cut. Its bytes are seen by the reader's tap.
 """
 
 import time
@@ -42,6 +42,7 @@ _MEANING: Mapping[Signal, tuple[Colour, int, bool]] = {
 
 class OsdpLightSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: str  # as of its reader
+    address: Annotated[int, Meta(ge=0, le=126)] = 0  # the same
     idle: Colour = "blue"
     show_ms: Annotated[int, Meta(ge=500, le=10_000)] = 2_500
     beep: bool = True
@@ -72,7 +73,7 @@ class OsdpLight:
         self._rested = 0  # the opening of the link at which the idle colour was last set
 
     def open(self) -> None:
-        self._link = osdp_link.on(self._settings.port)
+        self._link = osdp_link.on(self._settings.port, self._settings.address)
         self._rest(self._link)
 
     def show(self, signal: Signal) -> None:

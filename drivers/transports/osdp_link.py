@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import osdp as libosdp
 import osdp_sys
@@ -27,6 +27,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_secure import Session
 
 TURN_S = 0.02  # libosdp wants to be called this often
+REPLY_S = 0.25  # libosdp calls a reply overdue after 0.2 s
 ANSWER_S = 3.0  # to find a reader and to agree on a secure channel takes 0.2 to 1.5 s
 OPENING_TURNS_MAX = 1_000  # whatever the clock says
 SILENCE_S = 3.0  # a reader that says nothing for so long, though asked 20 times a second, is away
@@ -61,10 +62,17 @@ class _Ear:
         self.session: Session | None = Session(access.scbk)  # None once it has served
         self.heard_ns = clock()
         self.answers = 0
+        self._asked_ns: int | None = None  # when; None: nothing is asked
         self.refusal = ""
         self.faults: deque[Fault] = deque(maxlen=EVENTS_MAX)
 
+    def awaits(self) -> bool:
+        """Whether a question of ours may still be answered."""
+        return self._asked_ns is not None and self._clock() - self._asked_ns < REPLY_S * 1_000_000_000
+
     def hear(self, direction: str, data: bytes) -> None:
+        if direction == "SEND":
+            self._asked_ns = self._clock()
         for event in self._decoders[direction].feed(data):
             if isinstance(event, Fault):
                 self.faults.append(event)
@@ -73,6 +81,7 @@ class _Ear:
                 self.session.open(event)
             if event.reply and event.address == self._address:
                 self.heard_ns = self._clock()
+                self._asked_ns = None
                 self.answers += 1
                 self.refusal = osdp.refusal(event) or self.refusal
 
@@ -110,10 +119,29 @@ class _Channel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no types
         self._received.clear()
 
 
+class Turns(Protocol):
+    """Who may ask, where readers share a line. See `drivers.transports.osdp_bus`."""
+
+    def begin(self, timeout_s: float) -> bool: ...
+
+    def end(self) -> None: ...
+
+
+class Alone:
+    """A line with one reader."""
+
+    def begin(self, timeout_s: float) -> bool:
+        return True
+
+    def end(self) -> None:
+        """Nobody waits for it."""
+
+
 class Link:
-    def __init__(self, access: Access, transport: Transport, *, clock: Monotonic) -> None:
+    def __init__(self, access: Access, transport: Transport, *, clock: Monotonic, turns: Turns | None = None) -> None:
         self.access = access
         self._transport, self._clock = transport, clock
+        self._turns = turns or Alone()
         self._in_use = threading.Lock()  # held by whoever drives the panel; close waits for it after waking them
         self._panel: osdp_sys.ControlPanel | None = None
         self._ear = _Ear(access, clock)
@@ -121,6 +149,7 @@ class Link:
         self._events: deque[Mapping[str, int | bytes]] = deque(maxlen=EVENTS_MAX)
         self._commands: deque[Command] = deque(maxlen=COMMANDS_MAX)
         self._wishes = threading.Lock()
+        self._closing = threading.Event()
         self.online = False
         self._gave_up = False
         self.keyed = False  # the secure channel is up, and not with the key that everybody knows
@@ -130,6 +159,7 @@ class Link:
     def open(self, access: Access) -> None:
         """Open the line and wait for the reader. Raises DeviceGone while it is silent, NotSupported for another key."""
         self._transport.open()
+        self._closing.clear()
         self.access = access
         with self._in_use:
             try:
@@ -139,7 +169,7 @@ class Link:
                 self._transport.close()
                 raise
         with _links_lock:
-            _links[self.access.port] = self
+            _links[self.access.port, self.access.address] = self
 
     def turn(self, timeout_s: float) -> tuple[Sequence[osdp.Card | osdp.Characters | Fault], Sequence[Fault]]:
         """What the reader saw, and what was wrong on the line, after at most `timeout_s`. Raises DeviceGone once it is
@@ -164,10 +194,12 @@ class Link:
             self._commands.extend(commands)
 
     def close(self) -> None:
+        self._closing.set()
         self._transport.close()  # wakes whoever waits in `turn` or `open`
         with _links_lock:
-            if _links.get(self.access.port) is self:
-                del _links[self.access.port]
+            at = self.access.port, self.access.address
+            if _links.get(at) is self:
+                del _links[at]
         with self._in_use:
             self._end()
 
@@ -217,17 +249,26 @@ class Link:
         """One step of the control panel with what has come in meanwhile."""
         if self._panel is None:
             raise DeviceGone(f"{self._who()} is not open")
+        if self._turns.begin(timeout_s):
+            awaited = self._ear.awaits()
+            self._step(self._panel, timeout_s if awaited else 0.0)
+            if not self._ear.awaits():
+                self._turns.end()
+                if not awaited:  # nothing to ask yet
+                    self._closing.wait(timeout_s)
+        silent = self._clock() - self._ear.heard_ns > SILENCE_S * 1_000_000_000
+        secure = bool(self._panel.sc_status()) or self.access.scbk is None
+        self.online = bool(self._panel.status()) and secure and not silent
+
+    def _step(self, panel: osdp_sys.ControlPanel, timeout_s: float) -> None:
         self._channel.receive(timeout_s)
         with self._wishes:
             wishes, self._commands = self._commands, deque(maxlen=COMMANDS_MAX)
         for command in wishes:
-            self._panel.submit_command(0, command)
-        self._panel.refresh()
+            panel.submit_command(0, command)
+        panel.refresh()
         if self._channel.failed is not None:
             raise self._channel.failed
-        silent = self._clock() - self._ear.heard_ns > SILENCE_S * 1_000_000_000
-        secure = bool(self._panel.sc_status()) or self.access.scbk is None
-        self.online = bool(self._panel.status()) and secure and not silent
 
     def _note(self, _pd: int, event: Mapping[str, int | bytes]) -> int:
         """Called by libosdp inside `refresh`; must not raise."""
@@ -264,16 +305,19 @@ class Link:
         return DeviceGone(f"{who} answers, but no secure channel comes up{because}: commission it, or update it")
 
 
-_links: dict[str, Link] = {}
+_links: dict[tuple[str, int], Link] = {}
 _links_lock = threading.Lock()
 
 
-def on(port: str) -> Link:
-    """The open link on this port, for a light that sits in a reader. Raises DeviceGone while there is none."""
+def on(port: str, address: int) -> Link:
+    """The open link to this reader, for a light that sits in it. Raises DeviceGone while there is none."""
     with _links_lock:
-        if port in _links:
-            return _links[port]
-    raise DeviceGone(f"no OSDP reader is open on {port}: its light needs a reader with the same port in the settings")
+        if (port, address) in _links:
+            return _links[port, address]
+    raise DeviceGone(
+        f"no OSDP reader with address {address} is open on {port}: its light needs a reader with the same port and "
+        "address in the settings"
+    )
 
 
 def _card(event: Mapping[str, int | bytes]) -> osdp.Card | osdp.Characters | Fault | None:
