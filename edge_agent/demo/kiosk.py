@@ -1,4 +1,4 @@
-"""One kiosk of the demo: a real `edge-agent` process; its card reader and its palm terminal are on this side."""
+"""One kiosk of the demo: a real `edge-agent` process; its card reader, palm terminal and camera are on this side."""
 
 import json
 import os
@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from drivers.base import Signal
 from drivers.errors import DeviceGone
+from drivers.simulated import palms
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_terminal import PalmFeeder
 from edge_agent.control import ask
@@ -21,6 +25,7 @@ from edge_agent.errors import AgentNotRunning, Refused
 
 START_S = 30.0
 ANSWER_S = 2.0
+ENROL_WITHIN_S = 100_000.0  # simulated
 LOOK_S = 0.002
 HOLD_S = 0.08
 
@@ -57,9 +62,39 @@ driver = "simulated-light"
 file = "{folder}/light.jsonl"
 """
 
+CAMERA = """
+[palm]
+frames = 1  # the clock runs fast: there is no time for a second picture
+
+[[readers]]
+name = "camera"
+driver = "folder"
+folder = "{folder}/pictures"
+"""
+
+
+class Camera:
+    """Holds drawn palms before the kiosk's camera: nobody's, and no proof of how real ones are recognised."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._dice = np.random.default_rng(seed)
+        self._shown = 0
+        folder.mkdir()
+
+    def show(self, pupil: str) -> None:
+        """One picture of this pupil's left hand, held a little differently each time."""
+        made, content = cv2.imencode(".png", palms.hand(pupil, "left", palms.some_capture(self._dice), self._dice))
+        assert made
+        self._shown += 1
+        # Under its name only when it is whole.
+        laid = self._folder / f".{self._shown:06}"
+        laid.write_bytes(content.tobytes())
+        laid.rename(self._folder / f"{self._shown:06}.png")
+
 
 class Light:
-    """What the kiosk's light shows, as a child sees it: the file that the simulated light writes, followed."""
+    """What the kiosk's light says to a child: the file that the simulated light writes, followed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,17 +114,21 @@ class Light:
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._read += len(whole)
-        return [Signal(json.loads(line)["signal"]) for line in whole.splitlines()]
+        signals = [Signal(json.loads(line)["signal"]) for line in whole.splitlines()]
+        return [signal for signal in signals if signal is not Signal.IDLE]
 
 
 class Kiosk:
-    def __init__(self, name: str, folder: Path, port: int) -> None:
+    def __init__(self, name: str, folder: Path, port: int, *, palms_seed: int | None = None) -> None:
+        """`palms_seed`: of the pictures before its camera; None: it has no camera."""
         self.name = name
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}/"
         folder.mkdir(parents=True)
         self.config = folder / "agent.toml"
-        self.config.write_text(SETTINGS.format(name=name, folder=folder, port=port), "utf-8")
+        settings = SETTINGS if palms_seed is None else SETTINGS + CAMERA
+        self.config.write_text(settings.format(name=name, folder=folder, port=port), "utf-8")
+        self.camera = None if palms_seed is None else Camera(folder / "pictures", palms_seed)
         self.peer = CardPeer(folder / "cards", Model.RDM6300)
         self._light = Light(folder / "light.jsonl")
         self._feeder: PalmFeeder | None = None
@@ -106,6 +145,16 @@ class Kiosk:
 
     def register(self, ledger: str, code: str) -> None:
         _run(["register", ledger, code, "--config", str(self.config)])
+        if self.camera is not None:
+            _run(["palm", "key", "make", "--yes", "--config", str(self.config)])
+
+    def enrol(self, pupil: str) -> None:
+        """Make a pupil's drawn palm known, through the real enrolment, while the kiosk runs."""
+        assert self.camera is not None
+        wish = {"person": pupil, "operator": "demo", "within_s": ENROL_WITHIN_S}
+        for told in ask(self.folder / "run", "palm.enrol", START_S, **wish):
+            if not told["done"] and told["step"] != "good":
+                self.camera.show(pupil)
 
     def start(self, clock: FastClock) -> None:
         """Returns when the kiosk answers, its readers included."""
@@ -169,10 +218,16 @@ class Kiosk:
             return False
         return True
 
-    def answer(self, signals: int = 1) -> Signal | None:
+    def show_palm(self, pupil: str) -> bool:
+        """Hold a pupil's drawn palm before the camera."""
+        assert self.camera is not None
+        self.camera.show(pupil)
+        return True
+
+    def answer(self, signals: int = 1, within_s: float = ANSWER_S) -> Signal | None:
         """The last of so many signals; None when the kiosk stays dark."""
         seen: list[Signal] = []
-        until = time.monotonic() + ANSWER_S
+        until = time.monotonic() + within_s
         while len(seen) < signals:
             seen += self._light.new()
             if time.monotonic() > until or not self.alive:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from drivers.base import Signal
 from edge_agent.demo.clock import FastClock
-from edge_agent.demo.kiosk import Kiosk
+from edge_agent.demo.kiosk import ANSWER_S, Kiosk
 from edge_agent.demo.plan import Means, Visit
 
 TRIES_MAX = 40
 AGAIN_S = 0.25
+PALM_ANSWER_S = 10.0  # on a machine that is busy with everything else
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Tally:
     unanswered: int = 0
     given_up: int = 0
     fed: set[str] = field(default_factory=set)  # pupils whom a light has told that they are noted
+    palms: Counter[str] = field(default_factory=Counter)  # how often each was greeted by the palm
     late_s: float = 0.0  # how far behind the plan the queue is, simulated
 
     @property
@@ -73,6 +75,7 @@ class Queue:
                 self.tally.answered[signal] += 1
                 if visit.pupil is not None and signal in {Signal.WELCOME, Signal.GOODBYE, Signal.NOTED}:
                     self.tally.fed.add(visit.pupil.id)
+                    self.tally.palms[visit.pupil.id] += visit.means is Means.PALM
                 return
             if self._ended.is_set():
                 return
@@ -83,10 +86,14 @@ class Queue:
         kiosk = self.kiosk
         if not kiosk.alive:
             return None
+        within_s = ANSWER_S
         match visit.means:
             case Means.TERMINAL:
                 assert visit.pupil is not None
                 there, signals = kiosk.palm(visit.pupil.terminal), 1
+            case Means.PALM:
+                assert visit.pupil is not None
+                there, signals, within_s = kiosk.show_palm(visit.pupil.id), 1, PALM_ANSWER_S
             case Means.CARD:
                 assert visit.pupil is not None
                 there, signals = kiosk.card(visit.pupil.card_hex), 1
@@ -96,6 +103,6 @@ class Queue:
         if not there:
             return None
         self.tally.made += 1
-        signal = kiosk.answer(signals)
+        signal = kiosk.answer(signals, within_s)
         self.tally.unanswered += signal is None
         return signal

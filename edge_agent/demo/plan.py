@@ -1,7 +1,7 @@
 """Who comes when, to which kiosk, with what: the lunch break as the demo's dice see it, and what must come of it."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ from edge_agent.demo.school import Pupil
 class Means(StrEnum):
     CARD = "card"
     TERMINAL = "terminal"  # palm, matched by the outside terminal
+    PALM = "palm"  # drawn, before the camera of the one kiosk that has one
     STRANGER = "stranger"  # a card that is on no roster
 
 
@@ -26,12 +27,17 @@ class Visit:
     leaving: bool = False
 
 
-def make_plan(pupils: Sequence[Pupil], minutes: float, kiosks: int, dice: random.Random) -> list[Visit]:
+PALM_KIOSK = 1  # which is not the one that is killed
+
+
+def make_plan(
+    pupils: Sequence[Pupil], minutes: float, kiosks: int, dice: random.Random, palms: Collection[str] = ()
+) -> list[Visit]:
     """All approaches of the break in the order of time.
 
     Most come in the first third, eat for a third of the break and leave by the kiosk they came in by. Some are away,
     some forget to sign out, a few tap twice at once, a few come a second time, and now and then a card of some
-    other building turns up.
+    other building turns up. `palms`: pupils who are known by the palm.
     """
     length = minutes * 60.0
     visits: list[Visit] = []
@@ -40,6 +46,8 @@ def make_plan(pupils: Sequence[Pupil], minutes: float, kiosks: int, dice: random
             continue
         means = Means.TERMINAL if pupil.consent and dice.random() < 0.6 else Means.CARD
         kiosk = dice.randrange(kiosks)
+        if pupil.id in palms:
+            means, kiosk = Means.PALM, PALM_KIOSK
         enters = length * dice.uniform(0.01, 0.45)
         visits.append(Visit(enters, kiosk, means, pupil))
         if dice.random() < 0.04:

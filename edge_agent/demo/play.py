@@ -17,7 +17,7 @@ import psycopg
 from edge_agent.demo.clock import FastClock
 from edge_agent.demo.kiosk import AGENT, Kiosk, free_port
 from edge_agent.demo.lunch import Queue
-from edge_agent.demo.plan import make_plan
+from edge_agent.demo.plan import PALM_KIOSK, make_plan
 from edge_agent.demo.proof import Proof, prove
 from edge_agent.demo.relay import Relay
 from edge_agent.demo.school import SCHOOL, Pupil, make_pupils, roster_files
@@ -32,6 +32,9 @@ KIOSKS = ("left", "right")
 LEDGER_START_S = 120.0
 DRAIN_S = 60.0
 DOORS_S = 6.0  # real seconds from the last registration to the first child
+ENROL_S = 2.0  # and for each palm that is made known before
+PALMS_MAX = 8  # a picture takes two cores a fifth of a second, in which two cards could be read
+PUPILS_PER_PALM = 8
 PULLED_S = 1.5  # real seconds that a reader is away
 
 
@@ -79,16 +82,19 @@ def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], N
         stack.callback(relay.close)
         database_url = stack.enter_context(_school(wish, ledger, pupils, opens, progress))
         kiosks = []
-        for name in KIOSKS:
+        for number, name in enumerate(KIOSKS):
             progress(f"kiosk {name}, registered with a one-time code")
-            kiosk = Kiosk(name, wish.folder / name, port=free_port())
+            seed = wish.seed if number == PALM_KIOSK else None
+            kiosk = Kiosk(name, wish.folder / name, port=free_port(), palms_seed=seed)
             stack.callback(kiosk.close)
             with psycopg.connect(database_url, autocommit=True) as connection:
                 code = schools.new_code(connection, SCHOOL, name, datetime.now(ZONE), timedelta(hours=1))
             kiosk.register(f"http://127.0.0.1:{relay.port}", code)
             kiosks.append(kiosk)
-        clock = FastClock(opens, time.monotonic_ns() + int(DOORS_S * 1e9), wish.speed)
-        plan = make_plan(pupils, wish.minutes, len(KIOSKS), dice)
+        palms = [pupil.id for pupil in pupils if pupil.consent][: min(PALMS_MAX, wish.pupils // PUPILS_PER_PALM)]
+        doors_s = DOORS_S + ENROL_S * len(palms)
+        clock = FastClock(opens, time.monotonic_ns() + int(doors_s * 1e9), wish.speed)
+        plan = make_plan(pupils, wish.minutes, len(KIOSKS), dice, palms)
         queues = [
             Queue(kiosk, [visit for visit in plan if visit.kiosk == number], clock)
             for number, kiosk in enumerate(kiosks)
@@ -98,6 +104,9 @@ def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], N
             kiosk.start(clock)
         for kiosk in kiosks:
             _wait_for_roster(kiosk, wish.pupils)
+        progress(f"{len(palms)} palms, drawn and nobody's, are made known at the camera of kiosk {KIOSKS[PALM_KIOSK]}")
+        for pupil in palms:
+            kiosks[PALM_KIOSK].enrol(pupil)
         scene = Scene(clock, wish.minutes, relay, queues, database_url, [])
         mishaps = threading.Thread(target=_mishaps, args=(scene,), daemon=True)
         for queue in queues:

@@ -12,7 +12,7 @@ from edge_agent.demo.lunch import Tally
 from edge_agent.demo.school import SCHOOL, Pupil
 from edge_agent.journal.export import ExportedEpoch, ExportedRow, export, read_export
 from edge_agent.journal.verify import verify
-from sync.contract.event import Refusal, Repeat, Sighting, decode
+from sync.contract.event import Method, Refusal, Repeat, Sighting, decode
 from sync.ledger import report as reports
 
 Identity = tuple[str, str, int]  # device, epoch, seq
@@ -53,6 +53,7 @@ def prove(
     rows: dict[Identity, bytes] = {}
     kinds: Counter[str] = Counter()
     sightings = refused = repeats = 0
+    palms: Counter[str] = Counter()
     broken = [str(path) for path in journals if not verify(path).whole]
     for path in journals:
         for identity, row in _rows(path):
@@ -62,6 +63,8 @@ def prove(
             sightings += isinstance(fact, Sighting)
             refused += isinstance(fact, Refusal)
             repeats += isinstance(fact, Repeat)
+            if isinstance(fact, Sighting) and fact.method is Method.PALM and fact.person:
+                palms[fact.person] += 1
     with psycopg.connect(database_url, autocommit=True) as connection:
         stored = connection.execute("SELECT device, epoch, seq, hash FROM event").fetchall()
         quarantined = connection.execute("SELECT count(*) FROM quarantine").fetchone()
@@ -79,6 +82,7 @@ def prove(
         "scans left dark (kiosk killed)": unanswered,
         "rows journaled": len(rows),
         "of them scans": sightings,
+        "of them by palm (drawn, nobody's)": palms.total(),
         "of them refused": refused,
         "of them already noted": repeats,
         "rows in the ledger": len(stored),
@@ -96,6 +100,7 @@ def prove(
             Line("no child gave up", 0, sum(tally.given_up for tally in tallies)),
             Line("every chain is whole", [], broken),
             Line("every answered scan is a row", True, 0 <= dark <= unanswered),
+            Line("each palm was taken for its owner", sum((tally.palms for tally in tallies), Counter()), palms),
             Line("every row is in the ledger, byte for byte", rows, ledger),
             Line("no row is there twice", 0, len(stored) - len(ledger)),
             Line("no number is missing", 0, _gaps(ledger)),

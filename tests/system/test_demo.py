@@ -18,3 +18,4 @@ def test_a_lunch_break_with_an_outage_a_kill_and_a_pulled_reader_adds_up() -> No
     figures = proof["figures"]
     assert figures["rows journaled"] == figures["rows in the ledger"] > figures["of them scans"] > 30
     assert figures["meals"] > 20
+    assert figures["of them by palm (drawn, nobody's)"] >= 3
