@@ -194,12 +194,16 @@ def evaluate(
     from edge_agent.palm.evaluation import report
     from edge_agent.palm.school_key import KEY_BYTES, SchoolKey
 
+    if plot is not None:
+        _must_be_png(plot)  # not after an hour
     cv2.setNumThreads(1)
     mapper: Mapper = over_processes(jobs) if jobs > 1 else map
     # Any school's key gives the same scores; a fixed one gives the same report twice.
     scrambles = SchoolKey(bytes(KEY_BYTES)).scrambles()
     look = _Look(config)
-    paths = _pictures(folder)
+    paths, others = _pictures(folder)
+    if others:
+        typer.echo(f"{folder}: {others} files are neither .png nor .jpg and are left out", err=True)
     samples: list[Sample] = list(mapper(lambda index: _sample(paths[index], look, roi=roi), range(len(paths))))
     if not samples:
         raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
@@ -215,9 +219,12 @@ def evaluate(
         print_pairs({name: _shown(value) for name, value in told.items() if name != "detail"})
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path) -> tuple[list[Path], int]:
+    """The identities' pictures, and how many files beside them are none."""
     found = (path for identity in sorted(folder.iterdir()) if identity.is_dir() for path in sorted(identity.iterdir()))
-    return [path for path in found if path.suffix.lower() in SUFFIXES]
+    files = [path for path in found if path.is_file()]
+    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    return pictures, len(files) - len(pictures)
 
 
 def _sample(path: Path, look: "_Look", *, roi: bool) -> "Sample":
@@ -291,11 +298,15 @@ def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":
     return Unfit(Reason.UNREADABLE, picture.what) if isinstance(picture, Fault) else picture
 
 
+def _must_be_png(path: Path) -> None:
+    if path.suffix.lower() != ".png" or not path.absolute().parent.is_dir():
+        raise Refused(f"{path}: pictures are written as PNG into a folder that exists; name it .png")
+
+
 def _write_png(path: Path, picture: "NDArray[np.uint8]") -> None:
     import cv2
 
-    if path.suffix.lower() != ".png":
-        raise Refused(f"{path}: pictures are written as PNG; name it .png")
+    _must_be_png(path)
     made, content = cv2.imencode(".png", picture)
     if not made:
         raise Refused(f"{path}: the picture could not be made")

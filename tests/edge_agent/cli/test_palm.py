@@ -101,6 +101,34 @@ def test_the_same_set_gives_the_same_rates_whatever_the_number_of_processes(regi
     assert told[0] == told[1]
 
 
+def test_odd_pictures_are_read_and_other_files_are_told(tmp_path: Path) -> None:
+    """16 bit, colour, oblong, small; one sample only; and what is no picture at all."""
+    for seed, identity in enumerate(("a", "b", "c")):
+        (tmp_path / identity).mkdir()
+        for number in range(1 if identity == "c" else 4):
+            grey = np.roll(texture(seed), number, axis=1)
+            odd = (
+                grey.astype(np.uint16) * 257,
+                cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
+                grey[:110],
+                cv2.resize(grey, (80, 80)),
+            )
+            cv2.imwrite(str(tmp_path / identity / f"1-{number}.PNG"), odd[number])
+    (tmp_path / "c" / "notes.txt").write_text("x")
+    done = edge_agent("palm", "evaluate", str(tmp_path), "--roi", "--json")
+    told = json.loads(done.stdout)
+    assert (told["identities"], told["samples"], told["failed_to_acquire"]) == (3, 9, 0)
+    assert told["rank1"] == 100, "two probes; c is a stranger only"
+    assert "1 files are neither" in done.stderr
+
+
+def test_where_the_plot_goes_is_looked_at_before_anything_is_measured(regions: Path, tmp_path: Path) -> None:
+    for wrong in (tmp_path / "plot.jpg", tmp_path / "nowhere" / "plot.png"):
+        done = edge_agent("palm", "evaluate", str(regions), "--roi", "--plot", str(wrong), check=False)
+        assert done.returncode == 1
+        assert "name it .png" in done.stderr
+
+
 def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
     done = edge_agent("palm", "evaluate", str(tmp_path), check=False)
     assert done.returncode == 1
