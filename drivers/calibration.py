@@ -21,6 +21,8 @@ from drivers.uid import Rejected, UidEncoding, own, same_card, to_uid
 
 SETTING = "uid_encoding"
 _PRINTED_MAX = 64
+_DECIMAL = re.compile("[0-9]{10}", re.ASCII)  # as most cards have it printed
+_AS_HEX = "hex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,28 @@ def calibrate(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEn
     """Which of a reader's `encodings` fits, when it read the card `known` as `read` under its setting `now`.
 
     `known` is as people write it: 0006572982, 100,19382, 10019382, 1F00644BB6, 04:A3:C6:CA, or several of these apart
-    by blanks, which must all hold. Raises NotSupported when it is no number at all.
+    by blanks, which must all hold. Ten decimals are taken for hex only where they fit as no decimal number. Raises
+    NotSupported when it is no number at all.
     """
     return calibrate_all([(known, read)], now, encodings)
 
 
 def calibrate_all(cards: Sequence[tuple[str, Uid]], now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
     """As `calibrate`, over several cards of which each must fit."""
-    found = [_candidates(known, read, now, encodings) for known, read in cards]
+    return _outcome([_candidates(known, _under_each(read, now, encodings)) for known, read in cards], now)
+
+
+def calibrate_from(known: str, readings: Mapping[UidEncoding, Uid], now: UidEncoding) -> Outcome:
+    """As `calibrate`, where the setting `now` made no card of what was sent: what the others make of it."""
+    return _outcome([_candidates(known, readings)], now)
+
+
+def _outcome(found: Sequence[Sequence[Candidate]], now: UidEncoding) -> Outcome:
     common = [one for one in found[0] if all(one.encoding in {other.encoding for other in more} for more in found[1:])]
+    if {UidEncoding.HEX, UidEncoding.IRONLOGIC} <= {one.encoding for one in common}:
+        # They differ for numbers of seven bytes only, so that this card is read alike: the setting may stay.
+        other = UidEncoding.HEX if now is UidEncoding.IRONLOGIC else UidEncoding.IRONLOGIC
+        common = [one for one in common if one.encoding is not other]
     match common:
         case []:
             return NoneFits("no setting of this reader gives that number: check that it is this card's, digit by digit")
@@ -105,27 +120,37 @@ def calibrate_all(cards: Sequence[tuple[str, Uid]], now: UidEncoding, encodings:
         case _:
             return Ambiguous(
                 tuple(common),
-                "several settings fit: give the number in hex, as a phone or another reader shows it, or another card",
+                "several settings fit: take the one that you know to be right, or give the number in hex with colons "
+                "(04:A3:C6:CA), as a phone or another reader shows it, or take another card",
             )
 
 
-def _candidates(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> list[Candidate]:
+def _under_each(read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Mapping[UidEncoding, Uid]:
+    found = {encoding: _under(read, now, encoding) for encoding in encodings}
+    return {encoding: uid for encoding, uid in found.items() if uid is not None}
+
+
+def _candidates(known: str, readings: Mapping[UidEncoding, Uid]) -> list[Candidate]:
     words = known.split()
     if not words or len(known) > _PRINTED_MAX:
         raise NotSupported("give the number as it stands on the card, such as 0006572982 or 100,19382")
-    meanings = [list(_meanings(word, read.technology)) for word in words]
+    technology = next((uid.technology for uid in readings.values()), Technology.UNKNOWN)
+    meanings = [list(_meanings(word, technology)) for word in words]
     for word, possible in zip(words, meanings, strict=True):
         if not possible:
             raise NotSupported(f"{word!r} is no card's number: decimal, facility,number, or pairs of hex digits")
-    found: list[Candidate] = []
-    for encoding in encodings:
-        uid = _under(read, now, encoding)
-        if uid is None:
-            continue
-        hows = [next((how for meant, how in possible if _agree(meant, uid)), "") for possible in meanings]
+    printed = [
+        [one for one in possible if one[1] != _AS_HEX] if _DECIMAL.fullmatch(word) else possible
+        for word, possible in zip(words, meanings, strict=True)
+    ]
+    return list(_fitting(readings, printed)) or list(_fitting(readings, meanings))
+
+
+def _fitting(readings: Mapping[UidEncoding, Uid], words: Sequence[Sequence[tuple[Uid, str]]]) -> Iterator[Candidate]:
+    for encoding, uid in readings.items():
+        hows = [next((how for meant, how in possible if _agree(meant, uid)), "") for possible in words]
         if all(hows):
-            found.append(Candidate(encoding, ", ".join(hows), uid.partial))
-    return found
+            yield Candidate(encoding, ", ".join(hows), uid.partial)
 
 
 def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
@@ -133,7 +158,7 @@ def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
     ways = [(word, UidEncoding.DEC10, "decimal of its low 32 bits"), (word, UidEncoding.W26, "facility,number (3+5)")]
     if re.fullmatch(r"\d{8}", word):
         ways.append((f"{word[:3]},{word[3:]}", UidEncoding.W26, "facility and number (3+5) without the comma"))
-    ways.append((re.sub(r"[:.-]", "", word), UidEncoding.HEX, "hex"))
+    ways.append((re.sub(r"[:.-]", "", word), UidEncoding.HEX, _AS_HEX))
     for text, encoding, how in ways:
         meant = to_uid(text, encoding, technology if encoding is not UidEncoding.HEX else Technology.UNKNOWN)
         if isinstance(meant, Uid):

@@ -15,7 +15,7 @@ from typing import Annotated, BinaryIO, assert_never
 import msgspec
 import typer
 
-from drivers import calibration, decoding, discovery, osdp_key, osdp_trace, registry
+from drivers import calibration, decoding, discovery, one_card, osdp_key, osdp_trace, registry
 from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
@@ -137,7 +137,16 @@ def calibrate(
     now, encodings = calibration.choice(chosen.options)
     driver = registry.reader_class(chosen.driver, loaded.drivers)
     out.print("Hold the card to the reader.")
-    outcome = calibration.calibrate(known, _one_card(driver(chosen.name, chosen.options), seconds), now, encodings)
+    match one_card.read_one(driver, chosen.options, seconds):
+        case Uid() as uid:
+            outcome = calibration.calibrate(known, uid, now, encodings)
+        case one_card.NoCard(sent=sent, why=why):
+            readings = one_card.under_each(driver, chosen.options, encodings, sent)
+            if not readings and why:
+                raise Refused(f"something came, and no card: {why}")
+            if not readings:
+                raise Refused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
+            outcome = calibration.calibrate_from(known, readings, now)
     match outcome:
         case calibration.Fits(candidate=candidate):
             line = f'{calibration.SETTING} = "{candidate.encoding.value}"'
@@ -149,28 +158,13 @@ def calibrate(
                 out.print(f"written to {config}; restart the daemon", markup=False)
         case calibration.Ambiguous(candidates=candidates, what_next=what_next):
             for candidate in candidates:
-                out.print(f"{candidate.encoding.value}: {candidate.how}", markup=False)
+                part = ", of which the reader passes on a part" if candidate.partial else ""
+                out.print(f"{candidate.encoding.value}: {candidate.how}{part}", markup=False)
             raise Refused(what_next)
         case calibration.NoneFits(what_next=what_next):
             raise Refused(what_next)
         case _:
             assert_never(outcome)
-
-
-def _one_card(reader: Reader, seconds: float) -> Uid:
-    reader.open()
-    until = time.monotonic() + seconds
-    fault = ""
-    with closing(reader):
-        while time.monotonic() < until:
-            for event in reader.read(READ_S):
-                if isinstance(event, CardRead):
-                    return event.uid
-                if isinstance(event, StreamFault):
-                    fault = event.what
-    if fault:
-        raise Refused(f"something came within {seconds:.0f} s, and no card: {fault}")
-    raise Refused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
 
 
 @app.command()

@@ -149,6 +149,51 @@ def test_other_readers_choose_from_all_that_they_accept() -> None:
     assert choice(settings) == (UidEncoding.HEX_REVERSED, accepted(Em4100Settings))
 
 
+@pytest.mark.parametrize(
+    ("known", "sent", "now", "right"),
+    [
+        ("0006572982", "0006572982", UidEncoding.DEC10, UidEncoding.DEC10),
+        ("0006572982", "1F00644BB6", UidEncoding.HEX, UidEncoding.HEX),
+        ("1F00644BB6", "B64B64001F", UidEncoding.HEX, UidEncoding.HEX_REVERSED),
+        ("90D752C5", "3310540688", UidEncoding.DEC10, UidEncoding.DEC10_REVERSED),
+        ("04AF68DAC85A80", "68DAC85A8004AF", UidEncoding.HEX, None),
+        ("213,02000", "213,02000", UidEncoding.W26, UidEncoding.W26),
+    ],
+)
+def test_a_reader_that_may_be_set_to_anything(
+    known: str, sent: str, now: UidEncoding, right: UidEncoding | None
+) -> None:
+    outcome = calibrate(known, uid(sent, now, UNKNOWN), now, ALL)
+    if right is None:
+        assert isinstance(outcome, NoneFits)
+    else:
+        assert isinstance(outcome, Fits), outcome
+        assert outcome.candidate.encoding is right
+
+
+def test_four_bytes_may_be_all_of_a_number_or_a_part_which_is_shown() -> None:
+    outcome = calibrate("1E:A6:86:71", uid("7186A61E", technology=UNKNOWN), UidEncoding.HEX, ALL)
+    assert isinstance(outcome, Ambiguous)
+    assert {(one.encoding, one.partial) for one in outcome.candidates} == {
+        (UidEncoding.HEX_REVERSED, False),
+        (UidEncoding.W34_REVERSED, True),
+    }
+
+
+def test_ten_decimals_are_hex_only_with_colons() -> None:
+    read = uid("0006572982", UidEncoding.DEC10, UNKNOWN)
+    outcome = calibrate("00:06:57:29:82", read, UidEncoding.DEC10, ALL)
+    assert isinstance(outcome, Fits)
+    assert outcome.candidate.encoding is UidEncoding.HEX
+
+
+def test_the_setting_stays_where_the_card_does_not_tell_it_from_another() -> None:
+    for now in (UidEncoding.HEX, UidEncoding.IRONLOGIC):
+        outcome = calibrate("BC:D1:42:64", uid("BCD14264", now, MIFARE), now, accepted(IronLogicSettings))
+        assert isinstance(outcome, Fits)
+        assert outcome.candidate.encoding is now
+
+
 def test_a_driver_without_the_setting_says_so() -> None:
     with pytest.raises(NotSupported, match="has no uid_encoding"):
         accepted(SimulatedLightSettings)

@@ -1,6 +1,7 @@
 """`edge-agent devices`, as a technician with a cable in the hand uses it."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from drivers.errors import DeviceGone
+from drivers.protocols import hid
 from drivers.settings import WrongSetting
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.cli.main import build
@@ -194,6 +196,35 @@ def test_calibrate_tells_a_converters_order_of_bytes(tmp_path: Path, known: str,
     with CardPeer(tmp_path / "door") as peer:
         told = while_sending(peer, "devices", "calibrate", "door", known, "--config", str(config), sent=b"CAC6A304\r\n")
     assert said in told
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "right"),
+    [
+        ("0006572982", "0006572982", "dec10"),
+        ("1F00644BB6", "0006572982", "hex"),
+        ("B64B64001F", "0006572982", "hex-reversed"),
+        ("10019382", "100,19382", "w26"),
+        ("805AC8DA68AF04", "04:AF:68:DA:C8:5A:80", "hex-reversed"),
+    ],
+)
+def test_calibrate_finds_how_a_keyboard_reader_is_set_though_its_setting_is_another(
+    tmp_path: Path, typed: str, known: str, right: str
+) -> None:
+    """As shipped it is set to ten decimals, under which most of these are no card."""
+    device = tmp_path / "event-kbd"
+    os.mkfifo(device)
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+        f'[[readers]]\nname = "desk"\ndriver = "hid-wedge"\ndevice = "{device}"\n'
+    )
+    keys = os.open(device, os.O_RDWR)
+    os.write(keys, hid.encode(typed, size=hid.SIZE_HERE, start_us=10**15))
+    told = run("devices", "calibrate", "desk", known, "--write", "--config", str(config))
+    os.close(keys)
+    assert f'uid_encoding = "{right}"' in told
+    assert f'uid_encoding = "{right}"' in config.read_text()
 
 
 def test_calibrate_says_what_came_instead_of_a_card(tmp_path: Path) -> None:
