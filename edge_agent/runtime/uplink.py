@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from edge_agent.identity import Identity, Registration
-from edge_agent.journal.errors import RosterMismatch
+from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.supervision import Pulse
 from edge_agent.screen.health import Ledger
@@ -174,7 +174,11 @@ class Uplink:
     def _relay_palms(self) -> float:
         if self._relay is None:
             return NEVER_S
-        relay = self._relay.step()
+        try:
+            relay = self._relay.step()
+        except JournalUnwritable as error:
+            log.warning("palms: %s", error)
+            return MISMATCH_S
         if relay.outcome is RelayOutcome.BEHIND:
             self._pull.hurry()
         if relay.outcome is not RelayOutcome.WAITING:

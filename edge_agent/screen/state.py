@@ -120,7 +120,7 @@ _MANNERS = {
     Child.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
     Child.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
     Child.ENROL: _Manner(Icon.PLUS, Sound.NONE, 15_000),
-    Child.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 8_000),
+    Child.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
     Child.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
     Child.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
     Child.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),

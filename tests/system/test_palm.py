@@ -243,6 +243,36 @@ def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> 
         assert kiosk.stop() == 0
 
 
+def test_a_card_whose_palm_does_not_come_is_settled_in_time_and_at_the_end_of_the_day(tmp_path: Path) -> None:
+    port = tmp_path / "cards"
+    with (
+        CardPeer(port) as cards,
+        Kiosk(
+            tmp_path,
+            'school = "sch-1"',
+            readers=serial_reader("door", "em4100", port),
+            palm='[palm]\nwith_card = "confirm"\nwith_card_s = 2\n',
+        ) as kiosk,
+    ):
+        roster = export(tmp_path / "export", "sch-1", AGREED)
+        edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
+        edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
+        kiosk.start()
+        for person, hand in (("u-1", KNOWN), ("u-2", STRANGER)):
+            code, said = kiosk.enrol(person, pictures(hand)[:3])
+            assert code == 0, said
+        before = len(kiosk.lights())
+        cards.present(bytes.fromhex(CARDS["u-1"][1]))
+        assert kiosk.wait_lights(before + 2)[before:] == ["ask", "welcome"]
+        cards.present(bytes.fromhex(CARDS["u-2"][1]))
+        assert kiosk.wait_lights(before + 3)[before + 2 :] == ["ask"]
+        assert kiosk.stop() == 0
+        kiosk.camera.clear()
+        kiosk.start()
+        reasons = {entry["person"]: entry["reason"] for entry in facts(kiosk.rows(), "entry")}
+        assert reasons == dict.fromkeys(("u-1", "u-2"), "palm_unconfirmed")
+
+
 def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) -> None:
     with Kiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
         status = kiosk.start()
