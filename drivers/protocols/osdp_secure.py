@@ -6,6 +6,8 @@ libosdp speaks it on the line; this reads captures and tells a wrong key from a 
     command 77, type 13   server cryptogram         reply 78, type 14   the first R-MAC
     types 15, 16          MAC only                  types 17, 18        MAC and encrypted data
 
+The data of the block of type 11 says which key is meant: 0 the install key, which everybody knows, 1 the reader's.
+
 Session keys are AES of the reader's key (SCBK) over a constant and six bytes of RND.A. A MAC is AES-CBC begun with the
 other side's last MAC; data is AES-CBC begun with the complement of it. Source: IEC 60839-11-5, annex D.
 """
@@ -69,11 +71,14 @@ class Opened:
 
 
 class Session:
-    """Packets of both directions in order in, what they say out. Without a key only what was sent in clear."""
+    """Packets of both directions in order in, what they say out. Without a key only what was sent in clear or is hidden
+    by the install key only.
+    """
 
     def __init__(self, scbk: bytes | None = None) -> None:
         self._scbk = scbk
         self._rnd_a = b""
+        self._installing = False
         self._keys: Keys | None = None
         self._mac = b""  # whole, of the last frame that had one, whichever side sent it
         self._last: dict[bool, bytes] = {}
@@ -85,11 +90,12 @@ class Session:
             return None
         self._last[packet.reply] = packet.raw
         security = packet.security
-        match security.type if security else 0:
-            case 0:
-                return Opened(packet, packet.data)
+        if security is None:
+            return Opened(packet, packet.data)
+        match security.type:
             case 0x11 if packet.code == CHALLENGE and len(packet.data) == 8:
                 self._rnd_a, self._keys = packet.data, None
+                self._installing = security.data == b"\0"
                 return Opened(packet, b"")
             case 0x12 if len(packet.data) == 32:
                 return self._answered(packet)
@@ -107,10 +113,11 @@ class Session:
         return Fault("a security block that does not fit its code")
 
     def _answered(self, packet: Packet) -> Opened | Fault:
-        if self._scbk is None or not self._rnd_a:
+        scbk = INSTALL_KEY if self._installing else self._scbk
+        if scbk is None or not self._rnd_a:
             return Opened(packet, b"")
         rnd_b, cryptogram = packet.data[8:16], packet.data[16:]
-        keys = Keys.derive(self._scbk, self._rnd_a)
+        keys = Keys.derive(scbk, self._rnd_a)
         self.key_fits = hmac.compare_digest(keys.client_cryptogram(self._rnd_a, rnd_b), cryptogram)
         if not self.key_fits:
             return Fault("the reader has another key")

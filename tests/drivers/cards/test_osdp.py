@@ -24,17 +24,20 @@ from drivers.osdp_trace import events as trace_events
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import between_parities, uid_of
-from drivers.protocols.osdp_secure import Opened
+from drivers.protocols.osdp_secure import Opened, Session
 from drivers.protocols.osdpcap import Record, encode, parse, replay
 from drivers.readings import CardRead, DeviceEvent, Uid
 from drivers.settings import WrongSetting
 from drivers.settings import parse as parse_settings
+from drivers.transports.base import Tapped
+from drivers.transports.serial import Line, Serial
 from tests.drivers.osdp_peer import OsdpPeer
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
 CARD = bytes.fromhex("04A3C6CA")
 TRIES = 300
 BACK_S = 6.0
+KEYSET = 0x75
 
 
 @pytest.fixture
@@ -235,6 +238,24 @@ def test_a_session_is_recorded_redacted_and_opened_with_its_key(peer: OsdpPeer) 
         assert decoded + list(decoding.end()) == reads
     played = [event for event in trace_events(lines, options(peer), scbk=KEY) if isinstance(event, CardRead)]
     assert [(event.uid.value, event.again) for event in played] == [(CARD, False), (CARD, True)]
+
+
+def test_a_session_under_the_key_that_everybody_knows_hides_nothing(tmp_path: Path) -> None:
+    """So a key is set with nobody else on the wire. Real bytes: a reader in install mode is given its first key."""
+    peer = OsdpPeer(tmp_path, key=None)
+    passed: list[bytes] = []
+    line = Tapped(Serial(str(peer.port), Line()), lambda _, data: passed.append(data))
+    commission(OsdpSettings(port=str(peer.port), commissioning=True), tmp_path / "door.key", transport=line)
+    peer.dispose()
+    session = Session()
+    opened_ones = [session.open(packet) for packet in packets(b"".join(passed))]
+    keysets = [one for one in opened_ones if isinstance(one, Opened) and one.packet.code == KEYSET]
+    assert [one.packet.security.encrypted for one in keysets if one.packet.security] == [True]
+    assert keysets[0].data.endswith(osdp_key.load(tmp_path / "door.key"))
+
+
+def packets(data: bytes) -> list[osdp.Packet]:
+    return [packet for packet in osdp.Decoder().feed(data) if isinstance(packet, osdp.Packet)]
 
 
 def test_a_card_in_clear_is_recorded_under_a_pseudonym() -> None:
