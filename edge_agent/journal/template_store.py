@@ -106,6 +106,9 @@ def relay_version(connection: sqlite3.Connection, fingerprint: str) -> int:
 
 
 def note_version(connection: sqlite3.Connection, version: int, fingerprint: str) -> None:
+    """A version that goes back is of a ledger that was restored: what it had then is to be sent again."""
+    if version < relay_version(connection, fingerprint):
+        connection.execute("UPDATE template SET relayed = 0")
     connection.execute(
         "INSERT INTO palm_relay (one, version, fingerprint) VALUES (1, ?, ?)"
         " ON CONFLICT (one) DO UPDATE SET version = excluded.version, fingerprint = excluded.fingerprint",
@@ -119,6 +122,8 @@ def take(connection: sqlite3.Connection, palms: Collection[SealedPalm]) -> list[
     Of the ledger's (`relayed`), its order decides, but what was made here and has not been sent comes after it; of a
     stick's the younger one stays.
     """
+    if not palms:
+        return []
     consenting_ = _consenting(connection)
     taken = []
     for palm in palms:

@@ -19,6 +19,7 @@ from sync.contract.palms import PAGE_BYTES_MAX, Kept, Palms, palms_path
 from sync.errors import Deceived, Rejected, Unauthorised, Unreachable, Untrusted
 
 ROSTER_WAIT_S: Final = 5.0
+BACK_S: Final = 5.0  # a ledger was restored; one that goes back for ever is not asked without a pause
 
 
 class RelayOutcome(StrEnum):
@@ -93,12 +94,14 @@ class PalmRelay:
     def _fetch(self) -> Relay:
         since = self._store.palms_version()
         page = self._channel.get(Palms, palms_path(self._school), wire.roster_query(since), PAGE_BYTES_MAX)
-        if page.school != self._school or page.since != since or (page.more and page.version <= since):
+        if page.school != self._school or page.since != since or (page.more and page.version == since):
             raise Deceived(f"palms of {page.school} since {page.since}, asked for {self._school} since {since}")
         if page.roster > self._store.roster_version():
             return Relay(RelayOutcome.BEHIND, ROSTER_WAIT_S, f"waits for roster version {page.roster}")
         if page.palms or page.version != since:
             self._store.take_palms(page.palms, page.version)
+        if page.version < since:
+            return Relay(RelayOutcome.TAKEN, BACK_S, f"the ledger went back to {page.version}, and begins anew")
         if page.more:
             return Relay(RelayOutcome.TAKEN, 0.0, f"{len(page.palms)} palms, and there are more")
         outcome = RelayOutcome.TAKEN if page.palms else RelayOutcome.CURRENT

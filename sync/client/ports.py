@@ -89,7 +89,10 @@ class PalmStore(Protocol):
         ...
 
     def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
-        """Take these over as far as consents allow, and note the number; all in one transaction."""
+        """Take these over as far as consents allow, and note the number; all in one transaction.
+
+        A number below the noted one is of a ledger that was restored: it is to be sent everything again.
+        """
         ...
 
     def roster_version(self) -> int: ...

@@ -350,6 +350,16 @@ def test_a_ledger_that_names_another_person_is_not_believed(journals: tuple[Jour
     assert (people(there), journals[1].palms()) == (set(), [])
 
 
+def test_a_ledger_that_was_restored_is_sent_everything_again(journals: tuple[Journal, Journal]) -> None:
+    here, there = (gallery(journal) for journal in journals)
+    enrol(here, "u1")
+    there.take_palms(brought(here), 40)
+    assert brought(there) == []
+    there.take_palms([], 12)
+    assert [parcel.person for parcel in brought(there)] == ["u1"]
+    assert there.palms_version() == 12
+
+
 def enrol_at(known: PalmGallery, person: str, seed: int, *, minutes: int) -> None:
     made = palm(person, seed)
     at = moment(minutes / 1440)

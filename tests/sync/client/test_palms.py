@@ -122,6 +122,28 @@ def test_a_ledger_that_relays_no_palms_is_asked_rarely_and_keeps_nothing_else_up
     assert ProblemType.NOT_FOUND in stopped.why or "404" in stopped.why
 
 
+def test_a_ledger_that_was_restored_is_followed_back_and_not_round_and_round() -> None:
+    kiosk = Relaying(there=5)
+    kiosk.drawer.version = 90
+    answer = kiosk.answer
+
+    def restored(request: signature.Request) -> msgspec.Struct:
+        since = int(request.query.removeprefix("since="))
+        if since <= len(kiosk.there):
+            return answer(request)
+        return Palms(school="s-12", since=since, version=2, roster=5, palms=tuple(kiosk.there[:2]), more=True)
+
+    kiosk.bench.ledger.palms = restored
+    first = kiosk.relay.step()
+    assert (first.outcome, first.due_s, kiosk.drawer.version) == (RelayOutcome.TAKEN, 5.0, 2)
+    kiosk.bench.seconds += 5
+    kiosk.until(RelayOutcome.CURRENT)
+    assert kiosk.drawer.taken == ["u100", "u101", "u102", "u103", "u104"]
+    kiosk.bench.ledger.palms = lambda request: Palms(school="s-12", since=5, version=5, roster=5, more=True)
+    kiosk.relay.hurry()
+    assert kiosk.relay.step().outcome is RelayOutcome.STOPPED
+
+
 def test_a_page_of_another_school_is_not_taken() -> None:
     kiosk = Relaying(there=1)
     kiosk.bench.ledger.palms = lambda request: Palms(school="s-13", since=0, version=1, roster=1, palms=(parcel(1),))

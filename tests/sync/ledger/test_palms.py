@@ -73,6 +73,13 @@ def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
     assert len(palms.page(db, other, 0).palms) == 1
 
 
+def test_an_id_with_signs_of_its_own_is_found(db: psycopg.Connection, school: str) -> None:
+    odd = 'ұл "1" \\ ё'
+    rosters.apply(db, school, records(odd, "u1"))
+    assert palms.keep(db, school, "d1", parcel(odd)).kept
+    assert not palms.keep(db, school, "d1", parcel("u")).kept, "a part of an id is nobody"
+
+
 def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
     db: psycopg.Connection, enrolled: Callable[[], Kiosk]
 ) -> None:
