@@ -1,21 +1,20 @@
 """Who is it, among all: a gallery of protected templates, searched from coarse to fine.
 
-    sieve     one vector of 192 numbers a palm (the sum of its templates' coarse codes, every eighth cell, of length 1)
-              against the probe in many poses, by one matrix product; the best hundred and fifty palms go on
+    sieve     one vector of 384 numbers a palm (the sum of its templates' coarse codes, every fourth cell, of length 1)
+              against the probe in many poses, by one matrix product; the best hundred palms go on
     sketch    the same with all 1,536 numbers; the best few palms
-    compare   these as in 1:1, in all 2,420 poses, the hopeless ones not to the end
+    compare   these as in 1:1, in all 2,420 poses, the hopeless ones not to the end: one of their templates tells
 
 The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
 shows. Where it finds nobody for sure, a second one tries 980, and the other hand as well: a hand held badly, or told
 wrongly, costs time, not the lunch. A stranger is looked at twice.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
-them. Templates of a palm are stored in one pose (enrolment sees to it), otherwise their sum would be a blur. A
-`Snapshot` never changes: a roster's change makes a new one that shares the palms which stay, and the daemon swaps one
-reference while searches go on in the old one.
+them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
+since the sum would be a blur. A `Snapshot` never changes: a roster's change makes a new one that shares the palms which
+stay, and the daemon swaps one reference while searches go on in the old one.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,18 +38,19 @@ from edge_agent.palm.match import (
 )
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import Probe, poses_within
+from edge_agent.palm.probe import COARSE_SHIFT, Probe
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
 NEAR, FAR, NEAREST = 2, 3, 1  # coarse cells each way: of the first look, the second one, and for the other hand
-SIEVED: Final = 150  # palms that pass the sieve, in either look
-SIEVED_OTHERS: Final = 40  # of the other hand
-SKETCHED_NEAR: Final = 4  # palms that are compared
-SKETCHED_FAR: Final = 6
-LOOSE_OF_STRANGERS: Final = 0.28  # beside a palm that is sure, who stays below it is not compared to the end
+SIEVED: Final = 200  # sketches that pass the sieve, in either look
+SIEVED_OTHERS: Final = 20  # of the other hand
+SKETCHED_NEAR: Final = 12  # palms that are peeked at
+SKETCHED_FAR: Final = 24
+LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 TEMPLATES_MAX: Final = 12  # of one palm
+ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
 CANDIDATES_MAX: Final = 5
 COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
 _ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
@@ -119,6 +119,10 @@ class Palm:
         fine, coarse = np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept])
         return cls(person, hand, fine, coarse, adapted)
 
+    def only(self, template: int) -> "Palm":
+        """As if it had one template."""
+        return Palm(self.person, self.hand, self.fine[template, None], self.coarse[template, None])
+
     def erase(self) -> None:
         """Overwrite with zeros; a search that is under way in an older snapshot then finds nothing here."""
         self.fine[...] = 0
@@ -131,10 +135,12 @@ class Snapshot:
 
     scrambles: Scrambles = field(repr=False)
     palms: tuple[Palm, ...] = field(repr=False)
-    sketches: NDArray[np.int8] = field(repr=False)  # (palms, 1536) sums of signs
-    sieve: Floats = field(repr=False)  # (palms, 192) the same of every eighth cell, of length 1
-    left_to: int  # palms before it are left hands
-    right_from: int  # palms from it on are right hands
+    sketches: NDArray[np.int8] = field(repr=False)  # (rows, 1536) sums of signs
+    sieve: Floats = field(repr=False)  # (rows, 384) the same of every fourth cell, of length 1
+    owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
+    first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
+    left_to: int  # rows before it are left hands
+    right_from: int  # rows from it on are right hands
     places: Mapping[str, tuple[int, ...]] = field(repr=False)  # person → palms
     templates: int
 
@@ -145,7 +151,7 @@ class Snapshot:
     @property
     def bytes_held(self) -> int:
         kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
-        return kept + self.sketches.nbytes + self.sieve.nbytes
+        return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
 
     def operating_point(self) -> OperatingPoint:
         return operating_point(self.templates)
@@ -161,9 +167,16 @@ class Snapshot:
             -1
         )
         fresh = tuple(new.values())
-        sketches = [_sketch(palm, self.scrambles) for palm in fresh]
         kept = tuple(palm for palm, stays in zip(self.palms, stay, strict=True) if stays)
-        return _snapshot(self.scrambles, kept + fresh, np.vstack([self.sketches[stay], *sketches]))
+        made = [_sketches(palm, self.scrambles) for palm in fresh]
+        rows = stay[self.owner]
+        sketches = np.vstack([self.sketches[rows], *(each for each, _ in made)])
+        owner = [
+            (np.cumsum(stay) - 1)[self.owner[rows]],
+            *(np.full(len(each[1]), len(kept) + n) for n, each in enumerate(made)),
+        ]
+        first = [self.first[rows], *(firsts for _, firsts in made)]
+        return _snapshot(self.scrambles, kept + fresh, sketches, np.concatenate(owner), np.concatenate(first))
 
     def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
         """The most alike persons. `without`: as if this person were not in it. `hand`: which one the probe seems to be.
@@ -172,16 +185,16 @@ class Snapshot:
         sure, among all. So a hand that was told wrongly is found all the same.
         """
         own, others = self._by(hand)
-        gone = self.places.get(without, ()) if without is not None else ()
+        gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         near = self._sieve(probe, own, NEAR)
-        palms = self._sketched(probe, _most_alike(near, own, gone, SIEVED), NEAR, SKETCHED_NEAR)
-        found = self._look_closely(probe, palms, 0.0)
+        rows = _most_alike(near, own, gone, SIEVED)
+        found = self._look_closely(probe, self._sketched(probe, rows, NEAR, SKETCHED_NEAR), NEAR, 0.0)
         if (best := _best(found)) < SURE:
             far = np.maximum(near, self._sieve(probe, own, FAR, beyond=NEAR))
             other = _most_alike(self._sieve(probe, others, NEAREST), others, gone, SIEVED_OTHERS)
-            sieved = np.concatenate([_most_alike(far, own, gone, SIEVED), other])
-            palms = self._sketched(probe, sieved, FAR, SKETCHED_FAR)
-            found |= self._look_closely(probe, [at for at in palms if at not in found], best)
+            rows = np.concatenate([_most_alike(far, own, gone, SIEVED), other])
+            palms = self._sketched(probe, rows, FAR, SKETCHED_FAR)
+            found |= self._look_closely(probe, {at: palms[at] for at in palms if at not in found}, FAR, best)
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -195,8 +208,8 @@ class Snapshot:
         return ranking[0].agreement if ranking else 0.0
 
     def _by(self, hand: Hand) -> tuple[slice, slice]:
-        """The palms that may be this hand's, and the others: they lie left, unknown, right."""
-        count = len(self.palms)
+        """The sketches that may be this hand's, and the others: they lie left, unknown, right."""
+        count = len(self.owner)
         match hand:
             case Hand.LEFT:
                 return slice(0, self.right_from), slice(self.right_from, count)
@@ -214,55 +227,59 @@ class Snapshot:
         few = probe.few_cells(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, beyond)
         return np.asarray((few @ self.sieve[among].T).max(0), np.float32)
 
-    def _sketched(self, probe: Probe, palms: NDArray[np.intp], reach: int, kept: int) -> list[int]:
-        if len(palms) > kept:
-            variants, poses = probe.coarse(), poses_within(reach)
-            sketches = self.sketches[palms].astype(np.float32)
-            scores = variants.weights[poses] @ sketches.T
-            scores *= variants.factors[poses, None]
-            best = scores.max(0) / _lengths(sketches)
-            palms = palms[np.argsort(-best, kind="stable")[:kept]]
-        return [int(at) for at in palms]
+    def _sketched(self, probe: Probe, rows: NDArray[np.intp], reach: int, kept: int) -> dict[int, int]:
+        """The palms whose sketches are most alike, the best first, and by which of their templates."""
+        if len(rows) > kept:
+            variants, sketches = probe.coarse(reach), self.sketches[rows].astype(np.float32)
+            scores = variants.weights @ sketches.T
+            scores *= variants.factors[:, None]
+            rows = rows[np.argsort(-scores.max(0) / _lengths(sketches), kind="stable")]
+        # Put in backwards, so that a palm's best sketch is the one that stays.
+        by_owner = dict(zip(self.owner[rows][::-1].tolist(), self.first[rows][::-1].tolist(), strict=True))
+        return {at: by_owner[at] for at in list(dict.fromkeys(self.owner[rows].tolist()))[:kept]}
 
-    def _look_closely(self, probe: Probe, palms: Sequence[int], best: float) -> dict[int, Candidate]:
+    def _look_closely(self, probe: Probe, first: Mapping[int, int], reach: int, best: float) -> dict[int, Candidate]:
         """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
 
-        `best`: the agreement of the best one so far. A palm that was given up has what it had reached, or 0.
+        `first`: palms, and the template of each that tells whether it is worth it. `best`: the agreement of the best
+        palm so far. A palm that was given up has 0.
         """
+        palms = list(first)
+        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in palms}
         if not palms:
-            return {}
-        templates, rows, poses = self._posed(probe, palms)
+            return found
+        if len(palms) > 1:
+            glance = self._posed(probe, [self.palms[at].only(first[at]) for at in palms], reach)[2].loose
+            palms = [palms[at] for at in np.flatnonzero((glance >= LOOSE_OF_STRANGERS) | (glance == glance.max()))]
+        templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], FAR)
         reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
-        found: dict[int, Candidate] = {}
         for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
-            agreement = STRANGERS.agreement
             if rough and (best < SURE or _reached(rough) >= LOOSE_OF_STRANGERS):
                 agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
                 best = max(best, agreement)
-            palm = self.palms[palms[index]]
-            found[palms[index]] = Candidate(palm.person, agreement, palm.hand)
+                at = palms[index]
+                found[at] = Candidate(self.palms[at].person, agreement, self.palms[at].hand)
         return found
 
     def _compare(self, probe: Probe, palms: Sequence[int]) -> Ranking:
         found: list[Candidate] = []
         for first in range(0, len(palms), COMPARED_TOGETHER):
             part = palms[first : first + COMPARED_TOGETHER]
-            templates, rows, poses = self._posed(probe, part)
+            templates, rows, poses = self._posed(probe, [self.palms[at] for at in part])
             for at, own in zip(part, rows, strict=True):
                 likeness = compare_palm(probe, templates.fine[own], poses.of(own))
                 found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
         return _ranking(found)
 
-    def _posed(self, probe: Probe, palms: Sequence[int]) -> tuple[Templates, list[slice], Poses]:
+    def _posed(
+        self, probe: Probe, palms: Sequence[Palm], reach: int = COARSE_SHIFT
+    ) -> tuple[Templates, list[slice], Poses]:
         """The templates of these palms, comparable; which are whose; and where each may lie."""
-        ends = np.cumsum([len(self.palms[at].fine) for at in palms]).tolist()
-        rows = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
-        templates = self._unlock([self.palms[at] for at in palms])
-        return templates, rows, find_poses(probe, templates)
-
-    def _unlock(self, palms: Sequence[Palm]) -> Templates:
         fine, coarse = np.concatenate([palm.fine for palm in palms]), np.concatenate([palm.coarse for palm in palms])
-        return unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
+        ends = np.cumsum([len(palm.fine) for palm in palms]).tolist()
+        rows = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        templates = unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
+        return templates, rows, find_poses(probe, templates, reach)
 
 
 def _reached(rough: list[Rough]) -> float:
@@ -282,24 +299,36 @@ def _ranking(found: Iterable[Candidate]) -> Ranking:
 
 def empty(scrambles: Scrambles) -> Snapshot:
     """A gallery with nobody in it, under one school's key."""
-    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * ORIENTATIONS), np.int8))
+    nobody = np.zeros(0, np.intp)
+    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * ORIENTATIONS), np.int8), nobody, nobody)
 
 
-def _most_alike(alike: Floats, among: slice, gone: Sequence[int], kept: int) -> NDArray[np.intp]:
-    """The palms that the sieve lets pass."""
-    palms = np.setdiff1d(np.arange(among.start, among.stop), gone, assume_unique=True)
-    if len(palms) <= kept:
-        return palms
-    return palms[np.argpartition(-alike[palms - among.start], kept)[:kept]]
+def _most_alike(alike: Floats, among: slice, gone: NDArray[np.bool_], kept: int) -> NDArray[np.intp]:
+    """The sketches that the sieve lets pass."""
+    stay = np.flatnonzero(~gone[among])
+    if len(stay) > kept:
+        stay = stay[np.argpartition(-alike[stay], kept)[:kept]]
+    return np.asarray(stay + among.start, np.intp)
 
 
 def _best(found: Mapping[int, Candidate]) -> float:
     return max((candidate.agreement for candidate in found.values()), default=0.0)
 
 
-def _snapshot(scrambles: Scrambles, palms: tuple[Palm, ...], sketches: NDArray[np.int8]) -> Snapshot:
-    order = sorted(range(len(palms)), key=lambda at: _ORDER[palms[at].hand])
-    palms, sketches = tuple(palms[at] for at in order), sketches[order]
+def _snapshot(
+    scrambles: Scrambles,
+    palms: tuple[Palm, ...],
+    sketches: NDArray[np.int8],
+    owner: NDArray[np.intp],
+    first: NDArray[np.intp],
+) -> Snapshot:
+    hands = np.array([_ORDER[palm.hand] for palm in palms], np.intp)
+    order = np.argsort(hands, kind="stable")
+    palms = tuple(palms[at] for at in order)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    rows = np.argsort(place[owner], kind="stable")
+    sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
     cells = _sieve_cells(scrambles.coarse.order.tobytes())
     columns = (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
     sieve = sketches[:, columns].astype(np.float32)
@@ -307,23 +336,32 @@ def _snapshot(scrambles: Scrambles, palms: tuple[Palm, ...], sketches: NDArray[n
     places: dict[str, tuple[int, ...]] = {}
     for at, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), at)
-    hands = Counter(palm.hand for palm in palms)
-    left_to, right_from = hands[Hand.LEFT], len(palms) - hands[Hand.RIGHT]
+    left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
-    return Snapshot(scrambles, palms, sketches, sieve, left_to, right_from, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
 
 
 def _lengths(rows: Floats) -> Floats:
     return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), 1), np.float32)
 
 
-def _sketch(palm: Palm, scrambles: Scrambles) -> NDArray[np.int8]:
-    """(1536,): how many templates say line less how many say none."""
-    return np.asarray(coarse_signs(palm.coarse, scrambles.coarse)[0].sum(0), np.int8)
+def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
+    """(rows, 1536): how many templates say line less how many say none, a row for all that lie in one pose; and which
+    is the first of each."""
+    rows: list[Floats] = []
+    firsts: list[int] = []
+    for index, template in enumerate(coarse_signs(palm.coarse, scrambles.coarse)[0]):
+        alike = [float(row @ template) / max(1.0, float(np.sqrt((row @ row) * (template @ template)))) for row in rows]
+        if alike and max(alike) >= ONE_POSE_MIN:
+            rows[int(np.argmax(alike))] += template
+        else:
+            rows.append(template.copy())
+            firsts.append(index)
+    return np.stack(rows).astype(np.int8), np.array(firsts, np.intp)
 
 
 @cache
 def _sieve_cells(order: bytes) -> NDArray[np.intp]:
-    """(32,): where the key has put every eighth coarse cell, as black squares on a board of every second one."""
+    """(64,): where the key has put every second cell of every second row of the coarse code."""
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
-    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1) & ((row // 2 + column // 2) % 2 == 1))
+    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1))

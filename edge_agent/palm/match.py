@@ -23,6 +23,7 @@ from edge_agent.palm.code import COARSE_CELLS, FINE_STEP, VALID, Cells
 from edge_agent.palm.permutation import Scramble
 from edge_agent.palm.probe import (
     COARSE_SCALES,
+    COARSE_SHIFT,
     COARSE_TURNS,
     FINE_SHIFT,
     LOOSE_REACH,
@@ -105,9 +106,9 @@ def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
     return signs.reshape(len(coarse), COARSE_CELLS * ORIENTATIONS), seen
 
 
-def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
-    """(poses, n): weighted agreement of the coarse codes at every pose of the coarse lattice."""
-    variants = probe.coarse()
+def coarse_agreements(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Floats:
+    """(poses, n): weighted agreement of the coarse codes at every pose of the coarse lattice, no farther shifted."""
+    variants = probe.coarse(reach)
     found = variants.weights @ templates.signs.T
     if templates.seen.all():  # as mostly: then the product is a sum
         shared = np.repeat(variants.seen.sum(1, keepdims=True), len(templates.seen), 1)
@@ -149,16 +150,16 @@ def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
     return max((Likeness(*each) for each in settled), key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
-def find_poses(probe: Probe, templates: Templates) -> Poses:
+def find_poses(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Poses:
     """Where each template may lie: the best shift of the best few turns and scales, and what the fine code hints."""
-    coarse = coarse_agreements(probe, templates)
+    coarse = coarse_agreements(probe, templates, reach)
     grids = len(COARSE_TURNS) * len(COARSE_SCALES)
     coarse = coarse.reshape(grids, -1, coarse.shape[1])
     shifts = coarse.argmax(1)  # (grids, n)
     best = np.take_along_axis(coarse, shifts[:, None], 1)[:, 0]
     chosen = np.argsort(-best, axis=0, kind="stable")[:COARSE_POSES_MAX].T  # (n, poses)
     places = np.take_along_axis(shifts.T, chosen, 1) + chosen * coarse.shape[1]
-    starts = probe.coarse().poses[places]  # (n, poses, 4)
+    starts = probe.coarse(reach).poses[places]  # (n, poses, 4)
     parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(chosen), HINTED_TOGETHER)]
     found = [_best_start(probe, templates.fine[part], chosen[part], starts[part]) for part in parts]
     none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)

@@ -80,23 +80,24 @@ class Probe:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: _CoarseGrids | None = None
-        self._coarse: CoarseVariants | None = None
+        self._coarse: dict[int, CoarseVariants] = {}
         self._thin: _Thin | None = None
 
     @property
     def scrambles(self) -> Scrambles:
         return self._scrambles
 
-    def coarse(self) -> CoarseVariants:
-        """Computed at the first call."""
-        if self._coarse is None:
-            grids = self._coarse_grids()
-            windows = _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]  # (shifts, 256), cells in the key's order
+    def coarse(self, reach: int = COARSE_SHIFT) -> CoarseVariants:
+        """At shifts of up to `reach` coarse cells. Computed at the first call."""
+        found = self._coarse.get(reach)
+        if found is None:
+            grids, shifts = self._coarse_grids(), _shifts_within(reach)
+            windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order]  # cells in the key's order
             weights = np.take(grids.cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
             seen = np.take(grids.seen, windows, axis=1).reshape(-1, COARSE_CELLS)
-            total, factors = grids.total.reshape(-1), grids.factors.reshape(-1)
-            self._coarse = CoarseVariants(weights, seen, total, factors, _coarse_poses())
-        return self._coarse
+            total, factors = grids.total[:, shifts].reshape(-1), grids.factors[:, shifts].reshape(-1)
+            found = self._coarse[reach] = CoarseVariants(weights, seen, total, factors, _coarse_poses(reach))
+        return found
 
     def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1) -> Floats:
         """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
@@ -195,13 +196,6 @@ def _over_windows(cells: Floats) -> Floats:
 
 
 @cache
-def poses_within(reach: int) -> NDArray[np.intp]:
-    """Which of the coarse poses are shifted by so many coarse cells at most."""
-    shifts = (2 * COARSE_SHIFT + 1) ** 2
-    return (np.arange(len(COARSE_TURNS) * len(COARSE_SCALES))[:, None] * shifts + _shifts_within(reach)).reshape(-1)
-
-
-@cache
 def _shifts_within(reach: int, beyond: int = -1) -> NDArray[np.intp]:
     off = np.abs(np.arange(2 * COARSE_SHIFT + 1) - COARSE_SHIFT)
     farther = np.maximum(off[:, None], off[None, :])
@@ -216,8 +210,8 @@ def _windows(side: int) -> NDArray[np.intp]:
 
 
 @cache
-def _coarse_poses() -> NDArray[np.int16]:
-    shifts = range(-2 * COARSE_SHIFT, 2 * COARSE_SHIFT + 1, 2)  # in fine cells
+def _coarse_poses(reach: int) -> NDArray[np.int16]:
+    shifts = range(-2 * reach, 2 * reach + 1, 2)  # in fine cells
     return np.array(
         [(t, s, dx, dy) for t in COARSE_TURNS for s in COARSE_SCALES for dy in shifts for dx in shifts], np.int16
     )
