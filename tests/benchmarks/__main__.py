@@ -18,6 +18,7 @@ from tests.benchmarks import figures
 from tests.benchmarks.figures import Benchmark, Result, Run
 
 NAMES = ("scan", "burst", "backlog", "start", "memory", "parsers", "palm")
+LONG = ("palm_exhaustive", "palm_flow")  # a quarter of an hour and more: only where they are named
 
 
 def main() -> int:
@@ -45,7 +46,9 @@ def measure(name: str, run: Run) -> Result:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument(
+        "names", nargs="*", choices=[*NAMES, *LONG, []], metavar="NAME", help=", ".join([*NAMES, *LONG])
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that it runs, not how fast")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true", help="as in docs/benchmarks.md")

@@ -46,6 +46,7 @@ class Result:
     what: str  # in a sentence, with the floor in it
     figures: Sequence[Figure]
     load: float = 0.0  # average of one minute when it began
+    listed: Sequence[str] = ()  # what a figure counts, one by one
 
     @property
     def missed(self) -> list[str]:
@@ -107,6 +108,7 @@ def plain(results: Sequence[Result]) -> str:
                 *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),
             ]
             lines.append("  " + "  ".join(cells).rstrip())
+        lines += [f"  - {each}" for each in result.listed]
     return "\n".join(lines)
 
 
@@ -116,6 +118,8 @@ def markdown(results: Sequence[Result]) -> str:
         lines += ["", f"## {result.name}", "", f"{result.what}. Load average when it began: {result.load:.2f}.", ""]
         lines += ["| figure | measured | floor | ratio | limit | |", "|---|---:|---:|---:|---:|---|"]
         lines += ["| " + " | ".join(_cells(figure)) + " |" for figure in result.figures]
+        if result.listed:
+            lines += ["", *(f"- {each}" for each in result.listed)]
     return "\n".join(lines)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import figures
-from tests.benchmarks.__main__ import NAMES, measure
+from tests.benchmarks.__main__ import LONG, NAMES, measure
 from tests.benchmarks.figures import Figure, Result, Run
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *LONG])
 def test_each_benchmark_runs_and_loses_nothing(name: str, open_folder: Path) -> None:
     result = measure(name, Run(open_folder, quick=True))
     counted = [figure for figure in result.figures if figure.at_most == 0]
