@@ -45,11 +45,6 @@ class Pulses:
         self._guard: Guard | None = None  # None: not open
         self._descriptor = -1
 
-    @property
-    def guardian(self) -> int:
-        """The guardian's process, or 0."""
-        return 0 if self._guard is None else self._guard.pid
-
     def open(self) -> None:
         with self._in_use:
             self._descriptor = self._board.open()
@@ -68,7 +63,7 @@ class Pulses:
             guard = self._guard
             if guard is None:
                 raise DeviceGone("the outputs are not open")
-            died = guard.died()
+            died = guard.pid if guard.died() else 0
             if died:
                 guard.kill()
                 self._off()
@@ -76,7 +71,9 @@ class Pulses:
             if outputs:
                 self._through(guard, self._board.on(outputs), min(pulse_ms, PULSE_MS_MAX))
             if died:
-                raise DeviceGone("the guardian of the outputs had died and was started anew: the system's log says why")
+                raise DeviceGone(
+                    f"the guardian of the outputs (process {died}) had died and was started anew: see the system's log"
+                )
 
     def close(self) -> None:
         guard = self._guard
@@ -100,7 +97,9 @@ class Pulses:
             return
         guard.kill()  # first: one that hangs might go on
         self._off()
-        raise DeviceGone("the guardian of the outputs died in a pulse, which was ended: the system's log says why")
+        raise DeviceGone(
+            f"the guardian of the outputs (process {guard.pid}) died in a pulse, which was ended: see the system's log"
+        )
 
     def _new_guard(self) -> Guard:
         return Guard(self._descriptor, self._board.request, self._board.off())

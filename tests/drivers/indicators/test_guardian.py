@@ -31,7 +31,7 @@ from drivers.base import Signal
 from drivers.indicators.{module} import *
 indicator = {build}
 indicator.open()
-print(indicator._pulses.guardian, flush=True)
+print(indicator._pulses._guard.pid, flush=True)
 indicator.show(Signal.{signal})
 sys.stdin.read()
 """
@@ -135,6 +135,11 @@ def test_only_both_killed_at_once_leave_it_to_the_next_start(board: RelayBoard) 
     lamp.close()
 
 
+def guardian_of(indicator: Lcus | Turnstile) -> int:
+    assert indicator._pulses._guard is not None
+    return indicator._pulses._guard.pid
+
+
 def in_a_pulse(pulses: Pulses, board: RelayBoard) -> tuple[threading.Thread, list[str]]:
     told: list[str] = []
 
@@ -156,7 +161,7 @@ def test_a_guardian_that_dies_or_hangs_in_a_pulse_is_an_outage_and_leaves_nothin
 ) -> None:
     lamp = Lcus("lamp", LcusSettings(port=str(board.port)))
     lamp.open()
-    first = lamp._pulses.guardian
+    first = guardian_of(lamp)
     guardian = Process(first)
     thread, told = in_a_pulse(lamp._pulses, board)
     os.kill(first, number)
@@ -168,14 +173,14 @@ def test_a_guardian_that_dies_or_hangs_in_a_pulse_is_an_outage_and_leaves_nothin
     lamp.close()
     lamp.open()
     lamp.show(Signal.WELCOME)
-    assert lamp._pulses.guardian not in (0, first)
+    assert guardian_of(lamp) != first
     lamp.close()
 
 
 def test_a_guardian_that_died_between_pulses_costs_no_child_the_way_in_and_is_told(board: RelayBoard) -> None:
     gate = Turnstile("gate", TurnstileSettings(port=str(board.port), way_in=1, way_out=2, pulse_ms=100))
     gate.open()
-    guardian = Process(gate._pulses.guardian)
+    guardian = Process(guardian_of(gate))
     guardian.kill()
     assert guardian.ended()
     with pytest.raises(DeviceGone, match="had died"):
@@ -191,7 +196,7 @@ def test_a_guardian_that_died_between_pulses_costs_no_child_the_way_in_and_is_to
 def test_a_board_that_was_pulled_in_a_pulse_is_gone_and_so_is_its_guardian(board: RelayBoard) -> None:
     lamp = Lcus("lamp", LcusSettings(port=str(board.port)))
     lamp.open()
-    guardian = Process(lamp._pulses.guardian)
+    guardian = Process(guardian_of(lamp))
     thread, told = in_a_pulse(lamp._pulses, board)
     board.unplug()
     thread.join(HANG_S)
