@@ -86,8 +86,8 @@ def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, Entr
 def _taken(point: EntryPoint) -> Entry | str:
     try:
         plugin = point.load()
-    except (ImportError, AttributeError, SyntaxError) as error:
-        return f"cannot be imported: {error}; install it anew"
+    except Exception as error:  # noqa: BLE001  another's code runs here, and may raise anything
+        return f"cannot be imported: {type(error).__name__}: {error}; install it anew, or tell its maker"
     if not isinstance(plugin, Plugin):
         return f"{point.value} is no drivers.plugins.Plugin: tell its maker"
     if plugin.api != API:

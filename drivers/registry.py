@@ -140,7 +140,11 @@ def _load(driver: str, kind: Kind, drivers: Mapping[str, Entry]) -> Any:  # foun
     module, _, cls = known.target.partition(":")
     try:
         return getattr(import_module(module), cls)
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # without an extra or a distribution the fault is our own
+        if known.distribution:
+            raise NotSupported(
+                f"{driver} of {known.distribution} cannot be imported: {error}; install it anew"
+            ) from error
         if not known.extra:
             raise
         raise NotSupported(

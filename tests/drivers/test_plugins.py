@@ -13,7 +13,7 @@ import pytest
 
 from drivers.errors import NotSupported
 from drivers.plugins import API, GROUP, Plugin, load
-from drivers.registry import DRIVERS, Entry, Kind, entry
+from drivers.registry import DRIVERS, Entry, Kind, entry, reader_class
 from drivers.simulated.card_peer import CardPeer
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +139,20 @@ def test_what_is_refused_and_why(declared: list[EntryPoint], why: str) -> None:
     told = [refused for refused in found.refused if refused.name]
     assert len(told) == len(declared)
     assert all(why in refused.why for refused in told)
+
+
+def test_a_package_that_fails_in_its_own_way_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "acme_broken.py").write_text("raise RuntimeError('no licence file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    [refused] = load(["acme"], [point("cards", "acme", "acme_broken:PLUGIN")]).refused
+    assert "no licence file" in refused.why
+
+
+@pytest.mark.parametrize("target", ["no_such_module:Reader", "tests.drivers.test_plugins:NoSuchReader"])
+def test_a_driver_from_elsewhere_that_cannot_be_imported_is_said_with_its_package(target: str) -> None:
+    table = {"acme-cards": Entry(Kind.READER, target, "cards", distribution="acme")}
+    with pytest.raises(NotSupported, match="acme-cards of acme cannot be imported"):
+        reader_class("acme-cards", table)
 
 
 def test_a_name_in_the_settings_that_nobody_brings_is_told() -> None:
