@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import Limits
@@ -21,7 +24,7 @@ from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
 from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmSight, Policy, Station
-from sync.contract.chain import DeviceId, Epoch
+from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, Method, PersonId, Refusal, Repeat, Void, decode
 from sync.contract.roster import (
     Consent,
@@ -373,6 +376,66 @@ def test_a_wait_that_cannot_be_kept_is_told_as_such() -> None:
     station.palms = PalmsHere()
     assert child(station.take(card(1), moment())) is Child.SHOW_PALM
     assert [child(each) for each in station.lapse(moment(9))] == [Child.NOT_RECORDED]
+
+
+class Memory:
+    """A journal that remembers nobody, so that every card is an entry."""
+
+    def __init__(self) -> None:
+        self.kept: list[Fact] = []
+
+    def append(self, event: Fact) -> Appended:
+        self.kept.append(event)
+        return Appended(Epoch("e"), len(self.kept), Hash(bytes(32)))
+
+    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]:
+        return [self.append(event) for event in events]
+
+    def facts(self, person: PersonId, since: str) -> Sequence[Past]:
+        return ()
+
+    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+        return None
+
+
+SCORES = st.sampled_from([0, 2_000, 2_950, 3_500, 6_000])
+STEPS = st.one_of(
+    st.tuples(st.just("card"), st.sampled_from([1, 2, 3]), st.sampled_from(["door", "exit"])),
+    st.tuples(st.just("palm"), st.tuples(SCORES, SCORES), st.booleans()),
+    st.tuples(st.just("wait"), st.integers(1, 10), st.none()),
+)
+
+
+@given(steps=st.lists(STEPS, max_size=25))
+def test_no_card_that_was_asked_for_a_palm_is_forgotten_and_none_counts_twice(
+    steps: list[tuple[str, Any, Any]],
+) -> None:
+    journal, seconds, asked = Memory(), 0.0, 0
+    station = Station(journal, agreed("u-1", "u-2"), BOTH)
+    station.palms = PalmsHere()
+    for at, (kind, what, more) in enumerate(steps):
+        seconds += what if kind == "wait" else 0.5
+        reading = card(what, more, at * SECOND_NS) if kind == "card" else None
+        station.lapse(moment(seconds), reading)
+        awaited = {gate: station.awaited(gate) for gate in ("door", "exit")}
+        if reading is not None:
+            fresh = awaited[more] != f"u-{what}"
+            asked += child(station.take(reading, moment(seconds))) is Child.SHOW_PALM and fresh
+        elif kind == "palm":
+            scores = [("u-1", what[0]), ("u-2", what[1])]
+            owner = station.awaited("palm")
+            seen = sight(*scores, copied=more)
+            station.take_palm(replace(seen, asked_for=owner, confirm=2_900) if owner else seen, moment(seconds))
+        assert len(station._waiting) <= 2
+    station.close()
+    of_cards = [fact for fact in journal.kept if isinstance(fact, Entry | Refusal) and fact.method is Method.CARD]
+    ended = [
+        fact
+        for fact in of_cards
+        if fact.reason in ("mismatch", "palm_copy") or (isinstance(fact, Entry) and (fact.score or fact.review))
+    ]
+    assert len(ended) == asked
+    assert not station.waits
 
 
 ALIKE = sight(("u-1", 5_000), ("u-2", 4_900))
