@@ -69,19 +69,22 @@ def drawn(palms: int) -> list[Known]:
     ]
 
 
-def palm(person: str, hand: Hand, fine: Cells, coarse: Cells, scrambles: Scrambles) -> Palm:
-    """As a kiosk keeps it; `SAMPLES` of it, again from the first where there are fewer."""
-    rows = np.arange(SAMPLES) % len(fine)
+def palm(person: str, hand: Hand, fine: Cells, coarse: Cells, scrambles: Scrambles, samples: int = SAMPLES) -> Palm:
+    """As a kiosk keeps it; so many samples of it, again from the first where there are fewer."""
+    rows = np.arange(samples) % len(fine)
     return Palm(person, hand, scrambles.fine.protect(fine[rows]), scrambles.coarse.protect(coarse[rows]))
 
 
-def school(known: Sequence[Known], people: int, scrambles: Scrambles, more: Sequence[Palm] = ()) -> Snapshot:
+def school(
+    known: Sequence[Known], people: int, scrambles: Scrambles, more: Sequence[Palm] = (), samples: int = SAMPLES
+) -> Snapshot:
     """A gallery of so many people with two palms each; a palm of `known` or `more` is a person of its own."""
     hands = (Hand.LEFT, Hand.RIGHT)
-    palms = [*more, *(palm(each.name, hands[n % 2], each.fine, each.coarse, scrambles) for n, each in enumerate(known))]
-    derived = enumerate(islice(strangers(known), max(0, 2 * people - len(palms))))
-    palms += [palm(f"p{n // 2}", hands[n % 2], fine, coarse, scrambles) for n, (fine, coarse) in derived]
-    return empty(scrambles).changed(palms)
+    codes = [(each.name, each.fine, each.coarse) for each in known]
+    derived = enumerate(islice(strangers(known), max(0, 2 * people - len(more) - len(known))))
+    codes += [(f"p{n // 2}", fine, coarse) for n, (fine, coarse) in derived]
+    palms = [palm(name, hands[n % 2], fine, coarse, scrambles, samples) for n, (name, fine, coarse) in enumerate(codes)]
+    return empty(scrambles).changed([*more, *palms])
 
 
 def strangers(of: Sequence[Known], seed: int = 0) -> Iterator[tuple[Cells, Cells]]:
