@@ -1,4 +1,4 @@
-"""A turnstile on the real daemon: a card opens it, and it does not stand open, however the daemon ends in that moment."""
+"""A turnstile on the real daemon: a card opens it, and it does not stand open, however the daemon ends just then."""
 
 from collections.abc import Iterator
 from pathlib import Path
