@@ -339,6 +339,7 @@ def test_a_child_made_known_at_one_door_is_known_at_the_other(
         assert "u-1" not in stick.read_text()
         again = edge_agent("palm", "import", str(stick), "--json", "--config", str(two.config))
         assert json.loads(again.stdout) == {"taken": 0, "passed_over": 1, "unreadable": 0}
+        _what_is_no_export_is_refused(two, stick.read_bytes())
         told = edge_agent("palm", "forget", "u-1", "--json", "--config", str(two.config))
         assert json.loads(told.stdout)["deleted"] == 3
         one.until(lambda status: status["palm"]["people"] == 0)
@@ -353,6 +354,21 @@ def test_a_child_made_known_at_one_door_is_known_at_the_other(
             assert kiosk.kept() == []
         edge_agent("palm", "import", str(stick), "--config", str(one.config))
         assert one.kept() == [], "a stick is no consent"
+
+
+def _what_is_no_export_is_refused(kiosk: Kiosk, good: bytes) -> None:
+    wrong = kiosk.folder / "wrong"
+    for content, why in (
+        (b"\xff\x00 rubbish", "not an export"),
+        (b"[]\n[]\n", "not an export"),
+        (good[:-40], "not an export"),
+        (good.replace(b'"version":1', b'"version":2'), "version 2"),
+        (good.replace(b'"school":"', b'"school":"x'), "this kiosk stands in"),
+        (good.replace(b'"key":"', b'"key":"0'), "palm key import"),
+    ):
+        wrong.write_bytes(content)
+        done = edge_agent("palm", "import", str(wrong), "--config", str(kiosk.config), check=False)
+        assert (done.returncode, why in " ".join(done.stderr.split())) == (1, True), done.stderr
 
 
 def _in_the_ledger(db: psycopg.Connection, school: str, kind: str) -> list[dict[str, object]]:
