@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
-from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, Told
+from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, PalmTold, Told
 from edge_agent.screen.health import Ledger
+from edge_agent.settings import PalmSettings
 from sync.client.client import Alarm
 
 QUEUE_LONG = 1_000  # more than a school's day
@@ -27,6 +28,7 @@ def daemon(kiosk: Kiosk) -> Iterator[Finding]:
     yield _ledger(told.ledger)
     yield from _queue(told)
     yield from _roster(told, kiosk.loaded.settings.rules.roster_age_max_s)
+    yield from _palm(told.palm, kiosk.loaded.settings.palm)
     if not told.readers:
         yield look("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
     for device in (*told.readers, *told.indicators):
@@ -98,6 +100,22 @@ def _roster(told: Told, age_max_s: float) -> Iterator[Finding]:
         yield look("roster", f"{detail}; {roster.problems} problems in it", "edge-agent roster show names them")
     else:
         yield ok("roster", detail)
+
+
+def _palm(palm: PalmTold | None, settings: PalmSettings) -> Iterator[Finding]:
+    if palm is None:
+        if settings.with_card == "confirm":
+            yield look("palms", "cards are to be confirmed, and there is no camera", "add one, or palm.with_card = off")
+    elif palm.unreadable:
+        detail = f"{palm.unreadable} palms cannot be opened with this kiosk's key"
+        yield fails("palms", detail, "edge-agent palm key restore with the school's printout, or enrol them again")
+    elif palm.why:
+        detail, _, step = palm.why.rpartition("; ")
+        yield look("palms", f"nobody is recognised: {detail or step}", step)
+    elif not palm.ready:
+        yield look("palms", "nobody is known by the palm yet", "edge-agent palm enrol PERSON --operator NAME")
+    else:
+        yield ok("palms", f"{palm.people} people are known by the palm")
 
 
 def _device(device: DeviceTold) -> Finding:

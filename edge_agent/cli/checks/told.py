@@ -43,6 +43,13 @@ class DeviceTold(msgspec.Struct, frozen=True):
     faults: int
 
 
+class PalmTold(msgspec.Struct, frozen=True):
+    ready: bool
+    why: str  # nobody can be recognised, and what to do
+    people: int = 0
+    unreadable: int = 0
+
+
 class Told(msgspec.Struct, frozen=True):
     recording: bool
     faults: tuple[str, ...]
@@ -52,3 +59,4 @@ class Told(msgspec.Struct, frozen=True):
     roster: RosterTold
     readers: tuple[DeviceTold, ...]
     indicators: tuple[DeviceTold, ...]
+    palm: PalmTold | None = None  # None: no camera is looked at

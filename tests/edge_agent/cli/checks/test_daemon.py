@@ -21,6 +21,7 @@ WELL: dict[str, Any] = {
     "roster": {"version": 3, "age_s": 60, "people": 400, "problems": 0, "last": ""},
     "readers": [{"name": "door", "driver": "em4100", "there": True, "why": "", "readings": 5, "faults": 0}],
     "indicators": [],
+    "palm": {"ready": True, "why": "", "people": 12, "templates": 36, "unreadable": 0},
 }
 
 
@@ -52,6 +53,9 @@ DOOR = WELL["readers"][0]
         ({"roster": {"version": 0}}, State.FAILS, "roster import"),
         ({"roster": {"age_s": 30 * 86_400}}, State.LOOK, "newer roster"),
         ({"roster": {"problems": 2}}, State.LOOK, "roster show"),
+        ({"palm": {"why": "there is no key; run palm key make", "ready": False}}, State.LOOK, "palm key make"),
+        ({"palm": {"ready": False}}, State.LOOK, "palm enrol"),
+        ({"palm": {"unreadable": 3}}, State.FAILS, "palm key restore"),
         ({"readers": []}, State.LOOK, "devices probe"),
         ({"readers": [{**DOOR, "there": False, "why": "no such port: check the cable"}]}, State.FAILS, "cable"),
         ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, State.LOOK, "devices watch door"),
@@ -64,6 +68,15 @@ def test_each_trouble_is_told_with_what_to_do(
     [trouble] = [each for each in found if each.state is not State.OK]
     assert trouble.state is state
     assert words in trouble.next_step
+
+
+def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:
+    (trouble,) = [
+        each
+        for each in daemon(kiosk(tmp_path, '[palm]\nwith_card = "confirm"\n', told=told(palm=None)))
+        if each.state is not State.OK
+    ]
+    assert "palm.with_card" in trouble.next_step
 
 
 @pytest.mark.parametrize("alarm", [alarm for alarm in Alarm if alarm is not Alarm.NONE])
