@@ -13,7 +13,7 @@ person was recognised; terminals of one maker disagree with their own manual the
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timezone
 
 from drivers.protocols.fault import Fault
 
@@ -188,9 +188,11 @@ def _of_a_file(found: re.Match[str], columns: Sequence[str], *, in_file: bool) -
 
 def _punch(found: re.Match[str], *, in_file: bool) -> Event:
     try:
-        datetime.fromisoformat(found["time"])
+        time = datetime.fromisoformat(found["time"])
     except ValueError:
         return Fault("a row with a day or hour that does not exist")
+    if not MINYEAR < time.year < MAXYEAR:  # in another zone it would be in no year at all
+        return Fault("a row of a year that no clock shows")
     columns = found["rest"].split("\t")[1:]
     if _of_a_file(found, columns, in_file=in_file):
         columns = columns[1:]

@@ -13,6 +13,7 @@ import numpy as np
 from drivers import capture
 from drivers.decoding import PROTOCOLS, Decoding, start
 from drivers.errors import ProtocolError
+from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.protocols import (
     adms,
     bridge,
@@ -31,6 +32,7 @@ from drivers.protocols import (
 )
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import encode_block
+from drivers.transports.memory import Memory
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
 ROWS = b"1001\t2026-11-20 09:40:15\t0\t25\t0\n     1002\t2026-11-20 09:40:18\t1\t0\t2\t0\t\r\n"
@@ -51,6 +53,7 @@ class Parser:
     seeds: tuple[bytes, ...]
     same_in_every_cut: bool = True
     file: bool = False  # is given a whole file at once, and has no stream to keep
+    kept_bytes_max: int = 256 * 1024
 
 
 def _decoding(protocol: str, scbk: bytes | None = None) -> Callable[[], Machine]:
@@ -90,6 +93,21 @@ def _adms() -> Machine:
                 return told
             events = connection[0].next()
         return told
+
+    return Machine(feed)
+
+
+def _terminal() -> Machine:
+    """The whole driver, on the stream of one terminal; each time that it hangs up the next one calls."""
+    line = Memory()
+    settings = ZkAdmsSettings(listen="127.0.0.1:1", serials=("1",), requests_per_minute=10_000)
+    driver = ZkAdms("palm", settings, transport=line)
+    driver.open()
+
+    def feed(data: bytes) -> Sequence[object]:
+        line.put(data)
+        line.written.clear()
+        return [event for _ in range(3) for event in driver.read(0.0)]
 
     return Machine(feed)
 
@@ -136,6 +154,21 @@ SERVED: Mapping[str, Parser] = {
             b"%x\r\n%s\r\n0\r\n\r\n" % (len(ROWS), ROWS),
         ),
         same_in_every_cut=False,  # of a connection that was refused the rest is lost, and where it was the cut says
+    ),
+    "zk-adms": Parser(
+        _terminal,
+        (
+            _post(b"/iclock/cdata?SN=1&table=ATTLOG&Stamp=9999", ROWS),
+            _post(
+                b"/iclock/cdata?SN=1&table=ATTLOG", b"1\t0001-01-01 00:00:00\t0\t25\n1\t9999-12-31 23:59:59\t0\t25\n"
+            ),
+            _post(b"/iclock/cdata?SN=1&table=USERINFO", b"PIN=1\tName=A\n"),
+            b"GET /iclock/cdata?SN=1&options=all HTTP/1.1\r\nHost: k\r\n\r\n",
+            b"GET /iclock/rtdata?SN=1&type=time HTTP/1.1\r\nHost: k\r\n\r\n",
+            b"GET /iclock/getrequest?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n",
+        ),
+        same_in_every_cut=False,
+        kept_bytes_max=8 * 1024 * 1024,  # it remembers the last 10,000 rows
     ),
     "bridge": Parser(
         lambda: Machine(bridge.Decoder().feed),

@@ -238,6 +238,14 @@ def test_other_paths(kiosk: Kiosk, target: str, status: int) -> None:
     assert kiosk.ask("GET", target)[0] == status
 
 
+@pytest.mark.parametrize("year", ["0000", "0001", "1970", "2000", "9999"])
+def test_no_time_that_a_terminal_may_show_stops_the_rows_behind_it(kiosk: Kiosk, year: str) -> None:
+    """It is sent again until it is answered OK: a row that cannot be taken would hold up all others for ever."""
+    assert kiosk.post("ATTLOG", f"7\t{year}-01-01 00:00:00\t0\t25\t0\n" + ROW) == (200, "OK: 2")
+    assert kiosk.matches[-1].number == "1001"
+    assert kiosk.faults
+
+
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "OPTIONS"])
 def test_what_no_terminal_says_is_refused_and_the_next_call_is_served(kiosk: Kiosk, method: str) -> None:
     assert kiosk.ask(method, f"/iclock/cdata?SN={SERIAL}") == (405, "")
