@@ -9,7 +9,7 @@ One thread for all cameras: it looks at one picture at a time, always the newest
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
@@ -211,13 +211,15 @@ class Palms:
             if not camera.presentation.held(at_ns, same=self._is_settled(camera, probe, gallery)):
                 return
             self._forget(camera)
+        snapshot = gallery.snapshot
+        ranking, point = _search(snapshot, probe, seen.region.hand, camera.asked_for, gallery), gallery.point(snapshot)
+        if camera.asked_for is None and _somebody_else(camera.presentation.rankings, ranking, point):
+            self._act(taken.frame.reader, camera, camera.presentation.left(), gallery)
         if camera.first is None:
             camera.first = taken.moment
         if self._settings.liveness == "on":
             camera.looks = [*camera.looks, (taken.frame.image, seen)][-FRAMES_MAX:]
-        snapshot = gallery.snapshot
-        ranking = _search(snapshot, probe, seen.region.hand, camera.asked_for, gallery)
-        fused, point = self._fused(camera, ranking), gallery.point(snapshot)
+        fused = self._fused(camera, ranking)
         own = gallery.point_of(snapshot, camera.asked_for) if camera.asked_for is not None else None
         verdict = camera.presentation.good(
             ranking,
@@ -341,6 +343,12 @@ def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | 
         return (own,)
     others = snapshot.search(probe, without=asked_for, hand=hand)
     return tuple(sorted((own, *others), key=lambda candidate: -candidate.agreement))
+
+
+def _somebody_else(before: Sequence[Ranking], now: Ranking, point: OperatingPoint) -> bool:
+    """Whether this picture names another person than the last one: a slow kiosk may not have seen the hands change."""
+    one, other = (decide(ranking, point) for ranking in (before[-1] if before else (), now))
+    return isinstance(one, Match) and isinstance(other, Match) and one.person != other.person
 
 
 def _named(fused: Ranking, point: OperatingPoint, asked_for: PersonId | None, own: OperatingPoint | None) -> bool:

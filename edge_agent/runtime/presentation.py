@@ -101,8 +101,10 @@ class Presentation:
 
     def quiet(self, at_ns: int) -> Conclude | None:
         """Nothing before the camera, or no picture, at this time."""
-        if self._came_ns is None or at_ns - self._seen_ns < LEAVE_NS:
-            return None
+        return self.left() if self._came_ns is not None and at_ns - self._seen_ns >= LEAVE_NS else None
+
+    def left(self) -> Conclude | None:
+        """The hand has gone; where it was not decided about, it is now, by what was seen of it."""
         left = self._conclude() if self._rankings and not self.settled else None
         self.clear()
         return left

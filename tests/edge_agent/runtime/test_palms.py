@@ -129,6 +129,17 @@ def test_a_hand_that_is_gone_at_once_is_still_judged(journal: Journal) -> None:
     assert bench.quiet(5_000) == []
 
 
+def test_two_hands_between_which_no_picture_was_looked_at_are_two_children(journal: Journal) -> None:
+    bench = Bench(journal, frames=3, liveness="on")  # which keeps one picture from being enough
+    bench.know("u1", LEFT, 0, 1)
+    bench.know("u2", RIGHT, 0, 1)
+    assert bench.show(picture(LEFT, 2), 0) == []
+    (first,) = bench.show(picture(RIGHT, 2), 200)
+    assert (first.scores[0].person, first.scores[0].score >= first.accept) == ("u1", True)
+    (second,) = [sight for at in range(3) for sight in bench.show(picture(RIGHT, at), 300 + at * 100)]
+    assert (second.scores[0].person, second.scores[0].score >= second.accept) == ("u2", True)
+
+
 def test_one_picture_is_enough_where_nobody_could_doubt_it(journal: Journal) -> None:
     bench = Bench(journal, frames=3)
     bench.know("u1", LEFT, 0, 1, 2)
