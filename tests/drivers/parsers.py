@@ -12,7 +12,8 @@ import numpy as np
 
 from drivers import capture
 from drivers.decoding import PROTOCOLS, Decoding, start
-from drivers.errors import ProtocolError
+from drivers.errors import DeviceGone, ProtocolError
+from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.protocols import (
     adms,
@@ -112,6 +113,28 @@ def _terminal() -> Machine:
     return Machine(feed)
 
 
+def _vendor() -> Machine:
+    """The whole driver, on what vendors' processes say; opened again each time that it gives one up."""
+    line = Memory()
+    driver = PalmBridge("palm", PalmBridgeSettings(socket="none"), transport=line)
+    driver.open()
+
+    def feed(data: bytes) -> Sequence[object]:
+        line.put(data)
+        line.written.clear()
+        told: list[object] = []
+        for _ in range(2):
+            try:
+                told += driver.read(0.0)
+            except DeviceGone as gone:
+                told.append(str(gone))
+                driver.close()
+                driver.open()
+        return told
+
+    return Machine(feed)
+
+
 def _attlog_file(data: bytes) -> Sequence[object]:
     found = zk_attlog.preview(data)
     assert len(found.punches) + found.repeated + len(found.faults) <= data.count(b"\n") + 1
@@ -173,6 +196,18 @@ SERVED: Mapping[str, Parser] = {
     "bridge": Parser(
         lambda: Machine(bridge.Decoder().feed),
         (bridge.encode("match", {"subject": "1042", "score": 9731}), bridge.encode("frame", {}, bytes(300))),
+    ),
+    "palm-bridge": Parser(
+        _vendor,
+        (
+            bridge.encode("hello", {"api": 1, "name": "x", "version": "1"}),
+            bridge.encode("hello", {"api": 2}),
+            bridge.encode("match", {"subject": "1042", "score": 9731, "hand": "left", "live": True}),
+            bridge.encode("ping"),
+            bridge.encode("fault", {"what": "dirty"}),
+            bridge.encode("gone"),
+        ),
+        same_in_every_cut=False,  # what was said behind a `gone` is lost
     ),
     "json_lines": Parser(
         lambda: Machine(json_lines.Decoder().feed), (b'{"number":"1042"}\n', b"\n", b"x" * 5_000 + b"\n")
