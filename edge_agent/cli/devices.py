@@ -35,6 +35,7 @@ app = typer.Typer(no_args_is_help=True)
 READ_S = 0.5
 IMPORT_ROWS = 1_000  # a question to the daemon
 IMPORT_S = 600.0
+IMPORT_BYTES_MAX = 64 * 1024 * 1024  # a million rows
 FAULTS_SHOWN = 20
 CHUNK_BYTES = 64 * 1024
 GAP_S_MAX = 3_600.0
@@ -94,6 +95,11 @@ def import_log(
     """Show what a terminal kept in its attlog.dat, and with --write record it; importing again adds no meal."""
     loaded = settings.load(config).settings
     chosen = _device(config, device)
+    known = registry.entry(chosen.driver, settings.load(config).drivers)
+    if known.protocol or known.camera:
+        raise Refused(f"{device} is no terminal but {known.what}: name the terminal that the file is from")
+    if source.stat().st_size > IMPORT_BYTES_MAX:
+        raise Refused(f"{source} has more than {IMPORT_BYTES_MAX >> 20} MiB, and is no attlog.dat of a terminal")
     found = zk_attlog.preview(source.read_bytes())
     told: dict[str, object] = {"rows": len(found.punches), "people": len(found.numbers)}
     told |= {"first": found.first, "last": found.last, "repeated": found.repeated, "faults": len(found.faults)}

@@ -105,6 +105,25 @@ def test_a_file_that_is_not_there_is_said_so(words: tuple[str, ...]) -> None:
     assert "does not exist" in result.output or "is a directory" in result.output
 
 
+def test_rows_of_a_terminal_are_not_taken_for_a_card_reader(config: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "attlog.dat"
+    rows.write_text("     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\n")
+    with pytest.raises(Refused, match="no terminal but RDM6300"):
+        run("devices", "import", "door", str(rows), "--config", str(config))
+
+
+def test_a_file_that_no_terminal_writes_is_not_read(tmp_path: Path) -> None:
+    config, huge = tmp_path / "agent.toml", tmp_path / "attlog.dat"
+    config.write_text(
+        f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n'
+        '[[readers]]\nname = "palms"\ndriver = "zk-adms"\nlisten = "127.0.0.1:1"\nserials = ["A"]\n'
+    )
+    with huge.open("wb") as file:
+        file.truncate(65 * 1024 * 1024)
+    with pytest.raises(Refused, match="64 MiB"):
+        run("devices", "import", "palms", str(huge), "--config", str(config))
+
+
 def test_decode_refuses_what_is_no_hex(tmp_path: Path) -> None:
     source = tmp_path / "bytes.hex"
     source.write_bytes(b"\xff\xfe")
