@@ -200,13 +200,13 @@ def watch(
     decoder = decoding.of_driver(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
     for chunk in _traffic(config, chosen, seconds):
         meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
-        lines = [msgspec.to_builtins(line) for line in meaning]
         if as_json:
-            print_json({"t_ns": chunk.t_ns, "dir": chunk.dir, "hex": chunk.hex, "events": lines})
-        else:
-            out.print(f"{chunk.t_ns / 1e9:12.3f} {chunk.dir} {chunk.hex}", markup=False)
-            for line in lines:
-                out.print(f"{'':12} {line}", markup=False)
+            events = [msgspec.to_builtins(line) for line in meaning]
+            print_json({"t_ns": chunk.t_ns, "dir": chunk.dir, "hex": chunk.hex, "events": events})
+            continue
+        out.print(f"{chunk.t_ns / 1e9:12.3f} {chunk.dir} {chunk.hex}", markup=False, soft_wrap=True)
+        for line in meaning:
+            out.print(f"{'':12} {decoding.to_json(line).decode()}", markup=False, soft_wrap=True)
 
 
 @app.command()

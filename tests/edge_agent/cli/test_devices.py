@@ -170,6 +170,17 @@ def test_a_capture_whose_settings_no_driver_has_is_refused(tmp_path: Path) -> No
         run("devices", "replay", str(capture))
 
 
+def test_watch_shows_bytes_and_what_they_mean(config: Path, tmp_path: Path) -> None:
+    words = ("devices", "watch", "door", "--seconds", "1", "--config", str(config))
+    with CardPeer(tmp_path / "door") as peer:
+        told = while_sending(peer, *words)
+        rows = [json.loads(line) for line in while_sending(peer, *words, "--json").splitlines()]
+    expected = {"event": "read", "uid": "1F00644BB6", "bits": 40, "tech": "em4100", "partial": False}
+    assert f"RECV {FRAME}" in told
+    assert expected in [json.loads(line) for line in told.splitlines() if line.lstrip().startswith("{")]
+    assert {"hex": FRAME, "events": [expected]}.items() <= next(row for row in rows if row["events"]).items()
+
+
 def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None:
     with pytest.raises(Refused, match="known are: door"):
         run("devices", "watch", "dor", "--config", str(config), "--seconds", "1")
