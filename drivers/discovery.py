@@ -1,18 +1,20 @@
-"""What is plugged in, which driver fits, and what is missing before it can be opened.
+"""What is plugged into serial ports, which driver fits, and what is missing before it can be opened.
 
-Reads /sys and /dev, opens no device. The root of both is an argument: tests build a small tree of their own.
+What hangs on no serial port `discovery_input` finds. Reads /sys and /dev, opens no device. The root of both is an
+argument: tests build a small tree of their own.
 """
 
 import grp
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 IRON_LOGIC = "0403:1234"
 
 _RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
-_ANY_SERIAL = ("em4100", "ironlogic")  # an adapter says nothing of what hangs on it
+# an adapter says nothing of what hangs on it
+ANY_SERIAL = ("em4100", "ironlogic", "line", "osdp", "pn532", "lcus", "turnstile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,12 @@ class Known:
 
 KNOWN: dict[str, Known] = {
     IRON_LOGIC: Known("Iron Logic Z-2 USB", ("ironlogic",), "ftdi_sio"),
-    "0403:6001": Known("FTDI serial adapter", _ANY_SERIAL, "ftdi_sio"),
-    "0403:6015": Known("FTDI serial adapter", _ANY_SERIAL, "ftdi_sio"),
-    "1a86:7523": Known("CH340 serial adapter", _ANY_SERIAL, "ch341"),
-    "1a86:55d4": Known("CH9102 serial adapter", _ANY_SERIAL, "cdc_acm"),
-    "10c4:ea60": Known("CP210x serial adapter", _ANY_SERIAL, "cp210x"),
-    "067b:2303": Known("PL2303 serial adapter", _ANY_SERIAL, "pl2303"),
+    "0403:6001": Known("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
+    "0403:6015": Known("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
+    "1a86:7523": Known("CH340 serial adapter", ANY_SERIAL, "ch341"),
+    "1a86:55d4": Known("CH9102 serial adapter", ANY_SERIAL, "cdc_acm"),
+    "10c4:ea60": Known("CP210x serial adapter", ANY_SERIAL, "cp210x"),
+    "067b:2303": Known("PL2303 serial adapter", ANY_SERIAL, "pl2303"),
 }
 
 
@@ -47,34 +49,38 @@ class Attached:
 
 
 def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
-    """Everything attached that could be a reader, by name of its port."""
+    """Everything on a serial port that could be a reader or a relay board, by name of its port."""
     found = [*_usb(root), *_board(root)]
     return tuple(sorted(found, key=lambda attached: (attached.port, attached.usb_id)))
 
 
 def _usb(root: Path) -> Iterator[Attached]:
-    for device in _children(root / "sys/bus/usb/devices"):
-        usb_id = f"{_text(device / 'idVendor')}:{_text(device / 'idProduct')}"
+    for device in children(root / "sys/bus/usb/devices"):
+        usb_id = f"{text(device / 'idVendor')}:{text(device / 'idProduct')}"
         ttys = sorted({tty.name for tty in device.glob(f"{device.name}:*/**/tty[AU][CS][MB]*")})
         known = KNOWN.get(usb_id)
         if known is None and not ttys:
             continue
-        what = known.what if known else _text(device / "product") or "USB serial device"
-        drivers = known.drivers if known else _ANY_SERIAL
+        what = known.what if known else text(device / "product") or "USB serial device"
+        drivers = known.drivers if known else ANY_SERIAL
         if not ttys:
             assert known is not None
             yield Attached(what, usb_id, "", drivers, _unbound(root, usb_id, known))
         for tty in ttys:
-            port = _stable_name(root, tty, serial=_text(device / "serial"))
-            yield Attached(what, usb_id, port, drivers, tuple(_no_access(root, tty)))
+            port = _stable_name(root, tty, serial=text(device / "serial"))
+            yield Attached(what, usb_id, port, drivers, tuple(no_access(root, f"/dev/{tty}")))
 
 
 def _board(root: Path) -> Iterator[Attached]:
     """UARTs on the board, such as the one on the pins of a Raspberry Pi. A `type` of 0 is a port without a chip."""
-    for tty in _children(root / "sys/class/tty"):
-        if tty.name.startswith(("ttyAMA", "ttyS")) and (tty / "device").exists() and _text(tty / "type") != "0":
+    for tty in children(root / "sys/class/tty"):
+        if tty.name.startswith(("ttyAMA", "ttyS")) and (tty / "device").exists() and text(tty / "type") != "0":
             yield Attached(
-                "serial port of the board", "", f"/dev/{tty.name}", _ANY_SERIAL, tuple(_no_access(root, tty.name))
+                "serial port of the board",
+                "",
+                f"/dev/{tty.name}",
+                ANY_SERIAL,
+                tuple(no_access(root, f"/dev/{tty.name}")),
             )
 
 
@@ -83,7 +89,7 @@ def _unbound(root: Path, usb_id: str, known: Known) -> tuple[str, ...]:
     if not (root / "sys/module" / known.module).exists():
         todo.append(f"kernel module {known.module} is not loaded: modprobe {known.module}")
     if usb_id == IRON_LOGIC:
-        if not _rule_mentions(root, usb_id):
+        if not rule_mentions(root, usb_id):
             todo.append(
                 "no udev rule for 0403:1234: install ours to /etc/udev/rules.d, then `udevadm control --reload`"
             )
@@ -95,12 +101,13 @@ def _unbound(root: Path, usb_id: str, known: Known) -> tuple[str, ...]:
     return tuple(todo)
 
 
-def _no_access(root: Path, tty: str) -> Iterator[str]:
-    node = root / "dev" / tty
+def no_access(root: Path, port: str) -> Iterator[str]:
+    """Why we could not open this node."""
+    node = root / port.removeprefix("/")
     if not node.exists():
-        yield f"/dev/{tty} is not there: is udev running, or is this a container without it?"
+        yield f"{port} is not there: is udev running, or is this a container without it?"
     elif not os.access(node, os.R_OK | os.W_OK):
-        yield f"no permission on /dev/{tty}: install the udev rules or add this user to the group {_group(node)}"
+        yield f"no permission on {port}: install the udev rules or add this user to the group {_group(node)}"
 
 
 def _group(node: Path) -> str:
@@ -116,24 +123,30 @@ def _stable_name(root: Path, tty: str, *, serial: str = "") -> str:
 
     Without a serial number (usb-1a86_USB_Serial-if00-port0) two adapters of a kind have one by-id name.
     """
-    for kind in ("by-id", "by-path") if serial else ("by-path", "by-id"):
-        for link in _children(root / "dev/serial" / kind):
-            if link.is_symlink() and link.readlink().name == tty:
-                return f"/dev/serial/{kind}/{link.name}"
-    return f"/dev/{tty}"
+    kinds = ("by-id", "by-path") if serial else ("by-path", "by-id")
+    return linked(root, [f"/dev/serial/{kind}" for kind in kinds], tty) or f"/dev/{tty}"
 
 
-def _rule_mentions(root: Path, usb_id: str) -> bool:
+def linked(root: Path, folders: Sequence[str], node: str) -> str:
+    """The first name in these folders that leads to the node; empty where there is none."""
+    for folder in folders:
+        for link in children(root / folder.removeprefix("/")):
+            if link.is_symlink() and link.readlink().name == node:
+                return f"{folder}/{link.name}"
+    return ""
+
+
+def rule_mentions(root: Path, usb_id: str) -> bool:
     vendor, product = usb_id.split(":")
-    texts = (_text(rule) for folder in _RULES for rule in _children(root / folder) if rule.suffix == ".rules")
-    return any(f'"{vendor}"' in text and f'"{product}"' in text for text in texts)
+    rules = (text(rule) for folder in _RULES for rule in children(root / folder) if rule.suffix == ".rules")
+    return any(f'"{vendor}"' in rule and f'"{product}"' in rule for rule in rules)
 
 
-def _children(folder: Path) -> list[Path]:
+def children(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def _text(file: Path) -> str:
+def text(file: Path) -> str:
     """The file's text, or nothing when it is not there: devices come and go while we look."""
     try:
         return file.read_text("utf-8", "replace").strip()

@@ -15,7 +15,7 @@ from typing import Annotated, BinaryIO, assert_never
 import msgspec
 import typer
 
-from drivers import calibration, decoding, discovery, one_card, osdp_key, osdp_trace, registry
+from drivers import calibration, decoding, discovery, discovery_input, one_card, osdp_key, osdp_trace, registry
 from drivers.base import Reader
 from drivers.capture import Capture, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
@@ -176,7 +176,7 @@ def calibrate(
 @app.command()
 def probe(as_json: JsonOption = False) -> None:
     """What is plugged in, the drivers that fit, and what is missing for it to work."""
-    found = discovery.probe()
+    found = (*discovery.probe(), *discovery_input.probe())
     if as_json:
         print_json(found)
     elif found:

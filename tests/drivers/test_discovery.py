@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from drivers.discovery import Attached, probe
+from drivers import discovery_input
+from drivers.discovery import ANY_SERIAL, Attached, probe
+from drivers.errors import NotSupported
+from drivers.registry import DRIVERS, Kind, indicator_class, reader_class
 
 
 class Tree:
@@ -60,7 +63,7 @@ def test_an_adapter_with_a_serial_number_goes_by_id(tree: Tree) -> None:
         "FTDI serial adapter",
         "0403:6001",
         "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A50285BI-if00-port0",
-        ("em4100", "ironlogic"),
+        ANY_SERIAL,
         (),
     )
 
@@ -137,5 +140,81 @@ def test_the_boards_own_port_but_not_ports_without_a_chip(tree: Tree) -> None:
     assert (found.port, found.usb_id) == ("/dev/ttyAMA0", "")
 
 
+def test_every_driver_that_has_a_serial_port_may_hang_on_an_adapter() -> None:
+    serial = set()
+    for name, each in DRIVERS.items():
+        try:
+            cls = reader_class(name) if each.kind is Kind.READER else indicator_class(name)
+        except NotSupported:
+            continue
+        if "port" in cls.Settings.__struct_fields__:
+            serial.add(name)
+    assert serial - {"osdp-light"} <= set(ANY_SERIAL) <= set(DRIVERS)
+
+
+def keyboard(
+    tree: Tree, event: str, usb_id: str, name: str, *, keys: str = "10000 7ff9fffff 1dfffffe", bus: str = "0003"
+) -> None:
+    """As in sysfs: the lowest keys stand last."""
+    device = f"sys/class/input/{event}/device"
+    vendor, _, product = usb_id.partition(":")
+    for path, text in (("id/bustype", bus), ("id/vendor", vendor), ("id/product", product), ("name", name)):
+        tree.write(f"{device}/{path}", text)
+    tree.write(f"{device}/capabilities/key", keys)
+    tree.write(f"dev/input/{event}")
+
+
+def test_a_reader_that_types_goes_by_its_socket_and_must_be_kept_from_the_screen(tree: Tree) -> None:
+    keyboard(tree, "event3", "ffff:0035", "HXGCoLtd Keyboard")
+    (tree.root / "dev/input/by-path").mkdir()
+    (tree.root / "dev/input/by-path/platform-usb-0:1.3:1.0-event-kbd").symlink_to("../event3")
+    [found] = discovery_input.probe(tree.root)
+    assert (found.usb_id, found.drivers) == ("ffff:0035", ("hid-wedge",))
+    assert found.port == "/dev/input/by-path/platform-usb-0:1.3:1.0-event-kbd"
+    assert found.what.startswith("a reader that types")
+    [step] = found.missing
+    assert "udev rule" in step
+    tree.write("etc/udev/rules.d/70.rules", 'ATTRS{idVendor}=="ffff", ATTRS{idProduct}=="0035"')
+    [found] = discovery_input.probe(tree.root)
+    assert found.missing == ()
+
+
+def test_a_keyboard_is_shown_as_what_it_may_be_and_a_mouse_or_a_power_button_is_not(tree: Tree) -> None:
+    keyboard(tree, "event0", "0000:0001", "Power Button", keys="10000000000000 0", bus="0019")
+    keyboard(tree, "event1", "046d:c077", "USB Optical Mouse", keys="1f0000 0 0 0 0")
+    keyboard(tree, "event2", "04d9:1603", "USB Keyboard")
+    [found] = discovery_input.probe(tree.root)
+    assert found.what == "a keyboard, or a reader that types (USB Keyboard)"
+    assert (found.port, found.missing) == ("/dev/input/event2", ())
+
+
+def test_a_smart_card_reader_says_what_keeps_it_from_working(tree: Tree) -> None:
+    tree.usb("1-7", "072f:2200", product="ACR122U PICC Interface")
+    tree.write("sys/module/pn533_usb/version")
+    [found] = discovery_input.probe(tree.root)
+    assert (found.what, found.usb_id, found.drivers) == ("ACR122U PICC Interface", "072f:2200", ("pcsc",))
+    assert any("rmmod" in step for step in found.missing)
+    assert any("pcscd" in step for step in found.missing)
+
+
+def test_a_camera_by_its_lasting_name_and_the_pins_of_the_board(tree: Tree) -> None:
+    for video, index in (("video0", "0"), ("video1", "1")):
+        tree.write(f"sys/class/video4linux/{video}/index", index)
+        tree.write(f"sys/class/video4linux/{video}/name", "NIR Camera")
+        tree.write(f"dev/{video}")
+    (tree.root / "dev/v4l/by-id").mkdir(parents=True)
+    (tree.root / "dev/v4l/by-id/usb-NIR-video-index0").symlink_to("../../video0")
+    tree.write("sys/bus/gpio/devices/gpiochip0/dev")
+    camera, pins = discovery_input.probe(tree.root)
+    assert (camera.what, camera.port, camera.drivers) == (
+        "NIR Camera",
+        "/dev/v4l/by-id/usb-NIR-video-index0",
+        ("camera",),
+    )
+    assert (pins.port, pins.drivers) == ("/dev/gpiochip0", ("gpio", "turnstile"))
+    assert "not there" in pins.missing[0]
+
+
 def test_the_machine_it_runs_on_can_be_probed() -> None:
     assert isinstance(probe(), tuple)
+    assert isinstance(discovery_input.probe(), tuple)
