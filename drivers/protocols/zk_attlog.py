@@ -4,7 +4,7 @@
     file     PIN, right-justified to 9 \t 2026-11-20 09:40:15 \t device \t state \t verify \t work code
 
 A number of nine digits or more has no blanks before it: then what was pushed is never taken for a row of a file, and a
-row of a file is known by its six columns and a state that terminals send.
+row of a file is known by its six columns, a device (which is never 0) and a state that terminals send.
 
 The time is the terminal's own, local, without a zone. The PIN is text: 007 and 7 are two people. `verify` says how the
 person was recognised; terminals of one maker disagree with their own manual there (see METHODS).
@@ -183,7 +183,7 @@ def _of_a_file(found: re.Match[str], columns: Sequence[str], *, in_file: bool) -
         return False
     if found["blanks"]:
         return len("\t".join(columns).rstrip("\t").split("\t")) >= _FILE_COLUMNS - 1  # a last one may be empty
-    return in_file and len(columns) == _FILE_COLUMNS and columns[1] in _STATES
+    return in_file and len(columns) == _FILE_COLUMNS and columns[0] not in ("", "0") and columns[1] in _STATES
 
 
 def _punch(found: re.Match[str], *, in_file: bool) -> Event:
