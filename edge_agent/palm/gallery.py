@@ -1,13 +1,14 @@
 """Who is it, among all: a gallery of protected templates, searched from coarse to fine.
 
     sieve     one vector of 384 numbers a palm (the sum of its templates' coarse codes, every fourth cell, of length 1)
-              against the probe in many poses, by one matrix product; the best hundred palms go on
-    sketch    the same with all 1,536 numbers; the best few palms
-    compare   these as in 1:1, in all 2,420 poses, the hopeless ones not to the end: one of their templates tells
+              against the probe in many poses, by one matrix product; the best few hundred palms go on
+    sketch    the same with all 1,536 numbers; the best dozen palms
+    compare   these as in 1:1, the hopeless ones not to the end: one of their templates tells
 
 The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
-shows. Where it finds nobody for sure, a second one tries 980, and the other hand as well: a hand held badly, or told
-wrongly, costs time, not the lunch. A stranger is looked at twice.
+shows. Where it finds nobody for sure, a second one tries 300 that lie between those, with half as many numbers the
+1,920 of a hand that lies far beside, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch.
+A stranger is looked at twice.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
@@ -43,11 +44,11 @@ from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
-NEAR, FAR, NEAREST = 2, 3, 1  # coarse cells each way: of the first look, the second one, and for the other hand
-SIEVED: Final = 200  # sketches that pass the sieve, in either look
+NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the other hand
+SIEVED, SIEVED_AGAIN = 200, 400  # sketches that pass the sieve, in the first look and in each part of the second
 SIEVED_OTHERS: Final = 20  # of the other hand
-SKETCHED_NEAR: Final = 12  # palms that are peeked at
-SKETCHED_FAR: Final = 24
+SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
+SIEVED_FAR: Final = 8  # of those that lie far beside, without a sketch
 LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 TEMPLATES_MAX: Final = 12  # of one palm
 ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
@@ -137,6 +138,7 @@ class Snapshot:
     palms: tuple[Palm, ...] = field(repr=False)
     sketches: NDArray[np.int8] = field(repr=False)  # (rows, 1536) sums of signs
     sieve: Floats = field(repr=False)  # (rows, 384) the same of every fourth cell, of length 1
+    far: Floats = field(repr=False)  # (rows, 192) the same of every eighth cell
     owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
     first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
     left_to: int  # rows before it are left hands
@@ -150,7 +152,7 @@ class Snapshot:
 
     @property
     def bytes_held(self) -> int:
-        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
+        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms) + self.far.nbytes
         return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
 
     def operating_point(self) -> OperatingPoint:
@@ -187,14 +189,16 @@ class Snapshot:
         own, others = self._by(hand)
         gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         near = self._sieve(probe, own, NEAR)
-        rows = _most_alike(near, own, gone, SIEVED)
-        found = self._look_closely(probe, self._sketched(probe, rows, NEAR, SKETCHED_NEAR), NEAR, 0.0)
+        palms = self._sketched(probe, _most_alike(near, own, gone, SIEVED), SKETCHED)
+        found = self._look_closely(probe, palms, NEAR, 0.0)
         if (best := _best(found)) < SURE:
-            far = np.maximum(near, self._sieve(probe, own, FAR, beyond=NEAR))
-            other = _most_alike(self._sieve(probe, others, NEAREST), others, gone, SIEVED_OTHERS)
-            rows = np.concatenate([_most_alike(far, own, gone, SIEVED), other])
-            palms = self._sketched(probe, rows, FAR, SKETCHED_FAR)
-            found |= self._look_closely(probe, {at: palms[at] for at in palms if at not in found}, FAR, best)
+            between = self._sieve(probe, own, NEAR, between=True)
+            other = self._sieve(probe, others, NEAREST)
+            parts = (near, own, SIEVED_AGAIN), (between, own, SIEVED_AGAIN), (other, others, SIEVED_OTHERS)
+            rows = np.unique(np.concatenate([_most_alike(alike, among, gone, kept) for alike, among, kept in parts]))
+            far = _most_alike(self._sieve_far(probe, own), own, gone, SIEVED_FAR)
+            palms = self._sketched(probe, rows, SKETCHED_AGAIN, between=True) | self._by_owner(far)
+            found |= self._look_closely(probe, {at: palms[at] for at in palms if at not in found}, COARSE_SHIFT, best)
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -220,23 +224,33 @@ class Snapshot:
             case _:
                 assert_never(hand)
 
-    def _sieve(self, probe: Probe, among: slice, reach: int, beyond: int = -1) -> Floats:
-        """How alike these palms are at a glance, at shifts of up to `reach` coarse cells, but not `beyond` or less."""
+    def _sieve(self, probe: Probe, among: slice, reach: int, *, between: bool = False) -> Floats:
+        """How alike these palms are at a glance, at shifts of up to `reach` coarse cells."""
         if among.start == among.stop:
             return np.zeros(0, np.float32)
-        few = probe.few_cells(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, beyond)
-        return np.asarray((few @ self.sieve[among].T).max(0), np.float32)
+        cells = probe.few_cells(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
+        return np.asarray((cells @ self.sieve[among].T).max(0), np.float32)
 
-    def _sketched(self, probe: Probe, rows: NDArray[np.intp], reach: int, kept: int) -> dict[int, int]:
+    def _sieve_far(self, probe: Probe, among: slice) -> Floats:
+        """The same by half as many cells, at the shifts that are left."""
+        cells = probe.few_cells(_far_cells(self.scrambles.coarse.order.tobytes()), COARSE_SHIFT, NEAR)
+        return np.asarray((cells @ self.far[among].T).max(0, initial=0), np.float32)
+
+    def _sketched(self, probe: Probe, rows: NDArray[np.intp], kept: int, *, between: bool = False) -> dict[int, int]:
         """The palms whose sketches are most alike, the best first, and by which of their templates."""
         if len(rows) > kept:
-            variants, sketches = probe.coarse(reach), self.sketches[rows].astype(np.float32)
-            scores = variants.weights @ sketches.T
-            scores *= variants.factors[:, None]
+            sketches = self.sketches[rows].astype(np.float32)
+            scores = probe.few_cells(np.arange(COARSE_CELLS), NEAR, between=between) @ sketches.T
             rows = rows[np.argsort(-scores.max(0) / _lengths(sketches), kind="stable")]
-        # Put in backwards, so that a palm's best sketch is the one that stays.
-        by_owner = dict(zip(self.owner[rows][::-1].tolist(), self.first[rows][::-1].tolist(), strict=True))
-        return {at: by_owner[at] for at in list(dict.fromkeys(self.owner[rows].tolist()))[:kept]}
+        by_owner = self._by_owner(rows)
+        return {at: by_owner[at] for at in list(by_owner)[:kept]}
+
+    def _by_owner(self, rows: NDArray[np.intp]) -> dict[int, int]:
+        """Palms in the order of their best sketch, and the first template of that."""
+        found: dict[int, int] = {}
+        for at, first in zip(self.owner[rows].tolist(), self.first[rows].tolist(), strict=True):
+            found.setdefault(at, first)
+        return found
 
     def _look_closely(self, probe: Probe, first: Mapping[int, int], reach: int, best: float) -> dict[int, Candidate]:
         """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
@@ -251,7 +265,7 @@ class Snapshot:
         if len(palms) > 1:
             glance = self._posed(probe, [self.palms[at].only(first[at]) for at in palms], reach)[2].loose
             palms = [palms[at] for at in np.flatnonzero((glance >= LOOSE_OF_STRANGERS) | (glance == glance.max()))]
-        templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], FAR)
+        templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], min(reach + 1, COARSE_SHIFT))
         reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
         for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
             if rough and (best < SURE or _reached(rough) >= LOOSE_OF_STRANGERS):
@@ -329,16 +343,21 @@ def _snapshot(
     place[order] = np.arange(len(order))
     rows = np.argsort(place[owner], kind="stable")
     sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
-    cells = _sieve_cells(scrambles.coarse.order.tobytes())
-    columns = (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
-    sieve = sketches[:, columns].astype(np.float32)
-    sieve /= _lengths(sieve)[:, None]
+    order_of_cells = scrambles.coarse.order.tobytes()
+    sieve, far = _some_cells(sketches, _sieve_cells(order_of_cells)), _some_cells(sketches, _far_cells(order_of_cells))
     places: dict[str, tuple[int, ...]] = {}
     for at, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), at)
     left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
-    return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, far, owner, first, left_to, right_from, places, templates)
+
+
+def _some_cells(sketches: NDArray[np.int8], cells: NDArray[np.intp]) -> Floats:
+    columns = (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
+    some = sketches[:, columns].astype(np.float32)
+    some /= _lengths(some)[:, None]
+    return some
 
 
 def _lengths(rows: Floats) -> Floats:
@@ -365,3 +384,10 @@ def _sieve_cells(order: bytes) -> NDArray[np.intp]:
     """(64,): where the key has put every second cell of every second row of the coarse code."""
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
     return np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+
+
+@cache
+def _far_cells(order: bytes) -> NDArray[np.intp]:
+    """(32,): half of these, as the black squares of a board."""
+    row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
+    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1) & ((row // 2 + column // 2) % 2 == 1))

@@ -39,6 +39,8 @@ TURN_STEP_DEG: Final = 2.5
 SCALE_STEP: Final = 1.05
 COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # × 2.5°
 COARSE_SCALES: Final = (-9, -3, 3, 9)  # halves of a step: 0.80, 0.93, 1.08, 1.25
+BETWEEN_TURNS_DEG: Final = (-11.25, -3.75, 3.75, 11.25)  # a palm between two poses of the lattice is hardest to find
+BETWEEN_SCALES: Final = (0.865, 1.0, 1.16)
 COARSE_SHIFT: Final = 5  # cells of 8 px each way: cut-outs of one contactless palm differ by as much
 _COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
 THIN_BLOCK: Final = 8  # cells a side
@@ -79,7 +81,7 @@ class Probe:
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
-        self._grids: _CoarseGrids | None = None
+        self._grids: dict[bool, _CoarseGrids] = {}
         self._coarse: dict[int, CoarseVariants] = {}
         self._thin: _Thin | None = None
 
@@ -99,22 +101,25 @@ class Probe:
             found = self._coarse[reach] = CoarseVariants(weights, seen, total, factors, _coarse_poses(reach))
         return found
 
-    def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1) -> Floats:
+    def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
         """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
 
-        At shifts of up to `reach` coarse cells but not of `beyond` or less, and scaled so that their product with signs
-        is an agreement.
+        At shifts of up to `reach` coarse cells but not of `beyond` or less, in the lattice's turns and scales or
+        `between` them, and scaled so that their product with signs is an agreement.
         """
-        grids, shifts = self._coarse_grids(), _shifts_within(reach, beyond)
+        grids, shifts = self._coarse_grids(between=between), _shifts_within(reach, beyond)
         windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[kept]]
         weights = np.take(grids.cells, windows, axis=1).reshape(-1, len(kept) * ORIENTATIONS)
         weights *= grids.factors[:, shifts].reshape(-1, 1)
         return weights
 
-    def _coarse_grids(self) -> _CoarseGrids:
-        if self._grids is None:
-            self._grids = _coarse_grids(self._responses)
-        return self._grids
+    def _coarse_grids(self, *, between: bool = False) -> _CoarseGrids:
+        found = self._grids.get(between)
+        if found is None:
+            turns = BETWEEN_TURNS_DEG if between else [turn * TURN_STEP_DEG for turn in COARSE_TURNS]
+            scales = BETWEEN_SCALES if between else [SCALE_STEP ** (scale / 2) for scale in COARSE_SCALES]
+            found = self._grids[between] = _coarse_grids(self._responses, list(turns), list(scales))
+        return found
 
     def thin_at(self, rows: NDArray[np.intp]) -> Cells:
         """Every fourth fine cell, in the key's order: (…, 256).
@@ -169,9 +174,8 @@ class _Thin:
         return self._windows[rows]
 
 
-def _coarse_grids(responses: Responses) -> _CoarseGrids:
+def _coarse_grids(responses: Responses, turns: list[float], scales: list[float]) -> _CoarseGrids:
     points = axis(_COARSE_SPAN, COARSE_STEP)
-    turns, scales = [t * TURN_STEP_DEG for t in COARSE_TURNS], [SCALE_STEP ** (s / 2) for s in COARSE_SCALES]
     found = sample(responses.coarse, 2, turns, scales, points, points)
     seen = sample_mask(responses.mask, turns, scales, points, points)
     found *= -WEIGHT_MAX / (STRONG * responses.coarse_level)
