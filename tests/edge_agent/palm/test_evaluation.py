@@ -39,6 +39,10 @@ def test_two_sessions_by_hand() -> None:
     assert sorted(found.verification.mated.tolist())[:2] == [-1.0, -1.0]  # the one not acquired
     assert sum(score < 0.3 for score in found.verification.mated) == 4
     assert max(found.verification.strangers) < 0.35
+    # The worst of both kinds are named: the genuine pairs that agree least, the strangers that agree most.
+    assert [pair[0] for pair in found.verification.worst] == sorted(found.verification.mated.tolist())
+    assert [pair[0] for pair in found.verification.likest] == sorted(found.verification.strangers, reverse=True)[:20]
+    assert {pair[2] for pair in found.verification.worst[:4]} == {"b/2-2", "c/2-2"}
     # Identification: 3 people by min(3, 4 − 1) samples of their first session, which has 2; strangers: 6 probes and d.
     who = found.identification
     assert (who.persons, who.templates) == (3, 6)
