@@ -11,7 +11,7 @@ from edge_agent.palm.segment import Mask
 Floats = NDArray[np.float64]
 
 GAPS_MAX = 14
-NOTCHES_MAX = 12
+_DEPTH_MIN = 0.22
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,8 @@ class Gap:
     point: Floats = field(repr=False)
     direction: Floats = field(repr=False)
     depth: float
-    # Fingers pressed together: the gap is a dark line, followed inwards from the notch between two fingertips.
+    # Fingers pressed together: the gap is a dark line or a sliver of ground; `depth` says how clear, 0 to 1.
     closed: bool = False
-    # The closed rest of a gap that is open further out: as good as an open one.
-    continued: bool = False
     # The middle of a flat bottom between two corners: a wide web, or a peg.
     flat: bool = False
 
@@ -51,36 +49,21 @@ def concavity(points: Floats, reach: int) -> Floats:
 
 def open_gaps(points: Floats, radius: float) -> list[Gap]:
     """Return the outline's deep bays; a flat-bottomed one also as the middle between its corners."""
-    gaps = _bays(points, radius, reaches=(0.3, 0.55), apart=0.15, depth_min=0.22, count_max=GAPS_MAX, chord=0.4)
+    gaps = _bays(points, radius)
     return gaps + _flat_bottoms(gaps, radius)
 
 
-def notches(points: Floats, radius: float) -> list[Gap]:
-    """Return also the shallow bays, such as the ones between the tips of closed fingers."""
-    reaches = (0.12, 0.3, 0.55)
-    return _bays(points, radius, reaches=reaches, apart=0.13, depth_min=0.13, count_max=NOTCHES_MAX, chord=0.25)
-
-
-def _bays(
-    points: Floats,
-    radius: float,
-    *,
-    reaches: tuple[float, ...],
-    apart: float,
-    depth_min: float,
-    count_max: int,
-    chord: float,
-) -> list[Gap]:
+def _bays(points: Floats, radius: float) -> list[Gap]:
     count = len(points)
     if count < 16:
         return []
-    depths = np.max([concavity(points, max(2, int(r * radius))) for r in reaches], axis=0)
-    window = max(2, int(apart * radius))
+    depths = np.max([concavity(points, max(2, int(r * radius))) for r in (0.3, 0.55)], axis=0)
+    window = max(2, int(0.15 * radius))
     wrapped = np.concatenate([depths[-window:], depths, depths[:window]]).astype(np.float32).reshape(-1, 1)
     highest = cv2.dilate(wrapped, np.ones((2 * window + 1, 1)))[window:-window, 0]
-    peaks = np.flatnonzero((depths >= highest - 1e-6) & (depths > depth_min))
-    peaks = np.sort(peaks[np.argsort(-depths[peaks])][:count_max])
-    half = max(2, int(chord * radius))
+    peaks = np.flatnonzero((depths >= highest - 1e-6) & (depths > _DEPTH_MIN))
+    peaks = np.sort(peaks[np.argsort(-depths[peaks])][:GAPS_MAX])
+    half = max(2, int(0.4 * radius))
     gaps = []
     for peak in peaks:
         towards = 0.5 * (points[(peak + half) % count] + points[peak - half]) - points[peak]

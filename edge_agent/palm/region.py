@@ -1,4 +1,4 @@
-"""A full hand's picture to its palm's region: found, framed by the finger valleys, cut upright.
+"""A full hand's picture to its palm's region: found, framed by finger valleys, fingers and palm, cut upright.
 
 Orientation of every region: fingers up, thumb to the left, as a left palm looks to a camera that does not
 mirror. A right palm is mirrored; a hand whose thumb is not seen stays as it is and is called unknown. With a
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.anatomy import OFFSET, SIDE, Valleys, best_valleys, covered, distinct, hand_of
-from edge_agent.palm.closed import closed_gaps
+from edge_agent.palm.closed import Evidence, closed_gaps, evidence_of
 from edge_agent.palm.contour import Floats, Gap, open_gaps, outline
 from edge_agent.palm.landmarks import Landmarks, Located
 from edge_agent.palm.quality import Quality, measure, objection
@@ -21,16 +21,23 @@ from edge_agent.palm.segment import Silhouette, silhouettes
 from edge_agent.palm.types import REGION_SIDE, Hand, Region
 
 PIXELS_MAX = 25_000_000  # of a picture; more is looked at by nobody
-# Valleys this good end the search at once; up to the second, what the outline shows is better placed than
-# anything followed between closed fingers; above SCORE_MAX it is no hand, or not one held open.
+# Valleys this good end the search at once; these are likely, and of a second silhouette a second hand; above SCORE_MAX
+# it is no hand, or not one held open. Likely open gaps are placed better than closed ones, which have to beat them by
+# a margin.
 _SCORE_SURE = 4.0
-_SCORE_OUTLINE = 12.0
+_SCORE_LIKELY = 12.0
+SCORE_MAX = 40.0
+_CLOSED_MARGIN = 4.0
+# Half a palm's width in units of the outer valleys' distance, and how far fingers lean from straight over the valleys
+# to the thumb (radians): the medians of open hands.
+_RADIUS_TO_LENGTH = 0.96
+_LEAN = 0.18
 # Landmarks are asked from here on: below, the outline has never been seen to err.
 _SCORE_ASK = 0.3
-SCORE_MAX = 32.0
-# Landmarks' valleys agree with the outline's within this share of their distance; they are believed where the palm
-# they mean is hand, and count as this good.
+# Two opinions agree whose outer valleys are this near, in units of their distance; each channel that agrees counts.
 _AGREED = 0.15
+_VOUCHED = 2.5
+# Landmarks' valleys are believed where the palm they mean is hand, and count as this good.
 _TOLD_COVERAGE_MIN = 0.8
 _SCORE_TOLD = 8.0
 # Distance of the outer valleys in picture pixels: below it palm lines are thinner than two pixels.
@@ -51,7 +58,7 @@ class Frame:
     # Thumb side first where the thumb is seen, else left to right with the fingers up.
     valleys: Floats = field(repr=False)
     outline: Floats = field(repr=False)
-    # Distance of the outer valleys.
+    # About the distance of the outer valleys, steadied by the palm's width.
     scale_px: float
     # How far the fingers are turned from straight up, clockwise on the screen.
     turn_deg: float
@@ -72,7 +79,9 @@ class _Sight:
     silhouette: Silhouette
     points: Floats
     gaps: list[Gap]
+    evidence: Evidence
     valleys: Valleys | None
+    closed: list[Gap] = field(default_factory=list)
 
     @property
     def score(self) -> float:
@@ -87,17 +96,18 @@ def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) ->
     picture = _checked(image)
     if isinstance(picture, Refused):
         return picture
-    sights = _open_sights(picture)
-    best = min(sights, key=lambda s: s.score, default=None)
+    ask = landmarks if picture.ndim == 3 else None
+    sights = _sights(picture, follow=ask is None)
+    best = _most_trusted(sights)
     told = None
     # Asked before closed gaps are followed: an answer saves that.
-    if landmarks is not None and picture.ndim == 3 and best is not None and best.score >= _SCORE_ASK:
-        told = landmarks.locate(picture)
+    if ask is not None and best is not None and best.score >= _SCORE_ASK:
+        told = ask.locate(picture)
         corrected = _corrected(best, told) if told is not None else None
-        best, told = (best, None) if corrected is None else (corrected, told)
-    if told is None:
-        sights = _closed_sights(sights)
-        best = min(sights, key=lambda s: s.score, default=None)
+        if corrected is None:
+            told, best = None, _most_trusted([_followed(sight) for sight in sights])
+        else:
+            best = corrected
     if best is None or best.valleys is None or best.score > SCORE_MAX:
         return _no_hand(picture, sights)
     length = best.valleys.length / best.silhouette.scale
@@ -135,44 +145,55 @@ def _grey_if_colourless(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _open_sights(picture: NDArray[np.uint8]) -> list[_Sight]:
-    """Return what each channel's outline shows, up to the first that is sure."""
+def _sights(picture: NDArray[np.uint8], *, follow: bool) -> list[_Sight]:
+    """Return what each channel shows, up to the first that is sure; with closed gaps, if they are to be followed."""
     sights = []
     for silhouette in silhouettes(picture):
-        sights.append(_sight(silhouette))
+        sight = _sight(silhouette)
+        sights.append(_followed(sight) if follow else sight)
         if sights[-1].score < _SCORE_SURE:
             break
     return sights
 
 
-def _closed_sights(sights: list[_Sight]) -> list[_Sight]:
-    """Return the sights with the gaps between closed fingers, if none is good without."""
-    if min((s.score for s in sights), default=0.0) < _SCORE_OUTLINE:
-        return sights
-    # A line that one channel lost another may have kept.
-    pool = [replace(gap, point=s.silhouette.to_picture(gap.point)) for s in sights for gap in _closed(s)]
-    return [_with_closed(s, pool) for s in sights]
+def _most_trusted(sights: list[_Sight]) -> _Sight | None:
+    """Return the best sight; channels that see the same valleys vouch for each other."""
+
+    def doubt(sight: _Sight) -> float:
+        return sight.score - _VOUCHED * sum(_agree(sight, other) for other in sights if other is not sight)
+
+    return min(sights, key=doubt, default=None)
 
 
-def _closed(sight: _Sight) -> list[Gap]:
-    return closed_gaps(sight.silhouette, sight.points)
+def _agree(one: _Sight, other: _Sight) -> bool:
+    if one.valleys is None or other.valleys is None:
+        return False
+    points, others = (s.silhouette.to_picture(v.points) for s, v in ((one, one.valleys), (other, other.valleys)))
+    away = np.hypot(*(points - others)[[0, 2]].T)
+    return bool(away.max() < _AGREED * np.hypot(*(points[2] - points[0])))
 
 
 def _sight(silhouette: Silhouette) -> _Sight:
     points = outline(silhouette.mask, silhouette.radius)
     gaps = open_gaps(points, silhouette.radius)
     candidates = distinct(gaps, silhouette.radius)
-    return _Sight(silhouette, points, gaps, best_valleys(candidates, silhouette.solid, silhouette.radius))
+    evidence = evidence_of(silhouette)
+    valleys = best_valleys(candidates, silhouette.solid, silhouette.radius, evidence)
+    return _Sight(silhouette, points, gaps, evidence, valleys)
 
 
-def _with_closed(sight: _Sight, pool: list[Gap]) -> _Sight:
-    silhouette = sight.silhouette
-    closed = [replace(gap, point=silhouette.from_picture(gap.point)) for gap in pool]
-    candidates = distinct(sight.gaps + closed, silhouette.radius)
-    valleys = best_valleys(candidates, silhouette.solid, silhouette.radius, with_unseen=True)
-    if valleys is None or valleys.score >= sight.score:
+def _followed(sight: _Sight) -> _Sight:
+    """Return what is seen with the gaps between closed fingers, where that is clearly better."""
+    if sight.score < _SCORE_SURE:
         return sight
-    return _Sight(silhouette, sight.points, sight.gaps, valleys)
+    silhouette = sight.silhouette
+    closed = closed_gaps(sight.evidence)
+    candidates = distinct(sight.gaps + closed, silhouette.radius)
+    valleys = best_valleys(candidates, silhouette.solid, silhouette.radius, sight.evidence, with_unseen=True)
+    margin = _CLOSED_MARGIN if sight.score < _SCORE_LIKELY else 0.0
+    if valleys is None or valleys.score + margin >= sight.score:
+        return sight
+    return replace(sight, valleys=valleys, closed=closed)
 
 
 def _corrected(sight: _Sight, told: Located) -> _Sight | None:
@@ -190,7 +211,9 @@ def _corrected(sight: _Sight, told: Located) -> _Sight | None:
     coverage = covered(points, along, up, length, silhouette.solid)
     if coverage < _TOLD_COVERAGE_MIN:
         return None
-    return replace(sight, valleys=Valleys(points, along, up, length, _SCORE_TOLD, 0.0))
+    thumb = -1.0 if told.hand is not Hand.RIGHT else 1.0
+    towards = np.cos(_LEAN) * up + thumb * np.sin(_LEAN) * along
+    return replace(sight, valleys=Valleys(points, along, up, length, _SCORE_TOLD, towards, 0.0))
 
 
 def _no_hand(picture: NDArray[np.uint8], sights: list[_Sight]) -> Refused:
@@ -214,19 +237,22 @@ def _second_hand(picture: NDArray[np.uint8], best: _Sight) -> bool:
     other = picture[top:bottom, left:right]
     if min(other.shape[:2]) < SIDE_MIN:
         return False
-    return any(_sight(s).score < _SCORE_OUTLINE for s in silhouettes(other))
+    return any(_sight(s).score < _SCORE_LIKELY for s in silhouettes(other))
 
 
 def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: Located | None) -> Found:
     silhouette = sight.silhouette
-    hand = told.hand if told is not None else hand_of(valleys, sight.gaps)
+    hand = told.hand if told is not None else hand_of(valleys, sight.gaps + sight.closed)
     points = silhouette.to_picture(valleys.points)
     mirrored = hand is Hand.RIGHT
     if mirrored:
         points = points[::-1]
-    base = points[2] - points[0]
-    length = float(np.hypot(*base))
-    right, up = base / length, valleys.up
+    # Valleys move when fingers spread, and lines that were followed end early or late; the palm's width and the
+    # fingers' direction err elsewhere, so that the mean of both errs half as much.
+    up = valleys.up + valleys.towards
+    up = up / np.hypot(*up)
+    right = np.array([-up[1], up[0]]) * (-1 if mirrored else 1)
+    length = float(np.sqrt(valleys.length * _palm_radius(silhouette, valleys) / _RADIUS_TO_LENGTH)) / silhouette.scale
     side = SIDE * length
     corner = 0.5 * (points[0] + points[2]) - 0.5 * side * right - OFFSET * length * up
     to_picture = np.column_stack([right * side / REGION_SIDE, -up * side / REGION_SIDE, corner])
@@ -237,6 +263,20 @@ def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: L
     region = Region(grey, mask, hand)
     quality = measure(region, float(np.exp(-valleys.score / 20)))
     return Found(region, Frame(corners, points, shape, length, turn, mirrored), quality)
+
+
+def _palm_radius(silhouette: Silhouette, valleys: Valleys) -> float:
+    """Return half the palm's width, in the silhouette's pixels: of the largest circle around its middle."""
+    inscribed = cv2.distanceTransform(
+        cv2.copyMakeBorder(silhouette.solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5
+    )
+    x, y = 0.5 * (valleys.points[0] + valleys.points[2]) - 0.8 * valleys.length * valleys.up
+    reach = 0.35 * valleys.length
+    middle = np.zeros_like(inscribed, np.uint8)
+    cv2.circle(middle, (round(x) + 1, round(y) + 1), max(1, round(reach)), 1, -1)
+    radius = float(cv2.minMaxLoc(inscribed, middle)[1])
+    least, most = (f * _RADIUS_TO_LENGTH * valleys.length for f in (0.75, 1.35))
+    return min(max(radius, least), most)
 
 
 def _cut(

@@ -7,7 +7,7 @@ hand's own crop, where the threshold follows the light: half way between the han
 pixel. Which opinion was right is decided later, by whether its outline has the valleys of a hand.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -19,12 +19,12 @@ Floats = NDArray[np.float64]
 Box = tuple[int, int, int, int]
 
 THUMBNAIL_SIDE = 200
-WORK_SIDE = 400
+WORK_SIDE = 320
 HAND_SHARE_MIN = 0.008
 HAND_SHARE_MAX = 0.93
 # A ground rings the picture; a hand enters it from one side or two.
 RIM_SHARE_MAX = 0.75
-RADIUS_MIN = 12.0
+RADIUS_MIN = 20.0
 _SECOND_HAND_SHARE = 0.35
 
 
@@ -33,7 +33,8 @@ class Channel:
     """One opinion where the hand is bright, with how low its threshold may go."""
 
     name: str
-    level: NDArray[np.uint8] = field(repr=False)
+    # Of a picture and the colour of its ground, which grey pictures have none of.
+    level: Callable[[NDArray[np.uint8], Floats | None], NDArray[np.uint8]] = field(repr=False)
     # Share of Otsu's threshold, and the hand's share in the local one: below 1 and .5 where burnt-out skin
     # looks nearly like ground.
     otsu_share: float = 1.0
@@ -67,8 +68,9 @@ class Silhouette:
 
 def silhouettes(picture: NDArray[np.uint8]) -> Iterator[Silhouette]:
     """Yield each channel's opinion of the hand, the usually best first."""
-    # Four times the working size loses nothing of a hand, and many megapixels are gone through once only.
-    first = min(1.0, 4 * WORK_SIDE / max(picture.shape[:2]))
+    # Three times the working size loses nothing of a hand, and many megapixels are gone through once only; whole
+    # pixels are averaged fastest.
+    first = 1 / max(1, -(-max(picture.shape[:2]) // (3 * WORK_SIDE)))
     for silhouette in _opinions(_resize(picture, first)):
         left, top = silhouette.offset
         second = silhouette.second
@@ -85,8 +87,8 @@ def _opinions(image: NDArray[np.uint8]) -> Iterator[Silhouette]:
     shrink = min(1.0, THUMBNAIL_SIDE / max(height, width))
     small = _resize(image, shrink)
     ground = _ground(small) if image.ndim == 3 else None
-    for channel in _channels(small, ground):
-        level = cv2.GaussianBlur(channel.level, (0, 0), 1.0)
+    for channel in _GREY if ground is None else _COLOUR:
+        level = cv2.GaussianBlur(channel.level(small, ground), (0, 0), 1.0)
         threshold, _ = cv2.threshold(level.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
         threshold *= channel.otsu_share
         rough = (level > threshold).astype(np.uint8)
@@ -99,22 +101,19 @@ def _opinions(image: NDArray[np.uint8]) -> Iterator[Silhouette]:
         if not HAND_SHARE_MIN <= blob.mean() <= HAND_SHARE_MAX or rim.mean() > RIM_SHARE_MAX:
             continue
         second = None if other is None else _crop_of(other, shrink, image.shape)
-        silhouette = _sharpen(image, _crop_of(box, shrink, image.shape), ground, channel.name, threshold, second)
+        silhouette = _sharpen(image, _crop_of(box, shrink, image.shape), ground, channel, threshold, second)
         if silhouette is not None:
             yield silhouette
 
 
 def _sharpen(
-    image: NDArray[np.uint8], box: Box, ground: Floats | None, name: str, threshold: float, second: Box | None
+    image: NDArray[np.uint8], box: Box, ground: Floats | None, channel: Channel, threshold: float, second: Box | None
 ) -> Silhouette | None:
     left, top, right, bottom = box
     crop = image[top:bottom, left:right]
     scale = min(2.0, WORK_SIDE / max(crop.shape[:2]))
     work = _resize(crop, scale)
-    channel = next((c for c in _channels(work, ground) if c.name == name), None)
-    if channel is None:
-        return None
-    level = np.asarray(cv2.GaussianBlur(channel.level, (0, 0), 1.0), np.uint8)
+    level = np.asarray(cv2.GaussianBlur(channel.level(work, ground), (0, 0), 1.0), np.uint8)
     mask = _follow_light(level, (level > threshold).astype(np.uint8), WORK_SIDE // 12, channel.hand_share)
     mask = np.asarray(
         cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))), np.uint8
@@ -123,12 +122,18 @@ def _sharpen(
     if found is None:
         return None
     mask = found[0]
-    inscribed = cv2.distanceTransform(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
-    radius = float(inscribed.max())
+    radius = _inscribed(mask)
     if radius < RADIUS_MIN:
         return None
     mask, solid = _fill(mask, radius)
-    return Silhouette(name, work, mask, solid, radius, scale, (float(left), float(top)), second)
+    # Burnt-out spots hide how wide the palm is until they are filled.
+    return Silhouette(channel.name, work, mask, solid, _inscribed(solid), scale, (float(left), float(top)), second)
+
+
+def _inscribed(mask: Mask) -> float:
+    """Return the radius of the largest circle within."""
+    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    return float(cv2.distanceTransform(padded, cv2.DIST_L2, 5).max())
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
@@ -159,40 +164,60 @@ def _crop_of(box: Box, shrink: float, shape: tuple[int, ...]) -> Box:
 # taking a lit housing behind the hand for skin.
 _STEPS = np.arange(256, dtype=np.float64)
 _ROOT = np.clip(255 * np.sqrt(_STEPS / 255), 0, 255).astype(np.uint8)
+_LOG_12 = np.log(_STEPS + 12).astype(np.float32)
 _LOGARITHM = np.clip(255 * np.log((_STEPS + 8) / 8) / np.log(263 / 8), 0, 255).astype(np.uint8)
 
 
-def _channels(image: NDArray[np.uint8], ground: Floats | None) -> list[Channel]:
-    if ground is not None:
-        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-        return [*_colour_channels(image, ground), Channel("dark", 255 - grey), Channel("root", _looked_up(grey, _ROOT))]
-    return [
-        Channel("logarithm", _looked_up(image, _LOGARITHM)),
-        Channel("root", _looked_up(image, _ROOT)),
-        Channel("dark", 255 - image),
-    ]
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _looked_up(grey: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.LUT(grey, table), np.uint8)
+def _logarithm(image: NDArray[np.uint8], _ground: Floats | None) -> NDArray[np.uint8]:
+    return np.asarray(cv2.LUT(_grey(image), _LOGARITHM), np.uint8)
 
 
-def _colour_channels(image: NDArray[np.uint8], ground: Floats) -> list[Channel]:
+def _root(image: NDArray[np.uint8], _ground: Floats | None) -> NDArray[np.uint8]:
+    return np.asarray(cv2.LUT(_grey(image), _ROOT), np.uint8)
+
+
+def _dark(image: NDArray[np.uint8], _ground: Floats | None) -> NDArray[np.uint8]:
+    return np.asarray(255 - _grey(image), np.uint8)
+
+
+def _skin(image: NDArray[np.uint8], _ground: Floats | None) -> NDArray[np.uint8]:
     chroma = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb), np.int16)
-    skin = np.clip(128 + 2 * (chroma[..., 1] - chroma[..., 2]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 2 * (chroma[..., 1] - chroma[..., 2]), 0, 255), np.uint8)
+
+
+def _tint(image: NDArray[np.uint8], ground: Floats | None) -> NDArray[np.uint8]:
+    assert ground is not None, "colour only"
     # Red over blue hardly changes in shadow, and a burnt-out spot of skin keeps a little of it: doubled there.
-    brightest = image.max(axis=2).astype(np.float32)
+    brightest = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2]).astype(np.float32)
     gain = (255 / 0.45) * (1 + np.clip((brightest - 205) / 40, 0, 1))
-    tint = np.clip((_red_over_blue(image) - ground[3]) * gain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((_red_over_blue(image) - np.float32(ground[3])) * gain, 0, 255), np.uint8)
+
+
+def _away(image: NDArray[np.uint8], ground: Floats | None) -> NDArray[np.uint8]:
+    """How far a colour is from the ground's, lightness counting least."""
+    assert ground is not None, "colour only"
     lab = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2LAB), np.float32) - ground[:3].astype(np.float32)
-    away = np.sqrt((0.35 * lab[..., 0]) ** 2 + (2.2 * lab[..., 1]) ** 2 + (2.2 * lab[..., 2]) ** 2)
-    distance = np.clip(2.5 * away, 0, 255).astype(np.uint8)
-    return [Channel("skin", skin), Channel("tint", tint, 0.6, 0.35), Channel("ground", distance, 0.6, 0.3)]
+    lab *= np.array([0.35, 2.2, 2.2], np.float32)
+    away = np.sqrt(lab[..., 0] ** 2 + lab[..., 1] ** 2 + lab[..., 2] ** 2)
+    return np.asarray(np.clip(2.5 * away, 0, 255), np.uint8)
+
+
+_GREY = (Channel("logarithm", _logarithm), Channel("root", _root), Channel("dark", _dark))
+_COLOUR = (
+    Channel("skin", _skin),
+    Channel("tint", _tint, 0.6, 0.35),
+    Channel("ground", _away, 0.6, 0.3),
+    Channel("dark", _dark),
+    Channel("root", _root),
+)
 
 
 def _red_over_blue(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    red, blue = image[..., 2].astype(np.float32), image[..., 0].astype(np.float32)
-    return np.asarray(np.log((red + 12) / (blue + 12)), np.float32)
+    return np.asarray(_LOG_12[image[..., 2]] - _LOG_12[image[..., 0]], np.float32)
 
 
 def _ground(image: NDArray[np.uint8]) -> Floats:

@@ -26,6 +26,9 @@ _FINGERS = (
     ((1.225, -0.15), 0.18, 1.15, 0.25),
 )
 _THUMB = ((-0.35, -1.35), 0.26, 1.25, -0.75)
+_LAID_THUMB = ((-0.78, -1.3), 0.24, 1.45, 0.02)
+_PRESSED = 0.26
+_LEAN = -0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class Pose:
     light: float = 0.0
     colour: bool = False
     thumb: bool = True
+    # Fingers side by side, a dark line between two.
+    closed: bool = False
+    # The thumb lies along the index finger, its tip at the height of the valleys.
+    laid: bool = False
     seed: int = 1
 
     def turned(self, by: float) -> "Pose":
@@ -92,15 +99,26 @@ def draw(pose: Pose) -> Drawn:
         return np.asarray(pose.centre + pose.scale * ((points - middle) * flip) @ axes.T)
 
     mask = np.zeros((height, width), np.uint8)
-    shapes = [_PALM] + [_capsule(b, h, n, lean * pose.spread) for b, h, n, lean in _FINGERS]
+    shapes = [_PALM]
+    for base, half, length, lean in _FINGERS:
+        held = (_PRESSED, _LEAN) if pose.closed else (half, lean * pose.spread)
+        shapes.append(_capsule(base, held[0], length, held[1]))
     if pose.thumb:
-        shapes.append(_capsule(*_THUMB))
+        shapes.append(_capsule(*(_LAID_THUMB if pose.laid else _THUMB)))
     for shape in shapes:
         cv2.fillPoly(mask, [np.round(place(shape) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    shadow = np.zeros((height, width), np.uint8)
+    lines_between = [(valley, valley + 1.35 * np.array([math.sin(_LEAN), math.cos(_LEAN)])) for valley in VALLEYS]
+    for start, end in (lines_between if pose.closed else []) + ([((-0.54, -1.1), (-0.53, 0.0))] if pose.laid else []):
+        ends = np.round(place(np.array([start, end])) * 16).astype(np.int32)
+        cv2.line(shadow, ends[0].tolist(), ends[1].tolist(), 255, max(1, round(0.02 * pose.scale)), cv2.LINE_AA, 4)
     rng = np.random.default_rng(pose.seed)
     # The lines belong to the hand: drawn in its own frame and carried along with it.
     side = 512
     texture = _lines(rng, side)
+    if pose.closed:
+        # Fingers have no strong lines of their own along them, by which they could be told from gaps.
+        texture[: round(0.43 * side)] *= 0.3
     corners = np.array([[-1.2, 2.0], [2.2, 2.0], [-1.2, -2.8]])
     carry = cv2.getAffineTransform(
         np.array([[0, 0], [side, 0], [0, side]], np.float32), place(corners).astype(np.float32)
@@ -108,7 +126,8 @@ def draw(pose: Pose) -> Drawn:
     lines = cv2.warpAffine(texture, carry, (width, height))
     y, x = np.mgrid[0:height, 0:width]
     falloff = 1 + pose.light * ((x - width / 2) / width + (y - height / 2) / height)
-    hand = pose.hand * falloff * (1 + lines)
+    dark = cv2.GaussianBlur(shadow, (0, 0), 0.015 * pose.scale).astype(np.float64) / 255
+    hand = pose.hand * falloff * (1 + lines) * (1 - 0.55 * dark)
     share = cv2.GaussianBlur(mask, (0, 0), 0.8).astype(np.float64) / 255
     grey = share * hand + (1 - share) * pose.ground + rng.normal(0, 1.5, (height, width))
     picture = np.clip(grey, 0, 255)

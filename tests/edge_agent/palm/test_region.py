@@ -50,6 +50,41 @@ def test_any_pose_is_framed_within_a_twelfth_of_the_valleys_distance(pose: Pose)
     assert seen.frame.mirrored == pose.right
 
 
+held = st.builds(
+    Pose,
+    turn_deg=st.floats(0, 360),
+    scale=st.floats(60, 105),
+    right=st.booleans(),
+    hand=st.integers(120, 190),
+    ground=st.sampled_from(sorted(GROUNDS.values())),
+    light=st.floats(-0.3, 0.3),
+    closed=st.just(True),
+    seed=st.integers(0, 1000),
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(held)
+def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: Pose) -> None:
+    drawn = draw(pose)
+    seen = found(drawn.picture)
+    turned = (seen.frame.turn_deg - drawn.turn_deg + 180) % 360 - 180
+    assert abs(turned) < 15
+    assert seen.frame.scale_px == pytest.approx(pose.scale, rel=0.25)
+    middle = seen.frame.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
+    assert np.hypot(*middle) < 0.25 * pose.scale
+    assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
+
+
+@pytest.mark.parametrize("turn", [0, 75, 140, 200, 290])
+@pytest.mark.parametrize("right", [False, True])
+def test_a_thumb_laid_along_closed_fingers_is_not_taken_for_one(turn: float, right: bool) -> None:
+    drawn = draw(Pose(scale=90, turn_deg=turn, right=right, closed=True, laid=True, seed=4))
+    seen = found(drawn.picture)
+    assert np.abs(seen.frame.valleys - drawn.valleys).max() < 90 / 5
+    assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
+
+
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(poses, st.floats(0, 360), st.floats(0.75, 1.3))
 def test_the_same_palm_gives_the_same_region_however_it_is_held(pose: Pose, turn: float, zoom: float) -> None:
