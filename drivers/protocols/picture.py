@@ -4,8 +4,9 @@
     JPEG  FF D8 | FF marker | 2 length | … | FF SOFn | 2 length | 1 precision | 2 height | 2 width … | FF DA … FF D9
           (ITU-T T.81, annex B)
 
-A few kilobytes can say that they are a picture of a gigapixel, and OpenCV would take the memory for it. It would also
-hand on a JPEG that was cut in the middle, its lower half grey: so the end is looked for first.
+A few kilobytes can say that they are a picture of a gigapixel, or that a part of them has a gigabyte, and OpenCV would
+take the memory for it. It would also hand on a JPEG that was cut in the middle, its lower half grey: so the end is
+looked for first, part by part.
 """
 
 import struct
@@ -68,8 +69,16 @@ def _size(data: bytes) -> tuple[int, int] | Fault:
 def _png_size(data: bytes) -> tuple[int, int] | Fault:
     if len(data) < 33 or data[12:16] != b"IHDR":
         return Fault("a PNG without its header")
-    if data.rfind(b"IEND", 33) < 0:
-        return Fault("a PNG that was cut off")
+    at = len(_PNG)
+    while True:
+        if len(data) < at + 12:
+            return Fault("a PNG that was cut off")
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length  # length, kind and CRC around it
+        if at > len(data):
+            return Fault("a PNG that was cut off")
+        if kind == b"IEND":
+            break
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
 

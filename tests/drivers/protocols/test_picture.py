@@ -146,3 +146,21 @@ for bomb in {bombs!r}:
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize("length", [0x3FFF_FFFF, 0x7FFF_FFFF, 0xFFFF_FFFF])
+def test_a_part_that_says_to_have_a_gigabyte_takes_none(length: int) -> None:
+    """Measured, not limited: under a limit the library gives up and seems to have behaved."""
+    whole = PICTURES[1]
+    at = whole.index(b"IDAT") - 4
+    bomb = whole[:at] + struct.pack(">I", length) + whole[at + 4 :]
+    script = f"""
+import resource
+from drivers.protocols.picture import decode
+from drivers.protocols.fault import Fault
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert isinstance(decode({bomb!r}), Fault)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert int(done.stdout) < 64 * 1024  # KiB
