@@ -76,12 +76,18 @@ class _Triples:
 
 def distinct(gaps: list[Gap], radius: float) -> list[Gap]:
     """Drop the weaker of two candidates for one gap; what the outline shows counts more than what was followed."""
+    ordered = sorted(gaps, key=lambda g: (g.closed, -g.depth))
+    if not ordered:
+        return []
+    points, ways = np.array([g.point for g in ordered]), np.array([g.direction for g in ordered])
     kept: list[Gap] = []
-    for gap in sorted(gaps, key=lambda g: (g.closed, -g.depth)):
-        near = (np.hypot(*(gap.point - k.point)) < 0.12 * radius and gap.direction @ k.direction > 0.7 for k in kept)
-        if not any(near):
-            kept.append(gap)
-    return kept[:CANDIDATES_MAX]
+    left = np.arange(len(ordered))
+    while len(left) and len(kept) < CANDIDATES_MAX:
+        best = left[0]
+        kept.append(ordered[best])
+        near = np.hypot(*(points[left] - points[best]).T) < 0.12 * radius
+        left = left[~(near & (ways[left] @ ways[best] > 0.7))]
+    return kept
 
 
 def best_valleys(

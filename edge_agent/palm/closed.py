@@ -22,6 +22,8 @@ _SURE = 240  # level of the map that means a gap for sure
 _LEVEL_OF_DARKNESS = 4000.0  # levels for a curvature of one
 _DIRECTIONS = 12  # in half a turn
 _STRENGTH_MIN = 0.55
+_STRETCH_MIN = _SURE // 6  # of a third of the level
+_FLANK_MIN = 180  # of 255, hand
 _ENDS_MAX = 32
 
 
@@ -118,33 +120,31 @@ def _wide_ground(hand: Mask) -> Mask:
 
 def closed_gaps(evidence: Evidence) -> list[Gap]:
     """Return the ends of what looks like gaps, the clearest first."""
-    solid = np.asarray(cv2.blur(evidence.hand, (_px(0.3), _px(0.3)), borderType=cv2.BORDER_REPLICATE), np.uint8)
-    found = []
+    side = round(0.3 * _RADIUS)
+    solid = np.asarray(cv2.blur(evidence.hand, (side, side), borderType=cv2.BORDER_REPLICATE), np.uint8)
+    places, ways, strengths = [], [], []
     for turn in range(_DIRECTIONS):
         angle = np.pi * turn / _DIRECTIONS
         way = np.array([np.sin(angle), -np.cos(angle)])
         across = np.array([-way[1], way[0]])
-        level = evidence.gaps[turn]
+        narrow, level = evidence.lines[turn] // 3, evidence.gaps[turn] // 3
         right, left = (np.maximum(*(_moved(solid, s * r * across) for r in (0.22, 0.45))) for s in (1, -1))
         flanked = np.minimum(left, right)
         for up in (way, -way):
             # At its end the gap is narrow; wider ones the outline shows.
-            above = [_moved(evidence.lines[turn], 0.15 * up), _moved(level, 0.42 * up), _moved(level, 0.69 * up)]
-            # A ring may hide one of three stretches, not the first.
-            much = above[0] // 3 + above[1] // 3 + above[2] // 3
-            score = cv2.subtract(much, cv2.convertScaleAbs(_moved(level, -0.28 * up), alpha=0.6))
-            usable = (np.minimum(_moved(flanked, 0.15 * up), _moved(flanked, 0.5 * up)) > 180) & (
-                np.minimum(above[0], np.maximum(above[1], above[2])) > 120
+            above = [_moved(narrow, 0.15 * up), _moved(level, 0.42 * up), _moved(level, 0.69 * up)]
+            score = cv2.subtract(
+                above[0] + above[1] + above[2], cv2.convertScaleAbs(_moved(level, -0.28 * up), alpha=1.8)
             )
-            score = np.where(usable, score, 0).astype(np.uint8)
+            # A ring may hide one of three stretches, not the first.
+            score[np.minimum(above[0], np.maximum(above[1], above[2])) <= _STRETCH_MIN] = 0
+            score[np.minimum(_moved(flanked, 0.15 * up), _moved(flanked, 0.5 * up)) <= _FLANK_MIN] = 0
             highest = cv2.dilate(score, np.ones((5, 5), np.uint8))
             y, x = np.nonzero((score == highest) & (score > _STRENGTH_MIN * _SURE))
-            found += [(float(score[b, a]) / _SURE, np.array([a, b], np.float64), up) for a, b in zip(x, y, strict=True)]
-    return _clearest(found, evidence.gaps.max(axis=0), evidence.scale)
-
-
-def _px(radii: float) -> int:
-    return round(radii * _RADIUS)
+            places.append(np.stack([x, y], axis=1).astype(np.float64))
+            ways.append(np.tile(up, (len(x), 1)))
+            strengths.append(score[y, x] / _SURE)
+    return _clearest(np.concatenate(places), np.concatenate(ways), np.concatenate(strengths), evidence)
 
 
 def _moved(level: NDArray[np.uint8], by: Floats) -> NDArray[np.uint8]:
@@ -157,27 +157,31 @@ def _moved(level: NDArray[np.uint8], by: Floats) -> NDArray[np.uint8]:
     return np.asarray(cv2.copyMakeBorder(part, *sides, cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _clearest(found: list[tuple[float, Floats, Floats]], gaps: NDArray[np.uint8], scale: float) -> list[Gap]:
-    kept: list[tuple[float, Floats, Floats]] = []
-    for strength, place, up in sorted(found, key=lambda f: -f[0]):
-        near = (np.hypot(*(place - p)) < 0.18 * _RADIUS and up @ u > 0.7 for _, p, u in kept)
-        if not any(near):
-            kept.append((strength, place, up))
-        if len(kept) == _ENDS_MAX:
-            break
-    return [Gap((p + 0.5) / scale - 0.5, _straightened(gaps, p, u), s, closed=True) for s, p, u in kept]
+def _clearest(places: Floats, ways: Floats, strengths: Floats, evidence: Evidence) -> list[Gap]:
+    left = np.argsort(-strengths, kind="stable")
+    kept: list[int] = []
+    while len(left) and len(kept) < _ENDS_MAX:
+        best = left[0]
+        kept.append(int(best))
+        near = np.hypot(*(places[left] - places[best]).T) < 0.18 * _RADIUS
+        left = left[~(near & (ways[left] @ ways[best] > 0.7))]
+    gaps = evidence.gaps.max(axis=0)
+    straight = _straightened(gaps, places[kept], ways[kept])
+    points = (places[kept] + 0.5) / evidence.scale - 0.5
+    return [Gap(p, w, float(s), closed=True) for p, w, s in zip(points, straight, strengths[kept], strict=True)]
 
 
-def _straightened(gaps: NDArray[np.uint8], place: Floats, up: Floats) -> Floats:
-    """Return the direction between the twelve in which the gap's line lies best."""
-    angles = np.deg2rad(np.arange(-16, 17, 4))
-    across = np.array([-up[1], up[0]])
-    ways = np.cos(angles)[:, None] * up + np.sin(angles)[:, None] * across
-    points = place + (np.linspace(0.3, 0.9, 10) * _RADIUS)[:, None] * ways[:, None]
+def _straightened(gaps: NDArray[np.uint8], places: Floats, ways: Floats) -> Floats:
+    """Return the directions between the twelve in which the gaps' lines lie best, (n, 2)."""
+    angles = np.deg2rad(np.arange(-16, 17, 4))[:, None]
+    across = np.stack([-ways[:, 1], ways[:, 0]], axis=1)
+    fan = np.cos(angles) * ways[:, None, :] + np.sin(angles) * across[:, None, :]
+    reach = (np.linspace(0.3, 0.9, 10) * _RADIUS)[:, None]
+    points = places[:, None, None, :] + reach * fan[:, :, None, :]
     height, width = gaps.shape
     x = np.clip(np.rint(points[..., 0]).astype(np.intp), 0, width - 1)
     y = np.clip(np.rint(points[..., 1]).astype(np.intp), 0, height - 1)
-    weight = gaps[y, x].mean(axis=1)
-    weight = np.maximum(0, weight - 0.8 * weight.max()) + 1e-6
-    way = weight @ ways
-    return np.asarray(way / np.hypot(*way), np.float64)
+    weight = gaps[y, x].mean(axis=2)
+    weight = np.maximum(0, weight - 0.8 * weight.max(axis=1, keepdims=True)) + 1e-6
+    way = np.einsum("nk,nkd->nd", weight, fan)
+    return np.asarray(way / np.hypot(way[:, 0], way[:, 1])[:, None], np.float64)

@@ -151,18 +151,18 @@ def _sights(picture: NDArray[np.uint8], *, follow: bool) -> list[_Sight]:
     for silhouette in silhouettes(picture):
         sight = _sight(silhouette)
         sights.append(_followed(sight) if follow else sight)
-        if sights[-1].score < _SCORE_SURE:
+        if min(_doubt(seen, sights) for seen in sights) < _SCORE_SURE:
             break
     return sights
 
 
 def _most_trusted(sights: list[_Sight]) -> _Sight | None:
-    """Return the best sight; channels that see the same valleys vouch for each other."""
+    return min(sights, key=lambda sight: _doubt(sight, sights), default=None)
 
-    def doubt(sight: _Sight) -> float:
-        return sight.score - _VOUCHED * sum(_agree(sight, other) for other in sights if other is not sight)
 
-    return min(sights, key=doubt, default=None)
+def _doubt(sight: _Sight, sights: list[_Sight]) -> float:
+    """Return a sight's score, less for each channel that sees the same valleys and so vouches for it."""
+    return sight.score - _VOUCHED * sum(_agree(sight, other) for other in sights if other is not sight)
 
 
 def _agree(one: _Sight, other: _Sight) -> bool:

@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols.picture import decode
+from edge_agent.palm import permutation
+from edge_agent.palm.evaluation import Sample, evaluate
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.types import Hand
 
@@ -29,11 +31,26 @@ SAMPLES = {
 }
 
 
-def pictures(name: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+# Fingers closed, a thumb along them, a ring, shadows: two pictures of each palm.
+HARD = (
+    "0000065_L/0-Hand_0000124.jpg",
+    "0000065_L/0-Hand_0000125.jpg",
+    "0001029_L/0-Hand_0006863.jpg",
+    "0001029_L/0-Hand_0006864.jpg",
+    "0001060_R/0-Hand_0010976.jpg",
+    "0001060_R/0-Hand_0010977.jpg",
+    "0001516_L/0-Hand_0007784.jpg",
+    "0001516_L/0-Hand_0007790.jpg",
+    "0001536_L/0-Hand_0011273.jpg",
+    "0001536_L/0-Hand_0011274.jpg",
+)
+
+
+def pictures(name: str, samples: tuple[str, ...] = ()) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     folder = PALMS / name
     if not folder.is_dir():
         pytest.skip(f"{folder} is not here: the research sets are not part of the project")
-    for sample in SAMPLES[name]:
+    for sample in samples or SAMPLES[name]:
         picture = decode((folder / sample).read_bytes())
         assert isinstance(picture, np.ndarray)
         yield sample.split("/")[0], picture
@@ -76,3 +93,29 @@ def test_a_quarter_turn_changes_the_name_of_no_hand_and_moves_no_region() -> Non
     assert upright.region.hand is turned.region.hand
     assert (upright.frame.turn_deg - turned.frame.turn_deg) % 360 == pytest.approx(90, abs=2)
     assert likeness(upright, turned) > 0.9
+
+
+def turned(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
+    """Turn a picture on ground of its own colour, nothing cut off."""
+    height, width = picture.shape[:2]
+    side = int(np.hypot(height, width)) + 1
+    carry = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1.0)
+    carry[:, 2] += (side - width) / 2, (side - height) / 2
+    rim = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    ground = tuple(float(level) for level in np.atleast_1d(np.median(rim, axis=0)))
+    return np.asarray(cv2.warpAffine(picture, carry, (side, side), borderValue=ground), np.uint8)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("name", [*sorted(SAMPLES), "closed"])
+def test_palms_are_known_however_they_are_turned(name: str, mirrored: bool) -> None:
+    folder, samples = ("full_hands11k", HARD) if name == "closed" else (name, ())
+    held: list[Sample] = []
+    for number, (person, picture) in enumerate(pictures(folder, samples)):
+        half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        small = np.asarray(half, np.uint8) if max(picture.shape) > 1000 else picture
+        seen = find_region(turned(small[:, ::-1] if mirrored else small, 77.0 * number))
+        assert isinstance(seen, Found), (person, seen)
+        held.append(Sample(person, 0, str(number), seen.region))
+    found = evaluate(held, permutation.identity(), lambda: 0.0).verification
+    assert found.mated.min() > found.strangers.max()
