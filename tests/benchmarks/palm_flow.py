@@ -3,7 +3,7 @@
 Through the kiosk's own path, driver `folder` → newest picture → region → code → search among 36,000 templates → one
 decision a child; each child shows the hand for ten pictures, and for five nobody is there. Pictures are of whole real
 hands where the public sets lie beside the project, enrolled by other pictures of theirs; elsewhere they are drawn. An
-answer belongs to the child who was before the camera when the hand was first seen well.
+answer belongs to the child who is on the picture that settled it.
 """
 
 import threading
@@ -65,7 +65,7 @@ class _Seen:
     """What came out. Answers are matched with pictures by the time that both carry."""
 
     began_ms: list[int] = field(default_factory=list)  # of each child, in turn
-    answers: list[tuple[int, int, str]] = field(default_factory=list)  # hand first seen, answered; ms; who, or nobody
+    answers: list[tuple[int, float, int, str]] = field(default_factory=list)  # first seen, settled by, answered; who
     settling_ms: list[float] = field(default_factory=list)  # from the picture that settled it
 
 
@@ -154,16 +154,16 @@ def _listen(inbox: Inbox, counters: Counters, gallery: PalmGallery, seen: _Seen,
         settled_s = total_s
         best = scan.sight.scores[0] if scan.sight.scores else None
         who = str(best.person) if best is not None and best.score >= scan.sight.accept else ""
-        seen.answers.append((scan.moment.mono_ms, at_ms, who))
+        seen.answers.append((scan.moment.mono_ms, at_ms - seen.settling_ms[-1], at_ms, who))
 
 
 def _judged(seen: _Seen, names: list[str], count: int) -> tuple[Counter[str], list[float]]:
     """Of each child what came of it, and how long the named ones waited from their first good picture on."""
     outcome: Counter[str] = Counter()
     first_ms: list[float] = []
-    answers: dict[int, list[tuple[int, int, str]]] = {}
+    answers: dict[int, list[tuple[int, float, int, str]]] = {}
     for answer in seen.answers:
-        turn = int(np.searchsorted(seen.began_ms, answer[0], side="right")) - 1
+        turn = int(np.searchsorted(seen.began_ms, answer[1], side="right")) - 1
         answers.setdefault(turn, []).append(answer)
     for turn in range(count):
         whose, said = names[turn % len(names)], answers.get(turn, [])
@@ -171,7 +171,7 @@ def _judged(seen: _Seen, names: list[str], count: int) -> tuple[Counter[str], li
         wrong = [who for who in named if who != whose]
         outcome["wrong" if wrong else "right" if named else "nobody" if said else "unanswered"] += 1
         outcome.update(f"wrong {whose} as {who}" for who in wrong)
-        first_ms += [float(answered - first) for first, answered, _ in said]
+        first_ms += [float(answered - first) for first, _, answered, _ in said]
     return outcome, first_ms
 
 
