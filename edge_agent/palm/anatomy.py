@@ -48,7 +48,7 @@ class Valleys:
     towards: Floats = field(repr=False)
     # How far the middle gap leans to the right of straight up, in radians; 0 where it is too wide to tell.
     lean: float
-    # Of the three, how many are closed: their direction is that of the fingers beside them.
+    # Of the three, how many are closed: the direction of such a gap is that of the fingers beside it.
     closed: int = 0
 
 
@@ -197,7 +197,7 @@ def _pressed_side(valleys: Valleys, gaps: list[Gap]) -> int:
 def _leaning_side(valleys: Valleys) -> int:
     """Return the side to which closed fingers lean: the thumb's, also where it hides behind the palm."""
     leaning = float(valleys.towards @ valleys.along)
-    if valleys.closed < 2 or abs(leaning) < _LEANING_MIN:
+    if valleys.closed < 3 or abs(leaning) < _LEANING_MIN:
         return 0
     return 1 if leaning > 0 else -1
 
