@@ -50,6 +50,7 @@ SIEVED_OTHERS: Final = 20  # of the other hand
 SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
 SIEVED_FAR: Final = 8  # of those that lie far beside, without a sketch
 LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
+LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
 TEMPLATES_MAX: Final = 12  # of one palm
 ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
 CANDIDATES_MAX: Final = 5
@@ -198,7 +199,9 @@ class Snapshot:
             rows = np.unique(np.concatenate([_most_alike(alike, among, gone, kept) for alike, among, kept in parts]))
             far = _most_alike(self._sieve_far(probe, own), own, gone, SIEVED_FAR)
             palms = self._sketched(probe, rows, SKETCHED_AGAIN, between=True) | self._by_owner(far)
-            found |= self._look_closely(probe, {at: palms[at] for at in palms if at not in found}, COARSE_SHIFT, best)
+            found |= self._look_closely(
+                probe, {at: palms[at] for at in palms if at not in found or not found[at].agreement}, COARSE_SHIFT, best
+            )
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -264,7 +267,8 @@ class Snapshot:
             return found
         if len(palms) > 1:
             glance = self._posed(probe, [self.palms[at].only(first[at]) for at in palms], reach)[2].loose
-            palms = [palms[at] for at in np.flatnonzero((glance >= LOOSE_OF_STRANGERS) | (glance == glance.max()))]
+            least = LOOSE_AGAIN if reach == COARSE_SHIFT else LOOSE_OF_STRANGERS
+            palms = [palms[at] for at in np.flatnonzero((glance >= least) | (glance == glance.max()))]
         templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], min(reach + 1, COARSE_SHIFT))
         reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
         for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
