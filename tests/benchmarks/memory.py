@@ -67,7 +67,7 @@ def _card(number: int) -> bytes:
 
 def _until_taken(kiosk: BenchKiosk, scans: int) -> None:
     until = time.monotonic() + PATIENCE_S
-    rows = ROWS + scans - scans // STRANGER_EVERY
+    rows = ROWS + 1 + scans - scans // STRANGER_EVERY  # one that it started
     while True:
         status = kiosk.status()
         if status["readers"][0]["readings"] >= scans and status["journal"]["head"] >= rows:
