@@ -159,10 +159,9 @@ class Snapshot:
     def operating_point(self) -> OperatingPoint:
         return operating_point(self.templates)
 
-    @property
     def _sure(self) -> float:
         """The agreement at which no better one is looked for: who is looked for no further must also be named."""
-        return max(SURE, self.operating_point.threshold)
+        return max(SURE, self.operating_point().threshold)
 
     def changed(self, added: Iterable[Palm], removed: Iterable[str] = ()) -> "Snapshot":
         """A new snapshot: without the persons `removed`, with the palms `added` (a palm replaces that hand's old one).
@@ -197,7 +196,7 @@ class Snapshot:
         near = self._sieve(probe, own, NEAR)
         palms = self._sketched(probe, _most_alike(near, own, gone, SIEVED), SKETCHED)
         found = self._look_closely(probe, palms, NEAR, 0.0)
-        if (best := _best(found)) < self._sure:
+        if (best := _best(found)) < self._sure():
             between = self._sieve(probe, own, NEAR, between=True)
             other = self._sieve(probe, others, NEAREST)
             parts = (near, own, SIEVED_AGAIN), (between, own, SIEVED_AGAIN), (other, others, SIEVED_OTHERS)
@@ -277,7 +276,7 @@ class Snapshot:
         templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], min(reach + 1, COARSE_SHIFT))
         reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
         for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
-            if rough and (best < self._sure or _reached(rough) >= LOOSE_OF_STRANGERS):
+            if rough and (best < self._sure() or _reached(rough) >= LOOSE_OF_STRANGERS):
                 agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
                 best = max(best, agreement)
                 at = palms[index]
