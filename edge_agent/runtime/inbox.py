@@ -20,6 +20,7 @@ from edge_agent.station import PalmSight
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
 LOOK_S = 0.005
+REST_S = 0.001  # whoever has brought something leaves the interpreter to the station: a child waits for it
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class Inbox:
         if self._queue.qsize() >= self._waiting_max and not self._room(wait_s):
             return False
         self._queue.put(work)
-        time.sleep(0)  # lets go of the interpreter: the station goes on at once, not when the caller next waits
+        time.sleep(REST_S)
         return True
 
     def get(self, wait_s: float) -> Scan | PalmScan | Job | None:

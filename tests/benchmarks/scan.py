@@ -233,12 +233,12 @@ def run(run: Run) -> Result:
     folder = run.folder / "scan"
     folder.mkdir()
     figures: list[Figure] = []
-    rates = ((5.0, 12), (1.0, 2)) if run.quick else ((5.0, 600), (1.0, 180))
+    rates = ((5.0, 12), (1.0, 2)) if run.quick else ((5.0, 500), (1.0, 120))
     with sink() as url, bench(folder, url) as scans:
         scans.measure(WARM_UP, 20.0)
         for per_second, count in rates:
             times = scans.measure(count, per_second)
-            figures += _figures(f"{per_second:g}/s", times, scans.steps(count // 2, per_second))
+            figures += _figures(f"{per_second:g}/s", times, scans.steps(count // 4, per_second))
     what = f"Frame on the pty to durable row to light; floor: the bare loop. {ROWS:,} rows before, {PEOPLE:,} people"
     return Result("scan", what, figures)
 
