@@ -238,7 +238,7 @@ def run(run: Run) -> Result:
         scans.measure(WARM_UP, 20.0)
         for per_second, count in rates:
             times = scans.measure(count, per_second)
-            figures += _figures(f"{per_second:g}/s", times, scans.steps(count // 4, per_second))
+            figures += _figures(f"{per_second:g}/s", times, scans.steps(max(1, count // 4), per_second))
     what = f"Frame on the pty to durable row to light; floor: the bare loop. {ROWS:,} rows before, {PEOPLE:,} people"
     return Result("scan", what, figures)
 
