@@ -35,7 +35,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import WHOLE_BITS, uid_of
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
-from drivers.uid import Rejected, UidEncoding, to_uid, whole
+from drivers.uid import Rejected, UidEncoding, from_bytes, whole
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="read"):
@@ -90,7 +90,7 @@ def _em4100() -> Decoding:
         for event in events:
             match event:
                 case em4100.Tag(value=value):
-                    yield _read(to_uid(value.hex(), UidEncoding.HEX, Technology.EM4100))
+                    yield _read(from_bytes(value, UidEncoding.HEX, Technology.EM4100))
                 case Fault(what=what):
                     yield FaultFound(what=what)
 
@@ -104,7 +104,7 @@ def _ironlogic() -> Decoding:
         for event in events:
             match event:
                 case ironlogic.Card(technology=technology, printed=printed):
-                    yield _read(to_uid(printed.hex(), UidEncoding.IRONLOGIC, technology))
+                    yield _read(from_bytes(printed, UidEncoding.IRONLOGIC, technology))
                 case ironlogic.NoCard():
                     yield Removed()
                 case Fault(what=what):
