@@ -275,8 +275,9 @@ class Snapshot:
             palms = [palms[at] for at in np.flatnonzero((glance >= least) | (glance == glance.max()))]
         templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], min(reach + 1, COARSE_SHIFT))
         reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
+        sure = self._sure()
         for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
-            if rough and (best < self._sure() or _reached(rough) >= LOOSE_OF_STRANGERS):
+            if rough and (best < sure or _reached(rough) >= LOOSE_OF_STRANGERS):
                 agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
                 best = max(best, agreement)
                 at = palms[index]
