@@ -1,6 +1,7 @@
 """The ledger as a process: database, schema, key, HTTP; started and stopped in that order and its reverse."""
 
 import logging
+import select
 import socket
 import threading
 import time
@@ -131,7 +132,7 @@ class Server:
         key = keys.load_or_create(options.data / "receipt.key")
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
-            kwargs={"autocommit": True}, configure=arrays.register, check=ConnectionPool.check_connection,
+            kwargs={"autocommit": True}, configure=arrays.register, check=_still_open,
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         bucket = Bucket(options.rate_per_s, options.burst, time.monotonic)
@@ -201,6 +202,19 @@ def serve_until(stopping: threading.Event, options: Options, ready: Callable[[st
                 logger.error("%s; trying again", error)  # noqa: TRY400  # its message says all; no trace for operators
                 if failures >= HEAL_TRIES:
                     raise
+
+
+def _still_open(connection: psycopg.Connection) -> None:
+    """Close, and raise, where the database has ended an idle connection: its socket has nothing to say otherwise.
+
+    To ask the database instead would cost every request a round trip. What this cannot see, a host that is gone
+    without a word, a question would wait for, too.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        connection.close()  # or the pool would take it for a good one and offer it again
+        raise psycopg.OperationalError("the database has ended this connection")
 
 
 def _listen(host: str, port: int) -> socket.socket:
