@@ -1,14 +1,14 @@
 """A batch into the ledger: each event once, in order, or the reason why the line stops here.
 
-The caller has verified the signature and walked the chain inside the batch (`batch.links`); nothing here holds a lock
-while it computes. Then, in one transaction: lock the device's head row → what it covers already is answered from it →
-the rest goes in by `INSERT … SELECT unnest` → the head moves → commit → the receipt goes out.
+The caller has verified the signature and walked the chain inside the batch (`batch.links`). Then, in one transaction:
+lock the device's head row → what it covers already is answered from it → the rest goes in by `INSERT … SELECT unnest`,
+part by part → the head moves → commit → the receipt goes out.
 
 A well-formed fact is never refused. What stops the line is only the chain: a gap, a fork, an epoch that is unknown or
 over. A fork is kept as evidence before it is answered.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from sync.ledger import arrays, facts
 from sync.ledger.people import People
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
+PART = 125  # events that one statement stores: while PostgreSQL does, the next ones are read
 UNKNOWN = "unknown-person"
 
 
@@ -64,7 +65,8 @@ def ingest(
 ) -> Accepted | Problem:
     """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns."""
     batch = arrival.batch
-    # In a pipeline statements are sent without waiting; only what is fetched waits. So a batch costs three round trips.
+    # In a pipeline statements are sent without waiting; only what is fetched waits. So a batch waits twice, for its
+    # lock and for the commit, and PostgreSQL stores its first events while the rest is still being read.
     with connection.pipeline(), connection.transaction():
         standing = _lock(connection, arrival)
         if standing.epoch != arrival.epoch:
@@ -260,32 +262,41 @@ def _insert(
     connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime, people: People
 ) -> Sequence[facts.Look]:
     """Everything behind the first `known` events, and the head with it; what of it went into quarantine."""
-    first_seq = arrival.batch.header.first_seq + known
-    payloads = arrival.batch.lines[known:]
-    columns = facts.read(
-        payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
-        stones=frozenset(arrival.batch.header.tombstones),
-    )  # fmt: skip
-    looks = {look.seq: look for look in _strangers(connection, arrival, columns, people)}
-    looks |= {look.seq: look for look in columns.looks}
-    connection.execute(_INSERT_EVENTS, {
-        **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
-        "hashes": arrays.bytea(arrival.hashes[known:]), "kinds": arrays.text(columns.kinds),
-        "days": arrays.text(columns.days), "flags": arrays.text(columns.flags),
-    })  # fmt: skip
-    if columns.parcels:
-        _insert_carried(connection, arrival, columns.parcels)
+    _keep_evidence(connection, arrival, arrival.batch.header.first_seq + known)
+    parts = [_insert_part(connection, arrival, start, now) for start in range(known, len(arrival.batch.lines), PART)]
+    named = {person: seq for part in reversed(parts) for person, seq in part.people.items()}  # where first named
+    looks = {look.seq: look for look in _strangers(connection, arrival, named, people)}
+    looks |= {look.seq: look for part in parts for look in part.looks}
+    parcels = [parcel for part in parts for parcel in part.parcels]
+    if parcels:
+        _insert_carried(connection, arrival, parcels)
     if looks:
         connection.execute(_INSERT_QUARANTINE, {
             **_identity(arrival), "seqs": list(looks), "codes": [look.code for look in looks.values()],
             "details": [look.detail for look in looks.values()],
         })  # fmt: skip
-    _keep_evidence(connection, arrival, first_seq)
     connection.execute(
         "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
         (arrival.epoch, arrival.batch.last_seq, arrival.hashes[-1], arrival.school, arrival.device),
     )
     return tuple(looks.values())
+
+
+def _insert_part(connection: psycopg.Connection, arrival: Arrival, start: int, now: datetime) -> facts.Columns:
+    """Send the events from the one at `start` on; what was read of them. PostgreSQL stores them meanwhile."""
+    part = slice(start, start + PART)
+    first_seq = arrival.batch.header.first_seq + start
+    payloads = arrival.batch.lines[part]
+    columns = facts.read(
+        payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
+        stones=frozenset(arrival.batch.header.tombstones),
+    )  # fmt: skip
+    connection.execute(_INSERT_EVENTS, {
+        **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
+        "hashes": arrays.bytea(arrival.hashes[part]), "kinds": arrays.text(columns.kinds),
+        "days": arrays.text(columns.days), "flags": arrays.text(columns.flags),
+    })  # fmt: skip
+    return columns
 
 
 def _told(looks: Sequence[facts.Look]) -> tuple[Quarantined, ...]:
@@ -305,14 +316,14 @@ def _insert_carried(connection: psycopg.Connection, arrival: Arrival, parcels: S
 
 
 def _strangers(
-    connection: psycopg.Connection, arrival: Arrival, columns: facts.Columns, people: People
+    connection: psycopg.Connection, arrival: Arrival, named: Mapping[str, int], people: People
 ) -> list[facts.Look]:
-    if not columns.people:
+    if not named:
         return []
-    unknown = people.unknown(connection, arrival.school, columns.people)
+    unknown = people.unknown(connection, arrival.school, named)
     return [
         facts.Look(seq, UNKNOWN, "a person who was never on this school's roster")
-        for person, seq in columns.people.items()
+        for person, seq in named.items()
         if person in unknown
     ]
 
