@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.palm import bits
 from edge_agent.palm.code import FINE_CELLS, FINE_SIDE, FINE_STEP, LINES, Cells
 from edge_agent.palm.probe import OVERLAP_FULL, Probe, fine_places
 from edge_agent.palm.responses import ORIENTATIONS, QUADRATIC, Bend, Floats, Pose, quadratic, straight
@@ -56,7 +57,7 @@ def _look(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int) -> Coun
 def _counted(moved: Cells, fine: Cells, order: NDArray[np.intp]) -> Counts:
     """Cells at some places, (places, 1024), against the template's."""
     valid = (moved & fine) >> 6
-    differing = _BITS_OF_CELL[(moved ^ fine) & LINES] * valid
+    differing = bits.count((moved ^ fine) & np.uint8(LINES)) * valid
     member = _blocks()[order]
     compared = valid.astype(np.float32) @ member
     return compared, compared - (differing.astype(np.float32) @ member) / np.float32(ORIENTATIONS / 2)
@@ -133,9 +134,6 @@ def _refined(pose: Pose, bend: Bend) -> Pose:
     shift = (complex(moved.mean()) + complex(pose.dx, pose.dy)) / factor
     turn = pose.turn_deg + float(np.degrees(np.angle(factor)))
     return Pose(turn, pose.scale * abs(factor), shift.real, shift.imag)
-
-
-_BITS_OF_CELL: Final = np.array([value.bit_count() for value in range(64)], np.uint8)
 
 
 @cache

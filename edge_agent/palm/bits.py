@@ -6,13 +6,16 @@ from numpy.typing import NDArray
 _OF_16 = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
 
-def _count_by_table(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def _count_by_table(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
+    """Of words of 64 bits, or of bytes."""
+    if words.dtype == np.uint8:
+        return np.asarray(_OF_16[words], np.uint8)
     halves = np.ascontiguousarray(words).view(np.uint16).reshape(*words.shape, 4)
     counted: NDArray[np.uint8] = _OF_16[halves].sum(-1, dtype=np.uint8)
     return counted
 
 
-def _count_by_numpy(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def _count_by_numpy(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
     counted: NDArray[np.uint8] = np.bitwise_count(words)
     return counted
 

@@ -25,13 +25,12 @@ from edge_agent.palm.probe import (
     COARSE_SCALES,
     COARSE_SHIFT,
     COARSE_TURNS,
-    FINE_SHIFT,
     LOOSE_REACH,
     OVERLAP_FULL,
     OVERLAP_MIN,
     Probe,
+    coarse_poses,
     pose_at,
-    thin_cells,
 )
 from edge_agent.palm.responses import ORIENTATIONS, UPRIGHT, Bend, Floats, Pose
 
@@ -107,21 +106,17 @@ def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
 
 
 def coarse_agreements(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Floats:
-    """(poses, n): weighted agreement of the coarse codes at every pose of the coarse lattice, no farther shifted."""
+    """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice, no farther shifted."""
     variants = probe.coarse(reach)
-    found = variants.weights @ templates.signs.T
-    if templates.seen.all():  # as mostly: then the product is a sum
-        shared = np.repeat(variants.seen.sum(1, keepdims=True), len(templates.seen), 1)
-    else:
-        shared = variants.seen @ templates.seen.T
+    found = np.ascontiguousarray((variants.weights @ templates.signs.T).T)
+    whole = templates.seen.all()  # as mostly: then the product is a sum, the same for all
+    shared = variants.left[None] if whole else templates.seen @ probe.coarse_seen(reach).T
     overlap = shared / np.float32(COARSE_CELLS)
     # Which weights lie in the overlap would take a second product as large as the first; their share is near enough.
-    density = variants.total / np.maximum(variants.seen.sum(1), 1)
-    weight = overlap * (density * np.float32(COARSE_CELLS))[:, None]
-    found /= np.maximum(weight, 1)
+    density = variants.total / np.maximum(variants.left, 1)
+    found /= np.maximum(overlap * (density * np.float32(COARSE_CELLS)), 1)
     found *= np.sqrt(np.minimum(1, overlap / np.float32(OVERLAP_FULL)))
-    found[overlap < OVERLAP_MIN] = -1
-    return found
+    return np.where(overlap < OVERLAP_MIN, np.float32(-1), found)
 
 
 def compare(probe: Probe, templates: Templates) -> list[Likeness]:
@@ -152,14 +147,12 @@ def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
 
 def find_poses(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Poses:
     """Where each template may lie: the best shift of the best few turns and scales, and what the fine code hints."""
-    coarse = coarse_agreements(probe, templates, reach)
     grids = len(COARSE_TURNS) * len(COARSE_SCALES)
-    coarse = coarse.reshape(grids, -1, coarse.shape[1])
-    shifts = coarse.argmax(1)  # (grids, n)
-    best = np.take_along_axis(coarse, shifts[:, None], 1)[:, 0]
-    chosen = np.argsort(-best, axis=0, kind="stable")[:COARSE_POSES_MAX].T  # (n, poses)
-    places = np.take_along_axis(shifts.T, chosen, 1) + chosen * coarse.shape[1]
-    starts = probe.coarse(reach).poses[places]  # (n, poses, 4)
+    coarse = coarse_agreements(probe, templates, reach).reshape(len(templates.signs), grids, -1)
+    shifts = coarse.argmax(2)  # (n, grids)
+    best = np.take_along_axis(coarse, shifts[..., None], 2)[..., 0]
+    chosen = np.argsort(-best, axis=1, kind="stable")[:, :COARSE_POSES_MAX]  # (n, poses)
+    starts = coarse_poses(reach)[np.take_along_axis(shifts, chosen, 1) + chosen * coarse.shape[2]]  # (n, poses, 4)
     parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(chosen), HINTED_TOGETHER)]
     found = [_best_start(probe, templates.fine[part], chosen[part], starts[part]) for part in parts]
     none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)
@@ -174,14 +167,13 @@ def find_poses(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) ->
 
 def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> Poses:
     """Of the starts (n, poses, 4), in turns and scales (n, poses), the one among the best hints that agrees best."""
-    thin = fine[:, None, None, thin_cells(probe.scrambles)]
-    hints = agreement(probe.thin_at(_rows(grids, starts, 1)), thin).max(2)  # (n, poses)
+    thin = fine[:, None, None, probe.thin_cells]
+    hints = agreement(_thin_around(probe, grids, starts, 1), thin).max(2)  # (n, poses)
     kept = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
     hints, grids = np.take_along_axis(hints, kept, 1), np.take_along_axis(grids, kept, 1)
     starts = np.take_along_axis(starts, kept[..., None], 1)
-    cells, differing = _counted(probe.thin_at(_rows(grids, starts, LOOSE_REACH)), thin)
-    compared = cells.reshape(*cells.shape[:3], ACROSS * ACROSS, -1).sum(-1, dtype=np.float32)
-    differs = differing.reshape(*compared.shape, -1).sum(-1, dtype=np.float32)
+    counted = _counted(_thin_around(probe, grids, starts, LOOSE_REACH), thin)
+    compared, differs = ((part[..., ::2] + part[..., 1::2]).astype(np.float32) for part in counted)  # two words a block
     agreeing = compared - differs / np.float32(ORIENTATIONS / 2)
     overlap = compared[:, :, compared.shape[2] // 2].sum(-1) / thin.shape[-1]
     loose = np.where(
@@ -192,20 +184,16 @@ def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDAr
     return Poses(*(each[every, at] for each in kept_of))
 
 
-def _rows(grids: NDArray[np.intp], starts: NDArray[np.int16], reach: int) -> NDArray[np.intp]:
-    """(n, poses, places): where the probe keeps its thin codes around each start, row by row."""
-    across = 2 * FINE_SHIFT + 1
-    near = np.arange(-reach, reach + 1)
-    right = starts[:, :, 2, None, None].astype(np.intp) + near + FINE_SHIFT
-    down = starts[:, :, 3, None, None].astype(np.intp) + near[:, None] + FINE_SHIFT
-    rows = (grids[:, :, None, None] * across + down) * across + right
-    return np.asarray(rows.reshape(*grids.shape, -1), np.intp)
+def _thin_around(probe: Probe, grids: NDArray[np.intp], starts: NDArray[np.int16], reach: int) -> Cells:
+    """(n, poses, places, 256): the probe's thin codes around each start, row by row."""
+    down, right = np.divmod(np.arange((2 * reach + 1) ** 2), 2 * reach + 1)
+    return probe.thin_at(grids[..., None], starts[..., 3, None] + down - reach, starts[..., 2, None] + right - reach)
 
 
 def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:
     """Masked Hamming agreement of (…, cells) with (…, cells), both comparable; −1 where too little overlaps."""
     counted = _counted(moved, fine)
-    cells, differing = (part.sum(-1, dtype=np.int64) for part in counted)
+    cells, differing = (part.sum(-1, dtype=np.float64) for part in counted)
     overlap = cells / fine.shape[-1]
     agreeing = 1 - differing / np.maximum(cells, 1) * (2 / ORIENTATIONS)
     return np.where(overlap < OVERLAP_MIN, -1.0, agreeing * np.sqrt(np.minimum(1, overlap / OVERLAP_FULL)))

@@ -5,8 +5,8 @@ shifts in steps of 4 px. The coarse search tries every third of them, the fine o
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -35,6 +35,8 @@ from edge_agent.palm.responses import (
     sample_mask,
 )
 
+Ints: TypeAlias = NDArray[np.integer]
+
 TURN_STEP_DEG: Final = 2.5
 SCALE_STEP: Final = 1.05
 COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # × 2.5°
@@ -57,10 +59,9 @@ class CoarseVariants:
     """The coarse code in every pose of the coarse lattice, weighted by how strong the lines are."""
 
     weights: Floats  # (poses, 1536) whole numbers, in the key's order of cells
-    seen: Floats  # (poses, 256)
+    left: Floats  # (poses,) how many of the cells show palm
     total: Floats  # (poses,) sum of magnitudes
     factors: Floats  # (poses,) what makes a weighted sum an agreement, 0 where too little of the palm is left
-    poses: NDArray[np.int16]  # (poses, 4): turn, scale, dx, dy on the lattice
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class _CoarseGrids:
 
     cells: Floats  # (grids, side², 6) whole numbers
     seen: Floats  # (grids, side²) 1 or 0
+    left: Floats  # (grids, shifts) of the cells, how many show palm
     total: Floats  # (grids, shifts) sum of magnitudes
     factors: Floats  # (grids, shifts)
 
@@ -76,30 +78,37 @@ class _CoarseGrids:
 class Probe:
     """One frame's palm, ready to be compared under one school's key. It fills itself on demand: for one thread."""
 
-    __slots__ = ("_coarse", "_grids", "_responses", "_scrambles", "_thin")
+    __slots__ = ("_coarse", "_grids", "_responses", "_scrambles", "_thin", "_thin_order", "thin_cells")
 
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: dict[bool, _CoarseGrids] = {}
-        self._coarse: dict[int, CoarseVariants] = {}
-        self._thin: _Thin | None = None
+        self._coarse: dict[tuple[int, bool], CoarseVariants] = {}
+        self._thin: Cells | None = None  # (grids, 25, 25, 16, 16), a view
+        self.thin_cells, self._thin_order = _thin_cells(scrambles.fine.order.tobytes())
 
     @property
     def scrambles(self) -> Scrambles:
         return self._scrambles
 
-    def coarse(self, reach: int = COARSE_SHIFT) -> CoarseVariants:
-        """At shifts of up to `reach` coarse cells. Computed at the first call."""
-        found = self._coarse.get(reach)
+    def coarse(self, reach: int = COARSE_SHIFT, *, between: bool = False) -> CoarseVariants:
+        """At shifts of up to `reach` coarse cells, on the lattice or `between` its turns and scales."""
+        found = self._coarse.get((reach, between))
         if found is None:
-            grids, shifts = self._coarse_grids(), _shifts_within(reach)
-            windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order]  # cells in the key's order
-            weights = np.take(grids.cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
-            seen = np.take(grids.seen, windows, axis=1).reshape(-1, COARSE_CELLS)
-            total, factors = grids.total[:, shifts].reshape(-1), grids.factors[:, shifts].reshape(-1)
-            found = self._coarse[reach] = CoarseVariants(weights, seen, total, factors, _coarse_poses(reach))
+            grids, shifts = self._coarse_grids(between=between), _shifts_within(reach)
+            weights = np.take(grids.cells, self._coarse_windows(reach), axis=1)
+            of_shifts = (part[:, shifts].reshape(-1) for part in (grids.left, grids.total, grids.factors))
+            found = CoarseVariants(weights.reshape(-1, COARSE_CELLS * ORIENTATIONS), *of_shifts)
+            self._coarse[reach, between] = found
         return found
+
+    def coarse_seen(self, reach: int = COARSE_SHIFT) -> Floats:
+        """(poses, 256): which cells show palm, at the same poses of the lattice and in the key's order."""
+        return np.take(self._coarse_grids().seen, self._coarse_windows(reach), axis=1).reshape(-1, COARSE_CELLS)
+
+    def _coarse_windows(self, reach: int) -> NDArray[np.intp]:
+        return _windows(_COARSE_SPAN)[_shifts_within(reach)[:, None], self._scrambles.coarse.order]
 
     def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
         """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
@@ -121,18 +130,17 @@ class Probe:
             found = self._grids[between] = _coarse_grids(self._responses, list(turns), list(scales))
         return found
 
-    def thin_at(self, rows: NDArray[np.intp]) -> Cells:
-        """Every fourth fine cell, in the key's order: (…, 256).
-
-        `rows` count coarse turn and scale, dy, dx; shifts go from −`FINE_SHIFT` to `FINE_SHIFT`.
-        """
+    def thin_at(self, grids: Ints, down: Ints, right: Ints) -> Cells:
+        """Every fourth fine cell, (…, 256) as `thin_cells` has them, of these coarse turns and scales, so many fine
+        cells down and to the right, from −`FINE_SHIFT` to `FINE_SHIFT`."""
         if self._thin is None:
             points = axis(FINE_SIDE + 2 * FINE_SHIFT, FINE_STEP)
             turns = [turn * TURN_STEP_DEG for turn in COARSE_TURNS]
             cells = self._cells(turns, [SCALE_STEP ** (scale / 2) for scale in COARSE_SCALES], points, points)
-            places = fine_places(len(points), 1)[self._scrambles.fine.order[thin_cells(self._scrambles)]]
-            self._thin = _Thin(cells, places)
-        return self._thin.at(rows)
+            windows = sliding_window_view(cells, (FINE_SIDE, FINE_SIDE), (1, 2))
+            self._thin = windows[:, :, :, 1::2, 1::2]
+        found = self._thin[grids, down + FINE_SHIFT, right + FINE_SHIFT]
+        return found.reshape(*found.shape[:-2], -1).take(self._thin_order, axis=-1)
 
     def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
         """Fine cells on a grid of `side` × `side` points, bent and then posed: (side²,)."""
@@ -141,37 +149,12 @@ class Probe:
     def _cells(self, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Cells:
         found = sample(self._responses.fine, 1, turns_deg, scales, xs, ys)
         seen = sample_mask(self._responses.mask, turns_deg, scales, xs, ys)
-        return to_cells(found, seen).reshape(len(turns_deg) * len(scales), -1)
+        return to_cells(found, seen).reshape(-1, len(ys), len(xs))
 
 
 def pose_at(turn: int, scale: int, dx: int, dy: int) -> Pose:
     """A pose of the lattice in degrees and pixels."""
     return Pose(turn * TURN_STEP_DEG, SCALE_STEP ** (scale / 2), dx * FINE_STEP, dy * FINE_STEP)
-
-
-class _Thin:
-    """Every fourth cell of the fine code at any place of the lattice, each cut out when it is first asked for."""
-
-    __slots__ = ("_cells", "_cut", "_places", "_windows")
-
-    def __init__(self, cells: Cells, places: NDArray[np.intp]) -> None:
-        self._cells = cells  # (grids, 54²)
-        self._places = places  # (256,) in the corner of a grid
-        count = len(cells) * (2 * FINE_SHIFT + 1) ** 2
-        self._windows = np.empty((count, len(places)), np.uint8)
-        self._cut = np.zeros(count, np.bool_)
-
-    def at(self, rows: NDArray[np.intp]) -> Cells:
-        asked = np.zeros_like(self._cut)
-        asked[rows] = True
-        missing = np.flatnonzero(asked & ~self._cut)
-        grid, shift = np.divmod(missing, (2 * FINE_SHIFT + 1) ** 2)
-        dy, dx = np.divmod(shift, 2 * FINE_SHIFT + 1)
-        side = FINE_SIDE + 2 * FINE_SHIFT
-        corners = (grid * side + dy) * side + dx
-        self._windows[missing] = self._cells.reshape(-1)[corners[:, None] + self._places]
-        self._cut |= asked
-        return self._windows[rows]
 
 
 def _coarse_grids(responses: Responses, turns: list[float], scales: list[float]) -> _CoarseGrids:
@@ -184,9 +167,10 @@ def _coarse_grids(responses: Responses, turns: list[float], scales: list[float])
     found *= seen[..., None]
     grids = len(turns) * len(scales)
     cells, seen = found.reshape(grids, -1, ORIENTATIONS), seen.reshape(grids, -1)
-    total, left = _over_windows(np.abs(cells).sum(2)), _over_windows(seen) / np.float32(COARSE_CELLS)
-    factors = np.where(left < OVERLAP_MIN, 0, np.sqrt(np.minimum(1, left / OVERLAP_FULL)) / np.maximum(total, 1))
-    return _CoarseGrids(cells, seen, total, factors.astype(np.float32))
+    total, left = _over_windows(np.abs(cells) @ np.ones(ORIENTATIONS, np.float32)), _over_windows(seen)
+    share = left / np.float32(COARSE_CELLS)
+    factors = np.where(share < OVERLAP_MIN, 0, np.sqrt(np.minimum(1, share / OVERLAP_FULL)) / np.maximum(total, 1))
+    return _CoarseGrids(cells, seen, left, total, factors.astype(np.float32))
 
 
 def _over_windows(cells: Floats) -> Floats:
@@ -214,7 +198,8 @@ def _windows(side: int) -> NDArray[np.intp]:
 
 
 @cache
-def _coarse_poses(reach: int) -> NDArray[np.int16]:
+def coarse_poses(reach: int) -> NDArray[np.int16]:
+    """(poses, 4): turn, scale, dx and dy on the lattice, grid by grid of a turn and a scale."""
     shifts = range(-2 * reach, 2 * reach + 1, 2)  # in fine cells
     return np.array(
         [(t, s, dx, dy) for t in COARSE_TURNS for s in COARSE_SCALES for dy in shifts for dx in shifts], np.int16
@@ -230,9 +215,12 @@ def fine_places(side: int, stride: int) -> NDArray[np.intp]:
     return places
 
 
-def thin_cells(scrambles: Scrambles) -> NDArray[np.intp]:
-    """(256,): where the key has put every second cell of every second row; block by block of 4 × 4 of these."""
-    row, column = np.divmod(scrambles.fine.order, FINE_SIDE)
+@lru_cache(maxsize=4)
+def _thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(256,) each: where the key has put every second cell of every second row, block by block of 4 × 4 of these; and
+    which of these, row by row, they are."""
+    row, column = np.divmod(np.frombuffer(order, np.intp), FINE_SIDE)
     kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
     block = row[kept] // THIN_BLOCK * FINE_SIDE + column[kept] // THIN_BLOCK
-    return np.asarray(kept[np.argsort(block, kind="stable")], np.intp)
+    cells = kept[np.argsort(block, kind="stable")]
+    return cells, row[cells] // 2 * (FINE_SIDE // 2) + column[cells] // 2

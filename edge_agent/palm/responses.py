@@ -81,9 +81,7 @@ def sample(
         centre = (REGION_SIDE / pixel_px - 1) / 2
         map_x = ((map_x - CENTRE) / pixel_px + centre).astype(np.float32)
         map_y = ((map_y - CENTRE) / pixel_px + centre).astype(np.float32)
-    looked_up = np.concatenate(
-        [cv2.remap(part, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in maps], axis=2
-    ).reshape(len(turns_deg), -1, ORIENTATIONS)
+    looked_up = _looked_up(maps, map_x, map_y).reshape(len(turns_deg), -1, ORIENTATIONS)
     shape = (len(turns_deg), len(scales), len(ys), len(xs), ORIENTATIONS)
     steering = np.stack([_steering(turn) for turn in turns_deg])
     return np.asarray(looked_up @ steering, np.float32).reshape(shape)
@@ -98,16 +96,13 @@ def sample_mask(mask: Floats, turns_deg: list[float], scales: list[float], xs: F
 
 def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px: float) -> tuple[Floats, Floats]:
     """Fine responses (side, side, 6) and mask (side, side) on a grid that is first bent, then posed."""
-    points = np.meshgrid(axis(side, step_px), axis(side, step_px))
-    off = quadratic(*points) @ bend
-    x, y = points[0] + off[..., 0] + pose.dx, points[1] + off[..., 1] + pose.dy
+    points_x, points_y, terms = _grid(side, step_px)
+    off = terms @ bend
+    x, y = points_x + off[..., 0] + pose.dx, points_y + off[..., 1] + pose.dy
     turn = np.radians(pose.turn_deg)
     cos, sin = np.cos(turn) * pose.scale, np.sin(turn) * pose.scale
     map_x, map_y = (CENTRE + cos * x - sin * y).astype(np.float32), (CENTRE + sin * x + cos * y).astype(np.float32)
-    looked_up = [
-        cv2.remap(part, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in responses.fine
-    ]
-    found = np.concatenate(looked_up, axis=2) @ _steering(pose.turn_deg)
+    found = _looked_up(responses.fine, map_x, map_y) @ _steering(pose.turn_deg)
     seen = cv2.remap(responses.mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(found, np.float32), np.asarray(seen, np.float32)
 
@@ -125,6 +120,19 @@ def straight() -> Bend:
 def axis(count: int, step_px: float, middle_px: float = 0.0) -> Floats:
     """`count` points `step_px` apart around `middle_px`."""
     return ((np.arange(count) - (count - 1) / 2) * step_px + middle_px).astype(np.float32)
+
+
+def _looked_up(maps: tuple[Floats, Floats], map_x: Floats, map_y: Floats) -> Floats:
+    """(rows, columns, 6): both parts of the maps at these places."""
+    parts = [cv2.remap(part, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in maps]
+    return np.asarray(cv2.merge(parts), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _grid(side: int, step_px: float) -> tuple[Floats, Floats, NDArray[np.float64]]:
+    """The points of a square grid, (side, side) each, and their quadratic's terms (side, side, 6)."""
+    x, y = np.meshgrid(axis(side, step_px), axis(side, step_px))
+    return x, y, quadratic(x, y)
 
 
 def _places(turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
