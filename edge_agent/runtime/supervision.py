@@ -53,6 +53,12 @@ class Pulse:
         self.beat()
         return woken
 
+    def rest(self, seconds: float) -> None:
+        """As `wait`, but only the stop of the process ends it; who has waked it meanwhile is seen to after it."""
+        self._stop.wait(seconds)
+        self._wake.clear()
+        self.beat()
+
 
 @dataclass(slots=True)
 class Part:
