@@ -34,11 +34,14 @@ Counts = tuple[Floats, Floats]
 """Cells compared and cells' worth of agreement, (…, places, blocks); places row by row, the unmoved in the middle."""
 
 
-def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend) -> tuple[float, Pose]:
-    """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then."""
+def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend, least: float = BENT_MIN) -> tuple[float, Pose]:
+    """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then.
+
+    A pair that agrees less than `least` at the first guess stays with that.
+    """
     order = probe.scrambles.fine.order
     flat = _plain(_counted(probe.bent(pose, bend, FINE_SIDE, FINE_STEP)[None, order], fine, order))
-    if flat < BENT_MIN:
+    if flat < least:
         return flat, _refined(pose, bend)
     for reach in REACHES:
         bend = bend + fitted(_look(probe, fine, pose, bend, reach), reach, FINE_STEP / 2)

@@ -1,14 +1,14 @@
 """Who is it, among all: a gallery of protected templates, searched from coarse to fine.
 
-    sieve     one vector of 384 numbers a palm (the sum of its templates' coarse codes, every fourth cell, of length 1)
+    sieve     one vector of 192 numbers a palm (the sum of its templates' coarse codes, every fourth cell and in short)
               against the probe in many poses, by one matrix product; the best few hundred palms go on
-    sketch    the same with all 1,536 numbers; the best dozen palms
-    compare   these as in 1:1, the hopeless ones not to the end: one of their templates tells
+    sketch    the same with all cells, 768 numbers; the best dozen palms, and the poses in which they may lie
+    compare   from these poses on as in 1:1, the hopeless ones not to the end: one of their templates tells
 
 The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
-shows. Where it finds nobody for sure, a second one tries 300 that lie between those, with half as many numbers the
-1,920 of a hand that lies far beside, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch.
-A stranger is looked at twice.
+shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,920 of a hand that lies far
+beside, roughly first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A stranger is
+looked at twice.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
@@ -19,7 +19,7 @@ stay, and the daemon swaps one reference while searches go on in the old one.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +27,17 @@ from numpy.typing import NDArray
 from edge_agent.palm.code import COARSE_CELLS, COARSE_SIDE, Cells
 from edge_agent.palm.match import (
     STRANGERS,
-    Poses,
-    Rough,
-    Templates,
+    Starts,
+    best_starts,
     coarse_signs,
     compare_palm,
     find_poses,
-    rough_palm,
-    settle_palm,
+    look_around,
     unlock,
 )
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import COARSE_SHIFT, Probe
+from edge_agent.palm.probe import COARSE_SHIFT, TERMS, Probe, coarse_poses, in_short
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
@@ -48,9 +46,12 @@ NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the ot
 SIEVED, SIEVED_AGAIN = 200, 400  # sketches that pass the sieve, in the first look and in each part of the second
 SIEVED_OTHERS: Final = 20  # of the other hand
 SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
-SIEVED_FAR: Final = 8  # of those that lie far beside, without a sketch
+ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
 LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
+GLANCED: Final = 12  # palms, at most, of which all templates are looked at
+LOOSE_MIN: Final = 0.25  # of a template that is worth straightening the skin; real ones had 0.27 and more
+BENT_MIN: Final = 0.21  # of one that is worth going on with after the first guess; real ones had 0.22 and more
 TEMPLATES_MAX: Final = 12  # of one palm
 ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
 CANDIDATES_MAX: Final = 5
@@ -121,10 +122,6 @@ class Palm:
         fine, coarse = np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept])
         return cls(person, hand, fine, coarse, adapted)
 
-    def only(self, template: int) -> "Palm":
-        """As if it had one template."""
-        return Palm(self.person, self.hand, self.fine[template, None], self.coarse[template, None])
-
     def erase(self) -> None:
         """Overwrite with zeros; a search that is under way in an older snapshot then finds nothing here."""
         self.fine[...] = 0
@@ -137,9 +134,9 @@ class Snapshot:
 
     scrambles: Scrambles = field(repr=False)
     palms: tuple[Palm, ...] = field(repr=False)
-    sketches: NDArray[np.int8] = field(repr=False)  # (rows, 1536) sums of signs
-    sieve: Floats = field(repr=False)  # (rows, 384) the same of every fourth cell, of length 1
-    far: Floats = field(repr=False)  # (rows, 192) the same of every eighth cell
+    sketches: Floats = field(repr=False)  # (rows, 768) sums of signs, in short and of length 1
+    sieve: Floats = field(repr=False)  # (rows, 192) the same of every fourth cell
+    rough: Floats = field(repr=False)  # (rows, 96) half of that
     owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
     first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
     left_to: int  # rows before it are left hands
@@ -153,7 +150,7 @@ class Snapshot:
 
     @property
     def bytes_held(self) -> int:
-        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms) + self.far.nbytes
+        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms) + self.rough.nbytes
         return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
 
     def operating_point(self) -> OperatingPoint:
@@ -194,18 +191,18 @@ class Snapshot:
         own, others = self._by(hand)
         gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         near = self._sieve(probe, own, NEAR)
-        palms = self._sketched(probe, _most_alike(near, own, gone, SIEVED), SKETCHED)
-        found = self._look_closely(probe, palms, NEAR, 0.0)
+        lattice = probe.in_short(np.arange(COARSE_CELLS), NEAR)
+        rows = _most_alike(near, own, gone, SIEVED)
+        found = self._look_closely(probe, self._sketched(rows, lattice, lattice, SKETCHED), LOOSE_OF_STRANGERS, 0.0)
         if (best := _best(found)) < self._sure():
             between = self._sieve(probe, own, NEAR, between=True)
             other = self._sieve(probe, others, NEAREST)
             parts = (near, own, SIEVED_AGAIN), (between, own, SIEVED_AGAIN), (other, others, SIEVED_OTHERS)
             rows = np.unique(np.concatenate([_most_alike(alike, among, gone, kept) for alike, among, kept in parts]))
-            far = _most_alike(self._sieve_far(probe, own), own, gone, SIEVED_FAR)
-            palms = self._sketched(probe, rows, SKETCHED_AGAIN, between=True) | self._by_owner(far)
-            found |= self._look_closely(
-                probe, {at: palms[at] for at in palms if at not in found or not found[at].agreement}, COARSE_SHIFT, best
-            )
+            tried = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=True)
+            palms = self._sketched(rows, tried, lattice, SKETCHED_AGAIN) | self._far(probe, own, gone)
+            again = {at: palms[at] for at in palms if at not in found or not found[at].agreement}
+            found |= self._look_closely(probe, again, LOOSE_AGAIN, best)
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -235,52 +232,61 @@ class Snapshot:
         """How alike these palms are at a glance, at shifts of up to `reach` coarse cells."""
         if among.start == among.stop:
             return np.zeros(0, np.float32)
-        cells = probe.few_cells(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
-        return np.asarray((cells @ self.sieve[among].T).max(0), np.float32)
+        terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
+        return np.asarray((terms @ self.sieve[among].T).max(0), np.float32)
 
-    def _sieve_far(self, probe: Probe, among: slice) -> Floats:
-        """The same by half as many cells, at the shifts that are left."""
-        cells = probe.few_cells(_far_cells(self.scrambles.coarse.order.tobytes()), COARSE_SHIFT, NEAR)
-        return np.asarray((cells @ self.far[among].T).max(0, initial=0), np.float32)
+    def _sketched(self, rows: NDArray[np.intp], tried: Floats, lattice: Floats, kept: int) -> "_Lying":
+        """The palms whose sketches are most alike in the poses that are tried, and where they lie on the lattice."""
+        sketches = self.sketches[rows]
+        order = np.argsort(-(tried @ sketches.T).max(0), kind="stable")
+        best = order[self._of_palms(rows[order], kept)]
+        return self._lying(rows[best], lattice @ sketches[best].T, coarse_poses(NEAR))
 
-    def _sketched(self, probe: Probe, rows: NDArray[np.intp], kept: int, *, between: bool = False) -> dict[int, int]:
-        """The palms whose sketches are most alike, the best first, and by which of their templates."""
-        if len(rows) > kept:
-            sketches = self.sketches[rows].astype(np.float32)
-            scores = probe.few_cells(np.arange(COARSE_CELLS), NEAR, between=between) @ sketches.T
-            rows = rows[np.argsort(-scores.max(0) / _lengths(sketches), kind="stable")]
-        by_owner = self._by_owner(rows)
-        return {at: by_owner[at] for at in list(by_owner)[:kept]}
+    def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> "_Lying":
+        """The same of those that lie far beside, by the sieve: by half of it first."""
+        order = self.scrambles.coarse.order.tobytes()
+        terms = probe.in_short(_sieve_cells(order), COARSE_SHIFT, NEAR)
+        rough = (terms[:, _rough_columns(order)] @ self.rough[among].T).max(0)
+        rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
+        alike = terms @ self.sieve[rows].T
+        best = np.argsort(-alike.max(0), kind="stable")
+        best = best[self._of_palms(rows[best], SIEVED_FAR)]
+        return self._lying(rows[best], alike[:, best], coarse_poses(COARSE_SHIFT, NEAR))
 
-    def _by_owner(self, rows: NDArray[np.intp]) -> dict[int, int]:
-        """Palms in the order of their best sketch, and the first template of that."""
-        found: dict[int, int] = {}
-        for at, first in zip(self.owner[rows].tolist(), self.first[rows].tolist(), strict=True):
-            found.setdefault(at, first)
-        return found
+    def _of_palms(self, rows: NDArray[np.intp], kept: int) -> NDArray[np.intp]:
+        """Which of these rows are the first ones of so many palms."""
+        return np.sort(np.unique(self.owner[rows], return_index=True)[1])[:kept]
 
-    def _look_closely(self, probe: Probe, first: Mapping[int, int], reach: int, best: float) -> dict[int, Candidate]:
+    def _lying(self, rows: NDArray[np.intp], alike: Floats, poses: Starts) -> "_Lying":
+        """Whose these rows are, and in which poses they are the most alike (poses, rows)."""
+        starts = best_starts(np.ascontiguousarray(alike.T), poses)
+        return dict(zip(self.owner[rows].tolist(), zip(self.first[rows].tolist(), starts, strict=True), strict=True))
+
+    def _look_closely(self, probe: Probe, lying: "_Lying", least: float, best: float) -> dict[int, Candidate]:
         """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
 
-        `first`: palms, and the template of each that tells whether it is worth it. `best`: the agreement of the best
-        palm so far. A palm that was given up has 0.
+        `least`: what a palm must reach at a glance. `best`: the agreement of the best palm so far. A palm that was
+        given up has 0.
         """
-        palms = list(first)
-        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in palms}
-        if not palms:
+        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in lying}
+        if not lying:
             return found
-        if len(palms) > 1:
-            glance = self._posed(probe, [self.palms[at].only(first[at]) for at in palms], reach)[2].loose
-            least = LOOSE_AGAIN if reach == COARSE_SHIFT else LOOSE_OF_STRANGERS
-            palms = [palms[at] for at in np.flatnonzero((glance >= least) | (glance == glance.max()))]
-        templates, rows, poses = self._posed(probe, [self.palms[at] for at in palms], min(reach + 1, COARSE_SHIFT))
-        reached = [(rough_palm(poses.of(own)), index) for index, own in enumerate(rows)]
+        palms = np.array(list(lying))
+        starts = np.stack([starts for _, starts in lying.values()])
+        firsts = np.stack([self.palms[at].fine[first] for at, (first, _) in lying.items()])
+        glance = look_around(probe, self.scrambles.fine.unpad(firsts), starts).loose
+        kept = np.argsort(-glance, kind="stable")[:GLANCED]
+        kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max())]
+        fine, rows = _joined([self.palms[at].fine for at in palms[kept]])
+        fine = self.scrambles.fine.unpad(fine)
+        poses = look_around(probe, fine, starts[np.repeat(kept, [row.stop - row.start for row in rows])])
+        reached = [float(poses.loose[own].max()) for own in rows]
         sure = self._sure()
-        for rough, index in sorted(reached, key=lambda each: -_reached(each[0])):
-            if rough and (best < sure or _reached(rough) >= LOOSE_OF_STRANGERS):
-                agreement = settle_palm(probe, templates.fine[rows[index]], rough).agreement
+        for index in np.argsort([-each for each in reached], kind="stable").tolist():
+            if best < sure or reached[index] >= LOOSE_OF_STRANGERS:
+                at, own = int(palms[kept[index]]), rows[index]
+                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_MIN, BENT_MIN).agreement
                 best = max(best, agreement)
-                at = palms[index]
                 found[at] = Candidate(self.palms[at].person, agreement, self.palms[at].hand)
         return found
 
@@ -288,25 +294,24 @@ class Snapshot:
         found: list[Candidate] = []
         for first in range(0, len(palms), COMPARED_TOGETHER):
             part = palms[first : first + COMPARED_TOGETHER]
-            templates, rows, poses = self._posed(probe, [self.palms[at] for at in part])
+            fine, rows = _joined([self.palms[at].fine for at in part])
+            coarse, _ = _joined([self.palms[at].coarse for at in part])
+            templates = unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
+            poses = find_poses(probe, templates)
             for at, own in zip(part, rows, strict=True):
                 likeness = compare_palm(probe, templates.fine[own], poses.of(own))
                 found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
         return _ranking(found)
 
-    def _posed(
-        self, probe: Probe, palms: Sequence[Palm], reach: int = COARSE_SHIFT
-    ) -> tuple[Templates, list[slice], Poses]:
-        """The templates of these palms, comparable; which are whose; and where each may lie."""
-        fine, coarse = np.concatenate([palm.fine for palm in palms]), np.concatenate([palm.coarse for palm in palms])
-        ends = np.cumsum([len(palm.fine) for palm in palms]).tolist()
-        rows = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
-        templates = unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
-        return templates, rows, find_poses(probe, templates, reach)
+
+_Lying: TypeAlias = dict[int, tuple[int, Starts]]
+"""Palms, the best first: which of its templates tells of it, and where that may lie."""
 
 
-def _reached(rough: list[Rough]) -> float:
-    return rough[0].likeness.agreement if rough else STRANGERS.agreement
+def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:
+    """Codes of several palms as one, and which are whose."""
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    return np.concatenate(parts), [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _ranking(found: Iterable[Candidate]) -> Ranking:
@@ -323,7 +328,7 @@ def _ranking(found: Iterable[Candidate]) -> Ranking:
 def empty(scrambles: Scrambles) -> Snapshot:
     """A gallery with nobody in it, under one school's key."""
     nobody = np.zeros(0, np.intp)
-    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * ORIENTATIONS), np.int8), nobody, nobody)
+    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * TERMS), np.float32), nobody, nobody)
 
 
 def _most_alike(alike: Floats, among: slice, gone: NDArray[np.bool_], kept: int) -> NDArray[np.intp]:
@@ -341,7 +346,7 @@ def _best(found: Mapping[int, Candidate]) -> float:
 def _snapshot(
     scrambles: Scrambles,
     palms: tuple[Palm, ...],
-    sketches: NDArray[np.int8],
+    sketches: Floats,
     owner: NDArray[np.intp],
     first: NDArray[np.intp],
 ) -> Snapshot:
@@ -353,29 +358,24 @@ def _snapshot(
     rows = np.argsort(place[owner], kind="stable")
     sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
     order_of_cells = scrambles.coarse.order.tobytes()
-    sieve, far = _some_cells(sketches, _sieve_cells(order_of_cells)), _some_cells(sketches, _far_cells(order_of_cells))
+    kept = (_sieve_cells(order_of_cells)[:, None] * TERMS + np.arange(TERMS)).reshape(-1)
+    sieve = _of_length_1(sketches[:, kept])
+    rough = np.ascontiguousarray(sieve[:, _rough_columns(order_of_cells)])
     places: dict[str, tuple[int, ...]] = {}
     for at, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), at)
     left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
-    return Snapshot(scrambles, palms, sketches, sieve, far, owner, first, left_to, right_from, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, rough, owner, first, left_to, right_from, places, templates)
 
 
-def _some_cells(sketches: NDArray[np.int8], cells: NDArray[np.intp]) -> Floats:
-    columns = (cells[:, None] * ORIENTATIONS + np.arange(ORIENTATIONS)).reshape(-1)
-    some = sketches[:, columns].astype(np.float32)
-    some /= _lengths(some)[:, None]
-    return some
+def _of_length_1(rows: Floats) -> Floats:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
 
 
-def _lengths(rows: Floats) -> Floats:
-    return np.asarray(np.maximum(np.linalg.norm(rows, axis=1), 1), np.float32)
-
-
-def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[NDArray[np.int8], NDArray[np.intp]]:
-    """(rows, 1536): how many templates say line less how many say none, a row for all that lie in one pose; and which
-    is the first of each."""
+def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp]]:
+    """(rows, 768): how many templates say line less how many say none, in short, a row for all that lie in one pose;
+    and which is the first of each."""
     rows: list[Floats] = []
     firsts: list[int] = []
     for index, template in enumerate(coarse_signs(palm.coarse, scrambles.coarse)[0]):
@@ -385,7 +385,8 @@ def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[NDArray[np.int8], NDArr
         else:
             rows.append(template.copy())
             firsts.append(index)
-    return np.stack(rows).astype(np.int8), np.array(firsts, np.intp)
+    lines = np.stack(rows).reshape(len(rows), COARSE_CELLS, ORIENTATIONS)
+    return _of_length_1(in_short(lines).reshape(len(rows), -1)), np.array(firsts, np.intp)
 
 
 @cache
@@ -396,7 +397,8 @@ def _sieve_cells(order: bytes) -> NDArray[np.intp]:
 
 
 @cache
-def _far_cells(order: bytes) -> NDArray[np.intp]:
-    """(32,): half of these, as the black squares of a board."""
-    row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
-    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1) & ((row // 2 + column // 2) % 2 == 1))
+def _rough_columns(order: bytes) -> NDArray[np.intp]:
+    """(96,): where half of these cells stand in the sieve, as the black squares of a board."""
+    row, column = np.divmod(np.frombuffer(order, np.intp)[_sieve_cells(order)], COARSE_SIDE)
+    cells = np.flatnonzero((row // 2 + column // 2) % 2 == 1)
+    return np.asarray((cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1), np.intp)

@@ -12,18 +12,17 @@ of the cells). Everything counted is a whole number, so that a permuted comparis
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm import bits
-from edge_agent.palm.bend import ACROSS, fitted, loosely, straighten
+from edge_agent.palm.bend import ACROSS, BENT_MIN, fitted, loosely, straighten
 from edge_agent.palm.code import COARSE_CELLS, FINE_STEP, VALID, Cells
 from edge_agent.palm.permutation import Scramble
 from edge_agent.palm.probe import (
     COARSE_SCALES,
-    COARSE_SHIFT,
     COARSE_TURNS,
     LOOSE_REACH,
     OVERLAP_FULL,
@@ -40,6 +39,10 @@ LOOSE_PRICE: Final = 0.02  # agreement, times the square of cells that a block l
 LOOSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
 TEMPLATES_STRAIGHTENED: Final = 2  # of one palm: they say the same a little worse, and this is what takes time
 HINTED_TOGETHER: Final = 64  # templates; bounds the memory of one step to some 10 MB
+
+
+Starts: TypeAlias = NDArray[np.int16]
+"""(…, 3): grid (of a turn and a scale), dx, dy on the lattice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Rough:
 class Poses:
     """Of n templates the pose that is worth a closer look."""
 
-    starts: NDArray[np.int16]  # (n, 4): turn, scale, dx, dy on the lattice
+    starts: Starts  # (n, 3)
     hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there
     loose: NDArray[np.float64]  # (n,) and how well block by block
     compared: Floats  # (n, 25, 16) cells of each block at each place beside
@@ -76,9 +79,9 @@ class Poses:
         return Poses(self.starts[rows], self.hints[rows], self.loose[rows], self.compared[rows], self.agreeing[rows])
 
     def rough(self, index: int) -> Rough:
-        turn, scale, dx, dy = (int(value) for value in self.starts[index])
+        grid, dx, dy = self.starts[index].tolist()
         bend = fitted((self.compared[index], self.agreeing[index]), LOOSE_REACH, FINE_STEP)
-        return Rough(Likeness(float(self.loose[index]), pose_at(turn, scale, dx, dy)), index, bend)
+        return Rough(Likeness(float(self.loose[index]), pose_at(grid, dx, dy)), index, bend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,12 @@ def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
     return signs.reshape(len(coarse), COARSE_CELLS * ORIENTATIONS), seen
 
 
-def coarse_agreements(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Floats:
-    """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice, no farther shifted."""
-    variants = probe.coarse(reach)
+def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
+    """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice."""
+    variants = probe.coarse()
     found = np.ascontiguousarray((variants.weights @ templates.signs.T).T)
     whole = templates.seen.all()  # as mostly: then the product is a sum, the same for all
-    shared = variants.left[None] if whole else templates.seen @ probe.coarse_seen(reach).T
+    shared = variants.left[None] if whole else templates.seen @ variants.seen.T
     overlap = shared / np.float32(COARSE_CELLS)
     # Which weights lie in the overlap would take a second product as large as the first; their share is near enough.
     density = variants.total / np.maximum(variants.left, 1)
@@ -124,40 +127,48 @@ def compare(probe: Probe, templates: Templates) -> list[Likeness]:
     poses = find_poses(probe, templates)
     found = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
     for index in np.flatnonzero(poses.loose >= LOOSE_MIN).tolist():
-        found[index] = settle_palm(probe, templates.fine, [poses.rough(index)])
+        found[index] = settle(probe, templates.fine, poses.rough(index))
     return found
 
 
-def compare_palm(probe: Probe, fine: Cells, poses: Poses) -> Likeness:
-    """The probe against one palm's several templates (n, 1024), of which `poses` were found."""
-    return settle_palm(probe, fine, rough_palm(poses))
+def compare_palm(
+    probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_MIN, bent_min: float = BENT_MIN
+) -> Likeness:
+    """The probe against one palm's several templates (n, 1024), of which `poses` were found. Given up below either."""
+    best = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
+    rough = [poses.rough(index) for index in best if poses.loose[index] >= loose_min]
+    settled = [settle(probe, fine, each, bent_min) for each in rough]
+    return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
-def rough_palm(poses: Poses) -> list[Rough]:
-    """A palm's templates that are worth straightening the skin, the best first; empty: all are a stranger's."""
-    order = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
-    return [poses.rough(index) for index in order if poses.loose[index] >= LOOSE_MIN]
+def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: float = BENT_MIN) -> Likeness:
+    """The rest of the way, for a template that was found worth it."""
+    return Likeness(*straighten(probe, fine[rough.template], rough.likeness.pose, rough.bend, bent_min))
 
 
-def settle_palm(probe: Probe, fine: Cells, found: list[Rough]) -> Likeness:
-    """The rest of the way, for the templates that were found worth it."""
-    settled = [straighten(probe, fine[each.template], each.likeness.pose, each.bend) for each in found]
-    return max((Likeness(*each) for each in settled), key=lambda likeness: likeness.agreement, default=STRANGERS)
+def find_poses(probe: Probe, templates: Templates) -> Poses:
+    """Where each template may lie."""
+    return look_around(probe, templates.fine, best_starts(coarse_agreements(probe, templates), coarse_poses()))
 
 
-def find_poses(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) -> Poses:
-    """Where each template may lie: the best shift of the best few turns and scales, and what the fine code hints."""
+def best_starts(alike: Floats, poses: Starts) -> Starts:
+    """Of the poses of the lattice, at which something is so much `alike` (n, poses), the best shift of the best few
+    turns and scales: (n, few, 3)."""
     grids = len(COARSE_TURNS) * len(COARSE_SCALES)
-    coarse = coarse_agreements(probe, templates, reach).reshape(len(templates.signs), grids, -1)
-    shifts = coarse.argmax(2)  # (n, grids)
-    best = np.take_along_axis(coarse, shifts[..., None], 2)[..., 0]
-    chosen = np.argsort(-best, axis=1, kind="stable")[:, :COARSE_POSES_MAX]  # (n, poses)
-    starts = coarse_poses(reach)[np.take_along_axis(shifts, chosen, 1) + chosen * coarse.shape[2]]  # (n, poses, 4)
-    parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(chosen), HINTED_TOGETHER)]
-    found = [_best_start(probe, templates.fine[part], chosen[part], starts[part]) for part in parts]
+    of_grids = alike.reshape(len(alike), grids, alike.shape[1] // grids)
+    shifts = of_grids.argmax(2)  # (n, grids)
+    best = np.take_along_axis(of_grids, shifts[..., None], 2)[..., 0]
+    chosen = np.argsort(-best, axis=1, kind="stable")[:, :COARSE_POSES_MAX]
+    return poses[np.take_along_axis(shifts, chosen, 1) + chosen * of_grids.shape[2]]
+
+
+def look_around(probe: Probe, fine: Cells, starts: Starts) -> Poses:
+    """Of each template (n, 1024) the pose near one of its starts (n, few, 3) that the fine code agrees with best."""
+    parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(fine), HINTED_TOGETHER)]
+    found = [_best_start(probe, fine[part], starts[part]) for part in parts]
     none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)
     return Poses(
-        np.concatenate([np.zeros((0, 4), np.int16), *(each.starts for each in found)]),
+        np.concatenate([np.zeros((0, 3), np.int16), *(each.starts for each in found)]),
         np.concatenate([np.zeros(0), *(each.hints for each in found)]),
         np.concatenate([np.zeros(0), *(each.loose for each in found)]),
         np.concatenate([none, *(each.compared for each in found)]),
@@ -165,14 +176,13 @@ def find_poses(probe: Probe, templates: Templates, reach: int = COARSE_SHIFT) ->
     )
 
 
-def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDArray[np.int16]) -> Poses:
-    """Of the starts (n, poses, 4), in turns and scales (n, poses), the one among the best hints that agrees best."""
+def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
+    """Of the starts (n, poses, 3) the one among the best hints that agrees best."""
     thin = fine[:, None, None, probe.thin_cells]
-    hints = agreement(_thin_around(probe, grids, starts, 1), thin).max(2)  # (n, poses)
+    hints = agreement(_thin_around(probe, starts, 1), thin).max(2)  # (n, poses)
     kept = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
-    hints, grids = np.take_along_axis(hints, kept, 1), np.take_along_axis(grids, kept, 1)
-    starts = np.take_along_axis(starts, kept[..., None], 1)
-    counted = _counted(_thin_around(probe, grids, starts, LOOSE_REACH), thin)
+    hints, starts = np.take_along_axis(hints, kept, 1), np.take_along_axis(starts, kept[..., None], 1)
+    counted = _counted(_thin_around(probe, starts, LOOSE_REACH), thin)
     compared, differs = ((part[..., ::2] + part[..., 1::2]).astype(np.float32) for part in counted)  # two words a block
     agreeing = compared - differs / np.float32(ORIENTATIONS / 2)
     overlap = compared[:, :, compared.shape[2] // 2].sum(-1) / thin.shape[-1]
@@ -184,10 +194,11 @@ def _best_start(probe: Probe, fine: Cells, grids: NDArray[np.intp], starts: NDAr
     return Poses(*(each[every, at] for each in kept_of))
 
 
-def _thin_around(probe: Probe, grids: NDArray[np.intp], starts: NDArray[np.int16], reach: int) -> Cells:
+def _thin_around(probe: Probe, starts: Starts, reach: int) -> Cells:
     """(n, poses, places, 256): the probe's thin codes around each start, row by row."""
     down, right = np.divmod(np.arange((2 * reach + 1) ** 2), 2 * reach + 1)
-    return probe.thin_at(grids[..., None], starts[..., 3, None] + down - reach, starts[..., 2, None] + right - reach)
+    grids, dx, dy = (starts[..., axis, None] for axis in range(3))
+    return probe.thin_at(grids, dy + down - reach, dx + right - reach)
 
 
 def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:

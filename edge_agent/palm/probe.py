@@ -2,6 +2,9 @@
 
 Poses lie on a lattice, so that one look-up serves many templates: turns in steps of 2.5°, scales in steps of 1.05,
 shifts in steps of 4 px. The coarse search tries every third of them, the fine one their neighbours.
+
+Where only the few most alike of many palms are wanted, three numbers do for a cell's six lines: as a function of their
+direction these are nearly a mean and one wave over 180°, and what is left of them tells palms apart the least.
 """
 
 from dataclasses import dataclass
@@ -48,6 +51,7 @@ _COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
 THIN_BLOCK: Final = 8  # cells a side
 LOOSE_REACH: Final = 2  # cells of 4 px that a block may lie beside a coarse shift
 FINE_SHIFT: Final = 2 * COARSE_SHIFT + LOOSE_REACH  # cells of 4 px
+TERMS: Final = 3  # of a cell's lines, in short
 OVERLAP_MIN: Final = 0.35  # of the cells; fewer are not compared
 OVERLAP_FULL: Final = 0.8  # from here on an overlap counts as whole
 WEIGHT_MAX: Final = 4  # of a strong coarse response, a weak one counts down to nothing; whole, so that sums are exact
@@ -59,9 +63,9 @@ class CoarseVariants:
     """The coarse code in every pose of the coarse lattice, weighted by how strong the lines are."""
 
     weights: Floats  # (poses, 1536) whole numbers, in the key's order of cells
+    seen: Floats  # (poses, 256)
     left: Floats  # (poses,) how many of the cells show palm
     total: Floats  # (poses,) sum of magnitudes
-    factors: Floats  # (poses,) what makes a weighted sum an agreement, 0 where too little of the palm is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,11 @@ class _CoarseGrids:
     """The coarse code as far as any shift reaches, once for each turn and scale."""
 
     cells: Floats  # (grids, side², 6) whole numbers
+    terms: Floats  # (grids, side², 3) the same in short
     seen: Floats  # (grids, side²) 1 or 0
     left: Floats  # (grids, shifts) of the cells, how many show palm
     total: Floats  # (grids, shifts) sum of magnitudes
-    factors: Floats  # (grids, shifts)
+    factors: Floats  # (grids, shifts) what makes a weighted sum an agreement, 0 where too little of the palm is left
 
 
 class Probe:
@@ -84,7 +89,7 @@ class Probe:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: dict[bool, _CoarseGrids] = {}
-        self._coarse: dict[tuple[int, bool], CoarseVariants] = {}
+        self._coarse: CoarseVariants | None = None
         self._thin: Cells | None = None  # (grids, 25, 25, 16, 16), a view
         self.thin_cells, self._thin_order = _thin_cells(scrambles.fine.order.tobytes())
 
@@ -92,35 +97,27 @@ class Probe:
     def scrambles(self) -> Scrambles:
         return self._scrambles
 
-    def coarse(self, reach: int = COARSE_SHIFT, *, between: bool = False) -> CoarseVariants:
-        """At shifts of up to `reach` coarse cells, on the lattice or `between` its turns and scales."""
-        found = self._coarse.get((reach, between))
-        if found is None:
-            grids, shifts = self._coarse_grids(between=between), _shifts_within(reach)
-            weights = np.take(grids.cells, self._coarse_windows(reach), axis=1)
-            of_shifts = (part[:, shifts].reshape(-1) for part in (grids.left, grids.total, grids.factors))
-            found = CoarseVariants(weights.reshape(-1, COARSE_CELLS * ORIENTATIONS), *of_shifts)
-            self._coarse[reach, between] = found
-        return found
+    def coarse(self) -> CoarseVariants:
+        """Computed at the first call."""
+        if self._coarse is None:
+            grids = self._coarse_grids()
+            windows = _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]
+            weights = np.take(grids.cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
+            seen = np.take(grids.seen, windows, axis=1).reshape(-1, COARSE_CELLS)
+            self._coarse = CoarseVariants(weights, seen, grids.left.reshape(-1), grids.total.reshape(-1))
+        return self._coarse
 
-    def coarse_seen(self, reach: int = COARSE_SHIFT) -> Floats:
-        """(poses, 256): which cells show palm, at the same poses of the lattice and in the key's order."""
-        return np.take(self._coarse_grids().seen, self._coarse_windows(reach), axis=1).reshape(-1, COARSE_CELLS)
-
-    def _coarse_windows(self, reach: int) -> NDArray[np.intp]:
-        return _windows(_COARSE_SPAN)[_shifts_within(reach)[:, None], self._scrambles.coarse.order]
-
-    def few_cells(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
-        """(poses, len(kept) · 6): the lines of those coarse cells that the key put at `kept`.
+    def in_short(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
+        """(poses, len(kept) · 3): the lines of those coarse cells that the key put at `kept`, in short.
 
         At shifts of up to `reach` coarse cells but not of `beyond` or less, in the lattice's turns and scales or
-        `between` them, and scaled so that their product with signs is an agreement.
+        `between` them, and scaled so that their product with signs in short is about an agreement.
         """
         grids, shifts = self._coarse_grids(between=between), _shifts_within(reach, beyond)
         windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[kept]]
-        weights = np.take(grids.cells, windows, axis=1).reshape(-1, len(kept) * ORIENTATIONS)
-        weights *= grids.factors[:, shifts].reshape(-1, 1)
-        return weights
+        terms = np.take(grids.terms, windows, axis=1).reshape(-1, len(kept) * TERMS)
+        terms *= grids.factors[:, shifts].reshape(-1, 1)
+        return terms
 
     def _coarse_grids(self, *, between: bool = False) -> _CoarseGrids:
         found = self._grids.get(between)
@@ -152,9 +149,23 @@ class Probe:
         return to_cells(found, seen).reshape(-1, len(ys), len(xs))
 
 
-def pose_at(turn: int, scale: int, dx: int, dy: int) -> Pose:
-    """A pose of the lattice in degrees and pixels."""
+def pose_at(grid: int, dx: int, dy: int) -> Pose:
+    """A pose of the lattice in degrees and pixels. `grid` counts the coarse turns, and in each the coarse scales."""
+    turn, scale = COARSE_TURNS[grid // len(COARSE_SCALES)], COARSE_SCALES[grid % len(COARSE_SCALES)]
     return Pose(turn * TURN_STEP_DEG, SCALE_STEP ** (scale / 2), dx * FINE_STEP, dy * FINE_STEP)
+
+
+def in_short(lines: Floats) -> Floats:
+    """(…, 6) → (…, 3): their mean and first wave over the six directions, so scaled that products stay the same."""
+    return lines @ _terms()
+
+
+@cache
+def _terms() -> Floats:
+    """(6, 3)"""
+    wave = 2 * np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
+    terms = np.stack([np.ones(ORIENTATIONS), np.sqrt(2) * np.cos(wave), np.sqrt(2) * np.sin(wave)], axis=1)
+    return np.asarray(terms / np.sqrt(ORIENTATIONS), np.float32)
 
 
 def _coarse_grids(responses: Responses, turns: list[float], scales: list[float]) -> _CoarseGrids:
@@ -170,7 +181,7 @@ def _coarse_grids(responses: Responses, turns: list[float], scales: list[float])
     total, left = _over_windows(np.abs(cells) @ np.ones(ORIENTATIONS, np.float32)), _over_windows(seen)
     share = left / np.float32(COARSE_CELLS)
     factors = np.where(share < OVERLAP_MIN, 0, np.sqrt(np.minimum(1, share / OVERLAP_FULL)) / np.maximum(total, 1))
-    return _CoarseGrids(cells, seen, left, total, factors.astype(np.float32))
+    return _CoarseGrids(cells, in_short(cells), seen, left, total, factors.astype(np.float32))
 
 
 def _over_windows(cells: Floats) -> Floats:
@@ -198,12 +209,12 @@ def _windows(side: int) -> NDArray[np.intp]:
 
 
 @cache
-def coarse_poses(reach: int) -> NDArray[np.int16]:
-    """(poses, 4): turn, scale, dx and dy on the lattice, grid by grid of a turn and a scale."""
-    shifts = range(-2 * reach, 2 * reach + 1, 2)  # in fine cells
-    return np.array(
-        [(t, s, dx, dy) for t in COARSE_TURNS for s in COARSE_SCALES for dy in shifts for dx in shifts], np.int16
-    )
+def coarse_poses(reach: int = COARSE_SHIFT, beyond: int = -1) -> NDArray[np.int16]:
+    """(poses, 3): grid (of a turn and a scale), dx and dy on the lattice, at so many coarse cells of shift."""
+    down, right = np.divmod(_shifts_within(reach, beyond), 2 * COARSE_SHIFT + 1)
+    shifts = (np.stack([right, down], axis=1) - COARSE_SHIFT) * 2  # in fine cells
+    grids = np.arange(len(COARSE_TURNS) * len(COARSE_SCALES))
+    return np.column_stack([np.repeat(grids, len(shifts)), np.tile(shifts, (len(grids), 1))]).astype(np.int16)
 
 
 @cache
