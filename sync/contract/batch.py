@@ -12,14 +12,14 @@ Nothing here re-serialises an event. Both ends keep to the limits: EVENTS_MAX ev
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
 import zstandard
 
-from sync.contract.chain import Hash, extend
+from sync.contract.chain import Hash, Head, extend
 from sync.contract.wire import Count, HexHash, Seq
 
 EVENTS_MAX: Final = 1_000
@@ -70,6 +70,15 @@ class Batch:
     lines: tuple[bytes, ...]  # as many as `header.count`, without newlines
 
     @property
+    def prev(self) -> Hash:
+        return Hash(bytes.fromhex(self.header.prev))
+
+    @property
+    def head(self) -> Head:
+        """Where its events lead, by its header's word: `links` and `walk` hold it against them."""
+        return Head(self.last_seq, Hash(bytes.fromhex(self.header.head)))
+
+    @property
     def last_seq(self) -> int:
         return self.header.first_seq + self.header.count - 1
 
@@ -118,15 +127,18 @@ def decode(body: bytes) -> Batch:
 
 def links(batch: Batch) -> list[Hash]:
     """The hash of each event, from `prev` on. Raises `Malformed` when they do not lead to the header's `head`."""
-    head = Hash(bytes.fromhex(batch.header.prev))
+    return list(walk(batch))
+
+
+def walk(batch: Batch) -> Iterator[Hash]:
+    """`links` one by one, for a reader who works on the first events meanwhile. The last one comes only if all hold."""
+    head = batch.prev
     stones = set(batch.header.tombstones)
-    hashes = []
     for seq, line in enumerate(batch.lines, batch.header.first_seq):
         head = _stated(line, seq) if seq in stones else extend(head, line)
-        hashes.append(head)
-    if head.hex() != batch.header.head:
-        raise Malformed(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
-    return hashes
+        if seq == batch.last_seq and head.hex() != batch.header.head:
+            raise Malformed(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
+        yield head
 
 
 def _stated(line: bytes, seq: int) -> Hash:

@@ -1,22 +1,24 @@
 """A batch into the ledger: each event once, in order, or the reason why the line stops here.
 
-The caller has verified the signature and walked the chain inside the batch (`batch.links`). Then, in one transaction:
-lock the device's head row → what it covers already is answered from it → the rest goes in by `INSERT … SELECT unnest`,
-part by part → the head moves → commit → the receipt goes out.
+The caller has verified the signature. Then, in one transaction: lock the device's head row → what it covers already is
+answered from it → the rest goes in by `INSERT … SELECT unnest`, part by part → the head moves → commit → the receipt
+goes out. The chain inside the batch is walked on the way. Where it does not hold nothing is kept, and nothing else is
+said about the batch.
 
 A well-formed fact is never refused. What stops the line is only the chain: a gap, a fork, an epoch that is unknown or
 over. A fork is kept as evidence before it is answered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import receipt
-from sync.contract.batch import Batch
+from sync.contract.batch import Batch, links, walk
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import Accepted, Problem, ProblemType, Quarantined, time_text
 from sync.ledger import arrays, facts
@@ -42,13 +44,12 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A batch whose signature and inner chain are good."""
+    """A batch whose signature is good."""
 
     school: str
     device: DeviceId
     epoch: Epoch
     batch: Batch
-    hashes: Sequence[Hash]  # of the batch's events
     signature: Signature
 
 
@@ -63,23 +64,22 @@ class _Open:
 def ingest(
     connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime, people: People
 ) -> Accepted | Problem:
-    """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns."""
+    """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns.
+
+    Raises `Malformed` for a batch that contradicts itself.
+    """
     batch = arrival.batch
     # In a pipeline statements are sent without waiting; only what is fetched waits. So a batch waits twice, for its
     # lock and for the commit, and PostgreSQL stores its first events while the rest is still being read.
     with connection.pipeline(), connection.transaction():
         standing = _lock(connection, arrival)
-        if standing.epoch != arrival.epoch:
-            problem = _open_epoch(connection, arrival, standing)
-            if problem is not None:
-                return problem
-            standing = _Open(arrival.epoch, Head(0, Hash(bytes.fromhex(batch.header.prev))))
-        known = standing.head.seq - batch.header.first_seq + 1  # how many of the batch are here already
-        problem = _check_joint(connection, arrival, standing.head, known)
-        if problem is not None:
-            return problem
-        known = min(known, len(batch.lines))
-        looks = _insert(connection, arrival, known, now, people) if known < len(batch.lines) else ()
+        hashes, known = walk(batch), 0  # how many of the batch are here already
+        if (standing.epoch, standing.head) != (arrival.epoch, Head(batch.header.first_seq - 1, batch.prev)):
+            new = _place(connection, arrival, standing)
+            if isinstance(new, Problem):
+                return new
+            hashes, known = iter(new), len(batch.lines) - len(new)
+        looks = _insert(connection, arrival, hashes, known, now, people) if known < len(batch.lines) else ()
         issued = _receipt(connection, arrival, key, now)
         # What has just gone in is known without asking; only what was there before must be looked up.
         quarantined = _told(looks) if known == 0 else _quarantined(connection, arrival)
@@ -101,6 +101,19 @@ def _lock(connection: psycopg.Connection, arrival: Arrival) -> _Open:
     assert row is not None, "enrolment makes the head row"
     epoch, seq, digest = row
     return _Open(epoch, Head(seq, Hash(digest)))
+
+
+def _place(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> Problem | Sequence[Hash]:
+    """What is new of a batch that does not simply go on: the first of its epoch, sent again, or not fitting at all."""
+    batch = arrival.batch
+    hashes = links(batch)
+    if standing.epoch != arrival.epoch:
+        problem = _open_epoch(connection, arrival, standing)
+        if problem is not None:
+            return problem
+        standing = _Open(arrival.epoch, Head(0, batch.prev))
+    known = standing.head.seq - batch.header.first_seq + 1
+    return _check_joint(connection, arrival, hashes, standing.head, known) or hashes[known:]
 
 
 def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> Problem | None:
@@ -148,7 +161,9 @@ _INSERT_EPOCH = """
 """
 
 
-def _check_joint(connection: psycopg.Connection, arrival: Arrival, head: Head, known: int) -> Problem | None:
+def _check_joint(
+    connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], head: Head, known: int
+) -> Problem | None:
     """Whether the batch and what is stored agree where they meet. `known`: events of the batch at or below the head."""
     header = arrival.batch.header
     if known < 0:
@@ -159,21 +174,21 @@ def _check_joint(connection: psycopg.Connection, arrival: Arrival, head: Head, k
     if known == 0:
         if header.prev == head.hash.hex():
             return None
-        return _fork(connection, arrival, head.seq, head.hash, Hash(bytes.fromhex(header.prev)))
-    last_common = min(known, len(arrival.hashes))
+        return _fork(connection, arrival, hashes, head.seq, head.hash, arrival.batch.prev)
+    last_common = min(known, len(hashes))
     if last_common == known:
-        if arrival.hashes[known - 1] == head.hash:
+        if hashes[known - 1] == head.hash:
             return None
-    elif _stored(connection, arrival, arrival.batch.last_seq, arrival.batch.last_seq) == [arrival.hashes[-1]]:
+    elif _stored(connection, arrival, arrival.batch.last_seq, arrival.batch.last_seq) == [hashes[-1]]:
         return None
     before = header.first_seq - 1
     stored = _stored(connection, arrival, max(before, 1), before + last_common)
-    received = [Hash(bytes.fromhex(header.prev)), *arrival.hashes[:last_common]]
+    received = [arrival.batch.prev, *hashes[:last_common]]
     if before == 0:
         received = received[1:]
     pairs = enumerate(zip(stored, received, strict=True), max(before, 1))
     seq, (ours, theirs) = next((seq, pair) for seq, pair in pairs if pair[0] != pair[1])
-    return _fork(connection, arrival, seq, ours, theirs)
+    return _fork(connection, arrival, hashes, seq, ours, theirs)
 
 
 def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: int) -> list[Hash]:
@@ -185,10 +200,12 @@ def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: 
     return [Hash(row[0]) for row in rows]
 
 
-def _fork(connection: psycopg.Connection, arrival: Arrival, seq: int, ours: Hash, theirs: Hash) -> Problem:
+def _fork(
+    connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], seq: int, ours: Hash, theirs: Hash
+) -> Problem:
     """Keep what was sent on the other chain, with its signature, and answer where the two part."""
     kept = connection.execute(_INSERT_FORK, {
-        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": arrays.bytea(arrival.hashes),
+        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": arrays.bytea(hashes),
         "payloads": arrays.bytea(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
         "rows_max": FORK_ROWS_MAX,
     })  # fmt: skip
@@ -259,11 +276,17 @@ def _identity(arrival: Arrival) -> dict[str, str]:
 
 
 def _insert(
-    connection: psycopg.Connection, arrival: Arrival, known: int, now: datetime, people: People
+    connection: psycopg.Connection,
+    arrival: Arrival,
+    hashes: Iterator[Hash],
+    known: int,
+    now: datetime,
+    people: People,
 ) -> Sequence[facts.Look]:
-    """Everything behind the first `known` events, and the head with it; what of it went into quarantine."""
+    """Everything behind the first `known` events, whose `hashes` these are, and the head; what went into quarantine."""
     _keep_evidence(connection, arrival, arrival.batch.header.first_seq + known)
-    parts = [_insert_part(connection, arrival, start, now) for start in range(known, len(arrival.batch.lines), PART)]
+    starts = range(known, len(arrival.batch.lines), PART)
+    parts = [_insert_part(connection, arrival, start, list(islice(hashes, PART)), now) for start in starts]
     named = {person: seq for part in reversed(parts) for person, seq in part.people.items()}  # where first named
     looks = {look.seq: look for look in _strangers(connection, arrival, named, people)}
     looks |= {look.seq: look for part in parts for look in part.looks}
@@ -277,23 +300,24 @@ def _insert(
         })  # fmt: skip
     connection.execute(
         "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
-        (arrival.epoch, arrival.batch.last_seq, arrival.hashes[-1], arrival.school, arrival.device),
+        (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, arrival.school, arrival.device),
     )
     return tuple(looks.values())
 
 
-def _insert_part(connection: psycopg.Connection, arrival: Arrival, start: int, now: datetime) -> facts.Columns:
-    """Send the events from the one at `start` on; what was read of them. PostgreSQL stores them meanwhile."""
-    part = slice(start, start + PART)
+def _insert_part(
+    connection: psycopg.Connection, arrival: Arrival, start: int, hashes: Sequence[Hash], now: datetime
+) -> facts.Columns:
+    """Send the events from the one at `start` on, as many as `hashes`; what was read of them. Does not wait."""
     first_seq = arrival.batch.header.first_seq + start
-    payloads = arrival.batch.lines[part]
+    payloads = arrival.batch.lines[start : start + len(hashes)]
     columns = facts.read(
         payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
         stones=frozenset(arrival.batch.header.tombstones),
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
         **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
-        "hashes": arrays.bytea(arrival.hashes[part]), "kinds": arrays.text(columns.kinds),
+        "hashes": arrays.bytea(hashes), "kinds": arrays.text(columns.kinds),
         "days": arrays.text(columns.days), "flags": arrays.text(columns.flags),
     })  # fmt: skip
     return columns
@@ -352,7 +376,7 @@ def _receipt(
     connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime
 ) -> receipt.Receipt:
     """The ledger's word for this batch, kept as it was given."""
-    head = Head(arrival.batch.last_seq, arrival.hashes[-1])
+    head = arrival.batch.head
     issued = receipt.issue(key, arrival.device, arrival.epoch, head, time_text(now))
     connection.execute(
         "INSERT INTO receipt (school, device, epoch, accepted_through, head, receipt) VALUES (%s, %s, %s, %s, %s, %s)"

@@ -64,10 +64,6 @@ class Ledger:
             raise refusal(ProblemType.ENCODING, 415, "unknown content coding", str(error)) from error
         except batch.Malformed as error:
             raise refusal(ProblemType.MALFORMED, 400, "no batch", str(error)) from error
-        try:
-            hashes = batch.links(content)
-        except batch.Malformed as error:
-            raise refusal(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
         evidence = Signature(
             content_digest=signature.content_digest(request.body),
             signature_input=request.headers["signature-input"],
@@ -77,8 +73,12 @@ class Ledger:
             content_encoding=encoding,
             body=request.body,
         )
-        arrival = Arrival(known.school, known.device, named, content, hashes, evidence)
-        match ingest(connection, arrival, self.key, self.clock(), self.people):
+        arrival = Arrival(known.school, known.device, named, content, evidence)
+        try:
+            answer = ingest(connection, arrival, self.key, self.clock(), self.people)
+        except batch.Malformed as error:
+            raise refusal(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
+        match answer:
             case Problem() as problem:
                 raise Refusal(problem)
             case Accepted() as accepted:

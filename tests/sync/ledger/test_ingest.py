@@ -99,6 +99,22 @@ def test_a_fork_right_behind_the_head_is_seen(kiosk: Kiosk, db: psycopg.Connecti
     assert db.execute("SELECT seq, ledger_hash FROM fork WHERE device = %s", (kiosk.device,)).fetchall() == [(6, b"")]
 
 
+@pytest.mark.parametrize("rotten", [3, 701, 800])
+def test_of_a_batch_that_contradicts_itself_nothing_is_kept(kiosk: Kiosk, db: psycopg.Connection, rotten: int) -> None:
+    """Its first events are on their way to the database before the rot is seen."""
+    kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(800)))
+    accepted(kiosk.send(1, 2))
+    lines = kiosk.payloads[2:]
+    lines[rotten - 3] = encode(entry("somebody else", school=kiosk.school))
+    for first in (3, 2):  # right behind the head, and with an event that is there already
+        body = batch.encode(kiosk.header(first, 800), [*kiosk.payloads[first - 1 : 2], *lines])
+        assert kiosk.post_body(body).status_code == 422
+    assert rows(db, kiosk) == [(n, kiosk.payloads[n - 1], kiosk.hashes[n]) for n in (1, 2)]
+    assert db.execute("SELECT last_seq FROM batch WHERE device = %s", (kiosk.device,)).fetchall() == [(2,)]
+    assert kiosk.cursor().accepted_through == 2
+    assert accepted(kiosk.send(3, 800)).duplicates == 0
+
+
 def test_the_evidence_stands_by_itself(kiosk: Kiosk, db: psycopg.Connection) -> None:
     """From the stored batch alone: the signature is good, it covers the body, the body holds the events."""
     kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(8)))
@@ -164,6 +180,12 @@ def test_strangers_are_named_once_there_is_a_roster(kiosk: Kiosk, db: psycopg.Co
     rosters.apply(db, kiosk.school, [Person(id="u1", given_name="Ә", family_name="Б")])
     kiosk.record(entry("u1", school=kiosk.school), entry("nobody", school=kiosk.school))
     assert [(each.seq, each.code) for each in accepted(kiosk.send(2, 3)).quarantined] == [(3, "unknown-person")]
+
+
+def test_a_stranger_is_named_once_a_batch_at_the_first_event(kiosk: Kiosk, db: psycopg.Connection) -> None:
+    rosters.apply(db, kiosk.school, [Person(id="p-1", given_name="Ә", family_name="Б")])
+    kiosk.record(*(entry("p-9" if n % 300 == 7 else "p-1", school=kiosk.school) for n in range(1, 1_001)))
+    assert [(odd.seq, odd.code) for odd in accepted(kiosk.send_all()).quarantined] == [(7, "unknown-person")]
 
 
 def test_a_void_of_the_future_is_named(kiosk: Kiosk) -> None:
