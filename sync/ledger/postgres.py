@@ -265,6 +265,8 @@ class EmbeddedPostgres:
         if self._adopted():
             return
         self._let_old_children_go()
+        if self._adopted():
+            return
         commands = binaries(self.folder, self.account, self._wheel)
         self._initialise(commands)
         self._control(commands, ["start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.folder / "log")], "start")
@@ -324,9 +326,12 @@ class EmbeddedPostgres:
         """After a kill -9 of the postmaster its children hold the shared memory for a moment: wait for the last.
 
         Only when none is left may a postmaster.pid be removed whose number now belongs to somebody else: PostgreSQL
-        would take that process for a running server.
+        would take that process for a running server. They may also be a server's whose owner was killed while it
+        started, and which had not written its postmaster.pid yet.
         """
         for _ in range(100):
+            if self.running:
+                return
             if not any(True for _ in _processes_in(self.data)):
                 (self.data / "postmaster.pid").unlink(missing_ok=True)
                 (self._socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)

@@ -113,6 +113,25 @@ def test_an_orphan_that_is_still_recovering_is_waited_for(data: Path) -> None:
     heir.stop()
 
 
+def test_an_orphan_that_has_not_written_its_pid_file_yet_is_adopted(data: Path) -> None:
+    first = EmbeddedPostgres(data)
+    first.start()
+    written, away = first.data / "postmaster.pid", first.data / "away"
+    written.rename(away)
+    assert first._lock is not None
+    first._lock.close()
+
+    def pause(_: float) -> None:
+        if away.exists():
+            away.rename(written)
+
+    heir = EmbeddedPostgres(data, pause=pause)
+    heir.start()
+    assert heir.running
+    heir.stop()
+    assert not first.running
+
+
 def test_the_password_is_needed(data: Path) -> None:
     with EmbeddedPostgres(data) as server:
         wrong = server.url.replace("password=", "password=x")
