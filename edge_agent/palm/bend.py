@@ -10,6 +10,7 @@ equals the plain one to the last bit.
 """
 
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,7 @@ REACHES: Final = (3, 3, 2)  # half cells (2 px) that a block is looked for each 
 PRICE: Final = 0.00125  # agreement, times the square of px off: nothing is bent for nothing
 NEIGHBOUR_WEIGHT: Final = 0.5  # of what the blocks around say
 STIFFNESS: Final = 0.01  # pulls the quadratic to flat where blocks say little
-BENT_MIN: Final = 0.17  # agreement after the first guess below which a pair is a stranger's: nothing better follows
+BENT_MIN: Final = (0.17, -1.0)  # agreement below which a pair is a stranger's: nothing better follows
 LEFT_REACH: Final = 2
 LEFT_PRICE: Final = 0.02
 
@@ -34,18 +35,24 @@ Counts = tuple[Floats, Floats]
 """Cells compared and cells' worth of agreement, (…, places, blocks); places row by row, the unmoved in the middle."""
 
 
-def straighten(probe: Probe, fine: Cells, pose: Pose, bend: Bend, least: float = BENT_MIN) -> tuple[float, Pose]:
+def straighten(
+    probe: Probe, fine: Cells, pose: Pose, bend: Bend, least: tuple[float, float] = BENT_MIN
+) -> tuple[float, Pose]:
     """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then.
 
-    A pair that agrees less than `least` at the first guess stays with that.
+    A pair that agrees less than `least`, first as guessed and then with its blocks moved, stays with that.
     """
     order = probe.scrambles.fine.order
     flat = _plain(_counted(probe.bent(pose, bend, FINE_SIDE, FINE_STEP)[None, order], fine, order))
-    if flat < least:
+    if flat < least[0]:
         return flat, _refined(pose, bend)
-    for reach in REACHES:
-        bend = bend + fitted(_look(probe, fine, pose, bend, reach), reach, FINE_STEP / 2)
-    left = loosely(_look(probe, fine, pose, bend, LEFT_REACH), LEFT_PRICE, FINE_CELLS)
+    counts = _look(probe, fine, pose, bend, REACHES[0])
+    left = loosely(counts, LEFT_PRICE, FINE_CELLS)
+    if left >= least[1]:
+        for reach, following in pairwise((*REACHES, LEFT_REACH)):
+            bend = bend + fitted(counts, reach, FINE_STEP / 2)
+            counts = _look(probe, fine, pose, bend, following)
+        left = loosely(counts, LEFT_PRICE, FINE_CELLS)
     return float(left), _refined(pose, bend)
 
 

@@ -47,11 +47,12 @@ SIEVED, SIEVED_AGAIN = 200, 400  # sketches that pass the sieve, in the first lo
 SIEVED_OTHERS: Final = 20  # of the other hand
 SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
 ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
+ROUGH: Final = 32  # cells of that half
 LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
-GLANCED: Final = 12  # palms, at most, of which all templates are looked at
-LOOSE_MIN: Final = 0.25  # of a template that is worth straightening the skin; real ones had 0.27 and more
-BENT_MIN: Final = 0.21  # of one that is worth going on with after the first guess; real ones had 0.22 and more
+GLANCED: Final = 8  # palms, at most, of which all templates are looked at
+LOOSE_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
+BENT_MIN: Final = (0.22, 0.25)  # of one that is worth going on with then; real ones had 0.22 and 0.25 and more
 TEMPLATES_MAX: Final = 12  # of one palm
 ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
 CANDIDATES_MAX: Final = 5
@@ -136,7 +137,6 @@ class Snapshot:
     palms: tuple[Palm, ...] = field(repr=False)
     sketches: Floats = field(repr=False)  # (rows, 768) sums of signs, in short and of length 1
     sieve: Floats = field(repr=False)  # (rows, 192) the same of every fourth cell
-    rough: Floats = field(repr=False)  # (rows, 96) half of that
     owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
     first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
     left_to: int  # rows before it are left hands
@@ -150,7 +150,7 @@ class Snapshot:
 
     @property
     def bytes_held(self) -> int:
-        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms) + self.rough.nbytes
+        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
         return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
 
     def operating_point(self) -> OperatingPoint:
@@ -244,9 +244,8 @@ class Snapshot:
 
     def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> "_Lying":
         """The same of those that lie far beside, by the sieve: by half of it first."""
-        order = self.scrambles.coarse.order.tobytes()
-        terms = probe.in_short(_sieve_cells(order), COARSE_SHIFT, NEAR)
-        rough = (terms[:, _rough_columns(order)] @ self.rough[among].T).max(0)
+        terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), COARSE_SHIFT, NEAR)
+        rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
         rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
         alike = terms @ self.sieve[rows].T
         best = np.argsort(-alike.max(0), kind="stable")
@@ -357,16 +356,14 @@ def _snapshot(
     place[order] = np.arange(len(order))
     rows = np.argsort(place[owner], kind="stable")
     sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
-    order_of_cells = scrambles.coarse.order.tobytes()
-    kept = (_sieve_cells(order_of_cells)[:, None] * TERMS + np.arange(TERMS)).reshape(-1)
-    sieve = _of_length_1(sketches[:, kept])
-    rough = np.ascontiguousarray(sieve[:, _rough_columns(order_of_cells)])
+    cells = _sieve_cells(scrambles.coarse.order.tobytes())
+    sieve = _of_length_1(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
     places: dict[str, tuple[int, ...]] = {}
     for at, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), at)
     left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
-    return Snapshot(scrambles, palms, sketches, sieve, rough, owner, first, left_to, right_from, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
 
 
 def _of_length_1(rows: Floats) -> Floats:
@@ -391,14 +388,9 @@ def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp
 
 @cache
 def _sieve_cells(order: bytes) -> NDArray[np.intp]:
-    """(64,): where the key has put every second cell of every second row of the coarse code."""
+    """(64,): where the key has put every second cell of every second row of the coarse code; first half of them, as the
+    black squares of a board."""
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
-    return np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
-
-
-@cache
-def _rough_columns(order: bytes) -> NDArray[np.intp]:
-    """(96,): where half of these cells stand in the sieve, as the black squares of a board."""
-    row, column = np.divmod(np.frombuffer(order, np.intp)[_sieve_cells(order)], COARSE_SIDE)
-    cells = np.flatnonzero((row // 2 + column // 2) % 2 == 1)
-    return np.asarray((cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1), np.intp)
+    kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    black = (row[kept] // 2 + column[kept] // 2) % 2 == 1
+    return np.concatenate([kept[black], kept[~black]])

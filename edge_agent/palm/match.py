@@ -132,7 +132,7 @@ def compare(probe: Probe, templates: Templates) -> list[Likeness]:
 
 
 def compare_palm(
-    probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_MIN, bent_min: float = BENT_MIN
+    probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_MIN, bent_min: tuple[float, float] = BENT_MIN
 ) -> Likeness:
     """The probe against one palm's several templates (n, 1024), of which `poses` were found. Given up below either."""
     best = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
@@ -141,7 +141,7 @@ def compare_palm(
     return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
-def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: float = BENT_MIN) -> Likeness:
+def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: tuple[float, float] = BENT_MIN) -> Likeness:
     """The rest of the way, for a template that was found worth it."""
     return Likeness(*straighten(probe, fine[rough.template], rough.likeness.pose, rough.bend, bent_min))
 
