@@ -6,9 +6,9 @@
     compare   from these poses on as in 1:1, the hopeless ones not to the end: one of their templates tells
 
 The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
-shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,920 of a hand that lies far
-beside, roughly first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A stranger is
-looked at twice.
+shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,152 of a hand that lies far
+beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
+stranger is looked at twice, and who is nearly known then is compared as in 1:1.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
@@ -19,7 +19,7 @@ stay, and the daemon swaps one reference while searches go on in the old one.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,17 +33,19 @@ from edge_agent.palm.match import (
     compare_palm,
     find_poses,
     look_around,
+    poses_around,
     unlock,
 )
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import COARSE_SHIFT, TERMS, Probe, coarse_poses, in_short
+from edge_agent.palm.probe import COARSE_SHIFT, TERMS, Probe, in_short
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
+NEARLY: Final = 0.33  # who reaches it and is not sure is compared with the whole of the palm, as in 1:1
 NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the other hand
-SIEVED, SIEVED_AGAIN = 200, 400  # sketches that pass the sieve, in the first look and in each part of the second
+SIEVED, SIEVED_AGAIN = 200, 600  # sketches that pass the sieve, in the first look and in each part of the second
 SIEVED_OTHERS: Final = 20  # of the other hand
 SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
 ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
@@ -191,18 +193,21 @@ class Snapshot:
         own, others = self._by(hand)
         gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         near = self._sieve(probe, own, NEAR)
-        lattice = probe.in_short(np.arange(COARSE_CELLS), NEAR)
-        rows = _most_alike(near, own, gone, SIEVED)
-        found = self._look_closely(probe, self._sketched(rows, lattice, lattice, SKETCHED), LOOSE_OF_STRANGERS, 0.0)
+        found = self._look_closely(
+            probe, *self._sketched(probe, _most_alike(near, own, gone, SIEVED), SKETCHED), LOOSE_OF_STRANGERS, 0.0
+        )
         if (best := _best(found)) < self._sure():
             between = self._sieve(probe, own, NEAR, between=True)
             other = self._sieve(probe, others, NEAREST)
             parts = (near, own, SIEVED_AGAIN), (between, own, SIEVED_AGAIN), (other, others, SIEVED_OTHERS)
             rows = np.unique(np.concatenate([_most_alike(alike, among, gone, kept) for alike, among, kept in parts]))
-            tried = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=True)
-            palms = self._sketched(rows, tried, lattice, SKETCHED_AGAIN) | self._far(probe, own, gone)
-            again = {at: palms[at] for at in palms if at not in found or not found[at].agreement}
-            found |= self._look_closely(probe, again, LOOSE_AGAIN, best)
+            near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
+            far, far_starts = self._far(probe, own, gone)
+            rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
+            new = [at not in found or not found[at].agreement for at in self.owner[rows].tolist()]
+            found |= self._look_closely(probe, rows[new], starts[new], LOOSE_AGAIN, best)
+            nearly = [at for at in found if NEARLY <= found[at].agreement < self._sure()]
+            return _ranking([*found.values(), *self._compare(probe, nearly)])
         return _ranking(found.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
@@ -235,55 +240,55 @@ class Snapshot:
         terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
         return np.asarray((terms @ self.sieve[among].T).max(0), np.float32)
 
-    def _sketched(self, rows: NDArray[np.intp], tried: Floats, lattice: Floats, kept: int) -> "_Lying":
-        """The palms whose sketches are most alike in the poses that are tried, and where they lie on the lattice."""
-        sketches = self.sketches[rows]
-        order = np.argsort(-(tried @ sketches.T).max(0), kind="stable")
-        best = order[self._of_palms(rows[order], kept)]
-        return self._lying(rows[best], lattice @ sketches[best].T, coarse_poses(NEAR))
+    def _sketched(
+        self, probe: Probe, rows: NDArray[np.intp], kept: int, *, between: bool = False
+    ) -> tuple[NDArray[np.intp], Starts]:
+        """Which of these sketches are the most alike, one of a palm, and where they may lie."""
+        alike = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=between) @ self.sketches[rows].T
+        best = self._best_of_palms(rows, alike.max(0), kept)
+        poses = poses_around if between else best_starts
+        return rows[best], poses(alike[:, best].T, NEAR)
 
-    def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> "_Lying":
+    def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
         """The same of those that lie far beside, by the sieve: by half of it first."""
-        terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), COARSE_SHIFT, NEAR)
+        cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
+        terms = probe.in_short(cells, COARSE_SHIFT, NEAR, between=True)
         rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
         rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
         alike = terms @ self.sieve[rows].T
-        best = np.argsort(-alike.max(0), kind="stable")
-        best = best[self._of_palms(rows[best], SIEVED_FAR)]
-        return self._lying(rows[best], alike[:, best], coarse_poses(COARSE_SHIFT, NEAR))
+        best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
+        return rows[best], poses_around(alike[:, best].T, COARSE_SHIFT, NEAR)
 
-    def _of_palms(self, rows: NDArray[np.intp], kept: int) -> NDArray[np.intp]:
-        """Which of these rows are the first ones of so many palms."""
-        return np.sort(np.unique(self.owner[rows], return_index=True)[1])[:kept]
+    def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], kept: int) -> NDArray[np.intp]:
+        """Which of these rows are the most alike of their palms, so many at most, the best first."""
+        order = np.argsort(-alike, kind="stable")
+        return order[np.sort(np.unique(self.owner[rows[order]], return_index=True)[1])[:kept]]
 
-    def _lying(self, rows: NDArray[np.intp], alike: Floats, poses: Starts) -> "_Lying":
-        """Whose these rows are, and in which poses they are the most alike (poses, rows)."""
-        starts = best_starts(np.ascontiguousarray(alike.T), poses)
-        return dict(zip(self.owner[rows].tolist(), zip(self.first[rows].tolist(), starts, strict=True), strict=True))
-
-    def _look_closely(self, probe: Probe, lying: "_Lying", least: float, best: float) -> dict[int, Candidate]:
+    def _look_closely(
+        self, probe: Probe, rows: NDArray[np.intp], starts: Starts, least: float, best: float
+    ) -> dict[int, Candidate]:
         """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
 
-        `least`: what a palm must reach at a glance. `best`: the agreement of the best palm so far. A palm that was
-        given up has 0.
+        `starts`: where that may lie of which the rows are. `least`: what it must reach at a glance. `best`: the
+        agreement of the best palm so far. A palm that was given up has 0.
         """
-        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in lying}
-        if not lying:
+        owners = self.owner[rows].tolist()
+        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in owners}
+        if not found:
             return found
-        palms = np.array(list(lying))
-        starts = np.stack([starts for _, starts in lying.values()])
-        firsts = np.stack([self.palms[at].fine[first] for at, (first, _) in lying.items()])
-        glance = look_around(probe, self.scrambles.fine.unpad(firsts), starts).loose
-        kept = np.argsort(-glance, kind="stable")[:GLANCED]
+        firsts = [self.palms[at].fine[first] for at, first in zip(owners, self.first[rows].tolist(), strict=True)]
+        glance = look_around(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
+        kept = self._best_of_palms(rows, glance, GLANCED)
         kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max())]
-        fine, rows = _joined([self.palms[at].fine for at in palms[kept]])
+        palms = [owners[index] for index in kept]
+        fine, parts = _joined([self.palms[at].fine for at in palms])
         fine = self.scrambles.fine.unpad(fine)
-        poses = look_around(probe, fine, starts[np.repeat(kept, [row.stop - row.start for row in rows])])
-        reached = [float(poses.loose[own].max()) for own in rows]
+        poses = look_around(probe, fine, starts[np.repeat(kept, [part.stop - part.start for part in parts])])
+        reached = [float(poses.loose[part].max()) for part in parts]
         sure = self._sure()
         for index in np.argsort([-each for each in reached], kind="stable").tolist():
             if best < sure or reached[index] >= LOOSE_OF_STRANGERS:
-                at, own = int(palms[kept[index]]), rows[index]
+                at, own = palms[index], parts[index]
                 agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_MIN, BENT_MIN).agreement
                 best = max(best, agreement)
                 found[at] = Candidate(self.palms[at].person, agreement, self.palms[at].hand)
@@ -301,10 +306,6 @@ class Snapshot:
                 likeness = compare_palm(probe, templates.fine[own], poses.of(own))
                 found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
         return _ranking(found)
-
-
-_Lying: TypeAlias = dict[int, tuple[int, Starts]]
-"""Palms, the best first: which of its templates tells of it, and where that may lie."""
 
 
 def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:

@@ -209,12 +209,10 @@ def _windows(side: int) -> NDArray[np.intp]:
 
 
 @cache
-def coarse_poses(reach: int = COARSE_SHIFT, beyond: int = -1) -> NDArray[np.int16]:
-    """(poses, 3): grid (of a turn and a scale), dx and dy on the lattice, at so many coarse cells of shift."""
+def fine_shifts(reach: int, beyond: int = -1) -> NDArray[np.intp]:
+    """(shifts, 2): how far these shifts are to the right and down, in fine cells."""
     down, right = np.divmod(_shifts_within(reach, beyond), 2 * COARSE_SHIFT + 1)
-    shifts = (np.stack([right, down], axis=1) - COARSE_SHIFT) * 2  # in fine cells
-    grids = np.arange(len(COARSE_TURNS) * len(COARSE_SCALES))
-    return np.column_stack([np.repeat(grids, len(shifts)), np.tile(shifts, (len(grids), 1))]).astype(np.int16)
+    return (np.stack([right, down], axis=1) - COARSE_SHIFT) * round(COARSE_STEP / FINE_STEP)
 
 
 @cache
