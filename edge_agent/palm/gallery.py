@@ -6,7 +6,7 @@
     compare   from these poses on as in 1:1, the hopeless ones not to the end: one of their templates tells
 
 The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
-shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,152 of a hand that lies far
+shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,920 of a hand that lies far
 beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
 stranger is looked at twice, and who is nearly known then is compared as in 1:1.
 
@@ -33,26 +33,27 @@ from edge_agent.palm.match import (
     compare_palm,
     find_poses,
     look_around,
-    poses_around,
+    starts_around,
     unlock,
 )
 from edge_agent.palm.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.probe import COARSE_SHIFT, TERMS, Probe, in_short
+from edge_agent.palm.probe import COARSE_SHIFT, TERMS, Probe, fine_shifts, in_short
 from edge_agent.palm.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
 SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
 NEARLY: Final = 0.33  # who reaches it and is not sure is compared with the whole of the palm, as in 1:1
 NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the other hand
-SIEVED, SIEVED_AGAIN = 200, 600  # sketches that pass the sieve, in the first look and in each part of the second
+SIEVED, SIEVED_AGAIN = 200, 400  # sketches of a hand that pass the sieve, in the first look and twice in the second
 SIEVED_OTHERS: Final = 20  # of the other hand
-SKETCHED, SKETCHED_AGAIN = 12, 24  # palms that are glanced at
+SKETCHED, SKETCHED_AGAIN = 12, 16  # palms that are glanced at
 ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
 ROUGH: Final = 32  # cells of that half
+STARTS_AGAIN: Final = 4  # poses near which a palm is looked for in the second look
 LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
-GLANCED: Final = 8  # palms, at most, of which all templates are looked at
+GLANCED: Final = 6  # palms, at most, of which all templates are looked at
 LOOSE_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
 BENT_MIN: Final = (0.22, 0.25)  # of one that is worth going on with then; real ones had 0.22 and 0.25 and more
 TEMPLATES_MAX: Final = 12  # of one palm
@@ -192,15 +193,15 @@ class Snapshot:
         """
         own, others = self._by(hand)
         gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
+        hands = 2 if hand is Hand.UNKNOWN else 1
         near = self._sieve(probe, own, NEAR)
-        found = self._look_closely(
-            probe, *self._sketched(probe, _most_alike(near, own, gone, SIEVED), SKETCHED), LOOSE_OF_STRANGERS, 0.0
-        )
+        rows, starts = self._sketched(probe, _most_alike(near, own, gone, SIEVED * hands), SKETCHED)
+        found = self._look_closely(probe, rows, starts, LOOSE_OF_STRANGERS, 0.0)
         if (best := _best(found)) < self._sure():
             between = self._sieve(probe, own, NEAR, between=True)
             other = self._sieve(probe, others, NEAREST)
-            parts = (near, own, SIEVED_AGAIN), (between, own, SIEVED_AGAIN), (other, others, SIEVED_OTHERS)
-            rows = np.unique(np.concatenate([_most_alike(alike, among, gone, kept) for alike, among, kept in parts]))
+            passed = [_most_alike(alike, own, gone, SIEVED_AGAIN * hands) for alike in (near, between)]
+            rows = np.unique(np.concatenate([*passed, _most_alike(other, others, gone, SIEVED_OTHERS)]))
             near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
             far, far_starts = self._far(probe, own, gone)
             rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
@@ -246,18 +247,18 @@ class Snapshot:
         """Which of these sketches are the most alike, one of a palm, and where they may lie."""
         alike = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=between) @ self.sketches[rows].T
         best = self._best_of_palms(rows, alike.max(0), kept)
-        poses = poses_around if between else best_starts
-        return rows[best], poses(alike[:, best].T, NEAR)
+        starts = starts_around if between else best_starts
+        return rows[best], starts(alike[:, best].T, fine_shifts(NEAR))
 
     def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
         """The same of those that lie far beside, by the sieve: by half of it first."""
         cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
-        terms = probe.in_short(cells, COARSE_SHIFT, NEAR, between=True)
+        terms = probe.in_short(cells, COARSE_SHIFT, NEAR)
         rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
         rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
         alike = terms @ self.sieve[rows].T
         best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
-        return rows[best], poses_around(alike[:, best].T, COARSE_SHIFT, NEAR)
+        return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR))[:, :STARTS_AGAIN]
 
     def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], kept: int) -> NDArray[np.intp]:
         """Which of these rows are the most alike of their palms, so many at most, the best first."""
@@ -278,8 +279,9 @@ class Snapshot:
             return found
         firsts = [self.palms[at].fine[first] for at, first in zip(owners, self.first[rows].tolist(), strict=True)]
         glance = look_around(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
-        kept = self._best_of_palms(rows, glance, GLANCED)
-        kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max())]
+        kept = np.union1d(self._best_of_palms(rows, glance, GLANCED), [0])
+        # One template out of pose must not hide the others of the palm whose sketch is the best.
+        kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max()) | (kept == 0)]
         palms = [owners[index] for index in kept]
         fine, parts = _joined([self.palms[at].fine for at in palms])
         fine = self.scrambles.fine.unpad(fine)

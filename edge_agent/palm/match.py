@@ -23,7 +23,6 @@ from edge_agent.palm.code import COARSE_CELLS, FINE_STEP, VALID, Cells
 from edge_agent.palm.permutation import Scramble
 from edge_agent.palm.probe import (
     BETWEEN_SCALES,
-    BETWEEN_TURNS_DEG,
     COARSE_SCALES,
     COARSE_SHIFT,
     COARSE_TURNS,
@@ -31,6 +30,7 @@ from edge_agent.palm.probe import (
     OVERLAP_FULL,
     OVERLAP_MIN,
     Probe,
+    Shifts,
     fine_shifts,
     pose_at,
 )
@@ -151,31 +151,30 @@ def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: tuple[float, float
 
 def find_poses(probe: Probe, templates: Templates) -> Poses:
     """Where each template may lie."""
-    return look_around(probe, templates.fine, best_starts(coarse_agreements(probe, templates)))
+    return look_around(
+        probe, templates.fine, best_starts(coarse_agreements(probe, templates), fine_shifts(COARSE_SHIFT))
+    )
 
 
-def best_starts(alike: Floats, reach: int = COARSE_SHIFT) -> Starts:
+def best_starts(alike: Floats, off: Shifts) -> Starts:
     """Of the poses of the lattice, at which something is so much `alike` (n, poses), the best shift of the best few
     turns and scales: (n, few, 3)."""
-    grids = len(COARSE_TURNS) * len(COARSE_SCALES)
-    of_grids = np.ascontiguousarray(alike).reshape(len(alike), grids, alike.shape[1] // grids)
+    of_grids = np.ascontiguousarray(alike).reshape(len(alike), len(COARSE_TURNS) * len(COARSE_SCALES), len(off))
     shifts = of_grids.argmax(2)  # (n, grids)
     best = np.take_along_axis(of_grids, shifts[..., None], 2)[..., 0]
     chosen = np.argsort(-best, axis=1, kind="stable")[:, :COARSE_POSES_MAX]
-    return _poses(chosen, np.take_along_axis(shifts, chosen, 1), reach)
+    return _poses(chosen, off[np.take_along_axis(shifts, chosen, 1)])
 
 
-def poses_around(alike: Floats, reach: int, beyond: int = -1) -> Starts:
+def starts_around(alike: Floats, off: Shifts) -> Starts:
     """Of the poses between those of the lattice the best one's neighbours on it: (n, 4, 3)."""
-    grids, shifts = np.divmod(alike.argmax(1), alike.shape[1] // (len(BETWEEN_TURNS_DEG) * len(BETWEEN_SCALES)))
+    grids, shifts = np.divmod(alike.argmax(1), len(off))
     turns, scales = np.divmod(grids, len(BETWEEN_SCALES))
     around = [(turns + turn) * len(COARSE_SCALES) + scales + scale for turn in (0, 1) for scale in (0, 1)]
-    return _poses(np.stack(around, axis=1), shifts[:, None], reach, beyond)
+    return _poses(np.stack(around, axis=1), off[shifts][:, None])
 
 
-def _poses(grids: NDArray[np.intp], shifts: NDArray[np.intp], reach: int, beyond: int = -1) -> Starts:
-    """In these grids at these shifts, counted among those within `reach` and not within `beyond`."""
-    off = fine_shifts(reach, beyond)[shifts]
+def _poses(grids: NDArray[np.intp], off: Shifts) -> Starts:
     return np.stack(np.broadcast_arrays(grids, off[..., 0], off[..., 1]), axis=-1).astype(np.int16)
 
 

@@ -39,6 +39,8 @@ from edge_agent.palm.responses import (
 )
 
 Ints: TypeAlias = NDArray[np.integer]
+Shifts: TypeAlias = NDArray[np.intp]
+"""(…, 2): to the right and down, in fine cells."""
 
 TURN_STEP_DEG: Final = 2.5
 SCALE_STEP: Final = 1.05
@@ -209,8 +211,8 @@ def _windows(side: int) -> NDArray[np.intp]:
 
 
 @cache
-def fine_shifts(reach: int, beyond: int = -1) -> NDArray[np.intp]:
-    """(shifts, 2): how far these shifts are to the right and down, in fine cells."""
+def fine_shifts(reach: int, beyond: int = -1) -> Shifts:
+    """(shifts, 2): those of up to `reach` coarse cells but not of `beyond` or less."""
     down, right = np.divmod(_shifts_within(reach, beyond), 2 * COARSE_SHIFT + 1)
     return (np.stack([right, down], axis=1) - COARSE_SHIFT) * round(COARSE_STEP / FINE_STEP)
 
