@@ -139,8 +139,12 @@ def compare_palm(
 ) -> Likeness:
     """The probe against one palm's several templates (n, 1024), of which `poses` were found. Given up below either."""
     best = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
-    rough = [poses.rough(index) for index in best if poses.loose[index] >= loose_min]
-    settled = [settle(probe, fine, each, bent_min) for each in rough]
+    settled: list[Likeness] = []
+    for index in best:
+        # The second best is no better than one that was given up.
+        if poses.loose[index] < loose_min or (settled and settled[0].agreement < bent_min[1]):
+            break
+        settled.append(settle(probe, fine, poses.rough(index), bent_min))
     return max(settled, key=lambda likeness: likeness.agreement, default=STRANGERS)
 
 
