@@ -29,6 +29,7 @@ from edge_agent.palm.probe import (
     LOOSE_REACH,
     OVERLAP_FULL,
     OVERLAP_MIN,
+    CoarseVariants,
     Probe,
     Shifts,
     fine_shifts,
@@ -113,10 +114,13 @@ def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
 
 def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
     """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice."""
-    variants = probe.coarse()
-    found = np.ascontiguousarray((variants.weights @ templates.signs.T).T)
-    whole = templates.seen.all()  # as mostly: then the product is a sum, the same for all
-    shared = variants.left[None] if whole else templates.seen @ variants.seen.T
+    whole = bool(templates.seen.all())  # as mostly: then what both show is what the probe shows
+    return np.concatenate([_agreements(each, templates, whole=whole) for each in probe.coarse()], axis=1)
+
+
+def _agreements(variants: CoarseVariants, templates: Templates, *, whole: bool) -> Floats:
+    found = templates.signs @ variants.weights.T
+    shared = variants.left[None] if whole else templates.seen @ variants.seen().T
     overlap = shared / np.float32(COARSE_CELLS)
     # Which weights lie in the overlap would take a second product as large as the first; their share is near enough.
     density = variants.total / np.maximum(variants.left, 1)

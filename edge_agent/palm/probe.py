@@ -7,6 +7,7 @@ Where only the few most alike of many palms are wanted, three numbers do for a c
 direction these are nearly a mean and one wave over 180°, and what is left of them tells palms apart the least.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, TypeAlias
@@ -62,12 +63,17 @@ STRONG: Final = 2.0  # mean magnitudes that make a response a strong one
 
 @dataclass(frozen=True, slots=True)
 class CoarseVariants:
-    """The coarse code in every pose of the coarse lattice, weighted by how strong the lines are."""
+    """The coarse code at every shift of one turn and scale, weighted by how strong the lines are."""
 
-    weights: Floats  # (poses, 1536) whole numbers, in the key's order of cells
-    seen: Floats  # (poses, 256)
-    left: Floats  # (poses,) how many of the cells show palm
-    total: Floats  # (poses,) sum of magnitudes
+    weights: Floats  # (shifts, 1536) whole numbers, in the key's order of cells
+    left: Floats  # (shifts,) how many of the cells show palm
+    total: Floats  # (shifts,) sum of magnitudes
+    _seen: Floats  # (side²,)
+    _windows: NDArray[np.intp]  # (shifts, 256)
+
+    def seen(self) -> Floats:
+        """(shifts, 256): which cells show palm; hardly ever asked for."""
+        return np.take(self._seen, self._windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,12 @@ class _CoarseGrids:
 class Probe:
     """One frame's palm, ready to be compared under one school's key. It fills itself on demand: for one thread."""
 
-    __slots__ = ("_coarse", "_grids", "_responses", "_scrambles", "_thin", "_thin_order", "thin_cells")
+    __slots__ = ("_grids", "_responses", "_scrambles", "_thin", "_thin_order", "thin_cells")
 
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: dict[bool, _CoarseGrids] = {}
-        self._coarse: CoarseVariants | None = None
         self._thin: Cells | None = None  # (grids, 25, 25, 16, 16), a view
         self.thin_cells, self._thin_order = _thin_cells(scrambles.fine.order.tobytes())
 
@@ -99,15 +104,12 @@ class Probe:
     def scrambles(self) -> Scrambles:
         return self._scrambles
 
-    def coarse(self) -> CoarseVariants:
-        """Computed at the first call."""
-        if self._coarse is None:
-            grids = self._coarse_grids()
-            windows = _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]
-            weights = np.take(grids.cells, windows, axis=1).reshape(-1, COARSE_CELLS * ORIENTATIONS)
-            seen = np.take(grids.seen, windows, axis=1).reshape(-1, COARSE_CELLS)
-            self._coarse = CoarseVariants(weights, seen, grids.left.reshape(-1), grids.total.reshape(-1))
-        return self._coarse
+    def coarse(self) -> Iterator[CoarseVariants]:
+        """For each coarse turn and scale. All at once would be 15 MB, which no processor has at hand."""
+        grids, windows = self._coarse_grids(), _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]
+        for cells, left, total, seen in zip(grids.cells, grids.left, grids.total, grids.seen, strict=True):
+            weights = np.take(cells, windows, axis=0).reshape(-1, COARSE_CELLS * ORIENTATIONS)
+            yield CoarseVariants(weights, left, total, seen, windows)
 
     def in_short(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
         """(poses, len(kept) · 3): the lines of those coarse cells that the key put at `kept`, in short.
