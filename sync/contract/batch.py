@@ -193,13 +193,13 @@ def _unzstd(body: bytes, bytes_max: int) -> bytes:
     zstd = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX)
     try:
         size = zstandard.frame_content_size(body)
+        stated = size >= 0
+        if not stated:  # as a stream's; the reader stops at the cap, so the last call allots no more than that
+            size = len(zstd.stream_reader(body).read(bytes_max + 1))
         if size > bytes_max:
             raise TooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
-        if size >= 0:  # stated by the frame: neither more nor less is made
+        if stated:  # neither more nor less is made
             return zstd.decompress(body, allow_extra_data=False)
-        # Unstated, as a stream's is. The reader stops at the cap, so the last call allots no more than that.
-        if len(zstd.stream_reader(body).read(bytes_max + 1)) > bytes_max:
-            raise TooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
         reader = zstd.decompressobj()
         plain = reader.decompress(body)
     except zstandard.ZstdError as error:
