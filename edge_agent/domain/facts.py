@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -23,23 +24,24 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     """One earlier sighting, as it was kept. Of a carried event the identity is the old one, for ever.
 
     Two sightings of the same `boot` are `mono_ms` apart, whatever the wall clock said; between boots there is only
-    `at`, and `clock` says how far to trust it.
+    `at`, and `clock` says how far to trust it. Names and defaults are those of `Sighting`, so that it can be read from
+    an event's bytes in one go.
     """
 
-    epoch: Epoch
-    seq: int
+    epoch: Epoch = Epoch("")
+    seq: int = 0
     kind: Kind
-    person: PersonId
-    session: SessionId
-    service_date: str  # local date on which the session began: `2026-11-22`
-    at: datetime  # UTC
+    person: PersonId = PersonId("")
+    session: SessionId = SessionId("")
+    service_date: str = ""  # local date on which the session began: `2026-11-22`
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     boot: str
     mono_ms: int
     clock: Clock
-    method: Method
-    reader: str
-    claim: Claim  # NONE but for entries and manual entries
-    voided: bool  # an operator took it back: it does not count
+    method: Method = Method.CARD
+    reader: str = ""
+    claim: Claim = Claim.NONE  # of entries and manual entries
+    voided: bool = False  # an operator took it back: it does not count
     entry_epoch: str = ""  # of an exit: the entry that it ended; empty: an exit without an entry
     entry_seq: int = 0
 

@@ -220,8 +220,8 @@ class Journal:
     def facts(self, person: PersonId, since: str) -> tuple[Past, ...]:
         """This person's entries and exits whose service date is `since` or later, and their last few sightings of
         any kind and date; oldest first, in the order in which they were kept."""
-        rows_found = sorted(self._store.run(lambda connection: sightings.before(connection, person, since)))
-        return tuple(past for row in rows_found if (past := self._past(*row)) is not None)
+        found = sorted(self._store.run(lambda connection: sightings.before(connection, person, since)))
+        return tuple(past for row in found if (past := self._past(*row)) is not None)
 
     def sighting(self, epoch: Epoch, seq: int) -> Past | None:
         """The sighting kept under this identity; None where there is none (any more)."""

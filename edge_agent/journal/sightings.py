@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
-from edge_agent.domain.facts import Kind, Past
+from edge_agent.domain.facts import Past
 from sync.contract.chain import Epoch
 from sync.contract.event import (
-    Claim,
     Entry,
     Exit,
     Fact,
@@ -20,26 +20,14 @@ from sync.contract.event import (
     PersonId,
     Refusal,
     Repeat,
-    SessionId,
     Sighting,
-    Unreadable,
     Void,
-    decode,
 )
-from sync.contract.wire import Invalid, read_time
 
 # Whether it makes or ends a visit. The rules need all of these, and of the others only the last few: a child who taps
 # a card a thousand times must neither slow the next scan nor push the entry out of sight.
 LAST_OTHERS = 8
 _VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
-
-_KINDS: Final[Mapping[type, Kind]] = {
-    Entry: Kind.ENTRY,
-    Manual: Kind.MANUAL,
-    Exit: Kind.EXIT,
-    Repeat: Kind.REPEAT,
-    Refusal: Kind.REFUSAL,
-}
 
 _SELECT = (
     "SELECT s.epoch, s.seq, s.voided, e.payload FROM sighting AS s CROSS JOIN event AS e"
@@ -97,28 +85,10 @@ def _person(payload: bytes) -> str:
 def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
     """The sighting in these bytes; None when a later version of the agent made them and this one cannot tell."""
     try:
-        event = decode(payload)
-        if not isinstance(event, Sighting):
-            return None
-        at = read_time(event.at)
-    except (Unreadable, Invalid):
+        kept = _past.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    exit_ = event if isinstance(event, Exit) else None
-    return Past(
-        epoch=epoch,
-        seq=seq,
-        kind=_KINDS[type(event)],
-        person=PersonId(event.person),
-        session=SessionId(event.session),
-        service_date=event.service_date,
-        at=at,
-        boot=event.boot,
-        mono_ms=event.mono_ms,
-        clock=event.clock,
-        method=event.method,
-        reader=event.reader,
-        claim=event.claim if isinstance(event, Entry | Manual) else Claim.NONE,
-        voided=voided,
-        entry_epoch=exit_.entry_epoch if exit_ else "",
-        entry_seq=exit_.entry_seq if exit_ else 0,
-    )
+    return structs.replace(kept, epoch=epoch, seq=seq, voided=voided)
+
+
+_past = msgspec.json.Decoder(Past)
