@@ -24,7 +24,8 @@ def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = N
     """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
     sys.setswitchinterval(SWITCH_S)
     notifier = notifier or Notifier()
-    agent = Agent(loaded, now=now or KernelClock())
+    clock = KernelClock()
+    agent = Agent(loaded, now=now or clock)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.ending.set())
     agent.start(Commands(agent).table())
@@ -33,6 +34,7 @@ def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = N
     told: list[str] = []
     try:
         while not agent.ending.wait(TICK_S):
+            clock.look()
             faults = agent.tick()
             if faults != told:
                 log.log(logging.ERROR if faults else logging.INFO, "%s", "; ".join(faults) or "all parts live again")

@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.clock import APART_NS_MAX, BOOT_ID, READINGS_MAX, STEP_MS, KernelClock, Step, StepWatch, kernel_clock
+from edge_agent.clock import (
+    APART_NS_MAX,
+    BOOT_ID,
+    QUALITY_NS,
+    READINGS_MAX,
+    STEP_MS,
+    KernelClock,
+    Step,
+    StepWatch,
+    kernel_clock,
+)
 from edge_agent.domain.moment import Moment
 from sync.contract.event import Clock
 
@@ -70,6 +80,20 @@ def test_a_machine_that_is_always_busy_still_gets_a_moment(tmp_path: Path) -> No
     reads: Iterator[int] = itertools.count(0, 2 * APART_NS_MAX)
     KernelClock(boot_id, lambda: Clock.UNKNOWN, lambda: 0, lambda: next(reads))()
     assert next(reads) == 2 * READINGS_MAX * 2 * APART_NS_MAX
+
+
+def test_the_quality_is_asked_ahead_and_after_a_sleep(tmp_path: Path) -> None:
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("b\n")
+    asked: Iterator[Clock] = iter([Clock.UNKNOWN, Clock.UNSYNCHRONISED, Clock.SYNCHRONISED])
+    mono_ns = 0
+    clock = KernelClock(boot_id, lambda: next(asked), lambda: 0, lambda: mono_ns)
+    assert clock().clock is Clock.UNKNOWN
+    clock.look()
+    mono_ns += QUALITY_NS - 1
+    assert clock().clock is Clock.UNSYNCHRONISED
+    mono_ns += 1
+    assert clock().clock is Clock.SYNCHRONISED
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(-STEP_MS + 1, STEP_MS - 1)), max_size=20))
