@@ -38,7 +38,7 @@ from edge_agent.journal.rows import Kiosk
 from edge_agent.journal.verify import Broken, Verdict
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Inbox, Job, PalmScan, Scan
+from edge_agent.runtime.inbox import Coming, Inbox, Job, PalmScan, Scan
 from edge_agent.runtime.opening import Opening
 from edge_agent.runtime.policy import policy
 from edge_agent.runtime.staff import StaffDesk
@@ -361,6 +361,8 @@ class Agent:
                     self._scan(work.moment, partial(self.station.take, work.reading, work.moment), work.reading)
                 case PalmScan():
                     self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
+                case Coming():
+                    self._rehearse()
                 case Job():
                     work.run()
                     self._wake_uplink()
@@ -381,6 +383,12 @@ class Agent:
             self.show(feedback)
         self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
+
+    def _rehearse(self) -> None:
+        try:
+            self.station.rehearse(self.now())
+        except JournalError as error:
+            log.debug("%s", error)  # the scan that is coming meets it, too, and tells it
 
     def _lapse(self, lapse: Callable[[], list[Feedback]]) -> None:
         """Cards that waited for a palm are settled without it."""

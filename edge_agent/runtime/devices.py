@@ -55,6 +55,7 @@ class ReaderLoop:
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
+    _before_frame: bool = True
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
@@ -77,8 +78,16 @@ class ReaderLoop:
             pulse.wait(wait_s)
 
     def _read(self) -> None:
-        for event in self.reader.read(READ_S):
+        began_s = time.monotonic()
+        events = self.reader.read(READ_S)
+        silent = time.monotonic() - began_s >= READ_S
+        for event in events:
             self._hand_over(event, self.now())
+        # The first read after a silence that comes back early with nothing has brought the beginning of a frame; the
+        # later ones its middle, or what a device answers that is asked all the time.
+        if self._before_frame and not events and not silent:
+            self.inbox.announce()
+        self._before_frame = bool(events) or silent
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:

@@ -35,6 +35,11 @@ class PalmScan:
 
 
 @dataclass(frozen=True, slots=True)
+class Coming:
+    """A reading has begun to arrive."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Something to be done by the station's thread, for somebody who waits for it."""
 
@@ -58,7 +63,7 @@ class Inbox:
 
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
         self._waiting_max = waiting_max
-        self._queue: queue.SimpleQueue[Scan | PalmScan | Job] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Scan | PalmScan | Coming | Job] = queue.SimpleQueue()
 
     def put(self, work: Scan | PalmScan | Job, wait_s: float = FULL_WAIT_S) -> bool:
         """False: it stayed full, and this was not taken."""
@@ -68,7 +73,12 @@ class Inbox:
         time.sleep(REST_S)
         return True
 
-    def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
+    def announce(self) -> None:
+        """A reading has begun to arrive; of no use to a station that has something to do."""
+        if self._queue.empty():
+            self._queue.put(Coming())
+
+    def get(self, wait_s: float) -> Scan | PalmScan | Coming | Job | None:
         try:
             return self._queue.get(timeout=wait_s)
         except queue.Empty:

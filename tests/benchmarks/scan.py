@@ -1,6 +1,7 @@
 """From the last byte of a frame on the pty to the durable row and the light, beside a bare loop.
 
-Frames come to both as the reader sends them, byte by byte at 9600 baud; the time runs from the last byte.
+Frames come to both as the reader sends them, byte by byte at 9600 baud; the time runs from the last byte. A shorter
+series has them in one piece, as an adapter that collects bytes hands them on.
 The whole agent runs in this process, with its screen's server and with an uplink that sends to a ledger in another
 process. Scans through it and through the bare loop take turns, on one disk, over the same rows. Both hold the same
 interpreter's lock, so what the agent's other threads take is taken from both.
@@ -174,9 +175,11 @@ class Bench:
         self._line = peer.fileno()
         self._agent = agent
         self._people = iter(range(PEOPLE))
+        self._send = _send
 
-    def measure(self, scans: int, per_second: float) -> Times:
+    def measure(self, scans: int, per_second: float, *, in_one_piece: bool = False) -> Times:
         """So many people, each through both, evenly spread; a raw commit after each."""
+        self._send = _send_whole if in_one_piece else _send
         times = Times()
         slot_s = 1 / per_second / 3
         at = time.monotonic()
@@ -213,7 +216,7 @@ class Bench:
     def _scan(self, who: int, slot_s: float) -> tuple[int, int]:
         """When the card was sent and when the light came."""
         before = len(self._light.shown)
-        sent = _send(self._line, frame(Model.RDM6300, school.card(who)))
+        sent = self._send(self._line, frame(Model.RDM6300, school.card(who)))
         # Not waited for by a wake-up: that would take the interpreter's lock in the middle of what is measured.
         _wait(lambda: len(self._light.shown) > before, slot_s / 2)
         shown, signal = self._light.shown[-1]
@@ -222,7 +225,7 @@ class Bench:
 
     def _through_bare(self, who: int, times: Times, slot_s: float) -> None:
         before = len(self._bare.shown)
-        sent = _send(self._bare.line, frame(Model.RDM6300, school.card(who)))
+        sent = self._send(self._bare.line, frame(Model.RDM6300, school.card(who)))
         _wait(lambda: len(self._bare.shown) > before, slot_s / 2)
         times.bare.append(self._bare.shown[-1] - sent)
 
@@ -237,6 +240,9 @@ def run(run: Run) -> Result:
         for per_second, count in rates:
             times = scans.measure(count, per_second)
             figures += _figures(f"{per_second:g}/s", times, scans.steps(max(1, count // 4), per_second))
+        whole = scans.measure(rates[0][1] // 4, rates[0][0], in_one_piece=True)
+    p50, floor = (milliseconds(middle(each)) for each in (whole.agent, whole.bare))
+    figures.append(Figure(f"{rates[0][0]:g}/s p50 of {len(whole.agent)}, frames in one piece", p50, "ms", floor))
     what = f"Frame on the pty to durable row to light; floor: the bare loop. {ROWS:,} rows before, {PEOPLE:,} people"
     return Result("scan", what, figures)
 
@@ -274,10 +280,11 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(daemon.SWITCH_S)  # as `runtime.daemon.run` does
     with CardPeer(folder / "door") as peer:
-        agent = Agent(settings.load(config), now=KernelClock())
+        clock = KernelClock()
+        agent = Agent(settings.load(config), now=clock)
         agent.start({})
         bare = BareLoop(folder / "bare.db", frames)
-        ticking = threading.Thread(target=_tick, args=(agent, stopping))
+        ticking = threading.Thread(target=_tick, args=(agent, clock, stopping))
         ticking.start()
         try:
             _wait(lambda: agent.readers[0].there and agent.upkeep.verdict is not None, 0.05)
@@ -291,9 +298,10 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
             sys.setswitchinterval(switch_s)
 
 
-def _tick(agent: Agent, stopping: threading.Event) -> None:
+def _tick(agent: Agent, clock: KernelClock, stopping: threading.Event) -> None:
     """As `runtime.daemon.run` does."""
     while not stopping.wait(1.0):
+        clock.look()
         faults = agent.tick()
         assert not faults, faults
 
@@ -306,6 +314,12 @@ def _send(line: int, card: bytes) -> int:
         at = _sleep_until(at + BYTE_S)
     sent = time.monotonic_ns()
     os.write(line, card[-1:])
+    return sent
+
+
+def _send_whole(line: int, card: bytes) -> int:
+    sent = time.monotonic_ns()
+    os.write(line, card)
     return sent
 
 

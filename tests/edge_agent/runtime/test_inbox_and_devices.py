@@ -15,7 +15,7 @@ from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.runtime.counters import Counters
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.inbox import Coming, Inbox, Job, Scan
 from edge_agent.runtime.supervision import Pulse, Supervisor
 from sync.contract.event import Clock
 from tests.edge_agent.runtime.test_supervision import eventually
@@ -71,6 +71,39 @@ def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
     assert supervisor.shut() == []
     assert (reader_loop.presence.readings, reader_loop.presence.faults) == (2, 1)
     assert lost == []
+
+
+def test_the_beginning_of_a_frame_is_announced() -> None:
+    inbox = Inbox()
+    supervisor = Supervisor()
+    supervisor.add("reader", loop(Scripted([[]]), inbox, []).body)
+    supervisor.start()
+    assert inbox.get(30) == Coming()
+    assert supervisor.shut() == []
+
+
+class Silent(Scripted):
+    """Its line is silent for as long as it is asked to listen."""
+
+    def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
+        threading.Event().wait(timeout_s)
+        return super().read(timeout_s)
+
+
+def test_silence_is_not_announced() -> None:
+    inbox = Inbox()
+    supervisor = Supervisor()
+    supervisor.add("reader", loop(Silent([[], [CARD]]), inbox, []).body)
+    supervisor.start()
+    assert inbox.get(30) == Scan(CARD, now())
+    assert supervisor.shut() == []
+
+
+def test_nothing_is_announced_to_a_busy_station() -> None:
+    inbox = Inbox()
+    inbox.put(Scan(CARD, now()))
+    inbox.announce()
+    assert [inbox.get(0), inbox.get(0)] == [Scan(CARD, now()), None]
 
 
 def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
