@@ -114,6 +114,7 @@ class WatchedStation(Station):
 
     def take(self, reading: Reading, moment: Moment) -> Feedback | None:
         assert isinstance(reading, CardRead)
+        self._marks.spent.clear()  # of what was rehearsed
         self._marks.arrived, self._marks.taken = reading.monotonic_ns, time.monotonic_ns()
         feedback = super().take(reading, moment)
         self._marks.done = time.monotonic_ns()
@@ -203,7 +204,6 @@ class Bench:
         found = []
         at = time.monotonic()
         for _ in range(scans):
-            marks.spent.clear()
             found.append(steps(marks, *self._scan(next(self._people), 0.5 / per_second)))
             at = _sleep_until(at + 1 / per_second)
         self._agent.station = station
