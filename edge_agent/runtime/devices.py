@@ -55,7 +55,7 @@ class ReaderLoop:
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
-    _before_frame: bool = True
+    _before_frame: bool = False
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
@@ -80,18 +80,22 @@ class ReaderLoop:
     def _read(self) -> None:
         began_s = time.monotonic()
         events = self.reader.read(READ_S)
-        silent = time.monotonic() - began_s >= READ_S
+        if not events:
+            self._came_back_empty(silent=time.monotonic() - began_s >= READ_S)
         for event in events:
             self._hand_over(event, self.now())
-        # The first read after a silence that comes back early with nothing has brought the beginning of a frame; the
-        # later ones its middle, or what a device answers that is asked all the time.
-        if self._before_frame and not events and not silent:
+
+    def _came_back_empty(self, *, silent: bool) -> None:
+        """Early with nothing: after a silence or a reading the beginning of a frame has come, and is announced. Later
+        ones bring its middle, or what a device answers that is asked all the time."""
+        if self._before_frame and not silent:
             self.inbox.announce()
-        self._before_frame = bool(events) or silent
+        self._before_frame = silent
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
             case CardRead() | CodeRead() | PersonMatched():
+                self._before_frame = True
                 taken = self.inbox.put(Scan(event, moment))
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
