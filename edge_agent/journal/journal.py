@@ -406,7 +406,7 @@ class Journal:
 
         done, _ = self._appended_with(work, receipts)
         if done[1]:
-            with suppress(JournalUnwritable):  # or a reader is in the way: then upkeep does it within the minute
+            with suppress(JournalUnwritable):  # or a reader is in the way: then upkeep does it at its next round
                 self._store.fold()
         return done
 

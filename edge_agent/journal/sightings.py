@@ -82,6 +82,9 @@ def _person(payload: bytes) -> str:
         return ""
 
 
+_past = msgspec.json.Decoder(Past)
+
+
 def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
     """The sighting in these bytes; None when a later version of the agent made them and this one cannot tell."""
     try:
@@ -89,6 +92,3 @@ def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return structs.replace(kept, epoch=epoch, seq=seq, voided=voided)
-
-
-_past = msgspec.json.Decoder(Past)
