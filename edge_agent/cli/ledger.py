@@ -3,7 +3,6 @@
 import logging
 import signal
 import sys
-import threading
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.ending import Ending
 from edge_agent.errors import AgentError, ExitCode
 
 app = typer.Typer(no_args_is_help=True)
@@ -53,14 +53,14 @@ def serve(
     from sync.ledger.server import Options, serve_until
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    stopping = threading.Event()
+    ending = Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda *_: ending.set())
     options = Options(
         data=data, database_url=database_url, host=host, port=port, certificate=certificate,
         certificate_key=certificate_key, rate_per_s=rate, burst=int(2 * rate),
     )  # fmt: skip
-    serve_until(stopping, options, lambda url: out.print(f"ledger at {url}", markup=False))
+    serve_until(ending.wait, options, lambda url: out.print(f"ledger at {url}", markup=False))
 
 
 @app.command()

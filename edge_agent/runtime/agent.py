@@ -13,7 +13,6 @@ condemned and the process ends: systemd starts it again, and the start sets the 
 import gc
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +31,7 @@ from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment, Now, late
 from edge_agent.domain.record import Context, Where, where
 from edge_agent.domain.roster import Roster
+from edge_agent.ending import Ending
 from edge_agent.errors import ExitCode
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
 from edge_agent.journal.rows import Kiosk
@@ -99,7 +99,7 @@ class Agent:
         self.readers: list[Presence] = []
         self.indicators: list[IndicatorLoop] = []
         self.recording = True
-        self.ending = threading.Event()
+        self.ending = Ending()
         self.exit_code = ExitCode.OK
         self.uplink: Uplink | None = None
         self.uplink_part: Part | None = None

@@ -186,12 +186,15 @@ class Server:
         self.stop()
 
 
-def serve_until(stopping: threading.Event, options: Options, ready: Callable[[str], None]) -> None:
-    """Run a ledger until `stopping` is set; `ready` is told its URL. Raises LedgerError."""
+def serve_until(stopped: Callable[[float], bool], options: Options, ready: Callable[[str], None]) -> None:
+    """Run a ledger until `stopped`, which waits so many seconds, says so; `ready` is told its URL.
+
+    Raises LedgerError.
+    """
     with Server(options) as server:
         ready(server.url)
         failures = 0
-        while not stopping.wait(1.0):
+        while not stopped(1.0):
             if not server.alive:
                 raise LedgerError("the HTTP server ended by itself: see the log above")
             try:

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
+from edge_agent.ending import Ending
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.inbox import Job
@@ -107,7 +108,7 @@ def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(a
     agent.condemn("row 3 is not what was kept")
     assert agent.ending.is_set()
     agent.stop()
-    agent.ending.clear()
+    agent.ending = Ending()
     agent.start({})
     assert agent.journal.epoch != old
     assert list(agent.journal.path.parent.glob("journal.db.damaged-*"))

@@ -8,4 +8,4 @@ from sync.ledger.server import Options, serve_until
 
 if __name__ == "__main__":
     options = Options(data=Path(sys.argv[1]), port=int(sys.argv[2]), rate_per_s=100_000, burst=100_000)
-    serve_until(threading.Event(), options, lambda url: print(url, flush=True))
+    serve_until(threading.Event().wait, options, lambda url: print(url, flush=True))
