@@ -1,0 +1,54 @@
+"""An earlier sighting is read from the event's bytes under the event's own names; here each is copied by hand."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from edge_agent.domain.record import SightingFact
+from edge_agent.journal import sightings
+from sync.contract.chain import Epoch
+from sync.contract.event import Entry, Exit, Manual, Refusal, Repeat, encode
+from sync.contract.wire import time_text
+from tests.edge_agent.domain.world import past_of
+from tests.edge_agent.journal.given import void
+
+EPOCH = Epoch("00000000000000e1")
+KINDS: tuple[type[SightingFact], ...] = (Entry, Manual, Exit, Repeat, Refusal)
+TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
+
+
+def value(field: structs.FieldInfo) -> st.SearchStrategy[Any]:
+    if isinstance(field.type, type) and issubclass(field.type, Enum):
+        return st.sampled_from(field.type)
+    return {str: st.text(max_size=20), int: st.integers(0, 2**53), bool: st.booleans()}[field.type]
+
+
+def facts(kind: type[SightingFact]) -> st.SearchStrategy[SightingFact]:
+    values = {field.name: value(field) for field in structs.fields(kind)}
+    return st.builds(kind, **(values | {"at": TIMES.map(time_text)}))
+
+
+@given(fact=st.one_of([facts(kind) for kind in KINDS]), voided=st.booleans())
+def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingFact, voided: bool) -> None:
+    assert sightings.past(EPOCH, 7, voided, encode(fact)) == past_of(fact, EPOCH, 7, voided=voided)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        encode(void(1, "u1", EPOCH, 1)),
+        b'{"at":"2026-11-23T04:40:00.123Z","boot":"b","clock":"synchronised","kind":"nap","mono_ms":1}',
+        b'{"at":"2026-11-23T04:40:00.123","boot":"b","clock":"synchronised","kind":"entry","mono_ms":1}',
+        b'{"at":"noon","boot":"b","clock":"synchronised","kind":"entry","mono_ms":1}',
+        b'{"boot":"b\xff"}',
+        b"",
+    ],
+    ids=["no sighting", "a later version's kind", "no zone", "no time", "no text", "nothing"],
+)
+def test_what_cannot_be_told_is_no_sighting(payload: bytes) -> None:
+    assert sightings.past(EPOCH, 7, False, payload) is None
