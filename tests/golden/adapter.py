@@ -1,0 +1,108 @@
+"""Every name of the project's own code that the golden files are read through.
+
+A renamer mends this file and nothing else here. The labels on the left are the outside's words, and stay.
+"""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from drivers import registry
+from drivers.registry import Kind
+from edge_agent.cli.main import build
+from edge_agent.domain.decision import Reason
+from edge_agent.errors import ExitCode
+from edge_agent.runtime.commands import Commands
+from edge_agent.runtime.enrolling import Told, Wish
+from edge_agent.runtime.palm_gallery import Imported
+from edge_agent.screen.health import HealthLine
+from edge_agent.screen.ports import ByHand, Done, Found, TakenBack, Why
+from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _Session, _SignIn, _Void
+from edge_agent.screen.state import ChildView, StaffView
+from edge_agent.settings import Settings, _DeviceHead
+from sync.contract import batch, event, palms, receipt, roster, signature, wire
+from sync.ledger import openapi
+
+EVENT: Any = event.Fact
+ROSTER_RECORD: Any = roster.Change
+
+MESSAGES: dict[str, Any] = {
+    "POST /v1/devices/{device}/epochs/{epoch}/batches: first line": batch.Header,
+    "POST /v1/devices/{device}/epochs/{epoch}/batches: a tombstone's line": batch.Tombstone,
+    "POST /v1/devices/{device}/epochs/{epoch}/batches: 200": wire.Accepted,
+    "GET /v1/devices/{device}/cursor: 200": wire.Cursor,
+    "POST /v1/devices/{device}/heartbeats: body": wire.Heartbeat,
+    "POST /v1/devices/{device}/heartbeats: 200": wire.HeartbeatReply,
+    "GET /v1/schools/{school}/roster: 200": roster.Page,
+    "POST /v1/schools/{school}/palms: body": palms.Parcel,
+    "POST /v1/schools/{school}/palms: 200": palms.Kept,
+    "GET /v1/schools/{school}/palms: 200": palms.Palms,
+    "POST /v1/enrolments: body": wire.Enrolment,
+    "POST /v1/enrolments: 200, 201": wire.Identity,
+    "application/problem+json": wire.Problem,
+    "problem: type": wire.ProblemType,
+    "receipt, as a journal keeps it": receipt.Receipt,
+    "palm export: first line": palms.StickHead,
+    "palm export: every other line": palms.Sealed,
+    "event: reason": Reason,
+}
+SCREEN: dict[str, Any] = {
+    "GET /events: state": ChildView,
+    "GET /events/staff: state": StaffView,
+    "GET /health: a line": HealthLine,
+    "GET /staff/session: 200": _Session,
+    "POST /staff/sign-in: body": _SignIn,
+    "POST /staff/find: body": _Find,
+    "POST /staff/find: 200, each": Found,
+    "POST /staff/enter: body": _Enter,
+    "POST /staff/class: body": _EnterClass,
+    "POST /staff/void: body": _Void,
+    "POST /staff/enter, class, void: 200": Done,
+    "POST /staff/enter, class, void: 409, why": Why,
+    "POST /staff/enter: stock reasons": ByHand,
+    "POST /staff/void: stock reasons": TakenBack,
+}
+CONTROL: dict[str, Any] = {
+    "palm.enrol: arguments, beside reader": Wish,
+    "palm.enrol: answer, each row": Told,
+    "palm.import: answer": Imported,
+}
+SETTINGS: Any = Settings
+DEVICE_SETTINGS: Any = _DeviceHead
+EXIT_CODES: Any = ExitCode
+
+
+def control_commands() -> list[str]:
+    return sorted(Commands(None).table())  # type: ignore[arg-type]  # the names alone, of no agent
+
+
+def command_line() -> Any:
+    """The tree of commands, as click or the like has it."""
+    return typer.main.get_command(build(None))
+
+
+def drivers() -> dict[str, tuple[str, str, Any]]:
+    """Name → kind, extra, the type of its options."""
+    found: dict[str, tuple[str, str, Any]] = {}
+    for name, entry in registry.DRIVERS.items():
+        load = registry.reader_class if entry.kind is Kind.READER else registry.indicator_class
+        found[name] = (entry.kind.value, entry.extra, load(name).Settings)
+    return found
+
+
+def openapi_document() -> bytes:
+    return openapi.document()
+
+
+def signed_headers(method: str, path: str, query: str, headers: dict[str, str], body: bytes, key: Any) -> Any:
+    """The headers that a kiosk adds to this request."""
+    return signature.sign(signature.Request(method, path, query, headers, body), key, "k1", 1_795_322_400)
+
+
+def ledger_database(data: Path) -> AbstractContextManager[Any]:
+    """A connection to the ledger's own PostgreSQL in this folder, made and brought up to date where it is not."""
+    from sync.ledger.server import connected
+
+    return connected(data, "")
