@@ -25,8 +25,8 @@ from edge_agent.palm.permutation import Scrambles, identity
 from edge_agent.palm.responses import Responses, respond
 from edge_agent.palm.roi import region_from_roi
 from edge_agent.palm.types import Hand
+from tests.outside import PALMS
 
-PALMS = Path(__file__).resolve().parents[3] / "shared" / "data" / "palms"
 SETS = ("unknown99", "casia_WHT", "iitd", "tongji")  # cut regions, whose hands are not told; nobody is in two of them
 MORE_STRANGERS = ("casia_850", "casia_940")  # the hands of casia_WHT in another light: never upright beside it
 SAMPLES = 6  # of one palm in the gallery
@@ -51,7 +51,7 @@ class Known:
 
 
 def present(names: Iterable[str]) -> list[str]:
-    """Which of these sets lie beside the project."""
+    """Return those of these sets that are at hand."""
     return [name for name in names if (PALMS / name).is_dir()]
 
 

@@ -40,6 +40,7 @@ from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run, high, middle
 from tests.benchmarks.palm import PEOPLE, QUICK_PEOPLE, reading_ms
 from tests.edge_agent.journal.given import opened
+from tests.outside import PALMS
 
 SETS = ("full_hands11k", "full_nir_hand", "full_polyu2")
 CHILDREN, QUICK_CHILDREN = 15 * 60, 4  # one a second
@@ -181,7 +182,7 @@ def _now() -> Moment:
 
 def _hands(names: list[str], of_each: int | None) -> list[tuple[str, list[Image]]]:
     if names:
-        folders = [folder for name in names for folder in sorted((crowd.PALMS / name).iterdir())[:of_each]]
+        folders = [folder for name in names for folder in sorted((PALMS / name).iterdir())[:of_each]]
         return [(f"{at.parent.name}/{at.name}", [_read(path) for path in sorted(at.iterdir())[:6]]) for at in folders]
     found = []
     for n in range(DRAWN):

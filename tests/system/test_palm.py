@@ -1,6 +1,6 @@
 """Real hands before the daemon: enrolled, recognised, and forgotten when the parents say so.
 
-The pictures are of a public research set, beside the project and no part of it; they are played by the `folder` driver.
+The pictures are of a public research set and no part of the clone; they are played by the `folder` driver.
 """
 
 import json
@@ -30,19 +30,20 @@ from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from sync.ledger.server import Server
+from tests.outside import find_palms, needs_palms
 from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader
 
-HANDS = Path(__file__).parents[3] / "shared" / "data" / "palms" / "full_hands11k"
-KNOWN, STRANGER = HANDS / "0000061_L", HANDS / "0000559_R"
+HANDS = "full_hands11k"
+KNOWN, STRANGER = "0000061_L", "0000559_R"
 CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in (1, 2, 3)}
 AGREED = {"u-1": "", "u-2": ""}
 WITHDRAWN = AGREED | {"u-1": "2026-11-01T08:00:00+05:00"}
 
-pytestmark = pytest.mark.skipif(not HANDS.exists(), reason="the palms of the research sets are not beside the project")
+needs_hands = needs_palms(HANDS)
 
 
-def pictures(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
+def pictures(hand: str) -> list[Path]:
+    return sorted((find_palms(HANDS) / hand).iterdir())
 
 
 class Camera:
@@ -127,6 +128,7 @@ def kiosk(tmp_path: Path) -> Iterator[Kiosk]:
         yield kiosk
 
 
+@needs_hands
 def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Path) -> None:
     known, stranger = pictures(KNOWN), pictures(STRANGER)
     kiosk.start()
@@ -204,6 +206,7 @@ def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> Non
         assert key.secret.hex() not in text.lower()
 
 
+@needs_hands
 def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> None:
     known, stranger = pictures(KNOWN), pictures(STRANGER)
     port = tmp_path / "cards"
@@ -243,6 +246,7 @@ def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> 
         assert kiosk.stop() == 0
 
 
+@needs_hands
 def test_a_card_whose_palm_does_not_come_is_settled_in_time_and_at_the_end_of_the_day(tmp_path: Path) -> None:
     port = tmp_path / "cards"
     with (
@@ -282,6 +286,7 @@ def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) 
         assert (code, "palm key make" in said) == (1, True), said
 
 
+@needs_hands
 def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
@@ -309,6 +314,7 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
         assert kiosk.kept() == []
 
 
+@needs_hands
 def test_a_child_made_known_at_one_door_is_known_at_the_other(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:

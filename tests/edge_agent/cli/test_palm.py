@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.outside import find_palms
 from tests.system.daemon import edge_agent
 
-HANDS = Path(__file__).parents[4] / "shared" / "data" / "palms"
 KEYS = {
     "identities",
     "samples",
@@ -147,9 +147,7 @@ def test_quality_says_why_a_picture_is_refused_and_draws_it(regions: Path, tmp_p
 
 
 def test_quality_names_hand_and_score(tmp_path: Path) -> None:
-    folder = HANDS / "full_hands11k" / "0000061_L"
-    if not folder.exists():
-        pytest.skip("the palms of the research sets are not beside the project")
+    folder = find_palms("full_hands11k") / "0000061_L"
     overlay = tmp_path / "seen.png"
     done = edge_agent("palm", "quality", str(min(folder.iterdir())), "--overlay", str(overlay), "--json")
     told = json.loads(done.stdout)

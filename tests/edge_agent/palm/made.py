@@ -1,19 +1,14 @@
-"""Palms for the tests: drawn ones, seen as the test wants, and real ones where they are at hand."""
+"""Drawn palms for the tests, seen as the test wants."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from drivers.simulated.palms import Capture, palm, some_capture
 from edge_agent.palm.permutation import Scrambles, draw
 from edge_agent.palm.responses import Responses, respond
 from edge_agent.palm.roi import region_from_roi
 from edge_agent.palm.types import Hand, Region
-
-REAL_PALMS = Path(__file__).resolve().parents[4] / "shared" / "data" / "palms"
-needs_real_palms = pytest.mark.skipif(not REAL_PALMS.is_dir(), reason=f"no public palms under {REAL_PALMS}")
 
 
 def region(person: str, capture: Capture | None = None, seed: int = 0) -> Region:

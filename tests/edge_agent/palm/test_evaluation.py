@@ -12,7 +12,8 @@ from edge_agent.palm.evaluation import Evaluation, Sample, evaluate, plan, repor
 from edge_agent.palm.permutation import identity
 from edge_agent.palm.plot import draw
 from edge_agent.palm.roi import region_from_roi
-from tests.edge_agent.palm.made import REAL_PALMS, needs_real_palms, region, scrambles
+from tests.edge_agent.palm.made import region, scrambles
+from tests.outside import find_palms
 
 
 def clock() -> Callable[[], float]:
@@ -118,7 +119,7 @@ def test_the_plot_is_drawn() -> None:
 
 def real(name: str, identities: int) -> Evaluation:
     samples = []
-    for folder in sorted((REAL_PALMS / name).iterdir())[:identities]:
+    for folder in sorted(find_palms(name).iterdir())[:identities]:
         for path in sorted(folder.iterdir()):
             session, number = path.stem.split("-", 1)
             picture = np.asarray(cv2.imread(str(path)))
@@ -126,7 +127,6 @@ def real(name: str, identities: int) -> Evaluation:
     return evaluate(samples, identity(), clock())
 
 
-@needs_real_palms
 @pytest.mark.parametrize(("name", "identities"), [("casia_WHT", 6), ("casia_940", 6), ("iitd", 4)])
 def test_real_palms_are_known(name: str, identities: int) -> None:
     found = real(name, identities)

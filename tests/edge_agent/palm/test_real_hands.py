@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,8 +13,7 @@ from edge_agent.palm import permutation
 from edge_agent.palm.evaluation import Sample, evaluate
 from edge_agent.palm.region import Found, find_region
 from edge_agent.palm.types import Hand
-
-PALMS = Path(__file__).parents[4] / "shared" / "data" / "palms"
+from tests.outside import find_palms
 
 SAMPLES = {
     "full_nir_hand": ("0001/0-0.png", "0001/0-2.png", "0005/0-0.png", "0005/0-1.png", "0011/0-0.png", "0011/0-1.png"),
@@ -47,9 +45,7 @@ HARD = (
 
 
 def pictures(name: str, samples: tuple[str, ...] = ()) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    folder = PALMS / name
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not here: the research sets are not part of the project")
+    folder = find_palms(name)
     for sample in samples or SAMPLES[name]:
         picture = decode((folder / sample).read_bytes())
         assert isinstance(picture, np.ndarray)

@@ -32,15 +32,13 @@ from edge_agent.station import PalmSight
 from sync.contract.event import Clock, PersonId
 from tests.edge_agent.journal.given import opened
 from tests.edge_agent.runtime.test_palm_gallery import KEY, TARGET, roster
+from tests.outside import find_palms
 
-HANDS = Path(__file__).parents[4] / "shared" / "data" / "palms" / "full_hands11k"
 LEFT, RIGHT = "0000061_L", "0000559_R"
-
-pytestmark = pytest.mark.skipif(not HANDS.exists(), reason="the palms of the research sets are not beside the project")
 
 
 def picture(hand: str, number: int) -> NDArray[np.uint8]:
-    made = decode(sorted((HANDS / hand).iterdir())[number].read_bytes())
+    made = decode(sorted((find_palms("full_hands11k") / hand).iterdir())[number].read_bytes())
     assert isinstance(made, np.ndarray)
     return made
 
