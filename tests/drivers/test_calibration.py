@@ -14,11 +14,11 @@ from drivers.registry import DRIVERS, Kind, reader_class
 from drivers.settings import parse
 from drivers.simulated.light import SimulatedLightSettings
 from drivers.uid import Rejected, UidEncoding, aliases, to_uid
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 EM, MIFARE, UNKNOWN = Technology.EM4100, Technology.ISO14443A, Technology.UNKNOWN
 ALL = tuple(UidEncoding)
-PRINTED = [vector for vector in load("em4100_serial")["vectors"] if vector["printed_on_card"]]
+PRINTED = [vector for vector in load_reader("em4100_serial")["vectors"] if vector["printed_on_card"]]
 
 
 def uid(raw: str, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = EM) -> Uid:

@@ -20,11 +20,11 @@ from drivers.redaction import HELD_BYTES_MAX, Redactor
 from drivers.registry import Entry, Kind
 from drivers.transports.recorded import Recorded
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 KEY = b"a key of this capture"
-EM_VECTORS = load("em4100_serial")["vectors"]
-IL_VECTORS = load("ironlogic_text")["vectors"]
+EM_VECTORS = load_reader("em4100_serial")["vectors"]
+IL_VECTORS = load_reader("ironlogic_text")["vectors"]
 CARD = bytes.fromhex("1F00644BB6")
 
 

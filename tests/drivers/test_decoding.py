@@ -6,9 +6,9 @@ from drivers.decoding import PROTOCOLS, decode, to_json
 from drivers.errors import NotSupported
 from drivers.protocols import em4100
 from drivers.registry import DRIVERS
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-EM, IL = load("em4100_serial"), load("ironlogic_text")
+EM, IL = load_reader("em4100_serial"), load_reader("ironlogic_text")
 
 
 def lines(protocol: str, data: bytes) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from drivers.errors import NotSupported
 from drivers.protocols import hid, osdp, osdpcap, wiegand
 from drivers.registry import DRIVERS
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import jsonl, load, raw
+from tests.vectors import load_bytes, load_jsonl, load_reader
 
 Told = dict[str, Any]
 
@@ -37,9 +37,9 @@ def read(uid: str, *, tech: str = "unknown", partial: bool = False) -> Told:
     return {"event": "read", "uid": uid, "bits": 4 * len(uid), "tech": tech, "partial": partial}
 
 
-PN532 = [vector for vector in load("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
-ROWS = raw("canteen/1_attlog.dat")
-CARDS = jsonl("canteen/card_reader_vectors.jsonl")
+PN532 = [vector for vector in load_reader("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
+ROWS = load_bytes("canteen/1_attlog.dat")
+CARDS = load_jsonl("canteen/card_reader_vectors.jsonl")
 
 
 @pytest.mark.parametrize("vector", PN532, ids=lambda v: v["expected_uid_hex"])
@@ -49,17 +49,17 @@ def test_pn532(vector: Told) -> None:
 
 
 def test_pn532_without_a_card() -> None:
-    for vector in load("pn532_hsu")["vectors"]:
+    for vector in load_reader("pn532_hsu")["vectors"]:
         if not vector["expected_uid_hex"]:
             assert lines("pn532", bytes.fromhex(vector["stream_hex"])) == []
-    [split] = load("pn532_hsu")["split_reads"]
+    [split] = load_reader("pn532_hsu")["split_reads"]
     assert told("pn532", [bytes.fromhex(chunk) for chunk in split["chunks_hex"]]) == []
     assert lines("pn532", bytes.fromhex("0000ff01ff7f8100"))[0]["event"] == "fault"
     phone = bytes.fromhex("0000ff0cf4d54b010100042004081a2b3c0000")
     assert lines("pn532", phone)[0]["event"] == "fault"
 
 
-@pytest.mark.parametrize("vector", load("wiegand")["vectors"], ids=lambda v: v["bits"])
+@pytest.mark.parametrize("vector", load_reader("wiegand")["vectors"], ids=lambda v: v["bits"])
 def test_wiegand26(vector: Told) -> None:
     [fault] = lines("wiegand26", vector["bits"].encode() + b"\r\n")
     assert fault["event"] == "fault"
@@ -82,7 +82,7 @@ def test_the_canteens_wiegand(vector: Told) -> None:
 
 
 def test_lines_of_converters_and_scanners() -> None:
-    [s4a] = [each for each in load("other_devices")["vectors"] if each["name"].startswith("S4A")]
+    [s4a] = [each for each in load_reader("other_devices")["vectors"] if each["name"].startswith("S4A")]
     assert lines("line", bytes.fromhex(s4a["frame_hex"])) == [read("0001E256", partial=True)]
     [parallax] = [each for each in CARDS if each["reader"] == "parallax_serial"]
     assert lines("line", bytes.fromhex(parallax["raw_hex"])) == [read(parallax["uid_hex"])]
@@ -126,7 +126,7 @@ def raw_card(bits: int, data: str, *, crc: bool = True) -> bytes:
 
 
 def test_osdp_frames_among_marks_and_frames_of_other_meaning() -> None:
-    vectors = load("osdp")["vectors"]
+    vectors = load_reader("osdp")["vectors"]
     frames = [bytes.fromhex(vector["frame_hex"]) for vector in vectors]
     cards = [vector for vector in vectors if "card_bits" in vector]
     expected = [

@@ -11,10 +11,10 @@ from drivers.protocols import hid, pn532, wiegand
 from drivers.protocols.line import Text, encode_block
 from drivers.redaction import Redactor
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 KEY = b"a key of this capture"
-PN532 = [vector for vector in load("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
+PN532 = [vector for vector in load_reader("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
 
 
 def redacted(protocol: str, data: bytes, places: list[int] | None = None) -> bytes:

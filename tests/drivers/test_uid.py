@@ -1,15 +1,13 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.readings import Notation, Technology, Uid
 from drivers.uid import Alias, Rejected, UidEncoding, aliases, from_roster, own, same_card, to_uid, whole
-from tests.drivers.vectors import lines_of, load
+from tests.vectors import load_jsonl, load_reader
 
 EM, MIFARE, UNKNOWN = Technology.EM4100, Technology.ISO14443A, Technology.UNKNOWN
-PAIRS = {vector["rule"]: vector for vector in load("same_card_other_reader")["vectors"]}
+PAIRS = {vector["rule"]: vector for vector in load_reader("same_card_other_reader")["vectors"]}
 
 
 def uid(raw: str, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = UNKNOWN) -> Uid:
@@ -88,7 +86,7 @@ def test_complemented_and_bit_reversed_bytes() -> None:
         assert same_card(uid(f"{text[:3]},{text[3:]}", UidEncoding.W26), card)
 
 
-@pytest.mark.parametrize("vector", load("em4100_serial")["vectors"], ids=lambda v: v["expected_uid_hex"])
+@pytest.mark.parametrize("vector", load_reader("em4100_serial")["vectors"], ids=lambda v: v["expected_uid_hex"])
 def test_printed_numbers_of_em_cards(vector: dict[str, str]) -> None:
     card = uid(vector["expected_uid_hex"], technology=EM)
     assert card.bits == 40
@@ -98,7 +96,7 @@ def test_printed_numbers_of_em_cards(vector: dict[str, str]) -> None:
         assert same_card(uid(vector["printed_on_card"], UidEncoding.DEC10), card)
 
 
-@pytest.mark.parametrize("vector", load("ironlogic_text")["vectors"], ids=lambda v: v["line"])
+@pytest.mark.parametrize("vector", load_reader("ironlogic_text")["vectors"], ids=lambda v: v["line"])
 def test_what_iron_logic_prints_beside_the_number(vector: dict[str, str]) -> None:
     technology = EM if vector["kind"] == "em-marine" else MIFARE
     card = uid(vector["expected_uid_hex"], technology=technology)
@@ -107,9 +105,7 @@ def test_what_iron_logic_prints_beside_the_number(vector: dict[str, str]) -> Non
         assert uid(vector["printed_hex"], UidEncoding.IRONLOGIC, technology) == card
 
 
-CANTEEN = [
-    json.loads(line) for line in lines_of("canteen/card_reader_vectors.jsonl") if "mifare" in line or "wiegand" in line
-]
+CANTEEN = [v for v in load_jsonl("canteen/card_reader_vectors.jsonl") if v["reader"] in {"mifare_4byte", "wiegand26"}]
 
 
 @pytest.mark.parametrize("vector", [v for v in CANTEEN if "dec_little_endian" in v], ids=lambda v: v["uid_hex"])

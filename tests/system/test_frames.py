@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from drivers.simulated.card_peer import CardPeer, Model
 from sync.ledger import schools
@@ -14,23 +13,15 @@ from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from sync.ledger.server import Server
 from tests.system.daemon import Daemon, edge_agent, school_export, serial_reader
+from tests.vectors import load_reader
 
-READERS = Path(__file__).parents[3] / "shared" / "data" / "readers"
 HOLD_S = 0.55  # a reader's hysteresis: what comes sooner is the same card still lying there
-
-
-def vectors(name: str) -> dict[str, list[dict[str, str]]]:
-    path = READERS / name
-    if not path.exists():
-        pytest.skip(f"{path} is not there: the recorded bytes are not part of the project")
-    content: dict[str, list[dict[str, str]]] = json.loads(path.read_text("utf-8"))
-    return content
 
 
 def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
-    em4100, ironlogic = vectors("em4100_serial.json"), vectors("ironlogic_text.json")
+    em4100, ironlogic = load_reader("em4100_serial"), load_reader("ironlogic_text")
     frames = {"em4100": [bytes.fromhex(each["frame_hex"]) for each in em4100["vectors"]]}
     frames["ironlogic"] = [bytes.fromhex(each["frame_hex"]) for each in ironlogic["vectors"]]
     cards = {}

@@ -11,11 +11,11 @@ from drivers.protocols.pn532_host import ANSWER_MS, ATTEMPTS_MAX, EMPTY_POLLS
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology
 from drivers.simulated.pn532_peer import Chip
 from drivers.transports.memory import Memory
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 MS = 1_000_000
 POLL_MS = 150
-CARDS = [vector for vector in load("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
+CARDS = [vector for vector in load_reader("pn532_hsu")["vectors"] if vector["expected_uid_hex"]]
 
 
 class Bench:
@@ -62,7 +62,7 @@ def test_the_recorded_answer_in_three_reads_is_taken_in_the_set_up() -> None:
     bench = Bench()
     bench.round()
     bench.round()
-    [split] = load("pn532_hsu")["split_reads"]
+    [split] = load_reader("pn532_hsu")["split_reads"]
     bench.now_ns += POLL_MS * MS
     assert not bench.reader.read(0)
     for chunk in split["chunks_hex"]:

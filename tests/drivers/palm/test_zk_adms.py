@@ -16,7 +16,7 @@ from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.transports.memory import Memory
 from drivers.transports.tcp import PEERS_MAX
-from tests.drivers.vectors import jsonl
+from tests.vectors import load_jsonl
 
 HANG_S = 20.0
 SERIAL = "BOCK200961014"
@@ -124,7 +124,7 @@ def test_every_answer_carries_the_date(kiosk: Kiosk) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in jsonl("canteen/adms_cases.jsonl") if "table" in case], ids=lambda case: case["id"]
+    "case", [case for case in load_jsonl("canteen/adms_cases.jsonl") if "table" in case], ids=lambda case: case["id"]
 )
 def test_every_case_of_the_canteen_is_answered_200_and_counts_what_it_should(
     case: dict[str, Any], kiosk: Kiosk

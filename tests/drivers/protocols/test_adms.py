@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,9 +8,9 @@ from hypothesis import strategies as st
 from drivers.protocols import adms, zk_attlog
 from drivers.protocols.adms import TimeZoneForm, call, decode_time, encode_time, offset_of, options, time_zone, upload
 from drivers.protocols.fault import Fault
-from tests.drivers.vectors import jsonl, load, raw
+from tests.vectors import load_bytes, load_json, load_jsonl, load_reader
 
-CASES = [case for case in jsonl("canteen/adms_cases.jsonl") if "table" in case]
+CASES = [case for case in load_jsonl("canteen/adms_cases.jsonl") if "table" in case]
 ALMATY = timezone(timedelta(hours=5))
 FOLDER = "canteen/zkteco_push_v320/"
 
@@ -53,7 +52,7 @@ def test_every_case_of_the_canteen(case: dict[str, Any]) -> None:
 
 
 def test_the_forms_of_a_time_zone() -> None:
-    [case] = [case for case in jsonl("canteen/adms_cases.jsonl") if case["id"] == "timezone_option_forms"]
+    [case] = [case for case in load_jsonl("canteen/adms_cases.jsonl") if case["id"] == "timezone_option_forms"]
     offset = timedelta(hours=5)
     forms = (TimeZoneForm.OFFSET, TimeZoneForm.HOURS, TimeZoneForm.MINUTES)
     assert [time_zone(offset, form) for form in forms] == case["expect"]["almaty_forms"]
@@ -69,7 +68,7 @@ def test_the_forms_of_a_time_zone() -> None:
             offset_of(wrong)
 
 
-@pytest.mark.parametrize("vector", jsonl("canteen/zk_time_codec.jsonl"), ids=lambda v: v["local"])
+@pytest.mark.parametrize("vector", load_jsonl("canteen/zk_time_codec.jsonl"), ids=lambda v: v["local"])
 def test_the_packed_time(vector: dict[str, Any]) -> None:
     local = datetime.fromisoformat(vector["local"])
     assert encode_time(local) == vector["encoded"] == int(vector["hex"], 16)
@@ -87,7 +86,7 @@ def test_a_packed_day_that_no_month_has_is_told() -> None:
 
 
 def test_the_published_request() -> None:
-    head, rows = raw(FOLDER + "attlog_request.http").split(b"\r\n\r\n")
+    head, rows = load_bytes(FOLDER + "attlog_request.http").split(b"\r\n\r\n")
     to = call(head.decode().split()[1])
     assert (to.path, to.serial, to.table, to.stamp) == ("/iclock/cdata", "12300001", "ATTLOG", "2008-02-25T12:08:21")
     assert [(punch.number, punch.time, punch.state, punch.verify) for punch in upload(to.table, rows).punches] == [
@@ -97,7 +96,7 @@ def test_the_published_request() -> None:
 
 
 def test_the_request_of_a_real_terminal() -> None:
-    [vector] = [each for each in load("other_devices")["vectors"] if each["name"] == "ZKTeco ADMS ATTLOG"]
+    [vector] = [each for each in load_reader("other_devices")["vectors"] if each["name"] == "ZKTeco ADMS ATTLOG"]
     to = call(vector["request"].split()[1])
     found = upload(to.table, vector["body"].encode())
     assert [punch.number for punch in found.punches] == ["1", "1", "4"]
@@ -106,7 +105,7 @@ def test_the_request_of_a_real_terminal() -> None:
 
 
 def test_the_options_have_the_published_keys_and_ask_for_no_pictures() -> None:
-    published = raw(FOLDER + "initial_options_response.txt").decode().splitlines()
+    published = load_bytes(FOLDER + "initial_options_response.txt").decode().splitlines()
     ours = options("12300001", timedelta(hours=-5), TimeZoneForm.OFFSET, "2011-04-05T17:40:20").splitlines()
     assert ours[0] == published[0]
     keys = {line.partition("=")[0] for line in published[1:]}
@@ -117,16 +116,16 @@ def test_the_options_have_the_published_keys_and_ask_for_no_pictures() -> None:
 
 
 def test_the_answer_to_what_time_it_is() -> None:
-    published = raw(FOLDER + "time_sync_response.txt").decode()
+    published = load_bytes(FOLDER + "time_sync_response.txt").decode()
     at = datetime(2011, 5, 5, 17, 40, 20, tzinfo=timezone(timedelta(hours=-5)))
     assert adms.time_answer(at) == published
     assert adms.set_time(3, datetime(2026, 11, 22, 12, 34, 56)) == "C:3:SET OPTION DateTime=864304496\n"
 
 
 def test_the_published_person_and_the_published_tables() -> None:
-    [user] = upload("OPERLOG", raw(FOLDER + "operlog_user.txt")).users
+    [user] = upload("OPERLOG", load_bytes(FOLDER + "operlog_user.txt")).users
     assert (user.number, user.name) == ("982", "Richard")
-    tables = json.loads(raw(FOLDER + "tables.json"))
+    tables = load_json(FOLDER + "tables.json")
     for code, name in tables["oplog"].items():
         [operation] = upload("OPERLOG", f"OPLOG {code}\t1\t2026-11-20 09:00:00\t0".encode()).operations
         assert operation.what == name

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from drivers.protocols.em4100 import Decoder, Tag, checksum, encode
 from drivers.protocols.fault import Fault
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-VECTORS = load("em4100_serial")
+VECTORS = load_reader("em4100_serial")
 tags = st.binary(min_size=5, max_size=5)
 
 

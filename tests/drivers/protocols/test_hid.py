@@ -12,10 +12,12 @@ from drivers.protocols.line import Code, Text, code
 from drivers.protocols.line_forms import guess
 from drivers.readings import Uid
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import jsonl, load
+from tests.vectors import load_jsonl, load_reader
 
 SIZES = pytest.mark.parametrize("size", hid.SIZES)
-TYPED = [vector for vector in jsonl("canteen/card_reader_vectors.jsonl") if vector["reader"] == "hid_keyboard_wedge"]
+TYPED = [
+    vector for vector in load_jsonl("canteen/card_reader_vectors.jsonl") if vector["reader"] == "hid_keyboard_wedge"
+]
 # HID usage page 7 → Linux key code (drivers/hid/hid-input.c, hid_keyboard), as far as a scanner presses them
 _FROM_A = (30, 48, 46, 32, 18, 33, 34, 35, 23, 36, 37, 38, 50, 49, 24, 25, 16, 19, 31, 20, 22, 47, 17, 45, 21, 44)
 _FROM_1 = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 28, 1, 14, 15, 57, 12, 13, 26, 27, 43, 43, 39, 40, 41, 51, 52, 53)
@@ -42,7 +44,7 @@ def tap(*codes: int) -> list[tuple[int, int]]:
 
 @SIZES
 def test_the_published_log_of_a_scanner(size: int) -> None:
-    vector = load("hid_wedge")["vectors"][0]
+    vector = load_reader("hid_wedge")["vectors"][0]
     keys: list[tuple[int, int]] = []
     usages = iter(vector["hid_usages"])
     for usage in usages:

@@ -18,9 +18,9 @@ from drivers.protocols.ironlogic import (
 from drivers.readings import Technology, Uid
 from drivers.uid import UidEncoding, to_uid
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-VECTORS = load("ironlogic_text")
+VECTORS = load_reader("ironlogic_text")
 EM, MIFARE = Technology.EM4100, Technology.ISO14443A
 
 

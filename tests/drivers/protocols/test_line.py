@@ -11,10 +11,10 @@ from drivers.protocols.line_forms import Form, guess, meaning
 from drivers.readings import Notation, Uid
 from drivers.uid import Rejected, UidEncoding
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import jsonl, load
+from tests.vectors import load_jsonl, load_reader
 
-S4A = next(vector for vector in load("other_devices")["vectors"] if vector["name"].startswith("S4A"))
-PARALLAX = next(each for each in jsonl("canteen/card_reader_vectors.jsonl") if each["reader"] == "parallax_serial")
+S4A = next(vector for vector in load_reader("other_devices")["vectors"] if vector["name"].startswith("S4A"))
+PARALLAX = next(each for each in load_jsonl("canteen/card_reader_vectors.jsonl") if each["reader"] == "parallax_serial")
 printable = (
     st.binary(min_size=1, max_size=40).map(lambda data: bytes(32 + byte % 95 for byte in data)).filter(bytes.strip)
 )

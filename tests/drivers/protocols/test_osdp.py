@@ -13,9 +13,9 @@ from drivers.protocols.osdp_secure import Keys, Opened, Session
 from drivers.readings import Notation, Uid
 from drivers.uid import Rejected, UidEncoding
 from tests.drivers.protocols.cutting import cut, every_way, places, run
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-DATA = load("osdp")
+DATA = load_reader("osdp")
 VECTORS = [(vector, bytes.fromhex(vector["frame_hex"])) for vector in DATA["vectors"]]
 RAW = encode(3, osdp.RAW, bytes.fromhex("00012000") + bytes.fromhex("04A3C6CA"), sequence=2, reply=True)
 

@@ -8,9 +8,9 @@ from drivers.protocols import acr122u, pcsc
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 from tests.drivers.protocols.cutting import cut, every_way, places, run
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-VECTORS = load("pcsc")["vectors"]
+VECTORS = load_reader("pcsc")["vectors"]
 ATRS = [bytes.fromhex(vector["atr_hex"]) for vector in VECTORS if "atr_hex" in vector]
 UID = bytes.fromhex("04A3C6CA")
 

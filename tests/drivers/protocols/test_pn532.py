@@ -22,9 +22,9 @@ from drivers.protocols.pn532 import (
     targets,
 )
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
-VECTORS = load("pn532_hsu")
+VECTORS = load_reader("pn532_hsu")
 bodies = st.binary(min_size=1, max_size=pn532.FRAME_BYTES_MAX - 1)
 
 

@@ -9,10 +9,10 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.wiegand import SWAPPED, Card, Decoder, Event, encode, frame, to_partial
 from drivers.readings import Notation, Uid
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import jsonl, load
+from tests.vectors import load_jsonl, load_reader
 
-VECTORS = load("wiegand")["vectors"]
-READERS = [vector for vector in jsonl("canteen/card_reader_vectors.jsonl") if vector["reader"] == "wiegand26"]
+VECTORS = load_reader("wiegand")["vectors"]
+READERS = [vector for vector in load_jsonl("canteen/card_reader_vectors.jsonl") if vector["reader"] == "wiegand26"]
 values = st.one_of(st.binary(min_size=3, max_size=3), st.binary(min_size=4, max_size=4))
 
 

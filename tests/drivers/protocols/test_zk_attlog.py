@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from drivers.protocols.fault import Fault
 from drivers.protocols.zk_attlog import LINE_BYTES_MAX, Decoder, Event, Punch, preview, row
 from tests.drivers.protocols import cutting
-from tests.drivers.vectors import raw
+from tests.vectors import load_bytes
 
-FILE = raw("canteen/1_attlog.dat")
+FILE = load_bytes("canteen/1_attlog.dat")
 ALMATY = timezone(timedelta(hours=5))
 PUNCHES = [
     Punch("1001", "2026-11-20 09:40:15", 0, 25),
@@ -35,7 +35,7 @@ def test_the_file_from_a_stick() -> None:
 
 
 def test_the_sixteen_columns_of_a_newer_terminal() -> None:
-    assert events(raw("canteen/zkteco_push_v320/attlog_tft_16col.txt")) == [
+    assert events(load_bytes("canteen/zkteco_push_v320/attlog_tft_16col.txt")) == [
         Punch("982", "2016-02-25 12:08:21", 1, 0),
         Punch("982", "2016-02-25 13:18:22", 1, 0),
     ]

@@ -9,7 +9,7 @@ from drivers.errors import DeviceGone
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
 from drivers.simulated.card_peer import CardPeer, Model, frame
 from tests.drivers.building import build_reader
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 CARD = bytes.fromhex("1F00644BB6")
 TRIES = 200
@@ -39,9 +39,9 @@ def read_until(reader: Reader, count: int) -> list[DeviceEvent]:
 
 
 def test_the_published_frames_are_what_it_sends() -> None:
-    for vector in load("em4100_serial")["vectors"]:
+    for vector in load_reader("em4100_serial")["vectors"]:
         assert frame(Model.RDM6300, bytes.fromhex(vector["expected_uid_hex"])).hex() == vector["frame_hex"]
-    for vector in load("ironlogic_text")["vectors"]:
+    for vector in load_reader("ironlogic_text")["vectors"]:
         sent = frame(Model.IRONLOGIC, bytes.fromhex(vector["expected_uid_hex"])).decode()
         if vector["kind"] == "em-marine":
             assert sent.strip() == vector["line"]

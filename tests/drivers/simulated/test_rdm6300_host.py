@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from drivers.simulated.card_peer import CardPeer
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 HOSTS = Path(__file__).parents[3] / ".venv" / "hosts"
-CARDS = [vector["expected_uid_hex"] for vector in load("em4100_serial")["vectors"]]
+CARDS = [vector["expected_uid_hex"] for vector in load_reader("em4100_serial")["vectors"]]
 HANG_S = 60.0
 
 HOST = """

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "oneroster12"
-pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason="the sample exports are not beside this checkout")
+from tests.vectors import find_vector
+
+SAMPLES = find_vector("canteen/oneroster12")
 
 
 def edge_agent(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -1,18 +1,14 @@
 """Phantoms pass every checksum; a new card must still get through."""
 
-import json
-from pathlib import Path
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.readings import CardRead, Technology, Uid
 from edge_agent.domain.confirmation import SEEN_MAX, Confirmation, Limits, Verdict
 from tests.edge_agent.domain.world import em4100
+from tests.vectors import load_reader
 
 LIMITS = Limits(window_ns=500_000_000, unknown_per_minute=20)
-EM4100 = Path(__file__).parents[4] / "shared" / "data" / "readers" / "em4100_serial.json"
 
 
 def read(number: int, at_ms: int, *, again: bool = False) -> CardRead:
@@ -87,9 +83,8 @@ def test_a_full_bucket_keeps_nobody_of_the_roster_out() -> None:
     assert verdict is Verdict.COUNT
 
 
-@pytest.mark.skipif(not EM4100.exists(), reason="the shared captures are not beside the project")
 def test_published_phantoms_each_seen_once_never_count() -> None:
-    phantoms = json.loads(EM4100.read_text(encoding="utf-8"))["phantoms"]
+    phantoms = load_reader("em4100_serial")["phantoms"]
     uids = [
         Uid(Technology.EM4100, bytes.fromhex(bytes.fromhex(each["frame_hex"])[1:11].decode()), 40) for each in phantoms
     ]

@@ -9,7 +9,7 @@ from drivers.readings import Technology, Uid
 from drivers.uid import Rejected, UidEncoding, own, to_uid
 from edge_agent.domain.roster import build
 from sync.contract.roster import Credential, Notation, Person
-from tests.drivers.vectors import load
+from tests.vectors import load_reader
 
 MIFARE, UNKNOWN = Technology.ISO14443A, Technology.UNKNOWN
 
@@ -43,7 +43,7 @@ def text(label: str, value: str | int) -> str:
 
 def cards() -> list[dict[str, str | int]]:
     found: list[dict[str, str | int]] = []
-    for vector in load("same_card_other_reader")["vectors"]:
+    for vector in load_reader("same_card_other_reader")["vectors"]:
         lists = {label: value for label, value in vector["readings"].items() if isinstance(value, list)}
         if lists:
             found += [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
@@ -84,7 +84,7 @@ def test_any_two_readers_name_the_same_child(index: int) -> None:
 
 
 def test_a_number_that_lost_its_end_is_nobody() -> None:
-    [vector] = [one for one in load("same_card_other_reader")["vectors"] if HOPELESS in one["readings"]]
+    [vector] = [one for one in load_reader("same_card_other_reader")["vectors"] if HOPELESS in one["readings"]]
     refused = to_uid(vector["readings"][HOPELESS], UidEncoding.HEX, MIFARE)
     assert isinstance(refused, Rejected)
     assert "cascade" in refused.why

@@ -1,7 +1,6 @@
 """Every line of the canteen's scenarios is a test: the pure ones here, and `ELSEWHERE` names who proves the rest."""
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -34,9 +33,9 @@ from tests.edge_agent.domain.world import (
     pupil,
     school,
 )
+from tests.vectors import load_scenarios
 
 ROOT = Path(__file__).parents[3]
-DATA = ROOT.parent / "shared" / "data" / "canteen" / "canteen_scenarios.jsonl"
 
 Scenario = Mapping[str, Any]  # foreign data: one line of the file, as JSON
 Proof = Callable[[Scenario], None]
@@ -62,23 +61,16 @@ def proves(scenario: str) -> Callable[[Proof], Proof]:
     return register
 
 
-def scenarios() -> dict[str, Scenario]:
-    if not DATA.exists():
-        return {}
-    lines = DATA.read_text(encoding="utf-8").splitlines()
-    return {scenario["id"]: scenario for scenario in map(json.loads, lines)}
-
-
-@pytest.mark.skipif(not DATA.exists(), reason="the shared scenarios are not beside the project")
 def test_every_scenario_is_accounted_for() -> None:
-    assert scenarios().keys() == PROOFS.keys() | ELSEWHERE.keys()
+    assert load_scenarios().keys() == PROOFS.keys() | ELSEWHERE.keys()
     assert not PROOFS.keys() & ELSEWHERE.keys()
     assert [place for place in ELSEWHERE.values() if not (ROOT / place).exists()] == []
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the shared scenarios are not beside the project")
 @pytest.mark.parametrize(
-    "scenario", [each for each in scenarios().values() if each["id"] not in ELSEWHERE], ids=lambda each: str(each["id"])
+    "scenario",
+    [each for each in load_scenarios().values() if each["id"] not in ELSEWHERE],
+    ids=lambda each: str(each["id"]),
 )
 def test_scenario(scenario: Scenario) -> None:
     PROOFS[scenario["id"]](scenario)

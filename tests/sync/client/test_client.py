@@ -1,8 +1,6 @@
 """Each answer that a ledger can give, and what the kiosk makes of it."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,16 +17,7 @@ from sync.errors import Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import fact
 from tests.sync.client.ledger import SERVER_KEY
-
-SCENARIOS = Path(__file__).parents[4] / "shared/data/canteen/canteen_scenarios.jsonl"
-
-
-def expected(scenario: str) -> dict[str, object]:
-    if not SCENARIOS.exists():
-        pytest.skip(f"{SCENARIOS} is not here")
-    lines = [json.loads(line) for line in SCENARIOS.read_text("utf-8").splitlines()]
-    found: dict[str, object] = next(line for line in lines if line["id"] == scenario)["expect"]
-    return found
+from tests.vectors import load_scenarios
 
 
 def stored(bench: Bench) -> list[bytes]:
@@ -58,7 +47,7 @@ def test_idle_is_ended_by_a_new_event_without_a_wait() -> None:
 
 
 def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
-    expect = expected("S22")
+    expect = load_scenarios()["S22"]["expect"]
     bench = Bench(facts=100)
     bench.step()
     bench.faults = [Fault.LOST_REPLY]
@@ -71,7 +60,7 @@ def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
 
 
 def test_s23_one_refused_row_of_a_hundred() -> None:
-    expect = expected("S23")
+    expect = load_scenarios()["S23"]["expect"]
     bench = Bench(facts=100)
     bench.ledger.refuses = lambda line: line == fact(37)
     steps = bench.drain()

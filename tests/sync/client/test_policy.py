@@ -1,9 +1,7 @@
 """When to try again, for one kiosk and for a whole city."""
 
 import heapq
-import json
 from collections import Counter
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.client.policy import BASE_S, CAP_S, RETRY_AFTER_MAX_S, Backoff
-
-SCENARIOS = Path(__file__).parents[4] / "shared/data/canteen/canteen_scenarios.jsonl"
+from tests.vectors import load_scenarios
 
 
 @given(st.integers(), st.integers(1, 60))
@@ -90,11 +87,9 @@ class City:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_s34_the_whole_city_returns_at_once(seed: int) -> None:
-    if SCENARIOS.exists():
-        lines = [json.loads(line) for line in SCENARIOS.read_text("utf-8").splitlines()]
-        scenario = next(line for line in lines if line["id"] == "S34")
-        assert scenario["events"] == [f"{AGENTS} agents x {ROWS:,} rows"]
-        assert scenario["expect"] == {"jitter": True, "no_loss": True}
+    scenario = load_scenarios()["S34"]
+    assert scenario["events"] == [f"{AGENTS} agents x {ROWS:,} rows"]
+    assert scenario["expect"] == {"jitter": True, "no_loss": True}
     city = City(seed)
     took_s = city.run()
     assert not any(city.rows), "no loss"

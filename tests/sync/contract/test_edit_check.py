@@ -1,28 +1,19 @@
-"""The edit check, line by line of the shared table and at its edges."""
+"""The edit check, line by line of the table and at its edges."""
 
-import csv
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.contract.edit_check import EditCheck, edit_check, expected
-
-TABLE = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "edit_check.csv"
-
-
-def rows() -> list[dict[str, str]]:
-    if not TABLE.exists():
-        return []
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+from tests.vectors import load_csv
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="the shared table is not beside the project")
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['school']}-{row['free_count']}")
+@pytest.mark.parametrize(
+    "row", load_csv("canteen/edit_check.csv"), ids=lambda row: f"{row['school']}-{row['free_count']}"
+)
 def test_every_line_of_the_table(row: dict[str, str]) -> None:
     found = edit_check(int(row["free_count"]), int(row["free_eligible"]), Decimal(row["attendance_factor"]))
     assert found == row["flag"]

@@ -1,9 +1,7 @@
 """The sample export of a Kazakh school, and what breaks exports in the field."""
 
 import contextlib
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,9 +21,9 @@ from sync.contract.roster import (
     School,
 )
 from sync.contract.roster_diff import TooManyGone, difference, guard
+from tests.vectors import find_vector, load_json
 
-SAMPLES = Path(__file__).parents[3].parent / "shared/data/canteen/oneroster12"
-pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason="the sample exports are not beside this checkout")
+SAMPLES = find_vector("canteen/oneroster12")
 
 Files = dict[str, bytes]
 
@@ -46,8 +44,7 @@ def delta() -> Files:
 
 @pytest.fixture(scope="module")
 def expected() -> Mapping[str, object]:
-    read: Mapping[str, object] = json.loads((SAMPLES / "expected.json").read_text(encoding="utf-8"))
-    return read
+    return load_json("canteen/oneroster12/expected.json")
 
 
 def build(files: Files, base: Source | None = None) -> Built:

@@ -1,8 +1,6 @@
 """Which meal is served at an instant: where clocks were turned back once, over midnight, on closed days."""
 
-import json
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,9 +11,9 @@ from hypothesis import strategies as st
 from sync.contract.event import SessionId
 from sync.contract.roster import ClosedDay, MealSession
 from sync.contract.sessions import Phase, Slot, Timetable, Window, window
+from tests.vectors import load_jsonl
 
 ALMATY = ZoneInfo("Asia/Almaty")
-VECTORS = Path(__file__).parents[4] / "shared" / "data" / "canteen" / "tz_asia_almaty.jsonl"
 ALL_DAYS = frozenset(range(1, 8))
 
 
@@ -32,12 +30,7 @@ def at(table: Timetable, local: str, **grace: timedelta) -> list[tuple[str, str,
     return [(slot.session, slot.service_date, slot.phase) for slot in table.at(utc, **grace).slots]
 
 
-def vectors() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in VECTORS.read_text().splitlines()] if VECTORS.exists() else []
-
-
-@pytest.mark.skipif(not VECTORS.exists(), reason="the shared time zone vectors are not beside the project")
-@pytest.mark.parametrize("vector", vectors(), ids=lambda vector: str(vector["utc"]))
+@pytest.mark.parametrize("vector", load_jsonl("canteen/tz_asia_almaty.jsonl"), ids=lambda vector: str(vector["utc"]))
 def test_local_time_and_service_date_of_almaty(vector: dict[str, Any]) -> None:
     utc = datetime.fromisoformat(vector["utc"])
     local = utc.astimezone(ALMATY)

@@ -15,9 +15,9 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from tests.sync.ledger.kiosk import Kiosk
+from tests.vectors import find_vector
 
-SAMPLES = Path(__file__).parents[3].parent / "shared/data/canteen/oneroster12"
-pytestmark = pytest.mark.skipif(not SAMPLES.exists(), reason="the sample exports are not beside this checkout")
+SAMPLES = find_vector("canteen/oneroster12")
 ON = "2026-11-22"
 
 
