@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PURE = ("edge_agent/domain", "edge_agent/palm", "sync/contract", "drivers/protocols")
-PACKAGES = {"edge_agent", "drivers", "sync"}
+PACKAGES = {"edge_agent", "drivers", "sync", "canteen_demo"}
 
 
 @pytest.mark.parametrize("room", PURE)
@@ -29,7 +29,7 @@ def test_every_folder_of_tests_is_a_package() -> None:
     assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
 
 
-def test_the_wheel_alone_owns_its_three_names_and_brings_the_technicians_files(tmp_path: Path) -> None:
+def test_the_wheel_alone_owns_its_names_and_brings_the_technicians_files(tmp_path: Path) -> None:
     """On a built wheel in a fresh environment: an editable install would show nothing."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-from drivers import osdp_key
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
+from drivers.bench import osdp_key
 from drivers.cards.osdp_reports import OsdpSettings, Reports
 from drivers.errors import NotSupported
 from drivers.readings import DeviceEvent

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import osdp as libosdp
 
-from drivers import osdp_key
 from drivers.base import Monotonic, Transport
+from drivers.bench import osdp_key
 from drivers.cards.osdp import link as link_to
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceGone, NotSupported, ProtocolError

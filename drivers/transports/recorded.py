@@ -7,7 +7,7 @@ replay, however fast. What the driver writes is thrown away. Does not imitate: a
 import threading
 from collections.abc import Iterable
 
-from drivers.capture import Chunk
+from drivers.bench.capture import Chunk
 from drivers.errors import DeviceGone
 
 

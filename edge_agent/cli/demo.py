@@ -30,8 +30,8 @@ def demo(
     from edge_agent.cli import ledger
 
     ledger.extra()
-    from edge_agent.demo import view
-    from edge_agent.demo.play import Scene, Wish, play
+    from canteen_demo import view
+    from canteen_demo.play import Scene, Wish, play
 
     folder = Path(tempfile.mkdtemp(prefix="edge-agent-demo-"))
     folder.chmod(0o755)  # the ledger's PostgreSQL runs as another user when this is root

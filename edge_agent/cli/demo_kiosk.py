@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import logs, settings
-from edge_agent.demo.clock import FastClock
+from canteen_demo.clock import FastClock
+from edge_agent import settings
+from edge_agent.process import logs
 from edge_agent.runtime import daemon
 
 

@@ -15,9 +15,10 @@ from typing import Annotated, BinaryIO, assert_never
 import msgspec
 import typer
 
-from drivers import calibration, decoding, discovery, discovery_input, one_card, osdp_key, osdp_trace, registry
+from drivers import registry
 from drivers.base import Reader
-from drivers.capture import Capture, Chunk, read_capture
+from drivers.bench import calibration, decoding, discovery, discovery_input, one_card, osdp_key, osdp_trace
+from drivers.bench.capture import Capture, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceError
 from drivers.protocols import osdpcap, zk_attlog

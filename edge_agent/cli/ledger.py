@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
-from edge_agent.ending import Ending
 from edge_agent.errors import AgentError, ExitCode
+from edge_agent.process.shutdown import Ending
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_agent.palm.evaluation import Mapper, Sample
-    from edge_agent.palm.landmarks import Landmarks
-    from edge_agent.palm.refusal import Refused as Unfit
+    from edge_agent.palm.hand.landmarks import Landmarks
+    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.measurement.evaluation import Mapper, Sample
     from edge_agent.palm.types import Region
 
 app = typer.Typer(no_args_is_help=True)
@@ -147,9 +147,9 @@ def quality(
     """What the kiosk sees in a picture: the hand, where its palm is, how good it is; or why it is refused."""
     import numpy as np
 
-    from edge_agent.palm.overlay import draw
-    from edge_agent.palm.refusal import Refused as Unfit
-    from edge_agent.palm.region import find_region
+    from edge_agent.palm.hand.overlay import draw
+    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.region import find_region
 
     picture = _picture(image)
     seen = picture if isinstance(picture, Unfit) else find_region(picture, _Look(config).landmarks())
@@ -171,7 +171,7 @@ def models(
     config: ConfigOption = CONFIG_DEFAULT,
 ) -> None:
     """Install the networks that find closed fingers better; everything works without them, only not quite as well."""
-    from edge_agent.runtime import palm_models
+    from edge_agent.palms import models as palm_models
 
     folder = palm_models.install(wheel, settings.load(config).settings.kiosk.state_dir)
     out.print(f"{folder}: installed; restart the daemon (systemctl restart edge-agent)", markup=False)
@@ -190,9 +190,9 @@ def evaluate(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is loaded; each process has a core
     import cv2
 
-    from edge_agent.palm.evaluation import evaluate as measure
-    from edge_agent.palm.evaluation import report
-    from edge_agent.palm.school_key import KEY_BYTES, SchoolKey
+    from edge_agent.palm.measurement.evaluation import evaluate as measure
+    from edge_agent.palm.measurement.evaluation import report
+    from edge_agent.palm.protection.school_key import KEY_BYTES, SchoolKey
 
     if plot is not None:
         _must_be_png(plot)  # not after an hour
@@ -209,7 +209,7 @@ def evaluate(
         raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
     found = measure(samples, scrambles, time.perf_counter, mapper)
     if plot is not None:
-        from edge_agent.palm.plot import draw
+        from edge_agent.palm.measurement.plot import draw
 
         _write_png(plot, draw(found, folder.name))
     told = report(found) | ({} if roi else {"landmarks": look.second_opinion})
@@ -229,7 +229,7 @@ def _pictures(folder: Path) -> tuple[list[Path], int]:
 
 def _sample(path: Path, look: "_Look", *, roi: bool) -> "Sample":
     """One picture; whatever is wrong with the file, it is a sample that could not be acquired."""
-    from edge_agent.palm.evaluation import Sample
+    from edge_agent.palm.measurement.evaluation import Sample
 
     session, _, number = path.stem.partition("-")
     if not (session.isascii() and session.isdigit()) or not number:
@@ -251,13 +251,13 @@ class _Look:
         self.second_opinion = self.landmarks() is not None
 
     def landmarks(self) -> "Landmarks | None":
-        from edge_agent.runtime import palm_models
+        from edge_agent.palms import models as palm_models
 
         return palm_models.load(self._state_dir)
 
     def region(self, picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
-        from edge_agent.palm.refusal import Refused as Unfit
-        from edge_agent.palm.region import find_region
+        from edge_agent.palm.hand.refusal import Refused as Unfit
+        from edge_agent.palm.hand.region import find_region
 
         if isinstance(picture, Unfit):
             return None
@@ -269,8 +269,8 @@ class _Look:
 
 def _given(picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
     """A picture that is a region already."""
-    from edge_agent.palm.refusal import Refused as Unfit
-    from edge_agent.palm.roi import NotARegion, region_from_roi
+    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.roi import NotARegion, region_from_roi
 
     if isinstance(picture, Unfit):
         return None
@@ -284,8 +284,8 @@ def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":
     """Decoded in bounded memory: size is read from the header before anything is unpacked."""
     from drivers.protocols.fault import Fault
     from drivers.protocols.picture import decode
-    from edge_agent.palm.refusal import Reason
-    from edge_agent.palm.refusal import Refused as Unfit
+    from edge_agent.palm.hand.refusal import Reason
+    from edge_agent.palm.hand.refusal import Refused as Unfit
 
     try:
         with path.open("rb") as file:

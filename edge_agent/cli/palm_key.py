@@ -20,8 +20,8 @@ RESTART = "Restart the daemon so that it takes this up: systemctl restart edge-a
 @app.command()
 def make(config: ConfigOption = CONFIG_DEFAULT, yes: YesOption = False) -> None:
     """Make the key, on the first kiosk of a school only. Further kiosks import it."""
-    from edge_agent.palm.school_key import LOSS_WARNING
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palm.protection.school_key import LOSS_WARNING
+    from edge_agent.palms import keys as palm_keys
 
     out.print(LOSS_WARNING, markup=False)
     out.print("Another kiosk of this school has a key already? Then stop here: `edge-agent palm key import`.")
@@ -35,8 +35,8 @@ def make(config: ConfigOption = CONFIG_DEFAULT, yes: YesOption = False) -> None:
 @app.command("print")
 def print_(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """The printout for the school's safe. Whoever has it has the key: no screenshot, no mail."""
-    from edge_agent.palm.school_key import LOSS_WARNING, to_paper
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palm.protection.school_key import LOSS_WARNING, to_paper
+    from edge_agent.palms import keys as palm_keys
 
     key = palm_keys.load(_state_dir(config))
     groups = to_paper(key)
@@ -49,7 +49,7 @@ def print_(config: ConfigOption = CONFIG_DEFAULT) -> None:
 @app.command()
 def restore(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Bring the key back from its printout; the groups are asked for, so that they stand in no shell's history."""
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palms import keys as palm_keys
 
     typed = typer.prompt("The groups of the printout", hide_input=True)
     key = palm_keys.restore(_state_dir(config), typed)
@@ -59,7 +59,7 @@ def restore(config: ConfigOption = CONFIG_DEFAULT) -> None:
 @app.command("import")
 def import_(stick: StickArgument, config: ConfigOption = CONFIG_DEFAULT, again: AgainOption = False) -> None:
     """Get the key from another kiosk of the school, over a stick. Each call does one step and says what follows."""
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palms import keys as palm_keys
 
     _told(palm_keys.import_step(_state_dir(config), stick, again=again))
 
@@ -67,7 +67,7 @@ def import_(stick: StickArgument, config: ConfigOption = CONFIG_DEFAULT, again: 
 @app.command()
 def export(stick: StickArgument, config: ConfigOption = CONFIG_DEFAULT, again: AgainOption = False) -> None:
     """Hand the key on to a further kiosk, over a stick. Each call does the next step and says what follows."""
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palms import keys as palm_keys
 
     _told(palm_keys.export_step(_state_dir(config), stick, _compared, again=again))
 
@@ -75,7 +75,7 @@ def export(stick: StickArgument, config: ConfigOption = CONFIG_DEFAULT, again: A
 @app.command("show-code")
 def show_code(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """The key's public fingerprint, equal on every kiosk of the school, or the code of a handing over under way."""
-    from edge_agent.runtime import palm_keys
+    from edge_agent.palms import keys as palm_keys
 
     state_dir = _state_dir(config)
     code = palm_keys.code_shown(state_dir)
@@ -92,7 +92,7 @@ def _compared(code: str) -> str:
 
 
 def _told(step: object) -> None:
-    from edge_agent.runtime.palm_keys import Step
+    from edge_agent.palms.keys import Step
 
     assert isinstance(step, Step)
     if step.code:

@@ -11,14 +11,14 @@ import typer
 
 from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
-from edge_agent.clock import KernelClock
 from edge_agent.control import ask
 from edge_agent.errors import AgentError, AgentNotRunning, Refused
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings import Settings
-from sync.contract import oneroster
+from sync.contract.oneroster import merge as oneroster
 from sync.contract.roster import Page, Record, record_type
 from sync.contract.roster_diff import Difference, TooManyGone, difference, guard
 from sync.ledger.roster_files import read_export

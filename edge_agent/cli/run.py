@@ -4,8 +4,9 @@ import sys
 
 import typer
 
-from edge_agent import logs, settings
+from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption
+from edge_agent.process import logs
 from edge_agent.runtime import daemon
 
 

@@ -24,25 +24,25 @@ from typing import TYPE_CHECKING
 from drivers import registry
 from drivers.readings import PersonMatched, Reading
 from edge_agent import identity
-from edge_agent.clock import StepWatch
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain import roster as rosters
 from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment, Now, late
 from edge_agent.domain.record import Context, Where, where
 from edge_agent.domain.roster import Roster
-from edge_agent.ending import Ending
 from edge_agent.errors import ExitCode
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
 from edge_agent.journal.rows import Kiosk
 from edge_agent.journal.verify import Broken, Verdict
-from edge_agent.runtime.counters import Counters
+from edge_agent.process.clock import StepWatch
+from edge_agent.process.metrics import Counters
+from edge_agent.process.shutdown import Ending
+from edge_agent.process.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
 from edge_agent.runtime.inbox import Coming, Inbox, Job, PalmScan, Scan
 from edge_agent.runtime.opening import Opening
 from edge_agent.runtime.policy import policy
 from edge_agent.runtime.staff import StaffDesk
-from edge_agent.runtime.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.taps import Taps
 from edge_agent.runtime.upkeep import Upkeep
 from edge_agent.runtime.uplink import Uplink
@@ -67,7 +67,7 @@ from sync.contract.event import (
 from sync.contract.roster import Page
 
 if TYPE_CHECKING:
-    from edge_agent.runtime.palms import Palms
+    from edge_agent.palms.recognition import Palms
 
 log = logging.getLogger(__name__)
 
@@ -431,7 +431,7 @@ class Agent:
         settings = self.settings
         if not settings.palm.enabled or not any(self.is_camera(each.driver) for each in settings.readers):
             return None
-        from edge_agent.runtime.palms import Palms, landmarks, open_gallery
+        from edge_agent.palms.recognition import Palms, landmarks, open_gallery
 
         gallery = open_gallery(settings, self.journal, self.identity.school)
         return Palms(

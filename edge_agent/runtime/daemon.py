@@ -4,13 +4,13 @@ import logging
 import signal
 import sys
 
-from edge_agent.clock import KernelClock
 from edge_agent.domain.moment import Now
 from edge_agent.errors import ExitCode
+from edge_agent.process.clock import KernelClock
+from edge_agent.process.systemd import Notifier
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.commands import Commands
 from edge_agent.settings import Loaded
-from edge_agent.systemd import Notifier
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, Pr
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment, Now
-from edge_agent.runtime.counters import Counters
+from edge_agent.process.metrics import Counters
+from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, Scan
-from edge_agent.runtime.supervision import Pulse
 
 log = logging.getLogger(__name__)
 

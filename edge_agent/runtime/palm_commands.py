@@ -13,8 +13,8 @@ from sync.contract.event import PersonId
 from sync.contract.palms import STICK_VERSION, Sealed, StickHead
 
 if TYPE_CHECKING:
-    from edge_agent.runtime.palm_gallery import PalmGallery
-    from edge_agent.runtime.palms import Palms
+    from edge_agent.palms.gallery import PalmGallery
+    from edge_agent.palms.recognition import Palms
 
 Arguments = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ class PalmCommands:
 
     def enrol(self, arguments: Arguments, asker: Asker) -> Iterator[dict[str, Any]]:
         """Lines for the operator while a hand is shown: samples so far, what to do next; the last one is `done`."""
-        from edge_agent.runtime.enrolling import Wish, enrol
+        from edge_agent.palms.enrolment import Wish, enrol
 
         agent, palms = self._agent, self._palms()
         wanted = dict(arguments)
@@ -92,7 +92,7 @@ class PalmCommands:
         self._agent.palms_changed()
 
     def _gallery(self) -> "PalmGallery":
-        from edge_agent.runtime.palm_gallery import PalmGallery
+        from edge_agent.palms.gallery import PalmGallery
 
         gallery = self._palms().gallery
         if not isinstance(gallery, PalmGallery):

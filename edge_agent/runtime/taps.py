@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edge_agent import logs
+from edge_agent.process import logs
 
 KEPT_MAX = 1_000
 

@@ -8,7 +8,7 @@ from edge_agent.domain.moment import Now
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import Verdict, verify
-from edge_agent.runtime.supervision import Pulse
+from edge_agent.process.supervision import Pulse
 
 log = logging.getLogger(__name__)
 

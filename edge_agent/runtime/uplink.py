@@ -10,7 +10,7 @@ from typing import Protocol
 from edge_agent.identity import Identity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
-from edge_agent.runtime.supervision import Pulse
+from edge_agent.process.supervision import Pulse
 from edge_agent.screen.health import Ledger
 from edge_agent.settings import LedgerSettings
 from sync.client.channel import Channel

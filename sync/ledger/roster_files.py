@@ -6,7 +6,7 @@ Imports neither PostgreSQL nor the network, so that a kiosk without the ledger's
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from sync.contract.oneroster_csv import FILE_BYTES_MAX, Fault, Refused
+from sync.contract.oneroster.csv_export import FILE_BYTES_MAX, Fault, Refused
 
 FILES_MAX = 100
 BYTES_MAX = 256 * 1024 * 1024

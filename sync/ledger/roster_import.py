@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import msgspec
 import psycopg
 
-from sync.contract import oneroster
-from sync.contract.oneroster import Built, Kept
+from sync.contract.oneroster import merge as oneroster
+from sync.contract.oneroster.merge import Built, Kept
 from sync.contract.roster_diff import Difference, difference, guard
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from drivers.simulated.palms import palm as drawn_palm
 from drivers.simulated.palms import some_capture
-from edge_agent.palm.code import COARSE_SIDE, FINE_SIDE, LINES, VALID, Cells
-from edge_agent.palm.enrolment import align
-from edge_agent.palm.gallery import Palm, Snapshot, empty
-from edge_agent.palm.permutation import Scrambles, identity
-from edge_agent.palm.responses import Responses, respond
-from edge_agent.palm.roi import region_from_roi
+from edge_agent.palm.hand.roi import region_from_roi
+from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE, LINES, VALID, Cells
+from edge_agent.palm.matching.enrolment import align
+from edge_agent.palm.matching.gallery import Palm, Snapshot, empty
+from edge_agent.palm.matching.permutation import Scrambles, identity
+from edge_agent.palm.matching.responses import Responses, respond
 from edge_agent.palm.types import Hand
 from tests.outside import PALMS
 

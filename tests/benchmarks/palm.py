@@ -10,11 +10,11 @@ from itertools import islice
 
 import numpy as np
 
-from edge_agent.palm.gallery import Ranking, Snapshot
-from edge_agent.palm.permutation import Scrambles
-from edge_agent.palm.probe import Probe
-from edge_agent.palm.responses import Responses
-from edge_agent.palm.school_key import SchoolKey
+from edge_agent.palm.matching.gallery import Ranking, Snapshot
+from edge_agent.palm.matching.permutation import Scrambles
+from edge_agent.palm.matching.probe import Probe
+from edge_agent.palm.matching.responses import Responses
+from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
 from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run, high, middle

@@ -21,9 +21,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.evaluation import Sample, plan
-from edge_agent.palm.rates import AtPoint, Rate, Scores, equal_error, misses_at
-from edge_agent.palm.roi import NotARegion, region_from_roi
+from edge_agent.palm.hand.roi import NotARegion, region_from_roi
+from edge_agent.palm.measurement.evaluation import Sample, plan
+from edge_agent.palm.measurement.rates import AtPoint, Rate, Scores, equal_error, misses_at
 from edge_agent.palm.types import REGION_SIDE, Region
 
 TURNS_DEG: Final = {1: (0.0,), 3: (-4.0, 0.0, 4.0), 5: (-8.0, -4.0, 0.0, 4.0, 8.0)}

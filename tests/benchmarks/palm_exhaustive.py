@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from edge_agent.palm.gallery import Ambiguous, Match, NoMatch, Ranking, Snapshot, decide
-from edge_agent.palm.operating_point import OperatingPoint
-from edge_agent.palm.probe import Probe
-from edge_agent.palm.school_key import SchoolKey
+from edge_agent.palm.matching.gallery import Ambiguous, Match, NoMatch, Ranking, Snapshot, decide
+from edge_agent.palm.matching.operating_point import OperatingPoint
+from edge_agent.palm.matching.probe import Probe
+from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
 from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run

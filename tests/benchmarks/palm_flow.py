@@ -23,17 +23,17 @@ from drivers.simulated.palms import hand as drawn_hand
 from drivers.simulated.palms import some_capture
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import build
-from edge_agent.palm.enrolment import align
-from edge_agent.palm.gallery import Palm
-from edge_agent.palm.region import Found, find_region
-from edge_agent.palm.responses import respond
-from edge_agent.palm.school_key import SchoolKey
+from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.matching.enrolment import align
+from edge_agent.palm.matching.gallery import Palm
+from edge_agent.palm.matching.responses import respond
+from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
-from edge_agent.runtime.counters import Counters
+from edge_agent.palms.gallery import PalmGallery, Target
+from edge_agent.palms.recognition import Palms
+from edge_agent.process.metrics import Counters
+from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan
-from edge_agent.runtime.palm_gallery import PalmGallery, Target
-from edge_agent.runtime.palms import Palms
-from edge_agent.runtime.supervision import Pulse
 from edge_agent.settings import PalmSettings
 from sync.contract.event import Clock
 from tests.benchmarks import crowd

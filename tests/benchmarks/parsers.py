@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from drivers.decoding import PROTOCOLS, FaultFound, start
+from drivers.bench.decoding import PROTOCOLS, FaultFound, start
 from drivers.protocols import em4100, hid, ironlogic, osdp, pcsc, pn532, wiegand
 from tests.benchmarks.figures import Figure, Result, Run, middle
 

@@ -21,7 +21,6 @@ from drivers.readings import CardRead, Reading
 from drivers.simulated.card_peer import CardPeer, Model, frame
 from drivers.simulated.light import SimulatedLight
 from edge_agent import identity, settings
-from edge_agent.clock import KernelClock
 from edge_agent.domain.decision import Decision
 from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Feedback
@@ -31,6 +30,7 @@ from edge_agent.domain.record import ByHand, Context
 from edge_agent.identity import Registration
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended
+from edge_agent.process.clock import KernelClock
 from edge_agent.runtime import daemon
 from edge_agent.runtime.agent import Agent
 from edge_agent.station import Station

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_agent import identity
-from edge_agent.clock import KernelClock
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from sync.contract.event import Claim, Clock, Entry
 from sync.contract.roster import Credential, Entitlement, MealSession, Page, Person, Programme, Record, School

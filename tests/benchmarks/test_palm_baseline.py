@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.palm.evaluation import Sample
+from edge_agent.palm.measurement.evaluation import Sample
 from edge_agent.palm.types import Hand, Region
 from tests.benchmarks.palm_baseline import compare, measure, read
 from tests.edge_agent.palm.made import region

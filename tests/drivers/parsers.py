@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from drivers import capture
-from drivers.decoding import PROTOCOLS, Decoding, start
+from drivers.bench import capture
+from drivers.bench.decoding import PROTOCOLS, Decoding, start
 from drivers.errors import DeviceGone, ProtocolError
 from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings

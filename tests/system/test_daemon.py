@@ -229,9 +229,9 @@ def _damage_row(journal: Path, seq: int) -> None:
 
 def _fill(daemon: Daemon, rows: int) -> None:
     from edge_agent import identity
-    from edge_agent.clock import KernelClock
     from edge_agent.journal.journal import Journal
     from edge_agent.journal.rows import Kiosk
+    from edge_agent.process.clock import KernelClock
     from sync.contract.event import Stop
 
     me = identity.read(daemon.state_dir, "sch-1")

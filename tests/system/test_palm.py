@@ -20,12 +20,12 @@ import pytest
 from drivers.protocols.picture import decode
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify
-from edge_agent.palm.code import encode
-from edge_agent.palm.permutation import protect
-from edge_agent.palm.region import Found, find_region
-from edge_agent.palm.responses import respond
-from edge_agent.palm.school_key import to_paper
-from edge_agent.runtime import palm_keys
+from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.matching.code import encode
+from edge_agent.palm.matching.permutation import protect
+from edge_agent.palm.matching.responses import respond
+from edge_agent.palm.protection.school_key import to_paper
+from edge_agent.palms import keys as palm_keys
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export

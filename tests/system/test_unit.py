@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from drivers import pcsc_checks
-from edge_agent.clock import kernel_clock
+from drivers.bench import pcsc_checks
+from edge_agent.process.clock import kernel_clock
 from edge_agent.settings import ScreenSettings
 from tests.drivers.relay_board import RelayBoard
 from tests.system import confined
@@ -184,7 +184,7 @@ def inside(code: str) -> str:
 @needs_systemd
 @needs_seccomp
 def test_the_quality_of_the_clock_and_the_boot_can_be_read() -> None:
-    code = "from edge_agent.clock import KernelClock; m = KernelClock()(); print(m.clock, m.boot)"
+    code = "from edge_agent.process.clock import KernelClock; m = KernelClock()(); print(m.clock, m.boot)"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert inside(code) == f"{kernel_clock()} {boot}"
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from drivers import discovery, osdp_key, pcsc_checks, registry
+from drivers import registry
+from drivers.bench import discovery, osdp_key, pcsc_checks
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import NotSupported
 from edge_agent.cli.checks.finding import Finding, Kiosk, State, fails, look, ok, split

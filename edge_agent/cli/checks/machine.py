@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
-from edge_agent.clock import kernel_clock
+from edge_agent.process.clock import kernel_clock
 from edge_agent.runtime.agent import VERSION
 from sync.contract.event import Clock
 

@@ -11,16 +11,16 @@ import pytest
 
 pytest.importorskip("osdp", reason="libosdp is not installed: pip install canteen-edge-agent[osdp]")
 
-from drivers import osdp_key
 from drivers.base import Signal
+from drivers.bench import osdp_key
+from drivers.bench.decoding import osdp_decoding, to_json
+from drivers.bench.osdp_trace import OsdpTrace, is_trace
+from drivers.bench.osdp_trace import events as trace_events
 from drivers.cards.osdp import Osdp
 from drivers.cards.osdp_commissioning import commission
 from drivers.cards.osdp_reports import OsdpSettings
-from drivers.decoding import osdp_decoding, to_json
 from drivers.errors import DeviceGone, NotSupported
 from drivers.indicators.osdp import OsdpLight, OsdpLightSettings
-from drivers.osdp_trace import OsdpTrace, is_trace
-from drivers.osdp_trace import events as trace_events
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import between_parities, uid_of

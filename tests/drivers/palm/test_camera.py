@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.base import DriverSettings
-from drivers.capture import Capture
+from drivers.bench.capture import Capture
 from drivers.errors import DeviceGone, NotSupported
 from drivers.palm.camera import Camera, CameraSettings
 from drivers.palm.folder import FolderSettings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.decoding import FaultFound, decode, to_json
+from drivers.bench.decoding import FaultFound, decode, to_json
 from drivers.protocols import osdp, osdpcap
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp import Card, Characters, Decoder, Event, Packet, encode

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.capture import Capture, read_capture
+from drivers.bench.capture import Capture, read_capture
 from drivers.cards.pn532 import Pn532, Pn532Settings
 from drivers.protocols import pn532
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers import osdp_key
+from drivers.bench import osdp_key
 from drivers.errors import NotSupported
 from edge_agent.errors import AgentRunning, Refused
 from tests.drivers.osdp_peer import OsdpPeer

@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 
 from drivers.simulated.palms import Capture, palm, some_capture
-from edge_agent.palm.permutation import Scrambles, draw
-from edge_agent.palm.responses import Responses, respond
-from edge_agent.palm.roi import region_from_roi
+from edge_agent.palm.hand.roi import region_from_roi
+from edge_agent.palm.matching.permutation import Scrambles, draw
+from edge_agent.palm.matching.responses import Responses, respond
 from edge_agent.palm.types import Hand, Region
 
 

@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
-from edge_agent.ending import Ending
 from edge_agent.journal.errors import JournalUnwritable
+from edge_agent.process.shutdown import Ending
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.inbox import Job
 from edge_agent.settings import loads

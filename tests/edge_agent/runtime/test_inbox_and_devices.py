@@ -13,12 +13,12 @@ from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Te
 from drivers.simulated.light import SimulatedLight, SimulatedLightSettings
 from edge_agent.domain.feedback import Child, Feedback
 from edge_agent.domain.moment import Moment
-from edge_agent.runtime.counters import Counters
+from edge_agent.process.metrics import Counters
+from edge_agent.process.supervision import Pulse, Supervisor
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
 from edge_agent.runtime.inbox import Coming, Inbox, Job, Scan
-from edge_agent.runtime.supervision import Pulse, Supervisor
 from sync.contract.event import Clock
-from tests.edge_agent.runtime.test_supervision import eventually
+from tests.edge_agent.process.test_supervision import eventually
 
 CARD = CardRead("door", Uid(Technology.EM4100, bytes(5), 40), 0)
 

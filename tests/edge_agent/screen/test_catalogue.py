@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice, Child
-from edge_agent.runtime.enrol_words import Step
+from edge_agent.palms.enrolment_words import Step
 from edge_agent.screen.assets import catalogue
 from edge_agent.screen.health import Ledger
 from edge_agent.screen.ports import ByHand, TakenBack, Why

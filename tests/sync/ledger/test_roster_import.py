@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from sync.contract import wire
-from sync.contract.oneroster import Refused
+from sync.contract.oneroster.merge import Refused
 from sync.contract.roster import Page, Person
 from sync.contract.roster_diff import TooManyGone
 from sync.ledger import rosters, schools

@@ -1,0 +1,94 @@
+"""What a spectator sees in the terminal: two kiosks, the network, the ledger, and what has just happened."""
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from canteen_demo.lunch import Queue
+from canteen_demo.play import Scene
+from canteen_demo.proof import Proof
+from drivers.base import Signal
+
+LOOK_S = 0.5
+WORDS = {
+    Signal.WELCOME: "in",
+    Signal.GOODBYE: "out",
+    Signal.NOTED: "already noted",
+    Signal.ASK: "asked",
+    Signal.FAULT: "not recorded",
+}
+
+
+def watch_quietly(scene: Scene) -> None:
+    """Wait for the end of the break."""
+    while not all(queue.done for queue in scene.queues):
+        time.sleep(LOOK_S / 2)
+
+
+def watch_live(scene: Scene, console: Console) -> None:
+    """Redraw twice a second until the break is over."""
+    with Live(_picture(scene), console=console, refresh_per_second=4) as live:
+        while not all(queue.done for queue in scene.queues):
+            time.sleep(LOOK_S)
+            live.update(_picture(scene))
+
+
+def _picture(scene: Scene) -> Group:
+    passed = max(0.0, scene.clock.seconds())
+    length = scene.minutes * 60
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("kiosk", "", "scans", *WORDS.values(), "to send", "screen"):
+        table.add_column(column, justify="right" if column in {"scans", "to send", *WORDS.values()} else "left")
+    for queue in scene.queues:
+        table.add_row(*_row(queue))
+    down = not scene.relay.up
+    network = Text("network down", style="bold red") if down else Text("network up", style="green")
+    happened = [Text(f"{int(at // 60):3}:{int(at % 60):02}  {what}") for at, what in scene.log[-5:]]
+    progress = Table.grid(expand=True)
+    progress.add_row(ProgressBar(total=length, completed=min(passed, length)))
+    clock = Text(f"{scene.clock().utc.astimezone(scene.clock.opens.tzinfo):%H:%M:%S}  ×{scene.clock.speed:g}   ")
+    return Group(
+        Panel(
+            Group(
+                clock + network + Text(f"   {scene.ledger_rows()} rows in the ledger"),
+                progress,
+                table,
+                *happened,
+            ),
+            title="lunch break (simulated people and time, real everything else)",
+        )
+    )
+
+
+def _row(queue: Queue) -> list[str | Text]:
+    status = queue.kiosk.status()
+    tally = queue.tally
+    state = Text("runs", style="green") if status else Text("down", style="bold red")
+    waiting = str(status["journal"]["queue"]) if status else "?"
+    answers = [str(tally.answered[signal]) for signal in WORDS]
+    return [queue.kiosk.name, state, str(tally.made), *answers, waiting, queue.kiosk.url]
+
+
+def show_proof(proof: Proof, console: Console) -> None:
+    figures = Table(
+        "what", "count", box=None, pad_edge=False, header_style="bold", title="Counts", title_justify="left"
+    )
+    figures.columns[1].justify = "right"
+    for name, value in proof.figures.items():
+        figures.add_row(name, str(value))
+    claims = Table("claim", "", box=None, pad_edge=False, header_style="bold", title="Proof", title_justify="left")
+    for line in proof.lines:
+        verdict = Text("holds", style="green") if line.holds else Text(_difference(line.expected, line.found), "red")
+        claims.add_row(line.what, verdict)
+    console.print(figures, "", claims)
+
+
+def _difference(expected: object, found: object) -> str:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return f"FAILS: {len(expected.items() ^ found.items())} rows differ"
+    return f"FAILS: expected {expected}, found {found}"

@@ -1,0 +1,90 @@
+"""Writes what passes on an OSDP line as OSDPCAP, and plays it again: for `devices capture` and `devices replay`.
+
+Cards that pass in clear get a pseudonym, the same for a card under the same key, and a check that holds. What the
+secure channel hides stays as it is: without the reader's key it tells nothing. A session cannot be spoken again, since
+each is encrypted anew: it is replayed from what both sides said, and goes the driver's own way from there.
+"""
+
+import hmac
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from drivers.base import Monotonic
+from drivers.cards.osdp_reports import OsdpSettings, Reports
+from drivers.protocols import osdp
+from drivers.protocols.fault import Fault
+from drivers.protocols.osdp import Card, Characters, card_of
+from drivers.protocols.osdp_card import between_parities
+from drivers.protocols.osdp_secure import Opened
+from drivers.protocols.osdpcap import Direction, Record, encode, parse, replay
+from drivers.readings import DeviceEvent
+
+TRACE_BYTES_MAX = 64 * 1024 * 1024
+_CARD_HEAD = {osdp.RAW: 4, osdp.FMT: 3}  # what stands before the number
+
+
+class OsdpTrace:
+    """`redact_key`: any secret bytes; None keeps card numbers, and such a file is a secret."""
+
+    def __init__(
+        self, out: BinaryIO, *, clock: Monotonic, redact_key: bytes | None, bytes_max: int = TRACE_BYTES_MAX
+    ) -> None:
+        self._out, self._clock, self._key, self._left = out, clock, redact_key, bytes_max
+        self._decoders = {"RECV": osdp.Decoder(), "SEND": osdp.Decoder()}
+
+    @property
+    def full(self) -> bool:
+        """The limit is reached; what comes now is not written."""
+        return self._left == 0
+
+    def __call__(self, direction: str, data: bytes) -> None:
+        way: Direction = "SEND" if direction == "SEND" else "RECV"
+        for event in self._decoders[way].feed(data):
+            if not isinstance(event, Fault):  # a damaged frame still has most of a card's number
+                self._write(encode(Record(self._clock(), way, self._redacted(event))))
+
+    def finish(self) -> None:
+        """Nothing is held back but an unfinished frame, which is none. The file stays open: it is the caller's."""
+        self._out.flush()
+
+    def _redacted(self, packet: osdp.Packet) -> bytes:
+        head = _CARD_HEAD.get(packet.code)
+        hidden = packet.security is not None and packet.security.encrypted
+        if self._key is None or head is None or not packet.reply or hidden:
+            return packet.raw
+        data = packet.data[:head] + self._pseudonym(packet, packet.data[head:])
+        return osdp.encode(packet.address, packet.code, data, sequence=packet.sequence, reply=True, crc=packet.crc)
+
+    def _pseudonym(self, packet: osdp.Packet, number: bytes) -> bytes:
+        assert self._key is not None
+        digest = hmac.digest(self._key, number, "sha256")
+        match card_of(packet.code, packet.data):
+            case Card(bits=26 | 34 as bits):
+                return between_parities(digest[: bits // 8]).data
+            case Characters():
+                return f"{int.from_bytes(digest[:4], 'big'):0{len(number)}d}"[-len(number) :].encode("ascii")
+        return (digest * (1 + len(number) // len(digest)))[: len(number)]
+
+    def _write(self, line: bytes) -> None:
+        if len(line) > self._left:
+            self._left = 0
+            return
+        self._left -= self._out.write(line)
+
+
+def is_trace(first_line: bytes) -> bool:
+    """Whether a file that begins so is OSDPCAP and no capture of `drivers.bench.capture`."""
+    return isinstance(parse(first_line), Record)
+
+
+def events(
+    lines: Iterable[bytes], settings: OsdpSettings, *, scbk: bytes | None = None, name: str = "replay"
+) -> Iterator[DeviceEvent]:
+    """What the driver would have reported. `scbk`: the reader's key, for a session that was encrypted."""
+    reports = Reports(name, settings)
+    for t_ns, opened in replay(lines, scbk):
+        seen: Card | Characters | Fault | None = opened if isinstance(opened, Fault) else None
+        if isinstance(opened, Opened) and opened.packet.reply:
+            seen = card_of(opened.packet.code, opened.data)
+        if seen is not None:
+            yield from reports.of(seen, t_ns)

@@ -1,0 +1,133 @@
+"""Making a palm known: several good samples that agree with one another and with nobody else.
+
+Consent is asked before any of this and is not this room's business. `Enrolment` is a value: each sample gives the next
+one or a reason, and the screen says it. Samples are kept in the pose of the first one, so that they can be summed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from edge_agent.palm.matching.code import PalmCode, encode
+from edge_agent.palm.matching.gallery import Candidate, Palm, Ranking, Snapshot
+from edge_agent.palm.matching.match import Likeness, compare, unlock
+from edge_agent.palm.matching.operating_point import OperatingPoint
+from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles, protect
+from edge_agent.palm.matching.probe import Probe
+from edge_agent.palm.matching.responses import Responses
+from edge_agent.palm.types import Hand
+
+SAMPLES_MIN: Final = 3
+SAMPLES_MAX: Final = 6
+QUALITY_MIN: Final = 0.45  # of a picture; a template is for a year, a recognition may do with less
+COVERAGE_MIN: Final = 0.75  # of the cells
+CONSISTENT_MIN: Final = 0.35  # agreement with the first sample; strangers reach it once in 100,000
+SAME_PICTURE_MIN: Final = 0.93  # a frame shown twice teaches nothing; the pose lattice keeps it from reaching 1
+ADAPT_SURE_MIN: Final = 0.55  # agreement with an enrolled sample; slow adaptation takes nothing less sure
+ADAPTED_MAX: Final = 2  # samples beside the enrolled ones
+
+
+class Refusal(StrEnum):
+    TOO_LITTLE_PALM = "too-little-palm"
+    SAME_PICTURE = "same-picture"  # move the hand away and back
+    OTHER_PALM = "other-palm"  # not the palm of the samples before
+    OTHER_HAND = "other-hand"
+    ENOUGH = "enough"
+    TOO_FEW = "too-few"  # samples
+    KNOWN_AS_ANOTHER = "known-as-another"  # the palm is enrolled under another name
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    reason: Refusal
+    known_as: str | None = None  # for the staff's side only
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One hand of one person on its way into the gallery."""
+
+    person: str
+    hand: Hand
+    scrambles: Scrambles = field(repr=False)
+    samples: tuple[ProtectedCode, ...] = field(default=(), repr=False)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.samples) >= SAMPLES_MIN
+
+    def add(self, responses: Responses, hand: Hand, gallery: Snapshot) -> "Enrolment | Refused":
+        """Take a sample, or say why not. The whole gallery is searched each time: a dead soul shows at the first."""
+        if len(self.samples) >= SAMPLES_MAX:
+            return Refused(Refusal.ENOUGH)
+        if Hand.UNKNOWN not in (hand, self.hand) and hand != self.hand:
+            return Refused(Refusal.OTHER_HAND)
+        code = encode(responses, self.hand)
+        if code.coverage < COVERAGE_MIN:
+            return Refused(Refusal.TOO_LITTLE_PALM)
+        probe = Probe(responses, self.scrambles)
+        if self.samples:
+            likenesses = likeness_to(probe, self.samples)
+            if max(likeness.agreement for likeness in likenesses) >= SAME_PICTURE_MIN:
+                return Refused(Refusal.SAME_PICTURE)
+            if likenesses[0].agreement < CONSISTENT_MIN:
+                return Refused(Refusal.OTHER_PALM)
+            code = encode(responses, self.hand, likenesses[0].pose)
+        point = gallery.operating_point()
+        alike = namesakes(gallery.search(probe, without=self.person), point)
+        if alike:
+            return Refused(Refusal.KNOWN_AS_ANOTHER, alike[0].person)
+        return replace(self, samples=(*self.samples, protect(code, self.scrambles)))
+
+    def finish(self) -> "Palm | Refused":
+        """The palm for the gallery; it replaces an older one of the same hand."""
+        return Palm.of(self.person, self.hand, self.samples) if self.complete else Refused(Refusal.TOO_FEW)
+
+
+def namesakes(ranking: Ranking, point: OperatingPoint) -> tuple[Candidate, ...]:
+    """Those who would be taken for the same person: the threshold without a margin, since every one of them matters."""
+    return tuple(candidate for candidate in ranking if candidate.agreement >= point.threshold)
+
+
+def align(responses: Sequence[Responses], hand: Hand, scrambles: Scrambles) -> list[ProtectedCode]:
+    """Templates of one palm without an enrolment's questions: the first as it is, the others in its pose."""
+    codes: list[PalmCode] = []
+    first: list[ProtectedCode] = []
+    for response in responses:
+        if not codes:
+            codes.append(encode(response, hand))
+            first.append(protect(codes[0], scrambles))
+            continue
+        likeness = likeness_to(Probe(response, scrambles), first)[0]
+        agrees = likeness.agreement >= CONSISTENT_MIN
+        codes.append(encode(response, hand, likeness.pose) if agrees else encode(response, hand))
+    return [protect(code, scrambles) for code in codes]
+
+
+def likeness_to(probe: Probe, samples: Sequence[ProtectedCode]) -> list[Likeness]:
+    """1:1 against each of some samples."""
+    palm = Palm.of("", Hand.UNKNOWN, samples)
+    return compare(probe, unlock(palm.fine, palm.coarse, probe.scrambles.fine, probe.scrambles.coarse))
+
+
+def adapted(palm: Palm, responses: Responses, scrambles: Scrambles) -> Palm | None:
+    """The palm with a sample of a very sure recognition as its newest; None: there is nothing to be learned from it.
+
+    Palms grow. Enrolled samples stay for ever and alone vouch for what is added, so that no chain of small steps can
+    lead from one person to another; beside them at most `ADAPTED_MAX`, of which the oldest gives way.
+    """
+    enrolled = len(palm.fine) - palm.adapted
+    samples = [ProtectedCode(*cells, palm.hand) for cells in zip(palm.fine, palm.coarse, strict=True)]
+    likenesses = likeness_to(Probe(responses, scrambles), samples)
+    if max(likeness.agreement for likeness in likenesses[:enrolled]) < ADAPT_SURE_MIN:
+        return None
+    if max(likeness.agreement for likeness in likenesses) >= SAME_PICTURE_MIN:
+        return None
+    if likenesses[0].agreement < CONSISTENT_MIN:
+        return None  # its pose against the first sample is not sure, and all are kept in that one's
+    code = encode(responses, palm.hand, likenesses[0].pose)
+    if code.coverage < COVERAGE_MIN:
+        return None
+    kept = samples[enrolled:][-(ADAPTED_MAX - 1) :]
+    return Palm.of(palm.person, palm.hand, [*samples[:enrolled], *kept, protect(code, scrambles)], len(kept) + 1)

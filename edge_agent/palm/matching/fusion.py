@@ -1,0 +1,29 @@
+"""One answer from several looks: the frames of a burst.
+
+A person's agreement over frames is the mean of the frames, a frame in which somebody is no candidate counting as
+chance. Strangers' agreements scatter independently and fall together when averaged, a known palm's do not, so the
+threshold of a single frame holds.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge_agent.palm.matching.gallery import Candidate, Ranking
+
+FRAMES_MAX: Final = 3  # more cost more than they tell: frames of one second repeat each other
+
+
+def fuse_frames(rankings: Sequence[Ranking]) -> Ranking:
+    """Rankings of 1–3 frames of one hand as one."""
+    if len(rankings) > FRAMES_MAX:
+        raise ValueError(f"{len(rankings)} frames, {FRAMES_MAX} at most")
+    if not rankings:
+        return ()
+    sums: dict[str, Candidate] = {}
+    for ranking in rankings:
+        for candidate in ranking:
+            known = sums.get(candidate.person)
+            agreement = candidate.agreement + (known.agreement if known else 0.0)
+            sums[candidate.person] = Candidate(candidate.person, agreement, candidate.hand)
+    means = (Candidate(c.person, c.agreement / len(rankings), c.hand) for c in sums.values())
+    return tuple(sorted(means, key=lambda candidate: (-candidate.agreement, candidate.person)))

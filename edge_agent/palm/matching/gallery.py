@@ -1,0 +1,399 @@
+"""Who is it, among all: a gallery of protected templates, searched from coarse to fine.
+
+    sieve     one vector of 192 numbers a palm (the sum of its templates' coarse codes, every fourth cell and in short)
+              against the probe in many poses, by one matrix product; the best few hundred palms go on
+    sketch    the same with all cells, 768 numbers; the best dozen palms, and the poses in which they may lie
+    compare   from these poses on as in 1:1, the hopeless ones not to the end: one of their templates tells
+
+The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
+shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,920 of a hand that lies far
+beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
+stranger is looked at twice, and who is nearly known then is compared as in 1:1.
+
+The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
+them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
+since the sum would be a blur. A `Snapshot` never changes: a roster's change makes a new one that shares the palms which
+stay, and the daemon swaps one reference while searches go on in the old one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.palm.matching.code import COARSE_CELLS, COARSE_SIDE, Cells
+from edge_agent.palm.matching.match import (
+    STRANGERS,
+    Starts,
+    best_starts,
+    coarse_signs,
+    compare_palm,
+    find_poses,
+    look_around,
+    starts_around,
+    unlock,
+)
+from edge_agent.palm.matching.operating_point import OperatingPoint, operating_point
+from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles
+from edge_agent.palm.matching.probe import COARSE_SHIFT, TERMS, Probe, fine_shifts, in_short
+from edge_agent.palm.matching.responses import ORIENTATIONS, Floats
+from edge_agent.palm.types import Hand
+
+SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
+NEARLY: Final = 0.33  # who reaches it and is not sure is compared with the whole of the palm, as in 1:1
+NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the other hand
+SIEVED, SIEVED_AGAIN = 200, 400  # sketches of a hand that pass the sieve, in the first look and twice in the second
+SIEVED_OTHERS: Final = 20  # of the other hand
+SKETCHED, SKETCHED_AGAIN = 12, 16  # palms that are glanced at
+ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
+ROUGH: Final = 32  # cells of that half
+STARTS_AGAIN: Final = 4  # poses near which a palm is looked for in the second look
+LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
+LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
+GLANCED: Final = 6  # palms, at most, of which all templates are looked at
+LOOSE_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
+BENT_MIN: Final = (0.22, 0.25)  # of one that is worth going on with then; real ones had 0.22 and 0.25 and more
+TEMPLATES_MAX: Final = 12  # of one palm
+ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
+CANDIDATES_MAX: Final = 5
+COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
+_ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    person: str
+    agreement: float
+    hand: Hand = Hand.UNKNOWN  # of the template that agreed best
+
+
+Ranking = tuple[Candidate, ...]
+"""Best first, a person once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    person: str
+    score: float
+    margin: float  # to the second person
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """More than one person is alike enough; ask for the other hand, or a card."""
+
+    candidates: Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    best: float
+
+
+Answer = Match | Ambiguous | NoMatch
+
+
+def decide(ranking: Ranking, point: OperatingPoint) -> Answer:
+    """Name somebody, or say honestly why not."""
+    if not ranking or ranking[0].agreement < point.threshold:
+        return NoMatch(ranking[0].agreement if ranking else 0.0)
+    second = ranking[1].agreement if len(ranking) > 1 else 0.0
+    margin = ranking[0].agreement - second
+    if margin < point.margin:
+        near = ranking[0].agreement - point.margin
+        return Ambiguous(tuple(candidate for candidate in ranking if candidate.agreement > near))
+    return Match(ranking[0].person, ranking[0].agreement, margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Palm:
+    """The templates of one hand of one person, as kept."""
+
+    person: str
+    hand: Hand
+    fine: Cells = field(repr=False)  # (n, 1024)
+    coarse: Cells = field(repr=False)  # (n, 256)
+    adapted: int = 0  # so many of the templates, the last ones, came from recognitions and not from an enrolment
+
+    @classmethod
+    def of(cls, person: str, hand: Hand, templates: Iterable[ProtectedCode], adapted: int = 0) -> "Palm":
+        kept = list(templates)[:TEMPLATES_MAX]
+        if not kept:
+            raise ValueError("a palm without templates")
+        fine, coarse = np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept])
+        return cls(person, hand, fine, coarse, adapted)
+
+    def erase(self) -> None:
+        """Overwrite with zeros; a search that is under way in an older snapshot then finds nothing here."""
+        self.fine[...] = 0
+        self.coarse[...] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A gallery at one moment. Searches change nothing in it, so any number of threads may search."""
+
+    scrambles: Scrambles = field(repr=False)
+    palms: tuple[Palm, ...] = field(repr=False)
+    sketches: Floats = field(repr=False)  # (rows, 768) sums of signs, in short and of length 1
+    sieve: Floats = field(repr=False)  # (rows, 192) the same of every fourth cell
+    owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
+    first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
+    left_to: int  # rows before it are left hands
+    right_from: int  # rows from it on are right hands
+    places: Mapping[str, tuple[int, ...]] = field(repr=False)  # person → palms
+    templates: int
+
+    @property
+    def persons(self) -> int:
+        return len(self.places)
+
+    @property
+    def bytes_held(self) -> int:
+        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
+        return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
+
+    def operating_point(self) -> OperatingPoint:
+        return operating_point(self.templates)
+
+    def _sure(self) -> float:
+        """The agreement at which no better one is looked for: who is looked for no further must also be named."""
+        return max(SURE, self.operating_point().threshold)
+
+    def changed(self, added: Iterable[Palm], removed: Iterable[str] = ()) -> "Snapshot":
+        """A new snapshot: without the persons `removed`, with the palms `added` (a palm replaces that hand's old one).
+
+        The old snapshot stays as it is. Erase removed palms once no search can be in it any more.
+        """
+        gone = set(removed)
+        new = {(palm.person, palm.hand): palm for palm in added}
+        stay = np.array([p.person not in gone and (p.person, p.hand) not in new for p in self.palms], np.bool_).reshape(
+            -1
+        )
+        fresh = tuple(new.values())
+        kept = tuple(palm for palm, stays in zip(self.palms, stay, strict=True) if stays)
+        made = [_sketches(palm, self.scrambles) for palm in fresh]
+        rows = stay[self.owner]
+        sketches = np.vstack([self.sketches[rows], *(each for each, _ in made)])
+        owner = [
+            (np.cumsum(stay) - 1)[self.owner[rows]],
+            *(np.full(len(each[1]), len(kept) + n) for n, each in enumerate(made)),
+        ]
+        first = [self.first[rows], *(firsts for _, firsts in made)]
+        return _snapshot(self.scrambles, kept + fresh, sketches, np.concatenate(owner), np.concatenate(first))
+
+    def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
+        """The most alike persons. `without`: as if this person were not in it. `hand`: which one the probe seems to be.
+
+        A hand that is told is looked for among its own kind first, in half the time; only where that names nobody for
+        sure, among all. So a hand that was told wrongly is found all the same.
+        """
+        own, others = self._by(hand)
+        gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
+        hands = 2 if hand is Hand.UNKNOWN else 1
+        near = self._sieve(probe, own, NEAR)
+        rows, starts = self._sketched(probe, _most_alike(near, own, gone, SIEVED * hands), SKETCHED)
+        found = self._look_closely(probe, rows, starts, LOOSE_OF_STRANGERS, 0.0)
+        if (best := _best(found)) < self._sure():
+            between = self._sieve(probe, own, NEAR, between=True)
+            other = self._sieve(probe, others, NEAREST)
+            passed = [_most_alike(alike, own, gone, SIEVED_AGAIN * hands) for alike in (near, between)]
+            rows = np.unique(np.concatenate([*passed, _most_alike(other, others, gone, SIEVED_OTHERS)]))
+            near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
+            far, far_starts = self._far(probe, own, gone)
+            rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
+            new = [at not in found or not found[at].agreement for at in self.owner[rows].tolist()]
+            found |= self._look_closely(probe, rows[new], starts[new], LOOSE_AGAIN, best)
+            nearly = [at for at in found if NEARLY <= found[at].agreement < self._sure()]
+            return _ranking([*found.values(), *self._compare(probe, nearly)])
+        return _ranking(found.values())
+
+    def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
+        """The same without sieve and sketch: every palm is compared. Seconds; for measuring what those lose."""
+        palms = [at for at, palm in enumerate(self.palms) if palm.person != without]
+        return self._compare(probe, palms)
+
+    def verify(self, person: str, probe: Probe) -> float:
+        """1:1: agreement with a person's palms; 0 for a person without any."""
+        ranking = self._compare(probe, self.places.get(person, ()))
+        return ranking[0].agreement if ranking else 0.0
+
+    def _by(self, hand: Hand) -> tuple[slice, slice]:
+        """The sketches that may be this hand's, and the others: they lie left, unknown, right."""
+        count = len(self.owner)
+        match hand:
+            case Hand.LEFT:
+                return slice(0, self.right_from), slice(self.right_from, count)
+            case Hand.RIGHT:
+                return slice(self.left_to, count), slice(0, self.left_to)
+            case Hand.UNKNOWN:
+                return slice(0, count), slice(0, 0)
+            case _:
+                assert_never(hand)
+
+    def _sieve(self, probe: Probe, among: slice, reach: int, *, between: bool = False) -> Floats:
+        """How alike these palms are at a glance, at shifts of up to `reach` coarse cells."""
+        if among.start == among.stop:
+            return np.zeros(0, np.float32)
+        terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
+        return np.asarray((terms @ self.sieve[among].T).max(0), np.float32)
+
+    def _sketched(
+        self, probe: Probe, rows: NDArray[np.intp], kept: int, *, between: bool = False
+    ) -> tuple[NDArray[np.intp], Starts]:
+        """Which of these sketches are the most alike, one of a palm, and where they may lie."""
+        alike = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=between) @ self.sketches[rows].T
+        best = self._best_of_palms(rows, alike.max(0), kept)
+        starts = starts_around if between else best_starts
+        return rows[best], starts(alike[:, best].T, fine_shifts(NEAR))
+
+    def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
+        """The same of those that lie far beside, by the sieve: by half of it first."""
+        cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
+        terms = probe.in_short(cells, COARSE_SHIFT, NEAR)
+        rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
+        rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
+        alike = terms @ self.sieve[rows].T
+        best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
+        return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR))[:, :STARTS_AGAIN]
+
+    def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], kept: int) -> NDArray[np.intp]:
+        """Which of these rows are the most alike of their palms, so many at most, the best first."""
+        order = np.argsort(-alike, kind="stable")
+        return order[np.sort(np.unique(self.owner[rows[order]], return_index=True)[1])[:kept]]
+
+    def _look_closely(
+        self, probe: Probe, rows: NDArray[np.intp], starts: Starts, least: float, best: float
+    ) -> dict[int, Candidate]:
+        """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
+
+        `starts`: where that may lie of which the rows are. `least`: what it must reach at a glance. `best`: the
+        agreement of the best palm so far. A palm that was given up has 0.
+        """
+        owners = self.owner[rows].tolist()
+        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in owners}
+        if not found:
+            return found
+        firsts = [self.palms[at].fine[first] for at, first in zip(owners, self.first[rows].tolist(), strict=True)]
+        glance = look_around(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
+        kept = np.union1d(self._best_of_palms(rows, glance, GLANCED), [0])
+        # One template out of pose must not hide the others of the palm whose sketch is the best.
+        kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max()) | (kept == 0)]
+        palms = [owners[index] for index in kept]
+        fine, parts = _joined([self.palms[at].fine for at in palms])
+        fine = self.scrambles.fine.unpad(fine)
+        poses = look_around(probe, fine, starts[np.repeat(kept, [part.stop - part.start for part in parts])])
+        reached = [float(poses.loose[part].max()) for part in parts]
+        sure = self._sure()
+        for index in np.argsort([-each for each in reached], kind="stable").tolist():
+            if best < sure or reached[index] >= LOOSE_OF_STRANGERS:
+                at, own = palms[index], parts[index]
+                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_MIN, BENT_MIN).agreement
+                best = max(best, agreement)
+                found[at] = Candidate(self.palms[at].person, agreement, self.palms[at].hand)
+        return found
+
+    def _compare(self, probe: Probe, palms: Sequence[int]) -> Ranking:
+        found: list[Candidate] = []
+        for first in range(0, len(palms), COMPARED_TOGETHER):
+            part = palms[first : first + COMPARED_TOGETHER]
+            fine, rows = _joined([self.palms[at].fine for at in part])
+            coarse, _ = _joined([self.palms[at].coarse for at in part])
+            templates = unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
+            poses = find_poses(probe, templates)
+            for at, own in zip(part, rows, strict=True):
+                likeness = compare_palm(probe, templates.fine[own], poses.of(own))
+                found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
+        return _ranking(found)
+
+
+def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:
+    """Codes of several palms as one, and which are whose."""
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    return np.concatenate(parts), [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _ranking(found: Iterable[Candidate]) -> Ranking:
+    """A person once, by the better hand or look."""
+    best: dict[str, Candidate] = {}
+    for candidate in found:
+        known = best.get(candidate.person)
+        if known is None or candidate.agreement > known.agreement:
+            best[candidate.person] = candidate
+    order = sorted(best.values(), key=lambda candidate: (-candidate.agreement, candidate.person))
+    return tuple(order[:CANDIDATES_MAX])
+
+
+def empty(scrambles: Scrambles) -> Snapshot:
+    """A gallery with nobody in it, under one school's key."""
+    nobody = np.zeros(0, np.intp)
+    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * TERMS), np.float32), nobody, nobody)
+
+
+def _most_alike(alike: Floats, among: slice, gone: NDArray[np.bool_], kept: int) -> NDArray[np.intp]:
+    """The sketches that the sieve lets pass."""
+    stay = np.flatnonzero(~gone[among])
+    if len(stay) > kept:
+        stay = stay[np.argpartition(-alike[stay], kept)[:kept]]
+    return np.asarray(stay + among.start, np.intp)
+
+
+def _best(found: Mapping[int, Candidate]) -> float:
+    return max((candidate.agreement for candidate in found.values()), default=0.0)
+
+
+def _snapshot(
+    scrambles: Scrambles,
+    palms: tuple[Palm, ...],
+    sketches: Floats,
+    owner: NDArray[np.intp],
+    first: NDArray[np.intp],
+) -> Snapshot:
+    hands = np.array([_ORDER[palm.hand] for palm in palms], np.intp)
+    order = np.argsort(hands, kind="stable")
+    palms = tuple(palms[at] for at in order)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    rows = np.argsort(place[owner], kind="stable")
+    sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
+    cells = _sieve_cells(scrambles.coarse.order.tobytes())
+    sieve = _of_length_1(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
+    places: dict[str, tuple[int, ...]] = {}
+    for at, palm in enumerate(palms):
+        places[palm.person] = (*places.get(palm.person, ()), at)
+    left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
+    templates = sum(len(palm.fine) for palm in palms)
+    return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
+
+
+def _of_length_1(rows: Floats) -> Floats:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp]]:
+    """(rows, 768): how many templates say line less how many say none, in short, a row for all that lie in one pose;
+    and which is the first of each."""
+    rows: list[Floats] = []
+    firsts: list[int] = []
+    for index, template in enumerate(coarse_signs(palm.coarse, scrambles.coarse)[0]):
+        alike = [float(row @ template) / max(1.0, float(np.sqrt((row @ row) * (template @ template)))) for row in rows]
+        if alike and max(alike) >= ONE_POSE_MIN:
+            rows[int(np.argmax(alike))] += template
+        else:
+            rows.append(template.copy())
+            firsts.append(index)
+    lines = np.stack(rows).reshape(len(rows), COARSE_CELLS, ORIENTATIONS)
+    return _of_length_1(in_short(lines).reshape(len(rows), -1)), np.array(firsts, np.intp)
+
+
+@cache
+def _sieve_cells(order: bytes) -> NDArray[np.intp]:
+    """(64,): where the key has put every second cell of every second row of the coarse code; first half of them, as the
+    black squares of a board."""
+    row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
+    kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    black = (row[kept] // 2 + column[kept] // 2) % 2 == 1
+    return np.concatenate([kept[black], kept[~black]])

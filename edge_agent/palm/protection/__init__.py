@@ -1,0 +1,1 @@
+"""Templates are sealed and permuted under the school's key."""

@@ -1,0 +1,232 @@
+"""Making a palm known, guided: operator and child are told after each picture what to do next, each in a language
+of their own.
+
+Consent is asked before the first picture is looked at, and again by the transaction that keeps the palm. The gallery
+is searched at every sample: a palm that is known under another name is refused at once, and the other name is told.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from edge_agent.domain.feedback import Advice, Child, Feedback
+from edge_agent.domain.moment import Now
+from edge_agent.domain.record import Context, where
+from edge_agent.domain.roster import Roster
+from edge_agent.errors import Refused
+from edge_agent.journal.errors import NoConsent
+from edge_agent.journal.template_store import SealedPalm
+from edge_agent.palm.hand import refusal
+from edge_agent.palm.hand.landmarks import Landmarks
+from edge_agent.palm.hand.quality import Quality
+from edge_agent.palm.hand.refusal import Refused as Unfit
+from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.matching import enrolment
+from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, Enrolment
+from edge_agent.palm.matching.gallery import Palm
+from edge_agent.palm.matching.responses import respond
+from edge_agent.palm.types import Hand
+from edge_agent.palms.enrolment_words import ADVICE, OF_PICTURE, OF_SAMPLE, Step, Words
+from edge_agent.palms.frames import NewestFrames
+from edge_agent.palms.gallery import PalmGallery
+from edge_agent.palms.recognition import NoGallery, Palms
+from edge_agent.screen.state import Language
+from sync.contract.event import PalmEnrolled, PersonId
+
+log = logging.getLogger(__name__)
+
+BETWEEN_MS = 700  # between two samples of a hand that stays: time to move it
+GONE_MS = 400
+SAY_EVERY_MS = 1_000
+PICTURE_WAIT_S = 0.5
+FRUITLESS_MAX = 200  # pictures in a row that gave no sample
+
+Show = Callable[[Feedback], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for. `hand` UNKNOWN: whichever is shown first."""
+
+    person: PersonId
+    operator: str
+    hand: Hand = Hand.UNKNOWN
+    samples: int = SAMPLES_MIN
+    within_s: float = 90.0
+    language: Language = Language.EN  # of the operator's lines
+
+    def __post_init__(self) -> None:
+        if not self.operator.strip():
+            raise Refused("an enrolment names its operator: --operator NAME")
+        if not SAMPLES_MIN <= self.samples <= SAMPLES_MAX:
+            raise Refused(f"samples: found {self.samples}; accepted is {SAMPLES_MIN} to {SAMPLES_MAX}")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line for the operator. `good`: samples so far."""
+
+    good: int
+    step: Step
+    say: str  # the same in the operator's language
+    hand: str = ""
+    done: bool = False
+
+
+def enrol(
+    wish: Wish,
+    reader: str,
+    palms: Palms,
+    roster: Callable[[], Roster],
+    now: Now,
+    stopping: Callable[[], bool],
+    show: Show = lambda feedback: None,
+) -> Iterator[Told]:
+    """The guided enrolment; its last line is `done`. Raises `Refused` with the reason; then nothing was kept.
+
+    `show`: the screen, which says the same to the child in the child's language.
+    """
+    gallery = palms.gallery
+    if isinstance(gallery, NoGallery):
+        raise Refused(gallery.why)
+    if not gallery.loaded:
+        raise Refused("the palms of this kiosk are being opened; try again in a minute")
+    words = Words(wish.language)
+    _need_consent(wish.person, roster(), words)
+    language = roster().people[wish.person].language
+    with palms.borrowed(reader) as frames:
+        session = _Session(wish, words, gallery, frames, palms.landmarks(), now, stopping)
+        try:
+            for told in session.samples():
+                show(Feedback(Child.ENROL, language=language, advice=ADVICE.get(told.step, Advice.NONE)))
+                yield told
+        finally:
+            show(Feedback(Child.IDLE))
+    _need_consent(wish.person, roster(), words)
+    yield _keep(wish, words, session, gallery, roster(), now)
+
+
+def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
+    """Raises `Refused` before anything of a hand is looked at."""
+    if person not in roster.people:
+        raise Refused(words(Step.NOT_LISTED, person=person))
+    if not roster.consents(person):
+        raise Refused(words(Step.NOT_AGREED, person=person))
+
+
+class _Session:
+    """Pictures until there are enough good samples."""
+
+    def __init__(
+        self,
+        wish: Wish,
+        words: Words,
+        gallery: PalmGallery,
+        frames: NewestFrames,
+        landmarks: Landmarks | None,
+        now: Now,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._landmarks = landmarks
+        self._wish = wish
+        self._words = words
+        self._gallery = gallery
+        self._frames = frames
+        self._now = now
+        self._stopping = stopping
+        self._until_ms = now().mono_ms + int(wish.within_s * 1000)
+        self._sample_ms = self._seen_ms = self._said_ms = 0
+        self.enrolment: Enrolment | None = None
+        self.qualities: list[Quality] = []
+        self._said = self._tell(Step.NO_PICTURE)  # of all that was said last, what a refusal at the end names
+
+    def samples(self) -> Iterator[Told]:
+        fruitless = 0
+        yield self._tell(Step.SHOW)
+        while len(self.qualities) < self._wish.samples:
+            now_ms = self._now().mono_ms
+            if now_ms > self._until_ms or fruitless >= FRUITLESS_MAX or self._stopping():
+                last = self._said.say
+                raise Refused(self._words(Step.GAVE_UP, good=len(self.qualities), wanted=self._wish.samples, last=last))
+            taken = self._frames.get(PICTURE_WAIT_S)
+            if taken is None:
+                continue
+            before = len(self.qualities)
+            told = self._take(find_region(taken.frame.image, self._landmarks), taken.moment.mono_ms)
+            fresh = len(self.qualities) > before
+            fruitless = 0 if fresh else fruitless + 1
+            if told and (fresh or told.step is not self._said.step or now_ms - self._said_ms >= SAY_EVERY_MS):
+                self._said, self._said_ms = told, now_ms
+                yield told
+
+    def _tell(self, step: Step, **blanks: object) -> Told:
+        return Told(len(self.qualities), step, self._words(step, **blanks), self._hand)
+
+    @property
+    def _hand(self) -> str:
+        return self.enrolment.hand.value if self.enrolment else ""
+
+    def _take(self, seen: Found | Unfit, at_ms: int) -> Told | None:
+        """What to say of one picture; None: wait for the next."""
+        if isinstance(seen, Unfit):
+            if seen.reason is refusal.Reason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
+                self._sample_ms = 0  # the hand was taken away: what is shown next is a fresh look
+            return self._tell(OF_PICTURE[seen.reason])
+        self._seen_ms, before_ms = at_ms, self._seen_ms
+        if self._sample_ms and at_ms - before_ms <= GONE_MS and at_ms - self._sample_ms < BETWEEN_MS:
+            return None
+        if seen.quality.score < QUALITY_MIN:
+            return self._tell(Step.NOT_CLEAR, score=f"{seen.quality.score:.2f}", wanted=QUALITY_MIN)
+        hand = seen.region.hand
+        if self.enrolment is None:
+            wanted = self._wish.hand
+            if wanted is not Hand.UNKNOWN and hand not in (wanted, Hand.UNKNOWN):
+                return self._tell(Step.WRONG_HAND_LEFT if wanted is Hand.LEFT else Step.WRONG_HAND_RIGHT)
+            chosen = hand if wanted is Hand.UNKNOWN else wanted
+            self.enrolment = Enrolment(self._wish.person, chosen, self._gallery.scrambles)
+        return self._add(self.enrolment, seen, at_ms)
+
+    def _add(self, so_far: Enrolment, seen: Found, at_ms: int) -> Told:
+        added = so_far.add(respond(seen.region), seen.region.hand, self._gallery.snapshot)
+        match added:
+            case Enrolment():
+                self.enrolment, self._sample_ms = added, at_ms
+                self.qualities.append(seen.quality)
+                left = self._wish.samples - len(self.qualities)
+                return self._tell(Step.GOOD_AGAIN if left else Step.GOOD)
+            case enrolment.Refused(reason=enrolment.Refusal.KNOWN_AS_ANOTHER, known_as=other):
+                log.warning("an enrolment of %s was refused: the palm is known as %s", self._wish.person, other)
+                raise Refused(self._words(Step.KNOWN_AS_ANOTHER, other=other))
+            case enrolment.Refused(reason=reason):
+                if not so_far.samples:
+                    self.enrolment = None
+                return self._tell(OF_SAMPLE[reason])
+
+
+def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, roster: Roster, now: Now) -> Told:
+    assert session.enrolment is not None
+    palm = session.enrolment.finish()
+    assert isinstance(palm, Palm), "as many samples as were wanted, and no fewer than needed"
+    moment = now()
+    sealed = SealedPalm(
+        person=wish.person,
+        hand=palm.hand.value,
+        samples=len(palm.fine),
+        sealed=gallery.sealed(palm),
+        quality=int(100 * min(quality.score for quality in session.qualities)),
+        made_at=moment.utc,
+    )
+    event = PalmEnrolled(
+        **where(Context(moment, roster)),
+        person=wish.person,
+        hand=sealed.hand,
+        templates=sealed.samples,
+        operator=" ".join(wish.operator.split()),
+    )
+    try:
+        gallery.enrol(palm, sealed, event)
+    except NoConsent as error:
+        raise Refused(str(error)) from error
+    log.info("%s is known by the %s palm: %d samples", wish.person, sealed.hand, sealed.samples)
+    step = Step(f"done_{sealed.hand}")
+    return Told(sealed.samples, step, words(step, person=wish.person), sealed.hand, done=True)

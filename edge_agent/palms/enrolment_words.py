@@ -1,0 +1,76 @@
+"""What operator and child are told while a palm is made known: codes here, words in the screen's catalogues."""
+
+from enum import StrEnum
+
+from edge_agent.domain.feedback import Advice
+from edge_agent.palm.hand import refusal
+from edge_agent.palm.matching import enrolment
+from edge_agent.palms.presentation import SAID
+from edge_agent.screen.assets import catalogue
+from edge_agent.screen.state import Language
+
+
+class Step(StrEnum):
+    """The next step, or why this picture was none; the operator's line in the catalogues is `enrol.` and this."""
+
+    SHOW = "show"
+    GOOD_AGAIN = "good_again"
+    GOOD = "good"
+    DONE_LEFT = "done_left"
+    DONE_RIGHT = "done_right"
+    DONE_UNKNOWN = "done_unknown"
+    # a picture that is no sample
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
+    NO_HAND = "no_hand"
+    TOO_FAR = "too_far"
+    TOO_NEAR = "too_near"
+    TURNED = "turned"
+    FIST = "fist"
+    TWO_HANDS = "two_hands"
+    BLURRED = "blurred"
+    OVER_EXPOSED = "over_exposed"
+    UNDER_EXPOSED = "under_exposed"
+    NOT_CLEAR = "not_clear"
+    WRONG_HAND_LEFT = "wrong_hand_left"  # the left one is wanted
+    WRONG_HAND_RIGHT = "wrong_hand_right"
+    TOO_LITTLE_PALM = "too_little_palm"
+    SAME_PICTURE = "same_picture"
+    OTHER_PALM = "other_palm"
+    OTHER_HAND = "other_hand"
+    # the end of it, nothing was kept
+    NO_PICTURE = "no_picture"
+    GAVE_UP = "gave_up"
+    KNOWN_AS_ANOTHER = "known_as_another"
+    NOT_LISTED = "not_listed"
+    NOT_AGREED = "not_agreed"
+
+
+OF_PICTURE = {reason: Step(reason.value.replace("-", "_")) for reason in refusal.Reason}
+OF_SAMPLE = {
+    enrolment.Refusal.TOO_LITTLE_PALM: Step.TOO_LITTLE_PALM,
+    enrolment.Refusal.SAME_PICTURE: Step.SAME_PICTURE,
+    enrolment.Refusal.OTHER_PALM: Step.OTHER_PALM,
+    enrolment.Refusal.OTHER_HAND: Step.OTHER_HAND,
+}
+ADVICE = {OF_PICTURE[reason]: advice for reason, (_, advice) in SAID.items()} | {
+    Step.GOOD_AGAIN: Advice.AWAY,
+    Step.SAME_PICTURE: Advice.AWAY,
+    Step.NOT_CLEAR: Advice.STILL,
+    Step.TOO_LITTLE_PALM: Advice.FLAT,
+    Step.WRONG_HAND_LEFT: Advice.OTHER_HAND,
+    Step.WRONG_HAND_RIGHT: Advice.OTHER_HAND,
+    Step.OTHER_HAND: Advice.OTHER_HAND,
+    Step.OTHER_PALM: Advice.OTHER_HAND,
+}
+"""What the child's screen says of a step; nothing: how to hold the palm."""
+
+
+class Words:
+    """One language's lines for the operator."""
+
+    def __init__(self, language: Language) -> None:
+        self._catalogue = catalogue(language)
+
+    def __call__(self, step: Step, **blanks: object) -> str:
+        return self._catalogue[f"enrol.{step}"].format(**blanks)

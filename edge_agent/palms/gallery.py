@@ -1,0 +1,291 @@
+"""The palms that this kiosk knows: sealed in the journal's file, and in memory for the search.
+
+Whoever searches takes the snapshot that is in force; a change makes a new one beside it and puts it in its place.
+Nobody waits for a change, and a change waits only for the one before.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final, assert_never
+
+from edge_agent.domain.moment import Moment
+from edge_agent.domain.record import Context, where
+from edge_agent.domain.roster import Roster
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.template_store import SealedPalm, TakenBack
+from edge_agent.palm.matching import gallery, operating_point
+from edge_agent.palm.matching.enrolment import adapted
+from edge_agent.palm.matching.gallery import Palm, Snapshot
+from edge_agent.palm.matching.operating_point import OperatingPoint
+from edge_agent.palm.matching.permutation import Scrambles
+from edge_agent.palm.matching.responses import Responses
+from edge_agent.palm.protection.school_key import Dice, SchoolKey
+from edge_agent.palm.protection.seal import Purpose, Unsealable, seal, unseal
+from edge_agent.palm.types import Hand
+from sync.contract.event import PalmEnrolled, PersonId
+from sync.contract.palms import Hand as OneHand
+from sync.contract.palms import Parcel, Sealed
+from sync.contract.wire import read_time, time_text
+
+log = logging.getLogger(__name__)
+
+_HANDS: Final[Mapping[str, OneHand]] = {"left": "left", "right": "right", "unknown": "unknown"}
+ADAPT_EVERY = timedelta(days=7)  # a palm changes over a school year, not within a week
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which errors are wanted, by the settings."""
+
+    fpir: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a stick's palms."""
+
+    taken: int
+    passed_over: int  # known here at least as new, or of somebody who has not agreed
+    unreadable: int  # sealed with another school's key, or changed
+
+
+class PalmGallery:
+    """Safe from any thread. Without a key, or before `load`, there is nobody in it."""
+
+    def __init__(self, journal: Journal, school: str, key: SchoolKey, target: Target, dice: Dice = os.urandom) -> None:
+        self._journal = journal
+        self._school = school
+        self._key = key
+        self._target = target
+        self._dice = dice
+        self._changing = threading.Lock()
+        self._discarded: list[Palm] = []
+        self._rows: dict[tuple[str, str], SealedPalm] = {}  # by person and hand; the palms themselves are not in them
+        self.scrambles: Scrambles = key.scrambles()
+        self.snapshot: Snapshot = gallery.empty(self.scrambles)
+        self.loaded = False
+        self.unreadable = 0  # sealed with another key, or changed since
+
+    @property
+    def fingerprint(self) -> str:
+        return self._key.fingerprint
+
+    def point(self, snapshot: Snapshot) -> OperatingPoint:
+        """What is enough among so many."""
+        return operating_point.operating_point(snapshot.templates, self._target.fpir, self._target.margin)
+
+    def point_of(self, snapshot: Snapshot, person: str) -> OperatingPoint:
+        """What is enough 1:1, for a palm shown with this person's card: the point of a gallery of that one."""
+        templates = sum(len(snapshot.palms[at].fine) for at in snapshot.places.get(person, ()))
+        return operating_point.operating_point(templates, self._target.fpir, self._target.margin)
+
+    def load(self, roster: Roster) -> None:
+        """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
+        with self._changing:
+            kept = self._journal.palms()
+            refused = {sealed.person for sealed in kept if not _agrees(sealed.person, roster)}
+            if refused:
+                self._journal.forget_palms(refused)
+            opened = [self._open(sealed) for sealed in kept if sealed.person not in refused]
+            palms = [palm for palm in opened if palm is not None]
+            self.unreadable = len(opened) - len(palms)
+            self._rows = {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
+            self.snapshot = self.snapshot.changed(palms)
+            self.loaded = True
+        log.info("%d palms of %d people are known", len(palms), self.snapshot.persons)
+        if self.unreadable:
+            log.error(
+                "%d palms cannot be opened with this kiosk's key; restore the right key from its printout "
+                "(`edge-agent palm key restore`), or enrol them again",
+                self.unreadable,
+            )
+
+    def enrol(self, palm: Palm, sealed_as: SealedPalm, event: PalmEnrolled) -> None:
+        """On disk with its event, then in force. Raises `NoConsent`, `JournalUnwritable`."""
+        with self._changing:
+            self._keep(palm, sealed_as, event)
+
+    def adapt(self, person: str, hand: Hand, responses: Responses, now: Moment, roster: Roster) -> bool:
+        """Learn from a very sure recognition; whether something was. Raises as `enrol` does.
+
+        At most once in `ADAPT_EVERY` for each palm, by a clock that can be trusted.
+        """
+        with self._changing:
+            row = self._rows.get((person, hand.value))
+            if row is None or not now.trusted or now.utc - row.made_at < ADAPT_EVERY:
+                return False
+            palms = (self.snapshot.palms[at] for at in self.snapshot.places.get(person, ()))
+            palm = next((palm for palm in palms if palm.hand is hand), None)
+            fresh = None if palm is None else adapted(palm, responses, self.scrambles)
+            if fresh is None:
+                return False
+            event = PalmEnrolled(
+                **where(Context(now, roster)),
+                person=person,
+                hand=hand.value,
+                templates=len(fresh.fine),
+                operator="",
+                adapted=fresh.adapted,
+            )
+            row = replace(row, samples=len(fresh.fine), sealed=self.sealed(fresh), made_at=now.utc, relayed=False)
+            self._keep(fresh, row, event)
+        return True
+
+    def _keep(self, palm: Palm, row: SealedPalm, event: PalmEnrolled) -> None:
+        self._journal.keep_palm(row, event)
+        self._rows[row.person, row.hand] = replace(row, sealed=b"")
+        self._replace([palm], ())
+
+    def sealed(self, palm: Palm) -> bytes:
+        return seal(palm, self._key, self._school, Purpose.AT_REST, self._dice)
+
+    def forget(self, people: Collection[str]) -> None:
+        """Out of force at once; what is on disk was deleted with the roster that said so."""
+        if people:
+            with self._changing:
+                self._replace((), people)
+
+    def delete(self, person: PersonId) -> int:
+        """Of one person, disk and memory, with a receipt; how many samples there were. Raises `JournalUnwritable`.
+
+        The school's other kiosks hear of it through the ledger.
+        """
+        with self._changing:
+            gone = self._journal.take_back_palms(person)
+            self._replace((), [person])
+        return gone
+
+    # To and from the school's other kiosks: `sync.client.ports.PalmStore`, and by a stick.
+
+    def pending(self) -> Parcel | None:
+        while True:
+            palm = self._journal.pending_palm()
+            match palm:
+                case None:
+                    return None
+                case TakenBack(person, hand, at):
+                    return Parcel(person=person, hand=_HANDS[hand], made_at=at)
+                case SealedPalm():
+                    sealed = self._sealed_for_others(palm)
+                    if sealed is not None:
+                        return Parcel(
+                            person=palm.person,
+                            hand=_HANDS[palm.hand],
+                            made_at=sealed.made_at,
+                            quality=sealed.quality,
+                            sealed=sealed.sealed,
+                        )
+                    self._journal.palm_relayed(palm)  # nobody could open it; it was told when it was loaded
+                case _:
+                    assert_never(palm)
+
+    def relayed(self, parcel: Parcel) -> None:
+        person = PersonId(parcel.person)
+        if parcel.sealed:
+            row = SealedPalm(person, parcel.hand, 1, b"", 0, read_time(parcel.made_at))
+            self._journal.palm_relayed(row)
+        else:
+            self._journal.palm_relayed(TakenBack(person, parcel.hand, parcel.made_at))
+
+    def palms_version(self) -> int:
+        return self._journal.palms_version(self.fingerprint)
+
+    def roster_version(self) -> int:
+        return self._journal.roster_version()
+
+    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+        """A page of the ledger's."""
+        gone = [(PersonId(each.person), each.hand) for each in palms if not each.sealed]
+        opened = [(each, self._opened(each)) for each in palms if each.sealed]
+        # The seal vouches for whose palm it is; a ledger that says otherwise was tampered with.
+        mine = [palm for each, palm in opened if palm and (palm[0].person, palm[1].hand) == (each.person, each.hand)]
+        if len(mine) < len(opened):
+            log.warning(
+                "%d palms from the ledger cannot be opened with this kiosk's key; is it this school's?",
+                len(opened) - len(mine),
+            )
+        self._take([(palm, replace(row, relayed=True)) for palm, row in mine], gone, version, self.fingerprint)
+
+    def exported(self) -> Iterator[Sealed]:
+        """Everything that can be opened here, sealed for the school's other kiosks."""
+        for row in self._journal.palms():
+            sealed = self._sealed_for_others(row)
+            if sealed is not None:
+                yield sealed
+
+    def import_(self, palms: Sequence[Sealed]) -> Imported:
+        """From a stick. Who has not agreed is not taken, whatever the stick holds."""
+        opened = [palm for each in palms if (palm := self._opened(each)) is not None]
+        taken = self._take(opened)
+        return Imported(taken, len(opened) - taken, len(palms) - len(opened))
+
+    def _take(
+        self,
+        palms: Sequence[tuple[Palm, SealedPalm]],
+        gone: Sequence[tuple[PersonId, str]] = (),
+        version: int = 0,
+        fingerprint: str = "",
+    ) -> int:
+        with self._changing:
+            kept, deleted = self._journal.take_palms([row for _, row in palms], gone, version, fingerprint)
+            fresh = {(row.person, row.hand) for row in kept}
+            self._rows |= {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
+            back = set(gone)
+            others = [
+                palm for palm in self.snapshot.palms if palm.person in deleted and (palm.person, palm.hand) not in back
+            ]
+            self._replace([*others, *(palm for palm, row in palms if (row.person, row.hand) in fresh)], deleted)
+        return len(kept)
+
+    def _sealed_for_others(self, row: SealedPalm) -> Sealed | None:
+        palm = self._open(row)
+        if palm is None:
+            return None
+        made_at = time_text(row.made_at)
+        sealed = seal(palm, self._key, self._school, Purpose.EXPORT, self._dice, made_at)
+        return Sealed(made_at=made_at, quality=row.quality, sealed=sealed)
+
+    def _opened(self, each: Sealed) -> tuple[Palm, SealedPalm] | None:
+        try:
+            palm = unseal(each.sealed, self._key, self._school, Purpose.EXPORT, each.made_at)
+        except Unsealable as error:
+            log.debug("a palm of another kiosk: %s", error)
+            return None
+        row = SealedPalm(
+            person=PersonId(palm.person),
+            hand=palm.hand.value,
+            samples=len(palm.fine),
+            sealed=self.sealed(palm),
+            quality=each.quality,
+            made_at=read_time(each.made_at),
+        )
+        return palm, row
+
+    def sweep(self) -> None:
+        """Overwrite what went out of force. For the thread that searches, between two searches."""
+        while self._discarded:
+            self._discarded.pop().erase()
+
+    def _replace(self, added: Collection[Palm], removed: Collection[str]) -> None:
+        before = self.snapshot
+        self.snapshot = before.changed(added, removed)
+        stay = {id(palm) for palm in self.snapshot.palms}
+        self._discarded += [palm for palm in before.palms if id(palm) not in stay]
+
+    def _open(self, sealed: SealedPalm) -> Palm | None:
+        try:
+            palm = unseal(sealed.sealed, self._key, self._school, Purpose.AT_REST)
+        except Unsealable as error:
+            log.debug("a palm of %s: %s", sealed.person, error)
+            return None
+        # The seal vouches for the person; a row whose column says another was tampered with.
+        return palm if (palm.person, palm.hand.value) == (sealed.person, sealed.hand) else None
+
+
+def _agrees(person: PersonId, roster: Roster) -> bool:
+    return person in roster.people and roster.consents(person)

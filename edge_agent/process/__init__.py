@@ -1,0 +1,1 @@
+"""What every process of ours is made of: clock, logs, metrics, supervised threads, shutdown, systemd."""

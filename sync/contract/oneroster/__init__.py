@@ -1,0 +1,1 @@
+"""OneRoster 1.2 files and what of them becomes a roster."""

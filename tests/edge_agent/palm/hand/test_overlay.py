@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from edge_agent.palm.hand.overlay import draw as draw_overlay
+from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.region import Found, find_region
+from tests.edge_agent.palm.hands import Pose, draw
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_what_was_seen_is_drawn_on_a_copy(colour: bool) -> None:
+    picture = draw(Pose(colour=colour, turn_deg=40)).picture
+    before = picture.copy()
+    seen = find_region(picture)
+    assert isinstance(seen, Found)
+    drawn = draw_overlay(picture, seen)
+    assert np.array_equal(picture, before)
+    assert drawn.shape == (*picture.shape[:2], 3)
+    x, y = np.rint(seen.frame.valleys[1]).astype(int)
+    assert drawn[y, x].tolist() == [255, 0, 255]
+
+
+def test_a_refusal_is_written() -> None:
+    picture = np.zeros((120, 160, 1), np.uint8)
+    assert draw_overlay(picture, Refused(Reason.NO_HAND, "detail")).any()

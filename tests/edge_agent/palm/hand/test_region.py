@@ -1,0 +1,217 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.types import Hand
+from tests.edge_agent.palm.hands import Pose, draw
+
+GROUNDS = {"dark": 15, "bright": 235}
+
+poses = st.builds(
+    Pose,
+    turn_deg=st.floats(0, 360),
+    scale=st.floats(55, 105),
+    right=st.booleans(),
+    spread=st.floats(0.6, 1.6),
+    hand=st.integers(110, 190),
+    ground=st.sampled_from(sorted(GROUNDS.values())),
+    light=st.floats(-0.4, 0.4),
+    colour=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+
+
+def found(picture: NDArray[np.uint8]) -> Found:
+    seen = find_region(picture)
+    assert isinstance(seen, Found), seen
+    return seen
+
+
+def difference(one: Found, other: Found) -> float:
+    both = one.region.mask & other.region.mask
+    return float(np.abs(one.region.grey.astype(float) - other.region.grey)[both].mean())
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(poses)
+def test_any_pose_is_framed_within_a_twelfth_of_the_valleys_distance(pose: Pose) -> None:
+    drawn = draw(pose)
+    seen = found(drawn.picture)
+    assert np.abs(seen.frame.valleys - drawn.valleys).max() < pose.scale / 12
+    turned = (seen.frame.turn_deg - drawn.turn_deg + 180) % 360 - 180
+    assert abs(turned) < 3
+    assert seen.frame.scale_px == pytest.approx(pose.scale, rel=0.08)
+    assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
+    assert seen.frame.mirrored == pose.right
+
+
+held = st.builds(
+    Pose,
+    turn_deg=st.floats(0, 360),
+    scale=st.floats(60, 105),
+    right=st.booleans(),
+    hand=st.integers(120, 190),
+    ground=st.sampled_from(sorted(GROUNDS.values())),
+    light=st.floats(-0.3, 0.3),
+    closed=st.just(True),
+    seed=st.integers(0, 1000),
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(held)
+def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: Pose) -> None:
+    drawn = draw(pose)
+    seen = found(drawn.picture)
+    turned = (seen.frame.turn_deg - drawn.turn_deg + 180) % 360 - 180
+    assert abs(turned) < 15
+    assert seen.frame.scale_px == pytest.approx(pose.scale, rel=0.25)
+    middle = seen.frame.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
+    assert np.hypot(*middle) < 0.25 * pose.scale
+    assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
+
+
+@pytest.mark.parametrize("turn", [0, 75, 140, 200, 290])
+@pytest.mark.parametrize("right", [False, True])
+def test_a_thumb_laid_along_closed_fingers_is_not_taken_for_one(turn: float, right: bool) -> None:
+    drawn = draw(Pose(scale=90, turn_deg=turn, right=right, closed=True, laid=True, seed=4))
+    seen = found(drawn.picture)
+    assert np.abs(seen.frame.valleys - drawn.valleys).max() < 90 / 5
+    assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(poses, st.floats(0, 360), st.floats(0.75, 1.3))
+def test_the_same_palm_gives_the_same_region_however_it_is_held(pose: Pose, turn: float, zoom: float) -> None:
+    # Light stays with the room, not with the hand, so it is left flat here.
+    pose = Pose(turn_deg=pose.turn_deg, scale=75, seed=pose.seed, ground=pose.ground)
+    held = Pose(turn_deg=turn, scale=75 * zoom, seed=pose.seed, ground=pose.ground)
+    assert difference(found(draw(pose).picture), found(draw(held).picture)) < 8
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_a_mirrored_picture_gives_the_same_region_under_the_other_name(right: bool) -> None:
+    picture = draw(Pose(right=right, turn_deg=25)).picture
+    seen, mirrored = found(picture), found(np.ascontiguousarray(picture[:, ::-1]))
+    assert {seen.region.hand, mirrored.region.hand} == {Hand.LEFT, Hand.RIGHT}
+    assert difference(seen, mirrored) < 3
+
+
+@pytest.mark.parametrize("ground", sorted(GROUNDS))
+def test_fingertips_may_be_cut_by_the_picture(ground: str) -> None:
+    pose = Pose(scale=150, centre=(320, 90), size=(640, 480), ground=GROUNDS[ground])
+    drawn = draw(pose)
+    assert np.abs(found(drawn.picture).frame.valleys - drawn.valleys).max() < pose.scale / 10
+
+
+def test_a_hand_without_its_thumb_is_not_given_a_name_nor_mirrored() -> None:
+    seen = found(draw(Pose(thumb=False, right=True)).picture)
+    assert seen.region.hand is Hand.UNKNOWN
+    assert not seen.frame.mirrored
+
+
+def test_region_mask_leaves_out_what_is_not_in_the_picture() -> None:
+    drawn = draw(Pose(scale=110, turn_deg=180, centre=(320, 200)))
+    below = found(np.ascontiguousarray(drawn.picture[130:]))
+    assert 0.3 < below.region.mask.mean() < 0.99
+    assert not below.region.mask[-1].any()
+
+
+def test_four_channels_and_one_are_read_as_colour_and_grey() -> None:
+    picture = draw(Pose(colour=True)).picture
+    alpha = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+    assert np.array_equal(found(alpha).region.grey, found(picture).region.grey)
+    grey = draw(Pose()).picture
+    assert np.array_equal(found(grey[..., None]).region.grey, found(grey).region.grey)
+
+
+def test_the_picture_is_not_changed_and_answers_do_not_depend_on_what_was_seen_before() -> None:
+    picture = draw(Pose()).picture
+    before = picture.copy()
+    first = found(picture)
+    find_region(draw(Pose(turn_deg=90, ground=235)).picture)
+    assert np.array_equal(found(picture).region.grey, first.region.grey)
+    assert np.array_equal(picture, before)
+
+
+def refusal(picture: NDArray[np.uint8]) -> Reason:
+    seen = find_region(picture)
+    assert isinstance(seen, Refused), seen
+    return seen.reason
+
+
+def test_two_hands_are_refused() -> None:
+    one = draw(Pose(scale=70, centre=(180, 200), size=(720, 480))).picture
+    other = draw(Pose(scale=70, centre=(520, 200), size=(720, 480), right=True, seed=2)).picture
+    assert refusal(np.maximum(one, other)) is Reason.TWO_HANDS
+
+
+def test_a_small_hand_is_too_far() -> None:
+    assert refusal(draw(Pose(scale=24)).picture) is Reason.TOO_FAR
+
+
+def test_a_blurred_palm_is_refused_as_blurred() -> None:
+    picture = draw(Pose(scale=100)).picture
+    assert refusal(np.asarray(cv2.GaussianBlur(picture, (0, 0), 7), np.uint8)) is Reason.BLURRED
+
+
+def test_a_burnt_out_palm_is_refused_as_over_exposed() -> None:
+    assert refusal(draw(Pose(hand=300)).picture) is Reason.OVER_EXPOSED
+
+
+def test_a_dark_palm_is_refused_as_under_exposed() -> None:
+    assert refusal(draw(Pose(hand=11, ground=1)).picture) in {Reason.UNDER_EXPOSED, Reason.NO_HAND}
+
+
+def test_a_disk_is_no_open_hand() -> None:
+    y, x = np.mgrid[0:480, 0:640]
+    disk = np.where((x - 320) ** 2 + (y - 240) ** 2 < 150**2, 180, 15).astype(np.uint8)
+    assert refusal(disk) is Reason.FIST
+
+
+HOSTILE = {
+    "one pixel": np.zeros((1, 1), np.uint8),
+    "nothing": np.zeros((0, 0), np.uint8),
+    "no rows": np.zeros((0, 640, 3), np.uint8),
+    "a line": np.zeros((1, 5000), np.uint8),
+    "a strip": np.full((60, 20000), 128, np.uint8),
+    "black": np.zeros((480, 640), np.uint8),
+    "white": np.full((480, 640, 3), 255, np.uint8),
+    "half": np.repeat(np.array([[0, 255]], np.uint8), 320, axis=1).repeat(480, axis=0),
+    "noise": np.random.default_rng(1).integers(0, 256, (480, 640), dtype=np.uint8),
+    "colour noise": np.random.default_rng(2).integers(0, 256, (480, 640, 3), dtype=np.uint8),
+    "chequers": (np.indices((480, 640)).sum(axis=0) // 8 % 2 * 255).astype(np.uint8),
+    "comb": np.tile((np.arange(640) // 20 % 2 * 255).astype(np.uint8), (480, 1)),
+    "five channels": np.zeros((480, 640, 5), np.uint8),
+    "two channels": np.zeros((480, 640, 2), np.uint8),
+    "four axes": np.zeros((2, 480, 640, 3), np.uint8),
+    "one axis": np.zeros(480, np.uint8),
+    "floats": np.full((480, 640), np.nan),
+    "wide integers": np.zeros((480, 640), np.int64),
+    # A hundred million pixels that share one byte: looked at pixel by pixel they would fill the memory.
+    "a hundred megapixels": np.broadcast_to(np.uint8(7), (10_000, 10_000)),
+    "a hundred megapixels of colour": np.broadcast_to(np.uint8(7), (10_000, 10_000, 3)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_hostile_pictures_are_refused(name: str) -> None:
+    assert isinstance(find_region(HOSTILE[name]), Refused)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(40, 200), st.integers(40, 200), st.sampled_from([1, 3]))
+def test_smooth_noise_never_breaks_the_finder(seed: int, height: int, width: int, channels: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 8, channels), dtype=np.uint8)
+    picture = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert isinstance(find_region(picture), Found | Refused)
+
+
+def test_biometrics_are_not_in_a_repr() -> None:
+    assert "array" not in repr(found(draw(Pose()).picture))
