@@ -49,3 +49,20 @@ def test_what_would_not_be_sound_changes_nothing(path: Path) -> None:
         with pytest.raises((SettingsWrong, NotSupported)):
             set_reader(path, *wrong)
     assert path.read_text() == TEXT
+
+
+def test_a_value_keeps_the_comment_beside_it_and_an_inline_table_is_understood(path: Path) -> None:
+    set_reader(path, "door", "uid_encoding", "hex-reversed")
+    assert 'uid_encoding = "hex-reversed"  # as printed' in path.read_text()
+    path.write_text('readers = [{ name = "door", driver = "em4100", port = "/dev/a" }]  # one line\n')
+    set_reader(path, "door", "uid_encoding", "hex-reversed")
+    (table,) = load(path).settings.readers
+    assert getattr(table.options, "uid_encoding") == "hex-reversed"  # noqa: B009
+    assert "# one line" in path.read_text()
+
+
+def test_a_file_that_is_no_toml_is_refused_and_stays(path: Path) -> None:
+    path.write_text("[[readers]\n")
+    with pytest.raises(SettingsWrong):
+        set_reader(path, "door", "uid_encoding", "hex")
+    assert path.read_text() == "[[readers]\n"
