@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import venv
@@ -27,6 +28,19 @@ def test_every_folder_of_tests_is_a_package() -> None:
     """Without it, `tests/drivers` would stand in for our own `drivers`."""
     folders = {path.parent for path in (ROOT / "tests").rglob("*.py")}
     assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
+
+
+def test_no_test_reads_beside_the_clone() -> None:
+    """Palm pictures are the one thing that lies outside, and one module knows where."""
+    beside = re.compile(r"(^|/)shared(/|$)|CANTEEN_PALMS|/data/palms")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if path.name not in {"outside.py", "test_workers.py", "test_house.py"}
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and beside.search(node.value)
+    ]
+    assert found == [], "read palm pictures through tests/outside.py, everything else through tests/vectors"
 
 
 def test_the_wheel_alone_owns_its_names_and_brings_the_technicians_files(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def leftovers() -> Iterator[list[Path]]:
 @pytest.fixture(scope="module")
 def data(open_folder: Path) -> Path:
     """A data folder with a cluster in it that nobody runs; making one takes longest of all."""
-    folder = open_folder / "shared"
+    folder = open_folder / "one-cluster"
     with EmbeddedPostgres(folder):
         return folder
 
