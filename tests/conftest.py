@@ -1,10 +1,39 @@
-"""What holds for every run: one of its last lines says whether tests were left out for want of palm pictures."""
+"""What holds for every run: parallel workers keep out of each other's way, and one of the last lines says whether tests
+were left out for want of palm pictures."""
 
+import fcntl
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from tests import outside
+
+SYSTEM = Path(__file__).parent / "system"
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole daemons and what looks at the clock run one after another, beside at most what is small."""
+    for item in items:
+        if SYSTEM in item.path.parents or item.get_closest_marker("alone"):
+            item.add_marker(pytest.mark.xdist_group("system"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that waiting is no part of the test's time limit
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Hold the house together with the other workers, or alone where the test is marked so."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    assert item.config.cache is not None
+    folder = item.config.cache.mkdir("alone")
+    wanted = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with (folder / "door").open("w") as door, (folder / "house").open("w") as house:
+        # Whoever waits for the whole house holds its door, so that nobody else goes in meanwhile.
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(house, wanted)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that its line comes after the list of what was skipped

@@ -16,6 +16,7 @@ READER = "Virtual PCD 00 00"
 CLASSIC = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
 UID = bytes.fromhex("04A3C6CA")
 WAIT_S = 20.0
+ONE_PCSCD = pytest.mark.xdist_group("pcscd")  # its socket has one place on a machine
 
 
 def why_not() -> str:

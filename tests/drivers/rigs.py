@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from drivers.transports.memory import Memory
 from tests.drivers.building import build_indicator, build_reader
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
-from tests.drivers.pcsc_peer import READER, PcscPeer
+from tests.drivers.pcsc_peer import ONE_PCSCD, READER, PcscPeer
 from tests.drivers.relay_board import RelayBoard
 
 
@@ -482,3 +482,8 @@ INDICATORS: Mapping[str, Callable[[Path], IndicatorRig]] = {
     "gpio": GpioRig,
     "turnstile": lambda folder: RelayRig(folder, "turnstile", {"way_in": 1, "way_out": 2, "pulse_ms": 100}),
 }
+
+
+def rig_params(names: Iterable[str]) -> list[object]:
+    """Return the rigs' names as parameters of a fixture; those that share one pcscd are kept on one worker."""
+    return [pytest.param(name, marks=ONE_PCSCD) if name in ("pcsc", "acr122u-light") else name for name in names]

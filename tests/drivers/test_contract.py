@@ -10,7 +10,7 @@ from drivers.base import Reader
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.registry import DRIVERS, Kind
-from tests.drivers.rigs import INDICATORS, READERS, ReaderRig
+from tests.drivers.rigs import INDICATORS, READERS, ReaderRig, rig_params
 
 Seen = CardRead | CodeRead | PersonMatched | PalmFrame
 
@@ -18,7 +18,7 @@ HANG_S = 20.0
 TRIES = 200
 
 
-@pytest.fixture(params=READERS)
+@pytest.fixture(params=rig_params(READERS))
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReaderRig]:
     rig = READERS[request.param](tmp_path)
     yield rig

@@ -8,13 +8,13 @@ import pytest
 
 from drivers.base import Indicator, Signal
 from drivers.errors import DeviceGone
-from tests.drivers.rigs import INDICATORS, IndicatorRig
+from tests.drivers.rigs import INDICATORS, IndicatorRig, rig_params
 
 HANG_S = 20.0
 TRIES = 50
 
 
-@pytest.fixture(params=INDICATORS)
+@pytest.fixture(params=rig_params(INDICATORS))
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IndicatorRig]:
     rig = INDICATORS[request.param](tmp_path)
     yield rig

@@ -12,7 +12,9 @@ from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols import pcsc
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology
 from drivers.transports.pcsc import Slot
-from tests.drivers.pcsc_peer import READER, UID, PcscPeer
+from tests.drivers.pcsc_peer import ONE_PCSCD, READER, UID, PcscPeer
+
+pytestmark = ONE_PCSCD
 
 TRIES = 100
 

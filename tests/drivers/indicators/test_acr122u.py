@@ -10,7 +10,9 @@ from drivers.errors import NotSupported
 from drivers.indicators.acr122u import Acr122uLight, Acr122uLightSettings
 from drivers.protocols import acr122u, pcsc
 from drivers.readings import CardRead
-from tests.drivers.pcsc_peer import READER, PcscPeer
+from tests.drivers.pcsc_peer import ONE_PCSCD, READER, PcscPeer
+
+pytestmark = ONE_PCSCD
 
 
 def test_it_shares_the_reader_and_says_what_is_missing_without_a_card() -> None:

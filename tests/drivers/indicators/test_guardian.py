@@ -95,6 +95,7 @@ def test_an_agent_that_was_killed_in_a_pulse_leaves_nothing_on(
     lamp.close()
 
 
+@pytest.mark.alone
 def test_an_agent_that_was_killed_ends_the_pulse_at_once_and_not_when_it_would_have_ended(board: RelayBoard) -> None:
     agent = Agent(board, LAMP, 1)
     began = time.monotonic()

@@ -67,6 +67,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.alone
 @settings(max_examples=400, deadline=None)
 @given(pattern=st.lists(PIECES, max_size=14).map("".join), letter=st.sampled_from("ab0"))
 def test_no_pattern_that_is_taken_is_slow(pattern: str, letter: str) -> None:
@@ -80,6 +81,7 @@ def test_no_pattern_that_is_taken_is_slow(pattern: str, letter: str) -> None:
     assert time.perf_counter() - started < SLOW_S, pattern
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("pattern", [r".*.*x", r"a*a*b", r"[ab]+[ab]+c", r"a{0,256}a{0,256}b"])
 def test_the_slowest_that_are_taken_stay_in_their_time(pattern: str) -> None:
     started = time.perf_counter()

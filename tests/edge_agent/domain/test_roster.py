@@ -196,6 +196,7 @@ def test_no_number_in_a_repr() -> None:
     assert "secret-pin" not in repr(snapshot) + repr(snapshot.codes("secret-pin"))
 
 
+@pytest.mark.alone
 def test_five_thousand_people_are_ready_at_once() -> None:
     records = [record for number in range(1, 5_001) for record in pupil(number)]
     fastest = min(_seconds([*records, LUNCH, *PROGRAMMES]) for _ in range(3))

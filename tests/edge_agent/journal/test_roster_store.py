@@ -143,6 +143,7 @@ def test_a_record_nobody_can_read_asks_for_the_whole_roster(tmp_path: Path) -> N
         assert len(journal.roster_records()) == 5
 
 
+@pytest.mark.alone
 def test_five_thousand_people_are_there_before_anybody_waits(tmp_path: Path) -> None:
     people: list[Record] = [person(f"u{number}") for number in range(5_000)]
     cards = [card(f"c{number}", f"u{number}") for number in range(5_000)]

@@ -331,6 +331,7 @@ def test_it_stops_at_once_with_streams_open_and_starts_again(screen: ScreenServe
         assert big(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
+@pytest.mark.alone
 def test_showing_never_waits_for_the_screen(screen: ScreenServer) -> None:
     with client(screen) as asker, asker.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))

@@ -444,6 +444,7 @@ def test_order_and_repetition_of_the_facts_change_nothing(
         assert visit.closing is not Closing.OPEN
 
 
+@pytest.mark.alone
 def test_a_day_of_the_largest_school_takes_a_moment() -> None:
     """9,248 rows and as many again: time grows with the number of facts, not with its square."""
 
