@@ -28,7 +28,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import Appended
 from sync.contract.chain import Epoch
-from sync.contract.event import Fact, Method, PersonId, encode
+from sync.contract.event import Fact, Method, PersonId
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +99,11 @@ class Station:
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
         self._waiting: dict[Direction, Waiting] = {}  # a gate in and a gate out at one kiosk are two places
-        self._last: Reading | None = None
         self.palms: PalmsHere | None = None
         self.roster = roster
 
     def take(self, reading: Reading, moment: Moment) -> Feedback | None:
         """The feedback to one reading, durable before it is returned; None where nothing is to be said."""
-        self._last = reading
         roster = self.roster
         identity = identify(reading, roster)
         if isinstance(reading, CardRead):
@@ -122,19 +120,6 @@ class Station:
         if self.palms is not None and isinstance(identity, Known) and isinstance(reading, CardRead | CodeRead):
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
-
-    def rehearse(self, moment: Moment) -> None:
-        """Go the way of the last reading once more and keep nothing. Raises JournalError.
-
-        After a pause the processor has forgotten a scan's code and data. A slow line takes milliseconds from a frame's
-        first byte to its last: time to fetch them, while nobody waits.
-        """
-        if self._last is None:
-            return
-        context = Context(moment, self.roster, self._last.reader)
-        decision = self._decide(identify(self._last, context.roster), context, None)
-        encode(record(decision, context))
-        respond(decision, context.roster)
 
     def take_palm(self, sight: PalmSight, moment: Moment) -> Feedback:
         """The feedback to one presentation of a palm, durable before it is returned."""

@@ -17,7 +17,7 @@ from sync.contract.event import Clock
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STEP_MS = 2_000  # less is slewing
-QUALITY_NS = 2_000_000_000  # for so long the kernel's word on its clock holds
+QUALITY_NS = 1_000_000_000  # how long an answer of the kernel on its clock's quality is taken for good
 READINGS_MAX = 4
 APART_NS_MAX = 50_000_000
 
@@ -49,8 +49,7 @@ def boottime_ns() -> int:
 class KernelClock:
     """Calling it gives the moment.
 
-    To ask the kernel for its clock's quality takes longer than all else here, and a child waits for the moment of a
-    scan: the daemon asks ahead, by `look` once a second. Without that, or after a sleep, the call itself asks.
+    The kernel is asked for its clock's quality once a second at most: it changes in hours, and scans come in rows.
 
     The wall clock is read between two readings of the monotonic one, again where they lie too far apart: a thread that
     is put aside between the two clocks for seconds would otherwise look like a step of the wall clock.
@@ -69,26 +68,19 @@ class KernelClock:
         self._mono_ns = mono_ns
         self._clock, self._clock_until_ns = Clock.UNKNOWN, -1
 
-    def look(self) -> None:
-        """Ask the kernel how good its clock is; the next moments say so."""
-        self._look(self._mono_ns())
-
     def __call__(self) -> Moment:
         for _ in range(READINGS_MAX):
             before, wall, after = self._mono_ns(), self._wall_ns(), self._mono_ns()
             if after - before <= APART_NS_MAX:
                 break
         if after >= self._clock_until_ns:
-            self._look(after)
+            self._clock, self._clock_until_ns = self._quality(), after + QUALITY_NS
         return Moment(
             utc=_EPOCH + timedelta(microseconds=wall // 1000),
             mono_ms=(before + after) // 2 // 1_000_000,
             boot=self._boot,
             clock=self._clock,
         )
-
-    def _look(self, mono_ns: int) -> None:
-        self._clock, self._clock_until_ns = self._quality(), mono_ns + QUALITY_NS
 
 
 @dataclass(frozen=True, slots=True)

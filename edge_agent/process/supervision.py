@@ -42,20 +42,13 @@ class Pulse:
         self._stop.set()
         self._wake.set()
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep, still beating, until the time is over, `wake` is called (True) or the process stops."""
+    def wait(self, seconds: float) -> None:
+        """Sleep, still beating, until the time is over, `wake` is called or the process stops."""
         until = self._clock() + seconds
         woken = False
         while not self.stopping() and not woken and (left := until - self._clock()) > 0:
             self.beat()
             woken = self._wake.wait(min(left, 1.0))
-        self._wake.clear()
-        self.beat()
-        return woken
-
-    def rest(self, seconds: float) -> None:
-        """As `wait`, but only the stop of the process ends it; who has waked it meanwhile is seen to after it."""
-        self._stop.wait(seconds)
         self._wake.clear()
         self.beat()
 

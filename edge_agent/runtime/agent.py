@@ -39,7 +39,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.shutdown import Ending
 from edge_agent.process.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Coming, Inbox, Job, PalmScan, Scan
+from edge_agent.runtime.inbox import Inbox, Job, PalmScan, Scan
 from edge_agent.runtime.opening import Opening
 from edge_agent.runtime.policy import policy
 from edge_agent.runtime.staff import StaffDesk
@@ -361,8 +361,6 @@ class Agent:
                     self._scan(work.moment, partial(self.station.take, work.reading, work.moment), work.reading)
                 case PalmScan():
                     self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
-                case Coming():
-                    self._rehearse()
                 case Job():
                     work.run()
                     self._wake_uplink()
@@ -384,12 +382,6 @@ class Agent:
         self.counters.scan_s.observe((self.now().mono_ms - moment.mono_ms) / 1000)
         self._wake_uplink()
 
-    def _rehearse(self) -> None:
-        try:
-            self.station.rehearse(self.now())
-        except JournalError as error:
-            log.debug("%s", error)  # the scan that is coming meets it, too, and tells it
-
     def _lapse(self, lapse: Callable[[], list[Feedback]]) -> None:
         """Cards that waited for a palm are settled without it."""
         try:
@@ -405,7 +397,7 @@ class Agent:
         """On every surface at once; never blocks."""
         if feedback.child not in ADVISING:
             self.recording = feedback.child is not Child.NOT_RECORDED
-        # The light first: to wake the screen's server costs more than the light takes.
+        # The light first: a child looks there.
         signal_ = signal_of(feedback)
         for indicator in self.indicators:
             indicator.show(signal_)

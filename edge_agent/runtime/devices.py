@@ -2,7 +2,6 @@
 
 import logging
 import queue
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -55,7 +54,6 @@ class ReaderLoop:
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
-    _before_frame: bool = False
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
@@ -78,24 +76,12 @@ class ReaderLoop:
             pulse.wait(wait_s)
 
     def _read(self) -> None:
-        began_s = time.monotonic()
-        events = self.reader.read(READ_S)
-        if not events:
-            self._came_back_empty(silent=time.monotonic() - began_s >= READ_S)
-        for event in events:
+        for event in self.reader.read(READ_S):
             self._hand_over(event, self.now())
-
-    def _came_back_empty(self, *, silent: bool) -> None:
-        """Early with nothing: after a silence or a reading the beginning of a frame has come, and is announced. Later
-        ones bring its middle, or what a device answers that is asked all the time."""
-        if self._before_frame and not silent:
-            self.inbox.announce()
-        self._before_frame = silent
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
             case CardRead() | CodeRead() | PersonMatched():
-                self._before_frame = True
                 taken = self.inbox.put(Scan(event, moment))
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
@@ -129,7 +115,6 @@ class IndicatorLoop:
         """Never blocks."""
         if self._signals.qsize() < SHOWS_WAITING_MAX:
             self._signals.put(signal)
-            time.sleep(0)  # lets go of the interpreter: the light comes before whatever the caller does next
         else:
             log.debug("%s: too slow, a signal was dropped", self.presence.name)
 

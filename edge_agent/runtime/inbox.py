@@ -5,7 +5,6 @@ queue that stays full means that the disk stands still; then the reading is not 
 """
 
 import queue
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from edge_agent.station import PalmSight
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
-LOOK_S = 0.005
-REST_S = 0.001  # whoever has brought something leaves the interpreter to the station: a child waits for it
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -32,11 +29,6 @@ class Scan(msgspec.Struct, frozen=True):
 class PalmScan:
     sight: PalmSight
     moment: Moment  # at which the hand was first seen well
-
-
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """A reading has begun to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +51,22 @@ class Job:
 
 
 class Inbox:
-    """A `SimpleQueue` hands over without taking a Python lock, which is most of what a hand-over costs."""
+    """A bounded queue that devices and staff fill and the station's thread alone empties."""
 
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
-        self._waiting_max = waiting_max
-        self._queue: queue.SimpleQueue[Scan | PalmScan | Coming | Job] = queue.SimpleQueue()
+        self._queue: queue.Queue[Scan | PalmScan | Job] = queue.Queue(waiting_max)
 
     def put(self, work: Scan | PalmScan | Job, wait_s: float = FULL_WAIT_S) -> bool:
-        """False: it stayed full, and this was not taken."""
-        if self._queue.qsize() >= self._waiting_max and not self._room(wait_s):
+        """Returns False where the queue stayed full for `wait_s` seconds; the work was not taken."""
+        try:
+            self._queue.put(work, timeout=wait_s)
+        except queue.Full:
             return False
-        self._queue.put(work)
-        time.sleep(REST_S)
         return True
 
-    def announce(self) -> None:
-        """A reading has begun to arrive; of no use to a station that has something to do."""
-        if self._queue.empty():
-            self._queue.put(Coming())
-
-    def get(self, wait_s: float) -> Scan | PalmScan | Coming | Job | None:
+    def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
+        """Returns the oldest work, or None where none came within `wait_s` seconds."""
         try:
             return self._queue.get(timeout=wait_s)
         except queue.Empty:
             return None
-
-    def _room(self, wait_s: float) -> bool:
-        """Wait for a place; rare, so that looking every few milliseconds is soon enough."""
-        until = time.monotonic() + wait_s
-        while time.monotonic() < until:
-            time.sleep(LOOK_S)
-            if self._queue.qsize() < self._waiting_max:
-                return True
-        return False

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MISMATCH_S = 30.0
 NEVER_S = 3_600.0
-LINGER_S = 1.0  # after a scan: those behind it travel in the same batch, and their ways to the light stay clear
 REACHED = frozenset({Outcome.SENT, Outcome.IDLE, Outcome.ALIGNED, Outcome.NARROWED, Outcome.NEW_EPOCH})
 
 
@@ -139,9 +138,7 @@ class Uplink:
 
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():
-            due_s = min(self._send(), self._fetch(), self._beat(), self._relay_palms())
-            if pulse.wait(due_s):
-                pulse.rest(LINGER_S)
+            pulse.wait(min(self._send(), self._fetch(), self._beat(), self._relay_palms()))
 
     def close(self) -> None:
         """From any thread: a request under way ends at once."""

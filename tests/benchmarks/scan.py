@@ -9,7 +9,6 @@ interpreter's lock, so what the agent's other threads take is taken from both.
 
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +30,6 @@ from edge_agent.identity import Registration
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended
 from edge_agent.process.clock import KernelClock
-from edge_agent.runtime import daemon
 from edge_agent.runtime.agent import Agent
 from edge_agent.station import Station
 from sync.contract.chain import Epoch
@@ -114,7 +112,7 @@ class WatchedStation(Station):
 
     def take(self, reading: Reading, moment: Moment) -> Feedback | None:
         assert isinstance(reading, CardRead)
-        self._marks.spent.clear()  # of what was rehearsed
+        self._marks.spent.clear()
         self._marks.arrived, self._marks.taken = reading.monotonic_ns, time.monotonic_ns()
         feedback = super().take(reading, moment)
         self._marks.done = time.monotonic_ns()
@@ -277,14 +275,11 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
     config.write_text(SETTINGS.format(folder=folder), "utf-8")
     frames = {frame(Model.RDM6300, school.card(number)): school.person(number) for number in range(PEOPLE)}
     stopping = threading.Event()
-    switch_s = sys.getswitchinterval()
-    sys.setswitchinterval(daemon.SWITCH_S)  # as `runtime.daemon.run` does
     with CardPeer(folder / "door") as peer:
-        clock = KernelClock()
-        agent = Agent(settings.load(config), now=clock)
+        agent = Agent(settings.load(config), now=KernelClock())
         agent.start({})
         bare = BareLoop(folder / "bare.db", frames)
-        ticking = threading.Thread(target=_tick, args=(agent, clock, stopping))
+        ticking = threading.Thread(target=_tick, args=(agent, stopping))
         ticking.start()
         try:
             _wait(lambda: agent.readers[0].there and agent.upkeep.verdict is not None, 0.05)
@@ -295,13 +290,11 @@ def bench(folder: Path, ledger: str) -> Iterator[Bench]:
             ticking.join()
             bare.close()
             agent.stop()
-            sys.setswitchinterval(switch_s)
 
 
-def _tick(agent: Agent, clock: KernelClock, stopping: threading.Event) -> None:
+def _tick(agent: Agent, stopping: threading.Event) -> None:
     """As `runtime.daemon.run` does."""
     while not stopping.wait(1.0):
-        clock.look()
         faults = agent.tick()
         assert not faults, faults
 

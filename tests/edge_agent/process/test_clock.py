@@ -82,18 +82,19 @@ def test_a_machine_that_is_always_busy_still_gets_a_moment(tmp_path: Path) -> No
     assert next(reads) == 2 * READINGS_MAX * 2 * APART_NS_MAX
 
 
-def test_the_quality_is_asked_ahead_and_after_a_sleep(tmp_path: Path) -> None:
+def test_the_kernel_is_asked_for_the_quality_once_a_second_and_after_a_sleep(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
-    asked: Iterator[Clock] = iter([Clock.UNKNOWN, Clock.UNSYNCHRONISED, Clock.SYNCHRONISED])
+    asked: Iterator[Clock] = iter([Clock.UNSYNCHRONISED, Clock.SYNCHRONISED, Clock.UNKNOWN])
     mono_ns = 0
     clock = KernelClock(boot_id, lambda: next(asked), lambda: 0, lambda: mono_ns)
-    assert clock().clock is Clock.UNKNOWN
-    clock.look()
+    assert clock().clock is Clock.UNSYNCHRONISED
     mono_ns += QUALITY_NS - 1
     assert clock().clock is Clock.UNSYNCHRONISED
     mono_ns += 1
     assert clock().clock is Clock.SYNCHRONISED
+    mono_ns += 8 * 3_600 * 1_000_000_000
+    assert clock().clock is Clock.UNKNOWN
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(-STEP_MS + 1, STEP_MS - 1)), max_size=20))

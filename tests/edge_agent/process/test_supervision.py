@@ -95,18 +95,6 @@ def test_shut_names_what_does_not_end() -> None:
     release.set()
 
 
-def test_a_rest_is_not_ended_by_whoever_wakes_but_by_the_stop() -> None:
-    pulse = Pulse(Clock())
-    pulse.wake()
-    pulse.rest(0.01)
-    assert not pulse.wait(0.0)  # what woke it was seen to after the rest
-    threading.Timer(0.05, pulse.wake).start()
-    stop = threading.Timer(0.2, pulse.stop)
-    stop.start()
-    pulse.rest(3_600.0)
-    assert pulse.stopping()
-
-
 def test_wake_ends_a_long_wait() -> None:
     supervisor = Supervisor()
     woken = threading.Event()

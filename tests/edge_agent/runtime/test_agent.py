@@ -1,8 +1,6 @@
 """The agent in this process, under a clock of the test's own."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
-from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.process.shutdown import Ending
 from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.inbox import Job
 from edge_agent.settings import loads
 from sync.contract.event import Boot, Clock, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
 from sync.contract.roster import Consent, Page, Person
@@ -112,25 +108,6 @@ def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(a
     agent.start({})
     assert agent.journal.epoch != old
     assert list(agent.journal.path.parent.glob("journal.db.damaged-*"))
-
-
-def test_a_journal_that_cannot_be_read_while_rehearsing_is_left_to_the_scan(
-    agent: Agent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rehearsed = threading.Event()
-
-    def fails(_: Moment) -> None:
-        rehearsed.set()
-        raise JournalUnwritable("I/O error")
-
-    monkeypatch.setattr(agent.station, "rehearse", fails)
-    agent.inbox.announce()
-    assert rehearsed.wait(30)
-    done: Future[str] = Future()
-    agent.inbox.put(Job(lambda: "done", done))
-    assert done.result(30) == "done"
-    assert agent.tick() == []
-    assert not agent.ending.is_set()
 
 
 def test_a_dead_part_is_a_fault_that_starves_the_watchdog(agent: Agent) -> None:

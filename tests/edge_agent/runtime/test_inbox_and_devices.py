@@ -16,7 +16,7 @@ from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse, Supervisor
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Coming, Inbox, Job, Scan
+from edge_agent.runtime.inbox import Inbox, Job, Scan
 from sync.contract.event import Clock
 from tests.edge_agent.process.test_supervision import eventually
 
@@ -71,51 +71,6 @@ def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
     assert supervisor.shut() == []
     assert (reader_loop.presence.readings, reader_loop.presence.faults) == (2, 1)
     assert lost == []
-
-
-class Line(Scripted):
-    """Its steps are silences, for as long as it is asked to listen, where they are None."""
-
-    def __init__(self, script: Sequence[Sequence[DeviceEvent] | None]) -> None:
-        super().__init__([step or () for step in script])
-        self._silent = [step is None for step in script]
-
-    def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        if not self._silent or self._silent.pop(0):
-            threading.Event().wait(timeout_s)
-        return super().read(timeout_s)
-
-
-@pytest.mark.parametrize(
-    ("script", "announced"),
-    [
-        ([None, [], [], [CARD]], 1),  # a frame in three pieces
-        ([[CARD], [], [], [CARD]], 1),  # right behind another
-        ([None, None, [CARD]], 0),  # silence
-        ([[], [], [], [CARD]], 0),  # asked all the time
-    ],
-)
-def test_the_beginning_of_a_frame_is_announced_once(
-    script: list[list[DeviceEvent] | None], announced: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inbox, told = Inbox(), list[int]()
-    monkeypatch.setattr(inbox, "announce", lambda: told.append(1))
-    supervisor = Supervisor()
-    supervisor.add("reader", loop(Line(script), inbox, []).body)
-    supervisor.start()
-    for _ in range(script.count([CARD])):
-        assert inbox.get(30) == Scan(CARD, now())
-    assert len(told) == announced
-    assert supervisor.shut() == []
-
-
-def test_nothing_is_announced_to_a_busy_station() -> None:
-    inbox = Inbox()
-    inbox.announce()
-    inbox.announce()
-    inbox.put(Scan(CARD, now()))
-    inbox.announce()
-    assert [inbox.get(0), inbox.get(0), inbox.get(0)] == [Coming(), Scan(CARD, now()), None]
 
 
 def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
