@@ -143,7 +143,6 @@ class Uplink:
     def close(self) -> None:
         """From any thread: a request under way ends at once."""
         self._http.close()
-        self._client.close()
 
     def _send(self) -> float:
         step = self._client.step()

@@ -20,7 +20,6 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from sync.client.ahead import Ahead, Parcel
 from sync.client.channel import Channel
 from sync.client.policy import CAP_S, Backoff
 from sync.client.ports import Line, Outbox
@@ -109,11 +108,6 @@ class SyncClient:
         self._offset_s: float | None = None
         self._next_at = monotonic()
         self._last = Step(Outcome.WAITING, 0.0, "not tried yet")
-        self._ahead = Ahead(self._next)
-
-    def close(self) -> None:
-        """End the thread that makes batches ahead; nothing is stepped any more."""
-        self._ahead.close()
 
     def hurry(self) -> None:
         """Forget the wait: a person asks for it now."""
@@ -223,9 +217,6 @@ class SyncClient:
     # One batch
 
     def _forward(self, position: Head) -> Step:
-        parcel = self._ahead.take(position, self._epoch, self._compress.encoding)
-        if parcel is not None:
-            return self._post(parcel)
         lines = self._outbox.take(position.seq, self._span.events(position.seq), _ROOM)
         if not lines:
             self._backoff.succeeded()
@@ -234,28 +225,20 @@ class SyncClient:
             why = f"the ledger lacks events from {position.seq + 1} on, and this disk keeps none before {lines[0].seq}"
             return self._new_epoch(why, position, Alarm.LEDGER_BEHIND)
         stone = self._stone if self._stone is not None and self._stone.seq == lines[0].seq else None
+        lines = lines[:1] if stone else lines
         try:
-            return self._post(self._parcel(position, lines[:1] if stone else lines, stone), stone)
+            body = self._compose(position, lines, stone)
         except batch.Malformed:
             return self._torn(position, lines)
+        return self._post(position, lines, body, stone)
 
-    def _next(self, after: Head, events: int) -> Parcel | None:
-        """The parcel behind `after` where nothing is odd about it; called beside the thread that posts."""
-        lines = self._outbox.take(after.seq, events, _ROOM)
-        if not lines or lines[0].seq != after.seq + 1:
-            return None
-        try:
-            return self._parcel(after, lines, None)
-        except batch.Malformed:
-            return None
-
-    def _parcel(self, after: Head, lines: Sequence[Line], stone: Tombstone | None) -> Parcel:
-        """Raises `Malformed` for a payload that would tear the batch."""
+    def _compose(self, position: Head, lines: Sequence[Line], stone: Tombstone | None) -> bytes:
+        """Return the compressed body of the batch behind `position`. Raises `Malformed` for a payload that tears it."""
         first, last = lines[0].seq, lines[-1].seq
         header = Header(
             first_seq=first,
             count=len(lines),
-            prev=after.hash.hex(),
+            prev=position.hash.hex(),
             head=lines[-1].hash.hex(),
             queue=self._outbox.head.seq - last,
             agent=self._agent,
@@ -264,22 +247,17 @@ class SyncClient:
             tombstones=(first,) if stone else (),
         )
         payloads = [batch.tombstone_line(stone)] if stone else [line.payload for line in lines]
-        body = self._compress(batch.encode(header, payloads))
-        return Parcel(after, self._epoch, self._compress.encoding, lines, body)
+        return self._compress(batch.encode(header, payloads))
 
-    def _post(self, parcel: Parcel, stone: Tombstone | None = None) -> Step:
-        lines, last = parcel.lines, parcel.lines[-1]
-        events = self._span.events(last.seq)
-        if stone is None and len(lines) == events and self._outbox.head.seq > last.seq:
-            self._ahead.begin(Head(last.seq, last.hash), events)
+    def _post(self, position: Head, lines: Sequence[Line], body: bytes, stone: Tombstone | None) -> Step:
         path = wire.batches_path(self._outbox.device, self._epoch)
         sent_at = self._clock()
         try:
-            accepted = self._channel.post(Accepted, path, parcel.body, wire.NDJSON, parcel.encoding)
+            accepted = self._channel.post(Accepted, path, body, wire.NDJSON, self._compress.encoding)
         except Rejected as error:
             return self._refused(error, lines, stone)
         self._note_time(accepted.time, sent_at)
-        return self._mark(parcel.after, lines, accepted, stone)
+        return self._mark(position, lines, accepted, stone)
 
     def _mark(self, position: Head, lines: Sequence[Line], accepted: Accepted, stone: Tombstone | None) -> Step:
         through = accepted.accepted_through
@@ -341,7 +319,8 @@ class SyncClient:
         """An event with a newline in it cannot travel: those before it go now, then a tombstone."""
         broken = next(index for index, line in enumerate(lines) if b"\n" in line.payload)
         if broken:
-            return self._post(self._parcel(position, lines[:broken], None))
+            whole = lines[:broken]
+            return self._post(position, whole, self._compose(position, whole, None), None)
         return self._set_aside(lines[0], "newline", "a newline inside an event would tear the batch apart")
 
     def _set_aside(self, line: Line, code: str, detail: str) -> Step:
