@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_agent.palm.hand.landmarks import Landmarks
-    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.refusal import UnfitPicture
     from edge_agent.palm.measurement.evaluation import Mapper, Sample
     from edge_agent.palm.types import Region
 
@@ -148,15 +148,15 @@ def quality(
     import numpy as np
 
     from edge_agent.palm.hand.overlay import draw
-    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.refusal import UnfitPicture
     from edge_agent.palm.hand.region import find_region
 
     picture = _picture(image)
-    seen = picture if isinstance(picture, Unfit) else find_region(picture, _Look(config).landmarks())
+    seen = picture if isinstance(picture, UnfitPicture) else find_region(picture, _Look(config).landmarks())
     if overlay is not None:
-        canvas = np.zeros((120, 800), np.uint8) if isinstance(picture, Unfit) else picture
+        canvas = np.zeros((120, 800), np.uint8) if isinstance(picture, UnfitPicture) else picture
         _write_png(overlay, draw(canvas, seen))
-    if isinstance(seen, Unfit):
+    if isinstance(seen, UnfitPicture):
         _tell({"usable": False, "reason": seen.reason.value, "detail": seen.detail}, as_json)
         raise typer.Exit(ExitCode.FAILED)
     told = {"usable": True, "hand": seen.region.hand.value, "score": round(seen.quality.score, 3)}
@@ -255,24 +255,24 @@ class _Look:
 
         return palm_models.load(self._state_dir)
 
-    def region(self, picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
-        from edge_agent.palm.hand.refusal import Refused as Unfit
+    def region(self, picture: "NDArray[np.uint8] | UnfitPicture") -> "Region | None":
+        from edge_agent.palm.hand.refusal import UnfitPicture
         from edge_agent.palm.hand.region import find_region
 
-        if isinstance(picture, Unfit):
+        if isinstance(picture, UnfitPicture):
             return None
         if self.second_opinion and not hasattr(self._own, "landmarks"):
             self._own.landmarks = self.landmarks()
         seen = find_region(picture, getattr(self._own, "landmarks", None))
-        return None if isinstance(seen, Unfit) else seen.region
+        return None if isinstance(seen, UnfitPicture) else seen.region
 
 
-def _given(picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
+def _given(picture: "NDArray[np.uint8] | UnfitPicture") -> "Region | None":
     """A picture that is a region already."""
-    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.refusal import UnfitPicture
     from edge_agent.palm.hand.roi import NotARegion, region_from_roi
 
-    if isinstance(picture, Unfit):
+    if isinstance(picture, UnfitPicture):
         return None
     try:
         return region_from_roi(picture)
@@ -280,22 +280,21 @@ def _given(picture: "NDArray[np.uint8] | Unfit") -> "Region | None":
         return None
 
 
-def _picture(path: Path) -> "NDArray[np.uint8] | Unfit":
+def _picture(path: Path) -> "NDArray[np.uint8] | UnfitPicture":
     """Decoded in bounded memory: size is read from the header before anything is unpacked."""
     from drivers.protocols.fault import Fault
     from drivers.protocols.picture import decode
-    from edge_agent.palm.hand.refusal import Reason
-    from edge_agent.palm.hand.refusal import Refused as Unfit
+    from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 
     try:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        return Unfit(Reason.UNREADABLE, error.strerror or str(error))
+        return UnfitPicture(UnfitReason.UNREADABLE, error.strerror or str(error))
     if len(content) > FILE_BYTES_MAX:
-        return Unfit(Reason.TOO_LARGE, f"a file of more than {FILE_BYTES_MAX // 1024**2} MiB")
+        return UnfitPicture(UnfitReason.TOO_LARGE, f"a file of more than {FILE_BYTES_MAX // 1024**2} MiB")
     picture = decode(content)
-    return Unfit(Reason.UNREADABLE, picture.what) if isinstance(picture, Fault) else picture
+    return UnfitPicture(UnfitReason.UNREADABLE, picture.what) if isinstance(picture, Fault) else picture
 
 
 def _must_be_png(path: Path) -> None:

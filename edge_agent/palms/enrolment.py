@@ -16,10 +16,9 @@ from edge_agent.domain.roster import Roster
 from edge_agent.errors import Refused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.template_store import SealedPalm
-from edge_agent.palm.hand import refusal
 from edge_agent.palm.hand.landmarks import Landmarks
 from edge_agent.palm.hand.quality import Quality
-from edge_agent.palm.hand.refusal import Refused as Unfit
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import Found, find_region
 from edge_agent.palm.matching import enrolment
 from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, Enrolment
@@ -166,10 +165,10 @@ class _Session:
     def _hand(self) -> str:
         return self.enrolment.hand.value if self.enrolment else ""
 
-    def _take(self, seen: Found | Unfit, at_ms: int) -> Told | None:
+    def _take(self, seen: Found | UnfitPicture, at_ms: int) -> Told | None:
         """What to say of one picture; None: wait for the next."""
-        if isinstance(seen, Unfit):
-            if seen.reason is refusal.Reason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
+        if isinstance(seen, UnfitPicture):
+            if seen.reason is UnfitReason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
                 self._sample_ms = 0  # the hand was taken away: what is shown next is a fresh look
             return self._tell(OF_PICTURE[seen.reason])
         self._seen_ms, before_ms = at_ms, self._seen_ms

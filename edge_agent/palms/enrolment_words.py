@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from edge_agent.domain.feedback import Advice
-from edge_agent.palm.hand import refusal
+from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching import enrolment
 from edge_agent.palms.presentation import SAID
 from edge_agent.screen.assets import catalogue
@@ -46,7 +46,7 @@ class Step(StrEnum):
     NOT_AGREED = "not_agreed"
 
 
-OF_PICTURE = {reason: Step(reason.value.replace("-", "_")) for reason in refusal.Reason}
+OF_PICTURE = {reason: Step(reason.value.replace("-", "_")) for reason in UnfitReason}
 OF_SAMPLE = {
     enrolment.Refusal.TOO_LITTLE_PALM: Step.TOO_LITTLE_PALM,
     enrolment.Refusal.SAME_PICTURE: Step.SAME_PICTURE,

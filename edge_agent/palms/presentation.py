@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice
-from edge_agent.palm.hand import refusal
+from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching.gallery import Ranking
 
 LEAVE_NS = 600_000_000  # without a hand, or without a picture: it is gone
@@ -22,16 +22,16 @@ ADVICES_MAX = 3
 SWAPPED_PICTURES = 2  # of another hand in a row; one may be a bad picture of the same
 
 SAID = {
-    refusal.Reason.TOO_FAR: (Reason.PALM_TOO_FAR, Advice.CLOSER),
-    refusal.Reason.TOO_NEAR: (Reason.PALM_TOO_NEAR, Advice.FARTHER),
-    refusal.Reason.TURNED: (Reason.PALM_TURNED, Advice.FLAT),
-    refusal.Reason.FIST: (Reason.PALM_FIST, Advice.OPEN),
-    refusal.Reason.TWO_HANDS: (Reason.PALM_TWO_HANDS, Advice.ONE_HAND),
-    refusal.Reason.BLURRED: (Reason.PALM_BLURRED, Advice.STILL),
-    refusal.Reason.OVER_EXPOSED: (Reason.PALM_OVER_EXPOSED, Advice.FARTHER),
-    refusal.Reason.UNDER_EXPOSED: (Reason.PALM_UNDER_EXPOSED, Advice.CLOSER),
+    UnfitReason.TOO_FAR: (Reason.PALM_TOO_FAR, Advice.CLOSER),
+    UnfitReason.TOO_NEAR: (Reason.PALM_TOO_NEAR, Advice.FARTHER),
+    UnfitReason.TURNED: (Reason.PALM_TURNED, Advice.FLAT),
+    UnfitReason.FIST: (Reason.PALM_FIST, Advice.OPEN),
+    UnfitReason.TWO_HANDS: (Reason.PALM_TWO_HANDS, Advice.ONE_HAND),
+    UnfitReason.BLURRED: (Reason.PALM_BLURRED, Advice.STILL),
+    UnfitReason.OVER_EXPOSED: (Reason.PALM_OVER_EXPOSED, Advice.FARTHER),
+    UnfitReason.UNDER_EXPOSED: (Reason.PALM_UNDER_EXPOSED, Advice.CLOSER),
 }
-NOT_A_HAND = frozenset({refusal.Reason.NO_HAND, refusal.Reason.UNREADABLE, refusal.Reason.TOO_LARGE})
+NOT_A_HAND = frozenset({UnfitReason.NO_HAND, UnfitReason.UNREADABLE, UnfitReason.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Presentation:
     _seen_ns: int = 0
     _rankings: list[Ranking] = field(default_factory=list, repr=False)
     _good_ns: int = 0  # the first good picture
-    _bad: Counter[refusal.Reason] = field(default_factory=Counter)
+    _bad: Counter[UnfitReason] = field(default_factory=Counter)
     _advised: int = 0
     _advised_ns: int = 0
     _others: int = 0
@@ -85,7 +85,7 @@ class Presentation:
         enough = certain or (sure and count >= self.frames)
         return self._conclude() if enough or late or count >= self.frames_max else None
 
-    def bad(self, reason: refusal.Reason, at_ns: int) -> Advise | Conclude | None:
+    def bad(self, reason: UnfitReason, at_ns: int) -> Advise | Conclude | None:
         """A picture that cannot be used."""
         if reason in NOT_A_HAND:
             return self.quiet(at_ns)

@@ -29,7 +29,7 @@ from edge_agent.errors import AgentError, Refused
 from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.hand.landmarks import Landmarks
-from edge_agent.palm.hand.refusal import Refused as Unfit
+from edge_agent.palm.hand.refusal import UnfitPicture
 from edge_agent.palm.hand.region import Found, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.enrolment import QUALITY_MIN, likeness_to
@@ -196,7 +196,7 @@ class Palms:
         at_ns = taken.moment.mono_ms * 1_000_000
         seen = find_region(frame.image, self._landmarks)
         match seen:
-            case Unfit(reason=reason):
+            case UnfitPicture(reason=reason):
                 self._counters.palm_unfit.labels(reason.value).inc()
                 self._act(frame.reader, camera, camera.presentation.bad(reason, at_ns), gallery)
             case Found():

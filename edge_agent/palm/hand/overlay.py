@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.refusal import Refused
+from edge_agent.palm.hand.refusal import UnfitPicture
 from edge_agent.palm.hand.region import Found
 
 _OUTLINE = (0, 200, 0)
@@ -15,7 +15,7 @@ _TEXT = (255, 255, 255)
 _SHIFT = 3
 
 
-def draw(image: NDArray[np.uint8], seen: Found | Refused) -> NDArray[np.uint8]:
+def draw(image: NDArray[np.uint8], seen: Found | UnfitPicture) -> NDArray[np.uint8]:
     """Return a BGR copy with outline, valleys, region and quality, or with the reason of the refusal."""
     canvas = _colour(image)
     width = max(1, round(max(canvas.shape[:2]) / 400))
@@ -34,7 +34,7 @@ def draw(image: NDArray[np.uint8], seen: Found | Refused) -> NDArray[np.uint8]:
                     f"burnt {quality.saturated:.0%} cover {quality.coverage:.0%} pose {quality.pose:.2f}"
                 ),
             ]
-        case Refused(reason=reason, detail=detail):
+        case UnfitPicture(reason=reason, detail=detail):
             lines = [f"refused: {reason}", *([detail] if detail else [])]
     # On a band of its own: no colour of text shows on every ground.
     canvas[: (8 + 16 * len(lines)) * width] //= 3

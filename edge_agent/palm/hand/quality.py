@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.types import Region
 
 FOCUS_MIN = 0.15
@@ -57,16 +57,16 @@ def measure(region: Region, pose: float) -> Quality:
     return Quality(fine / (coarse + 0.5), float(grey[shown].mean()), saturated, float(region.mask.mean()), pose)
 
 
-def objection(quality: Quality) -> Refused | None:
+def objection(quality: Quality) -> UnfitPicture | None:
     """Return what is wrong with a frame that should not be matched at all."""
     if quality.saturated > SATURATED_MAX:
-        return Refused(Reason.OVER_EXPOSED, f"{quality.saturated:.0%} burnt out, at most {SATURATED_MAX:.0%}")
+        return UnfitPicture(UnfitReason.OVER_EXPOSED, f"{quality.saturated:.0%} burnt out, at most {SATURATED_MAX:.0%}")
     if quality.mean < MEAN_MIN:
-        return Refused(Reason.UNDER_EXPOSED, f"grey level {quality.mean:.0f}, at least {MEAN_MIN:.0f}")
+        return UnfitPicture(UnfitReason.UNDER_EXPOSED, f"grey level {quality.mean:.0f}, at least {MEAN_MIN:.0f}")
     if quality.focus < FOCUS_MIN:
-        return Refused(Reason.BLURRED, f"focus {quality.focus:.2f}, at least {FOCUS_MIN:.2f}")
+        return UnfitPicture(UnfitReason.BLURRED, f"focus {quality.focus:.2f}, at least {FOCUS_MIN:.2f}")
     if quality.coverage < COVERAGE_MIN:
-        return Refused(Reason.TURNED, f"palm covers {quality.coverage:.0%}, at least {COVERAGE_MIN:.0%}")
+        return UnfitPicture(UnfitReason.TURNED, f"palm covers {quality.coverage:.0%}, at least {COVERAGE_MIN:.0%}")
     return None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class UnfitReason(StrEnum):
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
     NO_HAND = "no_hand"
@@ -19,7 +19,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    reason: Reason
+class UnfitPicture:
+    reason: UnfitReason
     # For the technician, never for the child: what was measured and what was wanted.
     detail: str = ""

@@ -16,7 +16,7 @@ from edge_agent.palm.hand.closed import Evidence, closed_gaps, evidence_of
 from edge_agent.palm.hand.contour import Floats, Gap, open_gaps, outline
 from edge_agent.palm.hand.landmarks import Landmarks, Located
 from edge_agent.palm.hand.quality import Quality, measure, objection
-from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.segment import Silhouette, silhouettes
 from edge_agent.palm.types import REGION_SIDE, Hand, Region
 
@@ -88,13 +88,13 @@ class _Sight:
         return self.valleys.score if self.valleys is not None else float("inf")
 
 
-def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) -> Found | Refused:
+def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) -> Found | UnfitPicture:
     """Find the palm in a grey (H, W) or BGR (H, W, 3) picture of a hand, turned in any way in the plane.
 
     `landmarks`, where there are any, are asked about colour pictures of which the outline is not sure.
     """
     picture = _checked(image)
-    if isinstance(picture, Refused):
+    if isinstance(picture, UnfitPicture):
         return picture
     ask = landmarks if picture.ndim == 3 else None
     sights = _sights(picture, follow=ask is None)
@@ -112,28 +112,32 @@ def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) ->
         return _no_hand(picture, sights)
     length = best.valleys.length / best.silhouette.scale
     if length < LENGTH_MIN:
-        return Refused(Reason.TOO_FAR, f"{length:.0f} px between the outer valleys, at least {LENGTH_MIN:.0f}")
+        return UnfitPicture(
+            UnfitReason.TOO_FAR, f"{length:.0f} px between the outer valleys, at least {LENGTH_MIN:.0f}"
+        )
     if _second_hand(picture, best):
-        return Refused(Reason.TWO_HANDS)
+        return UnfitPicture(UnfitReason.TWO_HANDS)
     found = _framed(picture, best, best.valleys, told)
     return objection(found.quality) or found
 
 
-def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8] | Refused:
+def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8] | UnfitPicture:
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        return Refused(Reason.UNREADABLE, f"{image.ndim}-dimensional {image.dtype}, wanted grey or BGR of uint8")
+        return UnfitPicture(
+            UnfitReason.UNREADABLE, f"{image.ndim}-dimensional {image.dtype}, wanted grey or BGR of uint8"
+        )
     height, width = image.shape[:2]
     if height * width > PIXELS_MAX:
-        return Refused(Reason.TOO_LARGE, f"{width}x{height}, at most {PIXELS_MAX} pixels")
+        return UnfitPicture(UnfitReason.TOO_LARGE, f"{width}x{height}, at most {PIXELS_MAX} pixels")
     if min(height, width) < SIDE_MIN:
-        return Refused(Reason.TOO_FAR, f"{width}x{height}, at least {SIDE_MIN} on a side")
+        return UnfitPicture(UnfitReason.TOO_FAR, f"{width}x{height}, at least {SIDE_MIN} on a side")
     if image.ndim == 2:
         return np.ascontiguousarray(image)
     if image.shape[2] == 1:
         return np.ascontiguousarray(image[..., 0])
     if image.shape[2] in (3, 4):
         return _grey_if_colourless(np.ascontiguousarray(image[..., :3]))
-    return Refused(Reason.UNREADABLE, f"{image.shape[2]} channels")
+    return UnfitPicture(UnfitReason.UNREADABLE, f"{image.shape[2]} channels")
 
 
 def _grey_if_colourless(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -216,17 +220,19 @@ def _corrected(sight: _Sight, told: Located) -> _Sight | None:
     return replace(sight, valleys=Valleys(points, along, up, length, _SCORE_TOLD, towards, 0.0))
 
 
-def _no_hand(picture: NDArray[np.uint8], sights: list[_Sight]) -> Refused:
+def _no_hand(picture: NDArray[np.uint8], sights: list[_Sight]) -> UnfitPicture:
     if not sights:
-        return Refused(Reason.NO_HAND)
+        return UnfitPicture(UnfitReason.NO_HAND)
     silhouette = sights[0].silhouette
     share = silhouette.mask.sum() / silhouette.scale**2 / (picture.shape[0] * picture.shape[1])
     roundness = np.pi * silhouette.radius**2 / silhouette.mask.sum()
     if share > _NEAR_SHARE:
-        return Refused(Reason.TOO_NEAR, f"fills {share:.0%} of the picture")
+        return UnfitPicture(UnfitReason.TOO_NEAR, f"fills {share:.0%} of the picture")
     if len(sights[0].gaps) >= 2:
-        return Refused(Reason.TURNED, f"no three valleys fit a hand (score {min(s.score for s in sights):.0f})")
-    return Refused(Reason.FIST if roundness > _FIST_ROUNDNESS else Reason.NO_HAND)
+        return UnfitPicture(
+            UnfitReason.TURNED, f"no three valleys fit a hand (score {min(s.score for s in sights):.0f})"
+        )
+    return UnfitPicture(UnfitReason.FIST if roundness > _FIST_ROUNDNESS else UnfitReason.NO_HAND)
 
 
 def _second_hand(picture: NDArray[np.uint8], best: _Sight) -> bool:

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.domain.decision import Reason as Said
+from edge_agent.domain.decision import Reason
 from edge_agent.domain.feedback import Advice
-from edge_agent.palm.hand.refusal import Reason
+from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching.gallery import Candidate, Ranking
 from edge_agent.palms.presentation import LEAVE_NS, SAID, Advise, Conclude, Presentation
 
@@ -24,7 +24,7 @@ def test_two_good_pictures_decide_and_the_hand_that_stays_is_not_asked_again() -
     assert hand.settled
     for at in range(200, 60_000, 100):
         assert not hand.held(at * MS, same=True)
-        assert hand.bad(Reason.BLURRED, at * MS) is None
+        assert hand.bad(UnfitReason.BLURRED, at * MS) is None
 
 
 def test_somebody_who_is_not_known_surely_gets_a_third_picture() -> None:
@@ -37,8 +37,8 @@ def test_somebody_who_is_not_known_surely_gets_a_third_picture() -> None:
 def test_a_hand_that_leaves_early_is_judged_by_what_was_seen() -> None:
     hand = presentation()
     hand.good(ALIKE, 0, sure=True)
-    assert hand.bad(Reason.NO_HAND, 300 * MS) is None  # one picture without it may be a bad one
-    assert hand.bad(Reason.NO_HAND, 700 * MS) == Conclude((ALIKE,))
+    assert hand.bad(UnfitReason.NO_HAND, 300 * MS) is None  # one picture without it may be a bad one
+    assert hand.bad(UnfitReason.NO_HAND, 700 * MS) == Conclude((ALIKE,))
     assert not hand.there
 
 
@@ -52,8 +52,8 @@ def test_no_pictures_at_all_are_a_hand_that_has_gone() -> None:
 def test_time_runs_out_over_bad_pictures_too() -> None:
     hand = presentation()
     hand.good(ALIKE, 0, sure=True)
-    assert hand.bad(Reason.BLURRED, 1_000 * MS) is None
-    assert hand.bad(Reason.BLURRED, 1_500 * MS) == Conclude((ALIKE,))
+    assert hand.bad(UnfitReason.BLURRED, 1_000 * MS) is None
+    assert hand.bad(UnfitReason.BLURRED, 1_500 * MS) == Conclude((ALIKE,))
 
 
 def test_another_hand_in_the_place_of_the_first_begins_anew() -> None:
@@ -68,9 +68,9 @@ def test_another_hand_in_the_place_of_the_first_begins_anew() -> None:
 
 def test_advice_comes_slowly_three_times_and_then_the_card() -> None:
     hand = presentation()
-    said = [(at, told) for at in range(0, 20_000, 100) if (told := hand.bad(Reason.TOO_FAR, at * MS))]
-    assert [told for _, told in said] == [Advise(Said.PALM_TOO_FAR, Advice.CLOSER)] * 3 + [
-        Advise(Said.PALM_TOO_FAR, Advice.NONE)
+    said = [(at, told) for at in range(0, 20_000, 100) if (told := hand.bad(UnfitReason.TOO_FAR, at * MS))]
+    assert [told for _, told in said] == [Advise(Reason.PALM_TOO_FAR, Advice.CLOSER)] * 3 + [
+        Advise(Reason.PALM_TOO_FAR, Advice.NONE)
     ]
     assert [at for at, _ in said] == [1_000, 3_500, 6_000, 8_500]
     assert hand.quiet(21_000 * MS) is None
@@ -80,19 +80,19 @@ def test_advice_comes_slowly_three_times_and_then_the_card() -> None:
 def test_advice_names_what_was_wrong_most_often() -> None:
     hand = presentation()
     for at in (0, 300, 600):
-        assert hand.bad(Reason.BLURRED, at * MS) is None
-    assert hand.bad(Reason.FIST, 1_000 * MS) == Advise(Said.PALM_BLURRED, Advice.STILL)
+        assert hand.bad(UnfitReason.BLURRED, at * MS) is None
+    assert hand.bad(UnfitReason.FIST, 1_000 * MS) == Advise(Reason.PALM_BLURRED, Advice.STILL)
 
 
 def test_every_refusal_of_a_hand_has_its_words() -> None:
-    assert set(SAID) == set(Reason) - {Reason.NO_HAND, Reason.UNREADABLE, Reason.TOO_LARGE}
+    assert set(SAID) == set(UnfitReason) - {UnfitReason.NO_HAND, UnfitReason.UNREADABLE, UnfitReason.TOO_LARGE}
 
 
 @given(
     st.lists(
         st.tuples(
             st.integers(0, 800),
-            st.one_of(st.sampled_from(Reason), st.sampled_from(["good", "sure", "same", "other", "quiet"])),
+            st.one_of(st.sampled_from(UnfitReason), st.sampled_from(["good", "sure", "same", "other", "quiet"])),
         ),
         max_size=60,
     )
@@ -104,7 +104,7 @@ def test_never_two_decisions_for_a_hand_that_has_not_left(steps: list[tuple[int,
         at += wait_ms * MS
         was_there = hand.there
         match what:
-            case Reason():
+            case UnfitReason():
                 verdict: object = hand.bad(what, at)
             case "quiet":
                 verdict = hand.quiet(at)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edge_agent.palm.hand.overlay import draw as draw_overlay
-from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import Found, find_region
 from tests.edge_agent.palm.hands import Pose, draw
 
@@ -22,4 +22,4 @@ def test_what_was_seen_is_drawn_on_a_copy(colour: bool) -> None:
 
 def test_a_refusal_is_written() -> None:
     picture = np.zeros((120, 160, 1), np.uint8)
-    assert draw_overlay(picture, Refused(Reason.NO_HAND, "detail")).any()
+    assert draw_overlay(picture, UnfitPicture(UnfitReason.NO_HAND, "detail")).any()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from edge_agent.palm.hand.quality import Quality, best_frames, measure, objection
-from edge_agent.palm.hand.refusal import Reason
+from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.types import Hand, Region
 from tests.edge_agent.palm.hands import Pose, draw
 
@@ -36,7 +36,7 @@ def test_each_fault_is_named() -> None:
         refused = objection(measure(worse, 1.0))
         assert refused is not None
         reasons.append(refused.reason)
-    assert reasons == [Reason.BLURRED, Reason.OVER_EXPOSED, Reason.UNDER_EXPOSED]
+    assert reasons == [UnfitReason.BLURRED, UnfitReason.OVER_EXPOSED, UnfitReason.UNDER_EXPOSED]
 
 
 def test_nothing_shown_is_no_quality() -> None:

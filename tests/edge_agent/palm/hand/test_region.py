@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.refusal import Reason, Refused
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import Found, find_region
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
@@ -139,39 +139,39 @@ def test_the_picture_is_not_changed_and_answers_do_not_depend_on_what_was_seen_b
     assert np.array_equal(picture, before)
 
 
-def refusal(picture: NDArray[np.uint8]) -> Reason:
+def refusal(picture: NDArray[np.uint8]) -> UnfitReason:
     seen = find_region(picture)
-    assert isinstance(seen, Refused), seen
+    assert isinstance(seen, UnfitPicture), seen
     return seen.reason
 
 
 def test_two_hands_are_refused() -> None:
     one = draw(Pose(scale=70, centre=(180, 200), size=(720, 480))).picture
     other = draw(Pose(scale=70, centre=(520, 200), size=(720, 480), right=True, seed=2)).picture
-    assert refusal(np.maximum(one, other)) is Reason.TWO_HANDS
+    assert refusal(np.maximum(one, other)) is UnfitReason.TWO_HANDS
 
 
 def test_a_small_hand_is_too_far() -> None:
-    assert refusal(draw(Pose(scale=24)).picture) is Reason.TOO_FAR
+    assert refusal(draw(Pose(scale=24)).picture) is UnfitReason.TOO_FAR
 
 
 def test_a_blurred_palm_is_refused_as_blurred() -> None:
     picture = draw(Pose(scale=100)).picture
-    assert refusal(np.asarray(cv2.GaussianBlur(picture, (0, 0), 7), np.uint8)) is Reason.BLURRED
+    assert refusal(np.asarray(cv2.GaussianBlur(picture, (0, 0), 7), np.uint8)) is UnfitReason.BLURRED
 
 
 def test_a_burnt_out_palm_is_refused_as_over_exposed() -> None:
-    assert refusal(draw(Pose(hand=300)).picture) is Reason.OVER_EXPOSED
+    assert refusal(draw(Pose(hand=300)).picture) is UnfitReason.OVER_EXPOSED
 
 
 def test_a_dark_palm_is_refused_as_under_exposed() -> None:
-    assert refusal(draw(Pose(hand=11, ground=1)).picture) in {Reason.UNDER_EXPOSED, Reason.NO_HAND}
+    assert refusal(draw(Pose(hand=11, ground=1)).picture) in {UnfitReason.UNDER_EXPOSED, UnfitReason.NO_HAND}
 
 
 def test_a_disk_is_no_open_hand() -> None:
     y, x = np.mgrid[0:480, 0:640]
     disk = np.where((x - 320) ** 2 + (y - 240) ** 2 < 150**2, 180, 15).astype(np.uint8)
-    assert refusal(disk) is Reason.FIST
+    assert refusal(disk) is UnfitReason.FIST
 
 
 HOSTILE = {
@@ -201,7 +201,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_hostile_pictures_are_refused(name: str) -> None:
-    assert isinstance(find_region(HOSTILE[name]), Refused)
+    assert isinstance(find_region(HOSTILE[name]), UnfitPicture)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -210,7 +210,7 @@ def test_smooth_noise_never_breaks_the_finder(seed: int, height: int, width: int
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 8, channels), dtype=np.uint8)
     picture = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    assert isinstance(find_region(picture), Found | Refused)
+    assert isinstance(find_region(picture), Found | UnfitPicture)
 
 
 def test_biometrics_are_not_in_a_repr() -> None:
