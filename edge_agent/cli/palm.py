@@ -161,7 +161,7 @@ def quality(
         raise typer.Exit(ExitCode.FAILED)
     told = {"usable": True, "hand": seen.region.hand.value, "score": round(seen.quality.score, 3)}
     measured = {name: round(getattr(seen.quality, name), 3) for name in seen.quality.__slots__}
-    where = {"scale_px": round(seen.frame.scale_px, 1), "turn_deg": round(seen.frame.turn_deg, 1)}
+    where = {"scale_px": round(seen.placement.scale_px, 1), "turn_deg": round(seen.placement.turn_deg, 1)}
     _tell({**told, **measured, **where}, as_json)
 
 

@@ -17,9 +17,9 @@ from edge_agent.errors import Refused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm.hand.landmarks import Landmarks
-from edge_agent.palm.hand.quality import Quality
+from edge_agent.palm.hand.quality import PalmQuality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching import enrolment
 from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, Enrolment
 from edge_agent.palm.matching.gallery import Palm
@@ -136,7 +136,7 @@ class _Session:
         self._until_ms = now().mono_ms + int(wish.within_s * 1000)
         self._sample_ms = self._seen_ms = self._said_ms = 0
         self.enrolment: Enrolment | None = None
-        self.qualities: list[Quality] = []
+        self.qualities: list[PalmQuality] = []
         self._said = self._tell(Step.NO_PICTURE)  # of all that was said last, what a refusal at the end names
 
     def samples(self) -> Iterator[Told]:
@@ -165,7 +165,7 @@ class _Session:
     def _hand(self) -> str:
         return self.enrolment.hand.value if self.enrolment else ""
 
-    def _take(self, seen: Found | UnfitPicture, at_ms: int) -> Told | None:
+    def _take(self, seen: FramedPalm | UnfitPicture, at_ms: int) -> Told | None:
         """What to say of one picture; None: wait for the next."""
         if isinstance(seen, UnfitPicture):
             if seen.reason is UnfitReason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
@@ -185,7 +185,7 @@ class _Session:
             self.enrolment = Enrolment(self._wish.person, chosen, self._gallery.scrambles)
         return self._add(self.enrolment, seen, at_ms)
 
-    def _add(self, so_far: Enrolment, seen: Found, at_ms: int) -> Told:
+    def _add(self, so_far: Enrolment, seen: FramedPalm, at_ms: int) -> Told:
         added = so_far.add(respond(seen.region), seen.region.hand, self._gallery.snapshot)
         match added:
             case Enrolment():

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.liveness import flatness, gloss, raster, stillness
-from edge_agent.palm.hand.region import Found
+from edge_agent.palm.hand.region import FramedPalm
 
 STRONG = 0.9
 TOGETHER = 1.6  # flatness, glare and standing still, of 3
 INSCRIBED = 0.7  # of the region's side: an upright square that lies inside it however it is turned
 
-Look = tuple[NDArray[np.uint8], Found]
+Look = tuple[NDArray[np.uint8], FramedPalm]
 
 
 def copied(looks: Sequence[Look]) -> bool:
@@ -39,9 +39,9 @@ def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _square(grey: NDArray[np.uint8], found: Found) -> NDArray[np.uint8]:
+def _square(grey: NDArray[np.uint8], found: FramedPalm) -> NDArray[np.uint8]:
     """The palm at the camera's resolution: scaling would wipe out what is looked for."""
-    corners = found.frame.corners
+    corners = found.placement.corners
     x, y = (int(value) for value in corners.mean(axis=0))
     half = int(np.hypot(*(corners[1] - corners[0])) * INSCRIBED / 2)
     return grey[max(0, y - half) : y + half, max(0, x - half) : x + half]

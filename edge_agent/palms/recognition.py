@@ -30,7 +30,7 @@ from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.hand.landmarks import Landmarks
 from edge_agent.palm.hand.refusal import UnfitPicture
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.enrolment import QUALITY_MIN, likeness_to
 from edge_agent.palm.matching.fusion import FRAMES_MAX, fuse_frames
@@ -74,7 +74,7 @@ class _Camera:
 
     presentation: Presentation
     first: Moment | None = None  # when it was first seen well
-    looks: list[tuple[NDArray[np.uint8], Found]] = field(default_factory=list, repr=False)  # for liveness
+    looks: list[tuple[NDArray[np.uint8], FramedPalm]] = field(default_factory=list, repr=False)  # for liveness
     settled_as: ProtectedCode | None = field(default=None, repr=False)  # to tell it from the next hand
     asked_for: PersonId | None = None  # whose card waits for this palm
     copied: bool = False  # what was decided about last looked like a print or a screen
@@ -199,12 +199,12 @@ class Palms:
             case UnfitPicture(reason=reason):
                 self._counters.palm_unfit.labels(reason.value).inc()
                 self._act(frame.reader, camera, camera.presentation.bad(reason, at_ns), gallery)
-            case Found():
+            case FramedPalm():
                 self._recognise(taken, camera, seen, at_ns, gallery)
             case _:
                 assert_never(seen)
 
-    def _recognise(self, taken: Taken, camera: _Camera, seen: Found, at_ns: int, gallery: PalmGallery) -> None:
+    def _recognise(self, taken: Taken, camera: _Camera, seen: FramedPalm, at_ns: int, gallery: PalmGallery) -> None:
         responses = respond(seen.region)
         probe = Probe(responses, gallery.scrambles)
         self._note_awaited(camera, self._awaited(taken.frame.reader))
@@ -331,7 +331,7 @@ def _far_beyond(point: OperatingPoint) -> OperatingPoint:
     return replace(point, threshold=point.threshold + CERTAIN_MORE, margin=point.margin + CERTAIN_MORE)
 
 
-def _code(responses: Responses, seen: Found, gallery: PalmGallery) -> ProtectedCode:
+def _code(responses: Responses, seen: FramedPalm, gallery: PalmGallery) -> ProtectedCode:
     return protect(encode(responses, seen.region.hand), gallery.scrambles)
 
 

@@ -23,7 +23,7 @@ from drivers.simulated.palms import hand as drawn_hand
 from drivers.simulated.palms import some_capture
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import build
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.responses import respond
@@ -201,7 +201,7 @@ def _read(path: Path) -> Image:
 def _child(name: str, pictures: list[Image], key: SchoolKey) -> _Child:
     """Enrolled by the earlier half of the pictures, shown by the others."""
     half = (len(pictures) + 1) // 2
-    found = [seen.region for each in pictures[:half] if isinstance(seen := find_region(each), Found)]
+    found = [seen.region for each in pictures[:half] if isinstance(seen := find_region(each), FramedPalm)]
     hands = {region.hand for region in found}
     hand = hands.pop() if len(hands) == 1 else Hand.UNKNOWN
     templates = align([respond(region) for region in found], hand, key.scrambles())

@@ -20,7 +20,7 @@ import pytest
 from drivers.protocols.picture import decode
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.permutation import protect
 from edge_agent.palm.matching.responses import respond
@@ -192,7 +192,7 @@ def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> Non
     for path in enrolled:
         picture = decode(path.read_bytes())
         seen = find_region(picture)  # type: ignore[arg-type]  # it was enrolled a moment ago
-        assert isinstance(seen, Found)
+        assert isinstance(seen, FramedPalm)
         code = encode(respond(seen.region), seen.region.hand)
         for cells in (code.fine, code.coarse, protect(code, key.scrambles()).fine):
             assert cells[100:140].tobytes() not in files

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.refusal import UnfitPicture
-from edge_agent.palm.hand.region import Found
+from edge_agent.palm.hand.region import FramedPalm
 
 _OUTLINE = (0, 200, 0)
 _REGION = (255, 200, 0)
@@ -15,20 +15,22 @@ _TEXT = (255, 255, 255)
 _SHIFT = 3
 
 
-def draw(image: NDArray[np.uint8], seen: Found | UnfitPicture) -> NDArray[np.uint8]:
+def draw(image: NDArray[np.uint8], seen: FramedPalm | UnfitPicture) -> NDArray[np.uint8]:
     """Return a BGR copy with outline, valleys, region and quality, or with the reason of the refusal."""
     canvas = _colour(image)
     width = max(1, round(max(canvas.shape[:2]) / 400))
     match seen:
-        case Found(region=region, frame=frame, quality=quality):
-            _line(canvas, frame.outline, _OUTLINE, width)
-            _line(canvas, frame.corners, _REGION, 2 * width)
+        case FramedPalm(region=region, placement=placement, quality=quality):
+            _line(canvas, placement.outline, _OUTLINE, width)
+            _line(canvas, placement.corners, _REGION, 2 * width)
             # The region's upper edge, so that a turned or mirrored one shows.
-            cv2.line(canvas, _point(frame.corners[0]), _point(frame.corners[1]), _VALLEYS[0], 2 * width, shift=_SHIFT)
-            for valley, colour in zip(frame.valleys, _VALLEYS, strict=True):
+            cv2.line(
+                canvas, _point(placement.corners[0]), _point(placement.corners[1]), _VALLEYS[0], 2 * width, shift=_SHIFT
+            )
+            for valley, colour in zip(placement.valleys, _VALLEYS, strict=True):
                 cv2.circle(canvas, _point(valley), 5 * width << _SHIFT, colour, -1, shift=_SHIFT)
             lines = [
-                f"{region.hand} turn {frame.turn_deg:.0f} scale {frame.scale_px:.0f} px",
+                f"{region.hand} turn {placement.turn_deg:.0f} scale {placement.scale_px:.0f} px",
                 (
                     f"quality {quality.score:.2f} focus {quality.focus:.2f} mean {quality.mean:.0f} "
                     f"burnt {quality.saturated:.0%} cover {quality.coverage:.0%} pose {quality.pose:.2f}"

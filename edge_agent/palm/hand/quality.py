@@ -1,6 +1,5 @@
-"""How good a frame is: focus, exposure, pose, coverage; which frames of a burst to use."""
+"""How good a frame is: focus, exposure, pose, coverage."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -23,7 +22,7 @@ _RIM = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class PalmQuality:
     # Contrast at the width of fine lines over contrast at the width of principal lines; light cancels out.
     focus: float
     # Grey level of the palm, 0 to 255, and the share of it that is burnt out.
@@ -42,11 +41,11 @@ class Quality:
         return float(sharp * light * self.coverage * (0.5 + 0.5 * self.pose))
 
 
-def measure(region: Region, pose: float) -> Quality:
+def measure_quality(region: Region, pose: float) -> PalmQuality:
     grey = region.grey.astype(np.float32)
     shown = cv2.erode(region.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if not shown.any():
-        return Quality(0.0, float(grey.mean()), 0.0, 0.0, pose)
+        return PalmQuality(0.0, float(grey.mean()), 0.0, 0.0, pose)
     blurs = [cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (1.0, 2.0, 6.0)]
     inner = np.zeros_like(shown)
     inner[_RIM:-_RIM, _RIM:-_RIM] = shown[_RIM:-_RIM, _RIM:-_RIM]
@@ -54,10 +53,10 @@ def measure(region: Region, pose: float) -> Quality:
     fine = max(0.0, float((blurs[0] - blurs[1])[judged].var()) - _ROUNDING**2) ** 0.5
     coarse = float((blurs[1] - blurs[2])[judged].std())
     saturated = float((region.grey[shown] >= _WHITE).mean())
-    return Quality(fine / (coarse + 0.5), float(grey[shown].mean()), saturated, float(region.mask.mean()), pose)
+    return PalmQuality(fine / (coarse + 0.5), float(grey[shown].mean()), saturated, float(region.mask.mean()), pose)
 
 
-def objection(quality: Quality) -> UnfitPicture | None:
+def judge_quality(quality: PalmQuality) -> UnfitPicture | None:
     """Return what is wrong with a frame that should not be matched at all."""
     if quality.saturated > SATURATED_MAX:
         return UnfitPicture(UnfitReason.OVER_EXPOSED, f"{quality.saturated:.0%} burnt out, at most {SATURATED_MAX:.0%}")
@@ -68,8 +67,3 @@ def objection(quality: Quality) -> UnfitPicture | None:
     if quality.coverage < COVERAGE_MIN:
         return UnfitPicture(UnfitReason.TURNED, f"palm covers {quality.coverage:.0%}, at least {COVERAGE_MIN:.0%}")
     return None
-
-
-def best_frames(burst: Sequence[Quality], count: int = 3) -> list[int]:
-    """Return the indices of the best frames, best first; earlier ones first among equals."""
-    return sorted(range(len(burst)), key=lambda i: -burst[i].score)[:count]

@@ -15,7 +15,7 @@ from edge_agent.palm.hand.anatomy import OFFSET, SIDE, Valleys, best_valleys, co
 from edge_agent.palm.hand.closed import Evidence, closed_gaps, evidence_of
 from edge_agent.palm.hand.contour import Floats, Gap, open_gaps, outline
 from edge_agent.palm.hand.landmarks import Landmarks, Located
-from edge_agent.palm.hand.quality import Quality, measure, objection
+from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.segment import Silhouette, silhouettes
 from edge_agent.palm.types import REGION_SIDE, Hand, Region
@@ -50,7 +50,7 @@ _COLOURLESS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PalmPlacement:
     """Where the region lies in the picture."""
 
     # Top left, top right, bottom right, bottom left of the region as cut: mirrored hands run the other way.
@@ -66,10 +66,10 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FramedPalm:
     region: Region
-    frame: Frame
-    quality: Quality
+    placement: PalmPlacement
+    quality: PalmQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class _Sight:
         return self.valleys.score if self.valleys is not None else float("inf")
 
 
-def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) -> Found | UnfitPicture:
+def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) -> FramedPalm | UnfitPicture:
     """Find the palm in a grey (H, W) or BGR (H, W, 3) picture of a hand, turned in any way in the plane.
 
     `landmarks`, where there are any, are asked about colour pictures of which the outline is not sure.
@@ -118,7 +118,7 @@ def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) ->
     if _second_hand(picture, best):
         return UnfitPicture(UnfitReason.TWO_HANDS)
     found = _framed(picture, best, best.valleys, told)
-    return objection(found.quality) or found
+    return judge_quality(found.quality) or found
 
 
 def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8] | UnfitPicture:
@@ -246,7 +246,7 @@ def _second_hand(picture: NDArray[np.uint8], best: _Sight) -> bool:
     return any(_sight(s).score < _SCORE_LIKELY for s in silhouettes(other))
 
 
-def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: Located | None) -> Found:
+def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: Located | None) -> FramedPalm:
     silhouette = sight.silhouette
     hand = told.hand if told is not None else hand_of(valleys, sight.gaps + sight.closed)
     points = silhouette.to_picture(valleys.points)
@@ -267,8 +267,8 @@ def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: L
     turn = float(np.degrees(np.arctan2(up[0], -up[1])))
     shape = silhouette.to_picture(sight.points)
     region = Region(grey, mask, hand)
-    quality = measure(region, float(np.exp(-valleys.score / 20)))
-    return Found(region, Frame(corners, points, shape, length, turn, mirrored), quality)
+    quality = measure_quality(region, float(np.exp(-valleys.score / 20)))
+    return FramedPalm(region, PalmPlacement(corners, points, shape, length, turn, mirrored), quality)
 
 
 def _palm_radius(silhouette: Silhouette, valleys: Valleys) -> float:

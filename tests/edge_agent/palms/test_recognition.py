@@ -16,7 +16,7 @@ from edge_agent.domain.feedback import Advice, Child, Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.responses import Responses, respond
@@ -77,7 +77,7 @@ class Bench:
         responses = []
         for number in numbers:
             seen = find_region(picture(hand, number))
-            assert isinstance(seen, Found)
+            assert isinstance(seen, FramedPalm)
             responses.append(respond(seen.region))
         templates = align(responses, Hand.LEFT, self.gallery.scrambles)
         self.gallery._replace([Palm.of(person, Hand.LEFT, templates)], ())

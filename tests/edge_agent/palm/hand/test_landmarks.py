@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.landmarks import Located, located
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
 
@@ -56,8 +56,8 @@ def test_landmarks_correct_what_the_outline_cannot_see(right: bool) -> None:
     told = Told(Located(drawn.valleys, Hand.RIGHT if right else Hand.LEFT))
     seen = find_region(drawn.picture, told)
     assert told.asked == 1
-    assert isinstance(seen, Found)
-    assert np.abs(seen.frame.valleys - drawn.valleys).max() < 0.16 * 90
+    assert isinstance(seen, FramedPalm)
+    assert np.abs(seen.placement.valleys - drawn.valleys).max() < 0.16 * 90
     assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
 
 
@@ -65,8 +65,8 @@ def test_landmarks_on_the_ground_are_not_believed() -> None:
     drawn = draw(CLOSED)
     plain = find_region(drawn.picture)
     misled = find_region(drawn.picture, Told(Located(np.array([[5.0, 5], [15, 3], [25, 5]]), Hand.LEFT)))
-    assert isinstance(misled, Found) == isinstance(plain, Found)
-    if isinstance(plain, Found) and isinstance(misled, Found):
+    assert isinstance(misled, FramedPalm) == isinstance(plain, FramedPalm)
+    if isinstance(plain, FramedPalm) and isinstance(misled, FramedPalm):
         assert np.array_equal(misled.region.grey, plain.region.grey)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from edge_agent.palm.hand.overlay import draw as draw_overlay
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from tests.edge_agent.palm.hands import Pose, draw
 
 
@@ -12,11 +12,11 @@ def test_what_was_seen_is_drawn_on_a_copy(colour: bool) -> None:
     picture = draw(Pose(colour=colour, turn_deg=40)).picture
     before = picture.copy()
     seen = find_region(picture)
-    assert isinstance(seen, Found)
+    assert isinstance(seen, FramedPalm)
     drawn = draw_overlay(picture, seen)
     assert np.array_equal(picture, before)
     assert drawn.shape == (*picture.shape[:2], 3)
-    x, y = np.rint(seen.frame.valleys[1]).astype(int)
+    x, y = np.rint(seen.placement.valleys[1]).astype(int)
     assert drawn[y, x].tolist() == [255, 0, 255]
 
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.palm.hand.quality import Quality, best_frames, measure, objection
+from edge_agent.palm.hand.quality import judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.types import Hand, Region
 from tests.edge_agent.palm.hands import Pose, draw
@@ -18,36 +18,28 @@ def region(blur: float = 0.0, gain: float = 1.0, offset: float = 0.0) -> Region:
 
 
 def test_focus_falls_with_blur() -> None:
-    focus = [measure(region(blur), 1.0).focus for blur in (0, 1, 2, 3, 5)]
+    focus = [measure_quality(region(blur), 1.0).focus for blur in (0, 1, 2, 3, 5)]
     assert focus == sorted(focus, reverse=True)
     assert focus[0] > 2 * focus[-1]
 
 
 @pytest.mark.parametrize("gain", [0.6, 1.3])
 def test_focus_does_not_depend_on_the_light(gain: float) -> None:
-    assert measure(region(gain=gain), 1.0).focus == pytest.approx(measure(region(), 1.0).focus, rel=0.3)
+    assert measure_quality(region(gain=gain), 1.0).focus == pytest.approx(measure_quality(region(), 1.0).focus, rel=0.3)
 
 
 def test_each_fault_is_named() -> None:
-    good = measure(region(), 1.0)
-    assert objection(good) is None
+    good = measure_quality(region(), 1.0)
+    assert judge_quality(good) is None
     reasons = []
     for worse in (region(blur=6), region(gain=3), region(gain=0.05)):
-        refused = objection(measure(worse, 1.0))
+        refused = judge_quality(measure_quality(worse, 1.0))
         assert refused is not None
         reasons.append(refused.reason)
     assert reasons == [UnfitReason.BLURRED, UnfitReason.OVER_EXPOSED, UnfitReason.UNDER_EXPOSED]
 
 
 def test_nothing_shown_is_no_quality() -> None:
-    seen = measure(Region(region().grey, ~WHOLE, Hand.UNKNOWN), 1.0)
+    seen = measure_quality(Region(region().grey, ~WHOLE, Hand.UNKNOWN), 1.0)
     assert seen.score == 0
-    assert objection(seen) is not None
-
-
-def test_best_frames_come_first_and_ties_keep_their_order() -> None:
-    sharp, soft = Quality(0.3, 120, 0, 1, 1), Quality(0.2, 120, 0, 1, 1)
-    burnt = Quality(0.3, 240, 0.5, 1, 1)
-    assert best_frames([soft, sharp, burnt, sharp]) == [1, 3, 0]
-    assert best_frames([], 3) == []
-    assert best_frames([soft], 3) == [0]
+    assert judge_quality(seen) is not None

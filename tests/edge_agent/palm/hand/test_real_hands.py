@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.protocols.picture import decode
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching import permutation
 from edge_agent.palm.measurement.evaluation import Sample, evaluate
 from edge_agent.palm.types import Hand
@@ -52,7 +52,7 @@ def pictures(name: str, samples: tuple[str, ...] = ()) -> Iterator[tuple[str, ND
         yield sample.split("/")[0], picture
 
 
-def likeness(one: Found, other: Found) -> float:
+def likeness(one: FramedPalm, other: FramedPalm) -> float:
     """Return the best correlation of the regions' line pictures over small shifts."""
     lines = []
     for seen in (one, other):
@@ -63,10 +63,10 @@ def likeness(one: Found, other: Found) -> float:
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_palms_are_found_and_framed_alike(name: str) -> None:
-    seen: list[tuple[str, Found]] = []
+    seen: list[tuple[str, FramedPalm]] = []
     for identity, picture in pictures(name):
         found = find_region(picture)
-        assert isinstance(found, Found), (identity, found)
+        assert isinstance(found, FramedPalm), (identity, found)
         assert found.region.mask.mean() > 0.8
         seen.append((identity, found))
     same = [likeness(a, b) for (i, a), (j, b) in combinations(seen, 2) if i == j]
@@ -77,17 +77,17 @@ def test_palms_are_found_and_framed_alike(name: str) -> None:
 def test_left_and_right_are_told_apart() -> None:
     for identity, picture in pictures("full_hands11k"):
         found = find_region(picture)
-        assert isinstance(found, Found)
+        assert isinstance(found, FramedPalm)
         assert found.region.hand is (Hand.LEFT if identity.endswith("_L") else Hand.RIGHT)
 
 
 def test_a_quarter_turn_changes_the_name_of_no_hand_and_moves_no_region() -> None:
     _, picture = next(pictures("full_nir_hand"))
     upright, turned = find_region(picture), find_region(np.ascontiguousarray(np.rot90(picture)))
-    assert isinstance(upright, Found)
-    assert isinstance(turned, Found)
+    assert isinstance(upright, FramedPalm)
+    assert isinstance(turned, FramedPalm)
     assert upright.region.hand is turned.region.hand
-    assert (upright.frame.turn_deg - turned.frame.turn_deg) % 360 == pytest.approx(90, abs=2)
+    assert (upright.placement.turn_deg - turned.placement.turn_deg) % 360 == pytest.approx(90, abs=2)
     assert likeness(upright, turned) > 0.9
 
 
@@ -111,7 +111,7 @@ def test_palms_are_known_however_they_are_turned(name: str, mirrored: bool) -> N
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         small = np.asarray(half, np.uint8) if max(picture.shape) > 1000 else picture
         seen = find_region(turned(small[:, ::-1] if mirrored else small, 77.0 * number))
-        assert isinstance(seen, Found), (person, seen)
+        assert isinstance(seen, FramedPalm), (person, seen)
         held.append(Sample(person, 0, str(number), seen.region))
     found = evaluate(held, permutation.identity(), lambda: 0.0).verification
     assert found.mated.min() > found.strangers.max()

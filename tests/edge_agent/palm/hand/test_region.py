@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.region import Found, find_region
+from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
 
@@ -26,13 +26,13 @@ poses = st.builds(
 )
 
 
-def found(picture: NDArray[np.uint8]) -> Found:
+def found(picture: NDArray[np.uint8]) -> FramedPalm:
     seen = find_region(picture)
-    assert isinstance(seen, Found), seen
+    assert isinstance(seen, FramedPalm), seen
     return seen
 
 
-def difference(one: Found, other: Found) -> float:
+def difference(one: FramedPalm, other: FramedPalm) -> float:
     both = one.region.mask & other.region.mask
     return float(np.abs(one.region.grey.astype(float) - other.region.grey)[both].mean())
 
@@ -42,12 +42,12 @@ def difference(one: Found, other: Found) -> float:
 def test_any_pose_is_framed_within_a_twelfth_of_the_valleys_distance(pose: Pose) -> None:
     drawn = draw(pose)
     seen = found(drawn.picture)
-    assert np.abs(seen.frame.valleys - drawn.valleys).max() < pose.scale / 12
-    turned = (seen.frame.turn_deg - drawn.turn_deg + 180) % 360 - 180
+    assert np.abs(seen.placement.valleys - drawn.valleys).max() < pose.scale / 12
+    turned = (seen.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
     assert abs(turned) < 3
-    assert seen.frame.scale_px == pytest.approx(pose.scale, rel=0.08)
+    assert seen.placement.scale_px == pytest.approx(pose.scale, rel=0.08)
     assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
-    assert seen.frame.mirrored == pose.right
+    assert seen.placement.mirrored == pose.right
 
 
 held = st.builds(
@@ -68,10 +68,10 @@ held = st.builds(
 def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: Pose) -> None:
     drawn = draw(pose)
     seen = found(drawn.picture)
-    turned = (seen.frame.turn_deg - drawn.turn_deg + 180) % 360 - 180
+    turned = (seen.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
     assert abs(turned) < 15
-    assert seen.frame.scale_px == pytest.approx(pose.scale, rel=0.25)
-    middle = seen.frame.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
+    assert seen.placement.scale_px == pytest.approx(pose.scale, rel=0.25)
+    middle = seen.placement.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
     assert np.hypot(*middle) < 0.25 * pose.scale
     assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
 
@@ -81,7 +81,7 @@ def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: Pose) ->
 def test_a_thumb_laid_along_closed_fingers_is_not_taken_for_one(turn: float, right: bool) -> None:
     drawn = draw(Pose(scale=90, turn_deg=turn, right=right, closed=True, laid=True, seed=4))
     seen = found(drawn.picture)
-    assert np.abs(seen.frame.valleys - drawn.valleys).max() < 90 / 5
+    assert np.abs(seen.placement.valleys - drawn.valleys).max() < 90 / 5
     assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
 
 
@@ -106,13 +106,13 @@ def test_a_mirrored_picture_gives_the_same_region_under_the_other_name(right: bo
 def test_fingertips_may_be_cut_by_the_picture(ground: str) -> None:
     pose = Pose(scale=150, centre=(320, 90), size=(640, 480), ground=GROUNDS[ground])
     drawn = draw(pose)
-    assert np.abs(found(drawn.picture).frame.valleys - drawn.valleys).max() < pose.scale / 10
+    assert np.abs(found(drawn.picture).placement.valleys - drawn.valleys).max() < pose.scale / 10
 
 
 def test_a_hand_without_its_thumb_is_not_given_a_name_nor_mirrored() -> None:
     seen = found(draw(Pose(thumb=False, right=True)).picture)
     assert seen.region.hand is Hand.UNKNOWN
-    assert not seen.frame.mirrored
+    assert not seen.placement.mirrored
 
 
 def test_region_mask_leaves_out_what_is_not_in_the_picture() -> None:
@@ -210,7 +210,7 @@ def test_smooth_noise_never_breaks_the_finder(seed: int, height: int, width: int
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 8, channels), dtype=np.uint8)
     picture = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    assert isinstance(find_region(picture), Found | UnfitPicture)
+    assert isinstance(find_region(picture), FramedPalm | UnfitPicture)
 
 
 def test_biometrics_are_not_in_a_repr() -> None:
