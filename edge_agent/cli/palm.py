@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_agent.palm.hand.landmarks import Landmarks
+    from edge_agent.palm.hand.landmarks import LandmarkFinder
     from edge_agent.palm.hand.refusal import UnfitPicture
     from edge_agent.palm.measurement.evaluation import Mapper, Sample
     from edge_agent.palm.types import Region
@@ -250,7 +250,7 @@ class _Look:
         self._own = threading.local()
         self.second_opinion = self.landmarks() is not None
 
-    def landmarks(self) -> "Landmarks | None":
+    def landmarks(self) -> "LandmarkFinder | None":
         from edge_agent.palms import models as palm_models
 
         return palm_models.load(self._state_dir)
@@ -269,13 +269,13 @@ class _Look:
 
 def _given(picture: "NDArray[np.uint8] | UnfitPicture") -> "Region | None":
     """A picture that is a region already."""
+    from edge_agent.palm.hand.cutout import NotARegion, read_cutout
     from edge_agent.palm.hand.refusal import UnfitPicture
-    from edge_agent.palm.hand.roi import NotARegion, region_from_roi
 
     if isinstance(picture, UnfitPicture):
         return None
     try:
-        return region_from_roi(picture)
+        return read_cutout(picture)
     except NotARegion:
         return None
 

@@ -16,7 +16,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.errors import Refused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.template_store import SealedPalm
-from edge_agent.palm.hand.landmarks import Landmarks
+from edge_agent.palm.hand.landmarks import LandmarkFinder
 from edge_agent.palm.hand.quality import PalmQuality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
@@ -122,7 +122,7 @@ class _Session:
         words: Words,
         gallery: PalmGallery,
         frames: NewestFrames,
-        landmarks: Landmarks | None,
+        landmarks: LandmarkFinder | None,
         now: Now,
         stopping: Callable[[], bool],
     ) -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.liveness import flatness, gloss, raster, stillness
+from edge_agent.palm.hand.liveness import score_flatness, score_gloss, score_raster, score_stillness
 from edge_agent.palm.hand.region import FramedPalm
 
 STRONG = 0.9
@@ -27,12 +27,12 @@ def copied(looks: Sequence[Look]) -> bool:
         return False
     greys = [_grey(image) for image, _ in looks]
     squares = [_square(grey, found) for grey, (_, found) in zip(greys, looks, strict=True)]
-    rasters = [raster(square) for square in squares]
-    flat = [flatness(found.region.grey, found.region.mask) for _, found in looks]
-    glare = [gloss(found.region.grey, found.region.mask) for _, found in looks]
+    rasters = [score_raster(square) for square in squares]
+    flat = [score_flatness(found.region.grey, found.region.mask) for _, found in looks]
+    glare = [score_gloss(found.region.grey, found.region.mask) for _, found in looks]
     if min(rasters) >= STRONG:
         return True
-    return min(flat) + min(glare) + stillness(greys) >= TOGETHER
+    return min(flat) + min(glare) + score_stillness(greys) >= TOGETHER
 
 
 def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.errors import Refused
-from edge_agent.palm.hand.landmarks import HandLandmarks
+from edge_agent.palm.hand.landmarks import HandNetworks
 
 FOLDER: Final = "palm-models"
 
@@ -64,7 +64,7 @@ def install(wheel: Path, state_dir: Path) -> Path:
     return folder
 
 
-def load(state_dir: Path) -> HandLandmarks | None:
+def load(state_dir: Path) -> HandNetworks | None:
     """Both networks, for one thread; None where they are not installed. Raises `Refused` for files that are others."""
     folder = state_dir / FOLDER
     if not folder.is_dir():
@@ -76,7 +76,7 @@ def load(state_dir: Path) -> HandLandmarks | None:
                 contents.append(_checked(model, file.read(model.bytes + 1)))
         except OSError as error:
             raise Refused(f"{folder / model.name}: {error.strerror}; {_AGAIN}") from error
-    return HandLandmarks(*contents)
+    return HandNetworks(*contents)
 
 
 _AGAIN = "install them again (`edge-agent palm models WHEEL`), or remove the folder to go on without them"

@@ -28,7 +28,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.errors import AgentError, Refused
 from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
-from edge_agent.palm.hand.landmarks import Landmarks
+from edge_agent.palm.hand.landmarks import LandmarkFinder
 from edge_agent.palm.hand.refusal import UnfitPicture
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
@@ -90,12 +90,12 @@ class Palms:
         now: Now,
         show: Callable[[Feedback], None],
         counters: Counters,
-        landmarks: Callable[[], Landmarks | None] = lambda: None,
+        landmarks: Callable[[], LandmarkFinder | None] = lambda: None,
         awaited: Callable[[str], PersonId | None] = lambda reader: None,
     ) -> None:
         self._awaited = awaited  # whose palm is waited for at a camera
         self.landmarks = landmarks  # makes a second opinion for one thread, where one is installed
-        self._landmarks: Landmarks | None = None
+        self._landmarks: LandmarkFinder | None = None
         self.gallery = gallery
         self._settings = settings
         self._inbox = inbox
@@ -318,7 +318,7 @@ def open_gallery(settings: Settings, journal: Journal, school: str) -> "PalmGall
     return PalmGallery(journal, school, key, Target(settings.palm.fpir, settings.palm.margin))
 
 
-def landmarks(state_dir: Path) -> Landmarks | None:
+def landmarks(state_dir: Path) -> LandmarkFinder | None:
     """The second opinion on where a hand is; files that cannot be used are told, and done without."""
     try:
         return palm_models.load(state_dir)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from drivers.simulated.palms import palm as drawn_palm
 from drivers.simulated.palms import some_capture
-from edge_agent.palm.hand.roi import region_from_roi
+from edge_agent.palm.hand.cutout import read_cutout
 from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE, LINES, VALID, Cells
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm, Snapshot, empty
@@ -147,12 +147,12 @@ def _known(name: str, pictures: Sequence[Picture], enrolled: int) -> Known:
 def _seen(picture: Path) -> Responses:
     read = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
     assert read is not None, picture
-    return respond(region_from_roi(np.asarray(read, np.uint8)))
+    return respond(read_cutout(np.asarray(read, np.uint8)))
 
 
 def _drawn(person: str, seed: int) -> Picture:
     def responses() -> Responses:
         dice = np.random.default_rng([seed, *person.encode()])
-        return respond(region_from_roi(drawn_palm(person, "left", some_capture(dice), dice)))
+        return respond(read_cutout(drawn_palm(person, "left", some_capture(dice), dice)))
 
     return Picture(f"{person}, {seed}", responses)

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.roi import NotARegion, region_from_roi
+from edge_agent.palm.hand.cutout import NotARegion, read_cutout
 from edge_agent.palm.measurement.evaluation import Sample, plan
 from edge_agent.palm.measurement.rates import AtPoint, Rate, Scores, equal_error, misses_at
 from edge_agent.palm.types import REGION_SIDE, Region
@@ -74,7 +74,7 @@ def read(folder: Path) -> Iterator[Sample]:
         region: Region | None = None
         if picture is not None:
             try:
-                region = region_from_roi(np.asarray(picture))
+                region = read_cutout(np.asarray(picture))
             except NotARegion as reason:
                 print(f"{path}: {reason}", file=sys.stderr)
         known = session.isdigit() and bool(number)

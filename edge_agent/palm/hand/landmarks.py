@@ -35,7 +35,7 @@ _VALLEYS = ((0.096, 0.261), (0.451, 0.379), (0.836, 0.239))
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LandmarkValleys:
     """Valleys as the landmarks place them, in picture coordinates, thumb side first."""
 
     valleys: Floats = field(repr=False)
@@ -43,11 +43,11 @@ class Located:
     hand: Hand
 
 
-class Landmarks(Protocol):
-    def locate(self, picture: NDArray[np.uint8]) -> Located | None: ...
+class LandmarkFinder(Protocol):
+    def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None: ...
 
 
-class HandLandmarks:
+class HandNetworks:
     """The two networks. Not safe for threads: each thread needs its own."""
 
     __slots__ = ("_detector", "_landmarks")
@@ -56,7 +56,7 @@ class HandLandmarks:
         self._detector = cv2.dnn.readNetFromTFLite(np.frombuffer(palm_detection, np.uint8))
         self._landmarks = cv2.dnn.readNetFromTFLite(np.frombuffer(hand_landmark, np.uint8))
 
-    def locate(self, picture: NDArray[np.uint8]) -> Located | None:
+    def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None:
         colour = picture if picture.ndim == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
         to_picture = self._detect(colour)
         if to_picture is None:
@@ -66,7 +66,7 @@ class HandLandmarks:
         if float(_output(self._landmarks, crop, "Identity_1").ravel()[0]) < PRESENT_MIN:
             return None
         points = _output(self._landmarks, crop, "Identity").reshape(21, 3)[:, :2].astype(np.float64)
-        return located(points @ to_picture[:, :2].T + to_picture[:, 2])
+        return place_valleys(points @ to_picture[:, :2].T + to_picture[:, 2])
 
     def _detect(self, colour: NDArray[np.uint8]) -> Floats | None:
         """Return the map from the landmark network's crop, fingers up, to the picture."""
@@ -97,7 +97,7 @@ class HandLandmarks:
         return np.column_stack([step * right, -step * up, corner])
 
 
-def located(landmarks: Floats) -> Located:
+def place_valleys(landmarks: Floats) -> LandmarkValleys:
     """Place the valleys by a hand's 21 landmarks."""
     base = landmarks[_INDEX]
     along = landmarks[_LITTLE] - base
@@ -106,7 +106,7 @@ def located(landmarks: Floats) -> Located:
     is_left = float((landmarks[_WRIST] - base) @ across) < 0
     across = across if is_left else -across
     valleys = np.array([base + x * along + y * across for x, y in _VALLEYS])
-    return Located(valleys, Hand.LEFT if is_left else Hand.RIGHT)
+    return LandmarkValleys(valleys, Hand.LEFT if is_left else Hand.RIGHT)
 
 
 def _output(network: "cv2.dnn.Net", image: NDArray[np.generic], name: str) -> NDArray[np.float32]:

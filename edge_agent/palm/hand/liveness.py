@@ -22,7 +22,7 @@ _SPECTRUM_SIDE = 256
 _SMALL_SIDE = 64
 
 
-def raster(grey: Grey) -> float:
+def score_raster(grey: Grey) -> float:
     """Score regular dots or lines: peaks in the spectrum that stand out from all others of their frequency.
 
     Skin's spectrum falls off smoothly; a halftone, a pixel grid or the moiré between one and the camera's own
@@ -55,7 +55,7 @@ def raster(grey: Grey) -> float:
     return _rise(float(height[band].max()), 4.0, 7.0)
 
 
-def flatness(grey: Grey, mask: NDArray[np.bool_]) -> float:
+def score_flatness(grey: Grey, mask: NDArray[np.bool_]) -> float:
     """Score the lack of relief: under one lamp a palm's light varies slowly across it; a sheet's hardly does.
 
     Weak: a print of a well-lit palm carries the palm's own shading, and under a diffuse lamp real palms are flat
@@ -67,7 +67,7 @@ def flatness(grey: Grey, mask: NDArray[np.bool_]) -> float:
     return 1.0 - _rise(float(smooth.std() / (smooth.mean() + 1.0)), 0.03, 0.10)
 
 
-def gloss(grey: Grey, mask: NDArray[np.bool_]) -> float:
+def score_gloss(grey: Grey, mask: NDArray[np.bool_]) -> float:
     """Score a sheet's or a screen's glare: a burnt-out spot with a sharp rim. Skin's highlights fade out."""
     burnt = ((grey >= 250) & mask).astype(np.uint8)
     if burnt.sum() < 0.002 * max(1, int(mask.sum())):
@@ -78,7 +78,7 @@ def gloss(grey: Grey, mask: NDArray[np.bool_]) -> float:
     return _rise(float(np.mean(250.0 - grey[rim])), 25.0, 70.0)
 
 
-def stillness(frames: Sequence[Grey]) -> float:
+def score_stillness(frames: Sequence[Grey]) -> float:
     """Score frames that are one picture: a held-up photograph on a stand, a frozen or replayed stream.
 
     A hand in the air moves by more than the sensor's noise between any two frames.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge_agent.palm.hand.anatomy import OFFSET, SIDE, Valleys, best_valleys, covered, distinct, hand_of
 from edge_agent.palm.hand.closed import Evidence, closed_gaps, evidence_of
 from edge_agent.palm.hand.contour import Floats, Gap, open_gaps, outline
-from edge_agent.palm.hand.landmarks import Landmarks, Located
+from edge_agent.palm.hand.landmarks import LandmarkFinder, LandmarkValleys
 from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.segment import Silhouette, silhouettes
@@ -32,12 +32,12 @@ _CLOSED_MARGIN = 4.0
 # to the thumb (radians): the medians of open hands.
 _RADIUS_TO_LENGTH = 0.96
 _LEAN = 0.18
-# Landmarks are asked from here on: below, the outline has never been seen to err.
+# LandmarkFinder are asked from here on: below, the outline has never been seen to err.
 _SCORE_ASK = 0.3
 # Two opinions agree whose outer valleys are this near, in units of their distance; each channel that agrees counts.
 _AGREED = 0.15
 _VOUCHED = 2.5
-# Landmarks' valleys are believed where the palm they mean is hand, and count as this good.
+# LandmarkFinder' valleys are believed where the palm they mean is hand, and count as this good.
 _TOLD_COVERAGE_MIN = 0.8
 _SCORE_TOLD = 8.0
 # Distance of the outer valleys in picture pixels: below it palm lines are thinner than two pixels.
@@ -88,7 +88,7 @@ class _Sight:
         return self.valleys.score if self.valleys is not None else float("inf")
 
 
-def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) -> FramedPalm | UnfitPicture:
+def find_region(image: NDArray[np.uint8], landmarks: LandmarkFinder | None = None) -> FramedPalm | UnfitPicture:
     """Find the palm in a grey (H, W) or BGR (H, W, 3) picture of a hand, turned in any way in the plane.
 
     `landmarks`, where there are any, are asked about colour pictures of which the outline is not sure.
@@ -102,7 +102,7 @@ def find_region(image: NDArray[np.uint8], landmarks: Landmarks | None = None) ->
     told = None
     # Asked before closed gaps are followed: an answer saves that.
     if ask is not None and best is not None and best.score >= _SCORE_ASK:
-        told = ask.locate(picture)
+        told = ask.find_valleys(picture)
         corrected = _corrected(best, told) if told is not None else None
         if corrected is None:
             told, best = None, _most_trusted([_followed(sight) for sight in sights])
@@ -200,7 +200,7 @@ def _followed(sight: _Sight) -> _Sight:
     return replace(sight, valleys=valleys, closed=closed)
 
 
-def _corrected(sight: _Sight, told: Located) -> _Sight | None:
+def _corrected(sight: _Sight, told: LandmarkValleys) -> _Sight | None:
     """Return the sight with the landmarks' valleys, or its own where they agree, or None if they mean no palm."""
     silhouette = sight.silhouette
     points = silhouette.from_picture(told.valleys if told.hand is not Hand.RIGHT else told.valleys[::-1])
@@ -246,7 +246,7 @@ def _second_hand(picture: NDArray[np.uint8], best: _Sight) -> bool:
     return any(_sight(s).score < _SCORE_LIKELY for s in silhouettes(other))
 
 
-def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: Located | None) -> FramedPalm:
+def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: LandmarkValleys | None) -> FramedPalm:
     silhouette = sight.silhouette
     hand = told.hand if told is not None else hand_of(valleys, sight.gaps + sight.closed)
     points = silhouette.to_picture(valleys.points)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.landmarks import Located, located
+from edge_agent.palm.hand.landmarks import LandmarkValleys, place_valleys
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
@@ -23,25 +23,25 @@ def turned(points: NDArray[np.float64], degrees: float, scale: float) -> NDArray
 @given(st.floats(0, 360), st.floats(0.3, 4), st.booleans())
 def test_valleys_turn_with_the_hand_and_mirror_with_it(degrees: float, scale: float, mirrored: bool) -> None:
     flip = np.array([-1.0, 1.0]) if mirrored else np.ones(2)
-    upright, seen = located(HAND), located(turned(HAND * flip, degrees, scale))
+    upright, seen = place_valleys(HAND), place_valleys(turned(HAND * flip, degrees, scale))
     assert np.allclose(seen.valleys, turned(upright.valleys * flip, degrees, scale))
     assert seen.hand is (Hand.RIGHT if mirrored else Hand.LEFT)
 
 
 def test_valleys_lie_between_the_joints_and_the_fingertips() -> None:
-    valleys = located(HAND).valleys
+    valleys = place_valleys(HAND).valleys
     assert (valleys[:, 1] < 100).all()
     assert (np.diff(valleys[:, 0]) > 0).all()
 
 
 class Told:
-    """Landmarks that say what they were given, and count how often they were asked."""
+    """A landmark finder that gives a fixed answer and counts how often it was asked."""
 
-    def __init__(self, answer: Located | None) -> None:
+    def __init__(self, answer: LandmarkValleys | None) -> None:
         self.answer = answer
         self.asked = 0
 
-    def locate(self, picture: NDArray[np.uint8]) -> Located | None:
+    def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None:
         self.asked += 1
         return self.answer
 
@@ -53,7 +53,7 @@ CLOSED = Pose(spread=-1.2, colour=True, ground=235, scale=90)
 @pytest.mark.parametrize("right", [False, True])
 def test_landmarks_correct_what_the_outline_cannot_see(right: bool) -> None:
     drawn = draw(Pose(spread=-1.2, colour=True, ground=235, scale=90, right=right))
-    told = Told(Located(drawn.valleys, Hand.RIGHT if right else Hand.LEFT))
+    told = Told(LandmarkValleys(drawn.valleys, Hand.RIGHT if right else Hand.LEFT))
     seen = find_region(drawn.picture, told)
     assert told.asked == 1
     assert isinstance(seen, FramedPalm)
@@ -64,7 +64,7 @@ def test_landmarks_correct_what_the_outline_cannot_see(right: bool) -> None:
 def test_landmarks_on_the_ground_are_not_believed() -> None:
     drawn = draw(CLOSED)
     plain = find_region(drawn.picture)
-    misled = find_region(drawn.picture, Told(Located(np.array([[5.0, 5], [15, 3], [25, 5]]), Hand.LEFT)))
+    misled = find_region(drawn.picture, Told(LandmarkValleys(np.array([[5.0, 5], [15, 3], [25, 5]]), Hand.LEFT)))
     assert isinstance(misled, FramedPalm) == isinstance(plain, FramedPalm)
     if isinstance(plain, FramedPalm) and isinstance(misled, FramedPalm):
         assert np.array_equal(misled.region.grey, plain.region.grey)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.palm.hand.roi import region_from_roi
+from edge_agent.palm.hand.cutout import read_cutout
 from edge_agent.palm.matching.permutation import identity
 from edge_agent.palm.measurement.evaluation import Evaluation, Sample, evaluate, plan, report
 from edge_agent.palm.measurement.plot import draw
@@ -123,7 +123,7 @@ def real(name: str, identities: int) -> Evaluation:
         for path in sorted(folder.iterdir()):
             session, number = path.stem.split("-", 1)
             picture = np.asarray(cv2.imread(str(path)))
-            samples.append(Sample(folder.name, int(session), number, region_from_roi(picture)))
+            samples.append(Sample(folder.name, int(session), number, read_cutout(picture)))
     return evaluate(samples, identity(), clock())
 
 

@@ -16,7 +16,7 @@ class NotARegion(ValueError):
     """The array cannot be a picture of a palm's region."""
 
 
-def region_from_roi(image: NDArray[np.generic], hand: Hand = Hand.UNKNOWN) -> Region:
+def read_cutout(image: NDArray[np.generic], hand: Hand = Hand.UNKNOWN) -> Region:
     """A region from an upright cut-out of any size: (h, w), (h, w, 1|3|4), 8 or 16 bit. Raises `NotARegion`."""
     grey = _grey(image)
     height, width = grey.shape
