@@ -20,7 +20,7 @@ from canteen_demo.lunch import Queue
 from canteen_demo.plan import PALM_KIOSK, make_plan
 from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
-from canteen_demo.school import SCHOOL, Pupil, make_pupils, roster_files
+from canteen_demo.school import LATE_MINUTES, SCHOOL, Pupil, make_pupils, roster_files
 from edge_agent.errors import Refused
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
@@ -119,7 +119,7 @@ def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], N
         _drain(scene)
         for queue in queues:
             queue.kiosk.stop()
-        after = opens + timedelta(minutes=wish.minutes + 60)
+        after = opens + timedelta(minutes=wish.minutes + LATE_MINUTES + 60)
         return prove(
             database_url,
             [queue.kiosk.journal for queue in queues],
