@@ -1,36 +1,60 @@
 #!/bin/sh
 # What the tests use beside Python, from Debian's packages: a real Chromium for the pages, strace and systemd-analyze
-# for the unit, libnfc as a host for our simulated PN532. Quiet when everything is there; where it cannot install (no
-# root, no apt) it says so and goes on, and the tests that need a missing one skip with a reason.
+# for the unit, a compiler for pyscard, libnfc as a host for our simulated PN532. Quiet when everything is there; where
+# it cannot install (no root, no apt) it says so and goes on, and the tests that need a missing one skip with a reason.
 set -eu
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/sbin:/sbin"
 
 missing=""
 need() { # command, package
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
+library() { # file name, package
+    .venv/bin/python -c "import ctypes; ctypes.CDLL('$1')" 2>/dev/null || missing="$missing $2"
+}
 need chromium chromium
+library libatomic.so.1 libatomic1 # Playwright's node
 need strace strace
 need systemd-analyze systemd
+library libseccomp.so.2 libseccomp2
 need udevadm udev
+need mkfs.ext4 e2fsprogs
 need pcscd pcscd
-need swig swig                   # pyscard is built from its sources
 need unshare util-linux
 [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || missing="$missing vsmartcard-vpcd"
-[ -e /usr/include/PCSC/winscard.h ] || missing="$missing libpcsclite-dev"
+if ! .venv/bin/python -c 'import smartcard.scard' 2>/dev/null; then # pyscard is built from its sources
+    need swig swig
+    need gcc gcc
+    [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    [ -e /usr/include/PCSC/winscard.h ] || missing="$missing libpcsclite-dev"
+    .venv/bin/python -c 'import sysconfig; open(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
+        missing="$missing python3-dev"
+fi
 need nfc-list libnfc-bin
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "tests that need$missing will be skipped: install these packages as root" >&2
+    echo "the tests that need them will be skipped; as root: apt install$missing" >&2
     exit 0
 fi
 log=$(mktemp)
 export DEBIAN_FRONTEND=noninteractive
+install() {
+    apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1
+}
+failed=""
+apt-get update -qq >"$log" 2>&1 || echo "apt-get update failed; what apt knows already is tried" >&2
 # $missing is a list of packages: word splitting is meant
 # shellcheck disable=SC2086
-if apt-get update -qq >"$log" 2>&1 && apt-get install -y -qq --no-install-recommends $missing >>"$log" 2>&1; then
-    rm -f "$log"
-else
-    echo "could not install$missing; their tests will be skipped. The end of apt's log:" >&2
+if ! install $missing; then
+    # One that this release has not must not keep the others away.
+    for package in $missing; do
+        install "$package" || failed="$failed $package"
+    done
+fi
+if [ -n "$failed" ]; then
+    echo "could not install$failed; their tests will be skipped. The end of apt's log:" >&2
     tail -5 "$log" >&2
 fi
+rm -f "$log"

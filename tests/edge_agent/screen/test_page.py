@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -37,6 +39,11 @@ STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter((one) =>
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    node = subprocess.run(
+        [sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True, check=False
+    )
+    if node.returncode != 0:
+        pytest.skip(f"Playwright's node does not start, apt install libatomic1: {node.stderr.strip()}")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield found
