@@ -21,7 +21,7 @@ from sync.contract import receipt
 from sync.contract.batch import Batch, links, walk
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import Accepted, Problem, ProblemType, Quarantined, time_text
-from sync.ledger import arrays, facts
+from sync.ledger import facts
 from sync.ledger.people import People
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
@@ -205,8 +205,8 @@ def _fork(
 ) -> Problem:
     """Keep what was sent on the other chain, with its signature, and answer where the two part."""
     kept = connection.execute(_INSERT_FORK, {
-        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": arrays.bytea(hashes),
-        "payloads": arrays.bytea(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
+        **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": list(hashes),
+        "payloads": list(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
         "rows_max": FORK_ROWS_MAX,
     })  # fmt: skip
     if kept.fetchone() is not None:
@@ -316,9 +316,9 @@ def _insert_part(
         stones=frozenset(arrival.batch.header.tombstones),
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
-        **_identity(arrival), "first_seq": first_seq, "payloads": arrays.bytea(payloads),
-        "hashes": arrays.bytea(hashes), "kinds": arrays.text(columns.kinds),
-        "days": arrays.text(columns.days), "flags": arrays.text(columns.flags),
+        **_identity(arrival), "first_seq": first_seq, "payloads": list(payloads),
+        "hashes": list(hashes), "kinds": columns.kinds,
+        "days": columns.days, "flags": columns.flags,
     })  # fmt: skip
     return columns
 

@@ -9,8 +9,6 @@ from collections.abc import Collection
 
 import psycopg
 
-from sync.ledger import arrays
-
 SCHOOLS_MAX = 512  # remembered at once; a process that serves more forgets the one not asked for longest
 PEOPLE_MAX = 50_000  # of one school; more than that no school has had
 
@@ -34,7 +32,7 @@ class People:
         asked = set(people) - self._remembered(school)
         if not asked:
             return set()
-        rows = connection.execute(_KNOWN, {"school": school, "people": arrays.text(list(asked))})
+        rows = connection.execute(_KNOWN, {"school": school, "people": list(asked)})
         known = {row[0] for row in rows}
         if self._has_roster(connection, school):
             self._remember(school, known)

@@ -16,7 +16,7 @@ import uvicorn
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
-from sync.ledger import arrays, keys
+from sync.ledger import keys
 from sync.ledger.admission import Bucket
 from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
 from sync.ledger.migrate import migrate
@@ -132,7 +132,7 @@ class Server:
         key = keys.load_or_create(options.data / "receipt.key")
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
-            kwargs={"autocommit": True}, configure=arrays.register, check=_still_open,
+            kwargs={"autocommit": True}, check=_still_open,
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         bucket = Bucket(options.rate_per_s, options.burst, time.monotonic)

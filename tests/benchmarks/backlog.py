@@ -24,7 +24,7 @@ from sync.client.keys import DeviceKey
 from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.ledger import arrays, facts, schools
+from sync.ledger import facts, schools
 from sync.ledger.postgres import EmbeddedPostgres
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
@@ -95,7 +95,6 @@ class Floor:
     device: DeviceId
 
     def __post_init__(self) -> None:
-        arrays.register(self.connection)
         self.connection.execute("INSERT INTO device (school, device, name) VALUES (%s, %s, '')", (SCHOOL, self.device))
         self.connection.execute("INSERT INTO head VALUES (%s, %s, %s, 0, '')", (SCHOOL, self.device, EPOCH))
 
@@ -106,9 +105,9 @@ class Floor:
             ).fetchone()
             self.connection.execute(_INSERT, {
                 "school": SCHOOL, "device": self.device, "epoch": EPOCH, "first_seq": sent.header.first_seq,
-                "payloads": arrays.bytea(sent.lines), "hashes": arrays.bytea(hashes),
-                "kinds": arrays.text(columns.kinds), "days": arrays.text(columns.days),
-                "flags": arrays.text(columns.flags),
+                "payloads": list(sent.lines), "hashes": list(hashes),
+                "kinds": columns.kinds, "days": columns.days,
+                "flags": columns.flags,
             })  # fmt: skip
             self._move(sent, hashes)
 
