@@ -1,5 +1,6 @@
 """A kiosk as a process of its own, with a school's past in its state folder."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,11 +10,20 @@ from tests.system.daemon import Daemon, serial_reader
 
 
 class BenchKiosk(Daemon):
-    def __init__(self, folder: Path, peers: Sequence[CardPeer], *, people: int, rows: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        peers: Sequence[CardPeer],
+        *,
+        people: int,
+        rows: int,
+        palms: int = 0,
+        other_readers: str = "",
+    ) -> None:
         readers = "".join(serial_reader(peer.port.name, "em4100", peer.port) for peer in peers)
-        super().__init__(folder, readers, kiosk=f'school = "{school.SCHOOL}"')
-        self.state_dir.mkdir()
-        school.prepare(self.state_dir, people=people, rows=rows)
+        super().__init__(folder, readers + other_readers, kiosk=f'school = "{school.SCHOOL}"')
+        self.state_dir.mkdir(exist_ok=True)
+        school.prepare(self.state_dir, people=people, rows=rows, palms=palms)
 
     def __enter__(self) -> "BenchKiosk":
         return self
@@ -38,3 +48,19 @@ class BenchKiosk(Daemon):
 
     def threads(self) -> int:
         return len(list((self.process / "task").iterdir()))
+
+    def wake_ups(self) -> int:
+        """Returns how often its threads have gone to sleep so far: each time something woke them again."""
+        statuses = [(task / "status").read_text("ascii") for task in (self.process / "task").iterdir()]
+        lines = [line for status in statuses for line in status.splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+    def processor_s(self) -> float:
+        """Returns the processor time that it has taken so far, user and system, in seconds."""
+        fields = (self.process / "stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def keep_on_core(self, core: int) -> None:
+        """Binds every thread of it to one core; threads that they start later stay there as well."""
+        for task in (self.process / "task").iterdir():
+            os.sched_setaffinity(int(task.name), {core})

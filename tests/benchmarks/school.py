@@ -2,18 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from drivers.simulated.palms import hand as drawn_hand
+from drivers.simulated.palms import some_capture
 from edge_agent import identity
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from edge_agent.journal.template_store import SealedPalm
+from edge_agent.palm.types import Hand
+from edge_agent.palms import keys as palm_keys
+from edge_agent.palms.gallery import PalmGallery, Target
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
-from sync.contract.event import Claim, Clock, Entry
-from sync.contract.roster import Credential, Entitlement, MealSession, Page, Person, Programme, Record, School
+from sync.contract.event import Claim, Clock, Entry, PalmEnrolled, PersonId
+from sync.contract.roster import Consent, Credential, Entitlement, MealSession, Page, Person, Programme, Record, School
+from tests.benchmarks import crowd
 
 SCHOOL = "s-12"
 SESSION = "day"
+STRANGE_HANDS, VIEWS = 8, 3  # that lie before the camera, and pictures of each
 FIRST_DAY_AGO = 4  # the rows before today's are older than the rules look back: nobody's visit is open
 
 
@@ -39,6 +51,7 @@ def roster(people: int) -> tuple[Record, ...]:
             Person(id=pupil, given_name="Әлия", family_name=f"Family-{number}", grade=f"{1 + number % 11:02}"),
             Credential(id=f"c-{number}", person=pupil, value=card(number).hex().upper(), technology="em4100"),
             Entitlement(id=f"e-{number}", person=pupil, programme="state"),
+            Consent(id=f"a-{number}", person=pupil, given_at="2026-09-01T03:00:00Z"),
         ]
     return tuple(records)
 
@@ -61,7 +74,7 @@ def entries(rows: int, people: int, today: datetime) -> Sequence[Entry]:
     return found
 
 
-def prepare(state_dir: Path, *, people: int, rows: int) -> Path:
+def prepare(state_dir: Path, *, people: int, rows: int, palms: int = 0) -> Path:
     """A kiosk's state folder with this roster and these rows; the path of its journal."""
     me = identity.read(state_dir, SCHOOL)
     path = state_dir / JOURNAL_NAME
@@ -73,5 +86,36 @@ def prepare(state_dir: Path, *, people: int, rows: int) -> Path:
         journal.apply_roster((Page(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
         for first in range(0, rows, 1_000):
             journal.append_all(past[first : first + 1_000])
+        if palms:
+            _enrol_palms(journal, state_dir, palms, now)
         journal.maintain()
     return path
+
+
+def draw_hands(folder: Path) -> Path:
+    """Lays pictures of drawn hands into this folder, several of each; nobody in the school has one of them."""
+    for number in range(STRANGE_HANDS):
+        hand = folder / f"{number:02}"
+        hand.mkdir(parents=True)
+        for view in range(VIEWS):
+            generator = np.random.default_rng([number, view])
+            picture = drawn_hand(f"stranger {number}", "left", some_capture(generator), generator)
+            assert cv2.imwrite(str(hand / f"{view}.png"), picture)
+    return folder
+
+
+def _enrol_palms(journal: Journal, state_dir: Path, palms: int, now: datetime) -> None:
+    """Enrols a palm, derived from drawn ones, for each of the first people of the roster."""
+    key = palm_keys.make(state_dir)
+    gallery = PalmGallery(journal, SCHOOL, key, Target(0.001, 0.04))
+    codes = islice(crowd.strangers(crowd.drawn(STRANGE_HANDS)), palms)
+    moment = KernelClock()()
+    for number, (fine, coarse) in enumerate(codes):
+        template = crowd.palm(person(number), Hand.LEFT, fine, coarse, key.scrambles())
+        samples = len(template.fine)
+        event = PalmEnrolled(
+            school=SCHOOL, at=moment.text, boot=moment.boot, mono_ms=moment.mono_ms, clock=moment.clock, roster=1,
+            person=person(number), hand=Hand.LEFT.value, templates=samples, operator="Nurse",
+        )  # fmt: skip
+        row = SealedPalm(PersonId(person(number)), Hand.LEFT.value, samples, gallery.sealed(template), 90, now)
+        gallery.enrol(template, row, event)
