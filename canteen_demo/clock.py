@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from edge_agent.domain.moment import Moment
 from edge_agent.process.clock import BOOT_ID
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class FastClock:
             utc=self.opens + timedelta(seconds=passed_s),
             mono_ms=int((passed_s + 3_600) * 1000),  # the machine is taken to have been up for an hour
             boot=BOOT_ID.read_text("ascii").strip(),
-            clock=Clock.SYNCHRONISED,
+            clock=ClockQuality.SYNCHRONISED,
         )
 
     def seconds(self) -> float:

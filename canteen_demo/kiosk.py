@@ -21,7 +21,7 @@ from drivers.simulated import palms
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_terminal import PalmFeeder
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, Refused
+from edge_agent.errors import AgentNotRunning, RequestRefused
 
 START_S = 30.0
 ANSWER_S = 2.0
@@ -165,7 +165,7 @@ class Kiosk:
         until = time.monotonic() + START_S
         while not self._ready():
             if not self.alive or time.monotonic() > until:
-                raise Refused(f"kiosk {self.name} does not start; its log is {self.folder / 'log'}")
+                raise RequestRefused(f"kiosk {self.name} does not start; its log is {self.folder / 'log'}")
             time.sleep(0.05)
         self._light.new()
 
@@ -192,7 +192,7 @@ class Kiosk:
     def status(self) -> dict[str, Any] | None:
         try:
             (answer,) = ask(self.folder / "run", "status", 2.0)
-        except (AgentNotRunning, Refused, OSError):
+        except (AgentNotRunning, RequestRefused, OSError):
             return None
         return dict(answer)
 
@@ -253,5 +253,5 @@ def _run(arguments: Sequence[str]) -> str:
     """One command of the command line, as a technician would give it."""
     done = subprocess.run([*AGENT, *arguments], capture_output=True, text=True, check=False, env=os.environ)
     if done.returncode != 0:
-        raise Refused(f"edge-agent {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+        raise RequestRefused(f"edge-agent {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -21,7 +21,7 @@ from canteen_demo.plan import PALM_KIOSK, make_plan
 from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
 from canteen_demo.school import LATE_MINUTES, SCHOOL, Pupil, make_pupils, roster_files
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
@@ -163,7 +163,7 @@ def _port(process: "subprocess.Popen[bytes]") -> int:
         found = re.search(rb"ledger at http://127\.0\.0\.1:(\d+)", line)
         if found:
             return int(found[1])
-    raise Refused("the ledger did not start; its log is beside its folder, in ledger.log")
+    raise RequestRefused("the ledger did not start; its log is beside its folder, in ledger.log")
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def _wait_for_roster(kiosk: Kiosk, people: int) -> None:
     until = time.monotonic() + 60
     while (status := kiosk.status()) is None or status["roster"]["people"] < people:
         if time.monotonic() > until:
-            raise Refused(f"kiosk {kiosk.name} gets no roster; its log is {kiosk.folder / 'log'}")
+            raise RequestRefused(f"kiosk {kiosk.name} gets no roster; its log is {kiosk.folder / 'log'}")
         time.sleep(0.1)
 
 
@@ -223,5 +223,7 @@ def _drain(scene: Scene) -> None:
     for queue in scene.queues:
         while (status := queue.kiosk.status()) is None or status["journal"]["queue"] > 0:
             if time.monotonic() > until:
-                raise Refused(f"kiosk {queue.kiosk.name} does not get rid of its queue; see {queue.kiosk.folder}/log")
+                raise RequestRefused(
+                    f"kiosk {queue.kiosk.name} does not get rid of its queue; see {queue.kiosk.folder}/log"
+                )
             time.sleep(0.1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, Refused
+from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, RequestRefused
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def ask(run_dir: Path, command: str, timeout_s: float | None = 60.0, **arguments: Json) -> Iterator[Json]:
-    """The rows of the running daemon's answer. Raises `AgentNotRunning` or `Refused`."""
+    """The rows of the running daemon's answer. Raises `AgentNotRunning` or `RequestRefused`."""
     path = run_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
@@ -131,7 +131,9 @@ def ask(run_dir: Path, command: str, timeout_s: float | None = 60.0, **arguments
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise AgentNotRunning(f"no agent answers on {path}; start it (systemctl start edge-agent)") from error
         except PermissionError as error:
-            raise Refused(f"{path}: no right to ask; run this as root or as a member of the group canteen") from error
+            raise RequestRefused(
+                f"{path}: no right to ask; run this as root or as a member of the group canteen"
+            ) from error
         connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
         with connection.makefile("rb") as answers:
             for line in answers:
@@ -139,9 +141,9 @@ def ask(run_dir: Path, command: str, timeout_s: float | None = 60.0, **arguments
                 if "row" in answer:
                     yield answer["row"]
                 elif "error" in answer:
-                    refused = Refused(answer["error"])
+                    refused = RequestRefused(answer["error"])
                     refused.exit_code = ExitCode(answer["code"])
                     raise refused
                 else:
                     return
-    raise Refused("the agent stopped in the middle of its answer; look at its log (journalctl -u edge-agent)")
+    raise RequestRefused("the agent stopped in the middle of its answer; look at its log (journalctl -u edge-agent)")

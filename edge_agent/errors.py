@@ -5,7 +5,7 @@ AgentError            the message says what to do next
 ├── AgentNotRunning   start the daemon, or use the offline way     exit 4
 ├── AgentRunning      stop the daemon first, or ask it instead     exit 4
 ├── NotRegistered     register this kiosk with the ledger first    exit 5
-└── Refused           the request was understood and not carried out; the message says why
+└── RequestRefused    the request was understood and not carried out; the message says why
 """
 
 from enum import IntEnum
@@ -54,5 +54,5 @@ class NotRegistered(AgentError):
     exit_code = ExitCode.UNREGISTERED
 
 
-class Refused(AgentError):
+class RequestRefused(AgentError):
     """Understood, and not done."""

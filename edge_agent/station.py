@@ -15,37 +15,46 @@ from typing import Protocol
 
 from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain import pairing
-from edge_agent.domain.confirmation import Confirmation, Limits, Verdict
+from edge_agent.domain.confirmation import Confirmation, ConfirmationLimits, ConfirmationVerdict
 from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Review, Rules, decide
-from edge_agent.domain.facts import Past
 from edge_agent.domain.feedback import Feedback
-from edge_agent.domain.identify import Ambiguous, Identity, Known, PalmScore, Unknown, by_hand, identify, identify_palm
-from edge_agent.domain.moment import Moment, told
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    Identity,
+    KnownPerson,
+    PalmScore,
+    UnknownPerson,
+    by_hand,
+    identify,
+    identify_palm,
+)
+from edge_agent.domain.moment import Moment, terminal_moment
 from edge_agent.domain.pairing import CardWaits, PalmWaits, Waiting
-from edge_agent.domain.record import ByHand, Context, record, void
+from edge_agent.domain.record import EventContext, StaffAct, record, void
 from edge_agent.domain.respond import hold_again, not_recorded, respond, show_palm
 from edge_agent.domain.roster import Roster
+from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import Appended
 from sync.contract.chain import Epoch
-from sync.contract.event import Fact, Method, PersonId
+from sync.contract.event import Event, Method, PersonId
 
 log = logging.getLogger(__name__)
 
 
-class Kept(Protocol):
+class StationJournal(Protocol):
     """What the station needs of the journal."""
 
-    def append(self, event: Fact) -> Appended: ...
+    def append(self, event: Event) -> Appended: ...
 
-    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]: ...
+    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]: ...
 
-    def facts(self, person: PersonId, since: str) -> Sequence[Past]: ...
+    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]: ...
 
-    def sighting(self, epoch: Epoch, seq: int) -> Past | None: ...
+    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None: ...
 
 
-class PalmsHere(Protocol):
+class PalmAvailability(Protocol):
     """What the station asks of the palms before it makes a card wait for one."""
 
     def known(self, person: PersonId) -> bool:
@@ -58,11 +67,11 @@ class PalmsHere(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class StationPolicy:
     """What the settings say about scans."""
 
     rules: Rules
-    limits: Limits
+    confirmation_limits: ConfirmationLimits
     early: timedelta
     late: timedelta
     palm_with_card: bool  # who comes by card, and is known by the palm, is asked for it before an entry
@@ -71,7 +80,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class PalmSight:
+class PalmPresentation:
     """What was seen of one palm, from its coming to its decision. Scores and bounds in ten-thousandths."""
 
     reader: str
@@ -94,12 +103,12 @@ class AlreadyVoid(Exception):
 class Station:
     """Takes scans and what the staff do by hand. `roster` may be replaced at any time, from any thread."""
 
-    def __init__(self, journal: Kept, roster: Roster, policy: Policy) -> None:
+    def __init__(self, journal: StationJournal, roster: Roster, policy: StationPolicy) -> None:
         self._journal = journal
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
         self._waiting: dict[Direction, Waiting] = {}  # a gate in and a gate out at one kiosk are two places
-        self.palms: PalmsHere | None = None
+        self.palms: PalmAvailability | None = None
         self.roster = roster
 
     def take(self, reading: Reading, moment: Moment) -> Feedback | None:
@@ -108,23 +117,23 @@ class Station:
         identity = identify(reading, roster)
         if isinstance(reading, CardRead):
             match self._confirm(reading, identity):
-                case Verdict.WAIT:
+                case ConfirmationVerdict.WAIT:
                     return hold_again()
-                case Verdict.DROP:
+                case ConfirmationVerdict.DROP:
                     return None
-                case Verdict.COUNT:
+                case ConfirmationVerdict.COUNT:
                     pass
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
-            moment = told(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
-        context = Context(moment, roster, reading.reader)
-        if self.palms is not None and isinstance(identity, Known) and isinstance(reading, CardRead | CodeRead):
+            moment = terminal_moment(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
+        context = EventContext(moment, roster, reading.reader)
+        if self.palms is not None and isinstance(identity, KnownPerson) and isinstance(reading, CardRead | CodeRead):
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
 
-    def take_palm(self, sight: PalmSight, moment: Moment) -> Feedback:
+    def take_palm(self, sight: PalmPresentation, moment: Moment) -> Feedback:
         """The feedback to one presentation of a palm, durable before it is returned."""
         roster, gate = self.roster, self._gate(sight.reader)
-        palm: Identity = Unknown(Method.PALM, copied=True)
+        palm: Identity = UnknownPerson(Method.PALM, copied=True)
         if not sight.copied:
             palm = identify_palm(sight.scores, roster, accept=sight.accept, margin=sight.margin)
         waiting = self._waiting.get(gate)
@@ -133,9 +142,9 @@ class Station:
             score = max((each.score for each in sight.scores if each.person == sight.asked_for), default=0)
             identity = pairing.confirmed(waiting.card, palm, score=score, accept=sight.confirm)
             later = max(moment, waiting.moment, key=lambda each: each.mono_ms)
-            return self._settle(identity, Context(later, roster, waiting.reader))
-        feedback = self._settle(palm, Context(moment, roster, sight.reader))
-        if isinstance(palm, Ambiguous) and not isinstance(waiting, CardWaits):
+            return self._settle(identity, EventContext(later, roster, waiting.reader))
+        feedback = self._settle(palm, EventContext(moment, roster, sight.reader))
+        if isinstance(palm, AmbiguousPerson) and not isinstance(waiting, CardWaits):
             self._waiting[gate] = PalmWaits(palm, moment)
         elif isinstance(waiting, PalmWaits):
             del self._waiting[gate]
@@ -163,36 +172,36 @@ class Station:
         """As `lapse`, for everybody: the kiosk stops."""
         return [each for gate, waiting in list(self._waiting.items()) for each in self._end(gate, waiting)]
 
-    def enter_by_hand(self, person: PersonId, moment: Moment, hand: ByHand) -> Feedback:
+    def enter_by_hand(self, person: PersonId, moment: Moment, hand: StaffAct) -> Feedback:
         """An entry that a named operator makes for a stated reason."""
         roster = self.roster
-        return self._settle(by_hand(person, roster), Context(moment, roster), hand)
+        return self._settle(by_hand(person, roster), EventContext(moment, roster), hand)
 
-    def enter_class(self, group: str, moment: Moment, hand: ByHand) -> int:
+    def enter_class(self, group: str, moment: Moment, hand: StaffAct) -> int:
         """Entries for everybody of a class, all of them or none; how many rows. Raises JournalUnwritable."""
         roster = self.roster
-        context = Context(moment, roster)
+        context = EventContext(moment, roster)
         decisions = [self._decide(by_hand(person.id, roster), context, hand) for person in roster.group(group)]
         return len(self._journal.append_all([record(decision, context, hand) for decision in decisions]))
 
-    def void(self, epoch: Epoch, seq: int, moment: Moment, hand: ByHand) -> None:
+    def void(self, epoch: Epoch, seq: int, moment: Moment, hand: StaffAct) -> None:
         """Take an entry back; the entry itself stays. Raises NoSuchEntry, AlreadyVoid, JournalUnwritable."""
         entry = self._journal.sighting(epoch, seq)
         if entry is None or not entry.is_entry:
             raise NoSuchEntry(f"row {seq} of epoch {epoch} is no entry")
         if entry.voided:
             raise AlreadyVoid(f"row {seq} of epoch {epoch} has been taken back before")
-        context = Context(moment, self.roster)
+        context = EventContext(moment, self.roster)
         self._journal.append(void(context, epoch=epoch, seq=seq, person=entry.person, by_hand=hand))
 
-    def _confirm(self, reading: CardRead, identity: Identity) -> Verdict:
+    def _confirm(self, reading: CardRead, identity: Identity) -> ConfirmationVerdict:
         before = self._confirmations.get(reading.reader, Confirmation())
-        known = not isinstance(identity, Unknown)
-        after, verdict = before.step(reading, known=known, limits=self._policy.limits)
+        known = not isinstance(identity, UnknownPerson)
+        after, verdict = before.step(reading, known=known, limits=self._policy.confirmation_limits)
         self._confirmations[reading.reader] = after
         return verdict
 
-    def _take_card(self, card: Known, context: Context, palms: PalmsHere) -> Feedback:
+    def _take_card(self, card: KnownPerson, context: EventContext, palms: PalmAvailability) -> Feedback:
         gate = self._gate(context.reader)
         waiting = self._waiting.get(gate)
         if isinstance(waiting, PalmWaits):
@@ -210,7 +219,7 @@ class Station:
             self._waiting[gate] = CardWaits(card, context.reader, context.moment)
         return show_palm(card.person)
 
-    def _wants_palm(self, card: Known, context: Context, palms: PalmsHere) -> bool:
+    def _wants_palm(self, card: KnownPerson, context: EventContext, palms: PalmAvailability) -> bool:
         """Only where a meal is at stake, and only of those who have agreed: without a palm the card is as good."""
         person = PersonId(card.person.id)
         if not context.roster.consents(person) or not palms.known(person):
@@ -225,19 +234,19 @@ class Station:
         del self._waiting[gate]
         if isinstance(waiting, PalmWaits):
             return []
-        context = Context(waiting.moment, self.roster, waiting.reader)
+        context = EventContext(waiting.moment, self.roster, waiting.reader)
         return [self._settle(pairing.unconfirmed(waiting.card), context)]
 
     def _takes_place(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:
         if not isinstance(waiting, CardWaits) or self._gate(newcomer.reader) is not gate:
             return False
         identity = identify(newcomer, self.roster)
-        return isinstance(identity, Known) and identity.person.id != waiting.card.person.id
+        return isinstance(identity, KnownPerson) and identity.person.id != waiting.card.person.id
 
     def _gate(self, reader: str) -> Direction:
         return self._policy.directions.get(reader, Direction.BOTH)
 
-    def _settle(self, identity: Identity, context: Context, hand: ByHand | None = None) -> Feedback:
+    def _settle(self, identity: Identity, context: EventContext, hand: StaffAct | None = None) -> Feedback:
         decision = self._decide(identity, context, hand)
         try:
             row = self._journal.append(record(decision, context, hand))
@@ -246,20 +255,20 @@ class Station:
             return not_recorded(decision, context.roster)
         return respond(decision, context.roster, epoch=row.epoch, seq=row.seq)
 
-    def _decide(self, identity: Identity, context: Context, hand: ByHand | None) -> Decision:
+    def _decide(self, identity: Identity, context: EventContext, hand: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
         hours = context.roster.timetable.at(moment.utc, early=policy.early, late=policy.late)
-        past: Sequence[Past] = ()
-        if isinstance(identity, Known):
+        past: Sequence[EarlierSighting] = ()
+        if isinstance(identity, KnownPerson):
             # A visit may have begun yesterday: a supper that ends after midnight, or a night's drift of the clock.
             since = (moment.utc - timedelta(days=2)).date().isoformat()
-            past = self._journal.facts(PersonId(identity.person.id), since)
+            past = self._journal.earlier_sightings(PersonId(identity.person.id), since)
         # By hand the staff say that somebody came; they take an entry back rather than enter an exit.
         direction = Direction.IN if hand else policy.directions.get(context.reader, Direction.BOTH)
         return decide(identity, moment, hours, past, policy.rules, context.roster, direction=direction)
 
 
-def _belongs(palm: Identity, sight: PalmSight, waiting: CardWaits) -> bool:
+def _belongs(palm: Identity, sight: PalmPresentation, waiting: CardWaits) -> bool:
     """Whether it was shown for the card that waits; else it is another visitor's, begun before the card came."""
     owner = waiting.card.person.id
-    return sight.asked_for == owner or (isinstance(palm, Known) and palm.person.id == owner)
+    return sight.asked_for == owner or (isinstance(palm, KnownPerson) and palm.person.id == owner)

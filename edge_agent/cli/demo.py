@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import JsonOption, out, print_json
-from edge_agent.errors import ExitCode, Refused
+from edge_agent.errors import ExitCode, RequestRefused
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,9 +51,9 @@ def demo(
 
     try:
         proof = play(wish, progress, watch)
-    except Refused as refused:
+    except RequestRefused as refused:
         if not keep:
-            raise Refused(f"{refused}\nrun it with --keep to have a look") from refused
+            raise RequestRefused(f"{refused}\nrun it with --keep to have a look") from refused
         raise
     finally:
         if keep:

@@ -28,7 +28,7 @@ from drivers.transports.recorded import Recorded
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, ExitCode, Refused
+from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, ExitCode, RequestRefused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -98,9 +98,9 @@ def import_log(
     chosen = _device(config, device)
     known = registry.entry(chosen.driver, settings.load(config).drivers)
     if known.protocol or known.camera:
-        raise Refused(f"{device} is no terminal but {known.what}: name the terminal that the file is from")
+        raise RequestRefused(f"{device} is no terminal but {known.what}: name the terminal that the file is from")
     if source.stat().st_size > IMPORT_BYTES_MAX:
-        raise Refused(f"{source} has more than {IMPORT_BYTES_MAX >> 20} MiB, and is no attlog.dat of a terminal")
+        raise RequestRefused(f"{source} has more than {IMPORT_BYTES_MAX >> 20} MiB, and is no attlog.dat of a terminal")
     found = zk_attlog.preview(source.read_bytes())
     told: dict[str, object] = {"rows": len(found.punches), "people": len(found.numbers)}
     told |= {"first": found.first, "last": found.last, "repeated": found.repeated, "faults": len(found.faults)}
@@ -150,9 +150,9 @@ def calibrate(
         case one_card.NoCard(sent=sent, why=why):
             readings = one_card.under_each(driver, chosen.options, encodings, sent)
             if not readings and why:
-                raise Refused(f"something came, and no card: {why}")
+                raise RequestRefused(f"something came, and no card: {why}")
             if not readings:
-                raise Refused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
+                raise RequestRefused(f"no card within {seconds:.0f} s; does the reader blink when the card comes near?")
             outcome = calibration.calibrate_from(known, readings, now)
     match outcome:
         case calibration.Fits(candidate=candidate):
@@ -167,9 +167,9 @@ def calibrate(
             for candidate in candidates:
                 part = ", of which the reader passes on a part" if candidate.partial else ""
                 out.print(f"{candidate.encoding.value}: {candidate.how}{part}", markup=False)
-            raise Refused(what_next)
+            raise RequestRefused(what_next)
         case calibration.NoneFits(what_next=what_next):
-            raise Refused(what_next)
+            raise RequestRefused(what_next)
         case _:
             assert_never(outcome)
 
@@ -225,9 +225,9 @@ def capture(
     try:
         file = target.open("xb")
     except FileExistsError as error:
-        raise Refused(f"{target} exists; name a new file, nothing is overwritten") from error
+        raise RequestRefused(f"{target} exists; name a new file, nothing is overwritten") from error
     except OSError as error:
-        raise Refused(f"cannot write {target}: {error.strerror}") from error
+        raise RequestRefused(f"cannot write {target}: {error.strerror}") from error
     with _kept_if_used(target), file:
         key = None if whole else secrets.token_bytes(32)
         written: Capture | osdp_trace.OsdpTrace
@@ -241,7 +241,7 @@ def capture(
             now_ns = chunk.t_ns
             written(chunk.dir, bytes.fromhex(chunk.hex))
         if not now_ns:
-            raise Refused(f"nothing came from {device} in {seconds:g} s, so that no file was kept")
+            raise RequestRefused(f"nothing came from {device} in {seconds:g} s, so that no file was kept")
         written.finish()
     out.print(f"{target}: {'whole, keep it safe' if whole else 'card numbers replaced'}", markup=False)
 
@@ -270,7 +270,7 @@ def replay(
             _replay_trace(file, osdp_key.load(key_file) if key_file else None, gaps=not fast)
             return
         if key_file is not None:
-            raise Refused(f"{source} is no OSDPCAP file, and has no secure channel: leave --key-file out")
+            raise RequestRefused(f"{source} is no OSDPCAP file, and has no secure channel: leave --key-file out")
         header, chunks = read_capture(file)
         recorded = Recorded(chunks, gaps=not fast)
     driver = registry.reader_class(header.driver)
@@ -303,9 +303,11 @@ def commission(
     """Draw a new key for an OSDP reader, keep it in a file, give it to the reader, and try it. Changes the reader."""
     options = _device(config, device).options
     if not isinstance(options, OsdpSettings):
-        raise Refused(f"{device} is no OSDP reader: only those share a key with the kiosk")
+        raise RequestRefused(f"{device} is no OSDP reader: only those share a key with the kiosk")
     if not options.commissioning:
-        raise Refused(f"{device}: set commissioning = true in its table while a key is being set; nothing was changed")
+        raise RequestRefused(
+            f"{device}: set commissioning = true in its table while a key is being set; nothing was changed"
+        )
     _only_while_stopped(config)
     registry.reader_class("osdp")  # says which extra is missing
     from drivers.cards.osdp_commissioning import commission as set_key
@@ -379,14 +381,14 @@ def _unhex(chunks: Iterable[bytes]) -> Iterator[bytes]:
         whole, half = digits[: len(digits) // 2 * 2], digits[len(digits) // 2 * 2 :]
         yield _from_hex(whole)
     if half:
-        raise Refused("an odd number of hex digits; is the end missing?")
+        raise RequestRefused("an odd number of hex digits; is the end missing?")
 
 
 def _from_hex(digits: bytes) -> bytes:
     try:
         return unhexlify(digits)
     except ValueError as error:
-        raise Refused("the input is not hex; without --hex it is taken as bytes") from error
+        raise RequestRefused("the input is not hex; without --hex it is taken as bytes") from error
 
 
 def _device(config: Path, name: str) -> DeviceSettings:
@@ -395,7 +397,7 @@ def _device(config: Path, name: str) -> DeviceSettings:
         if reader.name == name:
             return reader
     known = ", ".join(reader.name for reader in readers) or "none"
-    raise Refused(f"no reader is named {name!r} in {config}; known are: {known}")
+    raise RequestRefused(f"no reader is named {name!r} in {config}; known are: {known}")
 
 
 def _only_while_stopped(config: Path) -> None:
@@ -411,7 +413,7 @@ def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[C
     """What passes between driver and device: asked of the daemon, or, while it is stopped, read here."""
     loaded = settings.load(config)
     if registry.entry(device.driver, loaded.drivers).camera:
-        raise Refused(f"{device.name} is a camera: pictures of people are never recorded")
+        raise RequestRefused(f"{device.name} is a camera: pictures of people are never recorded")
     try:
         for row in ask(
             loaded.settings.kiosk.run_dir, "devices.watch", seconds + 30, device=device.name, seconds=seconds

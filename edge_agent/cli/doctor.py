@@ -17,7 +17,7 @@ from edge_agent.cli.checks.finding import Check, Finding, Kiosk, State, fails, l
 from edge_agent.cli.checks.told import Told
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
-from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, Refused, SettingsWrong
+from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, RequestRefused, SettingsWrong
 from edge_agent.settings import Loaded
 from sync.errors import SyncError
 
@@ -90,7 +90,7 @@ def hear(run_dir: Path) -> tuple[Told | None, list[Finding]]:
     except AgentNotRunning:
         step = "systemctl start edge-agent; if it does not stay: journalctl -u edge-agent -b"
         return None, [fails(part, "does not run: nobody is served", step)]
-    except Refused as error:
+    except RequestRefused as error:
         return None, [split(part, State.LOOK, str(error))]
     except (OSError, ValueError) as error:  # ValueError: an answer of another version of the agent
         return None, [fails(part, f"does not answer as it should: {error}", "systemctl restart edge-agent")]

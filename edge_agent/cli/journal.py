@@ -15,7 +15,7 @@ import typer
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, ExitCode, Refused
+from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
 from edge_agent.journal import offline
 from edge_agent.journal.backup import backup as back_up
 from edge_agent.journal.export import export as write_export
@@ -111,7 +111,7 @@ def _either(
         try:
             yield from stopped(kiosk.state_dir / JOURNAL_NAME)
         except FileNotFoundError as error:
-            raise Refused(f"{error}; is this the right --config?") from error
+            raise RequestRefused(f"{error}; is this the right --config?") from error
         return
     if first is not None:
         yield first
@@ -120,7 +120,7 @@ def _either(
 
 def _fresh(target: Path) -> None:
     if target.exists():
-        raise Refused(f"{target} exists; name a new file, nothing is overwritten")
+        raise RequestRefused(f"{target} exists; name a new file, nothing is overwritten")
 
 
 def _fetch(source: Path, target: Path) -> None:

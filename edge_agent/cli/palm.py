@@ -15,7 +15,7 @@ from edge_agent.cli import palm_key
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
 from edge_agent.cli.spread import jobs_default, over_processes
 from edge_agent.control import ask
-from edge_agent.errors import ExitCode, Refused
+from edge_agent.errors import ExitCode, RequestRefused
 from edge_agent.screen.state import Language
 from edge_agent.settings import KioskSettings
 from sync.contract.palms import PARCEL_BYTES_MAX
@@ -56,9 +56,9 @@ def enrol(
 ) -> None:
     """Make a person's palm known, guided, before the running kiosk's camera. Both hands: once for each."""
     if hand not in HANDS:
-        raise Refused(f"--hand: found {hand!r}; accepted: {', '.join(HANDS)}")
+        raise RequestRefused(f"--hand: found {hand!r}; accepted: {', '.join(HANDS)}")
     if language not in ("", *Language):
-        raise Refused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
+        raise RequestRefused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
     run_dir = settings.load(config).settings.kiosk.run_dir
     wish = {
         "language": language,
@@ -99,9 +99,9 @@ def export(
             target.flush()
             os.fsync(target.fileno())
     except FileExistsError as error:
-        raise Refused(f"{file} exists; name a new file, nothing is overwritten") from error
+        raise RequestRefused(f"{file} exists; name a new file, nothing is overwritten") from error
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}; is the stick in, and writable?") from error
+        raise RequestRefused(f"{file}: {error.strerror}; is the stick in, and writable?") from error
     out.print(f"{file}: {len(lines) - 1} palms", markup=False)
 
 
@@ -128,9 +128,9 @@ def _exported(file: Path) -> Iterator[tuple[object, list[object]]]:
             while part := [json.loads(line) for line in _some(lines)]:
                 yield head, part
     except (ValueError, UnicodeDecodeError) as error:
-        raise Refused(f"{file}: not an export of palms: {error}") from error
+        raise RequestRefused(f"{file}: not an export of palms: {error}") from error
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}") from error
+        raise RequestRefused(f"{file}: {error.strerror}") from error
 
 
 def _some(lines: BinaryIO) -> list[bytes]:
@@ -206,7 +206,7 @@ def evaluate(
         typer.echo(f"{folder}: {others} files are neither .png nor .jpg and are left out", err=True)
     samples: list[Sample] = list(mapper(lambda index: _sample(paths[index], look, roi=roi), range(len(paths))))
     if not samples:
-        raise Refused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
+        raise RequestRefused(f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it")
     found = measure(samples, scrambles, time.perf_counter, mapper)
     if plot is not None:
         from edge_agent.palm.measurement.plot import draw
@@ -299,7 +299,7 @@ def _picture(path: Path) -> "NDArray[np.uint8] | UnfitPicture":
 
 def _must_be_png(path: Path) -> None:
     if path.suffix.lower() != ".png" or not path.absolute().parent.is_dir():
-        raise Refused(f"{path}: pictures are written as PNG into a folder that exists; name it .png")
+        raise RequestRefused(f"{path}: pictures are written as PNG into a folder that exists; name it .png")
 
 
 def _write_png(path: Path, picture: "NDArray[np.uint8]") -> None:
@@ -308,7 +308,7 @@ def _write_png(path: Path, picture: "NDArray[np.uint8]") -> None:
     _must_be_png(path)
     made, content = cv2.imencode(".png", picture)
     if not made:
-        raise Refused(f"{path}: the picture could not be made")
+        raise RequestRefused(f"{path}: the picture could not be made")
     path.write_bytes(content.tobytes())
 
 

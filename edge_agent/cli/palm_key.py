@@ -7,7 +7,7 @@ import typer
 
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -103,5 +103,5 @@ def _told(step: object) -> None:
 def _state_dir(config: Path) -> Path:
     folder = settings.load(config).settings.kiosk.state_dir
     if not folder.is_dir():
-        raise Refused(f"{folder}: there is no such folder; start the agent once, or see kiosk.state_dir")
+        raise RequestRefused(f"{folder}: there is no such folder; start the agent once, or see kiosk.state_dir")
     return folder

@@ -12,7 +12,7 @@ import typer
 from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentError, AgentNotRunning, Refused
+from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
 from edge_agent.process.clock import KernelClock
@@ -161,7 +161,7 @@ def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
     state_dir = loaded.kiosk.state_dir
     me = identity.read(state_dir, loaded.kiosk.school)
     if me.registration is not None:
-        raise Refused("this kiosk gets its roster from the ledger; import it there")
+        raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
     kiosk = Kiosk(me.device, me.key.public_bytes, me.school)
     with Journal.open(state_dir / JOURNAL_NAME, kiosk, now=KernelClock(), ballast_bytes=0) as journal:
         yield journal
@@ -169,7 +169,7 @@ def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
 
 def _school(loaded: Settings) -> str:
     if not loaded.kiosk.school:
-        raise Refused("this kiosk does not know its school; set kiosk.school in the settings")
+        raise RequestRefused("this kiosk does not know its school; set kiosk.school in the settings")
     return loaded.kiosk.school
 
 

@@ -12,23 +12,23 @@ import msgspec
 
 from drivers.readings import CardRead, Uid
 
-SEEN_MAX = 8  # cards remembered per reader; a hand holds fewer
+RECENT_CARDS_MAX = 8  # cards remembered per reader; a hand holds fewer
 _MINUTE_NS = 60_000_000_000
 
 
-class Verdict(StrEnum):
+class ConfirmationVerdict(StrEnum):
     COUNT = "count"  # decide about it
     WAIT = "wait"  # the screen may say "hold it there once more"
     DROP = "drop"  # already counted, or too many unknown ones
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConfirmationLimits:
     window_ns: int  # in which the second equal frame must come; 0: a single frame of an unknown card counts
     unknown_per_minute: int  # also how many may come at once
 
 
-class Seen(msgspec.Struct, frozen=True):
+class RecentCard(msgspec.Struct, frozen=True):
     uid: Uid
     monotonic_ns: int
     counted: bool
@@ -37,36 +37,38 @@ class Seen(msgspec.Struct, frozen=True):
 class Confirmation(msgspec.Struct, frozen=True):
     """What one reader has shown lately, oldest first, and how many unknown cards may still count."""
 
-    seen: tuple[Seen, ...] = ()
+    recent_cards: tuple[RecentCard, ...] = ()
     spent: int = 0  # of the bucket, in unknown cards × nanoseconds of a minute
     spent_at_ns: int = 0
 
-    def step(self, read: CardRead, *, known: bool, limits: Limits) -> tuple["Confirmation", Verdict]:
+    def step(
+        self, read: CardRead, *, known: bool, limits: ConfirmationLimits
+    ) -> tuple["Confirmation", ConfirmationVerdict]:
         """What to do with this frame, and the state after it. `known`: the roster has the number, or a part of it."""
-        before = next((each for each in self.seen if each.uid == read.uid), None)
+        before = next((each for each in self.recent_cards if each.uid == read.uid), None)
         if read.again and before is not None and before.counted:
-            return self, Verdict.DROP  # the second report of a held card
+            return self, ConfirmationVerdict.DROP  # the second report of a held card
         if known:
-            return _remember(self, read, counted=True), Verdict.COUNT
+            return _remember(self, read, counted=True), ConfirmationVerdict.COUNT
         fresh = before is not None and read.monotonic_ns - before.monotonic_ns <= limits.window_ns
         if before is not None and before.counted and fresh:
-            return _remember(self, read, counted=True), Verdict.DROP
+            return _remember(self, read, counted=True), ConfirmationVerdict.DROP
         drained = _drain(self, read.monotonic_ns, limits)
         full = drained.spent + _MINUTE_NS > limits.unknown_per_minute * _MINUTE_NS
         if full:
-            return _remember(drained, read, counted=False), Verdict.DROP
+            return _remember(drained, read, counted=False), ConfirmationVerdict.DROP
         if fresh or limits.window_ns == 0:
-            counted = Confirmation(drained.seen, drained.spent + _MINUTE_NS, drained.spent_at_ns)
-            return _remember(counted, read, counted=True), Verdict.COUNT
-        return _remember(drained, read, counted=False), Verdict.WAIT
+            counted = Confirmation(drained.recent_cards, drained.spent + _MINUTE_NS, drained.spent_at_ns)
+            return _remember(counted, read, counted=True), ConfirmationVerdict.COUNT
+        return _remember(drained, read, counted=False), ConfirmationVerdict.WAIT
 
 
-def _drain(state: Confirmation, now_ns: int, limits: Limits) -> Confirmation:
+def _drain(state: Confirmation, now_ns: int, limits: ConfirmationLimits) -> Confirmation:
     passed_ns = max(0, now_ns - state.spent_at_ns)
-    return Confirmation(state.seen, max(0, state.spent - passed_ns * limits.unknown_per_minute), now_ns)
+    return Confirmation(state.recent_cards, max(0, state.spent - passed_ns * limits.unknown_per_minute), now_ns)
 
 
 def _remember(state: Confirmation, read: CardRead, *, counted: bool) -> Confirmation:
-    others = [each for each in state.seen if each.uid != read.uid]
-    seen = (*others, Seen(read.uid, read.monotonic_ns, counted))[-SEEN_MAX:]
+    others = [each for each in state.recent_cards if each.uid != read.uid]
+    seen = (*others, RecentCard(read.uid, read.monotonic_ns, counted))[-RECENT_CARDS_MAX:]
     return Confirmation(seen, state.spent, state.spent_at_ns)

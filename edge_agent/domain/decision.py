@@ -20,10 +20,18 @@ from typing import assert_never
 
 import msgspec
 
-from edge_agent.domain.facts import Kind, Past
-from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Note, Unknown
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    BlockedCredential,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    RecognitionNote,
+    UnknownPerson,
+)
 from edge_agent.domain.moment import Moment, elapsed_ms
 from edge_agent.domain.roster import Roster
+from edge_agent.domain.sighting import EarlierSighting, SightingKind
 from sync.contract.entitlements import due
 from sync.contract.event import Claim, Method
 from sync.contract.roster import Entitlement
@@ -100,7 +108,7 @@ class Rules:
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
-    who: Known
+    identity: KnownPerson
     movement: Movement
     slot: Slot | None  # None: an exit or a repeat outside every session
     reason: Reason = Reason.ORDINARY
@@ -108,13 +116,13 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     programme: str = ""
     claim: Claim = Claim.NONE
     review: bool = False
-    entry: Past | None = None  # of an exit: the entry that it ends
+    entry: EarlierSighting | None = None  # of an exit: the entry that it ends
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """No visit came of it, and by what we know rightly so."""
 
-    who: Identity
+    identity: Identity
     reason: Reason
     slot: Slot | None = None
 
@@ -122,7 +130,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 class Review(msgspec.Struct, frozen=True, kw_only=True):
     """It cannot be decided here. With `entry` the child eats and the entry is kept; else the staff must look first."""
 
-    who: Identity
+    identity: Identity
     reason: Reason
     slot: Slot | None = None
     entry: bool = False
@@ -137,7 +145,7 @@ def decide(
     identity: Identity,
     moment: Moment,
     hours: Hours,
-    past: Sequence[Past],
+    past: Sequence[EarlierSighting],
     rules: Rules,
     roster: Roster,
     *,
@@ -151,30 +159,30 @@ def decide(
     """
     slot = hours.slots[0] if hours.slots else None
     match identity:
-        case Known():
-            return _Scan(identity, moment, hours, past, rules, roster, direction).decide()
-        case Unknown():
+        case KnownPerson():
+            return _Judgement(identity, moment, hours, past, rules, roster, direction).decide()
+        case UnknownPerson():
             reason = _unknown(identity)
-            if identity.method is not Method.PALM and not identity.no_consent and stale(roster, moment, rules):
-                return Review(who=identity, reason=reason, slot=slot)
-            return Refused(who=identity, reason=reason, slot=slot)
-        case Blocked():
-            return Review(who=identity, reason=Reason.BLOCKED, slot=slot)
-        case Ambiguous():
-            return Refused(who=identity, reason=Reason.AMBIGUOUS, slot=slot)
-        case Mismatch(copied=copied):
-            return Refused(who=identity, reason=Reason.PALM_COPY if copied else Reason.MISMATCH, slot=slot)
+            if identity.method is not Method.PALM and not identity.no_consent and is_stale(roster, moment, rules):
+                return Review(identity=identity, reason=reason, slot=slot)
+            return Refused(identity=identity, reason=reason, slot=slot)
+        case BlockedCredential():
+            return Review(identity=identity, reason=Reason.BLOCKED, slot=slot)
+        case AmbiguousPerson():
+            return Refused(identity=identity, reason=Reason.AMBIGUOUS, slot=slot)
+        case PalmMismatch(copied=copied):
+            return Refused(identity=identity, reason=Reason.PALM_COPY if copied else Reason.MISMATCH, slot=slot)
         case _:
             assert_never(identity)
 
 
-def stale(roster: Roster, moment: Moment, rules: Rules) -> bool:
+def is_stale(roster: Roster, moment: Moment, rules: Rules) -> bool:
     """Whether the roster is so old, or so unconfirmed, that what it does not know is no proof."""
     age_s = roster.age_s(moment.utc)
     return roster.version == 0 or age_s < 0 or age_s > rules.roster_age_max_s
 
 
-def _unknown(identity: Unknown) -> Reason:
+def _unknown(identity: UnknownPerson) -> Reason:
     if identity.no_consent:
         return Reason.NO_CONSENT
     match identity.method:
@@ -192,15 +200,15 @@ def _unknown(identity: Unknown) -> Reason:
             assert_never(identity.method)
 
 
-class _Scan:
+class _Judgement:
     """One sighting of a known person, and the questions that the rules put to it."""
 
     def __init__(
         self,
-        who: Known,
+        who: KnownPerson,
         moment: Moment,
         hours: Hours,
-        past: Sequence[Past],
+        past: Sequence[EarlierSighting],
         rules: Rules,
         roster: Roster,
         direction: Direction,
@@ -211,8 +219,8 @@ class _Scan:
         self._rules = rules
         self._roster = roster
         self._direction = direction
-        self._past = [each for each in past if not each.voided and each.kind is not Kind.REFUSAL]
-        self._stale = stale(roster, moment, rules)
+        self._past = [each for each in past if not each.voided and each.kind is not SightingKind.REFUSAL]
+        self._stale = is_stale(roster, moment, rules)
 
     def decide(self) -> Decision:
         inside = self._open_visit()
@@ -228,19 +236,19 @@ class _Scan:
 
     # what went before
 
-    def _within(self, earlier: Past | None, milliseconds: int) -> bool:
+    def _within(self, earlier: EarlierSighting | None, milliseconds: int) -> bool:
         if earlier is None:
             return False
         elapsed = elapsed_ms(earlier, self._moment)
         return elapsed is not None and elapsed < milliseconds
 
-    def _last_exit(self) -> Past | None:
-        exits = [each for each in self._past if each.kind is Kind.EXIT]
+    def _last_exit(self) -> EarlierSighting | None:
+        exits = [each for each in self._past if each.kind is SightingKind.EXIT]
         return exits[-1] if exits else None
 
-    def _open_visit(self) -> Past | None:
+    def _open_visit(self) -> EarlierSighting | None:
         """The last entry, when nothing has ended it and its session still allows an exit."""
-        entries = [each for each in self._past if each.kind in (Kind.ENTRY, Kind.MANUAL)]
+        entries = [each for each in self._past if each.kind in (SightingKind.ENTRY, SightingKind.MANUAL)]
         if not entries:
             return None
         entry = entries[-1]
@@ -248,7 +256,7 @@ class _Scan:
             return None
         return entry if self._can_still_end(entry) else None
 
-    def _can_still_end(self, entry: Past) -> bool:
+    def _can_still_end(self, entry: EarlierSighting) -> bool:
         if not entry.session:
             return self._within(entry, self._rules.unplaced_ms)
         if any(_in_slot(entry, slot) for slot in self._hours.slots):
@@ -262,7 +270,7 @@ class _Scan:
 
     # what it means
 
-    def _again_while_inside(self, entry: Past) -> Decision:
+    def _again_while_inside(self, entry: EarlierSighting) -> Decision:
         match self._direction:
             case Direction.IN:
                 return self._repeat(Reason.ALREADY_IN)
@@ -278,10 +286,10 @@ class _Scan:
 
     def _repeat(self, reason: Reason) -> Granted:
         last = self._past[-1]
-        return Granted(who=self._who, movement=Movement.REPEAT, slot=self._slot_of(last), reason=reason)
+        return Granted(identity=self._who, movement=Movement.REPEAT, slot=self._slot_of(last), reason=reason)
 
-    def _exit(self, entry: Past) -> Granted:
-        return Granted(who=self._who, movement=Movement.EXIT, slot=self._slot_of(entry), entry=entry)
+    def _exit(self, entry: EarlierSighting) -> Granted:
+        return Granted(identity=self._who, movement=Movement.EXIT, slot=self._slot_of(entry), entry=entry)
 
     def _leave_without_entry(self) -> Granted:
         last = self._past[-1] if self._past else None
@@ -290,11 +298,16 @@ class _Scan:
             # The entry is perhaps on another kiosk: name the session that has just ended, so that the two are paired.
             slots = self._roster.timetable.at(self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)).slots
         slot = slots[0] if slots else None
-        if last is not None and last.kind in (Kind.EXIT, Kind.REPEAT) and slot is not None and _in_slot(last, slot):
+        if (
+            last is not None
+            and last.kind in (SightingKind.EXIT, SightingKind.REPEAT)
+            and slot is not None
+            and _in_slot(last, slot)
+        ):
             return self._repeat(Reason.ALREADY_OUT)
-        return Granted(who=self._who, movement=Movement.EXIT, slot=slot, reason=Reason.EXIT_WITHOUT_ENTRY)
+        return Granted(identity=self._who, movement=Movement.EXIT, slot=slot, reason=Reason.EXIT_WITHOUT_ENTRY)
 
-    def _slot_of(self, earlier: Past) -> Slot | None:
+    def _slot_of(self, earlier: EarlierSighting) -> Slot | None:
         if not earlier.session:
             return None
         return self._roster.timetable.slot(earlier.session, earlier.service_date)
@@ -306,7 +319,7 @@ class _Scan:
         claim = self._claim(slot, entitlement)
         remarks = tuple(self._remarks(claim, entitlement))
         return Granted(
-            who=self._who,
+            identity=self._who,
             movement=Movement.ENTRY,
             slot=slot,
             reason=remarks[0] if remarks else Reason.ORDINARY,
@@ -317,22 +330,22 @@ class _Scan:
         )
 
     def _enter_outside_hours(self) -> Decision:
-        if not self._moment.trusted:
+        if not self._moment.is_trusted:
             reason = Reason.CLOCK_UNCERTAIN
         elif not self._roster.timetable.windows:
             reason = Reason.NO_TIMETABLE
         else:
             closed = Reason.CLOSED_DAY if self._hours.closed else Reason.NO_SESSION
             if self._stale:
-                return Review(who=self._who, reason=closed)  # a newer roster may know of a meal
-            return Refused(who=self._who, reason=closed)
+                return Review(identity=self._who, reason=closed)  # a newer roster may know of a meal
+            return Refused(identity=self._who, reason=closed)
         # Neither session nor date can be told: the first programme is noted, and the ledger chooses again.
         first = min(
             self._roster.entitlements(self._who.person.id), key=lambda each: (each.priority, each.id), default=None
         )
         guest = self._roster.guest(self._who.person)
         return Review(
-            who=self._who,
+            identity=self._who,
             reason=reason,
             entry=True,
             programme=first.programme if first else "",
@@ -362,10 +375,10 @@ class _Scan:
             return Claim.SECOND
         if guest:
             return Claim.PENDING
-        return Claim.CLAIMABLE if self._moment.trusted else Claim.HELD
+        return Claim.CLAIMABLE if self._moment.is_trusted else Claim.HELD
 
     def _doubtful(self) -> bool:
-        return not self._moment.trusted or self._stale or Note.UNCONFIRMED in self._who.notes
+        return not self._moment.is_trusted or self._stale or RecognitionNote.UNCONFIRMED in self._who.notes
 
     def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[Reason]:
         """What the staff should know of this entry, the weightiest first."""
@@ -374,13 +387,13 @@ class _Scan:
             (Reason.SECOND_MEAL, claim is Claim.SECOND),
             (Reason.GUEST, guest),
             (Reason.NO_ENTITLEMENT, entitlement is None and not guest),
-            (Reason.PALM_UNCONFIRMED, Note.UNCONFIRMED in self._who.notes),
-            (Reason.CLOCK_UNCERTAIN, not self._moment.trusted),
+            (Reason.PALM_UNCONFIRMED, RecognitionNote.UNCONFIRMED in self._who.notes),
+            (Reason.CLOCK_UNCERTAIN, not self._moment.is_trusted),
             (Reason.STALE_ROSTER, self._stale),
-            (Reason.PARTIAL_NUMBER, Note.PARTIAL in self._who.notes),
+            (Reason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._who.notes),
         )
         return [reason for reason, applies in remarks if applies]
 
 
-def _in_slot(past: Past, slot: Slot) -> bool:
+def _in_slot(past: EarlierSighting, slot: Slot) -> bool:
     return (past.session, past.service_date) == (slot.session, slot.service_date)

@@ -5,7 +5,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Child(StrEnum):
+class FeedbackKind(StrEnum):
     """What the child's screen says; nothing of it tells who pays."""
 
     IDLE = "idle"
@@ -34,7 +34,7 @@ class Advice(StrEnum):
     AWAY = "away"  # take it away, and show it again
 
 
-class Staff(msgspec.Struct, frozen=True):
+class StaffFeedback(msgspec.Struct, frozen=True):
     """The staff's side of the same moment: why, for whom, and what to look out for."""
 
     reason: str  # a `decision.Reason`; the catalogues hold its words
@@ -49,9 +49,9 @@ class Staff(msgspec.Struct, frozen=True):
 
 
 class Feedback(msgspec.Struct, frozen=True):
-    child: Child
+    kind: FeedbackKind
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
     language: str = ""  # kk, ru, en; empty: the kiosk's own
     silent: bool = False  # the child wishes no sound
     advice: Advice = Advice.NONE
-    staff: Staff | None = None
+    staff: StaffFeedback | None = None

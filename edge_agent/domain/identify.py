@@ -19,22 +19,22 @@ _BIOMETRIC = frozenset({"palm", "face", "finger"})  # what an outside terminal m
 _DIGEST_DIGITS = 6  # enough to see the same unknown card again in a day, too few to get its number back
 
 
-class Note(StrEnum):
+class RecognitionNote(StrEnum):
     """What the staff should know of how somebody was recognised."""
 
     PARTIAL = "partial"  # by a part of the card's number that today fits only one person
     UNCONFIRMED = "unconfirmed"  # the palm was asked for too, and none was read, or one that looks like others'
 
 
-class Known(msgspec.Struct, frozen=True):
+class KnownPerson(msgspec.Struct, frozen=True):
     person: Person
     credential: str  # the roster's id of it; empty when chosen by hand
     method: Method
     score: int = 0  # of a palm, in ten-thousandths
-    notes: tuple[Note, ...] = ()
+    notes: tuple[RecognitionNote, ...] = ()
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class UnknownPerson(msgspec.Struct, frozen=True):
     """On no roster, or not recognised. `credential` is `#` and a short digest, never the number."""
 
     method: Method
@@ -43,7 +43,7 @@ class Unknown(msgspec.Struct, frozen=True):
     copied: bool = False  # of a palm: a print or a screen, by its looks
 
 
-class Ambiguous(msgspec.Struct, frozen=True):
+class AmbiguousPerson(msgspec.Struct, frozen=True):
     """Several people fit equally well."""
 
     candidates: tuple[PersonId, ...]
@@ -51,7 +51,7 @@ class Ambiguous(msgspec.Struct, frozen=True):
     credential: str = ""
 
 
-class Blocked(msgspec.Struct, frozen=True):
+class BlockedCredential(msgspec.Struct, frozen=True):
     """A credential that must not be taken any more; `why` in the roster's word: `lost`, `stolen`, `replaced`."""
 
     person: Person
@@ -60,7 +60,7 @@ class Blocked(msgspec.Struct, frozen=True):
     why: str
 
 
-class Mismatch(msgspec.Struct, frozen=True):
+class PalmMismatch(msgspec.Struct, frozen=True):
     """The card of one person with a palm that is not theirs."""
 
     card_person: Person
@@ -69,7 +69,7 @@ class Mismatch(msgspec.Struct, frozen=True):
     copied: bool = False  # by its looks a print or a screen
 
 
-Identity = Known | Unknown | Ambiguous | Blocked | Mismatch
+Identity = KnownPerson | UnknownPerson | AmbiguousPerson | BlockedCredential | PalmMismatch
 
 
 class PalmScore(msgspec.Struct, frozen=True):
@@ -86,8 +86,8 @@ def identify(reading: Reading, roster: Roster) -> Identity:
             found = roster.cards(uid)
             identity = _by_credentials(found, Method.CARD, roster, lambda: f"{uid.technology}:{uid.notation}:{uid.hex}")
             partial = uid.partial or any(card.notation != "full" for card in found)
-            if partial and isinstance(identity, Known):
-                return Known(identity.person, identity.credential, Method.CARD, notes=(Note.PARTIAL,))
+            if partial and isinstance(identity, KnownPerson):
+                return KnownPerson(identity.person, identity.credential, Method.CARD, notes=(RecognitionNote.PARTIAL,))
             return identity
         case CodeRead(text=text):
             return _by_credentials(roster.codes(text), Method.CODE, roster, lambda: f"code:{text.strip()}")
@@ -100,7 +100,7 @@ def identify(reading: Reading, roster: Roster) -> Identity:
 def by_hand(person: str, roster: Roster) -> Identity:
     """A person whom the staff chose from the list."""
     found = roster.people.get(person)
-    return Unknown(Method.MANUAL) if found is None else Known(found, "", Method.MANUAL)
+    return UnknownPerson(Method.MANUAL) if found is None else KnownPerson(found, "", Method.MANUAL)
 
 
 def digest(school: str, number: str) -> str:
@@ -112,26 +112,28 @@ def _by_credentials(found: Sequence[Credential], method: Method, roster: Roster,
     people = tuple(dict.fromkeys(PersonId(each.person) for each in found))
     match people:
         case ():
-            return Unknown(method, digest(roster.school, number()))
+            return UnknownPerson(method, digest(roster.school, number()))
         case (person,):
             # A part of a number may fit a lost card and the one that replaced it: nobody can tell which is in hand.
             chosen = next((each for each in found if each.blocked), found[0])
             if chosen.blocked:
-                return Blocked(roster.people[person], chosen.id, method, chosen.blocked)
-            return Known(roster.people[person], chosen.id, method)
+                return BlockedCredential(roster.people[person], chosen.id, method, chosen.blocked)
+            return KnownPerson(roster.people[person], chosen.id, method)
         case _:
-            return Ambiguous(people, method, digest(roster.school, number()))
+            return AmbiguousPerson(people, method, digest(roster.school, number()))
 
 
 def _by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
     identity = _by_credentials(
         roster.terminals(reading.number), Method.TERMINAL, roster, lambda: f"terminal:{reading.number.strip()}"
     )
-    if not isinstance(identity, Known):
+    if not isinstance(identity, KnownPerson):
         return identity
     if reading.method in _BIOMETRIC and not roster.consents(identity.person.id, reading.method):
-        return Unknown(Method.TERMINAL, digest(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True)
-    return Known(identity.person, identity.credential, Method.TERMINAL, reading.score)
+        return UnknownPerson(
+            Method.TERMINAL, digest(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True
+        )
+    return KnownPerson(identity.person, identity.credential, Method.TERMINAL, reading.score)
 
 
 def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, margin: int) -> Identity:
@@ -146,10 +148,10 @@ def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, m
             best.setdefault(each.person, each)
     ranked = list(best.values())
     if not ranked or ranked[0].score < accept:
-        return Unknown(Method.PALM)
+        return UnknownPerson(Method.PALM)
     first = ranked[0]
     # Equal scores are a tie under any margin.
     close = tuple(each.person for each in ranked if first.score - each.score < max(margin, 1))
     if len(close) > 1:
-        return Ambiguous(close, Method.PALM)
-    return Known(roster.people[first.person], first.credential, Method.PALM, first.score)
+        return AmbiguousPerson(close, Method.PALM)
+    return KnownPerson(roster.people[first.person], first.credential, Method.PALM, first.score)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from edge_agent.domain.facts import Past
-from sync.contract.event import Clock
+from edge_agent.domain.sighting import EarlierSighting
+from sync.contract.event import ClockQuality
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -15,15 +15,15 @@ class Moment(msgspec.Struct, frozen=True):
     utc: datetime
     mono_ms: int
     boot: str
-    clock: Clock
+    clock: ClockQuality
 
     def __post_init__(self) -> None:
         if self.utc.tzinfo is None:
             raise ValueError("a moment needs an aware time; use UTC")
 
     @property
-    def trusted(self) -> bool:
-        return self.clock is Clock.SYNCHRONISED
+    def is_trusted(self) -> bool:
+        return self.clock is ClockQuality.SYNCHRONISED
 
     @property
     def text(self) -> str:
@@ -31,31 +31,31 @@ class Moment(msgspec.Struct, frozen=True):
         return self.utc.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-LATE = timedelta(minutes=2)  # less is the way from the terminal to here
+LATE_AFTER = timedelta(minutes=2)  # less is the way from the terminal to here
 
 
-def late(seen_at: datetime, now: Moment) -> bool:
+def is_late(seen_at: datetime, now: Moment) -> bool:
     """Whether a terminal speaks of somebody who is not standing there now."""
-    return abs(now.utc - seen_at) > LATE
+    return abs(now.utc - seen_at) > LATE_AFTER
 
 
-def told(seen_at: datetime, source: str, now: Moment, *, suspect: bool) -> Moment:
+def terminal_moment(seen_at: datetime, source: str, now: Moment, *, suspect: bool) -> Moment:
     """When an outside terminal says that it saw somebody: then, where it tells it late, and now otherwise.
 
     A terminal keeps what it saw while its network was away. Its own clock counts, as a boot of its own, so that two
     things it tells at once stay as far apart as they were. `suspect`: nobody has set that clock, or it runs ahead.
     """
-    if not suspect and not late(seen_at, now):
+    if not suspect and not is_late(seen_at, now):
         return now
-    clock = Clock.UNSYNCHRONISED if suspect or seen_at > now.utc else now.clock
+    clock = ClockQuality.UNSYNCHRONISED if suspect or seen_at > now.utc else now.clock
     return Moment(seen_at.astimezone(UTC), int(seen_at.timestamp() * 1000), f"terminal {source}", clock)
 
 
-Now = Callable[[], Moment]
+MomentSource = Callable[[], Moment]
 """Reads the clocks. The kernel's in life, a test's or the demo's own otherwise."""
 
 
-def elapsed_ms(past: Past, now: Moment) -> int | None:
+def elapsed_ms(past: EarlierSighting, now: Moment) -> int | None:
     """Milliseconds from an earlier sighting of the same journal until now, never negative.
 
     Within one boot by the monotonic clock, whatever the wall clock did. Between boots by the wall clock; None where

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from edge_agent.domain.identify import Ambiguous, Identity, Known, Mismatch, Note, Unknown
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    RecognitionNote,
+    UnknownPerson,
+)
 from edge_agent.domain.moment import Moment
 from sync.contract.event import PersonId
 
@@ -21,7 +28,7 @@ from sync.contract.event import PersonId
 class CardWaits:
     """A card whose owner is asked for the palm as well."""
 
-    card: Known
+    card: KnownPerson
     reader: str
     moment: Moment
 
@@ -30,7 +37,7 @@ class CardWaits:
 class PalmWaits:
     """A palm that fits several people."""
 
-    palm: Ambiguous
+    palm: AmbiguousPerson
     moment: Moment
 
 
@@ -47,26 +54,26 @@ def awaited(waiting: Waiting | None) -> PersonId | None:
     return PersonId(waiting.card.person.id) if isinstance(waiting, CardWaits) else None
 
 
-def confirmed(card: Known, palm: Identity, *, score: int, accept: int) -> Identity:
+def confirmed(card: KnownPerson, palm: Identity, *, score: int, accept: int) -> Identity:
     """A card and the palm that was shown for it. `score`: of the palm with the card owner's own templates, and
     `accept` what is enough of it, both in ten-thousandths; `palm`: whose it is among everybody."""
-    if isinstance(palm, Unknown) and palm.copied:
-        return Mismatch(card.person, None, card.credential, copied=True)
-    if score >= accept or (isinstance(palm, Known) and palm.person.id == card.person.id):
+    if isinstance(palm, UnknownPerson) and palm.copied:
+        return PalmMismatch(card.person, None, card.credential, copied=True)
+    if score >= accept or (isinstance(palm, KnownPerson) and palm.person.id == card.person.id):
         return replace(_whole(card), score=score)
-    return Mismatch(card.person, palm.person if isinstance(palm, Known) else None, card.credential)
+    return PalmMismatch(card.person, palm.person if isinstance(palm, KnownPerson) else None, card.credential)
 
 
-def unconfirmed(card: Known) -> Known:
+def unconfirmed(card: KnownPerson) -> KnownPerson:
     """No palm came, or another's before it. A palm that cannot be read costs nobody the meal; the row is marked."""
-    return replace(card, notes=(*card.notes, Note.UNCONFIRMED))
+    return replace(card, notes=(*card.notes, RecognitionNote.UNCONFIRMED))
 
 
-def settled(card: Known, palm: Ambiguous) -> Known | None:
+def settled(card: KnownPerson, palm: AmbiguousPerson) -> KnownPerson | None:
     """The card says which of the look-alikes it is; None: none of them."""
     return _whole(card) if card.person.id in palm.candidates else None
 
 
-def _whole(card: Known) -> Known:
+def _whole(card: KnownPerson) -> KnownPerson:
     """A part of a card's number is enough once the palm has said the rest."""
-    return replace(card, notes=tuple(note for note in card.notes if note is not Note.PARTIAL))
+    return replace(card, notes=tuple(note for note in card.notes if note is not RecognitionNote.PARTIAL))

@@ -7,20 +7,27 @@ from typing import TypedDict, assert_never
 import msgspec
 
 from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
-from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    BlockedCredential,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    UnknownPerson,
+)
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
-from sync.contract.event import Clock, Entry, Exit, Manual, Method, Refusal, Repeat, Void
+from sync.contract.event import ClockQuality, Entry, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.sessions import Slot
 
 CANDIDATES_MAX = 20  # ids that are kept of an ambiguity
 NOTE_CHARS_MAX = 200
 
-SightingFact = Entry | Manual | Exit | Repeat | Refusal
+SightingEvent = Entry | Manual | Exit | Repeat | Refusal
 
 
-class Context(msgspec.Struct, frozen=True):
+class EventContext(msgspec.Struct, frozen=True):
     """Where, when and by which knowledge; the same for every fact of one scan."""
 
     moment: Moment
@@ -29,7 +36,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class ByHand:
+class StaffAct:
     """Who of the staff did it, and why. `group`: one id for all entries of a whole class."""
 
     operator: str
@@ -41,26 +48,26 @@ class ByHand:
             raise ValueError("an entry by hand names its operator and its reason; fill in both")
 
 
-class Where(TypedDict):
+class EventOrigin(TypedDict):
     """What every fact says of its moment and of the roster in force."""
 
     school: str
     at: str
     boot: str
     mono_ms: int
-    clock: Clock
+    clock: ClockQuality
     roster: int
     roster_age_s: int
 
 
-class _Who(TypedDict, total=False):
+class _PersonFields(TypedDict, total=False):
     person: str
     method: Method
     credential: str
     score: int
 
 
-class _How(TypedDict):
+class _SightingFields(TypedDict):
     session: str
     service_date: str
     reader: str
@@ -69,42 +76,44 @@ class _How(TypedDict):
     note: str
 
 
-def record(decision: Decision, context: Context, by_hand: ByHand | None = None) -> SightingFact:
+def record(decision: Decision, context: EventContext, by_hand: StaffAct | None = None) -> SightingEvent:
     """The fact of this decision. `by_hand` belongs to identities of `identify.by_hand`, and to no others.
 
     Raises ValueError when one comes without the other: a mistake of the caller, nothing of it is kept.
     """
-    if (_method(decision.who) is Method.MANUAL) != (by_hand is not None):
+    if (_method(decision.identity) is Method.MANUAL) != (by_hand is not None):
         raise ValueError("chosen by hand without operator and reason, or the other way round; pass `by_hand` for these")
-    placed = where(context)
+    placed = build_origin(context)
     how = _how(decision.slot, context, decision.reason.value, by_hand)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
             return Exit(
                 **placed,
                 **how,
-                **_who(decision.who),
+                **_who(decision.identity),
                 entry_epoch=entry.epoch if entry else "",
                 entry_seq=entry.seq if entry else 0,
             )
         case Granted(movement=Movement.REPEAT):
-            return Repeat(**placed, **how, **_who(decision.who))
+            return Repeat(**placed, **how, **_who(decision.identity))
         case Granted():
             return _entry(decision, placed, how, decision.review, by_hand)
         case Review(entry=True):
             return _entry(decision, placed, how, True, by_hand)
         case Review():
-            return Refusal(**placed, **how, **_who(decision.who), review=True, candidates=_candidates(decision.who))
+            return Refusal(
+                **placed, **how, **_who(decision.identity), review=True, candidates=_candidates(decision.identity)
+            )
         case Refused():
-            return Refusal(**placed, **how, **_who(decision.who), candidates=_candidates(decision.who))
+            return Refusal(**placed, **how, **_who(decision.identity), candidates=_candidates(decision.identity))
         case _:
             assert_never(decision)
 
 
-def void(context: Context, *, epoch: Epoch, seq: int, person: str, by_hand: ByHand) -> Void:
+def void(context: EventContext, *, epoch: Epoch, seq: int, person: str, by_hand: StaffAct) -> Void:
     """An operator takes the entry of this row back."""
     return Void(
-        **where(context),
+        **build_origin(context),
         void_epoch=epoch,
         void_seq=seq,
         person=person,
@@ -114,16 +123,21 @@ def void(context: Context, *, epoch: Epoch, seq: int, person: str, by_hand: ByHa
 
 
 def _entry(
-    decision: Granted | Review, placed: Where, how: _How, review: bool, by_hand: ByHand | None
+    decision: Granted | Review, placed: EventOrigin, how: _SightingFields, review: bool, by_hand: StaffAct | None
 ) -> Entry | Manual:
     if by_hand is None:
         return Entry(
-            **placed, **how, **_who(decision.who), programme=decision.programme, claim=decision.claim, review=review
+            **placed,
+            **how,
+            **_who(decision.identity),
+            programme=decision.programme,
+            claim=decision.claim,
+            review=review,
         )
     return Manual(
         **placed,
         **how,
-        **_who(decision.who),
+        **_who(decision.identity),
         programme=decision.programme,
         claim=decision.claim,
         review=review,
@@ -131,10 +145,10 @@ def _entry(
     )
 
 
-def where(context: Context) -> Where:
+def build_origin(context: EventContext) -> EventOrigin:
     """For the facts of the agent's own, too."""
     moment, roster = context.moment, context.roster
-    return Where(
+    return EventOrigin(
         school=roster.school,
         at=moment.text,
         boot=moment.boot,
@@ -145,8 +159,8 @@ def where(context: Context) -> Where:
     )
 
 
-def _how(slot: Slot | None, context: Context, reason: str, by_hand: ByHand | None) -> _How:
-    return _How(
+def _how(slot: Slot | None, context: EventContext, reason: str, by_hand: StaffAct | None) -> _SightingFields:
+    return _SightingFields(
         session=slot.session if slot else "",
         service_date=slot.service_date if slot else "",
         reader=context.reader,
@@ -156,33 +170,33 @@ def _how(slot: Slot | None, context: Context, reason: str, by_hand: ByHand | Non
     )
 
 
-def _who(who: Identity) -> _Who:
+def _who(who: Identity) -> _PersonFields:
     match who:
-        case Known():
-            return _Who(person=who.person.id, method=who.method, credential=who.credential, score=who.score)
-        case Blocked():
-            return _Who(person=who.person.id, method=who.method, credential=who.credential)
-        case Unknown() | Ambiguous():
-            return _Who(method=who.method, credential=who.credential)
-        case Mismatch():
+        case KnownPerson():
+            return _PersonFields(person=who.person.id, method=who.method, credential=who.credential, score=who.score)
+        case BlockedCredential():
+            return _PersonFields(person=who.person.id, method=who.method, credential=who.credential)
+        case UnknownPerson() | AmbiguousPerson():
+            return _PersonFields(method=who.method, credential=who.credential)
+        case PalmMismatch():
             # No person: nothing of it may reach the card's owner, who was perhaps never here.
-            return _Who(method=Method.CARD, credential=who.credential)
+            return _PersonFields(method=Method.CARD, credential=who.credential)
         case _:
             assert_never(who)
 
 
 def _method(who: Identity) -> Method:
-    return Method.CARD if isinstance(who, Mismatch) else who.method
+    return Method.CARD if isinstance(who, PalmMismatch) else who.method
 
 
 def _candidates(who: Identity) -> str:
     people: Iterable[str]
     match who:
-        case Ambiguous():
+        case AmbiguousPerson():
             people = who.candidates[:CANDIDATES_MAX]
-        case Mismatch():
+        case PalmMismatch():
             people = (each.id for each in (who.card_person, who.palm_person) if each is not None)
-        case Known() | Unknown() | Blocked():
+        case KnownPerson() | UnknownPerson() | BlockedCredential():
             people = ()
         case _:
             assert_never(who)

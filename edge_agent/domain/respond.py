@@ -7,8 +7,15 @@ only the staff's side: free and paid meals look, sound and last the same.
 from typing import assert_never
 
 from edge_agent.domain.decision import Decision, Granted, Movement, Reason, Refused, Review
-from edge_agent.domain.feedback import Advice, Child, Feedback, Staff
-from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    BlockedCredential,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    UnknownPerson,
+)
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
 from sync.contract.event import Method
@@ -24,7 +31,7 @@ def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq
         case Granted():
             child = _granted(decision.movement)
         case Refused() | Review():
-            child = _asked(decision.who)
+            child = _asked(decision.identity)
         case _:
             assert_never(decision)
     return _feedback(child, decision, roster, epoch, seq)
@@ -32,55 +39,55 @@ def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq
 
 def not_recorded(decision: Decision, roster: Roster) -> Feedback:
     """The journal could not be written: nobody is greeted, the staff count by hand."""
-    return _feedback(Child.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
+    return _feedback(FeedbackKind.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
 
 
 def hold_again() -> Feedback:
     """An unknown card was seen once: noise, or a card taken away too soon."""
-    return Feedback(Child.AGAIN)
+    return Feedback(FeedbackKind.AGAIN)
 
 
 def unread(reason: Reason, advice: Advice = Advice.NONE) -> Feedback:
     """A palm that cannot be read: how to hold it, or, without an advice left to give, the card is just as good."""
-    child = Child.AGAIN if advice else Child.USE_CARD
-    return Feedback(child, advice=advice, staff=Staff(reason=reason))
+    child = FeedbackKind.AGAIN if advice else FeedbackKind.USE_CARD
+    return Feedback(child, advice=advice, staff=StaffFeedback(reason=reason))
 
 
 def show_palm(person: Person) -> Feedback:
     """The card is known; now the palm, which says whose card it is."""
-    return Feedback(Child.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
+    return Feedback(FeedbackKind.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
 
 
-def _granted(movement: Movement) -> Child:
+def _granted(movement: Movement) -> FeedbackKind:
     match movement:
         case Movement.ENTRY:
-            return Child.WELCOME
+            return FeedbackKind.WELCOME
         case Movement.EXIT:
-            return Child.GOODBYE
+            return FeedbackKind.GOODBYE
         case Movement.REPEAT:
-            return Child.NOTED
+            return FeedbackKind.NOTED
         case _:
             assert_never(movement)
 
 
-def _asked(who: Identity) -> Child:
+def _asked(who: Identity) -> FeedbackKind:
     """A palm that settles nothing asks for the card first; everything else is for a person to settle."""
     match who:
-        case Unknown(method=Method.PALM) | Unknown(no_consent=True) | Ambiguous(method=Method.PALM):
-            return Child.USE_CARD
+        case UnknownPerson(method=Method.PALM) | UnknownPerson(no_consent=True) | AmbiguousPerson(method=Method.PALM):
+            return FeedbackKind.USE_CARD
         case _:
-            return Child.ASK_STAFF
+            return FeedbackKind.ASK_STAFF
 
 
-def _feedback(child: Child, decision: Decision, roster: Roster, epoch: Epoch, seq: int) -> Feedback:
-    person, candidates = _people(decision.who, roster)
-    greeted = person is not None and child in (Child.WELCOME, Child.GOODBYE)
+def _feedback(child: FeedbackKind, decision: Decision, roster: Roster, epoch: Epoch, seq: int) -> Feedback:
+    person, candidates = _people(decision.identity, roster)
+    greeted = person is not None and child in (FeedbackKind.WELCOME, FeedbackKind.GOODBYE)
     return Feedback(
-        child=child,
+        kind=child,
         greeting=person.given_name if person and greeted else "",
         language=person.language if person else "",
         silent="sound_off" in person.hints if person else False,
-        staff=Staff(
+        staff=StaffFeedback(
             reason=decision.reason,
             notes=tuple(decision.notes) if isinstance(decision, Granted) else (),
             person=person.id if person else "",
@@ -109,13 +116,13 @@ def _is_entry(decision: Decision) -> bool:
 def _people(who: Identity, roster: Roster) -> tuple[Person | None, tuple[Person, ...]]:
     """The person it is about, and those who may be offered instead."""
     match who:
-        case Known() | Blocked():
+        case KnownPerson() | BlockedCredential():
             return who.person, ()
-        case Unknown():
+        case UnknownPerson():
             return None, ()
-        case Ambiguous():
+        case AmbiguousPerson():
             return None, tuple(roster.people[each] for each in who.candidates if each in roster.people)
-        case Mismatch():
+        case PalmMismatch():
             # The palm is the proof: its owner may have the own meal, the card's owner was perhaps never here.
             return None, (who.palm_person,) if who.palm_person else ()
         case _:

@@ -36,7 +36,7 @@ PROBLEMS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RosterProblem:
     """A record that the school must correct, and what is wrong with it."""
 
     type: str
@@ -56,7 +56,7 @@ class Roster:
     confirmed_at: datetime | None
     timetable: Timetable
     people: Mapping[str, Person] = field(repr=False)
-    problems: tuple[Problem, ...] = field(repr=False)
+    problems: tuple[RosterProblem, ...] = field(repr=False)
     _cards_by_own: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # exactly what the roster knows
     _cards_by_alias: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # and every other way to write it
     _codes: Mapping[str, tuple[Credential, ...]] = field(repr=False)
@@ -116,14 +116,16 @@ class Roster:
         return max(0, int((utc - self.confirmed_at).total_seconds()))
 
 
-def build(records: Iterable[Record], *, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo) -> Roster:
+def build_roster(
+    records: Iterable[Record], *, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo
+) -> Roster:
     """The snapshot of these records. Never raises for what stands in them."""
     return _Builder(school, version, confirmed_at, tz).build(records)
 
 
-def empty(school: str, tz: tzinfo) -> Roster:
+def build_empty_roster(school: str, tz: tzinfo) -> Roster:
     """The roster of a kiosk that has not been given one yet."""
-    return build((), school=school, version=0, confirmed_at=None, tz=tz)
+    return build_roster((), school=school, version=0, confirmed_at=None, tz=tz)
 
 
 class _Builder:
@@ -134,7 +136,7 @@ class _Builder:
         self._version = version
         self._confirmed_at = confirmed_at
         self._tz = tz
-        self._problems: list[Problem] = []
+        self._problems: list[RosterProblem] = []
         self._people: dict[str, Person] = {}
         self._credentials: list[Credential] = []
         self._personal: list[Entitlement | Consent] = []
@@ -177,7 +179,7 @@ class _Builder:
 
     def _problem(self, record: Record, what: str) -> None:
         if len(self._problems) < PROBLEMS_MAX:
-            self._problems.append(Problem(record_type(record), record.id, what))
+            self._problems.append(RosterProblem(record_type(record), record.id, what))
 
     def _sort(self, records: Iterable[Record]) -> None:
         # A record is named by type and id: the last one stands.

@@ -17,8 +17,8 @@ from typing import Self, TypedDict, TypeVar
 
 from msgspec import structs
 
-from edge_agent.domain.facts import Past
-from edge_agent.domain.moment import Now
+from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal import acknowledged, epochs, retention, roster_store, rows, schema, sightings, template_store
 from edge_agent.journal.acknowledged import QUARANTINED_SHOWN_MAX, Quarantined
 from edge_agent.journal.aside import SetAside
@@ -30,7 +30,18 @@ from edge_agent.journal.store import Store
 from edge_agent.journal.template_store import SealedPalm, TakenBack
 from sync.client.ports import Line
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.event import Clock, ConsentWithdrawn, Entry, Fact, Manual, PersonId, Pruned, Repair, Void, encode
+from sync.contract.event import (
+    ClockQuality,
+    ConsentWithdrawn,
+    Entry,
+    Event,
+    Manual,
+    PersonId,
+    Pruned,
+    Repair,
+    Void,
+    encode,
+)
 from sync.contract.roster import Page, Record
 from sync.contract.wire import time_text
 
@@ -50,7 +61,7 @@ class Envelope(TypedDict):
     at: str
     boot: str
     mono_ms: int
-    clock: Clock
+    clock: ClockQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ class _Doubted:
 
     ordinal: int
     heads: tuple[Head, ...]
-    events: tuple[Fact, ...]
+    events: tuple[Event, ...]
 
     def came_back(self, connection: sqlite3.Connection) -> bool:
         first = (self.ordinal, self.heads[0].seq, self.heads[0].hash)
@@ -78,7 +89,7 @@ class _Doubted:
 class Journal:
     """The one journal of this kiosk; `open` it, and `close` it in the end."""
 
-    def __init__(self, store: Store, kiosk: Kiosk, now: Now, dice: Callable[[int], bytes]) -> None:
+    def __init__(self, store: Store, kiosk: Kiosk, now: MomentSource, dice: Callable[[int], bytes]) -> None:
         self._store = store
         self._kiosk = kiosk
         self._now = now
@@ -95,7 +106,7 @@ class Journal:
         path: Path,
         kiosk: Kiosk,
         *,
-        now: Now,
+        now: MomentSource,
         dice: Callable[[int], bytes] = os.urandom,
         ballast_bytes: int = BALLAST_BYTES,
         after: SetAside | None = None,
@@ -149,22 +160,22 @@ class Journal:
 
     # Facts in, facts out.
 
-    def append(self, event: Fact) -> Appended:
+    def append(self, event: Event) -> Appended:
         """Keep this fact. Raises `JournalUnwritable`, `JournalDamaged`; ValueError for one that is too long."""
         return self.append_all((event,))[0]
 
-    def append_all(self, events: Sequence[Fact]) -> list[Appended]:
+    def append_all(self, events: Sequence[Event]) -> list[Appended]:
         """Keep all of these facts or none, in this order: a whole class by hand."""
         if not events:
             return []
         return self._appended_with(lambda _: None, lambda _: events)[1]
 
     def _appended_with(
-        self, work: Callable[[sqlite3.Connection], T], tell: Callable[[T], Sequence[Fact]]
+        self, work: Callable[[sqlite3.Connection], T], tell: Callable[[T], Sequence[Event]]
     ) -> tuple[T, list[Appended]]:
         """Do `work` and append what is to be told of it, in one transaction."""
         done: list[T] = []
-        told: list[Fact] = []
+        told: list[Event] = []
         tried: list[Head] = []
 
         def both(connection: sqlite3.Connection) -> T:
@@ -217,13 +228,13 @@ class Journal:
                     sightings.note(connection, self._current.ordinal, head.seq, void, self._ordinals)
         return head
 
-    def facts(self, person: PersonId, since: str) -> tuple[Past, ...]:
+    def earlier_sightings(self, person: PersonId, since: str) -> tuple[EarlierSighting, ...]:
         """This person's entries and exits whose service date is `since` or later, and their last few sightings of
         any kind and date; oldest first, in the order in which they were kept."""
         found = sorted(self._store.run(lambda connection: sightings.before(connection, person, since)))
-        return tuple(past for row in found if (past := self._past(*row)) is not None)
+        return tuple(past for row in found if (past := self._earlier_sighting(*row)) is not None)
 
-    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
         """The sighting kept under this identity; None where there is none (any more)."""
         ordinal = self._ordinals.get(epoch)
         found = self._store.read("SELECT payload FROM event WHERE epoch = ? AND seq = ?", (ordinal, seq))
@@ -231,7 +242,7 @@ class Journal:
         if ordinal is None or past is None or not past.person:
             return past
         indexed = self._store.read(sightings.ONE, (past.person, ordinal, seq))
-        return self._past(*indexed[0]) if indexed else past
+        return self._earlier_sighting(*indexed[0]) if indexed else past
 
     def recent(self, rows_max: int) -> list[Kept]:
         """The last rows, newest first, over every epoch."""
@@ -321,7 +332,7 @@ class Journal:
 
     # Palms, sealed by the caller.
 
-    def keep_palm(self, palm: SealedPalm, event: Fact) -> Appended:
+    def keep_palm(self, palm: SealedPalm, event: Event) -> Appended:
         """Keep this palm, in the place of an older one of the same hand, and append what is told of it; both or none.
 
         Raises `NoConsent` when the roster in force does not allow it, `JournalUnwritable`, `JournalDamaged`.
@@ -398,7 +409,7 @@ class Journal:
     ) -> tuple[T, Mapping[PersonId, int]]:
         """Do what deletes palms, with the receipts in the same transaction; then see that no copy stays in the WAL."""
 
-        def receipts(done: tuple[T, Mapping[PersonId, int]]) -> list[Fact]:
+        def receipts(done: tuple[T, Mapping[PersonId, int]]) -> list[Event]:
             return [
                 ConsentWithdrawn(**self._stamped(), roster=roster, person=person, templates_deleted=samples)
                 for person, samples in done[1].items()
@@ -525,7 +536,7 @@ class Journal:
             clock=moment.clock,
         )
 
-    def _past(self, ordinal: int, seq: int, voided: int, payload: bytes) -> Past | None:
+    def _earlier_sighting(self, ordinal: int, seq: int, voided: int, payload: bytes) -> EarlierSighting | None:
         return sightings.past(self._ids[ordinal], seq, bool(voided), payload)
 
 
@@ -534,7 +545,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     schema.check(connection)
 
 
-def _bytes_of(event: Fact) -> bytes:
+def _bytes_of(event: Event) -> bytes:
     payload = encode(event)
     if len(payload) > EVENT_BYTES_MAX:
         raise ValueError(f"event of {len(payload)} bytes; at most {EVENT_BYTES_MAX} can be kept and carried")

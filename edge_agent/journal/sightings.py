@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from edge_agent.domain.facts import Past
+from edge_agent.domain.sighting import EarlierSighting
 from sync.contract.chain import Epoch
 from sync.contract.event import (
     Entry,
+    Event,
     Exit,
-    Fact,
     Manual,
     PersonId,
     Refusal,
@@ -44,7 +44,7 @@ def before(connection: sqlite3.Connection, person: PersonId, since: str) -> set[
     return {*visits, *connection.execute(LAST, (person, LAST_OTHERS))}
 
 
-def note(connection: sqlite3.Connection, ordinal: int, seq: int, event: Fact, ordinals: Mapping[Epoch, int]) -> None:
+def note(connection: sqlite3.Connection, ordinal: int, seq: int, event: Event, ordinals: Mapping[Epoch, int]) -> None:
     """Enter one event that was just appended. `ordinals`: the epochs by their id."""
     if isinstance(event, Sighting):
         if event.person:
@@ -82,10 +82,10 @@ def _person(payload: bytes) -> str:
         return ""
 
 
-_past = msgspec.json.Decoder(Past)
+_past = msgspec.json.Decoder(EarlierSighting)
 
 
-def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> Past | None:
+def past(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> EarlierSighting | None:
     """The sighting in these bytes; None when a later version of the agent made them and this one cannot tell."""
     try:
         kept = _past.decode(payload)

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edge_agent.domain.feedback import Advice, Child, Feedback
-from edge_agent.domain.moment import Now
-from edge_agent.domain.record import Context, where
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
+from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.record import EventContext, build_origin
 from edge_agent.domain.roster import Roster
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.template_store import SealedPalm
 from edge_agent.palm.hand.landmarks import LandmarkFinder
@@ -56,9 +56,9 @@ class Wish:
 
     def __post_init__(self) -> None:
         if not self.operator.strip():
-            raise Refused("an enrolment names its operator: --operator NAME")
+            raise RequestRefused("an enrolment names its operator: --operator NAME")
         if not SAMPLES_MIN <= self.samples <= SAMPLES_MAX:
-            raise Refused(f"samples: found {self.samples}; accepted is {SAMPLES_MIN} to {SAMPLES_MAX}")
+            raise RequestRefused(f"samples: found {self.samples}; accepted is {SAMPLES_MIN} to {SAMPLES_MAX}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,19 @@ def enrol(
     reader: str,
     palms: Palms,
     roster: Callable[[], Roster],
-    now: Now,
+    now: MomentSource,
     stopping: Callable[[], bool],
     show: Show = lambda feedback: None,
 ) -> Iterator[Told]:
-    """The guided enrolment; its last line is `done`. Raises `Refused` with the reason; then nothing was kept.
+    """The guided enrolment; its last line is `done`. Raises `RequestRefused` with the reason; then nothing was kept.
 
     `show`: the screen, which says the same to the child in the child's language.
     """
     gallery = palms.gallery
     if isinstance(gallery, NoGallery):
-        raise Refused(gallery.why)
+        raise RequestRefused(gallery.why)
     if not gallery.loaded:
-        raise Refused("the palms of this kiosk are being opened; try again in a minute")
+        raise RequestRefused("the palms of this kiosk are being opened; try again in a minute")
     words = Words(wish.language)
     _need_consent(wish.person, roster(), words)
     language = roster().people[wish.person].language
@@ -97,20 +97,20 @@ def enrol(
         session = _Session(wish, words, gallery, frames, palms.landmarks(), now, stopping)
         try:
             for told in session.samples():
-                show(Feedback(Child.ENROL, language=language, advice=ADVICE.get(told.step, Advice.NONE)))
+                show(Feedback(FeedbackKind.ENROL, language=language, advice=ADVICE.get(told.step, Advice.NONE)))
                 yield told
         finally:
-            show(Feedback(Child.IDLE))
+            show(Feedback(FeedbackKind.IDLE))
     _need_consent(wish.person, roster(), words)
     yield _keep(wish, words, session, gallery, roster(), now)
 
 
 def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
-    """Raises `Refused` before anything of a hand is looked at."""
+    """Raises `RequestRefused` before anything of a hand is looked at."""
     if person not in roster.people:
-        raise Refused(words(Step.NOT_LISTED, person=person))
+        raise RequestRefused(words(Step.NOT_LISTED, person=person))
     if not roster.consents(person):
-        raise Refused(words(Step.NOT_AGREED, person=person))
+        raise RequestRefused(words(Step.NOT_AGREED, person=person))
 
 
 class _Session:
@@ -123,7 +123,7 @@ class _Session:
         gallery: PalmGallery,
         frames: NewestFrames,
         landmarks: LandmarkFinder | None,
-        now: Now,
+        now: MomentSource,
         stopping: Callable[[], bool],
     ) -> None:
         self._landmarks = landmarks
@@ -146,7 +146,9 @@ class _Session:
             now_ms = self._now().mono_ms
             if now_ms > self._until_ms or fruitless >= FRUITLESS_MAX or self._stopping():
                 last = self._said.say
-                raise Refused(self._words(Step.GAVE_UP, good=len(self.qualities), wanted=self._wish.samples, last=last))
+                raise RequestRefused(
+                    self._words(Step.GAVE_UP, good=len(self.qualities), wanted=self._wish.samples, last=last)
+                )
             taken = self._frames.get(PICTURE_WAIT_S)
             if taken is None:
                 continue
@@ -195,14 +197,14 @@ class _Session:
                 return self._tell(Step.GOOD_AGAIN if left else Step.GOOD)
             case enrolment.Refused(reason=enrolment.Refusal.KNOWN_AS_ANOTHER, known_as=other):
                 log.warning("an enrolment of %s was refused: the palm is known as %s", self._wish.person, other)
-                raise Refused(self._words(Step.KNOWN_AS_ANOTHER, other=other))
+                raise RequestRefused(self._words(Step.KNOWN_AS_ANOTHER, other=other))
             case enrolment.Refused(reason=reason):
                 if not so_far.samples:
                     self.enrolment = None
                 return self._tell(OF_SAMPLE[reason])
 
 
-def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, roster: Roster, now: Now) -> Told:
+def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, roster: Roster, now: MomentSource) -> Told:
     assert session.enrolment is not None
     palm = session.enrolment.finish()
     assert isinstance(palm, Palm), "as many samples as were wanted, and no fewer than needed"
@@ -216,7 +218,7 @@ def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, ros
         made_at=moment.utc,
     )
     event = PalmEnrolled(
-        **where(Context(moment, roster)),
+        **build_origin(EventContext(moment, roster)),
         person=wish.person,
         hand=sealed.hand,
         templates=sealed.samples,
@@ -225,7 +227,7 @@ def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, ros
     try:
         gallery.enrol(palm, sealed, event)
     except NoConsent as error:
-        raise Refused(str(error)) from error
+        raise RequestRefused(str(error)) from error
     log.info("%s is known by the %s palm: %d samples", wish.person, sealed.hand, sealed.samples)
     step = Step(f"done_{sealed.hand}")
     return Told(sealed.samples, step, words(step, person=wish.person), sealed.hand, done=True)

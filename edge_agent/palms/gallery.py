@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final, assert_never
 
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.record import Context, where
+from edge_agent.domain.record import EventContext, build_origin
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm, TakenBack
@@ -117,7 +117,7 @@ class PalmGallery:
         """
         with self._changing:
             row = self._rows.get((person, hand.value))
-            if row is None or not now.trusted or now.utc - row.made_at < ADAPT_EVERY:
+            if row is None or not now.is_trusted or now.utc - row.made_at < ADAPT_EVERY:
                 return False
             palms = (self.snapshot.palms[at] for at in self.snapshot.places.get(person, ()))
             palm = next((palm for palm in palms if palm.hand is hand), None)
@@ -125,7 +125,7 @@ class PalmGallery:
             if fresh is None:
                 return False
             event = PalmEnrolled(
-                **where(Context(now, roster)),
+                **build_origin(EventContext(now, roster)),
                 person=person,
                 hand=hand.value,
                 templates=len(fresh.fine),

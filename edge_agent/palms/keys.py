@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from edge_agent import identity
-from edge_agent.errors import AgentError, Refused
+from edge_agent.errors import AgentError, RequestRefused
 from edge_agent.palm.protection.school_key import (
     KEY_BYTES,
     Dice,
@@ -80,7 +80,7 @@ class Step:
 
 
 def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
-    """This kiosk's copy of the school's key. Raises `NoSchoolKey`, `Refused` when what is there is unusable."""
+    """This kiosk's copy of the school's key. Raises `NoSchoolKey`; `RequestRefused` when it is unusable."""
     given = credential(CREDENTIAL_NAME, environ)
     if given:
         return _parsed(given, f"credential {CREDENTIAL_NAME}")
@@ -114,11 +114,11 @@ def keep(state_dir: Path, key: SchoolKey) -> None:
 
 
 def restore(state_dir: Path, typed: str) -> SchoolKey:
-    """The key from its printout. Raises `Refused` for a slip, `KeyThere`."""
+    """The key from its printout. Raises `RequestRefused` for a slip, `KeyThere`."""
     try:
         key = from_paper(typed)
     except KeyRefused as error:
-        raise Refused(f"{error}; compare with the printout and type it again") from error
+        raise RequestRefused(f"{error}; compare with the printout and type it again") from error
     keep(state_dir, key)
     return key
 
@@ -151,7 +151,7 @@ def export_step(
     except KeyRefused as error:
         # One attempt a hand-over: whoever sits in between must not try again with the same keys.
         remembered.unlink(missing_ok=True)
-        raise Refused(f"{error}; empty the stick and begin again on the new kiosk") from error
+        raise RequestRefused(f"{error}; empty the stick and begin again on the new kiosk") from error
     _to_stick(stick, PARCEL, parcel)
     remembered.unlink()
     return Step("carry the stick to the new kiosk and run `edge-agent palm key import` there a last time", code)
@@ -183,7 +183,7 @@ def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice
         key = receiver.open(kept.offer, parcel)
     except KeyRefused as error:
         remembered.unlink(missing_ok=True)
-        raise Refused(f"{error}; empty the stick and begin again with `edge-agent palm key import`") from error
+        raise RequestRefused(f"{error}; empty the stick and begin again with `edge-agent palm key import`") from error
     keep(state_dir, key)
     remembered.unlink()
     for name in (PROMISE, OFFER, HELLO, PARCEL):
@@ -210,7 +210,7 @@ def _parsed(content: bytes, where: str) -> SchoolKey:
     try:
         return from_paper(content.decode("ascii"))
     except (KeyRefused, UnicodeDecodeError) as error:
-        raise Refused(
+        raise RequestRefused(
             f"{where}: not a palm key ({error}); move it away and restore it from the printout "
             "(`edge-agent palm key restore`)"
         ) from error
@@ -227,7 +227,7 @@ def _remembered(path: Path, kind: type[Kept]) -> Kept | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """A secret file's content; None where there is none. Raises `Refused` when others may read it."""
+    """A secret file's content; None where there is none. Raises `RequestRefused` when others may read it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -235,9 +235,9 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}; run this as the agent's user") from error
+        raise RequestRefused(f"{path}: {error.strerror}; run this as the agent's user") from error
     if mode & 0o077:
-        raise Refused(f"{path}: others may read this key (mode {mode:04o}); chmod 600 it")
+        raise RequestRefused(f"{path}: others may read this key (mode {mode:04o}); chmod 600 it")
     return content
 
 
@@ -271,9 +271,9 @@ def _from_stick(stick: Path, name: str, otherwise: str) -> bytes:
         with (stick / name).open("rb") as file:
             return file.read(FILE_BYTES_MAX)
     except FileNotFoundError as error:
-        raise Refused(f"{stick / name} is not there: {otherwise} (or --again to begin anew)") from error
+        raise RequestRefused(f"{stick / name} is not there: {otherwise} (or --again to begin anew)") from error
     except OSError as error:
-        raise Refused(f"{stick / name}: {error.strerror}; is the stick in, and readable?") from error
+        raise RequestRefused(f"{stick / name}: {error.strerror}; is the stick in, and readable?") from error
 
 
 def _to_stick(stick: Path, name: str, content: bytes) -> None:
@@ -283,4 +283,4 @@ def _to_stick(stick: Path, name: str, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise Refused(f"{stick / name}: {error.strerror}; is the stick in, and writable?") from error
+        raise RequestRefused(f"{stick / name}: {error.strerror}; is the stick in, and writable?") from error

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.palm.hand.landmarks import HandNetworks
 
 FOLDER: Final = "palm-models"
@@ -42,12 +42,12 @@ LANDMARK: Final = Model(
 
 
 def install(wheel: Path, state_dir: Path) -> Path:
-    """Take both files out of the wheel; the folder they are in. Raises `Refused` unless they are the known ones."""
+    """Take both files out of the wheel; the folder they are in. Raises `RequestRefused` for other files."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             contents = {model: _member(archive, model) for model in (DETECTION, LANDMARK)}
     except (OSError, zipfile.BadZipFile) as error:
-        raise Refused(f"{wheel}: {error}; it must be the wheel of mediapipe 0.10.21 for x86_64") from error
+        raise RequestRefused(f"{wheel}: {error}; it must be the wheel of mediapipe 0.10.21 for x86_64") from error
     folder = state_dir / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,12 +60,12 @@ def install(wheel: Path, state_dir: Path) -> Path:
             fresh.chmod(0o644)
             fresh.replace(folder / model.name)
     except OSError as error:
-        raise Refused(f"{folder}: {error.strerror}; run this as root or as the agent's user") from error
+        raise RequestRefused(f"{folder}: {error.strerror}; run this as root or as the agent's user") from error
     return folder
 
 
 def load(state_dir: Path) -> HandNetworks | None:
-    """Both networks, for one thread; None where they are not installed. Raises `Refused` for files that are others."""
+    """Both networks, for one thread; None where they are not installed. Raises `RequestRefused` for other files."""
     folder = state_dir / FOLDER
     if not folder.is_dir():
         return None
@@ -75,7 +75,7 @@ def load(state_dir: Path) -> HandNetworks | None:
             with (folder / model.name).open("rb") as file:
                 contents.append(_checked(model, file.read(model.bytes + 1)))
         except OSError as error:
-            raise Refused(f"{folder / model.name}: {error.strerror}; {_AGAIN}") from error
+            raise RequestRefused(f"{folder / model.name}: {error.strerror}; {_AGAIN}") from error
     return HandNetworks(*contents)
 
 
@@ -87,10 +87,10 @@ def _member(archive: zipfile.ZipFile, model: Model) -> bytes:
         with archive.open(model.member) as file:
             return _checked(model, file.read(model.bytes + 1))
     except KeyError as error:
-        raise Refused(f"{archive.filename}: {model.member} is not in it; mediapipe 0.10.21 has it") from error
+        raise RequestRefused(f"{archive.filename}: {model.member} is not in it; mediapipe 0.10.21 has it") from error
 
 
 def _checked(model: Model, content: bytes) -> bytes:
     if sha256(content).hexdigest() != model.sha256:
-        raise Refused(f"{model.name} is not the file that this agent knows; {_AGAIN}")
+        raise RequestRefused(f"{model.name} is not the file that this agent knows; {_AGAIN}")
     return content

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.readings import PalmFrame
-from edge_agent.domain.feedback import Advice, Child, Feedback
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
-from edge_agent.domain.moment import Moment, Now
+from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.domain.respond import unread
 from edge_agent.domain.roster import Roster
-from edge_agent.errors import AgentError, Refused
+from edge_agent.errors import AgentError, RequestRefused
 from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.hand.landmarks import LandmarkFinder
@@ -50,7 +50,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings, Settings
-from edge_agent.station import PalmSight
+from edge_agent.station import PalmPresentation
 from sync.client.ports import PalmStore
 from sync.contract.event import PersonId
 
@@ -87,7 +87,7 @@ class Palms:
         settings: PalmSettings,
         inbox: Inbox,
         roster: Callable[[], Roster],
-        now: Now,
+        now: MomentSource,
         show: Callable[[Feedback], None],
         counters: Counters,
         landmarks: Callable[[], LandmarkFinder | None] = lambda: None,
@@ -116,7 +116,7 @@ class Palms:
     def delete(self, person: PersonId) -> int:
         """Take a person's palms away, disk and memory; how many samples there were."""
         if isinstance(self.gallery, NoGallery):
-            raise Refused(self.gallery.why)
+            raise RequestRefused(self.gallery.why)
         return self.gallery.delete(person)
 
     @property
@@ -158,7 +158,7 @@ class Palms:
         """This camera's pictures for somebody else (an enrolment); nobody is recognised there meanwhile."""
         with self._borrowing:
             if reader in self._borrowed:
-                raise Refused(f"{reader}: somebody is being enrolled there; wait until that is done")
+                raise RequestRefused(f"{reader}: somebody is being enrolled there; wait until that is done")
             frames = self._borrowed[reader] = NewestFrames()
         try:
             yield frames
@@ -296,7 +296,7 @@ class Palms:
         if not self._inbox.put(PalmScan(sight, moment)):
             self._counters.lost.inc()
             log.error("%s: a palm could not be taken, the station does not keep up", reader)
-            self._show(Feedback(Child.NOT_RECORDED))
+            self._show(Feedback(FeedbackKind.NOT_RECORDED))
 
     def _forget(self, camera: _Camera) -> None:
         if camera.settled_as is not None:
@@ -322,7 +322,7 @@ def landmarks(state_dir: Path) -> LandmarkFinder | None:
     """The second opinion on where a hand is; files that cannot be used are told, and done without."""
     try:
         return palm_models.load(state_dir)
-    except Refused as error:
+    except RequestRefused as error:
         log.error("hands are found without landmarks: %s", error)  # noqa: TRY400
         return None
 
@@ -359,11 +359,11 @@ def _named(fused: Ranking, point: OperatingPoint, asked_for: PersonId | None, ow
     return isinstance(decide(fused, point), Match)
 
 
-def _sight(reader: str, ranking: Ranking, point: OperatingPoint) -> PalmSight:
+def _sight(reader: str, ranking: Ranking, point: OperatingPoint) -> PalmPresentation:
     scores = tuple(
         PalmScore(PersonId(one.person), f"palm-{one.hand}", round(one.agreement * TEN_THOUSAND)) for one in ranking
     )
-    return PalmSight(reader, scores, _ten_thousandths(point.threshold), _ten_thousandths(point.margin))
+    return PalmPresentation(reader, scores, _ten_thousandths(point.threshold), _ten_thousandths(point.margin))
 
 
 def _ten_thousandths(agreement: float) -> int:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_agent.domain.moment import Moment
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 STEP_MS = 2_000  # less is slewing
@@ -28,14 +28,14 @@ _TIMEX_BYTES = 256  # struct timex is 208 on 64-bit, 128 on 32-bit machines
 _STATUS_OFFSET = ctypes.sizeof(ctypes.c_long) * 5  # modes (padded), offset, freq, maxerror, esterror, then status
 
 
-def kernel_clock() -> Clock:
+def kernel_clock() -> ClockQuality:
     """The quality of the wall clock now, from adjtimex(2) with no modes set: it reads, and needs no right."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     state = _libc.adjtimex(timex)
     if state < 0:
-        return Clock.UNKNOWN
+        return ClockQuality.UNKNOWN
     status = ctypes.c_int.from_buffer(timex, _STATUS_OFFSET).value
-    return Clock.UNSYNCHRONISED if state == _TIME_ERROR or status & _STA_UNSYNC else Clock.SYNCHRONISED
+    return ClockQuality.UNSYNCHRONISED if state == _TIME_ERROR or status & _STA_UNSYNC else ClockQuality.SYNCHRONISED
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,7 +58,7 @@ class KernelClock:
     def __init__(
         self,
         boot_id: Path = BOOT_ID,
-        quality: Callable[[], Clock] = kernel_clock,
+        quality: Callable[[], ClockQuality] = kernel_clock,
         wall_ns: Callable[[], int] = time.time_ns,
         mono_ns: Callable[[], int] = boottime_ns,
     ) -> None:
@@ -66,7 +66,7 @@ class KernelClock:
         self._quality = quality
         self._wall_ns = wall_ns
         self._mono_ns = mono_ns
-        self._clock, self._clock_until_ns = Clock.UNKNOWN, -1
+        self._clock, self._clock_until_ns = ClockQuality.UNKNOWN, -1
 
     def __call__(self) -> Moment:
         for _ in range(READINGS_MAX):
@@ -88,7 +88,7 @@ class Step:
     """The wall clock jumped against the monotonic one; positive: forward. `before`: its quality before the jump."""
 
     step_ms: int
-    before: Clock
+    before: ClockQuality
 
 
 class StepWatch:

@@ -26,9 +26,9 @@ from drivers.readings import PersonMatched, Reading
 from edge_agent import identity
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain import roster as rosters
-from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment, Now, late
-from edge_agent.domain.record import Context, Where, where
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.moment import Moment, MomentSource, is_late
+from edge_agent.domain.record import EventContext, EventOrigin, build_origin
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import ExitCode
 from edge_agent.journal.errors import JournalDamaged, JournalError, RosterMismatch
@@ -46,7 +46,7 @@ from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.taps import Taps
 from edge_agent.runtime.upkeep import Upkeep
 from edge_agent.runtime.uplink import Uplink
-from edge_agent.screen.health import Health, Ledger
+from edge_agent.screen.health import KioskHealth, LedgerState
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from edge_agent.screen.state import Language
 from edge_agent.settings import DeviceSettings, Loaded, credential
@@ -57,7 +57,7 @@ from sync.contract.event import (
     Boot,
     ClockStep,
     ConsentWithdrawn,
-    Fact,
+    Event,
     PersonId,
     RosterApplied,
     Stop,
@@ -74,7 +74,9 @@ log = logging.getLogger(__name__)
 DELIVER_S = 2.0
 LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
 MIB = 1024 * 1024
-ADVISING = frozenset({Child.IDLE, Child.AGAIN, Child.ENROL, Child.SHOW_PALM})  # have asked nothing of the journal
+ADVISING = frozenset(
+    {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM}
+)  # have asked nothing of the journal
 VERSION = version("canteen-edge-agent")
 
 
@@ -88,7 +90,7 @@ def settle_memory() -> None:
 class Agent:
     """`start`, then `tick` about once a second while not `ending`, then `stop`."""
 
-    def __init__(self, loaded: Loaded, *, now: Now) -> None:
+    def __init__(self, loaded: Loaded, *, now: MomentSource) -> None:
         self.settings = loaded.settings
         self._drivers = loaded.drivers
         self.now = now
@@ -148,7 +150,7 @@ class Agent:
 
     def _deliver(self) -> None:
         """Give a ledger that can be reached the last rows before a weekend; one that cannot is not waited for."""
-        if self.uplink is None or self.uplink.state() is not Ledger.REACHABLE:
+        if self.uplink is None or self.uplink.state() is not LedgerState.REACHABLE:
             return
         until = time.monotonic() + DELIVER_S
         while self.journal.queue_depth() and time.monotonic() < until:
@@ -185,12 +187,12 @@ class Agent:
         else:
             self._screen_fault = ""
 
-    def health(self, moment: Moment) -> Health:
+    def health(self, moment: Moment) -> KioskHealth:
         palms = [each for each in self.readers if "palm" in each.driver or self.is_camera(each.driver)]
         cards = [each for each in self.readers if each not in palms]
-        return Health(
+        return KioskHealth(
             recording=self.recording,
-            ledger=self.uplink.state() if self.uplink else Ledger.NONE,
+            ledger=self.uplink.state() if self.uplink else LedgerState.NONE,
             queued=self.journal.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
             palm=any(each.there and self._invites(each) for each in palms),
@@ -216,7 +218,7 @@ class Agent:
         parts += [] if self.recording else ["NOT RECORDING"]
         return "; ".join(parts)
 
-    def note(self, event: Fact) -> None:
+    def note(self, event: Event) -> None:
         """Keep an event of the agent's own; a disk that refuses it has been reported by the scans before."""
         try:
             self.journal.append(event)
@@ -271,7 +273,7 @@ class Agent:
         except RosterMismatch as error:
             log.error("%s", error)  # noqa: TRY400
             records = []
-        return rosters.build(
+        return rosters.build_roster(
             records,
             school=self.identity.school,
             version=self.journal.roster_version(),
@@ -373,7 +375,7 @@ class Agent:
         try:
             feedback = take()
         except JournalDamaged as error:
-            feedback = Feedback(Child.NOT_RECORDED)
+            feedback = Feedback(FeedbackKind.NOT_RECORDED)
             self.condemn(str(error))
         if feedback is None:
             return
@@ -387,7 +389,7 @@ class Agent:
         try:
             told = lapse()
         except JournalDamaged as error:
-            told = [Feedback(Child.NOT_RECORDED)]
+            told = [Feedback(FeedbackKind.NOT_RECORDED)]
             self.condemn(str(error))
         for feedback in told:
             self.show(feedback)
@@ -395,14 +397,14 @@ class Agent:
 
     def show(self, feedback: Feedback) -> None:
         """On every surface at once; never blocks."""
-        if feedback.child not in ADVISING:
-            self.recording = feedback.child is not Child.NOT_RECORDED
-        # The light first: a child looks there.
+        if feedback.kind not in ADVISING:
+            self.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
+        # The light first: a kind looks there.
         signal_ = signal_of(feedback)
         for indicator in self.indicators:
             indicator.show(signal_)
         self.screen.show(feedback)
-        self.counters.shown.labels(feedback.child.value).inc()
+        self.counters.shown.labels(feedback.kind.value).inc()
 
     def palms_changed(self) -> None:
         """The other kiosks of the school should know soon."""
@@ -461,12 +463,12 @@ class Agent:
             wall=lambda: self.now().utc,
         )
 
-    def _where(self) -> Where:
-        return where(Context(self.now(), self.station.roster))
+    def _where(self) -> EventOrigin:
+        return build_origin(EventContext(self.now(), self.station.roster))
 
 
 class PalmsAtHand:
-    """`station.PalmsHere`: whether somebody can be asked for the palm at this moment."""
+    """`station.PalmAvailability`: whether somebody can be asked for the palm at this moment."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -481,7 +483,7 @@ class PalmsAtHand:
 
 def _told_late(reading: Reading | None, moment: Moment) -> bool:
     """Whether nobody stands there to be greeted."""
-    return isinstance(reading, PersonMatched) and reading.seen_at is not None and late(reading.seen_at, moment)
+    return isinstance(reading, PersonMatched) and reading.seen_at is not None and is_late(reading.seen_at, moment)
 
 
 def _is_stop(payload: bytes) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from drivers.protocols.adms import clock_suspect
 from drivers.readings import PersonMatched
 from edge_agent.control import Asker, Handler
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.journal.backup import backup
 from edge_agent.journal.export import export
 from edge_agent.journal.verify import verify
@@ -120,7 +120,7 @@ class Commands:
         """Do not wait for what is due; what is to be sent now."""
         agent = self._agent
         if agent.uplink is None or agent.uplink_part is None:
-            raise Refused("this kiosk is not registered with a ledger; run edge-agent register URL CODE")
+            raise RequestRefused("this kiosk is not registered with a ledger; run edge-agent register URL CODE")
         agent.uplink.hurry()
         agent.uplink_part.pulse.wake()
         yield {"queue": agent.journal.queue_depth()}
@@ -162,7 +162,7 @@ class Commands:
         self._only_owner(asker)
         agent = self._agent
         if agent.identity.registration is not None:
-            raise Refused("this kiosk gets its roster from the ledger; import it there")
+            raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
         page = msgspec.convert(arguments["page"], Page)
         agent.new_roster((page,), agent.now().utc)
         yield {"version": agent.journal.roster_version()}
@@ -193,13 +193,15 @@ class Commands:
             suspect = clock_suspect(at, moment.utc)
             reading = PersonMatched(arguments["device"], number, 0, method, 0, at, suspect)
             if not agent.inbox.put(Scan(reading, moment), IMPORT_WAIT_S):
-                raise Refused(f"the station does not keep up; {taken} rows were taken, import the file again later")
+                raise RequestRefused(
+                    f"the station does not keep up; {taken} rows were taken, import the file again later"
+                )
             taken += 1
         yield {"taken": taken}
 
     def _only_owner(self, asker: Asker) -> None:
         if asker.uid not in {0, os.getuid()}:
-            raise Refused("card numbers are in the answer; ask as root")
+            raise RequestRefused("card numbers are in the answer; ask as root")
 
     def _fresh_file(self, what: str, suffix: str) -> Path:
         """In the state folder: the daemon may write nowhere else, and whoever asked moves it to a stick."""
@@ -209,5 +211,5 @@ class Commands:
 def _number(arguments: Arguments, name: str, default: int, most: int) -> int:
     value = arguments.get(name, default)
     if not isinstance(value, int) or not 1 <= value <= most:
-        raise Refused(f"{name}: found {value!r}; accepted is a whole number from 1 to {most}")
+        raise RequestRefused(f"{name}: found {value!r}; accepted is a whole number from 1 to {most}")
     return value

@@ -3,7 +3,7 @@
 import logging
 import signal
 
-from edge_agent.domain.moment import Now
+from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import ExitCode
 from edge_agent.process.clock import KernelClock
 from edge_agent.process.systemd import Notifier
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 
 
-def run(loaded: Loaded, *, now: Now | None = None, notifier: Notifier | None = None) -> ExitCode:
+def run(loaded: Loaded, *, now: MomentSource | None = None, notifier: Notifier | None = None) -> ExitCode:
     """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
     notifier = notifier or Notifier()
     agent = Agent(loaded, now=now or KernelClock())

@@ -9,8 +9,8 @@ from typing import assert_never
 from drivers.base import Indicator, Reader, Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
-from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Moment, Now
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, Scan
@@ -50,7 +50,7 @@ class ReaderLoop:
     reader: Reader
     presence: Presence
     inbox: Inbox
-    now: Now
+    now: MomentSource
     lost: Callable[[Feedback], None]  # shows that a reading could not be taken
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
@@ -88,7 +88,7 @@ class ReaderLoop:
                 if not taken:
                     self.counters.lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
-                    self.lost(Feedback(Child.NOT_RECORDED))
+                    self.lost(Feedback(FeedbackKind.NOT_RECORDED))
             case PalmFrame():
                 self.counters.frames.labels(self.presence.name).inc()
                 if self.frames is not None:
@@ -144,22 +144,22 @@ class IndicatorLoop:
 
 
 _SIGNALS = {
-    Child.IDLE: Signal.IDLE,
-    Child.WELCOME: Signal.WELCOME,
-    Child.GOODBYE: Signal.GOODBYE,
-    Child.NOTED: Signal.NOTED,
-    Child.AGAIN: Signal.ASK,
-    Child.ENROL: Signal.IDLE,
-    Child.SHOW_PALM: Signal.ASK,
-    Child.USE_CARD: Signal.ASK,
-    Child.ASK_STAFF: Signal.ASK,
-    Child.NOT_RECORDED: Signal.FAULT,
+    FeedbackKind.IDLE: Signal.IDLE,
+    FeedbackKind.WELCOME: Signal.WELCOME,
+    FeedbackKind.GOODBYE: Signal.GOODBYE,
+    FeedbackKind.NOTED: Signal.NOTED,
+    FeedbackKind.AGAIN: Signal.ASK,
+    FeedbackKind.ENROL: Signal.IDLE,
+    FeedbackKind.SHOW_PALM: Signal.ASK,
+    FeedbackKind.USE_CARD: Signal.ASK,
+    FeedbackKind.ASK_STAFF: Signal.ASK,
+    FeedbackKind.NOT_RECORDED: Signal.FAULT,
 }
 
 
 def signal_of(feedback: Feedback) -> Signal:
     """What a light says to a feedback; money has no part in it."""
-    return _SIGNALS[feedback.child]
+    return _SIGNALS[feedback.kind]
 
 
 def _backoff(failures: int) -> float:

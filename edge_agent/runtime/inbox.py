@@ -14,7 +14,7 @@ import msgspec
 
 from drivers.readings import Reading
 from edge_agent.domain.moment import Moment
-from edge_agent.station import PalmSight
+from edge_agent.station import PalmPresentation
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
@@ -27,7 +27,7 @@ class Scan(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PalmScan:
-    sight: PalmSight
+    sight: PalmPresentation
     moment: Moment  # at which the hand was first seen well
 
 

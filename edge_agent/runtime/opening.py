@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.domain.moment import Now
+from edge_agent.domain.moment import MomentSource
 from edge_agent.journal import template_store
 from edge_agent.journal.aside import SetAside, set_aside
 from edge_agent.journal.errors import JournalDamaged
@@ -28,7 +28,7 @@ class Opening:
 
     state_dir: Path
     kiosk: Kiosk
-    now: Now
+    now: MomentSource
     ballast_bytes: int
 
     def open(self) -> Journal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edge_agent.control import Asker, Handler
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.runtime.agent import Agent
 from sync.contract.event import PersonId
 from sync.contract.palms import STICK_VERSION, Sealed, StickHead
@@ -42,7 +42,7 @@ class PalmCommands:
         try:
             wish = msgspec.convert(wanted, Wish)
         except msgspec.ValidationError as error:
-            raise Refused(f"not an enrolment: {error}") from error
+            raise RequestRefused(f"not an enrolment: {error}") from error
         for told in enrol(
             wish, reader, palms, lambda: agent.station.roster, agent.now, agent.ending.is_set, agent.show
         ):
@@ -76,15 +76,15 @@ class PalmCommands:
             head = msgspec.convert(arguments.get("head"), StickHead)
             palms = msgspec.convert(arguments.get("palms"), list[Sealed])
         except msgspec.ValidationError as error:
-            raise Refused(f"not an export of palms: {error}") from error
+            raise RequestRefused(f"not an export of palms: {error}") from error
         if head.version != STICK_VERSION:
-            raise Refused(
+            raise RequestRefused(
                 f"an export of version {head.version}, this agent reads {STICK_VERSION}; install the newer one"
             )
         if head.school != school:
-            raise Refused(f"an export of school {head.school}, this kiosk stands in {school}")
+            raise RequestRefused(f"an export of school {head.school}, this kiosk stands in {school}")
         if head.key != gallery.fingerprint:
-            raise Refused(
+            raise RequestRefused(
                 f"sealed with the key {head.key}, this kiosk has {gallery.fingerprint}; hand the school's key on first "
                 "(`edge-agent palm key import`)"
             )
@@ -96,21 +96,21 @@ class PalmCommands:
 
         gallery = self._palms().gallery
         if not isinstance(gallery, PalmGallery):
-            raise Refused(gallery.why)
+            raise RequestRefused(gallery.why)
         if not gallery.loaded:
-            raise Refused("the palms of this kiosk are being opened; try again in a minute")
+            raise RequestRefused("the palms of this kiosk are being opened; try again in a minute")
         return gallery
 
     def _palms(self) -> "Palms":
         if self._agent.palms is None:
-            raise Refused("this kiosk looks at no camera; add one under [[readers]], and see palm.enabled")
+            raise RequestRefused("this kiosk looks at no camera; add one under [[readers]], and see palm.enabled")
         return self._agent.palms
 
     def _camera(self, wanted: str) -> str:
         cameras = [each.name for each in self._agent.readers if self._agent.is_camera(each.driver)]
         if wanted in cameras or (not wanted and len(cameras) == 1):
             return wanted or cameras[0]
-        raise Refused(f"which camera? --reader NAME; there are: {', '.join(cameras) or 'none'}")
+        raise RequestRefused(f"which camera? --reader NAME; there are: {', '.join(cameras) or 'none'}")
 
 
 def palm_state(agent: Agent) -> dict[str, Any] | None:

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from edge_agent.domain.confirmation import Limits
+from edge_agent.domain.confirmation import ConfirmationLimits
 from edge_agent.domain.decision import Direction, Rules
 from edge_agent.settings import Settings
-from edge_agent.station import Policy
+from edge_agent.station import StationPolicy
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings) -> StationPolicy:
     rules = settings.rules
-    return Policy(
+    return StationPolicy(
         rules=Rules(
             debounce_ms=int(rules.debounce_s * 1000),
             stay_min_ms=int(rules.stay_min_s * 1000),
@@ -18,7 +18,7 @@ def policy(settings: Settings) -> Policy:
             roster_age_max_s=int(rules.roster_age_max_s),
             unplaced_ms=int(rules.unplaced_s * 1000),
         ),
-        limits=Limits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
+        confirmation_limits=ConfirmationLimits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
         early=timedelta(seconds=rules.early_s),
         late=timedelta(seconds=rules.late_s),
         palm_with_card=settings.palm.with_card == "confirm",

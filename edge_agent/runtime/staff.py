@@ -5,12 +5,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 
-from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.moment import Now
-from edge_agent.domain.record import ByHand
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
 from edge_agent.runtime.inbox import Inbox, Job
-from edge_agent.screen.ports import FOUND_MAX, Done, Found, NotDone, Outcome, Why
+from edge_agent.screen.ports import (
+    ROSTER_PEOPLE_MAX,
+    ActionDone,
+    ActionFailed,
+    ActionResult,
+    FailureReason,
+    RosterPerson,
+)
 from edge_agent.station import AlreadyVoid, NoSuchEntry, Station
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
@@ -21,80 +28,80 @@ ANSWER_S = 2.0
 class StaffDesk:
     """`screen.ports.StaffActions` over the station."""
 
-    def __init__(self, station: Station, inbox: Inbox, now: Now, show: Callable[[Feedback], None]) -> None:
+    def __init__(self, station: Station, inbox: Inbox, now: MomentSource, show: Callable[[Feedback], None]) -> None:
         self._station = station
         self._inbox = inbox
         self._now = now
         self._show = show
 
-    def find(self, text: str) -> Sequence[Found]:
+    def find(self, text: str) -> Sequence[RosterPerson]:
         wanted = text.casefold().split()
         found = [
-            Found(PersonId(person.id), f"{person.given_name} {person.family_name}".strip(), person.group)
+            RosterPerson(PersonId(person.id), f"{person.given_name} {person.family_name}".strip(), person.group)
             for person in self._station.roster.people.values()
             if wanted and _fits(wanted, f"{person.given_name} {person.family_name} {person.group}".casefold().split())
         ]
-        return sorted(found, key=lambda one: (one.name, one.group, one.person))[:FOUND_MAX]
+        return sorted(found, key=lambda one: (one.name, one.group, one.person))[:ROSTER_PEOPLE_MAX]
 
     def groups(self) -> Sequence[str]:
         return sorted({person.group for person in self._station.roster.people.values() if person.group})
 
-    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome:
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
         if person not in self._station.roster.people:
-            return NotDone(Why.UNKNOWN_PERSON)
+            return ActionFailed(FailureReason.UNKNOWN_PERSON)
 
-        def work() -> Outcome:
-            feedback = self._station.enter_by_hand(person, self._now(), ByHand(operator, reason))
+        def work() -> ActionResult:
+            feedback = self._station.enter_by_hand(person, self._now(), StaffAct(operator, reason))
             self._show(feedback)
             return _outcome(feedback)
 
         return self._carry(work)
 
-    def enter_class(self, group: str, operator: str, reason: str) -> Outcome:
+    def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         if group not in self.groups():
-            return NotDone(Why.UNKNOWN_GROUP)
-        hand = ByHand(operator, reason, group=secrets.token_hex(8))
-        return self._carry(lambda: Done(self._station.enter_class(group, self._now(), hand)))
+            return ActionFailed(FailureReason.UNKNOWN_GROUP)
+        hand = StaffAct(operator, reason, group=secrets.token_hex(8))
+        return self._carry(lambda: ActionDone(self._station.enter_class(group, self._now(), hand)))
 
-    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> Outcome:
-        def work() -> Outcome:
-            self._station.void(epoch, seq, self._now(), ByHand(operator, reason))
-            return Done(1)
+    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
+        def work() -> ActionResult:
+            self._station.void(epoch, seq, self._now(), StaffAct(operator, reason))
+            return ActionDone(1)
 
         return self._carry(work)
 
-    def _carry(self, work: Callable[[], Outcome]) -> Outcome:
-        result: Future[Outcome] = Future()
+    def _carry(self, work: Callable[[], ActionResult]) -> ActionResult:
+        result: Future[ActionResult] = Future()
         if not self._inbox.put(Job(work, result), ANSWER_S / 2):
-            return NotDone(Why.BUSY)
+            return ActionFailed(FailureReason.BUSY)
         try:
             return _answer(result, ANSWER_S)
         except NotInTime:
             # Once it has begun it cannot be called back, and to say "busy" then would have it done twice.
-            return NotDone(Why.BUSY) if result.cancel() else _answer(result, None)
+            return ActionFailed(FailureReason.BUSY) if result.cancel() else _answer(result, None)
 
 
-def _answer(result: "Future[Outcome]", wait_s: float | None) -> Outcome:
+def _answer(result: "Future[ActionResult]", wait_s: float | None) -> ActionResult:
     try:
         return result.result(wait_s)
     except NoSuchEntry:
-        return NotDone(Why.UNKNOWN_ENTRY)
+        return ActionFailed(FailureReason.UNKNOWN_ENTRY)
     except AlreadyVoid:
-        return NotDone(Why.ALREADY_VOID)
+        return ActionFailed(FailureReason.ALREADY_VOID)
     except JournalError:
-        return NotDone(Why.NOT_RECORDED)
+        return ActionFailed(FailureReason.NOT_RECORDED)
 
 
-def _outcome(feedback: Feedback) -> Outcome:
-    match feedback.child:
-        case Child.WELCOME:
-            return Done(1)
-        case Child.NOTED:
-            return NotDone(Why.ALREADY_IN)
-        case Child.NOT_RECORDED:
-            return NotDone(Why.NOT_RECORDED)
+def _outcome(feedback: Feedback) -> ActionResult:
+    match feedback.kind:
+        case FeedbackKind.WELCOME:
+            return ActionDone(1)
+        case FeedbackKind.NOTED:
+            return ActionFailed(FailureReason.ALREADY_IN)
+        case FeedbackKind.NOT_RECORDED:
+            return ActionFailed(FailureReason.NOT_RECORDED)
         case _:
-            return NotDone(Why.NO_SESSION)
+            return ActionFailed(FailureReason.NO_SESSION)
 
 
 def _fits(wanted: Sequence[str], words: Sequence[str]) -> bool:

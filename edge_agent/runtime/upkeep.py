@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
-from edge_agent.domain.moment import Now
+from edge_agent.domain.moment import MomentSource
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import Verdict, verify
@@ -19,7 +19,7 @@ PRUNE_ROWS_MAX = 2_000  # in one transaction, so that no scan waits behind a lon
 
 
 class Upkeep:
-    def __init__(self, journal: Journal, now: Now, keep_days: int, broken: Callable[[Verdict], None]) -> None:
+    def __init__(self, journal: Journal, now: MomentSource, keep_days: int, broken: Callable[[Verdict], None]) -> None:
         self._journal = journal
         self._now = now
         self._keep = timedelta(days=keep_days)
@@ -64,7 +64,7 @@ class Upkeep:
     def _prune(self) -> int:
         """Rows removed. A clock that nobody vouches for removes nothing."""
         moment = self._now()
-        if not moment.trusted:
+        if not moment.is_trusted:
             return 0
         try:
             told = self._journal.prune(before=moment.utc - self._keep, rows_max=PRUNE_ROWS_MAX)

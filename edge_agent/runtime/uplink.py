@@ -11,7 +11,7 @@ from edge_agent.identity import Identity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Pulse
-from edge_agent.screen.health import Ledger
+from edge_agent.screen.health import LedgerState
 from edge_agent.settings import LedgerSettings
 from sync.client.channel import Channel
 from sync.client.client import Alarm, Outcome, Step, SyncClient
@@ -131,10 +131,10 @@ class Uplink:
         if self._relay is not None:
             self._relay.hurry()
 
-    def state(self) -> Ledger:
+    def state(self) -> LedgerState:
         if self.last.outcome is Outcome.STOPPED:
-            return Ledger.REFUSED
-        return Ledger.REACHABLE if self.last.outcome in REACHED else Ledger.UNREACHABLE
+            return LedgerState.REFUSED
+        return LedgerState.REACHABLE if self.last.outcome in REACHED else LedgerState.UNREACHABLE
 
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge_agent.screen.assets import Asset, Assets
-from edge_agent.screen.guard import Guard
+from edge_agent.screen.guard import RequestGuard
 from edge_agent.screen.health import HealthLine, Level, worst
 from edge_agent.screen.hub import Hub
 from edge_agent.screen.staff import StaffApi
@@ -90,7 +90,7 @@ def build(parts: Parts, hosts: frozenset[str]) -> Starlette:
         Route("/metrics", parts.prometheus),
         *parts.staff.routes(),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)])
+    return Starlette(routes=routes, middleware=[Middleware(RequestGuard, hosts=hosts)])
 
 
 def _asset(asset: Asset) -> Response:

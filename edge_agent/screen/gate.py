@@ -29,17 +29,17 @@ class WrongPin:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class GateLocked:
     seconds: int
 
 
 @dataclass(slots=True)
-class _Session:
+class _StaffSession:
     operator: str
     used_s: float
 
 
-class Gate:
+class StaffGate:
     """Used from one thread. `token` draws an unguessable text; times are monotonic seconds.
 
     Without a PIN, or with one too short to be one, nobody gets in: a slip in a secret's file must not stop the kiosk.
@@ -50,17 +50,17 @@ class Gate:
         self._token = token
         self._wrong = 0
         self._locked_until_s = 0.0
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, _StaffSession] = {}
 
     @property
     def on(self) -> bool:
         return self._pin is not None
 
-    def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | Wait:
+    def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | GateLocked:
         if self._pin is None:
             return WrongPin()
         if now_s < self._locked_until_s:
-            return Wait(int(self._locked_until_s - now_s) + 1)
+            return GateLocked(int(self._locked_until_s - now_s) + 1)
         if not compare_digest(pin.encode(), self._pin.encode()):
             self._wrong += 1
             if self._wrong > WRONG_FREE:
@@ -72,7 +72,7 @@ class Gate:
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].used_s)]
         token = self._token()
-        self._sessions[token] = _Session(operator, now_s)
+        self._sessions[token] = _StaffSession(operator, now_s)
         return SignedIn(token)
 
     def operator(self, token: str, now_s: float, *, used: bool = True) -> str | None:

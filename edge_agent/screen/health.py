@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 QUEUE_LONG = 2_000  # events: more than a mean school's day
 ROSTER_OLD_S = 36 * 3600  # one missed night
 ROSTER_STALE_S = 7 * 24 * 3600
 
 
-class Ledger(StrEnum):
+class LedgerState(StrEnum):
     REACHABLE = "reachable"
     UNREACHABLE = "unreachable"
     REFUSED = "refused"  # it answers, and does not let this kiosk in
@@ -18,17 +18,17 @@ class Ledger(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class KioskHealth:
     """The kiosk's own state, as the runtime sees it."""
 
     recording: bool = True  # the journal can be written
-    ledger: Ledger = Ledger.NONE
+    ledger: LedgerState = LedgerState.NONE
     queued: int = 0  # events that the ledger has not acknowledged
     roster_age_s: int = -1  # since the ledger last confirmed it; -1: no roster yet
     palm: bool = False  # a palm reader works
     card: bool = True  # a card or code reader works
     readers_gone: tuple[str, ...] = ()  # by their names in the settings
-    clock: Clock = Clock.UNKNOWN
+    clock: ClockQuality = ClockQuality.UNKNOWN
 
 
 class Level(StrEnum):
@@ -48,7 +48,7 @@ class HealthLine:
     names: tuple[str, ...] = ()
 
 
-def health_lines(health: Health) -> tuple[HealthLine, ...]:
+def health_lines(health: KioskHealth) -> tuple[HealthLine, ...]:
     """The staff's strip, most pressing first. It never speaks of money."""
     lines = [_recording(health), _ledger(health), _queue(health), _roster(health), _readers(health), _clock(health)]
     return tuple(sorted(lines, key=lambda line: list(Level)[::-1].index(line.level)))
@@ -58,23 +58,23 @@ def worst(lines: tuple[HealthLine, ...]) -> Level:
     return max((line.level for line in lines), key=list(Level).index, default=Level.OK)
 
 
-def _recording(health: Health) -> HealthLine:
+def _recording(health: KioskHealth) -> HealthLine:
     if health.recording:
         return HealthLine("recording", "yes", Level.OK)
     return HealthLine("recording", "no", Level.ACT)
 
 
-def _ledger(health: Health) -> HealthLine:
+def _ledger(health: KioskHealth) -> HealthLine:
     levels = {
-        Ledger.REACHABLE: Level.OK,
-        Ledger.UNREACHABLE: Level.WATCH,
-        Ledger.REFUSED: Level.ACT,
-        Ledger.NONE: Level.WATCH,
+        LedgerState.REACHABLE: Level.OK,
+        LedgerState.UNREACHABLE: Level.WATCH,
+        LedgerState.REFUSED: Level.ACT,
+        LedgerState.NONE: Level.WATCH,
     }
     return HealthLine("ledger", health.ledger, levels[health.ledger])
 
 
-def _queue(health: Health) -> HealthLine:
+def _queue(health: KioskHealth) -> HealthLine:
     if health.queued == 0:
         return HealthLine("queue", "empty", Level.OK)
     if health.queued < QUEUE_LONG:
@@ -82,7 +82,7 @@ def _queue(health: Health) -> HealthLine:
     return HealthLine("queue", "long", Level.WATCH, health.queued)
 
 
-def _roster(health: Health) -> HealthLine:
+def _roster(health: KioskHealth) -> HealthLine:
     age_s = health.roster_age_s
     if age_s < 0:
         return HealthLine("roster", "missing", Level.ACT)
@@ -93,11 +93,11 @@ def _roster(health: Health) -> HealthLine:
     return HealthLine("roster", "stale", Level.ACT, age_s // 86400)
 
 
-def _readers(health: Health) -> HealthLine:
+def _readers(health: KioskHealth) -> HealthLine:
     if not health.readers_gone:
         return HealthLine("readers", "present", Level.OK)
     return HealthLine("readers", "gone", Level.ACT, len(health.readers_gone), health.readers_gone)
 
 
-def _clock(health: Health) -> HealthLine:
-    return HealthLine("clock", health.clock, Level.OK if health.clock is Clock.SYNCHRONISED else Level.WATCH)
+def _clock(health: KioskHealth) -> HealthLine:
+    return HealthLine("clock", health.clock, Level.OK if health.clock is ClockQuality.SYNCHRONISED else Level.WATCH)

@@ -8,10 +8,10 @@ from typing import Protocol
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
-FOUND_MAX = 20
+ROSTER_PEOPLE_MAX = 20
 
 
-class ByHand(StrEnum):
+class EntryReason(StrEnum):
     """Stock reasons for an entry by hand; the staff may also type their own words."""
 
     FORGOT_CARD = "forgot_card"
@@ -21,7 +21,7 @@ class ByHand(StrEnum):
     READER_DOWN = "reader_down"
 
 
-class TakenBack(StrEnum):
+class VoidReason(StrEnum):
     """Stock reasons for taking an entry back."""
 
     WRONG_PERSON = "wrong_person"
@@ -30,7 +30,7 @@ class TakenBack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RosterPerson:
     """One person, as a staff member tells people apart."""
 
     person: PersonId
@@ -38,7 +38,7 @@ class Found:
     group: str
 
 
-class Why(StrEnum):
+class FailureReason(StrEnum):
     """Why nothing, or not everything, was done. The catalogues hold the words, and what to do next."""
 
     UNKNOWN_PERSON = "unknown_person"
@@ -52,33 +52,34 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ActionDone:
     rows: int  # written to the journal, durable
 
 
 @dataclass(frozen=True, slots=True)
-class NotDone:
-    why: Why
+class ActionFailed:
+    reason: FailureReason
 
 
-Outcome = Done | NotDone
+ActionResult = ActionDone | ActionFailed
 
 
 class StaffActions(Protocol):
     """What staff can do by hand. Called from the screen's worker threads, one call at a time.
 
-    Each returns within about two seconds, with `NotDone(Why.BUSY)` when the station has no time; what it reports as
-    `Done` is on disk. `reason` is a `ByHand` or `TakenBack` code, or the operator's own words.
+    Each returns within about two seconds, with `ActionFailed(FailureReason.BUSY)` when the station has no time. What
+    it reports as `ActionDone` is on disk. `reason` is an `EntryReason` or `VoidReason` code, or the operator's own
+    words.
     """
 
-    def find(self, text: str) -> Sequence[Found]:
-        """People whose name or class begins like `text`; at most `FOUND_MAX`, best first."""
+    def find(self, text: str) -> Sequence[RosterPerson]:
+        """People whose name or class begins like `text`; at most `ROSTER_PEOPLE_MAX`, best first."""
         ...
 
     def groups(self) -> Sequence[str]: ...
 
-    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome: ...
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult: ...
 
-    def enter_class(self, group: str, operator: str, reason: str) -> Outcome: ...
+    def enter_class(self, group: str, operator: str, reason: str) -> ActionResult: ...
 
-    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> Outcome: ...
+    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult: ...

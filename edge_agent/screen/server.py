@@ -20,8 +20,8 @@ from starlette.applications import Starlette
 
 from edge_agent.domain.feedback import Feedback
 from edge_agent.screen import app, assets
-from edge_agent.screen.gate import Gate
-from edge_agent.screen.health import Health
+from edge_agent.screen.gate import StaffGate
+from edge_agent.screen.health import KioskHealth
 from edge_agent.screen.hub import BEAT_S, Hub
 from edge_agent.screen.ports import StaffActions
 from edge_agent.screen.staff import StaffApi
@@ -81,7 +81,7 @@ class ScreenServer:
         self._metrics = metrics or CollectorRegistry()
         self._assets = assets.load()
         self._stage = Stage(language, monotonic)
-        self._staff = StaffApi(Gate(pin, token), actions, operators, monotonic)
+        self._staff = StaffApi(StaffGate(pin, token), actions, operators, monotonic)
         self._token = token
         self._life: _Life | None = None
 
@@ -114,7 +114,7 @@ class ScreenServer:
         self._stage.put(feedback)
         self._changed()
 
-    def health(self, health: Health) -> None:
+    def health(self, health: KioskHealth) -> None:
         """Show this state of the kiosk; calling it again with the same costs nothing."""
         if self._stage.set_health(health):
             self._changed()

@@ -15,8 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge_agent.screen.gate import OPERATOR_CHARS_MAX, Gate, SignedIn, Wait, WrongPin
-from edge_agent.screen.ports import FOUND_MAX, Done, Found, NotDone, Outcome, StaffActions
+from edge_agent.screen.gate import OPERATOR_CHARS_MAX, GateLocked, SignedIn, StaffGate, WrongPin
+from edge_agent.screen.ports import (
+    ROSTER_PEOPLE_MAX,
+    ActionDone,
+    ActionFailed,
+    ActionResult,
+    RosterPerson,
+    StaffActions,
+)
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
@@ -56,7 +63,7 @@ class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
+class _SessionAnswer:
     on: bool  # False: no PIN is set, and nothing can be done by hand here
     operator: str
     operators: tuple[str, ...]
@@ -69,7 +76,7 @@ class StaffApi:
     """Lives in the server's event loop; `now_s` is monotonic."""
 
     def __init__(
-        self, gate: Gate, actions: StaffActions | None, operators: Sequence[str], now_s: Callable[[], float]
+        self, gate: StaffGate, actions: StaffActions | None, operators: Sequence[str], now_s: Callable[[], float]
     ) -> None:
         self._gate = gate
         self._actions = actions
@@ -98,7 +105,7 @@ class StaffApi:
 
     async def _session(self, request: Request) -> Response:
         on = self._gate.on and self._actions is not None
-        return _json(_Session(on, self._operator(request) or "", self._operators))
+        return _json(_SessionAnswer(on, self._operator(request) or "", self._operators))
 
     async def _sign_in(self, request: Request) -> Response:
         body = await _read(request, _SignIn)
@@ -114,7 +121,7 @@ class StaffApi:
                 return response
             case WrongPin():
                 return _why("wrong_pin", 403)
-            case Wait(seconds):
+            case GateLocked(seconds):
                 response = _why("wait", 429)
                 response.headers["Retry-After"] = str(seconds)
                 return response
@@ -129,7 +136,9 @@ class StaffApi:
 
     async def _find(self, request: Request) -> Response:
         body = await _read(request, _Find)
-        return await self._ask(request, body, lambda actions, _, body: tuple(actions.find(body.text))[:FOUND_MAX])
+        return await self._ask(
+            request, body, lambda actions, _, body: tuple(actions.find(body.text))[:ROSTER_PEOPLE_MAX]
+        )
 
     async def _groups(self, request: Request) -> Response:
         return await self._ask(request, _Nothing(), lambda actions, *_: tuple(actions.groups()))
@@ -156,7 +165,7 @@ class StaffApi:
         self,
         request: Request,
         body: _Body | None,
-        ask: Callable[[StaffActions, str, _Body], Outcome | tuple[Found, ...] | tuple[str, ...]],
+        ask: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson, ...] | tuple[str, ...]],
     ) -> Response:
         operator = self._operator(request)
         if operator is None or self._actions is None:
@@ -166,9 +175,9 @@ class StaffApi:
         async with self._one_at_a_time:
             answer = await run_in_threadpool(ask, self._actions, operator, body)
         match answer:
-            case NotDone(why):
+            case ActionFailed(why):
                 return _why(why, 409)
-            case Done(rows):
+            case ActionDone(rows):
                 return _json({"rows": rows})
             case _:
                 return _json(answer)

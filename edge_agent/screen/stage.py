@@ -6,15 +6,15 @@ from collections.abc import Callable
 import msgspec
 
 from edge_agent.domain.feedback import Feedback
-from edge_agent.screen.health import Health, HealthLine, health_lines
-from edge_agent.screen.state import Board, Language
+from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
+from edge_agent.screen.state import Language, ScreenBoard
 
 
 class Stage:
     """Safe from any thread: a board is frozen, and only its replacement is locked. `monotonic` gives seconds."""
 
     def __init__(self, language: Language, monotonic: Callable[[], float]) -> None:
-        self._board = Board(language=language)
+        self._board = ScreenBoard(language=language)
         self._lock = threading.Lock()
         self._monotonic = monotonic
 
@@ -22,7 +22,7 @@ class Stage:
         with self._lock:
             self._board = self._board.put(feedback, self._now_ms())
 
-    def set_health(self, health: Health) -> bool:
+    def set_health(self, health: KioskHealth) -> bool:
         """True when it differs from what was shown."""
         with self._lock:
             changed = health != self._board.health

@@ -14,8 +14,8 @@ Times are monotonic milliseconds and always an argument.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from edge_agent.domain.feedback import Advice, Child, Feedback, Staff
-from edge_agent.screen.health import Health, HealthLine, health_lines
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
+from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
 
 CALM_MAX = 4
 ATTENTION_MAX = 2
@@ -64,11 +64,11 @@ class Invite(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class ChildNotice:
     """What one child is told."""
 
     number: int  # rises with each feedback; the page plays a sound once a number
-    state: Child
+    state: FeedbackKind
     greeting: str
     language: Language
     icon: Icon
@@ -79,8 +79,8 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    big: Notice
-    trail: tuple[Notice, ...]  # newest first
+    big: ChildNotice
+    trail: tuple[ChildNotice, ...]  # newest first
     invite: Invite
 
 
@@ -88,8 +88,8 @@ class ChildView:
 class StaffNotice:
     number: int
     age_s: int
-    state: Child
-    staff: Staff
+    state: FeedbackKind
+    staff: StaffFeedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class StaffView:
 
     def without_names(self) -> "StaffView":
         """The same, for a screen at which nobody has signed in: reasons, but no person."""
-        bare = tuple(replace(notice, staff=Staff(reason=notice.staff.reason)) for notice in self.notices)
+        bare = tuple(replace(notice, staff=StaffFeedback(reason=notice.staff.reason)) for notice in self.notices)
         return replace(self, notices=bare, named=False)
 
 
@@ -114,26 +114,28 @@ class _Manner:
 
 
 _MANNERS = {
-    Child.IDLE: _Manner(Icon.HAND, Sound.NONE, 0),
-    Child.WELCOME: _Manner(Icon.CHECK, Sound.UP, 2_500),
-    Child.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
-    Child.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
-    Child.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
-    Child.ENROL: _Manner(Icon.PLUS, Sound.NONE, 15_000),
-    Child.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
-    Child.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
-    Child.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
-    Child.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),
+    FeedbackKind.IDLE: _Manner(Icon.HAND, Sound.NONE, 0),
+    FeedbackKind.WELCOME: _Manner(Icon.CHECK, Sound.UP, 2_500),
+    FeedbackKind.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
+    FeedbackKind.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
+    FeedbackKind.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
+    FeedbackKind.ENROL: _Manner(Icon.PLUS, Sound.NONE, 15_000),
+    FeedbackKind.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
+    FeedbackKind.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
+    FeedbackKind.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
+    FeedbackKind.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),
 }
-_ATTENTION = frozenset({Child.ASK_STAFF, Child.NOT_RECORDED})
+_ATTENTION = frozenset({FeedbackKind.ASK_STAFF, FeedbackKind.NOT_RECORDED})
 # Meant for whoever stands there now: no trail.
-_AT_THE_READER = frozenset({Child.IDLE, Child.AGAIN, Child.ENROL, Child.SHOW_PALM, Child.USE_CARD})
+_AT_THE_READER = frozenset(
+    {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM, FeedbackKind.USE_CARD}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
     number: int
-    state: Child
+    state: FeedbackKind
     greeting: str
     language: Language
     silent: bool
@@ -145,45 +147,45 @@ class _Shown:
 class _StaffShown:
     number: int
     at_ms: int
-    state: Child
-    staff: Staff
+    state: FeedbackKind
+    staff: StaffFeedback
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class ScreenBoard:
     """Everything that the screen knows. Each change gives a new one."""
 
     language: Language = Language.KK  # the kiosk's own
-    health: Health = field(default_factory=Health)
+    health: KioskHealth = field(default_factory=KioskHealth)
     number: int = 0
     unrecorded: int = 0
     shown: tuple[_Shown, ...] = ()  # newest first
     staff: tuple[_StaffShown, ...] = ()  # newest first
 
-    def put(self, feedback: Feedback, now_ms: int) -> "Board":
+    def put(self, feedback: Feedback, now_ms: int) -> "ScreenBoard":
         """Show this one, now."""
         number = self.number + 1
         fresh = _Shown(
             number=number,
-            state=feedback.child,
+            state=feedback.kind,
             greeting=_plain(feedback.greeting),
             language=_language(feedback.language, self.language),
             silent=feedback.silent,
-            until_ms=now_ms + _MANNERS[feedback.child].hold_ms,
+            until_ms=now_ms + _MANNERS[feedback.kind].hold_ms,
             advice=feedback.advice,
         )
         staff = tuple(kept for kept in self.staff if now_ms - kept.at_ms < STAFF_KEPT_MS)
         if feedback.staff is not None:
-            staff = (_StaffShown(number, now_ms, feedback.child, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
+            staff = (_StaffShown(number, now_ms, feedback.kind, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
         return replace(
             self,
             number=number,
-            unrecorded=self.unrecorded + (feedback.child is Child.NOT_RECORDED),
+            unrecorded=self.unrecorded + (feedback.kind is FeedbackKind.NOT_RECORDED),
             shown=(fresh, *_trail(self.shown, now_ms)),
             staff=staff,
         )
 
-    def with_health(self, health: Health) -> "Board":
+    def with_health(self, health: KioskHealth) -> "ScreenBoard":
         return replace(self, health=health)
 
     def child_view(self, now_ms: int) -> ChildView:
@@ -213,9 +215,9 @@ class Board:
         ends = [shown.until_ms for shown in self.shown] + [shown.at_ms + STAFF_KEPT_MS for shown in self.staff]
         return min((end for end in ends if end > now_ms), default=None)
 
-    def _idle(self) -> Notice:
-        manner = _MANNERS[Child.IDLE]
-        return Notice(self.number, Child.IDLE, "", self.language, manner.icon, manner.sound, 0)
+    def _idle(self) -> ChildNotice:
+        manner = _MANNERS[FeedbackKind.IDLE]
+        return ChildNotice(self.number, FeedbackKind.IDLE, "", self.language, manner.icon, manner.sound, 0)
 
 
 def _trail(shown: tuple[_Shown, ...], now_ms: int) -> tuple[_Shown, ...]:
@@ -226,9 +228,9 @@ def _trail(shown: tuple[_Shown, ...], now_ms: int) -> tuple[_Shown, ...]:
     return tuple(one for one in alive if one in calm or one in attention)
 
 
-def _notice(shown: _Shown, now_ms: int) -> Notice:
+def _notice(shown: _Shown, now_ms: int) -> ChildNotice:
     manner = _MANNERS[shown.state]
-    return Notice(
+    return ChildNotice(
         number=shown.number,
         state=shown.state,
         greeting=shown.greeting,
@@ -249,7 +251,7 @@ def _language(wanted: str, fallback: Language) -> Language:
     return Language(wanted) if wanted in set(Language) else fallback
 
 
-def _invite(health: Health) -> Invite:
+def _invite(health: KioskHealth) -> Invite:
     match health.palm, health.card:
         case True, True:
             return Invite.PALM_OR_CARD

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sync.contract.event import Clock, Event
+from sync.contract.event import ClockQuality, EventBase
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def wall_time(fact: Event) -> datetime | None:
+def wall_time(fact: EventBase) -> datetime | None:
     """The recorded wall clock in UTC; None where it cannot be read."""
     try:
         at = datetime.fromisoformat(fact.at)
@@ -27,20 +27,20 @@ def wall_time(fact: Event) -> datetime | None:
 class Clocks:
     """The true times of the events of a school's kiosks, as far as these facts vouch for them."""
 
-    def __init__(self, facts: Iterable[tuple[str, Event]]) -> None:
+    def __init__(self, facts: Iterable[tuple[str, EventBase]]) -> None:
         """`facts`: device and fact, in any order."""
         anchors: dict[tuple[str, str], list[tuple[int, datetime]]] = defaultdict(list)
         for device, fact in facts:
-            if fact.clock is not Clock.SYNCHRONISED:
+            if fact.clock is not ClockQuality.SYNCHRONISED:
                 continue
             at = wall_time(fact)
             if at is not None:
                 anchors[device, fact.boot].append((fact.mono_ms, at))
         self._anchors = {boot: sorted(found) for boot, found in anchors.items()}
 
-    def true_time(self, device: str, fact: Event) -> datetime | None:
+    def true_time(self, device: str, fact: EventBase) -> datetime | None:
         """In UTC; None where nothing vouches for the wall clock."""
-        if fact.clock is Clock.SYNCHRONISED:
+        if fact.clock is ClockQuality.SYNCHRONISED:
             return wall_time(fact)
         anchors = self._anchors.get((device, fact.boot))
         if not anchors:

@@ -18,7 +18,7 @@ SessionId = NewType("SessionId", str)
 PAYLOAD_BYTES_MAX = 8 * 1024
 
 
-class Clock(StrEnum):
+class ClockQuality(StrEnum):
     """How far the wall clock can be trusted at the moment of the event."""
 
     SYNCHRONISED = "synchronised"  # the kernel says it is disciplined (adjtimex)
@@ -44,7 +44,7 @@ class Claim(StrEnum):
     NONE = "none"  # nobody has entitled this person to a meal
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
     """What every fact carries: where, when, and by which knowledge it was judged.
 
     `at` is the wall clock in UTC (`2026-11-22T04:40:00.123Z`); `mono_ms` counts from the boot named by `boot`, so that
@@ -55,12 +55,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     at: str
     boot: str
     mono_ms: int
-    clock: Clock
+    clock: ClockQuality
     roster: int = 0  # version in force; 0: no roster yet
     roster_age_s: int = -1  # since the ledger last confirmed it; -1: never
 
 
-class Sighting(Event, frozen=True, kw_only=True, omit_defaults=True):
+class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody was seen at a reader, or was entered by hand."""
 
     person: str = ""
@@ -106,7 +106,7 @@ class Refusal(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="refu
     candidates: str = ""  # person ids that fitted equally well, comma-separated
 
 
-class Void(Event, frozen=True, kw_only=True, omit_defaults=True, tag="void"):
+class Void(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="void"):
     """An operator takes an entry back. The entry stays; it no longer counts."""
 
     void_epoch: str
@@ -116,25 +116,25 @@ class Void(Event, frozen=True, kw_only=True, omit_defaults=True, tag="void"):
     note: str
 
 
-class Boot(Event, frozen=True, kw_only=True, omit_defaults=True, tag="boot"):
+class Boot(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="boot"):
     """The agent started. `clean` is False when the run before it did not stop in an orderly way."""
 
     version: str
     clean: bool = False
 
 
-class Stop(Event, frozen=True, kw_only=True, omit_defaults=True, tag="stop"):
+class Stop(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="stop"):
     """The agent stopped in an orderly way."""
 
 
-class ClockStep(Event, frozen=True, kw_only=True, omit_defaults=True, tag="clock_step"):
+class ClockStep(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="clock_step"):
     """The wall clock moved against the monotonic one by `step_ms` (positive: forward); `before` was its quality."""
 
     step_ms: int
-    before: Clock
+    before: ClockQuality
 
 
-class Repair(Event, frozen=True, kw_only=True, omit_defaults=True, tag="repair"):
+class Repair(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="repair"):
     """A new epoch was opened because the old journal could not go on; what was kept of it, and where."""
 
     why: str
@@ -144,7 +144,7 @@ class Repair(Event, frozen=True, kw_only=True, omit_defaults=True, tag="repair")
     kept_as: str = ""  # file name in the state folder
 
 
-class RosterApplied(Event, frozen=True, kw_only=True, omit_defaults=True, tag="roster_applied"):
+class RosterApplied(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="roster_applied"):
     """A newer roster came into force."""
 
     people: int
@@ -152,14 +152,14 @@ class RosterApplied(Event, frozen=True, kw_only=True, omit_defaults=True, tag="r
     templates_deleted: int = 0
 
 
-class ConsentWithdrawn(Event, frozen=True, kw_only=True, omit_defaults=True, tag="consent_withdrawn"):
+class ConsentWithdrawn(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="consent_withdrawn"):
     """The receipt that a person's templates are gone from this kiosk, memory and disk."""
 
     person: str
     templates_deleted: int
 
 
-class PalmEnrolled(Event, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):
+class PalmEnrolled(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):
     """A named operator made a person's palm known on this kiosk; an older one of the same hand is replaced.
 
     With `adapted` no operator was there: the newest sample is of a very sure recognition.
@@ -172,7 +172,7 @@ class PalmEnrolled(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pa
     adapted: int = 0  # how many of the templates came from recognitions
 
 
-class Pruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pruned"):
+class Pruned(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="pruned"):
     """Retention removed rows that the ledger's receipt covers."""
 
     pruned_epoch: str
@@ -180,7 +180,7 @@ class Pruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pruned")
     rows: int
 
 
-class Carried(Event, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
+class Carried(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
     """An unacknowledged event of a closed epoch, travelling in its successor under its old identity."""
 
     old_epoch: str
@@ -189,7 +189,7 @@ class Carried(Event, frozen=True, kw_only=True, omit_defaults=True, tag="carried
     payload: str  # the old payload's bytes, as the UTF-8 text that they are
 
 
-Fact = (
+Event = (
     Entry
     | Manual
     | Exit
@@ -208,14 +208,14 @@ Fact = (
 )
 
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 class Unreadable(ValueError):
     """These bytes are no event that this version understands."""
 
 
-def encode(event: Fact) -> bytes:
+def encode(event: Event) -> bytes:
     """The payload's bytes, made once. Raises ValueError above 8 KiB."""
     payload = _encoder.encode(event)
     if len(payload) > PAYLOAD_BYTES_MAX:
@@ -223,7 +223,7 @@ def encode(event: Fact) -> bytes:
     return payload
 
 
-def decode(payload: bytes) -> Fact:
+def decode(payload: bytes) -> Event:
     """The fact in these bytes; fields that this version does not know are passed over. Raises `Unreadable`."""
     try:
         return _decoder.decode(payload)

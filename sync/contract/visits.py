@@ -20,7 +20,19 @@ from enum import StrEnum
 
 from sync.contract.clocks import Clocks
 from sync.contract.entitlements import due
-from sync.contract.event import Carried, Claim, Clock, Entry, Exit, Fact, Manual, Method, Unreadable, Void, decode
+from sync.contract.event import (
+    Carried,
+    Claim,
+    ClockQuality,
+    Entry,
+    Event,
+    Exit,
+    Manual,
+    Method,
+    Unreadable,
+    Void,
+    decode,
+)
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import Timetable
 
@@ -41,7 +53,7 @@ class Received:
     """A fact as the ledger or a kiosk holds it."""
 
     id: EventId
-    fact: Fact
+    fact: Event
 
 
 class Closing(StrEnum):
@@ -189,7 +201,7 @@ def _place(
         note=fact.note,
         group=fact.group if isinstance(fact, Manual) else "",
     )
-    if fact.clock is Clock.SYNCHRONISED:
+    if fact.clock is ClockQuality.SYNCHRONISED:
         return visit if visit.entered_at else _hold(visit, Why.CLOCK)
     if visit.entered_at is None:
         return _hold(visit, Why.CLOCK)

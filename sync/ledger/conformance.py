@@ -15,7 +15,7 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, chain, receipt, roster, wire
-from sync.contract.event import Carried, Clock, Entry, Stop, encode
+from sync.contract.event import Carried, ClockQuality, Entry, Stop, encode
 from sync.contract.wire import Accepted, Cursor, ProblemType
 from sync.errors import SyncError
 from sync.ledger.probe import Line, Probe, Reply, ask_identity, signed
@@ -97,7 +97,7 @@ def _events(probe: Probe, count: int, note: str = "") -> list[bytes]:
     return [
         encode(Entry(
             school=probe.identity.school, at="2026-11-20T04:40:00.000Z", boot="conformance", mono_ms=number,
-            clock=Clock.SYNCHRONISED, note=note or f"conformance {number}",
+            clock=ClockQuality.SYNCHRONISED, note=note or f"conformance {number}",
         ))
         for number in range(count)
     ]  # fmt: skip
@@ -249,7 +249,7 @@ def _a_new_epoch_supersedes_the_old(probe: Probe, _: str) -> str:
     old_hash = probe.hashes()[last].hex()
     school = probe.identity.school
     carried = Carried(
-        school=school, at="2026-11-20T05:00:00.000Z", boot="conformance", mono_ms=1, clock=Clock.SYNCHRONISED,
+        school=school, at="2026-11-20T05:00:00.000Z", boot="conformance", mono_ms=1, clock=ClockQuality.SYNCHRONISED,
         old_epoch=probe.epoch, old_seq=last, old_hash=old_hash, payload=lost.decode(),
     )  # fmt: skip
     probe.begin_epoch(bytes(probe.hashes()[last]), [encode(carried), *_events(probe, 2)])
@@ -276,7 +276,7 @@ def _heartbeats_are_heard(probe: Probe, _: str) -> str:
     head = chain.Head(len(probe.payloads), probe.hashes()[-1])
     beat = wire.Heartbeat(
         epoch=probe.epoch, head=wire.HeadText.of(head), acknowledged=head.seq, queue=0, agent="conformance", roster=0,
-        boot="conformance", instance="conformance", at="2026-11-20T05:00:00.000Z", clock=Clock.SYNCHRONISED,
+        boot="conformance", instance="conformance", at="2026-11-20T05:00:00.000Z", clock=ClockQuality.SYNCHRONISED,
     )  # fmt: skip
     reply = _want(probe.ask("POST", wire.heartbeats_path(probe.device), wire.to_json(beat)), 200)
     return f"newest roster {reply.message(wire.HeartbeatReply).roster}"
@@ -321,7 +321,7 @@ def _the_contract_is_published(probe: Probe, _: str) -> str:
 def _a_stop_is_an_event_like_any(probe: Probe, _: str) -> str:
     probe.payloads.append(encode(Stop(
         school=probe.identity.school, at="2026-11-20T06:00:00.000Z", boot="conformance", mono_ms=9,
-        clock=Clock.UNSYNCHRONISED,
+        clock=ClockQuality.UNSYNCHRONISED,
     )))  # fmt: skip
     last = len(probe.payloads)
     answer = _accepted(probe, probe.send(last, last), last)

@@ -12,9 +12,9 @@ from sync.contract.chain import Epoch, Hash
 from sync.contract.event import (
     PAYLOAD_BYTES_MAX,
     Carried,
-    Clock,
+    ClockQuality,
     Entry,
-    Fact,
+    Event,
     Manual,
     Refusal,
     Sighting,
@@ -76,7 +76,7 @@ def read(
     parcels: list[Parcel] = []
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
-        fact: Fact | None = None
+        fact: Event | None = None
         if seq in stones:
             kind, day, flag = "tombstone", "", ""
             look: _Look | None = ("tombstone", payload[:200].decode("utf-8", "replace"))
@@ -113,7 +113,7 @@ class _Reader:
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # found good before
 
-    def read(self, payload: bytes) -> tuple[str, str, str, _Look | None, Fact | None]:
+    def read(self, payload: bytes) -> tuple[str, str, str, _Look | None, Event | None]:
         """Kind, day, flags, the reason for a second look, the fact."""
         if len(payload) > PAYLOAD_BYTES_MAX:
             return "", "", "", ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
@@ -137,18 +137,18 @@ class _Reader:
         flags = ""
         if (
             not _EARLIEST <= at <= self._latest
-            or fact.clock is not Clock.SYNCHRONISED
+            or fact.clock is not ClockQuality.SYNCHRONISED
             or getattr(fact, "review", False)
         ):
             flags = ",".join(self._flags(fact))
         return fact.__struct_config__.tag, day, flags, look, fact  # type: ignore[return-value]  # tags are texts here
 
-    def _flags(self, fact: Fact) -> Iterator[str]:
+    def _flags(self, fact: Event) -> Iterator[str]:
         if fact.at < _EARLIEST:
             yield "past"
         elif fact.at > self._latest:
             yield "future"
-        if fact.clock is not Clock.SYNCHRONISED:
+        if fact.clock is not ClockQuality.SYNCHRONISED:
             yield "clock"
         if isinstance(fact, Entry | Manual | Refusal) and fact.review:
             yield "review"

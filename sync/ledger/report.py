@@ -15,7 +15,7 @@ import psycopg
 from sync.contract import event, flags
 from sync.contract.edit_check import EditCheck, edit_check
 from sync.contract.entitlements import due
-from sync.contract.event import Claim, Exit, Fact, Method, Unreadable, Void
+from sync.contract.event import Claim, Event, Exit, Method, Unreadable, Void
 from sync.contract.roster import ClosedDay, Entitlement, MealSession, School
 from sync.contract.sessions import Timetable
 from sync.contract.visits import Closing, Derived, EventId, Received, Visit, derive
@@ -150,7 +150,7 @@ def _facts(connection: psycopg.Connection, school: str, first: date, last: date)
     return facts, unread
 
 
-def _on_branch(fact: Fact, epoch: str, branch: str, parted_at: int) -> Fact:
+def _on_branch(fact: Event, epoch: str, branch: str, parted_at: int) -> Event:
     """An event of a branch names its entry by number; from where the branch parts that is the branch's own entry."""
     match fact:
         case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= parted_at:

@@ -22,7 +22,7 @@ from drivers.readings import PalmFrame
 from drivers.simulated.palms import hand as drawn_hand
 from drivers.simulated.palms import some_capture
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.roster import build
+from edge_agent.domain.roster import build_roster
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
@@ -35,7 +35,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run, high, middle
 from tests.benchmarks.palm import PEOPLE, QUICK_PEOPLE, reading_ms
@@ -115,7 +115,7 @@ def run(run: Run) -> Result:
 def _played(folder: Path, gallery: PalmGallery, count: int) -> tuple[_Seen, int]:
     """The kiosk's thread for palms, and the camera's, until so many children were there."""
     inbox, counters, seen = Inbox(), Counters(), _Seen()
-    roster = build((), school="school-1", version=0, confirmed_at=None, tz=UTC)
+    roster = build_roster((), school="school-1", version=0, confirmed_at=None, tz=UTC)
     palms = Palms(gallery, PalmSettings(), inbox, lambda: roster, _now, lambda feedback: None, counters)
     pulse = Pulse(time.monotonic)
     looking = threading.Thread(target=palms.body, args=(pulse,))
@@ -177,7 +177,7 @@ def _judged(seen: _Seen, names: list[str], count: int) -> tuple[Counter[str], li
 
 
 def _now() -> Moment:
-    return Moment(datetime.now(UTC), time.monotonic_ns() // 1_000_000, "boot", Clock.SYNCHRONISED)
+    return Moment(datetime.now(UTC), time.monotonic_ns() // 1_000_000, "boot", ClockQuality.SYNCHRONISED)
 
 
 def _hands(names: list[str], of_each: int | None) -> list[tuple[str, list[Image]]]:

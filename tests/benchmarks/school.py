@@ -19,7 +19,7 @@ from edge_agent.palms import keys as palm_keys
 from edge_agent.palms.gallery import PalmGallery, Target
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
-from sync.contract.event import Claim, Clock, Entry, PalmEnrolled, PersonId
+from sync.contract.event import Claim, ClockQuality, Entry, PalmEnrolled, PersonId
 from sync.contract.roster import Consent, Credential, Entitlement, MealSession, Page, Person, Programme, Record, School
 from tests.benchmarks import crowd
 
@@ -66,8 +66,9 @@ def entries(rows: int, people: int, today: datetime) -> Sequence[Entry]:
         found.append(
             Entry(
                 school=SCHOOL, at=f"{day:%Y-%m-%d}T04:{row // 60 % 60:02}:{row % 60:02}.123Z",
-                boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=row * 700, clock=Clock.SYNCHRONISED, roster=1,
-                roster_age_s=60, person=person(number), session=SESSION, service_date=f"{day:%Y-%m-%d}", reader="door",
+                boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=row * 700,
+                clock=ClockQuality.SYNCHRONISED, roster=1, roster_age_s=60,
+                person=person(number), session=SESSION, service_date=f"{day:%Y-%m-%d}", reader="door",
                 credential=f"c-{number}", programme="state", claim=Claim.CLAIMABLE,
             )
         )  # fmt: skip

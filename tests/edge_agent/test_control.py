@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_agent.control import SOCKET_NAME, Asker, ControlServer, ask
-from edge_agent.errors import AgentNotRunning, Refused
+from edge_agent.errors import AgentNotRunning, RequestRefused
 
 
 def count(arguments: Mapping[str, Any], asker: Asker) -> Iterator[int]:
@@ -25,7 +25,7 @@ def who(arguments: Mapping[str, Any], asker: Asker) -> Iterator[list[int]]:
 
 def refuse(arguments: Mapping[str, Any], asker: Asker) -> Iterator[None]:
     yield None
-    raise Refused("not today; ask the school office")
+    raise RequestRefused("not today; ask the school office")
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def test_the_kernel_says_who_asks(run_dir: Path) -> None:
 def test_a_refusal_keeps_its_words(run_dir: Path) -> None:
     answers = ask(run_dir, "refuse")
     assert next(answers) is None
-    with pytest.raises(Refused, match="ask the school office"):
+    with pytest.raises(RequestRefused, match="ask the school office"):
         next(answers)
 
 
 def test_an_unknown_command_is_named(run_dir: Path) -> None:
-    with pytest.raises(Refused, match="no command 'dance'"):
+    with pytest.raises(RequestRefused, match="no command 'dance'"):
         list(ask(run_dir, "dance"))
 
 

@@ -12,20 +12,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
-from edge_agent.domain.confirmation import Limits
+from edge_agent.domain.confirmation import ConfirmationLimits
 from edge_agent.domain.decision import Direction, Rules
-from edge_agent.domain.facts import Past
-from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.record import ByHand
-from edge_agent.domain.roster import Roster, build
+from edge_agent.domain.record import StaffAct
+from edge_agent.domain.roster import Roster, build_roster
+from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
-from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmSight, Policy, Station
+from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmPresentation, Station, StationPolicy
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, Method, PersonId, Refusal, Repeat, Void, decode
+from sync.contract.event import (
+    Claim,
+    ClockQuality,
+    Entry,
+    Event,
+    Exit,
+    Manual,
+    Method,
+    PersonId,
+    Refusal,
+    Repeat,
+    Void,
+    decode,
+)
 from sync.contract.roster import (
     Consent,
     Credential,
@@ -39,11 +52,11 @@ from sync.contract.roster import (
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
-HAND = ByHand("Cook", "forgot_card")
+HAND = StaffAct("Cook", "forgot_card")
 
 
 def moment(seconds: float = 0.0) -> Moment:
-    return Moment(NOON + timedelta(seconds=seconds), int(seconds * 1000), "boot", Clock.SYNCHRONISED)
+    return Moment(NOON + timedelta(seconds=seconds), int(seconds * 1000), "boot", ClockQuality.SYNCHRONISED)
 
 
 def roster(*extra: Record) -> Roster:
@@ -52,14 +65,14 @@ def roster(*extra: Record) -> Roster:
     paid = [Entitlement(id=f"e-{n}", person=f"u-{n}", programme="state") for n in (1, 2)]
     lunch = MealSession(id="lunch", name="Lunch", start="11:30", end="13:00")
     records: list[Record] = [*people, *cards, *paid, lunch, Programme(id="state", name="State"), *extra]
-    return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
+    return build_roster(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
 
 
-POLICY = Policy(
+POLICY = StationPolicy(
     rules=Rules(
         debounce_ms=5_000, stay_min_ms=60_000, leave_ms=3_600_000, roster_age_max_s=86_400, unplaced_ms=2_700_000
     ),
-    limits=Limits(window_ns=SECOND_NS // 2, unknown_per_minute=20),
+    confirmation_limits=ConfirmationLimits(window_ns=SECOND_NS // 2, unknown_per_minute=20),
     early=timedelta(0),
     late=timedelta(0),
     palm_with_card=False,
@@ -78,7 +91,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0)
 
 
-def kept(journal: Journal) -> list[Fact]:
+def kept(journal: Journal) -> list[Event]:
     return [decode(row.payload) for row in reversed(journal.recent(100))]
 
 
@@ -87,7 +100,11 @@ def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
     welcome = station.take(card(1), moment())
     again = station.take(card(1), moment(2))
     goodbye = station.take(card(1), moment(600))
-    assert [each.child for each in (welcome, again, goodbye) if each] == [Child.WELCOME, Child.NOTED, Child.GOODBYE]
+    assert [each.kind for each in (welcome, again, goodbye) if each] == [
+        FeedbackKind.WELCOME,
+        FeedbackKind.NOTED,
+        FeedbackKind.GOODBYE,
+    ]
     entry, repeat, leave = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.session, entry.programme, entry.roster) == ("u-1", "lunch", "state", 7)
@@ -99,16 +116,16 @@ def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
 class Full:
     """A journal whose disk is full."""
 
-    def append(self, event: Fact) -> Appended:
+    def append(self, event: Event) -> Appended:
         raise JournalUnwritable("disk full")
 
-    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]:
+    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
         raise JournalUnwritable("disk full")
 
-    def facts(self, person: PersonId, since: str) -> Sequence[Past]:
+    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:
         return ()
 
-    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
         return None
 
 
@@ -116,7 +133,7 @@ def test_no_green_without_a_durable_row() -> None:
     station = Station(Full(), roster(), POLICY)
     for feedback in (station.take(card(1), moment()), station.enter_by_hand(PersonId("u-1"), moment(), HAND)):
         assert feedback is not None
-        assert feedback.child is Child.NOT_RECORDED
+        assert feedback.kind is FeedbackKind.NOT_RECORDED
         assert feedback.greeting == ""
         assert feedback.staff is not None
         assert feedback.staff.name == "Name1 F"
@@ -127,18 +144,18 @@ def test_a_child_without_a_programme_sees_what_every_child_sees(journal: Journal
     entitled, other = station.take(card(1), moment()), station.take(card(3), moment())
     assert entitled is not None
     assert other is not None
-    assert (entitled.child, entitled.silent, entitled.language) == (other.child, other.silent, other.language)
+    assert (entitled.kind, entitled.silent, entitled.language) == (other.kind, other.silent, other.language)
 
 
 def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     once = station.take(card(9), moment())
     assert once is not None
-    assert once.child is Child.AGAIN
+    assert once.kind is FeedbackKind.AGAIN
     assert kept(journal) == []
     twice = station.take(card(9, at_ns=SECOND_NS // 10, again=True), moment(0.1))
     assert twice is not None
-    assert twice.child is Child.ASK_STAFF
+    assert twice.kind is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert refusal.credential.startswith("#")
@@ -163,7 +180,7 @@ def test_an_exit_reader_never_lets_in(journal: Journal) -> None:
 def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     station.take(card(1), moment())
-    hand = ByHand("Teacher", "reader_down", group="g1")
+    hand = StaffAct("Teacher", "reader_down", group="g1")
     assert station.enter_class("1A", moment(120), hand) == 3
     by_hand = [fact for fact in kept(journal) if isinstance(fact, Manual)]
     assert {fact.person for fact in by_hand} == {"u-2", "u-3"}  # who is inside is noted again, not entered twice
@@ -180,7 +197,7 @@ def test_void_and_again(journal: Journal) -> None:
         station.void(journal.epoch, 2, moment(12), HAND)  # the void itself is no entry
     feedback = station.take(card(1), moment(20))
     assert feedback is not None
-    assert feedback.child is Child.WELCOME
+    assert feedback.kind is FeedbackKind.WELCOME
     entry, void, second = kept(journal)
     assert isinstance(void, Void)
     assert isinstance(entry, Entry)
@@ -202,9 +219,9 @@ def test_same_in_same_out(tmp_path: Path) -> None:
     assert len(heads) == 1
 
 
-def sight(*scores: tuple[str, int], copied: bool = False) -> PalmSight:
+def sight(*scores: tuple[str, int], copied: bool = False) -> PalmPresentation:
     found = tuple(PalmScore(PersonId(person), "palm-left", score) for person, score in scores)
-    return PalmSight("palm", found, accept=3_000, margin=400, copied=copied)
+    return PalmPresentation("palm", found, accept=3_000, margin=400, copied=copied)
 
 
 def agreed(*people: str) -> Roster:
@@ -215,8 +232,8 @@ def agreed(*people: str) -> Roster:
 def test_a_palm_is_taken_as_a_card_is(journal: Journal) -> None:
     station = Station(journal, agreed("u-1", "u-2"), POLICY)
     welcome = station.take_palm(sight(("u-1", 5_000), ("u-2", 1_000)), moment())
-    assert (welcome.child, welcome.greeting) == (Child.WELCOME, "Name1")
-    assert station.take_palm(sight(("u-1", 5_000)), moment(2)).child is Child.NOTED
+    assert (welcome.kind, welcome.greeting) == (FeedbackKind.WELCOME, "Name1")
+    assert station.take_palm(sight(("u-1", 5_000)), moment(2)).kind is FeedbackKind.NOTED
     assert station.take(card(1), moment(3)) is not None
     entry, repeat, by_card = kept(journal)
     assert isinstance(entry, Entry)
@@ -229,18 +246,22 @@ def test_a_palm_is_taken_as_a_card_is(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("seen", "reason", "child"),
     [
-        (sight(("u-1", 2_999)), "palm_unknown", Child.USE_CARD),
-        (sight(), "palm_unknown", Child.USE_CARD),
-        (sight(("u-1", 5_000), ("u-2", 4_700)), "ambiguous", Child.USE_CARD),
-        (sight(("u-3", 9_000)), "palm_unknown", Child.USE_CARD),  # the parents have not agreed, whatever the score
-        (sight(("u-1", 9_000), copied=True), "palm_copy", Child.USE_CARD),
+        (sight(("u-1", 2_999)), "palm_unknown", FeedbackKind.USE_CARD),
+        (sight(), "palm_unknown", FeedbackKind.USE_CARD),
+        (sight(("u-1", 5_000), ("u-2", 4_700)), "ambiguous", FeedbackKind.USE_CARD),
+        (
+            sight(("u-3", 9_000)),
+            "palm_unknown",
+            FeedbackKind.USE_CARD,
+        ),  # the parents have not agreed, whatever the score
+        (sight(("u-1", 9_000), copied=True), "palm_copy", FeedbackKind.USE_CARD),
     ],
 )
 def test_a_palm_that_settles_nothing_asks_for_the_card(
-    journal: Journal, seen: PalmSight, reason: str, child: Child
+    journal: Journal, seen: PalmPresentation, reason: str, child: FeedbackKind
 ) -> None:
     station = Station(journal, agreed("u-1", "u-2"), POLICY)
-    assert station.take_palm(seen, moment()).child is child
+    assert station.take_palm(seen, moment()).kind is child
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.method) == (reason, "", Method.PALM)
@@ -268,28 +289,30 @@ def both(journal: Journal) -> Station:
     return station
 
 
-def shown_for(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmSight:
+def shown_for(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmPresentation:
     return replace(sight((person, score), *others, copied=copied), asked_for=PersonId(person), confirm=2_900)
 
 
-def child(feedback: Feedback | None) -> Child:
+def child(feedback: Feedback | None) -> FeedbackKind:
     assert feedback is not None
-    return feedback.child
+    return feedback.kind
 
 
 def test_a_card_waits_for_its_owners_palm_and_only_then_counts(journal: Journal) -> None:
     station = both(journal)
-    assert child(station.take(card(1), moment())) is Child.SHOW_PALM
+    assert child(station.take(card(1), moment())) is FeedbackKind.SHOW_PALM
     assert kept(journal) == []
     assert station.awaited("palm") == "u-1"
     # Below what is enough among all, and enough for this one card.
-    assert child(station.take_palm(shown_for("u-1", 2_950), moment(2))) is Child.WELCOME
+    assert child(station.take_palm(shown_for("u-1", 2_950), moment(2))) is FeedbackKind.WELCOME
     assert (station.waits, station.awaited("palm")) == (False, None)
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.CARD, 2_950, "door")
     assert (entry.reason, entry.review) == ("", False)
-    assert child(station.take(card(1), moment(600))) is Child.GOODBYE, "nobody is asked for a palm on the way out"
+    assert child(station.take(card(1), moment(600))) is FeedbackKind.GOODBYE, (
+        "nobody is asked for a palm on the way out"
+    )
 
 
 @pytest.mark.parametrize(
@@ -301,21 +324,21 @@ def test_a_card_waits_for_its_owners_palm_and_only_then_counts(journal: Journal)
     ],
 )
 def test_another_ones_palm_is_a_refusal_and_the_staff_are_asked(
-    journal: Journal, seen: PalmSight, candidates: str
+    journal: Journal, seen: PalmPresentation, candidates: str
 ) -> None:
     station = both(journal)
     station.take(card(1), moment())
-    assert child(station.take_palm(seen, moment(2))) is Child.ASK_STAFF
+    assert child(station.take_palm(seen, moment(2))) is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.candidates) == ("mismatch", "", candidates)
-    assert child(station.take(card(1), moment(4))) is Child.SHOW_PALM, "the owner may try again at once"
+    assert child(station.take(card(1), moment(4))) is FeedbackKind.SHOW_PALM, "the owner may try again at once"
 
 
 def test_a_print_beside_the_card_is_told_to_the_staff(journal: Journal) -> None:
     station = both(journal)
     station.take(card(1), moment())
-    assert child(station.take_palm(shown_for("u-1", 9_000, copied=True), moment(1))) is Child.ASK_STAFF
+    assert child(station.take_palm(shown_for("u-1", 9_000, copied=True), moment(1))) is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert refusal.reason == "palm_copy"
@@ -326,7 +349,7 @@ def test_a_card_whose_palm_does_not_come_counts_and_is_marked(journal: Journal) 
     station.take(card(1), moment())
     assert station.lapse(moment(7.9)) == []
     assert station.take(card(1, at_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
-    assert [child(each) for each in station.lapse(moment(8))] == [Child.WELCOME]
+    assert [child(each) for each in station.lapse(moment(8))] == [FeedbackKind.WELCOME]
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.reason, entry.review, entry.at) == ("palm_unconfirmed", True, "2026-11-20T07:00:00.000Z")
@@ -339,18 +362,18 @@ def test_the_next_card_ends_the_wait_and_so_does_the_end_of_the_day(journal: Jou
     assert station.lapse(moment(1), card(1)) == []
     assert station.lapse(moment(1), card(2, "exit")) == [], "another gate"
     assert station.lapse(moment(1), card(9)) == [], "a card that nobody knows"
-    assert [child(each) for each in station.lapse(moment(1), card(2))] == [Child.WELCOME]
-    assert child(station.take(card(2), moment(1))) is Child.SHOW_PALM
-    assert [child(each) for each in station.close()] == [Child.WELCOME]
+    assert [child(each) for each in station.lapse(moment(1), card(2))] == [FeedbackKind.WELCOME]
+    assert child(station.take(card(2), moment(1))) is FeedbackKind.SHOW_PALM
+    assert [child(each) for each in station.close()] == [FeedbackKind.WELCOME]
     assert [fact.person for fact in kept(journal) if isinstance(fact, Entry)] == ["u-1", "u-2"]
 
 
 def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_come(journal: Journal) -> None:
     station = both(journal)
     station.take(card(1), moment())
-    assert child(station.take_palm(sight(("u-2", 6_000)), moment(0.5))) is Child.WELCOME
+    assert child(station.take_palm(sight(("u-2", 6_000)), moment(0.5))) is FeedbackKind.WELCOME
     assert station.awaited("palm") == "u-1"
-    assert child(station.take_palm(sight(("u-1", 6_000)), moment(1))) is Child.WELCOME, (
+    assert child(station.take_palm(sight(("u-1", 6_000)), moment(1))) is FeedbackKind.WELCOME, (
         "known without having been asked"
     )
     assert {fact.person: fact.method for fact in kept(journal) if isinstance(fact, Entry)} == {
@@ -361,12 +384,12 @@ def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_com
 
 def test_who_cannot_be_asked_for_a_palm_is_served_by_the_card_alone(journal: Journal) -> None:
     station = both(journal)
-    assert child(station.take(card(3), moment())) is Child.WELCOME  # has not agreed
+    assert child(station.take(card(3), moment())) is FeedbackKind.WELCOME  # has not agreed
     assert isinstance(station.palms, PalmsHere)
     station.palms.camera = False
-    assert child(station.take(card(1), moment(1))) is Child.WELCOME
+    assert child(station.take(card(1), moment(1))) is FeedbackKind.WELCOME
     station.palms = None
-    assert child(station.take(card(2), moment(2))) is Child.WELCOME
+    assert child(station.take(card(2), moment(2))) is FeedbackKind.WELCOME
     marks = {fact.person: fact.reason for fact in kept(journal) if isinstance(fact, Entry)}
     assert marks == {"u-3": "no_entitlement", "u-1": "palm_unconfirmed", "u-2": ""}
 
@@ -374,27 +397,27 @@ def test_who_cannot_be_asked_for_a_palm_is_served_by_the_card_alone(journal: Jou
 def test_a_wait_that_cannot_be_kept_is_told_as_such() -> None:
     station = Station(Full(), agreed("u-1"), BOTH)
     station.palms = PalmsHere()
-    assert child(station.take(card(1), moment())) is Child.SHOW_PALM
-    assert [child(each) for each in station.lapse(moment(9))] == [Child.NOT_RECORDED]
+    assert child(station.take(card(1), moment())) is FeedbackKind.SHOW_PALM
+    assert [child(each) for each in station.lapse(moment(9))] == [FeedbackKind.NOT_RECORDED]
 
 
 class Memory:
     """A journal that remembers nobody, so that every card is an entry."""
 
     def __init__(self) -> None:
-        self.kept: list[Fact] = []
+        self.kept: list[Event] = []
 
-    def append(self, event: Fact) -> Appended:
+    def append(self, event: Event) -> Appended:
         self.kept.append(event)
         return Appended(Epoch("e"), len(self.kept), Hash(bytes(32)))
 
-    def append_all(self, events: Sequence[Fact]) -> Sequence[Appended]:
+    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
         return [self.append(event) for event in events]
 
-    def facts(self, person: PersonId, since: str) -> Sequence[Past]:
+    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:
         return ()
 
-    def sighting(self, epoch: Epoch, seq: int) -> Past | None:
+    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
         return None
 
 
@@ -420,7 +443,7 @@ def test_no_card_that_was_asked_for_a_palm_is_forgotten_and_none_counts_twice(
         awaited = {gate: station.awaited(gate) for gate in ("door", "exit")}
         if reading is not None:
             fresh = awaited[more] != f"u-{what}"
-            asked += child(station.take(reading, moment(seconds))) is Child.SHOW_PALM and fresh
+            asked += child(station.take(reading, moment(seconds))) is FeedbackKind.SHOW_PALM and fresh
         elif kind == "palm":
             scores = [("u-1", what[0]), ("u-2", what[1])]
             owner = station.awaited("palm")
@@ -449,8 +472,8 @@ def with_camera(journal: Journal) -> Station:
 
 def test_between_look_alikes_the_card_says_which(journal: Journal) -> None:
     station = with_camera(journal)
-    assert child(station.take_palm(ALIKE, moment())) is Child.USE_CARD
-    assert child(station.take(card(2), moment(3))) is Child.WELCOME
+    assert child(station.take_palm(ALIKE, moment())) is FeedbackKind.USE_CARD
+    assert child(station.take(card(2), moment(3))) is FeedbackKind.WELCOME
     refusal, entry = kept(journal)
     assert isinstance(refusal, Refusal)
     assert isinstance(entry, Entry)
@@ -462,7 +485,7 @@ def test_the_card_of_a_third_one_is_not_settled_silently(journal: Journal) -> No
     station = with_camera(journal)
     station.take_palm(ALIKE, moment())
     third = station.take(card(3), moment(3))
-    assert child(third) is Child.WELCOME  # perhaps simply the next in the queue
+    assert child(third) is FeedbackKind.WELCOME  # perhaps simply the next in the queue
     assert third is not None
     assert third.staff is not None
     assert "palm_unconfirmed" in (third.staff.reason, *third.staff.notes)
@@ -504,7 +527,7 @@ def test_a_terminals_clock_that_cannot_be_right_bills_nothing(journal: Journal) 
     station.take(terminal("1001", datetime(2031, 1, 1, tzinfo=UTC), suspect=True), moment())
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)  # the child eats
-    assert (entry.claim, entry.review, entry.clock) == (Claim.HELD, True, Clock.UNSYNCHRONISED)
+    assert (entry.claim, entry.review, entry.clock) == (Claim.HELD, True, ClockQuality.UNSYNCHRONISED)
 
 
 def with_terminals() -> Roster:
@@ -516,4 +539,4 @@ def with_terminals() -> Roster:
         MealSession(id="lunch", name="Lunch", start="11:30", end="13:00"),
         Programme(id="state", name="State"),
     ]
-    return build(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
+    return build_roster(records, school="s", version=7, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_agent.control import ask
-from edge_agent.errors import AgentNotRunning, Refused
+from edge_agent.errors import AgentNotRunning, RequestRefused
 
 START_S = 60.0
 AGENT = (sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main()")
@@ -132,7 +132,7 @@ class Daemon:
             assert self._process.poll() is None, f"the daemon ended by itself:\n{self.log}"
             try:
                 status = self.status()
-            except (AgentNotRunning, Refused, OSError):
+            except (AgentNotRunning, RequestRefused, OSError):
                 status = {}
             if status and holds(status):
                 return status

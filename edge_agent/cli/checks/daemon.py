@@ -5,7 +5,7 @@ from typing import assert_never
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
 from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, PalmTold, Told
-from edge_agent.screen.health import Ledger
+from edge_agent.screen.health import LedgerState
 from edge_agent.settings import PalmSettings
 from sync.client.client import Alarm
 
@@ -52,9 +52,9 @@ def _ledger(ledger: LedgerTold | None) -> Finding:
     if ledger.alarm is not Alarm.NONE:
         return fails("ledger", f"{ledger.alarm.value}: {ledger.why}", _against(ledger.alarm))
     match ledger.state:
-        case Ledger.REACHABLE:
+        case LedgerState.REACHABLE:
             return ok("ledger", "reachable")
-        case Ledger.REFUSED:
+        case LedgerState.REFUSED:
             return fails("ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
         case _:
             return look("ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on")

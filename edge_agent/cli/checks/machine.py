@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
 from edge_agent.process.clock import kernel_clock
 from edge_agent.runtime.agent import VERSION
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 # Kazakhstan has had one time since 2024-03-01; older zone files would put every meal an hour off.
 _ALMATY, _SINCE = "Asia/Almaty", datetime(2024, 6, 1, tzinfo=UTC)
@@ -35,15 +35,15 @@ def clock(_: Kiosk) -> Iterator[Finding]:
     yield quality(kernel_clock())
 
 
-def quality(found: Clock) -> Finding:
+def quality(found: ClockQuality) -> Finding:
     """What the kernel says of its clock."""
     step = "timedatectl set-ntp true, and let the kiosk reach a time server; recording goes on meanwhile"
     match found:
-        case Clock.SYNCHRONISED:
+        case ClockQuality.SYNCHRONISED:
             return ok("clock", "synchronised")
-        case Clock.UNSYNCHRONISED:
+        case ClockQuality.UNSYNCHRONISED:
             return look("clock", "not synchronised: meals are held until the ledger has put the time right", step)
-        case Clock.UNKNOWN:
+        case ClockQuality.UNKNOWN:
             return look("clock", "the kernel does not say how good it is", step)
 
 

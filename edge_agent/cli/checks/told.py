@@ -2,9 +2,9 @@
 
 import msgspec
 
-from edge_agent.screen.health import Ledger
+from edge_agent.screen.health import LedgerState
 from sync.client.client import Alarm
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class JournalTold(msgspec.Struct, frozen=True):
 
 
 class LedgerTold(msgspec.Struct, frozen=True):
-    state: Ledger
+    state: LedgerState
     why: str
     alarm: Alarm
 
@@ -53,7 +53,7 @@ class PalmTold(msgspec.Struct, frozen=True):
 class Told(msgspec.Struct, frozen=True):
     recording: bool
     faults: tuple[str, ...]
-    clock: Clock
+    clock: ClockQuality
     journal: JournalTold
     ledger: LedgerTold | None
     roster: RosterTold

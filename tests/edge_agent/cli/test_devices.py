@@ -15,7 +15,7 @@ from drivers.protocols import hid
 from drivers.settings import WrongSetting
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.cli.main import build
-from edge_agent.errors import ExitCode, Refused
+from edge_agent.errors import ExitCode, RequestRefused
 from tests.drivers.relay_board import RelayBoard
 
 FRAME = "0231463030363434424236383603"
@@ -108,7 +108,7 @@ def test_a_file_that_is_not_there_is_said_so(words: tuple[str, ...]) -> None:
 def test_rows_of_a_terminal_are_not_taken_for_a_card_reader(config: Path, tmp_path: Path) -> None:
     rows = tmp_path / "attlog.dat"
     rows.write_text("     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\n")
-    with pytest.raises(Refused, match="no terminal but RDM6300"):
+    with pytest.raises(RequestRefused, match="no terminal but RDM6300"):
         run("devices", "import", "door", str(rows), "--config", str(config))
 
 
@@ -120,21 +120,21 @@ def test_a_file_that_no_terminal_writes_is_not_read(tmp_path: Path) -> None:
     )
     with huge.open("wb") as file:
         file.truncate(65 * 1024 * 1024)
-    with pytest.raises(Refused, match="64 MiB"):
+    with pytest.raises(RequestRefused, match="64 MiB"):
         run("devices", "import", "palms", str(huge), "--config", str(config))
 
 
 def test_decode_refuses_what_is_no_hex(tmp_path: Path) -> None:
     source = tmp_path / "bytes.hex"
     source.write_bytes(b"\xff\xfe")
-    with pytest.raises(Refused, match="not hex; without --hex"):
+    with pytest.raises(RequestRefused, match="not hex; without --hex"):
         run("devices", "decode", "em4100", str(source), "--hex")
 
 
 def test_decode_refuses_half_a_byte(tmp_path: Path) -> None:
     source = tmp_path / "bytes.hex"
     source.write_text("023")
-    with pytest.raises(Refused, match="odd number of hex digits"):
+    with pytest.raises(RequestRefused, match="odd number of hex digits"):
         run("devices", "decode", "em4100", str(source), "--hex")
 
 
@@ -156,10 +156,10 @@ def test_a_capture_of_nothing_leaves_no_file_in_the_way(config: Path, tmp_path: 
     with pytest.raises(DeviceGone):
         run(*words)
     assert not target.exists()
-    with CardPeer(tmp_path / "door"), pytest.raises(Refused, match="nothing came"):
+    with CardPeer(tmp_path / "door"), pytest.raises(RequestRefused, match="nothing came"):
         run(*words)
     assert not target.exists()
-    with pytest.raises(Refused, match="cannot write"):
+    with pytest.raises(RequestRefused, match="cannot write"):
         run("devices", "capture", "door", str(tmp_path / "none" / "x"), "--config", str(config))
 
 
@@ -182,7 +182,7 @@ def test_watch_shows_bytes_and_what_they_mean(config: Path, tmp_path: Path) -> N
 
 
 def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None:
-    with pytest.raises(Refused, match="known are: door"):
+    with pytest.raises(RequestRefused, match="known are: door"):
         run("devices", "watch", "dor", "--config", str(config), "--seconds", "1")
 
 
@@ -260,7 +260,7 @@ def test_calibrate_finds_how_a_keyboard_reader_is_set_though_its_setting_is_anot
 def test_calibrate_says_what_came_instead_of_a_card(tmp_path: Path) -> None:
     config = line_reader(tmp_path, "dec10")
     words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
-    with CardPeer(tmp_path / "door") as peer, pytest.raises(Refused, match="no card: a line that is no dec10"):
+    with CardPeer(tmp_path / "door") as peer, pytest.raises(RequestRefused, match="no card: a line that is no dec10"):
         while_sending(peer, *words, sent=b"CAC6A304\r\n")
 
 

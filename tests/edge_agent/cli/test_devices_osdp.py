@@ -8,7 +8,7 @@ import pytest
 
 from drivers.bench import osdp_key
 from drivers.errors import NotSupported
-from edge_agent.errors import AgentRunning, Refused
+from edge_agent.errors import AgentRunning, RequestRefused
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.edge_agent.cli.answering import answering
 from tests.edge_agent.cli.test_devices import run, run_bytes
@@ -64,7 +64,7 @@ def test_a_key_is_no_use_where_nothing_is_hidden(tmp_path: Path) -> None:
     key, capture = tmp_path / "door.key", tmp_path / "capture.jsonl"
     osdp_key.create(key)
     capture.write_text('{"capture":1,"driver":"em4100","settings":{"port":"p"},"redacted":true}\n')
-    with pytest.raises(Refused, match="no OSDPCAP"):
+    with pytest.raises(RequestRefused, match="no OSDPCAP"):
         run("devices", "replay", str(capture), "--key-file", str(key))
     with pytest.raises(NotSupported, match="no secure channel"):
         run("devices", "decode", "em4100", str(capture), "--key-file", str(key))
@@ -83,7 +83,7 @@ def test_a_reader_is_given_a_key_and_it_is_said_before_and_after(new: OsdpPeer, 
 def test_nothing_is_touched_unless_the_settings_say_that_a_key_is_being_set(tmp_path: Path) -> None:
     config, key_file = settings(tmp_path, tmp_path / "door", ""), tmp_path / "door.key"
     for device, why in (("door", "commissioning = true"), ("coil", "no OSDP reader"), ("dor", "known are: door, coil")):
-        with pytest.raises(Refused, match=why):
+        with pytest.raises(RequestRefused, match=why):
             run("devices", "commission", device, "--key-file", str(key_file), "--config", config)
     assert not list(tmp_path.glob("door.key*"))
 

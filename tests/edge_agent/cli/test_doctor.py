@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from edge_agent.cli import doctor
 from edge_agent.cli.checks.finding import Finding, Kiosk, State, ok
 from edge_agent.cli.main import build
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from tests.edge_agent.cli.answering import answering
 from tests.edge_agent.cli.checks.given import kiosk
 from tests.system.daemon import Daemon, edge_agent, serial_reader
@@ -70,7 +70,7 @@ def test_a_daemon_that_answers_something_else(config: Path, tmp_path: Path, stat
         (PermissionError(13, "no", "/x"), State.LOOK),
         (OSError(5, "broken"), State.FAILS),
         (sqlite3.DatabaseError("malformed"), State.FAILS),
-        (Refused("it is so; do that"), State.FAILS),
+        (RequestRefused("it is so; do that"), State.FAILS),
     ],
 )
 def test_a_check_that_cannot_end_is_told_and_the_next_one_goes_on(

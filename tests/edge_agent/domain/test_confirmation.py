@@ -4,18 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.readings import CardRead, Technology, Uid
-from edge_agent.domain.confirmation import SEEN_MAX, Confirmation, Limits, Verdict
+from edge_agent.domain.confirmation import RECENT_CARDS_MAX, Confirmation, ConfirmationLimits, ConfirmationVerdict
 from tests.edge_agent.domain.world import em4100
 from tests.vectors import load_reader
 
-LIMITS = Limits(window_ns=500_000_000, unknown_per_minute=20)
+LIMITS = ConfirmationLimits(window_ns=500_000_000, unknown_per_minute=20)
 
 
 def read(number: int, at_ms: int, *, again: bool = False) -> CardRead:
     return CardRead("r1", em4100(number), at_ms * 1_000_000, again)
 
 
-def verdicts(*reads: CardRead, known: bool = False, limits: Limits = LIMITS) -> list[Verdict]:
+def verdicts(*reads: CardRead, known: bool = False, limits: ConfirmationLimits = LIMITS) -> list[ConfirmationVerdict]:
     state, found = Confirmation(), []
     for each in reads:
         state, verdict = state.step(each, known=known, limits=limits)
@@ -24,45 +24,52 @@ def verdicts(*reads: CardRead, known: bool = False, limits: Limits = LIMITS) -> 
 
 
 def test_a_known_card_counts_at_once_and_its_second_report_is_dropped() -> None:
-    assert verdicts(read(1, 0), read(1, 100, again=True), known=True) == [Verdict.COUNT, Verdict.DROP]
+    assert verdicts(read(1, 0), read(1, 100, again=True), known=True) == [
+        ConfirmationVerdict.COUNT,
+        ConfirmationVerdict.DROP,
+    ]
     # Two taps are two readings: whether they are too close is the rules' question.
-    assert verdicts(read(1, 0), read(1, 100), known=True) == [Verdict.COUNT, Verdict.COUNT]
+    assert verdicts(read(1, 0), read(1, 100), known=True) == [ConfirmationVerdict.COUNT, ConfirmationVerdict.COUNT]
 
 
 def test_an_unknown_card_counts_at_the_second_equal_frame() -> None:
-    assert verdicts(read(1, 0), read(1, 500, again=True)) == [Verdict.WAIT, Verdict.COUNT]
-    assert verdicts(read(1, 0), read(1, 300)) == [Verdict.WAIT, Verdict.COUNT]
+    assert verdicts(read(1, 0), read(1, 500, again=True)) == [ConfirmationVerdict.WAIT, ConfirmationVerdict.COUNT]
+    assert verdicts(read(1, 0), read(1, 300)) == [ConfirmationVerdict.WAIT, ConfirmationVerdict.COUNT]
 
 
 def test_an_equal_frame_after_the_window_begins_anew() -> None:
-    assert verdicts(read(1, 0), read(1, 501), read(1, 900)) == [Verdict.WAIT, Verdict.WAIT, Verdict.COUNT]
+    assert verdicts(read(1, 0), read(1, 501), read(1, 900)) == [
+        ConfirmationVerdict.WAIT,
+        ConfirmationVerdict.WAIT,
+        ConfirmationVerdict.COUNT,
+    ]
 
 
 def test_a_held_unknown_card_counts_once() -> None:
     frames = [read(1, 65 * number) for number in range(40)]
-    assert verdicts(*frames).count(Verdict.COUNT) == 1
+    assert verdicts(*frames).count(ConfirmationVerdict.COUNT) == 1
 
 
 def test_other_frames_between_do_not_confirm() -> None:
-    assert verdicts(read(1, 0), read(2, 100), read(3, 200)) == [Verdict.WAIT] * 3
-    assert verdicts(read(1, 0), read(2, 100), read(1, 200))[-1] is Verdict.COUNT
+    assert verdicts(read(1, 0), read(2, 100), read(3, 200)) == [ConfirmationVerdict.WAIT] * 3
+    assert verdicts(read(1, 0), read(2, 100), read(1, 200))[-1] is ConfirmationVerdict.COUNT
 
 
 def test_without_a_window_one_frame_is_enough() -> None:
-    assert verdicts(read(1, 0), limits=Limits(0, 20)) == [Verdict.COUNT]
+    assert verdicts(read(1, 0), limits=ConfirmationLimits(0, 20)) == [ConfirmationVerdict.COUNT]
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 400), st.booleans()), max_size=400))
 def test_unknown_cards_never_exceed_their_rate_and_the_state_stays_small(frames: list[tuple[int, int, bool]]) -> None:
-    limits = Limits(window_ns=500_000_000, unknown_per_minute=5)
+    limits = ConfirmationLimits(window_ns=500_000_000, unknown_per_minute=5)
     state, now_ms, counted = Confirmation(), 0, []
     for number, gap_ms, again in frames:
         now_ms += gap_ms
         state, verdict = state.step(read(number, now_ms, again=again), known=False, limits=limits)
-        if verdict is Verdict.COUNT:
+        if verdict is ConfirmationVerdict.COUNT:
             counted.append(now_ms)
-        assert len(state.seen) <= SEEN_MAX
+        assert len(state.recent_cards) <= RECENT_CARDS_MAX
     for first in counted:
         in_a_minute = [at for at in counted if first <= at < first + 60_000]
         assert len(in_a_minute) <= 2 * limits.unknown_per_minute  # a full bucket and what flows back in
@@ -70,17 +77,17 @@ def test_unknown_cards_never_exceed_their_rate_and_the_state_stays_small(frames:
 
 def test_a_full_bucket_keeps_nobody_of_the_roster_out() -> None:
     state = Confirmation()
-    limits = Limits(window_ns=500_000_000, unknown_per_minute=1)
+    limits = ConfirmationLimits(window_ns=500_000_000, unknown_per_minute=1)
     for number in range(1, 9):
         for at in (0, 100):
             state, _ = state.step(read(number, at), known=False, limits=limits)
     state, verdict = state.step(read(9, 200), known=False, limits=limits)
-    assert verdict is Verdict.DROP
+    assert verdict is ConfirmationVerdict.DROP
     state, verdict = state.step(read(10, 200), known=True, limits=limits)
-    assert verdict is Verdict.COUNT
+    assert verdict is ConfirmationVerdict.COUNT
     state, _ = state.step(read(9, 61_000), known=False, limits=limits)
     state, verdict = state.step(read(9, 61_100), known=False, limits=limits)
-    assert verdict is Verdict.COUNT
+    assert verdict is ConfirmationVerdict.COUNT
 
 
 def test_published_phantoms_each_seen_once_never_count() -> None:
@@ -90,4 +97,4 @@ def test_published_phantoms_each_seen_once_never_count() -> None:
     ]
     frames = [CardRead("r1", uid, 40_000_000 * place) for place, uid in enumerate(uids)]
     assert len(set(uids)) == len(frames) > 0
-    assert set(verdicts(*frames)) == {Verdict.WAIT}
+    assert set(verdicts(*frames)) == {ConfirmationVerdict.WAIT}

@@ -7,12 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review, decide
-from edge_agent.domain.feedback import Child
-from edge_agent.domain.identify import Known, Note, identify
+from edge_agent.domain.feedback import FeedbackKind
+from edge_agent.domain.identify import KnownPerson, RecognitionNote, identify
 from edge_agent.domain.moment import Moment, elapsed_ms
-from edge_agent.domain.record import ByHand
-from edge_agent.domain.roster import empty
-from sync.contract.event import Claim, Clock, Entry, Exit, Manual, Refusal, Repeat
+from edge_agent.domain.record import StaffAct
+from edge_agent.domain.roster import build_empty_roster
+from sync.contract.event import Claim, ClockQuality, Entry, Exit, Manual, Refusal, Repeat
 from sync.contract.roster import ClosedDay, Credential, Entitlement, MealSession
 from tests.edge_agent.domain.world import (
     ALMATY,
@@ -28,7 +28,7 @@ from tests.edge_agent.domain.world import (
     school,
 )
 
-HAND = ByHand("op-1", "forgot_card")
+HAND = StaffAct("op-1", "forgot_card")
 
 
 def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, Reason]]:
@@ -186,7 +186,7 @@ def test_nobody_has_entitled_this_child_and_it_eats_all_the_same() -> None:
     decision = kiosk.scan(card(9), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.claim, decision.programme, decision.reason) == (Claim.NONE, "", Reason.NO_ENTITLEMENT)
-    assert kiosk.feedback[0].child is Child.WELCOME
+    assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
 
 
 def test_the_second_meal_is_kept_and_not_claimed() -> None:
@@ -220,13 +220,13 @@ def test_a_stale_roster_grants_and_marks() -> None:
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.review, decision.reason, decision.claim) == (True, Reason.STALE_ROSTER, Claim.CLAIMABLE)
-    assert kiosk.feedback[0].child is Child.WELCOME
+    assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
     fresh = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3)))
     assert seen(fresh, "09:40:00") == [ENTRY]
 
 
 def test_a_kiosk_without_a_roster_refuses_nobody() -> None:
-    kiosk = Kiosk(empty(SCHOOL, ALMATY))
+    kiosk = Kiosk(build_empty_roster(SCHOOL, ALMATY))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Review)
     assert isinstance(kiosk.last, Refusal)
@@ -250,21 +250,21 @@ def test_outside_hours_and_on_closed_days() -> None:
     assert not review.entry
 
 
-@pytest.mark.parametrize("quality", [Clock.UNSYNCHRONISED, Clock.UNKNOWN])
-def test_an_uncertain_clock_holds_the_claim(quality: Clock) -> None:
+@pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
+def test_an_uncertain_clock_holds_the_claim(quality: ClockQuality) -> None:
     kiosk = Kiosk(school())
     decision = kiosk.scan(card(1), moment("09:40:00", quality=quality))
     assert isinstance(decision, Granted)
     assert (decision.claim, decision.review, decision.reason) == (Claim.HELD, True, Reason.CLOCK_UNCERTAIN)
 
 
-@pytest.mark.parametrize("quality", [Clock.UNSYNCHRONISED, Clock.UNKNOWN])
-def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: Clock) -> None:
+@pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
+def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: ClockQuality) -> None:
     kiosk = Kiosk(school(*pupil(9, programme="")))
     decision = kiosk.scan(card(1), moment("03:00:00", quality=quality))
     assert isinstance(decision, Review)
     assert (decision.entry, decision.claim, decision.slot) == (True, Claim.HELD, None)
-    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     assert isinstance(kiosk.last, Entry)
     assert (kiosk.last.session, kiosk.last.programme, kiosk.last.review) == ("", "state", True)
     unentitled = kiosk.scan(card(9), moment("03:00:00", quality=quality))
@@ -275,17 +275,17 @@ def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: Cloc
 def test_a_visit_under_an_uncertain_clock_can_end_and_does_not_last_until_supper() -> None:
     kiosk = Kiosk(school())
     for clock in ("03:00:00", "03:20:00"):
-        kiosk.scan(card(1), moment(clock, quality=Clock.UNKNOWN))
+        kiosk.scan(card(1), moment(clock, quality=ClockQuality.UNKNOWN))
     assert isinstance(kiosk.last, Exit)
-    kiosk.scan(card(2), moment("03:00:00", quality=Clock.UNKNOWN))
-    kiosk.scan(card(2), moment("08:00:00", quality=Clock.UNKNOWN))
+    kiosk.scan(card(2), moment("03:00:00", quality=ClockQuality.UNKNOWN))
+    kiosk.scan(card(2), moment("08:00:00", quality=ClockQuality.UNKNOWN))
     assert isinstance(kiosk.last, Entry)
 
 
 def test_an_entry_under_a_wrong_clock_and_the_exit_under_the_right_one_are_one_visit() -> None:
     kiosk = Kiosk(school())
     right = moment("09:40:00")
-    kiosk.scan(card(1), replace(right, utc=right.utc - timedelta(days=14, hours=4), clock=Clock.UNSYNCHRONISED))
+    kiosk.scan(card(1), replace(right, utc=right.utc - timedelta(days=14, hours=4), clock=ClockQuality.UNSYNCHRONISED))
     decision = kiosk.scan(card(1), moment("09:55:00"))
     assert isinstance(decision, Granted)
     assert decision.movement is Movement.EXIT
@@ -301,7 +301,7 @@ def test_a_blocked_card_is_for_a_person_to_settle() -> None:
     assert isinstance(decision, Review)
     assert isinstance(kiosk.last, Refusal)
     assert (kiosk.last.person, kiosk.last.credential, kiosk.last.review) == ("u1", "lost", True)
-    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     # The staff look, and enter the child by hand: nothing of the refusal stands in the way.
     by_hand = kiosk.enter_by_hand("u1", moment("09:40:02"), HAND)
     assert isinstance(by_hand, Granted)
@@ -343,8 +343,8 @@ def test_a_voided_entry_neither_bounces_nor_claims_nor_stays_open() -> None:
 def test_an_unconfirmed_palm_is_granted_and_marked() -> None:
     kiosk = Kiosk(school())
     who = identify(card(1), kiosk.roster)
-    assert isinstance(who, Known)
-    decision = kiosk.see(replace(who, notes=(Note.UNCONFIRMED,)), moment("09:40:00"))
+    assert isinstance(who, KnownPerson)
+    decision = kiosk.see(replace(who, notes=(RecognitionNote.UNCONFIRMED,)), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.review, decision.reason) == (True, Reason.PALM_UNCONFIRMED)
 
@@ -357,7 +357,7 @@ def test_elapsed_goes_by_the_monotonic_clock_within_a_boot() -> None:
     kiosk.scan(card(1), moment("09:40:00"))
     # The wall clock jumps half an hour back; the child leaves ten minutes later all the same.
     later = moment("09:50:00")
-    jumped = replace(later, utc=later.utc - timedelta(minutes=30), clock=Clock.UNSYNCHRONISED)
+    jumped = replace(later, utc=later.utc - timedelta(minutes=30), clock=ClockQuality.UNSYNCHRONISED)
     (past,) = kiosk.past("u1")
     assert elapsed_ms(past, jumped) == 600_000
     assert elapsed_ms(past, replace(later, mono_ms=0)) == 0  # never negative
@@ -366,7 +366,7 @@ def test_elapsed_goes_by_the_monotonic_clock_within_a_boot() -> None:
 def test_after_a_restart_two_weeks_in_the_past_nobody_is_taken_for_a_repeat() -> None:
     kiosk = Kiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
-    back = Moment(local("19:30:00", "2026-11-09"), 20_000, "boot-2", Clock.UNSYNCHRONISED)
+    back = Moment(local("19:30:00", "2026-11-09"), 20_000, "boot-2", ClockQuality.UNSYNCHRONISED)
     (past,) = kiosk.past("u1")
     assert elapsed_ms(past, back) is None
     decision = kiosk.scan(card(1), back)
@@ -384,8 +384,11 @@ def test_after_a_restart_with_a_small_step_back_no_exit_and_no_second_meal_is_ma
 
 def test_a_naive_time_is_no_moment() -> None:
     with pytest.raises(ValueError, match="aware"):
-        Moment(datetime(2026, 11, 23, 9, 40), 0, "b", Clock.SYNCHRONISED)
-    assert Moment(datetime(2026, 11, 23, 4, 40, tzinfo=UTC), 0, "b", Clock.UNKNOWN).text == "2026-11-23T04:40:00.000Z"
+        Moment(datetime(2026, 11, 23, 9, 40), 0, "b", ClockQuality.SYNCHRONISED)
+    assert (
+        Moment(datetime(2026, 11, 23, 4, 40, tzinfo=UTC), 0, "b", ClockQuality.UNKNOWN).text
+        == "2026-11-23T04:40:00.000Z"
+    )
 
 
 def test_the_same_arguments_give_the_same_decision() -> None:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from drivers.readings import CardRead, CodeRead, Notation, PersonMatched, Technology, Uid
 from edge_agent.domain.identify import (
-    Ambiguous,
-    Blocked,
-    Known,
-    Note,
+    AmbiguousPerson,
+    BlockedCredential,
+    KnownPerson,
     PalmScore,
-    Unknown,
+    RecognitionNote,
+    UnknownPerson,
     by_hand,
     digest,
     identify,
@@ -29,42 +29,42 @@ def w26(number: int) -> CardRead:
     return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, Notation.W26), 0)
 
 
-def known(number: int, roster: Roster) -> Known:
+def known(number: int, roster: Roster) -> KnownPerson:
     identity = identify(card(number), roster)
-    assert isinstance(identity, Known)
+    assert isinstance(identity, KnownPerson)
     return identity
 
 
 def test_a_card() -> None:
     roster = school()
     identity = identify(card(1), roster)
-    assert identity == Known(roster.people["u1"], "c1", Method.CARD)
+    assert identity == KnownPerson(roster.people["u1"], "c1", Method.CARD)
 
 
 def test_a_lost_card_is_not_taken() -> None:
     roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
-    assert identify(card(50), roster) == Blocked(roster.people["u1"], "lost", Method.CARD, "lost")
-    assert isinstance(identify(card(1), roster), Known)
+    assert identify(card(50), roster) == BlockedCredential(roster.people["u1"], "lost", Method.CARD, "lost")
+    assert isinstance(identify(card(1), roster), KnownPerson)
 
 
 def test_a_partial_number_that_fits_one_person_is_marked() -> None:
     identity = identify(w26(1), school())
-    assert isinstance(identity, Known)
-    assert (identity.person.id, identity.notes) == ("u1", (Note.PARTIAL,))
+    assert isinstance(identity, KnownPerson)
+    assert (identity.person.id, identity.notes) == ("u1", (RecognitionNote.PARTIAL,))
 
 
 def test_a_partial_number_that_fits_two_people_is_nobody() -> None:
     twin = Credential(id="twin", person="u2", value=f"02{1:08X}", technology="em4100")
     identity = identify(w26(1), school(twin))
-    assert isinstance(identity, Ambiguous)
+    assert isinstance(identity, AmbiguousPerson)
     assert set(identity.candidates) == {"u1", "u2"}
-    assert isinstance(identify(card(1), school(twin)), Known)
+    assert isinstance(identify(card(1), school(twin)), KnownPerson)
 
 
 def test_a_partial_number_may_be_the_lost_card_or_its_replacement() -> None:
     lost = Credential(id="lost", person="u1", value=f"02{1:08X}", technology="em4100", blocked="lost")
-    assert isinstance(identify(w26(1), school(lost)), Blocked)
-    assert isinstance(identify(card(1), school(lost)), Known)
+    assert isinstance(identify(w26(1), school(lost)), BlockedCredential)
+    assert isinstance(identify(card(1), school(lost)), KnownPerson)
 
 
 def test_codes_and_terminal_numbers() -> None:
@@ -73,25 +73,25 @@ def test_codes_and_terminal_numbers() -> None:
         Credential(id="q2", person="u2", kind=CredentialKind.CODE, value="1234"),
         Credential(id="q3", person="u3", kind=CredentialKind.CODE, value="1234"),
     )
-    assert identify(CodeRead("qr", "MEAL-1\r\n"), roster) == Known(roster.people["u1"], "q1", Method.CODE)
-    assert isinstance(identify(CodeRead("qr", "1234"), roster), Ambiguous)
-    assert isinstance(identify(CodeRead("qr", ""), roster), Unknown)
-    assert identify(palm_terminal(2), roster) == Known(roster.people["u2"], "t2", Method.TERMINAL, 9_900)
+    assert identify(CodeRead("qr", "MEAL-1\r\n"), roster) == KnownPerson(roster.people["u1"], "q1", Method.CODE)
+    assert isinstance(identify(CodeRead("qr", "1234"), roster), AmbiguousPerson)
+    assert isinstance(identify(CodeRead("qr", ""), roster), UnknownPerson)
+    assert identify(palm_terminal(2), roster) == KnownPerson(roster.people["u2"], "t2", Method.TERMINAL, 9_900)
 
 
 @pytest.mark.parametrize(("method", "yes"), [("palm", True), ("face", False), ("finger", False), ("card", True)])
 def test_an_outside_terminal_recognises_by_body_only_with_consent_for_it(method: str, yes: bool) -> None:
     roster = school()
     identity = identify(PersonMatched("t", "1", 0, method=method, score=9_000), roster)
-    assert isinstance(identity, Known) is yes
+    assert isinstance(identity, KnownPerson) is yes
     if not yes:
-        assert isinstance(identity, Unknown)
+        assert isinstance(identity, UnknownPerson)
         assert identity.no_consent
 
 
 def test_an_unknown_number_leaves_only_a_short_digest_that_differs_between_schools() -> None:
     identity = identify(card(424_242), school())
-    assert isinstance(identity, Unknown)
+    assert isinstance(identity, UnknownPerson)
     assert identity.credential.startswith("#")
     assert len(identity.credential) == 7
     assert identity == identify(card(424_242), school())
@@ -101,8 +101,8 @@ def test_an_unknown_number_leaves_only_a_short_digest_that_differs_between_schoo
 
 def test_by_hand() -> None:
     roster = school()
-    assert by_hand("u1", roster) == Known(roster.people["u1"], "", Method.MANUAL)
-    assert by_hand("u404", roster) == Unknown(Method.MANUAL)
+    assert by_hand("u1", roster) == KnownPerson(roster.people["u1"], "", Method.MANUAL)
+    assert by_hand("u404", roster) == UnknownPerson(Method.MANUAL)
 
 
 # Palms
@@ -118,30 +118,30 @@ def matched(*pairs: tuple[str, int], roster: Roster | None = None, margin: int =
 
 def test_the_best_palm_wins_by_threshold_and_margin() -> None:
     roster = school()
-    assert matched(("u1", 9_000), ("u2", 8_800)) == Known(roster.people["u1"], "p-u1", Method.PALM, 9_000)
-    assert matched(("u1", 9_000), ("u2", 8_801)) == Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
-    assert matched(("u1", 8_000)) == Known(roster.people["u1"], "p-u1", Method.PALM, 8_000)
-    assert matched(("u1", 7_999)) == Unknown(Method.PALM)
-    assert matched() == Unknown(Method.PALM)
+    assert matched(("u1", 9_000), ("u2", 8_800)) == KnownPerson(roster.people["u1"], "p-u1", Method.PALM, 9_000)
+    assert matched(("u1", 9_000), ("u2", 8_801)) == AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM)
+    assert matched(("u1", 8_000)) == KnownPerson(roster.people["u1"], "p-u1", Method.PALM, 8_000)
+    assert matched(("u1", 7_999)) == UnknownPerson(Method.PALM)
+    assert matched() == UnknownPerson(Method.PALM)
 
 
 def test_a_rival_below_the_threshold_is_still_a_rival() -> None:
-    assert isinstance(matched(("u1", 8_050), ("u2", 7_950)), Ambiguous)
+    assert isinstance(matched(("u1", 8_050), ("u2", 7_950)), AmbiguousPerson)
 
 
 def test_equal_scores_are_a_tie_without_any_margin() -> None:
-    assert isinstance(matched(("u1", 9_000), ("u2", 9_000), margin=0), Ambiguous)
+    assert isinstance(matched(("u1", 9_000), ("u2", 9_000), margin=0), AmbiguousPerson)
 
 
 def test_two_palms_of_one_person_are_no_rivals() -> None:
-    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), Known)
+    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), KnownPerson)
 
 
 def test_who_has_not_agreed_or_has_left_is_no_candidate_and_no_rival() -> None:
     roster = school(Consent(id="k2", person="u2", given_at="2026-09-01", withdrawn_at="2026-09-02"))
-    assert isinstance(matched(("u2", 9_900), roster=roster), Unknown)
-    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), Known)
-    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), Known)
+    assert isinstance(matched(("u2", 9_900), roster=roster), UnknownPerson)
+    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), KnownPerson)
+    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), KnownPerson)
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.readings import Technology, Uid
 from drivers.uid import Rejected, UidEncoding, own, to_uid
-from edge_agent.domain.roster import build
+from edge_agent.domain.roster import build_roster
 from sync.contract.roster import Credential, Notation, Person
 from tests.vectors import load_reader
 
@@ -77,7 +77,7 @@ def test_any_two_readers_name_the_same_child(index: int) -> None:
                     id=f"c{number}", person=f"p{number}", value=str(own(uid)), technology=technology, notation=notation
                 )
             )
-        roster = build(records, school="s", version=1, confirmed_at=None, tz=UTC)
+        roster = build_roster(records, school="s", version=1, confirmed_at=None, tz=UTC)
         assert roster.problems == ()
         found = roster.cards(read(presented, CARDS[index][presented]))
         assert [credential.id for credential in found] == [f"c{index}"], f"entered from {entered}, read by {presented}"

@@ -5,31 +5,39 @@ from msgspec.structs import replace
 
 from drivers.readings import CardRead, Notation, Technology, Uid
 from edge_agent.domain.decision import Reason, Refused
-from edge_agent.domain.feedback import Child
-from edge_agent.domain.identify import Ambiguous, Identity, Known, Mismatch, Note, Unknown, identify
+from edge_agent.domain.feedback import FeedbackKind
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    RecognitionNote,
+    UnknownPerson,
+    identify,
+)
 from edge_agent.domain.pairing import CardWaits, PalmWaits, awaited, confirmed, overdue, settled, unconfirmed
 from sync.contract.event import Method, PersonId, Refusal
 from tests.edge_agent.domain.world import Kiosk, card, moment, palm_terminal, school
 
 ROSTER = school()
 ACCEPT = 3_000
-NOBODY = Unknown(Method.PALM)
+NOBODY = UnknownPerson(Method.PALM)
 
 
-def by_card(number: int) -> Known:
+def by_card(number: int) -> KnownPerson:
     identity = identify(card(number), ROSTER)
-    assert isinstance(identity, Known)
+    assert isinstance(identity, KnownPerson)
     return identity
 
 
-def by_palm(number: int) -> Known:
+def by_palm(number: int) -> KnownPerson:
     identity = identify(palm_terminal(number), ROSTER)
-    assert isinstance(identity, Known)
+    assert isinstance(identity, KnownPerson)
     return replace(identity, method=Method.PALM)
 
 
-def alike(*numbers: int) -> Ambiguous:
-    return Ambiguous(tuple(PersonId(f"u{number}") for number in numbers), Method.PALM)
+def alike(*numbers: int) -> AmbiguousPerson:
+    return AmbiguousPerson(tuple(PersonId(f"u{number}") for number in numbers), Method.PALM)
 
 
 @pytest.mark.parametrize("palm", [NOBODY, by_palm(1), alike(1, 2), alike(2, 3)])
@@ -40,8 +48,8 @@ def test_a_palm_that_is_the_card_owners_confirms_it(palm: Identity) -> None:
 def test_a_part_of_a_cards_number_is_enough_once_the_palm_has_said_the_rest() -> None:
     part = CardRead("r1", Uid(Technology.UNKNOWN, (1).to_bytes(3, "big"), 24, Notation.W26), 0)
     identity = identify(part, ROSTER)
-    assert isinstance(identity, Known)
-    assert identity.notes == (Note.PARTIAL,)
+    assert isinstance(identity, KnownPerson)
+    assert identity.notes == (RecognitionNote.PARTIAL,)
     assert confirmed(identity, by_palm(1), score=5_000, accept=ACCEPT) == replace(by_card(1), score=5_000)
     assert settled(identity, alike(1, 2)) == by_card(1)
 
@@ -51,28 +59,28 @@ def test_a_part_of_a_cards_number_is_enough_once_the_palm_has_said_the_rest() ->
 )
 def test_a_palm_that_is_not_the_card_owners_is_a_refusal_about_nobody(palm: Identity, owner: str | None) -> None:
     both = confirmed(by_card(1), palm, score=ACCEPT - 1, accept=ACCEPT)
-    assert isinstance(both, Mismatch)
+    assert isinstance(both, PalmMismatch)
     assert (both.palm_person.id if both.palm_person else None) == owner
     kiosk = Kiosk(ROSTER)
     decision = kiosk.see(both, moment("09:40:00"))
     assert isinstance(decision, Refused)
     assert decision.reason is Reason.MISMATCH
-    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     assert isinstance(kiosk.last, Refusal)
     assert (kiosk.last.person, kiosk.last.candidates) == ("", "u1,u2" if owner else "u1")
 
 
 def test_a_picture_of_a_palm_beside_the_card_is_told_as_that() -> None:
-    copy = Unknown(Method.PALM, copied=True)
+    copy = UnknownPerson(Method.PALM, copied=True)
     kiosk = Kiosk(ROSTER)
     decision = kiosk.see(confirmed(by_card(1), copy, score=9_000, accept=ACCEPT), moment("09:40:00"))
-    assert (decision.reason, kiosk.feedback[0].child) == (Reason.PALM_COPY, Child.ASK_STAFF)
+    assert (decision.reason, kiosk.feedback[0].kind) == (Reason.PALM_COPY, FeedbackKind.ASK_STAFF)
 
 
 def test_without_a_palm_the_child_eats_and_the_row_is_marked() -> None:
     kiosk = Kiosk(ROSTER)
     kiosk.see(unconfirmed(by_card(1)), moment("09:40:00"))
-    assert kiosk.feedback[0].child is Child.WELCOME
+    assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
     assert (kiosk.last.reason, kiosk.last.review) == (Reason.PALM_UNCONFIRMED, True)  # type: ignore[union-attr]
 
 

@@ -9,17 +9,17 @@ from msgspec.structs import replace
 
 from drivers.readings import CardRead
 from edge_agent.domain.decision import Direction, Granted, Movement, Reason, Refused
-from edge_agent.domain.identify import Ambiguous, Known, Mismatch
-from edge_agent.domain.record import ByHand, Context, record, void
+from edge_agent.domain.identify import AmbiguousPerson, KnownPerson, PalmMismatch
+from edge_agent.domain.record import EventContext, StaffAct, record, void
 from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
-from sync.contract.event import Claim, Clock, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
+from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
 from tests.edge_agent.domain.world import DAY, SCHOOL, Kiosk, card, card_value, em4100, moment, palm_terminal, school
 
 ROSTER = school()
 SLOT = ROSTER.timetable.slot("lunch", DAY)
-CONTEXT = Context(moment("09:40:00"), ROSTER, "gate")
-KNOWN = Known(ROSTER.people["u1"], "c1", Method.CARD)
-GRANTED = Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
+CONTEXT = EventContext(moment("09:40:00"), ROSTER, "gate")
+KNOWN = KnownPerson(ROSTER.people["u1"], "c1", Method.CARD)
+GRANTED = Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
 
 
 def test_an_entry_carries_what_it_was_judged_by() -> None:
@@ -28,7 +28,7 @@ def test_an_entry_carries_what_it_was_judged_by() -> None:
         at="2026-11-23T04:40:00.000Z",
         boot="boot-1",
         mono_ms=34_800_000,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         roster=7,
         roster_age_s=6_000,
         person="u1",
@@ -43,45 +43,45 @@ def test_an_entry_carries_what_it_was_judged_by() -> None:
 
 
 def test_by_hand_the_fact_names_operator_reason_and_class() -> None:
-    by_hand = replace(GRANTED, who=Known(ROSTER.people["u1"], "", Method.MANUAL))
-    fact = record(by_hand, CONTEXT, ByHand("op-1", "forgot_card", "class-7"))
+    by_hand = replace(GRANTED, identity=KnownPerson(ROSTER.people["u1"], "", Method.MANUAL))
+    fact = record(by_hand, CONTEXT, StaffAct("op-1", "forgot_card", "class-7"))
     assert isinstance(fact, Manual)
     assert (fact.operator, fact.note, fact.group, fact.method) == ("op-1", "forgot_card", "class-7", Method.MANUAL)
     assert (fact.programme, fact.claim) == ("state", Claim.CLAIMABLE)
 
 
 def test_nothing_is_done_by_hand_without_a_name_and_a_reason() -> None:
-    by_hand = replace(GRANTED, who=Known(ROSTER.people["u1"], "", Method.MANUAL))
+    by_hand = replace(GRANTED, identity=KnownPerson(ROSTER.people["u1"], "", Method.MANUAL))
     with pytest.raises(ValueError, match="operator and reason"):
         record(by_hand, CONTEXT)
     with pytest.raises(ValueError, match="operator and reason"):
-        record(GRANTED, CONTEXT, ByHand("op-1", "forgot_card"))
+        record(GRANTED, CONTEXT, StaffAct("op-1", "forgot_card"))
     for operator, note in (("", "reason"), ("op-1", " ")):
         with pytest.raises(ValueError, match="names its operator"):
-            ByHand(operator, note)
+            StaffAct(operator, note)
 
 
 def test_a_void_names_the_row() -> None:
-    fact = void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", by_hand=ByHand("op-1", "wrong_person"))
+    fact = void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", by_hand=StaffAct("op-1", "wrong_person"))
     assert isinstance(fact, Void)
     assert (fact.void_epoch, fact.void_seq, fact.person, fact.note) == ("00ff", 12, "u1", "wrong_person")
 
 
 def test_a_mismatch_is_about_nobody() -> None:
     """The card's owner was perhaps never here: nothing may reach the parents."""
-    both = Mismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
-    fact = record(Refused(who=both, reason=Reason.MISMATCH), CONTEXT)
+    both = PalmMismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
+    fact = record(Refused(identity=both, reason=Reason.MISMATCH), CONTEXT)
     assert isinstance(fact, Refusal)
     assert (fact.person, fact.candidates, fact.credential) == ("", "u1,u2", "c1")
 
 
 def test_the_largest_facts_fit_into_a_payload() -> None:
     many = tuple(PersonId(f"{number:064d}") for number in range(500))
-    fact = record(Refused(who=Ambiguous(many, Method.CARD, "#123456"), reason=Reason.AMBIGUOUS), CONTEXT)
+    fact = record(Refused(identity=AmbiguousPerson(many, Method.CARD, "#123456"), reason=Reason.AMBIGUOUS), CONTEXT)
     assert isinstance(fact, Refusal)
     assert fact.candidates.count(",") == 19
     assert decode(encode(fact)) == fact
-    encode(void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", by_hand=ByHand("op-1", "ы" * 10_000)))
+    encode(void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", by_hand=StaffAct("op-1", "ы" * 10_000)))
 
 
 def test_no_card_number_is_kept() -> None:
@@ -99,20 +99,20 @@ days = st.lists(
         st.integers(0, 3_600),  # seconds since 09:20
         st.integers(1, 5),  # who; 4 and 5 are on no roster
         st.sampled_from(["card", "palm", "hand", "void"]),
-        st.sampled_from(Clock),
+        st.sampled_from(ClockQuality),
         st.integers(-20, 20).map(lambda days: timedelta(days=days)),  # how wrong the wall clock is
     ),
     max_size=25,
 )
 
 
-def _play(day: list[tuple[int, int, str, Clock, timedelta]]) -> list[bytes]:
+def _play(day: list[tuple[int, int, str, ClockQuality, timedelta]]) -> list[bytes]:
     kiosk = Kiosk(school(), direction=Direction.BOTH)
-    hand = ByHand("op-1", "forgot_card")
+    hand = StaffAct("op-1", "forgot_card")
     for seconds, number, means, clock, wrong in sorted(day, key=lambda each: each[0]):
         start = moment("09:20:00", quality=clock)
         passed = timedelta(seconds=seconds)
-        off = wrong if clock is not Clock.SYNCHRONISED else timedelta()
+        off = wrong if clock is not ClockQuality.SYNCHRONISED else timedelta()
         when = replace(start, utc=start.utc + passed + off, mono_ms=start.mono_ms + seconds * 1000)
         entries = [place for place, fact in enumerate(kiosk.facts, start=1) if isinstance(fact, Entry | Manual)]
         match means:
@@ -132,7 +132,7 @@ def _play(day: list[tuple[int, int, str, Clock, timedelta]]) -> list[bytes]:
 @settings(max_examples=80, deadline=None)
 @given(days)
 def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
-    day: list[tuple[int, int, str, Clock, timedelta]],
+    day: list[tuple[int, int, str, ClockQuality, timedelta]],
 ) -> None:
     first, second = _play(day), _play(day)
     assert first == second
@@ -145,7 +145,7 @@ def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
 @settings(max_examples=80, deadline=None)
 @given(days)
 def test_whatever_a_day_brings_nobody_has_two_meals_of_one_session(
-    day: list[tuple[int, int, str, Clock, timedelta]],
+    day: list[tuple[int, int, str, ClockQuality, timedelta]],
 ) -> None:
     facts = [decode(payload) for payload in _play(day)]
     voided = {fact.void_seq for fact in facts if isinstance(fact, Void)}

@@ -9,19 +9,26 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review
-from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.identify import Ambiguous, Blocked, Identity, Known, Mismatch, Unknown
-from edge_agent.domain.record import ByHand
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    BlockedCredential,
+    Identity,
+    KnownPerson,
+    PalmMismatch,
+    UnknownPerson,
+)
+from edge_agent.domain.record import StaffAct
 from edge_agent.domain.respond import hold_again, not_recorded, respond
 from sync.contract.chain import Epoch
-from sync.contract.event import Claim, Clock, Method, PersonId
+from sync.contract.event import Claim, ClockQuality, Method, PersonId
 from sync.contract.roster import Entitlement, MealSession, Record
 from tests.edge_agent.domain.world import Kiosk, card, moment, palm_terminal, pupil, school
 
 ROSTER = school(*pupil(1, hints=("sound_off", "diet"), language="kk"))
 PERSON = ROSTER.people["u1"]
 OTHER = ROSTER.people["u2"]
-KNOWN = Known(PERSON, "c1", Method.CARD)
+KNOWN = KnownPerson(PERSON, "c1", Method.CARD)
 SLOT = ROSTER.timetable.slot("lunch", "2026-11-23")
 
 
@@ -32,30 +39,38 @@ def child_side(feedback: Feedback) -> Feedback:
 @pytest.mark.parametrize(
     ("decision", "child"),
     [
-        (Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), Child.WELCOME),
-        (Granted(who=KNOWN, movement=Movement.EXIT, slot=SLOT), Child.GOODBYE),
-        (Granted(who=KNOWN, movement=Movement.REPEAT, slot=SLOT), Child.NOTED),
-        (Refused(who=KNOWN, reason=Reason.NO_SESSION), Child.ASK_STAFF),
-        (Refused(who=Unknown(Method.CARD, "#123456"), reason=Reason.UNKNOWN_CARD), Child.ASK_STAFF),
-        (Refused(who=Unknown(Method.PALM), reason=Reason.PALM_UNKNOWN), Child.USE_CARD),
-        (Refused(who=Unknown(Method.TERMINAL, no_consent=True), reason=Reason.NO_CONSENT), Child.USE_CARD),
-        (Refused(who=Ambiguous((), Method.PALM), reason=Reason.AMBIGUOUS), Child.USE_CARD),
-        (Refused(who=Ambiguous((), Method.CARD), reason=Reason.AMBIGUOUS), Child.ASK_STAFF),
-        (Refused(who=Mismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), Child.ASK_STAFF),
-        (Review(who=Blocked(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), Child.ASK_STAFF),
-        (Review(who=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True), Child.ASK_STAFF),
+        (Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), FeedbackKind.WELCOME),
+        (Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT), FeedbackKind.GOODBYE),
+        (Granted(identity=KNOWN, movement=Movement.REPEAT, slot=SLOT), FeedbackKind.NOTED),
+        (Refused(identity=KNOWN, reason=Reason.NO_SESSION), FeedbackKind.ASK_STAFF),
+        (Refused(identity=UnknownPerson(Method.CARD, "#123456"), reason=Reason.UNKNOWN_CARD), FeedbackKind.ASK_STAFF),
+        (Refused(identity=UnknownPerson(Method.PALM), reason=Reason.PALM_UNKNOWN), FeedbackKind.USE_CARD),
+        (
+            Refused(identity=UnknownPerson(Method.TERMINAL, no_consent=True), reason=Reason.NO_CONSENT),
+            FeedbackKind.USE_CARD,
+        ),
+        (Refused(identity=AmbiguousPerson((), Method.PALM), reason=Reason.AMBIGUOUS), FeedbackKind.USE_CARD),
+        (Refused(identity=AmbiguousPerson((), Method.CARD), reason=Reason.AMBIGUOUS), FeedbackKind.ASK_STAFF),
+        (Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), FeedbackKind.ASK_STAFF),
+        (
+            Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED),
+            FeedbackKind.ASK_STAFF,
+        ),
+        (Review(identity=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True), FeedbackKind.ASK_STAFF),
     ],
 )
-def test_what_the_child_sees(decision: Decision, child: Child) -> None:
-    assert respond(decision, ROSTER).child is child
+def test_what_the_child_sees(decision: Decision, child: FeedbackKind) -> None:
+    assert respond(decision, ROSTER).kind is child
 
 
 def test_the_greeting_is_for_those_who_come_and_go() -> None:
-    welcome = respond(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    welcome = respond(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
     assert (welcome.greeting, welcome.language, welcome.silent) == ("Given1", "kk", True)
-    asked = respond(Review(who=Blocked(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), ROSTER)
+    asked = respond(
+        Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), ROSTER
+    )
     assert asked.greeting == ""
-    mismatch = respond(Refused(who=Mismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), ROSTER)
+    mismatch = respond(Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), ROSTER)
     assert (mismatch.greeting, mismatch.language) == ("", "")
 
 
@@ -65,16 +80,16 @@ def test_the_staff_can_take_back_the_row_of_an_entry_and_of_nothing_else() -> No
         assert staff is not None
         return staff.entry_epoch, staff.entry_seq
 
-    assert row(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
-    assert row(Review(who=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True)) == ("e", 9)
-    assert row(Granted(who=KNOWN, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
-    assert row(Review(who=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
-    assert row(Refused(who=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
+    assert row(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
+    assert row(Review(identity=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True)) == ("e", 9)
+    assert row(Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
+    assert row(Review(identity=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
+    assert row(Refused(identity=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
 
 
 def test_the_staff_see_everything_there_is_to_know() -> None:
     stale = Kiosk(school(*pupil(9, programme="", hints=("diet",)), confirmed_at=None))
-    stale.scan(card(9), moment("09:40:00", quality=Clock.UNKNOWN))
+    stale.scan(card(9), moment("09:40:00", quality=ClockQuality.UNKNOWN))
     staff = stale.feedback[0].staff
     assert staff is not None
     assert (staff.reason, staff.notes) == (
@@ -85,11 +100,11 @@ def test_the_staff_see_everything_there_is_to_know() -> None:
 
 
 def test_what_is_not_on_the_disk_is_not_greeted() -> None:
-    feedback = not_recorded(Granted(who=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
-    assert (feedback.child, feedback.greeting) == (Child.NOT_RECORDED, "")
+    feedback = not_recorded(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    assert (feedback.kind, feedback.greeting) == (FeedbackKind.NOT_RECORDED, "")
     assert feedback.staff is not None
     assert feedback.staff.entry_seq == 0
-    assert hold_again() == Feedback(Child.AGAIN)
+    assert hold_again() == Feedback(FeedbackKind.AGAIN)
 
 
 # Free and paid look the same
@@ -97,13 +112,13 @@ def test_what_is_not_on_the_disk_is_not_greeted() -> None:
 identities = st.sampled_from(
     [
         KNOWN,
-        Known(OTHER, "", Method.MANUAL),
-        Unknown(Method.CARD, "#123456"),
-        Unknown(Method.PALM),
-        Unknown(Method.TERMINAL, "#123456", no_consent=True),
-        Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM),
-        Blocked(PERSON, "c1", Method.CARD, "lost"),
-        Mismatch(PERSON, OTHER, "c1"),
+        KnownPerson(OTHER, "", Method.MANUAL),
+        UnknownPerson(Method.CARD, "#123456"),
+        UnknownPerson(Method.PALM),
+        UnknownPerson(Method.TERMINAL, "#123456", no_consent=True),
+        AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM),
+        BlockedCredential(PERSON, "c1", Method.CARD, "lost"),
+        PalmMismatch(PERSON, OTHER, "c1"),
     ]
 )
 money = st.tuples(
@@ -120,13 +135,13 @@ def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> li
     """Every decision that there can be about this identity, with this to say about money."""
     programme, claim, review, reason, notes = paid
     found: list[Decision] = [
-        Refused(who=who, reason=reason, slot=SLOT),
-        Review(who=who, reason=reason, slot=SLOT, entry=entry, programme=programme, claim=claim),
+        Refused(identity=who, reason=reason, slot=SLOT),
+        Review(identity=who, reason=reason, slot=SLOT, entry=entry, programme=programme, claim=claim),
     ]
-    if isinstance(who, Known):
+    if isinstance(who, KnownPerson):
         found.append(
             Granted(
-                who=who,
+                identity=who,
                 movement=movement,
                 slot=SLOT,
                 reason=reason,
@@ -153,7 +168,7 @@ scans = st.lists(
     st.tuples(
         st.integers(0, 4_000),  # seconds since 09:20
         st.sampled_from(["card", "palm", "hand"]),
-        st.sampled_from(Clock),
+        st.sampled_from(ClockQuality),
     ),
     min_size=1,
     max_size=8,
@@ -168,14 +183,16 @@ scans = st.lists(
     stale=st.booleans(),
 )
 def test_children_who_differ_only_in_who_pays_see_the_same_all_day(
-    scans: list[tuple[int, str, Clock]], entitlements: list[str], direction: Direction, stale: bool
+    scans: list[tuple[int, str, ClockQuality]], entitlements: list[str], direction: Direction, stale: bool
 ) -> None:
     """Through the whole of the rules, memory included: the same visits under any two programmes, or none."""
     days = [_day(scans, programme, direction, stale) for programme in entitlements]
     assert days[0] == days[1]
 
 
-def _day(scans: list[tuple[int, str, Clock]], programme: str, direction: Direction, stale: bool) -> list[Feedback]:
+def _day(
+    scans: list[tuple[int, str, ClockQuality]], programme: str, direction: Direction, stale: bool
+) -> list[Feedback]:
     extra: list[Record] = [MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")]
     roster = school(*extra, *pupil(9, programme=programme))
     if stale:
@@ -190,7 +207,7 @@ def _day(scans: list[tuple[int, str, Clock]], programme: str, direction: Directi
             case "palm":
                 kiosk.scan(palm_terminal(9), when)
             case _:
-                kiosk.enter_by_hand("u9", when, ByHand("op-1", "forgot_card"))
+                kiosk.enter_by_hand("u9", when, StaffAct("op-1", "forgot_card"))
     return [child_side(feedback) for feedback in kiosk.feedback]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.readings import Notation as Read
 from drivers.readings import Technology, Uid
-from edge_agent.domain.roster import Roster, build, empty
+from edge_agent.domain.roster import Roster, build_empty_roster, build_roster
 from sync.contract.roster import (
     ClosedDay,
     Consent,
@@ -49,7 +49,7 @@ def held(
 
 
 def roster(*records: Record) -> Roster:
-    return build([*people("u1", "u2"), *records], school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
+    return build_roster([*people("u1", "u2"), *records], school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
 
 
 def found(snapshot: Roster, uid: Uid) -> list[str]:
@@ -180,7 +180,7 @@ def test_the_last_word_on_consent_counts(words: list[tuple[str, str]], yes: bool
 
 
 def test_age() -> None:
-    assert empty(SCHOOL, ALMATY).age_s(CONFIRMED) == -1
+    assert build_empty_roster(SCHOOL, ALMATY).age_s(CONFIRMED) == -1
     assert school().age_s(CONFIRMED + timedelta(seconds=90)) == 90
     assert school().age_s(datetime(1970, 1, 1, tzinfo=UTC)) == 0
 
@@ -205,5 +205,5 @@ def test_five_thousand_people_are_ready_at_once() -> None:
 
 def _seconds(records: list[Record]) -> float:
     start = time.process_time()
-    build(records, school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
+    build_roster(records, school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
     return time.process_time() - start

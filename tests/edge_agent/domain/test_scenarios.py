@@ -11,13 +11,21 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.decision import Granted, Movement, Reason, Refused, Review
-from edge_agent.domain.feedback import Child, Feedback
-from edge_agent.domain.identify import Ambiguous, Known, Mismatch, PalmScore, Unknown, identify, identify_palm
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.identify import (
+    AmbiguousPerson,
+    KnownPerson,
+    PalmMismatch,
+    PalmScore,
+    UnknownPerson,
+    identify,
+    identify_palm,
+)
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.pairing import confirmed, settled
-from edge_agent.domain.record import ByHand
+from edge_agent.domain.record import StaffAct
 from sync.contract.edit_check import EditCheck, edit_check, expected
-from sync.contract.event import Claim, Clock, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
+from sync.contract.event import Claim, ClockQuality, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
 from sync.contract.flags import FlagKind, flags
 from sync.contract.roster import Consent
 from sync.contract.visits import Closing, Derived, EventId, Received, Why, derive
@@ -114,7 +122,7 @@ def double_tap_within_debounce(scenario: Scenario) -> None:
     kiosk.scan(card(1), moment("09:40:00"))
     kiosk.scan(card(1), moment("09:40:03"))
     derived = after("09:41:00", kiosk)
-    assert kiosk.feedback[1].child is Child.NOTED
+    assert kiosk.feedback[1].kind is FeedbackKind.NOTED
     assert scenario["expect"] == {
         "raw": len(kiosk.facts),
         "visits": len(derived.visits),
@@ -134,7 +142,7 @@ def second_meal_in_the_same_session(scenario: Scenario) -> None:
     assert scenario["expect"]["second"] == "recorded, not claimable"
     assert isinstance(kiosk.last, Entry)
     assert (kiosk.last.claim, kiosk.last.reason) == (Claim.SECOND, Reason.SECOND_MEAL)
-    assert kiosk.feedback[2].child is Child.WELCOME  # the child is not told
+    assert kiosk.feedback[2].kind is FeedbackKind.WELCOME  # the child is not told
 
 
 @proves("S05")
@@ -182,7 +190,7 @@ def pupil_moved_school_between_syncs(scenario: Scenario) -> None:
     assert isinstance(decision, Granted)
     assert scenario["expect"] == {"decision": "serve as guest", "funding": "home school, pending"}
     assert (decision.reason, decision.claim, decision.programme) == (Reason.GUEST, Claim.PENDING, "state")
-    assert kiosk.feedback[0].child is Child.WELCOME
+    assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
     assert after("10:00:00", kiosk).meals == 0  # this school bills nothing for it
 
 
@@ -192,13 +200,13 @@ def consent_withdrawn(scenario: Scenario) -> None:
     kiosk = Kiosk(school(withdrawn))
     assert scenario["expect"]["identify"] == "no match"
     scores = [PalmScore(PersonId("u1"), "p1", 9_900)]
-    assert identify_palm(scores, kiosk.roster, accept=8_000, margin=200) == Unknown(Method.PALM)
+    assert identify_palm(scores, kiosk.roster, accept=8_000, margin=200) == UnknownPerson(Method.PALM)
     assert isinstance(kiosk.scan(palm_terminal(1), moment("09:40:00")), Refused)
     assert isinstance(kiosk.last, Refusal)
     assert kiosk.last.person == ""  # nobody was recognised
     # The way without a palm: the same queue, nothing to wait for.
     kiosk.scan(card(1), moment("09:40:01"))
-    assert [feedback.child for feedback in kiosk.feedback] == [Child.USE_CARD, Child.WELCOME]
+    assert [feedback.kind for feedback in kiosk.feedback] == [FeedbackKind.USE_CARD, FeedbackKind.WELCOME]
     # That the template is deleted and the receipt sent is proved where templates are kept and rosters applied.
 
 
@@ -206,9 +214,9 @@ def consent_withdrawn(scenario: Scenario) -> None:
 def card_of_one_palm_of_another(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     by_card, by_palm = identify(card(1), kiosk.roster), identify(palm_terminal(2), kiosk.roster)
-    assert isinstance(by_card, Known)
+    assert isinstance(by_card, KnownPerson)
     both = confirmed(by_card, by_palm, score=0, accept=3_000)
-    assert isinstance(both, Mismatch)
+    assert isinstance(both, PalmMismatch)
     decision = kiosk.see(both, moment("09:40:00"))
     assert isinstance(decision, Refused)
     assert scenario["expect"]["audit"] == decision.reason
@@ -231,14 +239,14 @@ def look_alike(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     scores = [PalmScore(PersonId("u1"), "p1", 9_100), PalmScore(PersonId("u2"), "p2", 9_000)]
     identity = identify_palm(scores, kiosk.roster, accept=8_000, margin=200)
-    assert identity == Ambiguous((PersonId("u1"), PersonId("u2")), Method.PALM)
+    assert identity == AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM)
     decision = kiosk.see(identity, moment("09:40:00"))
     assert scenario["expect"]["decision"] == "ask second factor"
-    assert kiosk.feedback[0].child is Child.USE_CARD
+    assert kiosk.feedback[0].kind is FeedbackKind.USE_CARD
     assert scenario["expect"]["recorded"].startswith(decision.reason)
     assert after("10:00:00", kiosk).visits == ()
     by_card = identify(card(2), kiosk.roster)
-    assert isinstance(by_card, Known)
+    assert isinstance(by_card, KnownPerson)
     second = settled(by_card, identity)
     assert second is not None
     assert second.person.id == "u2"
@@ -247,7 +255,7 @@ def look_alike(scenario: Scenario) -> None:
 @proves("S16")
 def lost_card_manual_open(scenario: Scenario) -> None:
     by_hand, by_card = Kiosk(school()), Kiosk(school())
-    by_hand.enter_by_hand("u1", moment("09:40:00"), ByHand("op-1", "no_card"))
+    by_hand.enter_by_hand("u1", moment("09:40:00"), StaffAct("op-1", "no_card"))
     by_card.scan(card(1), moment("09:40:00"))
     assert isinstance(by_hand.last, Manual)
     (visit,) = after("10:00:00", by_hand).visits
@@ -265,7 +273,7 @@ def unknown_card(scenario: Scenario) -> None:
     decision = kiosk.scan(card(99_999), moment("09:40:00"))
     assert isinstance(decision, Refused)
     assert decision.reason is Reason.UNKNOWN_CARD
-    assert kiosk.feedback[0].child is Child.ASK_STAFF
+    assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     assert len(kiosk.facts) == scenario["expect"]["raw"]
     assert after("10:00:00", kiosk).meals == scenario["expect"]["meals_claimable"]
     assert em4100(99_999).hex not in str(kiosk.facts)
@@ -278,7 +286,7 @@ def unknown_card(scenario: Scenario) -> None:
 def void_by_operator_then_again(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
-    kiosk.void(1, moment("09:41:00"), ByHand("op-1", "wrong child"))
+    kiosk.void(1, moment("09:41:00"), StaffAct("op-1", "wrong child"))
     kiosk.scan(card(1), moment("09:42:00"))
     derived = after("10:00:00", kiosk)
     assert len(kiosk.facts) == scenario["expect"]["records"]
@@ -296,12 +304,16 @@ def clock_two_weeks_back(scenario: Scenario) -> None:
 
     def wrong(clock: str) -> Moment:
         right = moment(clock, boot="boot-2")
-        return replace(right, utc=right.utc - lost, clock=Clock.UNSYNCHRONISED)
+        return replace(right, utc=right.utc - lost, clock=ClockQuality.UNSYNCHRONISED)
 
     kiosk.scan(card(1), wrong("09:40:00"))
     kiosk.scan(card(1), wrong("09:40:02"))
     kiosk.scan(card(2), wrong("09:41:00"))
-    assert [feedback.child for feedback in kiosk.feedback] == [Child.ASK_STAFF, Child.NOTED, Child.ASK_STAFF]
+    assert [feedback.kind for feedback in kiosk.feedback] == [
+        FeedbackKind.ASK_STAFF,
+        FeedbackKind.NOTED,
+        FeedbackKind.ASK_STAFF,
+    ]
     assert all(isinstance(decision, Granted | Review) for decision in kiosk.decisions)
     assert scenario["expect"]["time_quality"] == "unsynced"
     assert all(isinstance(fact, Entry) and fact.review for fact in (kiosk.facts[0], kiosk.facts[2]))
@@ -324,9 +336,9 @@ def step_of(kiosk: Kiosk, lost: timedelta) -> ClockStep:
         at=right.text,
         boot=right.boot,
         mono_ms=right.mono_ms,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         step_ms=int(lost.total_seconds() * 1000),
-        before=Clock.UNSYNCHRONISED,
+        before=ClockQuality.UNSYNCHRONISED,
     )
 
 
@@ -343,7 +355,7 @@ def fake_presence_run(scenario: Scenario) -> None:
     start = moment("10:40:00")
     for number in range(1, 121):
         when = replace(start, utc=start.utc + timedelta(seconds=2 * number), mono_ms=start.mono_ms + 2_000 * number)
-        kiosk.enter_by_hand(f"u{number}", when, ByHand("op-1", "palm_unread"))
+        kiosk.enter_by_hand(f"u{number}", when, StaffAct("op-1", "palm_unread"))
     received = [Received(EventId("A", kiosk.epoch, seq), fact) for seq, fact in enumerate(kiosk.facts, start=1)]
     derived = after("11:00:00", kiosk)
     found = {flag.kind: flag for flag in flags(received, derived.visits, timetable=kiosk.roster.timetable)}
@@ -376,7 +388,12 @@ def free_and_paid_see_the_same_screen(scenario: Scenario) -> None:
         seen.append([seen_by_child(each) for each in kiosk.feedback])
     # Colour, sound and duration are made by the screen from exactly these fields, and from nothing else.
     assert seen[0] == seen[1] == seen[2]
-    assert [each.child for each in seen[0]] == [Child.WELCOME, Child.NOTED, Child.GOODBYE, Child.WELCOME]
+    assert [each.kind for each in seen[0]] == [
+        FeedbackKind.WELCOME,
+        FeedbackKind.NOTED,
+        FeedbackKind.GOODBYE,
+        FeedbackKind.WELCOME,
+    ]
 
 
 def test_a_repeat_is_never_a_movement() -> None:

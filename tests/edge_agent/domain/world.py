@@ -6,15 +6,27 @@ from zoneinfo import ZoneInfo
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.decision import Decision, Direction, Rules, decide
-from edge_agent.domain.facts import Kind, Past
 from edge_agent.domain.feedback import Feedback
-from edge_agent.domain.identify import Blocked, Identity, Known, by_hand, identify
+from edge_agent.domain.identify import BlockedCredential, Identity, KnownPerson, by_hand, identify
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.record import ByHand, Context, SightingFact, record, void
+from edge_agent.domain.record import EventContext, SightingEvent, StaffAct, record, void
 from edge_agent.domain.respond import respond
-from edge_agent.domain.roster import Roster, build
+from edge_agent.domain.roster import Roster, build_roster
+from edge_agent.domain.sighting import EarlierSighting, SightingKind
 from sync.contract.chain import Epoch
-from sync.contract.event import Claim, Clock, Entry, Exit, Fact, Manual, PersonId, Refusal, Repeat, SessionId, Void
+from sync.contract.event import (
+    Claim,
+    ClockQuality,
+    Entry,
+    Event,
+    Exit,
+    Manual,
+    PersonId,
+    Refusal,
+    Repeat,
+    SessionId,
+    Void,
+)
 from sync.contract.roster import (
     Consent,
     Credential,
@@ -73,7 +85,7 @@ def school(
         records += [School(id=SCHOOL, name="School 151"), *PROGRAMMES, LUNCH, SUPPER]
         for number in range(1, pupils + 1):
             records += pupil(number)
-    return build([*records, *extra], school=SCHOOL, version=version, confirmed_at=confirmed_at, tz=ALMATY)
+    return build_roster([*records, *extra], school=SCHOOL, version=version, confirmed_at=confirmed_at, tz=ALMATY)
 
 
 def local(clock: str, day: str = DAY) -> datetime:
@@ -81,7 +93,9 @@ def local(clock: str, day: str = DAY) -> datetime:
     return datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=ALMATY).astimezone(UTC)
 
 
-def moment(clock: str, day: str = DAY, quality: Clock = Clock.SYNCHRONISED, boot: str = "boot-1") -> Moment:
+def moment(
+    clock: str, day: str = DAY, quality: ClockQuality = ClockQuality.SYNCHRONISED, boot: str = "boot-1"
+) -> Moment:
     """A moment whose monotonic clock began at the local midnight before 23 November."""
     utc = local(clock, day)
     mono = utc - local("00:00:00")
@@ -100,7 +114,13 @@ def palm_terminal(number: int) -> PersonMatched:
     return PersonMatched("palm", str(number), 0, score=9_900)
 
 
-_KINDS = {Entry: Kind.ENTRY, Manual: Kind.MANUAL, Exit: Kind.EXIT, Repeat: Kind.REPEAT, Refusal: Kind.REFUSAL}
+_KINDS = {
+    Entry: SightingKind.ENTRY,
+    Manual: SightingKind.MANUAL,
+    Exit: SightingKind.EXIT,
+    Repeat: SightingKind.REPEAT,
+    Refusal: SightingKind.REFUSAL,
+}
 
 
 @dataclass
@@ -113,7 +133,7 @@ class Kiosk:
     direction: Direction = Direction.BOTH
     early: timedelta = timedelta()
     late: timedelta = timedelta()
-    facts: list[Fact] = field(default_factory=list)
+    facts: list[Event] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
 
@@ -121,7 +141,7 @@ class Kiosk:
     def epoch(self) -> Epoch:
         return Epoch(f"{ord(self.device[0]):016x}")
 
-    def past(self, person: str) -> tuple[Past, ...]:
+    def past(self, person: str) -> tuple[EarlierSighting, ...]:
         voided = {(fact.void_epoch, fact.void_seq) for fact in self.facts if isinstance(fact, Void)}
         return tuple(
             past_of(fact, self.epoch, seq, voided=(self.epoch, seq) in voided)
@@ -129,12 +149,12 @@ class Kiosk:
             if isinstance(fact, Entry | Manual | Exit | Repeat | Refusal) and fact.person == person
         )
 
-    def see(self, identity: Identity, when: Moment, hand: ByHand | None = None) -> Decision:
+    def see(self, identity: Identity, when: Moment, hand: StaffAct | None = None) -> Decision:
         hours = self.roster.timetable.at(when.utc, early=self.early, late=self.late)
-        person = identity.person.id if isinstance(identity, Known | Blocked) else ""
+        person = identity.person.id if isinstance(identity, KnownPerson | BlockedCredential) else ""
         direction = Direction.IN if hand else self.direction
         decision = decide(identity, when, hours, self.past(person), self.rules, self.roster, direction=direction)
-        self.keep(record(decision, Context(when, self.roster, "r1"), hand))
+        self.keep(record(decision, EventContext(when, self.roster, "r1"), hand))
         self.decisions.append(decision)
         self.feedback.append(respond(decision, self.roster, epoch=self.epoch, seq=len(self.facts)))
         return decision
@@ -142,25 +162,25 @@ class Kiosk:
     def scan(self, reading: CardRead | PersonMatched, when: Moment) -> Decision:
         return self.see(identify(reading, self.roster), when)
 
-    def enter_by_hand(self, person: str, when: Moment, hand: ByHand) -> Decision:
+    def enter_by_hand(self, person: str, when: Moment, hand: StaffAct) -> Decision:
         return self.see(by_hand(person, self.roster), when, hand)
 
-    def void(self, seq: int, when: Moment, hand: ByHand) -> None:
+    def void(self, seq: int, when: Moment, hand: StaffAct) -> None:
         fact = self.facts[seq - 1]
         assert isinstance(fact, Entry | Manual)
-        self.keep(void(Context(when, self.roster), epoch=self.epoch, seq=seq, person=fact.person, by_hand=hand))
+        self.keep(void(EventContext(when, self.roster), epoch=self.epoch, seq=seq, person=fact.person, by_hand=hand))
 
-    def keep(self, fact: Fact) -> None:
+    def keep(self, fact: Event) -> None:
         self.facts.append(fact)
 
     @property
-    def last(self) -> Fact:
+    def last(self) -> Event:
         return self.facts[-1]
 
 
-def past_of(fact: SightingFact, epoch: Epoch, seq: int, *, voided: bool = False) -> Past:
+def past_of(fact: SightingEvent, epoch: Epoch, seq: int, *, voided: bool = False) -> EarlierSighting:
     ends = fact if isinstance(fact, Exit) else None
-    return Past(
+    return EarlierSighting(
         epoch=epoch,
         seq=seq,
         kind=_KINDS[type(fact)],

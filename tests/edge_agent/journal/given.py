@@ -9,7 +9,7 @@ from edge_agent.journal.aside import SetAside
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
 from sync.contract.chain import DeviceId, Epoch
-from sync.contract.event import Claim, Clock, Entry, Exit, Refusal, Repeat, Void
+from sync.contract.event import Claim, ClockQuality, Entry, Exit, Refusal, Repeat, Void
 
 KIOSK = Kiosk(DeviceId("kiosk-1"), bytes(range(32)), "school-1")
 NOON = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
@@ -24,7 +24,7 @@ class Clocks:
         self.at = at
 
     def __call__(self) -> Moment:
-        return Moment(self.at, int((self.at - NOON).total_seconds() * 1000), BOOT, Clock.SYNCHRONISED)
+        return Moment(self.at, int((self.at - NOON).total_seconds() * 1000), BOOT, ClockQuality.SYNCHRONISED)
 
     def forward(self, **step: float) -> None:
         self.at += timedelta(**step)
@@ -47,7 +47,7 @@ def entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunc
         at="2026-11-23T04:40:00.123Z",
         boot=BOOT,
         mono_ms=number,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         roster=12,
         roster_age_s=60,
         person=person or f"p{number}",
@@ -67,7 +67,7 @@ def exit_(number: int, person: str, epoch: Epoch, seq: int, *, day: str = DAY) -
         at="2026-11-23T04:52:00.000Z",
         boot=BOOT,
         mono_ms=number,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         person=person,
         session="lunch",
         service_date=day,
@@ -82,7 +82,7 @@ def repeat(number: int, person: str, *, day: str = DAY) -> Repeat:
         at="2026-11-23T04:40:02.000Z",
         boot=BOOT,
         mono_ms=number,
-        clock=Clock.UNSYNCHRONISED,
+        clock=ClockQuality.UNSYNCHRONISED,
         person=person,
         session="lunch",
         service_date=day,
@@ -95,7 +95,7 @@ def refusal(number: int, person: str = "") -> Refusal:
         at="2026-11-23T04:40:02.000Z",
         boot=BOOT,
         mono_ms=number,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         person=person,
         reason="no_session",
     )
@@ -107,7 +107,7 @@ def void(number: int, person: str, epoch: Epoch, seq: int) -> Void:
         at="2026-11-23T04:45:00.000Z",
         boot=BOOT,
         mono_ms=number,
-        clock=Clock.SYNCHRONISED,
+        clock=ClockQuality.SYNCHRONISED,
         void_epoch=epoch,
         void_seq=seq,
         person=person,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.domain.facts import Kind
+from edge_agent.domain.sighting import SightingKind
 from edge_agent.journal.journal import EVENT_BYTES_MAX
 from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import verify
 from sync.contract.chain import Epoch, Head
-from sync.contract.event import Claim, Clock, Fact, PersonId, encode
+from sync.contract.event import Claim, ClockQuality, Event, PersonId, encode
 from tests.edge_agent.journal.given import DAY, KIOSK, entry, exit_, opened, refusal, repeat, void
 
 
@@ -30,7 +30,7 @@ def stored(path: Path) -> list[tuple[int, bytes, bytes]]:
 def test_the_bytes_that_were_hashed_are_the_bytes_kept(tmp_path: Path) -> None:
     """The chain is computed here anew, from the contract's words and not by our own code."""
     path = tmp_path / "j.db"
-    events: list[Fact] = [entry(1, "қ-1"), repeat(2, "қ-1"), refusal(3), entry(4)]
+    events: list[Event] = [entry(1, "қ-1"), repeat(2, "қ-1"), refusal(3), entry(4)]
     with opened(path) as journal:
         rows = [journal.append(event) for event in events]
         epoch = journal.epoch
@@ -85,26 +85,26 @@ def test_the_rules_get_what_came_before(tmp_path: Path) -> None:
         journal.append(entry(3, "u2"))
         journal.append(exit_(4, "u1", first.epoch, first.seq))
         journal.append(repeat(5, "u1"))
-        past = journal.facts(person, DAY)
+        past = journal.earlier_sightings(person, DAY)
         assert [(one.seq, one.kind) for one in past] == [
-            (1, Kind.ENTRY),  # older than asked for, but among the last few
-            (2, Kind.ENTRY),
-            (4, Kind.EXIT),
-            (5, Kind.REPEAT),
+            (1, SightingKind.ENTRY),  # older than asked for, but among the last few
+            (2, SightingKind.ENTRY),
+            (4, SightingKind.EXIT),
+            (5, SightingKind.REPEAT),
         ]
         assert (past[1].claim, past[1].mono_ms, past[1].reader) == (Claim.CLAIMABLE, 2, "left")
         assert (past[2].entry_epoch, past[2].entry_seq) == (first.epoch, first.seq)
-        assert past[3].clock is Clock.UNSYNCHRONISED
+        assert past[3].clock is ClockQuality.UNSYNCHRONISED
         assert past[1].at.isoformat() == "2026-11-23T04:40:00.123000+00:00"
-        assert journal.facts(PersonId("nobody"), DAY) == ()
-        assert journal.facts(PersonId(""), DAY) == ()
+        assert journal.earlier_sightings(PersonId("nobody"), DAY) == ()
+        assert journal.earlier_sightings(PersonId(""), DAY) == ()
 
 
 def test_a_thousand_taps_do_not_hide_the_entry(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         first = journal.append(entry(1, "u1"))
         journal.append_all([repeat(number, "u1") for number in range(2, 1_002)])
-        past = journal.facts(PersonId("u1"), DAY)
+        past = journal.earlier_sightings(PersonId("u1"), DAY)
         assert past[0].seq == first.seq
         assert past[-1].seq == 1_001
         assert len(past) < 20
@@ -113,9 +113,9 @@ def test_a_thousand_taps_do_not_hide_the_entry(tmp_path: Path) -> None:
 def test_a_void_is_seen_by_the_rules_and_by_who_voids_again(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         row = journal.append(entry(1, "u1"))
-        assert not journal.facts(PersonId("u1"), DAY)[0].voided
+        assert not journal.earlier_sightings(PersonId("u1"), DAY)[0].voided
         journal.append(void(2, "u1", row.epoch, row.seq))
-        assert journal.facts(PersonId("u1"), DAY)[0].voided
+        assert journal.earlier_sightings(PersonId("u1"), DAY)[0].voided
         found = journal.sighting(row.epoch, row.seq)
         assert found is not None
         assert found.voided
@@ -145,7 +145,7 @@ def test_station_and_sync_use_it_at_once(tmp_path: Path) -> None:
             try:
                 for number in range(rows_each):
                     journal.append(entry(number, person))
-                    journal.facts(PersonId(person), DAY)
+                    journal.earlier_sightings(PersonId(person), DAY)
             except BaseException as error:
                 failures.append(error)
                 raise

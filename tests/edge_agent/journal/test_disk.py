@@ -70,7 +70,9 @@ def test_the_ballast_is_given_up_and_the_kiosk_goes_on(small_disk: Path) -> None
             number += 1
             assert number < 20_000
         refused = append_until_unwritable(journal, number)
-        assert journal.facts(PersonId(f"p{refused}"), DAY) == ()  # reading goes on, and the row is not there
+        assert (
+            journal.earlier_sightings(PersonId(f"p{refused}"), DAY) == ()
+        )  # reading goes on, and the row is not there
         assert verify(path).rows == journal.head.seq == refused - 1
         with pytest.raises(JournalUnwritable):
             journal.maintain()
@@ -169,7 +171,7 @@ def is_true(path: Path, told: str) -> int:
     with opened(path) as journal:
         for line in told.splitlines():
             word, *rest = line.split()
-            past = journal.facts(PersonId(rest[-1]), DAY)
+            past = journal.earlier_sightings(PersonId(rest[-1]), DAY)
             if word == "ok":
                 (one,) = past
                 assert (str(one.seq), one.voided) == (rest[0], False), line

@@ -10,12 +10,12 @@ from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.journal import EVENT_BYTES_MAX, Journal
 from edge_agent.journal.verify import verify
 from sync.contract.chain import Epoch, Hash, Head, genesis
-from sync.contract.event import Carried, Fact, PersonId, Repair, decode, encode
+from sync.contract.event import Carried, Event, PersonId, Repair, decode, encode
 from tests.edge_agent.journal.given import DAY, KIOSK, entry, exit_, opened, void
 from tests.edge_agent.journal.test_open import ALTERED, spoil
 
 
-def of_epoch(journal: Journal) -> list[Fact]:
+def of_epoch(journal: Journal) -> list[Event]:
     return [decode(line.payload) for line in journal.take(0, 10_000, 10_000_000)]
 
 
@@ -49,11 +49,11 @@ def test_the_rules_see_over_the_seam(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         row = journal.append(entry(1, "u1"))
         journal.new_epoch("fork", parent=None)
-        (past,) = journal.facts(PersonId("u1"), DAY)
+        (past,) = journal.earlier_sightings(PersonId("u1"), DAY)
         assert (past.epoch, past.seq) == (row.epoch, row.seq)
         journal.append(exit_(2, "u1", row.epoch, row.seq))
         journal.append(void(3, "u1", row.epoch, row.seq))
-        first, second = journal.facts(PersonId("u1"), DAY)
+        first, second = journal.earlier_sightings(PersonId("u1"), DAY)
         assert first.voided
         assert second.entry_epoch == row.epoch
 

@@ -31,8 +31,8 @@ def test_only_what_a_receipt_covers_goes_and_an_event_says_so(tmp_path: Path) ->
         assert journal.hash_at(6) == rows[5].hash  # the chain that is kept still has its start
         assert journal.hash_at(5) is None
         assert journal.hash_at(0) is not None
-        assert journal.facts(PersonId("p3"), DAY) == ()
-        assert len(journal.facts(PersonId("p7"), DAY)) == 1
+        assert journal.earlier_sightings(PersonId("p3"), DAY) == ()
+        assert len(journal.earlier_sightings(PersonId("p7"), DAY)) == 1
         assert indexed(path) == [7, 8, 9, 10]
         assert journal.prune(before=LATER - timedelta(days=30)) == []
         journal.acknowledge(Head(4, rows[3].hash), b"late")  # of rows long gone: nothing to compare, nothing to do

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from edge_agent.domain.record import SightingFact
+from edge_agent.domain.record import SightingEvent
 from edge_agent.journal import sightings
 from sync.contract.chain import Epoch
 from sync.contract.event import Entry, Exit, Manual, Refusal, Repeat, encode
@@ -18,7 +18,7 @@ from tests.edge_agent.domain.world import past_of
 from tests.edge_agent.journal.given import void
 
 EPOCH = Epoch("00000000000000e1")
-KINDS: tuple[type[SightingFact], ...] = (Entry, Manual, Exit, Repeat, Refusal)
+KINDS: tuple[type[SightingEvent], ...] = (Entry, Manual, Exit, Repeat, Refusal)
 TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
 
 
@@ -28,13 +28,13 @@ def value(field: structs.FieldInfo) -> st.SearchStrategy[Any]:
     return {str: st.text(max_size=20), int: st.integers(0, 2**53), bool: st.booleans()}[field.type]
 
 
-def facts(kind: type[SightingFact]) -> st.SearchStrategy[SightingFact]:
+def facts(kind: type[SightingEvent]) -> st.SearchStrategy[SightingEvent]:
     values = {field.name: value(field) for field in structs.fields(kind)}
     return st.builds(kind, **(values | {"at": TIMES.map(time_text)}))
 
 
 @given(fact=st.one_of([facts(kind) for kind in KINDS]), voided=st.booleans())
-def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingFact, voided: bool) -> None:
+def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingEvent, voided: bool) -> None:
     assert sightings.past(EPOCH, 7, voided, encode(fact)) == past_of(fact, EPOCH, 7, voided=voided)
 
 

@@ -13,7 +13,7 @@ from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.export import export
 from edge_agent.journal.template_store import SealedPalm, rescue
 from edge_agent.journal.verify import verify
-from sync.contract.event import Clock, ConsentWithdrawn, Fact, PalmEnrolled, PersonId, decode
+from sync.contract.event import ClockQuality, ConsentWithdrawn, Event, PalmEnrolled, PersonId, decode
 from sync.contract.roster import Change, Consent, Deleted, Page, Person
 from tests.edge_agent.journal.given import NOON, entry, opened
 
@@ -25,8 +25,17 @@ def palm(person: str, hand: str = "left", *, samples: int = 3, sealed: bytes = S
 
 
 def enrolled(person: str, hand: str = "left") -> PalmEnrolled:
-    where = {"school": "school-1", "at": "2026-11-23T04:40:00.000Z", "boot": "b", "mono_ms": 1}
-    return PalmEnrolled(**where, clock=Clock.SYNCHRONISED, person=person, hand=hand, templates=3, operator="Cook")  # type: ignore[arg-type]
+    return PalmEnrolled(
+        school="school-1",
+        at="2026-11-23T04:40:00.000Z",
+        boot="b",
+        mono_ms=1,
+        clock=ClockQuality.SYNCHRONISED,
+        person=person,
+        hand=hand,
+        templates=3,
+        operator="Cook",
+    )
 
 
 def agreed(person: str, given: str = "2026-09-01T00:00:00Z", withdrawn: str = "") -> Consent:
@@ -44,7 +53,7 @@ def page(since: int, version: int, *changes: Change, whole: bool = False) -> Pag
 FIRST = page(0, 1, pupil("u1"), pupil("u2"), pupil("u3"), agreed("u1"), agreed("u2"), agreed("u3"), whole=True)
 
 
-def facts(path: Path) -> list[Fact]:
+def facts(path: Path) -> list[Event]:
     with opened(path) as journal:
         return [decode(row.payload) for row in reversed(journal.recent(100))]
 

@@ -10,9 +10,9 @@ import pytest
 
 from drivers.readings import PalmFrame
 from drivers.simulated.palms import hand, some_capture
-from edge_agent.domain.feedback import Advice, Child, Feedback
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.types import Hand
 from edge_agent.palms.enrolment import Told, Wish, enrol
@@ -23,7 +23,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.screen.state import Language
 from edge_agent.settings import PalmSettings
-from sync.contract.event import Clock, PalmEnrolled, PersonId, decode
+from sync.contract.event import ClockQuality, PalmEnrolled, PersonId, decode
 from tests.edge_agent.journal.given import opened
 from tests.edge_agent.palms.test_gallery import KEY, SCHOOL, TARGET, page, roster
 
@@ -54,7 +54,7 @@ class Desk:
 
     def now(self) -> Moment:
         utc = datetime(2026, 11, 23, tzinfo=UTC) + timedelta(milliseconds=self.at_ms)
-        return Moment(utc, self.at_ms, "boot", Clock.SYNCHRONISED)
+        return Moment(utc, self.at_ms, "boot", ClockQuality.SYNCHRONISED)
 
     def see(self, picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
         self.at_ms += 1_500
@@ -87,9 +87,9 @@ def test_a_palm_is_made_known_step_by_step(journal: Journal) -> None:
     ]
     assert [line.good for line in told] == [0, 0, 1, 2, 3, 3]
     assert told[-1].done
-    assert {feedback.child for feedback in desk.shown[:-1]} == {Child.ENROL}
+    assert {feedback.kind for feedback in desk.shown[:-1]} == {FeedbackKind.ENROL}
     assert [feedback.advice for feedback in desk.shown[2:4]] == [Advice.AWAY] * 2
-    assert desk.shown[-1].child is Child.IDLE
+    assert desk.shown[-1].kind is FeedbackKind.IDLE
     fact = decode(journal.recent(1)[0].payload)
     assert isinstance(fact, PalmEnrolled)
     assert (fact.person, fact.hand, fact.operator) == ("u1", "left", "Nurse")
@@ -100,22 +100,22 @@ def test_a_palm_is_made_known_step_by_step(journal: Journal) -> None:
 def test_what_is_refused_is_said_in_the_operators_language(journal: Journal, language: Language) -> None:
     desk, words = Desk(journal), Words(language)
     for person, step in (("u3", Step.NOT_AGREED), ("u9", Step.NOT_LISTED)):
-        with pytest.raises(Refused, match="^" + words(step, person=person).split(":")[0]):
+        with pytest.raises(RequestRefused, match="^" + words(step, person=person).split(":")[0]):
             desk.enrol(replace(WISH, person=PersonId(person), language=language), "u3 left")
     assert desk.shown == [], "no hand is looked at without consent"
     desk.enrol(WISH, "u1 left", "u1 left", "u1 left")
-    with pytest.raises(Refused) as known:
+    with pytest.raises(RequestRefused) as known:
         desk.enrol(replace(WISH, person=PersonId("u2"), language=language), "u1 left")
     assert str(known.value) == words(Step.KNOWN_AS_ANOTHER, other="u1")
-    with pytest.raises(Refused) as late:
+    with pytest.raises(RequestRefused) as late:
         desk.enrol(replace(WISH, language=language), "nothing")
     assert words(Step.NO_HAND) in str(late.value)
-    assert desk.shown[-1].child is Child.IDLE
+    assert desk.shown[-1].kind is FeedbackKind.IDLE
 
 
 def test_another_hand_than_the_wanted_one_is_asked_to_be_changed(journal: Journal) -> None:
     desk = Desk(journal)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         desk.enrol(replace(WISH, hand=Hand.RIGHT), "u1 left")
     assert Advice.OTHER_HAND in {feedback.advice for feedback in desk.shown}
 

@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.record import Context, where
-from edge_agent.domain.roster import Roster, build
+from edge_agent.domain.record import EventContext, build_origin
+from edge_agent.domain.roster import Roster, build_roster
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.template_store import SealedPalm
@@ -22,7 +22,7 @@ from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
 from edge_agent.palms.gallery import Imported, PalmGallery, Target
-from sync.contract.event import Clock, ConsentWithdrawn, PalmEnrolled, PersonId, decode
+from sync.contract.event import ClockQuality, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.palms import Parcel
 from sync.contract.roster import Consent, Page, Person, Record
 from tests.edge_agent.journal.given import NOON, opened
@@ -41,7 +41,7 @@ def records(*people: str, agreed: frozenset[str] | None = None) -> list[Record]:
 
 def roster(*people: str, agreed: frozenset[str] | None = None) -> Roster:
     made = records(*people, agreed=agreed)
-    return build(made, school=SCHOOL, version=1, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
+    return build_roster(made, school=SCHOOL, version=1, confirmed_at=NOON, tz=ZoneInfo("Asia/Almaty"))
 
 
 def palm(person: str, seed: int, samples: int = 3) -> Palm:
@@ -55,7 +55,7 @@ def enrol(gallery: PalmGallery, person: str, seed: int = 1) -> bytes:
     made = palm(person, seed)
     sealed = gallery.sealed(made)
     event = PalmEnrolled(
-        school=SCHOOL, at="2026-11-23T04:40:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED,
+        school=SCHOOL, at="2026-11-23T04:40:00.000Z", boot="b", mono_ms=1, clock=ClockQuality.SYNCHRONISED,
         person=person, hand="left", templates=3, operator="Nurse",
     )  # fmt: skip
     gallery.enrol(made, SealedPalm(PersonId(person), "left", 3, sealed, 80, NOON), event)
@@ -185,7 +185,7 @@ def test_no_repr_shows_a_palm_or_a_key(journal: Journal) -> None:
         assert KEY.secret.hex() not in repr(thing)
 
 
-def moment(days: float, clock: Clock = Clock.SYNCHRONISED) -> Moment:
+def moment(days: float, clock: ClockQuality = ClockQuality.SYNCHRONISED) -> Moment:
     return Moment(NOON + timedelta(days=days), int(days * 86_400_000), "boot", clock)
 
 
@@ -195,7 +195,7 @@ def drawn(known: PalmGallery, person: str) -> None:
         person, Hand.LEFT, align([responses(person, seed) for seed in (1, 2, 3)], Hand.LEFT, KEY.scrambles())
     )
     event = PalmEnrolled(
-        **where(Context(moment(0), roster("u1"))), person=person, hand="left", templates=3, operator="N"
+        **build_origin(EventContext(moment(0), roster("u1"))), person=person, hand="left", templates=3, operator="N"
     )
     known.enrol(made, SealedPalm(PersonId(person), "left", 3, known.sealed(made), 80, NOON), event)
 
@@ -206,11 +206,11 @@ def test_a_palm_is_learned_anew_once_a_week_and_it_is_told(journal: Journal) -> 
     known.load(people_)
     drawn(known, "u1")
 
-    def learn(days: float, seed: int, clock: Clock = Clock.SYNCHRONISED) -> bool:
+    def learn(days: float, seed: int, clock: ClockQuality = ClockQuality.SYNCHRONISED) -> bool:
         return known.adapt("u1", Hand.LEFT, responses("u1", seed), moment(days, clock), people_)
 
     assert not learn(6.9, 11)
-    assert not learn(8, 11, Clock.UNSYNCHRONISED), "by a clock that nobody set, a week is soon over"
+    assert not learn(8, 11, ClockQuality.UNSYNCHRONISED), "by a clock that nobody set, a week is soon over"
     assert not known.adapt("u1", Hand.RIGHT, responses("u1", 11), moment(8), people_)
     assert not known.adapt("u1", Hand.LEFT, responses("u2", 11), moment(8), people_)
     assert learn(8, 11)
@@ -363,5 +363,7 @@ def test_a_ledger_that_was_restored_is_sent_everything_again(journals: tuple[Jou
 def enrol_at(known: PalmGallery, person: str, seed: int, *, minutes: int) -> None:
     made = palm(person, seed)
     at = moment(minutes / 1440)
-    event = PalmEnrolled(**where(Context(at, roster("u1"))), person=person, hand="left", templates=3, operator="N")
+    event = PalmEnrolled(
+        **build_origin(EventContext(at, roster("u1"))), person=person, hand="left", templates=3, operator="N"
+    )
     known.enrol(made, SealedPalm(PersonId(person), "left", 3, known.sealed(made), 80, at.utc), event)

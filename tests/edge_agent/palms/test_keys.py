@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.palm.protection.school_key import SchoolKey, to_paper
 from edge_agent.palms import keys as palm_keys
 from edge_agent.palms.keys import (
@@ -50,11 +50,11 @@ def test_a_key_that_others_may_read_or_that_is_damaged_is_refused(tmp_path: Path
     make(tmp_path)
     path = tmp_path / palm_keys.KEY_NAME
     path.chmod(0o640)
-    with pytest.raises(Refused, match="chmod 600"):
+    with pytest.raises(RequestRefused, match="chmod 600"):
         load(tmp_path, {})
     path.chmod(0o600)
     path.write_text(path.read_text().replace("A", "B", 1).replace("C", "D", 1))
-    with pytest.raises(Refused, match="restore it from the printout"):
+    with pytest.raises(RequestRefused, match="restore it from the printout"):
         load(tmp_path, {})
 
 
@@ -70,7 +70,7 @@ def test_paper_brings_it_back_and_a_slip_is_seen(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     key = make(tmp_path / "old")
     groups = list(to_paper(key))
-    with pytest.raises(Refused, match="type it again"):
+    with pytest.raises(RequestRefused, match="type it again"):
         restore(tmp_path / "new", " ".join([groups[1], groups[0], *groups[2:]]))
     with pytest.raises(NoSchoolKey):
         load(tmp_path / "new", {})
@@ -111,7 +111,7 @@ def test_codes_that_differ_send_nothing_and_end_the_attempt(folders: tuple[Path,
     import_step(new, stick)
     export_step(first, stick, never)
     import_step(new, stick)
-    with pytest.raises(Refused, match="different codes"):
+    with pytest.raises(RequestRefused, match="different codes"):
         export_step(first, stick, lambda _: "000 000")
     assert not (stick / palm_keys.PARCEL).exists()
     assert not (first / palm_keys.SENDING_NAME).exists()
@@ -130,7 +130,7 @@ def test_somebody_in_between_is_seen(folders: tuple[Path, Path, Path], tmp_path:
     (his_stick / palm_keys.OFFER).write_bytes((stick / palm_keys.OFFER).read_bytes())
     import_step(mallory, his_stick)
     (stick / palm_keys.HELLO).write_bytes((his_stick / palm_keys.HELLO).read_bytes())
-    with pytest.raises(Refused, match="promised"):
+    with pytest.raises(RequestRefused, match="promised"):
         export_step(first, stick, never)
 
 
@@ -144,7 +144,7 @@ def test_a_parcel_for_another_kiosk_does_not_open(folders: tuple[Path, Path, Pat
     parcel = bytearray((stick / palm_keys.PARCEL).read_bytes())
     parcel[-1] ^= 1
     (stick / palm_keys.PARCEL).write_bytes(parcel)
-    with pytest.raises(Refused, match="changed on the way"):
+    with pytest.raises(RequestRefused, match="changed on the way"):
         import_step(new, stick)
     with pytest.raises(NoSchoolKey):
         load(new, {})
@@ -153,11 +153,11 @@ def test_a_parcel_for_another_kiosk_does_not_open(folders: tuple[Path, Path, Pat
 def test_a_stick_without_the_other_kiosks_answer_says_what_to_do(folders: tuple[Path, Path, Path]) -> None:
     first, new, stick = folders
     make(first)
-    with pytest.raises(Refused, match="import STICK"):
+    with pytest.raises(RequestRefused, match="import STICK"):
         export_step(first, stick, never)
     import_step(new, stick)
-    with pytest.raises(Refused, match="export STICK"):
+    with pytest.raises(RequestRefused, match="export STICK"):
         import_step(new, stick)
     (stick / palm_keys.PROMISE).write_bytes(b"rubbish")
-    with pytest.raises(Refused, match="begin again"):
+    with pytest.raises(RequestRefused, match="begin again"):
         export_step(first, stick, never)

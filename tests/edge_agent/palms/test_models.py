@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import Refused
+from edge_agent.errors import RequestRefused
 from edge_agent.palms import models as palm_models
 from edge_agent.palms.models import DETECTION, FOLDER, LANDMARK, install, load
 from edge_agent.palms.recognition import landmarks
@@ -23,7 +23,7 @@ def wheel(path: Path, detection: bytes = b"", landmark: bytes | None = b"") -> P
     "detection", [b"", b"another network", bytes(DETECTION.bytes), bytes(DETECTION.bytes + 10_000)]
 )
 def test_a_file_that_is_not_the_known_one_installs_nothing(tmp_path: Path, detection: bytes) -> None:
-    with pytest.raises(Refused, match="not the file"):
+    with pytest.raises(RequestRefused, match="not the file"):
         install(wheel(tmp_path / "w.whl", detection), tmp_path)
     assert not (tmp_path / FOLDER).exists()
     assert load(tmp_path) is None
@@ -32,18 +32,18 @@ def test_a_file_that_is_not_the_known_one_installs_nothing(tmp_path: Path, detec
 def test_what_is_no_such_wheel_is_told(tmp_path: Path) -> None:
     (tmp_path / "no.whl").write_bytes(b"not a zip file")
     for path in (tmp_path / "no.whl", tmp_path / "none.whl"):
-        with pytest.raises(Refused, match="x86_64"):
+        with pytest.raises(RequestRefused, match="x86_64"):
             install(path, tmp_path)
     with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
         archive.writestr("other.py", "")
-    with pytest.raises(Refused, match="is not in it"):
+    with pytest.raises(RequestRefused, match="is not in it"):
         install(tmp_path / "other.whl", tmp_path)
 
 
 def test_damaged_networks_are_done_without(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / FOLDER
     folder.mkdir()
-    with pytest.raises(Refused, match="install them again"):
+    with pytest.raises(RequestRefused, match="install them again"):
         load(tmp_path)
     (folder / palm_models.DETECTION.name).write_bytes(b"cut")
     assert landmarks(tmp_path) is None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from drivers.protocols.picture import decode
 from drivers.readings import PalmFrame
 from edge_agent.domain.decision import Reason
-from edge_agent.domain.feedback import Advice, Child, Feedback
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
@@ -28,8 +28,8 @@ from edge_agent.palms.recognition import Palms, _Camera
 from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings
-from edge_agent.station import PalmSight
-from sync.contract.event import Clock, PersonId
+from edge_agent.station import PalmPresentation
+from sync.contract.event import ClockQuality, PersonId
 from tests.edge_agent.journal.given import opened
 from tests.edge_agent.palms.test_gallery import KEY, TARGET, roster
 from tests.outside import find_palms
@@ -71,7 +71,7 @@ class Bench:
         )
 
     def now(self) -> Moment:
-        return Moment(datetime(2026, 11, 23, tzinfo=UTC), self.at_ms, "boot", Clock.SYNCHRONISED)
+        return Moment(datetime(2026, 11, 23, tzinfo=UTC), self.at_ms, "boot", ClockQuality.SYNCHRONISED)
 
     def know(self, person: str, hand: str, *numbers: int) -> None:
         responses = []
@@ -82,17 +82,17 @@ class Bench:
         templates = align(responses, Hand.LEFT, self.gallery.scrambles)
         self.gallery._replace([Palm.of(person, Hand.LEFT, templates)], ())
 
-    def show(self, image: NDArray[np.uint8], at_ms: int) -> list[PalmSight]:
+    def show(self, image: NDArray[np.uint8], at_ms: int) -> list[PalmPresentation]:
         self.at_ms = at_ms
         self.palms._look(Taken(PalmFrame("cam", image, at_ms * 1_000_000), self.now()), self.gallery)
         return self.decided()
 
-    def quiet(self, at_ms: int) -> list[PalmSight]:
+    def quiet(self, at_ms: int) -> list[PalmPresentation]:
         self.at_ms = at_ms
         self.palms._quiet(self.gallery)
         return self.decided()
 
-    def decided(self) -> list[PalmSight]:
+    def decided(self) -> list[PalmPresentation]:
         found = []
         while (work := self.inbox.get(0)) is not None:
             assert isinstance(work, PalmScan)
@@ -215,10 +215,10 @@ def test_a_hand_in_the_dark_gets_advice_and_in_the_end_the_card(journal: Journal
     dark = (picture(LEFT, 1) // 24).astype(np.uint8)
     for at in range(0, 12_000, 500):
         assert bench.show(dark, at) == []
-    said = [(each.child, each.advice) for each in bench.shown]
+    said = [(each.kind, each.advice) for each in bench.shown]
     if said:  # a darker picture than this may show no hand at all
-        assert said[-1] == (Child.USE_CARD, Advice.NONE)
-        assert {child for child, _ in said[:-1]} == {Child.AGAIN}
+        assert said[-1] == (FeedbackKind.USE_CARD, Advice.NONE)
+        assert {child for child, _ in said[:-1]} == {FeedbackKind.AGAIN}
 
 
 @pytest.mark.parametrize("looked_for", ["on", "off"])
@@ -234,7 +234,7 @@ def test_a_picture_that_stands_still_is_a_copy_where_that_is_looked_for(journal:
 
 def test_only_the_newest_picture_of_each_camera_waits() -> None:
     frames = NewestFrames()
-    moment = Moment(datetime(2026, 11, 23, tzinfo=UTC), 0, "boot", Clock.SYNCHRONISED)
+    moment = Moment(datetime(2026, 11, 23, tzinfo=UTC), 0, "boot", ClockQuality.SYNCHRONISED)
     for number in range(5):
         for reader in ("one", "two"):
             frames.put(PalmFrame(reader, EMPTY, number), moment)

@@ -24,12 +24,12 @@ from edge_agent.process.clock import (
     StepWatch,
     kernel_clock,
 )
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 NOON = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 
 
-def moment(wall_ms: int, mono_ms: int, clock: Clock = Clock.SYNCHRONISED) -> Moment:
+def moment(wall_ms: int, mono_ms: int, clock: ClockQuality = ClockQuality.SYNCHRONISED) -> Moment:
     return Moment(NOON + timedelta(milliseconds=wall_ms), mono_ms, "boot", clock)
 
 
@@ -52,7 +52,7 @@ def test_the_quality_is_what_the_kernel_says() -> None:
     timex = Timex()
     state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     synchronised = state != 5 and not timex.status & 0x40
-    assert kernel_clock() is (Clock.SYNCHRONISED if synchronised else Clock.UNSYNCHRONISED)
+    assert kernel_clock() is (ClockQuality.SYNCHRONISED if synchronised else ClockQuality.UNSYNCHRONISED)
 
 
 def test_a_moment_is_now_on_this_boot() -> None:
@@ -68,9 +68,9 @@ def test_two_clocks_read_apart_are_read_again(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
     mono = iter([0, 5_000_000_000, 5_000_000_000, 5_000_002_000])
-    clock = KernelClock(boot_id, lambda: Clock.UNKNOWN, lambda: 1_700_000_000_123_456_789, lambda: next(mono))
+    clock = KernelClock(boot_id, lambda: ClockQuality.UNKNOWN, lambda: 1_700_000_000_123_456_789, lambda: next(mono))
     now = clock()
-    assert (now.mono_ms, now.boot, now.clock) == (5_000, "b", Clock.UNKNOWN)
+    assert (now.mono_ms, now.boot, now.clock) == (5_000, "b", ClockQuality.UNKNOWN)
     assert now.utc == datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=UTC)
 
 
@@ -78,23 +78,23 @@ def test_a_machine_that_is_always_busy_still_gets_a_moment(tmp_path: Path) -> No
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
     reads: Iterator[int] = itertools.count(0, 2 * APART_NS_MAX)
-    KernelClock(boot_id, lambda: Clock.UNKNOWN, lambda: 0, lambda: next(reads))()
+    KernelClock(boot_id, lambda: ClockQuality.UNKNOWN, lambda: 0, lambda: next(reads))()
     assert next(reads) == 2 * READINGS_MAX * 2 * APART_NS_MAX
 
 
 def test_the_kernel_is_asked_for_the_quality_once_a_second_and_after_a_sleep(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
-    asked: Iterator[Clock] = iter([Clock.UNSYNCHRONISED, Clock.SYNCHRONISED, Clock.UNKNOWN])
+    asked: Iterator[ClockQuality] = iter([ClockQuality.UNSYNCHRONISED, ClockQuality.SYNCHRONISED, ClockQuality.UNKNOWN])
     mono_ns = 0
     clock = KernelClock(boot_id, lambda: next(asked), lambda: 0, lambda: mono_ns)
-    assert clock().clock is Clock.UNSYNCHRONISED
+    assert clock().clock is ClockQuality.UNSYNCHRONISED
     mono_ns += QUALITY_NS - 1
-    assert clock().clock is Clock.UNSYNCHRONISED
+    assert clock().clock is ClockQuality.UNSYNCHRONISED
     mono_ns += 1
-    assert clock().clock is Clock.SYNCHRONISED
+    assert clock().clock is ClockQuality.SYNCHRONISED
     mono_ns += 8 * 3_600 * 1_000_000_000
-    assert clock().clock is Clock.UNKNOWN
+    assert clock().clock is ClockQuality.UNKNOWN
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(-STEP_MS + 1, STEP_MS - 1)), max_size=20))
@@ -109,9 +109,9 @@ def test_slewing_is_no_step(looks: list[tuple[int, int]]) -> None:
 def test_a_step_is_found_once_with_its_size_and_the_quality_before(size_ms: int, back: bool, apart_ms: int) -> None:
     step_ms = -size_ms if back else size_ms
     watch = StepWatch()
-    assert watch.observe(moment(0, 0, Clock.UNSYNCHRONISED)) is None
-    found = watch.observe(moment(apart_ms + step_ms, apart_ms, Clock.SYNCHRONISED))
-    assert found == Step(step_ms, Clock.UNSYNCHRONISED)
+    assert watch.observe(moment(0, 0, ClockQuality.UNSYNCHRONISED)) is None
+    found = watch.observe(moment(apart_ms + step_ms, apart_ms, ClockQuality.SYNCHRONISED))
+    assert found == Step(step_ms, ClockQuality.UNSYNCHRONISED)
     assert watch.observe(moment(2 * apart_ms + step_ms, 2 * apart_ms)) is None
 
 

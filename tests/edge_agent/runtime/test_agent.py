@@ -11,10 +11,10 @@ from edge_agent.domain.moment import Moment
 from edge_agent.process.shutdown import Ending
 from edge_agent.runtime.agent import Agent
 from edge_agent.settings import loads
-from sync.contract.event import Boot, Clock, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
+from sync.contract.event import Boot, ClockQuality, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
 from sync.contract.roster import Consent, Page, Person
 
-START = Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 1_000, "boot", Clock.SYNCHRONISED)
+START = Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 1_000, "boot", ClockQuality.SYNCHRONISED)
 
 
 class HandClock:
@@ -24,7 +24,7 @@ class HandClock:
     def __call__(self) -> Moment:
         return self.moment
 
-    def pass_(self, seconds: float, step_s: float = 0.0, clock: Clock = Clock.SYNCHRONISED) -> None:
+    def pass_(self, seconds: float, step_s: float = 0.0, clock: ClockQuality = ClockQuality.SYNCHRONISED) -> None:
         wall = self.moment.utc + timedelta(seconds=seconds + step_s)
         self.moment = replace(self.moment, utc=wall, mono_ms=self.moment.mono_ms + int(seconds * 1000), clock=clock)
 
@@ -61,12 +61,12 @@ def test_a_jump_of_the_wall_clock_is_an_event_and_slewing_is_none(agent: Agent, 
     clock.pass_(1.0, step_s=0.3)
     agent.tick()
     assert not [event for event in kept(agent) if isinstance(event, ClockStep)]
-    clock.pass_(1.0, step_s=-14 * 86_400, clock=Clock.UNSYNCHRONISED)
+    clock.pass_(1.0, step_s=-14 * 86_400, clock=ClockQuality.UNSYNCHRONISED)
     agent.tick()
     (step,) = [event for event in kept(agent) if isinstance(event, ClockStep)]
     assert step.step_ms == -14 * 86_400_000
-    assert step.before is Clock.SYNCHRONISED
-    assert step.clock is Clock.UNSYNCHRONISED
+    assert step.before is ClockQuality.SYNCHRONISED
+    assert step.clock is ClockQuality.UNSYNCHRONISED
 
 
 def test_boot_and_stop_frame_a_life(tmp_path: Path, agent: Agent) -> None:

@@ -11,20 +11,20 @@ from drivers.base import Signal
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology, Uid
 from drivers.simulated.light import SimulatedLight, SimulatedLightSettings
-from edge_agent.domain.feedback import Child, Feedback
+from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse, Supervisor
 from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
 from edge_agent.runtime.inbox import Inbox, Job, Scan
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 from tests.edge_agent.process.test_supervision import eventually
 
 CARD = CardRead("door", Uid(Technology.EM4100, bytes(5), 40), 0)
 
 
 def now() -> Moment:
-    return Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 0, "boot", Clock.SYNCHRONISED)
+    return Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 0, "boot", ClockQuality.SYNCHRONISED)
 
 
 class Scripted:
@@ -98,7 +98,7 @@ def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None
     supervisor.start()
     eventually(lambda: bool(lost))
     assert supervisor.shut() == []
-    assert [feedback.child for feedback in lost] == [Child.NOT_RECORDED]
+    assert [feedback.kind for feedback in lost] == [FeedbackKind.NOT_RECORDED]
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
@@ -122,7 +122,7 @@ def test_what_a_job_raises_goes_to_whoever_waits() -> None:
 
 
 def test_every_state_of_the_screen_has_a_signal_and_none_tells_of_money() -> None:
-    assert {signal_of(Feedback(child)) for child in Child} == set(Signal)
+    assert {signal_of(Feedback(child)) for child in FeedbackKind} == set(Signal)
 
 
 def test_a_light_that_is_too_slow_never_blocks() -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from prometheus_client import CollectorRegistry
 
-from edge_agent.screen.ports import Done, Found, NotDone, Outcome, Why
+from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason, RosterPerson
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from sync.contract.chain import Epoch
@@ -16,9 +16,9 @@ from sync.contract.event import PersonId
 PIN = "2580"
 OPERATOR = "Гүлнар Ахметова"
 PEOPLE = (
-    Found(PersonId("p1"), "Айгерім Сәрсенбаева", "3 «Б»"),
-    Found(PersonId("p2"), "Айдар Сейтқали", "7 «А»"),
-    Found(PersonId("p3"), "Анна Ли", "3 «Б»"),
+    RosterPerson(PersonId("p1"), "Айгерім Сәрсенбаева", "3 «Б»"),
+    RosterPerson(PersonId("p2"), "Айдар Сейтқали", "7 «А»"),
+    RosterPerson(PersonId("p3"), "Анна Ли", "3 «Б»"),
 )
 
 
@@ -29,32 +29,32 @@ class Station:
         self.rows: list[tuple[str, ...]] = []
         self.writable = True
 
-    def find(self, text: str) -> Sequence[Found]:
+    def find(self, text: str) -> Sequence[RosterPerson]:
         return [one for one in PEOPLE if text.lower() in f"{one.name} {one.group}".lower()]
 
     def groups(self) -> Sequence[str]:
         return sorted({one.group for one in PEOPLE})
 
-    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome:
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
         if not any(one.person == person for one in PEOPLE):
-            return NotDone(Why.UNKNOWN_PERSON)
+            return ActionFailed(FailureReason.UNKNOWN_PERSON)
         return self._keep(("enter", person, operator, reason))
 
-    def enter_class(self, group: str, operator: str, reason: str) -> Outcome:
+    def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         members = [one.person for one in PEOPLE if one.group == group]
         outcome = [self._keep(("class", person, operator, reason)) for person in members]
-        return Done(len(outcome)) if outcome else NotDone(Why.UNKNOWN_GROUP)
+        return ActionDone(len(outcome)) if outcome else ActionFailed(FailureReason.UNKNOWN_GROUP)
 
-    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> Outcome:
+    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         return self._keep(("void", epoch, str(seq), operator, reason))
 
-    def _keep(self, row: tuple[str, ...]) -> Outcome:
+    def _keep(self, row: tuple[str, ...]) -> ActionResult:
         if not self.writable:
-            return NotDone(Why.NOT_RECORDED)
+            return ActionFailed(FailureReason.NOT_RECORDED)
         if row in self.rows:
-            return NotDone(Why.ALREADY_VOID if row[0] == "void" else Why.ALREADY_IN)
+            return ActionFailed(FailureReason.ALREADY_VOID if row[0] == "void" else FailureReason.ALREADY_IN)
         self.rows.append(row)
-        return Done(1)
+        return ActionDone(1)
 
 
 @contextmanager

@@ -6,23 +6,23 @@ from importlib.resources import files
 import pytest
 
 from edge_agent.domain.decision import Reason
-from edge_agent.domain.feedback import Advice, Child
+from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.palms.enrolment_words import Step
 from edge_agent.screen.assets import catalogue
-from edge_agent.screen.health import Ledger
-from edge_agent.screen.ports import ByHand, TakenBack, Why
+from edge_agent.screen.health import LedgerState
+from edge_agent.screen.ports import EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 
 PAGE = files("edge_agent.screen").joinpath("page")
 HINTS = ("helper", "longer_time", "sound_off", "diet")  # sync.contract.roster names them
 LINES = {
     "recording": ("yes", "no"),
-    "ledger": tuple(Ledger),
+    "ledger": tuple(LedgerState),
     "queue": ("empty", "waiting", "long"),
     "roster": ("fresh", "old", "stale", "missing"),
     "readers": ("present", "gone"),
-    "clock": tuple(Clock),
+    "clock": tuple(ClockQuality),
 }
 OWN_WHYS = ("wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable")
 MONEY = (
@@ -34,15 +34,20 @@ MONEY = (
 
 def wanted_keys() -> set[str]:
     """Every key that some code makes up or names."""
-    keys = {f"child.{child}.{part}" for child in Child if child is not Child.IDLE for part in ("title", "text")}
+    keys = {
+        f"child.{child}.{part}"
+        for child in FeedbackKind
+        if child is not FeedbackKind.IDLE
+        for part in ("title", "text")
+    }
     keys |= {f"child.invite.{invite}" for invite in Invite}
     keys |= {f"child.advice.{advice}" for advice in Advice if advice}
     keys |= {f"reason.{reason}" for reason in Reason if reason is not Reason.ORDINARY}
     keys |= {f"hint.{hint}" for hint in HINTS}
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
-    keys |= {f"staff.by_hand.{code}" for code in ByHand}
-    keys |= {f"staff.taken_back.{code}" for code in TakenBack}
-    keys |= {f"staff.why.{code}" for code in (*Why, *OWN_WHYS)}
+    keys |= {f"staff.by_hand.{code}" for code in EntryReason}
+    keys |= {f"staff.taken_back.{code}" for code in VoidReason}
+    keys |= {f"staff.why.{code}" for code in (*FailureReason, *OWN_WHYS)}
     keys |= {f"enrol.{step}" for step in Step}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
@@ -82,7 +87,7 @@ def test_every_icon_is_drawn_and_every_sound_composed() -> None:
 
 def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
     script = PAGE.joinpath("staff.js").read_text()
-    for codes in (ByHand, TakenBack):
+    for codes in (EntryReason, VoidReason):
         assert ", ".join(f'"{code}"' for code in codes) in script
 
 

@@ -10,19 +10,19 @@ from edge_agent.screen.gate import (
     SESSION_IDLE_S,
     SESSIONS_MAX,
     WRONG_FREE,
-    Gate,
+    GateLocked,
     SignedIn,
-    Wait,
+    StaffGate,
     WrongPin,
 )
 
 
-def gate(pin: str | None = "2580") -> Gate:
+def gate(pin: str | None = "2580") -> StaffGate:
     tokens = itertools.count()
-    return Gate(pin, lambda: f"token-{next(tokens)}")
+    return StaffGate(pin, lambda: f"token-{next(tokens)}")
 
 
-def signed_in(outcome: SignedIn | WrongPin | Wait) -> str:
+def signed_in(outcome: SignedIn | WrongPin | GateLocked) -> str:
     assert isinstance(outcome, SignedIn)
     return outcome.token
 
@@ -53,7 +53,7 @@ def test_guessing_all_pins_of_four_digits_takes_months() -> None:
         match staff.sign_in("0000", "x", now_s):
             case WrongPin():
                 tried += 1
-            case Wait(seconds):
+            case GateLocked(seconds):
                 assert 0 < seconds <= LOCK_S_MAX + 1
                 now_s += seconds
             case SignedIn():
@@ -66,7 +66,7 @@ def test_while_locked_even_the_right_pin_waits_and_those_inside_go_on() -> None:
     inside = signed_in(staff.sign_in("2580", "Анна Ли", 0.0))
     for _ in range(WRONG_FREE + 1):
         assert isinstance(staff.sign_in("1111", "x", 0.0), WrongPin)
-    assert isinstance(staff.sign_in("2580", "x", LOCK_S - 1), Wait)
+    assert isinstance(staff.sign_in("2580", "x", LOCK_S - 1), GateLocked)
     assert staff.operator(inside, LOCK_S - 1) == "Анна Ли"
     signed_in(staff.sign_in("2580", "x", LOCK_S))
 

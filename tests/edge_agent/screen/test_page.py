@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.screen.assets import catalogue
-from edge_agent.screen.health import Health, Ledger
+from edge_agent.screen.health import KioskHealth, LedgerState
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from tests.edge_agent.screen.desk import OPERATOR, PIN, Station, running
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: run scrip
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 SIZES = ((1920, 1080), (1280, 800), (800, 480), (1080, 1920))
 LONG_NAME = "Мұхаммедәлі-Нұрсұлтанбек"
-STATES = [child for child in Child if child is not Child.IDLE]
-ROOM = Health(palm=True, ledger=Ledger.REACHABLE, roster_age_s=60)
+STATES = [child for child in FeedbackKind if child is not FeedbackKind.IDLE]
+ROOM = KioskHealth(palm=True, ledger=LedgerState.REACHABLE, roster_age_s=60)
 
 # What sticks out of its box or off the screen, by id and text. A trail's long name ends in an ellipsis: that is meant.
 STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter((one) => {
@@ -76,7 +76,7 @@ def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServ
     number = 0
     for language in Language:
         for state in STATES:
-            greeted = state in (Child.WELCOME, Child.GOODBYE)
+            greeted = state in (FeedbackKind.WELCOME, FeedbackKind.GOODBYE)
             screen.show(Feedback(state, LONG_NAME if greeted else "", language))
             number += 1
             expect(page.locator("body")).to_have_attribute("data-number", str(number))
@@ -113,7 +113,7 @@ def test_the_invitation_fits_and_speaks_all_three_languages(browser: Browser, la
 def test_words_and_signs_are_big_enough_for_two_metres(browser: Browser, screen: ScreenServer) -> None:
     """On a 10-inch panel of 1280 × 800 (0.17 mm a pixel): the name at least 15 mm high, the smallest words 5 mm."""
     page = opened(browser, screen)
-    screen.show(Feedback(Child.WELCOME, "Айгерім", "kk"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "Айгерім", "kk"))
     expect(page.locator("#name")).to_have_text("Айгерім")
     pixels = {
         name: page.locator(name).evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
@@ -151,10 +151,10 @@ def test_in_a_burst_the_newest_is_big_and_those_before_stand_beside(
 ) -> None:
     page = opened(browser, screen, size=size)
     expect(page.locator("body")).to_have_attribute("data-state", "idle")
-    screen.show(Feedback(Child.ASK_STAFF, language="ru"))
-    screen.show(Feedback(Child.NOT_RECORDED, language="kk"))
+    screen.show(Feedback(FeedbackKind.ASK_STAFF, language="ru"))
+    screen.show(Feedback(FeedbackKind.NOT_RECORDED, language="kk"))
     for name in ("Ерасыл", LONG_NAME, "Анна", "Мадина", "Жан"):
-        screen.show(Feedback(Child.WELCOME, name, "en"))
+        screen.show(Feedback(FeedbackKind.WELCOME, name, "en"))
     expect(page.locator("#name")).to_have_text("Жан")
     expect(page.locator("#trail li")).to_have_count(6)
     assert sticking_out(page) == []
@@ -163,8 +163,8 @@ def test_in_a_burst_the_newest_is_big_and_those_before_stand_beside(
 
 def test_a_name_is_text_and_never_markup(browser: Browser, screen: ScreenServer) -> None:
     page = opened(browser, screen)
-    screen.show(Feedback(Child.WELCOME, "<img src=x onerror=alert(1)>", "en"))
-    screen.show(Feedback(Child.WELCOME, "<b>Анна</b>", "en"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "<img src=x onerror=alert(1)>", "en"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "<b>Анна</b>", "en"))
     expect(page.locator("#name")).to_have_text("<b>Анна</b>")
     assert page.locator("main img, footer img, main b").count() == 0
     page.close()
@@ -173,16 +173,16 @@ def test_a_name_is_text_and_never_markup(browser: Browser, screen: ScreenServer)
 def test_a_silent_child_makes_no_sound_and_a_reloaded_page_repeats_none(browser: Browser, screen: ScreenServer) -> None:
     count_tones = "window.tones = 0; const S = OscillatorNode.prototype.start;"
     count_tones += "OscillatorNode.prototype.start = function (...a) { window.tones += 1; return S.apply(this, a); };"
-    screen.show(Feedback(Child.WELCOME, "Анна", "en"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "Анна", "en"))
     page = browser.new_page()
     page.add_init_script(count_tones)
     page.goto(f"http://127.0.0.1:{screen.port}/")
     expect(page.locator("#name")).to_have_text("Анна")
     assert page.evaluate("window.tones") == 0
-    screen.show(Feedback(Child.WELCOME, "Мадина", "en", silent=True))
+    screen.show(Feedback(FeedbackKind.WELCOME, "Мадина", "en", silent=True))
     expect(page.locator("#name")).to_have_text("Мадина")
     assert page.evaluate("window.tones") == 0
-    screen.show(Feedback(Child.WELCOME, "Жан", "en"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "Жан", "en"))
     expect(page.locator("#name")).to_have_text("Жан")
     assert page.evaluate("window.tones") == 2
     page.close()
@@ -190,7 +190,7 @@ def test_a_silent_child_makes_no_sound_and_a_reloaded_page_repeats_none(browser:
 
 def test_a_lost_agent_is_said_and_found_again(browser: Browser, screen: ScreenServer) -> None:
     page = opened(browser, screen)
-    screen.show(Feedback(Child.WELCOME, "Анна", "ru"))
+    screen.show(Feedback(FeedbackKind.WELCOME, "Анна", "ru"))
     expect(page.locator("#name")).to_have_text("Анна")
     port = screen.port
     screen.stop()
@@ -200,7 +200,7 @@ def test_a_lost_agent_is_said_and_found_again(browser: Browser, screen: ScreenSe
     assert sticking_out(page) == []
     with running(port=port, beat_s=0.2) as other:
         expect(page.locator("body")).to_have_attribute("data-state", "idle", timeout=15_000)
-        other.show(Feedback(Child.GOODBYE, "Жан", "en"))
+        other.show(Feedback(FeedbackKind.GOODBYE, "Жан", "en"))
         expect(page.locator("#title")).to_have_text("Goodbye!")
     page.close()
 
@@ -216,9 +216,13 @@ def signed_in(page: Page) -> None:
 
 
 def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
-    staff = Staff("ambiguous", ("guest",), "p1", "Айгерім Сәрсенбаева", "3 «Б»", ("helper", "diet"), ("А Б",), "ab", 7)
-    screen.show(Feedback(Child.ASK_STAFF, staff=staff))
-    screen.health(Health(recording=False, ledger=Ledger.REFUSED, readers_gone=("door", "till"), queued=12_000))
+    staff = StaffFeedback(
+        "ambiguous", ("guest",), "p1", "Айгерім Сәрсенбаева", "3 «Б»", ("helper", "diet"), ("А Б",), "ab", 7
+    )
+    screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=staff))
+    screen.health(
+        KioskHealth(recording=False, ledger=LedgerState.REFUSED, readers_gone=("door", "till"), queued=12_000)
+    )
     page = opened(browser, screen, "/staff")
     signed_in(page)
     expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
@@ -237,8 +241,10 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
 def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None:
     station = Station()
     with running(station) as screen:
-        staff = Staff("guest", person="p1", name="Айгерім Сәрсенбаева", group="3 «Б»", entry_epoch="ab", entry_seq=7)
-        screen.show(Feedback(Child.WELCOME, staff=staff))
+        staff = StaffFeedback(
+            "guest", person="p1", name="Айгерім Сәрсенбаева", group="3 «Б»", entry_epoch="ab", entry_seq=7
+        )
+        screen.show(Feedback(FeedbackKind.WELCOME, staff=staff))
         page = opened(browser, screen, "/staff")
         page.get_by_role("button", name="EN", exact=True).click()
         expect(page.locator("#feed .name")).to_have_text("Welcome!")  # nobody has signed in: no name

@@ -11,16 +11,18 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from edge_agent.domain.feedback import Child, Feedback, Staff
+from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.screen.gate import WRONG_FREE
-from edge_agent.screen.health import Health
+from edge_agent.screen.health import KioskHealth
 from edge_agent.screen.hub import CLIENTS_MAX
-from edge_agent.screen.ports import Outcome
+from edge_agent.screen.ports import ActionResult
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from sync.contract.event import PersonId
 from tests.edge_agent.screen.desk import OPERATOR, PIN, Station, client, running
 
-WELCOME = Feedback(Child.WELCOME, "Айгерім", "kk", staff=Staff(reason="guest", name="Айгерім Сәрсенбаева", person="p1"))
+WELCOME = Feedback(
+    FeedbackKind.WELCOME, "Айгерім", "kk", staff=StaffFeedback(reason="guest", name="Айгерім Сәрсенбаева", person="p1")
+)
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_a_client_that_does_not_read_costs_no_memory_and_then_sees_the_newest(sc
     asker.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{screen.port}\r\n\r\n".encode())
     shown = 5_000
     for _ in range(shown):
-        screen.show(Feedback(Child.ASK_STAFF, "Ы" * 40))
+        screen.show(Feedback(FeedbackKind.ASK_STAFF, "Ы" * 40))
     asker.settimeout(10)
     tail, events, last = b"", 0, f'"number":{shown},'.encode()
     while last not in tail:
@@ -260,7 +262,7 @@ def test_while_the_station_is_slow_the_screen_goes_on() -> None:
             super().__init__()
             self.asked, self.go = threading.Event(), threading.Event()
 
-        def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> Outcome:
+        def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
             self.asked.set()
             self.go.wait(10)
             return super().enter_by_hand(person, operator, reason)
@@ -292,7 +294,7 @@ def test_while_the_station_is_slow_the_screen_goes_on() -> None:
 def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer) -> None:
     with client(screen) as asker:
         assert asker.get("/health").status_code == 200
-        screen.health(Health(recording=False))
+        screen.health(KioskHealth(recording=False))
         answer = asker.get("/health")
     assert (answer.status_code, answer.json()["level"], answer.json()["lines"][0]["subject"]) == (
         503,

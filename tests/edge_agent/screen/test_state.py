@@ -5,25 +5,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from edge_agent.domain.feedback import Child, Feedback, Staff
-from edge_agent.screen.health import Health
+from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
+from edge_agent.screen.health import KioskHealth
 from edge_agent.screen.state import (
     ATTENTION_MAX,
     CALM_MAX,
     NAME_CHARS_MAX,
     STAFF_KEPT_MS,
     STAFF_NOTICES_MAX,
-    Board,
     ChildView,
     Icon,
     Invite,
     Language,
+    ScreenBoard,
     Sound,
 )
 
 texts = st.text(max_size=60)
 staffs = st.builds(
-    Staff,
+    StaffFeedback,
     reason=texts,
     person=texts,
     name=texts,
@@ -35,7 +35,7 @@ staffs = st.builds(
 )
 feedbacks = st.builds(
     Feedback,
-    child=st.sampled_from(Child),
+    kind=st.sampled_from(FeedbackKind),
     greeting=texts,
     language=st.sampled_from(["", "kk", "ru", "en", "de"]),
     silent=st.booleans(),
@@ -45,7 +45,7 @@ scans = st.lists(st.tuples(feedbacks, st.integers(0, 4_000)), max_size=30)
 
 
 def welcome(name: str) -> Feedback:
-    return Feedback(Child.WELCOME, name, "kk")
+    return Feedback(FeedbackKind.WELCOME, name, "kk")
 
 
 def shown_names(view: ChildView) -> list[str]:
@@ -54,9 +54,9 @@ def shown_names(view: ChildView) -> list[str]:
 
 @given(scans, st.lists(st.none() | staffs, min_size=30, max_size=30))
 def test_the_staffs_side_changes_no_byte_of_the_childs(
-    told: list[tuple[Feedback, int]], others: list[Staff | None]
+    told: list[tuple[Feedback, int]], others: list[StaffFeedback | None]
 ) -> None:
-    one, other, now_ms = Board(), Board(), 0
+    one, other, now_ms = ScreenBoard(), ScreenBoard(), 0
     for (feedback, wait_ms), staff in zip(told, others, strict=False):
         now_ms += wait_ms
         one = one.put(feedback, now_ms)
@@ -66,19 +66,19 @@ def test_the_staffs_side_changes_no_byte_of_the_childs(
 
 @given(scans)
 def test_the_newest_is_always_the_big_one_and_the_trail_is_bounded(told: list[tuple[Feedback, int]]) -> None:
-    board, now_ms = Board(), 0
+    board, now_ms = ScreenBoard(), 0
     for number, (feedback, wait_ms) in enumerate(told, 1):
         now_ms += wait_ms
         board = board.put(feedback, now_ms)
         view = board.child_view(now_ms)
-        assert (view.big.number, view.big.state) == (number, feedback.child)
+        assert (view.big.number, view.big.state) == (number, feedback.kind)
         assert len(view.trail) <= CALM_MAX + ATTENTION_MAX
         assert len(board.shown) <= 1 + CALM_MAX + ATTENTION_MAX
         assert len(board.staff) <= STAFF_NOTICES_MAX
 
 
 def test_in_a_burst_of_five_a_second_every_child_finds_its_name_for_a_second() -> None:
-    board, seen_ms = Board(), dict.fromkeys(range(300), 0)
+    board, seen_ms = ScreenBoard(), dict.fromkeys(range(300), 0)
     for now_ms in range(0, 60_000, 50):
         if now_ms % 200 == 0:
             board = board.put(welcome(str(now_ms // 200)), now_ms)
@@ -88,55 +88,60 @@ def test_in_a_burst_of_five_a_second_every_child_finds_its_name_for_a_second() -
 
 
 def test_a_child_who_needs_a_person_is_not_pushed_out_by_those_behind() -> None:
-    board = Board().put(Feedback(Child.ASK_STAFF), 0)
+    board = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF), 0)
     for number in range(20):
         board = board.put(welcome(str(number)), 100 * (number + 1))
-    assert [notice.state for notice in board.child_view(2_100).trail].count(Child.ASK_STAFF) == 1
+    assert [notice.state for notice in board.child_view(2_100).trail].count(FeedbackKind.ASK_STAFF) == 1
 
 
 def test_use_your_card_is_gone_once_the_next_one_is_shown() -> None:
-    board = Board().put(Feedback(Child.USE_CARD), 0).put(welcome("Айгерім"), 100)
+    board = ScreenBoard().put(Feedback(FeedbackKind.USE_CARD), 0).put(welcome("Айгерім"), 100)
     assert board.child_view(100).trail == ()
 
 
 def test_a_notice_runs_out_and_the_screen_invites_again() -> None:
-    board = Board(language=Language.RU, health=Health(palm=True)).put(welcome("Айгерім"), 1_000)
+    board = ScreenBoard(language=Language.RU, health=KioskHealth(palm=True)).put(welcome("Айгерім"), 1_000)
     due_ms = board.changes_at_ms(1_000)
     assert due_ms is not None
     assert board.child_view(due_ms - 1).big.greeting == "Айгерім"
     view = board.child_view(due_ms)
-    assert (view.big.state, view.big.language, view.big.greeting, view.trail) == (Child.IDLE, Language.RU, "", ())
+    assert (view.big.state, view.big.language, view.big.greeting, view.trail) == (
+        FeedbackKind.IDLE,
+        Language.RU,
+        "",
+        (),
+    )
     assert board.changes_at_ms(due_ms) is None
 
 
 def test_when_the_newest_runs_out_first_the_older_stays_beside_the_invitation() -> None:
-    board = Board().put(Feedback(Child.ASK_STAFF), 0).put(welcome("Жан"), 100)
+    board = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF), 0).put(welcome("Жан"), 100)
     view = board.child_view(5_000)
-    assert view.big.state is Child.IDLE
-    assert [notice.state for notice in view.trail] == [Child.ASK_STAFF]
+    assert view.big.state is FeedbackKind.IDLE
+    assert [notice.state for notice in view.trail] == [FeedbackKind.ASK_STAFF]
 
 
 def test_the_childs_own_language_and_silence_are_kept() -> None:
-    view = Board().put(Feedback(Child.WELCOME, "Анна", "ru", silent=True), 0).child_view(0)
+    view = ScreenBoard().put(Feedback(FeedbackKind.WELCOME, "Анна", "ru", silent=True), 0).child_view(0)
     assert (view.big.language, view.big.sound, view.big.icon) == (Language.RU, Sound.NONE, Icon.CHECK)
-    assert Board().put(Feedback(Child.WELCOME, "Анна", "xx"), 0).child_view(0).big.language is Language.KK
+    assert ScreenBoard().put(Feedback(FeedbackKind.WELCOME, "Анна", "xx"), 0).child_view(0).big.language is Language.KK
 
 
 def test_every_state_has_an_icon_of_its_own() -> None:
-    icons = [Board().put(Feedback(child), 0).child_view(0).big.icon for child in Child]
-    assert len(set(icons)) == len(Child)
+    icons = [ScreenBoard().put(Feedback(child), 0).child_view(0).big.icon for child in FeedbackKind]
+    assert len(set(icons)) == len(FeedbackKind)
 
 
 @given(st.text(max_size=500))
 def test_a_name_is_one_line_of_bounded_length(name: str) -> None:
-    greeting = Board().put(welcome(name), 0).child_view(0).big.greeting
+    greeting = ScreenBoard().put(welcome(name), 0).child_view(0).big.greeting
     assert len(greeting) <= NAME_CHARS_MAX
     assert greeting.isprintable()
 
 
 def test_the_idle_screen_asks_only_for_what_a_reader_can_take() -> None:
     def invite(*, palm: bool, card: bool) -> Invite:
-        return Board().with_health(Health(palm=palm, card=card)).child_view(0).invite
+        return ScreenBoard().with_health(KioskHealth(palm=palm, card=card)).child_view(0).invite
 
     assert invite(palm=True, card=True) is Invite.PALM_OR_CARD
     assert invite(palm=True, card=False) is Invite.PALM
@@ -145,8 +150,8 @@ def test_the_idle_screen_asks_only_for_what_a_reader_can_take() -> None:
 
 
 def test_the_staff_see_the_person_for_half_an_hour_and_the_unrecorded_are_counted() -> None:
-    staff = Staff(reason="guest", person="p1", name="Анна Ли", entry_epoch="e", entry_seq=7)
-    board = Board().put(Feedback(Child.NOT_RECORDED, staff=staff), 0)
+    staff = StaffFeedback(reason="guest", person="p1", name="Анна Ли", entry_epoch="e", entry_seq=7)
+    board = ScreenBoard().put(Feedback(FeedbackKind.NOT_RECORDED, staff=staff), 0)
     view = board.staff_view(61_000)
     assert (view.notices[0].staff, view.notices[0].age_s, view.unrecorded) == (staff, 61, 1)
     assert board.changes_at_ms(STAFF_KEPT_MS - 1) == STAFF_KEPT_MS
@@ -155,7 +160,7 @@ def test_the_staff_see_the_person_for_half_an_hour_and_the_unrecorded_are_counte
 
 
 def test_without_names_only_the_reason_is_left() -> None:
-    staff = Staff("ambiguous", ("guest",), "p1", "Анна Ли", "3 «Б»", ("helper",), ("Анна Ким",), "e", 7)
-    view = Board().put(Feedback(Child.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
-    assert view.notices[0].staff == Staff(reason="ambiguous")
+    staff = StaffFeedback("ambiguous", ("guest",), "p1", "Анна Ли", "3 «Б»", ("helper",), ("Анна Ким",), "e", 7)
+    view = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
+    assert view.notices[0].staff == StaffFeedback(reason="ambiguous")
     assert not view.named

@@ -10,7 +10,13 @@ from sync.contract import chain, event, receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
 KEY = DeviceKey.make()
-BASE = {"school": "s-12", "at": "2026-11-22T04:40:00.000Z", "boot": "b", "mono_ms": 1, "clock": event.Clock.UNKNOWN}
+BASE = {
+    "school": "s-12",
+    "at": "2026-11-22T04:40:00.000Z",
+    "boot": "b",
+    "mono_ms": 1,
+    "clock": event.ClockQuality.UNKNOWN,
+}
 
 
 def fact(number: int) -> bytes:

@@ -82,7 +82,7 @@ class Recorded:
 
 def now() -> Moment:
     return Moment(
-        utc=datetime.now(UTC), boot="b", mono_ms=time.monotonic_ns() // 1_000_000, clock=event.Clock.SYNCHRONISED
+        utc=datetime.now(UTC), boot="b", mono_ms=time.monotonic_ns() // 1_000_000, clock=event.ClockQuality.SYNCHRONISED
     )
 
 
@@ -98,7 +98,8 @@ def entry(number: int) -> event.Entry:
     return event.Entry(
         school="s-12", at=f"2026-11-22T04:{number // 60 % 60:02}:{number % 60:02}.{dice.randrange(1000):03}Z",
         boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=number * 700 + dice.randrange(700),
-        clock=event.Clock.SYNCHRONISED, roster=17, roster_age_s=dice.randrange(120), person=f"p-{dice.randrange(1729)}",
+        clock=event.ClockQuality.SYNCHRONISED, roster=17, roster_age_s=dice.randrange(120),
+        person=f"p-{dice.randrange(1729)}",
         session="lunch-1", service_date="2026-11-22", reader="left", credential=f"c-{dice.randrange(1729)}",
         reason="entitled", programme="state", claim=event.Claim.CLAIMABLE,
     )  # fmt: skip

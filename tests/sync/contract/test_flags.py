@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from sync.contract.event import Claim, Clock, Entry, Exit, Manual, Method
+from sync.contract.event import Claim, ClockQuality, Entry, Exit, Manual, Method
 from sync.contract.flags import Flag, FlagKind, Thresholds, flags
 from sync.contract.visits import EventId, Received, derive
 from tests.sync.contract.test_visits import DAY, EVENING, TIMETABLE, local
@@ -23,7 +23,7 @@ def by_hand(
                 at=(start + timedelta(milliseconds=number * gap_ms)).isoformat(),
                 boot="b1",
                 mono_ms=number * gap_ms,
-                clock=Clock.SYNCHRONISED,
+                clock=ClockQuality.SYNCHRONISED,
                 person=f"u{number}",
                 session="lunch",
                 service_date=DAY,
@@ -50,7 +50,7 @@ def by_card(gaps_ms: list[int], *, people: int = 1_000, kind: type[Entry] | type
                     at=(START + timedelta(milliseconds=mono_ms)).isoformat(),
                     boot="b1",
                     mono_ms=mono_ms,
-                    clock=Clock.SYNCHRONISED,
+                    clock=ClockQuality.SYNCHRONISED,
                     person=f"u{number % people}",
                     session="lunch",
                     service_date=DAY,

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from sync.contract.event import (
     Carried,
     Claim,
-    Clock,
+    ClockQuality,
     ClockStep,
     Entry,
+    Event,
     Exit,
-    Fact,
     Manual,
     Method,
     Refusal,
@@ -53,9 +53,9 @@ class Journal:
         self.device, self.epoch, self.boot = device, epoch, boot
         self.received: list[Received] = []
         self.wrong = timedelta()
-        self.clock = Clock.SYNCHRONISED
+        self.clock = ClockQuality.SYNCHRONISED
 
-    def keep(self, fact: Fact) -> EventId:
+    def keep(self, fact: Event) -> EventId:
         event = EventId(self.device, self.epoch, len(self.received) + 1)
         self.received.append(Received(event, fact))
         return event
@@ -90,8 +90,12 @@ class Journal:
 
     def step(self, clock: str) -> EventId:
         """The clock is put right, as the agent notes it."""
-        step_ms, self.wrong, self.clock = -int(self.wrong.total_seconds() * 1000), timedelta(), Clock.SYNCHRONISED
-        return self.keep(ClockStep(step_ms=step_ms, before=Clock.UNSYNCHRONISED, **self.when(clock)))  # type: ignore[arg-type]
+        step_ms, self.wrong, self.clock = (
+            -int(self.wrong.total_seconds() * 1000),
+            timedelta(),
+            ClockQuality.SYNCHRONISED,
+        )
+        return self.keep(ClockStep(step_ms=step_ms, before=ClockQuality.UNSYNCHRONISED, **self.when(clock)))  # type: ignore[arg-type]
 
 
 def found(*journals: Journal, as_of: datetime = EVENING, **more: object) -> Derived:
@@ -278,7 +282,7 @@ def test_two_facts_with_one_identity_count_once_in_any_order() -> None:
 
 
 def wrong(journal: Journal, by: timedelta = -WEEKS) -> Journal:
-    journal.wrong, journal.clock = by, Clock.UNSYNCHRONISED
+    journal.wrong, journal.clock = by, ClockQuality.UNSYNCHRONISED
     return journal
 
 
@@ -374,18 +378,18 @@ def test_an_exit_under_the_right_clock_ends_an_entry_under_the_wrong_one() -> No
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-11-23T09:40:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
-@pytest.mark.parametrize("clock", list(Clock))
-def test_a_time_that_cannot_be_holds_the_claim_or_keeps_it_and_stops_nothing(at: str, clock: Clock) -> None:
+@pytest.mark.parametrize("clock", list(ClockQuality))
+def test_a_time_that_cannot_be_holds_the_claim_or_keeps_it_and_stops_nothing(at: str, clock: ClockQuality) -> None:
     a = Journal()
     a.entry("09:40:00")
     odd = a.received[0].fact
     assert isinstance(odd, Entry)
     a.received[0] = Received(a.received[0].id, msgspec.structs.replace(odd, at=at, clock=clock, mono_ms=2**53))
-    a.clock = Clock.UNSYNCHRONISED
+    a.clock = ClockQuality.UNSYNCHRONISED
     a.entry("09:41:00", person="u2", claim=Claim.HELD)
     derived = found(a)
     assert len(derived.visits) == 2
-    if not at.startswith(("9999", "0001")) or clock is not Clock.SYNCHRONISED:
+    if not at.startswith(("9999", "0001")) or clock is not ClockQuality.SYNCHRONISED:
         assert derived.visits[0].claim is Claim.HELD
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.contract.event import Carried, Clock, Entry, Fact, encode
+from sync.contract.event import Carried, ClockQuality, Entry, Event, encode
 from sync.contract.wire import Accepted, Cursor, Identity, Problem
 from sync.ledger import schools
 
@@ -31,7 +31,7 @@ def entry(person: str, *, school: str, day: str = "2026-11-20", minute: int = 0,
     """An entry to lunch; `more` overrides any field."""
     fields: dict[str, object] = {
         "school": school, "at": f"{day}T04:{minute % 60:02}:00.000Z", "boot": "b", "mono_ms": minute * 60_000,
-        "clock": Clock.SYNCHRONISED, "person": person, "session": "lunch", "service_date": day, "reader": "left",
+        "clock": ClockQuality.SYNCHRONISED, "person": person, "session": "lunch", "service_date": day, "reader": "left",
     }  # fmt: skip
     return Entry(**(fields | more))  # type: ignore[arg-type]  # a test's own keywords
 
@@ -70,7 +70,7 @@ class Kiosk:
         genesis = chain.genesis(self.device, self.key.public_key().public_bytes_raw(), self.epoch, self.parent)
         return [genesis, *chain.walk(genesis, self.payloads)]
 
-    def record(self, *facts: Fact | bytes) -> None:
+    def record(self, *facts: Event | bytes) -> None:
         self.payloads += [fact if isinstance(fact, bytes) else encode(fact) for fact in facts]
 
     def twin(self) -> Self:
@@ -112,7 +112,7 @@ class Kiosk:
 def carry(kiosk: Kiosk, seq: int) -> Carried:
     """An event of a kiosk's closed epoch, for its successor."""
     return Carried(
-        school=kiosk.school, at="2026-11-20T05:00:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED,
+        school=kiosk.school, at="2026-11-20T05:00:00.000Z", boot="b", mono_ms=1, clock=ClockQuality.SYNCHRONISED,
         old_epoch=kiosk.epoch, old_seq=seq, old_hash=kiosk.hashes[seq].hex(), payload=kiosk.payloads[seq - 1].decode(),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sync.contract import batch, signature
 from sync.contract.chain import Epoch
-from sync.contract.event import Clock, Void, encode
+from sync.contract.event import ClockQuality, Void, encode
 from sync.contract.roster import Person
 from sync.contract.wire import Problem, ProblemType
 from sync.ledger import rosters, schools
@@ -164,7 +164,7 @@ def test_odd_facts_are_named(kiosk: Kiosk, change: dict[str, str], code: str) ->
     ("change", "flags"),
     [
         ({}, ""),
-        ({"at": "1970-01-01T00:00:07.000Z", "clock": Clock.UNKNOWN}, "past,clock"),
+        ({"at": "1970-01-01T00:00:07.000Z", "clock": ClockQuality.UNKNOWN}, "past,clock"),
         ({"at": "2099-01-01T00:00:00.000Z", "review": True}, "future,review"),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_stranger_is_named_once_a_batch_at_the_first_event(kiosk: Kiosk, db: p
 
 def test_a_void_of_the_future_is_named(kiosk: Kiosk) -> None:
     void = Void(
-        school=kiosk.school, at="2026-11-20T04:00:00.000Z", boot="b", mono_ms=1, clock=Clock.SYNCHRONISED,
+        school=kiosk.school, at="2026-11-20T04:00:00.000Z", boot="b", mono_ms=1, clock=ClockQuality.SYNCHRONISED,
         void_epoch=kiosk.epoch, void_seq=7, person="u1", operator="o", note="n",
     )  # fmt: skip
     kiosk.record(void)

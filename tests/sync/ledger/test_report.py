@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sync.contract.chain import Epoch
-from sync.contract.event import Boot, Claim, Clock, Entry, Exit, Manual, Method, Void
+from sync.contract.event import Boot, Claim, ClockQuality, Entry, Exit, Manual, Method, Void
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood
@@ -51,11 +51,11 @@ def only(found: Report) -> Line:
 
 def test_entry_exit_second_meal_and_void(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     exit_ = Exit(
-        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=Clock.SYNCHRONISED,
+        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=ClockQuality.SYNCHRONISED,
         person="u1", session="lunch", service_date="2026-11-20", entry_epoch=kiosk.epoch, entry_seq=1,
     )  # fmt: skip
     void = Void(
-        school=lunch, at="2026-11-20T04:30:00.000Z", boot="b", mono_ms=30 * 60_000, clock=Clock.SYNCHRONISED,
+        school=lunch, at="2026-11-20T04:30:00.000Z", boot="b", mono_ms=30 * 60_000, clock=ClockQuality.SYNCHRONISED,
         void_epoch=kiosk.epoch, void_seq=4, person="u2", operator="o", note="by mistake",
     )  # fmt: skip
     kiosk.record(
@@ -96,9 +96,9 @@ def test_the_edit_check(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> Non
 def test_a_burst_by_hand_is_noticed(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     kiosk.record(*(
         Manual(
-            school=lunch, at="2026-11-20T04:00:00.000Z", boot="b", mono_ms=number * 2_000, clock=Clock.SYNCHRONISED,
-            person=f"u{number % 10}", session="lunch", service_date="2026-11-20", method=Method.MANUAL,
-            operator="cook", note="forgot",
+            school=lunch, at="2026-11-20T04:00:00.000Z", boot="b", mono_ms=number * 2_000,
+            clock=ClockQuality.SYNCHRONISED, person=f"u{number % 10}", session="lunch", service_date="2026-11-20",
+            method=Method.MANUAL, operator="cook", note="forgot",
         )
         for number in range(60)
     ))  # fmt: skip
@@ -109,12 +109,23 @@ def test_a_burst_by_hand_is_noticed(db: psycopg.Connection, lunch: str, kiosk: K
 
 def test_a_clock_that_was_put_right_later_in_its_boot(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     """The kiosk woke in 2019 and learnt the time two days on; its lunch still belongs to its day."""
-    wrong = {"clock": Clock.UNSYNCHRONISED, "boot": "long", "service_date": "", "session": "", "claim": Claim.HELD}
+    wrong = {
+        "clock": ClockQuality.UNSYNCHRONISED,
+        "boot": "long",
+        "service_date": "",
+        "session": "",
+        "claim": Claim.HELD,
+    }
     boot = Boot(
-        school=lunch, at="2019-01-01T00:00:00.000Z", boot="long", mono_ms=0, clock=Clock.UNSYNCHRONISED, version="1"
+        school=lunch,
+        at="2019-01-01T00:00:00.000Z",
+        boot="long",
+        mono_ms=0,
+        clock=ClockQuality.UNSYNCHRONISED,
+        version="1",
     )
     # The agent was started again meanwhile, and the machine was not.
-    right = {"at": "2026-11-22T04:00:00.000Z", "mono_ms": 172_800_000, "clock": Clock.SYNCHRONISED}
+    right = {"at": "2026-11-22T04:00:00.000Z", "mono_ms": 172_800_000, "clock": ClockQuality.SYNCHRONISED}
     kiosk.record(
         boot,
         paid("u1", lunch, 0, at="2019-01-01T00:10:00.000Z", **(wrong | {"mono_ms": 600_000})),
@@ -140,7 +151,7 @@ def test_both_branches_of_a_copied_card_are_visits(db: psycopg.Connection, lunch
     copy = kiosk.twin()
     copy.payloads[1:] = []
     exit_ = Exit(
-        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=Clock.SYNCHRONISED,
+        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=ClockQuality.SYNCHRONISED,
         person="u3", session="lunch", service_date="2026-11-20", entry_epoch=kiosk.epoch, entry_seq=2,
     )  # fmt: skip
     copy.record(paid("u3", lunch, 3), exit_)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from sync.contract import wire
 from sync.contract.chain import Head
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, Problem
 from sync.ledger import schools
 from sync.ledger.admission import Bucket
@@ -123,7 +123,7 @@ def test_answers_are_what_the_contract_says(kiosk: Kiosk, contract: Any) -> None
 def beat(kiosk: Kiosk, instance: str) -> httpx.Response:
     body = wire.to_json(Heartbeat(
         epoch=kiosk.epoch, head=HeadText.of(Head(0, kiosk.hashes[0])), acknowledged=0, queue=0, agent="0.1", roster=0,
-        boot="b", instance=instance, at="2026-11-20T04:00:00.000Z", clock=Clock.SYNCHRONISED,
+        boot="b", instance=instance, at="2026-11-20T04:00:00.000Z", clock=ClockQuality.SYNCHRONISED,
     ))  # fmt: skip
     return kiosk.call("POST", wire.heartbeats_path(kiosk.device), headers={"content-type": wire.JSON}, body=body)
 

@@ -9,15 +9,15 @@ import pytest
 
 from edge_agent.cli.checks import machine
 from edge_agent.cli.checks.finding import State
-from sync.contract.event import Clock
+from sync.contract.event import ClockQuality
 from tests.edge_agent.cli.checks.given import kiosk, put, states
 
 CONFIG = Path(__file__).parents[4] / "config"
 
 
-@pytest.mark.parametrize("clock", list(Clock))
-def test_only_a_disciplined_clock_is_well(clock: Clock) -> None:
-    assert states([machine.quality(clock)]) == [State.OK if clock is Clock.SYNCHRONISED else State.LOOK]
+@pytest.mark.parametrize("clock", list(ClockQuality))
+def test_only_a_disciplined_clock_is_well(clock: ClockQuality) -> None:
+    assert states([machine.quality(clock)]) == [State.OK if clock is ClockQuality.SYNCHRONISED else State.LOOK]
 
 
 def test_zone_files_from_before_the_change_of_2024() -> None:

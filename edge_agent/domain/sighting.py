@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 
 from sync.contract.chain import Epoch
-from sync.contract.event import Claim, Clock, Method, PersonId, SessionId
+from sync.contract.event import Claim, ClockQuality, Method, PersonId, SessionId
 
 
-class Kind(StrEnum):
+class SightingKind(StrEnum):
     """The kinds of `sync.contract.event.Sighting`; values as in the events' tags."""
 
     ENTRY = "entry"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     REFUSAL = "refusal"
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True):
+class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
     """One earlier sighting, as it was kept. Of a carried event the identity is the old one, for ever.
 
     Two sightings of the same `boot` are `mono_ms` apart, whatever the wall clock said; between boots there is only
@@ -30,14 +30,14 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
     epoch: Epoch = Epoch("")
     seq: int = 0
-    kind: Kind
+    kind: SightingKind
     person: PersonId = PersonId("")
     session: SessionId = SessionId("")
     service_date: str = ""  # local date on which the session began: `2026-11-22`
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     boot: str
     mono_ms: int
-    clock: Clock
+    clock: ClockQuality
     method: Method = Method.CARD
     reader: str = ""
     claim: Claim = Claim.NONE  # of entries and manual entries
@@ -47,4 +47,4 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_entry(self) -> bool:
-        return self.kind in (Kind.ENTRY, Kind.MANUAL)
+        return self.kind in (SightingKind.ENTRY, SightingKind.MANUAL)
