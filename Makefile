@@ -45,8 +45,8 @@ format: setup
 
 lock: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --output-file config/locks/kiosk.lock
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --extra osdp --extra pcsc --extra gpio --output-file config/locks/readers.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --output-file locks/kiosk.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --extra osdp --extra pcsc --extra gpio --output-file locks/readers.lock
 
 clean:
 	rm -rf $(VENV) build dist demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ROOT / "config" / "locks"
+LOCKS = ROOT / "locks"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 READER_EXTRAS = ("osdp", "pcsc", "gpio")
 

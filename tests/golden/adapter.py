@@ -14,18 +14,18 @@ from drivers.registry import Kind
 from edge_agent.cli.main import build
 from edge_agent.domain.decision import Reason
 from edge_agent.errors import ExitCode
+from edge_agent.palms.enrolment import Told, Wish
+from edge_agent.palms.gallery import Imported
 from edge_agent.runtime.commands import Commands
-from edge_agent.runtime.enrolling import Told, Wish
-from edge_agent.runtime.palm_gallery import Imported
 from edge_agent.screen.health import HealthLine
-from edge_agent.screen.ports import ByHand, Done, Found, TakenBack, Why
-from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _Session, _SignIn, _Void
+from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
+from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionAnswer, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings import Settings, _DeviceHead
 from sync.contract import batch, event, palms, receipt, roster, signature, wire
 from sync.ledger import openapi
 
-EVENT: Any = event.Fact
+EVENT: Any = event.Event
 ROSTER_RECORD: Any = roster.Change
 
 MESSAGES: dict[str, Any] = {
@@ -52,17 +52,17 @@ SCREEN: dict[str, Any] = {
     "GET /events: state": ChildView,
     "GET /events/staff: state": StaffView,
     "GET /health: a line": HealthLine,
-    "GET /staff/session: 200": _Session,
+    "GET /staff/session: 200": _SessionAnswer,
     "POST /staff/sign-in: body": _SignIn,
     "POST /staff/find: body": _Find,
-    "POST /staff/find: 200, each": Found,
+    "POST /staff/find: 200, each": RosterPerson,
     "POST /staff/enter: body": _Enter,
     "POST /staff/class: body": _EnterClass,
     "POST /staff/void: body": _Void,
-    "POST /staff/enter, class, void: 200": Done,
-    "POST /staff/enter, class, void: 409, why": Why,
-    "POST /staff/enter: stock reasons": ByHand,
-    "POST /staff/void: stock reasons": TakenBack,
+    "POST /staff/enter, class, void: 200": ActionDone,
+    "POST /staff/enter, class, void: 409, why": FailureReason,
+    "POST /staff/enter: stock reasons": EntryReason,
+    "POST /staff/void: stock reasons": VoidReason,
 }
 CONTROL: dict[str, Any] = {
     "palm.enrol: arguments, beside reader": Wish,

@@ -4,7 +4,7 @@ CREATE TABLE template (
     person TEXT NOT NULL,
     hand TEXT NOT NULL CHECK (hand IN ('left', 'right', 'unknown')),
     samples INTEGER NOT NULL CHECK (samples > 0),
-    sealed BLOB NOT NULL,  -- AES-256-GCM, see edge_agent/palm/protection/seal.py
+    sealed BLOB NOT NULL,  -- AES-256-GCM, see edge_agent/palm/seal.py
     quality INTEGER NOT NULL CHECK (quality BETWEEN 0 AND 100),  -- of the worst sample
     made_at TEXT NOT NULL,
     PRIMARY KEY (person, hand)
