@@ -16,22 +16,22 @@ from typing import Protocol
 from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain import pairing
 from edge_agent.domain.confirmation import Confirmation, ConfirmationLimits, ConfirmationVerdict
-from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Review, Rules, decide
+from edge_agent.domain.decision import Decision, DecisionRules, Direction, Granted, Movement, Review, decide
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     Identity,
-    KnownPerson,
     PalmScore,
+    RecognisedPerson,
     UnknownPerson,
-    by_hand,
     identify,
+    identify_by_hand,
     identify_palm,
 )
 from edge_agent.domain.moment import Moment, terminal_moment
-from edge_agent.domain.pairing import CardWaits, PalmWaits, Waiting
-from edge_agent.domain.record import EventContext, StaffAct, record, void
-from edge_agent.domain.respond import hold_again, not_recorded, respond, show_palm
+from edge_agent.domain.pairing import Waiting, WaitingCard, WaitingPalm
+from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
+from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, respond_not_recorded
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
@@ -57,11 +57,11 @@ class StationJournal(Protocol):
 class PalmAvailability(Protocol):
     """What the station asks of the palms before it makes a card wait for one."""
 
-    def known(self, person: PersonId) -> bool:
+    def has_template(self, person: PersonId) -> bool:
         """Whether this person can be recognised by the palm here."""
         ...
 
-    def there(self) -> bool:
+    def has_camera(self) -> bool:
         """Whether a camera is there to show it to."""
         ...
 
@@ -70,12 +70,12 @@ class PalmAvailability(Protocol):
 class StationPolicy:
     """What the settings say about scans."""
 
-    rules: Rules
+    rules: DecisionRules
     confirmation_limits: ConfirmationLimits
-    early: timedelta
-    late: timedelta
+    early_grace: timedelta
+    late_grace: timedelta
     palm_with_card: bool  # who comes by card, and is known by the palm, is asked for it before an entry
-    together_ms: int  # so long card and palm of one visitor belong together
+    pairing_ms: int  # so long card and palm of one visitor belong together
     directions: Mapping[str, Direction]  # of readers that are not for both ways
 
 
@@ -85,18 +85,18 @@ class PalmPresentation:
 
     reader: str
     scores: tuple[PalmScore, ...]  # of the people who are most alike
-    accept: int
-    margin: int
-    copied: bool = False  # it looks like a print or a screen: nobody is searched for
-    asked_for: PersonId | None = None  # whose card waited for it: that person is among the scores, 1:1
-    confirm: int = 0  # what is enough of that person's score
+    accept_score: int
+    margin_score: int
+    looks_copied: bool = False  # it looks like a print or a screen: nobody is searched for
+    expected_person: PersonId | None = None  # whose card waited for it: that person is among the scores, 1:1
+    confirm_score: int = 0  # what is enough of that person's score
 
 
-class NoSuchEntry(Exception):
+class EntryNotFound(Exception):
     """There is no entry at this place of the journal that could be taken back."""
 
 
-class AlreadyVoid(Exception):
+class EntryAlreadyVoid(Exception):
     """It has been taken back before."""
 
 
@@ -111,14 +111,14 @@ class Station:
         self.palms: PalmAvailability | None = None
         self.roster = roster
 
-    def take(self, reading: Reading, moment: Moment) -> Feedback | None:
+    def take_reading(self, reading: Reading, moment: Moment) -> Feedback | None:
         """The feedback to one reading, durable before it is returned; None where nothing is to be said."""
         roster = self.roster
         identity = identify(reading, roster)
         if isinstance(reading, CardRead):
             match self._confirm(reading, identity):
                 case ConfirmationVerdict.WAIT:
-                    return hold_again()
+                    return ask_to_hold_again()
                 case ConfirmationVerdict.DROP:
                     return None
                 case ConfirmationVerdict.COUNT:
@@ -126,7 +126,11 @@ class Station:
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
             moment = terminal_moment(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
         context = EventContext(moment, roster, reading.reader)
-        if self.palms is not None and isinstance(identity, KnownPerson) and isinstance(reading, CardRead | CodeRead):
+        if (
+            self.palms is not None
+            and isinstance(identity, RecognisedPerson)
+            and isinstance(reading, CardRead | CodeRead)
+        ):
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
 
@@ -134,114 +138,116 @@ class Station:
         """The feedback to one presentation of a palm, durable before it is returned."""
         roster, gate = self.roster, self._gate(sight.reader)
         palm: Identity = UnknownPerson(Method.PALM, copied=True)
-        if not sight.copied:
-            palm = identify_palm(sight.scores, roster, accept=sight.accept, margin=sight.margin)
+        if not sight.looks_copied:
+            palm = identify_palm(sight.scores, roster, accept=sight.accept_score, margin=sight.margin_score)
         waiting = self._waiting.get(gate)
-        if isinstance(waiting, CardWaits) and _belongs(palm, sight, waiting):
+        if isinstance(waiting, WaitingCard) and _belongs(palm, sight, waiting):
             del self._waiting[gate]
-            score = max((each.score for each in sight.scores if each.person == sight.asked_for), default=0)
-            identity = pairing.confirmed(waiting.card, palm, score=score, accept=sight.confirm)
+            score = max((each.score for each in sight.scores if each.person == sight.expected_person), default=0)
+            identity = pairing.confirm_card(waiting.card, palm, score=score, accept=sight.confirm_score)
             later = max(moment, waiting.moment, key=lambda each: each.mono_ms)
             return self._settle(identity, EventContext(later, roster, waiting.reader))
         feedback = self._settle(palm, EventContext(moment, roster, sight.reader))
-        if isinstance(palm, AmbiguousPerson) and not isinstance(waiting, CardWaits):
-            self._waiting[gate] = PalmWaits(palm, moment)
-        elif isinstance(waiting, PalmWaits):
+        if isinstance(palm, AmbiguousPerson) and not isinstance(waiting, WaitingCard):
+            self._waiting[gate] = WaitingPalm(palm, moment)
+        elif isinstance(waiting, WaitingPalm):
             del self._waiting[gate]
         return feedback
 
-    def awaited(self, reader: str) -> PersonId | None:
+    def awaited_person(self, reader: str) -> PersonId | None:
         """Whose palm is waited for at this camera; from any thread."""
-        return pairing.awaited(self._waiting.get(self._gate(reader)))
+        return pairing.awaited_person(self._waiting.get(self._gate(reader)))
 
     @property
-    def waits(self) -> bool:
+    def has_waits(self) -> bool:
         return bool(self._waiting)
 
-    def lapse(self, now: Moment, newcomer: Reading | None = None) -> list[Feedback]:
+    def end_waits(self, now: Moment, newcomer: Reading | None = None) -> list[Feedback]:
         """End the waits whose time is up, or whose place the owner of another card takes: what the cards' owners are
         told, durable before it is returned."""
         told: list[Feedback] = []
         for gate, waiting in list(self._waiting.items()):
             taken = newcomer is not None and self._takes_place(newcomer, gate, waiting)
-            if taken or pairing.overdue(waiting, now, self._policy.together_ms):
+            if taken or pairing.is_overdue(waiting, now, self._policy.pairing_ms):
                 told += self._end(gate, waiting)
         return told
 
-    def close(self) -> list[Feedback]:
+    def end_all_waits(self) -> list[Feedback]:
         """As `lapse`, for everybody: the kiosk stops."""
         return [each for gate, waiting in list(self._waiting.items()) for each in self._end(gate, waiting)]
 
     def enter_by_hand(self, person: PersonId, moment: Moment, hand: StaffAct) -> Feedback:
         """An entry that a named operator makes for a stated reason."""
         roster = self.roster
-        return self._settle(by_hand(person, roster), EventContext(moment, roster), hand)
+        return self._settle(identify_by_hand(person, roster), EventContext(moment, roster), hand)
 
     def enter_class(self, group: str, moment: Moment, hand: StaffAct) -> int:
         """Entries for everybody of a class, all of them or none; how many rows. Raises JournalUnwritable."""
         roster = self.roster
         context = EventContext(moment, roster)
-        decisions = [self._decide(by_hand(person.id, roster), context, hand) for person in roster.group(group)]
-        return len(self._journal.append_all([record(decision, context, hand) for decision in decisions]))
+        decisions = [
+            self._decide(identify_by_hand(person.id, roster), context, hand) for person in roster.group_members(group)
+        ]
+        return len(self._journal.append_all([build_sighting(decision, context, hand) for decision in decisions]))
 
-    def void(self, epoch: Epoch, seq: int, moment: Moment, hand: StaffAct) -> None:
+    def void_entry(self, epoch: Epoch, seq: int, moment: Moment, hand: StaffAct) -> None:
         """Take an entry back; the entry itself stays. Raises NoSuchEntry, AlreadyVoid, JournalUnwritable."""
         entry = self._journal.sighting(epoch, seq)
         if entry is None or not entry.is_entry:
-            raise NoSuchEntry(f"row {seq} of epoch {epoch} is no entry")
+            raise EntryNotFound(f"row {seq} of epoch {epoch} is no entry")
         if entry.voided:
-            raise AlreadyVoid(f"row {seq} of epoch {epoch} has been taken back before")
+            raise EntryAlreadyVoid(f"row {seq} of epoch {epoch} has been taken back before")
         context = EventContext(moment, self.roster)
-        self._journal.append(void(context, epoch=epoch, seq=seq, person=entry.person, by_hand=hand))
+        self._journal.append(build_void(context, epoch=epoch, seq=seq, person=entry.person, staff_act=hand))
 
     def _confirm(self, reading: CardRead, identity: Identity) -> ConfirmationVerdict:
         before = self._confirmations.get(reading.reader, Confirmation())
         known = not isinstance(identity, UnknownPerson)
-        after, verdict = before.step(reading, known=known, limits=self._policy.confirmation_limits)
+        after, verdict = before.judge_frame(reading, known=known, limits=self._policy.confirmation_limits)
         self._confirmations[reading.reader] = after
         return verdict
 
-    def _take_card(self, card: KnownPerson, context: EventContext, palms: PalmAvailability) -> Feedback:
+    def _take_card(self, card: RecognisedPerson, context: EventContext, palms: PalmAvailability) -> Feedback:
         gate = self._gate(context.reader)
         waiting = self._waiting.get(gate)
-        if isinstance(waiting, PalmWaits):
+        if isinstance(waiting, WaitingPalm):
             del self._waiting[gate]
-            settled = pairing.settled(card, waiting.palm)
+            settled = pairing.settle_by_card(card, waiting.palm)
             if settled is not None:
                 return self._settle(settled, context)
             if not self._policy.palm_with_card:
-                return self._settle(pairing.unconfirmed(card), context)
+                return self._settle(pairing.mark_unconfirmed(card), context)
         if not self._policy.palm_with_card or not self._wants_palm(card, context, palms):
             return self._settle(card, context)
-        if not palms.there():
-            return self._settle(pairing.unconfirmed(card), context)
-        if not isinstance(waiting, CardWaits):
-            self._waiting[gate] = CardWaits(card, context.reader, context.moment)
-        return show_palm(card.person)
+        if not palms.has_camera():
+            return self._settle(pairing.mark_unconfirmed(card), context)
+        if not isinstance(waiting, WaitingCard):
+            self._waiting[gate] = WaitingCard(card, context.reader, context.moment)
+        return ask_for_palm(card.person)
 
-    def _wants_palm(self, card: KnownPerson, context: EventContext, palms: PalmAvailability) -> bool:
+    def _wants_palm(self, card: RecognisedPerson, context: EventContext, palms: PalmAvailability) -> bool:
         """Only where a meal is at stake, and only of those who have agreed: without a palm the card is as good."""
         person = PersonId(card.person.id)
-        if not context.roster.consents(person) or not palms.known(person):
+        if not context.roster.has_consent(person) or not palms.has_template(person):
             return False
         match self._decide(card, context, None):
-            case Granted(movement=Movement.ENTRY) | Review(entry=True):
+            case Granted(movement=Movement.ENTRY) | Review(is_entry=True):
                 return True
             case _:
                 return False
 
     def _end(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
         del self._waiting[gate]
-        if isinstance(waiting, PalmWaits):
+        if isinstance(waiting, WaitingPalm):
             return []
         context = EventContext(waiting.moment, self.roster, waiting.reader)
-        return [self._settle(pairing.unconfirmed(waiting.card), context)]
+        return [self._settle(pairing.mark_unconfirmed(waiting.card), context)]
 
     def _takes_place(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:
-        if not isinstance(waiting, CardWaits) or self._gate(newcomer.reader) is not gate:
+        if not isinstance(waiting, WaitingCard) or self._gate(newcomer.reader) is not gate:
             return False
         identity = identify(newcomer, self.roster)
-        return isinstance(identity, KnownPerson) and identity.person.id != waiting.card.person.id
+        return isinstance(identity, RecognisedPerson) and identity.person.id != waiting.card.person.id
 
     def _gate(self, reader: str) -> Direction:
         return self._policy.directions.get(reader, Direction.BOTH)
@@ -249,17 +255,17 @@ class Station:
     def _settle(self, identity: Identity, context: EventContext, hand: StaffAct | None = None) -> Feedback:
         decision = self._decide(identity, context, hand)
         try:
-            row = self._journal.append(record(decision, context, hand))
+            row = self._journal.append(build_sighting(decision, context, hand))
         except JournalUnwritable as error:
             log.error("a scan could not be recorded: %s", error)  # noqa: TRY400
-            return not_recorded(decision, context.roster)
+            return respond_not_recorded(decision, context.roster)
         return respond(decision, context.roster, epoch=row.epoch, seq=row.seq)
 
     def _decide(self, identity: Identity, context: EventContext, hand: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
-        hours = context.roster.timetable.at(moment.utc, early=policy.early, late=policy.late)
+        hours = context.roster.timetable.at(moment.utc, early=policy.early_grace, late=policy.late_grace)
         past: Sequence[EarlierSighting] = ()
-        if isinstance(identity, KnownPerson):
+        if isinstance(identity, RecognisedPerson):
             # A visit may have begun yesterday: a supper that ends after midnight, or a night's drift of the clock.
             since = (moment.utc - timedelta(days=2)).date().isoformat()
             past = self._journal.earlier_sightings(PersonId(identity.person.id), since)
@@ -268,7 +274,7 @@ class Station:
         return decide(identity, moment, hours, past, policy.rules, context.roster, direction=direction)
 
 
-def _belongs(palm: Identity, sight: PalmPresentation, waiting: CardWaits) -> bool:
+def _belongs(palm: Identity, sight: PalmPresentation, waiting: WaitingCard) -> bool:
     """Whether it was shown for the card that waits; else it is another visitor's, begun before the card came."""
     owner = waiting.card.person.id
-    return sight.asked_for == owner or (isinstance(palm, KnownPerson) and palm.person.id == owner)
+    return sight.expected_person == owner or (isinstance(palm, RecognisedPerson) and palm.person.id == owner)

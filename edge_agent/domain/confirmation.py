@@ -41,7 +41,7 @@ class Confirmation(msgspec.Struct, frozen=True):
     spent: int = 0  # of the bucket, in unknown cards × nanoseconds of a minute
     spent_at_ns: int = 0
 
-    def step(
+    def judge_frame(
         self, read: CardRead, *, known: bool, limits: ConfirmationLimits
     ) -> tuple["Confirmation", ConfirmationVerdict]:
         """What to do with this frame, and the state after it. `known`: the roster has the number, or a part of it."""

@@ -24,8 +24,8 @@ from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
     Identity,
-    KnownPerson,
     PalmMismatch,
+    RecognisedPerson,
     RecognitionNote,
     UnknownPerson,
 )
@@ -38,7 +38,7 @@ from sync.contract.roster import Entitlement
 from sync.contract.sessions import Hours, Slot
 
 
-class Reason(StrEnum):
+class DecisionReason(StrEnum):
     """Why it was decided so; these codes are kept in facts and worded in the staff's catalogues."""
 
     ORDINARY = ""  # nothing to say
@@ -97,7 +97,7 @@ class Movement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class DecisionRules:
     """The thresholds. The settings hold their defaults; there are none here."""
 
     debounce_ms: int  # after any sighting of the person: the same gesture
@@ -108,11 +108,11 @@ class Rules:
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
-    identity: KnownPerson
+    identity: RecognisedPerson
     movement: Movement
     slot: Slot | None  # None: an exit or a repeat outside every session
-    reason: Reason = Reason.ORDINARY
-    notes: tuple[Reason, ...] = ()  # what else the staff should know
+    reason: DecisionReason = DecisionReason.ORDINARY
+    notes: tuple[DecisionReason, ...] = ()  # what else the staff should know
     programme: str = ""
     claim: Claim = Claim.NONE
     review: bool = False
@@ -123,7 +123,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """No visit came of it, and by what we know rightly so."""
 
     identity: Identity
-    reason: Reason
+    reason: DecisionReason
     slot: Slot | None = None
 
 
@@ -131,9 +131,9 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     """It cannot be decided here. With `entry` the child eats and the entry is kept; else the staff must look first."""
 
     identity: Identity
-    reason: Reason
+    reason: DecisionReason
     slot: Slot | None = None
-    entry: bool = False
+    is_entry: bool = False
     programme: str = ""
     claim: Claim = Claim.NONE
 
@@ -145,8 +145,8 @@ def decide(
     identity: Identity,
     moment: Moment,
     hours: Hours,
-    past: Sequence[EarlierSighting],
-    rules: Rules,
+    earlier: Sequence[EarlierSighting],
+    rules: DecisionRules,
     roster: Roster,
     *,
     direction: Direction = Direction.BOTH,
@@ -159,43 +159,45 @@ def decide(
     """
     slot = hours.slots[0] if hours.slots else None
     match identity:
-        case KnownPerson():
-            return _Judgement(identity, moment, hours, past, rules, roster, direction).decide()
+        case RecognisedPerson():
+            return _Judgement(identity, moment, hours, earlier, rules, roster, direction).decide()
         case UnknownPerson():
             reason = _unknown(identity)
             if identity.method is not Method.PALM and not identity.no_consent and is_stale(roster, moment, rules):
                 return Review(identity=identity, reason=reason, slot=slot)
             return Refused(identity=identity, reason=reason, slot=slot)
         case BlockedCredential():
-            return Review(identity=identity, reason=Reason.BLOCKED, slot=slot)
+            return Review(identity=identity, reason=DecisionReason.BLOCKED, slot=slot)
         case AmbiguousPerson():
-            return Refused(identity=identity, reason=Reason.AMBIGUOUS, slot=slot)
+            return Refused(identity=identity, reason=DecisionReason.AMBIGUOUS, slot=slot)
         case PalmMismatch(copied=copied):
-            return Refused(identity=identity, reason=Reason.PALM_COPY if copied else Reason.MISMATCH, slot=slot)
+            return Refused(
+                identity=identity, reason=DecisionReason.PALM_COPY if copied else DecisionReason.MISMATCH, slot=slot
+            )
         case _:
             assert_never(identity)
 
 
-def is_stale(roster: Roster, moment: Moment, rules: Rules) -> bool:
+def is_stale(roster: Roster, moment: Moment, rules: DecisionRules) -> bool:
     """Whether the roster is so old, or so unconfirmed, that what it does not know is no proof."""
     age_s = roster.age_s(moment.utc)
     return roster.version == 0 or age_s < 0 or age_s > rules.roster_age_max_s
 
 
-def _unknown(identity: UnknownPerson) -> Reason:
+def _unknown(identity: UnknownPerson) -> DecisionReason:
     if identity.no_consent:
-        return Reason.NO_CONSENT
+        return DecisionReason.NO_CONSENT
     match identity.method:
         case Method.CARD:
-            return Reason.UNKNOWN_CARD
+            return DecisionReason.UNKNOWN_CARD
         case Method.CODE:
-            return Reason.UNKNOWN_CODE
+            return DecisionReason.UNKNOWN_CODE
         case Method.TERMINAL:
-            return Reason.UNKNOWN_NUMBER
+            return DecisionReason.UNKNOWN_NUMBER
         case Method.PALM:
-            return Reason.PALM_COPY if identity.copied else Reason.PALM_UNKNOWN
+            return DecisionReason.PALM_COPY if identity.copied else DecisionReason.PALM_UNKNOWN
         case Method.MANUAL:
-            return Reason.UNKNOWN_PERSON
+            return DecisionReason.UNKNOWN_PERSON
         case _:
             assert_never(identity.method)
 
@@ -205,11 +207,11 @@ class _Judgement:
 
     def __init__(
         self,
-        who: KnownPerson,
+        who: RecognisedPerson,
         moment: Moment,
         hours: Hours,
         past: Sequence[EarlierSighting],
-        rules: Rules,
+        rules: DecisionRules,
         roster: Roster,
         direction: Direction,
     ) -> None:
@@ -225,13 +227,13 @@ class _Judgement:
     def decide(self) -> Decision:
         inside = self._open_visit()
         if self._within(self._past[-1] if self._past else None, self._rules.debounce_ms):
-            return self._repeat(Reason.DEBOUNCE)
+            return self._repeat(DecisionReason.DEBOUNCE)
         if inside is not None:
             return self._again_while_inside(inside)
         if self._direction is Direction.OUT:
             return self._leave_without_entry()
         if self._direction is Direction.BOTH and self._within(self._last_exit(), self._rules.stay_min_ms):
-            return self._repeat(Reason.ALREADY_OUT)
+            return self._repeat(DecisionReason.ALREADY_OUT)
         return self._enter()
 
     # what went before
@@ -273,18 +275,18 @@ class _Judgement:
     def _again_while_inside(self, entry: EarlierSighting) -> Decision:
         match self._direction:
             case Direction.IN:
-                return self._repeat(Reason.ALREADY_IN)
+                return self._repeat(DecisionReason.ALREADY_IN)
             case Direction.OUT:
                 return self._exit(entry)
             case Direction.BOTH:
                 elapsed = elapsed_ms(entry, self._moment)
                 if elapsed is None or elapsed < self._rules.stay_min_ms:
-                    return self._repeat(Reason.MIN_STAY)
+                    return self._repeat(DecisionReason.MIN_STAY)
                 return self._exit(entry)
             case _:
                 assert_never(self._direction)
 
-    def _repeat(self, reason: Reason) -> Granted:
+    def _repeat(self, reason: DecisionReason) -> Granted:
         last = self._past[-1]
         return Granted(identity=self._who, movement=Movement.REPEAT, slot=self._slot_of(last), reason=reason)
 
@@ -304,8 +306,8 @@ class _Judgement:
             and slot is not None
             and _in_slot(last, slot)
         ):
-            return self._repeat(Reason.ALREADY_OUT)
-        return Granted(identity=self._who, movement=Movement.EXIT, slot=slot, reason=Reason.EXIT_WITHOUT_ENTRY)
+            return self._repeat(DecisionReason.ALREADY_OUT)
+        return Granted(identity=self._who, movement=Movement.EXIT, slot=slot, reason=DecisionReason.EXIT_WITHOUT_ENTRY)
 
     def _slot_of(self, earlier: EarlierSighting) -> Slot | None:
         if not earlier.session:
@@ -322,7 +324,7 @@ class _Judgement:
             identity=self._who,
             movement=Movement.ENTRY,
             slot=slot,
-            reason=remarks[0] if remarks else Reason.ORDINARY,
+            reason=remarks[0] if remarks else DecisionReason.ORDINARY,
             notes=remarks[1:],
             programme=entitlement.programme if entitlement else "",
             claim=claim,
@@ -331,11 +333,11 @@ class _Judgement:
 
     def _enter_outside_hours(self) -> Decision:
         if not self._moment.is_trusted:
-            reason = Reason.CLOCK_UNCERTAIN
+            reason = DecisionReason.CLOCK_UNCERTAIN
         elif not self._roster.timetable.windows:
-            reason = Reason.NO_TIMETABLE
+            reason = DecisionReason.NO_TIMETABLE
         else:
-            closed = Reason.CLOSED_DAY if self._hours.closed else Reason.NO_SESSION
+            closed = DecisionReason.CLOSED_DAY if self._hours.closed else DecisionReason.NO_SESSION
             if self._stale:
                 return Review(identity=self._who, reason=closed)  # a newer roster may know of a meal
             return Refused(identity=self._who, reason=closed)
@@ -343,11 +345,11 @@ class _Judgement:
         first = min(
             self._roster.entitlements(self._who.person.id), key=lambda each: (each.priority, each.id), default=None
         )
-        guest = self._roster.guest(self._who.person)
+        guest = self._roster.is_guest(self._who.person)
         return Review(
             identity=self._who,
             reason=reason,
-            entry=True,
+            is_entry=True,
             programme=first.programme if first else "",
             claim=Claim.PENDING if guest else Claim.HELD if first else Claim.NONE,
         )
@@ -368,7 +370,7 @@ class _Judgement:
         )
 
     def _claim(self, slot: Slot, entitlement: Entitlement | None) -> Claim:
-        guest = self._roster.guest(self._who.person)
+        guest = self._roster.is_guest(self._who.person)
         if entitlement is None and not guest:
             return Claim.NONE
         if self._eaten(slot):
@@ -380,17 +382,17 @@ class _Judgement:
     def _doubtful(self) -> bool:
         return not self._moment.is_trusted or self._stale or RecognitionNote.UNCONFIRMED in self._who.notes
 
-    def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[Reason]:
+    def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[DecisionReason]:
         """What the staff should know of this entry, the weightiest first."""
-        guest = self._roster.guest(self._who.person)
+        guest = self._roster.is_guest(self._who.person)
         remarks = (
-            (Reason.SECOND_MEAL, claim is Claim.SECOND),
-            (Reason.GUEST, guest),
-            (Reason.NO_ENTITLEMENT, entitlement is None and not guest),
-            (Reason.PALM_UNCONFIRMED, RecognitionNote.UNCONFIRMED in self._who.notes),
-            (Reason.CLOCK_UNCERTAIN, not self._moment.is_trusted),
-            (Reason.STALE_ROSTER, self._stale),
-            (Reason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._who.notes),
+            (DecisionReason.SECOND_MEAL, claim is Claim.SECOND),
+            (DecisionReason.GUEST, guest),
+            (DecisionReason.NO_ENTITLEMENT, entitlement is None and not guest),
+            (DecisionReason.PALM_UNCONFIRMED, RecognitionNote.UNCONFIRMED in self._who.notes),
+            (DecisionReason.CLOCK_UNCERTAIN, not self._moment.is_trusted),
+            (DecisionReason.STALE_ROSTER, self._stale),
+            (DecisionReason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._who.notes),
         )
         return [reason for reason, applies in remarks if applies]
 

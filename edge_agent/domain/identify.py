@@ -26,7 +26,7 @@ class RecognitionNote(StrEnum):
     UNCONFIRMED = "unconfirmed"  # the palm was asked for too, and none was read, or one that looks like others'
 
 
-class KnownPerson(msgspec.Struct, frozen=True):
+class RecognisedPerson(msgspec.Struct, frozen=True):
     person: Person
     credential: str  # the roster's id of it; empty when chosen by hand
     method: Method
@@ -57,7 +57,7 @@ class BlockedCredential(msgspec.Struct, frozen=True):
     person: Person
     credential: str
     method: Method
-    why: str
+    status: str
 
 
 class PalmMismatch(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class PalmMismatch(msgspec.Struct, frozen=True):
     copied: bool = False  # by its looks a print or a screen
 
 
-Identity = KnownPerson | UnknownPerson | AmbiguousPerson | BlockedCredential | PalmMismatch
+Identity = RecognisedPerson | UnknownPerson | AmbiguousPerson | BlockedCredential | PalmMismatch
 
 
 class PalmScore(msgspec.Struct, frozen=True):
@@ -83,27 +83,29 @@ class PalmScore(msgspec.Struct, frozen=True):
 def identify(reading: Reading, roster: Roster) -> Identity:
     match reading:
         case CardRead(uid=uid):
-            found = roster.cards(uid)
+            found = roster.find_cards(uid)
             identity = _by_credentials(found, Method.CARD, roster, lambda: f"{uid.technology}:{uid.notation}:{uid.hex}")
             partial = uid.partial or any(card.notation != "full" for card in found)
-            if partial and isinstance(identity, KnownPerson):
-                return KnownPerson(identity.person, identity.credential, Method.CARD, notes=(RecognitionNote.PARTIAL,))
+            if partial and isinstance(identity, RecognisedPerson):
+                return RecognisedPerson(
+                    identity.person, identity.credential, Method.CARD, notes=(RecognitionNote.PARTIAL,)
+                )
             return identity
         case CodeRead(text=text):
-            return _by_credentials(roster.codes(text), Method.CODE, roster, lambda: f"code:{text.strip()}")
+            return _by_credentials(roster.find_codes(text), Method.CODE, roster, lambda: f"code:{text.strip()}")
         case PersonMatched():
             return _by_terminal(reading, roster)
         case _:
             assert_never(reading)
 
 
-def by_hand(person: str, roster: Roster) -> Identity:
+def identify_by_hand(person: str, roster: Roster) -> Identity:
     """A person whom the staff chose from the list."""
     found = roster.people.get(person)
-    return UnknownPerson(Method.MANUAL) if found is None else KnownPerson(found, "", Method.MANUAL)
+    return UnknownPerson(Method.MANUAL) if found is None else RecognisedPerson(found, "", Method.MANUAL)
 
 
-def digest(school: str, number: str) -> str:
+def digest_number(school: str, number: str) -> str:
     """A short name for a number that is on no roster, different in each school."""
     return "#" + sha256(f"unknown-credential\0{school}\0{number}".encode()).hexdigest()[:_DIGEST_DIGITS]
 
@@ -112,28 +114,31 @@ def _by_credentials(found: Sequence[Credential], method: Method, roster: Roster,
     people = tuple(dict.fromkeys(PersonId(each.person) for each in found))
     match people:
         case ():
-            return UnknownPerson(method, digest(roster.school, number()))
+            return UnknownPerson(method, digest_number(roster.school, number()))
         case (person,):
             # A part of a number may fit a lost card and the one that replaced it: nobody can tell which is in hand.
             chosen = next((each for each in found if each.blocked), found[0])
             if chosen.blocked:
                 return BlockedCredential(roster.people[person], chosen.id, method, chosen.blocked)
-            return KnownPerson(roster.people[person], chosen.id, method)
+            return RecognisedPerson(roster.people[person], chosen.id, method)
         case _:
-            return AmbiguousPerson(people, method, digest(roster.school, number()))
+            return AmbiguousPerson(people, method, digest_number(roster.school, number()))
 
 
 def _by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
     identity = _by_credentials(
-        roster.terminals(reading.number), Method.TERMINAL, roster, lambda: f"terminal:{reading.number.strip()}"
+        roster.find_terminal_numbers(reading.number),
+        Method.TERMINAL,
+        roster,
+        lambda: f"terminal:{reading.number.strip()}",
     )
-    if not isinstance(identity, KnownPerson):
+    if not isinstance(identity, RecognisedPerson):
         return identity
-    if reading.method in _BIOMETRIC and not roster.consents(identity.person.id, reading.method):
+    if reading.method in _BIOMETRIC and not roster.has_consent(identity.person.id, reading.method):
         return UnknownPerson(
-            Method.TERMINAL, digest(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True
+            Method.TERMINAL, digest_number(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True
         )
-    return KnownPerson(identity.person, identity.credential, Method.TERMINAL, reading.score)
+    return RecognisedPerson(identity.person, identity.credential, Method.TERMINAL, reading.score)
 
 
 def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, margin: int) -> Identity:
@@ -144,7 +149,7 @@ def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, m
     """
     best: dict[PersonId, PalmScore] = {}
     for each in sorted(scores, key=lambda score: (-score.score, score.person, score.credential)):
-        if each.person in roster.people and roster.consents(each.person):
+        if each.person in roster.people and roster.has_consent(each.person):
             best.setdefault(each.person, each)
     ranked = list(best.values())
     if not ranked or ranked[0].score < accept:
@@ -154,4 +159,4 @@ def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, m
     close = tuple(each.person for each in ranked if first.score - each.score < max(margin, 1))
     if len(close) > 1:
         return AmbiguousPerson(close, Method.PALM)
-    return KnownPerson(roster.people[first.person], first.credential, Method.PALM, first.score)
+    return RecognisedPerson(roster.people[first.person], first.credential, Method.PALM, first.score)

@@ -55,15 +55,15 @@ MomentSource = Callable[[], Moment]
 """Reads the clocks. The kernel's in life, a test's or the demo's own otherwise."""
 
 
-def elapsed_ms(past: EarlierSighting, now: Moment) -> int | None:
+def elapsed_ms(earlier: EarlierSighting, now: Moment) -> int | None:
     """Milliseconds from an earlier sighting of the same journal until now, never negative.
 
     Within one boot by the monotonic clock, whatever the wall clock did. Between boots by the wall clock; None where
     that went backwards, so that nobody knows: a kiosk that comes up two weeks in the past must not take the whole
     school for children who scanned a moment ago.
     """
-    if past.boot == now.boot:
-        return max(0, now.mono_ms - past.mono_ms)
-    apart = now.utc - past.at
+    if earlier.boot == now.boot:
+        return max(0, now.mono_ms - earlier.mono_ms)
+    apart = now.utc - earlier.at
     milliseconds = (apart.days * 86_400 + apart.seconds) * 1000 + apart.microseconds // 1000
     return milliseconds if milliseconds >= 0 else None

@@ -11,8 +11,8 @@ from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
     Identity,
-    KnownPerson,
     PalmMismatch,
+    RecognisedPerson,
     UnknownPerson,
 )
 from edge_agent.domain.moment import Moment
@@ -21,7 +21,7 @@ from sync.contract.chain import Epoch
 from sync.contract.event import ClockQuality, Entry, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.sessions import Slot
 
-CANDIDATES_MAX = 20  # ids that are kept of an ambiguity
+EVENT_CANDIDATES_MAX = 20  # ids that are kept of an ambiguity
 NOTE_CHARS_MAX = 200
 
 SightingEvent = Entry | Manual | Exit | Repeat | Refusal
@@ -76,15 +76,15 @@ class _SightingFields(TypedDict):
     note: str
 
 
-def record(decision: Decision, context: EventContext, by_hand: StaffAct | None = None) -> SightingEvent:
+def build_sighting(decision: Decision, context: EventContext, staff_act: StaffAct | None = None) -> SightingEvent:
     """The fact of this decision. `by_hand` belongs to identities of `identify.by_hand`, and to no others.
 
     Raises ValueError when one comes without the other: a mistake of the caller, nothing of it is kept.
     """
-    if (_method(decision.identity) is Method.MANUAL) != (by_hand is not None):
+    if (_method(decision.identity) is Method.MANUAL) != (staff_act is not None):
         raise ValueError("chosen by hand without operator and reason, or the other way round; pass `by_hand` for these")
     placed = build_origin(context)
-    how = _how(decision.slot, context, decision.reason.value, by_hand)
+    how = _how(decision.slot, context, decision.reason.value, staff_act)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
             return Exit(
@@ -97,9 +97,9 @@ def record(decision: Decision, context: EventContext, by_hand: StaffAct | None =
         case Granted(movement=Movement.REPEAT):
             return Repeat(**placed, **how, **_who(decision.identity))
         case Granted():
-            return _entry(decision, placed, how, decision.review, by_hand)
-        case Review(entry=True):
-            return _entry(decision, placed, how, True, by_hand)
+            return _entry(decision, placed, how, decision.review, staff_act)
+        case Review(is_entry=True):
+            return _entry(decision, placed, how, True, staff_act)
         case Review():
             return Refusal(
                 **placed, **how, **_who(decision.identity), review=True, candidates=_candidates(decision.identity)
@@ -110,15 +110,15 @@ def record(decision: Decision, context: EventContext, by_hand: StaffAct | None =
             assert_never(decision)
 
 
-def void(context: EventContext, *, epoch: Epoch, seq: int, person: str, by_hand: StaffAct) -> Void:
+def build_void(context: EventContext, *, epoch: Epoch, seq: int, person: str, staff_act: StaffAct) -> Void:
     """An operator takes the entry of this row back."""
     return Void(
         **build_origin(context),
         void_epoch=epoch,
         void_seq=seq,
         person=person,
-        operator=by_hand.operator,
-        note=by_hand.note[:NOTE_CHARS_MAX],
+        operator=staff_act.operator,
+        note=staff_act.note[:NOTE_CHARS_MAX],
     )
 
 
@@ -172,7 +172,7 @@ def _how(slot: Slot | None, context: EventContext, reason: str, by_hand: StaffAc
 
 def _who(who: Identity) -> _PersonFields:
     match who:
-        case KnownPerson():
+        case RecognisedPerson():
             return _PersonFields(person=who.person.id, method=who.method, credential=who.credential, score=who.score)
         case BlockedCredential():
             return _PersonFields(person=who.person.id, method=who.method, credential=who.credential)
@@ -193,10 +193,10 @@ def _candidates(who: Identity) -> str:
     people: Iterable[str]
     match who:
         case AmbiguousPerson():
-            people = who.candidates[:CANDIDATES_MAX]
+            people = who.candidates[:EVENT_CANDIDATES_MAX]
         case PalmMismatch():
             people = (each.id for each in (who.card_person, who.palm_person) if each is not None)
-        case KnownPerson() | UnknownPerson() | BlockedCredential():
+        case RecognisedPerson() | UnknownPerson() | BlockedCredential():
             people = ()
         case _:
             assert_never(who)

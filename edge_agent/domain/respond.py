@@ -6,14 +6,14 @@ only the staff's side: free and paid meals look, sound and last the same.
 
 from typing import assert_never
 
-from edge_agent.domain.decision import Decision, Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.decision import Decision, DecisionReason, Granted, Movement, Refused, Review
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
     Identity,
-    KnownPerson,
     PalmMismatch,
+    RecognisedPerson,
     UnknownPerson,
 )
 from edge_agent.domain.roster import Roster
@@ -21,7 +21,7 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Method
 from sync.contract.roster import Person
 
-CANDIDATES_MAX = 8  # names that fit on the staff's page
+SHOWN_CANDIDATES_MAX = 8  # names that fit on the staff's page
 _NO_EPOCH = Epoch("")
 
 
@@ -37,23 +37,23 @@ def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq
     return _feedback(child, decision, roster, epoch, seq)
 
 
-def not_recorded(decision: Decision, roster: Roster) -> Feedback:
+def respond_not_recorded(decision: Decision, roster: Roster) -> Feedback:
     """The journal could not be written: nobody is greeted, the staff count by hand."""
     return _feedback(FeedbackKind.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
 
 
-def hold_again() -> Feedback:
+def ask_to_hold_again() -> Feedback:
     """An unknown card was seen once: noise, or a card taken away too soon."""
     return Feedback(FeedbackKind.AGAIN)
 
 
-def unread(reason: Reason, advice: Advice = Advice.NONE) -> Feedback:
+def respond_unread(reason: DecisionReason, advice: Advice = Advice.NONE) -> Feedback:
     """A palm that cannot be read: how to hold it, or, without an advice left to give, the card is just as good."""
     child = FeedbackKind.AGAIN if advice else FeedbackKind.USE_CARD
     return Feedback(child, advice=advice, staff=StaffFeedback(reason=reason))
 
 
-def show_palm(person: Person) -> Feedback:
+def ask_for_palm(person: Person) -> Feedback:
     """The card is known; now the palm, which says whose card it is."""
     return Feedback(FeedbackKind.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
 
@@ -94,7 +94,7 @@ def _feedback(child: FeedbackKind, decision: Decision, roster: Roster, epoch: Ep
             name=_name(person) if person else "",
             group=person.group if person else "",
             hints=person.hints if person else (),
-            candidates=tuple(_name(each) for each in candidates[:CANDIDATES_MAX]),
+            candidates=tuple(_name(each) for each in candidates[:SHOWN_CANDIDATES_MAX]),
             entry_epoch=epoch if _is_entry(decision) else "",
             entry_seq=seq if _is_entry(decision) else 0,
         ),
@@ -106,7 +106,7 @@ def _is_entry(decision: Decision) -> bool:
         case Granted():
             return decision.movement is Movement.ENTRY
         case Review():
-            return decision.entry
+            return decision.is_entry
         case Refused():
             return False
         case _:
@@ -116,7 +116,7 @@ def _is_entry(decision: Decision) -> bool:
 def _people(who: Identity, roster: Roster) -> tuple[Person | None, tuple[Person, ...]]:
     """The person it is about, and those who may be offered instead."""
     match who:
-        case KnownPerson() | BlockedCredential():
+        case RecognisedPerson() | BlockedCredential():
             return who.person, ()
         case UnknownPerson():
             return None, ()

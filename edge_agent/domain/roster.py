@@ -32,7 +32,7 @@ from sync.contract.roster import (
 )
 from sync.contract.sessions import Timetable, window
 
-PROBLEMS_MAX = 1_000
+ROSTER_PROBLEMS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Roster:
     _consents: frozenset[tuple[str, str]] = field(repr=False)
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
 
-    def cards(self, uid: Uid) -> tuple[Credential, ...]:
+    def find_cards(self, uid: Uid) -> tuple[Credential, ...]:
         """Every credential that this reading fits.
 
         A card that the roster knows whole and that was read whole is that card, and no part of a number says
@@ -87,25 +87,25 @@ class Roster:
         any_technology = uid.technology is Technology.UNKNOWN
         return [card for card in cards if any_technology or card.technology in ("", uid.technology.value)]
 
-    def codes(self, text: str) -> tuple[Credential, ...]:
+    def find_codes(self, text: str) -> tuple[Credential, ...]:
         return self._codes.get(text.strip(), ())
 
-    def terminals(self, number: str) -> tuple[Credential, ...]:
+    def find_terminal_numbers(self, number: str) -> tuple[Credential, ...]:
         """Credentials under the number by which an outside terminal knows a person."""
         return self._terminals.get(number.strip(), ())
 
     def entitlements(self, person: str) -> tuple[Entitlement, ...]:
         return self._entitlements.get(person, ())
 
-    def consents(self, person: str, scope: str = "palm") -> bool:
+    def has_consent(self, person: str, scope: str = "palm") -> bool:
         """Whether a parent has said yes, and has not taken it back."""
         return (person, scope) in self._consents
 
-    def group(self, name: str) -> tuple[Person, ...]:
+    def group_members(self, name: str) -> tuple[Person, ...]:
         """The people of a class, by id."""
         return self._groups.get(name, ())
 
-    def guest(self, person: Person) -> bool:
+    def is_guest(self, person: Person) -> bool:
         """Belongs to another school and is served here."""
         return bool(person.home_school) and person.home_school != self.school
 
@@ -120,7 +120,7 @@ def build_roster(
     records: Iterable[Record], *, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo
 ) -> Roster:
     """The snapshot of these records. Never raises for what stands in them."""
-    return _Builder(school, version, confirmed_at, tz).build(records)
+    return _RosterBuilder(school, version, confirmed_at, tz).build(records)
 
 
 def build_empty_roster(school: str, tz: tzinfo) -> Roster:
@@ -128,7 +128,7 @@ def build_empty_roster(school: str, tz: tzinfo) -> Roster:
     return build_roster((), school=school, version=0, confirmed_at=None, tz=tz)
 
 
-class _Builder:
+class _RosterBuilder:
     """Sorts records into the snapshot's tables and notes what is wrong with them."""
 
     def __init__(self, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo) -> None:
@@ -178,7 +178,7 @@ class _Builder:
         )
 
     def _problem(self, record: Record, what: str) -> None:
-        if len(self._problems) < PROBLEMS_MAX:
+        if len(self._problems) < ROSTER_PROBLEMS_MAX:
             self._problems.append(RosterProblem(record_type(record), record.id, what))
 
     def _sort(self, records: Iterable[Record]) -> None:

@@ -109,7 +109,7 @@ def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
     """Raises `RequestRefused` before anything of a hand is looked at."""
     if person not in roster.people:
         raise RequestRefused(words(Step.NOT_LISTED, person=person))
-    if not roster.consents(person):
+    if not roster.has_consent(person):
         raise RequestRefused(words(Step.NOT_AGREED, person=person))
 
 

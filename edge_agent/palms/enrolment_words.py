@@ -6,7 +6,7 @@ from edge_agent.domain.feedback import Advice
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching import enrolment
 from edge_agent.palms.presentation import SAID
-from edge_agent.screen.assets import catalogue
+from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.state import Language
 
 
@@ -70,7 +70,7 @@ class Words:
     """One language's lines for the operator."""
 
     def __init__(self, language: Language) -> None:
-        self._catalogue = catalogue(language)
+        self._catalogue = read_catalogue(language)
 
     def __call__(self, step: Step, **blanks: object) -> str:
         return self._catalogue[f"enrol.{step}"].format(**blanks)

@@ -288,4 +288,4 @@ class PalmGallery:
 
 
 def _agrees(person: PersonId, roster: Roster) -> bool:
-    return person in roster.people and roster.consents(person)
+    return person in roster.people and roster.has_consent(person)

@@ -10,7 +10,7 @@ pictures' own, monotonic nanoseconds: how long a picture took to be looked at ma
 from collections import Counter
 from dataclasses import dataclass, field
 
-from edge_agent.domain.decision import Reason
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching.gallery import Ranking
@@ -22,21 +22,21 @@ ADVICES_MAX = 3
 SWAPPED_PICTURES = 2  # of another hand in a row; one may be a bad picture of the same
 
 SAID = {
-    UnfitReason.TOO_FAR: (Reason.PALM_TOO_FAR, Advice.CLOSER),
-    UnfitReason.TOO_NEAR: (Reason.PALM_TOO_NEAR, Advice.FARTHER),
-    UnfitReason.TURNED: (Reason.PALM_TURNED, Advice.FLAT),
-    UnfitReason.FIST: (Reason.PALM_FIST, Advice.OPEN),
-    UnfitReason.TWO_HANDS: (Reason.PALM_TWO_HANDS, Advice.ONE_HAND),
-    UnfitReason.BLURRED: (Reason.PALM_BLURRED, Advice.STILL),
-    UnfitReason.OVER_EXPOSED: (Reason.PALM_OVER_EXPOSED, Advice.FARTHER),
-    UnfitReason.UNDER_EXPOSED: (Reason.PALM_UNDER_EXPOSED, Advice.CLOSER),
+    UnfitReason.TOO_FAR: (DecisionReason.PALM_TOO_FAR, Advice.CLOSER),
+    UnfitReason.TOO_NEAR: (DecisionReason.PALM_TOO_NEAR, Advice.FARTHER),
+    UnfitReason.TURNED: (DecisionReason.PALM_TURNED, Advice.FLAT),
+    UnfitReason.FIST: (DecisionReason.PALM_FIST, Advice.OPEN),
+    UnfitReason.TWO_HANDS: (DecisionReason.PALM_TWO_HANDS, Advice.ONE_HAND),
+    UnfitReason.BLURRED: (DecisionReason.PALM_BLURRED, Advice.STILL),
+    UnfitReason.OVER_EXPOSED: (DecisionReason.PALM_OVER_EXPOSED, Advice.FARTHER),
+    UnfitReason.UNDER_EXPOSED: (DecisionReason.PALM_UNDER_EXPOSED, Advice.CLOSER),
 }
 NOT_A_HAND = frozenset({UnfitReason.NO_HAND, UnfitReason.UNREADABLE, UnfitReason.TOO_LARGE})
 
 
 @dataclass(frozen=True, slots=True)
 class Advise:
-    reason: Reason
+    reason: DecisionReason
     advice: Advice  # none left: the card is just as good
 
 
@@ -136,7 +136,7 @@ class Presentation:
 
     def _advise(self, at_ns: int) -> Advise:
         (worst, _), *_ = self._bad.most_common(1)
-        reason, advice = SAID.get(worst, (Reason.PALM_UNREAD, Advice.NONE))
+        reason, advice = SAID.get(worst, (DecisionReason.PALM_UNREAD, Advice.NONE))
         self._advised, self._advised_ns = self._advised + 1, at_ns
         self._bad.clear()
         if self._advised > ADVICES_MAX or not advice:

@@ -23,7 +23,7 @@ from drivers.readings import PalmFrame
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment, MomentSource
-from edge_agent.domain.respond import unread
+from edge_agent.domain.respond import respond_unread
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import AgentError, RequestRefused
 from edge_agent.journal.errors import JournalUnwritable, NoConsent
@@ -274,7 +274,7 @@ class Palms:
             case Advise(advice=Advice.NONE) if camera.asked_for is not None:
                 pass  # the card has been shown; it stands alone once its time is up
             case Advise():
-                self._show(unread(verdict.reason, verdict.advice))
+                self._show(respond_unread(verdict.reason, verdict.advice))
             case Conclude():
                 self._conclude(reader, camera, verdict, gallery)
             case _:
@@ -287,10 +287,10 @@ class Palms:
         snapshot = gallery.snapshot
         sight = _sight(reader, ranking, gallery.point(snapshot))
         camera.copied = self._settings.liveness == "on" and copied(camera.looks)
-        sight = replace(sight, copied=camera.copied)
+        sight = replace(sight, looks_copied=camera.copied)
         if camera.asked_for is not None:
             enough = _ten_thousandths(gallery.point_of(snapshot, camera.asked_for).threshold)
-            sight = replace(sight, asked_for=camera.asked_for, confirm=enough)
+            sight = replace(sight, expected_person=camera.asked_for, confirm_score=enough)
         moment = camera.first or self._now()
         camera.first, camera.looks = None, []
         if not self._inbox.put(PalmScan(sight, moment)):

@@ -166,11 +166,11 @@ class Agent:
             log.warning("the wall clock moved by %d ms", step.step_ms)
             self.note(ClockStep(**self._where(), step_ms=step.step_ms, before=step.before))
         health = self.health(moment)
-        self.screen.health(health)
+        self.screen.show_health(health)
         self.counters.queue.set(health.queued)
         self.counters.roster_age_s.set(health.roster_age_s)
         faults = self.supervisor.faults()
-        if self.settings.screen.enabled and not self.screen.alive():
+        if self.settings.screen.enabled and not self.screen.is_alive():
             self._start_screen()
         return faults
 
@@ -261,7 +261,7 @@ class Agent:
         )
         for person in before.people:
             # Of those whose palms were here, the receipts went with the deletion.
-            if before.consents(person) and not roster.consents(person) and person not in change.forgotten:
+            if before.has_consent(person) and not roster.has_consent(person) and person not in change.forgotten:
                 self.note(ConsentWithdrawn(**self._where(), person=person, templates_deleted=0))
 
     def roster_confirmed(self, at: datetime) -> None:
@@ -355,12 +355,12 @@ class Agent:
     def _take(self, pulse: Pulse) -> None:
         """The station's thread: one thing at a time, and what has come before a stop is still taken."""
         while (work := self.inbox.get(0 if pulse.stopping() else 0.5)) is not None or not pulse.stopping():
-            if self.station.waits:
+            if self.station.has_waits:
                 reading = work.reading if isinstance(work, Scan) else None
-                self._lapse(partial(self.station.lapse, self.now(), reading))
+                self._lapse(partial(self.station.end_waits, self.now(), reading))
             match work:
                 case Scan():
-                    self._scan(work.moment, partial(self.station.take, work.reading, work.moment), work.reading)
+                    self._scan(work.moment, partial(self.station.take_reading, work.reading, work.moment), work.reading)
                 case PalmScan():
                     self._scan(work.moment, partial(self.station.take_palm, work.sight, work.moment))
                 case Job():
@@ -369,7 +369,7 @@ class Agent:
                 case None:
                     pass
             pulse.beat()
-        self._lapse(self.station.close)
+        self._lapse(self.station.end_all_waits)
 
     def _scan(self, moment: Moment, take: Callable[[], Feedback | None], reading: Reading | None = None) -> None:
         try:
@@ -399,7 +399,7 @@ class Agent:
         """On every surface at once; never blocks."""
         if feedback.kind not in ADVISING:
             self.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
-        # The light first: a kind looks there.
+        # The light first: a child looks there.
         signal_ = signal_of(feedback)
         for indicator in self.indicators:
             indicator.show(signal_)
@@ -437,7 +437,7 @@ class Agent:
             self.show,
             self.counters,
             lambda: landmarks(settings.kiosk.state_dir),
-            self.station.awaited,
+            self.station.awaited_person,
         )
 
     def _condition(self) -> Condition:
@@ -473,11 +473,11 @@ class PalmsAtHand:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    def known(self, person: PersonId) -> bool:
+    def has_template(self, person: PersonId) -> bool:
         palms = self._agent.palms
         return palms is not None and palms.known(person)
 
-    def there(self) -> bool:
+    def has_camera(self) -> bool:
         return any(each.there for each in self._agent.readers if self._agent.is_camera(each.driver))
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from edge_agent.domain.confirmation import ConfirmationLimits
-from edge_agent.domain.decision import Direction, Rules
+from edge_agent.domain.decision import DecisionRules, Direction
 from edge_agent.settings import Settings
 from edge_agent.station import StationPolicy
 
@@ -11,7 +11,7 @@ from edge_agent.station import StationPolicy
 def policy(settings: Settings) -> StationPolicy:
     rules = settings.rules
     return StationPolicy(
-        rules=Rules(
+        rules=DecisionRules(
             debounce_ms=int(rules.debounce_s * 1000),
             stay_min_ms=int(rules.stay_min_s * 1000),
             leave_ms=int(rules.leave_s * 1000),
@@ -19,9 +19,9 @@ def policy(settings: Settings) -> StationPolicy:
             unplaced_ms=int(rules.unplaced_s * 1000),
         ),
         confirmation_limits=ConfirmationLimits(rules.confirm_unknown_ms * 1_000_000, rules.unknown_per_minute),
-        early=timedelta(seconds=rules.early_s),
-        late=timedelta(seconds=rules.late_s),
+        early_grace=timedelta(seconds=rules.early_s),
+        late_grace=timedelta(seconds=rules.late_s),
         palm_with_card=settings.palm.with_card == "confirm",
-        together_ms=int(settings.palm.with_card_s * 1000),
+        pairing_ms=int(settings.palm.with_card_s * 1000),
         directions={reader.name: Direction(reader.direction) for reader in settings.readers},
     )

@@ -18,7 +18,7 @@ from edge_agent.screen.ports import (
     FailureReason,
     RosterPerson,
 )
-from edge_agent.station import AlreadyVoid, NoSuchEntry, Station
+from edge_agent.station import EntryAlreadyVoid, EntryNotFound, Station
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
@@ -34,7 +34,7 @@ class StaffDesk:
         self._now = now
         self._show = show
 
-    def find(self, text: str) -> Sequence[RosterPerson]:
+    def find_people(self, text: str) -> Sequence[RosterPerson]:
         wanted = text.casefold().split()
         found = [
             RosterPerson(PersonId(person.id), f"{person.given_name} {person.family_name}".strip(), person.group)
@@ -43,7 +43,7 @@ class StaffDesk:
         ]
         return sorted(found, key=lambda one: (one.name, one.group, one.person))[:ROSTER_PEOPLE_MAX]
 
-    def groups(self) -> Sequence[str]:
+    def list_groups(self) -> Sequence[str]:
         return sorted({person.group for person in self._station.roster.people.values() if person.group})
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
@@ -58,14 +58,14 @@ class StaffDesk:
         return self._carry(work)
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
-        if group not in self.groups():
+        if group not in self.list_groups():
             return ActionFailed(FailureReason.UNKNOWN_GROUP)
         hand = StaffAct(operator, reason, group=secrets.token_hex(8))
         return self._carry(lambda: ActionDone(self._station.enter_class(group, self._now(), hand)))
 
-    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
+    def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         def work() -> ActionResult:
-            self._station.void(epoch, seq, self._now(), StaffAct(operator, reason))
+            self._station.void_entry(epoch, seq, self._now(), StaffAct(operator, reason))
             return ActionDone(1)
 
         return self._carry(work)
@@ -84,9 +84,9 @@ class StaffDesk:
 def _answer(result: "Future[ActionResult]", wait_s: float | None) -> ActionResult:
     try:
         return result.result(wait_s)
-    except NoSuchEntry:
+    except EntryNotFound:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
-    except AlreadyVoid:
+    except EntryAlreadyVoid:
         return ActionFailed(FailureReason.ALREADY_VOID)
     except JournalError:
         return ActionFailed(FailureReason.NOT_RECORDED)

@@ -17,28 +17,28 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from edge_agent.screen.assets import Asset, Assets
+from edge_agent.screen.assets import PageFile, ScreenAssets
 from edge_agent.screen.guard import RequestGuard
 from edge_agent.screen.health import HealthLine, Level, worst
-from edge_agent.screen.hub import Hub
+from edge_agent.screen.hub import EventHub
 from edge_agent.screen.staff import StaffApi
-from edge_agent.screen.stage import Stage
+from edge_agent.screen.stage import ScreenStage
 
 
 @dataclass(frozen=True, slots=True)
-class _HealthAnswer:
+class _HealthBody:
     level: Level
     lines: tuple[HealthLine, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ScreenHandlers:
     """What the answers are made of."""
 
-    stage: Stage
-    hub: Hub
+    stage: ScreenStage
+    hub: EventHub
     staff: StaffApi
-    assets: Assets
+    assets: ScreenAssets
     metrics: CollectorRegistry
     event_id: Callable[[], str]
 
@@ -59,25 +59,25 @@ class Parts:
         """503 while nothing can be recorded; everything else is 200 with its level."""
         lines = self.stage.health_lines()
         recording = all(line.level is not Level.ACT for line in lines if line.subject == "recording")
-        body = msgspec.json.encode(_HealthAnswer(worst(lines), lines))
+        body = msgspec.json.encode(_HealthBody(worst(lines), lines))
         return Response(body, 200 if recording else 503, media_type="application/json")
 
     def prometheus(self, _: Request) -> Response:
         return Response(generate_latest(self.metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def child_events(self, _: Request) -> Response:
-        return self._stream(self.stage.child_json)
+        return self._stream(self.stage.encode_child_view)
 
     async def staff_events(self, request: Request) -> Response:
-        return self._stream(lambda: self.stage.staff_json(named=self.staff.signed_in(request)))
+        return self._stream(lambda: self.stage.encode_staff_view(named=self.staff.is_signed_in(request)))
 
     def _stream(self, state: Callable[[], bytes]) -> Response:
-        if self.hub.full:
+        if self.hub.is_full:
             return PlainTextResponse("Too many screens: close one.\n", 503, headers={"Retry-After": "10"})
         return StreamingResponse(self.hub.stream(self.event_id, state), media_type="text/event-stream")
 
 
-def build(parts: Parts, hosts: frozenset[str]) -> Starlette:
+def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
     """The application; `hosts` are the names with their port under which it may be asked."""
     routes = [
         Route("/", parts.child_page),
@@ -93,5 +93,5 @@ def build(parts: Parts, hosts: frozenset[str]) -> Starlette:
     return Starlette(routes=routes, middleware=[Middleware(RequestGuard, hosts=hosts)])
 
 
-def _asset(asset: Asset) -> Response:
+def _asset(asset: PageFile) -> Response:
     return Response(asset.body, media_type=asset.type)

@@ -17,32 +17,32 @@ _TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class PageFile:
     body: bytes
     type: str
 
 
 @dataclass(frozen=True, slots=True)
-class Assets:
-    pages: dict[str, Asset]  # by file name
+class ScreenAssets:
+    pages: dict[str, PageFile]  # by file name
     catalogues: bytes  # JSON: language → key → words
     version: str  # a page that sees another one loads itself anew
 
 
-def catalogue(language: Language) -> dict[str, str]:
+def read_catalogue(language: Language) -> dict[str, str]:
     """Every text of one language, by key."""
     body = files("edge_agent.screen").joinpath("catalogue", f"{language}.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, str])
 
 
-def load() -> Assets:
+def load_assets() -> ScreenAssets:
     pages = {}
     for file in files("edge_agent.screen").joinpath("page").iterdir():
         suffix = file.name[file.name.rfind(".") :]
         if suffix in _TYPES:
-            pages[file.name] = Asset(file.read_bytes(), _TYPES[suffix])
-    catalogues = msgspec.json.encode({language: catalogue(language) for language in Language})
+            pages[file.name] = PageFile(file.read_bytes(), _TYPES[suffix])
+    catalogues = msgspec.json.encode({language: read_catalogue(language) for language in Language})
     digest = sha256(catalogues)
     for name in sorted(pages):
         digest.update(pages[name].body)
-    return Assets(pages, catalogues, digest.hexdigest()[:16])
+    return ScreenAssets(pages, catalogues, digest.hexdigest()[:16])

@@ -53,7 +53,7 @@ class StaffGate:
         self._sessions: dict[str, _StaffSession] = {}
 
     @property
-    def on(self) -> bool:
+    def is_enabled(self) -> bool:
         return self._pin is not None
 
     def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | GateLocked:

@@ -8,35 +8,35 @@ there is nothing to catch up on. Lives in the server's event loop and nowhere el
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-BEAT_S = 5.0
+HEARTBEAT_S = 5.0
 CLIENTS_MAX = 12
 
 
-class Hub:
+class EventHub:
     """`state` gives the name, the id and the body of the newest event; `beat` the body of a heartbeat."""
 
-    def __init__(self, beat: Callable[[], bytes], beat_s: float = BEAT_S) -> None:
-        self._beat = beat
-        self._beat_s = beat_s
+    def __init__(self, heartbeat: Callable[[], bytes], heartbeat_s: float = HEARTBEAT_S) -> None:
+        self._beat = heartbeat
+        self._beat_s = heartbeat_s
         self._wakes: set[asyncio.Event] = set()
         self._closed = False
 
     @property
-    def clients(self) -> int:
+    def client_count(self) -> int:
         return len(self._wakes)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         return len(self._wakes) >= CLIENTS_MAX
 
-    def changed(self) -> None:
+    def wake_all(self) -> None:
         for wake in self._wakes:
             wake.set()
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
         self._closed = True
-        self.changed()
+        self.wake_all()
 
     async def stream(self, event_id: Callable[[], str], state: Callable[[], bytes]) -> AsyncGenerator[bytes, None]:
         """Events until the client goes or the hub closes: state, then state or heartbeat as it comes."""
@@ -48,7 +48,7 @@ class Hub:
             while not self._closed:
                 wake.clear()
                 yield _frame("state", state(), event_id())
-                while not self._closed and not await _woken(wake, self._beat_s):
+                while not self._closed and not await _wait_for_wake(wake, self._beat_s):
                     yield self._beat_frame()
         finally:
             self._wakes.discard(wake)
@@ -58,7 +58,7 @@ class Hub:
         return b": beat\n" + _frame("beat", self._beat())
 
 
-async def _woken(wake: asyncio.Event, wait_s: float) -> bool:
+async def _wait_for_wake(wake: asyncio.Event, wait_s: float) -> bool:
     try:
         await asyncio.wait_for(wake.wait(), wait_s)
     except TimeoutError:

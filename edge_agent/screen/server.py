@@ -22,10 +22,10 @@ from edge_agent.domain.feedback import Feedback
 from edge_agent.screen import app, assets
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.health import KioskHealth
-from edge_agent.screen.hub import BEAT_S, Hub
+from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.ports import StaffActions
 from edge_agent.screen.staff import StaffApi
-from edge_agent.screen.stage import Stage
+from edge_agent.screen.stage import ScreenStage
 from edge_agent.screen.state import Language
 
 PULSE_S = 1.0
@@ -43,7 +43,7 @@ def wall_clock() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Beat:
+class _HeartbeatBody:
     run: str  # another one: the agent started anew, numbers begin again
     version: str  # another one: the page's files changed, load them
     utc_offset_min: int  # of the school's time zone, from the agent's own zone data
@@ -70,7 +70,7 @@ class ScreenServer:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = wall_clock,
         token: Callable[[], str] = secrets.token_urlsafe,
-        beat_s: float = BEAT_S,
+        beat_s: float = HEARTBEAT_S,
     ) -> None:
         self.host = _loopback(host)
         self.port = port
@@ -79,11 +79,11 @@ class ScreenServer:
         self._wall = wall
         self._beat_s = beat_s
         self._metrics = metrics or CollectorRegistry()
-        self._assets = assets.load()
-        self._stage = Stage(language, monotonic)
+        self._assets = assets.load_assets()
+        self._stage = ScreenStage(language, monotonic)
         self._staff = StaffApi(StaffGate(pin, token), actions, operators, monotonic)
         self._token = token
-        self._life: _Life | None = None
+        self._life: _ServerRun | None = None
 
     def start(self) -> None:
         """Listen and serve. Raises ScreenUnavailable."""
@@ -98,10 +98,10 @@ class ScreenServer:
             ) from error
         self.port = listener.getsockname()[1]
         run = self._token()[:8]
-        hub = Hub(lambda: self._beat(run), self._beat_s)
-        self._life = _Life(run, hub, listener, self._stage.changes_in_s)
-        parts = app.Parts(self._stage, hub, self._staff, self._assets, self._metrics, self._life.event_id)
-        self._life.start(app.build(parts, _names(self.host, self.port)))
+        hub = EventHub(lambda: self._beat(run), self._beat_s)
+        self._life = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
+        parts = app.ScreenHandlers(self._stage, hub, self._staff, self._assets, self._metrics, self._life.event_id)
+        self._life.start(app.build_app(parts, _names(self.host, self.port)))
 
     def stop(self) -> None:
         """End every stream and the thread; quiet when already stopped."""
@@ -111,15 +111,15 @@ class ScreenServer:
 
     def show(self, feedback: Feedback) -> None:
         """Show this now. Never blocks, never raises: a dead screen must not stop a scan."""
-        self._stage.put(feedback)
+        self._stage.show(feedback)
         self._changed()
 
-    def health(self, health: KioskHealth) -> None:
+    def show_health(self, health: KioskHealth) -> None:
         """Show this state of the kiosk; calling it again with the same costs nothing."""
         if self._stage.set_health(health):
             self._changed()
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the thread runs and its event loop has turned lately."""
         life = self._life
         return life is not None and life.alive()
@@ -132,13 +132,15 @@ class ScreenServer:
     def _beat(self, run: str) -> bytes:
         offset = self._wall().astimezone(self._timezone).utcoffset()
         minutes = int(offset.total_seconds() // 60) if offset else 0
-        return msgspec.json.encode(_Beat(run, self._assets.version, minutes))
+        return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, minutes))
 
 
-class _Life:
+class _ServerRun:
     """One life of the server, from `start` to `stop`: a thread and its event loop."""
 
-    def __init__(self, run: str, hub: Hub, listener: socket.socket, changes_in_s: Callable[[], float | None]) -> None:
+    def __init__(
+        self, run: str, hub: EventHub, listener: socket.socket, changes_in_s: Callable[[], float | None]
+    ) -> None:
         self._run_id = run
         self._hub = hub
         self._listener = listener
@@ -196,7 +198,7 @@ class _Life:
         """Send the newest state, and again when time alone changes it."""
         self._waking = False  # before the state is taken: what comes from here on wakes anew
         self._changes += 1
-        self._hub.changed()
+        self._hub.wake_all()
         if self._timer is not None:
             self._timer.cancel()
         due_s = self._changes_in_s()

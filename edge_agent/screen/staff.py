@@ -63,7 +63,7 @@ class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _SessionAnswer:
+class _SessionBody:
     on: bool  # False: no PIN is set, and nothing can be done by hand here
     operator: str
     operators: tuple[str, ...]
@@ -96,7 +96,7 @@ class StaffApi:
             Route("/staff/void", self._void, methods=["POST"]),
         ]
 
-    def signed_in(self, request: Request) -> bool:
+    def is_signed_in(self, request: Request) -> bool:
         """Whether names may be shown to this client; looking on does not keep a session awake."""
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=False) is not None
 
@@ -104,15 +104,15 @@ class StaffApi:
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s())
 
     async def _session(self, request: Request) -> Response:
-        on = self._gate.on and self._actions is not None
-        return _json(_SessionAnswer(on, self._operator(request) or "", self._operators))
+        on = self._gate.is_enabled and self._actions is not None
+        return _json(_SessionBody(on, self._operator(request) or "", self._operators))
 
     async def _sign_in(self, request: Request) -> Response:
         body = await _read(request, _SignIn)
         if body is None:
-            return _why("malformed", 400)
-        if not self._gate.on:
-            return _why("no_pin_set", 403)
+            return _failure("malformed", 400)
+        if not self._gate.is_enabled:
+            return _failure("no_pin_set", 403)
         outcome = self._gate.sign_in(body.pin, " ".join(body.operator.split()), self._now_s())
         match outcome:
             case SignedIn(token):
@@ -120,9 +120,9 @@ class StaffApi:
                 response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
                 return response
             case WrongPin():
-                return _why("wrong_pin", 403)
+                return _failure("wrong_pin", 403)
             case GateLocked(seconds):
-                response = _why("wait", 429)
+                response = _failure("wait", 429)
                 response.headers["Retry-After"] = str(seconds)
                 return response
             case _:
@@ -137,11 +137,11 @@ class StaffApi:
     async def _find(self, request: Request) -> Response:
         body = await _read(request, _Find)
         return await self._ask(
-            request, body, lambda actions, _, body: tuple(actions.find(body.text))[:ROSTER_PEOPLE_MAX]
+            request, body, lambda actions, _, body: tuple(actions.find_people(body.text))[:ROSTER_PEOPLE_MAX]
         )
 
     async def _groups(self, request: Request) -> Response:
-        return await self._ask(request, _Nothing(), lambda actions, *_: tuple(actions.groups()))
+        return await self._ask(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))
 
     async def _enter(self, request: Request) -> Response:
         body = await _read(request, _Enter)
@@ -158,7 +158,7 @@ class StaffApi:
     async def _void(self, request: Request) -> Response:
         body = await _read(request, _Void)
         return await self._ask(
-            request, body, lambda actions, who, body: actions.void(Epoch(body.epoch), body.seq, who, body.reason)
+            request, body, lambda actions, who, body: actions.void_entry(Epoch(body.epoch), body.seq, who, body.reason)
         )
 
     async def _ask(
@@ -169,14 +169,14 @@ class StaffApi:
     ) -> Response:
         operator = self._operator(request)
         if operator is None or self._actions is None:
-            return _why("signed_out", 403)
+            return _failure("signed_out", 403)
         if body is None:
-            return _why("malformed", 400)
+            return _failure("malformed", 400)
         async with self._one_at_a_time:
             answer = await run_in_threadpool(ask, self._actions, operator, body)
         match answer:
             case ActionFailed(why):
-                return _why(why, 409)
+                return _failure(why, 409)
             case ActionDone(rows):
                 return _json({"rows": rows})
             case _:
@@ -194,5 +194,5 @@ def _json(answer: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(answer), status, media_type="application/json")
 
 
-def _why(code: str, status: int) -> Response:
+def _failure(code: str, status: int) -> Response:
     return _json({"why": code}, status)

@@ -10,7 +10,7 @@ from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
 from edge_agent.screen.state import Language, ScreenBoard
 
 
-class Stage:
+class ScreenStage:
     """Safe from any thread: a board is frozen, and only its replacement is locked. `monotonic` gives seconds."""
 
     def __init__(self, language: Language, monotonic: Callable[[], float]) -> None:
@@ -18,9 +18,9 @@ class Stage:
         self._lock = threading.Lock()
         self._monotonic = monotonic
 
-    def put(self, feedback: Feedback) -> None:
+    def show(self, feedback: Feedback) -> None:
         with self._lock:
-            self._board = self._board.put(feedback, self._now_ms())
+            self._board = self._board.with_feedback(feedback, self._now_ms())
 
     def set_health(self, health: KioskHealth) -> bool:
         """True when it differs from what was shown."""
@@ -29,20 +29,20 @@ class Stage:
             self._board = self._board.with_health(health)
         return changed
 
-    def child_json(self) -> bytes:
+    def encode_child_view(self) -> bytes:
         return msgspec.json.encode(self._board.child_view(self._now_ms()))
 
-    def staff_json(self, *, named: bool) -> bytes:
+    def encode_staff_view(self, *, named: bool) -> bytes:
         view = self._board.staff_view(self._now_ms())
         return msgspec.json.encode(view if named else view.without_names())
 
     def health_lines(self) -> tuple[HealthLine, ...]:
         return health_lines(self._board.health)
 
-    def changes_in_s(self) -> float | None:
+    def seconds_until_change(self) -> float | None:
         """Seconds until a view changes by time alone; None: not before something new comes."""
         now_ms = self._now_ms()
-        due_ms = self._board.changes_at_ms(now_ms)
+        due_ms = self._board.next_change_ms(now_ms)
         return None if due_ms is None else (due_ms - now_ms) / 1000
 
     def _now_ms(self) -> int:

@@ -20,7 +20,7 @@ from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
 CALM_MAX = 4
 ATTENTION_MAX = 2
 STAFF_NOTICES_MAX = 30
-STAFF_KEPT_MS = 30 * 60_000  # names leave the staff's page after half an hour
+STAFF_NOTICE_MS = 30 * 60_000  # names leave the staff's page after half an hour
 NAME_CHARS_MAX = 40
 
 
@@ -107,33 +107,33 @@ class StaffView:
 
 
 @dataclass(frozen=True, slots=True)
-class _Manner:
+class _NoticeStyle:
     icon: Icon
     sound: Sound
     hold_ms: int
 
 
-_MANNERS = {
-    FeedbackKind.IDLE: _Manner(Icon.HAND, Sound.NONE, 0),
-    FeedbackKind.WELCOME: _Manner(Icon.CHECK, Sound.UP, 2_500),
-    FeedbackKind.GOODBYE: _Manner(Icon.DOOR, Sound.DOWN, 2_500),
-    FeedbackKind.NOTED: _Manner(Icon.CLIPBOARD, Sound.SHORT, 2_500),
-    FeedbackKind.AGAIN: _Manner(Icon.REPEAT, Sound.SHORT, 3_000),
-    FeedbackKind.ENROL: _Manner(Icon.PLUS, Sound.NONE, 15_000),
-    FeedbackKind.SHOW_PALM: _Manner(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
-    FeedbackKind.USE_CARD: _Manner(Icon.CARD, Sound.ASK, 5_000),
-    FeedbackKind.ASK_STAFF: _Manner(Icon.PERSON, Sound.ASK, 8_000),
-    FeedbackKind.NOT_RECORDED: _Manner(Icon.MARK, Sound.LOW, 10_000),
+_STYLES = {
+    FeedbackKind.IDLE: _NoticeStyle(Icon.HAND, Sound.NONE, 0),
+    FeedbackKind.WELCOME: _NoticeStyle(Icon.CHECK, Sound.UP, 2_500),
+    FeedbackKind.GOODBYE: _NoticeStyle(Icon.DOOR, Sound.DOWN, 2_500),
+    FeedbackKind.NOTED: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
+    FeedbackKind.AGAIN: _NoticeStyle(Icon.REPEAT, Sound.SHORT, 3_000),
+    FeedbackKind.ENROL: _NoticeStyle(Icon.PLUS, Sound.NONE, 15_000),
+    FeedbackKind.SHOW_PALM: _NoticeStyle(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
+    FeedbackKind.USE_CARD: _NoticeStyle(Icon.CARD, Sound.ASK, 5_000),
+    FeedbackKind.ASK_STAFF: _NoticeStyle(Icon.PERSON, Sound.ASK, 8_000),
+    FeedbackKind.NOT_RECORDED: _NoticeStyle(Icon.MARK, Sound.LOW, 10_000),
 }
 _ATTENTION = frozenset({FeedbackKind.ASK_STAFF, FeedbackKind.NOT_RECORDED})
 # Meant for whoever stands there now: no trail.
-_AT_THE_READER = frozenset(
+_FOR_THE_NEXT = frozenset(
     {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM, FeedbackKind.USE_CARD}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _TimedNotice:
     number: int
     state: FeedbackKind
     greeting: str
@@ -144,9 +144,9 @@ class _Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class _StaffShown:
+class _TimedStaffNotice:
     number: int
-    at_ms: int
+    shown_ms: int
     state: FeedbackKind
     staff: StaffFeedback
 
@@ -159,24 +159,24 @@ class ScreenBoard:
     health: KioskHealth = field(default_factory=KioskHealth)
     number: int = 0
     unrecorded: int = 0
-    shown: tuple[_Shown, ...] = ()  # newest first
-    staff: tuple[_StaffShown, ...] = ()  # newest first
+    shown: tuple[_TimedNotice, ...] = ()  # newest first
+    staff: tuple[_TimedStaffNotice, ...] = ()  # newest first
 
-    def put(self, feedback: Feedback, now_ms: int) -> "ScreenBoard":
+    def with_feedback(self, feedback: Feedback, now_ms: int) -> "ScreenBoard":
         """Show this one, now."""
         number = self.number + 1
-        fresh = _Shown(
+        fresh = _TimedNotice(
             number=number,
             state=feedback.kind,
             greeting=_plain(feedback.greeting),
             language=_language(feedback.language, self.language),
             silent=feedback.silent,
-            until_ms=now_ms + _MANNERS[feedback.kind].hold_ms,
+            until_ms=now_ms + _STYLES[feedback.kind].hold_ms,
             advice=feedback.advice,
         )
-        staff = tuple(kept for kept in self.staff if now_ms - kept.at_ms < STAFF_KEPT_MS)
+        staff = tuple(kept for kept in self.staff if now_ms - kept.shown_ms < STAFF_NOTICE_MS)
         if feedback.staff is not None:
-            staff = (_StaffShown(number, now_ms, feedback.kind, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
+            staff = (_TimedStaffNotice(number, now_ms, feedback.kind, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
         return replace(
             self,
             number=number,
@@ -201,35 +201,35 @@ class ScreenBoard:
     def staff_view(self, now_ms: int) -> StaffView:
         return StaffView(
             notices=tuple(
-                StaffNotice(shown.number, (now_ms - shown.at_ms) // 1000, shown.state, shown.staff)
+                StaffNotice(shown.number, (now_ms - shown.shown_ms) // 1000, shown.state, shown.staff)
                 for shown in self.staff
-                if now_ms - shown.at_ms < STAFF_KEPT_MS
+                if now_ms - shown.shown_ms < STAFF_NOTICE_MS
             ),
             health=health_lines(self.health),
             recording=self.health.recording,
             unrecorded=self.unrecorded,
         )
 
-    def changes_at_ms(self, now_ms: int) -> int | None:
+    def next_change_ms(self, now_ms: int) -> int | None:
         """When a view next changes by time alone; None: not before something new comes."""
-        ends = [shown.until_ms for shown in self.shown] + [shown.at_ms + STAFF_KEPT_MS for shown in self.staff]
+        ends = [shown.until_ms for shown in self.shown] + [shown.shown_ms + STAFF_NOTICE_MS for shown in self.staff]
         return min((end for end in ends if end > now_ms), default=None)
 
     def _idle(self) -> ChildNotice:
-        manner = _MANNERS[FeedbackKind.IDLE]
+        manner = _STYLES[FeedbackKind.IDLE]
         return ChildNotice(self.number, FeedbackKind.IDLE, "", self.language, manner.icon, manner.sound, 0)
 
 
-def _trail(shown: tuple[_Shown, ...], now_ms: int) -> tuple[_Shown, ...]:
+def _trail(shown: tuple[_TimedNotice, ...], now_ms: int) -> tuple[_TimedNotice, ...]:
     """What stays beside a new notice."""
-    alive = [one for one in shown if one.until_ms > now_ms and one.state not in _AT_THE_READER]
+    alive = [one for one in shown if one.until_ms > now_ms and one.state not in _FOR_THE_NEXT]
     calm = [one for one in alive if one.state not in _ATTENTION][:CALM_MAX]
     attention = [one for one in alive if one.state in _ATTENTION][:ATTENTION_MAX]
     return tuple(one for one in alive if one in calm or one in attention)
 
 
-def _notice(shown: _Shown, now_ms: int) -> ChildNotice:
-    manner = _MANNERS[shown.state]
+def _notice(shown: _TimedNotice, now_ms: int) -> ChildNotice:
+    manner = _STYLES[shown.state]
     return ChildNotice(
         number=shown.number,
         state=shown.state,

@@ -154,7 +154,7 @@ def _listen(inbox: Inbox, counters: Counters, gallery: PalmGallery, seen: _Seen,
         seen.settling_ms.append(1000 * (total_s - settled_s))
         settled_s = total_s
         best = scan.sight.scores[0] if scan.sight.scores else None
-        who = str(best.person) if best is not None and best.score >= scan.sight.accept else ""
+        who = str(best.person) if best is not None and best.score >= scan.sight.accept_score else ""
         seen.answers.append((scan.moment.mono_ms, at_ms - seen.settling_ms[-1], at_ms, who))
 
 

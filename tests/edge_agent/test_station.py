@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import ConfirmationLimits
-from edge_agent.domain.decision import Direction, Rules
+from edge_agent.domain.decision import DecisionRules, Direction
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment
@@ -23,7 +23,7 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Appended, Kiosk
-from edge_agent.station import AlreadyVoid, NoSuchEntry, PalmPresentation, Station, StationPolicy
+from edge_agent.station import EntryAlreadyVoid, EntryNotFound, PalmPresentation, Station, StationPolicy
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
     Claim,
@@ -69,14 +69,14 @@ def roster(*extra: Record) -> Roster:
 
 
 POLICY = StationPolicy(
-    rules=Rules(
+    rules=DecisionRules(
         debounce_ms=5_000, stay_min_ms=60_000, leave_ms=3_600_000, roster_age_max_s=86_400, unplaced_ms=2_700_000
     ),
     confirmation_limits=ConfirmationLimits(window_ns=SECOND_NS // 2, unknown_per_minute=20),
-    early=timedelta(0),
-    late=timedelta(0),
+    early_grace=timedelta(0),
+    late_grace=timedelta(0),
     palm_with_card=False,
-    together_ms=8_000,
+    pairing_ms=8_000,
     directions={"exit": Direction.OUT},
 )
 
@@ -97,9 +97,9 @@ def kept(journal: Journal) -> list[Event]:
 
 def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    welcome = station.take(card(1), moment())
-    again = station.take(card(1), moment(2))
-    goodbye = station.take(card(1), moment(600))
+    welcome = station.take_reading(card(1), moment())
+    again = station.take_reading(card(1), moment(2))
+    goodbye = station.take_reading(card(1), moment(600))
     assert [each.kind for each in (welcome, again, goodbye) if each] == [
         FeedbackKind.WELCOME,
         FeedbackKind.NOTED,
@@ -131,7 +131,7 @@ class Full:
 
 def test_no_green_without_a_durable_row() -> None:
     station = Station(Full(), roster(), POLICY)
-    for feedback in (station.take(card(1), moment()), station.enter_by_hand(PersonId("u-1"), moment(), HAND)):
+    for feedback in (station.take_reading(card(1), moment()), station.enter_by_hand(PersonId("u-1"), moment(), HAND)):
         assert feedback is not None
         assert feedback.kind is FeedbackKind.NOT_RECORDED
         assert feedback.greeting == ""
@@ -141,7 +141,7 @@ def test_no_green_without_a_durable_row() -> None:
 
 def test_a_child_without_a_programme_sees_what_every_child_sees(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    entitled, other = station.take(card(1), moment()), station.take(card(3), moment())
+    entitled, other = station.take_reading(card(1), moment()), station.take_reading(card(3), moment())
     assert entitled is not None
     assert other is not None
     assert (entitled.kind, entitled.silent, entitled.language) == (other.kind, other.silent, other.language)
@@ -149,11 +149,11 @@ def test_a_child_without_a_programme_sees_what_every_child_sees(journal: Journal
 
 def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    once = station.take(card(9), moment())
+    once = station.take_reading(card(9), moment())
     assert once is not None
     assert once.kind is FeedbackKind.AGAIN
     assert kept(journal) == []
-    twice = station.take(card(9, at_ns=SECOND_NS // 10, again=True), moment(0.1))
+    twice = station.take_reading(card(9, at_ns=SECOND_NS // 10, again=True), moment(0.1))
     assert twice is not None
     assert twice.kind is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
@@ -164,14 +164,14 @@ def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(jou
 
 def test_a_known_card_counts_at_once_and_its_second_frame_is_dropped(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    assert station.take(card(1), moment()) is not None
-    assert station.take(card(1, at_ns=SECOND_NS // 10, again=True), moment(0.1)) is None
+    assert station.take_reading(card(1), moment()) is not None
+    assert station.take_reading(card(1, at_ns=SECOND_NS // 10, again=True), moment(0.1)) is None
     assert len(kept(journal)) == 1
 
 
 def test_an_exit_reader_never_lets_in(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    assert station.take(card(2, "exit"), moment()) is not None
+    assert station.take_reading(card(2, "exit"), moment()) is not None
     (fact,) = kept(journal)
     assert isinstance(fact, Exit)
     assert fact.entry_seq == 0
@@ -179,7 +179,7 @@ def test_an_exit_reader_never_lets_in(journal: Journal) -> None:
 
 def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    station.take(card(1), moment())
+    station.take_reading(card(1), moment())
     hand = StaffAct("Teacher", "reader_down", group="g1")
     assert station.enter_class("1A", moment(120), hand) == 3
     by_hand = [fact for fact in kept(journal) if isinstance(fact, Manual)]
@@ -189,13 +189,13 @@ def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal
 
 def test_void_and_again(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    station.take(card(1), moment())
-    station.void(journal.epoch, 1, moment(10), HAND)
-    with pytest.raises(AlreadyVoid):
-        station.void(journal.epoch, 1, moment(11), HAND)
-    with pytest.raises(NoSuchEntry):
-        station.void(journal.epoch, 2, moment(12), HAND)  # the void itself is no entry
-    feedback = station.take(card(1), moment(20))
+    station.take_reading(card(1), moment())
+    station.void_entry(journal.epoch, 1, moment(10), HAND)
+    with pytest.raises(EntryAlreadyVoid):
+        station.void_entry(journal.epoch, 1, moment(11), HAND)
+    with pytest.raises(EntryNotFound):
+        station.void_entry(journal.epoch, 2, moment(12), HAND)  # the void itself is no entry
+    feedback = station.take_reading(card(1), moment(20))
     assert feedback is not None
     assert feedback.kind is FeedbackKind.WELCOME
     entry, void, second = kept(journal)
@@ -214,14 +214,14 @@ def test_same_in_same_out(tmp_path: Path) -> None:
         with Journal.open(tmp_path / name, kiosk, now=moment, dice=bytes, ballast_bytes=0) as journal:
             station = Station(journal, roster(), POLICY)
             for reading, seconds in script:
-                station.take(reading, moment(seconds))
+                station.take_reading(reading, moment(seconds))
             heads.add(journal.head)
     assert len(heads) == 1
 
 
 def sight(*scores: tuple[str, int], copied: bool = False) -> PalmPresentation:
     found = tuple(PalmScore(PersonId(person), "palm-left", score) for person, score in scores)
-    return PalmPresentation("palm", found, accept=3_000, margin=400, copied=copied)
+    return PalmPresentation("palm", found, accept_score=3_000, margin_score=400, looks_copied=copied)
 
 
 def agreed(*people: str) -> Roster:
@@ -234,7 +234,7 @@ def test_a_palm_is_taken_as_a_card_is(journal: Journal) -> None:
     welcome = station.take_palm(sight(("u-1", 5_000), ("u-2", 1_000)), moment())
     assert (welcome.kind, welcome.greeting) == (FeedbackKind.WELCOME, "Name1")
     assert station.take_palm(sight(("u-1", 5_000)), moment(2)).kind is FeedbackKind.NOTED
-    assert station.take(card(1), moment(3)) is not None
+    assert station.take_reading(card(1), moment(3)) is not None
     entry, repeat, by_card = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.PALM, 5_000, "palm")
@@ -270,27 +270,29 @@ def test_a_palm_that_settles_nothing_asks_for_the_card(
 BOTH = replace(POLICY, palm_with_card=True)
 
 
-class PalmsHere:
+class ListedPalms:
     """u-1 and u-2 are known by the palm; the camera can be taken away."""
 
     def __init__(self) -> None:
         self.camera = True
 
-    def known(self, person: PersonId) -> bool:
+    def has_template(self, person: PersonId) -> bool:
         return person in ("u-1", "u-2")
 
-    def there(self) -> bool:
+    def has_camera(self) -> bool:
         return self.camera
 
 
 def both(journal: Journal) -> Station:
     station = Station(journal, agreed("u-1", "u-2"), BOTH)
-    station.palms = PalmsHere()
+    station.palms = ListedPalms()
     return station
 
 
 def shown_for(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmPresentation:
-    return replace(sight((person, score), *others, copied=copied), asked_for=PersonId(person), confirm=2_900)
+    return replace(
+        sight((person, score), *others, copied=copied), expected_person=PersonId(person), confirm_score=2_900
+    )
 
 
 def child(feedback: Feedback | None) -> FeedbackKind:
@@ -300,17 +302,17 @@ def child(feedback: Feedback | None) -> FeedbackKind:
 
 def test_a_card_waits_for_its_owners_palm_and_only_then_counts(journal: Journal) -> None:
     station = both(journal)
-    assert child(station.take(card(1), moment())) is FeedbackKind.SHOW_PALM
+    assert child(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
     assert kept(journal) == []
-    assert station.awaited("palm") == "u-1"
+    assert station.awaited_person("palm") == "u-1"
     # Below what is enough among all, and enough for this one card.
     assert child(station.take_palm(shown_for("u-1", 2_950), moment(2))) is FeedbackKind.WELCOME
-    assert (station.waits, station.awaited("palm")) == (False, None)
+    assert (station.has_waits, station.awaited_person("palm")) == (False, None)
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.CARD, 2_950, "door")
     assert (entry.reason, entry.review) == ("", False)
-    assert child(station.take(card(1), moment(600))) is FeedbackKind.GOODBYE, (
+    assert child(station.take_reading(card(1), moment(600))) is FeedbackKind.GOODBYE, (
         "nobody is asked for a palm on the way out"
     )
 
@@ -327,17 +329,17 @@ def test_another_ones_palm_is_a_refusal_and_the_staff_are_asked(
     journal: Journal, seen: PalmPresentation, candidates: str
 ) -> None:
     station = both(journal)
-    station.take(card(1), moment())
+    station.take_reading(card(1), moment())
     assert child(station.take_palm(seen, moment(2))) is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.candidates) == ("mismatch", "", candidates)
-    assert child(station.take(card(1), moment(4))) is FeedbackKind.SHOW_PALM, "the owner may try again at once"
+    assert child(station.take_reading(card(1), moment(4))) is FeedbackKind.SHOW_PALM, "the owner may try again at once"
 
 
 def test_a_print_beside_the_card_is_told_to_the_staff(journal: Journal) -> None:
     station = both(journal)
-    station.take(card(1), moment())
+    station.take_reading(card(1), moment())
     assert child(station.take_palm(shown_for("u-1", 9_000, copied=True), moment(1))) is FeedbackKind.ASK_STAFF
     (refusal,) = kept(journal)
     assert isinstance(refusal, Refusal)
@@ -346,33 +348,33 @@ def test_a_print_beside_the_card_is_told_to_the_staff(journal: Journal) -> None:
 
 def test_a_card_whose_palm_does_not_come_counts_and_is_marked(journal: Journal) -> None:
     station = both(journal)
-    station.take(card(1), moment())
-    assert station.lapse(moment(7.9)) == []
-    assert station.take(card(1, at_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
-    assert [child(each) for each in station.lapse(moment(8))] == [FeedbackKind.WELCOME]
+    station.take_reading(card(1), moment())
+    assert station.end_waits(moment(7.9)) == []
+    assert station.take_reading(card(1, at_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
+    assert [child(each) for each in station.end_waits(moment(8))] == [FeedbackKind.WELCOME]
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.reason, entry.review, entry.at) == ("palm_unconfirmed", True, "2026-11-20T07:00:00.000Z")
-    assert station.lapse(moment(20)) == []
+    assert station.end_waits(moment(20)) == []
 
 
 def test_the_next_card_ends_the_wait_and_so_does_the_end_of_the_day(journal: Journal) -> None:
     station = both(journal)
-    station.take(card(1), moment())
-    assert station.lapse(moment(1), card(1)) == []
-    assert station.lapse(moment(1), card(2, "exit")) == [], "another gate"
-    assert station.lapse(moment(1), card(9)) == [], "a card that nobody knows"
-    assert [child(each) for each in station.lapse(moment(1), card(2))] == [FeedbackKind.WELCOME]
-    assert child(station.take(card(2), moment(1))) is FeedbackKind.SHOW_PALM
-    assert [child(each) for each in station.close()] == [FeedbackKind.WELCOME]
+    station.take_reading(card(1), moment())
+    assert station.end_waits(moment(1), card(1)) == []
+    assert station.end_waits(moment(1), card(2, "exit")) == [], "another gate"
+    assert station.end_waits(moment(1), card(9)) == [], "a card that nobody knows"
+    assert [child(each) for each in station.end_waits(moment(1), card(2))] == [FeedbackKind.WELCOME]
+    assert child(station.take_reading(card(2), moment(1))) is FeedbackKind.SHOW_PALM
+    assert [child(each) for each in station.end_all_waits()] == [FeedbackKind.WELCOME]
     assert [fact.person for fact in kept(journal) if isinstance(fact, Entry)] == ["u-1", "u-2"]
 
 
 def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_come(journal: Journal) -> None:
     station = both(journal)
-    station.take(card(1), moment())
+    station.take_reading(card(1), moment())
     assert child(station.take_palm(sight(("u-2", 6_000)), moment(0.5))) is FeedbackKind.WELCOME
-    assert station.awaited("palm") == "u-1"
+    assert station.awaited_person("palm") == "u-1"
     assert child(station.take_palm(sight(("u-1", 6_000)), moment(1))) is FeedbackKind.WELCOME, (
         "known without having been asked"
     )
@@ -384,21 +386,21 @@ def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_com
 
 def test_who_cannot_be_asked_for_a_palm_is_served_by_the_card_alone(journal: Journal) -> None:
     station = both(journal)
-    assert child(station.take(card(3), moment())) is FeedbackKind.WELCOME  # has not agreed
-    assert isinstance(station.palms, PalmsHere)
+    assert child(station.take_reading(card(3), moment())) is FeedbackKind.WELCOME  # has not agreed
+    assert isinstance(station.palms, ListedPalms)
     station.palms.camera = False
-    assert child(station.take(card(1), moment(1))) is FeedbackKind.WELCOME
+    assert child(station.take_reading(card(1), moment(1))) is FeedbackKind.WELCOME
     station.palms = None
-    assert child(station.take(card(2), moment(2))) is FeedbackKind.WELCOME
+    assert child(station.take_reading(card(2), moment(2))) is FeedbackKind.WELCOME
     marks = {fact.person: fact.reason for fact in kept(journal) if isinstance(fact, Entry)}
     assert marks == {"u-3": "no_entitlement", "u-1": "palm_unconfirmed", "u-2": ""}
 
 
 def test_a_wait_that_cannot_be_kept_is_told_as_such() -> None:
     station = Station(Full(), agreed("u-1"), BOTH)
-    station.palms = PalmsHere()
-    assert child(station.take(card(1), moment())) is FeedbackKind.SHOW_PALM
-    assert [child(each) for each in station.lapse(moment(9))] == [FeedbackKind.NOT_RECORDED]
+    station.palms = ListedPalms()
+    assert child(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
+    assert [child(each) for each in station.end_waits(moment(9))] == [FeedbackKind.NOT_RECORDED]
 
 
 class Memory:
@@ -435,22 +437,24 @@ def test_no_card_that_was_asked_for_a_palm_is_forgotten_and_none_counts_twice(
 ) -> None:
     journal, seconds, asked = Memory(), 0.0, 0
     station = Station(journal, agreed("u-1", "u-2"), BOTH)
-    station.palms = PalmsHere()
+    station.palms = ListedPalms()
     for at, (kind, what, more) in enumerate(steps):
         seconds += what if kind == "wait" else 0.5
         reading = card(what, more, at * SECOND_NS) if kind == "card" else None
-        station.lapse(moment(seconds), reading)
-        awaited = {gate: station.awaited(gate) for gate in ("door", "exit")}
+        station.end_waits(moment(seconds), reading)
+        awaited = {gate: station.awaited_person(gate) for gate in ("door", "exit")}
         if reading is not None:
             fresh = awaited[more] != f"u-{what}"
-            asked += child(station.take(reading, moment(seconds))) is FeedbackKind.SHOW_PALM and fresh
+            asked += child(station.take_reading(reading, moment(seconds))) is FeedbackKind.SHOW_PALM and fresh
         elif kind == "palm":
             scores = [("u-1", what[0]), ("u-2", what[1])]
-            owner = station.awaited("palm")
+            owner = station.awaited_person("palm")
             seen = sight(*scores, copied=more)
-            station.take_palm(replace(seen, asked_for=owner, confirm=2_900) if owner else seen, moment(seconds))
+            station.take_palm(
+                replace(seen, expected_person=owner, confirm_score=2_900) if owner else seen, moment(seconds)
+            )
         assert len(station._waiting) <= 2
-    station.close()
+    station.end_all_waits()
     of_cards = [fact for fact in journal.kept if isinstance(fact, Entry | Refusal) and fact.method is Method.CARD]
     ended = [
         fact
@@ -458,7 +462,7 @@ def test_no_card_that_was_asked_for_a_palm_is_forgotten_and_none_counts_twice(
         if fact.reason in ("mismatch", "palm_copy") or (isinstance(fact, Entry) and (fact.score or fact.review))
     ]
     assert len(ended) == asked
-    assert not station.waits
+    assert not station.has_waits
 
 
 ALIKE = sight(("u-1", 5_000), ("u-2", 4_900))
@@ -466,25 +470,25 @@ ALIKE = sight(("u-1", 5_000), ("u-2", 4_900))
 
 def with_camera(journal: Journal) -> Station:
     station = Station(journal, agreed("u-1", "u-2"), POLICY)
-    station.palms = PalmsHere()
+    station.palms = ListedPalms()
     return station
 
 
 def test_between_look_alikes_the_card_says_which(journal: Journal) -> None:
     station = with_camera(journal)
     assert child(station.take_palm(ALIKE, moment())) is FeedbackKind.USE_CARD
-    assert child(station.take(card(2), moment(3))) is FeedbackKind.WELCOME
+    assert child(station.take_reading(card(2), moment(3))) is FeedbackKind.WELCOME
     refusal, entry = kept(journal)
     assert isinstance(refusal, Refusal)
     assert isinstance(entry, Entry)
     assert (refusal.candidates, entry.person, entry.reason, entry.review) == ("u-1,u-2", "u-2", "", False)
-    assert not station.waits
+    assert not station.has_waits
 
 
 def test_the_card_of_a_third_one_is_not_settled_silently(journal: Journal) -> None:
     station = with_camera(journal)
     station.take_palm(ALIKE, moment())
-    third = station.take(card(3), moment(3))
+    third = station.take_reading(card(3), moment(3))
     assert child(third) is FeedbackKind.WELCOME  # perhaps simply the next in the queue
     assert third is not None
     assert third.staff is not None
@@ -497,11 +501,11 @@ def test_the_card_of_a_third_one_is_not_settled_silently(journal: Journal) -> No
 def test_look_alikes_are_forgotten_after_a_while_and_with_the_next_palm(journal: Journal) -> None:
     station = with_camera(journal)
     station.take_palm(ALIKE, moment())
-    assert station.lapse(moment(8)) == []
-    assert not station.waits
+    assert station.end_waits(moment(8)) == []
+    assert not station.has_waits
     station.take_palm(ALIKE, moment(10))
     station.take_palm(sight(("u-1", 6_000)), moment(11))  # the other hand
-    assert not station.waits
+    assert not station.has_waits
 
 
 def terminal(number: str, seen_at: datetime, *, suspect: bool = False) -> PersonMatched:
@@ -513,7 +517,7 @@ def test_what_a_terminal_tells_late_is_judged_at_its_own_time(journal: Journal) 
     station = Station(journal, with_terminals(), POLICY)
     evening = moment(6 * 3600)
     for seen_at in (NOON, NOON + timedelta(minutes=20), NOON + timedelta(minutes=20)):
-        assert station.take(terminal("1001", seen_at), evening) is not None
+        assert station.take_reading(terminal("1001", seen_at), evening) is not None
     entry, leave, again = kept(journal)
     assert isinstance(entry, Entry)
     assert (entry.at, entry.session, entry.claim) == ("2026-11-20T07:00:00.000Z", "lunch", Claim.CLAIMABLE)
@@ -524,7 +528,7 @@ def test_what_a_terminal_tells_late_is_judged_at_its_own_time(journal: Journal) 
 
 def test_a_terminals_clock_that_cannot_be_right_bills_nothing(journal: Journal) -> None:
     station = Station(journal, with_terminals(), POLICY)
-    station.take(terminal("1001", datetime(2031, 1, 1, tzinfo=UTC), suspect=True), moment())
+    station.take_reading(terminal("1001", datetime(2031, 1, 1, tzinfo=UTC), suspect=True), moment())
     (entry,) = kept(journal)
     assert isinstance(entry, Entry)  # the child eats
     assert (entry.claim, entry.review, entry.clock) == (Claim.HELD, True, ClockQuality.UNSYNCHRONISED)

@@ -12,14 +12,14 @@ import typer
 from drivers import registry
 from drivers.registry import Kind
 from edge_agent.cli.main import build
-from edge_agent.domain.decision import Reason
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import Told, Wish
 from edge_agent.palms.gallery import Imported
 from edge_agent.runtime.commands import Commands
 from edge_agent.screen.health import HealthLine
 from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
-from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionAnswer, _SignIn, _Void
+from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings import Settings, _DeviceHead
 from sync.contract import batch, event, palms, receipt, roster, signature, wire
@@ -46,13 +46,13 @@ MESSAGES: dict[str, Any] = {
     "receipt, as a journal keeps it": receipt.Receipt,
     "palm export: first line": palms.StickHead,
     "palm export: every other line": palms.Sealed,
-    "event: reason": Reason,
+    "event: reason": DecisionReason,
 }
 SCREEN: dict[str, Any] = {
     "GET /events: state": ChildView,
     "GET /events/staff: state": StaffView,
     "GET /health: a line": HealthLine,
-    "GET /staff/session: 200": _SessionAnswer,
+    "GET /staff/session: 200": _SessionBody,
     "POST /staff/sign-in: body": _SignIn,
     "POST /staff/find: body": _Find,
     "POST /staff/find: 200, each": RosterPerson,

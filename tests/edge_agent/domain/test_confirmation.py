@@ -18,7 +18,7 @@ def read(number: int, at_ms: int, *, again: bool = False) -> CardRead:
 def verdicts(*reads: CardRead, known: bool = False, limits: ConfirmationLimits = LIMITS) -> list[ConfirmationVerdict]:
     state, found = Confirmation(), []
     for each in reads:
-        state, verdict = state.step(each, known=known, limits=limits)
+        state, verdict = state.judge_frame(each, known=known, limits=limits)
         found.append(verdict)
     return found
 
@@ -66,7 +66,7 @@ def test_unknown_cards_never_exceed_their_rate_and_the_state_stays_small(frames:
     state, now_ms, counted = Confirmation(), 0, []
     for number, gap_ms, again in frames:
         now_ms += gap_ms
-        state, verdict = state.step(read(number, now_ms, again=again), known=False, limits=limits)
+        state, verdict = state.judge_frame(read(number, now_ms, again=again), known=False, limits=limits)
         if verdict is ConfirmationVerdict.COUNT:
             counted.append(now_ms)
         assert len(state.recent_cards) <= RECENT_CARDS_MAX
@@ -80,13 +80,13 @@ def test_a_full_bucket_keeps_nobody_of_the_roster_out() -> None:
     limits = ConfirmationLimits(window_ns=500_000_000, unknown_per_minute=1)
     for number in range(1, 9):
         for at in (0, 100):
-            state, _ = state.step(read(number, at), known=False, limits=limits)
-    state, verdict = state.step(read(9, 200), known=False, limits=limits)
+            state, _ = state.judge_frame(read(number, at), known=False, limits=limits)
+    state, verdict = state.judge_frame(read(9, 200), known=False, limits=limits)
     assert verdict is ConfirmationVerdict.DROP
-    state, verdict = state.step(read(10, 200), known=True, limits=limits)
+    state, verdict = state.judge_frame(read(10, 200), known=True, limits=limits)
     assert verdict is ConfirmationVerdict.COUNT
-    state, _ = state.step(read(9, 61_000), known=False, limits=limits)
-    state, verdict = state.step(read(9, 61_100), known=False, limits=limits)
+    state, _ = state.judge_frame(read(9, 61_000), known=False, limits=limits)
+    state, verdict = state.judge_frame(read(9, 61_100), known=False, limits=limits)
     assert verdict is ConfirmationVerdict.COUNT
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review, decide
+from edge_agent.domain.decision import Decision, DecisionReason, Direction, Granted, Movement, Refused, Review, decide
 from edge_agent.domain.feedback import FeedbackKind
-from edge_agent.domain.identify import KnownPerson, RecognitionNote, identify
+from edge_agent.domain.identify import RecognisedPerson, RecognitionNote, identify
 from edge_agent.domain.moment import Moment, elapsed_ms
 from edge_agent.domain.record import StaffAct
 from edge_agent.domain.roster import build_empty_roster
@@ -31,7 +31,7 @@ from tests.edge_agent.domain.world import (
 HAND = StaffAct("op-1", "forgot_card")
 
 
-def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, Reason]]:
+def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, DecisionReason]]:
     found = []
     for clock in clocks:
         decision = kiosk.scan(card(1), moment(clock))
@@ -40,11 +40,11 @@ def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, Reason]]:
     return found
 
 
-ENTRY = (Movement.ENTRY, Reason.ORDINARY)
-EXIT = (Movement.EXIT, Reason.ORDINARY)
+ENTRY = (Movement.ENTRY, DecisionReason.ORDINARY)
+EXIT = (Movement.EXIT, DecisionReason.ORDINARY)
 
 
-def repeat(reason: Reason) -> tuple[Movement, Reason]:
+def repeat(reason: DecisionReason) -> tuple[Movement, DecisionReason]:
     return (Movement.REPEAT, reason)
 
 
@@ -54,25 +54,25 @@ def repeat(reason: Reason) -> tuple[Movement, Reason]:
 @pytest.mark.parametrize(
     ("second", "expected"),
     [
-        ("09:40:00", repeat(Reason.DEBOUNCE)),
-        ("09:40:04", repeat(Reason.DEBOUNCE)),
-        ("09:40:05", repeat(Reason.MIN_STAY)),
-        ("09:40:59", repeat(Reason.MIN_STAY)),
+        ("09:40:00", repeat(DecisionReason.DEBOUNCE)),
+        ("09:40:04", repeat(DecisionReason.DEBOUNCE)),
+        ("09:40:05", repeat(DecisionReason.MIN_STAY)),
+        ("09:40:59", repeat(DecisionReason.MIN_STAY)),
         ("09:41:00", EXIT),
     ],
 )
-def test_debounce_and_minimum_stay_to_the_second(second: str, expected: tuple[Movement, Reason]) -> None:
+def test_debounce_and_minimum_stay_to_the_second(second: str, expected: tuple[Movement, DecisionReason]) -> None:
     assert seen(Kiosk(school()), "09:40:00", second) == [ENTRY, expected]
 
 
 def test_a_card_held_for_a_minute_never_turns_into_an_exit() -> None:
     clocks = [f"09:{40 + second // 60}:{second % 60:02d}" for second in range(0, 120, 4)]
-    assert seen(Kiosk(school()), *clocks) == [ENTRY] + [repeat(Reason.DEBOUNCE)] * (len(clocks) - 1)
+    assert seen(Kiosk(school()), *clocks) == [ENTRY] + [repeat(DecisionReason.DEBOUNCE)] * (len(clocks) - 1)
 
 
 def test_a_second_tap_after_the_exit_is_no_second_meal() -> None:
     found = seen(Kiosk(school()), "09:40:00", "09:50:00", "09:50:20", "09:51:30")
-    assert found == [ENTRY, EXIT, repeat(Reason.ALREADY_OUT), (Movement.ENTRY, Reason.SECOND_MEAL)]
+    assert found == [ENTRY, EXIT, repeat(DecisionReason.ALREADY_OUT), (Movement.ENTRY, DecisionReason.SECOND_MEAL)]
 
 
 def test_an_exit_names_its_entry() -> None:
@@ -87,16 +87,16 @@ def test_a_reader_at_the_entrance_never_writes_an_exit() -> None:
     kiosk = Kiosk(school(), direction=Direction.IN)
     assert seen(kiosk, "09:40:00", "09:50:00", "09:50:03") == [
         ENTRY,
-        repeat(Reason.ALREADY_IN),
-        repeat(Reason.DEBOUNCE),
+        repeat(DecisionReason.ALREADY_IN),
+        repeat(DecisionReason.DEBOUNCE),
     ]
 
 
 def test_a_reader_at_the_exit_never_writes_an_entry() -> None:
     kiosk = Kiosk(school(), direction=Direction.OUT)
     assert seen(kiosk, "09:40:00", "09:50:00") == [
-        (Movement.EXIT, Reason.EXIT_WITHOUT_ENTRY),
-        repeat(Reason.ALREADY_OUT),
+        (Movement.EXIT, DecisionReason.EXIT_WITHOUT_ENTRY),
+        repeat(DecisionReason.ALREADY_OUT),
     ]
     assert isinstance(kiosk.facts[0], Exit)
     assert kiosk.facts[0].entry_seq == 0
@@ -185,7 +185,7 @@ def test_nobody_has_entitled_this_child_and_it_eats_all_the_same() -> None:
     kiosk = Kiosk(school(*pupil(9, programme="")))
     decision = kiosk.scan(card(9), moment("09:40:00"))
     assert isinstance(decision, Granted)
-    assert (decision.claim, decision.programme, decision.reason) == (Claim.NONE, "", Reason.NO_ENTITLEMENT)
+    assert (decision.claim, decision.programme, decision.reason) == (Claim.NONE, "", DecisionReason.NO_ENTITLEMENT)
     assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
 
 
@@ -219,7 +219,7 @@ def test_a_stale_roster_grants_and_marks() -> None:
     kiosk = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3, seconds=1)))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Granted)
-    assert (decision.review, decision.reason, decision.claim) == (True, Reason.STALE_ROSTER, Claim.CLAIMABLE)
+    assert (decision.review, decision.reason, decision.claim) == (True, DecisionReason.STALE_ROSTER, Claim.CLAIMABLE)
     assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
     fresh = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3)))
     assert seen(fresh, "09:40:00") == [ENTRY]
@@ -237,17 +237,20 @@ def test_a_roster_without_a_readable_session_feeds_the_child() -> None:
     kiosk = Kiosk(school(*pupil(1), MealSession(id="lunch", name="Lunch", start="", end=""), bare=True))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Review)
-    assert (decision.entry, decision.claim, decision.reason) == (True, Claim.HELD, Reason.NO_TIMETABLE)
+    assert (decision.is_entry, decision.claim, decision.reason) == (True, Claim.HELD, DecisionReason.NO_TIMETABLE)
 
 
 def test_outside_hours_and_on_closed_days() -> None:
     kiosk = Kiosk(school(ClosedDay(id=DAY)))
     refused = [kiosk.scan(card(1), moment("09:40:00")), kiosk.scan(card(1), moment("15:00:00", "2026-11-24"))]
-    assert [each.reason for each in refused if isinstance(each, Refused)] == [Reason.CLOSED_DAY, Reason.NO_SESSION]
+    assert [each.reason for each in refused if isinstance(each, Refused)] == [
+        DecisionReason.CLOSED_DAY,
+        DecisionReason.NO_SESSION,
+    ]
     stale = Kiosk(school(ClosedDay(id=DAY), confirmed_at=None))
     review = stale.scan(card(1), moment("09:40:00"))
     assert isinstance(review, Review)
-    assert not review.entry
+    assert not review.is_entry
 
 
 @pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
@@ -255,7 +258,7 @@ def test_an_uncertain_clock_holds_the_claim(quality: ClockQuality) -> None:
     kiosk = Kiosk(school())
     decision = kiosk.scan(card(1), moment("09:40:00", quality=quality))
     assert isinstance(decision, Granted)
-    assert (decision.claim, decision.review, decision.reason) == (Claim.HELD, True, Reason.CLOCK_UNCERTAIN)
+    assert (decision.claim, decision.review, decision.reason) == (Claim.HELD, True, DecisionReason.CLOCK_UNCERTAIN)
 
 
 @pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
@@ -263,7 +266,7 @@ def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: Cloc
     kiosk = Kiosk(school(*pupil(9, programme="")))
     decision = kiosk.scan(card(1), moment("03:00:00", quality=quality))
     assert isinstance(decision, Review)
-    assert (decision.entry, decision.claim, decision.slot) == (True, Claim.HELD, None)
+    assert (decision.is_entry, decision.claim, decision.slot) == (True, Claim.HELD, None)
     assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     assert isinstance(kiosk.last, Entry)
     assert (kiosk.last.session, kiosk.last.programme, kiosk.last.review) == ("", "state", True)
@@ -316,7 +319,7 @@ def test_by_hand_a_child_inside_is_not_entered_twice() -> None:
     assert [type(fact) for fact in kiosk.facts] == [Entry, Repeat, Manual, Manual]
     assert {fact.group for fact in kiosk.facts if isinstance(fact, Manual)} == {"g-1"}
     assert isinstance(kiosk.facts[1], Repeat)
-    assert (kiosk.facts[1].operator, kiosk.facts[1].reason) == ("op-1", Reason.ALREADY_IN)
+    assert (kiosk.facts[1].operator, kiosk.facts[1].reason) == ("op-1", DecisionReason.ALREADY_IN)
 
 
 def test_a_visit_by_hand_can_be_left_by_card() -> None:
@@ -329,7 +332,7 @@ def test_somebody_who_is_not_on_the_list_cannot_be_entered() -> None:
     kiosk = Kiosk(school())
     decision = kiosk.enter_by_hand("u404", moment("09:40:00"), HAND)
     assert isinstance(decision, Refused)
-    assert decision.reason is Reason.UNKNOWN_PERSON
+    assert decision.reason is DecisionReason.UNKNOWN_PERSON
 
 
 def test_a_voided_entry_neither_bounces_nor_claims_nor_stays_open() -> None:
@@ -343,10 +346,10 @@ def test_a_voided_entry_neither_bounces_nor_claims_nor_stays_open() -> None:
 def test_an_unconfirmed_palm_is_granted_and_marked() -> None:
     kiosk = Kiosk(school())
     who = identify(card(1), kiosk.roster)
-    assert isinstance(who, KnownPerson)
+    assert isinstance(who, RecognisedPerson)
     decision = kiosk.see(replace(who, notes=(RecognitionNote.UNCONFIRMED,)), moment("09:40:00"))
     assert isinstance(decision, Granted)
-    assert (decision.review, decision.reason) == (True, Reason.PALM_UNCONFIRMED)
+    assert (decision.review, decision.reason) == (True, DecisionReason.PALM_UNCONFIRMED)
 
 
 # Time

@@ -10,13 +10,13 @@ from drivers.readings import CardRead, CodeRead, Notation, PersonMatched, Techno
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
-    KnownPerson,
     PalmScore,
+    RecognisedPerson,
     RecognitionNote,
     UnknownPerson,
-    by_hand,
-    digest,
+    digest_number,
     identify,
+    identify_by_hand,
     identify_palm,
 )
 from edge_agent.domain.roster import Roster
@@ -29,27 +29,27 @@ def w26(number: int) -> CardRead:
     return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, Notation.W26), 0)
 
 
-def known(number: int, roster: Roster) -> KnownPerson:
+def known(number: int, roster: Roster) -> RecognisedPerson:
     identity = identify(card(number), roster)
-    assert isinstance(identity, KnownPerson)
+    assert isinstance(identity, RecognisedPerson)
     return identity
 
 
 def test_a_card() -> None:
     roster = school()
     identity = identify(card(1), roster)
-    assert identity == KnownPerson(roster.people["u1"], "c1", Method.CARD)
+    assert identity == RecognisedPerson(roster.people["u1"], "c1", Method.CARD)
 
 
 def test_a_lost_card_is_not_taken() -> None:
     roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
     assert identify(card(50), roster) == BlockedCredential(roster.people["u1"], "lost", Method.CARD, "lost")
-    assert isinstance(identify(card(1), roster), KnownPerson)
+    assert isinstance(identify(card(1), roster), RecognisedPerson)
 
 
 def test_a_partial_number_that_fits_one_person_is_marked() -> None:
     identity = identify(w26(1), school())
-    assert isinstance(identity, KnownPerson)
+    assert isinstance(identity, RecognisedPerson)
     assert (identity.person.id, identity.notes) == ("u1", (RecognitionNote.PARTIAL,))
 
 
@@ -58,13 +58,13 @@ def test_a_partial_number_that_fits_two_people_is_nobody() -> None:
     identity = identify(w26(1), school(twin))
     assert isinstance(identity, AmbiguousPerson)
     assert set(identity.candidates) == {"u1", "u2"}
-    assert isinstance(identify(card(1), school(twin)), KnownPerson)
+    assert isinstance(identify(card(1), school(twin)), RecognisedPerson)
 
 
 def test_a_partial_number_may_be_the_lost_card_or_its_replacement() -> None:
     lost = Credential(id="lost", person="u1", value=f"02{1:08X}", technology="em4100", blocked="lost")
     assert isinstance(identify(w26(1), school(lost)), BlockedCredential)
-    assert isinstance(identify(card(1), school(lost)), KnownPerson)
+    assert isinstance(identify(card(1), school(lost)), RecognisedPerson)
 
 
 def test_codes_and_terminal_numbers() -> None:
@@ -73,17 +73,17 @@ def test_codes_and_terminal_numbers() -> None:
         Credential(id="q2", person="u2", kind=CredentialKind.CODE, value="1234"),
         Credential(id="q3", person="u3", kind=CredentialKind.CODE, value="1234"),
     )
-    assert identify(CodeRead("qr", "MEAL-1\r\n"), roster) == KnownPerson(roster.people["u1"], "q1", Method.CODE)
+    assert identify(CodeRead("qr", "MEAL-1\r\n"), roster) == RecognisedPerson(roster.people["u1"], "q1", Method.CODE)
     assert isinstance(identify(CodeRead("qr", "1234"), roster), AmbiguousPerson)
     assert isinstance(identify(CodeRead("qr", ""), roster), UnknownPerson)
-    assert identify(palm_terminal(2), roster) == KnownPerson(roster.people["u2"], "t2", Method.TERMINAL, 9_900)
+    assert identify(palm_terminal(2), roster) == RecognisedPerson(roster.people["u2"], "t2", Method.TERMINAL, 9_900)
 
 
 @pytest.mark.parametrize(("method", "yes"), [("palm", True), ("face", False), ("finger", False), ("card", True)])
 def test_an_outside_terminal_recognises_by_body_only_with_consent_for_it(method: str, yes: bool) -> None:
     roster = school()
     identity = identify(PersonMatched("t", "1", 0, method=method, score=9_000), roster)
-    assert isinstance(identity, KnownPerson) is yes
+    assert isinstance(identity, RecognisedPerson) is yes
     if not yes:
         assert isinstance(identity, UnknownPerson)
         assert identity.no_consent
@@ -95,14 +95,14 @@ def test_an_unknown_number_leaves_only_a_short_digest_that_differs_between_schoo
     assert identity.credential.startswith("#")
     assert len(identity.credential) == 7
     assert identity == identify(card(424_242), school())
-    assert identity.credential != digest("sch-7", f"em4100:full:{em4100(424_242).hex}")
-    assert identity.credential == digest(SCHOOL, f"em4100:full:{em4100(424_242).hex}")
+    assert identity.credential != digest_number("sch-7", f"em4100:full:{em4100(424_242).hex}")
+    assert identity.credential == digest_number(SCHOOL, f"em4100:full:{em4100(424_242).hex}")
 
 
 def test_by_hand() -> None:
     roster = school()
-    assert by_hand("u1", roster) == KnownPerson(roster.people["u1"], "", Method.MANUAL)
-    assert by_hand("u404", roster) == UnknownPerson(Method.MANUAL)
+    assert identify_by_hand("u1", roster) == RecognisedPerson(roster.people["u1"], "", Method.MANUAL)
+    assert identify_by_hand("u404", roster) == UnknownPerson(Method.MANUAL)
 
 
 # Palms
@@ -118,9 +118,9 @@ def matched(*pairs: tuple[str, int], roster: Roster | None = None, margin: int =
 
 def test_the_best_palm_wins_by_threshold_and_margin() -> None:
     roster = school()
-    assert matched(("u1", 9_000), ("u2", 8_800)) == KnownPerson(roster.people["u1"], "p-u1", Method.PALM, 9_000)
+    assert matched(("u1", 9_000), ("u2", 8_800)) == RecognisedPerson(roster.people["u1"], "p-u1", Method.PALM, 9_000)
     assert matched(("u1", 9_000), ("u2", 8_801)) == AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM)
-    assert matched(("u1", 8_000)) == KnownPerson(roster.people["u1"], "p-u1", Method.PALM, 8_000)
+    assert matched(("u1", 8_000)) == RecognisedPerson(roster.people["u1"], "p-u1", Method.PALM, 8_000)
     assert matched(("u1", 7_999)) == UnknownPerson(Method.PALM)
     assert matched() == UnknownPerson(Method.PALM)
 
@@ -134,14 +134,14 @@ def test_equal_scores_are_a_tie_without_any_margin() -> None:
 
 
 def test_two_palms_of_one_person_are_no_rivals() -> None:
-    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), KnownPerson)
+    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), RecognisedPerson)
 
 
 def test_who_has_not_agreed_or_has_left_is_no_candidate_and_no_rival() -> None:
     roster = school(Consent(id="k2", person="u2", given_at="2026-09-01", withdrawn_at="2026-09-02"))
     assert isinstance(matched(("u2", 9_900), roster=roster), UnknownPerson)
-    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), KnownPerson)
-    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), KnownPerson)
+    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), RecognisedPerson)
+    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), RecognisedPerson)
 
 
 @settings(deadline=None)

@@ -79,7 +79,7 @@ def test_any_two_readers_name_the_same_child(index: int) -> None:
             )
         roster = build_roster(records, school="s", version=1, confirmed_at=None, tz=UTC)
         assert roster.problems == ()
-        found = roster.cards(read(presented, CARDS[index][presented]))
+        found = roster.find_cards(read(presented, CARDS[index][presented]))
         assert [credential.id for credential in found] == [f"c{index}"], f"entered from {entered}, read by {presented}"
 
 

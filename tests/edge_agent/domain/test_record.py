@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drivers.readings import CardRead
-from edge_agent.domain.decision import Direction, Granted, Movement, Reason, Refused
-from edge_agent.domain.identify import AmbiguousPerson, KnownPerson, PalmMismatch
-from edge_agent.domain.record import EventContext, StaffAct, record, void
+from edge_agent.domain.decision import DecisionReason, Direction, Granted, Movement, Refused
+from edge_agent.domain.identify import AmbiguousPerson, PalmMismatch, RecognisedPerson
+from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
 from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
 from tests.edge_agent.domain.world import DAY, SCHOOL, Kiosk, card, card_value, em4100, moment, palm_terminal, school
@@ -18,12 +18,12 @@ from tests.edge_agent.domain.world import DAY, SCHOOL, Kiosk, card, card_value, 
 ROSTER = school()
 SLOT = ROSTER.timetable.slot("lunch", DAY)
 CONTEXT = EventContext(moment("09:40:00"), ROSTER, "gate")
-KNOWN = KnownPerson(ROSTER.people["u1"], "c1", Method.CARD)
+KNOWN = RecognisedPerson(ROSTER.people["u1"], "c1", Method.CARD)
 GRANTED = Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
 
 
 def test_an_entry_carries_what_it_was_judged_by() -> None:
-    assert record(GRANTED, CONTEXT) == Entry(
+    assert build_sighting(GRANTED, CONTEXT) == Entry(
         school=SCHOOL,
         at="2026-11-23T04:40:00.000Z",
         boot="boot-1",
@@ -43,26 +43,26 @@ def test_an_entry_carries_what_it_was_judged_by() -> None:
 
 
 def test_by_hand_the_fact_names_operator_reason_and_class() -> None:
-    by_hand = replace(GRANTED, identity=KnownPerson(ROSTER.people["u1"], "", Method.MANUAL))
-    fact = record(by_hand, CONTEXT, StaffAct("op-1", "forgot_card", "class-7"))
+    by_hand = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
+    fact = build_sighting(by_hand, CONTEXT, StaffAct("op-1", "forgot_card", "class-7"))
     assert isinstance(fact, Manual)
     assert (fact.operator, fact.note, fact.group, fact.method) == ("op-1", "forgot_card", "class-7", Method.MANUAL)
     assert (fact.programme, fact.claim) == ("state", Claim.CLAIMABLE)
 
 
 def test_nothing_is_done_by_hand_without_a_name_and_a_reason() -> None:
-    by_hand = replace(GRANTED, identity=KnownPerson(ROSTER.people["u1"], "", Method.MANUAL))
+    by_hand = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
     with pytest.raises(ValueError, match="operator and reason"):
-        record(by_hand, CONTEXT)
+        build_sighting(by_hand, CONTEXT)
     with pytest.raises(ValueError, match="operator and reason"):
-        record(GRANTED, CONTEXT, StaffAct("op-1", "forgot_card"))
+        build_sighting(GRANTED, CONTEXT, StaffAct("op-1", "forgot_card"))
     for operator, note in (("", "reason"), ("op-1", " ")):
         with pytest.raises(ValueError, match="names its operator"):
             StaffAct(operator, note)
 
 
 def test_a_void_names_the_row() -> None:
-    fact = void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", by_hand=StaffAct("op-1", "wrong_person"))
+    fact = build_void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", staff_act=StaffAct("op-1", "wrong_person"))
     assert isinstance(fact, Void)
     assert (fact.void_epoch, fact.void_seq, fact.person, fact.note) == ("00ff", 12, "u1", "wrong_person")
 
@@ -70,18 +70,20 @@ def test_a_void_names_the_row() -> None:
 def test_a_mismatch_is_about_nobody() -> None:
     """The card's owner was perhaps never here: nothing may reach the parents."""
     both = PalmMismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
-    fact = record(Refused(identity=both, reason=Reason.MISMATCH), CONTEXT)
+    fact = build_sighting(Refused(identity=both, reason=DecisionReason.MISMATCH), CONTEXT)
     assert isinstance(fact, Refusal)
     assert (fact.person, fact.candidates, fact.credential) == ("", "u1,u2", "c1")
 
 
 def test_the_largest_facts_fit_into_a_payload() -> None:
     many = tuple(PersonId(f"{number:064d}") for number in range(500))
-    fact = record(Refused(identity=AmbiguousPerson(many, Method.CARD, "#123456"), reason=Reason.AMBIGUOUS), CONTEXT)
+    fact = build_sighting(
+        Refused(identity=AmbiguousPerson(many, Method.CARD, "#123456"), reason=DecisionReason.AMBIGUOUS), CONTEXT
+    )
     assert isinstance(fact, Refusal)
     assert fact.candidates.count(",") == 19
     assert decode(encode(fact)) == fact
-    encode(void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", by_hand=StaffAct("op-1", "ы" * 10_000)))
+    encode(build_void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", staff_act=StaffAct("op-1", "ы" * 10_000)))
 
 
 def test_no_card_number_is_kept() -> None:

@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import Decision, Direction, Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.decision import Decision, DecisionReason, Direction, Granted, Movement, Refused, Review
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
     Identity,
-    KnownPerson,
     PalmMismatch,
+    RecognisedPerson,
     UnknownPerson,
 )
 from edge_agent.domain.record import StaffAct
-from edge_agent.domain.respond import hold_again, not_recorded, respond
+from edge_agent.domain.respond import ask_to_hold_again, respond, respond_not_recorded
 from sync.contract.chain import Epoch
 from sync.contract.event import Claim, ClockQuality, Method, PersonId
 from sync.contract.roster import Entitlement, MealSession, Record
@@ -28,7 +28,7 @@ from tests.edge_agent.domain.world import Kiosk, card, moment, palm_terminal, pu
 ROSTER = school(*pupil(1, hints=("sound_off", "diet"), language="kk"))
 PERSON = ROSTER.people["u1"]
 OTHER = ROSTER.people["u2"]
-KNOWN = KnownPerson(PERSON, "c1", Method.CARD)
+KNOWN = RecognisedPerson(PERSON, "c1", Method.CARD)
 SLOT = ROSTER.timetable.slot("lunch", "2026-11-23")
 
 
@@ -42,21 +42,24 @@ def child_side(feedback: Feedback) -> Feedback:
         (Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), FeedbackKind.WELCOME),
         (Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT), FeedbackKind.GOODBYE),
         (Granted(identity=KNOWN, movement=Movement.REPEAT, slot=SLOT), FeedbackKind.NOTED),
-        (Refused(identity=KNOWN, reason=Reason.NO_SESSION), FeedbackKind.ASK_STAFF),
-        (Refused(identity=UnknownPerson(Method.CARD, "#123456"), reason=Reason.UNKNOWN_CARD), FeedbackKind.ASK_STAFF),
-        (Refused(identity=UnknownPerson(Method.PALM), reason=Reason.PALM_UNKNOWN), FeedbackKind.USE_CARD),
+        (Refused(identity=KNOWN, reason=DecisionReason.NO_SESSION), FeedbackKind.ASK_STAFF),
         (
-            Refused(identity=UnknownPerson(Method.TERMINAL, no_consent=True), reason=Reason.NO_CONSENT),
-            FeedbackKind.USE_CARD,
-        ),
-        (Refused(identity=AmbiguousPerson((), Method.PALM), reason=Reason.AMBIGUOUS), FeedbackKind.USE_CARD),
-        (Refused(identity=AmbiguousPerson((), Method.CARD), reason=Reason.AMBIGUOUS), FeedbackKind.ASK_STAFF),
-        (Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), FeedbackKind.ASK_STAFF),
-        (
-            Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED),
+            Refused(identity=UnknownPerson(Method.CARD, "#123456"), reason=DecisionReason.UNKNOWN_CARD),
             FeedbackKind.ASK_STAFF,
         ),
-        (Review(identity=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True), FeedbackKind.ASK_STAFF),
+        (Refused(identity=UnknownPerson(Method.PALM), reason=DecisionReason.PALM_UNKNOWN), FeedbackKind.USE_CARD),
+        (
+            Refused(identity=UnknownPerson(Method.TERMINAL, no_consent=True), reason=DecisionReason.NO_CONSENT),
+            FeedbackKind.USE_CARD,
+        ),
+        (Refused(identity=AmbiguousPerson((), Method.PALM), reason=DecisionReason.AMBIGUOUS), FeedbackKind.USE_CARD),
+        (Refused(identity=AmbiguousPerson((), Method.CARD), reason=DecisionReason.AMBIGUOUS), FeedbackKind.ASK_STAFF),
+        (Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=DecisionReason.MISMATCH), FeedbackKind.ASK_STAFF),
+        (
+            Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=DecisionReason.BLOCKED),
+            FeedbackKind.ASK_STAFF,
+        ),
+        (Review(identity=KNOWN, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True), FeedbackKind.ASK_STAFF),
     ],
 )
 def test_what_the_child_sees(decision: Decision, child: FeedbackKind) -> None:
@@ -67,10 +70,10 @@ def test_the_greeting_is_for_those_who_come_and_go() -> None:
     welcome = respond(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
     assert (welcome.greeting, welcome.language, welcome.silent) == ("Given1", "kk", True)
     asked = respond(
-        Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=Reason.BLOCKED), ROSTER
+        Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=DecisionReason.BLOCKED), ROSTER
     )
     assert asked.greeting == ""
-    mismatch = respond(Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=Reason.MISMATCH), ROSTER)
+    mismatch = respond(Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=DecisionReason.MISMATCH), ROSTER)
     assert (mismatch.greeting, mismatch.language) == ("", "")
 
 
@@ -81,10 +84,10 @@ def test_the_staff_can_take_back_the_row_of_an_entry_and_of_nothing_else() -> No
         return staff.entry_epoch, staff.entry_seq
 
     assert row(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
-    assert row(Review(identity=KNOWN, reason=Reason.CLOCK_UNCERTAIN, entry=True)) == ("e", 9)
+    assert row(Review(identity=KNOWN, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True)) == ("e", 9)
     assert row(Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
-    assert row(Review(identity=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
-    assert row(Refused(identity=KNOWN, reason=Reason.NO_SESSION)) == ("", 0)
+    assert row(Review(identity=KNOWN, reason=DecisionReason.NO_SESSION)) == ("", 0)
+    assert row(Refused(identity=KNOWN, reason=DecisionReason.NO_SESSION)) == ("", 0)
 
 
 def test_the_staff_see_everything_there_is_to_know() -> None:
@@ -93,18 +96,18 @@ def test_the_staff_see_everything_there_is_to_know() -> None:
     staff = stale.feedback[0].staff
     assert staff is not None
     assert (staff.reason, staff.notes) == (
-        Reason.NO_ENTITLEMENT,
-        (Reason.CLOCK_UNCERTAIN, Reason.STALE_ROSTER),
+        DecisionReason.NO_ENTITLEMENT,
+        (DecisionReason.CLOCK_UNCERTAIN, DecisionReason.STALE_ROSTER),
     )
     assert (staff.person, staff.name, staff.group, staff.hints) == ("u9", "Given9 Family9", "1 «А»", ("diet",))
 
 
 def test_what_is_not_on_the_disk_is_not_greeted() -> None:
-    feedback = not_recorded(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    feedback = respond_not_recorded(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
     assert (feedback.kind, feedback.greeting) == (FeedbackKind.NOT_RECORDED, "")
     assert feedback.staff is not None
     assert feedback.staff.entry_seq == 0
-    assert hold_again() == Feedback(FeedbackKind.AGAIN)
+    assert ask_to_hold_again() == Feedback(FeedbackKind.AGAIN)
 
 
 # Free and paid look the same
@@ -112,7 +115,7 @@ def test_what_is_not_on_the_disk_is_not_greeted() -> None:
 identities = st.sampled_from(
     [
         KNOWN,
-        KnownPerson(OTHER, "", Method.MANUAL),
+        RecognisedPerson(OTHER, "", Method.MANUAL),
         UnknownPerson(Method.CARD, "#123456"),
         UnknownPerson(Method.PALM),
         UnknownPerson(Method.TERMINAL, "#123456", no_consent=True),
@@ -125,10 +128,10 @@ money = st.tuples(
     st.sampled_from(["", "state", "paid", "voucher"]),
     st.sampled_from(Claim),
     st.booleans(),
-    st.sampled_from(Reason),
-    st.lists(st.sampled_from(Reason), max_size=3).map(tuple),
+    st.sampled_from(DecisionReason),
+    st.lists(st.sampled_from(DecisionReason), max_size=3).map(tuple),
 )
-Money = tuple[str, Claim, bool, Reason, tuple[Reason, ...]]
+Money = tuple[str, Claim, bool, DecisionReason, tuple[DecisionReason, ...]]
 
 
 def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> list[Decision]:
@@ -136,9 +139,9 @@ def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> li
     programme, claim, review, reason, notes = paid
     found: list[Decision] = [
         Refused(identity=who, reason=reason, slot=SLOT),
-        Review(identity=who, reason=reason, slot=SLOT, entry=entry, programme=programme, claim=claim),
+        Review(identity=who, reason=reason, slot=SLOT, is_entry=entry, programme=programme, claim=claim),
     ]
-    if isinstance(who, KnownPerson):
+    if isinstance(who, RecognisedPerson):
         found.append(
             Granted(
                 identity=who,
@@ -161,7 +164,7 @@ def test_of_no_decision_does_the_child_see_programme_claim_or_reason(
 ) -> None:
     for mine, yours in zip(decisions(who, movement, entry, one), decisions(who, movement, entry, other), strict=True):
         assert child_side(respond(mine, ROSTER)) == child_side(respond(yours, ROSTER))
-        assert child_side(not_recorded(mine, ROSTER)) == child_side(not_recorded(yours, ROSTER))
+        assert child_side(respond_not_recorded(mine, ROSTER)) == child_side(respond_not_recorded(yours, ROSTER))
 
 
 scans = st.lists(

@@ -53,7 +53,7 @@ def roster(*records: Record) -> Roster:
 
 
 def found(snapshot: Roster, uid: Uid) -> list[str]:
-    return [card.id for card in snapshot.cards(uid)]
+    return [card.id for card in snapshot.find_cards(uid)]
 
 
 def test_a_whole_number_finds_its_card() -> None:
@@ -174,9 +174,9 @@ def test_the_last_word_on_consent_counts(words: list[tuple[str, str]], yes: bool
         Consent(id=f"k{number}", person="u1", given_at=given_at, withdrawn_at=withdrawn_at)
         for number, (given_at, withdrawn_at) in enumerate(words)
     ]
-    assert roster(*consents).consents("u1") is yes
-    assert roster(*consents[::-1]).consents("u1") is yes
-    assert not roster(*consents).consents("u1", "face")
+    assert roster(*consents).has_consent("u1") is yes
+    assert roster(*consents[::-1]).has_consent("u1") is yes
+    assert not roster(*consents).has_consent("u1", "face")
 
 
 def test_age() -> None:
@@ -186,14 +186,14 @@ def test_age() -> None:
 
 
 def test_a_class_in_a_fixed_order() -> None:
-    assert [person.id for person in school().group("1 «А»")] == ["u1", "u2", "u3"]
-    assert school().group("9 «Я»") == ()
+    assert [person.id for person in school().group_members("1 «А»")] == ["u1", "u2", "u3"]
+    assert school().group_members("9 «Я»") == ()
 
 
 def test_no_number_in_a_repr() -> None:
     snapshot = school(Credential(id="q1", person="u1", kind=CredentialKind.CODE, value="secret-pin"))
     assert card_value(1) not in repr(snapshot)
-    assert "secret-pin" not in repr(snapshot) + repr(snapshot.codes("secret-pin"))
+    assert "secret-pin" not in repr(snapshot) + repr(snapshot.find_codes("secret-pin"))
 
 
 @pytest.mark.alone

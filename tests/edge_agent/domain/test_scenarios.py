@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import Granted, Movement, Reason, Refused, Review
+from edge_agent.domain.decision import DecisionReason, Granted, Movement, Refused, Review
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import (
     AmbiguousPerson,
-    KnownPerson,
     PalmMismatch,
     PalmScore,
+    RecognisedPerson,
     UnknownPerson,
     identify,
     identify_palm,
 )
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.pairing import confirmed, settled
+from edge_agent.domain.pairing import confirm_card, settle_by_card
 from edge_agent.domain.record import StaffAct
 from sync.contract.edit_check import EditCheck, edit_check, expected
 from sync.contract.event import Claim, ClockQuality, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
@@ -141,7 +141,7 @@ def second_meal_in_the_same_session(scenario: Scenario) -> None:
     assert (len(derived.visits), derived.meals) == (scenario["expect"]["visits"], scenario["expect"]["meals"])
     assert scenario["expect"]["second"] == "recorded, not claimable"
     assert isinstance(kiosk.last, Entry)
-    assert (kiosk.last.claim, kiosk.last.reason) == (Claim.SECOND, Reason.SECOND_MEAL)
+    assert (kiosk.last.claim, kiosk.last.reason) == (Claim.SECOND, DecisionReason.SECOND_MEAL)
     assert kiosk.feedback[2].kind is FeedbackKind.WELCOME  # the child is not told
 
 
@@ -189,7 +189,7 @@ def pupil_moved_school_between_syncs(scenario: Scenario) -> None:
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert scenario["expect"] == {"decision": "serve as guest", "funding": "home school, pending"}
-    assert (decision.reason, decision.claim, decision.programme) == (Reason.GUEST, Claim.PENDING, "state")
+    assert (decision.reason, decision.claim, decision.programme) == (DecisionReason.GUEST, Claim.PENDING, "state")
     assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
     assert after("10:00:00", kiosk).meals == 0  # this school bills nothing for it
 
@@ -214,8 +214,8 @@ def consent_withdrawn(scenario: Scenario) -> None:
 def card_of_one_palm_of_another(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     by_card, by_palm = identify(card(1), kiosk.roster), identify(palm_terminal(2), kiosk.roster)
-    assert isinstance(by_card, KnownPerson)
-    both = confirmed(by_card, by_palm, score=0, accept=3_000)
+    assert isinstance(by_card, RecognisedPerson)
+    both = confirm_card(by_card, by_palm, score=0, accept=3_000)
     assert isinstance(both, PalmMismatch)
     decision = kiosk.see(both, moment("09:40:00"))
     assert isinstance(decision, Refused)
@@ -246,8 +246,8 @@ def look_alike(scenario: Scenario) -> None:
     assert scenario["expect"]["recorded"].startswith(decision.reason)
     assert after("10:00:00", kiosk).visits == ()
     by_card = identify(card(2), kiosk.roster)
-    assert isinstance(by_card, KnownPerson)
-    second = settled(by_card, identity)
+    assert isinstance(by_card, RecognisedPerson)
+    second = settle_by_card(by_card, identity)
     assert second is not None
     assert second.person.id == "u2"
 
@@ -272,7 +272,7 @@ def unknown_card(scenario: Scenario) -> None:
     kiosk = Kiosk(school())
     decision = kiosk.scan(card(99_999), moment("09:40:00"))
     assert isinstance(decision, Refused)
-    assert decision.reason is Reason.UNKNOWN_CARD
+    assert decision.reason is DecisionReason.UNKNOWN_CARD
     assert kiosk.feedback[0].kind is FeedbackKind.ASK_STAFF
     assert len(kiosk.facts) == scenario["expect"]["raw"]
     assert after("10:00:00", kiosk).meals == scenario["expect"]["meals_claimable"]
@@ -401,5 +401,5 @@ def test_a_repeat_is_never_a_movement() -> None:
     kiosk.scan(card(1), moment("09:40:00"))
     again = kiosk.scan(card(1), moment("09:40:30"))
     assert isinstance(again, Granted)
-    assert (again.movement, again.reason) == (Movement.REPEAT, Reason.MIN_STAY)
+    assert (again.movement, again.reason) == (Movement.REPEAT, DecisionReason.MIN_STAY)
     assert after("09:41:00", kiosk).visits[0].why is Why.AS_RECORDED

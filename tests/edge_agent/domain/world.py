@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
-from edge_agent.domain.decision import Decision, Direction, Rules, decide
+from edge_agent.domain.decision import Decision, DecisionRules, Direction, decide
 from edge_agent.domain.feedback import Feedback
-from edge_agent.domain.identify import BlockedCredential, Identity, KnownPerson, by_hand, identify
+from edge_agent.domain.identify import BlockedCredential, Identity, RecognisedPerson, identify, identify_by_hand
 from edge_agent.domain.moment import Moment
-from edge_agent.domain.record import EventContext, SightingEvent, StaffAct, record, void
+from edge_agent.domain.record import EventContext, SightingEvent, StaffAct, build_sighting, build_void
 from edge_agent.domain.respond import respond
 from edge_agent.domain.roster import Roster, build_roster
 from edge_agent.domain.sighting import EarlierSighting, SightingKind
@@ -44,7 +44,7 @@ SCHOOL = "sch-151"
 DAY = "2026-11-23"  # a Monday
 CONFIRMED = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 
-RULES = Rules(
+RULES = DecisionRules(
     debounce_ms=5_000,
     stay_min_ms=60_000,
     leave_ms=1_800_000,
@@ -129,7 +129,7 @@ class Kiosk:
 
     roster: Roster
     device: str = "A"
-    rules: Rules = RULES
+    rules: DecisionRules = RULES
     direction: Direction = Direction.BOTH
     early: timedelta = timedelta()
     late: timedelta = timedelta()
@@ -151,10 +151,10 @@ class Kiosk:
 
     def see(self, identity: Identity, when: Moment, hand: StaffAct | None = None) -> Decision:
         hours = self.roster.timetable.at(when.utc, early=self.early, late=self.late)
-        person = identity.person.id if isinstance(identity, KnownPerson | BlockedCredential) else ""
+        person = identity.person.id if isinstance(identity, RecognisedPerson | BlockedCredential) else ""
         direction = Direction.IN if hand else self.direction
         decision = decide(identity, when, hours, self.past(person), self.rules, self.roster, direction=direction)
-        self.keep(record(decision, EventContext(when, self.roster, "r1"), hand))
+        self.keep(build_sighting(decision, EventContext(when, self.roster, "r1"), hand))
         self.decisions.append(decision)
         self.feedback.append(respond(decision, self.roster, epoch=self.epoch, seq=len(self.facts)))
         return decision
@@ -163,12 +163,14 @@ class Kiosk:
         return self.see(identify(reading, self.roster), when)
 
     def enter_by_hand(self, person: str, when: Moment, hand: StaffAct) -> Decision:
-        return self.see(by_hand(person, self.roster), when, hand)
+        return self.see(identify_by_hand(person, self.roster), when, hand)
 
     def void(self, seq: int, when: Moment, hand: StaffAct) -> None:
         fact = self.facts[seq - 1]
         assert isinstance(fact, Entry | Manual)
-        self.keep(void(EventContext(when, self.roster), epoch=self.epoch, seq=seq, person=fact.person, by_hand=hand))
+        self.keep(
+            build_void(EventContext(when, self.roster), epoch=self.epoch, seq=seq, person=fact.person, staff_act=hand)
+        )
 
     def keep(self, fact: Event) -> None:
         self.facts.append(fact)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.domain.decision import Reason
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.matching.gallery import Candidate, Ranking
@@ -69,8 +69,8 @@ def test_another_hand_in_the_place_of_the_first_begins_anew() -> None:
 def test_advice_comes_slowly_three_times_and_then_the_card() -> None:
     hand = presentation()
     said = [(at, told) for at in range(0, 20_000, 100) if (told := hand.bad(UnfitReason.TOO_FAR, at * MS))]
-    assert [told for _, told in said] == [Advise(Reason.PALM_TOO_FAR, Advice.CLOSER)] * 3 + [
-        Advise(Reason.PALM_TOO_FAR, Advice.NONE)
+    assert [told for _, told in said] == [Advise(DecisionReason.PALM_TOO_FAR, Advice.CLOSER)] * 3 + [
+        Advise(DecisionReason.PALM_TOO_FAR, Advice.NONE)
     ]
     assert [at for at, _ in said] == [1_000, 3_500, 6_000, 8_500]
     assert hand.quiet(21_000 * MS) is None
@@ -81,7 +81,7 @@ def test_advice_names_what_was_wrong_most_often() -> None:
     hand = presentation()
     for at in (0, 300, 600):
         assert hand.bad(UnfitReason.BLURRED, at * MS) is None
-    assert hand.bad(UnfitReason.FIST, 1_000 * MS) == Advise(Reason.PALM_BLURRED, Advice.STILL)
+    assert hand.bad(UnfitReason.FIST, 1_000 * MS) == Advise(DecisionReason.PALM_BLURRED, Advice.STILL)
 
 
 def test_every_refusal_of_a_hand_has_its_words() -> None:

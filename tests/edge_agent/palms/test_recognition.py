@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drivers.protocols.picture import decode
 from drivers.readings import PalmFrame
-from edge_agent.domain.decision import Reason
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
@@ -109,10 +109,10 @@ def test_a_hand_that_stays_is_decided_about_once_and_the_next_one_in_its_place_a
     decided = [sight for at in range(4) for sight in bench.show(picture(LEFT, 2 + at % 2), at * 200)]
     ((first,),) = [sight.scores[:1] for sight in decided]
     assert first.person == "u1"
-    assert first.score >= decided[0].accept
+    assert first.score >= decided[0].accept_score
     decided = [sight for at in range(6) for sight in bench.show(picture(RIGHT, at % 3), 800 + at * 200)]
     ((sight),) = decided
-    assert all(score.score < sight.accept for score in sight.scores)
+    assert all(score.score < sight.accept_score for score in sight.scores)
     assert bench.shown == []
 
 
@@ -133,9 +133,9 @@ def test_two_hands_between_which_no_picture_was_looked_at_are_two_children(journ
     bench.know("u2", RIGHT, 0, 1)
     assert bench.show(picture(LEFT, 2), 0) == []
     (first,) = bench.show(picture(RIGHT, 2), 200)
-    assert (first.scores[0].person, first.scores[0].score >= first.accept) == ("u1", True)
+    assert (first.scores[0].person, first.scores[0].score >= first.accept_score) == ("u1", True)
     (second,) = [sight for at in range(3) for sight in bench.show(picture(RIGHT, at), 300 + at * 100)]
-    assert (second.scores[0].person, second.scores[0].score >= second.accept) == ("u2", True)
+    assert (second.scores[0].person, second.scores[0].score >= second.accept_score) == ("u2", True)
 
 
 def test_one_picture_is_enough_where_nobody_could_doubt_it(journal: Journal) -> None:
@@ -152,9 +152,9 @@ def test_a_card_asks_about_its_owner_alone_and_looks_at_a_hand_anew(journal: Jou
     assert bench.show(picture(LEFT, 2), 400) == [], "the hand stays"
     bench.awaited = PersonId("u1")
     (own,) = bench.show(picture(LEFT, 3), 600) + bench.show(picture(LEFT, 2), 800)
-    assert (own.asked_for, own.confirm) == ("u1", 3_000)
+    assert (own.expected_person, own.confirm_score) == ("u1", 3_000)
     assert [score.person for score in own.scores] == ["u1"], "nobody else was looked for"
-    assert own.scores[0].score >= own.confirm
+    assert own.scores[0].score >= own.confirm_score
     assert bench.show(picture(LEFT, 3), 1_000) == [], "asked about once"
 
 
@@ -165,9 +165,9 @@ def test_a_palm_that_is_not_the_card_owners_is_looked_for_among_all(journal: Jou
     bench.awaited = PersonId("u1")
     (seen,) = [sight for at in range(3) for sight in bench.show(picture(RIGHT, at), at * 200)]
     scores: dict[str, int] = {score.person: score.score for score in seen.scores}
-    assert seen.asked_for == "u1"
-    assert scores["u1"] < seen.confirm
-    assert scores["u2"] >= seen.accept
+    assert seen.expected_person == "u1"
+    assert scores["u1"] < seen.confirm_score
+    assert scores["u2"] >= seen.accept_score
 
 
 def test_nobody_is_sent_back_to_the_card_who_has_just_shown_it(journal: Journal) -> None:
@@ -175,7 +175,7 @@ def test_nobody_is_sent_back_to_the_card_who_has_just_shown_it(journal: Journal)
     bench.know("u1", LEFT, 0, 1)
     bench.palms._note_awaited(camera := _Camera(bench.palms._fresh()), PersonId("u1"))
     for advice in (Advice.CLOSER, Advice.NONE):
-        bench.palms._act("cam", camera, Advise(Reason.PALM_TOO_FAR, advice), bench.gallery)
+        bench.palms._act("cam", camera, Advise(DecisionReason.PALM_TOO_FAR, advice), bench.gallery)
     assert [each.advice for each in bench.shown] == [Advice.CLOSER]
 
 
@@ -226,10 +226,10 @@ def test_a_picture_that_stands_still_is_a_copy_where_that_is_looked_for(journal:
     bench = Bench(journal, frames=2, liveness=looked_for)
     bench.know("u1", LEFT, 0, 1)
     (copy,) = [sight for at in range(3) for sight in bench.show(picture(LEFT, 2), at * 100)]
-    assert copy.copied is (looked_for == "on")
+    assert copy.looks_copied is (looked_for == "on")
     assert bench.quiet(5_000) == []
     (hand,) = [sight for at in range(3) for sight in bench.show(picture(LEFT, 2 + at), 6_000 + at * 100)]
-    assert not hand.copied
+    assert not hand.looks_copied
 
 
 def test_only_the_newest_picture_of_each_camera_waits() -> None:

@@ -22,17 +22,17 @@ PEOPLE = (
 )
 
 
-class Station:
+class FakeStaffDesk:
     """Stands where the runtime will: a journal in a list, which can be made to fail."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
         self.writable = True
 
-    def find(self, text: str) -> Sequence[RosterPerson]:
+    def find_people(self, text: str) -> Sequence[RosterPerson]:
         return [one for one in PEOPLE if text.lower() in f"{one.name} {one.group}".lower()]
 
-    def groups(self) -> Sequence[str]:
+    def list_groups(self) -> Sequence[str]:
         return sorted({one.group for one in PEOPLE})
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
@@ -45,7 +45,7 @@ class Station:
         outcome = [self._keep(("class", person, operator, reason)) for person in members]
         return ActionDone(len(outcome)) if outcome else ActionFailed(FailureReason.UNKNOWN_GROUP)
 
-    def void(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
+    def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         return self._keep(("void", epoch, str(seq), operator, reason))
 
     def _keep(self, row: tuple[str, ...]) -> ActionResult:
@@ -59,7 +59,7 @@ class Station:
 
 @contextmanager
 def running(
-    station: Station | None = None,
+    station: FakeStaffDesk | None = None,
     *,
     pin: str | None = PIN,
     language: Language = Language.KK,
@@ -72,7 +72,7 @@ def running(
         port,
         timezone=ZoneInfo("Asia/Almaty"),
         language=language,
-        actions=station or Station(),
+        actions=station or FakeStaffDesk(),
         pin=pin,
         operators=(OPERATOR,),
         metrics=metrics,

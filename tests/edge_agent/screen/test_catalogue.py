@@ -5,10 +5,10 @@ from importlib.resources import files
 
 import pytest
 
-from edge_agent.domain.decision import Reason
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.palms.enrolment_words import Step
-from edge_agent.screen.assets import catalogue
+from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.health import LedgerState
 from edge_agent.screen.ports import EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
@@ -42,7 +42,7 @@ def wanted_keys() -> set[str]:
     }
     keys |= {f"child.invite.{invite}" for invite in Invite}
     keys |= {f"child.advice.{advice}" for advice in Advice if advice}
-    keys |= {f"reason.{reason}" for reason in Reason if reason is not Reason.ORDINARY}
+    keys |= {f"reason.{reason}" for reason in DecisionReason if reason is not DecisionReason.ORDINARY}
     keys |= {f"hint.{hint}" for hint in HINTS}
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
@@ -58,25 +58,27 @@ def wanted_keys() -> set[str]:
 
 @pytest.mark.parametrize("language", Language)
 def test_each_language_has_every_key_and_no_other(language: Language) -> None:
-    assert set(catalogue(language)) == wanted_keys()
+    assert set(read_catalogue(language)) == wanted_keys()
 
 
-@pytest.mark.parametrize("key", sorted(catalogue(Language.EN)))
+@pytest.mark.parametrize("key", sorted(read_catalogue(Language.EN)))
 def test_the_languages_fill_in_the_same(key: str) -> None:
-    blanks = {language: sorted(re.findall(r"\{\w+\}", catalogue(language)[key])) for language in Language}
+    blanks = {language: sorted(re.findall(r"\{\w+\}", read_catalogue(language)[key])) for language in Language}
     assert blanks[Language.KK] == blanks[Language.RU] == blanks[Language.EN]
-    assert all(catalogue(language)[key].strip() for language in Language)
+    assert all(read_catalogue(language)[key].strip() for language in Language)
 
 
 @pytest.mark.parametrize("language", Language)
 def test_nothing_speaks_of_money(language: Language) -> None:
-    said = {key: words for key, words in catalogue(language).items() if re.search(MONEY, words, re.IGNORECASE)}
+    said = {key: words for key, words in read_catalogue(language).items() if re.search(MONEY, words, re.IGNORECASE)}
     assert said == {}
 
 
 def test_kazakh_is_kazakh_and_russian_is_russian() -> None:
-    assert sum(bool(re.search("[әғқңөұүһі]", words, re.IGNORECASE)) for words in catalogue(Language.KK).values()) > 80
-    assert not any(re.search("[әғқңөұүһі]", words, re.IGNORECASE) for words in catalogue(Language.RU).values())
+    assert (
+        sum(bool(re.search("[әғқңөұүһі]", words, re.IGNORECASE)) for words in read_catalogue(Language.KK).values()) > 80
+    )
+    assert not any(re.search("[әғқңөұүһі]", words, re.IGNORECASE) for words in read_catalogue(Language.RU).values())
 
 
 def test_every_icon_is_drawn_and_every_sound_composed() -> None:

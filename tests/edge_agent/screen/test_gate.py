@@ -37,13 +37,13 @@ def test_the_right_pin_opens_and_names_the_operator() -> None:
 
 def test_without_a_pin_nothing_opens() -> None:
     staff = gate(None)
-    assert not staff.on
+    assert not staff.is_enabled
     assert isinstance(staff.sign_in("", "Анна Ли", 0.0), WrongPin)
 
 
 def test_a_pin_too_short_to_be_one_opens_nothing() -> None:
     staff = gate("123")
-    assert not staff.on
+    assert not staff.is_enabled
     assert isinstance(staff.sign_in("123", "Анна Ли", 0.0), WrongPin)
 
 

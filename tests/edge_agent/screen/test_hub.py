@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from edge_agent.screen.hub import CLIENTS_MAX, Hub
+from edge_agent.screen.hub import CLIENTS_MAX, EventHub
 
 
 class Source:
@@ -16,25 +16,25 @@ class Source:
     def event_id(self) -> str:
         return f"run-{self.number}"
 
-    def open(self, hub: Hub) -> AsyncGenerator[bytes, None]:
+    def open(self, hub: EventHub) -> AsyncGenerator[bytes, None]:
         return hub.stream(self.event_id, self.state)
 
 
 def test_the_first_event_is_the_state_of_now_and_the_next_is_the_newest() -> None:
     async def play() -> None:
-        source, hub = Source(), Hub(lambda: b"{}", beat_s=60)
+        source, hub = Source(), EventHub(lambda: b"{}", heartbeat_s=60)
         stream = source.open(hub)
         assert b"event: beat" in await anext(stream)
         assert await anext(stream) == b"id: run-0\nevent: state\ndata: 0\n\n"
         for source.number in range(1, 10_001):
-            hub.changed()
+            hub.wake_all()
         assert await anext(stream) == b"id: run-10000\nevent: state\ndata: 10000\n\n"
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         assert not waiting.done()  # nothing was kept of the 9,999 between
         hub.close()
         assert [frame async for frame in _rest(waiting)] == []
-        assert hub.clients == 0
+        assert hub.client_count == 0
 
     asyncio.run(play())
 
@@ -48,7 +48,7 @@ async def _rest(waiting: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]
 
 def test_a_quiet_stream_beats() -> None:
     async def play() -> None:
-        hub = Hub(lambda: b'{"run":"a"}', beat_s=0.01)
+        hub = EventHub(lambda: b'{"run":"a"}', heartbeat_s=0.01)
         stream = Source().open(hub)
         await anext(stream)
         await anext(stream)
@@ -59,13 +59,13 @@ def test_a_quiet_stream_beats() -> None:
 
 def test_the_hub_knows_when_it_is_full_and_forgets_those_who_left() -> None:
     async def play() -> None:
-        hub = Hub(lambda: b"{}")
-        streams = [Hub.stream(hub, str, bytes) for _ in range(CLIENTS_MAX)]
+        hub = EventHub(lambda: b"{}")
+        streams = [EventHub.stream(hub, str, bytes) for _ in range(CLIENTS_MAX)]
         for stream in streams:
             await anext(stream)
-        assert hub.full
+        assert hub.is_full
         closing = streams[0]
         await closing.aclose()
-        assert not hub.full
+        assert not hub.is_full
 
     asyncio.run(play())

@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
-from edge_agent.screen.assets import catalogue
+from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.health import KioskHealth, LedgerState
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
-from tests.edge_agent.screen.desk import OPERATOR, PIN, Station, running
+from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: run scripts/install-test-packages.sh as root")
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def screen() -> Iterator[ScreenServer]:
     with running(beat_s=0.2) as server:
-        server.health(ROOM)
+        server.show_health(ROOM)
         yield server
 
 
@@ -82,8 +82,8 @@ def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServ
             expect(page.locator("body")).to_have_attribute("data-number", str(number))
             expect(page.locator("body")).to_have_attribute("data-state", state)
             expect(page.locator("html")).to_have_attribute("lang", language)
-            expect(page.locator("#title")).to_have_text(catalogue(language)[f"child.{state}.title"])
-            expect(page.locator("#text")).to_have_text(catalogue(language)[f"child.{state}.text"])
+            expect(page.locator("#title")).to_have_text(read_catalogue(language)[f"child.{state}.title"])
+            expect(page.locator("#text")).to_have_text(read_catalogue(language)[f"child.{state}.text"])
             if greeted:
                 expect(page.locator("#name")).to_have_text(LONG_NAME)
             assert sticking_out(page) == [], (language, state)
@@ -93,11 +93,11 @@ def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServ
 @pytest.mark.parametrize("language", Language)
 def test_the_invitation_fits_and_speaks_all_three_languages(browser: Browser, language: Language) -> None:
     with running(language=language) as screen:
-        screen.health(ROOM)
+        screen.show_health(ROOM)
         page = opened(browser, screen)
-        expect(page.locator("#title")).to_have_text(catalogue(language)["child.invite.palm_or_card"])
+        expect(page.locator("#title")).to_have_text(read_catalogue(language)["child.invite.palm_or_card"])
         said = page.locator("#words").inner_text()
-        assert all(catalogue(other)["child.invite.palm_or_card"] in said for other in Language)
+        assert all(read_catalogue(other)["child.invite.palm_or_card"] in said for other in Language)
         assert page.locator(".mark:visible").count() == 2
         expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d$"))
         for width, height in SIZES:
@@ -105,8 +105,8 @@ def test_the_invitation_fits_and_speaks_all_three_languages(browser: Browser, la
             page.wait_for_function(f"innerWidth === {width} && innerHeight === {height}")
             page.evaluate("new Promise(requestAnimationFrame)")  # the page has fitted its words to the new size
             assert sticking_out(page) == [], (width, height)
-        screen.health(replace(ROOM, palm=False, card=False))
-        expect(page.locator("#title")).to_have_text(catalogue(language)["child.invite.staff"])
+        screen.show_health(replace(ROOM, palm=False, card=False))
+        expect(page.locator("#title")).to_have_text(read_catalogue(language)["child.invite.staff"])
         page.close()
 
 
@@ -220,7 +220,7 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
         "ambiguous", ("guest",), "p1", "Айгерім Сәрсенбаева", "3 «Б»", ("helper", "diet"), ("А Б",), "ab", 7
     )
     screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=staff))
-    screen.health(
+    screen.show_health(
         KioskHealth(recording=False, ledger=LedgerState.REFUSED, readers_gone=("door", "till"), queued=12_000)
     )
     page = opened(browser, screen, "/staff")
@@ -239,7 +239,7 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
 
 
 def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None:
-    station = Station()
+    station = FakeStaffDesk()
     with running(station) as screen:
         staff = StaffFeedback(
             "guest", person="p1", name="Айгерім Сәрсенбаева", group="3 «Б»", entry_epoch="ab", entry_seq=7
@@ -280,10 +280,10 @@ def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None
 
 
 def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser: Browser) -> None:
-    station = Station()
+    station = FakeStaffDesk()
     station.writable = False
     with running(station) as screen:
-        screen.health(replace(ROOM, recording=False))
+        screen.show_health(replace(ROOM, recording=False))
         page = opened(browser, screen, "/staff")
         page.get_by_role("button", name="EN", exact=True).click()
         expect(page.locator("#count")).to_be_visible()
@@ -300,7 +300,7 @@ def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser
         expect(page.locator("#count-names li")).to_contain_text(["Анна Ли"])
 
         station.writable = True
-        screen.health(ROOM)
+        screen.show_health(ROOM)
         page.locator("#count-names button").click()
         page.get_by_role("radio", name="Forgot the card").click()
         page.click("#confirm-do")

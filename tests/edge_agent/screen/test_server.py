@@ -18,7 +18,7 @@ from edge_agent.screen.hub import CLIENTS_MAX
 from edge_agent.screen.ports import ActionResult
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from sync.contract.event import PersonId
-from tests.edge_agent.screen.desk import OPERATOR, PIN, Station, client, running
+from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, client, running
 
 WELCOME = Feedback(
     FeedbackKind.WELCOME, "Айгерім", "kk", staff=StaffFeedback(reason="guest", name="Айгерім Сәрсенбаева", person="p1")
@@ -180,7 +180,7 @@ def test_the_screen_listens_on_loopback_only(host: str) -> None:
 
 
 def test_who_is_not_signed_in_can_do_nothing() -> None:
-    station = Station()
+    station = FakeStaffDesk()
     with running(station) as screen, client(screen) as asker:
         answers = [
             asker.get("/staff/groups"),
@@ -194,7 +194,7 @@ def test_who_is_not_signed_in_can_do_nothing() -> None:
 
 
 def test_what_staff_do_carries_the_name_they_signed_in_with() -> None:
-    station = Station()
+    station = FakeStaffDesk()
     with running(station) as screen, client(screen) as asker:
         sign_in(asker)
         found = asker.post("/staff/find", json={"text": "айгерім"}).json()
@@ -224,7 +224,7 @@ def test_what_staff_do_carries_the_name_they_signed_in_with() -> None:
     ],
 )
 def test_a_malformed_request_does_nothing(path: str, body: object) -> None:
-    station = Station()
+    station = FakeStaffDesk()
     with running(station) as screen, client(screen) as asker:
         sign_in(asker)
         answer = asker.post(path, json=body)
@@ -257,7 +257,7 @@ def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(screen: ScreenSe
 
 
 def test_while_the_station_is_slow_the_screen_goes_on() -> None:
-    class SlowStation(Station):
+    class SlowStation(FakeStaffDesk):
         def __init__(self) -> None:
             super().__init__()
             self.asked, self.go = threading.Event(), threading.Event()
@@ -294,7 +294,7 @@ def test_while_the_station_is_slow_the_screen_goes_on() -> None:
 def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer) -> None:
     with client(screen) as asker:
         assert asker.get("/health").status_code == 200
-        screen.health(KioskHealth(recording=False))
+        screen.show_health(KioskHealth(recording=False))
         answer = asker.get("/health")
     assert (answer.status_code, answer.json()["level"], answer.json()["lines"][0]["subject"]) == (
         503,
@@ -320,15 +320,15 @@ def test_a_taken_port_is_an_error_that_says_what_to_do(screen: ScreenServer) -> 
 def test_it_stops_at_once_with_streams_open_and_starts_again(screen: ScreenServer) -> None:
     with client(screen) as asker, asker.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
-        assert screen.alive()
+        assert screen.is_alive()
         before = time.monotonic()
         screen.stop()
         assert time.monotonic() - before < 3
-        assert not screen.alive()
+        assert not screen.is_alive()
     screen.stop()
     screen.show(WELCOME)  # nobody looks, nobody minds
     screen.start()
-    assert screen.alive()
+    assert screen.is_alive()
     with client(screen) as asker, asker.stream("GET", "/events") as stream:
         assert big(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 

@@ -11,7 +11,7 @@ from edge_agent.screen.state import (
     ATTENTION_MAX,
     CALM_MAX,
     NAME_CHARS_MAX,
-    STAFF_KEPT_MS,
+    STAFF_NOTICE_MS,
     STAFF_NOTICES_MAX,
     ChildView,
     Icon,
@@ -59,8 +59,8 @@ def test_the_staffs_side_changes_no_byte_of_the_childs(
     one, other, now_ms = ScreenBoard(), ScreenBoard(), 0
     for (feedback, wait_ms), staff in zip(told, others, strict=False):
         now_ms += wait_ms
-        one = one.put(feedback, now_ms)
-        other = other.put(replace(feedback, staff=staff), now_ms)
+        one = one.with_feedback(feedback, now_ms)
+        other = other.with_feedback(replace(feedback, staff=staff), now_ms)
         assert msgspec.json.encode(one.child_view(now_ms)) == msgspec.json.encode(other.child_view(now_ms))
 
 
@@ -69,7 +69,7 @@ def test_the_newest_is_always_the_big_one_and_the_trail_is_bounded(told: list[tu
     board, now_ms = ScreenBoard(), 0
     for number, (feedback, wait_ms) in enumerate(told, 1):
         now_ms += wait_ms
-        board = board.put(feedback, now_ms)
+        board = board.with_feedback(feedback, now_ms)
         view = board.child_view(now_ms)
         assert (view.big.number, view.big.state) == (number, feedback.kind)
         assert len(view.trail) <= CALM_MAX + ATTENTION_MAX
@@ -81,27 +81,27 @@ def test_in_a_burst_of_five_a_second_every_child_finds_its_name_for_a_second() -
     board, seen_ms = ScreenBoard(), dict.fromkeys(range(300), 0)
     for now_ms in range(0, 60_000, 50):
         if now_ms % 200 == 0:
-            board = board.put(welcome(str(now_ms // 200)), now_ms)
+            board = board.with_feedback(welcome(str(now_ms // 200)), now_ms)
         for name in shown_names(board.child_view(now_ms)):
             seen_ms[int(name)] += 50
     assert min(list(seen_ms.values())[:-CALM_MAX]) >= 1_000
 
 
 def test_a_child_who_needs_a_person_is_not_pushed_out_by_those_behind() -> None:
-    board = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF), 0)
+    board = ScreenBoard().with_feedback(Feedback(FeedbackKind.ASK_STAFF), 0)
     for number in range(20):
-        board = board.put(welcome(str(number)), 100 * (number + 1))
+        board = board.with_feedback(welcome(str(number)), 100 * (number + 1))
     assert [notice.state for notice in board.child_view(2_100).trail].count(FeedbackKind.ASK_STAFF) == 1
 
 
 def test_use_your_card_is_gone_once_the_next_one_is_shown() -> None:
-    board = ScreenBoard().put(Feedback(FeedbackKind.USE_CARD), 0).put(welcome("Айгерім"), 100)
+    board = ScreenBoard().with_feedback(Feedback(FeedbackKind.USE_CARD), 0).with_feedback(welcome("Айгерім"), 100)
     assert board.child_view(100).trail == ()
 
 
 def test_a_notice_runs_out_and_the_screen_invites_again() -> None:
-    board = ScreenBoard(language=Language.RU, health=KioskHealth(palm=True)).put(welcome("Айгерім"), 1_000)
-    due_ms = board.changes_at_ms(1_000)
+    board = ScreenBoard(language=Language.RU, health=KioskHealth(palm=True)).with_feedback(welcome("Айгерім"), 1_000)
+    due_ms = board.next_change_ms(1_000)
     assert due_ms is not None
     assert board.child_view(due_ms - 1).big.greeting == "Айгерім"
     view = board.child_view(due_ms)
@@ -111,30 +111,33 @@ def test_a_notice_runs_out_and_the_screen_invites_again() -> None:
         "",
         (),
     )
-    assert board.changes_at_ms(due_ms) is None
+    assert board.next_change_ms(due_ms) is None
 
 
 def test_when_the_newest_runs_out_first_the_older_stays_beside_the_invitation() -> None:
-    board = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF), 0).put(welcome("Жан"), 100)
+    board = ScreenBoard().with_feedback(Feedback(FeedbackKind.ASK_STAFF), 0).with_feedback(welcome("Жан"), 100)
     view = board.child_view(5_000)
     assert view.big.state is FeedbackKind.IDLE
     assert [notice.state for notice in view.trail] == [FeedbackKind.ASK_STAFF]
 
 
 def test_the_childs_own_language_and_silence_are_kept() -> None:
-    view = ScreenBoard().put(Feedback(FeedbackKind.WELCOME, "Анна", "ru", silent=True), 0).child_view(0)
+    view = ScreenBoard().with_feedback(Feedback(FeedbackKind.WELCOME, "Анна", "ru", silent=True), 0).child_view(0)
     assert (view.big.language, view.big.sound, view.big.icon) == (Language.RU, Sound.NONE, Icon.CHECK)
-    assert ScreenBoard().put(Feedback(FeedbackKind.WELCOME, "Анна", "xx"), 0).child_view(0).big.language is Language.KK
+    assert (
+        ScreenBoard().with_feedback(Feedback(FeedbackKind.WELCOME, "Анна", "xx"), 0).child_view(0).big.language
+        is Language.KK
+    )
 
 
 def test_every_state_has_an_icon_of_its_own() -> None:
-    icons = [ScreenBoard().put(Feedback(child), 0).child_view(0).big.icon for child in FeedbackKind]
+    icons = [ScreenBoard().with_feedback(Feedback(child), 0).child_view(0).big.icon for child in FeedbackKind]
     assert len(set(icons)) == len(FeedbackKind)
 
 
 @given(st.text(max_size=500))
 def test_a_name_is_one_line_of_bounded_length(name: str) -> None:
-    greeting = ScreenBoard().put(welcome(name), 0).child_view(0).big.greeting
+    greeting = ScreenBoard().with_feedback(welcome(name), 0).child_view(0).big.greeting
     assert len(greeting) <= NAME_CHARS_MAX
     assert greeting.isprintable()
 
@@ -151,16 +154,16 @@ def test_the_idle_screen_asks_only_for_what_a_reader_can_take() -> None:
 
 def test_the_staff_see_the_person_for_half_an_hour_and_the_unrecorded_are_counted() -> None:
     staff = StaffFeedback(reason="guest", person="p1", name="Анна Ли", entry_epoch="e", entry_seq=7)
-    board = ScreenBoard().put(Feedback(FeedbackKind.NOT_RECORDED, staff=staff), 0)
+    board = ScreenBoard().with_feedback(Feedback(FeedbackKind.NOT_RECORDED, staff=staff), 0)
     view = board.staff_view(61_000)
     assert (view.notices[0].staff, view.notices[0].age_s, view.unrecorded) == (staff, 61, 1)
-    assert board.changes_at_ms(STAFF_KEPT_MS - 1) == STAFF_KEPT_MS
-    assert board.staff_view(STAFF_KEPT_MS).notices == ()
-    assert board.put(welcome("Жан"), STAFF_KEPT_MS).staff == ()
+    assert board.next_change_ms(STAFF_NOTICE_MS - 1) == STAFF_NOTICE_MS
+    assert board.staff_view(STAFF_NOTICE_MS).notices == ()
+    assert board.with_feedback(welcome("Жан"), STAFF_NOTICE_MS).staff == ()
 
 
 def test_without_names_only_the_reason_is_left() -> None:
     staff = StaffFeedback("ambiguous", ("guest",), "p1", "Анна Ли", "3 «Б»", ("helper",), ("Анна Ким",), "e", 7)
-    view = ScreenBoard().put(Feedback(FeedbackKind.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
+    view = ScreenBoard().with_feedback(Feedback(FeedbackKind.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
     assert view.notices[0].staff == StaffFeedback(reason="ambiguous")
     assert not view.named
