@@ -269,7 +269,14 @@ class EmbeddedPostgres:
             return
         commands = binaries(self.folder, self.account, self._wheel)
         self._initialise(commands)
-        self._control(commands, ["start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.folder / "log")], "start")
+        try:
+            self._control(
+                commands, ["start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.folder / "log")], "start"
+            )
+        except DatabaseUnavailable:
+            # An orphan on a busy machine may have been too young to be seen, and then stands in the way of ours.
+            if not self._adopted():
+                raise
 
     def attach(self) -> bool:
         """Use the server of another process. False when nobody serves this folder."""

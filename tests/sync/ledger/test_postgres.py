@@ -132,6 +132,30 @@ def test_an_orphan_that_has_not_written_its_pid_file_yet_is_adopted(data: Path) 
     assert not first.running
 
 
+def test_an_orphan_that_is_seen_only_when_ours_fails_is_adopted(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = EmbeddedPostgres(data)
+    first.start()
+    written, away = first.data / "postmaster.pid", first.data / "away"
+    written.rename(away)
+    assert first._lock is not None
+    first._lock.close()
+    heir = EmbeddedPostgres(data)
+    find_processes, control = postgres._processes_in, heir._control
+
+    def control_beside_orphan(commands: Path, arguments: list[str], verb: str) -> None:
+        if away.exists():
+            away.rename(written)
+            monkeypatch.setattr(postgres, "_processes_in", find_processes)
+        control(commands, arguments, verb)
+
+    monkeypatch.setattr(postgres, "_processes_in", lambda _: iter(()))
+    monkeypatch.setattr(heir, "_control", control_beside_orphan)
+    heir.start()
+    assert heir.running
+    heir.stop()
+    assert not first.running
+
+
 def test_the_password_is_needed(data: Path) -> None:
     with EmbeddedPostgres(data) as server:
         wrong = server.url.replace("password=", "password=x")
