@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# This extra is built from its sources, with what install-test-packages.sh brought.
+# Extras that `dev` leaves out: pyscard is built from its sources, with what install-test-packages.sh brought.
 extra() { # module, extra
     .venv/bin/python -c "import $1" 2>/dev/null && return
     built=$(mktemp)
@@ -17,6 +17,7 @@ extra() { # module, extra
     fi
 }
 extra smartcard pcsc
+extra gpiod gpio
 
 hosts=.venv/hosts
 [ -e "$hosts/ready-2" ] && exit 0

@@ -12,6 +12,7 @@ import pytest
 
 PCD = Path(__file__).with_name("pcsc_pcd.py")
 VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+NO_PYSCARD = "pyscard is not installed: apt install gcc swig python3-dev libpcsclite-dev, then make test"
 READER = "Virtual PCD 00 00"
 CLASSIC = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
 UID = bytes.fromhex("04A3C6CA")
@@ -21,7 +22,7 @@ ONE_PCSCD = pytest.mark.xdist_group("pcscd")  # its socket has one place on a ma
 
 def why_not() -> str:
     if not shutil.which("pcscd", path=os.environ.get("PATH", "") + ":/usr/sbin") or not VPCD.exists():
-        return "pcscd and vsmartcard-vpcd are not installed: scripts/install-test-packages.sh"
+        return "pcscd and vsmartcard-vpcd are not installed: apt install pcscd vsmartcard-vpcd"
     if os.geteuid() != 0 or not shutil.which("unshare"):
         return "a network namespace of its own needs root and unshare"
     if Path("/run/pcscd/pcscd.comm").exists():
@@ -31,7 +32,7 @@ def why_not() -> str:
 
 class PcscPeer:
     def __init__(self) -> None:
-        pytest.importorskip("smartcard", reason="pyscard is not installed: pip install canteen-edge-agent[pcsc]")
+        pytest.importorskip("smartcard", reason=NO_PYSCARD)
         if reason := why_not():
             pytest.skip(reason)
         self.asked: queue.Queue[bytes] = queue.Queue()

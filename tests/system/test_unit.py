@@ -31,7 +31,7 @@ AGENT = Path(sys.executable).with_name("edge-agent")
 SECURITY_MAX = 2.0
 
 needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: run scripts/install-test-packages.sh as root"
+    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: apt install systemd"
 )
 
 
@@ -43,7 +43,7 @@ def has_seccomp() -> bool:
     return True
 
 
-needs_seccomp = pytest.mark.skipif(not has_seccomp(), reason="no libseccomp.so.2 here")
+needs_seccomp = pytest.mark.skipif(not has_seccomp(), reason="no libseccomp.so.2: apt install libseccomp2")
 
 
 def installed(unit: Path, folder: Path) -> Path:
@@ -114,7 +114,7 @@ def test_every_user_that_a_unit_names_is_made() -> None:
         assert set(confined.directives(unit, "User")) <= made
 
 
-@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd-sysusers here")
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd-sysusers: apt install systemd")
 def test_users_and_folders_are_made_in_an_empty_system(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     for kind in ("sysusers.d", "tmpfiles.d"):
@@ -158,7 +158,7 @@ def test_every_udev_rule_is_whole() -> None:
     assert any("new_id" in rule and "0403 1234" in rule for rule in rules)
 
 
-@pytest.mark.skipif(shutil.which("udevadm") is None, reason="no udevadm here")
+@pytest.mark.skipif(shutil.which("udevadm") is None, reason="no udevadm: apt install udev")
 def test_udev_itself_takes_the_rules() -> None:
     said = subprocess.run(
         ["udevadm", "verify", CONFIG / "udev" / "70-edge-agent.rules"], capture_output=True, text=True, check=False

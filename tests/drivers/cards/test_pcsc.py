@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("smartcard", reason="pyscard is not installed: pip install canteen-edge-agent[pcsc]")
+from tests.drivers.pcsc_peer import NO_PYSCARD
+
+pytest.importorskip("smartcard", reason=NO_PYSCARD)
 
 from drivers.cards.pcsc import Pcsc, PcscSettings
 from drivers.errors import DeviceGone, NotSupported

@@ -2,7 +2,9 @@
 
 import pytest
 
-pytest.importorskip("smartcard", reason="pyscard is not installed: pip install canteen-edge-agent[pcsc]")
+from tests.drivers.pcsc_peer import NO_PYSCARD
+
+pytest.importorskip("smartcard", reason=NO_PYSCARD)
 
 from drivers.base import Signal
 from drivers.cards.pcsc import Pcsc, PcscSettings

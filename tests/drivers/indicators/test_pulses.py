@@ -95,6 +95,6 @@ def test_wiring_that_cannot_be_meant_is_refused(board: RelayBoard, options: dict
 
 
 def test_pins_that_are_not_there_say_what_to_do() -> None:
-    pytest.importorskip("gpiod", reason="gpiod is not installed")
+    pytest.importorskip("gpiod", reason="gpiod is not installed: sh scripts/install-test-hosts.sh")
     with pytest.raises(DeviceGone, match="gpioinfo"):
         Gpio("lamp", GpioSettings(chip="/dev/gpiochip-none", welcome=17)).open()

@@ -70,7 +70,7 @@ def test_python_hosts_read_the_card(peer: Pn532Peer, host: str, uid: str) -> Non
 @pytest.mark.parametrize("uid", CARDS)
 def test_libnfc_reads_the_card(peer: Pn532Peer, uid: str) -> None:
     if shutil.which("nfc-list") is None:
-        pytest.skip("no nfc-list: install libnfc-bin")
+        pytest.skip("no nfc-list: apt install libnfc-bin")
     peer.present(bytes.fromhex(uid))
     told = told_by(["nfc-list"], {"LIBNFC_DEVICE": f"pn532_uart:{os.path.realpath(peer.port)}:115200"}, uid)
     [line] = [line for line in told.splitlines() if "NFCID1" in line]

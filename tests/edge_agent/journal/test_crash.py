@@ -93,7 +93,7 @@ def test_kill_9_two_hundred_times(tmp_path: Path) -> None:
 def ext4(folder: Path) -> Iterator[Path]:
     """A small file system of its own, on a loop device."""
     if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
-        pytest.skip("cutting the power needs root and mkfs.ext4")
+        pytest.skip("cutting the power needs root and mkfs.ext4 (apt install e2fsprogs)")
     image, mount = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:
         file.truncate(64 * 1024 * 1024)

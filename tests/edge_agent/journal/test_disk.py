@@ -146,7 +146,7 @@ def test_a_failing_disk_tells_no_lies(tmp_path: Path, call: str, when: str) -> N
 def failing(folder: Path, call: str, when: str) -> int:
     """Append while the kernel answers EIO; how many rows had to be voided so that what was said is true."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
+        pytest.skip("strace is not installed: apt install strace")
     path, trace = folder / "j.db", folder / "trace"
     opened(path).close()
     program = [sys.executable, "-m", "tests.edge_agent.journal.appender", str(path), "60"]

@@ -18,7 +18,7 @@ from edge_agent.screen.state import Language
 from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: run scripts/install-test-packages.sh as root")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
 
 QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 SIZES = ((1920, 1080), (1280, 800), (800, 480), (1080, 1920))

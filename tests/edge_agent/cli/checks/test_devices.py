@@ -8,6 +8,7 @@ import pytest
 from drivers.plugins import Refused
 from edge_agent.cli.checks import devices
 from edge_agent.cli.checks.finding import State
+from tests.drivers.pcsc_peer import NO_PYSCARD
 from tests.edge_agent.cli.checks.given import kiosk, put, states
 
 EM4100 = '[[readers]]\nname = "door"\ndriver = "em4100"\nport = "/dev/serial/by-id/x"\n'
@@ -52,7 +53,7 @@ def test_pcsc_is_looked_at_only_where_there_is_some(tmp_path: Path) -> None:
 
 
 def test_pcsc_that_is_configured_and_cannot_work(tmp_path: Path) -> None:
-    pytest.importorskip("smartcard", reason="pyscard is not installed")
+    pytest.importorskip("smartcard", reason=NO_PYSCARD)
     found = list(devices.pcsc(kiosk(tmp_path, PCSC)))
     assert set(states(found)) == {State.FAILS}
     assert any("polkit" in each.detail for each in found)
