@@ -1,4 +1,4 @@
-"""What holds for every run: parallel workers keep out of each other's way, and one of the last lines says whether tests
+"""Hooks for every run: parallel workers keep out of each other's way, and one of the last lines says whether tests
 were left out for want of palm pictures."""
 
 import fcntl

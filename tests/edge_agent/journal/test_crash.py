@@ -19,6 +19,8 @@ from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import verify
 from tests.edge_agent.journal.given import opened
 
+pytestmark = pytest.mark.slow
+
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN
 NO_LOG_FLUSH = struct.pack("I", 2)  # nothing more reaches the disk, as when the power goes
 

@@ -16,6 +16,8 @@ from edge_agent.journal.verify import verify
 from sync.contract.event import PersonId
 from tests.edge_agent.journal.given import DAY, Clocks, entry, opened
 
+pytestmark = pytest.mark.slow
+
 DISK_BYTES = 4 * 1024 * 1024
 BALLAST_BYTES = 512 * 1024
 

@@ -32,6 +32,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seq=st.integers(1, ROWS), column=st.sampled_from(["payload", "hash"]), dice=st.randoms(use_true_random=False))
 def test_every_flipped_bit_is_found_and_its_row_named(
@@ -51,6 +52,7 @@ def test_every_flipped_bit_is_found_and_its_row_named(
     assert len(broken.epoch) == 16
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(dice=st.randoms(use_true_random=False))
 def test_a_flip_anywhere_in_the_file_never_passes_for_other_rows(

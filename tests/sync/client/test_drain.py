@@ -6,6 +6,8 @@ import pytest
 
 from tests.sync.client.drain import measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(60)
 def test_a_small_backlog_leaves_the_journal_over_a_real_socket(tmp_path: Path) -> None:

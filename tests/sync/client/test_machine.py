@@ -4,6 +4,7 @@ Whatever happened: once the network is good again, every event that any disk sti
 acknowledged to a disk that was not rolled back, is at the ledger exactly once, and every chain there is whole.
 """
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -14,6 +15,8 @@ from sync.contract import chain
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY, Disk, fact
 from tests.sync.client.ledger import Device
+
+pytestmark = pytest.mark.slow
 
 
 class KioskAndLedger(RuleBasedStateMachine):

@@ -85,6 +85,7 @@ class City:
         return at - OUTAGE_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_s34_the_whole_city_returns_at_once(seed: int) -> None:
     scenario = load_scenarios()["S34"]

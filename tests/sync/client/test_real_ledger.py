@@ -30,6 +30,8 @@ from sync.ledger import schools
 from sync.ledger.server import Options, Server
 from tests.sync.client.drain import fill, now
 
+pytestmark = pytest.mark.slow
+
 SCHOOL = "s-12"
 
 
