@@ -1,4 +1,4 @@
-"""A run with parallel workers: who is marked `alone` has the machine, and one line counts what was left out."""
+"""A run with parallel workers: a group stays on one, `alone` has the machine, one line counts what was left out."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTS = """
-import pathlib, time
+import os, pathlib, time
 import pytest
 from tests.outside import find_palms
 
@@ -16,7 +16,7 @@ def noted(request):
     began = time.monotonic()
     yield
     with pathlib.Path("times").open("a") as file:
-        file.write(f"{request.node.name} {began} {time.monotonic()}\\n")
+        file.write(f"{request.node.name} {began} {time.monotonic()} {os.environ['PYTEST_XDIST_WORKER']}\\n")
 
 @pytest.mark.parametrize("number", range(20))
 def test_small(number):
@@ -27,13 +27,18 @@ def test_small(number):
 def test_lonely(number):
     time.sleep(0.05)
 
+@pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("number", range(12))
+def test_of_a_group(number):
+    time.sleep(0.02)
+
 @pytest.mark.parametrize("number", range(4))
 def test_of_palms(number):
     find_palms("iitd")
 """
 
 
-def test_two_workers_leave_the_lonely_alone_and_count_together_what_was_left_out(tmp_path: Path) -> None:
+def test_two_workers_share_the_machine_and_count_together_what_was_left_out(tmp_path: Path) -> None:
     (tmp_path / "test_made.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    alone: has the machine\n")
     plugins = ["-p", "xdist", "-p", "tests.conftest"]
@@ -47,7 +52,8 @@ def test_two_workers_leave_the_lonely_alone_and_count_together_what_was_left_out
     assert [line.split(",")[1] for line in counted] == [" 4 tests not run (CANTEEN_PALMS names another folder)"]
 
     lines = [line.split() for line in (tmp_path / "times").read_text().splitlines()]
-    times = {name: (float(began), float(ended)) for name, began, ended in lines}
+    assert len({worker for name, *_, worker in lines if "of_a_group" in name}) == 1
+    times = {name: (float(began), float(ended)) for name, began, ended, _ in lines}
     lonely = [name for name in times if "lonely" in name]
     assert len(lonely) == 3
     for name in lonely:
