@@ -25,8 +25,11 @@ def golden() -> Iterator[tuple[Path, str]]:
         Path(folder).chmod(0o755)
         for name, ledger in names.LEDGER.items():
             yield names.NAMES / name, ledger(Path(folder) / "data")
-    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
-        for name, text in replay.play(Path(folder)).items():
+    with (
+        tempfile.TemporaryDirectory(prefix="golden-") as folder,
+        Kiosk(Path(folder), int(replay.BEGIN.timestamp() * 1e9)) as kiosk,
+    ):
+        for name, text in (replay.play_days(kiosk) | replay.play_with_ledger(kiosk)).items():
             yield replay.DAY / name, text
 
 

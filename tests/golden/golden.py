@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-SHOWN_LINES_MAX = 60
+SHOWN_LINES_MAX = 40
 
 
 def difference(path: Path, now: str) -> str:

@@ -86,7 +86,7 @@ class SerialPort:
 class Kiosk:
     """`edge-agent run` with three serial readers, a palm terminal and a light that writes down what it shows."""
 
-    def __init__(self, folder: Path, wall_ns: int, *, settings: str = "") -> None:
+    def __init__(self, folder: Path, wall_ns: int) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
         self.state_dir = folder / "state"
@@ -102,9 +102,9 @@ class Kiosk:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(str(folder / "notify"))
         self._notify.settimeout(WAIT_S)
-        self._write_files(settings)
+        self._write_files()
 
-    def _write_files(self, settings: str) -> None:
+    def _write_files(self) -> None:
         self.config.write_text(
             f"""\
 [kiosk]
@@ -119,7 +119,10 @@ ballast_mib = 0
 [screen]
 port = 0
 operators = ["Cook"]
-{settings}
+[ledger]
+heartbeat_s = 86400
+roster_interval_s = 86400
+retry_max_s = 0.5
 [[readers]]
 name = "door"
 driver = "em4100"
@@ -229,11 +232,11 @@ file = "{self.folder}/light.jsonl"
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8")
 
-    def command(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """One command of the command line, under the same clock."""
+    def command(self, *arguments: str, check: bool = True, dice: str = "command") -> "subprocess.CompletedProcess[str]":
+        """One command of the command line, under the same clock. `dice`: equal ones draw equal numbers."""
         done = subprocess.run(
             [sys.executable, "-P", str(SEAMS), *arguments],
-            capture_output=True, text=True, check=False, timeout=WAIT_S, env=self.environment(),
+            capture_output=True, text=True, check=False, timeout=WAIT_S, env=self.environment(GOLDEN_DICE=dice),
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

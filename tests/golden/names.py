@@ -320,6 +320,27 @@ def json_outputs(kiosk: Kiosk) -> str:
     return _sections(parts)
 
 
+def exits(kiosk: Kiosk) -> str:
+    """A way to each exit code that needs no device and no ledger."""
+    config = ("--config", str(kiosk.config))
+    stopped = kiosk.folder / "stopped.toml"
+    stopped.write_text(
+        kiosk.config.read_text("utf-8").replace(str(kiosk.run_dir), str(kiosk.run_dir / "none")), "utf-8"
+    )
+    broken = kiosk.folder / "broken.jsonl"
+    broken.write_text('{"epoch":1}\n', "utf-8")
+    commands: dict[str, tuple[str, ...]] = {
+        "settings are good": ("config", "show", *config),
+        "a broken export": ("journal", "verify", "--export", str(broken), *config),
+        "a wrong option": ("journal", "list", "--limit", "0", *config),
+        "no settings file": ("config", "show", "--config", str(kiosk.folder / "none.toml")),
+        "no daemon": ("sync", "status", "--config", str(stopped)),
+        "no ledger": ("register", "http://127.0.0.1:9", "CODE", *config),
+    }
+    codes = {name: kiosk.command(*command, check=False).returncode for name, command in commands.items()}
+    return "".join(f"{name}: {code}\n" for name, code in codes.items())
+
+
 def files(kiosk: Kiosk) -> str:
     """What stands in the state and run folders, and what systemd is told."""
     stamped = re.compile(r"\d{8}T\d{6}")
@@ -337,6 +358,7 @@ LIVE: dict[str, Callable[[Kiosk], str]] = {
     "screen-pages.txt": pages,
     "json-outputs.txt": json_outputs,
     "files.txt": files,
+    "exits.txt": exits,
 }
 
 

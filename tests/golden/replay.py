@@ -11,6 +11,10 @@ and for the light, so that no two threads ever have something to do at the same 
     {"do":"clock","step_s":3600}                       {"do":"clock","synchronised":false}
     {"do":"pull","reader":"door"}                      {"do":"plug","reader":"door"}
 
+With a ledger, on whose line the kiosk is:
+
+    {"do":"register"}    {"do":"cut"}    {"do":"mend"}    {"do":"settle"}: wait until all is acknowledged and quiet
+
 Before any step, `after` lets so many seconds pass, and `at` lets time pass until the wall clock says this.
 """
 
@@ -22,7 +26,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.golden.kiosk import BOOT, Kiosk
+from tests.golden import adapter
+from tests.golden.kiosk import Kiosk
+from tests.golden.ledger import Ledger, Line
+from tests.golden.shapes import of_value
 
 DAY = Path(__file__).with_name("day")
 ZONE = "+05:00"
@@ -32,13 +39,13 @@ QUALITY_S = 5.0  # past the time for which the daemon trusts what it last heard 
 Step = dict[str, Any]
 
 
-def steps(path: Path = DAY / "steps.jsonl") -> list[Step]:
+def steps(path: Path) -> list[Step]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
 
 
 class Player:
-    def __init__(self, kiosk: Kiosk) -> None:
-        self.kiosk = kiosk
+    def __init__(self, kiosk: Kiosk, ledger: Ledger | None = None, line: Line | None = None) -> None:
+        self.kiosk, self.ledger, self.line = kiosk, ledger, line
         self.shown: list[dict[str, object]] = []
         self._lights = 0  # of this start, as the steps say
 
@@ -49,6 +56,9 @@ class Player:
             except AssertionError as error:
                 raise AssertionError(f"step {number} {step}: {error}") from error
             self.shown += [{"step": number, "do": step["do"], **each} for each in said]
+
+    def text(self) -> str:
+        return "".join(json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in self.shown)
 
     def _play(self, step: Step) -> list[dict[str, object]]:
         kiosk = self.kiosk
@@ -90,8 +100,29 @@ class Player:
                 damage(kiosk.journal)
             case "identity":
                 (kiosk.state_dir / "identity.json").write_text(json.dumps(step["identity"]), "utf-8")
+            case "register" | "cut" | "mend" | "settle":
+                return self._ledger(step)
             case other:
                 raise AssertionError(f"no step is named {other!r}")
+        return []
+
+    def _ledger(self, step: Step) -> list[dict[str, object]]:
+        kiosk, ledger, line = self.kiosk, self.ledger, self.line
+        assert ledger is not None
+        assert line is not None
+        match step["do"]:
+            case "register":
+                (code,) = ledger.command("ledger", "enrol-code", "sch-1", "--name", "left door", "--json")
+                done = kiosk.command("register", line.url, code["code"], "--config", str(kiosk.config), "--json")
+                return [{"keys": of_value(code) + of_value(json.loads(done.stdout))}]
+            case "cut":
+                line.down = True
+            case "mend":
+                line.down = False
+            case "settle":
+                head = step.get("head") or kiosk.head()
+                kiosk.until(lambda: kiosk.status()["journal"]["acknowledged"] == head)
+                kiosk.until(line.quiet)
         return []
 
     def _after_lights(self, step: Step, act: Any) -> list[dict[str, object]]:
@@ -148,40 +179,101 @@ def damage(journal: Path) -> None:
     journal.write_bytes(content.replace(payload, payload.replace(b'"kind"', b'"kinb"')))
 
 
-def kept(state_dir: Path) -> str:
-    """Every journal of this state folder as text: epochs, then rows with the hash and the payload's bytes."""
+def kept(state_dir: Path, since: str = "") -> str:
+    """Every journal of this state folder as text, the oldest first: epochs, then rows with hash and payload.
+
+    `since`: only epochs that were opened on that day or later.
+    """
     lines: list[str] = []
-    for path in sorted(state_dir.glob("journal.db*")):
-        if not path.name.endswith(("-wal", "-shm", ".lock", ".ballast")):
-            lines += [f"== {path.name.replace('journal.db', 'journal', 1)}", *_rows(path)]
+    journals = [path for path in state_dir.glob("journal.db*") if not path.name.endswith(_BESIDE)]
+    for path in sorted(journals, key=lambda path: (path.name == "journal.db", path.name)):
+        rows = list(_rows(path, since))
+        if rows:
+            lines += [f"== {path.name}", *rows]
     return "\n".join(lines) + "\n"
 
 
-def _rows(path: Path) -> Iterator[str]:
+_BESIDE = ("-wal", "-shm", ".lock", ".ballast")
+
+
+def _rows(path: Path, since: str) -> Iterator[str]:
     with closing(sqlite3.connect(path)) as database:
         epochs = database.execute(
             "SELECT ordinal, id, device, hex(parent_head), hex(genesis), head_seq, hex(head_hash), acked_seq, "
-            "carried_seq, opened_at, why FROM epoch ORDER BY ordinal"
+            "carried_seq, opened_at, why FROM epoch WHERE opened_at >= ? ORDER BY ordinal",
+            (since,),
         ).fetchall()
         for ordinal, *of in epochs:
             yield f"epoch {' '.join(str(each) or '-' for each in of)}"
             rows = database.execute("SELECT seq, hash, payload FROM event WHERE epoch = ? ORDER BY seq", (ordinal,))
             for seq, own, payload in rows:
                 yield f"{seq} {own.hex()} {payload.decode('utf-8')}"
-        yield "sightings"
-        for row in database.execute(
-            "SELECT person, epoch, seq, session, service_date, visit, voided FROM sighting ORDER BY epoch, seq"
-        ):
-            yield " ".join(str(each) or "-" for each in row)
+            yield "sightings"
+            rows = database.execute(
+                "SELECT person, seq, session, service_date, visit, voided FROM sighting WHERE epoch = ? ORDER BY seq",
+                (ordinal,),
+            )
+            for row in rows:
+                yield " ".join(str(each) or "-" for each in row)
 
 
-def play(folder: Path) -> dict[str, str]:
-    """The golden files of the days as they come out now: name → text."""
-    with Kiosk(folder, int(BEGIN.timestamp() * 1e9)) as kiosk:
-        player = Player(kiosk)
-        player.play(steps())
-        shown = "".join(json.dumps(each, ensure_ascii=False, sort_keys=True) + "\n" for each in player.shown)
-        return {"journal.txt": kept(kiosk.state_dir), "shown.jsonl": shown}
+def play_days(kiosk: Kiosk) -> dict[str, str]:
+    """The golden files of the days without a ledger, as they come out now: name → text."""
+    player = Player(kiosk)
+    player.play(steps(DAY / "steps.jsonl"))
+    return {"journal.txt": kept(kiosk.state_dir), "shown.jsonl": player.text()}
 
 
-__all__ = ["BOOT", "DAY", "Player", "kept", "play", "steps"]
+def play_with_ledger(kiosk: Kiosk) -> dict[str, str]:
+    """The day after: the same kiosk is registered with a real ledger, which gets all that it has not given away yet."""
+    kiosk.script.advance(3_600)
+    with Ledger(kiosk) as ledger:
+        ledger.start()
+        ledger.command("ledger", "school", "sch-1", "Мектеп 1")
+        imported = ledger.command("roster", "import", str(DAY / "export"), "--school", "sch-1", "--json")
+        line = Line(ledger.url)
+        try:
+            player = Player(kiosk, ledger, line)
+            player.play(steps(DAY / "ledger-steps.jsonl"))
+        finally:
+            line.close()
+        days = ("--from", "2026-09-07", "--to", "2026-09-10")
+        told = [*imported, *ledger.command("ledger", "report", *days, "--json")]
+        return {
+            "journal-with-ledger.txt": kept(kiosk.state_dir, since="2026-09-10"),
+            "shown-with-ledger.jsonl": player.text(),
+            "ledger.txt": "\n".join(json.dumps(each, ensure_ascii=False, indent=1) for each in told) + "\n",
+            "ledger-facts.txt": ledger_facts(ledger),
+            "ledger-json.txt": ledger_json(ledger),
+            "wire-seen.txt": line.text(),
+        }
+
+
+def ledger_json(ledger: Ledger) -> str:
+    """The keys of what the ledger's other commands print; the conformance check writes into a school of its own."""
+    ledger.command("ledger", "school", "sch-2", "Мектеп 2")
+    (code,) = ledger.command("ledger", "enrol-code", "sch-2", "--json")
+    conformance = ledger.kiosk.command("ledger", "conformance", ledger.url, code["code"], "--json")
+    parts = {
+        "ledger devices": ledger.command("ledger", "devices", "--json"),
+        "ledger enrol-code": [code],
+        "ledger conformance": [json.loads(conformance.stdout)],
+        "roster diff": ledger.command("roster", "diff", str(DAY / "export"), "--school", "sch-1", "--json"),
+    }
+    return "\n".join(
+        "\n".join([f"== {name} --json", *sorted({line for value in values for line in of_value(value)}), ""])
+        for name, values in parts.items()
+    )
+
+
+def ledger_facts(ledger: Ledger) -> str:
+    """What the ledger has, a row each; the payloads are those of the journal, as their hashes say."""
+    with adapter.ledger_database(ledger.data) as connection:
+        rows = connection.execute(
+            "SELECT device, epoch, seq, encode(hash, 'hex'), kind, day, flags, branch FROM fact "
+            "ORDER BY device, epoch, seq, hash"
+        ).fetchall()
+    return "\n".join(" ".join(str(each) or "-" for each in row) for row in rows) + "\n"
+
+
+__all__ = ["BEGIN", "DAY", "Player", "kept", "play_days", "play_with_ledger", "steps"]

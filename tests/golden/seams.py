@@ -9,6 +9,8 @@ says wall time, monotonic time, boot id and the clock's quality. `GOLDEN_DICE` s
 
 import builtins
 import ctypes
+import datetime
+import gc
 import importlib
 import importlib.metadata
 import io
@@ -96,6 +98,14 @@ def script_time(clock: ScriptedClock) -> None:
     time.time = lambda: clock.wall_ns() / 1e9
     time.monotonic_ns = clock.mono_ns
     time.monotonic = lambda: began_s + (real_monotonic() - began_s) / SLOWER
+
+    def now(cls: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> datetime.datetime:
+        return cls.fromtimestamp(clock.wall_ns() // 1000 / 1e6, tz)
+
+    # The class must stay itself, since others hold it and compare with it; so its own table is changed.
+    (own,) = gc.get_referents(datetime.datetime.__dict__)
+    own["now"] = classmethod(now)
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(datetime.datetime))
 
 
 def script_kernel(clock: ScriptedClock) -> None:

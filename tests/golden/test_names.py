@@ -10,6 +10,8 @@ from tests.golden.golden import check
 from tests.golden.kiosk import Kiosk
 from tests.golden.replay import BEGIN
 
+pytestmark = pytest.mark.timeout(600)  # on a machine that has much else to do
+
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
