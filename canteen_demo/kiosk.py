@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -21,9 +20,11 @@ from drivers.simulated import palms
 from drivers.simulated.card_peer import CardPeer, Model
 from drivers.simulated.palm_terminal import PalmFeeder
 from edge_agent.control import ask
+from edge_agent.control_api import NO_ARGUMENTS, PALM_ENROL, STATUS, DaemonStatus, PalmEnrolArguments
 from edge_agent.errors import AgentNotRunning, RequestRefused
 
 START_S = 30.0
+STATUS_S = 2.0
 ANSWER_S = 2.0
 ENROL_WITHIN_S = 100_000.0  # simulated
 LOOK_S = 0.002
@@ -151,9 +152,9 @@ class Kiosk:
     def enrol(self, pupil: str) -> None:
         """Make a pupil's drawn palm known, through the real enrolment, while the kiosk runs."""
         assert self.camera is not None
-        wish = {"person": pupil, "operator": "demo", "within_s": ENROL_WITHIN_S}
-        for told in ask(self.folder / "run", "palm.enrol", START_S, **wish):
-            if not told["done"] and told["step"] != "good":
+        arguments = PalmEnrolArguments(person=pupil, operator="demo", within_s=ENROL_WITHIN_S)
+        for step in ask(self.folder / "run", PALM_ENROL, arguments, START_S):
+            if not step.done and step.step != "good":
                 self.camera.show(pupil)
 
     def start(self, clock: FastClock) -> None:
@@ -189,12 +190,13 @@ class Kiosk:
         if self._feeder is not None:
             self._feeder.close()
 
-    def status(self) -> dict[str, Any] | None:
+    def status(self) -> DaemonStatus | None:
+        """Returns the kiosk's own account of itself, or None while it does not answer."""
         try:
-            (answer,) = ask(self.folder / "run", "status", 2.0)
+            (status,) = ask(self.folder / "run", STATUS, NO_ARGUMENTS, STATUS_S)
         except (AgentNotRunning, RequestRefused, OSError):
             return None
-        return dict(answer)
+        return status
 
     def card(self, card_hex: str, frames: int = 1) -> bool:
         """Hold a card to the reader; False where there is none."""
@@ -237,7 +239,7 @@ class Kiosk:
 
     def _ready(self) -> bool:
         status = self.status()
-        return status is not None and all(reader["there"] for reader in status["readers"])
+        return status is not None and all(reader.there for reader in status.readers)
 
 
 AGENT = [sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main()"]

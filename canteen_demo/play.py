@@ -185,7 +185,7 @@ def _school(
 
 def _wait_for_roster(kiosk: Kiosk, people: int) -> None:
     until = time.monotonic() + 60
-    while (status := kiosk.status()) is None or status["roster"]["people"] < people:
+    while (status := kiosk.status()) is None or status.roster.people < people:
         if time.monotonic() > until:
             raise RequestRefused(f"kiosk {kiosk.name} gets no roster; its log is {kiosk.folder / 'log'}")
         time.sleep(0.1)
@@ -221,7 +221,7 @@ def _mishaps(scene: Scene) -> None:
 def _drain(scene: Scene) -> None:
     until = time.monotonic() + DRAIN_S
     for queue in scene.queues:
-        while (status := queue.kiosk.status()) is None or status["journal"]["queue"] > 0:
+        while (status := queue.kiosk.status()) is None or status.journal.queue > 0:
             if time.monotonic() > until:
                 raise RequestRefused(
                     f"kiosk {queue.kiosk.name} does not get rid of its queue; see {queue.kiosk.folder}/log"

@@ -69,7 +69,7 @@ def _row(queue: Queue) -> list[str | Text]:
     status = queue.kiosk.status()
     tally = queue.tally
     state = Text("runs", style="green") if status else Text("down", style="bold red")
-    waiting = str(status["journal"]["queue"]) if status else "?"
+    waiting = str(status.journal.queue) if status else "?"
     answers = [str(tally.answered[signal]) for signal in WORDS]
     return [queue.kiosk.name, state, str(tally.made), *answers, waiting, queue.kiosk.url]
 

@@ -1,11 +1,13 @@
 """The socket by which the command line asks the running daemon.
 
-One request a connection, a JSON line: `{"command": …, "arguments": {…}}`. The answer is lines, too: `{"row": …}` as
-often as there is something to tell, then `{"done": …}` or `{"error": …, "code": …}`. Who asks is known from the
-kernel (SO_PEERCRED); the socket's mode lets in root, the daemon's user and its group.
+One request a connection, a JSON line: `{"command": …, "arguments": {…}}`. The answer is lines, too: `{"row": …}` for
+each row, then `{"done": true}` or `{"error": …, "code": …}`. The kernel names the process that asks (SO_PEERCRED); the
+socket's mode lets in root, the daemon's user and its group.
+
+A `Command` names the types of its arguments and of its rows. Both ends convert into them, so that nobody handles a bare
+dictionary. `control_api` holds the commands of the daemon.
 """
 
-import json
 import logging
 import os
 import socket
@@ -13,20 +15,34 @@ import socketserver
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, RequestRefused
+import msgspec
+
+from edge_agent.errors import AgentError, AgentNotRunning, AnswerNotUnderstood, ExitCode, RequestRefused
 
 log = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX = 8 * 1024 * 1024  # a whole school's roster, for `roster import --local`
 CONNECTIONS_MAX = 8
 SOCKET_NAME = "control.sock"
+POLL_S = 0.5
+ANSWER_S = 60.0
 
-Json = Any  # what json.dumps takes; every handler says in its docstring what it gives
+Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[Arguments, Row]):
+    """One command of the socket: its name on the wire, and the types of its arguments and of each row it answers."""
+
+    name: str
+    arguments: type[Arguments]
+    row: type[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,35 @@ class Asker:
     gid: int
 
 
-Handler = Callable[[Mapping[str, Json], Asker], Iterator[Json]]
+Handler = Callable[[msgspec.Raw, Asker], Iterable[object]]
+
+
+def bind(command: Command[Arguments, Row], answer: Callable[[Arguments, Asker], Iterable[Row]]) -> tuple[str, Handler]:
+    """Returns the entry for a server's table: the command's name, and `answer` behind a check of the arguments."""
+
+    def handle(arguments: msgspec.Raw, asker: Asker) -> Iterable[object]:
+        try:
+            typed = msgspec.json.decode(arguments, type=command.arguments)
+        except msgspec.ValidationError as error:
+            raise RequestRefused(
+                f"the arguments of {command.name} are wrong: {error}; see edge-agent --help"
+            ) from error
+        return answer(typed, asker)
+
+    return command.name, handle
+
+
+class _RequestLine(msgspec.Struct, frozen=True):
+    command: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _AnswerLine(msgspec.Struct, frozen=True):
+    """A row, an error with its exit code, or the end."""
+
+    row: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+    code: int = ExitCode.FAILED
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -51,14 +95,14 @@ class _Connection(socketserver.StreamRequestHandler):
         line = self.rfile.readline(REQUEST_BYTES_MAX + 1)
         try:
             for answer in self.server.answers(line, asker):
-                self.wfile.write(json.dumps(answer, ensure_ascii=False, default=str).encode() + b"\n")
+                self.wfile.write(msgspec.json.encode(answer) + b"\n")
                 self.wfile.flush()
         except (BrokenPipeError, ConnectionResetError):
             log.debug("pid %d hung up before its answer was complete", asker.pid)
 
 
 class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Serves a table of commands on a unix socket; `serve_forever` and `shutdown` are the caller's to run."""
+    """Serves a table of commands on a unix socket: `listen`, then `serve` until another thread calls `shutdown`."""
 
     daemon_threads = True
     block_on_close = False
@@ -66,15 +110,30 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
-        self.on_poll: Callable[[], object] = lambda: None  # called at every poll of `serve_forever`
+        self._on_poll: Callable[[], object] | None = None
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # the journal's lock has shown that no other daemon lives
+        super().__init__(str(path), _Connection, bind_and_activate=False)
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """Returns the names of the commands that are answered."""
+        return frozenset(self._handlers)
+
+    def listen(self) -> None:
+        """Makes the socket's file and listens; connections wait until `serve` takes them."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)  # the journal's lock has shown that no other daemon lives
         previous = os.umask(0o117)
         try:
-            super().__init__(str(path), _Connection)
+            self.server_bind()
+            self.server_activate()
         finally:
             os.umask(previous)
+
+    def serve(self, on_poll: Callable[[], object], poll_s: float = POLL_S) -> None:
+        """Answers until `shutdown`; calls `on_poll` about every `poll_s` seconds."""
+        self._on_poll = on_poll
+        self.serve_forever(poll_interval=poll_s)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._places.acquire(blocking=False):
@@ -92,21 +151,20 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.error("a question on the control socket could not be answered: %r", sys.exception())
 
-    def answers(self, line: bytes, asker: Asker) -> Iterator[Json]:
-        """The answer's lines to one request line."""
+    def answers(self, line: bytes, asker: Asker) -> Iterator[dict[str, object]]:
+        """Yields the answer's lines to one request line."""
         try:
-            request = json.loads(line)
-            command, arguments = request["command"], request.get("arguments", {})
-        except (ValueError, KeyError, TypeError, AttributeError):
+            request = msgspec.json.decode(line, type=_RequestLine)
+        except msgspec.DecodeError:
             yield {"error": "not a request: one JSON line with a command is expected", "code": ExitCode.USAGE}
             return
-        handler = self._handlers.get(command)
+        handler = self._handlers.get(request.command)
         if handler is None:
-            yield {"error": f"the daemon knows no command {command!r}; is it older than this tool?", "code": 2}
+            yield {"error": f"the daemon knows no command {request.command!r}; is it older than this tool?", "code": 2}
             return
-        log.debug("pid %d uid %d asks %s", asker.pid, asker.uid, command)
+        log.debug("pid %d uid %d asks %s", asker.pid, asker.uid, request.command)
         try:
-            for row in handler(arguments, asker):
+            for row in handler(request.arguments, asker):
                 yield {"row": row}
         except AgentError as error:
             yield {"error": str(error), "code": error.exit_code}
@@ -114,15 +172,21 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             yield {"done": True}
 
     def service_actions(self) -> None:
-        self.on_poll()
+        if self._on_poll is not None:
+            self._on_poll()
 
     def server_close(self) -> None:
         super().server_close()
         self.path.unlink(missing_ok=True)
 
 
-def ask(run_dir: Path, command: str, timeout_s: float | None = 60.0, **arguments: Json) -> Iterator[Json]:
-    """The rows of the running daemon's answer. Raises `AgentNotRunning` or `RequestRefused`."""
+def ask(
+    run_dir: Path, command: Command[Arguments, Row], arguments: Arguments, timeout_s: float | None = ANSWER_S
+) -> Iterator[Row]:
+    """Yields the rows of the running daemon's answer.
+
+    Raises `AgentNotRunning`, `Refused` with the daemon's own exit code, or `AnswerNotUnderstood`.
+    """
     path = run_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
@@ -134,16 +198,26 @@ def ask(run_dir: Path, command: str, timeout_s: float | None = 60.0, **arguments
             raise RequestRefused(
                 f"{path}: no right to ask; run this as root or as a member of the group canteen"
             ) from error
-        connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+        connection.sendall(msgspec.json.encode({"command": command.name, "arguments": arguments}) + b"\n")
         with connection.makefile("rb") as answers:
             for line in answers:
-                answer = json.loads(line)
-                if "row" in answer:
-                    yield answer["row"]
-                elif "error" in answer:
-                    refused = RequestRefused(answer["error"])
-                    refused.exit_code = ExitCode(answer["code"])
+                answer = _decode(line, _AnswerLine, command.name)
+                if isinstance(answer.row, msgspec.Raw):
+                    yield _decode(answer.row, command.row, command.name)
+                elif isinstance(answer.error, str):
+                    refused = RequestRefused(answer.error)
+                    refused.exit_code = ExitCode(answer.code)
                     raise refused
                 else:
                     return
     raise RequestRefused("the agent stopped in the middle of its answer; look at its log (journalctl -u edge-agent)")
+
+
+def _decode(line: bytes | msgspec.Raw, kind: type[Row], command: str) -> Row:
+    try:
+        return msgspec.json.decode(line, type=kind)
+    except msgspec.DecodeError as error:
+        raise AnswerNotUnderstood(
+            f"the daemon's answer to {command} cannot be read: {error}; is it of another version than this tool? "
+            "restart it (systemctl restart edge-agent)"
+        ) from error

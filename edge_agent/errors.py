@@ -4,6 +4,7 @@ AgentError            the message says what to do next
 ├── SettingsWrong     mend the settings file                       exit 3
 ├── AgentNotRunning   start the daemon, or use the offline way     exit 4
 ├── AgentRunning      stop the daemon first, or ask it instead     exit 4
+├── AnswerNotUnderstood  restart the daemon: it is of another version
 ├── NotRegistered     register this kiosk with the ledger first    exit 5
 └── RequestRefused    the request was understood and not carried out; the message says why
 """
@@ -46,6 +47,10 @@ class AgentRunning(AgentError):
     """The daemon holds what this command needs for itself."""
 
     exit_code = ExitCode.DAEMON
+
+
+class AnswerNotUnderstood(AgentError):
+    """The daemon answered on the control socket, and the answer does not have the shape that this version knows."""
 
 
 class NotRegistered(AgentError):

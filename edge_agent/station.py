@@ -103,12 +103,14 @@ class EntryAlreadyVoid(Exception):
 class Station:
     """Takes scans and what the staff do by hand. `roster` may be replaced at any time, from any thread."""
 
-    def __init__(self, journal: StationJournal, roster: Roster, policy: StationPolicy) -> None:
+    def __init__(
+        self, journal: StationJournal, roster: Roster, policy: StationPolicy, palms: PalmAvailability | None = None
+    ) -> None:
         self._journal = journal
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
         self._waiting: dict[Direction, Waiting] = {}  # a gate in and a gate out at one kiosk are two places
-        self.palms: PalmAvailability | None = None
+        self.palms = palms
         self.roster = roster
 
     def take_reading(self, reading: Reading, moment: Moment) -> Feedback | None:

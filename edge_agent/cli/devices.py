@@ -7,7 +7,7 @@ import sys
 import time
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, assert_never
@@ -28,7 +28,16 @@ from drivers.transports.recorded import Recorded
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
-from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, ExitCode, RequestRefused
+from edge_agent.control_api import (
+    DEVICES_IMPORT,
+    DEVICES_WATCH,
+    NO_ARGUMENTS,
+    STATUS,
+    DeviceImportArguments,
+    DeviceWatchArguments,
+    TerminalMatch,
+)
+from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, AnswerNotUnderstood, ExitCode, RequestRefused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -75,12 +84,12 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
 
 def _attached(loaded: Settings) -> Iterator[dict[str, object]]:
     try:
-        (status,) = ask(loaded.kiosk.run_dir, "status")
+        (status,) = ask(loaded.kiosk.run_dir, STATUS, NO_ARGUMENTS)
     except AgentNotRunning:
         for device in (*loaded.readers, *loaded.indicators):
             yield {"name": device.name, "driver": device.driver, "there": "?", "why": "the agent is not running"}
         return
-    yield from (*status["readers"], *status["indicators"])
+    yield from (msgspec.to_builtins(device) for device in (*status.readers, *status.indicators))
 
 
 @app.command("import")
@@ -122,12 +131,17 @@ def _portions(punches: Sequence[zk_attlog.Punch]) -> Iterator[Sequence[zk_attlog
 
 def _handed_over(loaded: Settings, device: DeviceSettings, punches: Sequence[zk_attlog.Punch]) -> int:
     """To the running daemon, which alone has the journal; times are the school's local ones."""
-    matches = [
-        (punch.number, punch.method("palm"), datetime.fromisoformat(punch.time).replace(tzinfo=loaded.zone).isoformat())
+    matches = tuple(
+        TerminalMatch(
+            punch.number,
+            punch.method("palm"),
+            datetime.fromisoformat(punch.time).replace(tzinfo=loaded.zone).isoformat(),
+        )
         for punch in punches
-    ]
-    (answer,) = ask(loaded.kiosk.run_dir, "devices.import", IMPORT_S, device=device.name, matches=matches)
-    return int(answer["taken"])
+    )
+    arguments = DeviceImportArguments(device=device.name, matches=matches)
+    (answer,) = ask(loaded.kiosk.run_dir, DEVICES_IMPORT, arguments, IMPORT_S)
+    return answer.taken
 
 
 @app.command()
@@ -402,10 +416,11 @@ def _device(config: Path, name: str) -> DeviceSettings:
 
 def _only_while_stopped(config: Path) -> None:
     """Two programs on one line would cut each other short."""
-    try:
-        next(ask(settings.load(config).settings.kiosk.run_dir, "status"))
-    except AgentNotRunning:
-        return
+    with suppress(AnswerNotUnderstood):  # a daemon of another version has the device open just the same
+        try:
+            next(ask(settings.load(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
+        except AgentNotRunning:
+            return
     raise AgentRunning("the daemon has the device open; stop it first (systemctl stop edge-agent)")
 
 
@@ -415,10 +430,9 @@ def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[C
     if registry.entry(device.driver, loaded.drivers).camera:
         raise RequestRefused(f"{device.name} is a camera: pictures of people are never recorded")
     try:
-        for row in ask(
-            loaded.settings.kiosk.run_dir, "devices.watch", seconds + 30, device=device.name, seconds=seconds
-        ):
-            yield Chunk(t_ns=row["t_ns"], dir=row["dir"], hex=row["hex"])
+        arguments = DeviceWatchArguments(device=device.name, seconds=seconds)
+        for row in ask(loaded.settings.kiosk.run_dir, DEVICES_WATCH, arguments, seconds + 30):
+            yield Chunk(t_ns=row.t_ns, dir=row.direction, hex=row.hex)
     except AgentNotRunning:
         driver = registry.reader_class(device.driver, loaded.drivers)
         yield from _traffic_here(driver, device, seconds)

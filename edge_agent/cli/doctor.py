@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import msgspec
 import typer
 
 from drivers.errors import DeviceError
 from edge_agent import settings
 from edge_agent.cli.checks import daemon, devices, folders, journal, machine
 from edge_agent.cli.checks.finding import Check, Finding, Kiosk, State, fails, look, ok, split
-from edge_agent.cli.checks.told import Told
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
-from edge_agent.errors import AgentError, AgentNotRunning, ExitCode, RequestRefused, SettingsWrong
+from edge_agent.control_api import NO_ARGUMENTS, STATUS, DaemonStatus
+from edge_agent.errors import AgentError, AgentNotRunning, AnswerNotUnderstood, ExitCode, RequestRefused, SettingsWrong
 from edge_agent.settings import Loaded
 from sync.errors import SyncError
 
@@ -56,9 +55,9 @@ def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -
     Nothing is changed, no secret and no card number is shown. The exit code is 1 when something fails.
     """
     loaded, of_settings = read_settings(config)
-    told, of_daemon = hear(loaded.settings.kiosk.run_dir)
+    status, of_daemon = ask_status(loaded.settings.kiosk.run_dir)
     uid, groups = _agent()
-    found = [*of_settings, *of_daemon, *examine(Kiosk(loaded, told, agent_uid=uid, agent_groups=groups))]
+    found = [*of_settings, *of_daemon, *examine(Kiosk(loaded, status, agent_uid=uid, agent_groups=groups))]
     if as_json:
         print_json([asdict(each) for each in found])
     else:
@@ -81,18 +80,18 @@ def read_settings(config: Path) -> tuple[Loaded, list[Finding]]:
         return settings.loads("", config), [fails("settings", line, step) for line in str(error).splitlines()]
 
 
-def hear(run_dir: Path) -> tuple[Told | None, list[Finding]]:
-    """What the daemon says of itself, or why there is nothing to hear."""
+def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:
+    """Returns the daemon's status, or None with the reason as a finding."""
     part = "daemon"
     try:
-        (answer,) = ask(run_dir, "status", ANSWER_S)
-        return msgspec.convert(answer, Told, strict=False), [ok(part, "runs and answers")]
+        (status,) = ask(run_dir, STATUS, NO_ARGUMENTS, ANSWER_S)
+        return status, [ok(part, "runs and answers")]
     except AgentNotRunning:
         step = "systemctl start edge-agent; if it does not stay: journalctl -u edge-agent -b"
         return None, [fails(part, "does not run: nobody is served", step)]
     except RequestRefused as error:
         return None, [split(part, State.LOOK, str(error))]
-    except (OSError, ValueError) as error:  # ValueError: an answer of another version of the agent
+    except (OSError, ValueError, AnswerNotUnderstood) as error:
         return None, [fails(part, f"does not answer as it should: {error}", "systemctl restart edge-agent")]
 
 

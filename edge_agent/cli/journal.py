@@ -3,24 +3,34 @@
 While the daemon runs it is asked, for it alone has the journal open; while it is stopped, the file is read here.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
-from edge_agent.control import ask
+from edge_agent.control import Arguments, Command, Row, ask
+from edge_agent.control_api import (
+    JOURNAL_BACKUP,
+    JOURNAL_EXPORT,
+    JOURNAL_LIST,
+    JOURNAL_VERIFY,
+    NO_ARGUMENTS,
+    ExportedJournal,
+    JournalCopy,
+    JournalListArguments,
+    JournalRow,
+)
 from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
 from edge_agent.journal import offline
 from edge_agent.journal.backup import backup as back_up
 from edge_agent.journal.export import export as write_export
 from edge_agent.journal.export import verify_export
 from edge_agent.journal.verify import verify as walk
+from edge_agent.runtime.commands.journal import chain_verdict, journal_row
 from edge_agent.runtime.opening import JOURNAL_NAME
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,17 +47,16 @@ def list_rows(
 ) -> None:
     """The last rows, oldest first."""
 
-    def stopped(path: Path) -> Iterator[dict[str, Any]]:
-        for row in reversed(offline.recent(path, limit)):
-            yield {"epoch": row.epoch, "seq": row.seq, "event": json.loads(row.payload)}
+    def stopped(path: Path) -> Iterator[JournalRow]:
+        return (journal_row(row) for row in reversed(offline.recent(path, limit)))
 
-    rows = _either(config, "journal.list", stopped, limit=limit)
+    rows = _either(config, JOURNAL_LIST, JournalListArguments(limit=limit), stopped)
     if as_json:
         for row in rows:
             print_json(row)
         return
     columns = ("epoch", "row", "at (UTC)", "kind", "person", "session", "reader", "reason")
-    print_table(columns, ((row["epoch"][:6], row["seq"], *_cells(row["event"])) for row in rows))
+    print_table(columns, ((row.epoch[:6], row.seq, *_cells(row.event)) for row in rows))
 
 
 @app.command()
@@ -58,18 +67,18 @@ def verify(
 ) -> None:
     """Walk the whole chain; the first broken row is named, and the exit code is 1."""
     if export is not None:
-        verdict = asdict(verify_export(export))
+        verdict = chain_verdict(verify_export(export))
     else:
-        (verdict,) = _either(config, "journal.verify", lambda path: iter([asdict(walk(path))]))
+        (verdict,) = _either(config, JOURNAL_VERIFY, NO_ARGUMENTS, lambda path: iter([chain_verdict(walk(path))]))
     if as_json:
         print_json(verdict)
-    elif verdict["broken"] is None:
-        out.print(f"whole: {verdict['rows']} rows in {verdict['epochs']} epochs, every link holds")
+    elif verdict.broken is None:
+        out.print(f"whole: {verdict.rows} rows in {verdict.epochs} epochs, every link holds")
     else:
-        broken = verdict["broken"]
-        out.print(f"BROKEN at epoch {broken['epoch']} row {broken['seq']}: {broken['what']}", markup=False)
+        broken = verdict.broken
+        out.print(f"BROKEN at epoch {broken.epoch} row {broken.seq}: {broken.what}", markup=False)
         out.print("Keep this journal: `edge-agent journal backup FILE`, and send it to the ledger's operator.")
-    if verdict["broken"] is not None:
+    if verdict.broken is not None:
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -78,12 +87,12 @@ def export(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     """Write everything as JSON Lines: bytes as they were hashed, so that anyone can walk the chain."""
     _fresh(target)
 
-    def stopped(path: Path) -> Iterator[dict[str, Any]]:
-        yield {"path": str(target), "rows": write_export(path, target)}
+    def stopped(path: Path) -> Iterator[ExportedJournal]:
+        yield ExportedJournal(path=str(target), rows=write_export(path, target))
 
-    (answer,) = _either(config, "journal.export", stopped)
-    _fetch(Path(answer["path"]), target)
-    out.print(f"{target}: {answer['rows']} rows", markup=False)
+    (answer,) = _either(config, JOURNAL_EXPORT, NO_ARGUMENTS, stopped)
+    _fetch(Path(answer.path), target)
+    out.print(f"{target}: {answer.rows} rows", markup=False)
 
 
 @app.command()
@@ -91,20 +100,20 @@ def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     """Copy the journal while it is in use; the copy is verified before it counts."""
     _fresh(target)
 
-    def stopped(path: Path) -> Iterator[dict[str, Any]]:
-        yield {"path": str(target), "verdict": asdict(back_up(path, target))}
+    def stopped(path: Path) -> Iterator[JournalCopy]:
+        yield JournalCopy(path=str(target), verdict=chain_verdict(back_up(path, target)))
 
-    (answer,) = _either(config, "journal.backup", stopped)
-    _fetch(Path(answer["path"]), target)
-    out.print(f"{target}: {answer['verdict']['rows']} rows, every link holds", markup=False)
+    (answer,) = _either(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
+    _fetch(Path(answer.path), target)
+    out.print(f"{target}: {answer.verdict.rows} rows, every link holds", markup=False)
 
 
 def _either(
-    config: Path, command: str, stopped: Callable[[Path], Iterator[dict[str, Any]]], **arguments: Any
-) -> Iterator[dict[str, Any]]:
+    config: Path, command: Command[Arguments, Row], arguments: Arguments, stopped: Callable[[Path], Iterator[Row]]
+) -> Iterator[Row]:
     """The daemon's answer, or what is read here while there is none."""
     kiosk = settings.load(config).settings.kiosk
-    answers = ask(kiosk.run_dir, command, VERIFY_S, **arguments)
+    answers = ask(kiosk.run_dir, command, arguments, VERIFY_S)
     try:
         first = next(answers, None)
     except AgentNotRunning:
@@ -129,6 +138,6 @@ def _fetch(source: Path, target: Path) -> None:
         shutil.move(source, target)
 
 
-def _cells(event: dict[str, Any]) -> Iterator[object]:
+def _cells(event: dict[str, object]) -> Iterator[object]:
     for name in ("at", "kind", "person", "session", "reader", "reason"):
         yield event.get(name, "")

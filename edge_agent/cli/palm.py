@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
+import msgspec
 import typer
 
 from edge_agent import settings
@@ -15,10 +16,21 @@ from edge_agent.cli import palm_key
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
 from edge_agent.cli.spread import jobs_default, over_processes
 from edge_agent.control import ask
+from edge_agent.control_api import (
+    NO_ARGUMENTS,
+    PALM_ENROL,
+    PALM_EXPORT,
+    PALM_FORGET,
+    PALM_IMPORT,
+    ImportedPalms,
+    PalmEnrolArguments,
+    PalmForgetArguments,
+    PalmImportArguments,
+)
 from edge_agent.errors import ExitCode, RequestRefused
 from edge_agent.screen.state import Language
 from edge_agent.settings import KioskSettings
-from sync.contract.palms import PARCEL_BYTES_MAX
+from sync.contract.palms import PARCEL_BYTES_MAX, Sealed, StickHead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +45,7 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(palm_key.app, name="key", help="The school's palm key: make it, hand it on, keep it in the safe.")
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
+EXPORT_S = 300.0
 IMPORTED_TOGETHER = 64  # palms in one question to the daemon, which takes 8 MiB
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 HANDS = ("left", "right", "unknown")
@@ -60,29 +73,34 @@ def enrol(
     if language not in ("", *Language):
         raise RequestRefused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
     run_dir = settings.load(config).settings.kiosk.run_dir
-    wish = {
-        "language": language,
-        "person": person,
-        "operator": operator,
-        "hand": hand,
-        "samples": samples,
-        "within_s": timeout_s,
-    }
-    for told in ask(run_dir, "palm.enrol", timeout_s + 30, reader=reader, **wish):
+    arguments = msgspec.convert(
+        {
+            "language": language,
+            "person": person,
+            "operator": operator,
+            "hand": hand,
+            "samples": samples,
+            "within_s": timeout_s,
+            "reader": reader,
+        },
+        PalmEnrolArguments,
+    )
+    for step in ask(run_dir, PALM_ENROL, arguments, timeout_s + 30):
         if as_json:
-            print_json(told)
+            print_json(step)
         else:
-            out.print(f"{told['good']}/{samples}  {told['say']}", markup=False)
+            out.print(f"{step.good}/{samples}  {step.say}", markup=False)
 
 
 @app.command()
 def forget(person: PersonArgument, config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Delete a person's palms from this kiosk, disk and memory; the receipt goes into the journal."""
-    (told,) = ask(settings.load(config).settings.kiosk.run_dir, "palm.forget", person=person)
+    run_dir = settings.load(config).settings.kiosk.run_dir
+    (answer,) = ask(run_dir, PALM_FORGET, PalmForgetArguments(person=person))
     if as_json:
-        print_json(told)
+        print_json(answer)
     else:
-        out.print(f"{person}: {told['deleted']} templates deleted", markup=False)
+        out.print(f"{person}: {answer.deleted} templates deleted", markup=False)
 
 
 @app.command()
@@ -92,7 +110,8 @@ def export(
 ) -> None:
     """Write all palms of the running kiosk into a file, sealed with the school's key: noise to whoever lacks it."""
     run_dir = settings.load(config).settings.kiosk.run_dir
-    lines = [json.dumps(line, sort_keys=True, separators=(",", ":")) for line in ask(run_dir, "palm.export", 300.0)]
+    rows = ask(run_dir, PALM_EXPORT, NO_ARGUMENTS, EXPORT_S)
+    lines = [json.dumps(json.loads(bytes(row)), sort_keys=True, separators=(",", ":")) for row in rows]
     try:
         with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "w") as target:
             target.write("\n".join(lines) + "\n")
@@ -113,20 +132,24 @@ def import_(
 ) -> None:
     """Take over palms of another kiosk. Who has not agreed is not taken, and a younger palm here stays."""
     run_dir = settings.load(config).settings.kiosk.run_dir
-    told = dict.fromkeys(("taken", "passed_over", "unreadable"), 0)
-    for head, palms in _exported(file):
-        for answer in ask(run_dir, "palm.import", 300.0, head=head, palms=palms):
-            told = {name: told[name] + answer[name] for name in told}
-    _tell(dict(told), as_json)
+    total = ImportedPalms(taken=0, passed_over=0, unreadable=0)
+    for arguments in _exported(file):
+        for answer in ask(run_dir, PALM_IMPORT, arguments, EXPORT_S):
+            total = ImportedPalms(
+                taken=total.taken + answer.taken,
+                passed_over=total.passed_over + answer.passed_over,
+                unreadable=total.unreadable + answer.unreadable,
+            )
+    _tell(msgspec.to_builtins(total), as_json)
 
 
-def _exported(file: Path) -> Iterator[tuple[object, list[object]]]:
-    """The head, and some palms at a time; a file that is none is refused by the daemon, or here where it is no JSON."""
+def _exported(file: Path) -> Iterator[PalmImportArguments]:
+    """Yields the head with some palms at a time. Raises `Refused` for a file that holds no export."""
     try:
         with file.open("rb") as lines:
-            head = json.loads(lines.readline(PARCEL_BYTES_MAX))
-            while part := [json.loads(line) for line in _some(lines)]:
-                yield head, part
+            head = msgspec.json.decode(lines.readline(PARCEL_BYTES_MAX), type=StickHead)
+            while part := tuple(msgspec.json.decode(line, type=Sealed) for line in _some(lines)):
+                yield PalmImportArguments(head=head, palms=part)
     except (ValueError, UnicodeDecodeError) as error:
         raise RequestRefused(f"{file}: not an export of palms: {error}") from error
     except OSError as error:

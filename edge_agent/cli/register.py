@@ -8,7 +8,7 @@ import typer
 from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.identity import Registration
-from edge_agent.runtime.agent import VERSION
+from edge_agent.version import VERSION
 from sync.client.enrol import enrol
 from sync.client.http import Http
 from sync.client.keys import DeviceKey

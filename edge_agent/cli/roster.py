@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
+from edge_agent.control_api import NO_ARGUMENTS, ROSTER_APPLY, ROSTER_RECORDS, ROSTER_SHOW, RosterApplyArguments
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
@@ -93,14 +93,14 @@ def diff(
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """The roster in force on this kiosk: version, age, how many of each kind, what is wrong with it."""
-    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, "roster.show")
+    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
     if as_json:
         print_json(answer)
         return
-    problems = answer.pop("problems")
-    print_pairs({**{k: v for k, v in answer.items() if k != "records"}, **answer["records"]})
-    if problems:
-        print_table(("type", "id", "to correct"), ((each["type"], each["id"], each["what"]) for each in problems))
+    print_pairs({"school": answer.school, "version": answer.version, "age_s": answer.age_s, **answer.records})
+    if answer.problems:
+        rows = ((problem.type, problem.id, problem.what) for problem in answer.problems)
+        print_table(("type", "id", "to correct"), rows)
 
 
 def _import_into_ledger(
@@ -132,8 +132,8 @@ def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: b
     version = int(datetime.now(UTC).timestamp())  # rises from import to import, and below any ledger's own count
     page = Page(school=school, since=0, version=version, changes=built.records, whole=True)
     try:
-        (answer,) = ask(loaded.kiosk.run_dir, "roster.apply", page=msgspec.to_builtins(page))
-        version = answer["version"]
+        (answer,) = ask(loaded.kiosk.run_dir, ROSTER_APPLY, RosterApplyArguments(page=page))
+        version = answer.version
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
             journal.apply_roster((page,), datetime.now(UTC))
@@ -150,7 +150,7 @@ def _here(config: Path) -> list[Record]:
     """The roster in force on this kiosk, asked of the daemon or read from the journal."""
     loaded = settings.load(config).settings
     try:
-        return [msgspec.convert(row, Record) for row in ask(loaded.kiosk.run_dir, "roster.records")]
+        return list(ask(loaded.kiosk.run_dir, ROSTER_RECORDS, NO_ARGUMENTS))
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
             return journal.roster_records()

@@ -75,6 +75,10 @@ class PalmGallery:
     def fingerprint(self) -> str:
         return self._key.fingerprint
 
+    def has_template(self, person: str) -> bool:
+        """Returns True where this person can be recognised by the palm here."""
+        return person in self.snapshot.places
+
     def point(self, snapshot: Snapshot) -> OperatingPoint:
         """What is enough among so many."""
         return operating_point.operating_point(snapshot.templates, self._target.fpir, self._target.margin)

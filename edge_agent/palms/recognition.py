@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.readings import PalmFrame
+from edge_agent.control_api import PalmStatus
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment, MomentSource
@@ -66,6 +67,10 @@ class NoGallery:
     """Nobody can be recognised by the palm here, and why: what to do."""
 
     why: str
+
+    def has_template(self, person: str) -> bool:
+        """Returns False: without the school's key nobody is known."""
+        return False
 
 
 @dataclass(slots=True)
@@ -124,30 +129,27 @@ class Palms:
         """What may be relayed to the school's other kiosks."""
         return self.gallery if isinstance(self.gallery, PalmGallery) else None
 
-    def known(self, person: PersonId) -> bool:
-        return isinstance(self.gallery, PalmGallery) and person in self.gallery.snapshot.places
-
     @property
     def ready(self) -> bool:
         """Whether a child may be asked for the palm: somebody can be recognised."""
         return isinstance(self.gallery, PalmGallery) and self.gallery.snapshot.persons > 0
 
-    def state(self) -> dict[str, object]:
-        """For the technician: whether anybody can be recognised, and why not; how many, and how strictly."""
+    def status(self) -> PalmStatus:
+        """Returns for the technician if anybody can be recognised, or why not; how many people, and how strictly."""
         gallery = self.gallery
         if isinstance(gallery, NoGallery):
-            return {"ready": False, "why": gallery.why}
+            return PalmStatus(ready=False, why=gallery.why)
         snapshot = gallery.snapshot
-        return {
-            "ready": self.ready,
-            "why": "" if gallery.loaded else "the palms are being opened",
-            "key": gallery.fingerprint,
-            "people": snapshot.persons,
-            "templates": snapshot.templates,
-            "unreadable": gallery.unreadable,
-            "operating_point": str(gallery.point(snapshot)),
-            "pictures_dropped": self._newest.dropped,
-        }
+        return PalmStatus(
+            ready=self.ready,
+            why="" if gallery.loaded else "the palms are being opened",
+            key=gallery.fingerprint,
+            people=snapshot.persons,
+            templates=snapshot.templates,
+            unreadable=gallery.unreadable,
+            operating_point=str(gallery.point(snapshot)),
+            pictures_dropped=self._newest.dropped,
+        )
 
     def offer(self, frame: PalmFrame, moment: Moment) -> None:
         """A picture of a camera, from its thread. Never blocks."""

@@ -64,6 +64,14 @@ class Part:
     thread: threading.Thread | None = None
     deaths: list[float] = field(default_factory=list)
 
+    def wake(self) -> None:
+        """Ends this part's wait now; from any thread."""
+        self.pulse.wake()
+
+    def stop(self) -> None:
+        """Asks this part to end; from any thread."""
+        self.pulse.stop()
+
     def fault(self, now: float) -> str:
         """Why this part does not live, or nothing."""
         recent = sum(now - died < DEATHS_WINDOW_S for died in self.deaths)

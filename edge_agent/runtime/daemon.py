@@ -6,9 +6,10 @@ import signal
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import ExitCode
 from edge_agent.process.clock import KernelClock
+from edge_agent.process.shutdown import Ending
 from edge_agent.process.systemd import Notifier
 from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.commands import Commands
+from edge_agent.runtime.compose import compose
 from edge_agent.settings import Loaded
 
 log = logging.getLogger(__name__)
@@ -17,21 +18,22 @@ TICK_S = 1.0
 
 
 def run(loaded: Loaded, *, now: MomentSource | None = None, notifier: Notifier | None = None) -> ExitCode:
-    """The daemon's life: until SIGTERM or SIGINT, or until it cannot go on."""
+    """Runs the daemon until SIGTERM or SIGINT, or until it cannot go on."""
     notifier = notifier or Notifier()
-    agent = Agent(loaded, now=now or KernelClock())
+    ending = Ending()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: agent.ending.set())
-    agent.start(Commands(agent).table())
+        signal.signal(number, lambda *_: ending.set())
+    agent = Agent(compose(loaded, now or KernelClock(), ending))
+    agent.start()
     notifier.ready(agent.status_line())
     log.info("ready: %s", agent.status_line())
-    told: list[str] = []
+    reported: list[str] = []
     try:
-        while not agent.ending.wait(TICK_S):
+        while not ending.wait(TICK_S):
             faults = agent.tick()
-            if faults != told:
+            if faults != reported:
                 log.log(logging.ERROR if faults else logging.INFO, "%s", "; ".join(faults) or "all parts live again")
-                told = faults
+                reported = faults
             if not faults:
                 notifier.watchdog()
             notifier.status("; ".join([*faults, agent.status_line()]))

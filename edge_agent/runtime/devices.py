@@ -2,18 +2,21 @@
 
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from drivers import registry
 from drivers.base import Indicator, Reader, Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
+from drivers.registry import Entry
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,29 @@ class Presence:
         if self.there or self.why != str(error):
             log.warning("%s (%s): %s", self.name, self.driver, error)
         self.there, self.why = False, str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPresences:
+    """The presences of all readers in the order of the settings, and by what they bring."""
+
+    everyone: tuple[Presence, ...]
+    cameras: tuple[Presence, ...]  # they bring pictures
+    palm_terminals: tuple[Presence, ...]  # they recognise palms by themselves
+    cards: tuple[Presence, ...]  # all others
+
+    @classmethod
+    def of_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, Entry]) -> "ReaderPresences":
+        """Returns a presence for each configured reader, not opened yet."""
+        everyone = tuple(Presence(reader.name, reader.driver) for reader in readers)
+        cameras = tuple(reader for reader in everyone if registry.entry(reader.driver, drivers).camera)
+        terminals = tuple(reader for reader in everyone if "palm" in reader.driver and reader not in cameras)
+        cards = tuple(reader for reader in everyone if reader not in cameras and reader not in terminals)
+        return cls(everyone, cameras, terminals, cards)
+
+    def gone(self) -> tuple[str, ...]:
+        """Returns the names of the readers that are not there."""
+        return tuple(reader.name for reader in self.everyone if not reader.there)
 
 
 @dataclass(slots=True)

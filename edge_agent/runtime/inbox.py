@@ -8,11 +8,11 @@ import queue
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from drivers.readings import Reading
+from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.station import PalmPresentation
 
@@ -33,17 +33,23 @@ class PalmScan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something to be done by the station's thread, for somebody who waits for it."""
+    """Something to be done by the station's thread, for somebody who waits for it.
 
-    work: Callable[[], Any]
-    result: Future[Any]
+    `work` returns a feedback, or how many rows it wrote.
+    """
 
-    def run(self) -> None:
-        """Do it, unless nobody waits any more; what it raises goes to whoever waits."""
+    work: Callable[[], Feedback | int]
+    result: Future[Feedback | int]
+
+    def run(self, show: Callable[[Feedback], None]) -> None:
+        """Does the work and shows its feedback, unless nobody waits any more; an error goes to whoever waits."""
         if not self.result.set_running_or_notify_cancel():
             return
         try:
-            self.result.set_result(self.work())
+            done = self.work()
+            if isinstance(done, Feedback):
+                show(done)
+            self.result.set_result(done)
         except BaseException as error:
             self.result.set_exception(error)
             if not isinstance(error, Exception):

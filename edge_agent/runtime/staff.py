@@ -28,11 +28,10 @@ ANSWER_S = 2.0
 class StaffDesk:
     """`screen.ports.StaffActions` over the station."""
 
-    def __init__(self, station: Station, inbox: Inbox, now: MomentSource, show: Callable[[Feedback], None]) -> None:
+    def __init__(self, station: Station, inbox: Inbox, now: MomentSource) -> None:
         self._station = station
         self._inbox = inbox
         self._now = now
-        self._show = show
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
         wanted = text.casefold().split()
@@ -50,28 +49,24 @@ class StaffDesk:
         if person not in self._station.roster.people:
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
 
-        def work() -> ActionResult:
-            feedback = self._station.enter_by_hand(person, self._now(), StaffAct(operator, reason))
-            self._show(feedback)
-            return _outcome(feedback)
-
-        return self._carry(work)
+        hand = StaffAct(operator, reason)
+        return self._carry(lambda: self._station.enter_by_hand(person, self._now(), hand))
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         if group not in self.list_groups():
             return ActionFailed(FailureReason.UNKNOWN_GROUP)
         hand = StaffAct(operator, reason, group=secrets.token_hex(8))
-        return self._carry(lambda: ActionDone(self._station.enter_class(group, self._now(), hand)))
+        return self._carry(lambda: self._station.enter_class(group, self._now(), hand))
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
-        def work() -> ActionResult:
+        def work() -> int:
             self._station.void_entry(epoch, seq, self._now(), StaffAct(operator, reason))
-            return ActionDone(1)
+            return 1
 
         return self._carry(work)
 
-    def _carry(self, work: Callable[[], ActionResult]) -> ActionResult:
-        result: Future[ActionResult] = Future()
+    def _carry(self, work: Callable[[], Feedback | int]) -> ActionResult:
+        result: Future[Feedback | int] = Future()
         if not self._inbox.put(Job(work, result), ANSWER_S / 2):
             return ActionFailed(FailureReason.BUSY)
         try:
@@ -81,15 +76,16 @@ class StaffDesk:
             return ActionFailed(FailureReason.BUSY) if result.cancel() else _answer(result, None)
 
 
-def _answer(result: "Future[ActionResult]", wait_s: float | None) -> ActionResult:
+def _answer(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
     try:
-        return result.result(wait_s)
+        done = result.result(wait_s)
     except EntryNotFound:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
     except EntryAlreadyVoid:
         return ActionFailed(FailureReason.ALREADY_VOID)
     except JournalError:
         return ActionFailed(FailureReason.NOT_RECORDED)
+    return _outcome(done) if isinstance(done, Feedback) else ActionDone(done)
 
 
 def _outcome(feedback: Feedback) -> ActionResult:

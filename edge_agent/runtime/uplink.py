@@ -3,58 +3,52 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from edge_agent.identity import Identity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
-from edge_agent.process.supervision import Pulse
+from edge_agent.process.supervision import Part, Pulse
 from edge_agent.screen.health import LedgerState
 from edge_agent.settings import LedgerSettings
+from edge_agent.version import VERSION
 from sync.client.channel import Channel
 from sync.client.client import Alarm, Outcome, Step, SyncClient
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.http import Http
 from sync.client.palms import PalmRelay, RelayOutcome
-from sync.client.ports import PalmStore
+from sync.client.ports import PalmStore, RosterStore
 from sync.client.roster import Pull, PullOutcome, RosterPull
-from sync.contract.roster import Page
 
 log = logging.getLogger(__name__)
 
 MISMATCH_S = 30.0
 NEVER_S = 3_600.0
+NOT_SENT = Step(Outcome.WAITING, 0.0, "not tried yet")
+NOT_PULLED = Pull(PullOutcome.WAITING, 0.0, "not tried yet")
 REACHED = frozenset({Outcome.SENT, Outcome.IDLE, Outcome.ALIGNED, Outcome.NARROWED, Outcome.NEW_EPOCH})
 
 
-class NewRoster(Protocol):
-    """Brings the pages of a newer roster into force."""
+@dataclass(slots=True)
+class LedgerContact:
+    """The last contact with the ledger: written by the uplink's thread alone, read by others."""
 
-    def __call__(self, pages: Sequence[Page], confirmed_at: datetime) -> None: ...
+    step: Step = NOT_SENT
+    pull: Pull = NOT_PULLED
+    sent: int = 0  # events acknowledged since the start
 
-
-class _RosterDesk:
-    """`sync.client.ports.RosterStore` over the journal; a newer roster also reaches the station."""
-
-    def __init__(self, journal: Journal, new_roster: NewRoster, confirmed: Callable[[datetime], None]) -> None:
-        self._journal = journal
-        self._new_roster = new_roster
-        self._confirmed = confirmed
-
-    def roster_version(self) -> int:
-        return self._journal.roster_version()
-
-    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
-        self._new_roster(pages, confirmed_at)
-
-    def confirm_roster(self, confirmed_at: datetime) -> None:
-        self._journal.confirm_roster(confirmed_at)
-        self._confirmed(confirmed_at)
+    def state(self) -> LedgerState:
+        """Returns how the ledger can be reached."""
+        if self.step.outcome is Outcome.STOPPED:
+            return LedgerState.REFUSED
+        return LedgerState.REACHABLE if self.step.outcome in REACHED else LedgerState.UNREACHABLE
 
 
 class Uplink:
+    """Steps through what is due to the ledger. `contact` is where the rest of the agent reads how it goes."""
+
     def __init__(
         self,
         identity: Identity,
@@ -62,13 +56,14 @@ class Uplink:
         journal: Journal,
         settings: LedgerSettings,
         *,
+        contact: LedgerContact,
         wall: Callable[[], datetime],
         condition: Callable[[], Condition],
-        new_roster: NewRoster,
-        roster_confirmed: Callable[[datetime], None],
+        roster: RosterStore,
         dice: random.Random,
         palms: PalmStore | None = None,
     ) -> None:
+        self._contact = contact
         self._http = Http(registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall)
         channel = Channel(self._http, identity.key, identity.device, wall)
         self._client = SyncClient(
@@ -78,13 +73,13 @@ class Uplink:
             clock=wall,
             monotonic=time.monotonic,
             dice=dice,
-            agent=condition().agent,
+            agent=VERSION,
             roster=journal.roster_version,
             idle_s=settings.heartbeat_s,
             retry_max_s=settings.retry_max_s,
         )
         self._pull = RosterPull(
-            _RosterDesk(journal, new_roster, roster_confirmed),
+            roster,
             channel,
             registration.school,
             clock=wall,
@@ -116,25 +111,17 @@ class Uplink:
             )
         self._relayed = RelayOutcome.WAITING
         self._roster_wanted = 0
-        self.last = Step(Outcome.WAITING, 0.0, "not tried yet")
-        self.last_pull = Pull(PullOutcome.WAITING, 0.0, "not tried yet")
-        self.sent = 0  # events acknowledged since the start
 
     def hurry(self) -> None:
-        """A person asks for it now. Wake the thread, too."""
+        """Makes everything due now, because a person asks for it; the thread must be woken, too."""
         self._client.hurry()
         self._pull.hurry()
         self.hurry_palms()
 
     def hurry_palms(self) -> None:
-        """A palm was made known or taken back here. Wake the thread, too."""
+        """Makes the palms due now, because one was made known or taken back here; the thread must be woken, too."""
         if self._relay is not None:
             self._relay.hurry()
-
-    def state(self) -> LedgerState:
-        if self.last.outcome is Outcome.STOPPED:
-            return LedgerState.REFUSED
-        return LedgerState.REACHABLE if self.last.outcome in REACHED else LedgerState.UNREACHABLE
 
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():
@@ -146,12 +133,13 @@ class Uplink:
 
     def _send(self) -> float:
         step = self._client.step()
-        self.sent += step.accepted
+        self._contact.sent += step.accepted
+        last = self._contact.step
         if step.outcome is not Outcome.WAITING:
-            if (step.outcome, step.alarm) != (self.last.outcome, self.last.alarm):
+            if (step.outcome, step.alarm) != (last.outcome, last.alarm):
                 level = logging.WARNING if step.alarm is not Alarm.NONE else logging.INFO
                 log.log(level, "ledger: %s: %s", step.outcome, step.why)
-            self.last = step
+            self._contact.step = step
         return step.due_s
 
     def _fetch(self) -> float:
@@ -162,9 +150,9 @@ class Uplink:
             self._pull.whole()
             return MISMATCH_S
         if pull.outcome is not PullOutcome.WAITING:
-            if pull.outcome is not self.last_pull.outcome and pull.outcome is not PullOutcome.PAGE:
+            if pull.outcome is not self._contact.pull.outcome and pull.outcome is not PullOutcome.PAGE:
                 log.info("roster: %s: %s", pull.outcome, pull.why)
-            self.last_pull = pull
+            self._contact.pull = pull
         return pull.due_s
 
     def _relay_palms(self) -> float:
@@ -185,8 +173,38 @@ class Uplink:
 
     def _beat(self) -> float:
         beat = self._heart.step()
-        if beat.sent and beat.roster > max(self.last_pull.version, self._roster_wanted):
+        if beat.sent and beat.roster > max(self._contact.pull.version, self._roster_wanted):
             self._roster_wanted = beat.roster
             self._pull.hurry()
             return 0.0
         return beat.due_s
+
+
+class UplinkHandle:
+    """How the rest of the agent reaches the uplink; without a ledger each call does nothing."""
+
+    def __init__(self, uplink: Uplink | None = None, thread: Part | None = None) -> None:
+        self._uplink = uplink
+        self._thread = thread
+
+    def wake(self) -> None:
+        """Lets the uplink look now whether there is something to send."""
+        if self._thread is not None:
+            self._thread.wake()
+
+    def hurry(self) -> None:
+        """Sends and fetches now, without waiting for the next attempt."""
+        if self._uplink is not None:
+            self._uplink.hurry()
+        self.wake()
+
+    def hurry_palms(self) -> None:
+        """Brings a palm that was made known or taken back here to the school's other kiosks soon."""
+        if self._uplink is not None:
+            self._uplink.hurry_palms()
+        self.wake()
+
+    def close(self) -> None:
+        """Ends a request under way at once; from any thread."""
+        if self._uplink is not None:
+            self._uplink.close()

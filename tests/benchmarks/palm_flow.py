@@ -140,7 +140,9 @@ def _played(folder: Path, gallery: PalmGallery, count: int) -> tuple[_Seen, int]
     looking.join()
     done.set()
     listening.join()
-    return seen, int(str(palms.state()["pictures_dropped"]))
+    dropped = palms.status().pictures_dropped
+    assert isinstance(dropped, int)
+    return seen, dropped
 
 
 def _listen(inbox: Inbox, counters: Counters, gallery: PalmGallery, seen: _Seen, done: threading.Event) -> None:

@@ -5,34 +5,46 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
-from edge_agent.control import SOCKET_NAME, Asker, ControlServer, ask
-from edge_agent.errors import AgentNotRunning, RequestRefused
+from edge_agent.control import SOCKET_NAME, Asker, Command, ControlServer, ask, bind
+from edge_agent.control_api import NO_ARGUMENTS, NoArguments
+from edge_agent.errors import AgentNotRunning, AnswerNotUnderstood, RequestRefused
 
 
-def count(arguments: Mapping[str, Any], asker: Asker) -> Iterator[int]:
-    yield from range(arguments["to"])
+class CountArguments(msgspec.Struct, frozen=True):
+    to: int
 
 
-def who(arguments: Mapping[str, Any], asker: Asker) -> Iterator[list[int]]:
+COUNT = Command("count", CountArguments, int)
+WHO = Command("who", NoArguments, list[int])
+REFUSE = Command("refuse", NoArguments, int)
+DANCE = Command("dance", NoArguments, int)
+
+
+def count(arguments: CountArguments, asker: Asker) -> Iterator[int]:
+    yield from range(arguments.to)
+
+
+def who(_: NoArguments, asker: Asker) -> Iterator[list[int]]:
     yield [asker.pid, asker.uid]
 
 
-def refuse(arguments: Mapping[str, Any], asker: Asker) -> Iterator[None]:
-    yield None
+def refuse(_: NoArguments, asker: Asker) -> Iterator[int]:
+    yield 0
     raise RequestRefused("not today; ask the school office")
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Iterator[Path]:
-    handlers = {"count": count, "who": who, "refuse": refuse}
+    handlers = dict([bind(COUNT, count), bind(WHO, who), bind(REFUSE, refuse)])
     with ControlServer(tmp_path / "run" / SOCKET_NAME, handlers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        server.listen()
+        thread = threading.Thread(target=server.serve, args=(lambda: None, 0.02))
         thread.start()
         yield tmp_path / "run"
         server.shutdown()
@@ -40,23 +52,37 @@ def run_dir(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_rows_arrive_in_order(run_dir: Path) -> None:
-    assert list(ask(run_dir, "count", to=3)) == [0, 1, 2]
+    assert list(ask(run_dir, COUNT, CountArguments(3))) == [0, 1, 2]
 
 
 def test_the_kernel_says_who_asks(run_dir: Path) -> None:
-    assert list(ask(run_dir, "who")) == [[os.getpid(), os.getuid()]]
+    assert list(ask(run_dir, WHO, NO_ARGUMENTS)) == [[os.getpid(), os.getuid()]]
 
 
 def test_a_refusal_keeps_its_words(run_dir: Path) -> None:
-    answers = ask(run_dir, "refuse")
-    assert next(answers) is None
+    answers = ask(run_dir, REFUSE, NO_ARGUMENTS)
+    assert next(answers) == 0
     with pytest.raises(RequestRefused, match="ask the school office"):
         next(answers)
 
 
 def test_an_unknown_command_is_named(run_dir: Path) -> None:
     with pytest.raises(RequestRefused, match="no command 'dance'"):
-        list(ask(run_dir, "dance"))
+        list(ask(run_dir, DANCE, NO_ARGUMENTS))
+
+
+@pytest.mark.parametrize("arguments", ["{}", '{"to": "three"}', "[]", "null"])
+def test_wrong_arguments_are_refused_with_their_reason(run_dir: Path, arguments: str) -> None:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(run_dir / SOCKET_NAME))
+        connection.sendall(f'{{"command": "count", "arguments": {arguments}}}\n'.encode())
+        answer = json.loads(connection.makefile("rb").readline())
+    assert "the arguments of count are wrong" in answer["error"]
+
+
+def test_an_answer_of_another_shape_says_what_to_do(run_dir: Path) -> None:
+    with pytest.raises(AnswerNotUnderstood, match="restart it"):
+        list(ask(run_dir, Command("count", CountArguments, str), CountArguments(1)))
 
 
 @pytest.mark.parametrize("line", [b"\n", b"[]\n", b"{}\n", b"\xff\xfe\n", b'{"command": "count", "arguments": 3'])
@@ -66,7 +92,7 @@ def test_rubbish_is_answered_and_the_next_one_is_served(run_dir: Path, line: byt
         connection.sendall(line)
         connection.shutdown(socket.SHUT_WR)
         assert "error" in json.loads(connection.makefile("rb").readline())
-    assert list(ask(run_dir, "count", to=1)) == [0]
+    assert list(ask(run_dir, COUNT, CountArguments(1))) == [0]
 
 
 def test_only_owner_and_group_may_connect(run_dir: Path) -> None:
@@ -75,11 +101,12 @@ def test_only_owner_and_group_may_connect(run_dir: Path) -> None:
 
 def test_no_daemon_is_said(tmp_path: Path) -> None:
     with pytest.raises(AgentNotRunning, match="start it"):
-        list(ask(tmp_path, "count", to=1))
+        list(ask(tmp_path, COUNT, CountArguments(1)))
 
 
 def test_a_left_over_socket_is_no_daemon(tmp_path: Path) -> None:
     with ControlServer(tmp_path / SOCKET_NAME, {}) as server:
+        server.listen()
         server.path = tmp_path / "elsewhere"  # as after kill -9: the file stays
     with pytest.raises(AgentNotRunning):
-        list(ask(tmp_path, "count", to=1))
+        list(ask(tmp_path, COUNT, CountArguments(1)))

@@ -12,11 +12,11 @@ import typer
 from drivers import registry
 from drivers.registry import Kind
 from edge_agent.cli.main import build
+from edge_agent.control_api import COMMANDS
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import Told, Wish
 from edge_agent.palms.gallery import Imported
-from edge_agent.runtime.commands import Commands
 from edge_agent.screen.health import HealthLine
 from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
@@ -75,7 +75,7 @@ EXIT_CODES: Any = ExitCode
 
 
 def control_commands() -> list[str]:
-    return sorted(Commands(None).table())  # type: ignore[arg-type]  # the names alone, of no agent
+    return sorted(command.name for command in COMMANDS)
 
 
 def command_line() -> Any:

@@ -11,7 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from edge_agent.control import ask
+from edge_agent.control_api import JOURNAL_LIST, NO_ARGUMENTS, STATUS, JournalListArguments
 from edge_agent.errors import AgentNotRunning, RequestRefused
 
 START_S = 60.0
@@ -118,11 +121,13 @@ class Daemon:
         return self.until(lambda status: all(reader["there"] for reader in status["readers"]))
 
     def status(self) -> dict[str, Any]:
-        (answer,) = ask(self.run_dir, "status", 10.0)
-        return dict(answer)
+        """The status by its keys on the wire."""
+        (answer,) = ask(self.run_dir, STATUS, NO_ARGUMENTS, 10.0)
+        return dict(msgspec.to_builtins(answer))
 
     def rows(self) -> list[dict[str, Any]]:
-        return list(ask(self.run_dir, "journal.list", 10.0, limit=10_000))
+        rows = ask(self.run_dir, JOURNAL_LIST, JournalListArguments(limit=10_000), 10.0)
+        return [msgspec.to_builtins(row) for row in rows]
 
     def until(self, holds: Any, seconds: float = START_S) -> dict[str, Any]:
         """The first status of which `holds` says yes; the limit only tells a hang from slowness."""

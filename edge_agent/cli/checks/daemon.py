@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
-from edge_agent.cli.checks.told import DeviceTold, JournalTold, LedgerTold, PalmTold, Told
+from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus
 from edge_agent.screen.health import LedgerState
 from edge_agent.settings import PalmSettings
 from sync.client.client import Alarm
@@ -15,27 +15,27 @@ LOG = "read its log: journalctl -u edge-agent -b"
 
 
 def daemon(kiosk: Kiosk) -> Iterator[Finding]:
-    told = kiosk.told
-    if told is None:
+    status = kiosk.status
+    if status is None:
         return  # said already where it was asked
-    for fault in told.faults:
+    for fault in status.faults:
         yield fails("daemon", fault, LOG)
-    if told.recording:
+    if status.recording:
         yield ok("recording", "every visit is written down")
     else:
         yield fails("recording", "NOT RECORDING: visits are not written down", f"staff count by hand; {LOG}")
-    yield from _journal(told.journal)
-    yield _ledger(told.ledger)
-    yield from _queue(told)
-    yield from _roster(told, kiosk.loaded.settings.rules.roster_age_max_s)
-    yield from _palm(told.palm, kiosk.loaded.settings.palm)
-    if not told.readers:
+    yield from _journal(status.journal)
+    yield _ledger(status.ledger)
+    yield from _queue(status)
+    yield from _roster(status, kiosk.loaded.settings.rules.roster_age_max_s)
+    yield from _palm(status.palm, kiosk.loaded.settings.palm)
+    if not status.readers:
         yield look("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
-    for device in (*told.readers, *told.indicators):
+    for device in (*status.readers, *status.indicators):
         yield _device(device)
 
 
-def _journal(journal: JournalTold) -> Iterator[Finding]:
+def _journal(journal: JournalStatus) -> Iterator[Finding]:
     detail = f"row {journal.head} of epoch {journal.epoch[:6]}"
     match journal.checked:
         case None:
@@ -46,7 +46,7 @@ def _journal(journal: JournalTold) -> Iterator[Finding]:
             yield fails("journal", f"{detail}; a link does not hold", "edge-agent journal verify names the row")
 
 
-def _ledger(ledger: LedgerTold | None) -> Finding:
+def _ledger(ledger: LedgerStatus | None) -> Finding:
     if ledger is None:
         return look("ledger", "the daemon sends nowhere", "register: edge-agent register URL CODE, then restart it")
     if ledger.alarm is not Alarm.NONE:
@@ -80,16 +80,16 @@ def _against(alarm: Alarm) -> str:
             assert_never(alarm)
 
 
-def _queue(told: Told) -> Iterator[Finding]:
-    depth = told.journal.queue
-    if told.ledger is not None and depth > QUEUE_LONG:
+def _queue(status: DaemonStatus) -> Iterator[Finding]:
+    depth = status.journal.queue
+    if status.ledger is not None and depth > QUEUE_LONG:
         yield look("queue", f"{depth} events wait for the ledger", "edge-agent sync now, then edge-agent sync status")
     else:
         yield ok("queue", f"{depth} events wait for the ledger")
 
 
-def _roster(told: Told, age_max_s: float) -> Iterator[Finding]:
-    roster = told.roster
+def _roster(status: DaemonStatus, age_max_s: float) -> Iterator[Finding]:
+    roster = status.roster
     if roster.version == 0:
         yield fails("roster", "there is none, nobody is known", "register, or: edge-agent roster import --local FOLDER")
         return
@@ -102,7 +102,7 @@ def _roster(told: Told, age_max_s: float) -> Iterator[Finding]:
         yield ok("roster", detail)
 
 
-def _palm(palm: PalmTold | None, settings: PalmSettings) -> Iterator[Finding]:
+def _palm(palm: PalmStatus | None, settings: PalmSettings) -> Iterator[Finding]:
     if palm is None:
         if settings.with_card == "confirm":
             yield look("palms", "cards are to be confirmed, and there is no camera", "add one, or palm.with_card = off")
@@ -118,7 +118,7 @@ def _palm(palm: PalmTold | None, settings: PalmSettings) -> Iterator[Finding]:
         yield ok("palms", f"{palm.people} people are known by the palm")
 
 
-def _device(device: DeviceTold) -> Finding:
+def _device(device: DeviceStatus) -> Finding:
     part = f"device {device.name}"
     if not device.there:
         detail, _, step = device.why.partition(": ")

@@ -33,7 +33,7 @@ def attached(kiosk: Kiosk) -> Iterator[Finding]:
             yield ok("plugged in", f"{detail}: fits {' or '.join(each.drivers)}")
     if not found:
         yield ok("plugged in", "nothing on serial ports")
-    if kiosk.told is None:  # a running daemon tells better which are there
+    if kiosk.status is None:  # a running daemon tells better which are there
         for device in _configured(kiosk):
             port = _port(device)
             if port.startswith("/dev/") and not (kiosk.root / port[1:]).exists():

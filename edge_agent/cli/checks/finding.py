@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent.cli.checks.told import Told
+from edge_agent.control_api import DaemonStatus
 from edge_agent.settings import Loaded
 
 
@@ -25,13 +25,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Kiosk:
-    """`told`: what the running daemon says; None while there is none. `root`: tests build a small tree of their own.
+    """`status`: the running daemon's own account; None while none runs. `root`: tests build a small tree of their own.
 
     `agent_uid`, `agent_groups`: the service's user, where this machine has it; whoever asks is often another.
     """
 
     loaded: Loaded
-    told: Told | None = None
+    status: DaemonStatus | None = None
     root: Path = Path("/")
     agent_uid: int | None = None
     agent_groups: frozenset[int] = frozenset()

@@ -16,7 +16,7 @@ SQLITE_SOUND = (3, 51, 3)
 
 def journal(kiosk: Kiosk) -> Iterator[Finding]:
     part, path = "journal", kiosk.state_dir / JOURNAL_NAME
-    if kiosk.told is not None:
+    if kiosk.status is not None:
         return  # the daemon has it open, and was asked
     if not path.exists():
         yield look(part, "there is none yet", "it is made at the daemon's first start")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
 from edge_agent.process.clock import kernel_clock
-from edge_agent.runtime.agent import VERSION
+from edge_agent.version import VERSION
 from sync.contract.event import ClockQuality
 
 # Kazakhstan has had one time since 2024-03-01; older zone files would put every meal an hour off.

@@ -4,15 +4,15 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from edge_agent.control import SOCKET_NAME, ControlServer
 
 
 @contextmanager
-def answering(run_dir: Path, status: Mapping[str, Any]) -> Iterator[None]:
-    server = ControlServer(run_dir / SOCKET_NAME, {"status": lambda arguments, asker: iter([dict(status)])})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+def answering(run_dir: Path, status: Mapping[str, object]) -> Iterator[None]:
+    server = ControlServer(run_dir / SOCKET_NAME, {"status": lambda arguments, asker: [dict(status)]})
+    server.listen()
+    thread = threading.Thread(target=server.serve, args=(lambda: None, 0.05))
     thread.start()
     try:
         yield

@@ -1,5 +1,6 @@
 """The agent in this process, under a clock of the test's own."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from edge_agent.control_api import COMMANDS
 from edge_agent.domain.moment import Moment
+from edge_agent.errors import ExitCode
 from edge_agent.process.shutdown import Ending
 from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.compose import compose
 from edge_agent.settings import loads
 from sync.contract.event import Boot, ClockQuality, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
 from sync.contract.roster import Consent, Page, Person
@@ -34,62 +38,85 @@ def clock() -> HandClock:
     return HandClock()
 
 
+class Life:
+    """One life of the daemon in this process, over a folder that outlives it."""
+
+    def __init__(self, folder: Path, clock: HandClock) -> None:
+        text = f"""
+            [kiosk]
+            school = "sch-1"
+            state_dir = "{folder}/state"
+            run_dir = "{folder}/run"
+            [journal]
+            ballast_mib = 0
+            [screen]
+            enabled = false
+        """
+        self.ending = Ending()
+        self.parts = compose(loads(text, folder / "agent.toml"), clock, self.ending)
+        self.agent = Agent(self.parts)
+        self.agent.start()
+
+    def events(self) -> list[object]:
+        return [decode(row.payload) for row in reversed(self.parts.journal.recent(100))]
+
+
 @pytest.fixture
-def agent(tmp_path: Path, clock: HandClock) -> Iterator[Agent]:
-    text = f"""
-        [kiosk]
-        school = "sch-1"
-        state_dir = "{tmp_path}/state"
-        run_dir = "{tmp_path}/run"
-        [journal]
-        ballast_mib = 0
-        [screen]
-        enabled = false
-    """
-    made = Agent(loads(text, tmp_path / "agent.toml"), now=clock)
-    made.start({})
-    yield made
-    made.stop()
+def life(tmp_path: Path, clock: HandClock) -> Iterator[Life]:
+    begun = Life(tmp_path, clock)
+    yield begun
+    begun.agent.stop()
 
 
-def kept(agent: Agent) -> list[object]:
-    return [decode(row.payload) for row in reversed(agent.journal.recent(100))]
+def test_nothing_runs_and_nobody_is_answered_before_the_start(tmp_path: Path, clock: HandClock) -> None:
+    text = f'[kiosk]\nstate_dir = "{tmp_path}/state"\nrun_dir = "{tmp_path}/run"\n[journal]\nballast_mib = 0\n'
+    before = threading.active_count()
+    parts = compose(loads(text, tmp_path / "agent.toml"), clock, Ending())
+    assert threading.active_count() == before
+    assert not (tmp_path / "run").exists()
+    assert parts.control.commands == {command.name for command in COMMANDS}
+    assert all(fault.endswith("has ended") for fault in parts.supervisor.faults())
+    parts.journal.close()
+    parts.control.server_close()
 
 
-def test_a_jump_of_the_wall_clock_is_an_event_and_slewing_is_none(agent: Agent, clock: HandClock) -> None:
-    agent.tick()
+def test_a_jump_of_the_wall_clock_is_an_event_and_slewing_is_none(life: Life, clock: HandClock) -> None:
+    life.agent.tick()
     clock.pass_(1.0, step_s=0.3)
-    agent.tick()
-    assert not [event for event in kept(agent) if isinstance(event, ClockStep)]
+    life.agent.tick()
+    assert not [event for event in life.events() if isinstance(event, ClockStep)]
     clock.pass_(1.0, step_s=-14 * 86_400, clock=ClockQuality.UNSYNCHRONISED)
-    agent.tick()
-    (step,) = [event for event in kept(agent) if isinstance(event, ClockStep)]
+    life.agent.tick()
+    (step,) = [event for event in life.events() if isinstance(event, ClockStep)]
     assert step.step_ms == -14 * 86_400_000
     assert step.before is ClockQuality.SYNCHRONISED
     assert step.clock is ClockQuality.UNSYNCHRONISED
 
 
-def test_boot_and_stop_frame_a_life(tmp_path: Path, agent: Agent) -> None:
-    (boot,) = kept(agent)
+def test_boot_and_stop_frame_a_life(tmp_path: Path, clock: HandClock) -> None:
+    first = Life(tmp_path, clock)
+    (boot,) = first.events()
     assert isinstance(boot, Boot)
     assert boot.clean  # nothing was before
-    path = agent.journal.path
-    agent.stop()
-    agent.start({})
-    _, stop, second = kept(agent)
-    assert agent.journal.path == path
+    path = first.parts.journal.path
+    first.agent.stop()
+    next_life = Life(tmp_path, clock)
+    _, stop, second = next_life.events()
+    next_life.agent.stop()
+    assert next_life.parts.journal.path == path
     assert isinstance(stop, Stop)
     assert isinstance(second, Boot)
     assert second.clean
 
 
-def test_a_withdrawn_consent_leaves_a_receipt(agent: Agent, clock: HandClock) -> None:
+def test_a_withdrawn_consent_leaves_a_receipt(life: Life, clock: HandClock) -> None:
     person = Person(id="u-1", given_name="A", family_name="B")
     consent = Consent(id="u-1.palm", person="u-1", given_at="2026-09-01T04:00:00Z")
+    desk = life.parts.roster_desk
     page = Page(school="sch-1", since=0, version=1, changes=(person, consent), whole=True)
-    agent.new_roster((page,), clock().utc)
-    agent.new_roster((replace_version(page, 2, (person,)),), clock().utc)
-    events = kept(agent)
+    desk.apply_roster((page,), clock().utc)
+    desk.apply_roster((replace_version(page, 2, (person,)),), clock().utc)
+    events = life.events()
     (receipt,) = [event for event in events if isinstance(event, ConsentWithdrawn)]
     assert receipt.person == "u-1"
     assert [event.roster for event in events if isinstance(event, RosterApplied)] == [1, 2]
@@ -99,20 +126,25 @@ def replace_version(page: Page, version: int, changes: tuple[Person, ...]) -> Pa
     return Page(school=page.school, since=0, version=version, changes=changes, whole=True)
 
 
-def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(agent: Agent) -> None:
-    old = agent.journal.epoch
-    agent.condemn("row 3 is not what was kept")
-    assert agent.ending.is_set()
-    agent.stop()
-    agent.ending = Ending()
-    agent.start({})
-    assert agent.journal.epoch != old
-    assert list(agent.journal.path.parent.glob("journal.db.damaged-*"))
+def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    first = Life(tmp_path, clock)
+    old = first.parts.journal.epoch
+    first.parts.guard.condemn("row 3 is not what was kept")
+    assert first.ending.is_set()
+    assert first.agent.exit_code is ExitCode.FAILED
+    first.agent.stop()
+    next_life = Life(tmp_path, clock)
+    next_life.agent.stop()
+    assert next_life.parts.journal.epoch != old
+    assert list(next_life.parts.journal.path.parent.glob("journal.db.damaged-*"))
 
 
-def test_a_dead_part_is_a_fault_that_starves_the_watchdog(agent: Agent) -> None:
-    assert agent.tick() == []
-    agent._station_part.pulse.stop()
-    assert agent._station_part.thread is not None
-    agent._station_part.thread.join()
-    assert agent.tick() == ["station has ended"]
+def test_a_dead_part_is_a_fault_that_starves_the_watchdog(life: Life) -> None:
+    assert life.agent.tick() == []
+    station = life.parts.station_thread
+    station.stop()
+    assert station.thread is not None
+    station.thread.join()
+    assert life.agent.tick() == ["station has ended"]

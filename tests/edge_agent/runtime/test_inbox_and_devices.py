@@ -103,20 +103,33 @@ def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None
 
 def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
     done: list[int] = []
-    result: Future[None] = Future()
-    job = Job(lambda: done.append(1), result)
+    result: Future[Feedback | int] = Future()
+
+    def work() -> int:
+        done.append(1)
+        return 1
+
+    job = Job(work, result)
     assert result.cancel()
-    job.run()
+    job.run(lambda feedback: None)
     assert done == []
 
 
-def test_what_a_job_raises_goes_to_whoever_waits() -> None:
-    result: Future[None] = Future()
+def test_a_job_shows_its_feedback_before_it_answers() -> None:
+    result: Future[Feedback | int] = Future()
+    shown: list[tuple[Feedback, bool]] = []
+    Job(lambda: Feedback(FeedbackKind.WELCOME), result).run(lambda feedback: shown.append((feedback, result.done())))
+    assert shown == [(Feedback(FeedbackKind.WELCOME), False)]
+    assert result.result(0) == Feedback(FeedbackKind.WELCOME)
 
-    def fails() -> None:
+
+def test_what_a_job_raises_goes_to_whoever_waits() -> None:
+    result: Future[Feedback | int] = Future()
+
+    def fails() -> int:
         raise ValueError("no")
 
-    Job(fails, result).run()
+    Job(fails, result).run(lambda feedback: None)
     with pytest.raises(ValueError, match="no"):
         result.result(0)
 

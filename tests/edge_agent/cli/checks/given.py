@@ -5,13 +5,13 @@ from pathlib import Path
 
 from edge_agent import settings
 from edge_agent.cli.checks.finding import Finding, Kiosk, State
-from edge_agent.cli.checks.told import Told
+from edge_agent.control_api import DaemonStatus
 
 
-def kiosk(folder: Path, more: str = "", *, told: Told | None = None, agent_uid: int | None = None) -> Kiosk:
+def kiosk(folder: Path, more: str = "", *, status: DaemonStatus | None = None, agent_uid: int | None = None) -> Kiosk:
     """Its state in `state`, its run folder in `run`, and `folder` as the root of the machine."""
     text = f'[kiosk]\nstate_dir = "{folder}/state"\nrun_dir = "{folder}/run"\n{more}'
-    return Kiosk(settings.loads(text, folder / "agent.toml"), told, root=folder, agent_uid=agent_uid)
+    return Kiosk(settings.loads(text, folder / "agent.toml"), status, root=folder, agent_uid=agent_uid)
 
 
 def put(root: Path, name: str, text: str = "", mode: int = 0o644) -> Path:

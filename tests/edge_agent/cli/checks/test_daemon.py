@@ -8,16 +8,20 @@ import pytest
 
 from edge_agent.cli.checks.daemon import daemon
 from edge_agent.cli.checks.finding import State
-from edge_agent.cli.checks.told import Told
+from edge_agent.control_api import DaemonStatus
 from sync.client.client import Alarm
 from tests.edge_agent.cli.checks.given import kiosk, states
 
 WELL: dict[str, Any] = {
+    "device": "kiosk-1",
+    "school": "sch-1",
+    "time": "2026-11-20T07:00:00.000Z",
+    "screen": "http://127.0.0.1:8640/",
     "recording": True,
     "faults": [],
     "clock": "synchronised",
     "journal": {"epoch": "abcdef", "head": 7, "acknowledged": 7, "queue": 0, "checked": {"rows": 7, "whole": True}},
-    "ledger": {"state": "reachable", "why": "", "alarm": ""},
+    "ledger": {"state": "reachable", "last": "idle", "why": "", "alarm": "", "next_s": 60.0, "sent": 7},
     "roster": {"version": 3, "age_s": 60, "people": 400, "problems": 0, "last": ""},
     "readers": [{"name": "door", "driver": "em4100", "there": True, "why": "", "readings": 5, "faults": 0}],
     "indicators": [],
@@ -25,15 +29,15 @@ WELL: dict[str, Any] = {
 }
 
 
-def told(**changes: Any) -> Told:
+def status_with(**changes: Any) -> DaemonStatus:
     status = dict(WELL)
     for key, change in changes.items():
         status[key] = {**WELL[key], **change} if isinstance(change, dict) else change
-    return msgspec.convert(status, Told, strict=False)
+    return msgspec.convert(status, DaemonStatus)
 
 
 def test_a_daemon_that_is_well(tmp_path: Path) -> None:
-    assert set(states(daemon(kiosk(tmp_path, told=told())))) == {State.OK}
+    assert set(states(daemon(kiosk(tmp_path, status=status_with())))) == {State.OK}
 
 
 DOOR = WELL["readers"][0]
@@ -64,7 +68,7 @@ DOOR = WELL["readers"][0]
 def test_each_trouble_is_told_with_what_to_do(
     tmp_path: Path, changes: dict[str, Any], state: State, words: str
 ) -> None:
-    found = list(daemon(kiosk(tmp_path, told=told(**changes))))
+    found = list(daemon(kiosk(tmp_path, status=status_with(**changes))))
     [trouble] = [each for each in found if each.state is not State.OK]
     assert trouble.state is state
     assert words in trouble.next_step
@@ -73,7 +77,7 @@ def test_each_trouble_is_told_with_what_to_do(
 def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:
     (trouble,) = [
         each
-        for each in daemon(kiosk(tmp_path, '[palm]\nwith_card = "confirm"\n', told=told(palm=None)))
+        for each in daemon(kiosk(tmp_path, '[palm]\nwith_card = "confirm"\n', status=status_with(palm=None)))
         if each.state is not State.OK
     ]
     assert "palm.with_card" in trouble.next_step
@@ -81,5 +85,5 @@ def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alarm", [alarm for alarm in Alarm if alarm is not Alarm.NONE])
 def test_every_alarm_has_its_step(tmp_path: Path, alarm: Alarm) -> None:
-    found = daemon(kiosk(tmp_path, told=told(ledger={"alarm": alarm.value, "why": "w"})))
+    found = daemon(kiosk(tmp_path, status=status_with(ledger={"alarm": alarm.value, "why": "w"})))
     assert State.FAILS in states(found)

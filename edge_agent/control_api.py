@@ -1,0 +1,328 @@
+"""The commands of the control socket: what each takes, and what each row of its answer holds.
+
+The daemon builds these rows and the command line reads them. A field's name is its key on the wire, and scripts depend
+on it: it may be added, never renamed. No row holds a palm's template. Card numbers stand only in rows that the daemon
+gives to root and to its own user.
+"""
+
+from typing import Final, Literal, cast
+
+import msgspec
+from msgspec import UNSET, UnsetType, field
+
+from edge_agent.control import Command
+from edge_agent.screen.health import LedgerState
+from sync.client.client import Alarm
+from sync.contract.event import ClockQuality
+from sync.contract.palms import Sealed, StickHead
+from sync.contract.roster import Page, Record
+
+
+class NoArguments(msgspec.Struct, frozen=True):
+    """The arguments of a command that takes none."""
+
+
+NO_ARGUMENTS: Final = NoArguments()
+
+
+# status
+
+
+class JournalCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of the last walk along the whole chain. `whole`: every link held."""
+
+    rows: int
+    whole: bool
+
+
+class JournalStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The journal's epoch, the sequence numbers of its last and its last acknowledged event, and the queue between."""
+
+    epoch: str
+    head: int
+    acknowledged: int
+    queue: int
+    checked: JournalCheck | None  # None: not walked yet since the start
+
+
+class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The uplink's last contact with the ledger."""
+
+    state: LedgerState
+    last: str  # the outcome of the last attempt
+    why: str
+    alarm: Alarm
+    next_s: float  # seconds from that attempt to the next
+    sent: int  # events acknowledged since the start
+
+
+class RosterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The roster in force; version 0: there is none."""
+
+    version: int
+    age_s: int
+    people: int
+    problems: int
+    last: str  # how the last pull ended
+
+
+class PalmStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Palm recognition at this kiosk. Without the school's key only `ready` and `why` are there."""
+
+    ready: bool  # somebody can be recognised
+    why: str  # the reason why nobody can, and what to do
+    key: str | UnsetType = UNSET  # the public fingerprint of the school's key
+    people: int | UnsetType = UNSET
+    templates: int | UnsetType = UNSET
+    unreadable: int | UnsetType = UNSET  # palms that this kiosk's key does not open
+    operating_point: str | UnsetType = UNSET
+    pictures_dropped: int | UnsetType = UNSET
+
+
+class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader or indicator as its thread last knew it."""
+
+    name: str
+    driver: str
+    there: bool
+    why: str  # the reason why it is not there
+    readings: int
+    faults: int
+
+
+class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon's own account of the kiosk: everything that a technician asks first."""
+
+    device: str
+    school: str
+    recording: bool
+    faults: tuple[str, ...]  # parts that do not live
+    clock: ClockQuality
+    time: str
+    journal: JournalStatus
+    ledger: LedgerStatus | None  # None: this kiosk is not registered with one
+    roster: RosterStatus
+    palm: PalmStatus | None  # None: no camera is looked at
+    readers: tuple[DeviceStatus, ...]
+    indicators: tuple[DeviceStatus, ...]
+    screen: str  # the screen's URL; empty: it is switched off
+
+
+# journal.…
+
+
+class JournalListArguments(msgspec.Struct, frozen=True, kw_only=True):
+    limit: int = 20
+
+
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the journal. `event`: the payload's JSON object, of any kind that `sync.contract.event` knows."""
+
+    epoch: str
+    seq: int
+    event: dict[str, object]
+
+
+class BrokenLink(msgspec.Struct, frozen=True, kw_only=True):
+    """The first row that is not what was kept. `seq` 0: the epoch as such; `epoch` empty: the file as such."""
+
+    epoch: str
+    seq: int
+    what: str
+
+
+class ChainVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a walk along the chain. `finished` False: it was stopped, and what was walked till then held."""
+
+    epochs: int
+    rows: int
+    broken: BrokenLink | None
+    finished: bool
+
+
+class ExportedJournal(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that the daemon wrote into its state folder, and how many rows are in it."""
+
+    path: str
+    rows: int
+
+
+class JournalCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """The copy that the daemon wrote into its state folder, and the verdict on it."""
+
+    path: str
+    verdict: ChainVerdict
+
+
+# sync.…
+
+
+class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events no receipt covers."""
+
+    queue: int
+
+
+class QuarantinedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that the ledger found odd or refused. `tombstone`: its bytes are only here."""
+
+    epoch: str
+    seq: int
+    code: str
+    detail: str
+    tombstone: bool
+    at: str
+    event: str  # the payload's bytes, as text
+
+
+# roster.…
+
+
+class RosterProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that the school must correct."""
+
+    type: str
+    id: str
+    what: str
+
+
+class RosterSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The roster in force: how many records of each type, and what is wrong with it."""
+
+    school: str
+    version: int
+    age_s: int
+    records: dict[str, int]
+    problems: tuple[RosterProblem, ...]
+
+
+class RosterApplyArguments(msgspec.Struct, frozen=True, kw_only=True):
+    page: Page
+
+
+class RosterVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of the roster that is in force now."""
+
+    version: int
+
+
+# devices.…
+
+
+class DeviceWatchArguments(msgspec.Struct, frozen=True, kw_only=True):
+    device: str = ""  # empty: every device
+    seconds: float = 60.0
+
+
+class DeviceTraffic(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that passed between a driver and its device. They hold card numbers."""
+
+    t_ns: int  # monotonic
+    device: str
+    direction: Literal["RECV", "SEND"] = field(name="dir")
+    hex: str
+
+
+class TerminalMatch(msgspec.Struct, frozen=True, array_like=True):
+    """One row of a terminal's own log: `[number, method, time]`, the time in ISO 8601 with its offset."""
+
+    number: str
+    method: str
+    seen_at: str
+
+
+class DeviceImportArguments(msgspec.Struct, frozen=True, kw_only=True):
+    device: str
+    matches: tuple[TerminalMatch, ...]
+
+
+class ImportedMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows the station's queue took."""
+
+    taken: int
+
+
+# palm.…
+
+
+class PalmEnrolArguments(msgspec.Struct, frozen=True, kw_only=True):
+    person: str
+    operator: str
+    hand: Literal["left", "right", "unknown"] = "unknown"  # unknown: whichever is shown first
+    samples: int = 3
+    within_s: float = 90.0
+    language: Literal["", "kk", "ru", "en"] = ""  # of the operator's lines; empty: the kiosk's own
+    reader: str = ""  # which camera; empty: the only one
+
+
+class PalmEnrolStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One line for the operator. The last one of an enrolment is `done`."""
+
+    good: int  # samples so far
+    step: str
+    say: str  # the step in the operator's language
+    hand: str
+    done: bool
+
+
+class PalmForgetArguments(msgspec.Struct, frozen=True, kw_only=True):
+    person: str
+
+
+class ForgottenPalms(msgspec.Struct, frozen=True, kw_only=True):
+    """How many samples of this person were deleted."""
+
+    person: str
+    deleted: int
+
+
+class PalmImportArguments(msgspec.Struct, frozen=True, kw_only=True):
+    head: StickHead
+    palms: tuple[Sealed, ...]
+
+
+class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the palms of one request."""
+
+    taken: int
+    passed_over: int  # known here at least as new, or of somebody who has not agreed
+    unreadable: int  # sealed with another school's key, or changed
+
+
+STATUS: Final = Command("status", NoArguments, DaemonStatus)
+JOURNAL_LIST: Final = Command("journal.list", JournalListArguments, JournalRow)
+JOURNAL_VERIFY: Final = Command("journal.verify", NoArguments, ChainVerdict)
+JOURNAL_EXPORT: Final = Command("journal.export", NoArguments, ExportedJournal)
+JOURNAL_BACKUP: Final = Command("journal.backup", NoArguments, JournalCopy)
+SYNC_NOW: Final = Command("sync.now", NoArguments, QueueDepth)
+SYNC_QUARANTINE: Final = Command("sync.quarantine", NoArguments, QuarantinedEvent)
+ROSTER_SHOW: Final = Command("roster.show", NoArguments, RosterSummary)
+# A union is no class to mypy, and msgspec takes it as one.
+ROSTER_RECORDS: Final = Command("roster.records", NoArguments, cast("type[Record]", Record))
+ROSTER_APPLY: Final = Command("roster.apply", RosterApplyArguments, RosterVersion)
+DEVICES_WATCH: Final = Command("devices.watch", DeviceWatchArguments, DeviceTraffic)
+DEVICES_IMPORT: Final = Command("devices.import", DeviceImportArguments, ImportedMatches)
+PALM_ENROL: Final = Command("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
+PALM_FORGET: Final = Command("palm.forget", PalmForgetArguments, ForgottenPalms)
+# Each row is a line of the stick's file: a `StickHead`, then a `Sealed` each.
+PALM_EXPORT: Final = Command("palm.export", NoArguments, msgspec.Raw)
+PALM_IMPORT: Final = Command("palm.import", PalmImportArguments, ImportedPalms)
+
+COMMANDS: Final = (
+    STATUS,
+    JOURNAL_LIST,
+    JOURNAL_VERIFY,
+    JOURNAL_EXPORT,
+    JOURNAL_BACKUP,
+    SYNC_NOW,
+    SYNC_QUARANTINE,
+    ROSTER_SHOW,
+    ROSTER_RECORDS,
+    ROSTER_APPLY,
+    DEVICES_WATCH,
+    DEVICES_IMPORT,
+    PALM_ENROL,
+    PALM_FORGET,
+    PALM_EXPORT,
+    PALM_IMPORT,
+)

@@ -1,0 +1,82 @@
+"""The commands `devices.…`: bytes as they pass, and a terminal's own log."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from drivers.protocols.adms import clock_suspect
+from drivers.readings import PersonMatched
+from edge_agent.control import Asker, Handler, bind
+from edge_agent.control_api import (
+    DEVICES_IMPORT,
+    DEVICES_WATCH,
+    DeviceImportArguments,
+    DeviceTraffic,
+    DeviceWatchArguments,
+    ImportedMatches,
+    TerminalMatch,
+)
+from edge_agent.domain.moment import MomentSource
+from edge_agent.errors import RequestRefused
+from edge_agent.process.shutdown import Ending
+from edge_agent.runtime.commands.access import require_owner
+from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.runtime.taps import Taps
+
+WATCH_S_MAX = 3_600.0
+WATCH_WAIT_S = 0.5
+IMPORT_WAIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCommands:
+    """Shows a device's bytes, and takes over what a terminal kept while nobody listened."""
+
+    taps: Taps
+    inbox: Inbox
+    ending: Ending
+    now: MomentSource
+
+    def table(self) -> dict[str, Handler]:
+        """Returns each command with its handler."""
+        return dict([bind(DEVICES_WATCH, self.watch), bind(DEVICES_IMPORT, self.import_matches)])
+
+    def watch(self, arguments: DeviceWatchArguments, asker: Asker) -> Iterator[DeviceTraffic]:
+        """Yields bytes as they pass, until the time is over or the asker hangs up. They hold card numbers."""
+        require_owner(asker)
+        until_ns = time.monotonic_ns() + int(min(arguments.seconds, WATCH_S_MAX) * 1e9)
+        with self.taps.watching() as watcher:
+            while time.monotonic_ns() < until_ns and not self.ending.is_set():
+                for traffic in watcher.get(WATCH_WAIT_S):
+                    if not arguments.device or traffic.device == arguments.device:
+                        direction: Literal["RECV", "SEND"] = "SEND" if traffic.direction == "SEND" else "RECV"
+                        yield DeviceTraffic(
+                            t_ns=traffic.monotonic_ns,
+                            device=traffic.device,
+                            direction=direction,
+                            hex=traffic.data.hex(),
+                        )
+
+    def import_matches(self, arguments: DeviceImportArguments, asker: Asker) -> Iterator[ImportedMatches]:
+        """Puts the rows into the station's queue in order; yields how many it took."""
+        require_owner(asker)
+        for taken, match in enumerate(arguments.matches):
+            moment = self.now()
+            reading = _reading(arguments.device, match, moment.utc)
+            if not self.inbox.put(Scan(reading, moment), IMPORT_WAIT_S):
+                raise RequestRefused(
+                    f"the station does not keep up; {taken} rows were taken, import the file again later"
+                )
+        yield ImportedMatches(taken=len(arguments.matches))
+
+
+def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:
+    try:
+        seen_at = datetime.fromisoformat(match.seen_at)
+    except ValueError as error:
+        raise RequestRefused(
+            f"a terminal's row has the time {match.seen_at!r}; write it as 2026-09-07T08:06:00+05:00"
+        ) from error
+    return PersonMatched(device, match.number, 0, match.method, 0, seen_at, clock_suspect(seen_at, now))

@@ -1,0 +1,91 @@
+"""The commands `journal.…`: what this kiosk has recorded, while the daemon has it open."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.control import Asker, Handler, bind
+from edge_agent.control_api import (
+    JOURNAL_BACKUP,
+    JOURNAL_EXPORT,
+    JOURNAL_LIST,
+    JOURNAL_VERIFY,
+    BrokenLink,
+    ChainVerdict,
+    ExportedJournal,
+    JournalCopy,
+    JournalListArguments,
+    JournalRow,
+    NoArguments,
+)
+from edge_agent.domain.moment import MomentSource
+from edge_agent.errors import RequestRefused
+from edge_agent.journal.backup import backup
+from edge_agent.journal.export import export
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kept
+from edge_agent.journal.verify import Verdict, verify
+
+ROWS_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCommands:
+    """Answers what the journal holds. Files are written into `state_dir`: the daemon may write nowhere else."""
+
+    journal: Journal
+    state_dir: Path
+    now: MomentSource
+
+    def table(self) -> dict[str, Handler]:
+        """Returns each command with its handler."""
+        return dict(
+            [
+                bind(JOURNAL_LIST, self.list_rows),
+                bind(JOURNAL_VERIFY, self.verify),
+                bind(JOURNAL_EXPORT, self.export),
+                bind(JOURNAL_BACKUP, self.backup),
+            ]
+        )
+
+    def list_rows(self, arguments: JournalListArguments, asker: Asker) -> Iterator[JournalRow]:
+        """Yields the last rows, oldest first."""
+        if not 1 <= arguments.limit <= ROWS_MAX:
+            raise RequestRefused(f"limit: found {arguments.limit!r}; accepted is a whole number from 1 to {ROWS_MAX}")
+        for row in reversed(self.journal.recent(arguments.limit)):
+            yield journal_row(row)
+
+    def verify(self, _: NoArguments, asker: Asker) -> Iterator[ChainVerdict]:
+        """Yields the verdict on the whole chain, as it is now."""
+        yield chain_verdict(verify(self.journal.path))
+
+    def export(self, _: NoArguments, asker: Asker) -> Iterator[ExportedJournal]:
+        """Yields where the export stands, and how many rows are in it."""
+        target = self._fresh_file("export", ".jsonl")
+        yield ExportedJournal(path=str(target), rows=export(self.journal.path, target))
+
+    def backup(self, _: NoArguments, asker: Asker) -> Iterator[JournalCopy]:
+        """Yields where the copy stands, and the verdict on it."""
+        target = self._fresh_file("backup", ".db")
+        yield JournalCopy(path=str(target), verdict=chain_verdict(backup(self.journal.path, target)))
+
+    def _fresh_file(self, name: str, suffix: str) -> Path:
+        return self.state_dir / f"{name}-{self.now().utc:%Y%m%dT%H%M%S}{suffix}"
+
+
+def journal_row(row: Kept) -> JournalRow:
+    """Returns a row of the journal as the socket and the command line show it."""
+    return JournalRow(epoch=row.epoch, seq=row.seq, event=msgspec.json.decode(row.payload, type=dict[str, object]))
+
+
+def chain_verdict(verdict: Verdict) -> ChainVerdict:
+    """Returns a verdict of the journal as the socket and the command line show it."""
+    broken = verdict.broken
+    return ChainVerdict(
+        epochs=verdict.epochs,
+        rows=verdict.rows,
+        broken=None if broken is None else BrokenLink(epoch=broken.epoch, seq=broken.seq, what=broken.what),
+        finished=verdict.finished,
+    )

@@ -1,0 +1,73 @@
+"""The commands `roster.…`: the people, cards and meal sessions in force on this kiosk."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edge_agent.control import Asker, Handler, bind
+from edge_agent.control_api import (
+    ROSTER_APPLY,
+    ROSTER_RECORDS,
+    ROSTER_SHOW,
+    NoArguments,
+    RosterApplyArguments,
+    RosterProblem,
+    RosterSummary,
+    RosterVersion,
+)
+from edge_agent.domain.moment import MomentSource
+from edge_agent.errors import RequestRefused
+from edge_agent.identity import Identity
+from edge_agent.journal.journal import Journal
+from edge_agent.runtime.commands.access import require_owner
+from edge_agent.runtime.roster_desk import RosterDesk
+from edge_agent.station import Station
+from sync.contract.roster import Record, record_type
+
+
+@dataclass(frozen=True, slots=True)
+class RosterCommands:
+    """Shows the roster in force, and brings one from a stick into force where there is no ledger."""
+
+    identity: Identity
+    journal: Journal
+    station: Station
+    desk: RosterDesk
+    now: MomentSource
+
+    def table(self) -> dict[str, Handler]:
+        """Returns each command with its handler."""
+        return dict(
+            [
+                bind(ROSTER_SHOW, self.show),
+                bind(ROSTER_RECORDS, self.list_records),
+                bind(ROSTER_APPLY, self.apply),
+            ]
+        )
+
+    def show(self, _: NoArguments, asker: Asker) -> Iterator[RosterSummary]:
+        """Yields one row: version, age, how many records of each type, what is wrong with it."""
+        roster = self.station.roster
+        counts = Counter(record_type(record) for record in self.journal.roster_records())
+        yield RosterSummary(
+            school=roster.school,
+            version=roster.version,
+            age_s=roster.age_s(self.now().utc),
+            records=dict(sorted(counts.items())),
+            problems=tuple(
+                RosterProblem(type=problem.type, id=problem.id, what=problem.what) for problem in roster.problems
+            ),
+        )
+
+    def list_records(self, _: NoArguments, asker: Asker) -> Iterator[Record]:
+        """Yields every record, for a comparison. Card numbers are in them."""
+        require_owner(asker)
+        yield from self.journal.roster_records()
+
+    def apply(self, arguments: RosterApplyArguments, asker: Asker) -> Iterator[RosterVersion]:
+        """Brings a roster from a stick into force, whole or not at all; yields the version in force."""
+        require_owner(asker)
+        if self.identity.registration is not None:
+            raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
+        self.desk.apply_roster((arguments.page,), self.now().utc)
+        yield RosterVersion(version=self.desk.roster_version())

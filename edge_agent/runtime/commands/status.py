@@ -1,0 +1,121 @@
+"""The command `status`: everything that a technician asks first, in one row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge_agent.control import Asker, Handler, bind
+from edge_agent.control_api import (
+    STATUS,
+    DaemonStatus,
+    DeviceStatus,
+    JournalCheck,
+    JournalStatus,
+    LedgerStatus,
+    NoArguments,
+    PalmStatus,
+    RosterStatus,
+)
+from edge_agent.domain.moment import Moment, MomentSource
+from edge_agent.identity import Identity
+from edge_agent.journal.journal import Journal
+from edge_agent.process.supervision import Supervisor
+from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderPresences
+from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.upkeep import Upkeep
+from edge_agent.runtime.uplink import LedgerContact
+from edge_agent.screen.server import ScreenServer
+from edge_agent.station import Station
+
+
+class PalmStatusSource(Protocol):
+    """Recognition, as far as a technician asks for it."""
+
+    def status(self) -> PalmStatus:
+        """Returns if anybody can be recognised, or why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCommand:
+    """Answers `status`. `contact` None: there is no ledger; `palms` None: no camera; `screen` None: switched off."""
+
+    identity: Identity
+    now: MomentSource
+    journal: Journal
+    station: Station
+    guard: JournalGuard
+    supervisor: Supervisor
+    upkeep: Upkeep
+    contact: LedgerContact | None
+    palms: PalmStatusSource | None
+    readers: ReaderPresences
+    indicators: tuple[IndicatorLoop, ...]
+    screen: ScreenServer | None
+
+    def table(self) -> dict[str, Handler]:
+        """Returns the command with its handler."""
+        return dict([bind(STATUS, self.answer)])
+
+    def answer(self, _: NoArguments, asker: Asker) -> Iterator[DaemonStatus]:
+        """Yields one row."""
+        moment = self.now()
+        yield DaemonStatus(
+            device=self.identity.device,
+            school=self.identity.school,
+            recording=self.guard.recording,
+            faults=tuple(self.supervisor.faults()),
+            clock=moment.clock,
+            time=moment.text,
+            journal=self._journal(),
+            ledger=self._ledger(),
+            roster=self._roster(moment),
+            palm=self.palms.status() if self.palms is not None else None,
+            readers=tuple(_device(presence) for presence in self.readers.everyone),
+            indicators=tuple(_device(indicator.presence) for indicator in self.indicators),
+            screen=f"http://127.0.0.1:{self.screen.port}/" if self.screen is not None else "",
+        )
+
+    def _journal(self) -> JournalStatus:
+        journal, verdict = self.journal, self.upkeep.verdict
+        return JournalStatus(
+            epoch=journal.epoch,
+            head=journal.head.seq,
+            acknowledged=journal.acknowledged().seq,
+            queue=journal.queue_depth(),
+            checked=None if verdict is None else JournalCheck(rows=verdict.rows, whole=verdict.whole),
+        )
+
+    def _ledger(self) -> LedgerStatus | None:
+        if self.contact is None:
+            return None
+        step = self.contact.step
+        return LedgerStatus(
+            state=self.contact.state(),
+            last=step.outcome.value,
+            why=step.why,
+            alarm=step.alarm,
+            next_s=round(step.due_s, 1),
+            sent=self.contact.sent,
+        )
+
+    def _roster(self, moment: Moment) -> RosterStatus:
+        roster = self.station.roster
+        return RosterStatus(
+            version=roster.version,
+            age_s=roster.age_s(moment.utc),
+            people=len(roster.people),
+            problems=len(roster.problems),
+            last=self.contact.pull.why if self.contact is not None else "no ledger",
+        )
+
+
+def _device(presence: Presence) -> DeviceStatus:
+    return DeviceStatus(
+        name=presence.name,
+        driver=presence.driver,
+        there=presence.there,
+        why=presence.why,
+        readings=presence.readings,
+        faults=presence.faults,
+    )

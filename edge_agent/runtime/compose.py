@@ -1,0 +1,316 @@
+"""The daemon put together: settings in, finished parts out. Nothing is started here, and no thread begins.
+
+    readers ─▶ inbox ─▶ station loop ─▶ surfaces: lights, screen
+                             │ wakes
+                             ▼
+                          uplink            upkeep            control and screen servers
+
+Each part gets in its constructor everything that it ever needs, so that the order of the lines below is the order of
+dependence, and no circle is possible.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from drivers import registry
+from edge_agent import identity as identities
+from edge_agent.control import SOCKET_NAME, ControlServer, Handler
+from edge_agent.domain.moment import MomentSource
+from edge_agent.identity import Identity
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import Kiosk
+from edge_agent.process.metrics import Counters
+from edge_agent.process.shutdown import Ending
+from edge_agent.process.supervision import Part, Pulse, Supervisor
+from edge_agent.runtime.commands.devices import DeviceCommands
+from edge_agent.runtime.commands.journal import JournalCommands
+from edge_agent.runtime.commands.palm import PalmCommands
+from edge_agent.runtime.commands.roster import RosterCommands
+from edge_agent.runtime.commands.status import StatusCommand
+from edge_agent.runtime.commands.sync import SyncCommands
+from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, ReaderPresences
+from edge_agent.runtime.health_desk import HealthDesk
+from edge_agent.runtime.inbox import Inbox
+from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.opening import Opening
+from edge_agent.runtime.palms_at_hand import PalmsAtHand
+from edge_agent.runtime.policy import policy
+from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
+from edge_agent.runtime.staff import StaffDesk
+from edge_agent.runtime.station_loop import StationLoop
+from edge_agent.runtime.surfaces import Surfaces
+from edge_agent.runtime.taps import Taps
+from edge_agent.runtime.upkeep import Upkeep
+from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
+from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.state import Language
+from edge_agent.settings import Loaded, Settings, credential
+from edge_agent.station import Station
+
+if TYPE_CHECKING:
+    from edge_agent.palms.gallery import PalmGallery
+    from edge_agent.palms.recognition import NoGallery, Palms
+
+LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
+UPKEEP_BEAT_MAX_S = 120.0
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AgentParts:
+    """What `Agent` starts, watches and stops. The threads are those that end before the others, and in what order."""
+
+    now: MomentSource
+    ending: Ending
+    journal: Journal
+    station: Station
+    station_loop: StationLoop
+    inbox: Inbox
+    guard: JournalGuard
+    roster_desk: RosterDesk
+    health_desk: HealthDesk
+    upkeep: Upkeep
+    contact: LedgerContact | None
+    uplink: UplinkHandle
+    readers: ReaderPresences
+    indicators: tuple[IndicatorLoop, ...]
+    counters: Counters
+    screen: ScreenServer
+    screen_enabled: bool
+    control: ControlServer
+    supervisor: Supervisor
+    reader_threads: tuple[Part, ...]
+    palm_threads: tuple[Part, ...]
+    station_thread: Part
+    control_thread: Part
+
+
+def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
+    """Returns the daemon's parts under these settings, ready to be started.
+
+    Reads the device's identity (the first call makes its key) and opens the journal; both stay open. Raises
+    `SettingsWrong`, `JournalBusy`, `JournalNewer`, `JournalUnwritable`: each says what to do.
+    """
+    settings = loaded.settings
+    identity = identities.read(settings.kiosk.state_dir, settings.kiosk.school)
+    counters, supervisor, inbox, taps = Counters(), Supervisor(), Inbox(), Taps()
+
+    opening = _opening(settings, identity, now)
+    journal = opening.open()
+    guard = JournalGuard(journal, opening, ending)
+    roster_reader = RosterReader(journal, identity.school, settings.zone)
+
+    readers = ReaderPresences.of_settings(settings.readers, loaded.drivers)
+    gallery = _gallery(settings, readers, journal, identity.school)
+    palms_at_hand = PalmsAtHand(gallery, readers.cameras) if gallery is not None else None
+    station = Station(journal, roster_reader.read(), policy(settings), palms_at_hand)
+
+    screen = _screen(settings, StaffDesk(station, inbox, now), now, counters)
+    indicators = _indicators(loaded, taps)
+    surfaces = Surfaces(indicators, screen, guard, counters)
+    palms = _palms(gallery, settings, inbox, station, surfaces, now, counters)
+
+    roster_desk = RosterDesk(journal, roster_reader, station, palms, guard, now)
+    contact = LedgerContact() if identity.registration is not None else None
+    health_desk = HealthDesk(now, journal, station, guard, readers, contact, palms)
+    upkeep = Upkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
+
+    for indicator in indicators:
+        supervisor.add(f"indicator {indicator.presence.name}", indicator.body)
+    uplink = _uplink(settings, identity, journal, contact, roster_desk, health_desk, palms, guard, now, supervisor)
+    station_loop = StationLoop(station, inbox, surfaces, guard, counters, now, uplink.wake)
+    station_thread = supervisor.add("station", station_loop.body)
+    palm_threads: tuple[Part, ...] = ()
+    if palms is not None:
+        palm_threads = (supervisor.add("palms", guard.protect(palms.body), beat_max_s=LOADING_S),)
+    supervisor.add("upkeep", guard.protect(upkeep.body), beat_max_s=UPKEEP_BEAT_MAX_S)
+
+    language = Language(settings.kiosk.language)
+    cameras = tuple(camera.name for camera in readers.cameras)
+    handlers: dict[str, Handler] = {
+        **StatusCommand(
+            identity,
+            now,
+            journal,
+            station,
+            guard,
+            supervisor,
+            upkeep,
+            contact,
+            palms,
+            readers,
+            indicators,
+            screen if settings.screen.enabled else None,
+        ).table(),
+        **JournalCommands(journal, settings.kiosk.state_dir, now).table(),
+        **SyncCommands(identity, journal, uplink).table(),
+        **RosterCommands(identity, journal, station, roster_desk, now).table(),
+        **DeviceCommands(taps, inbox, ending, now).table(),
+        **PalmCommands(palms, cameras, station, identity.school, language, uplink, surfaces.show, ending, now).table(),
+    }
+    control = ControlServer(settings.kiosk.run_dir / SOCKET_NAME, handlers)
+    control_thread = supervisor.add("control", partial(_serve_control, control))
+    reader_threads = tuple(
+        supervisor.add(f"reader {loop.presence.name}", loop.body)
+        for loop in _reader_loops(loaded, readers.everyone, taps, inbox, surfaces, palms, now, counters)
+    )
+    return AgentParts(
+        now=now,
+        ending=ending,
+        journal=journal,
+        station=station,
+        station_loop=station_loop,
+        inbox=inbox,
+        guard=guard,
+        roster_desk=roster_desk,
+        health_desk=health_desk,
+        upkeep=upkeep,
+        contact=contact,
+        uplink=uplink,
+        readers=readers,
+        indicators=indicators,
+        counters=counters,
+        screen=screen,
+        screen_enabled=settings.screen.enabled,
+        control=control,
+        supervisor=supervisor,
+        reader_threads=reader_threads,
+        palm_threads=palm_threads,
+        station_thread=station_thread,
+        control_thread=control_thread,
+    )
+
+
+def _opening(settings: Settings, identity: Identity, now: MomentSource) -> Opening:
+    kiosk = Kiosk(identity.device, identity.key.public_bytes, identity.school)
+    return Opening(settings.kiosk.state_dir, kiosk, now, settings.journal.ballast_mib * MIB)
+
+
+def _gallery(
+    settings: Settings, readers: ReaderPresences, journal: Journal, school: str
+) -> "PalmGallery | NoGallery | None":
+    """Returns None without a camera: what looks at pictures is large, and a kiosk of cards needs none of it."""
+    if not settings.palm.enabled or not readers.cameras:
+        return None
+    from edge_agent.palms.recognition import open_gallery
+
+    return open_gallery(settings, journal, school)
+
+
+def _palms(
+    gallery: "PalmGallery | NoGallery | None",
+    settings: Settings,
+    inbox: Inbox,
+    station: Station,
+    surfaces: Surfaces,
+    now: MomentSource,
+    counters: Counters,
+) -> "Palms | None":
+    if gallery is None:
+        return None
+    from edge_agent.palms.recognition import Palms, landmarks
+
+    return Palms(
+        gallery,
+        settings.palm,
+        inbox,
+        lambda: station.roster,
+        now,
+        surfaces.show,
+        counters,
+        partial(landmarks, settings.kiosk.state_dir),
+        station.awaited_person,
+    )
+
+
+def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Counters) -> ScreenServer:
+    pin = credential("staff-pin")
+    return ScreenServer(
+        "127.0.0.1",
+        settings.screen.port,
+        timezone=settings.zone,
+        language=Language(settings.kiosk.language),
+        actions=desk,
+        pin=pin.decode() if pin else None,
+        operators=settings.screen.operators,
+        metrics=counters.registry,
+        wall=lambda: now().utc,
+    )
+
+
+def _indicators(loaded: Loaded, taps: Taps) -> tuple[IndicatorLoop, ...]:
+    return tuple(
+        IndicatorLoop(
+            registry.indicator_class(device.driver, loaded.drivers)(
+                device.name, device.options, tap=taps.tap(device.name)
+            ),
+            Presence(device.name, device.driver),
+        )
+        for device in loaded.settings.indicators
+    )
+
+
+def _reader_loops(
+    loaded: Loaded,
+    presences: Sequence[Presence],
+    taps: Taps,
+    inbox: Inbox,
+    surfaces: Surfaces,
+    palms: "Palms | None",
+    now: MomentSource,
+    counters: Counters,
+) -> tuple[ReaderLoop, ...]:
+    frames = palms.offer if palms is not None else None
+    return tuple(
+        ReaderLoop(
+            registry.reader_class(device.driver, loaded.drivers)(
+                device.name, device.options, tap=taps.tap(device.name)
+            ),
+            presence,
+            inbox,
+            now,
+            surfaces.show,
+            counters,
+            frames,
+        )
+        for device, presence in zip(loaded.settings.readers, presences, strict=True)
+    )
+
+
+def _uplink(
+    settings: Settings,
+    identity: Identity,
+    journal: Journal,
+    contact: LedgerContact | None,
+    roster_desk: RosterDesk,
+    health_desk: HealthDesk,
+    palms: "Palms | None",
+    guard: JournalGuard,
+    now: MomentSource,
+    supervisor: Supervisor,
+) -> UplinkHandle:
+    """Returns the handle of the uplink, which has a thread only where this kiosk is registered with a ledger."""
+    if identity.registration is None or contact is None:
+        return UplinkHandle()
+    uplink = Uplink(
+        identity,
+        identity.registration,
+        journal,
+        settings.ledger,
+        contact=contact,
+        wall=lambda: now().utc,
+        condition=health_desk.condition,
+        roster=roster_desk,
+        dice=random.Random(),  # noqa: S311  spreads requests, keeps no secret
+        palms=palms.store if palms is not None else None,
+    )
+    # One request may take long on a bad line; it has its own limits.
+    beat_max_s = 30.0 + 12 * settings.ledger.timeout_s
+    return UplinkHandle(uplink, supervisor.add("uplink", guard.protect(uplink.body), beat_max_s=beat_max_s))
+
+
+def _serve_control(control: ControlServer, pulse: Pulse) -> None:
+    control.serve(pulse.beat)

@@ -1,0 +1,71 @@
+"""The agent's own events, and the end of a journal that turns out damaged in the middle of the day."""
+
+import logging
+from collections.abc import Callable
+
+from edge_agent.journal.errors import JournalDamaged, JournalError
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.verify import Broken, Verdict
+from edge_agent.process.shutdown import Ending
+from edge_agent.process.supervision import Pulse
+from edge_agent.runtime.opening import Opening
+from sync.contract.event import Event
+
+log = logging.getLogger(__name__)
+
+
+class JournalGuard:
+    """Knows whether the journal can be written, appends the agent's own events, and condemns a damaged journal.
+
+    `recording` and `condemned` may be read from any thread.
+    """
+
+    def __init__(self, journal: Journal, opening: Opening, ending: Ending) -> None:
+        self._journal = journal
+        self._opening = opening
+        self._ending = ending
+        self.recording = True
+        self.condemned = False
+
+    def append(self, event: Event) -> None:
+        """Appends an event of the agent's own. A disk that refuses it is logged; the scans before have shown it."""
+        try:
+            self._journal.append(event)
+        except JournalDamaged as error:
+            self.condemn(str(error))
+        except JournalError as error:
+            self.recording = False
+            log.error("an event of the agent's own could not be recorded: %s", error)  # noqa: TRY400
+
+    def condemn(self, why: str) -> None:
+        """Marks the journal, so that the next start sets it aside, and ends the process."""
+        log.critical("the journal cannot go on: %s", why)
+        self.recording = False
+        self.condemned = True
+        self._opening.condemn(why)
+        self._ending.set()
+
+    def condemn_if_unsent(self, verdict: Verdict) -> None:
+        """Condemns the journal where the ledger lacks the broken row: such a row would stop the queue for ever.
+
+        A broken row that the ledger has is safe there, and the kiosk goes on.
+        """
+        broken = verdict.broken
+        if broken is not None and self._is_unsent(broken):
+            self.condemn(f"epoch {broken.epoch} row {broken.seq}: {broken.what}")
+
+    def protect(self, body: Callable[[Pulse], None]) -> Callable[[Pulse], None]:
+        """Returns a body that condemns a damaged journal instead of dying of it, because a restart would not help."""
+
+        def protected(pulse: Pulse) -> None:
+            try:
+                body(pulse)
+            except JournalDamaged as error:
+                self.condemn(str(error))
+                pulse.stop()
+
+        return protected
+
+    def _is_unsent(self, broken: Broken) -> bool:
+        epoch, acknowledged = self._journal.epoch, self._journal.acknowledged()
+        return not broken.epoch or (broken.epoch == epoch and broken.seq > acknowledged.seq)

@@ -1,0 +1,32 @@
+"""Implements `station.PalmsHere`: if somebody can be asked for the palm at this moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge_agent.runtime.devices import Presence
+from sync.contract.event import PersonId
+
+
+class KnownPalms(Protocol):
+    """The gallery, as far as the station asks it."""
+
+    def has_template(self, person: str) -> bool:
+        """Returns True where this person can be recognised by the palm here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PalmsAtHand:
+    """Tells the station whose palms are known, and if a camera is there."""
+
+    gallery: KnownPalms
+    cameras: Sequence[Presence]
+
+    def has_template(self, person: PersonId) -> bool:
+        """Returns True where this person can be recognised by the palm here."""
+        return self.gallery.has_template(person)
+
+    def has_camera(self) -> bool:
+        """Returns True while a camera is there to show a palm to."""
+        return any(camera.there for camera in self.cameras)

@@ -1,0 +1,112 @@
+"""A newer roster comes into force here: on disk, in the station, among the palms, and as events."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Protocol
+
+from edge_agent.domain import roster as rosters
+from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.record import EventContext, EventOrigin, build_origin
+from edge_agent.domain.roster import Roster
+from edge_agent.journal.errors import RosterMismatch
+from edge_agent.journal.journal import Journal
+from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.station import Station
+from sync.contract.event import ConsentWithdrawn, RosterApplied
+from sync.contract.roster import Page
+
+log = logging.getLogger(__name__)
+
+PROBLEMS_LOGGED = 20
+
+
+class PalmsInMemory(Protocol):
+    """Recognition, as far as a change of the roster reaches into it."""
+
+    def forget(self, people: Collection[str]) -> None:
+        """Forgets these people's palms; their sealed palms are deleted already."""
+        ...
+
+
+class RosterReader:
+    """Builds the roster in force from the journal's records."""
+
+    def __init__(self, journal: Journal, school: str, zone: tzinfo) -> None:
+        self._journal = journal
+        self._school = school
+        self._zone = zone
+
+    def read(self) -> Roster:
+        """Returns the roster in force. Records that do not fit their version count as none, and are logged."""
+        try:
+            records = self._journal.roster_records()
+        except RosterMismatch as error:
+            log.error("%s", error)  # noqa: TRY400
+            records = []
+        return rosters.build_roster(
+            records,
+            school=self._school,
+            version=self._journal.roster_version(),
+            confirmed_at=self._journal.roster_confirmed_at(),
+            tz=self._zone,
+        )
+
+
+class RosterDesk:
+    """Implements `sync.client.ports.RosterStore` over the journal; a newer roster also reaches station and palms."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        reader: RosterReader,
+        station: Station,
+        palms: PalmsInMemory | None,
+        guard: JournalGuard,
+        now: MomentSource,
+    ) -> None:
+        self._journal = journal
+        self._reader = reader
+        self._station = station
+        self._palms = palms
+        self._guard = guard
+        self._now = now
+
+    def roster_version(self) -> int:
+        """Returns the version that the journal holds; 0 where there is none."""
+        return self._journal.roster_version()
+
+    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
+        """Brings the pages of a newer roster into force. Raises RosterMismatch, JournalUnwritable."""
+        before = self._station.roster
+        change = self._journal.apply_roster(pages, confirmed_at)
+        roster = self._station.roster = self._reader.read()
+        log.info(
+            "roster version %d is in force: %d people, %d credentials",
+            roster.version,
+            change.people,
+            change.credentials,
+        )
+        for problem in roster.problems[:PROBLEMS_LOGGED]:
+            log.warning("roster: %s %s: %s", problem.type, problem.id, problem.what)
+        if self._palms is not None:
+            self._palms.forget(change.forgotten)
+        deleted = sum(change.forgotten.values())
+        self._guard.append(
+            RosterApplied(
+                **self._where(), people=change.people, credentials=change.credentials, templates_deleted=deleted
+            )
+        )
+        for person in before.people:
+            # Of those whose palms were here, the receipts went with the deletion.
+            if before.has_consent(person) and not roster.has_consent(person) and person not in change.forgotten:
+                self._guard.append(ConsentWithdrawn(**self._where(), person=person, templates_deleted=0))
+
+    def confirm_roster(self, confirmed_at: datetime) -> None:
+        """Notes that the roster in force was still the newest one at this time."""
+        self._journal.confirm_roster(confirmed_at)
+        self._station.roster = replace(self._station.roster, confirmed_at=confirmed_at)
+
+    def _where(self) -> EventOrigin:
+        return build_origin(EventContext(self._now(), self._station.roster))

@@ -1,0 +1,92 @@
+"""The station's thread: one piece of work at a time, in order of arrival."""
+
+from collections.abc import Callable
+from functools import partial
+
+from drivers.readings import PersonMatched, Reading
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.moment import Moment, MomentSource, is_late
+from edge_agent.journal.errors import JournalDamaged
+from edge_agent.process.metrics import Counters
+from edge_agent.process.supervision import Pulse
+from edge_agent.runtime.inbox import Inbox, Job, PalmScan, Scan
+from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.surfaces import Surfaces
+from edge_agent.station import Station
+
+WAIT_S = 0.5
+
+
+class StationLoop:
+    """Carries work from the inbox to the station, and its feedback to the surfaces.
+
+    `wake_uplink` is called after each piece of work, so that what was recorded is sent soon.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        inbox: Inbox,
+        surfaces: Surfaces,
+        guard: JournalGuard,
+        counters: Counters,
+        now: MomentSource,
+        wake_uplink: Callable[[], None],
+    ) -> None:
+        self.station = station
+        self._inbox = inbox
+        self._surfaces = surfaces
+        self._guard = guard
+        self._counters = counters
+        self._now = now
+        self._wake_uplink = wake_uplink
+
+    def body(self, pulse: Pulse) -> None:
+        """Works until the stop; what has come before the stop is still done."""
+        while (work := self._inbox.get(0 if pulse.stopping() else WAIT_S)) is not None or not pulse.stopping():
+            if self.station.has_waits:
+                reading = work.reading if isinstance(work, Scan) else None
+                self._end_waits(partial(self.station.end_waits, self._now(), reading))
+            match work:
+                case Scan():
+                    take = partial(self.station.take_reading, work.reading, work.moment)
+                    self._take(take, work.moment, greet=not _is_late(work.reading, work.moment))
+                case PalmScan():
+                    self._take(partial(self.station.take_palm, work.sight, work.moment), work.moment)
+                case Job():
+                    work.run(self._surfaces.show)
+                    self._wake_uplink()
+                case None:
+                    pass
+            pulse.beat()
+        self._end_waits(self.station.end_all_waits)
+
+    def _take(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
+        """Takes one scan and shows its feedback, unless nobody stands there to be greeted."""
+        try:
+            feedback = take()
+        except JournalDamaged as error:
+            feedback = Feedback(FeedbackKind.NOT_RECORDED)
+            self._guard.condemn(str(error))
+        if feedback is None:
+            return
+        if greet:
+            self._surfaces.show(feedback)
+        self._counters.scan_s.observe((self._now().mono_ms - moment.mono_ms) / 1000)
+        self._wake_uplink()
+
+    def _end_waits(self, end: Callable[[], list[Feedback]]) -> None:
+        """Settles cards that waited for a palm without it."""
+        try:
+            feedbacks = end()
+        except JournalDamaged as error:
+            feedbacks = [Feedback(FeedbackKind.NOT_RECORDED)]
+            self._guard.condemn(str(error))
+        for feedback in feedbacks:
+            self._surfaces.show(feedback)
+            self._wake_uplink()
+
+
+def _is_late(reading: Reading, moment: Moment) -> bool:
+    """Returns True where a terminal tells of somebody whom it saw some time ago."""
+    return isinstance(reading, PersonMatched) and reading.seen_at is not None and is_late(reading.seen_at, moment)

@@ -1,0 +1,35 @@
+"""Everything that a person sees or hears: lights first, then the screen."""
+
+from collections.abc import Sequence
+
+from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.process.metrics import Counters
+from edge_agent.runtime.devices import IndicatorLoop, signal_of
+from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.screen.server import ScreenServer
+
+ADVISING = frozenset(
+    {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM}
+)  # have asked nothing of the journal
+
+
+class Surfaces:
+    """Shows a feedback on every surface at once. Safe from any thread."""
+
+    def __init__(
+        self, indicators: Sequence[IndicatorLoop], screen: ScreenServer, guard: JournalGuard, counters: Counters
+    ) -> None:
+        self._indicators = indicators
+        self._screen = screen
+        self._guard = guard
+        self._counters = counters
+
+    def show(self, feedback: Feedback) -> None:
+        """Shows this feedback now; never blocks."""
+        if feedback.kind not in ADVISING:
+            self._guard.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
+        signal = signal_of(feedback)
+        for indicator in self._indicators:
+            indicator.show(signal)
+        self._screen.show(feedback)
+        self._counters.shown.labels(feedback.kind.value).inc()
