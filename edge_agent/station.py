@@ -1,10 +1,10 @@
-"""One scan, its steps in order.
+"""One scan, and its steps in order.
 
-    identify → confirm (unknown cards only) → hours → what went before → decide → append, durable → respond
-                    │ a card whose owner is asked for the palm as well waits here for it; `lapse` ends the wait
+    identify → confirm (unknown cards only) → hours → earlier sightings → decide → append, durable → respond
+                    │ a card whose owner is asked for the palm as well waits here; `end_waits` ends the wait
 
-The station owns neither thread nor clock: it is called with a reading and the moment at which it came, one at a time.
-What it returns may be shown, because what it says is on the disk; where the journal cannot be written, that is said.
+The station owns neither thread nor clock. Its caller brings one reading at a time, with the moment of the reading. Its
+feedback may be shown at once, because the event is on the disk. If the journal cannot be written, the feedback says so.
 """
 
 import logging
@@ -43,65 +43,73 @@ log = logging.getLogger(__name__)
 
 
 class StationJournal(Protocol):
-    """What the station needs of the journal."""
+    """The part of the journal that the station uses."""
 
-    def append(self, event: Event) -> Appended: ...
+    def append(self, event: Event) -> Appended:
+        """Appends the event, and returns its place once it is durable. Raises JournalError."""
+        ...
 
-    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]: ...
+    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
+        """Appends all of these events or none of them."""
+        ...
 
-    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]: ...
+    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:
+        """Returns the person's sightings that `decide` needs, since this UTC date: `2026-11-22`."""
+        ...
 
-    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None: ...
+    def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
+        """Returns the sighting with this name, or None."""
+        ...
 
 
 class PalmAvailability(Protocol):
-    """What the station asks of the palms before it makes a card wait for one."""
+    """The two questions of the station before a card waits for a palm."""
 
     def has_template(self, person: PersonId) -> bool:
-        """Whether this person can be recognised by the palm here."""
+        """Returns True when this kiosk can recognise the person by the palm."""
         ...
 
     def has_camera(self) -> bool:
-        """Whether a camera is there to show it to."""
+        """Returns True when a camera works."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StationPolicy:
-    """What the settings say about scans."""
+    """The settings of scans."""
 
     rules: DecisionRules
     confirmation_limits: ConfirmationLimits
     early_grace: timedelta
     late_grace: timedelta
-    palm_with_card: bool  # who comes by card, and is known by the palm, is asked for it before an entry
-    pairing_ms: int  # so long card and palm of one visitor belong together
-    directions: Mapping[str, Direction]  # of readers that are not for both ways
+    palm_with_card: bool  # before an entry by card, the owner is asked for the palm, if a template is here
+    pairing_ms: int  # within this time card and palm belong to one visitor
+    directions: Mapping[str, Direction]  # by reader, without readers for both ways
 
 
 @dataclass(frozen=True, slots=True)
 class PalmPresentation:
-    """What was seen of one palm, from its coming to its decision. Scores and bounds in ten-thousandths."""
+    """The result of one palm before the camera. Scores and bounds are in ten-thousandths."""
 
     reader: str
-    scores: tuple[PalmScore, ...]  # of the people who are most alike
-    accept_score: int
-    margin_score: int
-    looks_copied: bool = False  # it looks like a print or a screen: nobody is searched for
-    expected_person: PersonId | None = None  # whose card waited for it: that person is among the scores, 1:1
-    confirm_score: int = 0  # what is enough of that person's score
+    scores: tuple[PalmScore, ...]  # of the most similar people
+    accept_score: int  # the best score must reach it
+    margin_score: int  # the best person must be so far ahead of every other one
+    looks_copied: bool = False  # it looks like a print or a screen: no search was made
+    expected_person: PersonId | None = None  # the owner of a waiting card: `scores` holds this person, compared 1:1
+    confirm_score: int = 0  # the expected person's score must reach it
 
 
 class EntryNotFound(Exception):
-    """There is no entry at this place of the journal that could be taken back."""
+    """The journal has no entry with this epoch and number."""
 
 
 class EntryAlreadyVoid(Exception):
-    """It has been taken back before."""
+    """The entry has been voided before."""
 
 
 class Station:
-    """Takes scans and what the staff do by hand. `roster` may be replaced at any time, from any thread."""
+    """Takes scans and staff acts, one at a time. Any thread may replace `roster` at any time."""
 
     def __init__(
         self, journal: StationJournal, roster: Roster, policy: StationPolicy, palms: PalmAvailability | None = None
@@ -109,12 +117,13 @@ class Station:
         self._journal = journal
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
-        self._waiting: dict[Direction, Waiting] = {}  # a gate in and a gate out at one kiosk are two places
+        # One wait for each direction: a gate in and a gate out at one kiosk are two places.
+        self._waiting: dict[Direction, Waiting] = {}
         self.palms = palms
         self.roster = roster
 
     def take_reading(self, reading: Reading, moment: Moment) -> Feedback | None:
-        """The feedback to one reading, durable before it is returned; None where nothing is to be said."""
+        """Returns the feedback of one reading, after its event is durable; None if the screen shows nothing new."""
         roster = self.roster
         identity = identify(reading, roster)
         if isinstance(reading, CardRead):
@@ -136,20 +145,28 @@ class Station:
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
 
-    def take_palm(self, sight: PalmPresentation, moment: Moment) -> Feedback:
-        """The feedback to one presentation of a palm, durable before it is returned."""
-        roster, gate = self.roster, self._gate(sight.reader)
+    def take_palm(self, presentation: PalmPresentation, moment: Moment) -> Feedback:
+        """Returns the feedback of one palm before the camera, after its event is durable."""
+        roster, gate = self.roster, self._gate(presentation.reader)
         palm: Identity = UnknownPerson(Method.PALM, copied=True)
-        if not sight.looks_copied:
-            palm = identify_palm(sight.scores, roster, accept=sight.accept_score, margin=sight.margin_score)
+        if not presentation.looks_copied:
+            palm = identify_palm(
+                presentation.scores,
+                roster,
+                accept_score=presentation.accept_score,
+                margin_score=presentation.margin_score,
+            )
         waiting = self._waiting.get(gate)
-        if isinstance(waiting, WaitingCard) and _belongs(palm, sight, waiting):
+        if isinstance(waiting, WaitingCard) and _belongs_to_card(palm, presentation, waiting):
             del self._waiting[gate]
-            score = max((each.score for each in sight.scores if each.person == sight.expected_person), default=0)
-            identity = pairing.confirm_card(waiting.card, palm, score=score, accept=sight.confirm_score)
-            later = max(moment, waiting.moment, key=lambda each: each.mono_ms)
+            owner = presentation.expected_person
+            owner_score = max((score.score for score in presentation.scores if score.person == owner), default=0)
+            identity = pairing.confirm_card(
+                waiting.card, palm, owner_score=owner_score, accept_score=presentation.confirm_score
+            )
+            later = max(moment, waiting.moment, key=lambda candidate: candidate.mono_ms)
             return self._settle(identity, EventContext(later, roster, waiting.reader))
-        feedback = self._settle(palm, EventContext(moment, roster, sight.reader))
+        feedback = self._settle(palm, EventContext(moment, roster, presentation.reader))
         if isinstance(palm, AmbiguousPerson) and not isinstance(waiting, WaitingCard):
             self._waiting[gate] = WaitingPalm(palm, moment)
         elif isinstance(waiting, WaitingPalm):
@@ -157,55 +174,62 @@ class Station:
         return feedback
 
     def awaited_person(self, reader: str) -> PersonId | None:
-        """Whose palm is waited for at this camera; from any thread."""
+        """Returns the person whose palm a card waits for at this camera, or None. Any thread may call it."""
         return pairing.awaited_person(self._waiting.get(self._gate(reader)))
 
     @property
     def has_waits(self) -> bool:
+        """True while a card or a palm waits for the other."""
         return bool(self._waiting)
 
     def end_waits(self, now: Moment, newcomer: Reading | None = None) -> list[Feedback]:
-        """End the waits whose time is up, or whose place the owner of another card takes: what the cards' owners are
-        told, durable before it is returned."""
-        told: list[Feedback] = []
+        """Ends the waits whose time is up, and the wait that the card of a newcomer ends.
+
+        Returns the feedback for the owners of the waiting cards, after their events are durable.
+        """
+        feedbacks: list[Feedback] = []
         for gate, waiting in list(self._waiting.items()):
-            taken = newcomer is not None and self._takes_place(newcomer, gate, waiting)
-            if taken or pairing.is_overdue(waiting, now, self._policy.pairing_ms):
-                told += self._end(gate, waiting)
-        return told
+            displaced = newcomer is not None and self._displaces(newcomer, gate, waiting)
+            if displaced or pairing.is_overdue(waiting, now, self._policy.pairing_ms):
+                feedbacks += self._end_wait(gate, waiting)
+        return feedbacks
 
     def end_all_waits(self) -> list[Feedback]:
-        """As `lapse`, for everybody: the kiosk stops."""
-        return [each for gate, waiting in list(self._waiting.items()) for each in self._end(gate, waiting)]
+        """Ends every wait, because the kiosk stops. Returns what `end_waits` returns."""
+        return [feedback for gate, waiting in list(self._waiting.items()) for feedback in self._end_wait(gate, waiting)]
 
-    def enter_by_hand(self, person: PersonId, moment: Moment, hand: StaffAct) -> Feedback:
-        """An entry that a named operator makes for a stated reason."""
+    def enter_by_hand(self, person: PersonId, moment: Moment, staff_act: StaffAct) -> Feedback:
+        """Enters a person by hand. Returns the feedback, after the event is durable."""
         roster = self.roster
-        return self._settle(identify_by_hand(person, roster), EventContext(moment, roster), hand)
+        return self._settle(identify_by_hand(person, roster), EventContext(moment, roster), staff_act)
 
-    def enter_class(self, group: str, moment: Moment, hand: StaffAct) -> int:
-        """Entries for everybody of a class, all of them or none; how many rows. Raises JournalUnwritable."""
+    def enter_class(self, group: str, moment: Moment, staff_act: StaffAct) -> int:
+        """Enters everybody of a class, all of them or nobody. Returns the number of rows. Raises JournalUnwritable."""
         roster = self.roster
         context = EventContext(moment, roster)
         decisions = [
-            self._decide(identify_by_hand(person.id, roster), context, hand) for person in roster.group_members(group)
+            self._decide(identify_by_hand(person.id, roster), context, staff_act)
+            for person in roster.group_members(group)
         ]
-        return len(self._journal.append_all([build_sighting(decision, context, hand) for decision in decisions]))
+        return len(self._journal.append_all([build_sighting(decision, context, staff_act) for decision in decisions]))
 
-    def void_entry(self, epoch: Epoch, seq: int, moment: Moment, hand: StaffAct) -> None:
-        """Take an entry back; the entry itself stays. Raises NoSuchEntry, AlreadyVoid, JournalUnwritable."""
+    def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
+        """Voids an entry: it stays in the journal and no longer counts.
+
+        Raises EntryNotFound, EntryAlreadyVoid and JournalUnwritable.
+        """
         entry = self._journal.sighting(epoch, seq)
         if entry is None or not entry.is_entry:
-            raise EntryNotFound(f"row {seq} of epoch {epoch} is no entry")
+            raise EntryNotFound(f"row {seq} of epoch {epoch} is no entry; choose the entry on the staff page again")
         if entry.voided:
-            raise EntryAlreadyVoid(f"row {seq} of epoch {epoch} has been taken back before")
+            raise EntryAlreadyVoid(f"row {seq} of epoch {epoch} has been voided before; nothing is left to do")
         context = EventContext(moment, self.roster)
-        self._journal.append(build_void(context, epoch=epoch, seq=seq, person=entry.person, staff_act=hand))
+        self._journal.append(build_void(context, epoch=epoch, seq=seq, person=entry.person, staff_act=staff_act))
 
     def _confirm(self, reading: CardRead, identity: Identity) -> ConfirmationVerdict:
         before = self._confirmations.get(reading.reader, Confirmation())
-        known = not isinstance(identity, UnknownPerson)
-        after, verdict = before.judge_frame(reading, known=known, limits=self._policy.confirmation_limits)
+        on_roster = not isinstance(identity, UnknownPerson)
+        after, verdict = before.judge_frame(reading, on_roster=on_roster, limits=self._policy.confirmation_limits)
         self._confirmations[reading.reader] = after
         return verdict
 
@@ -228,7 +252,7 @@ class Station:
         return ask_for_palm(card.person)
 
     def _wants_palm(self, card: RecognisedPerson, context: EventContext, palms: PalmAvailability) -> bool:
-        """Only where a meal is at stake, and only of those who have agreed: without a palm the card is as good."""
+        """Returns True when the scan would be an entry, of a person with consent and a template here."""
         person = PersonId(card.person.id)
         if not context.roster.has_consent(person) or not palms.has_template(person):
             return False
@@ -238,14 +262,14 @@ class Station:
             case _:
                 return False
 
-    def _end(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
+    def _end_wait(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
         del self._waiting[gate]
         if isinstance(waiting, WaitingPalm):
             return []
         context = EventContext(waiting.moment, self.roster, waiting.reader)
         return [self._settle(pairing.mark_unconfirmed(waiting.card), context)]
 
-    def _takes_place(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:
+    def _displaces(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:
         if not isinstance(waiting, WaitingCard) or self._gate(newcomer.reader) is not gate:
             return False
         identity = identify(newcomer, self.roster)
@@ -254,29 +278,29 @@ class Station:
     def _gate(self, reader: str) -> Direction:
         return self._policy.directions.get(reader, Direction.BOTH)
 
-    def _settle(self, identity: Identity, context: EventContext, hand: StaffAct | None = None) -> Feedback:
-        decision = self._decide(identity, context, hand)
+    def _settle(self, identity: Identity, context: EventContext, staff_act: StaffAct | None = None) -> Feedback:
+        decision = self._decide(identity, context, staff_act)
         try:
-            row = self._journal.append(build_sighting(decision, context, hand))
+            row = self._journal.append(build_sighting(decision, context, staff_act))
         except JournalUnwritable as error:
             log.error("a scan could not be recorded: %s", error)  # noqa: TRY400
             return respond_not_recorded(decision, context.roster)
         return respond(decision, context.roster, epoch=row.epoch, seq=row.seq)
 
-    def _decide(self, identity: Identity, context: EventContext, hand: StaffAct | None) -> Decision:
+    def _decide(self, identity: Identity, context: EventContext, staff_act: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
         hours = context.roster.timetable.at(moment.utc, early=policy.early_grace, late=policy.late_grace)
-        past: Sequence[EarlierSighting] = ()
+        earlier: Sequence[EarlierSighting] = ()
         if isinstance(identity, RecognisedPerson):
-            # A visit may have begun yesterday: a supper that ends after midnight, or a night's drift of the clock.
+            # The visit may have begun yesterday: a supper ends after midnight, or the clock drifted in the night.
             since = (moment.utc - timedelta(days=2)).date().isoformat()
-            past = self._journal.earlier_sightings(PersonId(identity.person.id), since)
-        # By hand the staff say that somebody came; they take an entry back rather than enter an exit.
-        direction = Direction.IN if hand else policy.directions.get(context.reader, Direction.BOTH)
-        return decide(identity, moment, hours, past, policy.rules, context.roster, direction=direction)
+            earlier = self._journal.earlier_sightings(PersonId(identity.person.id), since)
+        # An act by hand says that somebody came. The staff void an entry; they never enter an exit.
+        direction = Direction.IN if staff_act else policy.directions.get(context.reader, Direction.BOTH)
+        return decide(identity, moment, hours, earlier, policy.rules, context.roster, direction=direction)
 
 
-def _belongs(palm: Identity, sight: PalmPresentation, waiting: WaitingCard) -> bool:
-    """Whether it was shown for the card that waits; else it is another visitor's, begun before the card came."""
+def _belongs_to_card(palm: Identity, presentation: PalmPresentation, waiting: WaitingCard) -> bool:
+    """Returns True when the palm was shown for the waiting card, and False for another visitor's palm."""
     owner = waiting.card.person.id
-    return sight.expected_person == owner or (isinstance(palm, RecognisedPerson) and palm.person.id == owner)
+    return presentation.expected_person == owner or (isinstance(palm, RecognisedPerson) and palm.person.id == owner)

@@ -1,15 +1,15 @@
-"""May this person have a meal here and now: the decision, a pure function of what is known.
+"""Decisions: may this person have a meal here and now? A pure function of what is known.
 
-The theory. A *visit* is an entry and, where one is seen, its exit, within one session. What a scan means follows from
+The theory. A *visit* is an entry and, where there is one, its exit, within one session. What a scan means follows from
 the person's earlier sightings and from the direction of the reader:
 
     nothing open, reader in or both   → entry
     open visit, reader out or both    → exit
     too soon after the last sighting  → repeat: kept as evidence, changes nothing
 
-Rules for this file. Whose fault a doubt is decides its colour: what our clock, our roster or our readers cannot tell
-is never held against the child (Review, or Granted and marked); only what is certain is Refused, and that too is shown
-in amber. Entitlement, programme and claim choose nothing that the child can see.
+Rules for this file. Whose fault a doubt is decides its colour. A doubt of our clock, our roster or our readers is never
+held against the child: it gives Review, or Granted with a mark. Only a certain fact gives Refused, and the screen shows
+that in amber too. Entitlement, programme and claim choose nothing that the child can see.
 """
 
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ from sync.contract.sessions import Hours, Slot
 
 
 class DecisionReason(StrEnum):
-    """Why it was decided so; these codes are kept in facts and worded in the staff's catalogues."""
+    """The reason of a decision. Events keep these codes, and the staff's catalogues hold their words."""
 
     ORDINARY = ""  # nothing to say
-    # counted, with something to know
+    # counted, with a remark for the staff
     SECOND_MEAL = "second_meal"
     GUEST = "guest"
     NO_ENTITLEMENT = "no_entitlement"
@@ -70,7 +70,7 @@ class DecisionReason(StrEnum):
     BLOCKED = "blocked"
     NO_SESSION = "no_session"
     CLOSED_DAY = "closed_day"
-    # a palm that could not be read; shown, and no fact
+    # a palm that could not be read: shown, and no event
     PALM_TOO_FAR = "palm_too_far"
     PALM_TOO_NEAR = "palm_too_near"
     PALM_TURNED = "palm_turned"
@@ -83,7 +83,7 @@ class DecisionReason(StrEnum):
 
 
 class Direction(StrEnum):
-    """What a scan at a reader can mean."""
+    """The movements that a scan at a reader can mean."""
 
     IN = "in"
     OUT = "out"
@@ -91,6 +91,8 @@ class Direction(StrEnum):
 
 
 class Movement(StrEnum):
+    """The meaning of a granted scan for the visit."""
+
     ENTRY = "entry"
     EXIT = "exit"
     REPEAT = "repeat"
@@ -98,29 +100,31 @@ class Movement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRules:
-    """The thresholds. The settings hold their defaults; there are none here."""
+    """The thresholds of the rules. Their defaults stand in the settings, and nowhere here."""
 
-    debounce_ms: int  # after any sighting of the person: the same gesture
+    debounce_ms: int  # a second sighting of the person within this time is the same gesture
     stay_min_ms: int  # at a reader for both ways, between entry and exit and between exit and entry
-    leave_ms: int  # how long after a session's end an exit still ends its visit
+    leave_ms: int  # so long after a session's end an exit still ends its visit
     roster_age_max_s: int  # older: granted all the same, and judged again later
-    unplaced_ms: int  # how long a visit stays open of which the clock could not say the session
+    unplaced_ms: int  # so long a visit stays open whose session the clock could not tell
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision that counts: an entry, an exit or a repeat of a recognised person."""
+
     identity: RecognisedPerson
     movement: Movement
     slot: Slot | None  # None: an exit or a repeat outside every session
     reason: DecisionReason = DecisionReason.ORDINARY
-    notes: tuple[DecisionReason, ...] = ()  # what else the staff should know
+    notes: tuple[DecisionReason, ...] = ()  # further remarks for the staff
     programme: str = ""
     claim: Claim = Claim.NONE
     review: bool = False
-    entry: EarlierSighting | None = None  # of an exit: the entry that it ends
+    entry: EarlierSighting | None = None  # for an exit, the entry that it ends
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """No visit came of it, and by what we know rightly so."""
+    """A decision without a visit, and rightly so by all that is known."""
 
     identity: Identity
     reason: DecisionReason
@@ -128,7 +132,10 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """It cannot be decided here. With `entry` the child eats and the entry is kept; else the staff must look first."""
+    """A decision that this kiosk cannot take alone.
+
+    With `is_entry` the child eats, and the entry is judged again later. Without it the staff must look first.
+    """
 
     identity: Identity
     reason: DecisionReason
@@ -151,18 +158,18 @@ def decide(
     *,
     direction: Direction = Direction.BOTH,
 ) -> Decision:
-    """What this sighting means.
+    """Returns the decision on this sighting.
 
-    `hours`: what is served at `moment`, with the graces already applied. `past`: the earlier sightings of this person
-    on this kiosk, oldest first as they were journaled: the last entries and exits, whatever their session, and the
-    very last sighting of any kind.
+    `hours` holds the sessions served at `moment`, with the graces already applied. `earlier` holds the earlier
+    sightings of this person on this kiosk in the order of the journal, oldest first: the last entries and exits of any
+    session, and the very last sighting of any kind.
     """
     slot = hours.slots[0] if hours.slots else None
     match identity:
         case RecognisedPerson():
             return _Judgement(identity, moment, hours, earlier, rules, roster, direction).decide()
         case UnknownPerson():
-            reason = _unknown(identity)
+            reason = _unknown_reason(identity)
             if identity.method is not Method.PALM and not identity.no_consent and is_stale(roster, moment, rules):
                 return Review(identity=identity, reason=reason, slot=slot)
             return Refused(identity=identity, reason=reason, slot=slot)
@@ -179,12 +186,12 @@ def decide(
 
 
 def is_stale(roster: Roster, moment: Moment, rules: DecisionRules) -> bool:
-    """Whether the roster is so old, or so unconfirmed, that what it does not know is no proof."""
+    """Returns True when the roster is so old, or so unconfirmed, that a person it lacks may still be a pupil."""
     age_s = roster.age_s(moment.utc)
     return roster.version == 0 or age_s < 0 or age_s > rules.roster_age_max_s
 
 
-def _unknown(identity: UnknownPerson) -> DecisionReason:
+def _unknown_reason(identity: UnknownPerson) -> DecisionReason:
     if identity.no_consent:
         return DecisionReason.NO_CONSENT
     match identity.method:
@@ -203,76 +210,78 @@ def _unknown(identity: UnknownPerson) -> DecisionReason:
 
 
 class _Judgement:
-    """One sighting of a known person, and the questions that the rules put to it."""
+    """One sighting of a recognised person, and the questions of the rules about it."""
 
     def __init__(
         self,
-        who: RecognisedPerson,
+        identity: RecognisedPerson,
         moment: Moment,
         hours: Hours,
-        past: Sequence[EarlierSighting],
+        earlier: Sequence[EarlierSighting],
         rules: DecisionRules,
         roster: Roster,
         direction: Direction,
     ) -> None:
-        self._who = who
+        self._identity = identity
         self._moment = moment
         self._hours = hours
         self._rules = rules
         self._roster = roster
         self._direction = direction
-        self._past = [each for each in past if not each.voided and each.kind is not SightingKind.REFUSAL]
+        self._sightings = [
+            sighting for sighting in earlier if not sighting.voided and sighting.kind is not SightingKind.REFUSAL
+        ]
         self._stale = is_stale(roster, moment, rules)
 
     def decide(self) -> Decision:
         inside = self._open_visit()
-        if self._within(self._past[-1] if self._past else None, self._rules.debounce_ms):
+        if self._is_within(self._sightings[-1] if self._sightings else None, self._rules.debounce_ms):
             return self._repeat(DecisionReason.DEBOUNCE)
         if inside is not None:
-            return self._again_while_inside(inside)
+            return self._judge_inside(inside)
         if self._direction is Direction.OUT:
             return self._leave_without_entry()
-        if self._direction is Direction.BOTH and self._within(self._last_exit(), self._rules.stay_min_ms):
+        if self._direction is Direction.BOTH and self._is_within(self._last_exit(), self._rules.stay_min_ms):
             return self._repeat(DecisionReason.ALREADY_OUT)
         return self._enter()
 
-    # what went before
+    # Questions about the earlier sightings.
 
-    def _within(self, earlier: EarlierSighting | None, milliseconds: int) -> bool:
+    def _is_within(self, earlier: EarlierSighting | None, milliseconds: int) -> bool:
         if earlier is None:
             return False
         elapsed = elapsed_ms(earlier, self._moment)
         return elapsed is not None and elapsed < milliseconds
 
     def _last_exit(self) -> EarlierSighting | None:
-        exits = [each for each in self._past if each.kind is SightingKind.EXIT]
+        exits = [sighting for sighting in self._sightings if sighting.kind is SightingKind.EXIT]
         return exits[-1] if exits else None
 
     def _open_visit(self) -> EarlierSighting | None:
-        """The last entry, when nothing has ended it and its session still allows an exit."""
-        entries = [each for each in self._past if each.kind in (SightingKind.ENTRY, SightingKind.MANUAL)]
+        """Returns the last entry, if nothing has ended it and its session still allows an exit."""
+        entries = [sighting for sighting in self._sightings if sighting.is_entry]
         if not entries:
             return None
         entry = entries[-1]
-        if any((each.entry_epoch, each.entry_seq) == (entry.epoch, entry.seq) for each in self._past):
+        if any((exit_.entry_epoch, exit_.entry_seq) == (entry.epoch, entry.seq) for exit_ in self._sightings):
             return None
         return entry if self._can_still_end(entry) else None
 
     def _can_still_end(self, entry: EarlierSighting) -> bool:
         if not entry.session:
-            return self._within(entry, self._rules.unplaced_ms)
+            return self._is_within(entry, self._rules.unplaced_ms)
         if any(_in_slot(entry, slot) for slot in self._hours.slots):
             return True
         if self._hours.slots and self._direction is not Direction.OUT:
-            return False  # the next session is being served: whoever comes now comes for it
+            return False  # the next session runs: a scan now is for that one
         slot = self._roster.timetable.slot(entry.session, entry.service_date)
         if slot is None:
             return False
         return slot.starts <= self._moment.utc < slot.ends + timedelta(milliseconds=self._rules.leave_ms)
 
-    # what it means
+    # The meaning of the sighting.
 
-    def _again_while_inside(self, entry: EarlierSighting) -> Decision:
+    def _judge_inside(self, entry: EarlierSighting) -> Decision:
         match self._direction:
             case Direction.IN:
                 return self._repeat(DecisionReason.ALREADY_IN)
@@ -287,17 +296,17 @@ class _Judgement:
                 assert_never(self._direction)
 
     def _repeat(self, reason: DecisionReason) -> Granted:
-        last = self._past[-1]
-        return Granted(identity=self._who, movement=Movement.REPEAT, slot=self._slot_of(last), reason=reason)
+        last = self._sightings[-1]
+        return Granted(identity=self._identity, movement=Movement.REPEAT, slot=self._find_slot(last), reason=reason)
 
     def _exit(self, entry: EarlierSighting) -> Granted:
-        return Granted(identity=self._who, movement=Movement.EXIT, slot=self._slot_of(entry), entry=entry)
+        return Granted(identity=self._identity, movement=Movement.EXIT, slot=self._find_slot(entry), entry=entry)
 
     def _leave_without_entry(self) -> Granted:
-        last = self._past[-1] if self._past else None
+        last = self._sightings[-1] if self._sightings else None
         slots = self._hours.slots
         if not slots:
-            # The entry is perhaps on another kiosk: name the session that has just ended, so that the two are paired.
+            # The entry is perhaps on another kiosk: name the session that has just ended, and the ledger can pair them.
             slots = self._roster.timetable.at(self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)).slots
         slot = slots[0] if slots else None
         if (
@@ -307,9 +316,11 @@ class _Judgement:
             and _in_slot(last, slot)
         ):
             return self._repeat(DecisionReason.ALREADY_OUT)
-        return Granted(identity=self._who, movement=Movement.EXIT, slot=slot, reason=DecisionReason.EXIT_WITHOUT_ENTRY)
+        return Granted(
+            identity=self._identity, movement=Movement.EXIT, slot=slot, reason=DecisionReason.EXIT_WITHOUT_ENTRY
+        )
 
-    def _slot_of(self, earlier: EarlierSighting) -> Slot | None:
+    def _find_slot(self, earlier: EarlierSighting) -> Slot | None:
         if not earlier.session:
             return None
         return self._roster.timetable.slot(earlier.session, earlier.service_date)
@@ -321,14 +332,14 @@ class _Judgement:
         claim = self._claim(slot, entitlement)
         remarks = tuple(self._remarks(claim, entitlement))
         return Granted(
-            identity=self._who,
+            identity=self._identity,
             movement=Movement.ENTRY,
             slot=slot,
             reason=remarks[0] if remarks else DecisionReason.ORDINARY,
             notes=remarks[1:],
             programme=entitlement.programme if entitlement else "",
             claim=claim,
-            review=self._doubtful(),
+            review=self._is_doubtful(),
         )
 
     def _enter_outside_hours(self) -> Decision:
@@ -339,63 +350,66 @@ class _Judgement:
         else:
             closed = DecisionReason.CLOSED_DAY if self._hours.closed else DecisionReason.NO_SESSION
             if self._stale:
-                return Review(identity=self._who, reason=closed)  # a newer roster may know of a meal
-            return Refused(identity=self._who, reason=closed)
-        # Neither session nor date can be told: the first programme is noted, and the ledger chooses again.
+                return Review(identity=self._identity, reason=closed)  # a newer roster may have a meal
+            return Refused(identity=self._identity, reason=closed)
+        # Session and date are unknown: the event names the first programme, and the ledger chooses again.
         first = min(
-            self._roster.entitlements(self._who.person.id), key=lambda each: (each.priority, each.id), default=None
+            self._roster.entitlements(self._identity.person.id),
+            key=lambda entitlement: (entitlement.priority, entitlement.id),
+            default=None,
         )
-        guest = self._roster.is_guest(self._who.person)
+        guest = self._roster.is_guest(self._identity.person)
         return Review(
-            identity=self._who,
+            identity=self._identity,
             reason=reason,
             is_entry=True,
             programme=first.programme if first else "",
             claim=Claim.PENDING if guest else Claim.HELD if first else Claim.NONE,
         )
 
-    # what may be billed
+    # The claim: may the meal be billed?
 
     def _choose_slot(self) -> tuple[Slot, Entitlement | None]:
-        """Of sessions at the same time the first that is due and not yet eaten, else the first due, else the first."""
-        entitlements = self._roster.entitlements(self._who.person.id)
+        """Returns one of the running sessions: the first due and not yet eaten, else the first due, else the first."""
+        entitlements = self._roster.entitlements(self._identity.person.id)
         options = [(slot, due(entitlements, slot.session, slot.service_date)) for slot in self._hours.slots]
-        entitled = [each for each in options if each[1] is not None]
-        fresh = [each for each in entitled if not self._eaten(each[0])]
+        entitled = [(slot, entitlement) for slot, entitlement in options if entitlement is not None]
+        fresh = [(slot, entitlement) for slot, entitlement in entitled if not self._has_eaten(slot)]
         return (fresh or entitled or options)[0]
 
-    def _eaten(self, slot: Slot) -> bool:
+    def _has_eaten(self, slot: Slot) -> bool:
         return any(
-            _in_slot(each, slot) and each.claim in (Claim.CLAIMABLE, Claim.HELD, Claim.PENDING) for each in self._past
+            _in_slot(sighting, slot) and sighting.claim in (Claim.CLAIMABLE, Claim.HELD, Claim.PENDING)
+            for sighting in self._sightings
         )
 
     def _claim(self, slot: Slot, entitlement: Entitlement | None) -> Claim:
-        guest = self._roster.is_guest(self._who.person)
+        guest = self._roster.is_guest(self._identity.person)
         if entitlement is None and not guest:
             return Claim.NONE
-        if self._eaten(slot):
+        if self._has_eaten(slot):
             return Claim.SECOND
         if guest:
             return Claim.PENDING
         return Claim.CLAIMABLE if self._moment.is_trusted else Claim.HELD
 
-    def _doubtful(self) -> bool:
-        return not self._moment.is_trusted or self._stale or RecognitionNote.UNCONFIRMED in self._who.notes
+    def _is_doubtful(self) -> bool:
+        return not self._moment.is_trusted or self._stale or RecognitionNote.UNCONFIRMED in self._identity.notes
 
     def _remarks(self, claim: Claim, entitlement: Entitlement | None) -> Sequence[DecisionReason]:
-        """What the staff should know of this entry, the weightiest first."""
-        guest = self._roster.is_guest(self._who.person)
+        """Returns remarks for the staff on this entry, the weightiest first."""
+        guest = self._roster.is_guest(self._identity.person)
         remarks = (
             (DecisionReason.SECOND_MEAL, claim is Claim.SECOND),
             (DecisionReason.GUEST, guest),
             (DecisionReason.NO_ENTITLEMENT, entitlement is None and not guest),
-            (DecisionReason.PALM_UNCONFIRMED, RecognitionNote.UNCONFIRMED in self._who.notes),
+            (DecisionReason.PALM_UNCONFIRMED, RecognitionNote.UNCONFIRMED in self._identity.notes),
             (DecisionReason.CLOCK_UNCERTAIN, not self._moment.is_trusted),
             (DecisionReason.STALE_ROSTER, self._stale),
-            (DecisionReason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._who.notes),
+            (DecisionReason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._identity.notes),
         )
         return [reason for reason, applies in remarks if applies]
 
 
-def _in_slot(past: EarlierSighting, slot: Slot) -> bool:
-    return (past.session, past.service_date) == (slot.session, slot.service_date)
+def _in_slot(sighting: EarlierSighting, slot: Slot) -> bool:
+    return (sighting.session, sighting.service_date) == (slot.session, slot.service_date)

@@ -1,4 +1,7 @@
-"""What the child and the staff are shown. Free and paid meals give the same feedback, field by field."""
+"""Feedback: all that one scan makes visible to the child and to the staff.
+
+A free meal and a paid meal give the same feedback to the child, field by field.
+"""
 
 from enum import StrEnum
 
@@ -6,14 +9,14 @@ import msgspec
 
 
 class FeedbackKind(StrEnum):
-    """What the child's screen says; nothing of it tells who pays."""
+    """The messages of the child's screen. None of them shows who pays."""
 
     IDLE = "idle"
     WELCOME = "welcome"
     GOODBYE = "goodbye"
     NOTED = "noted"  # already noted, go on
     AGAIN = "again"  # hold the card or the hand there once more
-    ENROL = "enrol"  # the palm is being made known: hold it as the advice says
+    ENROL = "enrol"  # an enrolment of a palm runs: hold the hand as the advice says
     SHOW_PALM = "show_palm"  # the card was read, and the palm is asked for as well
     USE_CARD = "use_card"  # the palm was not recognised: the card is just as good
     ASK_STAFF = "ask_staff"  # amber: somebody will help
@@ -21,7 +24,7 @@ class FeedbackKind(StrEnum):
 
 
 class Advice(StrEnum):
-    """How to hold the hand, said with AGAIN and ENROL."""
+    """How to hold the hand. AGAIN and ENROL show it."""
 
     NONE = ""
     CLOSER = "closer"
@@ -35,23 +38,25 @@ class Advice(StrEnum):
 
 
 class StaffFeedback(msgspec.Struct, frozen=True):
-    """The staff's side of the same moment: why, for whom, and what to look out for."""
+    """The staff's side of one feedback: the reason, the person, and what to look out for."""
 
-    reason: str  # a `decision.Reason`; the catalogues hold its words
+    reason: str  # a `decision.DecisionReason`; the catalogues hold its words
     notes: tuple[str, ...] = ()  # further reasons, less weighty
     person: str = ""  # id
     name: str = ""  # given and family name
     group: str = ""  # class
     hints: tuple[str, ...] = ()  # neutral service signs: helper, longer_time, sound_off, diet
     candidates: tuple[str, ...] = ()  # names, when several people fit
-    entry_epoch: str = ""  # the row just written, so that it can be voided
+    entry_epoch: str = ""  # with `entry_seq`: the entry just written, so that the staff can void it
     entry_seq: int = 0
 
 
 class Feedback(msgspec.Struct, frozen=True):
+    """One feedback: the child's side in the first five fields, the staff's side in `staff`."""
+
     kind: FeedbackKind
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
     language: str = ""  # kk, ru, en; empty: the kiosk's own
-    silent: bool = False  # the child wishes no sound
+    silent: bool = False  # the child's hints ask for no sound
     advice: Advice = Advice.NONE
     staff: StaffFeedback | None = None

@@ -1,6 +1,6 @@
-"""Who is this: from a reading to a person, or to the honest statement that we do not know.
+"""Identities: from a reading to a person, or to a plain statement that nobody is recognised.
 
-An ambiguity is never resolved by luck: two people who fit are two candidates, until a second factor says which.
+An ambiguity is never resolved by luck. Two people who fit are two candidates, until a second factor decides.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,13 +20,15 @@ _DIGEST_DIGITS = 6  # enough to see the same unknown card again in a day, too fe
 
 
 class RecognitionNote(StrEnum):
-    """What the staff should know of how somebody was recognised."""
+    """A remark for the staff on how somebody was recognised."""
 
     PARTIAL = "partial"  # by a part of the card's number that today fits only one person
     UNCONFIRMED = "unconfirmed"  # the palm was asked for too, and none was read, or one that looks like others'
 
 
 class RecognisedPerson(msgspec.Struct, frozen=True):
+    """A person of the roster, and how the person was recognised."""
+
     person: Person
     credential: str  # the roster's id of it; empty when chosen by hand
     method: Method
@@ -35,16 +37,16 @@ class RecognisedPerson(msgspec.Struct, frozen=True):
 
 
 class UnknownPerson(msgspec.Struct, frozen=True):
-    """On no roster, or not recognised. `credential` is `#` and a short digest, never the number."""
+    """Nobody of the roster, or nobody who was recognised. `credential` is `#` and a short digest, never the number."""
 
     method: Method
     credential: str = ""
     no_consent: bool = False  # an outside terminal recognised a person whose parents have not agreed
-    copied: bool = False  # of a palm: a print or a screen, by its looks
+    copied: bool = False  # the palm looks like a print or a screen
 
 
 class AmbiguousPerson(msgspec.Struct, frozen=True):
-    """Several people fit equally well."""
+    """Several people who fit equally well."""
 
     candidates: tuple[PersonId, ...]
     method: Method
@@ -52,28 +54,28 @@ class AmbiguousPerson(msgspec.Struct, frozen=True):
 
 
 class BlockedCredential(msgspec.Struct, frozen=True):
-    """A credential that must not be taken any more; `why` in the roster's word: `lost`, `stolen`, `replaced`."""
+    """A credential that the kiosk must not accept any more."""
 
     person: Person
     credential: str
     method: Method
-    status: str
+    status: str  # the roster's word: `lost`, `stolen`, `replaced`
 
 
 class PalmMismatch(msgspec.Struct, frozen=True):
-    """The card of one person with a palm that is not theirs."""
+    """The card of one person, shown with a palm that is not theirs."""
 
     card_person: Person
-    palm_person: Person | None  # None: of nobody who is known by the palm here
+    palm_person: Person | None  # None: the palm is of nobody whom this kiosk knows by the palm
     credential: str  # the card's
-    copied: bool = False  # by its looks a print or a screen
+    copied: bool = False  # the palm looks like a print or a screen
 
 
 Identity = RecognisedPerson | UnknownPerson | AmbiguousPerson | BlockedCredential | PalmMismatch
 
 
 class PalmScore(msgspec.Struct, frozen=True):
-    """How well a template of a person fits the palm that was seen, in ten-thousandths."""
+    """How well a template of a person fits the palm in the picture, in ten-thousandths."""
 
     person: PersonId
     credential: str
@@ -81,43 +83,49 @@ class PalmScore(msgspec.Struct, frozen=True):
 
 
 def identify(reading: Reading, roster: Roster) -> Identity:
+    """Returns whom this reading shows, by the credentials of the roster."""
     match reading:
         case CardRead(uid=uid):
-            found = roster.find_cards(uid)
-            identity = _by_credentials(found, Method.CARD, roster, lambda: f"{uid.technology}:{uid.notation}:{uid.hex}")
-            partial = uid.partial or any(card.notation != "full" for card in found)
+            cards = roster.find_cards(uid)
+            identity = _identify_by_credentials(
+                cards, Method.CARD, roster, lambda: f"{uid.technology}:{uid.notation}:{uid.hex}"
+            )
+            partial = uid.partial or any(card.notation != "full" for card in cards)
             if partial and isinstance(identity, RecognisedPerson):
                 return RecognisedPerson(
                     identity.person, identity.credential, Method.CARD, notes=(RecognitionNote.PARTIAL,)
                 )
             return identity
         case CodeRead(text=text):
-            return _by_credentials(roster.find_codes(text), Method.CODE, roster, lambda: f"code:{text.strip()}")
+            codes = roster.find_codes(text)
+            return _identify_by_credentials(codes, Method.CODE, roster, lambda: f"code:{text.strip()}")
         case PersonMatched():
-            return _by_terminal(reading, roster)
+            return _identify_by_terminal(reading, roster)
         case _:
             assert_never(reading)
 
 
-def identify_by_hand(person: str, roster: Roster) -> Identity:
-    """A person whom the staff chose from the list."""
-    found = roster.people.get(person)
-    return UnknownPerson(Method.MANUAL) if found is None else RecognisedPerson(found, "", Method.MANUAL)
+def identify_by_hand(person_id: str, roster: Roster) -> Identity:
+    """Returns the person whom the staff chose from the list, or UnknownPerson if a newer roster lacks them."""
+    person = roster.people.get(person_id)
+    return UnknownPerson(Method.MANUAL) if person is None else RecognisedPerson(person, "", Method.MANUAL)
 
 
 def digest_number(school: str, number: str) -> str:
-    """A short name for a number that is on no roster, different in each school."""
+    """Returns a short name for a number that is on no roster: `#` and six hex digits, different in each school."""
     return "#" + sha256(f"unknown-credential\0{school}\0{number}".encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
-def _by_credentials(found: Sequence[Credential], method: Method, roster: Roster, number: Callable[[], str]) -> Identity:
-    people = tuple(dict.fromkeys(PersonId(each.person) for each in found))
+def _identify_by_credentials(
+    credentials: Sequence[Credential], method: Method, roster: Roster, number: Callable[[], str]
+) -> Identity:
+    people = tuple(dict.fromkeys(PersonId(credential.person) for credential in credentials))
     match people:
         case ():
             return UnknownPerson(method, digest_number(roster.school, number()))
         case (person,):
             # A part of a number may fit a lost card and the one that replaced it: nobody can tell which is in hand.
-            chosen = next((each for each in found if each.blocked), found[0])
+            chosen = next((credential for credential in credentials if credential.blocked), credentials[0])
             if chosen.blocked:
                 return BlockedCredential(roster.people[person], chosen.id, method, chosen.blocked)
             return RecognisedPerson(roster.people[person], chosen.id, method)
@@ -125,38 +133,35 @@ def _by_credentials(found: Sequence[Credential], method: Method, roster: Roster,
             return AmbiguousPerson(people, method, digest_number(roster.school, number()))
 
 
-def _by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
-    identity = _by_credentials(
-        roster.find_terminal_numbers(reading.number),
-        Method.TERMINAL,
-        roster,
-        lambda: f"terminal:{reading.number.strip()}",
+def _identify_by_terminal(reading: PersonMatched, roster: Roster) -> Identity:
+    number = reading.number.strip()
+    identity = _identify_by_credentials(
+        roster.find_terminal_numbers(reading.number), Method.TERMINAL, roster, lambda: f"terminal:{number}"
     )
     if not isinstance(identity, RecognisedPerson):
         return identity
     if reading.method in _BIOMETRIC and not roster.has_consent(identity.person.id, reading.method):
-        return UnknownPerson(
-            Method.TERMINAL, digest_number(roster.school, f"terminal:{reading.number.strip()}"), no_consent=True
-        )
+        digest = digest_number(roster.school, f"terminal:{number}")
+        return UnknownPerson(Method.TERMINAL, digest, no_consent=True)
     return RecognisedPerson(identity.person, identity.credential, Method.TERMINAL, reading.score)
 
 
-def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept: int, margin: int) -> Identity:
-    """Whose palm it is: the best at or over `accept`, ahead of every other person by at least `margin`.
+def identify_palm(scores: Sequence[PalmScore], roster: Roster, *, accept_score: int, margin_score: int) -> Identity:
+    """Returns whose palm it is: the best person at or over `accept_score`, if all others are `margin_score` behind.
 
-    Who is not on the roster, or whose parents have not agreed, is no candidate, whatever the score. Both palms of a
-    person count as one candidate. `accept` and `margin` in ten-thousandths.
+    All scores are in ten-thousandths. A person who is not on the roster, or whose parents have not agreed, is no
+    candidate, whatever the score. Both palms of a person count as one candidate.
     """
-    best: dict[PersonId, PalmScore] = {}
-    for each in sorted(scores, key=lambda score: (-score.score, score.person, score.credential)):
-        if each.person in roster.people and roster.has_consent(each.person):
-            best.setdefault(each.person, each)
-    ranked = list(best.values())
-    if not ranked or ranked[0].score < accept:
+    best_by_person: dict[PersonId, PalmScore] = {}
+    for score in sorted(scores, key=lambda score: (-score.score, score.person, score.credential)):
+        if score.person in roster.people and roster.has_consent(score.person):
+            best_by_person.setdefault(score.person, score)
+    ranked = list(best_by_person.values())
+    if not ranked or ranked[0].score < accept_score:
         return UnknownPerson(Method.PALM)
-    first = ranked[0]
+    best = ranked[0]
     # Equal scores are a tie under any margin.
-    close = tuple(each.person for each in ranked if first.score - each.score < max(margin, 1))
-    if len(close) > 1:
-        return AmbiguousPerson(close, Method.PALM)
-    return RecognisedPerson(roster.people[first.person], first.credential, Method.PALM, first.score)
+    rivals = tuple(score.person for score in ranked if best.score - score.score < max(margin_score, 1))
+    if len(rivals) > 1:
+        return AmbiguousPerson(rivals, Method.PALM)
+    return RecognisedPerson(roster.people[best.person], best.credential, Method.PALM, best.score)

@@ -1,11 +1,11 @@
-"""Card and palm of one visitor: what each says of the other, and how long one waits for the other.
+"""Card and palm of one visitor: what one tells about the other, and how long one waits for the other.
 
-    card, palm wanted ──▶ CardWaits ──palm, 1:1──▶ confirmed: the card's owner, or a mismatch
-                              └──────no palm─────▶ unconfirmed: the child eats, the row is marked
-    palm, look-alikes ──▶ PalmWaits ──card───────▶ settled: the card says which of them it is
-                              └──────no card─────▶ nothing: the palm was refused when it was seen
+    card, palm wanted ──▶ WaitingCard ──palm, 1:1──▶ confirm_card: the card's owner, or a mismatch
+                               └───────no palm─────▶ mark_unconfirmed: the child eats, the row is marked
+    palm, look-alikes ──▶ WaitingPalm ──card───────▶ settle_by_card: the card tells which of them it is
+                               └───────no card─────▶ nothing: the palm was refused when it was shown
 
-A palm alone needs no card: it is what a borrowed card lacks.
+A palm alone needs no card: it proves what a borrowed card cannot.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class WaitingCard:
 
 @dataclass(frozen=True, slots=True)
 class WaitingPalm:
-    """A palm that fits several people."""
+    """A palm that fits several people, and waits for a card that chooses one of them."""
 
     palm: AmbiguousPerson
     moment: Moment
@@ -45,35 +45,44 @@ Waiting = WaitingCard | WaitingPalm
 
 
 def is_overdue(waiting: Waiting, now: Moment, within_ms: int) -> bool:
-    """Both were seen by this process: the monotonic clock alone counts."""
+    """Returns True when the wait has lasted `within_ms` or longer.
+
+    This process made both moments, so the monotonic clock alone counts.
+    """
     return now.mono_ms - waiting.moment.mono_ms >= within_ms
 
 
 def awaited_person(waiting: Waiting | None) -> PersonId | None:
-    """Whose palm is waited for."""
+    """Returns the person whose palm a card waits for, or None."""
     return PersonId(waiting.card.person.id) if isinstance(waiting, WaitingCard) else None
 
 
-def confirm_card(card: RecognisedPerson, palm: Identity, *, score: int, accept: int) -> Identity:
-    """A card and the palm that was shown for it. `score`: of the palm with the card owner's own templates, and
-    `accept` what is enough of it, both in ten-thousandths; `palm`: whose it is among everybody."""
+def confirm_card(card: RecognisedPerson, palm: Identity, *, owner_score: int, accept_score: int) -> Identity:
+    """Returns the card's owner if the palm proves them, else a PalmMismatch.
+
+    `palm` is whose palm it is among everybody. `owner_score` compares the palm with the owner's own templates, and
+    `accept_score` is enough for that; both are in ten-thousandths.
+    """
     if isinstance(palm, UnknownPerson) and palm.copied:
         return PalmMismatch(card.person, None, card.credential, copied=True)
-    if score >= accept or (isinstance(palm, RecognisedPerson) and palm.person.id == card.person.id):
-        return replace(_drop_partial_mark(card), score=score)
+    if owner_score >= accept_score or (isinstance(palm, RecognisedPerson) and palm.person.id == card.person.id):
+        return replace(_drop_partial_mark(card), score=owner_score)
     return PalmMismatch(card.person, palm.person if isinstance(palm, RecognisedPerson) else None, card.credential)
 
 
 def mark_unconfirmed(card: RecognisedPerson) -> RecognisedPerson:
-    """No palm came, or another's before it. A palm that cannot be read costs nobody the meal; the row is marked."""
+    """Returns the card's owner, marked: no palm came, or another person's palm came before it.
+
+    A palm that cannot be read costs nobody the meal.
+    """
     return replace(card, notes=(*card.notes, RecognitionNote.UNCONFIRMED))
 
 
 def settle_by_card(card: RecognisedPerson, palm: AmbiguousPerson) -> RecognisedPerson | None:
-    """The card says which of the look-alikes it is; None: none of them."""
+    """Returns the card's owner if the palm fits them; None if the owner is none of the look-alikes."""
     return _drop_partial_mark(card) if card.person.id in palm.candidates else None
 
 
 def _drop_partial_mark(card: RecognisedPerson) -> RecognisedPerson:
-    """A part of a card's number is enough once the palm has said the rest."""
+    """Returns the card's owner without the mark PARTIAL: card and palm together leave no doubt."""
     return replace(card, notes=tuple(note for note in card.notes if note is not RecognitionNote.PARTIAL))

@@ -1,4 +1,7 @@
-"""From a decision to the fact that is kept of it. Same in, same out: byte-equal payloads for equal arguments."""
+"""Events of sightings: from a decision to the event that the journal keeps of it.
+
+Equal arguments give equal events, and so equal bytes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,14 +24,14 @@ from sync.contract.chain import Epoch
 from sync.contract.event import ClockQuality, Entry, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.sessions import Slot
 
-EVENT_CANDIDATES_MAX = 20  # ids that are kept of an ambiguity
+EVENT_CANDIDATES_MAX = 20  # ids that an event keeps of an ambiguity
 NOTE_CHARS_MAX = 200
 
 SightingEvent = Entry | Manual | Exit | Repeat | Refusal
 
 
 class EventContext(msgspec.Struct, frozen=True):
-    """Where, when and by which knowledge; the same for every fact of one scan."""
+    """The moment, the roster in force and the reader of one scan; every event of the scan shares them."""
 
     moment: Moment
     roster: Roster
@@ -37,7 +40,10 @@ class EventContext(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StaffAct:
-    """Who of the staff did it, and why. `group`: one id for all entries of a whole class."""
+    """An act of the staff: its operator and its reason. `group` is one id for all entries of a whole class.
+
+    Raises ValueError without operator or reason.
+    """
 
     operator: str
     note: str
@@ -49,7 +55,7 @@ class StaffAct:
 
 
 class EventOrigin(TypedDict):
-    """What every fact says of its moment and of the roster in force."""
+    """The fields by which every event names its moment and the roster in force."""
 
     school: str
     at: str
@@ -77,41 +83,42 @@ class _SightingFields(TypedDict):
 
 
 def build_sighting(decision: Decision, context: EventContext, staff_act: StaffAct | None = None) -> SightingEvent:
-    """The fact of this decision. `by_hand` belongs to identities of `identify.by_hand`, and to no others.
+    """Returns the event of this decision.
 
-    Raises ValueError when one comes without the other: a mistake of the caller, nothing of it is kept.
+    `staff_act` belongs to identities of `identify.identify_by_hand`, and to no others. Raises ValueError when one
+    comes without the other: the caller made a mistake, and nothing must be kept of it.
     """
     if (_method(decision.identity) is Method.MANUAL) != (staff_act is not None):
-        raise ValueError("chosen by hand without operator and reason, or the other way round; pass `by_hand` for these")
-    placed = build_origin(context)
-    how = _how(decision.slot, context, decision.reason.value, staff_act)
+        raise ValueError("an identity by hand, and no other, has operator and reason; pass `staff_act` for these alone")
+    origin = build_origin(context)
+    sighting = _sighting_fields(decision.slot, context, decision.reason.value, staff_act)
+    person = _person_fields(decision.identity)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
             return Exit(
-                **placed,
-                **how,
-                **_who(decision.identity),
+                **origin,
+                **sighting,
+                **person,
                 entry_epoch=entry.epoch if entry else "",
                 entry_seq=entry.seq if entry else 0,
             )
         case Granted(movement=Movement.REPEAT):
-            return Repeat(**placed, **how, **_who(decision.identity))
+            return Repeat(**origin, **sighting, **person)
         case Granted():
-            return _entry(decision, placed, how, decision.review, staff_act)
+            return _build_entry(decision, origin, sighting, decision.review, staff_act)
         case Review(is_entry=True):
-            return _entry(decision, placed, how, True, staff_act)
+            return _build_entry(decision, origin, sighting, True, staff_act)
         case Review():
-            return Refusal(
-                **placed, **how, **_who(decision.identity), review=True, candidates=_candidates(decision.identity)
-            )
+            candidates = _candidates(decision.identity)
+            return Refusal(**origin, **sighting, **person, review=True, candidates=candidates)
         case Refused():
-            return Refusal(**placed, **how, **_who(decision.identity), candidates=_candidates(decision.identity))
+            return Refusal(**origin, **sighting, **person, candidates=_candidates(decision.identity))
         case _:
             assert_never(decision)
 
 
 def build_void(context: EventContext, *, epoch: Epoch, seq: int, person: str, staff_act: StaffAct) -> Void:
-    """An operator takes the entry of this row back."""
+    """Returns the event by which an operator takes back the entry `seq` of `epoch`."""
     return Void(
         **build_origin(context),
         void_epoch=epoch,
@@ -122,31 +129,8 @@ def build_void(context: EventContext, *, epoch: Epoch, seq: int, person: str, st
     )
 
 
-def _entry(
-    decision: Granted | Review, placed: EventOrigin, how: _SightingFields, review: bool, by_hand: StaffAct | None
-) -> Entry | Manual:
-    if by_hand is None:
-        return Entry(
-            **placed,
-            **how,
-            **_who(decision.identity),
-            programme=decision.programme,
-            claim=decision.claim,
-            review=review,
-        )
-    return Manual(
-        **placed,
-        **how,
-        **_who(decision.identity),
-        programme=decision.programme,
-        claim=decision.claim,
-        review=review,
-        group=by_hand.group,
-    )
-
-
 def build_origin(context: EventContext) -> EventOrigin:
-    """For the facts of the agent's own, too."""
+    """Returns the fields that every event begins with; the agent's own events use them too."""
     moment, roster = context.moment, context.roster
     return EventOrigin(
         school=roster.school,
@@ -159,45 +143,74 @@ def build_origin(context: EventContext) -> EventOrigin:
     )
 
 
-def _how(slot: Slot | None, context: EventContext, reason: str, by_hand: StaffAct | None) -> _SightingFields:
+def _build_entry(
+    decision: Granted | Review,
+    origin: EventOrigin,
+    sighting: _SightingFields,
+    review: bool,
+    staff_act: StaffAct | None,
+) -> Entry | Manual:
+    person = _person_fields(decision.identity)
+    programme, claim = decision.programme, decision.claim
+    if staff_act is None:
+        return Entry(**origin, **sighting, **person, programme=programme, claim=claim, review=review)
+    return Manual(
+        **origin,
+        **sighting,
+        **person,
+        programme=programme,
+        claim=claim,
+        review=review,
+        group=staff_act.group,
+    )
+
+
+def _sighting_fields(
+    slot: Slot | None, context: EventContext, reason: str, staff_act: StaffAct | None
+) -> _SightingFields:
     return _SightingFields(
         session=slot.session if slot else "",
         service_date=slot.service_date if slot else "",
         reader=context.reader,
         reason=reason,
-        operator=by_hand.operator if by_hand else "",
-        note=by_hand.note[:NOTE_CHARS_MAX] if by_hand else "",
+        operator=staff_act.operator if staff_act else "",
+        note=staff_act.note[:NOTE_CHARS_MAX] if staff_act else "",
     )
 
 
-def _who(who: Identity) -> _PersonFields:
-    match who:
+def _person_fields(identity: Identity) -> _PersonFields:
+    match identity:
         case RecognisedPerson():
-            return _PersonFields(person=who.person.id, method=who.method, credential=who.credential, score=who.score)
+            return _PersonFields(
+                person=identity.person.id,
+                method=identity.method,
+                credential=identity.credential,
+                score=identity.score,
+            )
         case BlockedCredential():
-            return _PersonFields(person=who.person.id, method=who.method, credential=who.credential)
+            return _PersonFields(person=identity.person.id, method=identity.method, credential=identity.credential)
         case UnknownPerson() | AmbiguousPerson():
-            return _PersonFields(method=who.method, credential=who.credential)
+            return _PersonFields(method=identity.method, credential=identity.credential)
         case PalmMismatch():
             # No person: nothing of it may reach the card's owner, who was perhaps never here.
-            return _PersonFields(method=Method.CARD, credential=who.credential)
+            return _PersonFields(method=Method.CARD, credential=identity.credential)
         case _:
-            assert_never(who)
+            assert_never(identity)
 
 
-def _method(who: Identity) -> Method:
-    return Method.CARD if isinstance(who, PalmMismatch) else who.method
+def _method(identity: Identity) -> Method:
+    return Method.CARD if isinstance(identity, PalmMismatch) else identity.method
 
 
-def _candidates(who: Identity) -> str:
+def _candidates(identity: Identity) -> str:
     people: Iterable[str]
-    match who:
+    match identity:
         case AmbiguousPerson():
-            people = who.candidates[:EVENT_CANDIDATES_MAX]
+            people = identity.candidates[:EVENT_CANDIDATES_MAX]
         case PalmMismatch():
-            people = (each.id for each in (who.card_person, who.palm_person) if each is not None)
+            people = (person.id for person in (identity.card_person, identity.palm_person) if person is not None)
         case RecognisedPerson() | UnknownPerson() | BlockedCredential():
             people = ()
         case _:
-            assert_never(who)
+            assert_never(identity)
     return ",".join(people)

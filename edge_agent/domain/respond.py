@@ -1,6 +1,6 @@
-"""What child and staff are shown for a decision.
+"""Feedback of decisions: for each decision the child's side and the staff's side.
 
-The child's side is made of the kind of decision and the person alone. Claim, programme, entitlement and reason reach
+The child's side depends on the kind of decision and on the person alone. Claim, programme, entitlement and reason reach
 only the staff's side: free and paid meals look, sound and last the same.
 """
 
@@ -26,39 +26,42 @@ _NO_EPOCH = Epoch("")
 
 
 def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq: int = 0) -> Feedback:
-    """The feedback of a decision whose fact is durable; `epoch` and `seq` name its row, so that it can be voided."""
+    """Returns the feedback of a decision whose event is durable.
+
+    `epoch` and `seq` name the event, so that the staff can void an entry.
+    """
     match decision:
         case Granted():
-            child = _granted(decision.movement)
+            kind = _kind_of_movement(decision.movement)
         case Refused() | Review():
-            child = _asked(decision.identity)
+            kind = _kind_of_request(decision.identity)
         case _:
             assert_never(decision)
-    return _feedback(child, decision, roster, epoch, seq)
+    return _build_feedback(kind, decision, roster, epoch, seq)
 
 
 def respond_not_recorded(decision: Decision, roster: Roster) -> Feedback:
-    """The journal could not be written: nobody is greeted, the staff count by hand."""
-    return _feedback(FeedbackKind.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
+    """Returns the feedback of a decision that the journal could not keep: no greeting, the staff count by hand."""
+    return _build_feedback(FeedbackKind.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)
 
 
 def ask_to_hold_again() -> Feedback:
-    """An unknown card was seen once: noise, or a card taken away too soon."""
+    """Returns the feedback of an unknown card in a single frame: noise, or a card that was taken away too soon."""
     return Feedback(FeedbackKind.AGAIN)
 
 
 def respond_unread(reason: DecisionReason, advice: Advice = Advice.NONE) -> Feedback:
-    """A palm that cannot be read: how to hold it, or, without an advice left to give, the card is just as good."""
-    child = FeedbackKind.AGAIN if advice else FeedbackKind.USE_CARD
-    return Feedback(child, advice=advice, staff=StaffFeedback(reason=reason))
+    """Returns the feedback of a palm that cannot be read: the advice how to hold it, or else to use the card."""
+    kind = FeedbackKind.AGAIN if advice else FeedbackKind.USE_CARD
+    return Feedback(kind, advice=advice, staff=StaffFeedback(reason=reason))
 
 
 def ask_for_palm(person: Person) -> Feedback:
-    """The card is known; now the palm, which says whose card it is."""
+    """Returns the feedback that asks the card's owner for the palm as well."""
     return Feedback(FeedbackKind.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
 
 
-def _granted(movement: Movement) -> FeedbackKind:
+def _kind_of_movement(movement: Movement) -> FeedbackKind:
     match movement:
         case Movement.ENTRY:
             return FeedbackKind.WELCOME
@@ -70,20 +73,20 @@ def _granted(movement: Movement) -> FeedbackKind:
             assert_never(movement)
 
 
-def _asked(who: Identity) -> FeedbackKind:
-    """A palm that settles nothing asks for the card first; everything else is for a person to settle."""
-    match who:
+def _kind_of_request(identity: Identity) -> FeedbackKind:
+    """Returns USE_CARD for a palm that decides nothing, and ASK_STAFF for everything that only a person can settle."""
+    match identity:
         case UnknownPerson(method=Method.PALM) | UnknownPerson(no_consent=True) | AmbiguousPerson(method=Method.PALM):
             return FeedbackKind.USE_CARD
         case _:
             return FeedbackKind.ASK_STAFF
 
 
-def _feedback(child: FeedbackKind, decision: Decision, roster: Roster, epoch: Epoch, seq: int) -> Feedback:
-    person, candidates = _people(decision.identity, roster)
-    greeted = person is not None and child in (FeedbackKind.WELCOME, FeedbackKind.GOODBYE)
+def _build_feedback(kind: FeedbackKind, decision: Decision, roster: Roster, epoch: Epoch, seq: int) -> Feedback:
+    person, candidates = _find_people(decision.identity, roster)
+    greeted = person is not None and kind in (FeedbackKind.WELCOME, FeedbackKind.GOODBYE)
     return Feedback(
-        kind=child,
+        kind=kind,
         greeting=person.given_name if person and greeted else "",
         language=person.language if person else "",
         silent="sound_off" in person.hints if person else False,
@@ -91,10 +94,10 @@ def _feedback(child: FeedbackKind, decision: Decision, roster: Roster, epoch: Ep
             reason=decision.reason,
             notes=tuple(decision.notes) if isinstance(decision, Granted) else (),
             person=person.id if person else "",
-            name=_name(person) if person else "",
+            name=_full_name(person) if person else "",
             group=person.group if person else "",
             hints=person.hints if person else (),
-            candidates=tuple(_name(each) for each in candidates[:SHOWN_CANDIDATES_MAX]),
+            candidates=tuple(_full_name(candidate) for candidate in candidates[:SHOWN_CANDIDATES_MAX]),
             entry_epoch=epoch if _is_entry(decision) else "",
             entry_seq=seq if _is_entry(decision) else 0,
         ),
@@ -113,21 +116,21 @@ def _is_entry(decision: Decision) -> bool:
             assert_never(decision)
 
 
-def _people(who: Identity, roster: Roster) -> tuple[Person | None, tuple[Person, ...]]:
-    """The person it is about, and those who may be offered instead."""
-    match who:
+def _find_people(identity: Identity, roster: Roster) -> tuple[Person | None, tuple[Person, ...]]:
+    """Returns the person whom the identity shows, and those whom the staff may choose instead."""
+    match identity:
         case RecognisedPerson() | BlockedCredential():
-            return who.person, ()
+            return identity.person, ()
         case UnknownPerson():
             return None, ()
         case AmbiguousPerson():
-            return None, tuple(roster.people[each] for each in who.candidates if each in roster.people)
+            return None, tuple(roster.people[person] for person in identity.candidates if person in roster.people)
         case PalmMismatch():
-            # The palm is the proof: its owner may have the own meal, the card's owner was perhaps never here.
-            return None, (who.palm_person,) if who.palm_person else ()
+            # The palm is the proof: its owner may have their own meal; the card's owner was perhaps never here.
+            return None, (identity.palm_person,) if identity.palm_person else ()
         case _:
-            assert_never(who)
+            assert_never(identity)
 
 
-def _name(person: Person) -> str:
+def _full_name(person: Person) -> str:
     return f"{person.given_name} {person.family_name}".strip()

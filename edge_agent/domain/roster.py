@@ -1,7 +1,7 @@
-"""A school's roster as the rules use it: one immutable snapshot, quick to ask.
+"""A school's roster in the form that the rules use: one immutable snapshot with quick look-ups.
 
-A newer roster is a new snapshot. What is wrong in it never stops the kiosk: the record is left out or used as far as
-it goes, and stands in `problems` for the school to correct.
+A newer roster is a new snapshot. A wrong record never stops the kiosk. It is left out, or used as far as it goes, and
+`problems` names it for the school to correct.
 """
 
 from collections import defaultdict
@@ -12,8 +12,7 @@ from typing import TypeVar, assert_never
 
 from msgspec.structs import replace
 
-from drivers.readings import Notation as Read
-from drivers.readings import Technology, Uid
+from drivers.readings import Notation, Technology, Uid
 from drivers.uid import Alias, Rejected, aliases, from_roster, own
 from sync.contract.consents import agreed
 from sync.contract.entitlements import check
@@ -37,18 +36,19 @@ ROSTER_PROBLEMS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RosterProblem:
-    """A record that the school must correct, and what is wrong with it."""
+    """A record that the school must correct: its type, its id and the problem in words."""
 
     type: str
     id: str
-    what: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roster:
     """People, credentials, consents, entitlements and hours of one school at one version.
 
-    Made by `build`. `version` 0 is no roster at all. `confirmed_at`: when the ledger last said that this is the newest.
+    `build_roster` makes it. `version` 0 is no roster at all. At `confirmed_at` the ledger last confirmed that this
+    version is the newest.
     """
 
     school: str
@@ -57,8 +57,8 @@ class Roster:
     timetable: Timetable
     people: Mapping[str, Person] = field(repr=False)
     problems: tuple[RosterProblem, ...] = field(repr=False)
-    _cards_by_own: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # exactly what the roster knows
-    _cards_by_alias: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # and every other way to write it
+    _cards_by_own: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # by the roster's own number
+    _cards_by_alias: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # by every other way to write it
     _codes: Mapping[str, tuple[Credential, ...]] = field(repr=False)
     _terminals: Mapping[str, tuple[Credential, ...]] = field(repr=False)
     _entitlements: Mapping[str, tuple[Entitlement, ...]] = field(repr=False)
@@ -66,51 +66,56 @@ class Roster:
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
 
     def find_cards(self, uid: Uid) -> tuple[Credential, ...]:
-        """Every credential that this reading fits.
+        """Returns every card credential that this reading fits, ordered by id.
 
-        A card that the roster knows whole and that was read whole is that card, and no part of a number says
-        otherwise. Else everything is returned that has the known digits in common.
+        A card that the roster knows whole, and that was read whole, is that one card: parts of other numbers do not
+        count against it. Otherwise every card with the same known digits fits.
         """
         exact = own(uid)
-        found = [] if uid.partial else self._of_technology(uid, self._cards_by_own.get(exact, ()))
-        if not found:
-            found = self._of_technology(uid, self._cards_by_alias.get(exact, ()))
+        cards = [] if uid.partial else self._with_technology(uid, self._cards_by_own.get(exact, ()))
+        if not cards:
+            cards = self._with_technology(uid, self._cards_by_alias.get(exact, ()))
             for alias in aliases(uid):
-                found += self._of_technology(uid, self._cards_by_own.get(alias, ()))
-        if len(found) == 1:
-            return (found[0],)
-        fitting = {card.id: card for card in found}
-        return tuple(fitting[each] for each in sorted(fitting))
+                cards += self._with_technology(uid, self._cards_by_own.get(alias, ()))
+        if len(cards) == 1:
+            return (cards[0],)
+        by_id = {card.id: card for card in cards}
+        return tuple(by_id[card_id] for card_id in sorted(by_id))
 
-    def _of_technology(self, uid: Uid, cards: Sequence[Credential]) -> list[Credential]:
-        """A roster or a converter that does not say the technology may mean any."""
+    def _with_technology(self, uid: Uid, cards: Sequence[Credential]) -> list[Credential]:
+        """Returns the cards with the technology of `uid`; one without a technology, in roster or reading, fits all."""
         any_technology = uid.technology is Technology.UNKNOWN
         return [card for card in cards if any_technology or card.technology in ("", uid.technology.value)]
 
     def find_codes(self, text: str) -> tuple[Credential, ...]:
+        """Returns the credentials with this code: a QR code, a barcode or a PIN."""
         return self._codes.get(text.strip(), ())
 
     def find_terminal_numbers(self, number: str) -> tuple[Credential, ...]:
-        """Credentials under the number by which an outside terminal knows a person."""
+        """Returns the credentials with the number by which an outside terminal knows a person."""
         return self._terminals.get(number.strip(), ())
 
     def entitlements(self, person: str) -> tuple[Entitlement, ...]:
+        """Returns the entitlements of a person, whatever their time."""
         return self._entitlements.get(person, ())
 
     def has_consent(self, person: str, scope: str = "palm") -> bool:
-        """Whether a parent has said yes, and has not taken it back."""
+        """Returns True when a parent has agreed to this way of recognition, and has not withdrawn."""
         return (person, scope) in self._consents
 
     def group_members(self, name: str) -> tuple[Person, ...]:
-        """The people of a class, by id."""
+        """Returns the people of a class, ordered by id."""
         return self._groups.get(name, ())
 
     def is_guest(self, person: Person) -> bool:
-        """Belongs to another school and is served here."""
+        """Returns True when the person belongs to another school and may eat here."""
         return bool(person.home_school) and person.home_school != self.school
 
     def age_s(self, utc: datetime) -> int:
-        """Seconds since the ledger confirmed it; -1: never. A clock that stands before then counts as just now."""
+        """Returns the seconds since the ledger confirmed the roster, or -1 if it never did.
+
+        A clock that stands before that moment gives 0.
+        """
         if self.confirmed_at is None:
             return -1
         return max(0, int((utc - self.confirmed_at).total_seconds()))
@@ -119,17 +124,17 @@ class Roster:
 def build_roster(
     records: Iterable[Record], *, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo
 ) -> Roster:
-    """The snapshot of these records. Never raises for what stands in them."""
+    """Returns the snapshot of these records. It never raises for a wrong record: `problems` names those."""
     return _RosterBuilder(school, version, confirmed_at, tz).build(records)
 
 
 def build_empty_roster(school: str, tz: tzinfo) -> Roster:
-    """The roster of a kiosk that has not been given one yet."""
+    """Returns the roster of a kiosk that has not received one yet, with version 0."""
     return build_roster((), school=school, version=0, confirmed_at=None, tz=tz)
 
 
 class _RosterBuilder:
-    """Sorts records into the snapshot's tables and notes what is wrong with them."""
+    """Sorts records into the snapshot's tables, and notes the problems in them."""
 
     def __init__(self, school: str, version: int, confirmed_at: datetime | None, tz: tzinfo) -> None:
         self._school = school
@@ -152,20 +157,20 @@ class _RosterBuilder:
 
     def build(self, records: Iterable[Record]) -> Roster:
         self._sort(records)
-        for credential in sorted(self._credentials, key=lambda each: each.id):
+        for credential in sorted(self._credentials, key=lambda credential: credential.id):
             self._file_credential(credential)
         for record in self._personal:
             self._file_personal(record)
         self._note_shared_cards()
         groups: dict[str, list[Person]] = defaultdict(list)
-        for person in sorted(self._people.values(), key=lambda each: each.id):
+        for person in sorted(self._people.values(), key=lambda person: person.id):
             if person.group:
                 groups[person.group].append(person)
         return Roster(
             school=self._school,
             version=self._version,
             confirmed_at=self._confirmed_at,
-            timetable=self._timetable(),
+            timetable=self._build_timetable(),
             people=self._people,
             problems=tuple(self._problems),
             _cards_by_own=_frozen(self._cards_by_own),
@@ -177,13 +182,14 @@ class _RosterBuilder:
             _groups=_frozen(groups),
         )
 
-    def _problem(self, record: Record, what: str) -> None:
+    def _note_problem(self, record: Record, text: str) -> None:
         if len(self._problems) < ROSTER_PROBLEMS_MAX:
-            self._problems.append(RosterProblem(record_type(record), record.id, what))
+            self._problems.append(RosterProblem(record_type(record), record.id, text))
 
     def _sort(self, records: Iterable[Record]) -> None:
-        # A record is named by type and id: the last one stands.
-        for record in {(type(each), each.id): each for each in records}.values():
+        # Type and id name a record. Of several with one name the last counts.
+        by_name = {(type(record), record.id): record for record in records}
+        for record in by_name.values():
             match record:
                 case Person():
                     self._people[record.id] = record
@@ -202,23 +208,23 @@ class _RosterBuilder:
                 case _:
                     assert_never(record)
 
-    def _timetable(self) -> Timetable:
-        sessions = sorted(self._sessions, key=lambda each: each.id)
-        for record in sessions:
+    def _build_timetable(self) -> Timetable:
+        sessions = sorted(self._sessions, key=lambda session: session.id)
+        for session in sessions:
             try:
-                window(record)
+                window(session)
             except ValueError as error:
-                self._problem(record, f"it cannot be served: {error}")
+                self._note_problem(session, f"it cannot be served: {error}")
         for day in self._closed:
             try:
                 date.fromisoformat(day.id)
             except ValueError:
-                self._problem(day, "it closes nothing: a closed day's id is its date, as 2026-12-16")
+                self._note_problem(day, "it closes nothing: the id of a closed day is its date, as 2026-12-16")
         return Timetable.of(sessions, self._closed, self._tz)
 
     def _file_credential(self, credential: Credential) -> None:
         if credential.person not in self._people:
-            self._problem(credential, "its person is not in the roster; it is not taken")
+            self._note_problem(credential, "its person is not in the roster; it is left out")
             return
         value = credential.value.strip()
         match credential.kind:
@@ -229,7 +235,7 @@ class _RosterBuilder:
             case CredentialKind.TERMINAL if value:
                 self._terminals[value].append(credential)
             case CredentialKind.CODE | CredentialKind.TERMINAL:
-                self._problem(credential, "it has no value; it cannot be found")
+                self._note_problem(credential, "it has no value; no reading can match it")
             case CredentialKind.PALM:
                 pass  # templates are in the palm gallery; the roster only names them
             case _:
@@ -239,11 +245,13 @@ class _RosterBuilder:
         try:
             technology = Technology(credential.technology) if credential.technology else Technology.UNKNOWN
         except ValueError:
-            self._problem(credential, f"no reader knows the technology {credential.technology!r}; any is taken")
+            self._note_problem(
+                credential, f"no reader knows the technology {credential.technology!r}; any technology fits"
+            )
             technology, credential = Technology.UNKNOWN, replace(credential, technology="")
-        uid = from_roster(Read(credential.notation.value), value, technology)
+        uid = from_roster(Notation(credential.notation.value), value, technology)
         if isinstance(uid, Rejected):
-            self._problem(credential, f"it is not taken: {uid.why}")
+            self._note_problem(credential, f"it is left out: {uid.why}")
             return
         self._cards_by_own[own(uid)].append(credential)
         for alias in aliases(uid):
@@ -251,7 +259,7 @@ class _RosterBuilder:
 
     def _file_personal(self, record: Entitlement | Consent) -> None:
         if record.person not in self._people:
-            self._problem(record, "its person is not in the roster")
+            self._note_problem(record, "its person is not in the roster")
             return
         match record:
             case Consent():
@@ -260,11 +268,11 @@ class _RosterBuilder:
                 try:
                     check(record)
                 except ValueError as error:
-                    self._problem(record, f"it pays for nothing: {error}")
+                    self._note_problem(record, f"it pays for nothing: {error}")
                     return
                 if record.programme not in self._programmes:
-                    self._problem(
-                        record, f"its programme {record.programme!r} is not in the roster; it is used as it is"
+                    self._note_problem(
+                        record, f"its programme {record.programme!r} is not in the roster; it is used all the same"
                     )
                 self._entitlements[record.person].append(record)
             case _:
@@ -272,8 +280,8 @@ class _RosterBuilder:
 
     def _note_shared_cards(self) -> None:
         for alias, cards in self._cards_by_own.items():
-            if alias.notation is Read.FULL and len({card.person for card in cards}) > 1:
-                self._problem(cards[-1], "another person has a card with the same number; neither is taken for it")
+            if alias.notation is Notation.FULL and len({card.person for card in cards}) > 1:
+                self._note_problem(cards[-1], "another person has the same card number; it recognises neither of them")
 
 
 Key = TypeVar("Key")

@@ -1,4 +1,4 @@
-"""What the journal tells the rules about a person: the sightings that came before this one."""
+"""Earlier sightings: the part of the journal that the rules decide by."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sync.contract.event import Claim, ClockQuality, Method, PersonId, SessionId
 
 
 class SightingKind(StrEnum):
-    """The kinds of `sync.contract.event.Sighting`; values as in the events' tags."""
+    """The kinds of `sync.contract.event.Sighting`. Each value equals the tag of its event."""
 
     ENTRY = "entry"
     MANUAL = "manual"
@@ -21,11 +21,11 @@ class SightingKind(StrEnum):
 
 
 class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
-    """One earlier sighting, as it was kept. Of a carried event the identity is the old one, for ever.
+    """A sighting that the journal gives back to the rules. A carried event keeps the epoch and seq it was made with.
 
-    Two sightings of the same `boot` are `mono_ms` apart, whatever the wall clock said; between boots there is only
-    `at`, and `clock` says how far to trust it. Names and defaults are those of `Sighting`, so that it can be read from
-    an event's bytes in one go.
+    Two sightings of the same `boot` are `mono_ms` apart, whatever the wall clock said. Between boots there is only
+    `at`, and `clock` says how far to trust it. Names and defaults equal those of `Sighting`: so one decoder reads an
+    event's bytes as an EarlierSighting.
     """
 
     epoch: Epoch = Epoch("")
@@ -40,11 +40,12 @@ class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockQuality
     method: Method = Method.CARD
     reader: str = ""
-    claim: Claim = Claim.NONE  # of entries and manual entries
-    voided: bool = False  # an operator took it back: it does not count
-    entry_epoch: str = ""  # of an exit: the entry that it ended; empty: an exit without an entry
+    claim: Claim = Claim.NONE  # only entries and manual entries have another one
+    voided: bool = False  # an operator took the entry back: it does not count
+    entry_epoch: str = ""  # for an exit, the entry that it ended; empty: an exit without an entry
     entry_seq: int = 0
 
     @property
     def is_entry(self) -> bool:
+        """True for an entry at a reader and for an entry by hand."""
         return self.kind in (SightingKind.ENTRY, SightingKind.MANUAL)

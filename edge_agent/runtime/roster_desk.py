@@ -89,7 +89,7 @@ class RosterDesk:
             change.credentials,
         )
         for problem in roster.problems[:PROBLEMS_LOGGED]:
-            log.warning("roster: %s %s: %s", problem.type, problem.id, problem.what)
+            log.warning("roster: %s %s: %s", problem.type, problem.id, problem.text)
         if self._palms is not None:
             self._palms.forget(change.forgotten)
         deleted = sum(change.forgotten.values())

@@ -55,7 +55,7 @@ class RosterCommands:
             age_s=roster.age_s(self.now().utc),
             records=dict(sorted(counts.items())),
             problems=tuple(
-                RosterProblem(type=problem.type, id=problem.id, what=problem.what) for problem in roster.problems
+                RosterProblem(type=problem.type, id=problem.id, what=problem.text) for problem in roster.problems
             ),
         )
 

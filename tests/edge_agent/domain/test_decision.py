@@ -1,4 +1,4 @@
-"""What a scan means, rule by rule."""
+"""Decisions, rule by rule."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from tests.edge_agent.domain.world import (
     DAY,
     RULES,
     SCHOOL,
-    Kiosk,
+    RulesKiosk,
     card,
     card_value,
     local,
@@ -31,13 +31,13 @@ from tests.edge_agent.domain.world import (
 HAND = StaffAct("op-1", "forgot_card")
 
 
-def seen(kiosk: Kiosk, *clocks: str) -> list[tuple[Movement, DecisionReason]]:
-    found = []
+def scan_times(kiosk: RulesKiosk, *clocks: str) -> list[tuple[Movement, DecisionReason]]:
+    results = []
     for clock in clocks:
         decision = kiosk.scan(card(1), moment(clock))
         assert isinstance(decision, Granted)
-        found.append((decision.movement, decision.reason))
-    return found
+        results.append((decision.movement, decision.reason))
+    return results
 
 
 ENTRY = (Movement.ENTRY, DecisionReason.ORDINARY)
@@ -62,30 +62,30 @@ def repeat(reason: DecisionReason) -> tuple[Movement, DecisionReason]:
     ],
 )
 def test_debounce_and_minimum_stay_to_the_second(second: str, expected: tuple[Movement, DecisionReason]) -> None:
-    assert seen(Kiosk(school()), "09:40:00", second) == [ENTRY, expected]
+    assert scan_times(RulesKiosk(school()), "09:40:00", second) == [ENTRY, expected]
 
 
 def test_a_card_held_for_a_minute_never_turns_into_an_exit() -> None:
     clocks = [f"09:{40 + second // 60}:{second % 60:02d}" for second in range(0, 120, 4)]
-    assert seen(Kiosk(school()), *clocks) == [ENTRY] + [repeat(DecisionReason.DEBOUNCE)] * (len(clocks) - 1)
+    assert scan_times(RulesKiosk(school()), *clocks) == [ENTRY] + [repeat(DecisionReason.DEBOUNCE)] * (len(clocks) - 1)
 
 
 def test_a_second_tap_after_the_exit_is_no_second_meal() -> None:
-    found = seen(Kiosk(school()), "09:40:00", "09:50:00", "09:50:20", "09:51:30")
-    assert found == [ENTRY, EXIT, repeat(DecisionReason.ALREADY_OUT), (Movement.ENTRY, DecisionReason.SECOND_MEAL)]
+    results = scan_times(RulesKiosk(school()), "09:40:00", "09:50:00", "09:50:20", "09:51:30")
+    assert results == [ENTRY, EXIT, repeat(DecisionReason.ALREADY_OUT), (Movement.ENTRY, DecisionReason.SECOND_MEAL)]
 
 
 def test_an_exit_names_its_entry() -> None:
-    kiosk = Kiosk(school())
-    seen(kiosk, "09:40:00", "09:50:00")
+    kiosk = RulesKiosk(school())
+    scan_times(kiosk, "09:40:00", "09:50:00")
     assert isinstance(kiosk.last, Exit)
     assert (kiosk.last.entry_epoch, kiosk.last.entry_seq) == (kiosk.epoch, 1)
     assert (kiosk.last.session, kiosk.last.service_date) == ("lunch", DAY)
 
 
 def test_a_reader_at_the_entrance_never_writes_an_exit() -> None:
-    kiosk = Kiosk(school(), direction=Direction.IN)
-    assert seen(kiosk, "09:40:00", "09:50:00", "09:50:03") == [
+    kiosk = RulesKiosk(school(), direction=Direction.IN)
+    assert scan_times(kiosk, "09:40:00", "09:50:00", "09:50:03") == [
         ENTRY,
         repeat(DecisionReason.ALREADY_IN),
         repeat(DecisionReason.DEBOUNCE),
@@ -93,60 +93,60 @@ def test_a_reader_at_the_entrance_never_writes_an_exit() -> None:
 
 
 def test_a_reader_at_the_exit_never_writes_an_entry() -> None:
-    kiosk = Kiosk(school(), direction=Direction.OUT)
-    assert seen(kiosk, "09:40:00", "09:50:00") == [
+    kiosk = RulesKiosk(school(), direction=Direction.OUT)
+    assert scan_times(kiosk, "09:40:00", "09:50:00") == [
         (Movement.EXIT, DecisionReason.EXIT_WITHOUT_ENTRY),
         repeat(DecisionReason.ALREADY_OUT),
     ]
-    assert isinstance(kiosk.facts[0], Exit)
-    assert kiosk.facts[0].entry_seq == 0
+    assert isinstance(kiosk.events[0], Exit)
+    assert kiosk.events[0].entry_seq == 0
 
 
-def test_at_the_exit_a_short_stay_is_what_was_seen() -> None:
-    kiosk = Kiosk(school(), direction=Direction.IN)
+def test_an_exit_reader_records_a_short_stay() -> None:
+    kiosk = RulesKiosk(school(), direction=Direction.IN)
     kiosk.scan(card(1), moment("09:40:00"))
     kiosk.direction = Direction.OUT
-    assert seen(kiosk, "09:40:20") == [EXIT]
+    assert scan_times(kiosk, "09:40:20") == [EXIT]
 
 
-def test_an_exit_after_the_session_has_its_true_time_and_a_forgotten_one_has_none() -> None:
-    kiosk = Kiosk(school())
-    assert seen(kiosk, "09:40:00", "10:12:00") == [ENTRY, EXIT]
-    late = Kiosk(school())
-    seen(late, "09:40:00")
-    assert isinstance(late.scan(card(1), moment("10:40:00")), Refused)  # over half an hour: no exit is made up
+def test_an_exit_after_the_session_has_its_true_time_and_a_forgotten_exit_has_none() -> None:
+    kiosk = RulesKiosk(school())
+    assert scan_times(kiosk, "09:40:00", "10:12:00") == [ENTRY, EXIT]
+    late = RulesKiosk(school())
+    scan_times(late, "09:40:00")
+    assert isinstance(late.scan(card(1), moment("10:40:00")), Refused)  # over half an hour: no exit is invented
     assert isinstance(late.last, Refusal)
 
 
 def test_an_exit_without_entry_after_the_session_names_the_session() -> None:
-    kiosk = Kiosk(school(), direction=Direction.OUT)
-    seen(kiosk, "10:12:00")
+    kiosk = RulesKiosk(school(), direction=Direction.OUT)
+    scan_times(kiosk, "10:12:00")
     assert isinstance(kiosk.last, Exit)
     assert kiosk.last.session == "lunch"
 
 
 def test_a_new_session_is_a_new_visit() -> None:
     second = MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")
-    kiosk = Kiosk(school(second))
-    assert seen(kiosk, "09:40:00", "10:15:00") == [ENTRY, ENTRY]
-    assert [fact.session for fact in kiosk.facts if isinstance(fact, Entry)] == ["lunch", "second-shift"]
-    assert not any(isinstance(fact, Exit) for fact in kiosk.facts)
+    kiosk = RulesKiosk(school(second))
+    assert scan_times(kiosk, "09:40:00", "10:15:00") == [ENTRY, ENTRY]
+    assert [event.session for event in kiosk.events if isinstance(event, Entry)] == ["lunch", "second-shift"]
+    assert not any(isinstance(event, Exit) for event in kiosk.events)
 
 
 def test_at_the_exit_a_late_leaver_ends_the_old_visit_although_the_next_session_runs() -> None:
     second = MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")
-    kiosk = Kiosk(school(second))
-    seen(kiosk, "09:40:00")
+    kiosk = RulesKiosk(school(second))
+    scan_times(kiosk, "09:40:00")
     kiosk.direction = Direction.OUT
-    assert seen(kiosk, "10:15:00") == [EXIT]
+    assert scan_times(kiosk, "10:15:00") == [EXIT]
 
 
-def test_a_visit_over_midnight_is_one() -> None:
-    kiosk = Kiosk(school())
+def test_a_visit_over_midnight_stays_a_single_visit() -> None:
+    kiosk = RulesKiosk(school())
     assert isinstance(kiosk.scan(card(1), moment("23:50:00")), Granted)
-    left = kiosk.scan(card(1), moment("00:10:00", "2026-11-24"))
-    assert isinstance(left, Granted)
-    assert left.movement is Movement.EXIT
+    exit_ = kiosk.scan(card(1), moment("00:10:00", "2026-11-24"))
+    assert isinstance(exit_, Granted)
+    assert exit_.movement is Movement.EXIT
 
 
 def test_overlapping_sessions_go_by_what_is_due_and_the_exit_by_the_open_visit() -> None:
@@ -159,74 +159,77 @@ def test_overlapping_sessions_go_by_what_is_due_and_the_exit_by_the_open_visit()
         *pupil(9, programme=""),
         Entitlement(id="b9", person="u9", programme="state", sessions=("breakfast",)),
     )
-    kiosk = Kiosk(roster)
+    kiosk = RulesKiosk(roster)
     both = [kiosk.scan(card(8), moment("09:35:00")), kiosk.scan(card(9), moment("09:35:00"))]
-    assert [each.slot.session for each in both if isinstance(each, Granted) and each.slot] == ["lunch", "breakfast"]
-    left = kiosk.scan(card(9), moment("09:45:00"))
-    assert isinstance(left, Granted)
-    assert left.movement is Movement.EXIT
-    assert left.slot is not None
-    assert left.slot.session == "breakfast"
-    # The other meal is still due to u8, and is not taken for a second one.
+    assert [decision.slot.session for decision in both if isinstance(decision, Granted) and decision.slot] == [
+        "lunch",
+        "breakfast",
+    ]
+    exit_ = kiosk.scan(card(9), moment("09:45:00"))
+    assert isinstance(exit_, Granted)
+    assert exit_.movement is Movement.EXIT
+    assert exit_.slot is not None
+    assert exit_.slot.session == "breakfast"
+    # u8 has a second entitlement, so the second meal is claimable.
     kiosk.scan(card(8), moment("09:40:00"))
-    other = kiosk.scan(card(8), moment("09:45:00"))
-    assert isinstance(other, Granted)
-    assert (other.slot and other.slot.session, other.claim) == ("breakfast", Claim.CLAIMABLE)
+    second_meal = kiosk.scan(card(8), moment("09:45:00"))
+    assert isinstance(second_meal, Granted)
+    assert (second_meal.slot and second_meal.slot.session, second_meal.claim) == ("breakfast", Claim.CLAIMABLE)
 
 
-# What may be billed
+# Claims
 
 
-def claims(kiosk: Kiosk) -> list[Claim]:
-    return [fact.claim for fact in kiosk.facts if isinstance(fact, Entry | Manual)]
+def claims(kiosk: RulesKiosk) -> list[Claim]:
+    return [event.claim for event in kiosk.events if isinstance(event, Entry | Manual)]
 
 
 def test_nobody_has_entitled_this_child_and_it_eats_all_the_same() -> None:
-    kiosk = Kiosk(school(*pupil(9, programme="")))
+    kiosk = RulesKiosk(school(*pupil(9, programme="")))
     decision = kiosk.scan(card(9), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.claim, decision.programme, decision.reason) == (Claim.NONE, "", DecisionReason.NO_ENTITLEMENT)
     assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
 
 
-def test_the_second_meal_is_kept_and_not_claimed() -> None:
-    kiosk = Kiosk(school())
-    seen(kiosk, "09:40:00", "09:50:00", "09:55:00")
+def test_the_second_meal_is_recorded_and_not_claimed() -> None:
+    kiosk = RulesKiosk(school())
+    scan_times(kiosk, "09:40:00", "09:50:00", "09:55:00")
     assert claims(kiosk) == [Claim.CLAIMABLE, Claim.SECOND]
 
 
 def test_another_meal_of_the_day_is_no_second_meal() -> None:
-    kiosk = Kiosk(school())
-    seen(kiosk, "09:40:00", "19:30:00")
+    kiosk = RulesKiosk(school())
+    scan_times(kiosk, "09:40:00", "19:30:00")
     assert claims(kiosk) == [Claim.CLAIMABLE, Claim.CLAIMABLE]
 
 
 def test_the_second_meal_of_a_guest() -> None:
-    kiosk = Kiosk(school(*pupil(1, programme="", home_school="sch-7")))
-    seen(kiosk, "09:40:00", "09:50:00", "09:55:00")
+    kiosk = RulesKiosk(school(*pupil(1, programme="", home_school="sch-7")))
+    scan_times(kiosk, "09:40:00", "09:50:00", "09:55:00")
     assert claims(kiosk) == [Claim.PENDING, Claim.SECOND]
 
 
 def test_the_own_school_named_as_home_school_is_no_guest() -> None:
-    kiosk = Kiosk(school(*pupil(1, home_school=SCHOOL)))
-    assert seen(kiosk, "09:40:00") == [ENTRY]
+    kiosk = RulesKiosk(school(*pupil(1, home_school=SCHOOL)))
+    assert scan_times(kiosk, "09:40:00") == [ENTRY]
 
 
-# Whose fault a doubt is
+# Doubts, and whose fault they are
 
 
 def test_a_stale_roster_grants_and_marks() -> None:
-    kiosk = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3, seconds=1)))
+    kiosk = RulesKiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3, seconds=1)))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.review, decision.reason, decision.claim) == (True, DecisionReason.STALE_ROSTER, Claim.CLAIMABLE)
     assert kiosk.feedback[0].kind is FeedbackKind.WELCOME
-    fresh = Kiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3)))
-    assert seen(fresh, "09:40:00") == [ENTRY]
+    fresh = RulesKiosk(school(confirmed_at=local("09:40:00") - timedelta(days=3)))
+    assert scan_times(fresh, "09:40:00") == [ENTRY]
 
 
 def test_a_kiosk_without_a_roster_refuses_nobody() -> None:
-    kiosk = Kiosk(build_empty_roster(SCHOOL, ALMATY))
+    kiosk = RulesKiosk(build_empty_roster(SCHOOL, ALMATY))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Review)
     assert isinstance(kiosk.last, Refusal)
@@ -234,20 +237,20 @@ def test_a_kiosk_without_a_roster_refuses_nobody() -> None:
 
 
 def test_a_roster_without_a_readable_session_feeds_the_child() -> None:
-    kiosk = Kiosk(school(*pupil(1), MealSession(id="lunch", name="Lunch", start="", end=""), bare=True))
+    kiosk = RulesKiosk(school(*pupil(1), MealSession(id="lunch", name="Lunch", start="", end=""), bare=True))
     decision = kiosk.scan(card(1), moment("09:40:00"))
     assert isinstance(decision, Review)
     assert (decision.is_entry, decision.claim, decision.reason) == (True, Claim.HELD, DecisionReason.NO_TIMETABLE)
 
 
 def test_outside_hours_and_on_closed_days() -> None:
-    kiosk = Kiosk(school(ClosedDay(id=DAY)))
+    kiosk = RulesKiosk(school(ClosedDay(id=DAY)))
     refused = [kiosk.scan(card(1), moment("09:40:00")), kiosk.scan(card(1), moment("15:00:00", "2026-11-24"))]
-    assert [each.reason for each in refused if isinstance(each, Refused)] == [
+    assert [decision.reason for decision in refused if isinstance(decision, Refused)] == [
         DecisionReason.CLOSED_DAY,
         DecisionReason.NO_SESSION,
     ]
-    stale = Kiosk(school(ClosedDay(id=DAY), confirmed_at=None))
+    stale = RulesKiosk(school(ClosedDay(id=DAY), confirmed_at=None))
     review = stale.scan(card(1), moment("09:40:00"))
     assert isinstance(review, Review)
     assert not review.is_entry
@@ -255,7 +258,7 @@ def test_outside_hours_and_on_closed_days() -> None:
 
 @pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
 def test_an_uncertain_clock_holds_the_claim(quality: ClockQuality) -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     decision = kiosk.scan(card(1), moment("09:40:00", quality=quality))
     assert isinstance(decision, Granted)
     assert (decision.claim, decision.review, decision.reason) == (Claim.HELD, True, DecisionReason.CLOCK_UNCERTAIN)
@@ -263,7 +266,7 @@ def test_an_uncertain_clock_holds_the_claim(quality: ClockQuality) -> None:
 
 @pytest.mark.parametrize("quality", [ClockQuality.UNSYNCHRONISED, ClockQuality.UNKNOWN])
 def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: ClockQuality) -> None:
-    kiosk = Kiosk(school(*pupil(9, programme="")))
+    kiosk = RulesKiosk(school(*pupil(9, programme="")))
     decision = kiosk.scan(card(1), moment("03:00:00", quality=quality))
     assert isinstance(decision, Review)
     assert (decision.is_entry, decision.claim, decision.slot) == (True, Claim.HELD, None)
@@ -276,7 +279,7 @@ def test_an_uncertain_clock_outside_hours_feeds_the_child_in_amber(quality: Cloc
 
 
 def test_a_visit_under_an_uncertain_clock_can_end_and_does_not_last_until_supper() -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     for clock in ("03:00:00", "03:20:00"):
         kiosk.scan(card(1), moment(clock, quality=ClockQuality.UNKNOWN))
     assert isinstance(kiosk.last, Exit)
@@ -285,8 +288,8 @@ def test_a_visit_under_an_uncertain_clock_can_end_and_does_not_last_until_supper
     assert isinstance(kiosk.last, Entry)
 
 
-def test_an_entry_under_a_wrong_clock_and_the_exit_under_the_right_one_are_one_visit() -> None:
-    kiosk = Kiosk(school())
+def test_an_entry_under_a_wrong_clock_and_the_exit_under_the_right_clock_make_a_visit() -> None:
+    kiosk = RulesKiosk(school())
     right = moment("09:40:00")
     kiosk.scan(card(1), replace(right, utc=right.utc - timedelta(days=14, hours=4), clock=ClockQuality.UNSYNCHRONISED))
     decision = kiosk.scan(card(1), moment("09:55:00"))
@@ -294,12 +297,12 @@ def test_an_entry_under_a_wrong_clock_and_the_exit_under_the_right_one_are_one_v
     assert decision.movement is Movement.EXIT
 
 
-# Cards and hands
+# Cards and acts by hand
 
 
 def test_a_blocked_card_is_for_a_person_to_settle() -> None:
     lost = Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost")
-    kiosk = Kiosk(school(lost))
+    kiosk = RulesKiosk(school(lost))
     decision = kiosk.scan(card(50), moment("09:40:00"))
     assert isinstance(decision, Review)
     assert isinstance(kiosk.last, Refusal)
@@ -312,42 +315,42 @@ def test_a_blocked_card_is_for_a_person_to_settle() -> None:
 
 
 def test_by_hand_a_child_inside_is_not_entered_twice() -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
     for person in ("u1", "u2", "u3"):
         kiosk.enter_by_hand(person, moment("09:45:00"), dataclasses.replace(HAND, group="g-1"))
-    assert [type(fact) for fact in kiosk.facts] == [Entry, Repeat, Manual, Manual]
-    assert {fact.group for fact in kiosk.facts if isinstance(fact, Manual)} == {"g-1"}
-    assert isinstance(kiosk.facts[1], Repeat)
-    assert (kiosk.facts[1].operator, kiosk.facts[1].reason) == ("op-1", DecisionReason.ALREADY_IN)
+    assert [type(event) for event in kiosk.events] == [Entry, Repeat, Manual, Manual]
+    assert {event.group for event in kiosk.events if isinstance(event, Manual)} == {"g-1"}
+    assert isinstance(kiosk.events[1], Repeat)
+    assert (kiosk.events[1].operator, kiosk.events[1].reason) == ("op-1", DecisionReason.ALREADY_IN)
 
 
-def test_a_visit_by_hand_can_be_left_by_card() -> None:
-    kiosk = Kiosk(school())
+def test_an_exit_by_card_ends_a_visit_by_hand() -> None:
+    kiosk = RulesKiosk(school())
     kiosk.enter_by_hand("u1", moment("09:40:00"), HAND)
-    assert seen(kiosk, "09:50:00") == [EXIT]
+    assert scan_times(kiosk, "09:50:00") == [EXIT]
 
 
 def test_somebody_who_is_not_on_the_list_cannot_be_entered() -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     decision = kiosk.enter_by_hand("u404", moment("09:40:00"), HAND)
     assert isinstance(decision, Refused)
     assert decision.reason is DecisionReason.UNKNOWN_PERSON
 
 
 def test_a_voided_entry_neither_bounces_nor_claims_nor_stays_open() -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
     kiosk.void(1, moment("09:40:01"), HAND)
-    assert seen(kiosk, "09:40:02") == [ENTRY]
+    assert scan_times(kiosk, "09:40:02") == [ENTRY]
     assert claims(kiosk) == [Claim.CLAIMABLE, Claim.CLAIMABLE]
 
 
 def test_an_unconfirmed_palm_is_granted_and_marked() -> None:
-    kiosk = Kiosk(school())
-    who = identify(card(1), kiosk.roster)
-    assert isinstance(who, RecognisedPerson)
-    decision = kiosk.see(replace(who, notes=(RecognitionNote.UNCONFIRMED,)), moment("09:40:00"))
+    kiosk = RulesKiosk(school())
+    identity = identify(card(1), kiosk.roster)
+    assert isinstance(identity, RecognisedPerson)
+    decision = kiosk.decide(replace(identity, notes=(RecognitionNote.UNCONFIRMED,)), moment("09:40:00"))
     assert isinstance(decision, Granted)
     assert (decision.review, decision.reason) == (True, DecisionReason.PALM_UNCONFIRMED)
 
@@ -356,29 +359,29 @@ def test_an_unconfirmed_palm_is_granted_and_marked() -> None:
 
 
 def test_elapsed_goes_by_the_monotonic_clock_within_a_boot() -> None:
-    kiosk = Kiosk(school())
+    kiosk = RulesKiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
     # The wall clock jumps half an hour back; the child leaves ten minutes later all the same.
     later = moment("09:50:00")
     jumped = replace(later, utc=later.utc - timedelta(minutes=30), clock=ClockQuality.UNSYNCHRONISED)
-    (past,) = kiosk.past("u1")
-    assert elapsed_ms(past, jumped) == 600_000
-    assert elapsed_ms(past, replace(later, mono_ms=0)) == 0  # never negative
+    (earlier,) = kiosk.earlier_sightings("u1")
+    assert elapsed_ms(earlier, jumped) == 600_000
+    assert elapsed_ms(earlier, replace(later, mono_ms=0)) == 0  # never negative
 
 
-def test_after_a_restart_two_weeks_in_the_past_nobody_is_taken_for_a_repeat() -> None:
-    kiosk = Kiosk(school())
+def test_after_a_restart_two_weeks_in_the_past_nobody_is_a_repeat() -> None:
+    kiosk = RulesKiosk(school())
     kiosk.scan(card(1), moment("09:40:00"))
     back = Moment(local("19:30:00", "2026-11-09"), 20_000, "boot-2", ClockQuality.UNSYNCHRONISED)
-    (past,) = kiosk.past("u1")
-    assert elapsed_ms(past, back) is None
+    (earlier,) = kiosk.earlier_sightings("u1")
+    assert elapsed_ms(earlier, back) is None
     decision = kiosk.scan(card(1), back)
     assert isinstance(decision, Granted)
     assert (decision.movement, decision.claim) == (Movement.ENTRY, Claim.HELD)
 
 
-def test_after_a_restart_with_a_small_step_back_no_exit_and_no_second_meal_is_made_up() -> None:
-    kiosk = Kiosk(school())
+def test_after_a_restart_with_a_small_step_back_no_exit_and_no_second_meal_is_invented() -> None:
+    kiosk = RulesKiosk(school())
     kiosk.scan(card(1), moment("09:40:30"))
     decision = kiosk.scan(card(1), moment("09:40:10", boot="boot-2"))
     assert isinstance(decision, Granted)

@@ -1,4 +1,4 @@
-"""Who is this, and when the honest answer is that nobody knows."""
+"""Identities: whom a reading shows, and when nobody can tell."""
 
 from itertools import permutations
 
@@ -29,7 +29,7 @@ def w26(number: int) -> CardRead:
     return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, Notation.W26), 0)
 
 
-def known(number: int, roster: Roster) -> RecognisedPerson:
+def recognise_card(number: int, roster: Roster) -> RecognisedPerson:
     identity = identify(card(number), roster)
     assert isinstance(identity, RecognisedPerson)
     return identity
@@ -41,7 +41,7 @@ def test_a_card() -> None:
     assert identity == RecognisedPerson(roster.people["u1"], "c1", Method.CARD)
 
 
-def test_a_lost_card_is_not_taken() -> None:
+def test_a_lost_card_is_not_accepted() -> None:
     roster = school(Credential(id="lost", person="u1", value=card_value(50), technology="em4100", blocked="lost"))
     assert identify(card(50), roster) == BlockedCredential(roster.people["u1"], "lost", Method.CARD, "lost")
     assert isinstance(identify(card(1), roster), RecognisedPerson)
@@ -112,41 +112,45 @@ def scores(*pairs: tuple[str, int]) -> list[PalmScore]:
     return [PalmScore(PersonId(person), f"p-{person}", score) for person, score in pairs]
 
 
-def matched(*pairs: tuple[str, int], roster: Roster | None = None, margin: int = 200) -> object:
-    return identify_palm(scores(*pairs), roster or school(), accept=8_000, margin=margin)
+def identify_scores(*pairs: tuple[str, int], roster: Roster | None = None, margin: int = 200) -> object:
+    return identify_palm(scores(*pairs), roster or school(), accept_score=8_000, margin_score=margin)
 
 
 def test_the_best_palm_wins_by_threshold_and_margin() -> None:
     roster = school()
-    assert matched(("u1", 9_000), ("u2", 8_800)) == RecognisedPerson(roster.people["u1"], "p-u1", Method.PALM, 9_000)
-    assert matched(("u1", 9_000), ("u2", 8_801)) == AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM)
-    assert matched(("u1", 8_000)) == RecognisedPerson(roster.people["u1"], "p-u1", Method.PALM, 8_000)
-    assert matched(("u1", 7_999)) == UnknownPerson(Method.PALM)
-    assert matched() == UnknownPerson(Method.PALM)
+    assert identify_scores(("u1", 9_000), ("u2", 8_800)) == RecognisedPerson(
+        roster.people["u1"], "p-u1", Method.PALM, 9_000
+    )
+    assert identify_scores(("u1", 9_000), ("u2", 8_801)) == AmbiguousPerson(
+        (PersonId("u1"), PersonId("u2")), Method.PALM
+    )
+    assert identify_scores(("u1", 8_000)) == RecognisedPerson(roster.people["u1"], "p-u1", Method.PALM, 8_000)
+    assert identify_scores(("u1", 7_999)) == UnknownPerson(Method.PALM)
+    assert identify_scores() == UnknownPerson(Method.PALM)
 
 
 def test_a_rival_below_the_threshold_is_still_a_rival() -> None:
-    assert isinstance(matched(("u1", 8_050), ("u2", 7_950)), AmbiguousPerson)
+    assert isinstance(identify_scores(("u1", 8_050), ("u2", 7_950)), AmbiguousPerson)
 
 
 def test_equal_scores_are_a_tie_without_any_margin() -> None:
-    assert isinstance(matched(("u1", 9_000), ("u2", 9_000), margin=0), AmbiguousPerson)
+    assert isinstance(identify_scores(("u1", 9_000), ("u2", 9_000), margin=0), AmbiguousPerson)
 
 
-def test_two_palms_of_one_person_are_no_rivals() -> None:
-    assert isinstance(matched(("u1", 9_000), ("u1", 8_990)), RecognisedPerson)
+def test_both_palms_of_a_person_are_no_rivals() -> None:
+    assert isinstance(identify_scores(("u1", 9_000), ("u1", 8_990)), RecognisedPerson)
 
 
-def test_who_has_not_agreed_or_has_left_is_no_candidate_and_no_rival() -> None:
+def test_a_person_without_consent_or_roster_is_no_candidate_and_no_rival() -> None:
     roster = school(Consent(id="k2", person="u2", given_at="2026-09-01", withdrawn_at="2026-09-02"))
-    assert isinstance(matched(("u2", 9_900), roster=roster), UnknownPerson)
-    assert isinstance(matched(("u2", 9_900), ("u1", 9_000), roster=roster), RecognisedPerson)
-    assert isinstance(matched(("u404", 9_900), ("u1", 9_000)), RecognisedPerson)
+    assert isinstance(identify_scores(("u2", 9_900), roster=roster), UnknownPerson)
+    assert isinstance(identify_scores(("u2", 9_900), ("u1", 9_000), roster=roster), RecognisedPerson)
+    assert isinstance(identify_scores(("u404", 9_900), ("u1", 9_000)), RecognisedPerson)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["u1", "u2", "u3"]), st.integers(7_900, 8_300)), max_size=4))
 def test_the_order_of_scores_does_not_matter(pairs: list[tuple[str, int]]) -> None:
     roster = school()
-    found = {repr(matched(*order, roster=roster)) for order in permutations(pairs)}
-    assert len(found) == 1
+    results = {repr(identify_scores(*order, roster=roster)) for order in permutations(pairs)}
+    assert len(results) == 1

@@ -1,4 +1,4 @@
-"""The same child's card, entered from any reader and read by any other, is one credential."""
+"""One card is one credential, whichever reader entered it and whichever reader reads it."""
 
 from datetime import UTC
 from itertools import permutations
@@ -13,8 +13,8 @@ from tests.vectors import load_reader
 
 MIFARE, UNKNOWN = Technology.ISO14443A, Technology.UNKNOWN
 
-# How each of the recorded readers writes numbers: the `uid_encoding` that its settings would have.
-WAYS = {
+# How the recorded readers write numbers: the `uid_encoding` that their settings would have.
+READER_ENCODINGS = {
     "RC522 uid": (UidEncoding.HEX, MIFARE),
     "RC522": (UidEncoding.HEX, MIFARE),
     "UID": (UidEncoding.HEX, MIFARE),
@@ -29,10 +29,10 @@ WAYS = {
     "wiegand dec": (UidEncoding.W26, UNKNOWN),
     "usb hex": (UidEncoding.HEX_INVERTED, UNKNOWN),
 }
-HOPELESS = "micropython-mfrc522"  # the cascade tag leaked and the rest is cut off: refused, not guessed
+TRUNCATED_READING = "micropython-mfrc522"  # the cascade tag leaked in and the end is cut off: rejected, not guessed
 
 
-def text(label: str, value: str | int) -> str:
+def reader_text(label: str, value: str | int) -> str:
     if label == "W26 hex (BSTUOKEY)":
         number = bytes.fromhex(str(value))
         return f"{number[0]:03d},{int.from_bytes(number[1:], 'big'):05d}"
@@ -41,23 +41,23 @@ def text(label: str, value: str | int) -> str:
     return str(value)
 
 
-def cards() -> list[dict[str, str | int]]:
-    found: list[dict[str, str | int]] = []
+def read_cards() -> list[dict[str, str | int]]:
+    cards: list[dict[str, str | int]] = []
     for vector in load_reader("same_card_other_reader")["vectors"]:
         lists = {label: value for label, value in vector["readings"].items() if isinstance(value, list)}
         if lists:
-            found += [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+            cards += [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
         else:
-            found.append({label: value for label, value in vector["readings"].items() if label != HOPELESS})
-    return found
+            cards.append({label: value for label, value in vector["readings"].items() if label != TRUNCATED_READING})
+    return cards
 
 
-CARDS = cards()
+CARDS = read_cards()
 
 
-def read(label: str, value: str | int) -> Uid:
-    encoding, technology = WAYS[label]
-    uid = to_uid(text(label, value), encoding, technology)
+def read_uid(label: str, value: str | int) -> Uid:
+    encoding, technology = READER_ENCODINGS[label]
+    uid = to_uid(reader_text(label, value), encoding, technology)
     assert isinstance(uid, Uid), uid
     return uid
 
@@ -68,7 +68,7 @@ def test_any_two_readers_name_the_same_child(index: int) -> None:
         records: list[Person | Credential] = []
         for number, card in enumerate(CARDS):
             label = entered if number == index else next(iter(card))
-            uid = read(label, card[label])
+            uid = read_uid(label, card[label])
             technology = "" if uid.technology is UNKNOWN else uid.technology.value
             notation = Notation(own(uid).notation.value)
             records.append(Person(id=f"p{number}", given_name="А", family_name="Б"))
@@ -79,12 +79,16 @@ def test_any_two_readers_name_the_same_child(index: int) -> None:
             )
         roster = build_roster(records, school="s", version=1, confirmed_at=None, tz=UTC)
         assert roster.problems == ()
-        found = roster.find_cards(read(presented, CARDS[index][presented]))
-        assert [credential.id for credential in found] == [f"c{index}"], f"entered from {entered}, read by {presented}"
+        credentials = roster.find_cards(read_uid(presented, CARDS[index][presented]))
+        assert [credential.id for credential in credentials] == [f"c{index}"], (
+            f"entered from {entered}, read by {presented}"
+        )
 
 
 def test_a_number_that_lost_its_end_is_nobody() -> None:
-    [vector] = [one for one in load_reader("same_card_other_reader")["vectors"] if HOPELESS in one["readings"]]
-    refused = to_uid(vector["readings"][HOPELESS], UidEncoding.HEX, MIFARE)
+    [vector] = [
+        vector for vector in load_reader("same_card_other_reader")["vectors"] if TRUNCATED_READING in vector["readings"]
+    ]
+    refused = to_uid(vector["readings"][TRUNCATED_READING], UidEncoding.HEX, MIFARE)
     assert isinstance(refused, Rejected)
     assert "cascade" in refused.why

@@ -1,4 +1,4 @@
-"""The facts that are kept of decisions; and that the same day, played twice, gives the same bytes."""
+"""Events of decisions; and a day that is played twice gives equal bytes."""
 
 from datetime import timedelta
 
@@ -13,16 +13,26 @@ from edge_agent.domain.identify import AmbiguousPerson, PalmMismatch, Recognised
 from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
 from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
-from tests.edge_agent.domain.world import DAY, SCHOOL, Kiosk, card, card_value, em4100, moment, palm_terminal, school
+from tests.edge_agent.domain.world import (
+    DAY,
+    SCHOOL,
+    RulesKiosk,
+    card,
+    card_value,
+    em4100,
+    moment,
+    palm_terminal,
+    school,
+)
 
 ROSTER = school()
 SLOT = ROSTER.timetable.slot("lunch", DAY)
 CONTEXT = EventContext(moment("09:40:00"), ROSTER, "gate")
-KNOWN = RecognisedPerson(ROSTER.people["u1"], "c1", Method.CARD)
-GRANTED = Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
+PUPIL = RecognisedPerson(ROSTER.people["u1"], "c1", Method.CARD)
+GRANTED = Granted(identity=PUPIL, movement=Movement.ENTRY, slot=SLOT, programme="state", claim=Claim.CLAIMABLE)
 
 
-def test_an_entry_carries_what_it_was_judged_by() -> None:
+def test_an_entry_holds_the_knowledge_behind_the_decision() -> None:
     assert build_sighting(GRANTED, CONTEXT) == Entry(
         school=SCHOOL,
         at="2026-11-23T04:40:00.000Z",
@@ -43,17 +53,17 @@ def test_an_entry_carries_what_it_was_judged_by() -> None:
 
 
 def test_by_hand_the_fact_names_operator_reason_and_class() -> None:
-    by_hand = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
-    fact = build_sighting(by_hand, CONTEXT, StaffAct("op-1", "forgot_card", "class-7"))
-    assert isinstance(fact, Manual)
-    assert (fact.operator, fact.note, fact.group, fact.method) == ("op-1", "forgot_card", "class-7", Method.MANUAL)
-    assert (fact.programme, fact.claim) == ("state", Claim.CLAIMABLE)
+    decision = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
+    event = build_sighting(decision, CONTEXT, StaffAct("op-1", "forgot_card", "class-7"))
+    assert isinstance(event, Manual)
+    assert (event.operator, event.note, event.group, event.method) == ("op-1", "forgot_card", "class-7", Method.MANUAL)
+    assert (event.programme, event.claim) == ("state", Claim.CLAIMABLE)
 
 
 def test_nothing_is_done_by_hand_without_a_name_and_a_reason() -> None:
-    by_hand = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
+    decision = replace(GRANTED, identity=RecognisedPerson(ROSTER.people["u1"], "", Method.MANUAL))
     with pytest.raises(ValueError, match="operator and reason"):
-        build_sighting(by_hand, CONTEXT)
+        build_sighting(decision, CONTEXT)
     with pytest.raises(ValueError, match="operator and reason"):
         build_sighting(GRANTED, CONTEXT, StaffAct("op-1", "forgot_card"))
     for operator, note in (("", "reason"), ("op-1", " ")):
@@ -62,44 +72,44 @@ def test_nothing_is_done_by_hand_without_a_name_and_a_reason() -> None:
 
 
 def test_a_void_names_the_row() -> None:
-    fact = build_void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", staff_act=StaffAct("op-1", "wrong_person"))
-    assert isinstance(fact, Void)
-    assert (fact.void_epoch, fact.void_seq, fact.person, fact.note) == ("00ff", 12, "u1", "wrong_person")
+    event = build_void(CONTEXT, epoch=Epoch("00ff"), seq=12, person="u1", staff_act=StaffAct("op-1", "wrong_person"))
+    assert isinstance(event, Void)
+    assert (event.void_epoch, event.void_seq, event.person, event.note) == ("00ff", 12, "u1", "wrong_person")
 
 
 def test_a_mismatch_is_about_nobody() -> None:
     """The card's owner was perhaps never here: nothing may reach the parents."""
-    both = PalmMismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
-    fact = build_sighting(Refused(identity=both, reason=DecisionReason.MISMATCH), CONTEXT)
-    assert isinstance(fact, Refusal)
-    assert (fact.person, fact.candidates, fact.credential) == ("", "u1,u2", "c1")
+    mismatch = PalmMismatch(ROSTER.people["u1"], ROSTER.people["u2"], "c1")
+    event = build_sighting(Refused(identity=mismatch, reason=DecisionReason.MISMATCH), CONTEXT)
+    assert isinstance(event, Refusal)
+    assert (event.person, event.candidates, event.credential) == ("", "u1,u2", "c1")
 
 
 def test_the_largest_facts_fit_into_a_payload() -> None:
     many = tuple(PersonId(f"{number:064d}") for number in range(500))
-    fact = build_sighting(
+    event = build_sighting(
         Refused(identity=AmbiguousPerson(many, Method.CARD, "#123456"), reason=DecisionReason.AMBIGUOUS), CONTEXT
     )
-    assert isinstance(fact, Refusal)
-    assert fact.candidates.count(",") == 19
-    assert decode(encode(fact)) == fact
+    assert isinstance(event, Refusal)
+    assert event.candidates.count(",") == 19
+    assert decode(encode(event)) == event
     encode(build_void(CONTEXT, epoch=Epoch("e"), seq=1, person="u1", staff_act=StaffAct("op-1", "ы" * 10_000)))
 
 
-def test_no_card_number_is_kept() -> None:
-    kiosk = Kiosk(ROSTER)
+def test_no_event_holds_a_card_number() -> None:
+    kiosk = RulesKiosk(ROSTER)
     for reading in (card(1), card(99_999)):
         kiosk.scan(reading, moment("09:40:00"))
-    kept = b"".join(encode(fact) for fact in kiosk.facts).upper()
+    payloads = b"".join(encode(event) for event in kiosk.events).upper()
     for number in (1, 99_999):
-        assert card_value(number).encode() not in kept
-        assert str(int.from_bytes(em4100(number).value, "big")).encode() not in kept
+        assert card_value(number).encode() not in payloads
+        assert str(int.from_bytes(em4100(number).value, "big")).encode() not in payloads
 
 
 days = st.lists(
     st.tuples(
         st.integers(0, 3_600),  # seconds since 09:20
-        st.integers(1, 5),  # who; 4 and 5 are on no roster
+        st.integers(1, 5),  # the pupil; 4 and 5 are on no roster
         st.sampled_from(["card", "palm", "hand", "void"]),
         st.sampled_from(ClockQuality),
         st.integers(-20, 20).map(lambda days: timedelta(days=days)),  # how wrong the wall clock is
@@ -108,27 +118,27 @@ days = st.lists(
 )
 
 
-def _play(day: list[tuple[int, int, str, ClockQuality, timedelta]]) -> list[bytes]:
-    kiosk = Kiosk(school(), direction=Direction.BOTH)
-    hand = StaffAct("op-1", "forgot_card")
-    for seconds, number, means, clock, wrong in sorted(day, key=lambda each: each[0]):
+def play_day(day: list[tuple[int, int, str, ClockQuality, timedelta]]) -> list[bytes]:
+    kiosk = RulesKiosk(school(), direction=Direction.BOTH)
+    staff_act = StaffAct("op-1", "forgot_card")
+    for seconds, number, means, clock, wrong in sorted(day, key=lambda scan: scan[0]):
         start = moment("09:20:00", quality=clock)
         passed = timedelta(seconds=seconds)
         off = wrong if clock is not ClockQuality.SYNCHRONISED else timedelta()
         when = replace(start, utc=start.utc + passed + off, mono_ms=start.mono_ms + seconds * 1000)
-        entries = [place for place, fact in enumerate(kiosk.facts, start=1) if isinstance(fact, Entry | Manual)]
+        entries = [place for place, event in enumerate(kiosk.events, start=1) if isinstance(event, Entry | Manual)]
         match means:
             case "card":
                 kiosk.scan(card(number), when)
             case "palm":
                 kiosk.scan(palm_terminal(number), when)
             case "hand":
-                kiosk.enter_by_hand(f"u{number}", when, hand)
+                kiosk.enter_by_hand(f"u{number}", when, staff_act)
             case _ if entries:
-                kiosk.void(entries[-1], when, hand)
+                kiosk.void(entries[-1], when, staff_act)
             case _:
                 pass
-    return [encode(fact) for fact in kiosk.facts]
+    return [encode(event) for event in kiosk.events]
 
 
 @settings(max_examples=80, deadline=None)
@@ -136,7 +146,7 @@ def _play(day: list[tuple[int, int, str, ClockQuality, timedelta]]) -> list[byte
 def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
     day: list[tuple[int, int, str, ClockQuality, timedelta]],
 ) -> None:
-    first, second = _play(day), _play(day)
+    first, second = play_day(day), play_day(day)
     assert first == second
     start = genesis(DeviceId("A"), bytes(32), Epoch("0" * 16))
     heads: list[list[Hash]] = [walk(start, payloads) for payloads in (first, second)]
@@ -146,22 +156,22 @@ def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
 
 @settings(max_examples=80, deadline=None)
 @given(days)
-def test_whatever_a_day_brings_nobody_has_two_meals_of_one_session(
+def test_nobody_ever_has_two_meals_in_a_session(
     day: list[tuple[int, int, str, ClockQuality, timedelta]],
 ) -> None:
-    facts = [decode(payload) for payload in _play(day)]
-    voided = {fact.void_seq for fact in facts if isinstance(fact, Void)}
+    events = [decode(payload) for payload in play_day(day)]
+    voided = {event.void_seq for event in events if isinstance(event, Void)}
     claimed = [
-        (fact.person, fact.session, fact.service_date)
-        for place, fact in enumerate(facts, start=1)
-        if isinstance(fact, Entry | Manual) and place not in voided and fact.claim is Claim.CLAIMABLE
+        (event.person, event.session, event.service_date)
+        for place, event in enumerate(events, start=1)
+        if isinstance(event, Entry | Manual) and place not in voided and event.claim is Claim.CLAIMABLE
     ]
     assert len(claimed) == len(set(claimed))
 
 
 def test_the_reader_is_named_by_the_context_alone() -> None:
     reading = CardRead("elsewhere", em4100(1), 0)
-    kiosk = Kiosk(ROSTER)
+    kiosk = RulesKiosk(ROSTER)
     kiosk.scan(reading, moment("09:40:00"))
     assert isinstance(kiosk.last, Entry)
     assert kiosk.last.reader == "r1"

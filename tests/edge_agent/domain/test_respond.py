@@ -1,4 +1,4 @@
-"""What child and staff are shown; and that nothing the child can see tells who pays."""
+"""Feedback for child and staff; and nothing that the child can see shows who pays."""
 
 import dataclasses
 from datetime import timedelta
@@ -23,12 +23,12 @@ from edge_agent.domain.respond import ask_to_hold_again, respond, respond_not_re
 from sync.contract.chain import Epoch
 from sync.contract.event import Claim, ClockQuality, Method, PersonId
 from sync.contract.roster import Entitlement, MealSession, Record
-from tests.edge_agent.domain.world import Kiosk, card, moment, palm_terminal, pupil, school
+from tests.edge_agent.domain.world import RulesKiosk, card, moment, palm_terminal, pupil, school
 
 ROSTER = school(*pupil(1, hints=("sound_off", "diet"), language="kk"))
 PERSON = ROSTER.people["u1"]
-OTHER = ROSTER.people["u2"]
-KNOWN = RecognisedPerson(PERSON, "c1", Method.CARD)
+SECOND_PERSON = ROSTER.people["u2"]
+PUPIL = RecognisedPerson(PERSON, "c1", Method.CARD)
 SLOT = ROSTER.timetable.slot("lunch", "2026-11-23")
 
 
@@ -39,10 +39,10 @@ def child_side(feedback: Feedback) -> Feedback:
 @pytest.mark.parametrize(
     ("decision", "child"),
     [
-        (Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), FeedbackKind.WELCOME),
-        (Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT), FeedbackKind.GOODBYE),
-        (Granted(identity=KNOWN, movement=Movement.REPEAT, slot=SLOT), FeedbackKind.NOTED),
-        (Refused(identity=KNOWN, reason=DecisionReason.NO_SESSION), FeedbackKind.ASK_STAFF),
+        (Granted(identity=PUPIL, movement=Movement.ENTRY, slot=SLOT), FeedbackKind.WELCOME),
+        (Granted(identity=PUPIL, movement=Movement.EXIT, slot=SLOT), FeedbackKind.GOODBYE),
+        (Granted(identity=PUPIL, movement=Movement.REPEAT, slot=SLOT), FeedbackKind.NOTED),
+        (Refused(identity=PUPIL, reason=DecisionReason.NO_SESSION), FeedbackKind.ASK_STAFF),
         (
             Refused(identity=UnknownPerson(Method.CARD, "#123456"), reason=DecisionReason.UNKNOWN_CARD),
             FeedbackKind.ASK_STAFF,
@@ -54,12 +54,15 @@ def child_side(feedback: Feedback) -> Feedback:
         ),
         (Refused(identity=AmbiguousPerson((), Method.PALM), reason=DecisionReason.AMBIGUOUS), FeedbackKind.USE_CARD),
         (Refused(identity=AmbiguousPerson((), Method.CARD), reason=DecisionReason.AMBIGUOUS), FeedbackKind.ASK_STAFF),
-        (Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=DecisionReason.MISMATCH), FeedbackKind.ASK_STAFF),
+        (
+            Refused(identity=PalmMismatch(PERSON, SECOND_PERSON, "c1"), reason=DecisionReason.MISMATCH),
+            FeedbackKind.ASK_STAFF,
+        ),
         (
             Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=DecisionReason.BLOCKED),
             FeedbackKind.ASK_STAFF,
         ),
-        (Review(identity=KNOWN, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True), FeedbackKind.ASK_STAFF),
+        (Review(identity=PUPIL, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True), FeedbackKind.ASK_STAFF),
     ],
 )
 def test_what_the_child_sees(decision: Decision, child: FeedbackKind) -> None:
@@ -67,31 +70,33 @@ def test_what_the_child_sees(decision: Decision, child: FeedbackKind) -> None:
 
 
 def test_the_greeting_is_for_those_who_come_and_go() -> None:
-    welcome = respond(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    welcome = respond(Granted(identity=PUPIL, movement=Movement.ENTRY, slot=SLOT), ROSTER)
     assert (welcome.greeting, welcome.language, welcome.silent) == ("Given1", "kk", True)
-    asked = respond(
+    blocked = respond(
         Review(identity=BlockedCredential(PERSON, "c1", Method.CARD, "lost"), reason=DecisionReason.BLOCKED), ROSTER
     )
-    assert asked.greeting == ""
-    mismatch = respond(Refused(identity=PalmMismatch(PERSON, OTHER, "c1"), reason=DecisionReason.MISMATCH), ROSTER)
+    assert blocked.greeting == ""
+    mismatch = respond(
+        Refused(identity=PalmMismatch(PERSON, SECOND_PERSON, "c1"), reason=DecisionReason.MISMATCH), ROSTER
+    )
     assert (mismatch.greeting, mismatch.language) == ("", "")
 
 
-def test_the_staff_can_take_back_the_row_of_an_entry_and_of_nothing_else() -> None:
+def test_the_staff_can_void_entries_and_nothing_else() -> None:
     def row(decision: Decision) -> tuple[str, int]:
         staff = respond(decision, ROSTER, epoch=Epoch("e"), seq=9).staff
         assert staff is not None
         return staff.entry_epoch, staff.entry_seq
 
-    assert row(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
-    assert row(Review(identity=KNOWN, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True)) == ("e", 9)
-    assert row(Granted(identity=KNOWN, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
-    assert row(Review(identity=KNOWN, reason=DecisionReason.NO_SESSION)) == ("", 0)
-    assert row(Refused(identity=KNOWN, reason=DecisionReason.NO_SESSION)) == ("", 0)
+    assert row(Granted(identity=PUPIL, movement=Movement.ENTRY, slot=SLOT)) == ("e", 9)
+    assert row(Review(identity=PUPIL, reason=DecisionReason.CLOCK_UNCERTAIN, is_entry=True)) == ("e", 9)
+    assert row(Granted(identity=PUPIL, movement=Movement.EXIT, slot=SLOT)) == ("", 0)
+    assert row(Review(identity=PUPIL, reason=DecisionReason.NO_SESSION)) == ("", 0)
+    assert row(Refused(identity=PUPIL, reason=DecisionReason.NO_SESSION)) == ("", 0)
 
 
-def test_the_staff_see_everything_there_is_to_know() -> None:
-    stale = Kiosk(school(*pupil(9, programme="", hints=("diet",)), confirmed_at=None))
+def test_the_staff_see_every_reason_and_the_person() -> None:
+    stale = RulesKiosk(school(*pupil(9, programme="", hints=("diet",)), confirmed_at=None))
     stale.scan(card(9), moment("09:40:00", quality=ClockQuality.UNKNOWN))
     staff = stale.feedback[0].staff
     assert staff is not None
@@ -103,28 +108,28 @@ def test_the_staff_see_everything_there_is_to_know() -> None:
 
 
 def test_what_is_not_on_the_disk_is_not_greeted() -> None:
-    feedback = respond_not_recorded(Granted(identity=KNOWN, movement=Movement.ENTRY, slot=SLOT), ROSTER)
+    feedback = respond_not_recorded(Granted(identity=PUPIL, movement=Movement.ENTRY, slot=SLOT), ROSTER)
     assert (feedback.kind, feedback.greeting) == (FeedbackKind.NOT_RECORDED, "")
     assert feedback.staff is not None
     assert feedback.staff.entry_seq == 0
     assert ask_to_hold_again() == Feedback(FeedbackKind.AGAIN)
 
 
-# Free and paid look the same
+# Free and paid meals look the same
 
 identities = st.sampled_from(
     [
-        KNOWN,
-        RecognisedPerson(OTHER, "", Method.MANUAL),
+        PUPIL,
+        RecognisedPerson(SECOND_PERSON, "", Method.MANUAL),
         UnknownPerson(Method.CARD, "#123456"),
         UnknownPerson(Method.PALM),
         UnknownPerson(Method.TERMINAL, "#123456", no_consent=True),
         AmbiguousPerson((PersonId("u1"), PersonId("u2")), Method.PALM),
         BlockedCredential(PERSON, "c1", Method.CARD, "lost"),
-        PalmMismatch(PERSON, OTHER, "c1"),
+        PalmMismatch(PERSON, SECOND_PERSON, "c1"),
     ]
 )
-money = st.tuples(
+monies = st.tuples(
     st.sampled_from(["", "state", "paid", "voucher"]),
     st.sampled_from(Claim),
     st.booleans(),
@@ -134,17 +139,17 @@ money = st.tuples(
 Money = tuple[str, Claim, bool, DecisionReason, tuple[DecisionReason, ...]]
 
 
-def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> list[Decision]:
-    """Every decision that there can be about this identity, with this to say about money."""
-    programme, claim, review, reason, notes = paid
-    found: list[Decision] = [
-        Refused(identity=who, reason=reason, slot=SLOT),
-        Review(identity=who, reason=reason, slot=SLOT, is_entry=entry, programme=programme, claim=claim),
+def build_decisions(identity: Identity, movement: Movement, is_entry: bool, money: Money) -> list[Decision]:
+    """Returns every decision that is possible for this identity, with this programme, claim and reason."""
+    programme, claim, review, reason, notes = money
+    decisions_: list[Decision] = [
+        Refused(identity=identity, reason=reason, slot=SLOT),
+        Review(identity=identity, reason=reason, slot=SLOT, is_entry=is_entry, programme=programme, claim=claim),
     ]
-    if isinstance(who, RecognisedPerson):
-        found.append(
+    if isinstance(identity, RecognisedPerson):
+        decisions_.append(
             Granted(
-                identity=who,
+                identity=identity,
                 movement=movement,
                 slot=SLOT,
                 reason=reason,
@@ -154,17 +159,21 @@ def decisions(who: Identity, movement: Movement, entry: bool, paid: Money) -> li
                 review=review,
             )
         )
-    return found
+    return decisions_
 
 
 @settings(deadline=None)
-@given(identities, st.sampled_from(Movement), st.booleans(), money, money)
-def test_of_no_decision_does_the_child_see_programme_claim_or_reason(
-    who: Identity, movement: Movement, entry: bool, one: Money, other: Money
+@given(identities, st.sampled_from(Movement), st.booleans(), monies, monies)
+def test_no_decision_shows_the_child_programme_claim_or_reason(
+    identity: Identity, movement: Movement, is_entry: bool, first_money: Money, second_money: Money
 ) -> None:
-    for mine, yours in zip(decisions(who, movement, entry, one), decisions(who, movement, entry, other), strict=True):
-        assert child_side(respond(mine, ROSTER)) == child_side(respond(yours, ROSTER))
-        assert child_side(respond_not_recorded(mine, ROSTER)) == child_side(respond_not_recorded(yours, ROSTER))
+    for first, second in zip(
+        build_decisions(identity, movement, is_entry, first_money),
+        build_decisions(identity, movement, is_entry, second_money),
+        strict=True,
+    ):
+        assert child_side(respond(first, ROSTER)) == child_side(respond(second, ROSTER))
+        assert child_side(respond_not_recorded(first, ROSTER)) == child_side(respond_not_recorded(second, ROSTER))
 
 
 scans = st.lists(
@@ -188,19 +197,19 @@ scans = st.lists(
 def test_children_who_differ_only_in_who_pays_see_the_same_all_day(
     scans: list[tuple[int, str, ClockQuality]], entitlements: list[str], direction: Direction, stale: bool
 ) -> None:
-    """Through the whole of the rules, memory included: the same visits under any two programmes, or none."""
-    days = [_day(scans, programme, direction, stale) for programme in entitlements]
+    """Plays a day through all rules, memory included: two programmes, or none, give the same feedback."""
+    days = [play_day(scans, programme, direction, stale) for programme in entitlements]
     assert days[0] == days[1]
 
 
-def _day(
+def play_day(
     scans: list[tuple[int, str, ClockQuality]], programme: str, direction: Direction, stale: bool
 ) -> list[Feedback]:
     extra: list[Record] = [MealSession(id="second-shift", name="Second shift", start="10:10", end="10:50")]
     roster = school(*extra, *pupil(9, programme=programme))
     if stale:
         roster = dataclasses.replace(roster, confirmed_at=None)
-    kiosk = Kiosk(roster, direction=direction)
+    kiosk = RulesKiosk(roster, direction=direction)
     for seconds, means, clock in sorted(scans):
         start = moment("09:20:00", quality=clock)
         when = replace(start, utc=start.utc + timedelta(seconds=seconds), mono_ms=start.mono_ms + seconds * 1000)
@@ -218,10 +227,10 @@ def _day(
 @given(st.sampled_from(["09:35:00", "09:45:00", "09:55:00"]), st.sampled_from(["state", "paid"]))
 def test_where_meals_overlap_the_child_sees_the_same_whatever_is_due(clock: str, programme: str) -> None:
     breakfast = MealSession(id="breakfast", name="Breakfast", start="09:00", end="09:50")
-    seen = []
+    feedbacks = []
     for sessions in ((), ("breakfast",), ("lunch",)):
         due = Entitlement(id="e9", person="u9", programme=programme, sessions=sessions)
-        kiosk = Kiosk(school(breakfast, *pupil(9, programme=""), due))
+        kiosk = RulesKiosk(school(breakfast, *pupil(9, programme=""), due))
         kiosk.scan(card(9), moment(clock))
-        seen.append(child_side(kiosk.feedback[0]))
-    assert seen[0] == seen[1] == seen[2]
+        feedbacks.append(child_side(kiosk.feedback[0]))
+    assert feedbacks[0] == feedbacks[1] == feedbacks[2]

@@ -1,4 +1,4 @@
-"""The snapshot: what is found under a card's number, and what is wrong in a roster without stopping the kiosk."""
+"""Rosters: look-ups by a card's number, and wrong records that never stop the kiosk."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -39,10 +39,10 @@ EM = Uid(Technology.EM4100, bytes.fromhex(EM_HEX), 40)
 
 
 def people(*ids: str) -> list[Record]:
-    return [Person(id=each, given_name=each, family_name="F") for each in ids]
+    return [Person(id=person, given_name=person, family_name="F") for person in ids]
 
 
-def held(
+def card_credential(
     name: str, person: str, value: str, notation: Notation = Notation.FULL, technology: str = "em4100"
 ) -> Credential:
     return Credential(id=name, person=person, value=value, notation=notation, technology=technology)
@@ -52,24 +52,27 @@ def roster(*records: Record) -> Roster:
     return build_roster([*people("u1", "u2"), *records], school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
 
 
-def found(snapshot: Roster, uid: Uid) -> list[str]:
+def find_ids(snapshot: Roster, uid: Uid) -> list[str]:
     return [card.id for card in snapshot.find_cards(uid)]
 
 
 def test_a_whole_number_finds_its_card() -> None:
-    assert found(school(), em4100(2)) == ["c2"]
-    assert found(school(), em4100(99)) == []
+    assert find_ids(school(), em4100(2)) == ["c2"]
+    assert find_ids(school(), em4100(99)) == []
 
 
 def test_the_version_byte_is_part_of_the_number() -> None:
-    assert found(roster(held("c1", "u1", EM_HEX)), Uid(Technology.EM4100, bytes.fromhex("0100644BB6"), 40)) == []
+    assert (
+        find_ids(roster(card_credential("c1", "u1", EM_HEX)), Uid(Technology.EM4100, bytes.fromhex("0100644BB6"), 40))
+        == []
+    )
 
 
 @pytest.mark.parametrize(
     ("notation", "value"), [(Notation.DEC10, "0006572982"), (Notation.DEC10, "6572982"), (Notation.W26, "100,19382")]
 )
 def test_a_partial_number_on_the_roster_fits_the_whole_card(notation: Notation, value: str) -> None:
-    assert found(roster(held("c1", "u1", value, notation)), EM) == ["c1"]
+    assert find_ids(roster(card_credential("c1", "u1", value, notation)), EM) == ["c1"]
 
 
 @pytest.mark.parametrize(
@@ -82,50 +85,62 @@ def test_a_partial_number_on_the_roster_fits_the_whole_card(notation: Notation, 
     ids=lambda uid: str(uid.notation),
 )
 def test_a_partial_reading_finds_every_card_that_it_fits(uid: Uid) -> None:
-    twins = roster(held("c1", "u1", EM_HEX), held("c2", "u2", "0100644BB6"), held("c3", "u2", "01FFFFFF01"))
-    assert found(twins, uid) == ["c1", "c2"]
+    twins = roster(
+        card_credential("c1", "u1", EM_HEX),
+        card_credential("c2", "u2", "0100644BB6"),
+        card_credential("c3", "u2", "01FFFFFF01"),
+    )
+    assert find_ids(twins, uid) == ["c1", "c2"]
 
 
 def test_partial_readings_and_partial_credentials_meet() -> None:
-    both = roster(held("c1", "u1", "6572982", Notation.DEC10), held("c2", "u2", "100,19382", Notation.W26))
-    assert found(both, Uid(Technology.UNKNOWN, bytes.fromhex("644BB6"), 24, Read.W26)) == ["c1", "c2"]
-    assert found(both, EM) == ["c1", "c2"]
+    both = roster(
+        card_credential("c1", "u1", "6572982", Notation.DEC10), card_credential("c2", "u2", "100,19382", Notation.W26)
+    )
+    assert find_ids(both, Uid(Technology.UNKNOWN, bytes.fromhex("644BB6"), 24, Read.W26)) == ["c1", "c2"]
+    assert find_ids(both, EM) == ["c1", "c2"]
 
 
-def test_a_card_known_whole_and_read_whole_is_that_card() -> None:
-    both = roster(held("c1", "u1", EM_HEX), held("c2", "u2", "100,19382", Notation.W26))
-    assert found(both, EM) == ["c1"]
-    assert found(both, Uid(Technology.EM4100, bytes.fromhex("644BB6"), 24, Read.W26)) == ["c1", "c2"]
+def test_a_card_with_its_whole_number_in_roster_and_reading_is_that_card() -> None:
+    both = roster(card_credential("c1", "u1", EM_HEX), card_credential("c2", "u2", "100,19382", Notation.W26))
+    assert find_ids(both, EM) == ["c1"]
+    assert find_ids(both, Uid(Technology.EM4100, bytes.fromhex("644BB6"), 24, Read.W26)) == ["c1", "c2"]
 
 
 def test_a_roster_or_a_reader_that_does_not_say_the_technology_means_any() -> None:
     value = "04724B3AAC2280"
-    unsaid = roster(held("c1", "u1", value, technology=""))
-    said = roster(held("c1", "u1", value, technology="iso14443a"))
+    unsaid = roster(card_credential("c1", "u1", value, technology=""))
+    said = roster(card_credential("c1", "u1", value, technology="iso14443a"))
     mifare = Uid(Technology.ISO14443A, bytes.fromhex(value), 56)
     converter = Uid(Technology.UNKNOWN, bytes.fromhex(value), 56)
-    assert found(unsaid, mifare) == found(unsaid, converter) == found(said, mifare) == found(said, converter) == ["c1"]
-    assert found(roster(held("c1", "u1", EM_HEX, technology="")), EM) == ["c1"]
-    other = Uid(Technology.ISO14443A, EM.value, 40)
-    assert found(roster(held("c1", "u1", EM_HEX)), other) == []
+    assert (
+        find_ids(unsaid, mifare)
+        == find_ids(unsaid, converter)
+        == find_ids(said, mifare)
+        == find_ids(said, converter)
+        == ["c1"]
+    )
+    assert find_ids(roster(card_credential("c1", "u1", EM_HEX, technology="")), EM) == ["c1"]
+    mifare_with_this_number = Uid(Technology.ISO14443A, EM.value, 40)
+    assert find_ids(roster(card_credential("c1", "u1", EM_HEX)), mifare_with_this_number) == []
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 0xFFFFFFFE), min_size=1, max_size=30, unique=True), st.data())
-def test_a_partial_reading_never_loses_a_candidate(numbers: list[int], data: st.DataObject) -> None:
-    """Every card whose low bits were read is among the candidates: one is never preferred in silence."""
-    snapshot = roster(*(held(f"c{number}", "u1", card_value(number)) for number in numbers))
-    shown = data.draw(st.sampled_from(numbers))
+def test_a_partial_reading_never_loses_a_candidate(numbers: list[int], draws: st.DataObject) -> None:
+    """Every card with these low bits is a candidate: none is preferred in silence."""
+    snapshot = roster(*(card_credential(f"c{number}", "u1", card_value(number)) for number in numbers))
+    shown = draws.draw(st.sampled_from(numbers))
     low = Uid(Technology.EM4100, (shown & 0xFFFFFF).to_bytes(3, "big"), 24, Read.W26)
-    assert {f"c{number}" for number in numbers if number & 0xFFFFFF == shown & 0xFFFFFF} <= set(found(snapshot, low))
+    assert {f"c{number}" for number in numbers if number & 0xFFFFFF == shown & 0xFFFFFF} <= set(find_ids(snapshot, low))
 
 
 def test_wrong_records_are_listed_and_stop_nothing() -> None:
     snapshot = school(
         MealSession(id="bad", name="Bad", start="", end=""),
-        held("nobody", "u404", card_value(77)),
-        held("unreadable", "u1", "12 34"),
-        held("foreign", "u1", card_value(78), technology="em4200"),
+        card_credential("nobody", "u404", card_value(77)),
+        card_credential("unreadable", "u1", "12 34"),
+        card_credential("foreign", "u1", card_value(78), technology="em4200"),
         Credential(id="empty", person="u1", kind=CredentialKind.CODE),
         Entitlement(id="e404", person="u404", programme="state"),
         Entitlement(id="never", person="u1", programme="state", first="2026-09-01", last="2026-08-01"),
@@ -145,17 +160,17 @@ def test_wrong_records_are_listed_and_stop_nothing() -> None:
         ("consent", "k404"),
         ("closed_day", "16.12.2026"),
     }
-    assert found(snapshot, em4100(1)) == ["c1"]
-    assert found(snapshot, em4100(77)) == []
-    assert found(snapshot, em4100(78)) == ["foreign"]
-    assert {each.id for each in snapshot.entitlements("u2")} == {"e2", "unpaid"}
-    assert not any(value in problem.what for problem in snapshot.problems for value in (card_value(77), "12 34"))
+    assert find_ids(snapshot, em4100(1)) == ["c1"]
+    assert find_ids(snapshot, em4100(77)) == []
+    assert find_ids(snapshot, em4100(78)) == ["foreign"]
+    assert {entitlement.id for entitlement in snapshot.entitlements("u2")} == {"e2", "unpaid"}
+    assert not any(value in problem.text for problem in snapshot.problems for value in (card_value(77), "12 34"))
 
 
 def test_two_people_with_one_card_are_a_problem() -> None:
-    snapshot = roster(held("c1", "u1", EM_HEX), held("c2", "u2", EM_HEX))
+    snapshot = roster(card_credential("c1", "u1", EM_HEX), card_credential("c2", "u2", EM_HEX))
     assert [problem.id for problem in snapshot.problems] == ["c2"]
-    assert found(snapshot, EM) == ["c1", "c2"]
+    assert find_ids(snapshot, EM) == ["c1", "c2"]
 
 
 @pytest.mark.parametrize(

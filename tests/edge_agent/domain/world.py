@@ -1,4 +1,4 @@
-"""A small school, a kiosk's memory and a clock, for tests of the rules."""
+"""A small school, a kiosk with a memory, and a clock, for tests of the rules."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -64,9 +64,9 @@ def card_value(number: int) -> str:
 def pupil(number: int, programme: str = "state", **fields: object) -> list[Record]:
     """A pupil `u1` with a card, a terminal number, a consent and, unless `programme` is empty, an entitlement."""
     person = f"u{number}"
-    given: dict[str, object] = {"given_name": f"Given{number}", "family_name": f"Family{number}", "group": "1 «А»"}
+    names: dict[str, object] = {"given_name": f"Given{number}", "family_name": f"Family{number}", "group": "1 «А»"}
     records: list[Record] = [
-        Person(id=person, **{**given, **fields}),  # type: ignore[arg-type]  # a test's own fields
+        Person(id=person, **{**names, **fields}),  # type: ignore[arg-type]  # a test's own fields
         Credential(id=f"c{number}", person=person, value=card_value(number), technology="em4100"),
         Credential(id=f"t{number}", person=person, kind=CredentialKind.TERMINAL, value=str(number)),
         Consent(id=f"k{number}", person=person, given_at="2026-09-01T00:00:00Z"),
@@ -124,8 +124,8 @@ _KINDS = {
 
 
 @dataclass
-class Kiosk:
-    """One kiosk: decides, keeps facts in order, and remembers them for the next decision."""
+class RulesKiosk:
+    """A kiosk that decides, keeps its events in order, and remembers them for the next decision."""
 
     roster: Roster
     device: str = "A"
@@ -133,7 +133,7 @@ class Kiosk:
     direction: Direction = Direction.BOTH
     early: timedelta = timedelta()
     late: timedelta = timedelta()
-    facts: list[Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
 
@@ -141,61 +141,65 @@ class Kiosk:
     def epoch(self) -> Epoch:
         return Epoch(f"{ord(self.device[0]):016x}")
 
-    def past(self, person: str) -> tuple[EarlierSighting, ...]:
-        voided = {(fact.void_epoch, fact.void_seq) for fact in self.facts if isinstance(fact, Void)}
+    def earlier_sightings(self, person: str) -> tuple[EarlierSighting, ...]:
+        voided = {(event.void_epoch, event.void_seq) for event in self.events if isinstance(event, Void)}
         return tuple(
-            past_of(fact, self.epoch, seq, voided=(self.epoch, seq) in voided)
-            for seq, fact in enumerate(self.facts, start=1)
-            if isinstance(fact, Entry | Manual | Exit | Repeat | Refusal) and fact.person == person
+            build_earlier_sighting(event, self.epoch, seq, voided=(self.epoch, seq) in voided)
+            for seq, event in enumerate(self.events, start=1)
+            if isinstance(event, Entry | Manual | Exit | Repeat | Refusal) and event.person == person
         )
 
-    def see(self, identity: Identity, when: Moment, hand: StaffAct | None = None) -> Decision:
+    def decide(self, identity: Identity, when: Moment, staff_act: StaffAct | None = None) -> Decision:
         hours = self.roster.timetable.at(when.utc, early=self.early, late=self.late)
         person = identity.person.id if isinstance(identity, RecognisedPerson | BlockedCredential) else ""
-        direction = Direction.IN if hand else self.direction
-        decision = decide(identity, when, hours, self.past(person), self.rules, self.roster, direction=direction)
-        self.keep(build_sighting(decision, EventContext(when, self.roster, "r1"), hand))
+        direction = Direction.IN if staff_act else self.direction
+        decision = decide(
+            identity, when, hours, self.earlier_sightings(person), self.rules, self.roster, direction=direction
+        )
+        self.keep(build_sighting(decision, EventContext(when, self.roster, "r1"), staff_act))
         self.decisions.append(decision)
-        self.feedback.append(respond(decision, self.roster, epoch=self.epoch, seq=len(self.facts)))
+        self.feedback.append(respond(decision, self.roster, epoch=self.epoch, seq=len(self.events)))
         return decision
 
     def scan(self, reading: CardRead | PersonMatched, when: Moment) -> Decision:
-        return self.see(identify(reading, self.roster), when)
+        return self.decide(identify(reading, self.roster), when)
 
-    def enter_by_hand(self, person: str, when: Moment, hand: StaffAct) -> Decision:
-        return self.see(identify_by_hand(person, self.roster), when, hand)
+    def enter_by_hand(self, person: str, when: Moment, staff_act: StaffAct) -> Decision:
+        return self.decide(identify_by_hand(person, self.roster), when, staff_act)
 
-    def void(self, seq: int, when: Moment, hand: StaffAct) -> None:
-        fact = self.facts[seq - 1]
-        assert isinstance(fact, Entry | Manual)
+    def void(self, seq: int, when: Moment, staff_act: StaffAct) -> None:
+        event = self.events[seq - 1]
+        assert isinstance(event, Entry | Manual)
         self.keep(
-            build_void(EventContext(when, self.roster), epoch=self.epoch, seq=seq, person=fact.person, staff_act=hand)
+            build_void(
+                EventContext(when, self.roster), epoch=self.epoch, seq=seq, person=event.person, staff_act=staff_act
+            )
         )
 
-    def keep(self, fact: Event) -> None:
-        self.facts.append(fact)
+    def keep(self, event: Event) -> None:
+        self.events.append(event)
 
     @property
     def last(self) -> Event:
-        return self.facts[-1]
+        return self.events[-1]
 
 
-def past_of(fact: SightingEvent, epoch: Epoch, seq: int, *, voided: bool = False) -> EarlierSighting:
-    ends = fact if isinstance(fact, Exit) else None
+def build_earlier_sighting(event: SightingEvent, epoch: Epoch, seq: int, *, voided: bool = False) -> EarlierSighting:
+    ends = event if isinstance(event, Exit) else None
     return EarlierSighting(
         epoch=epoch,
         seq=seq,
-        kind=_KINDS[type(fact)],
-        person=PersonId(fact.person),
-        session=SessionId(fact.session),
-        service_date=fact.service_date,
-        at=datetime.fromisoformat(fact.at),
-        boot=fact.boot,
-        mono_ms=fact.mono_ms,
-        clock=fact.clock,
-        method=fact.method,
-        reader=fact.reader,
-        claim=fact.claim if isinstance(fact, Entry | Manual) else Claim.NONE,
+        kind=_KINDS[type(event)],
+        person=PersonId(event.person),
+        session=SessionId(event.session),
+        service_date=event.service_date,
+        at=datetime.fromisoformat(event.at),
+        boot=event.boot,
+        mono_ms=event.mono_ms,
+        clock=event.clock,
+        method=event.method,
+        reader=event.reader,
+        claim=event.claim if isinstance(event, Entry | Manual) else Claim.NONE,
         voided=voided,
         entry_epoch=ends.entry_epoch if ends else "",
         entry_seq=ends.entry_seq if ends else 0,

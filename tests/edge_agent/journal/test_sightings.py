@@ -14,7 +14,7 @@ from edge_agent.journal import sightings
 from sync.contract.chain import Epoch
 from sync.contract.event import Entry, Exit, Manual, Refusal, Repeat, encode
 from sync.contract.wire import time_text
-from tests.edge_agent.domain.world import past_of
+from tests.edge_agent.domain.world import build_earlier_sighting
 from tests.edge_agent.journal.given import void
 
 EPOCH = Epoch("00000000000000e1")
@@ -35,7 +35,7 @@ def facts(kind: type[SightingEvent]) -> st.SearchStrategy[SightingEvent]:
 
 @given(fact=st.one_of([facts(kind) for kind in KINDS]), voided=st.booleans())
 def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingEvent, voided: bool) -> None:
-    assert sightings.past(EPOCH, 7, voided, encode(fact)) == past_of(fact, EPOCH, 7, voided=voided)
+    assert sightings.past(EPOCH, 7, voided, encode(fact)) == build_earlier_sighting(fact, EPOCH, 7, voided=voided)
 
 
 @pytest.mark.parametrize(
