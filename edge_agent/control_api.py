@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType, field
 
 from edge_agent.control import Command
-from edge_agent.screen.health import LedgerState
+from edge_agent.domain.health import LedgerState
 from sync.client.client import Alarm
 from sync.contract.event import ClockQuality
 from sync.contract.palms import Sealed, StickHead

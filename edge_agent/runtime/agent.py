@@ -9,11 +9,11 @@ import gc
 import logging
 import time
 
+from edge_agent.domain.health import LedgerState
 from edge_agent.domain.record import EventContext, EventOrigin, build_origin
 from edge_agent.errors import ExitCode
 from edge_agent.process.clock import StepWatch
 from edge_agent.runtime.compose import AgentParts
-from edge_agent.screen.health import LedgerState
 from edge_agent.screen.server import ScreenUnavailable
 from edge_agent.version import VERSION
 from sync.contract.event import Boot, ClockStep, Stop, Unreadable, decode

@@ -115,7 +115,7 @@ def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
 
     roster_desk = RosterDesk(journal, roster_reader, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
-    health_desk = HealthDesk(now, journal, station, guard, readers, contact, palms)
+    health_desk = HealthDesk(now, journal, station, guard, readers, contact, palms, settings.rules.roster_age_max_s)
     upkeep = Upkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
 
     for indicator in indicators:

@@ -3,14 +3,23 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge_agent.domain.health import (
+    HealthLevel,
+    KioskHealth,
+    LedgerState,
+    judge_ledger,
+    judge_queue,
+    judge_readers,
+    judge_recording,
+)
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.devices import ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.uplink import LedgerContact
-from edge_agent.screen.health import KioskHealth, LedgerState
 from edge_agent.station import Station
 from edge_agent.version import VERSION
+from sync.client.client import Alarm
 from sync.client.heartbeat import Condition
 from sync.contract import wire
 
@@ -37,14 +46,17 @@ class HealthDesk:
     readers: ReaderPresences
     contact: LedgerContact | None
     palms: PalmReadiness | None
+    roster_age_max_s: float
 
     def examine(self, moment: Moment) -> KioskHealth:
         """Returns the kiosk's health at this moment."""
         return KioskHealth(
             recording=self.guard.recording,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
+            ledger_alarm=self.contact is not None and self.contact.step.alarm is not Alarm.NONE,
             queued=self.journal.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
+            roster_age_max_s=self.roster_age_max_s,
             palm=self._invites_palms(),
             card=any(reader.there for reader in self.readers.cards),
             readers_gone=self.readers.gone(),
@@ -53,23 +65,20 @@ class HealthDesk:
 
     def status_line(self) -> str:
         """Returns the line for `systemctl status`."""
-        gone = self.readers.gone()
-        ledger = self.contact.state().value if self.contact is not None else "not registered"
-        parts = [f"{self.journal.queue_depth()} events to send", f"ledger {ledger}"]
-        parts += [f"readers gone: {', '.join(gone)}"] if gone else []
-        parts += [] if self.guard.recording else ["NOT RECORDING"]
-        return "; ".join(parts)
+        return render_status_line(self.examine(self.now()))
 
     def condition(self) -> Condition:
         """Returns what a heartbeat tells the ledger."""
         moment = self.now()
-        health = [
-            wire.Health(reader.name, "ok" if reader.there else "failed", reader.why[:WHY_CHARS_MAX])
+        health = self.examine(moment)
+        gone = judge_readers(health).names
+        parts = [
+            wire.Health(reader.name, "failed" if reader.name in gone else "ok", reader.why[:WHY_CHARS_MAX])
             for reader in self.readers.everyone
         ]
-        if not self.guard.recording:
-            health.append(wire.Health("journal", "failed", "it cannot be written"))
-        return Condition(VERSION, self.journal.roster_version(), moment.boot, moment.clock.value, tuple(health))
+        if judge_recording(health).level is HealthLevel.ACT:
+            parts.append(wire.Health("journal", "failed", "it cannot be written"))
+        return Condition(VERSION, self.journal.roster_version(), moment.boot, moment.clock.value, tuple(parts))
 
     def _invites_palms(self) -> bool:
         """A terminal recognises by itself; a camera invites only when somebody can be recognised here."""
@@ -77,3 +86,16 @@ class HealthDesk:
         return any(terminal.there for terminal in self.readers.palm_terminals) or (
             ready and any(camera.there for camera in self.readers.cameras)
         )
+
+
+def render_status_line(health: KioskHealth) -> str:
+    """Returns the kiosk's health in one line, for `systemctl status`."""
+    ledger = judge_ledger(health).value
+    parts = [
+        f"{judge_queue(health).number} events to send",
+        f"ledger {'not registered' if ledger == LedgerState.NONE else ledger}",
+    ]
+    gone = judge_readers(health).names
+    parts += [f"readers gone: {', '.join(gone)}"] if gone else []
+    parts += ["NOT RECORDING"] if judge_recording(health).level is HealthLevel.ACT else []
+    return "; ".join(parts)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from edge_agent.domain.health import LedgerState
 from edge_agent.identity import Identity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Part, Pulse
-from edge_agent.screen.health import LedgerState
 from edge_agent.settings import LedgerSettings
 from edge_agent.version import VERSION
 from sync.client.channel import Channel

@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from edge_agent.domain.health import HealthLevel, HealthLine, worst_level
 from edge_agent.screen.assets import PageFile, ScreenAssets
 from edge_agent.screen.guard import RequestGuard
-from edge_agent.screen.health import HealthLine, Level, worst
 from edge_agent.screen.hub import EventHub
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
@@ -27,7 +27,7 @@ from edge_agent.screen.stage import ScreenStage
 
 @dataclass(frozen=True, slots=True)
 class _HealthBody:
-    level: Level
+    level: HealthLevel
     lines: tuple[HealthLine, ...]
 
 
@@ -58,8 +58,8 @@ class ScreenHandlers:
     def health(self, _: Request) -> Response:
         """503 while nothing can be recorded; everything else is 200 with its level."""
         lines = self.stage.health_lines()
-        recording = all(line.level is not Level.ACT for line in lines if line.subject == "recording")
-        body = msgspec.json.encode(_HealthBody(worst(lines), lines))
+        recording = all(line.level is not HealthLevel.ACT for line in lines if line.subject == "recording")
+        body = msgspec.json.encode(_HealthBody(worst_level(lines), lines))
         return Response(body, 200 if recording else 503, media_type="application/json")
 
     def prometheus(self, _: Request) -> Response:

@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from edge_agent.domain.feedback import Feedback
+from edge_agent.domain.health import KioskHealth
 from edge_agent.screen import app, assets
 from edge_agent.screen.gate import StaffGate
-from edge_agent.screen.health import KioskHealth
 from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.ports import StaffActions
 from edge_agent.screen.staff import StaffApi

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from edge_agent.domain.feedback import Feedback
-from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
+from edge_agent.domain.health import HealthLine, KioskHealth, judge_health
 from edge_agent.screen.state import Language, ScreenBoard
 
 
@@ -37,7 +37,7 @@ class ScreenStage:
         return msgspec.json.encode(view if named else view.without_names())
 
     def health_lines(self) -> tuple[HealthLine, ...]:
-        return health_lines(self._board.health)
+        return judge_health(self._board.health)
 
     def seconds_until_change(self) -> float | None:
         """Seconds until a view changes by time alone; None: not before something new comes."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
-from edge_agent.screen.health import HealthLine, KioskHealth, health_lines
+from edge_agent.domain.health import HealthLine, KioskHealth, judge_health
 
 CALM_MAX = 4
 ATTENTION_MAX = 2
@@ -205,7 +205,7 @@ class ScreenBoard:
                 for shown in self.staff
                 if now_ms - shown.shown_ms < STAFF_NOTICE_MS
             ),
-            health=health_lines(self.health),
+            health=judge_health(self.health),
             recording=self.health.recording,
             unrecorded=self.unrecorded,
         )

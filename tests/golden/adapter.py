@@ -14,10 +14,10 @@ from drivers.registry import Kind
 from edge_agent.cli.main import build
 from edge_agent.control_api import COMMANDS
 from edge_agent.domain.decision import DecisionReason
+from edge_agent.domain.health import HealthLine
 from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import Told, Wish
 from edge_agent.palms.gallery import Imported
-from edge_agent.screen.health import HealthLine
 from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView

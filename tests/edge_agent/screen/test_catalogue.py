@@ -7,9 +7,9 @@ import pytest
 
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, FeedbackKind
+from edge_agent.domain.health import LedgerState
 from edge_agent.palms.enrolment_words import Step
 from edge_agent.screen.assets import read_catalogue
-from edge_agent.screen.health import LedgerState
 from edge_agent.screen.ports import EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
 from sync.contract.event import ClockQuality

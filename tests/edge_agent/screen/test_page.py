@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
+from edge_agent.domain.health import KioskHealth, LedgerState
 from edge_agent.screen.assets import read_catalogue
-from edge_agent.screen.health import KioskHealth, LedgerState
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, running

@@ -12,8 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
+from edge_agent.domain.health import KioskHealth
 from edge_agent.screen.gate import WRONG_FREE
-from edge_agent.screen.health import KioskHealth
 from edge_agent.screen.hub import CLIENTS_MAX
 from edge_agent.screen.ports import ActionResult
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable

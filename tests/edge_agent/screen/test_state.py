@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
-from edge_agent.screen.health import KioskHealth
+from edge_agent.domain.health import KioskHealth
 from edge_agent.screen.state import (
     ATTENTION_MAX,
     CALM_MAX,

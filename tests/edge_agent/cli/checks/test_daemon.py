@@ -55,7 +55,8 @@ DOOR = WELL["readers"][0]
         ({"ledger": {"state": "refused"}}, State.FAILS, "operator"),
         ({"ledger": {"alarm": "fork", "why": "other hash"}}, State.FAILS, "copy of this kiosk's card"),
         ({"roster": {"version": 0}}, State.FAILS, "roster import"),
-        ({"roster": {"age_s": 30 * 86_400}}, State.LOOK, "newer roster"),
+        ({"roster": {"age_s": 40 * 3_600}}, State.LOOK, "newer roster"),
+        ({"roster": {"age_s": 30 * 86_400}}, State.FAILS, "newer roster"),
         ({"roster": {"problems": 2}}, State.LOOK, "roster show"),
         ({"palm": {"why": "there is no key; run palm key make", "ready": False}}, State.LOOK, "palm key make"),
         ({"palm": {"ready": False}}, State.LOOK, "palm enrol"),
@@ -72,6 +73,14 @@ def test_each_trouble_is_told_with_what_to_do(
     [trouble] = [each for each in found if each.state is not State.OK]
     assert trouble.state is state
     assert words in trouble.next_step
+
+
+def test_a_long_queue_without_a_ledger_asks_for_one(tmp_path: Path) -> None:
+    found = {
+        each.part: each for each in daemon(kiosk(tmp_path, status=status_with(ledger=None, journal={"queue": 2_000})))
+    }
+    assert found["queue"].state is State.LOOK
+    assert "register" in found["queue"].next_step
 
 
 def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:

@@ -1,0 +1,138 @@
+"""The kiosk's health, judged once: the only place that says when a queue is long and a roster old. Pure.
+
+    facts ─▶ KioskHealth ─▶ judge_health ─▶ one HealthLine a subject
+
+Four renderings follow it and judge nothing themselves: the staff's strip on the screen, `edge-agent doctor`, the status
+line for systemd, and the heartbeat to the ledger. Health never speaks of money. Decision 0004 gives the reasons.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sync.contract.event import ClockQuality
+
+QUEUE_LONG = 2_000  # events; a large school's day
+ROSTER_OLD_S = 36 * 3_600  # one night without a contact
+ROSTER_AGE_MAX_S = 3 * 86_400  # where the settings say nothing else (rules.roster_age_max_s)
+STREAM_FAULTS_MANY = 20
+
+
+class LedgerState(StrEnum):
+    """How the ledger can be reached."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"  # it answers, and does not let this kiosk in
+    NONE = "none"  # no ledger is set
+
+
+@dataclass(frozen=True, slots=True)
+class KioskHealth:
+    """The facts that the kiosk's health is judged by."""
+
+    recording: bool = True  # the journal can be written
+    ledger: LedgerState = LedgerState.NONE
+    ledger_alarm: bool = False  # the ledger's last answer needs a person, whatever came after it
+    queued: int = 0  # events that the ledger has not acknowledged
+    roster_age_s: int = -1  # since the ledger last confirmed it; -1: no roster yet
+    roster_age_max_s: float = ROSTER_AGE_MAX_S  # older, and the rules leave every meal to be judged again
+    palm: bool = False  # a palm reader works
+    card: bool = True  # a card or code reader works
+    readers_gone: tuple[str, ...] = ()  # by their names in the settings
+    clock: ClockQuality = ClockQuality.UNKNOWN
+
+
+class HealthLevel(StrEnum):
+    """What a line asks of people."""
+
+    OK = "ok"
+    WATCH = "watch"  # the kiosk goes on; somebody should know
+    ACT = "act"  # somebody must do something today
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLine:
+    """The judgement on one subject. The screen's words for it are `health.<subject>.<value>` in the catalogues."""
+
+    subject: str
+    value: str
+    level: HealthLevel
+    number: int = 0  # events, hours or days, as the words say
+    names: tuple[str, ...] = ()
+
+
+def judge_health(health: KioskHealth) -> tuple[HealthLine, ...]:
+    """Returns one line for each subject, the most pressing first."""
+    lines = [
+        judge_recording(health),
+        judge_ledger(health),
+        judge_queue(health),
+        judge_roster(health),
+        judge_readers(health),
+        judge_clock(health),
+    ]
+    return tuple(sorted(lines, key=lambda line: list(HealthLevel)[::-1].index(line.level)))
+
+
+def worst_level(lines: Iterable[HealthLine]) -> HealthLevel:
+    """Returns the most pressing level among these lines; OK where there are none."""
+    return max((line.level for line in lines), key=list(HealthLevel).index, default=HealthLevel.OK)
+
+
+def judge_recording(health: KioskHealth) -> HealthLine:
+    """Returns `yes`, or `no` while the journal cannot be written."""
+    if health.recording:
+        return HealthLine("recording", "yes", HealthLevel.OK)
+    return HealthLine("recording", "no", HealthLevel.ACT)
+
+
+def judge_ledger(health: KioskHealth) -> HealthLine:
+    """Returns how the ledger can be reached; an answer that needs a person counts as a refusal."""
+    levels = {
+        LedgerState.REACHABLE: HealthLevel.OK,
+        LedgerState.UNREACHABLE: HealthLevel.WATCH,
+        LedgerState.REFUSED: HealthLevel.ACT,
+        LedgerState.NONE: HealthLevel.WATCH,
+    }
+    state = LedgerState.REFUSED if health.ledger_alarm else health.ledger
+    return HealthLine("ledger", state, levels[state])
+
+
+def judge_queue(health: KioskHealth) -> HealthLine:
+    """Returns `empty`, `waiting` or `long`, with the number of events."""
+    if health.queued == 0:
+        return HealthLine("queue", "empty", HealthLevel.OK)
+    if health.queued < QUEUE_LONG:
+        return HealthLine("queue", "waiting", HealthLevel.OK, health.queued)
+    return HealthLine("queue", "long", HealthLevel.WATCH, health.queued)
+
+
+def judge_roster(health: KioskHealth) -> HealthLine:
+    """Returns `missing`, `stale` with days, or `old` or `fresh` with hours."""
+    age_s = health.roster_age_s
+    if age_s < 0:
+        return HealthLine("roster", "missing", HealthLevel.ACT)
+    if age_s > health.roster_age_max_s:
+        return HealthLine("roster", "stale", HealthLevel.ACT, age_s // 86_400)
+    if age_s >= ROSTER_OLD_S:
+        return HealthLine("roster", "old", HealthLevel.WATCH, age_s // 3_600)
+    return HealthLine("roster", "fresh", HealthLevel.OK, age_s // 3_600)
+
+
+def judge_readers(health: KioskHealth) -> HealthLine:
+    """Returns `present`, or `gone` with the names of the readers that do not answer."""
+    if not health.readers_gone:
+        return HealthLine("readers", "present", HealthLevel.OK)
+    return HealthLine("readers", "gone", HealthLevel.ACT, len(health.readers_gone), health.readers_gone)
+
+
+def judge_clock(health: KioskHealth) -> HealthLine:
+    """Returns the clock's quality."""
+    level = HealthLevel.OK if health.clock is ClockQuality.SYNCHRONISED else HealthLevel.WATCH
+    return HealthLine("clock", health.clock, level)
+
+
+def is_noisy(readings: int, stream_faults: int) -> bool:
+    """Returns True for a device of whose line most is no frame: a wrong speed, or a bad cable."""
+    return stream_faults > STREAM_FAULTS_MANY and stream_faults > readings

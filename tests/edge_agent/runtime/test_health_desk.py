@@ -1,0 +1,87 @@
+"""One kiosk, shown four times: whatever is wrong with it, screen, doctor, status line and heartbeat agree."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent.cli.checks.daemon import daemon, health_of
+from edge_agent.cli.checks.finding import State
+from edge_agent.control_api import (
+    DaemonStatus,
+    DeviceStatus,
+    JournalStatus,
+    LedgerStatus,
+    RosterStatus,
+)
+from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
+from edge_agent.runtime.health_desk import render_status_line
+from sync.client.client import Alarm
+from sync.contract.event import ClockQuality
+from tests.edge_agent.cli.checks.given import kiosk
+
+WELL = KioskHealth(ledger=LedgerState.REACHABLE, roster_age_s=60, clock=ClockQuality.SYNCHRONISED)
+STATES = {HealthLevel.OK: State.OK, HealthLevel.WATCH: State.LOOK, HealthLevel.ACT: State.FAILS}
+TROUBLES = [
+    WELL,
+    replace(WELL, recording=False),
+    replace(WELL, ledger=LedgerState.UNREACHABLE),
+    replace(WELL, ledger=LedgerState.REFUSED),
+    replace(WELL, ledger=LedgerState.REACHABLE, ledger_alarm=True),
+    replace(WELL, ledger=LedgerState.NONE),
+    replace(WELL, queued=1_500),
+    replace(WELL, queued=2_000),
+    replace(WELL, roster_age_s=-1),
+    replace(WELL, roster_age_s=40 * 3_600),
+    replace(WELL, roster_age_s=5 * 86_400),
+    replace(WELL, readers_gone=("door",)),
+]
+
+
+def answer_of(health: KioskHealth) -> DaemonStatus:
+    """The daemon's answer to `status` of a kiosk that is like this."""
+    alarm = Alarm.FORK if health.ledger_alarm else Alarm.NONE
+    ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
+    gone = "door" in health.readers_gone
+    why = "no such port: check the cable" if gone else ""
+    door = DeviceStatus(name="door", driver="em4100", there=not gone, why=why, readings=0, faults=0)
+    known = health.roster_age_s >= 0
+    return DaemonStatus(
+        device="d",
+        school="s",
+        recording=health.recording,
+        faults=(),
+        clock=health.clock,
+        time="2026-11-20T07:00:00.000Z",
+        journal=JournalStatus(epoch="abcdef", head=9, acknowledged=9, queue=health.queued, checked=None),
+        ledger=None if health.ledger is LedgerState.NONE else ledger,
+        roster=RosterStatus(version=int(known), age_s=health.roster_age_s, people=4, problems=0, last="current"),
+        palm=None,
+        readers=(door,),
+        indicators=(),
+        screen="",
+    )
+
+
+@pytest.mark.parametrize("health", TROUBLES)
+def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> None:
+    status = answer_of(health)
+    assert health_of(status, health.roster_age_max_s) == health
+    found = {finding.part.removesuffix(" door"): finding.state for finding in daemon(kiosk(tmp_path, status=status))}
+    for line in judge_health(health):
+        part = {"readers": "device"}.get(line.subject, line.subject)
+        if part != "clock":  # the doctor asks the kernel itself
+            assert found[part] is STATES[line.level], line
+
+
+@pytest.mark.parametrize(
+    ("health", "line"),
+    [
+        (WELL, "0 events to send; ledger reachable"),
+        (replace(WELL, queued=7, ledger=LedgerState.NONE), "7 events to send; ledger not registered"),
+        (replace(WELL, readers_gone=("door", "till")), "0 events to send; ledger reachable; readers gone: door, till"),
+        (replace(WELL, recording=False), "0 events to send; ledger reachable; NOT RECORDING"),
+    ],
+)
+def test_the_status_line(health: KioskHealth, line: str) -> None:
+    assert render_status_line(health) == line
