@@ -12,10 +12,10 @@ from msgspec import UNSET, UnsetType, field
 
 from edge_agent.control import Command
 from edge_agent.domain.health import LedgerState
-from sync.client.client import Alarm
 from sync.contract.event import ClockQuality
 from sync.contract.palms import Sealed, StickHead
 from sync.contract.roster import Page, Record
+from sync.errors import SyncAlarm
 
 
 class NoArguments(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: LedgerState
     last: str  # the outcome of the last attempt
     why: str
-    alarm: Alarm
+    alarm: SyncAlarm
     next_s: float  # seconds from that attempt to the next
     sent: int  # events acknowledged since the start
 

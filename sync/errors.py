@@ -1,19 +1,37 @@
 """Errors of the wire, named by what the caller can do.
 
 SyncError
-├── Unreachable   no answer, or none that can be used now: try again later; `retry_after_s` when the ledger said when
-├── Rejected      the ledger answers and says no: do what the problem document says
-├── Unauthorised  the ledger does not (or no longer) trust this kiosk: stop sending, tell the technician
-├── Untrusted     we cannot trust the ledger: certificate, clock or key; stop sending, tell the technician
-├── Deceived      an answer that cannot be true: mark nothing, tell the technician
-└── KeyUnusable   the kiosk's own key cannot be read or made: nothing can be sent, tell the technician
+├── Unreachable      no answer, or none that can be used now: try again later; `retry_after_s` when the ledger said when
+├── RequestRejected  the ledger answers and says no: do what the problem document says
+├── Unauthorised     the ledger does not (or no longer) trust this kiosk: stop sending, tell the technician
+├── Untrusted        we cannot trust the ledger: certificate, clock or key; stop sending, tell the technician
+├── Deceived         an answer that cannot be true: mark nothing, tell the technician
+├── EpochsRefused    the ledger takes none of the epochs that were opened: stop sending, tell the technician
+└── KeyUnusable      the kiosk's own key cannot be read or made: nothing can be sent, tell the technician
 """
+
+from enum import StrEnum
+from typing import ClassVar
 
 from sync.contract.wire import Problem
 
 
+class SyncAlarm(StrEnum):
+    """The reason why a technician should look at the kiosk's line to the ledger."""
+
+    NONE = ""
+    UNAUTHORISED = "unauthorised"
+    UNTRUSTED = "untrusted"  # certificate or clock
+    DECEIVED = "deceived"
+    REFUSED = "refused"  # the ledger does not understand our requests at all
+    FORK = "fork"  # the ledger had something else under our numbers: restored card, or two kiosks with one identity
+    LEDGER_BEHIND = "ledger-behind"  # it has lost events that it had signed for; they are sent again
+
+
 class SyncError(Exception):
     """Base of all errors of the wire; the message says what to do next."""
+
+    alarm: ClassVar[SyncAlarm] = SyncAlarm.NONE
 
 
 class Unreachable(SyncError):
@@ -24,8 +42,10 @@ class Unreachable(SyncError):
         self.retry_after_s = retry_after_s
 
 
-class Rejected(SyncError):
+class RequestRejected(SyncError):
     """A 4xx about this request. `problem` is the ledger's own account, or one made from the bare status."""
+
+    alarm = SyncAlarm.REFUSED
 
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__(f"{status} {problem.title or problem.type}: {problem.detail}".rstrip(": "))
@@ -36,13 +56,25 @@ class Rejected(SyncError):
 class Unauthorised(SyncError):
     """401 or 403: the key is unknown, suspended or revoked."""
 
+    alarm = SyncAlarm.UNAUTHORISED
+
 
 class Untrusted(SyncError):
     """TLS failed: certificate not yet valid, expired, of another name or authority."""
 
+    alarm = SyncAlarm.UNTRUSTED
+
 
 class Deceived(SyncError):
     """The answer contradicts what this kiosk knows for certain, or its signature is not the ledger's."""
+
+    alarm = SyncAlarm.DECEIVED
+
+
+class EpochsRefused(SyncError):
+    """The ledger holds another chain, and takes none of the epochs that this kiosk has opened since."""
+
+    alarm = SyncAlarm.FORK
 
 
 class KeyUnusable(SyncError):

@@ -304,7 +304,7 @@ def _uplink(
         wall=lambda: now().utc,
         condition=health_desk.condition,
         roster=roster_desk,
-        dice=random.Random(),  # noqa: S311  spreads requests, keeps no secret
+        random_source=random.Random(),  # noqa: S311  spreads requests, keeps no secret
         palms=palms.store if palms is not None else None,
     )
     # One request may take long on a bad line; it has its own limits.

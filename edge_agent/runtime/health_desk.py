@@ -19,9 +19,9 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station import Station
 from edge_agent.version import VERSION
-from sync.client.client import Alarm
 from sync.client.heartbeat import Condition
 from sync.contract import wire
+from sync.errors import SyncAlarm
 
 WHY_CHARS_MAX = 200
 
@@ -53,7 +53,7 @@ class HealthDesk:
         return KioskHealth(
             recording=self.guard.recording,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
-            ledger_alarm=self.contact is not None and self.contact.step.alarm is not Alarm.NONE,
+            ledger_alarm=self.contact is not None and self.contact.step.alarm is not SyncAlarm.NONE,
             queued=self.journal.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
             roster_age_max_s=self.roster_age_max_s,

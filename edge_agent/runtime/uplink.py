@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from edge_agent.domain.health import LedgerState
 from edge_agent.identity import Identity, Registration
@@ -14,40 +15,42 @@ from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Part, Pulse
 from edge_agent.settings import LedgerSettings
 from edge_agent.version import VERSION
+from sync.client.batches import BatchSender
 from sync.client.channel import Channel
-from sync.client.client import Alarm, Outcome, Step, SyncClient
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.http import Http
-from sync.client.palms import PalmRelay, RelayOutcome
+from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
+from sync.client.palms import PalmRelay
 from sync.client.ports import PalmStore, RosterStore
-from sync.client.roster import Pull, PullOutcome, RosterPull
+from sync.client.roster import RosterPull
+from sync.errors import SyncAlarm
 
 log = logging.getLogger(__name__)
 
-MISMATCH_S = 30.0
-NEVER_S = 3_600.0
-NOT_SENT = Step(Outcome.WAITING, 0.0, "not tried yet")
-NOT_PULLED = Pull(PullOutcome.WAITING, 0.0, "not tried yet")
-REACHED = frozenset({Outcome.SENT, Outcome.IDLE, Outcome.ALIGNED, Outcome.NARROWED, Outcome.NEW_EPOCH})
+STORE_RETRY_S: Final = 30.0  # after the journal did not take a roster or a palm
+REACHED: Final = frozenset(
+    {SyncOutcome.SENT, SyncOutcome.IDLE, SyncOutcome.ALIGNED, SyncOutcome.NARROWED, SyncOutcome.NEW_EPOCH}
+)
+_UNLOGGED: Final = frozenset({SyncOutcome.WAITING, SyncOutcome.PAGE})
 
 
 @dataclass(slots=True)
 class LedgerContact:
     """The last contact with the ledger: written by the uplink's thread alone, read by others."""
 
-    step: Step = NOT_SENT
-    pull: Pull = NOT_PULLED
+    step: SyncStep = NOT_TRIED  # of the journal's events
+    pull: SyncStep = NOT_TRIED  # of the roster
     sent: int = 0  # events acknowledged since the start
 
     def state(self) -> LedgerState:
         """Returns how the ledger can be reached."""
-        if self.step.outcome is Outcome.STOPPED:
+        if self.step.outcome is SyncOutcome.STOPPED:
             return LedgerState.REFUSED
         return LedgerState.REACHABLE if self.step.outcome in REACHED else LedgerState.UNREACHABLE
 
 
 class Uplink:
-    """Steps through what is due to the ledger. `contact` is where the rest of the agent reads how it goes."""
+    """The clients of one ledger, stepped in turn. `contact` is where the rest of the agent reads how it goes."""
 
     def __init__(
         self,
@@ -60,124 +63,84 @@ class Uplink:
         wall: Callable[[], datetime],
         condition: Callable[[], Condition],
         roster: RosterStore,
-        dice: random.Random,
+        random_source: random.Random,
         palms: PalmStore | None = None,
     ) -> None:
         self._contact = contact
+        self._journal = journal
         self._http = Http(registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall)
         channel = Channel(self._http, identity.key, identity.device, wall)
-        self._client = SyncClient(
+        pace = Pace(wall, time.monotonic, random_source, settings.retry_max_s)
+        self._batches = BatchSender(
             journal,
             channel,
             bytes.fromhex(registration.server_key),
-            clock=wall,
-            monotonic=time.monotonic,
-            dice=dice,
+            pace,
             agent=VERSION,
-            roster=journal.roster_version,
-            idle_s=settings.heartbeat_s,
-            retry_max_s=settings.retry_max_s,
-        )
-        self._pull = RosterPull(
-            roster,
-            channel,
-            registration.school,
-            clock=wall,
-            monotonic=time.monotonic,
-            dice=dice,
-            interval_s=settings.roster_interval_s,
-            retry_max_s=settings.retry_max_s,
-        )
-        self._heart = HeartbeatSender(
-            journal,
-            channel,
-            condition,
-            clock=wall,
-            monotonic=time.monotonic,
-            dice=dice,
+            roster_version=journal.roster_version,
             interval_s=settings.heartbeat_s,
-            retry_max_s=settings.retry_max_s,
         )
-        self._relay: PalmRelay | None = None
+        self._roster = RosterPull(roster, channel, registration.school, pace, interval_s=settings.roster_interval_s)
+        self._heartbeat = HeartbeatSender(journal, channel, condition, pace, interval_s=settings.heartbeat_s)
+        self._palms: PalmRelay | None = None
         if palms is not None:
-            self._relay = PalmRelay(
-                palms,
-                channel,
-                registration.school,
-                monotonic=time.monotonic,
-                dice=dice,
-                interval_s=settings.roster_interval_s,
-                retry_max_s=settings.retry_max_s,
-            )
-        self._relayed = RelayOutcome.WAITING
-        self._roster_wanted = 0
+            self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)
+        clients: tuple[PacedClient | None, ...] = (self._batches, self._roster, self._heartbeat, self._palms)
+        self._clients = [client for client in clients if client is not None]
+        self._requested_roster = 0  # the version that a heartbeat has last made the roster's pull hurry for
 
     def hurry(self) -> None:
         """Makes everything due now, because a person asks for it; the thread must be woken, too."""
-        self._client.hurry()
-        self._pull.hurry()
+        self._batches.hurry()
+        self._roster.hurry()
         self.hurry_palms()
 
     def hurry_palms(self) -> None:
         """Makes the palms due now, because one was made known or taken back here; the thread must be woken, too."""
-        if self._relay is not None:
-            self._relay.hurry()
+        if self._palms is not None:
+            self._palms.hurry()
 
     def body(self, pulse: Pulse) -> None:
         while not pulse.stopping():
-            pulse.wait(min(self._send(), self._fetch(), self._beat(), self._relay_palms()))
+            pulse.wait(min([self._advance(client) for client in self._clients]))
 
     def close(self) -> None:
-        """From any thread: a request under way ends at once."""
+        """Ends a request under way at once. Any thread may call it."""
         self._http.close()
 
-    def _send(self) -> float:
-        step = self._client.step()
+    def _advance(self, client: PacedClient) -> float:
+        """Steps one client and does what follows from it. Returns the seconds until its next step is due."""
+        before = client.last
+        try:
+            step = client.step()
+        except RosterMismatch as error:
+            log.warning("%s: %s", client.name, error)
+            self._roster.fetch_whole()
+            return STORE_RETRY_S
+        except JournalUnwritable as error:
+            if client is not self._palms:
+                raise
+            log.warning("%s: %s", client.name, error)
+            return STORE_RETRY_S
+        if step.outcome not in _UNLOGGED and (step.outcome, step.alarm) != (before.outcome, before.alarm):
+            level = logging.INFO if step.alarm is SyncAlarm.NONE else logging.WARNING
+            log.log(level, "%s: %s: %s", client.name, step.outcome, step.why)
+        self._contact.step, self._contact.pull = self._batches.last, self._roster.last
         self._contact.sent += step.accepted
-        last = self._contact.step
-        if step.outcome is not Outcome.WAITING:
-            if (step.outcome, step.alarm) != (last.outcome, last.alarm):
-                level = logging.WARNING if step.alarm is not Alarm.NONE else logging.INFO
-                log.log(level, "ledger: %s: %s", step.outcome, step.why)
-            self._contact.step = step
+        if step.outcome is SyncOutcome.BEHIND:
+            self._roster.hurry()
+        if client is self._heartbeat and step.outcome is SyncOutcome.SENT and self._is_roster_outdated():
+            self._roster.hurry()
+            return 0.0
         return step.due_s
 
-    def _fetch(self) -> float:
-        try:
-            pull = self._pull.step()
-        except RosterMismatch as error:
-            log.warning("roster: %s", error)
-            self._pull.whole()
-            return MISMATCH_S
-        if pull.outcome is not PullOutcome.WAITING:
-            if pull.outcome is not self._contact.pull.outcome and pull.outcome is not PullOutcome.PAGE:
-                log.info("roster: %s: %s", pull.outcome, pull.why)
-            self._contact.pull = pull
-        return pull.due_s
-
-    def _relay_palms(self) -> float:
-        if self._relay is None:
-            return NEVER_S
-        try:
-            relay = self._relay.step()
-        except JournalUnwritable as error:
-            log.warning("palms: %s", error)
-            return MISMATCH_S
-        if relay.outcome is RelayOutcome.BEHIND:
-            self._pull.hurry()
-        if relay.outcome is not RelayOutcome.WAITING:
-            if relay.outcome is not self._relayed and relay.outcome is not RelayOutcome.CURRENT:
-                log.info("palms: %s: %s", relay.outcome, relay.why)
-            self._relayed = relay.outcome
-        return relay.due_s
-
-    def _beat(self) -> float:
-        beat = self._heart.step()
-        if beat.sent and beat.roster > max(self._contact.pull.version, self._roster_wanted):
-            self._roster_wanted = beat.roster
-            self._pull.hurry()
-            return 0.0
-        return beat.due_s
+    def _is_roster_outdated(self) -> bool:
+        """Returns True once for each version that a heartbeat's reply names and that is not in force."""
+        newest = self._heartbeat.newest_roster
+        if newest <= max(self._journal.roster_version(), self._requested_roster):
+            return False
+        self._requested_roster = newest
+        return True
 
 
 class UplinkHandle:

@@ -4,7 +4,7 @@
 401, 403               Unauthorised
 408, 425, 429, 5xx     Unreachable, with Retry-After where the ledger said when
 3xx                    Unreachable: nobody of ours redirects; it is a captive portal, or a wrong address
-other 4xx              Rejected with the problem document
+other 4xx              RequestRejected with the problem document
 2xx without a message  Unreachable: a portal, or an answer cut off on the way
 """
 
@@ -20,7 +20,7 @@ import msgspec
 from sync.client.keys import DeviceKey
 from sync.contract import batch, signature, wire
 from sync.contract.wire import Problem
-from sync.errors import Rejected, Unauthorised, Unreachable
+from sync.errors import RequestRejected, Unauthorised, Unreachable
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
 _TRANSIENT: Final = frozenset({408, 425, 429})
@@ -91,7 +91,7 @@ class Channel:
             raise Unreachable(said, retry_after_s=retry_after_s(answer.headers.get("retry-after", ""), now))
         if status < 400:
             raise Unreachable(f"{said}; redirected: check the ledger's address, or sign in to the network's portal")
-        raise Rejected(status, problem)
+        raise RequestRejected(status, problem)
 
     def _problem(self, answer: Answer) -> Problem:
         try:

@@ -21,7 +21,7 @@ def enrol(
 ) -> Identity:
     """The identity that the ledger gives for this code. Harmless to repeat with the same key when no answer came.
 
-    Raises `Unauthorised` for a code that is unknown, expired or used up, `Unreachable`, `Untrusted`, `Rejected`.
+    Raises `Unauthorised` for a code that is unknown, expired or used up, `Unreachable`, `Untrusted`, `RequestRejected`.
     """
     request = Enrolment(code=code.strip(), public_key=key.public_bytes.hex(), agent=agent, name=name)
     channel = Channel(transport, key, key.fingerprint, clock)

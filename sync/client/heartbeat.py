@@ -1,18 +1,18 @@
-"""Tell the ledger regularly how this kiosk is: queue, versions, health. Small, so that it arrives when little does."""
+"""Tells the ledger regularly how this kiosk is: queue, versions, health. Small, so that it arrives when little does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from random import Random
+from typing import Final
 
 from sync.client.channel import Channel
-from sync.client.policy import CAP_S, Backoff
+from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Outbox
 from sync.contract import wire
 from sync.contract.wire import HeadText, Health, Heartbeat, HeartbeatReply
-from sync.errors import Rejected, SyncError, Unreachable
+from sync.errors import RequestRejected, Unreachable
 
-HEALTH_MAX = 32  # parts that one heartbeat tells of
+HEALTH_MAX: Final = 32  # parts that one heartbeat tells of
+INTERVAL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,63 +22,40 @@ class Condition:
     agent: str  # version
     roster: int  # version in force
     boot: str  # the kernel's boot id
-    clock: str  # an `event.Clock`
+    clock: str  # an `event.ClockQuality`
     health: tuple[Health, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    sent: bool
-    due_s: float
-    why: str
-    roster: int = 0  # the newest version at the ledger: above ours, `RosterPull.hurry`
+class HeartbeatSender(PacedClient):
+    """Sends heartbeats. `newest_roster` is the newest version that the ledger has named, 0 before the first reply."""
 
+    name = "heartbeat"
 
-class HeartbeatSender:
     def __init__(
         self,
         outbox: Outbox,
         channel: Channel,
         condition: Callable[[], Condition],
+        pace: Pace,
         *,
-        clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
-        dice: Random,
-        interval_s: float = 60.0,
-        retry_max_s: float = CAP_S,
+        interval_s: float = INTERVAL_S,
     ) -> None:
+        super().__init__(pace, interval_s)
         self._outbox = outbox
         self._channel = channel
         self._condition = condition
-        self._clock = clock
-        self._monotonic = monotonic
-        self._dice = dice
-        self._interval_s = interval_s
-        self._backoff = Backoff(dice, cap_s=retry_max_s)
-        self._instance = f"{dice.getrandbits(64):016x}"
-        self._next_at = monotonic()
+        self._instance = f"{pace.random_source.getrandbits(64):016x}"
+        self.newest_roster = 0
 
-    def step(self) -> Beat:
-        """Send one if it is due. Errors of the outbox pass through."""
-        wait_s = self._next_at - self._monotonic()
-        if wait_s > 0:
-            return Beat(False, wait_s, "not due yet")
-        beat = self._attempt()
-        self._next_at = self._monotonic() + beat.due_s
-        return beat
-
-    def _attempt(self) -> Beat:
+    def _request(self) -> SyncStep:
         path = wire.heartbeats_path(self._outbox.device)
         try:
             reply = self._channel.post(HeartbeatReply, path, wire.to_json(self._compose()))
-        except Unreachable as error:
-            return Beat(False, self._backoff.failed(error.retry_after_s), str(error))
-        except Rejected as error:
-            return Beat(False, self._backoff.failed(), str(error))
-        except SyncError as error:
-            return Beat(False, self._backoff.stopped(), str(error))
-        self._backoff.succeeded()
-        return Beat(True, self._interval_s * self._dice.uniform(0.9, 1.1), "the ledger knows", reply.roster)
+        except RequestRejected as error:
+            # A later heartbeat says other things, so it is tried at the pace of a bad line.
+            raise Unreachable(str(error)) from error
+        self.newest_roster = reply.roster
+        return SyncStep(SyncOutcome.SENT, self._spread_interval_s(), "the ledger knows how this kiosk is")
 
     def _compose(self) -> Heartbeat:
         condition = self._condition()
@@ -91,7 +68,7 @@ class HeartbeatSender:
             roster=condition.roster,
             boot=condition.boot,
             instance=self._instance,
-            at=wire.time_text(self._clock()),
+            at=wire.time_text(self._pace.clock()),
             clock=condition.clock,
             health=condition.health[:HEALTH_MAX],
         )

@@ -1,14 +1,16 @@
 """How many events the next batch may hold, learnt from what the ledger refused."""
 
+from typing import Final
+
 from sync.contract.batch import EVENTS_MAX
 
-_RELENT_AFTER = 64  # batches; then a size that was once too large is tried again
+_RELENT_AFTER: Final = 64  # batches; then a size that was once too large is tried again
 
 
-class Span:
-    """Two things at once: a ceiling, halved by each 413; and the hunt for one refused event by halving its run.
+class BatchSpan:
+    """Holds two things: a ceiling, halved by each 413; and the hunt for one refused event by halving its run.
 
-    In the hunt, `suspect` is the end of the shortest run known to hold a refused event. What is accepted moves the
+    In the hunt, `_suspect` is the end of the shortest run known to hold a refused event. What is accepted moves the
     run's start, what is refused moves its end, so the event is alone after ten questions at most.
     """
 
@@ -16,29 +18,32 @@ class Span:
         self._events_max = events_max
         self._ceiling = events_max
         self._suspect = 0
-        self._good = 0
+        self._accepted_batches = 0  # since the ceiling last moved
 
-    def events(self, after: int) -> int:
-        if self._suspect > after:
-            return min(self._ceiling, max(1, (self._suspect - after) // 2))
+    def events_after(self, seq: int) -> int:
+        """Returns how many events the batch behind event `seq` may hold."""
+        if self._suspect > seq:
+            return min(self._ceiling, max(1, (self._suspect - seq) // 2))
         return self._ceiling
 
-    def refused(self, through: int) -> None:
-        """The run that was just sent, up to `through`, holds an event that the ledger does not take."""
+    def note_refused(self, through: int) -> None:
+        """The run that was just sent, up to event `through`, holds one that the ledger does not take."""
         self._suspect = through
 
-    def too_large(self, count: int) -> None:
-        self._ceiling = max(1, count // 2)
-        self._good = 0
+    def note_too_large(self, events: int) -> None:
+        """So many events were too many at once."""
+        self._ceiling = max(1, events // 2)
+        self._accepted_batches = 0
 
-    def accepted(self, through: int) -> None:
+    def note_accepted(self, through: int) -> None:
+        """A batch was accepted up to event `through`."""
         if through >= self._suspect:
             self._suspect = 0
-        self._good += 1
-        if self._good >= _RELENT_AFTER:
-            self._good = 0
+        self._accepted_batches += 1
+        if self._accepted_batches >= _RELENT_AFTER:
+            self._accepted_batches = 0
             self._ceiling = min(self._events_max, 2 * self._ceiling)
 
-    def forget(self) -> None:
-        """The numbers begin anew: no run of them is suspect."""
+    def forget_suspect(self) -> None:
+        """The numbers begin again: no run of them is suspect."""
         self._suspect = 0

@@ -16,11 +16,12 @@ import psycopg
 
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from sync.client.batches import BatchSender
 from sync.client.channel import Channel
-from sync.client.client import Outcome, SyncClient
 from sync.client.enrol import enrol
 from sync.client.http import Http
 from sync.client.keys import DeviceKey
+from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
@@ -141,25 +142,27 @@ def into_ledger(folder: Path, events: int) -> Spent:
                 for first in range(0, events, 1_000):
                     numbers = range(first, min(first + 1_000, events))
                     journal.append_all([msgspec.structs.replace(drain.entry(n), school=SCHOOL) for n in numbers])
-                client = SyncClient(
-                    journal, Channel(recorded, key, identity.device, _now), bytes.fromhex(identity.server_key),
-                    clock=_now, monotonic=time.monotonic, dice=Random(1),
-                )  # fmt: skip
-                assert client.step().outcome is Outcome.ALIGNED
+                client = BatchSender(
+                    journal,
+                    Channel(recorded, key, identity.device, _now),
+                    bytes.fromhex(identity.server_key),
+                    Pace(_now, time.monotonic, Random(1)),
+                )
+                assert client.step().outcome is SyncOutcome.ALIGNED
                 _drain(journal, client, recorded, db, spent)
             spent.stored, spent.odd = _stored(db, kiosk.device)
     return spent
 
 
 def _drain(
-    journal: Journal, client: SyncClient, recorded: drain.Recorded, db: psycopg.Connection, spent: Spent
+    journal: Journal, client: BatchSender, recorded: drain.Recorded, db: psycopg.Connection, spent: Spent
 ) -> None:
     unnest, copy = Floor(db, DeviceId(f"{SCHOOL}-unnest")), Floor(db, DeviceId(f"{SCHOOL}-copy"))
     while journal.queue_depth():
         started = time.perf_counter()
         step = client.step()
         spent.sent += time.perf_counter() - started
-        assert step.outcome is Outcome.SENT, step.why
+        assert step.outcome is SyncOutcome.SENT, step.why
         _, _, body = recorded.posts.pop()
         sent = batch.decode(batch.decompress(body, "zstd"))
         hashes = batch.links(sent)

@@ -18,7 +18,7 @@ from edge_agent.domain.health import (
     judge_roster,
 )
 from edge_agent.settings import PalmSettings
-from sync.client.client import Alarm
+from sync.errors import SyncAlarm
 
 REGISTER = "register: edge-agent register URL CODE"
 LOG = "read its log: journalctl -u edge-agent -b"
@@ -54,7 +54,7 @@ def health_of(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
     return KioskHealth(
         recording=status.recording,
         ledger=status.ledger.state if status.ledger is not None else LedgerState.NONE,
-        ledger_alarm=status.ledger is not None and status.ledger.alarm is not Alarm.NONE,
+        ledger_alarm=status.ledger is not None and status.ledger.alarm is not SyncAlarm.NONE,
         queued=status.journal.queue,
         roster_age_s=status.roster.age_s if status.roster.version else -1,
         roster_age_max_s=roster_age_max_s,
@@ -88,7 +88,7 @@ def _journal(journal: JournalStatus) -> Iterator[Finding]:
 def _ledger(line: HealthLine, ledger: LedgerStatus | None) -> Finding:
     if ledger is None:
         return _found(line, "ledger", "the daemon sends nowhere", f"{REGISTER}, then restart it")
-    if ledger.alarm is not Alarm.NONE:
+    if ledger.alarm is not SyncAlarm.NONE:
         return _found(line, "ledger", f"{ledger.alarm.value}: {ledger.why}", _against(ledger.alarm))
     match ledger.state:
         case LedgerState.REACHABLE:
@@ -99,21 +99,21 @@ def _ledger(line: HealthLine, ledger: LedgerStatus | None) -> Finding:
             return _found(line, "ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on")
 
 
-def _against(alarm: Alarm) -> str:
+def _against(alarm: SyncAlarm) -> str:
     match alarm:
-        case Alarm.NONE:
+        case SyncAlarm.NONE:
             return ""
-        case Alarm.UNAUTHORISED:
+        case SyncAlarm.UNAUTHORISED:
             return "ask the ledger's operator whether this kiosk is suspended; else register it again"
-        case Alarm.UNTRUSTED:
+        case SyncAlarm.UNTRUSTED:
             return "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)"
-        case Alarm.DECEIVED:
+        case SyncAlarm.DECEIVED:
             return "tell the ledger's operator: its answer cannot be true"
-        case Alarm.REFUSED:
+        case SyncAlarm.REFUSED:
             return "tell the ledger's operator: it does not understand our batches"
-        case Alarm.FORK:
+        case SyncAlarm.FORK:
             return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
-        case Alarm.LEDGER_BEHIND:
+        case SyncAlarm.LEDGER_BEHIND:
             return "tell the ledger's operator: it has lost rows that it gave receipts for; they are sent again"
         case _:
             assert_never(alarm)

@@ -52,8 +52,8 @@ PROOFS: dict[str, Proof] = {}
 
 # What needs a journal, a wire or a ledger is proved in that room.
 ELSEWHERE = {
-    "S22": "tests/sync/client/test_client.py",
-    "S23": "tests/sync/client/test_client.py",
+    "S22": "tests/sync/client/test_batches.py",
+    "S23": "tests/sync/client/test_batches.py",
     "S25": "tests/system/test_daemon.py",
     "S26": "tests/edge_agent/journal/test_crash.py",
     "S34": "tests/sync/client/test_policy.py",

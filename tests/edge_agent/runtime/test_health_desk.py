@@ -16,8 +16,8 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
 from edge_agent.runtime.health_desk import render_status_line
-from sync.client.client import Alarm
 from sync.contract.event import ClockQuality
+from sync.errors import SyncAlarm
 from tests.edge_agent.cli.checks.given import kiosk
 
 WELL = KioskHealth(ledger=LedgerState.REACHABLE, roster_age_s=60, clock=ClockQuality.SYNCHRONISED)
@@ -40,7 +40,7 @@ TROUBLES = [
 
 def answer_of(health: KioskHealth) -> DaemonStatus:
     """The daemon's answer to `status` of a kiosk that is like this."""
-    alarm = Alarm.FORK if health.ledger_alarm else Alarm.NONE
+    alarm = SyncAlarm.FORK if health.ledger_alarm else SyncAlarm.NONE
     ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
     gone = "door" in health.readers_gone
     why = "no such port: check the cable" if gone else ""

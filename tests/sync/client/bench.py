@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from sync.client.batches import BatchSender
 from sync.client.channel import Channel, Transport
-from sync.client.client import Outcome, Step, SyncClient
 from sync.client.faults import Fault, FaultyTransport
+from sync.client.paced import Pace, SyncOutcome, SyncStep
 from tests.sync.client.disk import KEY, Disk, fact
 from tests.sync.client.ledger import SERVER_PUBLIC, LedgerModel
 
@@ -22,7 +23,7 @@ class Bench:
         self.ledger.clock = self.now
         self.seconds = 0.0
         self.faults: list[Fault] = []
-        self.dice = Random(seed)
+        self.pace = Pace(self.now, lambda: self.seconds, Random(seed))
         self.transport: Transport = FaultyTransport(
             self.ledger, lambda: self.faults.pop(0) if self.faults else Fault.NONE
         )
@@ -34,14 +35,12 @@ class Bench:
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
 
-    def restarted(self, events_max: int = 1000) -> SyncClient:
-        self.client = SyncClient(
+    def restarted(self, events_max: int = 1000) -> BatchSender:
+        self.client = BatchSender(
             self.disk,
             Channel(self.transport, KEY, self.disk.device, self.now),
             SERVER_PUBLIC,
-            clock=self.now,
-            monotonic=lambda: self.seconds,
-            dice=self.dice,
+            self.pace,
             agent="0.1.0",
             events_max=events_max,
         )
@@ -51,18 +50,18 @@ class Bench:
         for number in numbers:
             self.disk.append(fact(number))
 
-    def step(self) -> Step:
+    def step(self) -> SyncStep:
         """One step when it is due: time passes as far as that needs."""
         step = self.client.step()
-        if step.outcome is Outcome.WAITING:
+        if step.outcome is SyncOutcome.WAITING:
             self.seconds += step.due_s
             step = self.client.step()
         return step
 
-    def drain(self, steps_max: int = 500) -> list[Step]:
-        """Step until everything is sent."""
-        steps: list[Step] = []
-        while not steps or steps[-1].outcome is not Outcome.IDLE:
+    def drain(self, steps_max: int = 500) -> list[SyncStep]:
+        """SyncStep until everything is sent."""
+        steps: list[SyncStep] = []
+        while not steps or steps[-1].outcome is not SyncOutcome.IDLE:
             steps.append(self.step())
             assert len(steps) <= steps_max, [step.why for step in steps[-10:]]
         return steps

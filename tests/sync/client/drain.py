@@ -22,9 +22,10 @@ import httpx
 from edge_agent.domain.moment import Moment
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from sync.client.batches import BatchSender
 from sync.client.channel import Answer, Channel, Transport
-from sync.client.client import Outcome, SyncClient
 from sync.client.http import Http
+from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch, event, receipt, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from tests.sync.client.disk import KEY
@@ -122,15 +123,13 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
             fill(journal, events)
             recorded = Recorded(http, [])
             channel = Channel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
-            client = SyncClient(
-                journal, channel, SERVER_PUBLIC,
-                clock=lambda: datetime.now(UTC), monotonic=time.monotonic, dice=Random(1),
-            )  # fmt: skip
+            pace = Pace(lambda: datetime.now(UTC), time.monotonic, Random(1))
+            client = BatchSender(journal, channel, SERVER_PUBLIC, pace)
             raw.get(f"{url}/v1/devices/{DEVICE}/cursor").raise_for_status()
-            assert client.step().outcome is Outcome.ALIGNED
+            assert client.step().outcome is SyncOutcome.ALIGNED
             while journal.queue_depth():
                 started = time.perf_counter()
-                assert client.step().outcome is Outcome.SENT
+                assert client.step().outcome is SyncOutcome.SENT
                 sent = time.perf_counter()
                 path, headers, body = recorded.posts.pop()
                 raw.post(url + path, headers=headers, content=body).raise_for_status()

@@ -5,7 +5,7 @@ import pytest
 from sync.client.channel import Answer, Channel, retry_after_s
 from sync.contract import wire
 from sync.contract.wire import Cursor, ProblemType
-from sync.errors import Rejected, Unauthorised, Unreachable
+from sync.errors import RequestRejected, Unauthorised, Unreachable
 from tests.sync.client.disk import KEY
 
 NOW = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
@@ -57,10 +57,10 @@ def test_when_it_is_no_time(text: str) -> None:
 
 def test_rejected_with_and_without_a_problem_document() -> None:
     problem = b'{"type":"urn:canteen:problem:gap","title":"gap","status":409,"expected_seq":7}'
-    with pytest.raises(Rejected, match="409 gap") as caught:
+    with pytest.raises(RequestRejected, match="409 gap") as caught:
         ask(409, problem, content_type=wire.PROBLEM_JSON)
     assert (caught.value.problem.type, caught.value.problem.expected_seq) == (ProblemType.GAP.value, 7)
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RequestRejected) as caught:
         ask(404, b"<html>nothing here</html>")
     assert caught.value.problem.type == "about:blank"
 

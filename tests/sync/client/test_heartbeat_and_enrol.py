@@ -5,6 +5,7 @@ from sync.client.enrol import enrol
 from sync.client.faults import Fault
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.keys import DeviceKey
+from sync.client.paced import SyncOutcome
 from sync.contract.wire import HeadText, Health
 from sync.errors import Unauthorised, Unreachable
 from tests.sync.client.bench import Bench
@@ -18,17 +19,16 @@ def sender(bench: Bench) -> HeartbeatSender:
         bench.disk,
         Channel(bench.transport, KEY, bench.disk.device, bench.now),
         lambda: Condition("0.1.0", 3, "boot", "synchronised", health),
-        clock=bench.now,
-        monotonic=lambda: bench.seconds,
-        dice=bench.dice,
+        bench.pace,
     )
 
 
 def test_a_beat_says_how_the_kiosk_is() -> None:
     bench = Bench(facts=3)
-    beat = sender(bench).step()
-    assert beat.sent
-    assert beat.roster == 5, "the ledger says that there is a newer roster"
+    beating = sender(bench)
+    beat = beating.step()
+    assert beat.outcome is SyncOutcome.SENT
+    assert beating.newest_roster == 5, "the ledger says that there is a newer roster"
     assert 54 <= beat.due_s <= 66
     [received] = bench.ledger.beats
     assert (received.queue, received.acknowledged, received.head) == (3, 0, HeadText.of(bench.disk.head))
@@ -40,7 +40,7 @@ def test_beats_keep_their_pace_and_their_instance() -> None:
     beating = sender(bench)
     for _ in range(3):
         beat = beating.step()
-        assert not beating.step().sent
+        assert beating.step().outcome is SyncOutcome.WAITING
         bench.seconds += beat.due_s
     assert len(bench.ledger.beats) == 3
     assert len({beat.instance for beat in bench.ledger.beats}) == 1
@@ -53,14 +53,14 @@ def test_a_ledger_that_is_away_or_says_no() -> None:
     beating = sender(bench)
     bench.faults = [Fault.BUSY]
     beat = beating.step()
-    assert not beat.sent
+    assert beat.outcome is SyncOutcome.UNREACHABLE
     assert beat.due_s >= 30
     bench.seconds += beat.due_s
     bench.ledger.devices[bench.disk.device].suspended = True
     assert beating.step().due_s >= 450
     bench.seconds += 1000
     bench.ledger.devices[bench.disk.device].suspended = False
-    assert beating.step().sent
+    assert beating.step().outcome is SyncOutcome.SENT
 
 
 def test_a_code_gives_an_identity_once_and_the_same_one_again() -> None:

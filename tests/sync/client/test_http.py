@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from sync.client.channel import Answer
-from sync.client.client import Alarm, Outcome
 from sync.client.http import Http
+from sync.client.paced import SyncOutcome
 from sync.contract.batch import Compressor
-from sync.errors import Unreachable, Untrusted
+from sync.errors import SyncAlarm, Unreachable, Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.loopback import from_transport, respond, server
 
@@ -135,7 +135,7 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
         bench.transport = http
         bench.restarted()
         step = bench.step()
-    assert (step.outcome, len(paths)) == (Outcome.UNREACHABLE, 1)
+    assert (step.outcome, len(paths)) == (SyncOutcome.UNREACHABLE, 1)
     assert "portal" in step.why
 
 
@@ -156,7 +156,7 @@ def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
         bench.transport = http
         bench.restarted()
         peer.body = bytes(50_000_000)
-        assert bench.step().outcome is Outcome.UNREACHABLE
+        assert bench.step().outcome is SyncOutcome.UNREACHABLE
         peer.body = b""
         bench.drain()
     assert bench.disk.queue_depth() == 0
@@ -244,7 +244,7 @@ def test_certificates_that_do_not_hold_stop_sending(
         bench.transport = http
         bench.restarted()
         step = bench.step()
-    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.UNTRUSTED)
+    assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNTRUSTED)
     assert bench.disk.queue_depth() == 1
 
 

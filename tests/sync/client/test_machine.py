@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sync.client.client import Outcome
 from sync.client.faults import Fault
+from sync.client.paced import SyncOutcome
 from sync.contract import chain
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY, Disk, fact
@@ -113,7 +113,7 @@ class KioskAndLedger(RuleBasedStateMachine):
         bench.restarted()
         bench.drain(3000)
         last = bench.client.step()
-        assert last.outcome is Outcome.IDLE
+        assert last.outcome is SyncOutcome.IDLE
         self._no_loss()
         self._whole_chains()
 

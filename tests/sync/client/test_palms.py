@@ -7,7 +7,8 @@ import pytest
 
 from sync.client.channel import Channel
 from sync.client.faults import Fault
-from sync.client.palms import PalmRelay, RelayOutcome
+from sync.client.paced import SyncOutcome
+from sync.client.palms import PalmRelay
 from sync.contract import signature, wire
 from sync.contract.palms import Kept, Palms, Parcel
 from sync.contract.wire import ProblemType
@@ -54,8 +55,7 @@ class Relaying:
             self.drawer,
             Channel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now),
             "s-12",
-            monotonic=lambda: self.bench.seconds,
-            dice=self.bench.dice,
+            self.bench.pace,
         )
 
     def answer(self, request: signature.Request) -> msgspec.Struct:
@@ -69,8 +69,8 @@ class Relaying:
         last = since + len(page)
         return Palms(school="s-12", since=since, version=last, roster=5, palms=page, more=last < len(self.there))
 
-    def until(self, *ends: RelayOutcome) -> list[RelayOutcome]:
-        outcomes: list[RelayOutcome] = []
+    def until(self, *ends: SyncOutcome) -> list[SyncOutcome]:
+        outcomes: list[SyncOutcome] = []
         while not outcomes or outcomes[-1] not in ends:
             relay = self.relay.step()
             outcomes.append(relay.outcome)
@@ -83,7 +83,7 @@ class Relaying:
 def test_everything_is_sent_and_everything_comes_whatever_the_line_does(fault: Fault) -> None:
     kiosk = Relaying(parcel(1), parcel(2), there=3)
     kiosk.bench.faults = [fault, Fault.NONE] * 4
-    kiosk.until(RelayOutcome.CURRENT)
+    kiosk.until(SyncOutcome.CURRENT)
     assert kiosk.drawer.unsent == []
     assert len(kiosk.there) == 5, "none twice"
     assert kiosk.drawer.taken == ["u100", "u101", "u102", "u1", "u2"]
@@ -92,23 +92,23 @@ def test_everything_is_sent_and_everything_comes_whatever_the_line_does(fault: F
 
 def test_nothing_is_asked_before_it_is_due_unless_in_a_hurry() -> None:
     kiosk = Relaying()
-    assert kiosk.relay.step().outcome is RelayOutcome.CURRENT
+    assert kiosk.relay.step().outcome is SyncOutcome.CURRENT
     waiting = kiosk.relay.step()
-    assert waiting.outcome is RelayOutcome.WAITING
+    assert waiting.outcome is SyncOutcome.WAITING
     assert 108 <= waiting.due_s <= 132
     kiosk.drawer.unsent.append(parcel(1))
     kiosk.relay.hurry()
-    assert kiosk.relay.step().outcome is RelayOutcome.SENT
+    assert kiosk.relay.step().outcome is SyncOutcome.SENT
 
 
 def test_palms_wait_for_the_roster_that_says_who_has_agreed() -> None:
     kiosk = Relaying(there=1)
     kiosk.drawer.roster = 4
     behind = kiosk.relay.step()
-    assert (behind.outcome, behind.due_s, kiosk.drawer.taken) == (RelayOutcome.BEHIND, 5.0, [])
+    assert (behind.outcome, behind.due_s, kiosk.drawer.taken) == (SyncOutcome.BEHIND, 5.0, [])
     kiosk.drawer.roster = 5
     kiosk.bench.seconds += 5
-    assert kiosk.relay.step().outcome is RelayOutcome.TAKEN
+    assert kiosk.relay.step().outcome is SyncOutcome.TAKEN
     assert kiosk.drawer.taken == ["u100"]
 
 
@@ -116,7 +116,7 @@ def test_a_ledger_that_relays_no_palms_is_asked_rarely_and_keeps_nothing_else_up
     kiosk = Relaying(parcel(1))
     kiosk.bench.ledger.palms = None
     stopped = kiosk.relay.step()
-    assert stopped.outcome is RelayOutcome.STOPPED
+    assert stopped.outcome is SyncOutcome.STOPPED
     assert stopped.due_s >= 60
     assert kiosk.drawer.unsent == [parcel(1)]
     assert ProblemType.NOT_FOUND in stopped.why or "404" in stopped.why
@@ -135,17 +135,17 @@ def test_a_ledger_that_was_restored_is_followed_back_and_not_round_and_round() -
 
     kiosk.bench.ledger.palms = restored
     first = kiosk.relay.step()
-    assert (first.outcome, first.due_s, kiosk.drawer.version) == (RelayOutcome.TAKEN, 5.0, 2)
+    assert (first.outcome, first.due_s, kiosk.drawer.version) == (SyncOutcome.TAKEN, 5.0, 2)
     kiosk.bench.seconds += 5
-    kiosk.until(RelayOutcome.CURRENT)
+    kiosk.until(SyncOutcome.CURRENT)
     assert kiosk.drawer.taken == ["u100", "u101", "u102", "u103", "u104"]
     kiosk.bench.ledger.palms = lambda request: Palms(school="s-12", since=5, version=5, roster=5, more=True)
     kiosk.relay.hurry()
-    assert kiosk.relay.step().outcome is RelayOutcome.STOPPED
+    assert kiosk.relay.step().outcome is SyncOutcome.STOPPED
 
 
 def test_a_page_of_another_school_is_not_taken() -> None:
     kiosk = Relaying(there=1)
     kiosk.bench.ledger.palms = lambda request: Palms(school="s-13", since=0, version=1, roster=1, palms=(parcel(1),))
-    assert kiosk.relay.step().outcome is RelayOutcome.STOPPED
+    assert kiosk.relay.step().outcome is SyncOutcome.STOPPED
     assert kiosk.drawer.taken == []

@@ -1,6 +1,7 @@
 """When to try again, for one kiosk and for a whole city."""
 
 import heapq
+import threading
 from collections import Counter
 from random import Random
 
@@ -8,15 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.client.policy import BASE_S, CAP_S, RETRY_AFTER_MAX_S, Backoff
+from sync.client.policy import BASE_S, CAP_S, RETRY_AFTER_MAX_S, Backoff, DecorrelatedJitter
+from sync.errors import Unauthorised, Unreachable
 from tests.vectors import load_scenarios
+
+DOWN = Unreachable("connection refused")
+BUSY = Unreachable("too many at once", retry_after_s=5)
 
 
 @given(st.integers(), st.integers(1, 60))
 def test_waits_stay_between_base_and_cap(seed: int, failures: int) -> None:
     backoff, before = Backoff(Random(seed)), BASE_S
     for _ in range(failures):
-        wait = backoff.failed()
+        wait = backoff.wait_s_after(DOWN)
         assert BASE_S <= wait <= min(CAP_S, 3 * before)
         before = wait
     assert backoff.failures == failures
@@ -25,25 +30,41 @@ def test_waits_stay_between_base_and_cap(seed: int, failures: int) -> None:
 def test_success_forgets() -> None:
     backoff = Backoff(Random(1))
     for _ in range(30):
-        backoff.failed()
+        backoff.wait_s_after(DOWN)
     backoff.succeeded()
     assert backoff.failures == 0
-    assert backoff.failed() <= 3 * BASE_S
+    assert backoff.wait_s_after(DOWN) <= 3 * BASE_S
 
 
 @given(st.integers(), st.floats(0, 10 * RETRY_AFTER_MAX_S))
 def test_retry_after_is_never_undercut_and_always_spread(seed: int, asked_s: float) -> None:
-    wait = Backoff(Random(seed)).failed(asked_s)
+    wait = Backoff(Random(seed)).wait_s_after(Unreachable("busy", retry_after_s=asked_s))
     assert min(asked_s, RETRY_AFTER_MAX_S) <= wait <= 1.25 * min(asked_s, RETRY_AFTER_MAX_S) + BASE_S
 
 
-def test_same_dice_same_waits() -> None:
+def test_the_same_random_source_gives_the_same_waits() -> None:
     one, other = Backoff(Random(7)), Backoff(Random(7))
-    assert [one.failed() for _ in range(20)] == [other.failed() for _ in range(20)]
+    assert [one.wait_s_after(DOWN) for _ in range(20)] == [other.wait_s_after(DOWN) for _ in range(20)]
+
+
+def test_another_thread_may_step_than_the_one_that_made_it() -> None:
+    backoff = Backoff(Random(1))
+    waits: list[float] = []
+    stepping = threading.Thread(target=lambda: waits.extend(backoff.wait_s_after(DOWN) for _ in range(3)))
+    stepping.start()
+    stepping.join()
+    assert len(waits) == backoff.failures == 3
 
 
 def test_a_small_cap_is_kept() -> None:
-    assert all(Backoff(Random(seed), cap_s=0.5).failed() <= 0.5 for seed in range(20))
+    assert all(Backoff(Random(seed), cap_s=0.5).wait_s_after(DOWN) <= 0.5 for seed in range(20))
+
+
+def test_what_only_a_person_can_mend_is_tried_rarely_and_does_not_lengthen_the_waits_of_a_bad_line() -> None:
+    for seed in range(20):
+        backoff = Backoff(Random(seed))
+        assert CAP_S / 2 <= backoff.wait_s_after(Unauthorised("suspended")) <= CAP_S
+        assert backoff.wait_s_after(DOWN) <= 3 * BASE_S
 
 
 AGENTS, ROWS, ROWS_A_BATCH = 151, 12_600, 1_000
@@ -55,7 +76,10 @@ class City:
     """151 kiosks as their waits alone: who asks when, and what an overloaded ledger does to it."""
 
     def __init__(self, seed: int) -> None:
-        self.backoffs = [Backoff(Random(f"{seed} {agent}")) for agent in range(AGENTS)]
+        sources = [Random(f"{seed} {agent}") for agent in range(AGENTS)]
+        # Through the outage the jitter is drawn alone: 300,000 failures are many for tenacity's loop.
+        self.jitters = [DecorrelatedJitter(source) for source in sources]
+        self.backoffs = [Backoff(source) for source in sources]
         self.rows = [ROWS] * AGENTS
         self.asked: Counter[int] = Counter()
         self.refused = 0
@@ -68,14 +92,14 @@ class City:
         at = 0.0
         while self.due:
             at, agent = heapq.heappop(self.due)
-            backoff = self.backoffs[agent]
             if at < OUTAGE_S:
-                heapq.heappush(self.due, (at + backoff.failed(), agent))
+                heapq.heappush(self.due, (at + self.jitters[agent].draw_s(), agent))
                 continue
+            backoff = self.backoffs[agent]
             self.asked[int(at)] += 1
             if taken[int(at)] >= CAPACITY:
                 self.refused += 1
-                heapq.heappush(self.due, (at + backoff.failed(retry_after_s=5), agent))
+                heapq.heappush(self.due, (at + backoff.wait_s_after(BUSY), agent))
                 continue
             taken[int(at)] += 1
             backoff.succeeded()

@@ -17,15 +17,16 @@ import psycopg
 
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import Kiosk
+from sync.client.batches import BatchSender
 from sync.client.channel import Channel, Transport
-from sync.client.client import Alarm, Outcome, Step, SyncClient
 from sync.client.enrol import enrol
 from sync.client.faults import Fault, FaultyTransport
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.http import Http
 from sync.client.keys import DeviceKey
+from sync.client.paced import Pace, SyncOutcome, SyncStep
 from sync.contract.wire import Identity
-from sync.errors import Unauthorised
+from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
 from sync.ledger.server import Options, Server
 from tests.sync.client.drain import fill, now
@@ -62,6 +63,10 @@ def http(ledger: Server) -> Iterator[Http]:
         yield connected
 
 
+def pace() -> Pace:
+    return Pace(wall, time.monotonic, Random(1))
+
+
 class Desk:
     """One registered kiosk with its journal."""
 
@@ -77,13 +82,10 @@ class Desk:
     def journal(self) -> Journal:
         return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0)
 
-    def drain(self, journal: Journal) -> list[Step]:
-        client = SyncClient(
-            journal, self.channel, bytes.fromhex(self.identity.server_key),
-            clock=wall, monotonic=time.monotonic, dice=Random(1),
-        )  # fmt: skip
-        steps: list[Step] = []
-        while not steps or steps[-1].outcome is not Outcome.IDLE:
+    def drain(self, journal: Journal) -> list[SyncStep]:
+        client = BatchSender(journal, self.channel, bytes.fromhex(self.identity.server_key), pace())
+        steps: list[SyncStep] = []
+        while not steps or steps[-1].outcome is not SyncOutcome.IDLE:
             client.hurry()
             steps.append(client.step())
             assert len(steps) < 100, [step.why for step in steps[-5:]]
@@ -110,7 +112,7 @@ def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
         desk.faults = [Fault.NONE, *bad, Fault.NONE, *bad]
         steps = desk.drain(journal)
         assert journal.queue_depth() == 0
-        assert sum(step.outcome is Outcome.UNREACHABLE for step in steps) >= 10
+        assert sum(step.outcome is SyncOutcome.UNREACHABLE for step in steps) >= 10
     assert desk.count() == 3_500
 
 
@@ -126,7 +128,7 @@ def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Desk, 
     shutil.copy(tmp_path / "image.db", desk.path)
     with desk.journal() as journal:
         fill(journal, 7, first=500)
-        assert Alarm.FORK in {step.alarm for step in desk.drain(journal)}
+        assert SyncAlarm.FORK in {step.alarm for step in desk.drain(journal)}
         assert journal.epoch != old
         assert journal.queue_depth() == 0
     assert desk.count() == 80
@@ -166,12 +168,9 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
     with desk.journal() as journal:
         fill(journal, 5)
         desk.db.execute("UPDATE device SET status = 'suspended' WHERE device = %s", (desk.identity.device,))
-        client = SyncClient(
-            journal, desk.channel, bytes.fromhex(desk.identity.server_key),
-            clock=wall, monotonic=time.monotonic, dice=Random(1),
-        )  # fmt: skip
+        client = BatchSender(journal, desk.channel, bytes.fromhex(desk.identity.server_key), pace())
         step = client.step()
-        assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.UNAUTHORISED)
+        assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNAUTHORISED)
         desk.db.execute("UPDATE device SET status = 'active' WHERE device = %s", (desk.identity.device,))
         desk.drain(journal)
     assert desk.count() == 5
@@ -179,10 +178,7 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
 
 def test_a_heartbeat_and_a_used_code(desk: Desk, http: Http) -> None:
     with desk.journal() as journal:
-        sender = HeartbeatSender(
-            journal, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"),
-            clock=wall, monotonic=time.monotonic, dice=Random(1),
-        )  # fmt: skip
-        assert sender.step().sent
+        sender = HeartbeatSender(journal, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"), pace())
+        assert sender.step().outcome is SyncOutcome.SENT
     with pytest.raises(Unauthorised):
         enrol(http, DeviceKey.make(), "no such code", clock=wall)

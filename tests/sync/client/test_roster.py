@@ -5,8 +5,9 @@ import pytest
 
 from sync.client.channel import Channel
 from sync.client.faults import Fault
+from sync.client.paced import SyncOutcome
 from sync.client.policy import CAP_S
-from sync.client.roster import PullOutcome, RosterPull
+from sync.client.roster import RosterPull
 from sync.contract.roster import Page, Person
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
@@ -68,13 +69,11 @@ class Pulling:
             self.shelf,
             channel,
             "s-12",
-            clock=self.bench.now,
-            monotonic=lambda: self.bench.seconds,
-            dice=self.bench.dice,
+            self.bench.pace,
         )
 
-    def until(self, *ends: PullOutcome) -> list[PullOutcome]:
-        outcomes: list[PullOutcome] = []
+    def until(self, *ends: SyncOutcome) -> list[SyncOutcome]:
+        outcomes: list[SyncOutcome] = []
         while not outcomes or outcomes[-1] not in ends:
             pull = self.pull.step()
             outcomes.append(pull.outcome)
@@ -85,30 +84,30 @@ class Pulling:
 
 def test_pages_are_applied_whole() -> None:
     kiosk = Pulling()
-    assert kiosk.until(PullOutcome.APPLIED) == [PullOutcome.PAGE, PullOutcome.PAGE, PullOutcome.APPLIED]
+    assert kiosk.until(SyncOutcome.APPLIED) == [SyncOutcome.PAGE, SyncOutcome.PAGE, SyncOutcome.APPLIED]
     assert (kiosk.shelf.version, len(kiosk.shelf.people), kiosk.shelf.applied) == (3, 25, 1)
     assert kiosk.shelf.confirmed == kiosk.bench.now()
 
 
 def test_nothing_newer_confirms_what_is_here() -> None:
     kiosk = Pulling()
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     kiosk.bench.seconds += 1000
-    assert kiosk.pull.step().outcome is PullOutcome.CURRENT
+    assert kiosk.pull.step().outcome is SyncOutcome.CURRENT
     assert kiosk.shelf.confirmed == kiosk.bench.now()
     assert kiosk.shelf.applied == 1
     waiting = kiosk.pull.step()
-    assert waiting.outcome is PullOutcome.WAITING
+    assert waiting.outcome is SyncOutcome.WAITING
     assert 108 <= waiting.due_s <= 132
     kiosk.pull.hurry()
-    assert kiosk.pull.step().outcome is PullOutcome.CURRENT
+    assert kiosk.pull.step().outcome is SyncOutcome.CURRENT
 
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_bad_network_costs_a_page_and_not_the_pull(fault: Fault) -> None:
     kiosk = Pulling()
     kiosk.bench.faults = [Fault.NONE, fault, Fault.NONE, fault]
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     assert (kiosk.shelf.applied, len(kiosk.shelf.people)) == (1, 25)
     assert [cursor for _, cursor in kiosk.school.asked].count("") == 1, "the first page was asked for once"
 
@@ -118,7 +117,7 @@ def test_a_roster_that_changes_between_pages_begins_again() -> None:
     kiosk.pull.step()
     kiosk.school.version = 4
     kiosk.school.people = 31
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     assert (kiosk.shelf.version, len(kiosk.shelf.people), kiosk.shelf.applied) == (4, 31, 1)
 
 
@@ -128,23 +127,23 @@ def test_a_place_that_the_ledger_forgot_begins_again() -> None:
     kiosk.bench.ledger.pages = lambda since, cursor: None if cursor else kiosk.school.pages(since, cursor)
     kiosk.pull.step()
     kiosk.bench.ledger.pages = kiosk.school.pages
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     assert len(kiosk.shelf.people) == 25
 
 
 def test_a_ledger_that_went_back_is_asked_for_everything() -> None:
     kiosk = Pulling()
     kiosk.shelf.version = 9
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     assert kiosk.shelf.version == 3
     assert [since for since, _ in kiosk.school.asked] == [9, 0, 0, 0]
 
 
 def test_whole_on_demand() -> None:
     kiosk = Pulling()
-    kiosk.until(PullOutcome.APPLIED)
-    kiosk.pull.whole()
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
+    kiosk.pull.fetch_whole()
+    kiosk.until(SyncOutcome.APPLIED)
     assert kiosk.shelf.applied == 2
 
 
@@ -161,7 +160,7 @@ def test_pages_that_cannot_be_right_leave_the_old_roster(page: Page) -> None:
     kiosk = Pulling()
     kiosk.bench.ledger.pages = lambda since, cursor: page
     pull = kiosk.pull.step()
-    assert pull.outcome is PullOutcome.STOPPED
+    assert pull.outcome is SyncOutcome.STOPPED
     assert pull.due_s >= CAP_S / 2
     assert kiosk.shelf.applied == 0
 
@@ -170,13 +169,13 @@ def test_pages_in_a_circle_are_noticed() -> None:
     kiosk = Pulling()
     circle = Page(school="s-12", since=0, version=3, changes=(), more=True, cursor="1")
     kiosk.bench.ledger.pages = lambda since, cursor: circle
-    assert kiosk.until(PullOutcome.STOPPED) == [PullOutcome.PAGE, PullOutcome.STOPPED]
+    assert kiosk.until(SyncOutcome.STOPPED) == [SyncOutcome.PAGE, SyncOutcome.STOPPED]
 
 
 def test_a_suspended_kiosk_keeps_its_roster() -> None:
     kiosk = Pulling()
-    kiosk.until(PullOutcome.APPLIED)
+    kiosk.until(SyncOutcome.APPLIED)
     kiosk.bench.ledger.devices[kiosk.bench.disk.device].suspended = True
     kiosk.pull.hurry()
-    assert kiosk.pull.step().outcome is PullOutcome.STOPPED
+    assert kiosk.pull.step().outcome is SyncOutcome.STOPPED
     assert len(kiosk.shelf.people) == 25

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.cli.checks.daemon import daemon
 from edge_agent.cli.checks.finding import State
 from edge_agent.control_api import DaemonStatus
-from sync.client.client import Alarm
+from sync.errors import SyncAlarm
 from tests.edge_agent.cli.checks.given import kiosk, states
 
 WELL: dict[str, Any] = {
@@ -92,7 +92,7 @@ def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:
     assert "palm.with_card" in trouble.next_step
 
 
-@pytest.mark.parametrize("alarm", [alarm for alarm in Alarm if alarm is not Alarm.NONE])
-def test_every_alarm_has_its_step(tmp_path: Path, alarm: Alarm) -> None:
+@pytest.mark.parametrize("alarm", [alarm for alarm in SyncAlarm if alarm is not SyncAlarm.NONE])
+def test_every_alarm_has_its_step(tmp_path: Path, alarm: SyncAlarm) -> None:
     found = daemon(kiosk(tmp_path, status=status_with(ledger={"alarm": alarm.value, "why": "w"})))
     assert State.FAILS in states(found)

@@ -5,15 +5,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from sync.client.batches import DISPUTES_MAX
 from sync.client.channel import Answer, Transport
-from sync.client.client import DISPUTES_MAX, Alarm, Outcome
 from sync.client.faults import Fault
+from sync.client.paced import SyncOutcome
 from sync.client.policy import BASE_S, CAP_S
 from sync.contract import chain, receipt, wire
 from sync.contract.chain import Hash, Head
 from sync.contract.receipt import Receipt
 from sync.contract.wire import Accepted, Cursor, Problem, ProblemType, Quarantined
-from sync.errors import Untrusted
+from sync.errors import SyncAlarm, Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import fact
 from tests.sync.client.ledger import SERVER_KEY
@@ -27,7 +28,7 @@ def stored(bench: Bench) -> list[bytes]:
 def test_what_was_recorded_is_stored_once_and_in_order() -> None:
     bench = Bench(facts=2500)
     outcomes = [step.outcome for step in bench.drain()]
-    assert outcomes == [Outcome.ALIGNED, *[Outcome.SENT] * 3, Outcome.IDLE]
+    assert outcomes == [SyncOutcome.ALIGNED, *[SyncOutcome.SENT] * 3, SyncOutcome.IDLE]
     assert stored(bench) == [fact(number) for number in range(2500)]
     assert bench.disk.queue_depth() == 0
     assert bench.disk.receipts[-1].covers() == bench.disk.head
@@ -43,7 +44,7 @@ def test_idle_is_ended_by_a_new_event_without_a_wait() -> None:
     bench = Bench(facts=1)
     assert bench.drain()[-1].due_s > 0
     bench.record(7)
-    assert bench.client.step().outcome is Outcome.SENT
+    assert bench.client.step().outcome is SyncOutcome.SENT
 
 
 def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
@@ -51,7 +52,7 @@ def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
     bench = Bench(facts=100)
     bench.step()
     bench.faults = [Fault.LOST_REPLY]
-    assert bench.step().outcome is Outcome.UNREACHABLE
+    assert bench.step().outcome is SyncOutcome.UNREACHABLE
     assert bench.disk.queue_depth() == 100, "nothing is marked without an answer"
     bench.drain()
     assert len(stored(bench)) == expect["server_rows"]
@@ -70,7 +71,7 @@ def test_s23_one_refused_row_of_a_hundred() -> None:
     assert len(bench.disk.quarantined) == expect["quarantined"]
     assert bench.disk.life.lines[37].payload == fact(37), "its bytes stay here"
     assert bench.disk.queue_depth() == 0
-    assert sum(step.outcome is Outcome.NARROWED for step in steps) <= 12
+    assert sum(step.outcome is SyncOutcome.NARROWED for step in steps) <= 12
 
 
 def test_many_refused_events_do_not_stop_the_others() -> None:
@@ -96,7 +97,7 @@ def test_a_ledger_that_refuses_everything_costs_no_event() -> None:
 
     bench = Bench(facts=50, transport=PostsRefused)
     steps = [bench.step() for _ in range(60)]
-    assert Alarm.REFUSED in {step.alarm for step in steps}
+    assert SyncAlarm.REFUSED in {step.alarm for step in steps}
     assert [tombstone for _, tombstone in bench.disk.quarantined.values()] == [False], "one note, and no tombstone"
     assert bench.seconds > CAP_S, "it is tried again, and rarely"
     bench.transport = bench.ledger
@@ -127,7 +128,7 @@ def test_413_halves_until_it_fits() -> None:
     bench = Bench(facts=1000)
     bench.ledger.events_max = 130
     outcomes = [step.outcome for step in bench.drain()]
-    assert outcomes.count(Outcome.NARROWED) == 3
+    assert outcomes.count(SyncOutcome.NARROWED) == 3
     assert stored(bench) == [fact(number) for number in range(1000)]
     assert not bench.disk.quarantined
 
@@ -171,7 +172,7 @@ def test_an_old_card_image_is_noticed_at_the_start_and_nothing_is_lost() -> None
     bench.record(100, 101)  # recorded offline, under numbers that the ledger has already
     bench.restarted()
     steps = bench.drain()
-    assert Alarm.FORK in {step.alarm for step in steps}
+    assert SyncAlarm.FORK in {step.alarm for step in steps}
     assert stored(bench) == [fact(number) for number in (*range(80), 100, 101)]
     assert len({identity for identity, _ in bench.ledger.facts(bench.disk.device)}) == 82
     assert bench.disk.parent_head == bench.ledger.devices[bench.disk.device].epochs["0000000000000001"][-1][0]
@@ -211,7 +212,7 @@ def test_a_ledger_restored_from_a_backup_gets_again_what_it_lost() -> None:
     bench.record(60)
     steps = bench.drain()
     assert stored(bench) == [fact(number) for number in range(61)]
-    assert Alarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
     assert len(bench.disk.lives) == 1
 
 
@@ -236,7 +237,7 @@ def test_what_retention_removed_and_the_ledger_lost_ends_the_epoch() -> None:
     bench.record(30, 31)
     bench.restarted()
     steps = bench.drain()
-    assert Alarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
     assert stored(bench) == [fact(30), fact(31)]
 
 
@@ -272,7 +273,7 @@ def test_a_suspended_kiosk_goes_on_recording_and_asks_rarely() -> None:
     bench = Bench(facts=5)
     bench.ledger.devices[bench.disk.device].suspended = True
     step = bench.step()
-    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.UNAUTHORISED)
+    assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNAUTHORISED)
     assert step.due_s >= CAP_S / 2
     bench.record(5)
     bench.ledger.devices[bench.disk.device].suspended = False
@@ -288,8 +289,8 @@ def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
     bench = Bench(facts=1, transport=lambda _: NotYetValid())
     step = bench.step()
     assert (step.outcome, step.alarm, step.why) == (
-        Outcome.STOPPED,
-        Alarm.UNTRUSTED,
+        SyncOutcome.STOPPED,
+        SyncAlarm.UNTRUSTED,
         "not yet valid: set the clock",
     )
 
@@ -298,26 +299,26 @@ def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
     bench = Bench(facts=1)
     bench.faults = [Fault.BUSY]
     step = bench.client.step()
-    assert step.outcome is Outcome.UNREACHABLE
+    assert step.outcome is SyncOutcome.UNREACHABLE
     assert step.due_s >= 30
     asked = bench.ledger.requests
     for number in range(1, 20):
         bench.record(number)
         bench.seconds += 1
         waiting = bench.client.step()
-        assert waiting.outcome is Outcome.WAITING
+        assert waiting.outcome is SyncOutcome.WAITING
         assert waiting.due_s == pytest.approx(step.due_s - number)
     assert bench.ledger.requests == asked
     bench.client.hurry()
-    assert bench.client.step().outcome is Outcome.ALIGNED
+    assert bench.client.step().outcome is SyncOutcome.ALIGNED
 
 
 @pytest.mark.parametrize("fault", [Fault.PORTAL, Fault.STORM, Fault.TRUNCATED, Fault.SLOW, Fault.DOWN])
 def test_answers_that_are_none_mark_nothing(fault: Fault) -> None:
     bench = Bench(facts=10)
     bench.faults = [Fault.NONE, fault]
-    assert bench.step().outcome is Outcome.ALIGNED
-    assert bench.step().outcome is Outcome.UNREACHABLE
+    assert bench.step().outcome is SyncOutcome.ALIGNED
+    assert bench.step().outcome is SyncOutcome.UNREACHABLE
     assert bench.disk.queue_depth() == 10
     bench.drain()
     assert len(stored(bench)) == 10
@@ -364,7 +365,7 @@ def test_lies_mark_nothing(lie: Callable[[Accepted], Accepted]) -> None:
     bench.ledger.alter = lambda message: lie(message) if isinstance(message, Accepted) else message
     bench.step()
     step = bench.step()
-    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.DECEIVED)
+    assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.DECEIVED)
     assert bench.disk.queue_depth() == 10
     assert not bench.disk.receipts
     assert not bench.disk.quarantined
@@ -388,7 +389,7 @@ def test_a_lying_cursor_opens_no_epoch(lie: Callable[[Cursor], Cursor]) -> None:
     bench.restarted()
     bench.ledger.alter = lambda message: lie(message) if isinstance(message, Cursor) else message
     step = bench.step()
-    assert (step.outcome, step.alarm) == (Outcome.STOPPED, Alarm.DECEIVED)
+    assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.DECEIVED)
     assert len(bench.disk.lives) == 1
 
 

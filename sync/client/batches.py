@@ -1,0 +1,319 @@
+"""The kiosk's events on their way to the ledger: `step` takes a run of them, sends it, marks what a receipt covers.
+
+What it knows between steps is where the ledger stands (`_position`), and that only from the ledger's own signed word,
+compared with the journal's own hashes:
+
+    unknown ── cursor ──▶ known ── batch, 200 ──▶ known, further on
+       ▲                    │
+       └── 409, or an answer that cannot be true ──┘
+
+Rules of the file:
+- Nothing is marked in the outbox before the receipt's signature, its device, epoch, number and hash are all right.
+- Losing all that this object knows costs one question to the ledger, never an event.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from sync.client.channel import Channel
+from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
+from sync.client.ports import Line, Outbox
+from sync.client.span import BatchSpan
+from sync.contract import batch, receipt, wire
+from sync.contract.batch import Compressor, GzipCompressor, Header, Tombstone
+from sync.contract.chain import Hash, Head
+from sync.contract.wire import Accepted, Cursor, ProblemType
+from sync.errors import Deceived, EpochsRefused, RequestRejected, SyncAlarm, SyncError, Unreachable
+
+IDLE_S: Final = 60.0
+DISPUTES_WITHOUT_PAUSE: Final = 3  # 409s and new epochs in a row
+DISPUTES_MAX: Final = 8  # then no further epoch is opened until something was accepted
+_PAYLOADS_BYTES_MAX: Final = batch.LINES_BYTES_MAX - batch.EVENTS_MAX  # each line has a newline
+_TEXT_MAX: Final = 300  # characters of the ledger's words that are kept
+
+
+class BatchSender(PacedClient):
+    """Sends the outbox batch by batch. `server_key`: the ledger's 32 raw bytes, pinned when the kiosk registered."""
+
+    name = "ledger"
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        channel: Channel,
+        server_key: bytes,
+        pace: Pace,
+        *,
+        agent: str = "",
+        roster_version: Callable[[], int] = lambda: 0,
+        interval_s: float = IDLE_S,
+        events_max: int = batch.EVENTS_MAX,
+    ) -> None:
+        super().__init__(pace, interval_s)
+        self._outbox = outbox
+        self._channel = channel
+        self._server_key = server_key
+        self._agent = agent
+        self._roster_version = roster_version
+        self._span = BatchSpan(events_max)
+        self._compress: Compressor | GzipCompressor = Compressor()
+        self._epoch = outbox.epoch
+        self._position: Head | None = None  # the last event that the ledger has, as far as we know
+        self._elsewhere = False  # the ledger's current epoch is not ours
+        self._superseded = False  # the ledger said that this epoch is closed
+        self._disputes = 0  # 409s and new epochs since something was accepted
+        self._tombstone: Tombstone | None = None  # what goes next in the place of a refused event
+        self._offset_s: float | None = None
+
+    def _may_go_early(self) -> bool:
+        """Returns True after IDLE: a new event ends the wait, and asking for one costs no request."""
+        return self.last.outcome is SyncOutcome.IDLE
+
+    def _request(self) -> SyncStep:
+        if self._outbox.epoch != self._epoch:
+            self._begin_epoch()
+        try:
+            return self._align() if self._position is None else self._send(self._position)
+        except Unreachable:
+            raise
+        except SyncError:
+            # A person will have changed something before the next try: ask the ledger again where it stands.
+            self._position, self._superseded = None, False
+            raise
+
+    # Where the ledger stands
+
+    def _align(self) -> SyncStep:
+        """Asks the ledger where it stands, and finds that place in the journal."""
+        requested = self._pace.clock()
+        cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
+        self._note_time(cursor.time, requested)
+        ledger_head = self._check_cursor(cursor)
+        self._check_epoch()
+        if cursor.epoch != self._epoch:
+            if self._superseded:
+                return self._open_epoch("the ledger has a later epoch of this device", ledger_head)
+            # Ours may be yet to be opened, closed by another kiosk, or lost with the ledger's disk. The answer to a
+            # batch tells; it begins one event early, so that there is one to send even when all was acknowledged.
+            self._elsewhere = True
+            self._position = self._step_back(self._outbox.acknowledged())
+            return self._aligned("the ledger does not have this epoch as its current one")
+        self._elsewhere = False
+        own_hash = self._outbox.hash_at(ledger_head.seq)
+        if ledger_head.seq > self._outbox.head.seq:
+            return self._open_epoch(
+                f"the ledger has events up to {ledger_head.seq}, this disk to {self._outbox.head.seq}", ledger_head
+            )
+        if own_hash is not None and own_hash != ledger_head.hash:
+            return self._open_epoch(f"the ledger has another event {ledger_head.seq} than this disk", ledger_head)
+        self._position = ledger_head
+        acknowledged = self._outbox.acknowledged()
+        why = f"the ledger has events up to {ledger_head.seq}"
+        if ledger_head.seq > acknowledged.seq and cursor.receipt is not None:
+            self._outbox.acknowledge(ledger_head, receipt.to_json(cursor.receipt))
+            return self._aligned(why, accepted=ledger_head.seq - acknowledged.seq)
+        if ledger_head.seq < acknowledged.seq:
+            lost = f"the ledger has lost events {ledger_head.seq + 1} to {acknowledged.seq}, which it had signed for"
+            return self._aligned(f"{lost}; they are sent again", SyncAlarm.LEDGER_BEHIND)
+        return self._aligned(why)
+
+    def _aligned(self, why: str, alarm: SyncAlarm = SyncAlarm.NONE, accepted: int = 0) -> SyncStep:
+        return SyncStep(SyncOutcome.ALIGNED, 0.0, why, alarm, accepted, self._offset_s)
+
+    def _check_cursor(self, cursor: Cursor) -> Head:
+        """Returns the signed head of the cursor; (0, genesis) for a blank ledger. Raises `Deceived`."""
+        if not cursor.epoch:
+            return Head(0, self._genesis())
+        if cursor.receipt is None:
+            raise Deceived("the ledger says where it stands without signing it; ask its operator")
+        head = self._check_receipt(cursor.receipt, cursor.epoch)
+        if (head.seq, head.hash.hex()) != (cursor.accepted_through, cursor.head):
+            raise Deceived("the ledger's cursor and its receipt differ; ask its operator")
+        return head
+
+    def _open_epoch(self, why: str, ledger_head: Head, alarm: SyncAlarm = SyncAlarm.FORK) -> SyncStep:
+        """Opens an epoch whose parent is `ledger_head`, which the ledger has signed. Raises `EpochsRefused`.
+
+        Each epoch copies what is not acknowledged, so a ledger that is content with none must not be given many.
+        """
+        self._disputes += 1
+        if self._disputes > DISPUTES_MAX:
+            raise EpochsRefused(f"{why}; it takes none of the epochs opened since: ask its operator")
+        self._outbox.new_epoch(why, parent=ledger_head if ledger_head.seq else None)
+        self._begin_epoch()
+        return SyncStep(SyncOutcome.NEW_EPOCH, self._dispute_pause_s(why), why, alarm, 0, self._offset_s)
+
+    def _dispute_pause_s(self, why: str) -> float:
+        """Returns no wait for the first disputes, then the waits of a failure: something wrong repeats itself."""
+        return 0.0 if self._disputes <= DISPUTES_WITHOUT_PAUSE else self._backoff.wait_s_after(Unreachable(why))
+
+    def _begin_epoch(self) -> None:
+        self._epoch = self._outbox.epoch
+        self._position = None
+        self._elsewhere = self._superseded = False
+        self._tombstone = None
+        self._span.forget_suspect()
+
+    # One batch
+
+    def _send(self, position: Head) -> SyncStep:
+        rows = self._outbox.take(position.seq, self._span.events_after(position.seq), _PAYLOADS_BYTES_MAX)
+        if not rows:
+            return SyncStep(SyncOutcome.IDLE, self._interval_s, "everything is sent", ledger_offset_s=self._offset_s)
+        if rows[0].seq != position.seq + 1:
+            why = f"the ledger lacks events from {position.seq + 1} on, and this disk keeps none before {rows[0].seq}"
+            return self._open_epoch(why, position, SyncAlarm.LEDGER_BEHIND)
+        if self._tombstone is not None and self._tombstone.seq == rows[0].seq:
+            return self._post(position, rows[:1], self._tombstone)
+        torn = next((index for index, row in enumerate(rows) if b"\n" in row.payload), None)
+        if torn == 0:
+            return self._replace(rows[0], "newline", "a newline inside an event would tear the batch apart")
+        return self._post(position, rows[:torn], None)
+
+    def _post(self, position: Head, rows: Sequence[Line], tombstone: Tombstone | None) -> SyncStep:
+        """Posts the rows behind `position`, or the tombstone in the place of the only one."""
+        body = self._compose(position, rows, tombstone)
+        path = wire.batches_path(self._outbox.device, self._epoch)
+        requested = self._pace.clock()
+        try:
+            accepted = self._channel.post(Accepted, path, body, wire.NDJSON, self._compress.encoding)
+        except RequestRejected as error:
+            return self._answer_rejection(error, rows, tombstone)
+        self._note_time(accepted.time, requested)
+        return self._acknowledge(position, rows, accepted, tombstone)
+
+    def _compose(self, position: Head, rows: Sequence[Line], tombstone: Tombstone | None) -> bytes:
+        """Returns the compressed body of the batch behind `position`."""
+        first, last = rows[0].seq, rows[-1].seq
+        header = Header(
+            first_seq=first,
+            count=len(rows),
+            prev=position.hash.hex(),
+            head=rows[-1].hash.hex(),
+            queue=self._outbox.head.seq - last,
+            agent=self._agent,
+            roster=self._roster_version(),
+            parent=self._outbox.parent_head.hex() if first == 1 else "",
+            tombstones=(first,) if tombstone else (),
+        )
+        lines = [batch.tombstone_line(tombstone)] if tombstone else [row.payload for row in rows]
+        return self._compress(batch.encode(header, lines))
+
+    def _acknowledge(
+        self, position: Head, rows: Sequence[Line], accepted: Accepted, tombstone: Tombstone | None
+    ) -> SyncStep:
+        """Marks what the answer covers. Raises `Deceived` for an answer that cannot be true."""
+        through = accepted.accepted_through
+        if not position.seq < through <= rows[-1].seq:
+            raise Deceived(f"the ledger answers {through} to events {rows[0].seq} to {rows[-1].seq}; ask its operator")
+        head = Head(through, rows[through - rows[0].seq].hash)
+        if accepted.head != head.hash.hex() or self._check_receipt(accepted.receipt, self._epoch) != head:
+            raise Deceived(f"the ledger names another event {through} than the one it was sent; ask its operator")
+        for odd in accepted.quarantined:
+            if not rows[0].seq <= odd.seq <= through:
+                raise Deceived(f"the ledger finds fault with event {odd.seq}, which it was not sent; ask its operator")
+        self._check_epoch()
+        for odd in accepted.quarantined if tombstone is None else ():
+            self._outbox.quarantine(odd.seq, odd.code[:_TEXT_MAX], odd.detail[:_TEXT_MAX], tombstone=False)
+        self._tombstone = None
+        self._outbox.acknowledge(head, receipt.to_json(accepted.receipt))
+        self._position = head
+        self._disputes = 0
+        self._span.note_accepted(through)
+        return SyncStep(
+            SyncOutcome.SENT,
+            0.0,
+            f"events {rows[0].seq} to {through} are in the ledger",
+            accepted=through - position.seq,
+            ledger_offset_s=self._offset_s,
+        )
+
+    # What was refused
+
+    def _answer_rejection(self, error: RequestRejected, rows: Sequence[Line], tombstone: Tombstone | None) -> SyncStep:
+        match error.status:
+            case 409:
+                return self._dispute(error, rows[0].seq)
+            case 415 if isinstance(self._compress, Compressor):
+                self._compress = GzipCompressor()
+                return SyncStep(SyncOutcome.NARROWED, 0.0, "the ledger does not take zstd; gzip from now on")
+            case 400 | 413 | 422 if tombstone:
+                # So it is not this event that is the trouble. It stays, and the queue stops until somebody acts.
+                self._tombstone = None
+                detail = "the ledger refuses a tombstone, too"
+                self._outbox.quarantine(tombstone.seq, tombstone.reason, detail, tombstone=False)
+                raise error
+            case 400 | 413 | 422 if len(rows) == 1:
+                return self._replace(rows[0], f"refused-{error.status}", str(error))
+            case 413:
+                self._span.note_too_large(len(rows))
+                return SyncStep(SyncOutcome.NARROWED, 0.0, f"{len(rows)} events were too many at once")
+            case 400 | 422:
+                self._span.note_refused(rows[-1].seq)
+                why = f"one of events {rows[0].seq} to {rows[-1].seq} is refused: {error}"
+                return SyncStep(SyncOutcome.NARROWED, 0.0, why)
+            case _:
+                raise error
+
+    def _replace(self, row: Line, code: str, detail: str) -> SyncStep:
+        """Makes a tombstone go next. The note comes first: after a crash it must not be missing, rather too many."""
+        self._outbox.quarantine(row.seq, code, detail[:_TEXT_MAX], tombstone=True)
+        self._tombstone = Tombstone(hash=row.hash.hex(), reason=code, seq=row.seq)
+        why = f"event {row.seq} is refused: {detail}; a tombstone goes in its place"
+        return SyncStep(SyncOutcome.NARROWED, 0.0, why)
+
+    def _dispute(self, error: RequestRejected, first: int) -> SyncStep:
+        """The ledger's chain and ours do not meet. Its cursor says how, so every kind of 409 leads to it."""
+        self._disputes += 1
+        alarm = SyncAlarm.NONE
+        match error.problem.type:
+            case ProblemType.EPOCH_UNKNOWN.value if first > 1:
+                # It has lost the whole epoch. Sent from the first event on, it opens again.
+                self._position = Head(0, self._genesis())
+            case ProblemType.EPOCH_SUPERSEDED.value | ProblemType.EPOCH_UNKNOWN.value:
+                # Closed; or it cannot be opened, since its genesis was made with another key or parent.
+                self._superseded, self._position = True, None
+            case ProblemType.FORK.value:
+                # In an epoch that is not the ledger's current one, its cursor cannot tell more than that.
+                self._superseded, self._position, alarm = self._elsewhere, None, SyncAlarm.FORK
+            case ProblemType.GAP.value:
+                self._superseded, self._position = self._elsewhere, None
+            case _:  # cut off on the way, or of a later contract: the cursor must do
+                self._position = None
+        return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error), alarm)
+
+    # What the ledger signs and says
+
+    def _check_receipt(self, signed: receipt.Receipt, epoch: str) -> Head:
+        """Returns the head that the receipt covers. Raises `Deceived` when it is not the ledger's word to us."""
+        try:
+            head = receipt.check(signed, self._server_key)
+        except receipt.Forged as error:
+            raise Deceived(str(error)) from error
+        if (signed.device, signed.epoch) != (self._outbox.device, epoch):
+            raise Deceived(
+                f"a receipt for {signed.device}, epoch {signed.epoch}, is not for this kiosk; ask the operator"
+            )
+        return head
+
+    def _check_epoch(self) -> None:
+        if self._outbox.epoch != self._epoch:
+            raise Unreachable("the journal began a new epoch while the ledger was asked about the old one")
+
+    def _note_time(self, text: str, requested: datetime) -> None:
+        answered = self._pace.clock()
+        try:
+            self._offset_s = (wire.read_time(text) - requested - (answered - requested) / 2).total_seconds()
+        except wire.Invalid:
+            self._offset_s = None  # a ledger without a readable clock: its receipts are as good as before
+
+    def _step_back(self, head: Head) -> Head:
+        """Returns the event before `head`, or `head` where there is none before it."""
+        before = self._outbox.hash_at(head.seq - 1) if head.seq else None
+        return head if before is None else Head(head.seq - 1, before)
+
+    def _genesis(self) -> Hash:
+        genesis = self._outbox.hash_at(0)
+        assert genesis is not None, "an outbox always knows its genesis"
+        return genesis
