@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,6 @@ from edge_agent.palms.liveness import copied
 from edge_agent.palms.presentation import Advise, Conclude, Presentation
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
-from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings, Settings
 from edge_agent.station import PalmPresentation
 from sync.client.ports import PalmStore
@@ -85,12 +84,20 @@ class _Camera:
     copied: bool = False  # what was decided about last looked like a print or a screen
 
 
+class PresentationQueue(Protocol):
+    """Where a concluded presentation goes: to the station, which decides."""
+
+    def put_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
+        """Returns False where the queue stayed full; the presentation was not taken."""
+        ...
+
+
 class Palms:
     def __init__(
         self,
         gallery: PalmGallery | NoGallery,
         settings: PalmSettings,
-        inbox: Inbox,
+        inbox: PresentationQueue,
         roster: Callable[[], Roster],
         now: MomentSource,
         show: Callable[[Feedback], None],
@@ -295,7 +302,7 @@ class Palms:
             sight = replace(sight, expected_person=camera.asked_for, confirm_score=enough)
         moment = camera.first or self._now()
         camera.first, camera.looks = None, []
-        if not self._inbox.put(PalmScan(sight, moment)):
+        if not self._inbox.put_presentation(sight, moment):
             self._counters.lost.inc()
             log.error("%s: a palm could not be taken, the station does not keep up", reader)
             self._show(Feedback(FeedbackKind.NOT_RECORDED))

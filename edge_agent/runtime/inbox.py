@@ -70,6 +70,10 @@ class Inbox:
             return False
         return True
 
+    def put_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
+        """Returns False where the queue stayed full; the presentation was not taken."""
+        return self.put(PalmScan(presentation, moment))
+
     def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
         """Returns the oldest work, or None where none came within `wait_s` seconds."""
         try:
