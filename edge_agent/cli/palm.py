@@ -170,7 +170,7 @@ def quality(
     """What the kiosk sees in a picture: the hand, where its palm is, how good it is; or why it is refused."""
     import numpy as np
 
-    from edge_agent.palm.hand.overlay import draw
+    from edge_agent.palm.hand.overlay import draw_overlay
     from edge_agent.palm.hand.refusal import UnfitPicture
     from edge_agent.palm.hand.region import find_region
 
@@ -178,7 +178,7 @@ def quality(
     seen = picture if isinstance(picture, UnfitPicture) else find_region(picture, _Look(config).landmarks())
     if overlay is not None:
         canvas = np.zeros((120, 800), np.uint8) if isinstance(picture, UnfitPicture) else picture
-        _write_png(overlay, draw(canvas, seen))
+        _write_png(overlay, draw_overlay(canvas, seen))
     if isinstance(seen, UnfitPicture):
         _tell({"usable": False, "reason": seen.reason.value, "detail": seen.detail}, as_json)
         raise typer.Exit(ExitCode.FAILED)

@@ -1,15 +1,18 @@
-"""What the rooms of the palm hand to one another."""
+"""The types that the rooms of the palm share."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-REGION_SIDE = 128  # pixels
+REGION_SIDE: Final = 128  # pixels
 
 
 class Hand(StrEnum):
+    """Which hand a palm belongs to, by the side of its thumb."""
+
     LEFT = "left"
     RIGHT = "right"
     UNKNOWN = "unknown"

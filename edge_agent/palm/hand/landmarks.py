@@ -10,45 +10,46 @@ for the landmarks on one core. They are asked only when the outline is not sure.
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.palm.hand.arrays import GREY_AXES, WHITE, Floats, Pixels
+from edge_agent.palm.hand.proportions import DETECTED_MIN, JOINT_VALLEYS, PRESENT_MIN
 from edge_agent.palm.types import Hand
 
-Floats = NDArray[np.float64]
-
-DETECTED_MIN = 0.6
-PRESENT_MIN = 0.9
-_DETECTOR_SIDE = 192
-_LANDMARK_SIDE = 224
-# The crop is this much larger than the palm's box and moved this share of it towards the fingers, as in training.
-_CROP_GROWTH = 2.6
-_CROP_SHIFT = 0.5
-# Indices of the hand model: wrist, index and little finger's first joints.
-_WRIST, _INDEX, _LITTLE = 0, 5, 17
-# Valleys in the frame of the two joints: along, from the index to the little finger, and across, to the fingertips;
-# in units of their distance. Measured on open hands, where the outline shows both (median deviation 0.02).
-_VALLEYS = ((0.096, 0.261), (0.451, 0.379), (0.836, 0.239))
+# Facts of the models, as MediaPipe trained them and its graph runs them.
+_DETECTOR_SIDE: Final = 192  # px
+_LANDMARK_SIDE: Final = 224  # px
+_ANCHOR_LAYERS: Final = ((24, 2), (12, 6))  # cells on a side, anchors a cell: 2,016 in all
+_BOX_NUMBERS: Final = 4  # centre and size, before the palm's keypoints
+_KEYPOINTS: Final = 7
+_PALM_WRIST, _PALM_MIDDLE_JOINT = 0, 2  # numbers of keypoints
+_CROP_GROWTH: Final = 2.6  # times that the crop is larger than the palm's box
+_CROP_SHIFT: Final = 0.5  # share of the box's side that the crop is moved towards the fingers
+_LANDMARKS: Final = (21, 3)
+_WRIST, _INDEX_JOINT, _LITTLE_JOINT = 0, 5, 17  # numbers of landmarks; the joints are the fingers' first
 
 
 @dataclass(frozen=True, slots=True)
 class LandmarkValleys:
-    """Valleys as the landmarks place them, in picture coordinates, thumb side first."""
+    """The finger valleys as landmarks place them."""
 
-    valleys: Floats = field(repr=False)
-    # The palm's side is taken to be the one seen; of a camera that does not mirror.
-    hand: Hand
+    valleys: Floats = field(repr=False)  # (3, 2), px of the picture, thumb side first
+    hand: Hand  # of a camera that does not mirror; the side seen is taken to be the palm's
 
 
 class LandmarkFinder(Protocol):
-    def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None: ...
+    """A second opinion on where the finger valleys of a picture are."""
+
+    def find_valleys(self, picture: Pixels) -> LandmarkValleys | None:
+        """Returns the valleys in a grey or BGR picture, or None where no hand is seen."""
 
 
 class HandNetworks:
-    """The two networks. Not safe for threads: each thread needs its own."""
+    """The two networks as a landmark finder. Not safe for threads: each thread needs its own."""
 
     __slots__ = ("_detector", "_landmarks")
 
@@ -56,36 +57,39 @@ class HandNetworks:
         self._detector = cv2.dnn.readNetFromTFLite(np.frombuffer(palm_detection, np.uint8))
         self._landmarks = cv2.dnn.readNetFromTFLite(np.frombuffer(hand_landmark, np.uint8))
 
-    def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None:
-        colour = picture if picture.ndim == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
+    def find_valleys(self, picture: Pixels) -> LandmarkValleys | None:
+        """Returns the valleys in a grey or BGR picture, or None where the networks see no hand."""
+        colour = (
+            picture if picture.ndim > GREY_AXES else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
+        )
         to_picture = self._detect(colour)
         if to_picture is None:
             return None
-        way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(colour, to_picture, (_LANDMARK_SIDE, _LANDMARK_SIDE), flags=way)
-        if float(_output(self._landmarks, crop, "Identity_1").ravel()[0]) < PRESENT_MIN:
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(colour, to_picture, (_LANDMARK_SIDE, _LANDMARK_SIDE), flags=flags)
+        if float(_run(self._landmarks, crop, "Identity_1").ravel()[0]) < PRESENT_MIN:
             return None
-        points = _output(self._landmarks, crop, "Identity").reshape(21, 3)[:, :2].astype(np.float64)
+        points = _run(self._landmarks, crop, "Identity").reshape(_LANDMARKS)[:, :2].astype(np.float64)
         return place_valleys(points @ to_picture[:, :2].T + to_picture[:, 2])
 
-    def _detect(self, colour: NDArray[np.uint8]) -> Floats | None:
-        """Return the map from the landmark network's crop, fingers up, to the picture."""
+    def _detect(self, colour: Pixels) -> Floats | None:
+        """Returns the map (2, 3) from the landmark network's crop, fingers up, to the picture; None without a palm."""
         height, width = colour.shape[:2]
         scale = _DETECTOR_SIDE / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        left, top = (_DETECTOR_SIDE - size[0]) // 2, (_DETECTOR_SIDE - size[1]) // 2
-        boxed = np.zeros((_DETECTOR_SIDE, _DETECTOR_SIDE, 3), np.uint8)
-        boxed[top : top + size[1], left : left + size[0]] = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
-        scores = _output(self._detector, boxed, "Identity_1")[0, :, 0]
+        start_x, start_y = (_DETECTOR_SIDE - size[0]) // 2, (_DETECTOR_SIDE - size[1]) // 2
+        boxed = np.zeros((_DETECTOR_SIDE, _DETECTOR_SIDE, colour.shape[2]), np.uint8)
+        small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
+        boxed[start_y : start_y + size[1], start_x : start_x + size[0]] = small
+        scores = _run(self._detector, boxed, "Identity_1")[0, :, 0]
         best = int(np.argmax(scores))
         if float(scores[best]) < math.log(DETECTED_MIN / (1 - DETECTED_MIN)):
             return None
-        box = _output(self._detector, boxed, "Identity")[0, best].astype(np.float64)
-        origin = _ANCHORS[best] * _DETECTOR_SIDE - (left, top)
-        keypoints = (box[4:].reshape(7, 2) + origin) / scale
-        side = float(box[2:4].max()) / scale
-        # Wrist to the middle finger's first joint.
-        up = keypoints[2] - keypoints[0]
+        box = _run(self._detector, boxed, "Identity")[0, best].astype(np.float64)
+        origin = _ANCHORS[best] * _DETECTOR_SIDE - (start_x, start_y)
+        keypoints = (box[_BOX_NUMBERS:].reshape(_KEYPOINTS, 2) + origin) / scale
+        side = float(box[2:_BOX_NUMBERS].max()) / scale
+        up = keypoints[_PALM_MIDDLE_JOINT] - keypoints[_PALM_WRIST]
         length = float(np.hypot(*up))
         if length < 1.0 or side < 1.0:
             return None
@@ -98,30 +102,30 @@ class HandNetworks:
 
 
 def place_valleys(landmarks: Floats) -> LandmarkValleys:
-    """Place the valleys by a hand's 21 landmarks."""
-    base = landmarks[_INDEX]
-    along = landmarks[_LITTLE] - base
+    """Returns the valleys of a hand by its 21 landmarks (21, 2) in px of the picture."""
+    base = landmarks[_INDEX_JOINT]
+    along = landmarks[_LITTLE_JOINT] - base
     across = np.array([along[1], -along[0]])
     # The fingers are where the wrist is not; with them up, a left palm's little finger is to the right.
-    is_left = float((landmarks[_WRIST] - base) @ across) < 0
-    across = across if is_left else -across
-    valleys = np.array([base + x * along + y * across for x, y in _VALLEYS])
-    return LandmarkValleys(valleys, Hand.LEFT if is_left else Hand.RIGHT)
+    hand = Hand.LEFT if float((landmarks[_WRIST] - base) @ across) < 0 else Hand.RIGHT
+    across = across if hand is Hand.LEFT else -across
+    return LandmarkValleys(np.array([base + x * along + y * across for x, y in JOINT_VALLEYS]), hand)
 
 
-def _output(network: "cv2.dnn.Net", image: NDArray[np.generic], name: str) -> NDArray[np.float32]:
-    planes = np.asarray(image, np.float32)[..., ::-1].transpose(2, 0, 1)[None] / np.float32(255)
+def _run(network: "cv2.dnn.Net", image: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+    """Returns one output of a network on a BGR picture of its size."""
+    planes = np.asarray(image, np.float32)[..., ::-1].transpose(2, 0, 1)[None] / np.float32(WHITE)
     network.setInput(np.ascontiguousarray(planes))
     return np.asarray(network.forward(name), np.float32)
 
 
-def _anchors() -> Floats:
-    """Return the detector's 2,016 anchors: two a cell of 24 × 24, six a cell of 12 × 12."""
+def _place_anchors() -> Floats:
+    """Returns the detector's anchors (2016, 2) as shares of its picture's side."""
     layers = []
-    for cells, each in ((24, 2), (12, 6)):
+    for cells, anchors in _ANCHOR_LAYERS:
         y, x = np.mgrid[0:cells, 0:cells]
-        layers.append(np.repeat(np.stack([x.ravel() + 0.5, y.ravel() + 0.5], axis=1) / cells, each, axis=0))
+        layers.append(np.repeat(np.stack([x.ravel() + 0.5, y.ravel() + 0.5], axis=1) / cells, anchors, axis=0))
     return np.concatenate(layers)
 
 
-_ANCHORS = _anchors()
+_ANCHORS: Final = _place_anchors()

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 
 class UnfitReason(StrEnum):
+    """What is wrong with a picture."""
+
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
     NO_HAND = "no_hand"
@@ -20,6 +22,7 @@ class UnfitReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnfitPicture:
+    """A picture that gives no palm."""
+
     reason: UnfitReason
-    # For the technician, never for the child: what was measured and what was wanted.
-    detail: str = ""
+    detail: str = ""  # for the technician, never for the child: what was measured and what was wanted

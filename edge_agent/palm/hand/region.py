@@ -1,254 +1,169 @@
 """A full hand's picture to its palm's region: found, framed by finger valleys, fingers and palm, cut upright.
 
-Orientation of every region: fingers up, thumb to the left, as a left palm looks to a camera that does not
-mirror. A right palm is mirrored; a hand whose thumb is not seen stays as it is and is called unknown. With a
-camera that mirrors, left and right change their names and nothing else: the regions are the same ones.
+Orientation of every region: fingers up, thumb to the left, as a left palm looks to a camera that does not mirror. A
+right palm is mirrored; a hand whose thumb is not seen stays as it is and is called unknown. With a camera that
+mirrors, left and right change their names and nothing else: the regions are the same ones.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_agent.palm.hand.anatomy import OFFSET, SIDE, Valleys, best_valleys, covered, distinct, hand_of
-from edge_agent.palm.hand.closed import Evidence, closed_gaps, evidence_of
-from edge_agent.palm.hand.contour import Floats, Gap, open_gaps, outline
+from edge_agent.palm.hand.anatomy.thumb import name_hand
+from edge_agent.palm.hand.anatomy.valleys import FingerValleys
+from edge_agent.palm.hand.arrays import BGR, BGRA, COLOUR_AXES, GREY_AXES, HALF_GREY, WHITE, Flags, Floats, Pixels
 from edge_agent.palm.hand.landmarks import LandmarkFinder, LandmarkValleys
+from edge_agent.palm.hand.proportions import (
+    COLOUR_LOOKS,
+    COLOURLESS_MAX,
+    CUT_BLUR,
+    CUT_BLUR_FROM,
+    CUT_MARGIN,
+    CUT_MARGIN_EXTRA,
+    FIST_ROUNDNESS_MIN,
+    NEAR_SHARE_MIN,
+    PALM_MIDDLE,
+    PALM_MIDDLE_REACH,
+    PALM_RADIUS_LIMITS,
+    PICTURE_PIXELS_MAX,
+    PICTURE_SIDE_MIN,
+    RADIUS_TO_LENGTH,
+    REGION_DROP,
+    REGION_SIZE,
+    SCORE_ASK,
+    SCORE_LIKELY,
+    SCORE_MAX,
+    SCORE_OF_POSE,
+    VALLEY_DISTANCE_MIN,
+)
 from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.segment import Silhouette, silhouettes
+from edge_agent.palm.hand.segment import Silhouette, convert_to_grey, find_silhouettes, measure_distances
+from edge_agent.palm.hand.views import (
+    HandView,
+    add_closed_gaps,
+    choose_view,
+    correct_valleys,
+    view_channels,
+    view_outline,
+)
 from edge_agent.palm.types import REGION_SIDE, Hand, Region
-
-PIXELS_MAX = 25_000_000  # of a picture; more is looked at by nobody
-# Valleys this good end the search at once; these are likely, and of a second silhouette a second hand; above SCORE_MAX
-# it is no hand, or not one held open. Likely open gaps are placed better than closed ones, which have to beat them by
-# a margin.
-_SCORE_SURE = 4.0
-_SCORE_LIKELY = 12.0
-SCORE_MAX = 40.0
-_CLOSED_MARGIN = 4.0
-# Half a palm's width in units of the outer valleys' distance, and how far fingers lean from straight over the valleys
-# to the thumb (radians): the medians of open hands.
-_RADIUS_TO_LENGTH = 0.96
-_LEAN = 0.18
-# LandmarkFinder are asked from here on: below, the outline has never been seen to err.
-_SCORE_ASK = 0.3
-# Two opinions agree whose outer valleys are this near, in units of their distance; each channel that agrees counts.
-_AGREED = 0.15
-_VOUCHED = 2.5
-# LandmarkFinder' valleys are believed where the palm they mean is hand, and count as this good.
-_TOLD_COVERAGE_MIN = 0.8
-_SCORE_TOLD = 8.0
-# Distance of the outer valleys in picture pixels: below it palm lines are thinner than two pixels.
-LENGTH_MIN = 36.0
-SIDE_MIN = 48
-_NEAR_SHARE = 0.8
-_FIST_ROUNDNESS = 0.5
-# Grey levels between channels, on average.
-_COLOURLESS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class PalmPlacement:
-    """Where the region lies in the picture."""
+    """Where the region lies in the picture, in px."""
 
-    # Top left, top right, bottom right, bottom left of the region as cut: mirrored hands run the other way.
-    corners: Floats = field(repr=False)
-    # Thumb side first where the thumb is seen, else left to right with the fingers up.
-    valleys: Floats = field(repr=False)
-    outline: Floats = field(repr=False)
-    # About the distance of the outer valleys, steadied by the palm's width.
-    scale_px: float
-    # How far the fingers are turned from straight up, clockwise on the screen.
-    turn_deg: float
+    corners: Floats = field(repr=False)  # (4, 2), top left and on by top right; mirrored hands run the other way
+    valleys: Floats = field(repr=False)  # (3, 2), thumb side first where it is seen, else left to right, fingers up
+    outline: Floats = field(repr=False)  # (n, 2)
+    scale_px: float  # about the distance of the outer valleys, steadied by the palm's width
+    turn_deg: float  # how far the fingers are turned from straight up, clockwise on the screen
     mirrored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FramedPalm:
+    """A palm that was found in a picture: its region, where that lies, and how good it is."""
+
     region: Region
     placement: PalmPlacement
     quality: PalmQuality
 
 
-@dataclass(frozen=True, slots=True)
-class _Sight:
-    """One silhouette with what its outline shows."""
+def find_region(image: Pixels, landmarks: LandmarkFinder | None = None) -> FramedPalm | UnfitPicture:
+    """Returns the palm in a grey (H, W) or BGR (H, W, 3) picture of a hand, turned in any way in the plane.
 
-    silhouette: Silhouette
-    points: Floats
-    gaps: list[Gap]
-    evidence: Evidence
-    valleys: Valleys | None
-    closed: list[Gap] = field(default_factory=list)
-
-    @property
-    def score(self) -> float:
-        return self.valleys.score if self.valleys is not None else float("inf")
-
-
-def find_region(image: NDArray[np.uint8], landmarks: LandmarkFinder | None = None) -> FramedPalm | UnfitPicture:
-    """Find the palm in a grey (H, W) or BGR (H, W, 3) picture of a hand, turned in any way in the plane.
-
-    `landmarks`, where there are any, are asked about colour pictures of which the outline is not sure.
+    `landmarks`, where there are any, are asked about colour pictures of which the outline is not sure. A picture
+    without a palm that can be compared gives the reason instead; no picture raises.
     """
-    picture = _checked(image)
+    picture = _check(image)
     if isinstance(picture, UnfitPicture):
         return picture
-    ask = landmarks if picture.ndim == 3 else None
-    sights = _sights(picture, follow=ask is None)
-    best = _most_trusted(sights)
-    told = None
-    # Asked before closed gaps are followed: an answer saves that.
-    if ask is not None and best is not None and best.score >= _SCORE_ASK:
-        told = ask.find_valleys(picture)
-        corrected = _corrected(best, told) if told is not None else None
+    finder = landmarks if picture.ndim > GREY_AXES else None
+    views = view_channels(picture, follow_closed=finder is None)
+    best = choose_view(views)
+    opinion = None
+    # Asked before closed gaps are followed: an opinion saves that.
+    if finder is not None and best is not None and best.score >= SCORE_ASK:
+        opinion = finder.find_valleys(picture)
+        corrected = correct_valleys(best, opinion) if opinion is not None else None
         if corrected is None:
-            told, best = None, _most_trusted([_followed(sight) for sight in sights])
+            opinion, best = None, choose_view([add_closed_gaps(view) for view in views])
         else:
             best = corrected
     if best is None or best.valleys is None or best.score > SCORE_MAX:
-        return _no_hand(picture, sights)
+        return _explain(picture, views)
     length = best.valleys.length / best.silhouette.scale
-    if length < LENGTH_MIN:
-        return UnfitPicture(
-            UnfitReason.TOO_FAR, f"{length:.0f} px between the outer valleys, at least {LENGTH_MIN:.0f}"
-        )
-    if _second_hand(picture, best):
+    if length < VALLEY_DISTANCE_MIN:
+        detail = f"{length:.0f} px between the outer valleys, at least {VALLEY_DISTANCE_MIN:.0f}"
+        return UnfitPicture(UnfitReason.TOO_FAR, detail)
+    if _shows_second_hand(picture, best):
         return UnfitPicture(UnfitReason.TWO_HANDS)
-    found = _framed(picture, best, best.valleys, told)
-    return judge_quality(found.quality) or found
+    palm = _frame_palm(picture, best, best.valleys, opinion)
+    return judge_quality(palm.quality) or palm
 
 
-def _checked(image: NDArray[np.uint8]) -> NDArray[np.uint8] | UnfitPicture:
-    if image.dtype != np.uint8 or image.ndim not in (2, 3):
-        return UnfitPicture(
-            UnfitReason.UNREADABLE, f"{image.ndim}-dimensional {image.dtype}, wanted grey or BGR of uint8"
-        )
+def _check(image: Pixels) -> Pixels | UnfitPicture:
+    """Returns the picture as grey or BGR, or why it is not looked at."""
+    if image.dtype != np.uint8 or image.ndim not in (GREY_AXES, COLOUR_AXES):
+        detail = f"{image.ndim}-dimensional {image.dtype}, wanted grey or BGR of uint8"
+        return UnfitPicture(UnfitReason.UNREADABLE, detail)
     height, width = image.shape[:2]
-    if height * width > PIXELS_MAX:
-        return UnfitPicture(UnfitReason.TOO_LARGE, f"{width}x{height}, at most {PIXELS_MAX} pixels")
-    if min(height, width) < SIDE_MIN:
-        return UnfitPicture(UnfitReason.TOO_FAR, f"{width}x{height}, at least {SIDE_MIN} on a side")
-    if image.ndim == 2:
+    if height * width > PICTURE_PIXELS_MAX:
+        return UnfitPicture(UnfitReason.TOO_LARGE, f"{width}x{height}, at most {PICTURE_PIXELS_MAX} pixels")
+    if min(height, width) < PICTURE_SIDE_MIN:
+        return UnfitPicture(UnfitReason.TOO_FAR, f"{width}x{height}, at least {PICTURE_SIDE_MIN} on a side")
+    if image.ndim == GREY_AXES:
         return np.ascontiguousarray(image)
     if image.shape[2] == 1:
         return np.ascontiguousarray(image[..., 0])
-    if image.shape[2] in (3, 4):
-        return _grey_if_colourless(np.ascontiguousarray(image[..., :3]))
+    if image.shape[2] in (BGR, BGRA):
+        return _drop_false_colour(np.ascontiguousarray(image[..., :BGR]))
     return UnfitPicture(UnfitReason.UNREADABLE, f"{image.shape[2]} channels")
 
 
-def _grey_if_colourless(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Near-infrared cameras often deliver their one channel three times."""
-    step = max(1, min(picture.shape[:2]) // 128)
+def _drop_false_colour(picture: Pixels) -> Pixels:
+    """Returns a BGR picture as grey where it is colourless: near-infrared cameras often send their channel thrice."""
+    step = max(1, min(picture.shape[:2]) // COLOUR_LOOKS)
     sparse = picture[::step, ::step].astype(np.int16)
-    if np.abs(sparse - sparse[..., 1:2]).mean() > _COLOURLESS:
+    if np.abs(sparse - sparse[..., 1:2]).mean() > COLOURLESS_MAX:
         return picture
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+    return convert_to_grey(picture)
 
 
-def _sights(picture: NDArray[np.uint8], *, follow: bool) -> list[_Sight]:
-    """Return what each channel shows, up to the first that is sure; with closed gaps, if they are to be followed."""
-    sights = []
-    for silhouette in silhouettes(picture):
-        sight = _sight(silhouette)
-        sights.append(_followed(sight) if follow else sight)
-        if min(_doubt(seen, sights) for seen in sights) < _SCORE_SURE:
-            break
-    return sights
-
-
-def _most_trusted(sights: list[_Sight]) -> _Sight | None:
-    return min(sights, key=lambda sight: _doubt(sight, sights), default=None)
-
-
-def _doubt(sight: _Sight, sights: list[_Sight]) -> float:
-    """Return a sight's score, less for each channel that sees the same valleys and so vouches for it."""
-    return sight.score - _VOUCHED * sum(_agree(sight, other) for other in sights if other is not sight)
-
-
-def _agree(one: _Sight, other: _Sight) -> bool:
-    if one.valleys is None or other.valleys is None:
-        return False
-    points, others = (s.silhouette.to_picture(v.points) for s, v in ((one, one.valleys), (other, other.valleys)))
-    away = np.hypot(*(points - others)[[0, 2]].T)
-    return bool(away.max() < _AGREED * np.hypot(*(points[2] - points[0])))
-
-
-def _sight(silhouette: Silhouette) -> _Sight:
-    points = outline(silhouette.mask, silhouette.radius)
-    gaps = open_gaps(points, silhouette.radius)
-    candidates = distinct(gaps, silhouette.radius)
-    evidence = evidence_of(silhouette)
-    valleys = best_valleys(candidates, silhouette.solid, silhouette.radius, evidence)
-    return _Sight(silhouette, points, gaps, evidence, valleys)
-
-
-def _followed(sight: _Sight) -> _Sight:
-    """Return what is seen with the gaps between closed fingers, where that is clearly better."""
-    if sight.score < _SCORE_SURE:
-        return sight
-    silhouette = sight.silhouette
-    closed = closed_gaps(sight.evidence)
-    candidates = distinct(sight.gaps + closed, silhouette.radius)
-    valleys = best_valleys(candidates, silhouette.solid, silhouette.radius, sight.evidence, with_unseen=True)
-    margin = _CLOSED_MARGIN if sight.score < _SCORE_LIKELY else 0.0
-    if valleys is None or valleys.score + margin >= sight.score:
-        return sight
-    return replace(sight, valleys=valleys, closed=closed)
-
-
-def _corrected(sight: _Sight, told: LandmarkValleys) -> _Sight | None:
-    """Return the sight with the landmarks' valleys, or its own where they agree, or None if they mean no palm."""
-    silhouette = sight.silhouette
-    points = silhouette.from_picture(told.valleys if told.hand is not Hand.RIGHT else told.valleys[::-1])
-    base = points[2] - points[0]
-    length = float(np.hypot(*base))
-    if sight.valleys is not None:
-        away = np.hypot(*(sight.valleys.points - points)[[0, 2]].T)
-        if away.max() < _AGREED * length:
-            return sight
-    along = base / length
-    up = np.array([along[1], -along[0]])
-    coverage = covered(points, along, up, length, silhouette.solid)
-    if coverage < _TOLD_COVERAGE_MIN:
-        return None
-    thumb = -1.0 if told.hand is not Hand.RIGHT else 1.0
-    towards = np.cos(_LEAN) * up + thumb * np.sin(_LEAN) * along
-    return replace(sight, valleys=Valleys(points, along, up, length, _SCORE_TOLD, towards, 0.0))
-
-
-def _no_hand(picture: NDArray[np.uint8], sights: list[_Sight]) -> UnfitPicture:
-    if not sights:
+def _explain(picture: Pixels, views: Sequence[HandView]) -> UnfitPicture:
+    """Returns why no view shows a hand."""
+    if not views:
         return UnfitPicture(UnfitReason.NO_HAND)
-    silhouette = sights[0].silhouette
+    silhouette = views[0].silhouette
     share = silhouette.mask.sum() / silhouette.scale**2 / (picture.shape[0] * picture.shape[1])
     roundness = np.pi * silhouette.radius**2 / silhouette.mask.sum()
-    if share > _NEAR_SHARE:
+    if share > NEAR_SHARE_MIN:
         return UnfitPicture(UnfitReason.TOO_NEAR, f"fills {share:.0%} of the picture")
-    if len(sights[0].gaps) >= 2:
-        return UnfitPicture(
-            UnfitReason.TURNED, f"no three valleys fit a hand (score {min(s.score for s in sights):.0f})"
-        )
-    return UnfitPicture(UnfitReason.FIST if roundness > _FIST_ROUNDNESS else UnfitReason.NO_HAND)
+    if len(views[0].gaps) >= 2:
+        detail = f"no three valleys fit a hand (score {min(view.score for view in views):.0f})"
+        return UnfitPicture(UnfitReason.TURNED, detail)
+    return UnfitPicture(UnfitReason.FIST if roundness > FIST_ROUNDNESS_MIN else UnfitReason.NO_HAND)
 
 
-def _second_hand(picture: NDArray[np.uint8], best: _Sight) -> bool:
-    box = best.silhouette.second
-    if box is None:
+def _shows_second_hand(picture: Pixels, view: HandView) -> bool:
+    """Returns True where another large part of the picture is a likely hand too."""
+    if view.silhouette.second is None:
         return False
-    left, top, right, bottom = box
-    other = picture[top:bottom, left:right]
-    if min(other.shape[:2]) < SIDE_MIN:
+    start_x, start_y, end_x, end_y = view.silhouette.second
+    second = picture[start_y:end_y, start_x:end_x]
+    if min(second.shape[:2]) < PICTURE_SIDE_MIN:
         return False
-    return any(_sight(s).score < _SCORE_LIKELY for s in silhouettes(other))
+    return any(view_outline(silhouette).score < SCORE_LIKELY for silhouette in find_silhouettes(second))
 
 
-def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: LandmarkValleys | None) -> FramedPalm:
-    silhouette = sight.silhouette
-    hand = told.hand if told is not None else hand_of(valleys, sight.gaps + sight.closed)
+def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion: LandmarkValleys | None) -> FramedPalm:
+    """Returns the palm under the valleys; `opinion` names the hand where landmarks placed them."""
+    silhouette = view.silhouette
+    hand = opinion.hand if opinion is not None else name_hand(valleys, view.gaps + view.closed)
     points = silhouette.to_picture(valleys.points)
     mirrored = hand is Hand.RIGHT
     if mirrored:
@@ -258,55 +173,55 @@ def _framed(picture: NDArray[np.uint8], sight: _Sight, valleys: Valleys, told: L
     up = valleys.up + valleys.towards
     up = up / np.hypot(*up)
     right = np.array([-up[1], up[0]]) * (-1 if mirrored else 1)
-    length = float(np.sqrt(valleys.length * _palm_radius(silhouette, valleys) / _RADIUS_TO_LENGTH)) / silhouette.scale
-    side = SIDE * length
-    corner = 0.5 * (points[0] + points[2]) - 0.5 * side * right - OFFSET * length * up
+    palm_radius = _measure_palm_radius(silhouette, valleys)
+    length = float(np.sqrt(valleys.length * palm_radius / RADIUS_TO_LENGTH)) / silhouette.scale
+    side = REGION_SIZE * length
+    corner = 0.5 * (points[0] + points[-1]) - 0.5 * side * right - REGION_DROP * length * up
     to_picture = np.column_stack([right * side / REGION_SIDE, -up * side / REGION_SIDE, corner])
-    grey, mask = _cut(picture, silhouette, to_picture)
+    grey, mask = _cut_region(picture, silhouette, to_picture)
     corners = np.array([corner, corner + side * right, corner + side * (right - up), corner - side * up])
     turn = float(np.degrees(np.arctan2(up[0], -up[1])))
-    shape = silhouette.to_picture(sight.points)
+    outline = silhouette.to_picture(view.outline)
     region = Region(grey, mask, hand)
-    quality = measure_quality(region, float(np.exp(-valleys.score / 20)))
-    return FramedPalm(region, PalmPlacement(corners, points, shape, length, turn, mirrored), quality)
+    quality = measure_quality(region, float(np.exp(-valleys.score / SCORE_OF_POSE)))
+    return FramedPalm(region, PalmPlacement(corners, points, outline, length, turn, mirrored), quality)
 
 
-def _palm_radius(silhouette: Silhouette, valleys: Valleys) -> float:
-    """Return half the palm's width, in the silhouette's pixels: of the largest circle around its middle."""
-    inscribed = cv2.distanceTransform(
-        cv2.copyMakeBorder(silhouette.solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5
-    )
-    x, y = 0.5 * (valleys.points[0] + valleys.points[2]) - 0.8 * valleys.length * valleys.up
-    reach = 0.35 * valleys.length
-    middle = np.zeros_like(inscribed, np.uint8)
+def _measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> float:
+    """Returns half the palm's width in px of the crop: the radius of the largest circle around the palm's middle."""
+    distances = measure_distances(silhouette.solid)
+    x, y = 0.5 * (valleys.points[0] + valleys.points[-1]) - PALM_MIDDLE * valleys.length * valleys.up
+    reach = PALM_MIDDLE_REACH * valleys.length
+    middle = np.zeros_like(distances, np.uint8)
     cv2.circle(middle, (round(x) + 1, round(y) + 1), max(1, round(reach)), 1, -1)
-    radius = float(cv2.minMaxLoc(inscribed, middle)[1])
-    least, most = (f * _RADIUS_TO_LENGTH * valleys.length for f in (0.75, 1.35))
+    radius = float(cv2.minMaxLoc(distances, middle)[1])
+    least, most = (factor * RADIUS_TO_LENGTH * valleys.length for factor in PALM_RADIUS_LIMITS)
     return min(max(radius, least), most)
 
 
-def _cut(
-    picture: NDArray[np.uint8], silhouette: Silhouette, to_picture: Floats
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Cut the region given by the affine map from its unit pixels to the picture, with what of it is palm."""
+def _cut_region(picture: Pixels, silhouette: Silhouette, to_picture: Floats) -> tuple[Pixels, Flags]:
+    """Returns the region's picture and what of it is palm.
+
+    `to_picture` (2, 3) is the affine map from the region's pixels to those of the picture.
+    """
     step = float(np.hypot(*to_picture[:, 0]))
     ends = to_picture @ np.array([[0, 0, 1], [REGION_SIDE, 0, 1], [0, REGION_SIDE, 1], [REGION_SIDE, REGION_SIDE, 1]]).T
-    margin = 4 * step + 2
-    left, top = (max(0, int(v)) for v in np.floor(ends.min(axis=1) - margin))
-    right, bottom = (max(1, int(v)) for v in np.ceil(ends.max(axis=1) + margin))
-    crop = picture[min(top, picture.shape[0] - 1) : bottom, min(left, picture.shape[1] - 1) : right]
-    grey = crop if crop.ndim == 2 else np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.uint8)
-    if step > 1.3:
-        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 0.45 * step), np.uint8)
+    margin = CUT_MARGIN * step + CUT_MARGIN_EXTRA
+    start_x, start_y = (max(0, int(edge)) for edge in np.floor(ends.min(axis=1) - margin))
+    end_x, end_y = (max(1, int(edge)) for edge in np.ceil(ends.max(axis=1) + margin))
+    crop = picture[min(start_y, picture.shape[0] - 1) : end_y, min(start_x, picture.shape[1] - 1) : end_x]
+    grey = convert_to_grey(crop)
+    if step > CUT_BLUR_FROM:
+        grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), CUT_BLUR * step), np.uint8)
     # Centres of pixels lie half a pixel from their corners, in the region as in the picture.
     centred = to_picture.copy()
     centred[:, 2] += to_picture[:, :2] @ (0.5, 0.5) - 0.5
     in_crop = centred.copy()
-    in_crop[:, 2] -= (left, top)
+    in_crop[:, 2] -= (start_x, start_y)
     size = (REGION_SIDE, REGION_SIDE)
-    way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    region = cv2.warpAffine(grey, in_crop, size, flags=way, borderMode=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    region = cv2.warpAffine(grey, in_crop, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     in_work = centred * silhouette.scale
     in_work[:, 2] = silhouette.scale * (centred[:, 2] + 0.5 - silhouette.offset) - 0.5
-    hand = cv2.warpAffine(silhouette.solid * 255, in_work, size, flags=way, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(region, np.uint8), np.asarray(hand > 127, np.bool_)
+    hand = cv2.warpAffine(silhouette.solid * WHITE, in_work, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(region, np.uint8), np.asarray(hand > HALF_GREY, np.bool_)

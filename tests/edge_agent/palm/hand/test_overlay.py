@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge_agent.palm.hand.overlay import draw as draw_overlay
+from edge_agent.palm.hand.overlay import draw_overlay
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from tests.edge_agent.palm.hands import Pose, draw
