@@ -11,7 +11,8 @@ from tests.golden import replay
 from tests.golden.golden import difference
 from tests.golden.kiosk import Kiosk
 
-pytestmark = pytest.mark.timeout(600)  # on a machine that has much else to do
+# A busy machine may take minutes; and the days need not be played by another worker again.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow, pytest.mark.xdist_group("golden-day")]
 
 
 @pytest.fixture(scope="module")

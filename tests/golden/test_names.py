@@ -10,7 +10,8 @@ from tests.golden.golden import check
 from tests.golden.kiosk import Kiosk
 from tests.golden.replay import BEGIN
 
-pytestmark = pytest.mark.timeout(600)  # on a machine that has much else to do
+# A busy machine may take minutes; and a kiosk that has answered once need not be started by another worker again.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("golden-names")]
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,13 @@ def test_names_that_need_no_kiosk(name: str) -> None:
     check(names.NAMES / name, names.STILL[name]())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names.LIVE)
 def test_names_of_a_running_kiosk(name: str, live: dict[str, str]) -> None:
     check(names.NAMES / name, live[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names.LEDGER)
 def test_names_of_the_ledger(name: str) -> None:
     pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
