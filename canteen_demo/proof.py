@@ -10,8 +10,8 @@ import psycopg
 
 from canteen_demo.lunch import Tally
 from canteen_demo.school import SCHOOL, Pupil
-from edge_agent.journal.export import ExportedEpoch, ExportedRow, export, read_export
-from edge_agent.journal.verify import verify
+from edge_agent.journal.export import ExportedEpoch, ExportedRow, export_journal, read_export
+from edge_agent.journal.verify import verify_journal
 from sync.contract.event import Method, Refusal, Repeat, Sighting, decode
 from sync.ledger import report as reports
 
@@ -54,7 +54,7 @@ def prove(
     kinds: Counter[str] = Counter()
     sightings = refused = repeats = 0
     palms: Counter[str] = Counter()
-    broken = [str(path) for path in journals if not verify(path).whole]
+    broken = [str(path) for path in journals if not verify_journal(path).whole]
     for path in journals:
         for identity, row in _rows(path):
             rows[identity] = row.hash
@@ -114,7 +114,7 @@ def prove(
 def _rows(journal: Path) -> list[tuple[Identity, ExportedRow]]:
     target = journal.with_name("export.jsonl")
     target.unlink(missing_ok=True)
-    export(journal, target)
+    export_journal(journal, target)
     rows: list[tuple[Identity, ExportedRow]] = []
     epoch: ExportedEpoch | None = None
     with target.open("rb") as file:

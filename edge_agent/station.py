@@ -35,7 +35,7 @@ from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, 
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
-from edge_agent.journal.rows import Appended
+from edge_agent.journal.rows import AppendedEvent
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, Method, PersonId
 
@@ -45,11 +45,11 @@ log = logging.getLogger(__name__)
 class StationJournal(Protocol):
     """The part of the journal that the station uses."""
 
-    def append(self, event: Event) -> Appended:
+    def append(self, event: Event) -> AppendedEvent:
         """Appends the event, and returns its place once it is durable. Raises JournalError."""
         ...
 
-    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
+    def append_all(self, events: Sequence[Event]) -> Sequence[AppendedEvent]:
         """Appends all of these events or none of them."""
         ...
 

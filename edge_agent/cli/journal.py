@@ -25,11 +25,10 @@ from edge_agent.control_api import (
     JournalRow,
 )
 from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
-from edge_agent.journal import offline
-from edge_agent.journal.backup import backup as back_up
-from edge_agent.journal.export import export as write_export
-from edge_agent.journal.export import verify_export
-from edge_agent.journal.verify import verify as walk
+from edge_agent.journal.backup import back_up_journal
+from edge_agent.journal.export import export_journal, verify_export
+from edge_agent.journal.offline import read_recent_offline
+from edge_agent.journal.verify import verify_journal
 from edge_agent.runtime.commands.journal import chain_verdict, journal_row
 from edge_agent.runtime.opening import JOURNAL_NAME
 
@@ -48,7 +47,7 @@ def list_rows(
     """The last rows, oldest first."""
 
     def stopped(path: Path) -> Iterator[JournalRow]:
-        return (journal_row(row) for row in reversed(offline.recent(path, limit)))
+        return (journal_row(row) for row in reversed(read_recent_offline(path, limit)))
 
     rows = _either(config, JOURNAL_LIST, JournalListArguments(limit=limit), stopped)
     if as_json:
@@ -69,7 +68,9 @@ def verify(
     if export is not None:
         verdict = chain_verdict(verify_export(export))
     else:
-        (verdict,) = _either(config, JOURNAL_VERIFY, NO_ARGUMENTS, lambda path: iter([chain_verdict(walk(path))]))
+        (verdict,) = _either(
+            config, JOURNAL_VERIFY, NO_ARGUMENTS, lambda path: iter([chain_verdict(verify_journal(path))])
+        )
     if as_json:
         print_json(verdict)
     elif verdict.broken is None:
@@ -88,7 +89,7 @@ def export(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     _fresh(target)
 
     def stopped(path: Path) -> Iterator[ExportedJournal]:
-        yield ExportedJournal(path=str(target), rows=write_export(path, target))
+        yield ExportedJournal(path=str(target), rows=export_journal(path, target))
 
     (answer,) = _either(config, JOURNAL_EXPORT, NO_ARGUMENTS, stopped)
     _fetch(Path(answer.path), target)
@@ -101,7 +102,7 @@ def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     _fresh(target)
 
     def stopped(path: Path) -> Iterator[JournalCopy]:
-        yield JournalCopy(path=str(target), verdict=chain_verdict(back_up(path, target)))
+        yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(path, target)))
 
     (answer,) = _either(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
     _fetch(Path(answer.path), target)

@@ -13,8 +13,8 @@ from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, ROSTER_APPLY, ROSTER_RECORDS, ROSTER_SHOW, RosterApplyArguments
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings import Settings
@@ -136,7 +136,7 @@ def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: b
         version = answer.version
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
-            journal.apply_roster((page,), datetime.now(UTC))
+            journal.roster.apply((page,), datetime.now(UTC))
     _told(school, changed, as_json, version)
     for note in built.notes if not as_json else ():
         out.print(note, markup=False)
@@ -153,7 +153,7 @@ def _here(config: Path) -> list[Record]:
         return list(ask(loaded.kiosk.run_dir, ROSTER_RECORDS, NO_ARGUMENTS))
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
-            return journal.roster_records()
+            return journal.roster.records()
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
     me = identity.read(state_dir, loaded.kiosk.school)
     if me.registration is not None:
         raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
-    kiosk = Kiosk(me.device, me.key.public_bytes, me.school)
+    kiosk = KioskIdentity(me.device, me.key.public_bytes, me.school)
     with Journal.open(state_dir / JOURNAL_NAME, kiosk, now=KernelClock(), ballast_bytes=0) as journal:
         yield journal
 

@@ -1,13 +1,13 @@
-"""A copy of a journal, live or not, proven after it was made.
+"""Copies a journal, live or not, and proves the copy.
 
-SQLite's online backup in one step, from a read-only connection: a consistent copy at the moment it began, and the
-writer is not held up. Copying the file with other means would miss the WAL, and closing a second handle to it in the
-daemon's process would drop SQLite's locks.
+SQLite's online backup, in one step and from a read-only connection, makes a consistent copy of the moment at which it
+begins, and does not hold up the writer. A plain copy of the file would miss the WAL, and closing a second handle to it
+in the daemon's process would drop SQLite's locks.
 
-Palms are left out, sealed though they are: a copy is carried about, and a consent withdrawn later does not reach it.
+Palms are left out, although they are sealed: a copy is carried about, and a consent withdrawn later does not reach it.
 
-A copy put back in place is an old journal under the same identity: the ledger shows it to be one at the first
-contact, and the agent goes on in a new epoch.
+A copy that is put back in place is an old journal under the same identity. The ledger shows that at the first contact,
+and the agent goes on in a new epoch.
 """
 
 import os
@@ -15,15 +15,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.journal import template_store
-from edge_agent.journal.errors import JournalDamaged
-from edge_agent.journal.rows import SET_ASIDE
+from edge_agent.journal.errors import SET_ASIDE, JournalDamaged
+from edge_agent.journal.sealed_palms import delete_everything
 from edge_agent.journal.store import connect_read_only
-from edge_agent.journal.verify import Verdict, verify
+from edge_agent.journal.verify import ChainCheck, verify_journal
 
 
-def backup(path: Path, target: Path) -> Verdict:
-    """Copy the journal at `path` to a new file and walk the copy's chain; its verdict.
+def back_up_journal(path: Path, target: Path) -> ChainCheck:
+    """Copies the journal at `path` to a new file, walks the copy's chain and returns the verdict on it.
 
     Raises FileExistsError, `JournalDamaged` when the copy does not hold (it is left as `<target>.part`), sqlite3.Error.
     """
@@ -35,8 +34,8 @@ def backup(path: Path, target: Path) -> Verdict:
     with closing(connect_read_only(path)) as source, closing(sqlite3.connect(part, isolation_level=None)) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, no WAL beside it, to be carried away
-        template_store.delete_all(copy)
-    verdict = verify(part)
+        delete_everything(copy)
+    verdict = verify_journal(part)
     if verdict.broken is not None:
         broken = verdict.broken
         raise JournalDamaged(f"epoch {broken.epoch}, row {broken.seq}: {broken.what}; {SET_ASIDE}")

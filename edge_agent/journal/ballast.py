@@ -11,6 +11,8 @@ from pathlib import Path
 
 
 class Ballast:
+    """The file at `path`, of so many bytes; 0: none is wanted."""
+
     def __init__(self, path: Path, bytes_wanted: int) -> None:
         self._path = path
         self._bytes = bytes_wanted
@@ -20,7 +22,7 @@ class Ballast:
         return self._path.exists()
 
     def restore(self) -> bool:
-        """Put it there if it is missing and the disk has room for four of it. Whether it is there now."""
+        """Makes the file if it is missing and the disk has room for four of it; returns if the file is in place."""
         if self._bytes == 0 or self.present:
             return self.present
         if shutil.disk_usage(self._path.parent).free < 4 * self._bytes:
@@ -37,7 +39,7 @@ class Ballast:
         return self.present
 
     def give_up(self) -> bool:
-        """Whether there was something to give up."""
-        was_there = self.present
+        """Removes the file; returns False when there was none."""
+        was_present = self.present
         self._path.unlink(missing_ok=True)
-        return was_there
+        return was_present

@@ -1,54 +1,168 @@
-"""One life of the journal ends and the next begins: what the new one opens with, and what it carries on."""
+"""The epochs of a journal: their rows on the disk, and the picture of them that is kept in memory."""
 
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from msgspec.structs import replace
+import msgspec
+from msgspec import structs
 
-from edge_agent.journal.rows import EpochRow, Kiosk, insert, open_epoch, walk
-from sync.contract.chain import Epoch, Hash
-from sync.contract.event import Carried, Repair, Unreadable, decode, encode
+from edge_agent.journal.errors import SET_ASIDE, JournalDamaged
+from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
+
+# Cast, because a flipped bit on the disk may make another type of a column, or NULL. Such a value must fail the check
+# of the hash; it must not fail the code that reads it.
+SELECT_EPOCHS = """
+    SELECT
+        CAST(coalesce(ordinal, '') AS INTEGER),
+        CAST(coalesce(id, '') AS TEXT),
+        CAST(coalesce(device, '') AS TEXT),
+        CAST(coalesce(public_key, '') AS BLOB),
+        CAST(coalesce(parent_head, '') AS BLOB),
+        CAST(coalesce(genesis, '') AS BLOB),
+        CAST(coalesce(anchor_seq, '') AS INTEGER),
+        CAST(coalesce(anchor_hash, '') AS BLOB),
+        CAST(coalesce(head_seq, '') AS INTEGER),
+        CAST(coalesce(head_hash, '') AS BLOB),
+        CAST(coalesce(acked_seq, '') AS INTEGER),
+        CAST(coalesce(acked_hash, '') AS BLOB),
+        CAST(coalesce(carried_seq, '') AS INTEGER)
+    FROM epoch ORDER BY ordinal
+"""
+# The ordinal orders the epochs; their ids are random.
+SELECT_NEXT_ORDINAL = "SELECT coalesce(max(ordinal), 0) + 1 FROM epoch"
+# Anchor, head and acknowledged head all begin at the genesis.
+INSERT_EPOCH = """
+    INSERT INTO epoch (
+        ordinal, id, device, public_key, parent_head, genesis, anchor_hash, head_hash, acked_hash, opened_at, why
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
-def begin(connection: sqlite3.Connection, kiosk: Kiosk, epoch: Epoch, parent_head: bytes, repair: Repair) -> EpochRow:
-    """An epoch whose first event is this repair."""
-    opened = open_epoch(connection, kiosk, epoch, parent_head=parent_head, at=repair.at, why=repair.why)
-    return replace(opened, head=insert(connection, opened.ordinal, opened.head, [encode(repair)])[-1])
+@dataclass(frozen=True, slots=True)
+class KioskIdentity:
+    """The identity that the chain's genesis holds, and the school whose events these are."""
+
+    device: DeviceId
+    public_key: bytes  # 32 raw bytes of Ed25519
+    school: str
 
 
-def carry(connection: sqlite3.Connection, source: EpochRow, target: EpochRow, repair: Repair) -> EpochRow:
-    """Put every unacknowledged event of `source` behind what `target` has. Raises `JournalDamaged`.
+class EpochRow(msgspec.Struct, frozen=True):
+    """One epoch as the database has it."""
 
-    An event that `source` itself carried for an earlier epoch goes on as it is, under its first identity: wrapping it
-    again would give it a second one, and outgrow the limit.
-    """
-    head = target.head
-    for rows in walk(connection, source, source.acked, source.head.seq):
-        payloads = [_carried(source.id, seq, own, payload, repair) for seq, payload, own in rows]
-        head = insert(connection, target.ordinal, head, payloads)[-1]
-    if head.seq == target.head.seq:
-        return target
-    connection.execute("UPDATE epoch SET carried_seq = ? WHERE ordinal = ?", (head.seq, target.ordinal))
-    return replace(target, head=head, carried_seq=head.seq)
+    ordinal: int
+    id: Epoch
+    device: DeviceId
+    public_key: bytes
+    parent_head: bytes
+    genesis: Hash
+    anchor: Head  # the rows in the table begin behind it: (0, genesis), unless some were pruned
+    head: Head
+    acked: Head
+    carried_seq: int  # the last row that holds an event of an earlier epoch; 0: none
+
+    def check(self) -> None:
+        """Raises `JournalDamaged` when the row contradicts itself."""
+        if genesis(self.device, self.public_key, self.id, self.parent_head) != self.genesis:
+            raise JournalDamaged(f"epoch {self.id}: its genesis does not follow from its identity; {SET_ASIDE}")
+        for name, head in (("anchor", self.anchor), ("head", self.head), ("acknowledged head", self.acked)):
+            if head.seq == 0 and head.hash != self.genesis:
+                raise JournalDamaged(f"epoch {self.id}: its {name} is 0 but not the genesis; {SET_ASIDE}")
 
 
-def _carried(epoch: Epoch, seq: int, own: Hash, payload: bytes, repair: Repair) -> bytes:
-    try:
-        if isinstance(decode(payload), Carried):
-            return payload
-    except Unreadable:
-        pass  # a later version made it: it travels all the same
-    return encode(
-        Carried(
-            school=repair.school,
-            at=repair.at,
-            boot=repair.boot,
-            mono_ms=repair.mono_ms,
-            clock=repair.clock,
-            roster=repair.roster,
-            roster_age_s=repair.roster_age_s,
-            old_epoch=epoch,
-            old_seq=seq,
-            old_hash=own.hex(),
-            payload=payload.decode(),
+def read_epochs(connection: sqlite3.Connection) -> list[EpochRow]:
+    """Returns every epoch, the current one last."""
+    return [
+        EpochRow(
+            ordinal,
+            epoch,
+            device,
+            public_key,
+            parent_head,
+            first_hash,
+            anchor=Head(anchor_seq, anchor_hash),
+            head=Head(head_seq, head_hash),
+            acked=Head(acked_seq, acked_hash),
+            carried_seq=carried_seq,
         )
+        for (
+            ordinal,
+            epoch,
+            device,
+            public_key,
+            parent_head,
+            first_hash,
+            anchor_seq,
+            anchor_hash,
+            head_seq,
+            head_hash,
+            acked_seq,
+            acked_hash,
+            carried_seq,
+        ) in connection.execute(SELECT_EPOCHS).fetchall()
+    ]
+
+
+def insert_epoch(
+    connection: sqlite3.Connection, kiosk: KioskIdentity, epoch: Epoch, *, parent_head: bytes, opened_at: str, why: str
+) -> EpochRow:
+    """Adds an empty epoch behind the existing ones and returns it. It is the current one from then on."""
+    (ordinal,) = connection.execute(SELECT_NEXT_ORDINAL).fetchone()
+    first_hash = genesis(kiosk.device, kiosk.public_key, epoch, parent_head)
+    hashes = (first_hash,) * 4  # genesis, anchor, head, acknowledged head
+    connection.execute(
+        INSERT_EPOCH, (ordinal, epoch, kiosk.device, kiosk.public_key, parent_head, *hashes, opened_at, why)
     )
+    start = Head(0, first_hash)
+    return EpochRow(
+        ordinal, epoch, kiosk.device, kiosk.public_key, parent_head, first_hash, start, start, start, carried_seq=0
+    )
+
+
+class KnownEpochs:
+    """The epochs as the disk holds them, in memory. The store's lock guards them.
+
+    They change only after a transaction is on the disk, or when the file was opened again and is read anew.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[EpochRow] = []
+        self._ids: Mapping[int, Epoch] = {}
+        self._ordinals: Mapping[Epoch, int] = {}
+
+    @property
+    def rows(self) -> list[EpochRow]:
+        return list(self._rows)
+
+    @property
+    def current(self) -> EpochRow:
+        return self._rows[-1]
+
+    @property
+    def ordinals(self) -> Mapping[Epoch, int]:
+        return self._ordinals
+
+    def id_of_ordinal(self, ordinal: int) -> Epoch:
+        return self._ids[ordinal]
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Reads the epochs anew: after the file was opened, only the file says where the journal stands."""
+        rows = read_epochs(connection)
+        for row in rows:
+            row.check()
+        self.replace(rows)
+
+    def replace(self, rows: list[EpochRow]) -> None:
+        self._rows = rows
+        self._ids = {row.ordinal: row.id for row in rows}
+        self._ordinals = {row.id: row.ordinal for row in rows}
+
+    def add(self, row: EpochRow) -> None:
+        self.replace([*self._rows, row])
+
+    def move_head(self, head: Head) -> None:
+        self._rows[-1] = structs.replace(self.current, head=head)
+
+    def move_acknowledged_head(self, acked: Head) -> None:
+        self._rows[-1] = structs.replace(self.current, acked=acked)

@@ -1,4 +1,4 @@
-"""The journal as JSON Lines, for auditors: everything that is needed to walk the chain again without this program.
+"""Writes the journal as JSON Lines, for auditors: all that is needed to walk the chain again without this program.
 
     {"anchor_hash":"…","anchor_seq":0,"device":"…","epoch":"…","head_hash":"…","head_seq":2,"parent_head":"",
      "public_key":"…"}                                                       one for each epoch, then its rows:
@@ -17,17 +17,19 @@ from typing import BinaryIO
 
 import msgspec
 
-from edge_agent.journal import rows
-from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, damaged
-from edge_agent.journal.rows import EpochRow
+from edge_agent.journal.epochs import EpochRow, read_epochs
+from edge_agent.journal.errors import SET_ASIDE, STORE_ERRORS, JournalDamaged, is_damage
+from edge_agent.journal.rows import NO_HASH, walk_chain
 from edge_agent.journal.store import connect_read_only
-from edge_agent.journal.verify import Broken, Verdict
+from edge_agent.journal.verify import ChainBreak, ChainCheck
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, extend, genesis
 
 LINE_BYTES_MAX = 64 * 1024
 
 
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
+class ExportHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """The line of one epoch, with these names; bytes are in hex."""
+
     device: str
     public_key: str
     epoch: str
@@ -40,7 +42,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ExportedEpoch:
-    """What an export says of one epoch before its rows."""
+    """One epoch of an export. Its rows follow."""
 
     device: DeviceId
     public_key: bytes
@@ -52,48 +54,50 @@ class ExportedEpoch:
 
 @dataclass(frozen=True, slots=True)
 class ExportedRow:
+    """One row of an export, of the epoch before it."""
+
     seq: int
     hash: Hash
     payload: bytes
 
 
 class NotAnExport(ValueError):
-    """This line is none of an export's."""
+    """A line of the file is not a line of an export."""
 
 
-def export(path: Path, target: Path) -> int:
-    """Write the journal at `path`, live or not, to a new file; the rows written.
+def export_journal(path: Path, target: Path) -> int:
+    """Writes the journal at `path`, live or not, to a new file; returns the number of rows.
 
     Raises FileExistsError, `JournalDamaged` at a row that does not hold: nothing is left under `target` then.
     """
     if target.exists():
         raise FileExistsError(f"{target} is already there; name another file")
     part = target.with_name(target.name + ".part")
-    with open(part, "wb", opener=_private) as out:
-        count = _write(path, out)
+    with open(part, "wb", opener=_open_private) as out:
+        count = _write_export(path, out)
         out.flush()
         os.fsync(out.fileno())
     part.rename(target)
     return count
 
 
-def _private(name: str, flags: int) -> int:
+def _open_private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _write(path: Path, out: BinaryIO) -> int:
+def _write_export(path: Path, out: BinaryIO) -> int:
     count = 0
     try:
         with closing(connect_read_only(path)) as connection:
             connection.execute("BEGIN")  # one snapshot, whatever is appended meanwhile
-            for epoch in rows.epochs(connection):
-                out.write(msgspec.json.encode(_header(epoch), order="sorted") + b"\n")
-                for found in rows.walk(connection, epoch, epoch.anchor, epoch.head.seq):
-                    out.writelines(_line(*row) for row in found)
-                    count += len(found)
+            for epoch in read_epochs(connection):
+                out.write(msgspec.json.encode(_make_header(epoch), order="sorted") + b"\n")
+                for page in walk_chain(connection, epoch, epoch.anchor, epoch.head.seq):
+                    out.writelines(_make_line(*row) for row in page)
+                    count += len(page)
     except STORE_ERRORS as error:
-        if damaged(error):
-            raise JournalDamaged(f"{path}: {error}; {rows.SET_ASIDE}") from error
+        if is_damage(error):
+            raise JournalDamaged(f"{path}: {error}; {SET_ASIDE}") from error
         raise
     return count
 
@@ -101,12 +105,12 @@ def _write(path: Path, out: BinaryIO) -> int:
 _PREFIX = b'{"hash":"%s","seq":%d,"event":'
 
 
-def _line(seq: int, payload: bytes, own: Hash) -> bytes:
-    return _PREFIX % (own.hex().encode(), seq) + payload + b"}\n"
+def _make_line(seq: int, payload: bytes, row_hash: Hash) -> bytes:
+    return _PREFIX % (row_hash.hex().encode(), seq) + payload + b"}\n"
 
 
-def _header(epoch: EpochRow) -> _Header:
-    return _Header(
+def _make_header(epoch: EpochRow) -> ExportHeader:
+    return ExportHeader(
         device=epoch.device,
         public_key=epoch.public_key.hex(),
         epoch=epoch.id,
@@ -119,61 +123,63 @@ def _header(epoch: EpochRow) -> _Header:
 
 
 def read_export(lines: Iterable[bytes]) -> Iterator[ExportedEpoch | ExportedRow]:
-    """What the lines of an export say, in order. Raises `NotAnExport`, naming the line."""
+    """Yields the epochs and rows of these lines, in their order. Raises `NotAnExport`, which names the line."""
     for number, line in enumerate(lines, 1):
         try:
-            yield _row(line) if line.startswith(b'{"hash":') else _epoch(line)
+            yield _read_row(line) if line.startswith(b'{"hash":') else _read_epoch(line)
         except (msgspec.DecodeError, ValueError) as error:
             raise NotAnExport(f"line {number}: {error}") from error
 
 
-def _row(line: bytes) -> ExportedRow:
+def _read_row(line: bytes) -> ExportedRow:
     start = line.index(b'"event":') + len(b'"event":')
     seq = int(line[line.index(b'"seq":') + len(b'"seq":') : start - len(b',"event":')])
-    own = Hash(bytes.fromhex(line[len(b'{"hash":"') :][:64].decode()))
-    if line != _PREFIX % (own.hex().encode(), seq) + line[start:] or not line.endswith(b"}\n"):
+    row_hash = Hash(bytes.fromhex(line[len(b'{"hash":"') :][:64].decode()))
+    if line != _PREFIX % (row_hash.hex().encode(), seq) + line[start:] or not line.endswith(b"}\n"):
         raise ValueError("a row that is cut off or was written by something else")
-    return ExportedRow(seq, own, line[start:-2])
+    return ExportedRow(seq, row_hash, line[start:-2])
 
 
-def _epoch(line: bytes) -> ExportedEpoch:
-    said = msgspec.json.decode(line, type=_Header)
+def _read_epoch(line: bytes) -> ExportedEpoch:
+    header = msgspec.json.decode(line, type=ExportHeader)
     return ExportedEpoch(
-        DeviceId(said.device),
-        bytes.fromhex(said.public_key),
-        Epoch(said.epoch),
-        bytes.fromhex(said.parent_head),
-        Head(said.anchor_seq, Hash(bytes.fromhex(said.anchor_hash))),
-        Head(said.head_seq, Hash(bytes.fromhex(said.head_hash))),
+        DeviceId(header.device),
+        bytes.fromhex(header.public_key),
+        Epoch(header.epoch),
+        bytes.fromhex(header.parent_head),
+        Head(header.anchor_seq, Hash(bytes.fromhex(header.anchor_hash))),
+        Head(header.head_seq, Hash(bytes.fromhex(header.head_hash))),
     )
 
 
-def verify_export(path: Path) -> Verdict:
-    """The verdict on an export, by nothing but the file. Raises `NotAnExport`, OSError."""
-    epochs = count = 0
+def verify_export(path: Path) -> ChainCheck:
+    """Returns the verdict on an export, from nothing but the file. Raises `NotAnExport`, OSError."""
+    epochs = rows = 0
     current: ExportedEpoch | None = None
-    head = Head(0, rows.NO_HASH)
+    head = Head(0, NO_HASH)
+
+    def verdict(epoch: str, seq: int, what: str) -> ChainCheck:
+        return ChainCheck(epochs, rows, ChainBreak(epoch, seq, what))
+
     with path.open("rb") as file:
-        for said in read_export(iter(lambda: file.readline(LINE_BYTES_MAX), b"")):
-            if isinstance(said, ExportedEpoch):
+        for part in read_export(iter(lambda: file.readline(LINE_BYTES_MAX), b"")):
+            if isinstance(part, ExportedEpoch):
                 if current is not None and head != current.head:
-                    return Verdict(epochs, count, Broken(current.epoch, head.seq + 1, "missing"))
-                if genesis(said.device, said.public_key, said.epoch, said.parent_head) != said.anchor.hash and (
-                    said.anchor.seq == 0
-                ):
-                    return Verdict(epochs, count, Broken(said.epoch, 0, "the chain does not start at its genesis"))
-                epochs, current, head = epochs + 1, said, said.anchor
+                    return verdict(current.epoch, head.seq + 1, "missing")
+                first_hash = genesis(part.device, part.public_key, part.epoch, part.parent_head)
+                if part.anchor.seq == 0 and part.anchor.hash != first_hash:
+                    return verdict(part.epoch, 0, "the chain does not start at its genesis")
+                epochs, current, head = epochs + 1, part, part.anchor
                 continue
             if current is None:
                 raise NotAnExport("line 1: a row before its epoch")
-            if said.seq != head.seq + 1:
-                return Verdict(epochs, count, Broken(current.epoch, head.seq + 1, "missing"))
-            if extend(head.hash, said.payload) != said.hash:
-                what = "its bytes are not those that were hashed"
-                return Verdict(epochs, count, Broken(current.epoch, said.seq, what))
-            head, count = Head(said.seq, said.hash), count + 1
+            if part.seq != head.seq + 1:
+                return verdict(current.epoch, head.seq + 1, "missing")
+            if extend(head.hash, part.payload) != part.hash:
+                return verdict(current.epoch, part.seq, "its bytes are not those that were hashed")
+            head, rows = Head(part.seq, part.hash), rows + 1
     if current is None:
-        return Verdict(0, 0, Broken("", 0, "an empty file"))
+        return verdict("", 0, "an empty file")
     if head != current.head:
-        return Verdict(epochs, count, Broken(current.epoch, head.seq + 1, "missing"))
-    return Verdict(epochs, count, None)
+        return verdict(current.epoch, head.seq + 1, "missing")
+    return ChainCheck(epochs, rows, None)

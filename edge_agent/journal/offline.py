@@ -1,20 +1,22 @@
-"""Looking into a journal whose daemon is stopped: under its lock, so that none starts meanwhile, and only reading."""
+"""Reads a journal whose daemon is stopped: under its lock, so that no daemon starts meanwhile."""
 
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.journal import rows
-from edge_agent.journal.rows import Kept
+from edge_agent.journal.rows import StoredRow, read_recent_rows
 from edge_agent.journal.store import ProcessLock, connect_read_only
 
 
-def recent(path: Path, rows_max: int) -> list[Kept]:
-    """The last rows, newest first, over every epoch. Raises JournalBusy, FileNotFoundError, sqlite3.Error."""
+def read_recent_offline(path: Path, rows_max: int) -> list[StoredRow]:
+    """Returns the last rows, newest first, over every epoch.
+
+    Raises `JournalBusy` while a daemon has the journal, FileNotFoundError, sqlite3.Error.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no journal here")
     lock = ProcessLock(path.with_name(path.name + ".lock"))
     try:
         with closing(connect_read_only(path)) as connection:
-            return rows.recent(connection, rows_max)
+            return read_recent_rows(connection, rows_max)
     finally:
         lock.release()

@@ -1,7 +1,7 @@
 """Retention: only what a receipt covers and our own hash agrees with, and only after a stated number of days.
 
 Age is the day on which the receipt came, not the time in the event: a kiosk that woke up in 1970 would otherwise lose
-its rows at once, and one that woke up in 2036 would keep them for ever.
+its rows at once, and one that woke up in 2036 would never lose one.
 """
 
 import sqlite3
@@ -11,52 +11,68 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from edge_agent.journal import sightings
-from edge_agent.journal.errors import JournalDamaged
-from edge_agent.journal.rows import SET_ASIDE, EpochRow, hash_of
+from edge_agent.journal.epochs import EpochRow
+from edge_agent.journal.errors import SET_ASIDE, JournalDamaged
+from edge_agent.journal.rows import read_hash
+from edge_agent.journal.sightings import remove_from_index
 from sync.contract.chain import Epoch, Head
+
+SELECT_LAST_RECEIPT_BEFORE = """
+    SELECT seq, hash FROM receipt WHERE epoch = ? AND received_on < ? ORDER BY seq DESC LIMIT 1
+"""
+# Quarantined events outlive their rows: a person must still be able to read them.
+UPDATE_QUARANTINE_PAYLOADS = """
+    UPDATE quarantine
+    SET payload = (SELECT payload FROM event WHERE epoch = quarantine.epoch AND seq = quarantine.seq)
+    WHERE epoch = ? AND seq <= ? AND payload IS NULL
+"""
+# Before the rows go: the table's trigger lets only rows up to the anchor be deleted.
+UPDATE_ANCHOR = "UPDATE epoch SET anchor_seq = ?, anchor_hash = ? WHERE ordinal = ?"
+SELECT_PRUNED_EVENTS = "SELECT seq, payload FROM event WHERE epoch = ? AND seq <= ?"
+DELETE_EVENTS = "DELETE FROM event WHERE epoch = ? AND seq <= ?"
+# The receipt of the anchor itself stays: it is the proof for what was pruned.
+DELETE_RECEIPTS = "DELETE FROM receipt WHERE epoch = ? AND seq < ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """The rows of `epoch` up to `through_seq` are gone; `rows` of them went this time."""
+class PrunedRange:
+    """The rows of `epoch` up to `through_seq` are pruned; `rows` of them were pruned this time."""
 
     epoch: Epoch
     through_seq: int
     rows: int
 
 
-def prune(
+def prune_rows(
     connection: sqlite3.Connection, epochs: Sequence[EpochRow], before: datetime, rows_max: int
-) -> tuple[list[EpochRow], list[Removed]]:
-    """Remove what may go, at most `rows_max` rows, oldest epoch first. The epochs as they are now, and what went."""
-    day = before.date().isoformat()
-    covered = _covered(connection, epochs, day)
-    kept, removed = [], []
+) -> tuple[list[EpochRow], list[PrunedRange]]:
+    """Removes rows whose receipt came before that day (UTC), at most `rows_max`, oldest epoch first.
+
+    Returns the epochs as they are then, and what was pruned. Raises `JournalDamaged`.
+    """
+    covered_seqs = _find_covered_seqs(connection, epochs, before.date().isoformat())
+    epochs_after, pruned_ranges = [], []
     for epoch in epochs:
-        through = min(covered[epoch.ordinal], epoch.anchor.seq + rows_max)
+        through = min(covered_seqs[epoch.ordinal], epoch.anchor.seq + rows_max)
         if through > epoch.anchor.seq:
             rows = through - epoch.anchor.seq
             rows_max -= rows
-            removed.append(Removed(epoch.id, through, rows))
-            kept.append(_remove(connection, epoch, through))
+            pruned_ranges.append(PrunedRange(epoch.id, through, rows))
+            epochs_after.append(_remove_rows(connection, epoch, through))
         else:
-            kept.append(epoch)
-    return kept, removed
+            epochs_after.append(epoch)
+    return epochs_after, pruned_ranges
 
 
-def _covered(connection: sqlite3.Connection, epochs: Sequence[EpochRow], day: str) -> dict[int, int]:
-    """Up to which row of each epoch the ledger has everything since before `day`, by its receipts."""
+def _find_covered_seqs(connection: sqlite3.Connection, epochs: Sequence[EpochRow], day: str) -> dict[int, int]:
+    """Returns for each epoch's ordinal the number up to which the ledger has had every event since before `day`."""
     covered: dict[int, int] = {}
     successor: EpochRow | None = None
     for epoch in reversed(epochs):
-        receipt = connection.execute(
-            "SELECT seq, hash FROM receipt WHERE epoch = ? AND received_on < ? ORDER BY seq DESC LIMIT 1",
-            (epoch.ordinal, day),
-        ).fetchone()
+        receipt = connection.execute(SELECT_LAST_RECEIPT_BEFORE, (epoch.ordinal, day)).fetchone()
         through = 0
         if receipt is not None and receipt[0] > epoch.anchor.seq:
-            if hash_of(connection, epoch, receipt[0]) != receipt[1]:
+            if read_hash(connection, epoch, receipt[0]) != receipt[1]:
                 raise JournalDamaged(f"epoch {epoch.id}: row {receipt[0]} is not what its receipt covers; {SET_ASIDE}")
             through = receipt[0]
         # What a closed epoch could not send travels in its successor: once that has arrived, all of it has.
@@ -67,21 +83,15 @@ def _covered(connection: sqlite3.Connection, epochs: Sequence[EpochRow], day: st
     return covered
 
 
-def _remove(connection: sqlite3.Connection, epoch: EpochRow, through: int) -> EpochRow:
-    own = hash_of(connection, epoch, through)
-    if own is None:
+def _remove_rows(connection: sqlite3.Connection, epoch: EpochRow, through: int) -> EpochRow:
+    anchor_hash = read_hash(connection, epoch, through)
+    if anchor_hash is None:
         raise JournalDamaged(f"epoch {epoch.id}: row {through} is missing; {SET_ASIDE}")
     span = (epoch.ordinal, through)
-    connection.execute(
-        "UPDATE quarantine SET payload = (SELECT payload FROM event WHERE epoch = quarantine.epoch"
-        " AND seq = quarantine.seq) WHERE epoch = ? AND seq <= ? AND payload IS NULL",
-        span,
-    )
-    connection.execute(
-        "UPDATE epoch SET anchor_seq = ?, anchor_hash = ? WHERE ordinal = ?", (through, own, epoch.ordinal)
-    )
-    going = connection.execute("SELECT seq, payload FROM event WHERE epoch = ? AND seq <= ?", span).fetchall()
-    sightings.forget(connection, epoch.ordinal, going)
-    connection.execute("DELETE FROM event WHERE epoch = ? AND seq <= ?", span)
-    connection.execute("DELETE FROM receipt WHERE epoch = ? AND seq < ?", span)
-    return replace(epoch, anchor=Head(through, own))
+    connection.execute(UPDATE_QUARANTINE_PAYLOADS, span)
+    connection.execute(UPDATE_ANCHOR, (through, anchor_hash, epoch.ordinal))
+    events = connection.execute(SELECT_PRUNED_EVENTS, span).fetchall()
+    remove_from_index(connection, epoch.ordinal, events)
+    connection.execute(DELETE_EVENTS, span)
+    connection.execute(DELETE_RECEIPTS, span)
+    return replace(epoch, anchor=Head(through, anchor_hash))

@@ -6,20 +6,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from edge_agent.journal import rows
-from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, damaged
-from edge_agent.journal.roster_store import CONFIRMED_AT, VERSION
+from edge_agent.journal.epochs import read_epochs
+from edge_agent.journal.errors import SET_ASIDE, STORE_ERRORS, JournalDamaged, is_damage
+from edge_agent.journal.marks import ROSTER_CONFIRMED, ROSTER_VERSION, read_all_marks
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import DeviceId, Epoch, Head
 from sync.contract.wire import read_time
 
+COUNT_QUARANTINE = "SELECT count(*) FROM quarantine"
+
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class JournalFileStatus:
+    """The journal's epochs, head and sizes at one moment."""
+
     device: DeviceId
     epochs: int
     epoch: Epoch  # the current one; so are the next three
-    kept_from: int  # the first seq that is still here
+    first_seq: int  # of the rows in the table; those before it were pruned
     head: Head
     acknowledged: Head
     quarantined: int
@@ -31,41 +35,41 @@ class Status:
 
     @property
     def queue(self) -> int:
-        """Events that no receipt covers."""
+        """Returns the number of events that no receipt covers."""
         return self.head.seq - self.acknowledged.seq
 
 
-def status(path: Path) -> Status:
-    """Raises FileNotFoundError, `JournalDamaged`."""
+def read_status(path: Path) -> JournalFileStatus:
+    """Returns the status of the journal at `path`. Raises FileNotFoundError, `JournalDamaged`."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no journal here")
     with closing(connect_read_only(path)) as connection:
         try:
-            return _status(path, connection)
+            return _read_status(path, connection)
         except (*STORE_ERRORS, IndexError) as error:
-            if isinstance(error, IndexError) or damaged(error):
-                raise JournalDamaged(f"{path}: {error}; {rows.SET_ASIDE}") from error
+            if isinstance(error, IndexError) or is_damage(error):
+                raise JournalDamaged(f"{path}: {error}; {SET_ASIDE}") from error
             raise
 
 
-def _status(path: Path, connection: sqlite3.Connection) -> Status:
-    connection.execute("BEGIN")
-    epochs = rows.epochs(connection)
+def _read_status(path: Path, connection: sqlite3.Connection) -> JournalFileStatus:
+    connection.execute("BEGIN")  # one snapshot, whatever is appended meanwhile
+    epochs = read_epochs(connection)
     current = epochs[-1]
-    marks = dict(connection.execute("SELECT key, value FROM state"))
-    (quarantined,) = connection.execute("SELECT count(*) FROM quarantine").fetchone()
+    marks = read_all_marks(connection)
+    (quarantined,) = connection.execute(COUNT_QUARANTINE).fetchone()
     wal = path.with_name(path.name + "-wal")
-    confirmed_at = marks.get(CONFIRMED_AT)
-    return Status(
+    roster_confirmed = marks.get(ROSTER_CONFIRMED)
+    return JournalFileStatus(
         device=current.device,
         epochs=len(epochs),
         epoch=current.id,
-        kept_from=current.anchor.seq + 1,
+        first_seq=current.anchor.seq + 1,
         head=current.head,
         acknowledged=current.acked,
         quarantined=quarantined,
-        roster_version=int(marks.get(VERSION, 0)),
-        roster_confirmed_at=read_time(confirmed_at) if confirmed_at else None,
+        roster_version=int(marks.get(ROSTER_VERSION, 0)),
+        roster_confirmed_at=read_time(roster_confirmed) if roster_confirmed else None,
         file_bytes=path.stat().st_size,
         wal_bytes=wal.stat().st_size if wal.exists() else 0,
         ballast=path.with_name(path.name + ".ballast").exists(),

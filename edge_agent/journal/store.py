@@ -1,12 +1,12 @@
-"""The one read-write connection to a journal's file: its process lock, its transactions, what is done when they fail.
+"""The one read-write connection to a journal's file: its process lock, its transactions, and what follows a failure.
 
 SQLite before 3.51.3 can corrupt a WAL that two connections write or checkpoint at once, and kiosks have older ones.
-So one process holds the lock file, and in it one connection writes, under one thread lock. Others may read.
+So one process holds the lock file, and in that process one connection writes, under one thread lock. Others may read.
 
-A write is tried twice. Between the two:
+A write is tried twice. Between the two tries:
 - disk full: the ballast is given up and the WAL folded into the file;
 - anything else, an I/O error above all: the connection is closed and opened again, since after a failed write or
-  fsync only the file tells what it holds. `reload` then re-reads what the owner had in memory.
+  fsync only the file says what it holds. `reload` then reads anew what the owner had in memory.
 """
 
 import fcntl
@@ -20,12 +20,13 @@ from urllib.parse import quote
 
 from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.errors import (
+    SET_ASIDE,
     STORE_ERRORS,
     JournalBusy,
     JournalDamaged,
     JournalError,
     JournalUnwritable,
-    damaged,
+    is_damage,
     sqlite_name,
 )
 
@@ -36,7 +37,12 @@ WAL_BYTES_MAX = 8 * 1024 * 1024  # what a folded WAL file may keep on disk
 
 
 class ProcessLock:
-    """`<journal>.lock`, held as long as this process lives; the file names its pid. Never removed: that would race."""
+    """The lock on `<journal>.lock`, held as long as this process lives; the file names its pid.
+
+    The file is never removed: another process may have opened it just before, and would then lock a file without name.
+
+    Raises `JournalBusy`, and `JournalUnwritable` where the file cannot be made.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -61,7 +67,10 @@ class ProcessLock:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """The read-write connection: every commit is on the disk when it returns. Raises sqlite3.Error."""
+    """Returns the read-write connection, whose every commit is on the disk when it returns.
+
+    Makes the file if there is none. Raises sqlite3.Error, `JournalDamaged` for a WAL without its journal.
+    """
     if not path.exists():
         if path.with_name(path.name + "-wal").exists():
             raise JournalDamaged(f"{path}: only its WAL is there, the journal itself is gone; set it aside")
@@ -88,7 +97,10 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, beside the writer or without one. Never `immutable`: that would miss the WAL."""
+    """Returns a connection that only reads, beside the writer or without one.
+
+    Never `immutable`: such a connection would not see the WAL.
+    """
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode=ro",
         uri=True,
@@ -111,7 +123,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _fold(connection: sqlite3.Connection) -> bool:
-    """Not waiting for readers: one that walks the whole chain takes seconds, and a child may be at the kiosk."""
+    """Folds the WAL into the file without waiting for readers; returns False when one was in the way.
+
+    A reader that walks the whole chain takes seconds, and a child may be at the kiosk.
+    """
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -121,19 +136,29 @@ def _fold(connection: sqlite3.Connection) -> bool:
 
 
 class Store:
-    """What the journal writes and reads through."""
+    """The journal's way to its file, for reading and writing.
 
-    def __init__(self, path: Path, ballast: Ballast) -> None:
+    `reload` is called whenever the file was opened again after a failure.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        ballast: Ballast,
+        reload: Callable[[sqlite3.Connection], None],
+        connect: Callable[[Path], sqlite3.Connection] = connect,
+    ) -> None:
         self.path = path
+        self._connect_to = connect
         self.ballast = ballast
-        self.reload: Callable[[sqlite3.Connection], None] = lambda _: None
+        self._reload = reload
         self.lock = threading.RLock()
         self._process_lock = ProcessLock(path.with_name(path.name + ".lock"))
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
     def open(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Connect and `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us.
+        """Connects and calls `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us.
 
         Even to open a journal takes room, for the WAL's index: on a full disk the ballast makes it.
         """
@@ -141,7 +166,7 @@ class Store:
             self._connect(prepare)
         except (*STORE_ERRORS, OSError) as error:
             self._abandon()
-            if damaged(error) or not self.ballast.give_up():
+            if is_damage(error) or not self.ballast.give_up():
                 raise self._translated(error) from error
         else:
             return
@@ -152,22 +177,26 @@ class Store:
             raise self._translated(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction that is on the disk when this returns.
+        """Does `work` in one transaction that is on the disk when this returns; returns its result.
 
-        Raises `JournalUnwritable` when nothing of it was kept, `JournalDamaged`, and what `work` raises.
+        `work` may be called twice. Raises `JournalUnwritable` when nothing of it was kept, `JournalDamaged`, and what
+        `work` raises.
         """
-        return self._twice(lambda: self._attempt(work))
+        return self._try_twice(lambda: self._attempt(work))
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work`, which only reads and leaves no cursor open: that would keep the WAL from being folded."""
-        return self._twice(lambda: work(self._connected()))
+        """Does `work`, which only reads, and returns its result.
+
+        `work` must leave no cursor open: that would keep the WAL from being folded.
+        """
+        return self._try_twice(lambda: work(self._connected()))
 
     def read(self, sql: str, arguments: Sequence[object] = ()) -> list[Any]:
-        """All rows of one query."""
+        """Returns all rows of one query."""
         return self.run(lambda connection: connection.execute(sql, arguments).fetchall())
 
     def fold(self) -> bool:
-        """Fold the WAL into the file and cut it to nothing. False: a reader is in the way, try again later."""
+        """Folds the WAL into the file and cuts it to nothing; returns False when a reader was in the way."""
         return self.run(_fold)
 
     def close(self) -> None:
@@ -177,22 +206,22 @@ class Store:
                 self._closed = True
                 self._process_lock.release()
 
-    def _twice(self, do: Callable[[], T]) -> T:
+    def _try_twice(self, action: Callable[[], T]) -> T:
         with self.lock:
             try:
-                return do()
+                return action()
             except STORE_ERRORS as error:
-                if damaged(error):
+                if is_damage(error):
                     raise self._translated(error) from error
                 self._mend(error)
             try:
-                return do()
+                return action()
             except STORE_ERRORS as error:
                 self._give_up_on(error)
                 raise self._translated(error) from error
 
     def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        self._connection = connect(self.path)
+        self._connection = self._connect_to(self.path)
         prepare(self._connection)
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -219,7 +248,7 @@ class Store:
             # A commit whose fsync failed may be found in the WAL after all. Folding it syncs WAL and file, so that
             # what `reload` reads is on the disk and not only in the page cache.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self.reload(connection)
+            self._reload(connection)
 
         self._abandon()
         self.open(prepare)
@@ -236,17 +265,17 @@ class Store:
             raise self._translated(worse) from error
 
     def _give_up_on(self, error: Exception) -> None:
-        """A full disk has undone the transaction and harmed nothing: what is there can still be read."""
+        """Closes the connection, except on a full disk: that harms nothing, and what is there can still be read."""
         if not _is_full(error):
             self._abandon()
 
     def _abandon(self) -> None:
-        """Close without a word: whatever SQLite did not manage to say by now, the next opening finds out."""
+        """Closes the connection. Whatever SQLite did not report by then, the next opening finds out."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _translated(self, error: Exception) -> JournalError:
-        if damaged(error):
-            return JournalDamaged(f"{self.path}: {error}; set the journal aside and open a new one")
+        if is_damage(error):
+            return JournalDamaged(f"{self.path}: {error}; {SET_ASIDE}")
         return JournalUnwritable(f"{self.path}: {error}; nothing was kept: free the disk or change it, then try again")

@@ -15,7 +15,7 @@ from edge_agent.domain.record import EventContext, build_origin
 from edge_agent.domain.roster import Roster
 from edge_agent.errors import RequestRefused
 from edge_agent.journal.errors import NoConsent
-from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.sealed_palms import SealedPalm
 from edge_agent.palm.hand.landmarks import LandmarkFinder
 from edge_agent.palm.hand.quality import PalmQuality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason

@@ -16,7 +16,7 @@ from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import EventContext, build_origin
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.template_store import SealedPalm, TakenBack
+from edge_agent.journal.sealed_palms import RevokedPalm, SealedPalm
 from edge_agent.palm.matching import gallery, operating_point
 from edge_agent.palm.matching.enrolment import adapted
 from edge_agent.palm.matching.gallery import Palm, Snapshot
@@ -91,10 +91,10 @@ class PalmGallery:
     def load(self, roster: Roster) -> None:
         """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
         with self._changing:
-            kept = self._journal.palms()
+            kept = self._journal.palms.read_all()
             refused = {sealed.person for sealed in kept if not _agrees(sealed.person, roster)}
             if refused:
-                self._journal.forget_palms(refused)
+                self._journal.palms.delete(refused)
             opened = [self._open(sealed) for sealed in kept if sealed.person not in refused]
             palms = [palm for palm in opened if palm is not None]
             self.unreadable = len(opened) - len(palms)
@@ -141,7 +141,7 @@ class PalmGallery:
         return True
 
     def _keep(self, palm: Palm, row: SealedPalm, event: PalmEnrolled) -> None:
-        self._journal.keep_palm(row, event)
+        self._journal.palms.add(row, event)
         self._rows[row.person, row.hand] = replace(row, sealed=b"")
         self._replace([palm], ())
 
@@ -160,7 +160,7 @@ class PalmGallery:
         The school's other kiosks hear of it through the ledger.
         """
         with self._changing:
-            gone = self._journal.take_back_palms(person)
+            gone = self._journal.palms.revoke(person)
             self._replace((), [person])
         return gone
 
@@ -168,11 +168,11 @@ class PalmGallery:
 
     def pending(self) -> Parcel | None:
         while True:
-            palm = self._journal.pending_palm()
+            palm = self._journal.palms.next_unrelayed()
             match palm:
                 case None:
                     return None
-                case TakenBack(person, hand, at):
+                case RevokedPalm(person, hand, at):
                     return Parcel(person=person, hand=_HANDS[hand], made_at=at)
                 case SealedPalm():
                     sealed = self._sealed_for_others(palm)
@@ -184,7 +184,7 @@ class PalmGallery:
                             quality=sealed.quality,
                             sealed=sealed.sealed,
                         )
-                    self._journal.palm_relayed(palm)  # nobody could open it; it was told when it was loaded
+                    self._journal.palms.mark_relayed(palm)  # nobody could open it; it was told when it was loaded
                 case _:
                     assert_never(palm)
 
@@ -192,15 +192,15 @@ class PalmGallery:
         person = PersonId(parcel.person)
         if parcel.sealed:
             row = SealedPalm(person, parcel.hand, 1, b"", 0, read_time(parcel.made_at))
-            self._journal.palm_relayed(row)
+            self._journal.palms.mark_relayed(row)
         else:
-            self._journal.palm_relayed(TakenBack(person, parcel.hand, parcel.made_at))
+            self._journal.palms.mark_relayed(RevokedPalm(person, parcel.hand, parcel.made_at))
 
     def palms_version(self) -> int:
-        return self._journal.palms_version(self.fingerprint)
+        return self._journal.palms.relay_version(self.fingerprint)
 
     def roster_version(self) -> int:
-        return self._journal.roster_version()
+        return self._journal.roster.version()
 
     def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
         """A page of the ledger's."""
@@ -217,7 +217,7 @@ class PalmGallery:
 
     def exported(self) -> Iterator[Sealed]:
         """Everything that can be opened here, sealed for the school's other kiosks."""
-        for row in self._journal.palms():
+        for row in self._journal.palms.read_all():
             sealed = self._sealed_for_others(row)
             if sealed is not None:
                 yield sealed
@@ -236,7 +236,7 @@ class PalmGallery:
         fingerprint: str = "",
     ) -> int:
         with self._changing:
-            kept, deleted = self._journal.take_palms([row for _, row in palms], gone, version, fingerprint)
+            kept, deleted = self._journal.palms.accept([row for _, row in palms], gone, version, fingerprint)
             fresh = {(row.person, row.hand) for row in kept}
             self._rows |= {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
             back = set(gone)

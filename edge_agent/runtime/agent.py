@@ -95,7 +95,7 @@ class Agent:
         if parts.contact is None or parts.contact.state() is not LedgerState.REACHABLE:
             return
         until = time.monotonic() + DELIVER_S
-        while parts.journal.queue_depth() and time.monotonic() < until:
+        while parts.journal.outbox.queue_depth() and time.monotonic() < until:
             parts.uplink.wake()
             time.sleep(DELIVER_LOOK_S)
 

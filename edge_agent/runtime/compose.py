@@ -20,8 +20,8 @@ from edge_agent import identity as identities
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain.moment import MomentSource
 from edge_agent.identity import Identity
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
 from edge_agent.process.metrics import Counters
 from edge_agent.process.shutdown import Ending
 from edge_agent.process.supervision import Part, Pulse, Supervisor
@@ -185,7 +185,7 @@ def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
 
 
 def _opening(settings: Settings, identity: Identity, now: MomentSource) -> Opening:
-    kiosk = Kiosk(identity.device, identity.key.public_bytes, identity.school)
+    kiosk = KioskIdentity(identity.device, identity.key.public_bytes, identity.school)
     return Opening(settings.kiosk.state_dir, kiosk, now, settings.journal.ballast_mib * MIB)
 
 

@@ -54,7 +54,7 @@ class HealthDesk:
             recording=self.guard.recording,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
             ledger_alarm=self.contact is not None and self.contact.step.alarm is not SyncAlarm.NONE,
-            queued=self.journal.queue_depth(),
+            queued=self.journal.outbox.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
             roster_age_max_s=self.roster_age_max_s,
             palm=self._invites_palms(),
@@ -78,7 +78,7 @@ class HealthDesk:
         ]
         if judge_recording(health).level is HealthLevel.ACT:
             parts.append(wire.Health("journal", "failed", "it cannot be written"))
-        return Condition(VERSION, self.journal.roster_version(), moment.boot, moment.clock.value, tuple(parts))
+        return Condition(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
 
     def _invites_palms(self) -> bool:
         """A terminal recognises by itself; a camera invites only when somebody can be recognised here."""

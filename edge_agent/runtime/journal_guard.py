@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from edge_agent.journal.errors import JournalDamaged, JournalError
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.verify import Broken, Verdict
+from edge_agent.journal.verify import ChainBreak, ChainCheck
 from edge_agent.process.shutdown import Ending
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.opening import Opening
@@ -45,7 +45,7 @@ class JournalGuard:
         self._opening.condemn(why)
         self._ending.set()
 
-    def condemn_if_unsent(self, verdict: Verdict) -> None:
+    def condemn_if_unsent(self, verdict: ChainCheck) -> None:
         """Condemns the journal where the ledger lacks the broken row: such a row would stop the queue for ever.
 
         A broken row that the ledger has is safe there, and the kiosk goes on.
@@ -66,6 +66,6 @@ class JournalGuard:
 
         return protected
 
-    def _is_unsent(self, broken: Broken) -> bool:
-        epoch, acknowledged = self._journal.epoch, self._journal.acknowledged()
+    def _is_unsent(self, broken: ChainBreak) -> bool:
+        epoch, acknowledged = self._journal.outbox.epoch, self._journal.outbox.acknowledged()
         return not broken.epoch or (broken.epoch == epoch and broken.seq > acknowledged.seq)

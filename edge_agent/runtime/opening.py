@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.domain.moment import MomentSource
-from edge_agent.journal import template_store
-from edge_agent.journal.aside import SetAside, set_aside
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.roster_store import rescue
-from edge_agent.journal.rows import Kiosk
+from edge_agent.journal.roster_table import rescue_roster
+from edge_agent.journal.sealed_palms import rescue_palms
+from edge_agent.journal.setting_aside import JournalSetAside, set_journal_aside
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Opening:
     """How this kiosk opens its journal."""
 
     state_dir: Path
-    kiosk: Kiosk
+    kiosk: KioskIdentity
     now: MomentSource
     ballast_bytes: int
 
@@ -51,15 +51,15 @@ class Opening:
 
     def _after_damage(self) -> Journal:
         """A new journal, with roster and palms of the old one where they can be read, so that children still eat."""
-        aside = set_aside(self.state_dir / JOURNAL_NAME, self.now().utc)
+        aside = set_journal_aside(self.state_dir / JOURNAL_NAME, self.now().utc)
         log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
         journal = self._journal(aside)
-        rescued = rescue(aside.path, self.kiosk.school)
+        rescued = rescue_roster(aside.path, self.kiosk.school)
         if rescued is not None:
-            journal.apply_roster((rescued[0],), rescued[1])
-            journal.restore_palms(template_store.rescue(aside.path))
+            journal.roster.apply((rescued[0],), rescued[1])
+            journal.palms.restore(rescue_palms(aside.path))
         return journal
 
-    def _journal(self, after: SetAside | None) -> Journal:
+    def _journal(self, after: JournalSetAside | None) -> Journal:
         path = self.state_dir / JOURNAL_NAME
         return Journal.open(path, self.kiosk, now=self.now, ballast_bytes=self.ballast_bytes, after=after)

@@ -41,15 +41,15 @@ class RosterReader:
     def read(self) -> Roster:
         """Returns the roster in force. Records that do not fit their version count as none, and are logged."""
         try:
-            records = self._journal.roster_records()
+            records = self._journal.roster.records()
         except RosterMismatch as error:
             log.error("%s", error)  # noqa: TRY400
             records = []
         return rosters.build_roster(
             records,
             school=self._school,
-            version=self._journal.roster_version(),
-            confirmed_at=self._journal.roster_confirmed_at(),
+            version=self._journal.roster.version(),
+            confirmed_at=self._journal.roster.confirmed_at(),
             tz=self._zone,
         )
 
@@ -75,12 +75,12 @@ class RosterDesk:
 
     def roster_version(self) -> int:
         """Returns the version that the journal holds; 0 where there is none."""
-        return self._journal.roster_version()
+        return self._journal.roster.version()
 
     def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
         """Brings the pages of a newer roster into force. Raises RosterMismatch, JournalUnwritable."""
         before = self._station.roster
-        change = self._journal.apply_roster(pages, confirmed_at)
+        change = self._journal.roster.apply(pages, confirmed_at)
         roster = self._station.roster = self._reader.read()
         log.info(
             "roster version %d is in force: %d people, %d credentials",
@@ -105,7 +105,7 @@ class RosterDesk:
 
     def confirm_roster(self, confirmed_at: datetime) -> None:
         """Notes that the roster in force was still the newest one at this time."""
-        self._journal.confirm_roster(confirmed_at)
+        self._journal.roster.confirm(confirmed_at)
         self._station.roster = replace(self._station.roster, confirmed_at=confirmed_at)
 
     def _where(self) -> EventOrigin:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from edge_agent.domain.moment import MomentSource
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.verify import Verdict, verify
+from edge_agent.journal.verify import ChainCheck, verify_journal
 from edge_agent.process.supervision import Pulse
 
 log = logging.getLogger(__name__)
@@ -19,12 +19,14 @@ PRUNE_ROWS_MAX = 2_000  # in one transaction, so that no scan waits behind a lon
 
 
 class Upkeep:
-    def __init__(self, journal: Journal, now: MomentSource, keep_days: int, broken: Callable[[Verdict], None]) -> None:
+    def __init__(
+        self, journal: Journal, now: MomentSource, keep_days: int, broken: Callable[[ChainCheck], None]
+    ) -> None:
         self._journal = journal
         self._now = now
         self._keep = timedelta(days=keep_days)
         self._broken = broken
-        self.verdict: Verdict | None = None  # of the last whole check
+        self.verdict: ChainCheck | None = None  # of the last whole check
 
     def body(self, pulse: Pulse) -> None:
         verify_at_ms = prune_at_ms = 0
@@ -43,7 +45,7 @@ class Upkeep:
             pulse.beat()
             return pulse.stopping()
 
-        verdict = verify(self._journal.path, stop=stop)
+        verdict = verify_journal(self._journal.path, stop=stop)
         if not verdict.finished:
             return
         self.verdict = verdict

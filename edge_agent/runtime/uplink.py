@@ -72,16 +72,16 @@ class Uplink:
         channel = Channel(self._http, identity.key, identity.device, wall)
         pace = Pace(wall, time.monotonic, random_source, settings.retry_max_s)
         self._batches = BatchSender(
-            journal,
+            journal.outbox,
             channel,
             bytes.fromhex(registration.server_key),
             pace,
             agent=VERSION,
-            roster_version=journal.roster_version,
+            roster_version=journal.roster.version,
             interval_s=settings.heartbeat_s,
         )
         self._roster = RosterPull(roster, channel, registration.school, pace, interval_s=settings.roster_interval_s)
-        self._heartbeat = HeartbeatSender(journal, channel, condition, pace, interval_s=settings.heartbeat_s)
+        self._heartbeat = HeartbeatSender(journal.outbox, channel, condition, pace, interval_s=settings.heartbeat_s)
         self._palms: PalmRelay | None = None
         if palms is not None:
             self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)
@@ -137,7 +137,7 @@ class Uplink:
     def _is_roster_outdated(self) -> bool:
         """Returns True once for each version that a heartbeat's reply names and that is not in force."""
         newest = self._heartbeat.newest_roster
-        if newest <= max(self._journal.roster_version(), self._requested_roster):
+        if newest <= max(self._journal.roster.version(), self._requested_roster):
             return False
         self._requested_roster = newest
         return True

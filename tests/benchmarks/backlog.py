@@ -14,8 +14,8 @@ from random import Random
 import msgspec
 import psycopg
 
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
 from sync.client.batches import BatchSender
 from sync.client.channel import Channel
 from sync.client.enrol import enrol
@@ -136,14 +136,14 @@ def into_ledger(folder: Path, events: int) -> Spent:
         code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
         with Http(url) as http:
             identity = enrol(http, key, code, clock=_now)
-            kiosk = Kiosk(DeviceId(identity.device), key.public_bytes, SCHOOL)
+            kiosk = KioskIdentity(DeviceId(identity.device), key.public_bytes, SCHOOL)
             recorded = drain.Recorded(http, [])
             with Journal.open(folder / "journal.db", kiosk, now=drain.now, ballast_bytes=0) as journal:
                 for first in range(0, events, 1_000):
                     numbers = range(first, min(first + 1_000, events))
                     journal.append_all([msgspec.structs.replace(drain.entry(n), school=SCHOOL) for n in numbers])
                 client = BatchSender(
-                    journal,
+                    journal.outbox,
                     Channel(recorded, key, identity.device, _now),
                     bytes.fromhex(identity.server_key),
                     Pace(_now, time.monotonic, Random(1)),
@@ -158,7 +158,7 @@ def _drain(
     journal: Journal, client: BatchSender, recorded: drain.Recorded, db: psycopg.Connection, spent: Spent
 ) -> None:
     unnest, copy = Floor(db, DeviceId(f"{SCHOOL}-unnest")), Floor(db, DeviceId(f"{SCHOOL}-copy"))
-    while journal.queue_depth():
+    while journal.outbox.queue_depth():
         started = time.perf_counter()
         step = client.step()
         spent.sent += time.perf_counter() - started

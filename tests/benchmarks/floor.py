@@ -72,8 +72,8 @@ class BareLoop:
     def _station(self) -> None:
         while (frame := self._frames.get()) is not None:
             person = self._people[frame]
-            self._database.execute(sightings.VISITS_SINCE, (person, TODAY)).fetchall()
-            self._database.execute(sightings.LAST, (person, sightings.LAST_OTHERS)).fetchall()
+            self._database.execute(sightings.SELECT_VISITS_SINCE, (person, TODAY)).fetchall()
+            self._database.execute(sightings.SELECT_LAST_SIGHTINGS, (person, sightings.OTHER_SIGHTINGS_MAX)).fetchall()
             self._keep(person)
             self._feedback.put(self._seq)
 

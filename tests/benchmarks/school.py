@@ -11,9 +11,9 @@ import numpy as np
 from drivers.simulated.palms import hand as drawn_hand
 from drivers.simulated.palms import some_capture
 from edge_agent import identity
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
-from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.sealed_palms import SealedPalm
 from edge_agent.palm.types import Hand
 from edge_agent.palms import keys as palm_keys
 from edge_agent.palms.gallery import PalmGallery, Target
@@ -82,9 +82,9 @@ def prepare(state_dir: Path, *, people: int, rows: int, palms: int = 0) -> Path:
     now = datetime.now(UTC)
     past = entries(rows, people, now)
     with Journal.open(
-        path, Kiosk(me.device, me.key.public_bytes, me.school), now=KernelClock(), ballast_bytes=0
+        path, KioskIdentity(me.device, me.key.public_bytes, me.school), now=KernelClock(), ballast_bytes=0
     ) as journal:
-        journal.apply_roster((Page(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
+        journal.roster.apply((Page(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
         for first in range(0, rows, 1_000):
             journal.append_all(past[first : first + 1_000])
         if palms:

@@ -20,9 +20,10 @@ from edge_agent.domain.moment import Moment
 from edge_agent.domain.record import StaffAct
 from edge_agent.domain.roster import Roster, build_roster
 from edge_agent.domain.sighting import EarlierSighting
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Appended, Kiosk
+from edge_agent.journal.rows import AppendedEvent
 from edge_agent.station import EntryAlreadyVoid, EntryNotFound, PalmPresentation, Station, StationPolicy
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
@@ -87,7 +88,7 @@ def card(number: int, reader: str = "door", at_ns: int = 0, *, again: bool = Fal
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    kiosk = Kiosk(DeviceId("d"), bytes(32), "s")
+    kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
     return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0)
 
 
@@ -109,17 +110,17 @@ def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
     assert isinstance(entry, Entry)
     assert (entry.person, entry.session, entry.programme, entry.roster) == ("u-1", "lunch", "state", 7)
     assert isinstance(leave, Exit)
-    assert (leave.entry_epoch, leave.entry_seq) == (journal.epoch, 1)
+    assert (leave.entry_epoch, leave.entry_seq) == (journal.outbox.epoch, 1)
     assert repeat.at == "2026-11-20T07:00:02.000Z"
 
 
 class Full:
     """A journal whose disk is full."""
 
-    def append(self, event: Event) -> Appended:
+    def append(self, event: Event) -> AppendedEvent:
         raise JournalUnwritable("disk full")
 
-    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
+    def append_all(self, events: Sequence[Event]) -> Sequence[AppendedEvent]:
         raise JournalUnwritable("disk full")
 
     def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:
@@ -190,11 +191,11 @@ def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal
 def test_void_and_again(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     station.take_reading(card(1), moment())
-    station.void_entry(journal.epoch, 1, moment(10), HAND)
+    station.void_entry(journal.outbox.epoch, 1, moment(10), HAND)
     with pytest.raises(EntryAlreadyVoid):
-        station.void_entry(journal.epoch, 1, moment(11), HAND)
+        station.void_entry(journal.outbox.epoch, 1, moment(11), HAND)
     with pytest.raises(EntryNotFound):
-        station.void_entry(journal.epoch, 2, moment(12), HAND)  # the void itself is no entry
+        station.void_entry(journal.outbox.epoch, 2, moment(12), HAND)  # the void itself is no entry
     feedback = station.take_reading(card(1), moment(20))
     assert feedback is not None
     assert feedback.kind is FeedbackKind.WELCOME
@@ -210,12 +211,12 @@ def test_same_in_same_out(tmp_path: Path) -> None:
     script = [(card(1), 0.0), (card(2), 3.0), (card(1), 3.5), (card(9), 4.0), (card(1), 400.0), (card(2), 500.0)]
     heads = set()
     for name in ("one", "two"):
-        kiosk = Kiosk(DeviceId("d"), bytes(32), "s")
-        with Journal.open(tmp_path / name, kiosk, now=moment, dice=bytes, ballast_bytes=0) as journal:
+        kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
+        with Journal.open(tmp_path / name, kiosk, now=moment, random_bytes=bytes, ballast_bytes=0) as journal:
             station = Station(journal, roster(), POLICY)
             for reading, seconds in script:
                 station.take_reading(reading, moment(seconds))
-            heads.add(journal.head)
+            heads.add(journal.outbox.head)
     assert len(heads) == 1
 
 
@@ -409,11 +410,11 @@ class Memory:
     def __init__(self) -> None:
         self.kept: list[Event] = []
 
-    def append(self, event: Event) -> Appended:
+    def append(self, event: Event) -> AppendedEvent:
         self.kept.append(event)
-        return Appended(Epoch("e"), len(self.kept), Hash(bytes(32)))
+        return AppendedEvent(Epoch("e"), len(self.kept), Hash(bytes(32)))
 
-    def append_all(self, events: Sequence[Event]) -> Sequence[Appended]:
+    def append_all(self, events: Sequence[Event]) -> Sequence[AppendedEvent]:
         return [self.append(event) for event in events]
 
     def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:

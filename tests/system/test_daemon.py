@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from drivers.simulated.card_peer import CardPeer
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from tests.system.daemon import Daemon, edge_agent, facts, school_export, serial_reader
 
 CARDS = {f"u-{number}": ("em4100", f"01{0x5A3C9600 + number:08X}") for number in range(1, 21)}  # like nothing else
@@ -45,7 +45,7 @@ def test_a_card_is_a_row_before_the_light_says_so(daemon: Daemon, peer: CardPeer
     daemon.kill()  # at once: nothing that the light has promised may depend on what comes later
     (entry,) = facts(_rows_on_disk(daemon), "entry")
     assert entry["person"] == "u-1"
-    assert verify(daemon.journal).whole
+    assert verify_journal(daemon.journal).whole
 
 
 def test_a_pulled_reader_comes_back_by_itself(daemon: Daemon, peer: CardPeer) -> None:
@@ -79,7 +79,7 @@ def test_a_damaged_journal_is_kept_and_a_new_epoch_names_it(daemon: Daemon, peer
     assert repair["old_epoch"] == old
     kept = daemon.state_dir / repair["kept_as"]
     assert kept.exists()
-    assert verify(kept).broken is not None
+    assert verify_journal(kept).broken is not None
     peer.present(uid("u-4"))
     assert daemon.wait_lights(1) == ["welcome"]  # the child eats: the roster was saved from the old file
 
@@ -229,15 +229,15 @@ def _damage_row(journal: Path, seq: int) -> None:
 
 def _fill(daemon: Daemon, rows: int) -> None:
     from edge_agent import identity
+    from edge_agent.journal.epochs import KioskIdentity
     from edge_agent.journal.journal import Journal
-    from edge_agent.journal.rows import Kiosk
     from edge_agent.process.clock import KernelClock
     from sync.contract.event import Stop
 
     me = identity.read(daemon.state_dir, "sch-1")
     clock = KernelClock()
     with Journal.open(
-        daemon.journal, Kiosk(me.device, me.key.public_bytes, me.school), now=clock, ballast_bytes=0
+        daemon.journal, KioskIdentity(me.device, me.key.public_bytes, me.school), now=clock, ballast_bytes=0
     ) as journal:
         moment = clock()
         journal.append_all(

@@ -19,7 +19,7 @@ import pytest
 
 from drivers.protocols.picture import decode
 from drivers.simulated.card_peer import CardPeer
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.permutation import protect
@@ -181,7 +181,7 @@ def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Pat
     for file in kiosk.state_dir.iterdir():
         assert sealed[20:60] not in file.read_bytes(), f"{file} still holds what was deleted"
     assert kiosk.stop() == 0
-    assert verify(kiosk.journal).whole
+    assert verify_journal(kiosk.journal).whole
 
 
 def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> None:

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from drivers.simulated.card_peer import CardPeer
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from sync.contract import chain
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger import schools
@@ -209,7 +209,7 @@ def _journal(path: Path) -> list[Row]:
 
 def _check(daemon: Kiosk, told: Told, url: str) -> None:
     rows = _journal(daemon.journal)
-    assert verify(daemon.journal).whole
+    assert verify_journal(daemon.journal).whole
     assert [seq for _, seq, _, _ in rows] == list(range(1, len(rows) + 1)), "no gap, and no second epoch"
     with psycopg.connect(url) as db:
         stored: list[Row] = db.execute(

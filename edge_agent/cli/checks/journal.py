@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
-from edge_agent.journal import rows
-from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, damaged
+from edge_agent.journal.epochs import read_epochs
+from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage
+from edge_agent.journal.rows import check_tail
 from edge_agent.journal.store import connect_read_only
 from edge_agent.runtime.opening import JOURNAL_NAME
 
@@ -24,11 +25,11 @@ def journal(kiosk: Kiosk) -> Iterator[Finding]:
     path.open("rb").close()  # SQLite does not tell a file that may not be read from a broken one
     try:
         with closing(connect_read_only(path)) as connection:
-            last = rows.epochs(connection)[-1]
+            last = read_epochs(connection)[-1]
             last.check()
-            rows.check_tail(connection, last)
+            check_tail(connection, last)
     except (*STORE_ERRORS, IndexError, JournalDamaged) as error:
-        if isinstance(error, (IndexError, JournalDamaged)) or damaged(error):
+        if isinstance(error, (IndexError, JournalDamaged)) or is_damage(error):
             yield fails(part, f"does not hold: {error}", "keep it: the next start sets it aside and begins a new epoch")
         else:
             yield look(part, f"cannot be read: {error}", "run this as root; if that does not help, look at dmesg")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from edge_agent.journal.errors import JournalDamaged, JournalNewer
+from edge_agent.journal.errors import SET_ASIDE, JournalDamaged, JournalNewer
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -39,7 +39,7 @@ def migrate(connection: sqlite3.Connection, *, stop_before: str | None = None) -
     if taken[: len(known)] == known:
         raise JournalNewer(f"this journal was written by a later version ({taken[-1]}); install that version again")
     if taken != known[: len(taken)]:
-        raise JournalDamaged(f"no version made the schema {taken}; set the journal aside and open a new one")
+        raise JournalDamaged(f"no version made the schema {taken}; {SET_ASIDE}")
     # Loaded only when there is something to do: it brings a good deal with it, and a start should be quick.
     from sqlite_utils import Database, Migrations
 
@@ -57,7 +57,7 @@ def check(connection: sqlite3.Connection) -> None:
     known = names()
     taken = applied(connection)[: len(known)]
     if not taken or taken != known[: len(taken)]:
-        raise JournalDamaged(f"no version made the schema {taken}; set the journal aside and open a new one")
+        raise JournalDamaged(f"no version made the schema {taken}; {SET_ASIDE}")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:
         for name in taken:
@@ -69,7 +69,7 @@ def check(connection: sqlite3.Connection) -> None:
     found = _objects(connection)
     for name, sql in expected.items():
         if found.get(name) != sql:
-            raise JournalDamaged(f"{name} is not as the schema has it; set the journal aside and open a new one")
+            raise JournalDamaged(f"{name} is not as the schema has it; {SET_ASIDE}")
 
 
 def _objects(connection: sqlite3.Connection) -> dict[str, str]:

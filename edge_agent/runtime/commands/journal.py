@@ -22,11 +22,11 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import RequestRefused
-from edge_agent.journal.backup import backup
-from edge_agent.journal.export import export
+from edge_agent.journal.backup import back_up_journal
+from edge_agent.journal.export import export_journal
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kept
-from edge_agent.journal.verify import Verdict, verify
+from edge_agent.journal.rows import StoredRow
+from edge_agent.journal.verify import ChainCheck, verify_journal
 
 ROWS_MAX = 10_000
 
@@ -59,28 +59,28 @@ class JournalCommands:
 
     def verify(self, _: NoArguments, asker: Asker) -> Iterator[ChainVerdict]:
         """Yields the verdict on the whole chain, as it is now."""
-        yield chain_verdict(verify(self.journal.path))
+        yield chain_verdict(verify_journal(self.journal.path))
 
     def export(self, _: NoArguments, asker: Asker) -> Iterator[ExportedJournal]:
         """Yields where the export stands, and how many rows are in it."""
         target = self._fresh_file("export", ".jsonl")
-        yield ExportedJournal(path=str(target), rows=export(self.journal.path, target))
+        yield ExportedJournal(path=str(target), rows=export_journal(self.journal.path, target))
 
     def backup(self, _: NoArguments, asker: Asker) -> Iterator[JournalCopy]:
         """Yields where the copy stands, and the verdict on it."""
         target = self._fresh_file("backup", ".db")
-        yield JournalCopy(path=str(target), verdict=chain_verdict(backup(self.journal.path, target)))
+        yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(self.journal.path, target)))
 
     def _fresh_file(self, name: str, suffix: str) -> Path:
         return self.state_dir / f"{name}-{self.now().utc:%Y%m%dT%H%M%S}{suffix}"
 
 
-def journal_row(row: Kept) -> JournalRow:
+def journal_row(row: StoredRow) -> JournalRow:
     """Returns a row of the journal as the socket and the command line show it."""
     return JournalRow(epoch=row.epoch, seq=row.seq, event=msgspec.json.decode(row.payload, type=dict[str, object]))
 
 
-def chain_verdict(verdict: Verdict) -> ChainVerdict:
+def chain_verdict(verdict: ChainCheck) -> ChainVerdict:
     """Returns a verdict of the journal as the socket and the command line show it."""
     broken = verdict.broken
     return ChainVerdict(

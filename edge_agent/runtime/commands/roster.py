@@ -48,7 +48,7 @@ class RosterCommands:
     def show(self, _: NoArguments, asker: Asker) -> Iterator[RosterSummary]:
         """Yields one row: version, age, how many records of each type, what is wrong with it."""
         roster = self.station.roster
-        counts = Counter(record_type(record) for record in self.journal.roster_records())
+        counts = Counter(record_type(record) for record in self.journal.roster.records())
         yield RosterSummary(
             school=roster.school,
             version=roster.version,
@@ -62,7 +62,7 @@ class RosterCommands:
     def list_records(self, _: NoArguments, asker: Asker) -> Iterator[Record]:
         """Yields every record, for a comparison. Card numbers are in them."""
         require_owner(asker)
-        yield from self.journal.roster_records()
+        yield from self.journal.roster.records()
 
     def apply(self, arguments: RosterApplyArguments, asker: Asker) -> Iterator[RosterVersion]:
         """Brings a roster from a stick into force, whole or not at all; yields the version in force."""

@@ -79,10 +79,10 @@ class StatusCommand:
     def _journal(self) -> JournalStatus:
         journal, verdict = self.journal, self.upkeep.verdict
         return JournalStatus(
-            epoch=journal.epoch,
-            head=journal.head.seq,
-            acknowledged=journal.acknowledged().seq,
-            queue=journal.queue_depth(),
+            epoch=journal.outbox.epoch,
+            head=journal.outbox.head.seq,
+            acknowledged=journal.outbox.acknowledged().seq,
+            queue=journal.outbox.queue_depth(),
             checked=None if verdict is None else JournalCheck(rows=verdict.rows, whole=verdict.whole),
         )
 

@@ -28,17 +28,17 @@ class SyncCommands:
         if self.identity.registration is None:
             raise RequestRefused("this kiosk is not registered with a ledger; run edge-agent register URL CODE")
         self.uplink.hurry()
-        yield QueueDepth(queue=self.journal.queue_depth())
+        yield QueueDepth(queue=self.journal.outbox.queue_depth())
 
     def list_quarantine(self, _: NoArguments, asker: Asker) -> Iterator[QuarantinedEvent]:
         """Yields every event that the ledger found odd or refused, with the reason."""
-        for row in self.journal.quarantined():
+        for row in self.journal.outbox.read_quarantine():
             yield QuarantinedEvent(
                 epoch=row.epoch,
                 seq=row.seq,
                 code=row.code,
                 detail=row.detail,
                 tombstone=row.tombstone,
-                at=row.at.isoformat(),
+                at=row.noted_utc.isoformat(),
                 event=row.payload.decode("utf-8", "replace"),
             )

@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--ballast", type=int, default=0)
     arguments = parser.parse_args()
     with opened(arguments.path, ballast_bytes=arguments.ballast) as journal:
-        start = journal.head.seq
+        start = journal.outbox.head.seq
         for number in range(start + 1, start + arguments.rows + 1):
             person = f"p{number}"
             try:

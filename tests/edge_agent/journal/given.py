@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_agent.domain.moment import Moment
-from edge_agent.journal.aside import SetAside
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
+from edge_agent.journal.setting_aside import JournalSetAside
 from sync.contract.chain import DeviceId, Epoch
 from sync.contract.event import Claim, ClockQuality, Entry, Exit, Refusal, Repeat, Void
 
-KIOSK = Kiosk(DeviceId("kiosk-1"), bytes(range(32)), "school-1")
+KIOSK = KioskIdentity(DeviceId("kiosk-1"), bytes(range(32)), "school-1")
 NOON = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 BOOT = "3c5e6f0e-0000-4000-8000-000000000001"
 DAY = "2026-11-23"
@@ -32,11 +32,11 @@ class Clocks:
 
 def opened(
     path: Path,
-    kiosk: Kiosk = KIOSK,
+    kiosk: KioskIdentity = KIOSK,
     now: Callable[[], Moment] | None = None,
     *,
     ballast_bytes: int = 0,
-    after: SetAside | None = None,
+    after: JournalSetAside | None = None,
 ) -> Journal:
     return Journal.open(path, kiosk, now=now or Clocks(), ballast_bytes=ballast_bytes, after=after)
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.domain.sighting import SightingKind
-from edge_agent.journal.journal import EVENT_BYTES_MAX
+from edge_agent.journal.appending import EVENT_BYTES_MAX
 from edge_agent.journal.store import connect_read_only
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import Epoch, Head
 from sync.contract.event import Claim, ClockQuality, Event, PersonId, encode
 from tests.edge_agent.journal.given import DAY, KIOSK, entry, exit_, opened, refusal, repeat, void
@@ -33,7 +33,7 @@ def test_the_bytes_that_were_hashed_are_the_bytes_kept(tmp_path: Path) -> None:
     events: list[Event] = [entry(1, "қ-1"), repeat(2, "қ-1"), refusal(3), entry(4)]
     with opened(path) as journal:
         rows = [journal.append(event) for event in events]
-        epoch = journal.epoch
+        epoch = journal.outbox.epoch
 
     def lp(field: bytes) -> bytes:
         return struct.pack(">I", len(field)) + field
@@ -52,11 +52,11 @@ def test_a_whole_class_is_kept_or_nobody(tmp_path: Path) -> None:
         too_long = entry(3, note="«" * EVENT_BYTES_MAX)
         with pytest.raises(ValueError, match="can be kept"):
             journal.append_all([entry(2), too_long, entry(4)])
-        assert journal.head.seq == 1
+        assert journal.outbox.head.seq == 1
         kept = journal.append_all([entry(number) for number in range(2, 32)])
         assert [row.seq for row in kept] == list(range(2, 32))
         assert journal.append_all([]) == []
-    assert verify(tmp_path / "j.db").whole
+    assert verify_journal(tmp_path / "j.db").whole
 
 
 def test_an_event_is_never_changed_and_only_retention_removes_it(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_an_event_is_never_changed_and_only_retention_removes_it(tmp_path: Path)
         with pytest.raises(sqlite3.IntegrityError):
             connection.execute(statement)
     connection.close()
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_the_rules_get_what_came_before(tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_a_void_is_seen_by_the_rules_and_by_who_voids_again(tmp_path: Path) -> N
 def test_recent_rows_come_newest_first_over_epochs(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         journal.append_all([entry(number) for number in range(1, 4)])
-        journal.acknowledge(journal.head, b"receipt")
-        old = journal.epoch
-        new = journal.new_epoch("fork", parent=journal.head)
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
+        old = journal.outbox.epoch
+        new = journal.outbox.new_epoch("fork", parent=journal.outbox.head)
         assert [(row.epoch, row.seq) for row in journal.recent(3)] == [(new, 1), (old, 3), (old, 2)]
         assert journal.recent(1)[0].payload.startswith(b"{")
 
@@ -153,16 +153,16 @@ def test_station_and_sync_use_it_at_once(tmp_path: Path) -> None:
         threads = [threading.Thread(target=append, args=(person,)) for person in ("u1", "u2")]
         for thread in threads:
             thread.start()
-        while journal.acknowledged().seq < 2 * rows_each and not failures:
-            lines = journal.take(journal.acknowledged().seq, 50, 100_000)
+        while journal.outbox.acknowledged().seq < 2 * rows_each and not failures:
+            lines = journal.outbox.take(journal.outbox.acknowledged().seq, 50, 100_000)
             if lines:
-                journal.acknowledge(Head(lines[-1].seq, lines[-1].hash), b"receipt")
+                journal.outbox.acknowledge(Head(lines[-1].seq, lines[-1].hash), b"receipt")
         for thread in threads:
             thread.join()
         assert not failures
-        assert journal.queue_depth() == 0
-    assert verify(path).rows == 2 * rows_each
-    assert verify(path).whole
+        assert journal.outbox.queue_depth() == 0
+    assert verify_journal(path).rows == 2 * rows_each
+    assert verify_journal(path).whole
 
 
 @settings(max_examples=15, deadline=None)
@@ -174,7 +174,7 @@ def test_any_events_make_a_whole_chain(tmp_path_factory: pytest.TempPathFactory,
         with opened(path) as journal:
             journal.append_all([entry(number, note=note) for number, note in enumerate(batch)])
             expected += len(batch)
-            assert journal.head.seq == expected
+            assert journal.outbox.head.seq == expected
     if batches:
-        verdict = verify(path)
+        verdict = verify_journal(path)
         assert (verdict.whole, verdict.rows) == (True, expected)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.journal.store import connect_read_only
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from tests.edge_agent.journal.given import opened
 
 pytestmark = pytest.mark.slow
@@ -56,13 +56,13 @@ class Child:
 def holds(path: Path, confirmed: list[tuple[int, str]]) -> None:
     """Every confirmed row is there with its hash; the chain is whole and goes on."""
     with opened(path) as journal:
-        head = journal.head.seq
+        head = journal.outbox.head.seq
     connection = connect_read_only(path)
     kept = {seq: own.hex() for seq, own in connection.execute("SELECT seq, hash FROM event")}
     connection.close()
     assert sorted(kept) == list(range(1, head + 1))
     assert [seq for seq, own in confirmed if kept.get(seq) != own] == []
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def killed(path: Path, rounds: int) -> None:

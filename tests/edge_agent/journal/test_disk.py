@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from sync.contract.event import PersonId
 from tests.edge_agent.journal.given import DAY, Clocks, entry, opened
 
@@ -48,11 +48,11 @@ def fill(folder: Path, spare_bytes: int) -> Path:
 
 def append_until_unwritable(journal: Journal, start: int) -> int:
     for number in range(start, start + 20_000):
-        before = journal.head
+        before = journal.outbox.head
         try:
             journal.append(entry(number))
         except JournalUnwritable:
-            assert journal.head == before
+            assert journal.outbox.head == before
             return number
     raise AssertionError("the disk was never full")
 
@@ -75,7 +75,7 @@ def test_the_ballast_is_given_up_and_the_kiosk_goes_on(small_disk: Path) -> None
         assert (
             journal.earlier_sightings(PersonId(f"p{refused}"), DAY) == ()
         )  # reading goes on, and the row is not there
-        assert verify(path).rows == journal.head.seq == refused - 1
+        assert verify_journal(path).rows == journal.outbox.head.seq == refused - 1
         with pytest.raises(JournalUnwritable):
             journal.maintain()
         assert not ballast.exists()  # no room to put it back
@@ -83,7 +83,7 @@ def test_the_ballast_is_given_up_and_the_kiosk_goes_on(small_disk: Path) -> None
         assert journal.append(entry(refused)).seq == refused
         assert journal.maintain().ballast
         assert ballast.exists()
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_a_full_disk_can_be_freed_from_inside(small_disk: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_full_disk_can_be_freed_from_inside(small_disk: Path) -> None:
         while (small_disk / "j.db.ballast").exists():
             journal.append(entry(number))
             number += 1
-        journal.acknowledge(journal.head, b"receipt")
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         clocks.forward(days=40)
         while journal.prune(before=clocks.at, rows_max=200):
             journal.maintain()
@@ -106,7 +106,7 @@ def test_a_full_disk_can_be_freed_from_inside(small_disk: Path) -> None:
         journal.append_all([entry(number) for number in range(1, 501)])
         journal.maintain()
         assert path.stat().st_size == size
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_a_kiosk_starts_on_a_full_disk(small_disk: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_kiosk_starts_on_a_full_disk(small_disk: Path) -> None:
     fill(small_disk, spare_bytes=0)
     with opened(path, ballast_bytes=BALLAST_BYTES) as journal:
         assert journal.append(entry(2)).seq == 2
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_a_file_that_may_not_grow_is_no_lost_row(tmp_path: Path) -> None:
@@ -177,11 +177,11 @@ def is_true(path: Path, told: str) -> int:
             if word == "ok":
                 (one,) = past
                 assert (str(one.seq), one.voided) == (rest[0], False), line
-                own = journal.hash_at(one.seq)
+                own = journal.outbox.hash_at(one.seq)
                 assert own is not None
                 assert own.hex() == rest[1], line
             else:
                 assert all(one.voided for one in past), line
         found_later = sum(b"found on the disk" in row.payload for row in journal.recent(1_000))
-    assert verify(path).whole
+    assert verify_journal(path).whole
     return found_later

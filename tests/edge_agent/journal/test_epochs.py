@@ -6,9 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge_agent.journal.appending import EVENT_BYTES_MAX
+from edge_agent.journal.epochs import read_epochs
 from edge_agent.journal.errors import JournalDamaged
-from edge_agent.journal.journal import EVENT_BYTES_MAX, Journal
-from edge_agent.journal.verify import verify
+from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import append_payloads
+from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import Epoch, Hash, Head, genesis
 from sync.contract.event import Carried, Event, PersonId, Repair, decode, encode
 from tests.edge_agent.journal.given import DAY, KIOSK, entry, exit_, opened, void
@@ -16,19 +19,19 @@ from tests.edge_agent.journal.test_open import ALTERED, spoil
 
 
 def of_epoch(journal: Journal) -> list[Event]:
-    return [decode(line.payload) for line in journal.take(0, 10_000, 10_000_000)]
+    return [decode(line.payload) for line in journal.outbox.take(0, 10_000, 10_000_000)]
 
 
 def test_unacknowledged_events_travel_on_under_their_old_identity(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
         rows = journal.append_all([entry(number, f"u{number}") for number in range(1, 6)])
-        journal.acknowledge(Head(2, rows[1].hash), b"receipt")
+        journal.outbox.acknowledge(Head(2, rows[1].hash), b"receipt")
         ledgers = Head(9, Hash(bytes(range(32))))
-        new = journal.new_epoch("fork", parent=ledgers, kept_as="elsewhere.db")
-        assert journal.epoch == new != rows[0].epoch
-        assert journal.parent_head == ledgers.hash
-        assert journal.acknowledged() == Head(0, genesis(KIOSK.device, KIOSK.public_key, new, ledgers.hash))
+        new = journal.outbox.new_epoch("fork", parent=ledgers, kept_as="elsewhere.db")
+        assert journal.outbox.epoch == new != rows[0].epoch
+        assert journal.outbox.parent_head == ledgers.hash
+        assert journal.outbox.acknowledged() == Head(0, genesis(KIOSK.device, KIOSK.public_key, new, ledgers.hash))
         repair, *carried = of_epoch(journal)
         assert isinstance(repair, Repair)
         assert (repair.why, repair.kept_as) == ("fork", "elsewhere.db")
@@ -37,18 +40,18 @@ def test_unacknowledged_events_travel_on_under_their_old_identity(tmp_path: Path
             assert isinstance(event, Carried)
             assert (event.old_epoch, event.old_seq, event.old_hash) == (row.epoch, row.seq, row.hash.hex())
             assert event.payload.encode() == encode(entry(number, f"u{number}"))
-        assert journal.queue_depth() == 4
-        assert journal.hash_at(0) == journal.acknowledged().hash
-    assert verify(path).whole
+        assert journal.outbox.queue_depth() == 4
+        assert journal.outbox.hash_at(0) == journal.outbox.acknowledged().hash
+    assert verify_journal(path).whole
     with opened(path) as journal:
-        assert journal.epoch == new
+        assert journal.outbox.epoch == new
 
 
 def test_the_rules_see_over_the_seam(tmp_path: Path) -> None:
     """A child who ate before the new epoch has eaten; the entry keeps its name and can still be ended or voided."""
     with opened(tmp_path / "j.db") as journal:
         row = journal.append(entry(1, "u1"))
-        journal.new_epoch("fork", parent=None)
+        journal.outbox.new_epoch("fork", parent=None)
         (past,) = journal.earlier_sightings(PersonId("u1"), DAY)
         assert (past.epoch, past.seq) == (row.epoch, row.seq)
         journal.append(exit_(2, "u1", row.epoch, row.seq))
@@ -63,20 +66,20 @@ def test_what_was_carried_is_not_wrapped_again(tmp_path: Path) -> None:
     with opened(path) as journal:
         row = journal.append(entry(1, "u1"))
         for _ in range(4):
-            journal.new_epoch("fork", parent=None)
+            journal.outbox.new_epoch("fork", parent=None)
         repairs = [event for event in of_epoch(journal) if isinstance(event, Carried) and '"repair"' in event.payload]
         carried = [event for event in of_epoch(journal) if isinstance(event, Carried) and event not in repairs]
         (one,) = carried
         assert (one.old_epoch, one.old_seq, one.old_hash) == (row.epoch, row.seq, row.hash.hex())
         assert len(repairs) == 3
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_the_longest_event_can_be_carried(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         spare = EVENT_BYTES_MAX - len(encode(entry(1, "u1", note="x"))) + 1
         journal.append(entry(1, "u1", note='"' * (spare // 2)))  # every one of them takes two bytes, and then four
-        journal.new_epoch("fork", parent=None)
+        journal.outbox.new_epoch("fork", parent=None)
         assert isinstance(of_epoch(journal)[-1], Carried)
 
 
@@ -87,21 +90,19 @@ def test_events_of_a_later_version_travel_too(tmp_path: Path) -> None:
         journal.append(entry(1))
     append_raw(path, future)
     with opened(path) as journal:
-        assert journal.take(0, 10, 10_000)[1].payload == future
-        journal.new_epoch("fork", parent=None)
+        assert journal.outbox.take(0, 10, 10_000)[1].payload == future
+        journal.outbox.new_epoch("fork", parent=None)
         last = of_epoch(journal)[-1]
         assert isinstance(last, Carried)
         assert last.payload.encode() == future
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def append_raw(path: Path, payload: bytes) -> None:
     """As a later version of the agent would have written it before a downgrade."""
-    from edge_agent.journal import rows
-
     connection = sqlite3.connect(path, isolation_level=None)
-    current = rows.epochs(connection)[-1]
-    rows.insert(connection, current.ordinal, current.head, [payload])
+    current = read_epochs(connection)[-1]
+    append_payloads(connection, current.ordinal, current.head, [payload])
     connection.close()
 
 
@@ -111,10 +112,10 @@ def test_a_row_that_does_not_hold_is_not_carried_as_if_it_did(tmp_path: Path) ->
         journal.append_all([entry(number) for number in range(1, 1_200)])
     spoil(path, ALTERED + " 20")
     with opened(path) as journal:
-        old, head = journal.epoch, journal.head
+        old, head = journal.outbox.epoch, journal.outbox.head
         with pytest.raises(JournalDamaged, match="row 20"):
-            journal.new_epoch("fork", parent=None)
-        assert (journal.epoch, journal.head) == (old, head)
+            journal.outbox.new_epoch("fork", parent=None)
+        assert (journal.outbox.epoch, journal.outbox.head) == (old, head)
         journal.append(entry(2_000))
 
 
@@ -124,15 +125,15 @@ def test_an_old_epoch_is_never_current_again(tmp_path: Path) -> None:
     from tests.edge_agent.journal.given import Clocks
 
     path = tmp_path / "j.db"
-    with Journal.open(path, KIOSK, now=Clocks(), dice=lambda _: next(drawn), ballast_bytes=0) as journal:
-        assert journal.epoch == Epoch("0" * 16)
+    with Journal.open(path, KIOSK, now=Clocks(), random_bytes=lambda _: next(drawn), ballast_bytes=0) as journal:
+        assert journal.outbox.epoch == Epoch("0" * 16)
         journal.append(entry(1))
-        assert journal.new_epoch("fork", parent=None) == Epoch("01" * 8)
+        assert journal.outbox.new_epoch("fork", parent=None) == Epoch("01" * 8)
 
 
 def test_payloads_are_plain_text_for_anybody(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         journal.append(entry(1, "u1", note='"кавычки" \\ and қ'))
-        journal.new_epoch("fork", parent=None)
+        journal.outbox.new_epoch("fork", parent=None)
         outer = msgspec.json.decode(journal.recent(1)[0].payload)
         assert msgspec.json.decode(outer["payload"])["note"] == '"кавычки" \\ and қ'

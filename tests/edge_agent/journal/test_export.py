@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.journal.backup import backup
+from edge_agent.journal.backup import back_up_journal
 from edge_agent.journal.errors import JournalDamaged
-from edge_agent.journal.export import NotAnExport, export, verify_export
-from edge_agent.journal.verify import Broken, verify
+from edge_agent.journal.export import NotAnExport, export_journal, verify_export
+from edge_agent.journal.verify import ChainBreak, verify_journal
 from tests.edge_agent.journal.given import Clocks, entry, opened
 from tests.edge_agent.journal.test_epochs import append_raw
 from tests.edge_agent.journal.test_open import ALTERED, spoil
@@ -48,11 +48,11 @@ def with_a_history(path: Path) -> None:
     clocks = Clocks()
     with opened(path, now=clocks) as journal:
         journal.append_all([entry(number, note="қазақша «x» \\ \n") for number in range(1, 1_101)])
-        early = journal.take(499, 1, 1)[0]
-        journal.acknowledge(type(journal.head)(early.seq, early.hash), b"receipt")
+        early = journal.outbox.take(499, 1, 1)[0]
+        journal.outbox.acknowledge(type(journal.outbox.head)(early.seq, early.hash), b"receipt")
         clocks.forward(days=40)
         journal.prune(before=clocks.at)
-        journal.new_epoch("fork", parent=journal.acknowledged())
+        journal.outbox.new_epoch("fork", parent=journal.outbox.acknowledged())
         journal.append(entry(2_000))
 
 
@@ -60,12 +60,12 @@ def test_the_round_trip(tmp_path: Path) -> None:
     path, target = tmp_path / "j.db", tmp_path / "out.jsonl"
     with_a_history(path)
     append_raw(path, b'{"kind":"thought","of":"a later version"}')
-    count = export(path, target)
-    assert count == verify(path).rows == walked_by_an_auditor(target)
+    count = export_journal(path, target)
+    assert count == verify_journal(path).rows == walked_by_an_auditor(target)
     verdict = verify_export(target)
     assert (verdict.whole, verdict.rows, verdict.epochs) == (True, count, 2)
     with pytest.raises(FileExistsError):
-        export(path, target)
+        export_journal(path, target)
     assert target.stat().st_mode & 0o077 == 0
 
 
@@ -73,23 +73,23 @@ def test_an_altered_export_is_seen_through(tmp_path: Path) -> None:
     path, target = tmp_path / "j.db", tmp_path / "out.jsonl"
     with opened(path) as journal:
         journal.append_all([entry(number) for number in range(1, 11)])
-        epoch = journal.epoch
-    export(path, target)
+        epoch = journal.outbox.epoch
+    export_journal(path, target)
     lines = target.read_bytes().splitlines(keepends=True)
 
-    def verdict_on(changed: list[bytes]) -> Broken | None:
+    def verdict_on(changed: list[bytes]) -> ChainBreak | None:
         target.write_bytes(b"".join(changed))
         return verify_export(target).broken
 
     assert verdict_on(lines) is None
     altered = [*lines[:4], lines[4].replace(b"lunch", b"brunch"), *lines[5:]]
-    assert verdict_on(altered) == Broken(epoch, 4, "its bytes are not those that were hashed")
-    assert verdict_on([*lines[:4], *lines[5:]]) == Broken(epoch, 4, "missing")
-    assert verdict_on(lines[:-1]) == Broken(epoch, 10, "missing")
-    assert verdict_on([lines[0].replace(b"kiosk-1", b"kiosk-2"), *lines[1:]]) == Broken(
+    assert verdict_on(altered) == ChainBreak(epoch, 4, "its bytes are not those that were hashed")
+    assert verdict_on([*lines[:4], *lines[5:]]) == ChainBreak(epoch, 4, "missing")
+    assert verdict_on(lines[:-1]) == ChainBreak(epoch, 10, "missing")
+    assert verdict_on([lines[0].replace(b"kiosk-1", b"kiosk-2"), *lines[1:]]) == ChainBreak(
         epoch, 0, "the chain does not start at its genesis"
     )
-    assert verdict_on([]) == Broken("", 0, "an empty file")
+    assert verdict_on([]) == ChainBreak("", 0, "an empty file")
     for wrong in ([*lines[:-1], lines[-1][:-9]], lines[1:], [b"{}\n"], [lines[0], b"x" * 200_000]):
         target.write_bytes(b"".join(wrong))
         with pytest.raises(NotAnExport, match="line"):
@@ -102,7 +102,7 @@ def test_a_broken_journal_is_not_exported_as_if_it_were_whole(tmp_path: Path) ->
         journal.append_all([entry(number) for number in range(1, 11)])
     spoil(path, ALTERED + " 6")
     with pytest.raises(JournalDamaged, match="row 6"):
-        export(path, target)
+        export_journal(path, target)
     assert not target.exists()
 
 
@@ -121,20 +121,20 @@ def test_export_and_backup_of_a_journal_that_is_being_written(tmp_path: Path) ->
         thread = threading.Thread(target=scans)
         thread.start()
         try:
-            before = journal.head.seq
-            assert before <= export(path, tmp_path / "out.jsonl")
-            verdict = backup(path, tmp_path / "copy.db")
+            before = journal.outbox.head.seq
+            assert before <= export_journal(path, tmp_path / "out.jsonl")
+            verdict = back_up_journal(path, tmp_path / "copy.db")
             assert verdict.whole
             assert verdict.rows >= before
         finally:
             stop.set()
             thread.join()
         assert walked_by_an_auditor(tmp_path / "out.jsonl") >= before
-    assert verify(path).whole
+    assert verify_journal(path).whole
     with opened(tmp_path / "copy.db") as copy:
         copy.append(entry(1))
     with pytest.raises(FileExistsError):
-        backup(path, tmp_path / "copy.db")
+        back_up_journal(path, tmp_path / "copy.db")
 
 
 def test_a_backup_is_one_file_and_proven(tmp_path: Path) -> None:
@@ -142,10 +142,10 @@ def test_a_backup_is_one_file_and_proven(tmp_path: Path) -> None:
     with_a_history(path)
     target = tmp_path / "stick" / "copy.db"
     target.parent.mkdir()
-    assert backup(path, target).rows == verify(path).rows
+    assert back_up_journal(path, target).rows == verify_journal(path).rows
     assert [file.name for file in target.parent.iterdir()] == ["copy.db"]
     assert target.stat().st_mode & 0o077 == 0
     spoil(path, ALTERED + " 1001")
     with pytest.raises(JournalDamaged, match="row 1001"):
-        backup(path, tmp_path / "second.db")
+        back_up_journal(path, tmp_path / "second.db")
     assert not (tmp_path / "second.db").exists()

@@ -12,10 +12,10 @@ import pytest
 from msgspec.structs import replace
 
 from edge_agent.journal import schema
-from edge_agent.journal.aside import set_aside
 from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalNewer, JournalUnwritable
+from edge_agent.journal.setting_aside import set_journal_aside
 from edge_agent.journal.store import connect
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import DeviceId, extend, genesis
 from sync.contract.event import Carried, Repair, decode, encode
 from tests.edge_agent.journal.given import KIOSK, NOON, entry, opened
@@ -106,7 +106,7 @@ def test_a_journal_of_each_older_schema_comes_up_to_date(tmp_path: Path, steps: 
         return sorted(line for line in dump(path) if line.startswith("CREATE"))
 
     assert tables(old) == tables(new)
-    assert verify(old).whole
+    assert verify_journal(old).whole
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_only_the_last_thousand_links_are_walked_at_the_door(tmp_path: Path) -> 
     filled(path, rows=1_200)
     spoil(path, ALTERED + " 150")
     opened(path).close()
-    broken = verify(path).broken
+    broken = verify_journal(path).broken
     assert broken is not None
     assert broken.seq == 150
     spoil(path, ALTERED + " 201")
@@ -188,7 +188,7 @@ def test_rubbish_is_set_aside_and_a_new_journal_names_it(tmp_path: Path, content
     path.write_bytes(content)
     with pytest.raises(JournalDamaged, match="set the journal aside"):
         opened(path)
-    kept = set_aside(path, NOON)
+    kept = set_journal_aside(path, NOON)
     assert kept.path.read_bytes() == content
     with opened(path, after=kept) as journal:
         first = decode(journal.recent(1)[0].payload)
@@ -201,16 +201,16 @@ def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> Non
     path = tmp_path / "j.db"
     journal = opened(path)
     journal.append_all([entry(number) for number in range(1, 6)])
-    acked = journal.hash_at(3)
+    acked = journal.outbox.hash_at(3)
     assert acked is not None
-    journal.acknowledge(replace(journal.head, seq=3, hash=acked), b"receipt")
-    old, head = journal.epoch, journal.head
+    journal.outbox.acknowledge(replace(journal.outbox.head, seq=3, hash=acked), b"receipt")
+    old, head = journal.outbox.epoch, journal.outbox.head
     journal.close()
     spoil(path, "UPDATE event SET payload = x'7b7d' WHERE seq = 5")
     with pytest.raises(JournalDamaged):
         opened(path)
     path.with_name("j.db-wal").write_bytes(b"")
-    kept = set_aside(path, NOON)
+    kept = set_journal_aside(path, NOON)
     assert kept.path.name == "j.db.damaged-20261123T070000Z"
     assert kept.path.with_name(kept.path.name + "-wal").exists()
     assert not path.exists()
@@ -219,11 +219,11 @@ def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> Non
         first = decode(journal.recent(1)[0].payload)
         assert isinstance(first, Repair)
         assert (first.old_epoch, first.old_seq, first.old_head) == (old, 5, head.hash.hex())
-        assert journal.parent_head == acked
-        start = genesis(KIOSK.device, KIOSK.public_key, journal.epoch, acked)
-        assert journal.head.hash == extend(start, encode(first))
+        assert journal.outbox.parent_head == acked
+        start = genesis(KIOSK.device, KIOSK.public_key, journal.outbox.epoch, acked)
+        assert journal.outbox.head.hash == extend(start, encode(first))
     path.write_bytes(b"rubbish again, in the same second, and just as long as the header of one" * 99)
-    assert set_aside(path, NOON).path != kept.path
+    assert set_journal_aside(path, NOON).path != kept.path
 
 
 def test_a_wal_whose_journal_is_gone_is_not_poured_into_a_new_one(tmp_path: Path) -> None:
@@ -232,16 +232,16 @@ def test_a_wal_whose_journal_is_gone_is_not_poured_into_a_new_one(tmp_path: Path
     wal.write_bytes(b"rows of an old journal")
     with pytest.raises(JournalDamaged, match="only its WAL"):
         opened(path)
-    kept = set_aside(path, NOON)
+    kept = set_journal_aside(path, NOON)
     assert not wal.exists()
     with opened(path, after=kept) as journal:
-        assert journal.head.seq == 1
+        assert journal.outbox.head.seq == 1
 
 
 def test_setting_aside_waits_for_nobody(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path), pytest.raises(JournalBusy):
-        set_aside(path, NOON)
+        set_journal_aside(path, NOON)
     assert path.exists()
 
 
@@ -249,21 +249,21 @@ def test_a_new_identity_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
         row = journal.append(entry(1, "u1"))
-        journal.acknowledge(journal.head, b"receipt")
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         journal.append(entry(2, "u2"))
-        old = journal.epoch
+        old = journal.outbox.epoch
     same_device = dataclasses.replace(KIOSK, public_key=bytes(32))
     with opened(path, same_device) as journal:
-        assert journal.epoch != old
-        assert journal.parent_head == row.hash
+        assert journal.outbox.epoch != old
+        assert journal.outbox.parent_head == row.hash
         repair, carried = (decode(kept.payload) for kept in reversed(journal.recent(2)))
         assert isinstance(repair, Repair)
         assert repair.why == "identity"
         assert isinstance(carried, Carried)
         assert (carried.old_epoch, carried.old_seq) == (old, 2)
-        epoch = journal.epoch
+        epoch = journal.outbox.epoch
     with opened(path, same_device) as journal:
-        assert journal.epoch == epoch
+        assert journal.outbox.epoch == epoch
     with opened(path, dataclasses.replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
-        assert journal.parent_head == b""  # the new device's ledger account knows nothing of the old one's heads
-    assert verify(path).whole
+        assert journal.outbox.parent_head == b""  # the new device's ledger account knows nothing of the old one's heads
+    assert verify_journal(path).whole

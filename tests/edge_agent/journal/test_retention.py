@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.store import connect_read_only
-from edge_agent.journal.verify import verify
+from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import Head
 from sync.contract.event import PersonId, Pruned, decode
 from tests.edge_agent.journal.given import DAY, NOON, Clocks, entry, opened
@@ -21,26 +21,28 @@ def test_only_what_a_receipt_covers_goes_and_an_event_says_so(tmp_path: Path) ->
     clocks = Clocks()
     with opened(path, now=clocks) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 11)])
-        journal.acknowledge(Head(6, rows[5].hash), b"receipt")
+        journal.outbox.acknowledge(Head(6, rows[5].hash), b"receipt")
         clocks.forward(days=40)
         assert journal.prune(before=NOON - timedelta(days=1)) == []
         (told,) = journal.prune(before=LATER - timedelta(days=30))
-        assert (told.pruned_epoch, told.through_seq, told.rows) == (journal.epoch, 6, 6)
+        assert (told.pruned_epoch, told.through_seq, told.rows) == (journal.outbox.epoch, 6, 6)
         assert decode(journal.recent(1)[0].payload) == told
-        assert [line.seq for line in journal.take(0, 100, 1_000_000)] == [7, 8, 9, 10, 11]
-        assert journal.hash_at(6) == rows[5].hash  # the chain that is kept still has its start
-        assert journal.hash_at(5) is None
-        assert journal.hash_at(0) is not None
+        assert [line.seq for line in journal.outbox.take(0, 100, 1_000_000)] == [7, 8, 9, 10, 11]
+        assert journal.outbox.hash_at(6) == rows[5].hash  # the chain that is kept still has its start
+        assert journal.outbox.hash_at(5) is None
+        assert journal.outbox.hash_at(0) is not None
         assert journal.earlier_sightings(PersonId("p3"), DAY) == ()
         assert len(journal.earlier_sightings(PersonId("p7"), DAY)) == 1
         assert indexed(path) == [7, 8, 9, 10]
         assert journal.prune(before=LATER - timedelta(days=30)) == []
-        journal.acknowledge(Head(4, rows[3].hash), b"late")  # of rows long gone: nothing to compare, nothing to do
-        assert journal.acknowledged().seq == 6
-    assert verify(path).whole
+        journal.outbox.acknowledge(
+            Head(4, rows[3].hash), b"late"
+        )  # of rows long gone: nothing to compare, nothing to do
+        assert journal.outbox.acknowledged().seq == 6
+    assert verify_journal(path).whole
     with opened(path) as journal:
         assert journal.append(entry(12)).seq == 12
-    assert verify(path).rows == 6
+    assert verify_journal(path).rows == 6
 
 
 def indexed(path: Path) -> list[int]:
@@ -57,7 +59,7 @@ def test_what_was_acknowledged_yesterday_stays(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db", now=clocks) as journal:
         rows = journal.append_all([entry(number, day="1970-01-01") for number in range(1, 5)])
         clocks.forward(days=39)
-        journal.acknowledge(Head(4, rows[3].hash), b"receipt")
+        journal.outbox.acknowledge(Head(4, rows[3].hash), b"receipt")
         clocks.forward(days=1)
         assert journal.prune(before=LATER - timedelta(days=30)) == []
 
@@ -67,24 +69,24 @@ def test_it_goes_in_portions(tmp_path: Path) -> None:
     clocks = Clocks()
     with opened(path, now=clocks) as journal:
         journal.append_all([entry(number) for number in range(1, 26)])
-        journal.acknowledge(journal.head, b"receipt")
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         clocks.forward(days=40)
         portions = [journal.prune(before=LATER, rows_max=10)[0].rows for _ in range(3)]
         assert portions == [10, 10, 5]
         assert journal.prune(before=LATER, rows_max=10) == []
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_quarantined_bytes_outlive_their_row(tmp_path: Path) -> None:
     clocks = Clocks()
     with opened(tmp_path / "j.db", now=clocks) as journal:
         journal.append_all([entry(1), entry(2)])
-        payload = journal.take(0, 1, 1)[0].payload
-        journal.quarantine(1, "tombstone", "refused", tombstone=True)
-        journal.acknowledge(journal.head, b"receipt")
+        payload = journal.outbox.take(0, 1, 1)[0].payload
+        journal.outbox.quarantine(1, "tombstone", "refused", tombstone=True)
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         clocks.forward(days=40)
         assert journal.prune(before=LATER)
-        assert journal.quarantined()[0].payload == payload
+        assert journal.outbox.read_quarantine()[0].payload == payload
 
 
 def test_a_closed_epoch_goes_once_its_carried_events_have_arrived(tmp_path: Path) -> None:
@@ -92,18 +94,18 @@ def test_a_closed_epoch_goes_once_its_carried_events_have_arrived(tmp_path: Path
     clocks = Clocks()
     with opened(path, now=clocks) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 6)])
-        journal.acknowledge(Head(2, rows[1].hash), b"receipt")
-        journal.new_epoch("fork", parent=journal.acknowledged())  # repair, 3 carried
+        journal.outbox.acknowledge(Head(2, rows[1].hash), b"receipt")
+        journal.outbox.new_epoch("fork", parent=journal.outbox.acknowledged())  # repair, 3 carried
         assert [(told.through_seq, told.rows) for told in journal.prune(before=LATER)] == [(2, 2)]
-        third = journal.hash_at(3)
+        third = journal.outbox.hash_at(3)
         assert third is not None
-        journal.acknowledge(Head(3, third), b"two of three carried")
-        assert [told.pruned_epoch for told in journal.prune(before=LATER)] == [journal.epoch]
-        journal.acknowledge(journal.head, b"all")
+        journal.outbox.acknowledge(Head(3, third), b"two of three carried")
+        assert [told.pruned_epoch for told in journal.prune(before=LATER)] == [journal.outbox.epoch]
+        journal.outbox.acknowledge(journal.outbox.head, b"all")
         told = journal.prune(before=LATER)
         assert [(one.pruned_epoch == rows[0].epoch, one.through_seq) for one in told] == [(True, 5), (False, 6)]
         assert isinstance(decode(journal.recent(1)[0].payload), Pruned)
-    assert verify(path).whole
+    assert verify_journal(path).whole
     opened(path).close()
 
 
@@ -111,8 +113,8 @@ def test_a_fully_acknowledged_epoch_that_was_closed_keeps_its_days(tmp_path: Pat
     clocks = Clocks()
     with opened(tmp_path / "j.db", now=clocks) as journal:
         journal.append_all([entry(1), entry(2)])
-        journal.acknowledge(journal.head, b"receipt")
-        journal.new_epoch("identity", parent=journal.acknowledged())
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
+        journal.outbox.new_epoch("identity", parent=journal.outbox.acknowledged())
         assert journal.prune(before=NOON) == []
         assert len(journal.prune(before=NOON + timedelta(days=1))) == 1
 
@@ -121,11 +123,11 @@ def test_nothing_goes_where_our_own_hash_disagrees_with_the_receipt(tmp_path: Pa
     path = tmp_path / "j.db"
     with opened(path) as journal:
         journal.append_all([entry(number) for number in range(1, 1_300)])
-        early = journal.hash_at(100)
+        early = journal.outbox.hash_at(100)
         assert early is not None
-        journal.acknowledge(Head(100, early), b"receipt")
+        journal.outbox.acknowledge(Head(100, early), b"receipt")
     spoil(path, "UPDATE event SET hash = zeroblob(32) WHERE seq = 100", ALTERED + " 99")
     with opened(path) as journal:
         with pytest.raises(JournalDamaged, match="row 100"):
             journal.prune(before=LATER)
-        assert journal.take(0, 1, 1)[0].seq == 1
+        assert journal.outbox.take(0, 1, 1)[0].seq == 1

@@ -35,7 +35,9 @@ def facts(kind: type[SightingEvent]) -> st.SearchStrategy[SightingEvent]:
 
 @given(fact=st.one_of([facts(kind) for kind in KINDS]), voided=st.booleans())
 def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingEvent, voided: bool) -> None:
-    assert sightings.past(EPOCH, 7, voided, encode(fact)) == build_earlier_sighting(fact, EPOCH, 7, voided=voided)
+    assert sightings.decode_sighting(EPOCH, 7, voided, encode(fact)) == build_earlier_sighting(
+        fact, EPOCH, 7, voided=voided
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,4 +53,4 @@ def test_nothing_that_the_rules_ask_for_is_lost_or_renamed(fact: SightingEvent, 
     ids=["no sighting", "a later version's kind", "no zone", "no time", "no text", "nothing"],
 )
 def test_what_cannot_be_told_is_no_sighting(payload: bytes) -> None:
-    assert sightings.past(EPOCH, 7, False, payload) is None
+    assert sightings.decode_sighting(EPOCH, 7, False, payload) is None

@@ -5,40 +5,40 @@ from pathlib import Path
 import pytest
 
 from edge_agent.journal.errors import JournalBusy, JournalDamaged
-from edge_agent.journal.offline import recent
-from edge_agent.journal.status import status
+from edge_agent.journal.offline import read_recent_offline
+from edge_agent.journal.status import read_status
 from sync.contract.chain import Head
 from tests.edge_agent.journal.given import KIOSK, NOON, entry, opened
-from tests.edge_agent.journal.test_roster_store import FIRST
+from tests.edge_agent.journal.test_roster_table import FIRST
 
 
 def test_beside_the_daemon_and_without_one(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path, ballast_bytes=4096) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 6)])
-        journal.acknowledge(Head(2, rows[1].hash), b"receipt")
-        journal.quarantine(1, "odd", "", tombstone=False)
-        journal.apply_roster(FIRST, NOON)
-        live = status(path)
-        assert (live.device, live.epochs, live.epoch) == (KIOSK.device, 1, journal.epoch)
-        assert (live.head, live.acknowledged, live.queue) == (journal.head, journal.acknowledged(), 3)
-        assert (live.kept_from, live.quarantined, live.ballast) == (1, 1, True)
+        journal.outbox.acknowledge(Head(2, rows[1].hash), b"receipt")
+        journal.outbox.quarantine(1, "odd", "", tombstone=False)
+        journal.roster.apply(FIRST, NOON)
+        live = read_status(path)
+        assert (live.device, live.epochs, live.epoch) == (KIOSK.device, 1, journal.outbox.epoch)
+        assert (live.head, live.acknowledged, live.queue) == (journal.outbox.head, journal.outbox.acknowledged(), 3)
+        assert (live.first_seq, live.quarantined, live.ballast) == (1, 1, True)
         assert (live.roster_version, live.roster_confirmed_at) == (3, NOON)
         assert live.wal_bytes > 0
         with pytest.raises(JournalBusy):
-            recent(path, 2)
+            read_recent_offline(path, 2)
         last = journal.recent(2)
-    assert recent(path, 2) == last
-    assert status(path).queue == 3
-    assert [row.seq for row in recent(path, 3)] == [5, 4, 3]
+    assert read_recent_offline(path, 2) == last
+    assert read_status(path).queue == 3
+    assert [row.seq for row in read_recent_offline(path, 3)] == [5, 4, 3]
 
 
 def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    for ask in (lambda: status(path), lambda: recent(path, 1)):
+    for ask in (lambda: read_status(path), lambda: read_recent_offline(path, 1)):
         with pytest.raises(FileNotFoundError):
             ask()
     assert not path.exists()
     path.write_bytes(b"rubbish" * 1000)
     with pytest.raises(JournalDamaged):
-        status(path)
+        read_status(path)

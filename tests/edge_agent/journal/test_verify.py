@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.journal.errors import JournalDamaged
-from edge_agent.journal.verify import Broken, verify
+from edge_agent.journal.verify import ChainBreak, verify_journal
 from sync.contract.chain import Head
 from tests.edge_agent.journal.given import entry, opened, repeat, void
 from tests.edge_agent.journal.test_epochs import append_raw
@@ -25,9 +25,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / "j.db"
     with opened(path) as journal:
         rows = journal.append_all([entry(number) for number in range(1, ROWS + 1)])
-        journal.acknowledge(Head(7, rows[6].hash), b"receipt")
-        journal.append(void(41, "p5", journal.epoch, 5))
-        journal.append(void(42, "p999", journal.epoch, 5))  # of somebody else: voids nothing
+        journal.outbox.acknowledge(Head(7, rows[6].hash), b"receipt")
+        journal.append(void(41, "p5", journal.outbox.epoch, 5))
+        journal.append(void(42, "p999", journal.outbox.epoch, 5))  # of somebody else: voids nothing
         journal.append(repeat(43, "p5"))
     return path
 
@@ -46,7 +46,7 @@ def test_every_flipped_bit_is_found_and_its_row_named(
     spoilt = bytearray(value)
     spoilt[dice.randrange(len(spoilt))] ^= 1 << dice.randrange(8)
     spoil(path, f"UPDATE event SET {column} = x'{spoilt.hex()}' WHERE seq = {seq}")
-    broken = verify(path).broken
+    broken = verify_journal(path).broken
     assert broken is not None
     assert broken.seq == seq
     assert len(broken.epoch) == 16
@@ -63,7 +63,7 @@ def test_a_flip_anywhere_in_the_file_never_passes_for_other_rows(
     data = bytearray(sound.read_bytes())
     data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
     path.write_bytes(data)
-    verdict = verify(path)
+    verdict = verify_journal(path)
     if verdict.whole:
         assert rows_of(path) == rows_of(sound)
     try:
@@ -100,9 +100,9 @@ def rows_of(path: Path) -> list[tuple[object, ...]]:
 def test_what_does_not_hold_is_named(sound: Path, tmp_path: Path, statement: str, seq: int, what: str) -> None:
     path = tmp_path / "j.db"
     shutil.copy(sound, path)
-    assert verify(path).whole
+    assert verify_journal(path).whole
     spoil(path, statement)
-    verdict = verify(path)
+    verdict = verify_journal(path)
     assert not verdict.whole
     assert verdict.broken is not None
     assert verdict.broken.seq == seq
@@ -116,9 +116,9 @@ def test_a_page_of_zeros_is_named_where_the_chain_ends(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[40 * 4096 : 41 * 4096] = bytes(4096)
     path.write_bytes(data)
-    assert verify(path).broken is not None
+    assert verify_journal(path).broken is not None
     path.write_bytes(b"no database at all" * 1000)
-    assert verify(path).broken == Broken("", 0, "file is not a database")
+    assert verify_journal(path).broken == ChainBreak("", 0, "file is not a database")
 
 
 def test_events_of_a_later_version_are_walked_as_bytes(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_events_of_a_later_version_are_walked_as_bytes(tmp_path: Path) -> None:
         journal.append(entry(1))
     append_raw(path, b'{"kind":"thought"}')
     append_raw(path, b"\xff\x00 not even text")
-    assert verify(path).rows == 3
-    assert verify(path).whole
+    assert verify_journal(path).rows == 3
+    assert verify_journal(path).whole
 
 
 def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
 
         def check() -> None:
             while not done.is_set():
-                verdicts.append(verify(path))
+                verdicts.append(verify_journal(path))
 
         thread = threading.Thread(target=check)
         thread.start()
@@ -148,12 +148,12 @@ def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
             journal.append(entry(number))
             if number % 50 == 0:
                 journal.maintain()
-                journal.acknowledge(journal.head, b"receipt")
+                journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         done.set()
         thread.join()
     assert verdicts
     assert all(verdict.whole for verdict in verdicts), verdicts
-    assert verify(path).rows == 3_200
+    assert verify_journal(path).rows == 3_200
 
 
 def test_it_can_be_stopped(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
     with opened(path) as journal:
         journal.append_all([entry(number) for number in range(1, 5_001)])
     looks = iter(range(100))
-    verdict = verify(path, stop=lambda: next(looks) >= 2)
+    verdict = verify_journal(path, stop=lambda: next(looks) >= 2)
     assert not verdict.finished
     assert not verdict.whole
     assert verdict.broken is None
@@ -170,5 +170,5 @@ def test_it_can_be_stopped(tmp_path: Path) -> None:
 
 def test_no_journal_is_no_verdict(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        verify(tmp_path / "j.db")
+        verify_journal(tmp_path / "j.db")
     assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,7 @@ EMPTY = np.full((480, 640), 12, np.uint8)
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster([page("u1", "u2")], datetime(2026, 11, 23, tzinfo=UTC))
+        journal.roster.apply([page("u1", "u2")], datetime(2026, 11, 23, tzinfo=UTC))
         yield journal
 
 

@@ -15,7 +15,7 @@ from edge_agent.domain.record import EventContext, build_origin
 from edge_agent.domain.roster import Roster, build_roster
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.template_store import SealedPalm
+from edge_agent.journal.sealed_palms import SealedPalm
 from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS, VALID
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
@@ -69,7 +69,7 @@ def page(*people: str, version: int = 1, agreed: frozenset[str] | None = None) -
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster([page("u1", "u2", "u3", agreed=frozenset({"u1", "u2"}))], NOON)
+        journal.roster.apply([page("u1", "u2", "u3", agreed=frozenset({"u1", "u2"}))], NOON)
         yield journal
 
 
@@ -97,7 +97,7 @@ def test_nobody_without_consent_gets_in(journal: Journal) -> None:
     for person in ("u3", "u9"):
         with pytest.raises(NoConsent):
             enrol(known, person)
-    assert (people(known), journal.palms()) == (set(), [])
+    assert (people(known), journal.palms.read_all()) == (set(), [])
 
 
 def test_a_consent_that_has_gone_by_the_start_deletes_before_anything_is_opened(journal: Journal) -> None:
@@ -106,7 +106,7 @@ def test_a_consent_that_has_gone_by_the_start_deletes_before_anything_is_opened(
     again = gallery(journal)
     again.load(roster("u1", "u2", agreed=frozenset({"u2"})))
     assert people(again) == {"u2"}
-    assert [kept.person for kept in journal.palms()] == ["u2"]
+    assert [kept.person for kept in journal.palms.read_all()] == ["u2"]
     last = decode(journal.recent(1)[0].payload)
     assert isinstance(last, ConsentWithdrawn)
     assert (last.person, last.templates_deleted) == ("u1", 3)
@@ -117,14 +117,14 @@ def test_palms_of_another_key_are_kept_and_not_used(journal: Journal, caplog: py
     other = gallery(journal, SchoolKey(bytes(32)))
     other.load(roster("u1", "u2"))
     assert (people(other), other.unreadable) == (set(), 1)
-    assert len(journal.palms()) == 1
+    assert len(journal.palms.read_all()) == 1
     assert "palm key restore" in caplog.text
 
 
 def test_a_seal_moved_to_another_person_is_not_used(journal: Journal) -> None:
     known = gallery(journal)
     sealed = enrol(known, "u1")
-    journal.restore_palms([SealedPalm(PersonId("u2"), "left", 3, sealed, 80, NOON)])
+    journal.palms.restore([SealedPalm(PersonId("u2"), "left", 3, sealed, 80, NOON)])
     again = gallery(journal)
     again.load(roster("u1", "u2"))
     assert (people(again), again.unreadable) == ({"u1"}, 1)
@@ -148,7 +148,7 @@ def test_a_wrong_enrolment_is_taken_back_from_disk_and_memory(journal: Journal) 
     enrol(known, "u2", seed=2)
     assert known.delete(PersonId("u1")) == 3
     assert known.delete(PersonId("u1")) == 0
-    assert (people(known), [kept.person for kept in journal.palms()]) == ({"u2"}, ["u2"])
+    assert (people(known), [kept.person for kept in journal.palms.read_all()]) == ({"u2"}, ["u2"])
 
 
 def test_a_change_of_500_templates_comes_into_force_whole_and_stops_no_search(journal: Journal) -> None:
@@ -179,7 +179,7 @@ def test_a_change_of_500_templates_comes_into_force_whole_and_stops_no_search(jo
 def test_no_repr_shows_a_palm_or_a_key(journal: Journal) -> None:
     known = gallery(journal)
     sealed = enrol(known, "u1")
-    for thing in (known.snapshot, known.snapshot.palms[0], known.scrambles, KEY, journal.palms()[0]):
+    for thing in (known.snapshot, known.snapshot.palms[0], known.scrambles, KEY, journal.palms.read_all()[0]):
         assert "array" not in repr(thing)
         assert repr(sealed[20:24])[2:-1] not in repr(thing)
         assert KEY.secret.hex() not in repr(thing)
@@ -201,7 +201,7 @@ def drawn(known: PalmGallery, person: str) -> None:
 
 
 def test_a_palm_is_learned_anew_once_a_week_and_it_is_told(journal: Journal) -> None:
-    journal.apply_roster([page("u1")], NOON)
+    journal.roster.apply([page("u1")], NOON)
     known, people_ = gallery(journal), roster("u1")
     known.load(people_)
     drawn(known, "u1")
@@ -217,7 +217,7 @@ def test_a_palm_is_learned_anew_once_a_week_and_it_is_told(journal: Journal) -> 
     assert not learn(8.1, 12)
     assert learn(15, 12)
     assert learn(22, 13)
-    (kept,) = journal.palms()
+    (kept,) = journal.palms.read_all()
     assert (kept.samples, kept.made_at) == (5, NOON + timedelta(days=22))
     told = [fact for row in journal.recent(9) if isinstance(fact := decode(row.payload), PalmEnrolled)]
     assert [(fact.templates, fact.adapted, fact.operator) for fact in reversed(told)] == [
@@ -233,14 +233,14 @@ def test_a_palm_is_learned_anew_once_a_week_and_it_is_told(journal: Journal) -> 
 
 
 def test_who_has_withdrawn_is_not_learned_anew(journal: Journal) -> None:
-    journal.apply_roster([page("u1")], NOON)
+    journal.roster.apply([page("u1")], NOON)
     known = gallery(journal)
     known.load(roster("u1"))
     drawn(known, "u1")
-    journal.apply_roster([page("u1", version=2, agreed=frozenset())], NOON)
+    journal.roster.apply([page("u1", version=2, agreed=frozenset())], NOON)
     with pytest.raises(NoConsent):
         known.adapt("u1", Hand.LEFT, responses("u1", 11), moment(8), roster("u1"))
-    assert journal.palms() == []
+    assert journal.palms.read_all() == []
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
     """Of two kiosks of one school, with one roster."""
     with opened(tmp_path / "one.db") as one, opened(tmp_path / "two.db") as two:
         for journal in (one, two):
-            journal.apply_roster([page("u1", "u2")], NOON)
+            journal.roster.apply([page("u1", "u2")], NOON)
         yield one, two
 
 
@@ -320,10 +320,10 @@ def test_without_a_consent_nothing_comes_in_whoever_brings_it(journals: tuple[Jo
     for person in ("u1", "u2"):
         enrol(here, person)
     stick, parcels = list(here.exported()), brought(here)
-    journals[1].apply_roster([page("u1", "u2", version=2, agreed=frozenset({"u1"}))], NOON)
+    journals[1].roster.apply([page("u1", "u2", version=2, agreed=frozenset({"u1"}))], NOON)
     there.take_palms(parcels, 2)
     assert people(there) == {"u1"}
-    assert {row.person for row in journals[1].palms()} == {"u1"}
+    assert {row.person for row in journals[1].palms.read_all()} == {"u1"}
     assert there.import_(stick) == Imported(0, 2, 0)
 
 
@@ -347,7 +347,7 @@ def test_a_ledger_that_names_another_person_is_not_believed(journals: tuple[Jour
     enrol(here, "u1")
     (parcel,) = brought(here)
     there.take_palms([replace(parcel, person="u2"), replace(parcel, hand="right")], 1)
-    assert (people(there), journals[1].palms()) == (set(), [])
+    assert (people(there), journals[1].palms.read_all()) == (set(), [])
 
 
 def test_a_ledger_that_was_restored_is_sent_everything_again(journals: tuple[Journal, Journal]) -> None:

@@ -130,14 +130,14 @@ def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(
     tmp_path: Path, clock: HandClock
 ) -> None:
     first = Life(tmp_path, clock)
-    old = first.parts.journal.epoch
+    old = first.parts.journal.outbox.epoch
     first.parts.guard.condemn("row 3 is not what was kept")
     assert first.ending.is_set()
     assert first.agent.exit_code is ExitCode.FAILED
     first.agent.stop()
     next_life = Life(tmp_path, clock)
     next_life.agent.stop()
-    assert next_life.parts.journal.epoch != old
+    assert next_life.parts.journal.outbox.epoch != old
     assert list(next_life.parts.journal.path.parent.glob("journal.db.damaged-*"))
 
 

@@ -20,8 +20,8 @@ from random import Random
 import httpx
 
 from edge_agent.domain.moment import Moment
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
 from sync.client.batches import BatchSender
 from sync.client.channel import Answer, Channel, Transport
 from sync.client.http import Http
@@ -112,7 +112,7 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
     process = multiprocessing.get_context("spawn").Process(target=sink, args=(tell,), daemon=True)
     process.start()
     url = f"http://127.0.0.1:{told.recv()}"
-    kiosk = Kiosk(DEVICE, KEY.public_bytes, "s-12")
+    kiosk = KioskIdentity(DEVICE, KEY.public_bytes, "s-12")
     drained_s = posted_s = 0.0
     try:
         with (
@@ -124,10 +124,10 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
             recorded = Recorded(http, [])
             channel = Channel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
             pace = Pace(lambda: datetime.now(UTC), time.monotonic, Random(1))
-            client = BatchSender(journal, channel, SERVER_PUBLIC, pace)
+            client = BatchSender(journal.outbox, channel, SERVER_PUBLIC, pace)
             raw.get(f"{url}/v1/devices/{DEVICE}/cursor").raise_for_status()
             assert client.step().outcome is SyncOutcome.ALIGNED
-            while journal.queue_depth():
+            while journal.outbox.queue_depth():
                 started = time.perf_counter()
                 assert client.step().outcome is SyncOutcome.SENT
                 sent = time.perf_counter()

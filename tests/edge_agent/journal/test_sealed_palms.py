@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.journal import schema, template_store
-from edge_agent.journal.backup import backup
+from edge_agent.journal import schema
+from edge_agent.journal.backup import back_up_journal
 from edge_agent.journal.errors import NoConsent
-from edge_agent.journal.export import export
-from edge_agent.journal.template_store import SealedPalm, rescue
-from edge_agent.journal.verify import verify
+from edge_agent.journal.export import export_journal
+from edge_agent.journal.sealed_palms import SealedPalm, rescue_palms
+from edge_agent.journal.verify import verify_journal
 from sync.contract.event import ClockQuality, ConsentWithdrawn, Event, PalmEnrolled, PersonId, decode
 from sync.contract.roster import Change, Consent, Deleted, Page, Person
 from tests.edge_agent.journal.given import NOON, entry, opened
@@ -61,37 +61,37 @@ def facts(path: Path) -> list[Event]:
 def test_a_palm_and_the_word_of_it_are_kept_together(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.keep_palm(palm("u1"), enrolled("u1"))
-        journal.keep_palm(palm("u1", "right", samples=4), enrolled("u1", "right"))
-        journal.keep_palm(palm("u1", samples=5), enrolled("u1"))  # enrolled again: in the place of the old one
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.add(palm("u1"), enrolled("u1"))
+        journal.palms.add(palm("u1", "right", samples=4), enrolled("u1", "right"))
+        journal.palms.add(palm("u1", samples=5), enrolled("u1"))  # enrolled again: in the place of the old one
     with opened(path) as journal:
-        assert journal.palms() == [palm("u1", samples=5), palm("u1", "right", samples=4)]
-        assert journal.head.seq == 3
-    assert verify(path).whole
+        assert journal.palms.read_all() == [palm("u1", samples=5), palm("u1", "right", samples=4)]
+        assert journal.outbox.head.seq == 3
+    assert verify_journal(path).whole
 
 
 def test_a_palm_that_cannot_be_kept_leaves_no_word(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
+        journal.roster.apply([FIRST], NOON)
         with pytest.raises(ValueError, match="sealed palm"):
-            journal.keep_palm(palm("u1", sealed=b""), enrolled("u1"))
-        journal.keep_palm(palm("u1"), enrolled("u1"))
+            journal.palms.add(palm("u1", sealed=b""), enrolled("u1"))
+        journal.palms.add(palm("u1"), enrolled("u1"))
         with pytest.raises(ValueError, match="bytes"):
-            journal.keep_palm(palm("u1", samples=9), overlong(enrolled("u1")))
-        assert journal.palms() == [palm("u1")]
-        assert journal.head.seq == 1
+            journal.palms.add(palm("u1", samples=9), overlong(enrolled("u1")))
+        assert journal.palms.read_all() == [palm("u1")]
+        assert journal.outbox.head.seq == 1
 
 
 def test_without_consent_nothing_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([page(0, 1, pupil("u1"), whole=True)], NOON)
+        journal.roster.apply([page(0, 1, pupil("u1"), whole=True)], NOON)
         for person in ("u1", "u9"):
             with pytest.raises(NoConsent):
-                journal.keep_palm(palm(person), enrolled(person))
-        assert (journal.palms(), journal.head.seq) == ([], 0)
+                journal.palms.add(palm(person), enrolled(person))
+        assert (journal.palms.read_all(), journal.outbox.head.seq) == ([], 0)
 
 
 def overlong(event: PalmEnrolled) -> PalmEnrolled:
@@ -109,29 +109,29 @@ def overlong(event: PalmEnrolled) -> PalmEnrolled:
 def test_who_withdraws_or_leaves_is_forgotten_with_a_receipt(tmp_path: Path, withdrawal: Change) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
+        journal.roster.apply([FIRST], NOON)
         for person in ("u1", "u2"):
-            journal.keep_palm(palm(person), enrolled(person))
-        journal.keep_palm(palm("u2", "right"), enrolled("u2", "right"))
-        assert journal.apply_roster([page(1, 2, pupil("u3"))], NOON).forgotten == {}
-        change = journal.apply_roster([page(2, 3, withdrawal)], NOON)
+            journal.palms.add(palm(person), enrolled(person))
+        journal.palms.add(palm("u2", "right"), enrolled("u2", "right"))
+        assert journal.roster.apply([page(1, 2, pupil("u3"))], NOON).forgotten == {}
+        change = journal.roster.apply([page(2, 3, withdrawal)], NOON)
         assert change.forgotten == {"u2": 6}
-        assert journal.palms() == [palm("u1")]
+        assert journal.palms.read_all() == [palm("u1")]
     receipt = facts(path)[-1]
     assert isinstance(receipt, ConsentWithdrawn)
     assert (receipt.person, receipt.templates_deleted, receipt.roster) == ("u2", 6, 3)
-    assert verify(path).whole
+    assert verify_journal(path).whole
 
 
 def test_what_is_deleted_is_not_left_in_any_file(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     secret = b"sealed palm of u2 " * 500
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.keep_palm(palm("u2", sealed=secret), enrolled("u2"))
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.add(palm("u2", sealed=secret), enrolled("u2"))
         journal.maintain()
         assert b"sealed palm of u2" in path.read_bytes()
-        journal.apply_roster([page(1, 2, Deleted(of="person", id="u2"))], NOON)
+        journal.roster.apply([page(1, 2, Deleted(of="person", id="u2"))], NOON)
         for file in tmp_path.iterdir():
             assert b"sealed palm of u2" not in file.read_bytes(), file
 
@@ -139,8 +139,8 @@ def test_what_is_deleted_is_not_left_in_any_file(tmp_path: Path) -> None:
 def test_a_withdrawal_that_cannot_be_written_takes_nothing_away(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.keep_palm(palm("u1"), enrolled("u1"))
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.add(palm("u1"), enrolled("u1"))
         connection = sqlite3.connect(path)
         connection.execute(
             "CREATE TRIGGER no_receipt BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'not this time'); END"
@@ -148,32 +148,32 @@ def test_a_withdrawal_that_cannot_be_written_takes_nothing_away(tmp_path: Path) 
         connection.commit()
         connection.close()
         with pytest.raises(Exception, match="not this time"):
-            journal.apply_roster([page(1, 2, Deleted(of="person", id="u1"))], NOON)
-        assert journal.palms() == [palm("u1")]
-        assert journal.roster_version() == 1
+            journal.roster.apply([page(1, 2, Deleted(of="person", id="u1"))], NOON)
+        assert journal.palms.read_all() == [palm("u1")]
+        assert journal.roster.version() == 1
 
 
 def test_forgetting_by_name_gives_receipts_only_for_what_there_was(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.keep_palm(palm("u1"), enrolled("u1"))
-        assert journal.forget_palms([PersonId("u1"), PersonId("u9")]) == {"u1": 3}
-        assert journal.palms() == []
-        assert journal.head.seq == 2
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.add(palm("u1"), enrolled("u1"))
+        assert journal.palms.delete([PersonId("u1"), PersonId("u9")]) == {"u1": 3}
+        assert journal.palms.read_all() == []
+        assert journal.outbox.head.seq == 2
 
 
 def test_a_rescue_obeys_the_roster_in_force(tmp_path: Path) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     with opened(old) as journal:
-        journal.apply_roster([page(0, 1, pupil("u1"), pupil("u9"), agreed("u1"), agreed("u9"), whole=True)], NOON)
+        journal.roster.apply([page(0, 1, pupil("u1"), pupil("u9"), agreed("u1"), agreed("u9"), whole=True)], NOON)
         for person in ("u1", "u9"):
-            journal.keep_palm(palm(person), enrolled(person))
-    assert template_store.rescue(tmp_path / "none.db") == []
+            journal.palms.add(palm(person), enrolled(person))
+    assert rescue_palms(tmp_path / "none.db") == []
     with opened(new) as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.restore_palms(template_store.rescue(old))
-        assert journal.palms() == [palm("u1")]
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.restore(rescue_palms(old))
+        assert journal.palms.read_all() == [palm("u1")]
 
 
 def test_palms_leave_with_neither_backup_nor_export(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_palms_leave_with_neither_backup_nor_export(tmp_path: Path) -> None:
     secret = b"sealed palm of u1 " * 500
     with opened(path) as journal:
         journal.append(entry(1))
-        journal.apply_roster([FIRST], NOON)
-        journal.keep_palm(palm("u1", sealed=secret), enrolled("u1"))
-        backup(path, tmp_path / "copy.db")
-        export(path, tmp_path / "out.jsonl")
-        assert journal.palms()
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.add(palm("u1", sealed=secret), enrolled("u1"))
+        back_up_journal(path, tmp_path / "copy.db")
+        export_journal(path, tmp_path / "out.jsonl")
+        assert journal.palms.read_all()
     for name in ("copy.db", "out.jsonl"):
         content = (tmp_path / name).read_bytes()
         assert b"sealed palm of u1" not in content
@@ -208,11 +208,13 @@ def test_a_journal_from_before_palms_or_their_relay_is_brought_up_to_date(
 ) -> None:
     path = tmp_path / "j.db"
     older(path, stop_before)
-    assert [each.person for each in rescue(path)] == kept
+    assert [each.person for each in rescue_palms(path)] == kept
     for _ in range(2):
         with opened(path) as journal:
-            assert [(each.person, each.relayed) for each in journal.palms()] == [(person, False) for person in kept]
-            pending = journal.pending_palm()
+            assert [(each.person, each.relayed) for each in journal.palms.read_all()] == [
+                (person, False) for person in kept
+            ]
+            pending = journal.palms.next_unrelayed()
             assert [pending.person] * len(kept) == kept if pending else not kept
     with sqlite3.connect(path) as connection:
         assert schema.applied(connection) == schema.names()
@@ -222,18 +224,18 @@ def test_a_journal_from_before_palms_or_their_relay_is_brought_up_to_date(
 def test_an_older_journal_can_be_backed_up_without_being_changed(tmp_path: Path, stop_before: str) -> None:
     path = tmp_path / "j.db"
     older(path, stop_before)
-    assert backup(path, tmp_path / "copy.db").whole
-    assert rescue(tmp_path / "copy.db") == []
+    assert back_up_journal(path, tmp_path / "copy.db").whole
+    assert rescue_palms(tmp_path / "copy.db") == []
 
 
 def test_whoever_is_restored_from_a_backup_asks_for_all_palms_again(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster([FIRST], NOON)
-        journal.take_palms([replace(palm("u1"), relayed=True)], (), 12, "key")
-        assert (journal.palms_version("key"), journal.palms_version("other key")) == (12, 0)
-        backup(tmp_path / "j.db", tmp_path / "copy.db")
+        journal.roster.apply([FIRST], NOON)
+        journal.palms.accept([replace(palm("u1"), relayed=True)], (), 12, "key")
+        assert (journal.palms.relay_version("key"), journal.palms.relay_version("other key")) == (12, 0)
+        back_up_journal(tmp_path / "j.db", tmp_path / "copy.db")
     with opened(tmp_path / "copy.db") as copy:
-        assert (copy.palms_version("key"), copy.palms()) == (0, [])
+        assert (copy.palms.relay_version("key"), copy.palms.read_all()) == (0, [])
 
 
 def test_a_sealed_palm_shows_nothing_of_itself() -> None:

@@ -28,7 +28,7 @@ def card(id_: str, owner: str) -> Credential:
 
 
 def keys(journal: Journal) -> list[tuple[str, str]]:
-    return [(record_type(record), record.id) for record in journal.roster_records()]
+    return [(record_type(record), record.id) for record in journal.roster.records()]
 
 
 FIRST = (
@@ -40,27 +40,27 @@ FIRST = (
 def test_a_whole_roster_and_then_changes(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        assert journal.roster_confirmed_at() is None
-        assert journal.roster_records() == []
-        change = journal.apply_roster(FIRST, NOON)
+        assert journal.roster.confirmed_at() is None
+        assert journal.roster.records() == []
+        change = journal.roster.apply(FIRST, NOON)
         assert (change.version, change.people, change.credentials, change.records_written) == (3, 2, 2, 5)
-        change = journal.apply_roster(
+        change = journal.roster.apply(
             [page(3, 5, person("u1", "Айша"), Deleted(of="credential", id="c2"), Deleted(of="person", id="nobody"))],
             NOON,
         )
         assert (change.version, change.people, change.credentials) == (5, 2, 1)
         assert (change.records_written, change.records_deleted) == (1, 1)
     with opened(path) as journal:
-        assert journal.roster_version() == 5
-        assert journal.roster_confirmed_at() == NOON
+        assert journal.roster.version() == 5
+        assert journal.roster.confirmed_at() == NOON
         assert keys(journal) == [("credential", "c1"), ("person", "u1"), ("person", "u2"), ("school", "school-1")]
-        assert person("u1", "Айша") in journal.roster_records()
+        assert person("u1", "Айша") in journal.roster.records()
 
 
 def test_the_last_word_about_a_record_counts(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster(FIRST, NOON)
-        journal.apply_roster(
+        journal.roster.apply(FIRST, NOON)
+        journal.roster.apply(
             [
                 page(3, 4, person("u9"), Deleted(of="person", id="u1"), more=True),
                 page(3, 4, Deleted(of="person", id="u9"), person("u1", "Айша")),
@@ -72,8 +72,8 @@ def test_the_last_word_about_a_record_counts(tmp_path: Path) -> None:
 
 def test_whole_replaces_what_it_does_not_name(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster(FIRST, NOON)
-        change = journal.apply_roster([page(0, 2, person("u2"), whole=True)], NOON)  # the ledger came from a backup
+        journal.roster.apply(FIRST, NOON)
+        change = journal.roster.apply([page(0, 2, person("u2"), whole=True)], NOON)  # the ledger came from a backup
         assert (change.version, change.records_written, change.records_deleted) == (2, 0, 4)
         assert keys(journal) == [("person", "u2")]
 
@@ -91,20 +91,20 @@ def test_whole_replaces_what_it_does_not_name(tmp_path: Path) -> None:
 )
 def test_pages_that_do_not_belong_together_change_nothing(tmp_path: Path, pages: Sequence[Page], said: str) -> None:
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster(FIRST, NOON)
-        before = journal.roster_records()
+        journal.roster.apply(FIRST, NOON)
+        before = journal.roster.records()
         with pytest.raises(RosterMismatch, match=said):
-            journal.apply_roster(pages, NOON)
-        assert journal.roster_records() == before
-        assert journal.roster_version() == 3
+            journal.roster.apply(pages, NOON)
+        assert journal.roster.records() == before
+        assert journal.roster.version() == 3
 
 
 def test_interrupted_half_way_the_old_one_stays(tmp_path: Path) -> None:
     """The disk refuses in the middle of it: a trigger stands for the disk."""
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster(FIRST, NOON)
-        before = journal.roster_records()
+        journal.roster.apply(FIRST, NOON)
+        before = journal.roster.records()
     connection = sqlite3.connect(path)
     connection.execute(
         "CREATE TRIGGER disk_fails BEFORE INSERT ON roster WHEN NEW.id = 'u500' BEGIN SELECT RAISE(FAIL, 'disk'); END"
@@ -113,34 +113,34 @@ def test_interrupted_half_way_the_old_one_stays(tmp_path: Path) -> None:
     with opened(path) as journal:
         newer = [page(0, 4, *(person(f"u{number}") for number in range(1_000)), whole=True)]
         with pytest.raises(Exception, match="disk"):
-            journal.apply_roster(newer, NOON)
-        assert journal.roster_version() == 3
-        assert journal.roster_records() == before
+            journal.roster.apply(newer, NOON)
+        assert journal.roster.version() == 3
+        assert journal.roster.records() == before
         journal.append(entry(1))  # and the next child is served
 
 
 def test_confirming_makes_it_young_again(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster(FIRST, NOON)
-        journal.confirm_roster(NOON.replace(hour=11))
+        journal.roster.apply(FIRST, NOON)
+        journal.roster.confirm(NOON.replace(hour=11))
     with opened(path) as journal:
-        assert journal.roster_confirmed_at() == NOON.replace(hour=11)
-        assert journal.roster_version() == 3
+        assert journal.roster.confirmed_at() == NOON.replace(hour=11)
+        assert journal.roster.version() == 3
 
 
 def test_a_record_nobody_can_read_asks_for_the_whole_roster(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     with opened(path) as journal:
-        journal.apply_roster(FIRST, NOON)
+        journal.roster.apply(FIRST, NOON)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("UPDATE roster SET record = x'7b7dff' WHERE id = 'u1'")
     connection.close()
     with opened(path) as journal:
         with pytest.raises(RosterMismatch, match="whole roster"):
-            journal.roster_records()
-        journal.apply_roster(FIRST, NOON)
-        assert len(journal.roster_records()) == 5
+            journal.roster.records()
+        journal.roster.apply(FIRST, NOON)
+        assert len(journal.roster.records()) == 5
 
 
 @pytest.mark.alone
@@ -149,17 +149,17 @@ def test_five_thousand_people_are_there_before_anybody_waits(tmp_path: Path) -> 
     cards = [card(f"c{number}", f"u{number}") for number in range(5_000)]
     whole = [page(0, 1, *people, more=True, whole=True), page(0, 1, *cards, whole=True)]
     with opened(tmp_path / "j.db") as journal:
-        journal.apply_roster(whole, NOON)
+        journal.roster.apply(whole, NOON)
         start = time.perf_counter()
-        assert len(journal.roster_records()) == 10_000
-        change = journal.apply_roster(whole, NOON)
+        assert len(journal.roster.records()) == 10_000
+        change = journal.roster.apply(whole, NOON)
         assert change.records_written == change.records_deleted == 0
         assert time.perf_counter() - start < 2.0
 
 
 def test_small_marks_are_kept(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
-        assert journal.state("stopped") is None
-        journal.set_state("stopped", "yes")
-        journal.set_state("stopped", "no")
-        assert journal.state("stopped") == "no"
+        assert journal.marks.read("stopped") is None
+        journal.marks.write({"stopped": "yes"})
+        journal.marks.write({"stopped": "no"})
+        assert journal.marks.read("stopped") == "no"

@@ -1,0 +1,104 @@
+"""The journal as the queue to the ledger: `sync.client.ports.Outbox`. Everything is about the current epoch."""
+
+from collections.abc import Sequence
+
+from edge_agent.domain.moment import MomentSource
+from edge_agent.journal import acknowledgement
+from edge_agent.journal.acknowledgement import QuarantineRow
+from edge_agent.journal.epochs import KnownEpochs
+from edge_agent.journal.rows import read_hash, read_page
+from edge_agent.journal.store import Store
+from edge_agent.journal.succession import Succession
+from sync.client.ports import Line
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
+
+QUARANTINE_SHOWN_MAX = 1_000
+
+
+class JournalOutbox:
+    """The events that no receipt covers, and the ledger's word about them."""
+
+    def __init__(
+        self, store: Store, epochs: KnownEpochs, succession: Succession, device: DeviceId, now: MomentSource
+    ) -> None:
+        self._store = store
+        self._epochs = epochs
+        self._succession = succession
+        self._now = now
+        self.device = device
+
+    @property
+    def epoch(self) -> Epoch:
+        return self._epochs.current.id
+
+    @property
+    def head(self) -> Head:
+        return self._epochs.current.head
+
+    @property
+    def parent_head(self) -> bytes:
+        return self._epochs.current.parent_head
+
+    def acknowledged(self) -> Head:
+        return self._epochs.current.acked
+
+    def queue_depth(self) -> int:
+        current = self._epochs.current
+        return current.head.seq - current.acked.seq
+
+    def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
+        ordinal = self._epochs.current.ordinal
+        page = self._store.run(lambda connection: read_page(connection, ordinal, after, events_max))
+        lines: list[Line] = []
+        for seq, payload, row_hash in page:
+            bytes_max -= len(payload)
+            if bytes_max < 0 and lines:
+                break
+            lines.append(Line(seq, payload, Hash(row_hash)))
+        return lines
+
+    def hash_at(self, seq: int) -> Hash | None:
+        return self._store.run(lambda connection: read_hash(connection, self._epochs.current, seq))
+
+    def acknowledge(self, head: Head, receipt: bytes) -> None:
+        """Moves the acknowledged head and stores the receipt.
+
+        Raises `AcknowledgementDisagrees` when the row here has another hash, or there is no such row.
+        """
+        received_utc = self._now().utc
+        with self._store.lock:
+            acked = self._store.write(
+                lambda connection: acknowledgement.acknowledge_head(
+                    connection, self._epochs.current, head, receipt, received_utc
+                )
+            )
+            self._epochs.move_acknowledged_head(acked)
+
+    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
+        noted_utc = self._now().utc
+        with self._store.lock:
+            ordinal = self._epochs.current.ordinal
+            self._store.write(
+                lambda connection: acknowledgement.note_quarantine(
+                    connection, ordinal, seq, code, detail, tombstone, noted_utc
+                )
+            )
+
+    def read_quarantine(self, rows_max: int = QUARANTINE_SHOWN_MAX) -> list[QuarantineRow]:
+        """Returns the quarantine of every epoch, newest event first."""
+        return self._store.run(lambda connection: acknowledgement.read_quarantine(connection, rows_max))
+
+    def new_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
+        """Closes the epoch and opens one that cites `parent`; what is not acknowledged travels on in it.
+
+        Raises `JournalDamaged` when a row that must be carried does not hold; then nothing was changed.
+        """
+        parent_head = parent.hash if parent else b""
+        with self._store.lock:
+            opened = self._store.write(
+                lambda connection: self._succession.open_next_epoch(
+                    connection, self._epochs.current, why, parent_head, kept_as
+                )
+            )
+            self._epochs.add(opened)
+            return opened.id
