@@ -17,7 +17,7 @@ from canteen_demo.clock import FastClock
 from drivers.base import Signal
 from drivers.errors import DeviceGone
 from drivers.simulated import palms
-from drivers.simulated.card_peer import CardPeer, Model
+from drivers.simulated.card_peer import CardPeer, ReaderModel
 from drivers.simulated.palm_terminal import PalmFeeder
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, PALM_ENROL, STATUS, DaemonStatus, PalmEnrolArguments
@@ -130,7 +130,7 @@ class Kiosk:
         settings = SETTINGS if palms_seed is None else SETTINGS + CAMERA
         self.config.write_text(settings.format(name=name, folder=folder, port=port), "utf-8")
         self.camera = None if palms_seed is None else Camera(folder / "pictures", palms_seed)
-        self.peer = CardPeer(folder / "cards", Model.RDM6300)
+        self.peer = CardPeer(folder / "cards", ReaderModel.RDM6300)
         self._light = Light(folder / "light.jsonl")
         self._feeder: PalmFeeder | None = None
         self._shown: dict[str, float] = {}  # cards, and when they were last held to the reader

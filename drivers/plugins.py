@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 
-from drivers.registry import DRIVERS, Entry
+from drivers.registry import DRIVERS, DriverEntry
 
 GROUP = "edge_agent.drivers"
 API = 1  # of `drivers.base`, `drivers.readings`, `drivers.errors` and what the template uses of `drivers.transports`
@@ -26,11 +26,11 @@ class Plugin:
     """What an entry point leads to. The module that holds it should import nothing that is slow or touches a device."""
 
     api: int
-    entry: Entry
+    entry: DriverEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedPlugin:
     """A driver that is installed and not taken; `why` says what to do."""
 
     name: str
@@ -39,9 +39,9 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    drivers: Mapping[str, Entry]
-    refused: tuple[Refused, ...]
+class InstalledPlugins:
+    drivers: Mapping[str, DriverEntry]
+    refused: tuple[RefusedPlugin, ...]
 
 
 def installed() -> Iterable[EntryPoint]:
@@ -50,27 +50,29 @@ def installed() -> Iterable[EntryPoint]:
 
 
 def load(
-    allowed: Collection[str], declared: Iterable[EntryPoint] | None = None, own: Mapping[str, Entry] = DRIVERS
-) -> Found:
+    allowed: Collection[str], declared: Iterable[EntryPoint] | None = None, own: Mapping[str, DriverEntry] = DRIVERS
+) -> InstalledPlugins:
     """The drivers of the distributions that are allowed, by name, and what was refused. Add `drivers` to `own`."""
     names_allowed = {_normal(name) for name in allowed} - {""}
     points = sorted(installed() if declared is None else declared, key=lambda point: (point.name, _from(point)))
     claims = Counter(point.name for point in points if _from(point) in names_allowed)
-    drivers: dict[str, Entry] = {}
-    refused: list[Refused] = []
+    drivers: dict[str, DriverEntry] = {}
+    refused: list[RefusedPlugin] = []
     for point in points:
         why = _why_not(point, names_allowed, own, claims)
-        taken = why or _taken(point)
-        if isinstance(taken, str):
-            refused.append(Refused(point.name, _from(point), taken))
+        result = why or _entry_or_reason(point)
+        if isinstance(result, str):
+            refused.append(RefusedPlugin(point.name, _from(point), result))
         else:
-            drivers[point.name] = taken
+            drivers[point.name] = result
     missing = names_allowed - {_from(point) for point in points}
-    refused += [Refused("", name, "allowed, but not installed: install it, or correct its name") for name in missing]
-    return Found(drivers, tuple(refused))
+    refused += [
+        RefusedPlugin("", name, "allowed, but not installed: install it, or correct its name") for name in missing
+    ]
+    return InstalledPlugins(drivers, tuple(refused))
 
 
-def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, Entry], claims: Counter[str]) -> str:
+def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, DriverEntry], claims: Counter[str]) -> str:
     """Why a declaration is not even imported; empty where it may be."""
     if _from(point) not in allowed:
         return f'not allowed: if you trust it, set drivers.allowed = ["{_from(point)}"] in the settings'
@@ -83,7 +85,7 @@ def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, Entr
     return ""
 
 
-def _taken(point: EntryPoint) -> Entry | str:
+def _entry_or_reason(point: EntryPoint) -> DriverEntry | str:
     try:
         plugin = point.load()
     except Exception as error:  # noqa: BLE001  another's code runs here, and may raise anything

@@ -18,7 +18,7 @@ class Technology(StrEnum):
     UNKNOWN = "unknown"  # a converter that passes on a number and not its origin
 
 
-class Notation(StrEnum):
+class UidNotation(StrEnum):
     """How much of a card's number a reading holds; values as in the roster's notations."""
 
     FULL = "full"
@@ -37,14 +37,14 @@ class Uid(msgspec.Struct, frozen=True):
     technology: Technology
     value: bytes
     bits: int
-    notation: Notation = Notation.FULL
+    notation: UidNotation = UidNotation.FULL
 
     def __repr__(self) -> str:
         return f"Uid({self.masked})"
 
     @property
     def partial(self) -> bool:
-        return self.notation is not Notation.FULL
+        return self.notation is not UidNotation.FULL
 
     @property
     def hex(self) -> str:

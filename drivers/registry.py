@@ -16,16 +16,16 @@ from drivers.errors import NotSupported
 from drivers.settings import nearest
 
 
-class Kind(StrEnum):
+class DriverKind(StrEnum):
     READER = "reader"
     INDICATOR = "indicator"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DriverEntry:
     """A driver as `devices list` shows it; `target` is `module:Class`."""
 
-    kind: Kind
+    kind: DriverKind
     target: str
     what: str  # the devices it is for
     protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
@@ -35,87 +35,108 @@ class Entry:
     distribution: str = ""  # the package it came with; empty: ours. See `drivers.plugins`
 
 
-DRIVERS: Mapping[str, Entry] = {
-    "em4100": Entry(
-        Kind.READER, "drivers.cards.em4100:Em4100", "RDM6300, RDM630, ID-12LA, ID-20LA (serial)", protocol="em4100"
+DRIVERS: Mapping[str, DriverEntry] = {
+    "em4100": DriverEntry(
+        DriverKind.READER,
+        "drivers.cards.em4100:Em4100",
+        "RDM6300, RDM630, ID-12LA, ID-20LA (serial)",
+        protocol="em4100",
     ),
-    "ironlogic": Entry(
-        Kind.READER, "drivers.cards.ironlogic:IronLogic", "Z-2 USB, Matrix-III RD-ALL (serial)", protocol="ironlogic"
+    "ironlogic": DriverEntry(
+        DriverKind.READER,
+        "drivers.cards.ironlogic:IronLogic",
+        "Z-2 USB, Matrix-III RD-ALL (serial)",
+        protocol="ironlogic",
     ),
-    "pn532": Entry(Kind.READER, "drivers.cards.pn532:Pn532", "PN532 boards set to HSU (serial)", protocol="pn532"),
-    "osdp": Entry(
-        Kind.READER,
+    "pn532": DriverEntry(
+        DriverKind.READER, "drivers.cards.pn532:Pn532", "PN532 boards set to HSU (serial)", protocol="pn532"
+    ),
+    "osdp": DriverEntry(
+        DriverKind.READER,
         "drivers.cards.osdp:Osdp",
         "OSDP v2 readers with a secure channel (RS-485)",
         protocol="osdp",
         extra="osdp",
     ),
-    "osdp-light": Entry(
-        Kind.INDICATOR,
+    "osdp-light": DriverEntry(
+        DriverKind.INDICATOR,
         "drivers.indicators.osdp:OsdpLight",
         "lamp, buzzer and text of an OSDP reader (with its reader)",
         extra="osdp",
     ),
-    "line": Entry(
-        Kind.READER,
-        "drivers.cards.line:Line",
+    "line": DriverEntry(
+        DriverKind.READER,
+        "drivers.cards.line:LineReader",
         "QR and bar code scanners on USB-CDC, Wiegand converters (serial)",
         protocol="line",
     ),
-    "hid-wedge": Entry(
-        Kind.READER, "drivers.cards.hid_wedge:HidWedge", "card readers and scanners that type (USB)", protocol="hid"
+    "hid-wedge": DriverEntry(
+        DriverKind.READER,
+        "drivers.cards.hid_wedge:HidWedge",
+        "card readers and scanners that type (USB)",
+        protocol="hid",
     ),
-    "zk-adms": Entry(Kind.READER, "drivers.palm.zk_adms:ZkAdms", "ZKTeco palm and face terminals that push (HTTP)"),
-    "palm-bridge": Entry(
-        Kind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
+    "zk-adms": DriverEntry(
+        DriverKind.READER, "drivers.palm.zk_adms:ZkAdms", "ZKTeco palm and face terminals that push (HTTP)"
     ),
-    "pcsc": Entry(
-        Kind.READER,
+    "palm-bridge": DriverEntry(
+        DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
+    ),
+    "pcsc": DriverEntry(
+        DriverKind.READER,
         "drivers.cards.pcsc:Pcsc",
         "ACR122U, ACR1252U, Omnikey (PC/SC)",
         protocol="pcsc",
         extra="pcsc",
     ),
-    "camera": Entry(
-        Kind.READER, "drivers.palm.camera:Camera", "palm cameras: USB (V4L2), network (RTSP, MJPEG)", camera=True
+    "camera": DriverEntry(
+        DriverKind.READER,
+        "drivers.palm.camera:CameraReader",
+        "palm cameras: USB (V4L2), network (RTSP, MJPEG)",
+        camera=True,
     ),
-    "folder": Entry(
-        Kind.READER, "drivers.palm.folder:Folder", "pictures of palms in a folder, played as by a camera", camera=True
+    "folder": DriverEntry(
+        DriverKind.READER,
+        "drivers.palm.folder:Folder",
+        "pictures of palms in a folder, played as by a camera",
+        camera=True,
     ),
-    "simulated-palm-terminal": Entry(
-        Kind.READER,
+    "simulated-palm-terminal": DriverEntry(
+        DriverKind.READER,
         "drivers.simulated.palm_terminal:SimulatedPalmTerminal",
         "a palm terminal that a demonstration feeds (unix socket)",
     ),
-    "acr122u-light": Entry(
-        Kind.INDICATOR,
+    "acr122u-light": DriverEntry(
+        DriverKind.INDICATOR,
         "drivers.indicators.acr122u:Acr122uLight",
         "lamp and buzzer of an ACR122U (with its reader)",
         extra="pcsc",
     ),
-    "lcus": Entry(
-        Kind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board", switches=True
+    "lcus": DriverEntry(
+        DriverKind.INDICATOR, "drivers.indicators.lights:Lcus", "lamps behind an LCUS USB relay board", switches=True
     ),
-    "gpio": Entry(
-        Kind.INDICATOR,
+    "gpio": DriverEntry(
+        DriverKind.INDICATOR,
         "drivers.indicators.lights:Gpio",
         "lamps on pins of the board (gpiod 2)",
         extra="gpio",
         switches=True,
     ),
-    "turnstile": Entry(
-        Kind.INDICATOR,
+    "turnstile": DriverEntry(
+        DriverKind.INDICATOR,
         "drivers.indicators.turnstile:Turnstile",
         "a gate, in and out, by relay or pin pulses",
         switches=True,
     ),
-    "simulated-light": Entry(
-        Kind.INDICATOR, "drivers.simulated.light:SimulatedLight", "a light that writes down what it was asked to show"
+    "simulated-light": DriverEntry(
+        DriverKind.INDICATOR,
+        "drivers.simulated.light:SimulatedLight",
+        "a light that writes down what it was asked to show",
     ),
 }
 
 
-def entry(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> Entry:
+def entry(driver: str, drivers: Mapping[str, DriverEntry] = DRIVERS) -> DriverEntry:
     """What the table says of this driver. Raises NotSupported naming the nearest known one."""
     try:
         return drivers[driver]
@@ -123,30 +144,34 @@ def entry(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> Entry:
         raise NotSupported(f"no driver is named {driver!r}: {nearest(driver, drivers)}") from None
 
 
-def reader_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Reader]:
-    loaded: type[Reader] = _load(driver, Kind.READER, drivers)
+def reader_class(driver: str, drivers: Mapping[str, DriverEntry] = DRIVERS) -> type[Reader]:
+    loaded: type[Reader] = _load(driver, DriverKind.READER, drivers)
     return loaded
 
 
-def indicator_class(driver: str, drivers: Mapping[str, Entry] = DRIVERS) -> type[Indicator]:
-    loaded: type[Indicator] = _load(driver, Kind.INDICATOR, drivers)
+def indicator_class(driver: str, drivers: Mapping[str, DriverEntry] = DRIVERS) -> type[Indicator]:
+    loaded: type[Indicator] = _load(driver, DriverKind.INDICATOR, drivers)
     return loaded
 
 
-def _load(driver: str, kind: Kind, drivers: Mapping[str, Entry]) -> Any:  # found by name: no checker can know it
-    known = entry(driver, drivers)
-    if known.kind is not kind:
-        raise NotSupported(f"{driver} is no {kind} but an {known.kind}: move it to the table of {known.kind}s")
-    module, _, cls = known.target.partition(":")
+def _load(
+    driver: str, kind: DriverKind, drivers: Mapping[str, DriverEntry]
+) -> Any:  # found by name: no checker can know it
+    driver_entry = entry(driver, drivers)
+    if driver_entry.kind is not kind:
+        raise NotSupported(
+            f"{driver} is no {kind} but an {driver_entry.kind}: move it to the table of {driver_entry.kind}s"
+        )
+    module, _, cls = driver_entry.target.partition(":")
     try:
         return getattr(import_module(module), cls)
     except (ImportError, AttributeError) as error:  # without an extra or a distribution the fault is our own
-        if known.distribution:
+        if driver_entry.distribution:
             raise NotSupported(
-                f"{driver} of {known.distribution} cannot be imported: {error}; install it anew"
+                f"{driver} of {driver_entry.distribution} cannot be imported: {error}; install it anew"
             ) from error
-        if not known.extra:
+        if not driver_entry.extra:
             raise
         raise NotSupported(
-            f"{driver} needs the extra {known.extra}: install canteen-edge-agent[{known.extra}]"
+            f"{driver} needs the extra {driver_entry.extra}: install canteen-edge-agent[{driver_entry.extra}]"
         ) from error

@@ -21,9 +21,9 @@ class WrongSetting(NotSupported):
         self.key, self.found, self.accepted = key, found, accepted
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, words: Iterable[str]) -> str:
     """`did you mean x? ` where some known word is near, and the list of all."""
-    names = sorted(known)
+    names = sorted(words)
     close = difflib.get_close_matches(word, names, n=1)
     return (f"did you mean {close[0]}? " if close else "") + "known are " + ", ".join(names)
 
@@ -83,7 +83,7 @@ def _accepted(kind: inspect.Type) -> str:
         case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
             return f"a list, each of it {_accepted(item)}"
         case inspect.UnionType(types=types):
-            return " or ".join(_accepted(each) for each in types if not isinstance(each, inspect.NoneType))
+            return " or ".join(_accepted(option) for option in types if not isinstance(option, inspect.NoneType))
         case inspect.Metadata(type=inner):
             return _accepted(inner)
         case _:

@@ -23,7 +23,7 @@ from typing import assert_never
 
 import msgspec
 
-from drivers.readings import Notation, Technology, Uid
+from drivers.readings import Technology, Uid, UidNotation
 
 UID_BYTES_MAX = 10
 _CASCADE_TAG = 0x88  # ISO 14443-3: announces that the UID goes on; never its first byte
@@ -47,7 +47,7 @@ class UidEncoding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedNumber:
     """This number identifies nobody; `why` says what to do and never holds the number."""
 
     why: str
@@ -56,7 +56,7 @@ class Rejected:
 class Alias(msgspec.Struct, frozen=True):
     """One way to say a card's number. `bits` tells numbers of different length apart."""
 
-    notation: Notation
+    notation: UidNotation
     bits: int
     number: int
 
@@ -66,22 +66,22 @@ class Alias(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """As people write it: `0006572982`, `100,19382`, `7186A61E`, `1F00644BB6`. Never for a log."""
         match self.notation:
-            case Notation.DEC10:
+            case UidNotation.DEC10:
                 return f"{self.number:010d}"
-            case Notation.W26:
+            case UidNotation.W26:
                 return f"{self.number >> 16:03d},{self.number & 0xFFFF:05d}"
-            case Notation.W34 | Notation.FULL:
+            case UidNotation.W34 | UidNotation.FULL:
                 return f"{self.number:0{self.bits // 4}X}"
             case _:
                 assert_never(self.notation)
 
 
-def whole(technology: Technology, value: bytes) -> Uid | Rejected:
+def whole(technology: Technology, value: bytes) -> Uid | RejectedNumber:
     """A full number from its bytes in ISO order, or why it is none."""
     if not 2 <= len(value) <= UID_BYTES_MAX:
-        return Rejected(f"a number of {len(value)} bytes; cards have 2 to {UID_BYTES_MAX}")
+        return RejectedNumber(f"a number of {len(value)} bytes; cards have 2 to {UID_BYTES_MAX}")
     if not any(value) or set(value) == {0xFF}:
-        return Rejected("a number of only zeros or ones: noise, or a blank card")
+        return RejectedNumber("a number of only zeros or ones: noise, or a blank card")
     match technology:
         case Technology.EM4100:
             fault = "" if len(value) == 5 else f"an EM4100 number has 5 bytes, this one {len(value)}"
@@ -91,7 +91,7 @@ def whole(technology: Technology, value: bytes) -> Uid | Rejected:
             fault = ""
         case _:
             assert_never(technology)
-    return Rejected(fault) if fault else Uid(technology, value, 8 * len(value))
+    return RejectedNumber(fault) if fault else Uid(technology, value, 8 * len(value))
 
 
 def _iso14443a_fault(value: bytes) -> str:
@@ -113,7 +113,7 @@ def _bcc(value: bytes) -> int:
     return check
 
 
-def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.UNKNOWN) -> Uid | Rejected:
+def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.UNKNOWN) -> Uid | RejectedNumber:
     """The canonical number behind what a reader with this setting printed."""
     match encoding:
         case UidEncoding.DEC10 | UidEncoding.DEC10_REVERSED:
@@ -123,11 +123,11 @@ def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.
         case _:
             value = _unhex(raw)
             if value is None:
-                return Rejected("not pairs of hex digits: check uid_encoding of this reader")
+                return RejectedNumber("not pairs of hex digits: check uid_encoding of this reader")
             return from_bytes(value, encoding, technology)
 
 
-def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | Rejected:
+def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | RejectedNumber:
     """The same for a reader that sends bytes and no text."""
     match encoding:
         case UidEncoding.HEX:
@@ -138,28 +138,30 @@ def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> U
             return whole(technology, bytes(int(f"{byte ^ 0xFF:08b}"[::-1], 2) for byte in value))
         case UidEncoding.HEX_BCC:
             if len(value) != 5 or _bcc(value[:4]) != value[4]:
-                return Rejected("no check byte behind four bytes: damaged, or uid_encoding of this reader is wrong")
+                return RejectedNumber(
+                    "no check byte behind four bytes: damaged, or uid_encoding of this reader is wrong"
+                )
             return whole(technology, value[:4])
         case UidEncoding.IRONLOGIC:
             return whole(technology, value[4:] + value[:4] if len(value) == 7 else value)
         case UidEncoding.W34 | UidEncoding.W34_REVERSED:
             if len(value) != 4:
-                return Rejected(f"W34 has 4 bytes, this one {len(value)}")
-            return _part(technology, value[::-1] if encoding is UidEncoding.W34_REVERSED else value, Notation.W34)
+                return RejectedNumber(f"W34 has 4 bytes, this one {len(value)}")
+            return _part(technology, value[::-1] if encoding is UidEncoding.W34_REVERSED else value, UidNotation.W34)
         case _:
-            return Rejected(f"{encoding} is not written in hex: check uid_encoding of this reader")
+            return RejectedNumber(f"{encoding} is not written in hex: check uid_encoding of this reader")
 
 
-def from_roster(notation: Notation, value: str, technology: Technology = Technology.UNKNOWN) -> Uid | Rejected:
+def from_roster(notation: UidNotation, value: str, technology: Technology = Technology.UNKNOWN) -> Uid | RejectedNumber:
     """The number of a credential as the roster holds it."""
     match notation:
-        case Notation.FULL:
+        case UidNotation.FULL:
             return to_uid(value, UidEncoding.HEX, technology)
-        case Notation.DEC10:
+        case UidNotation.DEC10:
             return to_uid(value, UidEncoding.DEC10, technology)
-        case Notation.W26:
+        case UidNotation.W26:
             return to_uid(value, UidEncoding.W26, technology)
-        case Notation.W34:
+        case UidNotation.W34:
             return to_uid(value, UidEncoding.W34, technology)
         case _:
             assert_never(notation)
@@ -175,18 +177,18 @@ def aliases(uid: Uid) -> frozenset[Alias]:
     return frozenset((own(uid), *_derived(uid)))
 
 
-def same_card(one: Uid, other: Uid) -> bool:
+def same_card(first: Uid, second: Uid) -> bool:
     """Whether the two may be the same card; certain only when neither is partial."""
-    return own(one) in aliases(other) or own(other) in aliases(one)
+    return own(first) in aliases(second) or own(second) in aliases(first)
 
 
 def _derived(uid: Uid) -> Iterator[Alias]:
     for part in _parts(uid, 4):
         number = int.from_bytes(part, "big")
-        yield Alias(Notation.DEC10, 32, number)
-        yield Alias(Notation.W34, 32, number)
+        yield Alias(UidNotation.DEC10, 32, number)
+        yield Alias(UidNotation.W34, 32, number)
     for part in _parts(uid, 3):
-        yield Alias(Notation.W26, 24, int.from_bytes(part, "big"))
+        yield Alias(UidNotation.W26, 24, int.from_bytes(part, "big"))
 
 
 def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
@@ -203,24 +205,24 @@ def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
     return low, first[::-1], first
 
 
-def _part(technology: Technology, value: bytes, notation: Notation) -> Uid | Rejected:
+def _part(technology: Technology, value: bytes, notation: UidNotation) -> Uid | RejectedNumber:
     if not any(value):  # all ones are allowed: the low bits of a real card may be
-        return Rejected("a number of only zeros: noise, or a blank card")
+        return RejectedNumber("a number of only zeros: noise, or a blank card")
     return Uid(technology, value, 8 * len(value), notation)
 
 
-def _dec10(raw: str, technology: Technology, *, backwards: bool) -> Uid | Rejected:
+def _dec10(raw: str, technology: Technology, *, backwards: bool) -> Uid | RejectedNumber:
     if not _digits(raw, 10) or int(raw) > 0xFFFFFFFF:
-        return Rejected("not a decimal number of 32 bits: check uid_encoding of this reader")
-    return _part(technology, int(raw).to_bytes(4, "little" if backwards else "big"), Notation.DEC10)
+        return RejectedNumber("not a decimal number of 32 bits: check uid_encoding of this reader")
+    return _part(technology, int(raw).to_bytes(4, "little" if backwards else "big"), UidNotation.DEC10)
 
 
-def _w26(raw: str, technology: Technology) -> Uid | Rejected:
+def _w26(raw: str, technology: Technology) -> Uid | RejectedNumber:
     # Without the comma `12345678` could be 123,45678 as well as a plain number of 24 bits, so the comma is demanded.
     facility, _, number = raw.partition(",")
     if not (_digits(facility, 3) and _digits(number, 5) and int(facility) <= 0xFF and int(number) <= 0xFFFF):
-        return Rejected("not facility,number as in 100,19382: check uid_encoding of this reader")
-    return _part(technology, bytes((int(facility),)) + int(number).to_bytes(2, "big"), Notation.W26)
+        return RejectedNumber("not facility,number as in 100,19382: check uid_encoding of this reader")
+    return _part(technology, bytes((int(facility),)) + int(number).to_bytes(2, "big"), UidNotation.W26)
 
 
 def _digits(text: str, count_max: int) -> bool:

@@ -19,8 +19,8 @@ from drivers import plugins, registry
 from drivers import settings as checks
 from drivers.base import DriverSettings
 from drivers.errors import NotSupported
-from drivers.plugins import Refused
-from drivers.registry import Entry
+from drivers.plugins import RefusedPlugin
+from drivers.registry import DriverEntry
 from edge_agent.errors import SettingsWrong
 
 PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
@@ -134,8 +134,8 @@ class Loaded:
     settings: Settings
     path: Path
     given: frozenset[str]
-    drivers: Mapping[str, Entry]
-    refused: tuple[Refused, ...]  # drivers of other packages that are not taken, and why
+    drivers: Mapping[str, DriverEntry]
+    refused: tuple[RefusedPlugin, ...]  # drivers of other packages that are not taken, and why
 
     def rows(self) -> Iterator[tuple[str, object, str]]:
         """(key, value, where it came from) of everything in force."""
@@ -219,7 +219,7 @@ def _section(table: object, kind: type[S], prefix: str, found: list[str], given:
 
 
 def _devices(
-    tables: object, kind: str, drivers: Mapping[str, Entry], faults: list[str], given: set[str]
+    tables: object, kind: str, drivers: Mapping[str, DriverEntry], faults: list[str], given: set[str]
 ) -> tuple[DeviceSettings, ...]:
     if not isinstance(tables, list):
         faults.append(f"{kind}: found {tables!r}; accepted: a list of tables, [[{kind}]]")
@@ -246,7 +246,12 @@ class _DeviceHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _device(
-    table: Mapping[str, Any], kind: str, prefix: str, drivers: Mapping[str, Entry], faults: list[str], given: set[str]
+    table: Mapping[str, Any],
+    kind: str,
+    prefix: str,
+    drivers: Mapping[str, DriverEntry],
+    faults: list[str],
+    given: set[str],
 ) -> DeviceSettings | None:
     own = set(_DeviceHead.__struct_fields__)
     if kind == "indicators":

@@ -16,8 +16,8 @@ from typing import assert_never
 from drivers.base import DriverSettings
 from drivers.errors import NotSupported
 from drivers.protocols.line_forms import ENCODINGS
-from drivers.readings import Notation, Technology, Uid
-from drivers.uid import Rejected, UidEncoding, own, same_card, to_uid
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding, own, same_card, to_uid
 
 SETTING = "uid_encoding"
 _PRINTED_MAX = 64
@@ -26,7 +26,7 @@ _AS_HEX = "hex"
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class EncodingCandidate:
     """A setting under which the card has the known number, and what the known number is of it."""
 
     encoding: UidEncoding
@@ -38,7 +38,7 @@ class Candidate:
 class Fits:
     """The one setting that fits."""
 
-    candidate: Candidate
+    candidate: EncodingCandidate
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -47,10 +47,10 @@ class Fits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ambiguous:
+class SeveralFit:
     """Several fit. Nothing is written; `what_next` settles it."""
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[EncodingCandidate, ...]
     what_next: str
 
 
@@ -59,7 +59,7 @@ class NoneFits:
     what_next: str
 
 
-Outcome = Fits | Ambiguous | NoneFits
+Outcome = Fits | SeveralFit | NoneFits
 
 
 def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
@@ -67,8 +67,8 @@ def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
     hint = typing.get_type_hints(settings).get(SETTING)
     if hint is None:
         raise NotSupported(f"this driver has no {SETTING}: its numbers need none")
-    known = {encoding.value for encoding in UidEncoding}  # some drivers have words of their own beside these
-    return tuple(UidEncoding(value) for value in _values(hint) if value in known)
+    encodings = {encoding.value for encoding in UidEncoding}  # some drivers have words of their own beside these
+    return tuple(UidEncoding(value) for value in _values(hint) if value in encodings)
 
 
 def choice(options: DriverSettings) -> tuple[UidEncoding, Sequence[UidEncoding]]:
@@ -86,53 +86,57 @@ def choice(options: DriverSettings) -> tuple[UidEncoding, Sequence[UidEncoding]]
     return (encodings[0] if options.uid_encoding == "form" else UidEncoding(options.uid_encoding)), encodings
 
 
-def calibrate(known: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
+def calibrate(number: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
     """Which of a reader's `encodings` fits, when it read the card `known` as `read` under its setting `now`.
 
     `known` is as people write it: 0006572982, 100,19382, 10019382, 1F00644BB6, 04:A3:C6:CA, or several of these apart
     by blanks, which must all hold. Ten decimals are taken for hex only where they fit as no decimal number. Raises
     NotSupported when it is no number at all.
     """
-    return calibrate_all([(known, read)], now, encodings)
+    return calibrate_all([(number, read)], now, encodings)
 
 
 def calibrate_all(cards: Sequence[tuple[str, Uid]], now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
     """As `calibrate`, over several cards of which each must fit."""
-    return _outcome([_candidates(known, _under_each(read, now, encodings)) for known, read in cards], now)
+    return _outcome([_candidates(number, _uids_by_encoding(read, now, encodings)) for number, read in cards], now)
 
 
-def calibrate_from(known: str, readings: Mapping[UidEncoding, Uid], now: UidEncoding) -> Outcome:
+def calibrate_from(number: str, readings: Mapping[UidEncoding, Uid], now: UidEncoding) -> Outcome:
     """As `calibrate`, where the setting `now` made no card of what was sent: what the others make of it."""
-    return _outcome([_candidates(known, readings)], now)
+    return _outcome([_candidates(number, readings)], now)
 
 
-def _outcome(found: Sequence[Sequence[Candidate]], now: UidEncoding) -> Outcome:
-    common = [one for one in found[0] if all(one.encoding in {other.encoding for other in more} for more in found[1:])]
+def _outcome(candidates_by_card: Sequence[Sequence[EncodingCandidate]], now: UidEncoding) -> Outcome:
+    common = [
+        one
+        for one in candidates_by_card[0]
+        if all(one.encoding in {alternative.encoding for alternative in more} for more in candidates_by_card[1:])
+    ]
     if {UidEncoding.HEX, UidEncoding.IRONLOGIC} <= {one.encoding for one in common}:
         # They differ for numbers of seven bytes only, so that this card is read alike: the setting may stay.
-        other = UidEncoding.HEX if now is UidEncoding.IRONLOGIC else UidEncoding.IRONLOGIC
-        common = [one for one in common if one.encoding is not other]
+        alternative = UidEncoding.HEX if now is UidEncoding.IRONLOGIC else UidEncoding.IRONLOGIC
+        common = [one for one in common if one.encoding is not alternative]
     match common:
         case []:
             return NoneFits("no setting of this reader gives that number: check that it is this card's, digit by digit")
         case [candidate]:
             return Fits(candidate)
         case _:
-            return Ambiguous(
+            return SeveralFit(
                 tuple(common),
                 "several settings fit: take the one that you know to be right, or give the number in hex with colons "
                 "(04:A3:C6:CA), as a phone or another reader shows it, or take another card",
             )
 
 
-def _under_each(read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Mapping[UidEncoding, Uid]:
-    found = {encoding: _under(read, now, encoding) for encoding in encodings}
-    return {encoding: uid for encoding, uid in found.items() if uid is not None}
+def _uids_by_encoding(read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Mapping[UidEncoding, Uid]:
+    uids = {encoding: _under(read, now, encoding) for encoding in encodings}
+    return {encoding: uid for encoding, uid in uids.items() if uid is not None}
 
 
-def _candidates(known: str, readings: Mapping[UidEncoding, Uid]) -> list[Candidate]:
-    words = known.split()
-    if not words or len(known) > _PRINTED_MAX:
+def _candidates(number: str, readings: Mapping[UidEncoding, Uid]) -> list[EncodingCandidate]:
+    words = number.split()
+    if not words or len(number) > _PRINTED_MAX:
         raise NotSupported("give the number as it stands on the card, such as 0006572982 or 100,19382")
     technology = next((uid.technology for uid in readings.values()), Technology.UNKNOWN)
     meanings = [list(_meanings(word, technology)) for word in words]
@@ -140,17 +144,19 @@ def _candidates(known: str, readings: Mapping[UidEncoding, Uid]) -> list[Candida
         if not possible:
             raise NotSupported(f"{word!r} is no card's number: decimal, facility,number, or pairs of hex digits")
     printed = [
-        [one for one in possible if one[1] != _AS_HEX] if _DECIMAL.fullmatch(word) else possible
+        [meaning for meaning in possible if meaning[1] != _AS_HEX] if _DECIMAL.fullmatch(word) else possible
         for word, possible in zip(words, meanings, strict=True)
     ]
     return list(_fitting(readings, printed)) or list(_fitting(readings, meanings))
 
 
-def _fitting(readings: Mapping[UidEncoding, Uid], words: Sequence[Sequence[tuple[Uid, str]]]) -> Iterator[Candidate]:
+def _fitting(
+    readings: Mapping[UidEncoding, Uid], words: Sequence[Sequence[tuple[Uid, str]]]
+) -> Iterator[EncodingCandidate]:
     for encoding, uid in readings.items():
         hows = [next((how for meant, how in possible if _agree(meant, uid)), "") for possible in words]
         if all(hows):
-            yield Candidate(encoding, ", ".join(hows), uid.partial)
+            yield EncodingCandidate(encoding, ", ".join(hows), uid.partial)
 
 
 def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
@@ -181,15 +187,15 @@ def _in_order_only(uid: Uid) -> bool:
     return uid.technology is Technology.EM4100 or len(uid.value) == 5
 
 
-def _under(read: Uid, now: UidEncoding, other: UidEncoding) -> Uid | None:
+def _under(read: Uid, now: UidEncoding, wanted: UidEncoding) -> Uid | None:
     """What the card read under the setting `now` would have been under another; None where it would be no card."""
-    if other is now:
+    if wanted is now:
         return read
     raw = _raw(read, now)
     if raw is None:
         return None
-    found = to_uid(raw, other, read.technology)
-    return None if isinstance(found, Rejected) else found
+    uid = to_uid(raw, wanted, read.technology)
+    return None if isinstance(uid, RejectedNumber) else uid
 
 
 def _raw(uid: Uid, encoding: UidEncoding) -> str | None:
@@ -213,10 +219,10 @@ def _raw(uid: Uid, encoding: UidEncoding) -> str | None:
             order: typing.Literal["big", "little"] = "big" if encoding is UidEncoding.DEC10 else "little"
             return f"{int.from_bytes(value, order):010d}" if len(value) == 4 else None
         case UidEncoding.W26:
-            return str(own(uid)) if uid.notation is Notation.W26 else None
+            return str(own(uid)) if uid.notation is UidNotation.W26 else None
         case _:
             assert_never(encoding)
-    if uid.notation is Notation.W26:  # behind parity bits it came, whatever the setting says
+    if uid.notation is UidNotation.W26:  # behind parity bits it came, whatever the setting says
         return None
     return value.hex()
 

@@ -14,7 +14,7 @@ import msgspec
 from drivers.base import DriverSettings, Monotonic
 from drivers.bench.redaction import Piece, Redactor
 from drivers.errors import NotSupported, ProtocolError
-from drivers.registry import DRIVERS, Entry, entry
+from drivers.registry import DRIVERS, DriverEntry, entry
 
 CAPTURE_BYTES_MAX = 64 * 1024 * 1024
 LINE_BYTES_MAX = 64 * 1024
@@ -33,14 +33,14 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
         return f"Chunk(t_ns={self.t_ns}, dir={self.dir!r}, {len(self.hex) // 2} bytes)"
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
+class CaptureHeader(msgspec.Struct, frozen=True, kw_only=True):
     capture: Literal[1] = 1
     driver: str
     settings: Mapping[str, str | int | float | bool | list[str]]
     redacted: bool = True
 
 
-class Capture:
+class CaptureTap:
     """A tap that writes what passes. `redact_key`: any secret bytes; cards get pseudonyms that hold within one key."""
 
     def __init__(
@@ -52,20 +52,20 @@ class Capture:
         clock: Monotonic,
         redact_key: bytes | None,
         bytes_max: int = CAPTURE_BYTES_MAX,
-        drivers: Mapping[str, Entry] = DRIVERS,
+        drivers: Mapping[str, DriverEntry] = DRIVERS,
     ) -> None:
-        known = entry(driver, drivers)
-        if known.camera:
+        driver_entry = entry(driver, drivers)
+        if driver_entry.camera:
             raise NotSupported(f"{driver} is a camera: pictures of people are never captured")
-        self._redactor = None if redact_key is None else Redactor(known.protocol, redact_key)
-        self._out, self._clock, self._left = out, clock, bytes_max
-        header = Header(driver=driver, settings=msgspec.to_builtins(settings), redacted=redact_key is not None)
+        self._redactor = None if redact_key is None else Redactor(driver_entry.protocol, redact_key)
+        self._out, self._clock, self._bytes_remaining = out, clock, bytes_max
+        header = CaptureHeader(driver=driver, settings=msgspec.to_builtins(settings), redacted=redact_key is not None)
         self._write(msgspec.json.encode(header))
 
     @property
     def full(self) -> bool:
         """The limit is reached; what comes now is not written."""
-        return self._left == 0
+        return self._bytes_remaining == 0
 
     def __call__(self, direction: str, data: bytes) -> None:
         self._put(
@@ -86,15 +86,15 @@ class Capture:
             self._write(msgspec.json.encode(chunk))
 
     def _write(self, line: bytes) -> None:
-        if len(line) + 1 > self._left:
-            self._left = 0
+        if len(line) + 1 > self._bytes_remaining:
+            self._bytes_remaining = 0
             return
-        self._left -= self._out.write(line + b"\n")
+        self._bytes_remaining -= self._out.write(line + b"\n")
 
 
-def read_capture(file: BinaryIO) -> tuple[Header, Iterator[Chunk]]:
+def read_capture(file: BinaryIO) -> tuple[CaptureHeader, Iterator[Chunk]]:
     """The header and the chunks as they are asked for. Raises ProtocolError naming the first line that is wrong."""
-    header = _parsed(file.readline(LINE_BYTES_MAX), 1, Header)
+    header = _parsed(file.readline(LINE_BYTES_MAX), 1, CaptureHeader)
     return header, _chunks(file)
 
 

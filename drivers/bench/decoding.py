@@ -32,10 +32,10 @@ from drivers.protocols import (
     zk_attlog,
 )
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp_card import WHOLE_BITS, uid_of
+from drivers.protocols.osdp_card import WHOLE_BITS, card_uid
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
-from drivers.uid import Rejected, UidEncoding, from_bytes, whole
+from drivers.uid import RejectedNumber, UidEncoding, from_bytes, whole
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="read"):
@@ -48,7 +48,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="re
         return f"Read({self.tech}/{self.bits})"
 
 
-class Removed(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
+class DecodedRemoval(msgspec.Struct, frozen=True, tag_field="event", tag="removed"):
     pass
 
 
@@ -59,7 +59,7 @@ class CodeFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
         return f"CodeFound({len(self.text)} characters)"
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="match"):
+class DecodedMatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="match"):
     """`time` is the terminal's own, as it wrote it; `method` is `unknown` where its code is on no list."""
 
     number: str
@@ -72,21 +72,21 @@ class FaultFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", t
     what: str
 
 
-Line = Read | Removed | CodeFound | Match | FaultFound
+DecodedLine = Read | DecodedRemoval | CodeFound | DecodedMatch | FaultFound
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """One protocol's decoder at work."""
 
-    feed: Callable[[bytes], Iterable[Line]]
-    end: Callable[[], Iterable[Line]]
+    feed: Callable[[bytes], Iterable[DecodedLine]]
+    end: Callable[[], Iterable[DecodedLine]]
 
 
 def _em4100() -> Decoding:
     decoder = em4100.Decoder()
 
-    def lines(events: Sequence[em4100.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[em4100.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event:
                 case em4100.Tag(value=value):
@@ -100,13 +100,13 @@ def _em4100() -> Decoding:
 def _ironlogic() -> Decoding:
     decoder = ironlogic.Decoder()
 
-    def lines(events: Sequence[ironlogic.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[ironlogic.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event:
-                case ironlogic.Card(technology=technology, printed=printed):
+                case ironlogic.IronLogicCard(technology=technology, printed=printed):
                     yield _read(from_bytes(printed, UidEncoding.IRONLOGIC, technology))
-                case ironlogic.NoCard():
-                    yield Removed()
+                case ironlogic.IronLogicCardRemoved():
+                    yield DecodedRemoval()
                 case Fault(what=what):
                     yield FaultFound(what=what)
 
@@ -116,16 +116,16 @@ def _ironlogic() -> Decoding:
 def _pn532() -> Decoding:
     decoder = pn532.Decoder()
 
-    def lines(events: Sequence[pn532.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[pn532.Event]) -> Iterator[DecodedLine]:
         for event in events:
             if isinstance(event, Fault):
                 yield FaultFound(what=event.what)
-            elif isinstance(event, pn532.Frame) and event.sender == pn532.CHIP and event.body[0] == 0x4B:
-                found = pn532.targets(event.body[1:])  # what was found in the field
-                if isinstance(found, Fault):
-                    yield FaultFound(what=found.what)
+            elif isinstance(event, pn532.Pn532Frame) and event.sender == pn532.CHIP and event.body[0] == 0x4B:
+                cards = pn532.targets(event.body[1:])  # what was found in the field
+                if isinstance(cards, Fault):
+                    yield FaultFound(what=cards.what)
                     continue
-                for card in found:
+                for card in cards:
                     yield _read(whole(Technology.ISO14443A if card.iso14443a else Technology.UNKNOWN, card.uid))
 
     return Decoding(lambda data: lines(decoder.feed(data)), lambda: lines(decoder.flush()))
@@ -135,26 +135,31 @@ def osdp_decoding(scbk: bytes | None = None) -> Decoding:
     """Both directions as they pass on the bus, or an OSDPCAP file. `scbk`: the reader's key; without it, what a secure
     channel hides stays hidden, which is told once.
     """
-    stream = osdpcap.Stream(scbk)
+    stream = osdpcap.OsdpStream(scbk)
     before = ""
 
-    def line(card: osdp.Card | osdp.Characters) -> Line:
-        uid = uid_of(card)
-        if isinstance(uid, Rejected) and isinstance(card, osdp.Card) and card.bits not in WHOLE_BITS and any(card.data):
+    def line(card: osdp.OsdpCard | osdp.Characters) -> DecodedLine:
+        uid = card_uid(card)
+        if (
+            isinstance(uid, RejectedNumber)
+            and isinstance(card, osdp.OsdpCard)
+            and card.bits not in WHOLE_BITS
+            and any(card.data)
+        ):
             # a format of its maker: shown as it was sent, which is no card's number
             return Read(uid=card.data.hex().upper(), bits=card.bits, tech=Technology.UNKNOWN.value, partial=True)
         return _read(uid)
 
-    def lines(events: Sequence[osdp_secure.Opened | Fault]) -> Iterator[Line]:
+    def lines(events: Sequence[osdp_secure.Opened | Fault]) -> Iterator[DecodedLine]:
         nonlocal before
         for event in events:
             match event:
                 case osdp_secure.Opened(packet=packet, data=data):
-                    found = osdp.card_of(packet.code, data) if packet.reply else None
-                    if isinstance(found, Fault):
-                        yield FaultFound(what=found.what)
-                    elif found is not None:
-                        yield line(found)
+                    card = osdp.parse_card(packet.code, data) if packet.reply else None
+                    if isinstance(card, Fault):
+                        yield FaultFound(what=card.what)
+                    elif card is not None:
+                        yield line(card)
                 case Fault(what=what):
                     if what != before or scbk is not None:
                         yield FaultFound(what=what)
@@ -166,10 +171,10 @@ def osdp_decoding(scbk: bytes | None = None) -> Decoding:
 def _wiegand(size: int) -> Decoding:
     decoder = wiegand.Decoder(size)
 
-    def lines(events: Sequence[wiegand.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[wiegand.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event:
-                case wiegand.Card(value=value):
+                case wiegand.WiegandCard(value=value):
                     yield _read(wiegand.to_partial(value))
                 case Fault(what=what):
                     yield FaultFound(what=what)
@@ -178,7 +183,7 @@ def _wiegand(size: int) -> Decoding:
 
 
 def _texts(decoder: line.Decoder | hid.Decoder, *, typed: bool) -> Decoding:
-    def lines(events: Sequence[line.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[line.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event if isinstance(event, Fault) else line_forms.guess(event, typed=typed):
                 case line.Code(text=text):
@@ -194,11 +199,11 @@ def _texts(decoder: line.Decoder | hid.Decoder, *, typed: bool) -> Decoding:
 def _zk_attlog() -> Decoding:
     decoder = zk_attlog.Decoder()
 
-    def lines(events: Sequence[zk_attlog.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[zk_attlog.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event:
                 case zk_attlog.Punch(number=number, time=time, state=state):
-                    yield Match(number=number, time=time, state=state, method=event.method("unknown"))
+                    yield DecodedMatch(number=number, time=time, state=state, method=event.method("unknown"))
                 case Fault(what=what):
                     yield FaultFound(what=what)
 
@@ -208,13 +213,13 @@ def _zk_attlog() -> Decoding:
 def _pcsc() -> Decoding:
     decoder = pcsc.Decoder()
 
-    def lines(events: Sequence[pcsc.Event]) -> Iterator[Line]:
+    def lines(events: Sequence[pcsc.Event]) -> Iterator[DecodedLine]:
         for event in events:
             match event:
-                case pcsc.Card(technology=technology, uid=uid):
+                case pcsc.PcscCard(technology=technology, uid=uid):
                     yield _read(whole(technology, uid))
-                case pcsc.NoCard():
-                    yield Removed()
+                case pcsc.PcscCardRemoved():
+                    yield DecodedRemoval()
                 case Fault(what=what):
                     yield FaultFound(what=what)
 
@@ -246,39 +251,39 @@ def start(protocol: str, scbk: bytes | None = None) -> Decoding:
     return osdp_decoding(scbk)
 
 
-def of_driver(protocol: str) -> Decoding:
+def decoding_for(protocol: str) -> Decoding:
     """As `start`, for what the table of drivers names: a driver without a byte stream of its own tells nothing here."""
     return start(protocol) if protocol else Decoding(lambda _: (), lambda: ())
 
 
-def decode(protocol: str, chunks: Iterable[bytes], scbk: bytes | None = None) -> Iterator[Line]:
+def decode(protocol: str, chunks: Iterable[bytes], scbk: bytes | None = None) -> Iterator[DecodedLine]:
     """The lines of a stream, however it is cut. `scbk`: an OSDP reader's key. Raises NotSupported at once for an
     unknown protocol.
     """
     return _without_repeats(_all(start(protocol, scbk), chunks))
 
 
-def to_json(line: Line) -> bytes:
+def to_json(line: DecodedLine) -> bytes:
     return msgspec.json.encode(line)
 
 
-def _all(decoding: Decoding, chunks: Iterable[bytes]) -> Iterator[Line]:
+def _all(decoding: Decoding, chunks: Iterable[bytes]) -> Iterator[DecodedLine]:
     for chunk in chunks:
         yield from decoding.feed(chunk)
     yield from decoding.end()
 
 
-def _without_repeats(lines: Iterable[Line]) -> Iterator[Line]:
-    before: Line | None = None
-    for told in lines:
-        if not (isinstance(told, Read) and told == before):
-            yield told
-        before = told
+def _without_repeats(lines: Iterable[DecodedLine]) -> Iterator[DecodedLine]:
+    before: DecodedLine | None = None
+    for decoded_line in lines:
+        if not (isinstance(decoded_line, Read) and decoded_line == before):
+            yield decoded_line
+        before = decoded_line
 
 
-def _read(uid: Uid | Rejected) -> Line:
+def _read(uid: Uid | RejectedNumber) -> DecodedLine:
     match uid:
         case Uid():
             return Read(uid=uid.hex, bits=uid.bits, tech=uid.technology.value, partial=uid.partial)
-        case Rejected(why=why):
+        case RejectedNumber(why=why):
             return FaultFound(what=why)

@@ -18,7 +18,7 @@ ANY_SERIAL = ("em4100", "ironlogic", "line", "osdp", "pn532", "lcus", "turnstile
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDevice:
     """A USB device that we know: what it is, the drivers that may fit, the kernel module that must bind it."""
 
     what: str
@@ -26,14 +26,14 @@ class Known:
     module: str
 
 
-KNOWN: dict[str, Known] = {
-    IRON_LOGIC: Known("Iron Logic Z-2 USB", ("ironlogic",), "ftdi_sio"),
-    "0403:6001": Known("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
-    "0403:6015": Known("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
-    "1a86:7523": Known("CH340 serial adapter", ANY_SERIAL, "ch341"),
-    "1a86:55d4": Known("CH9102 serial adapter", ANY_SERIAL, "cdc_acm"),
-    "10c4:ea60": Known("CP210x serial adapter", ANY_SERIAL, "cp210x"),
-    "067b:2303": Known("PL2303 serial adapter", ANY_SERIAL, "pl2303"),
+KNOWN_DEVICES: dict[str, KnownDevice] = {
+    IRON_LOGIC: KnownDevice("Iron Logic Z-2 USB", ("ironlogic",), "ftdi_sio"),
+    "0403:6001": KnownDevice("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
+    "0403:6015": KnownDevice("FTDI serial adapter", ANY_SERIAL, "ftdi_sio"),
+    "1a86:7523": KnownDevice("CH340 serial adapter", ANY_SERIAL, "ch341"),
+    "1a86:55d4": KnownDevice("CH9102 serial adapter", ANY_SERIAL, "cdc_acm"),
+    "10c4:ea60": KnownDevice("CP210x serial adapter", ANY_SERIAL, "cp210x"),
+    "067b:2303": KnownDevice("PL2303 serial adapter", ANY_SERIAL, "pl2303"),
 }
 
 
@@ -50,22 +50,22 @@ class Attached:
 
 def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
     """Everything on a serial port that could be a reader or a relay board, by name of its port."""
-    found = [*_usb(root), *_board(root)]
-    return tuple(sorted(found, key=lambda attached: (attached.port, attached.usb_id)))
+    devices = [*_usb(root), *_board(root)]
+    return tuple(sorted(devices, key=lambda attached: (attached.port, attached.usb_id)))
 
 
 def _usb(root: Path) -> Iterator[Attached]:
     for device in children(root / "sys/bus/usb/devices"):
         usb_id = f"{text(device / 'idVendor')}:{text(device / 'idProduct')}"
         ttys = sorted({tty.name for tty in device.glob(f"{device.name}:*/**/tty[AU][CS][MB]*")})
-        known = KNOWN.get(usb_id)
-        if known is None and not ttys:
+        known_device = KNOWN_DEVICES.get(usb_id)
+        if known_device is None and not ttys:
             continue
-        what = known.what if known else text(device / "product") or "USB serial device"
-        drivers = known.drivers if known else ANY_SERIAL
+        what = known_device.what if known_device else text(device / "product") or "USB serial device"
+        drivers = known_device.drivers if known_device else ANY_SERIAL
         if not ttys:
-            assert known is not None
-            yield Attached(what, usb_id, "", drivers, _unbound(root, usb_id, known))
+            assert known_device is not None
+            yield Attached(what, usb_id, "", drivers, _unbound(root, usb_id, known_device))
         for tty in ttys:
             port = _stable_name(root, tty, serial=text(device / "serial"))
             yield Attached(what, usb_id, port, drivers, tuple(no_access(root, f"/dev/{tty}")))
@@ -84,10 +84,10 @@ def _board(root: Path) -> Iterator[Attached]:
             )
 
 
-def _unbound(root: Path, usb_id: str, known: Known) -> tuple[str, ...]:
+def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[str, ...]:
     todo = []
-    if not (root / "sys/module" / known.module).exists():
-        todo.append(f"kernel module {known.module} is not loaded: modprobe {known.module}")
+    if not (root / "sys/module" / device.module).exists():
+        todo.append(f"kernel module {device.module} is not loaded: modprobe {device.module}")
     if usb_id == IRON_LOGIC:
         if not rule_mentions(root, usb_id):
             todo.append(
@@ -97,7 +97,7 @@ def _unbound(root: Path, usb_id: str, known: Known) -> tuple[str, ...]:
             "Linux does not bind 0403:1234 by itself: echo 0403 1234 > /sys/bus/usb-serial/drivers/ftdi_sio/new_id"
         )
     elif not todo:
-        todo.append(f"{known.module} is loaded but has made no port: replug it, then look at `dmesg`")
+        todo.append(f"{device.module} is loaded but has made no port: replug it, then look at `dmesg`")
     return tuple(todo)
 
 

@@ -25,16 +25,16 @@ def _keyboards(root: Path) -> Iterator[Attached]:
         if not event.name.startswith("event") or text(device / "id/bustype") != _USB or not typing:
             continue
         usb_id = f"{text(device / 'id/vendor')}:{text(device / 'id/product')}"
-        known = usb_id == TYPING_READER
+        is_typing_reader = usb_id == TYPING_READER
         node = f"/dev/input/{event.name}"
         todo = list(no_access(root, node))
-        if known and not rule_mentions(root, usb_id):
+        if is_typing_reader and not rule_mentions(root, usb_id):
             todo.append(
                 "no udev rule keeps it from the screen: install ours to /etc/udev/rules.d, then plug it in again"
             )
         name = text(device / "name") or "no name"
         yield Attached(
-            f"a reader that types ({name})" if known else f"a keyboard, or a reader that types ({name})",
+            f"a reader that types ({name})" if is_typing_reader else f"a keyboard, or a reader that types ({name})",
             usb_id,
             linked(root, ["/dev/input/by-path"], event.name) or node,
             ("hid-wedge",),
@@ -44,8 +44,8 @@ def _keyboards(root: Path) -> Iterator[Attached]:
 
 def _smart_cards(root: Path) -> Iterator[Attached]:
     missing: tuple[str, ...] | None = None
-    for found in pcsc_checks.attached(root):
-        usb_id, _, what = found.partition(" ")
+    for attached in pcsc_checks.attached(root):
+        usb_id, _, what = attached.partition(" ")
         if missing is None:
             missing = pcsc_checks.problems(root, root_user=os.geteuid() == 0)
         yield Attached(what, usb_id, "", ("pcsc",), missing)

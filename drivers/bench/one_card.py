@@ -13,7 +13,7 @@ from drivers.base import DriverSettings, Monotonic, Reader
 from drivers.bench.calibration import SETTING
 from drivers.errors import NotSupported
 from drivers.readings import CardRead, StreamFault, Uid
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from drivers.uid import UidEncoding
 
 READ_S = 0.5
@@ -21,16 +21,16 @@ SILENCE_NS = 60_000_000_000  # longer than any reader waits for the rest of a li
 
 
 @dataclass(frozen=True, slots=True)
-class NoCard:
+class NoCardReading:
     """What a reader sent that its settings make no card of, and why; nothing at all: both are empty."""
 
     sent: Sequence[bytes] = field(repr=False)
     why: str
 
 
-def read_one(
+def read_card(
     driver: type[Reader], options: DriverSettings, seconds: float, *, clock: Monotonic = time.monotonic_ns
-) -> Uid | NoCard:
+) -> Uid | NoCardReading:
     """The first card within `seconds`. Raises what the driver's `open` raises."""
     sent: list[bytes] = []
     reader = driver("calibration", options, tap=lambda way, data: sent.append(data) if way == "RECV" else None)
@@ -47,20 +47,20 @@ def read_one(
                     why = event.what
             if why and not events:  # it has said all, for now
                 break
-    return NoCard(sent if why else (), why)
+    return NoCardReading(sent if why else (), why)
 
 
-def under_each(
+def read_under_encodings(
     driver: type[Reader], options: DriverSettings, encodings: Sequence[UidEncoding], sent: Sequence[bytes]
 ) -> Mapping[UidEncoding, Uid]:
     """The card as each setting reads what was sent, where it makes one of it."""
-    found = {encoding: _read_as(driver, options, encoding, sent) for encoding in encodings}
-    return {encoding: uid for encoding, uid in found.items() if uid is not None}
+    outcomes = {encoding: _read_as(driver, options, encoding, sent) for encoding in encodings}
+    return {encoding: uid for encoding, uid in outcomes.items() if uid is not None}
 
 
 def _read_as(driver: type[Reader], options: DriverSettings, encoding: UidEncoding, sent: Sequence[bytes]) -> Uid | None:
     now_ns = 0
-    line = Memory()
+    line = MemoryTransport()
     changed = msgspec.structs.replace(options, **{SETTING: encoding})
     try:
         reader = driver("calibration", changed, clock=lambda: now_ns, transport=line)

@@ -16,7 +16,7 @@ from drivers.protocols.osdp_secure import INSTALL_KEY, KEY_BYTES
 _TEXT_MAX = 256
 
 
-def path_of(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+def key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
     """An absolute path as it is; a plain name stands in the credentials folder that systemd gives."""
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     if Path(name).is_absolute():

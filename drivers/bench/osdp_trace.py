@@ -13,10 +13,10 @@ from drivers.base import Monotonic
 from drivers.cards.osdp_reports import OsdpSettings, Reports
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp import Card, Characters, card_of
+from drivers.protocols.osdp import Characters, OsdpCard, parse_card
 from drivers.protocols.osdp_card import between_parities
 from drivers.protocols.osdp_secure import Opened
-from drivers.protocols.osdpcap import Direction, Record, encode, parse, replay
+from drivers.protocols.osdpcap import Direction, PassedBytes, encode, parse, replay
 from drivers.readings import DeviceEvent
 
 TRACE_BYTES_MAX = 64 * 1024 * 1024
@@ -29,19 +29,19 @@ class OsdpTrace:
     def __init__(
         self, out: BinaryIO, *, clock: Monotonic, redact_key: bytes | None, bytes_max: int = TRACE_BYTES_MAX
     ) -> None:
-        self._out, self._clock, self._key, self._left = out, clock, redact_key, bytes_max
+        self._out, self._clock, self._key, self._bytes_remaining = out, clock, redact_key, bytes_max
         self._decoders = {"RECV": osdp.Decoder(), "SEND": osdp.Decoder()}
 
     @property
     def full(self) -> bool:
         """The limit is reached; what comes now is not written."""
-        return self._left == 0
+        return self._bytes_remaining == 0
 
     def __call__(self, direction: str, data: bytes) -> None:
         way: Direction = "SEND" if direction == "SEND" else "RECV"
         for event in self._decoders[way].feed(data):
             if not isinstance(event, Fault):  # a damaged frame still has most of a card's number
-                self._write(encode(Record(self._clock(), way, self._redacted(event))))
+                self._write(encode(PassedBytes(self._clock(), way, self._redacted(event))))
 
     def finish(self) -> None:
         """Nothing is held back but an unfinished frame, which is none. The file stays open: it is the caller's."""
@@ -58,23 +58,23 @@ class OsdpTrace:
     def _pseudonym(self, packet: osdp.Packet, number: bytes) -> bytes:
         assert self._key is not None
         digest = hmac.digest(self._key, number, "sha256")
-        match card_of(packet.code, packet.data):
-            case Card(bits=26 | 34 as bits):
+        match parse_card(packet.code, packet.data):
+            case OsdpCard(bits=26 | 34 as bits):
                 return between_parities(digest[: bits // 8]).data
             case Characters():
                 return f"{int.from_bytes(digest[:4], 'big'):0{len(number)}d}"[-len(number) :].encode("ascii")
         return (digest * (1 + len(number) // len(digest)))[: len(number)]
 
     def _write(self, line: bytes) -> None:
-        if len(line) > self._left:
-            self._left = 0
+        if len(line) > self._bytes_remaining:
+            self._bytes_remaining = 0
             return
-        self._left -= self._out.write(line)
+        self._bytes_remaining -= self._out.write(line)
 
 
 def is_trace(first_line: bytes) -> bool:
     """Whether a file that begins so is OSDPCAP and no capture of `drivers.bench.capture`."""
-    return isinstance(parse(first_line), Record)
+    return isinstance(parse(first_line), PassedBytes)
 
 
 def events(
@@ -83,8 +83,8 @@ def events(
     """What the driver would have reported. `scbk`: the reader's key, for a session that was encrypted."""
     reports = Reports(name, settings)
     for t_ns, opened in replay(lines, scbk):
-        seen: Card | Characters | Fault | None = opened if isinstance(opened, Fault) else None
+        reading: OsdpCard | Characters | Fault | None = opened if isinstance(opened, Fault) else None
         if isinstance(opened, Opened) and opened.packet.reply:
-            seen = card_of(opened.packet.code, opened.data)
-        if seen is not None:
-            yield from reports.of(seen, t_ns)
+            reading = parse_card(opened.packet.code, opened.data)
+        if reading is not None:
+            yield from reports.of(reading, t_ns)

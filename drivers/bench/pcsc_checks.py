@@ -21,13 +21,13 @@ def problems(root: Path = Path("/"), *, root_user: bool = False, lamp: bool = Fa
 
 def attached(root: Path = Path("/")) -> tuple[str, ...]:
     """Readers on USB that PC/SC would take, as `072f:2200 ACR122U`: by class (0b, smart card) or by maker."""
-    found = []
+    findings = []
     for device in sorted((root / "sys/bus/usb/devices").glob("*")):
         vendor, product = _text(device / "idVendor"), _text(device / "idProduct")
         classes = {_text(interface / "bInterfaceClass") for interface in device.glob(f"{device.name}:*")}
         if vendor and ("0b" in classes or vendor == ACS):
-            found.append(f"{vendor}:{product} {_text(device / 'product') or 'smart card reader'}")
-    return tuple(found)
+            findings.append(f"{vendor}:{product} {_text(device / 'product') or 'smart card reader'}")
+    return tuple(findings)
 
 
 def _problems(root: Path, *, root_user: bool, lamp: bool) -> Iterator[str]:

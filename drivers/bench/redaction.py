@@ -57,22 +57,22 @@ class Redactor:
     def _release(self, received: bytes, size: int) -> list[Piece]:
         """Rewrite the first `size` bytes received and let go of the pieces they came in."""
         rewritten = self._rewritten(received[:size])
-        told: list[Piece] = []
+        pieces: list[Piece] = []
         while self._held:
             t_ns, direction, data = self._held[0]
             if direction == "RECV":
                 if not rewritten and data:
                     break
-                told.append((t_ns, direction, rewritten[: len(data)]))
-                taken = min(len(data), len(rewritten))
-                rewritten = rewritten[taken:]
-                if taken < len(data):
-                    self._held[0] = (t_ns, direction, data[taken:])
+                pieces.append((t_ns, direction, rewritten[: len(data)]))
+                length = min(len(data), len(rewritten))
+                rewritten = rewritten[length:]
+                if length < len(data):
+                    self._held[0] = (t_ns, direction, data[length:])
                     break
             else:
-                told.append((t_ns, direction, data))
+                pieces.append((t_ns, direction, data))
             del self._held[0]
-        return told
+        return pieces
 
     def _rewritten(self, data: bytes) -> bytes:
         out, start = bytearray(), 0

@@ -28,7 +28,7 @@ def text(content: str, pseudonym: Pseudonym) -> str:
         return f"{value[0]:03d},{int.from_bytes(value[1:], 'big'):05d}"
     if re.fullmatch("[01]{26}|[01]{34}", content):
         match wiegand.frame(content, len(content)):
-            case wiegand.Card(value=value):
+            case wiegand.WiegandCard(value=value):
                 return wiegand.encode(pseudonym(Technology.UNKNOWN, value))
         return "x" * len(content)
     if re.fullmatch("(?:[0-9A-Fa-f]{2}){3,10}", content) and not content.isdigit():
@@ -36,13 +36,13 @@ def text(content: str, pseudonym: Pseudonym) -> str:
         technology = Technology.ISO14443A if len(value) in (4, 7) else Technology.UNKNOWN
         changed = pseudonym(technology, value).hex()
         return changed if content == content.lower() else changed.upper()
-    return "".join(_letters(content[at : at + _PIECE], pseudonym) for at in range(0, len(content), _PIECE))
+    return "".join(_letters(content[start : start + _PIECE], pseudonym) for start in range(0, len(content), _PIECE))
 
 
 def _letters(piece: str, pseudonym: Pseudonym) -> str:
     # the first byte of a number is no secret there: here it is a filler
     digest = pseudonym(Technology.UNKNOWN, b"\0" + piece.encode("utf-8", "replace")[: _PIECE + 14])[1:]
-    return "".join(_letter(character, digest[at % len(digest)]) for at, character in enumerate(piece))
+    return "".join(_letter(character, digest[position % len(digest)]) for position, character in enumerate(piece))
 
 
 def _letter(character: str, chance: int) -> str:
@@ -54,13 +54,13 @@ def _letter(character: str, chance: int) -> str:
 
 def line_ends(data: bytes) -> list[int]:
     """Where the lines and blocks in it end."""
-    return [found.end() for found in _LINE_END.finditer(data)]
+    return [match.end() for match in _LINE_END.finditer(data)]
 
 
 def line_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     """A line with its end, or a block with what stands before it."""
     match line.Decoder(blocks=True).feed(record)[-1:]:
-        case [line.Text(content=content, block=True)]:
+        case [line.LineText(content=content, block=True)]:
             block = line.encode_block(text(content.decode("ascii"), pseudonym).encode())
             return b"x" * (len(record) - len(block)) + block
     body, end = record[:-1], record[-1:]
@@ -68,7 +68,7 @@ def line_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
         said = body.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if end not in (b"\r", b"\n") or any(each != "\x1d" and not each.isprintable() for each in said):
+    if end not in (b"\r", b"\n") or any(character != "\x1d" and not character.isprintable() for character in said):
         return None
     aim = said[:3] if re.match(r"\][A-Za-z][0-9A-Za-z]", said) else ""
     return (aim + text(said[len(aim) :], pseudonym)).encode() + end
@@ -80,12 +80,12 @@ def pn532_ends(data: bytes) -> list[int]:
 
 def pn532_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     """A frame with what stands before it. Of answers that are not known only the length is kept."""
-    found = list(pn532.frames(record))
-    if not found or found[-1][1] != len(record):
+    frames = list(pn532.frames(record))
+    if not frames or frames[-1][1] != len(record):
         return None
-    start, _, event = found[-1]
+    start, _, event = frames[-1]
     before = bytes(byte if byte == 0 else ord("x") for byte in record[:start])
-    if not isinstance(event, pn532.Frame):
+    if not isinstance(event, pn532.Pn532Frame):
         return before + record[start:]
     frame = pn532.encode(event.sender, _pn532_body(event.body, pseudonym))[1:-1]
     return before + frame if len(frame) == len(record) - start else None
@@ -96,25 +96,25 @@ def _pn532_body(body: bytes, pseudonym: Pseudonym) -> bytes:
     match cards:
         case []:
             return body if body[0] in _SOUND_PN532 or len(body) == 2 else body[:1] + bytes(len(body) - 1)
-        case [pn532.Target() as card]:
-            at = body.index(card.uid, 3)
+        case [pn532.Pn532Target() as card]:
+            start = body.index(card.uid, 3)
             technology = Technology.ISO14443A if card.iso14443a else Technology.UNKNOWN
-            behind = body[at + len(card.uid) :]
-            return body[:at] + pseudonym(technology, card.uid) + behind[:1] + bytes(len(behind[1:]))
+            behind = body[start + len(card.uid) :]
+            return body[:start] + pseudonym(technology, card.uid) + behind[:1] + bytes(len(behind[1:]))
     return body[:1] + bytes(len(body) - 1)
 
 
 def hid_ends(data: bytes) -> list[int]:
     """Behind each press of Enter, and behind each event while no text has begun. Events are of this machine's size."""
     typing, ends = False, []
-    for at, event in hid.struct_events(data, hid.SIZE_HERE):
+    for start, event in hid.struct_events(data, hid.SIZE_HERE):
         match event:
             case None:
                 typing = True  # not from a kernel: nothing of it is kept up to the next Enter
             case hid.EV_KEY, code, 1:
                 typing = code not in hid.ENTERS and (typing or bool(hid.character(code)))
         if not typing:
-            ends.append(at + hid.SIZE_HERE)
+            ends.append(start + hid.SIZE_HERE)
     return ends
 
 
@@ -122,21 +122,21 @@ def hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     """The events of one text, typed anew; what the keyboard says of its own switches (MSC) is the same for each key."""
     size = hid.SIZE_HERE
     match hid.Decoder(size=size).feed(record):
-        case [line.Text(content=content)]:
+        case [line.LineText(content=content)]:
             typed = iter(text(content.decode("ascii"), pseudonym))
         case []:
             typed = iter("")
         case _:
             return None
     out, now = bytearray(record), dict[int, int]()
-    for at, event in hid.struct_events(record, size):
+    for start, event in hid.struct_events(record, size):
         if event is None:
             return None
         kind, code, value = event
         if kind == hid.EV_MSC:
-            hid.set_event(out, at, size, code, 0x70000)
+            hid.set_event(out, start, size, code, 0x70000)
         elif kind == hid.EV_KEY and hid.character(code):
             if value == 1:
-                now[code] = hid.key_of(next(typed), keypad=code in hid.KEYPAD)  # keypad for keypad, row for row
-            hid.set_event(out, at, size, now.get(code, 0), value)
+                now[code] = hid.key_for(next(typed), keypad=code in hid.KEYPAD)  # keypad for keypad, row for row
+            hid.set_event(out, start, size, now.get(code, 0), value)
     return bytes(out)

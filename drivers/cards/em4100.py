@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardStream, Feed, Seen
+from drivers.cards.stream import CardSighting, CardStream, Feed
 from drivers.protocols import em4100
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 from drivers.uid import UidEncoding, from_bytes
 
 
@@ -42,15 +42,15 @@ class Em4100(CardStream):
 
         def new_feed() -> Feed:
             decoder = em4100.Decoder()
-            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
+            return lambda data: [_sighting(event, encoding) for event in decoder.feed(data)]
 
-        port = transport or Serial(settings.port, Line(baud=settings.baud))
+        port = transport or Serial(settings.port, SerialLine(baud=settings.baud))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
 
 
-def _seen(event: em4100.Event, encoding: UidEncoding) -> Seen | Fault:
+def _sighting(event: em4100.Event, encoding: UidEncoding) -> CardSighting | Fault:
     match event:
         case em4100.Tag(value=value):
-            return Seen(from_bytes(value, encoding, Technology.EM4100))
+            return CardSighting(from_bytes(value, encoding, Technology.EM4100))
         case Fault():
             return event

@@ -17,7 +17,7 @@ from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.cards.texts import TextStream
 from drivers.protocols import hid
 from drivers.protocols.fault import Fault
-from drivers.protocols.line import Text, code
+from drivers.protocols.line import LineText, code
 from drivers.protocols.line_forms import Meaning
 from drivers.transports.base import tapped
 from drivers.transports.evdev import EVENT_BYTES, InputDevice
@@ -58,7 +58,7 @@ class HidWedge(TextStream):
             clock=clock,
         )
 
-    def _says(self, text: Text) -> Meaning:
+    def _says(self, text: LineText) -> Meaning:
         if self._settings.enter and not text.ended:
             return Fault("typing stopped before Enter: part of a number, or set enter = false for this reader")
         if self._settings.reads == "code":

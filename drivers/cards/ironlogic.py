@@ -12,11 +12,11 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardStream, Feed, Left, Seen
+from drivers.cards.stream import CardGone, CardSighting, CardStream, Feed
 from drivers.protocols import ironlogic
 from drivers.protocols.fault import Fault
 from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 from drivers.uid import UidEncoding, from_bytes
 
 
@@ -44,17 +44,17 @@ class IronLogic(CardStream):
 
         def new_feed() -> Feed:
             decoder = ironlogic.Decoder()
-            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
+            return lambda data: [_sighting(event, encoding) for event in decoder.feed(data)]
 
-        port = transport or Serial(settings.port, Line(settings.baud, settings.stop_bits))
+        port = transport or Serial(settings.port, SerialLine(settings.baud, settings.stop_bits))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
 
 
-def _seen(event: ironlogic.Event, encoding: UidEncoding) -> Seen | Left | Fault:
+def _sighting(event: ironlogic.Event, encoding: UidEncoding) -> CardSighting | CardGone | Fault:
     match event:
-        case ironlogic.Card(technology=technology, printed=printed):
-            return Seen(from_bytes(printed, encoding, technology), proven=True)
-        case ironlogic.NoCard():
-            return Left()
+        case ironlogic.IronLogicCard(technology=technology, printed=printed):
+            return CardSighting(from_bytes(printed, encoding, technology), proven=True)
+        case ironlogic.IronLogicCardRemoved():
+            return CardGone()
         case Fault():
             return event

@@ -21,11 +21,11 @@ from drivers.cards.texts import TextStream
 from drivers.errors import NotSupported
 from drivers.protocols import line, patterns
 from drivers.protocols.fault import Fault
-from drivers.protocols.line import Text
+from drivers.protocols.line import LineText
 from drivers.protocols.line_forms import ENCODINGS, Form, Meaning, meaning
 from drivers.transports.base import tapped
-from drivers.transports.serial import Line as Wire
 from drivers.transports.serial import Serial
+from drivers.transports.serial import SerialLine as Wire
 from drivers.uid import UidEncoding, to_uid
 
 Encoding = Literal[
@@ -55,7 +55,7 @@ class LineSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fie
     line_bytes_max: Annotated[int, Meta(ge=16, le=line.LINE_BYTES_MAX)] = line.LINE_BYTES_MAX
 
 
-class Line(TextStream):
+class LineReader(TextStream):
     Settings: ClassVar[type[DriverSettings]] = LineSettings
 
     def __init__(
@@ -86,18 +86,18 @@ class Line(TextStream):
         if self._settings.pattern:
             self._pattern = _checked(self._settings.pattern)
         elif encoding is not None and encoding not in ENCODINGS.get(form, ()):
-            known = ", ".join(ENCODINGS.get(form, ())) or "none"
-            raise NotSupported(f"uid_encoding: {encoding} does not go with form {form}; accepted: {known}")
+            encodings = ", ".join(ENCODINGS.get(form, ())) or "none"
+            raise NotSupported(f"uid_encoding: {encoding} does not go with form {form}; accepted: {encodings}")
         super().open()
 
-    def _says(self, text: Text) -> Meaning:
+    def _says(self, text: LineText) -> Meaning:
         if self._pattern is None:
             return meaning(text, self._settings.form, self._encoding)
         content = text.content.decode("utf-8", "replace")
-        found = self._pattern.fullmatch(content) if len(content) <= patterns.TEXT_MAX else None
-        if found is None:
+        match = self._pattern.fullmatch(content) if len(content) <= patterns.TEXT_MAX else None
+        if match is None:
             return Fault("a line that the pattern does not fit")
-        groups = found.groupdict()
+        groups = match.groupdict()
         if groups.get("card") is not None:
             return to_uid(groups["card"], self._encoding or UidEncoding.HEX)
         return line.code(groups["code"].encode()) if groups.get("code") else Fault("a line without card or code")

@@ -49,7 +49,7 @@ class Osdp:
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         cards, faults = self._link.turn(timeout_s)
         now_ns = self._clock()
-        return [event for seen in (*faults, *cards) for event in self._reports.of(seen, now_ns)]
+        return [event for reading in (*faults, *cards) for event in self._reports.of(reading, now_ns)]
 
     def close(self) -> None:
         self._link.close()
@@ -68,7 +68,7 @@ def link(
 
 def _key(settings: OsdpSettings) -> bytes | None:
     if settings.key_file:
-        return osdp_key.load(osdp_key.path_of(settings.key_file))
+        return osdp_key.load(osdp_key.key_path(settings.key_file))
     if settings.commissioning:
         return None
     raise NotSupported(

@@ -37,16 +37,18 @@ def commission(
         raise NotSupported("commissioning: false; set it to true while a key is being set, then back")
     if key_file.exists():
         raise NotSupported(f"{key_file} exists: a reader may have this key, so name a new file")
-    old = osdp_key.load(osdp_key.path_of(settings.key_file)) if settings.key_file else None
-    kept = key_file.with_name(key_file.name + ".new")
-    resumed = kept.exists()
-    key = osdp_key.load(kept) if resumed else osdp_key.create(kept)
+    old = osdp_key.load(osdp_key.key_path(settings.key_file)) if settings.key_file else None
+    new_file = key_file.with_name(key_file.name + ".new")
+    resumed = new_file.exists()
+    key = osdp_key.load(new_file) if resumed else osdp_key.create(new_file)
     link = link_to(settings, transport, clock=clock)
     if not (resumed and _has(link, settings, key)):
         _tell(link, settings, old, key)
         if not _has(link, settings, key):
-            raise ProtocolError(f"the reader does not answer to the key it was given, which stays in {kept}: try again")
-    kept.rename(key_file)
+            raise ProtocolError(
+                f"the reader does not answer to the key it was given, which stays in {new_file}: try again"
+            )
+    new_file.rename(key_file)
     osdp_key.sync_folder(key_file.parent)
 
 

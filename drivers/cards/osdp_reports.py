@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from drivers.base import DriverSettings
-from drivers.cards.presence import Presence
+from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp import Card, Characters
-from drivers.protocols.osdp_card import uid_of
+from drivers.protocols.osdp import Characters, OsdpCard
+from drivers.protocols.osdp_card import card_uid
 from drivers.readings import CardRead, DeviceEvent, StreamFault, Technology
-from drivers.uid import Rejected, UidEncoding
+from drivers.uid import RejectedNumber, UidEncoding
 
 
 class OsdpSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,14 +31,14 @@ class Reports:
     def __init__(self, name: str, settings: OsdpSettings) -> None:
         self._name, self._technology = name, settings.technology
         self._encoding = UidEncoding(settings.uid_encoding)
-        self._presence = Presence(settings.hold_ms)
+        self._presence = HeldCards(settings.hold_ms)
 
-    def of(self, seen: Card | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
-        if isinstance(seen, Fault):
-            yield StreamFault(self._name, seen.what, now_ns)
+    def of(self, reading: OsdpCard | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        if isinstance(reading, Fault):
+            yield StreamFault(self._name, reading.what, now_ns)
             return
-        uid = uid_of(seen, self._encoding, self._technology)
-        if isinstance(uid, Rejected):
+        uid = card_uid(reading, self._encoding, self._technology)
+        if isinstance(uid, RejectedNumber):
             yield StreamFault(self._name, uid.why, now_ns)
         elif self._presence.frames(uid, now_ns) == 1:
             yield CardRead(self._name, uid, now_ns)

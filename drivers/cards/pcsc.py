@@ -9,11 +9,11 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardStream, Feed, Left, Seen
+from drivers.cards.stream import CardGone, CardSighting, CardStream, Feed
 from drivers.protocols import pcsc
 from drivers.protocols.fault import Fault
 from drivers.transports.base import tapped
-from drivers.transports.pcsc import Slot
+from drivers.transports.pcsc import CardSlot
 from drivers.uid import UidEncoding, from_bytes
 
 
@@ -39,17 +39,17 @@ class Pcsc(CardStream):
 
         def new_feed() -> Feed:
             decoder = pcsc.Decoder()
-            return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
+            return lambda data: [_sighting(event, encoding) for event in decoder.feed(data)]
 
-        slot = transport or Slot(settings.reader)
+        slot = transport or CardSlot(settings.reader)
         super().__init__(name, tapped(slot, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
 
 
-def _seen(event: pcsc.Event, encoding: UidEncoding) -> Seen | Left | Fault:
+def _sighting(event: pcsc.Event, encoding: UidEncoding) -> CardSighting | CardGone | Fault:
     match event:
-        case pcsc.Card(technology=technology, uid=uid):
-            return Seen(from_bytes(uid, encoding, technology), proven=True)
-        case pcsc.NoCard():
-            return Left()
+        case pcsc.PcscCard(technology=technology, uid=uid):
+            return CardSighting(from_bytes(uid, encoding, technology), proven=True)
+        case pcsc.PcscCardRemoved():
+            return CardGone()
         case Fault():
             return event

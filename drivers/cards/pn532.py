@@ -16,13 +16,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardStream, Feed, Left, Seen
+from drivers.cards.stream import CardGone, CardSighting, CardStream, Feed
 from drivers.errors import DeviceError, DeviceGone
 from drivers.protocols import pn532_host
 from drivers.protocols.fault import Fault
 from drivers.readings import DeviceEvent, Technology
 from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 from drivers.uid import whole
 
 WAIT_MAX_S = 0.1  # of one read: closing has something to say to the chip and waits for the read to end
@@ -53,10 +53,10 @@ class Pn532(CardStream):
         def new_feed() -> Feed:
             self._host.start(clock())
             return lambda data: [
-                seen for event in self._host.receive(data, clock()) if (seen := _seen(event)) is not None
+                sighting for event in self._host.receive(data, clock()) if (sighting := _sighting(event)) is not None
             ]
 
-        port = transport or Serial(settings.port, Line(baud=settings.baud))
+        port = transport or Serial(settings.port, SerialLine(baud=settings.baud))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
@@ -78,12 +78,14 @@ class Pn532(CardStream):
         super().close()
 
 
-def _seen(event: pn532_host.Event) -> Seen | Left | Fault | None:
+def _sighting(event: pn532_host.Event) -> CardSighting | CardGone | Fault | None:
     match event:
-        case pn532_host.Card(target=target):
-            return Seen(whole(Technology.ISO14443A if target.iso14443a else Technology.UNKNOWN, target.uid), True)
-        case pn532_host.NoCard():
-            return Left()
+        case pn532_host.Pn532Card(target=target):
+            return CardSighting(
+                whole(Technology.ISO14443A if target.iso14443a else Technology.UNKNOWN, target.uid), True
+            )
+        case pn532_host.Pn532CardRemoved():
+            return CardGone()
         case Fault():
             return event
         case pn532_host.Ready():

@@ -9,21 +9,21 @@ from drivers.readings import Uid
 CARDS_MAX = 16  # at once in half a second; only noise gets there
 
 
-class Presence:
+class HeldCards:
     def __init__(self, hold_ms: int) -> None:
         self._hold_ns = hold_ms * 1_000_000
-        self._seen: dict[Uid, tuple[int, int]] = {}  # last seen at, frames so far; oldest sighting first
+        self._recent: dict[Uid, tuple[int, int]] = {}  # last seen at, frames so far; oldest sighting first
 
     def frames(self, uid: Uid, now_ns: int) -> int:
         """How many frames of this card its presentation has had, this one included."""
-        last_ns, count = self._seen.pop(uid, (now_ns, 0))
+        last_ns, count = self._recent.pop(uid, (now_ns, 0))
         if now_ns - last_ns > self._hold_ns:
             count = 0
-        self._seen[uid] = (now_ns, count + 1)
-        if len(self._seen) > CARDS_MAX:
-            del self._seen[next(iter(self._seen))]
+        self._recent[uid] = (now_ns, count + 1)
+        if len(self._recent) > CARDS_MAX:
+            del self._recent[next(iter(self._recent))]
         return count + 1
 
     def clear(self) -> None:
         """The field is empty: whatever comes next is put down anew."""
-        self._seen.clear()
+        self._recent.clear()

@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from drivers.base import Monotonic, Transport
-from drivers.cards.presence import Presence
+from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Uid
-from drivers.uid import Rejected
+from drivers.uid import RejectedNumber
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CardSighting:
     """A card in the field. `proven`: the device itself has made sure that it is one, and says it only once."""
 
-    uid: Uid | Rejected
+    uid: Uid | RejectedNumber
     proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class CardGone:
     """The field is empty."""
 
 
-Feed = Callable[[bytes], Sequence[Seen | Left | Fault]]
+Feed = Callable[[bytes], Sequence[CardSighting | CardGone | Fault]]
 
 
 class CardStream:
@@ -39,7 +39,7 @@ class CardStream:
         self._transport = transport
         self._new_feed = new_feed
         self._feed = new_feed()
-        self._presence = Presence(hold_ms)
+        self._presence = HeldCards(hold_ms)
         self._clock = clock
 
     def open(self) -> None:
@@ -52,22 +52,22 @@ class CardStream:
         if not data:
             return ()
         now_ns = self._clock()
-        return [event for seen in self._feed(data) for event in self._report(seen, now_ns)]
+        return [event for sighting in self._feed(data) for event in self._report(sighting, now_ns)]
 
     def close(self) -> None:
         self._transport.close()
 
-    def _report(self, seen: Seen | Left | Fault, now_ns: int) -> Iterator[DeviceEvent]:
-        match seen:
-            case Seen(uid=Rejected(why=why)):
+    def _report(self, sighting: CardSighting | CardGone | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        match sighting:
+            case CardSighting(uid=RejectedNumber(why=why)):
                 yield StreamFault(self.name, why, now_ns)
-            case Seen(uid=Uid() as uid, proven=proven):
+            case CardSighting(uid=Uid() as uid, proven=proven):
                 frames = self._presence.frames(uid, now_ns)
                 if frames == 1:
                     yield CardRead(self.name, uid, now_ns)
                 if frames == (1 if proven else 2):
                     yield CardRead(self.name, uid, now_ns, again=True)
-            case Left():
+            case CardGone():
                 self._presence.clear()
                 yield CardRemoved(self.name, now_ns)
             case Fault(what=what):

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, assert_never
 
 from drivers.base import Monotonic, Transport
-from drivers.cards.presence import Presence
+from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
-from drivers.protocols.line import Code, Text
+from drivers.protocols.line import Code, LineText
 from drivers.protocols.line_forms import Meaning
 from drivers.readings import CardRead, CodeRead, DeviceEvent, StreamFault, Uid
-from drivers.uid import Rejected
+from drivers.uid import RejectedNumber
 
 
 class Decoder(Protocol):
@@ -23,9 +23,9 @@ class Decoder(Protocol):
     def pending(self) -> bool:
         """Something has begun and not ended."""
 
-    def feed(self, data: bytes) -> Sequence[Text | Fault]: ...
+    def feed(self, data: bytes) -> Sequence[LineText | Fault]: ...
 
-    def flush(self) -> Sequence[Text | Fault]: ...
+    def flush(self) -> Sequence[LineText | Fault]: ...
 
 
 class TextStream:
@@ -37,7 +37,7 @@ class TextStream:
         name: str,
         transport: Transport,
         new_decoder: Callable[[], Decoder],
-        meaning: Callable[[Text], Meaning],
+        meaning: Callable[[LineText], Meaning],
         *,
         idle_ms: int,
         hold_ms: int,
@@ -48,7 +48,7 @@ class TextStream:
         self._new_decoder, self._meaning = new_decoder, meaning
         self._decoder = new_decoder()
         self._idle_ns, self._hold_ns = idle_ms * 1_000_000, hold_ms * 1_000_000
-        self._presence = Presence(hold_ms)
+        self._presence = HeldCards(hold_ms)
         self._last_ns = 0  # when the last bytes came
         self._last_code = ("", 0)  # and when it was seen last
 
@@ -63,7 +63,7 @@ class TextStream:
             timeout_s = min(timeout_s, max(0.0, (self._last_ns + self._idle_ns - self._clock()) / 1e9))
         data = self._transport.read(timeout_s)
         now_ns = self._clock()
-        texts: list[Text | Fault] = []
+        texts: list[LineText | Fault] = []
         if self._decoder.pending and now_ns - self._last_ns >= self._idle_ns:
             texts += self._decoder.flush()
         if data:
@@ -74,19 +74,19 @@ class TextStream:
     def close(self) -> None:
         self._transport.close()
 
-    def _report(self, text: Text | Fault, now_ns: int) -> Iterator[DeviceEvent]:
-        said = self._meaning(text) if isinstance(text, Text) else text
+    def _report(self, text: LineText | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        said = self._meaning(text) if isinstance(text, LineText) else text
         match said:
             case Uid():
                 if self._presence.frames(said, now_ns) == 1:
                     yield CardRead(self.name, said, now_ns)
                     yield CardRead(self.name, said, now_ns, again=True)
             case Code(text=content):
-                before, seen_ns = self._last_code
+                before, last_ns = self._last_code
                 self._last_code = (content, now_ns)
-                if content != before or now_ns - seen_ns > self._hold_ns:
+                if content != before or now_ns - last_ns > self._hold_ns:
                     yield CodeRead(self.name, content, now_ns)
-            case Rejected(why=what) | Fault(what=what):
+            case RejectedNumber(why=what) | Fault(what=what):
                 yield StreamFault(self.name, what, now_ns)
             case _:
                 assert_never(said)

@@ -13,7 +13,7 @@ from drivers.base import DriverSettings, Monotonic, Signal, Tap, Transport
 from drivers.errors import NotSupported, ProtocolError
 from drivers.protocols import acr122u
 from drivers.protocols.acr122u import Blink
-from drivers.transports.pcsc import Slot
+from drivers.transports.pcsc import CardSlot
 
 _MEANING: Mapping[Signal, Blink] = {
     Signal.WELCOME: Blink(red=False, green=True, on_tenths=10, off_tenths=0, times=1, beep=True),
@@ -43,7 +43,7 @@ class Acr122uLight:
         if transport is not None:
             raise NotSupported("acr122u-light talks to pcscd: there is no stream of bytes to hand in")
         self.name = name
-        self._slot = Slot(settings.reader, shared=True)
+        self._slot = CardSlot(settings.reader, shared=True)
         self._tap = tap
         self._quiet = False  # the reader's own beep for each card is off
 
@@ -63,6 +63,6 @@ class Acr122uLight:
     def _send(self, command: bytes) -> None:
         if self._tap is not None:
             self._tap("SEND", command)
-        answer = self._slot.transmit(command)
-        if not acr122u.accepted(answer):
+        response = self._slot.transmit(command)
+        if not acr122u.accepted(response):
             raise ProtocolError(f"{self.name}: the reader does not take a lamp command; is it an ACR122U?")

@@ -12,19 +12,19 @@ from contextlib import suppress
 
 from drivers.errors import DeviceGone
 from drivers.indicators import guardian
-from drivers.transports.base import gone
+from drivers.transports.base import device_gone_on_error
 
 START_S = 15.0  # a small computer that starts everything at once
 LATE_S = 2.0  # later than this after a pulse's end, the guardian hangs
 LEAVE_S = 3.0
 
 
-class Guard:
+class GuardianProcess:
     """One guardian. Raises DeviceGone when it cannot be started or does not speak."""
 
     def __init__(self, board: int, request: int, off: bytes) -> None:
         command = [sys.executable, "-I", "-S", guardian.__file__, str(board), str(request), off.hex()]
-        with gone("the guardian of the outputs cannot be started"):
+        with device_gone_on_error("the guardian of the outputs cannot be started"):
             # A session of its own: what a terminal or `kill -- -GROUP` sends to the agent's group does not reach it.
             self._process = subprocess.Popen(
                 command,
@@ -38,7 +38,7 @@ class Guard:
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
         self._speaking = threading.Lock()  # held by whoever writes orders or closes them
-        if self._answer(START_S) != guardian.READY:
+        if self._read_answer(START_S) != guardian.READY:
             self.kill()
             raise DeviceGone("the guardian of the outputs does not start: look for it in the log of this process")
 
@@ -61,7 +61,7 @@ class Guard:
                 self._orders.write(order)
         except BrokenPipeError:
             return False
-        return self._answer(pulse_ms / 1000 + LATE_S) == guardian.OVER
+        return self._read_answer(pulse_ms / 1000 + LATE_S) == guardian.OVER
 
     def hang_up(self) -> None:
         """Ends a pulse that is under way, and the guardian when it has switched off; from any thread."""
@@ -82,7 +82,7 @@ class Guard:
         self.hang_up()
         self._answers.close()
 
-    def _answer(self, within_s: float) -> bytes:
+    def _read_answer(self, within_s: float) -> bytes:
         """What it says; empty when it died or says nothing."""
         ready, _, _ = select.select([self._answers], [], [], within_s)
         return os.read(self._answers.fileno(), 1) if ready else b""

@@ -62,10 +62,10 @@ def _switch(board: int, request: int, data: bytes, within_s: float) -> None:
         try:
             data = data[os.write(board, data) :]
         except BlockingIOError:
-            left_s = until - time.monotonic()
-            if left_s <= 0:
+            remaining_s = until - time.monotonic()
+            if remaining_s <= 0:
                 raise
-            select.select([], [board], [], left_s)
+            select.select([], [board], [], remaining_s)
 
 
 def _say(word: bytes) -> None:

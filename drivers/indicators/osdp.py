@@ -96,14 +96,14 @@ def commands(signal: Signal, settings: OsdpLightSettings) -> Sequence[Command]:
     if signal is Signal.IDLE:
         return [_lamp(settings.idle)]
     colour, beeps, blinks = _MEANING[signal]
-    told = [_lamp(settings.idle, colour, show_ms=settings.show_ms, blinks=blinks)]
+    commands = [_lamp(settings.idle, colour, show_ms=settings.show_ms, blinks=blinks)]
     if settings.beep:
         buzzer = {"command": libosdp.Command.Buzzer, "reader": 0, "control_code": _TONE}
-        told.append(buzzer | {"on_count": 1, "off_count": 1, "rep_count": beeps})
+        commands.append(buzzer | {"on_count": 1, "off_count": 1, "rep_count": beeps})
     if text := _text(signal, settings):
         line = {"command": libosdp.Command.Text, "reader": 0, "control_code": _TEMPORARY_TEXT, "data": text}
-        told.append(line | {"temp_time": max(1, settings.show_ms // 1000), "offset_row": 1, "offset_col": 1})
-    return told
+        commands.append(line | {"temp_time": max(1, settings.show_ms // 1000), "offset_row": 1, "offset_col": 1})
+    return commands
 
 
 def _text(signal: Signal, settings: OsdpLightSettings) -> str:

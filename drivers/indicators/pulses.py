@@ -14,12 +14,12 @@ from typing import Protocol
 
 from drivers.base import Tap
 from drivers.errors import DeviceError, DeviceGone
-from drivers.indicators.guard import Guard
+from drivers.indicators.guard import GuardianProcess
 
 PULSE_MS_MAX = 2_000
 
 
-class Board(Protocol):
+class RelayBoard(Protocol):
     """Outputs by number behind one descriptor. `request`: the ioctl that takes the bytes; 0: they are written."""
 
     request: int
@@ -39,10 +39,10 @@ class Board(Protocol):
 
 
 class Pulses:
-    def __init__(self, board: Board, tap: Tap | None = None) -> None:
+    def __init__(self, board: RelayBoard, tap: Tap | None = None) -> None:
         self._board, self._tap = board, tap
         self._in_use = threading.Lock()
-        self._guard: Guard | None = None  # None: not open
+        self._guard: GuardianProcess | None = None  # None: not open
         self._descriptor = -1
 
     def open(self) -> None:
@@ -90,7 +90,7 @@ class Pulses:
             finally:
                 self._board.close()
 
-    def _through(self, guard: Guard, on: bytes, pulse_ms: int) -> None:
+    def _through(self, guard: GuardianProcess, on: bytes, pulse_ms: int) -> None:
         self._tell(on)
         if guard.pulse(on, pulse_ms):
             self._tell(self._board.off())
@@ -101,8 +101,8 @@ class Pulses:
             f"the guardian of the outputs (process {guard.pid}) died in a pulse, which was ended: see the system's log"
         )
 
-    def _new_guard(self) -> Guard:
-        return Guard(self._descriptor, self._board.request, self._board.off())
+    def _new_guard(self) -> GuardianProcess:
+        return GuardianProcess(self._descriptor, self._board.request, self._board.off())
 
     def _off(self) -> None:
         off = self._board.off()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols import lcus
-from drivers.transports.base import gone
-from drivers.transports.serial import Line, Serial
+from drivers.transports.base import device_gone_on_error
+from drivers.transports.serial import Serial, SerialLine
 
 if TYPE_CHECKING:
     import gpiod
@@ -25,7 +25,7 @@ class Relays:
     request = 0
 
     def __init__(self, port: str, relays: Sequence[int]) -> None:
-        self._port, self._relays = Serial(port, Line()), sorted(set(relays))
+        self._port, self._relays = Serial(port, SerialLine()), sorted(set(relays))
 
     def open(self) -> int:
         self._port.open()
@@ -66,7 +66,7 @@ class Pins:
         settings = gpiod.LineSettings(
             direction=Direction.OUTPUT, output_value=Value.INACTIVE, active_low=self._active_low
         )
-        with gone(f"cannot take lines {self._lines} of {self._chip}; `gpioinfo` says who has them"):
+        with device_gone_on_error(f"cannot take lines {self._lines} of {self._chip}; `gpioinfo` says who has them"):
             self._request = gpiod.request_lines(
                 self._chip, consumer="edge-agent", config={tuple(self._lines): settings}
             )
@@ -83,7 +83,7 @@ class Pins:
     def switch(self, data: bytes) -> None:
         if self._request is None:
             raise DeviceGone(f"{self._chip} is not open")
-        with gone(self._chip):
+        with device_gone_on_error(self._chip):
             fcntl.ioctl(self._request.fd, self.request, data)
 
     def close(self) -> None:

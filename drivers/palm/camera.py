@@ -21,7 +21,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.picture import Image
 from drivers.readings import DeviceEvent, PalmFrame, StreamFault
 from drivers.transports import camera
-from drivers.transports.camera_source import Asked, Stream, Video4Linux
+from drivers.transports.camera_source import CameraRequest, NetworkCamera, Video4Linux
 
 
 class CameraSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +40,7 @@ class CameraSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     gain: Annotated[int, Meta(ge=-1, le=65_535)] = -1  # in the camera's own steps; -1: its own choice
 
 
-class Camera:
+class CameraReader:
     Settings: ClassVar[type[DriverSettings]] = CameraSettings
 
     def __init__(
@@ -51,38 +51,38 @@ class Camera:
         clock: Monotonic = time.monotonic_ns,
         tap: Tap | None = None,  # sees nothing: pictures of people are never recorded
         transport: Transport | None = None,
-        source: camera.Source | None = None,  # instead of OpenCV's
+        source: camera.CameraSource | None = None,  # instead of OpenCV's
     ) -> None:
         if transport is not None:
             raise NotSupported(f"{name}: a camera is never captured, so there is nothing to replay: use driver folder")
         self.name = name
         self._settings, self._clock = settings, clock
-        limits = camera.Limits(settings.fps_max, settings.silence_s, settings.frozen_s)
-        self._camera = camera.Camera(source or _source(settings), limits, clock=clock)
+        limits = camera.CameraLimits(settings.fps_max, settings.silence_s, settings.frozen_s)
+        self._camera = camera.CameraStream(source or _source(settings), limits, clock=clock)
 
     def open(self) -> None:
         self._camera.open()
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        return [self._told(each) for each in self._camera.read(timeout_s)]
+        return [self._to_event(frame) for frame in self._camera.read(timeout_s)]
 
     def close(self) -> None:
         self._camera.close()
 
-    def _told(self, told: camera.Frame | Fault) -> DeviceEvent:
-        match told:
+    def _to_event(self, frame: camera.CameraFrame | Fault) -> DeviceEvent:
+        match frame:
             case Fault(what=what):
                 return StreamFault(self.name, what, self._clock())
-            case camera.Frame(image=image, monotonic_ns=monotonic_ns):
+            case camera.CameraFrame(image=image, monotonic_ns=monotonic_ns):
                 return PalmFrame(
                     self.name, _grey(image) if self._settings.nir else image, monotonic_ns, self._settings.nir
                 )
 
 
-def _source(settings: CameraSettings) -> camera.Source:
+def _source(settings: CameraSettings) -> camera.CameraSource:
     if not settings.source.startswith("/"):
-        return Stream(settings.source, login_file=settings.login_file, silence_s=settings.silence_s)
-    asked = Asked(
+        return NetworkCamera(settings.source, login_file=settings.login_file, silence_s=settings.silence_s)
+    request = CameraRequest(
         width=settings.width,
         height=settings.height,
         fps=settings.fps_max,
@@ -90,7 +90,7 @@ def _source(settings: CameraSettings) -> camera.Source:
         exposure_us=settings.exposure_us,
         gain=settings.gain,
     )
-    return Video4Linux(settings.source, asked, silence_s=settings.silence_s)
+    return Video4Linux(settings.source, request, silence_s=settings.silence_s)
 
 
 def _grey(image: Image) -> Image:

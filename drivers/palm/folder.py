@@ -72,8 +72,8 @@ class Folder:
             if not self._is_open:
                 raise DeviceGone(f"{self._folder.path} is not open")
             self._folder.check()
-            left_s = (self._due_ns - self._clock()) / 1e9
-            self._changed.wait_for(lambda: not self._is_open, min(max(left_s, 0.0), timeout_s))
+            remaining_s = (self._due_ns - self._clock()) / 1e9
+            self._changed.wait_for(lambda: not self._is_open, min(max(remaining_s, 0.0), timeout_s))
             if not self._is_open or self._clock() < self._due_ns:
                 return ()
             return self._show_next()
@@ -112,11 +112,11 @@ class Folder:
         return False
 
     def _list(self) -> None:
-        found = self._folder.presentations()
-        new = [path for path in found if path.name > self._last]
-        self._waiting.extend(new or (found if self._settings.repeat else ()))
-        if found:
-            self._last = max(self._last, found[-1].name)
+        presentations = self._folder.presentations()
+        new = [path for path in presentations if path.name > self._last]
+        self._waiting.extend(new or (presentations if self._settings.repeat else ()))
+        if presentations:
+            self._last = max(self._last, presentations[-1].name)
 
     def _picture(self, path: Path) -> Image | Fault:
         data = self._folder.load(path)

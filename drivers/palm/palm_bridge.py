@@ -42,7 +42,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[str, Meta(max_length=32)] = ""
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BridgeMatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     subject: Annotated[str, Meta(pattern="^[0-9A-Za-z_.:-]{1,64}$")]
     score: Annotated[int, Meta(ge=0, le=10_000)] = 0  # ten-thousandths
     hand: Literal["left", "right", ""] = ""
@@ -74,24 +74,24 @@ class PalmBridge:
         self._transport = tapped(transport or self._socket, tap)
         self._peer = 0
         self._decoder = bridge.Decoder()
-        self._gone = ""
+        self._gone_reason = ""
 
     def open(self) -> None:
         self._transport.open()
         self._decoder = bridge.Decoder()
-        self._gone = ""
+        self._gone_reason = ""
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        if self._gone:
-            raise DeviceGone(self._gone)
+        if self._gone_reason:
+            raise DeviceGone(self._gone_reason)
         data = self._transport.read(timeout_s)
         if self._socket.peers != self._peer:  # another process: what the last one left unfinished stays so
             self._peer, self._decoder = self._socket.peers, bridge.Decoder()
         events: list[DeviceEvent] = []
         for message in self._decoder.feed(data):
-            event = self._fault(message.what) if isinstance(message, Fault) else self._heard(message)
+            event = self._fault(message.what) if isinstance(message, Fault) else self._on_message(message)
             if isinstance(event, DeviceGone):  # what came before it is told first, the next read says the rest
-                self._gone = str(event)
+                self._gone_reason = str(event)
                 break
             if event is not None:
                 events.append(event)
@@ -100,13 +100,13 @@ class PalmBridge:
     def close(self) -> None:
         self._transport.close()
 
-    def _heard(self, message: bridge.Message) -> DeviceEvent | DeviceGone | None:
+    def _on_message(self, message: bridge.Message) -> DeviceEvent | DeviceGone | None:
         try:
             match message.type:
                 case "hello":
                     return self._hello(_as(Hello, message.data))
                 case "match":
-                    return self._match(_as(Match, message.data), message.payload_bytes)
+                    return self._match(_as(BridgeMatch, message.data), message.payload_bytes)
                 case "fault":
                     return self._fault(f"the vendor's process says: {_as(VendorFault, message.data).what!r}")
                 case "ping":
@@ -127,7 +127,7 @@ class PalmBridge:
         self._transport.write(bridge.encode("hello", {"api": API}))
         return None
 
-    def _match(self, match: Match, payload_bytes: int) -> DeviceEvent:
+    def _match(self, match: BridgeMatch, payload_bytes: int) -> DeviceEvent:
         if payload_bytes:
             return self._fault("a match with a payload: pictures and templates stay with the vendor")
         if not match.live:

@@ -25,7 +25,7 @@ from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols import adms
 from drivers.protocols.adms import Call, TimeZoneForm
 from drivers.protocols.fault import Fault
-from drivers.protocols.http import Exchange, Request
+from drivers.protocols.http import Exchange, HttpRequest
 from drivers.protocols.zk_attlog import Punch
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.transports.tcp import Heard, OnePeer, Peers, TcpListener
@@ -51,7 +51,7 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
+class _TerminalReply:
     body: str = "OK"
     status: int = 200
     events: tuple[DeviceEvent, ...] = ()
@@ -80,7 +80,7 @@ class ZkAdms:
 
     def open(self) -> None:
         try:
-            offset = adms.offset_of(self._settings.utc_offset)
+            offset = adms.parse_offset(self._settings.utc_offset)
             adms.time_zone(offset, self._settings.time_zone_form)
         except ValueError as error:
             raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
@@ -90,12 +90,12 @@ class ZkAdms:
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """One round: what was held back is answered, then every terminal that speaks is heard."""
-        events = list(self._answer_the_rest())
-        for heard in self._peers.poll(0 if events else timeout_s):
-            events += self._hear(heard)
+        events = list(self._answer_pending())
+        for request in self._peers.poll(0 if events else timeout_s):
+            events += self._hear(request)
         now_ns = self._clock()
         self._hang_up_on_the_idle(now_ns)
-        if not events and self._heard_ns and now_ns - self._heard_ns > self._settings.silence_s * 1e9:
+        if not events and self._last_call_ns and now_ns - self._last_call_ns > self._settings.silence_s * 1e9:
             raise DeviceGone(
                 f"{self.name}: no terminal has called for {self._settings.silence_s:.0f} s: check its power and its "
                 "cable, and that its menu names this machine as server"
@@ -113,27 +113,27 @@ class ZkAdms:
         self._allowance: dict[str, tuple[float, int]] = {}  # by address: requests it may still make, counted when
         self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
         self._commands = 0
-        self._heard_ns = 0
+        self._last_call_ns = 0
 
-    def _answer_the_rest(self) -> Iterator[DeviceEvent]:
+    def _answer_pending(self) -> Iterator[DeviceEvent]:
         held_back, self._held_back = self._held_back, []
         for peer, body in held_back:
             if self._say(peer, body):
                 yield from self._serve(peer, self._exchanges[peer].next())
 
-    def _hear(self, heard: Heard) -> Iterator[DeviceEvent]:
-        if not heard.data:
-            self._hung_up(heard.peer)
+    def _hear(self, request: Heard) -> Iterator[DeviceEvent]:
+        if not request.data:
+            self._hung_up(request.peer)
             return
-        exchange = self._exchanges.get(heard.peer)
+        exchange = self._exchanges.get(request.peer)
         if exchange is None:
             exchange = Exchange(body_bytes_max=self._settings.body_bytes_max, unwanted=adms.unwanted)
-            self._exchanges[heard.peer] = exchange
-        self._addresses[heard.peer] = heard.address
-        self._spoke_ns[heard.peer] = self._clock()
-        yield from self._serve(heard.peer, exchange.feed(heard.data))
+            self._exchanges[request.peer] = exchange
+        self._addresses[request.peer] = request.address
+        self._spoke_ns[request.peer] = self._clock()
+        yield from self._serve(request.peer, exchange.feed(request.data))
 
-    def _serve(self, peer: int, requests: Sequence[Request | Fault]) -> Iterator[DeviceEvent]:
+    def _serve(self, peer: int, requests: Sequence[HttpRequest | Fault]) -> Iterator[DeviceEvent]:
         while requests:
             [request] = requests
             if isinstance(request, Fault):
@@ -162,7 +162,7 @@ class ZkAdms:
             self._hang_up(peer)
         return not ends
 
-    def _reply(self, request: Request, address: str) -> _Reply:
+    def _reply(self, request: HttpRequest, address: str) -> _TerminalReply:
         try:
             call = adms.call(request.target)
         except ValueError:
@@ -178,25 +178,25 @@ class ZkAdms:
             return self._refuse(
                 f"a terminal that is not in `serials`: {call.serial or 'it gives no serial number'}", 403
             )
-        self._heard_ns = self._clock()
+        self._last_call_ns = self._clock()
         if adms.unwanted(request.target):
-            return _Reply(events=(self._thrown_away(),))
+            return _TerminalReply(events=(self._thrown_away(),))
         match request.method, call.path:
             case "GET", "/iclock/cdata":
                 return self._start(call)
             case "POST", "/iclock/cdata":
                 return self._take(call, request.body)
             case "GET", "/iclock/getrequest" if number := self._to_set.pop(call.serial, 0):
-                return _Reply(adms.set_time(number, self._local()))
+                return _TerminalReply(adms.set_time(number, self._local()))
             case "GET", "/iclock/rtdata" if call.wants == "time":
-                return _Reply(adms.time_answer(self._local()))
+                return _TerminalReply(adms.time_reply(self._local()))
             case _:
-                return _Reply()
+                return _TerminalReply()
 
-    def _start(self, call: Call) -> _Reply:
+    def _start(self, call: Call) -> _TerminalReply:
         self._plan_to_set_the_clock(call)
         offset, form = self._zone.utcoffset(None), self._settings.time_zone_form
-        return _Reply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
+        return _TerminalReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
 
     def _plan_to_set_the_clock(self, call: Call) -> None:
         """By a command, since not every firmware asks for the time; given when the terminal next asks what to do."""
@@ -204,7 +204,7 @@ class ZkAdms:
             self._commands += 1
             self._to_set[call.serial] = self._commands
 
-    def _take(self, call: Call, body: bytes) -> _Reply:
+    def _take(self, call: Call, body: bytes) -> _TerminalReply:
         upload = adms.upload(call.table, body)
         if call.table == "ATTLOG" and call.stamp:
             self._stamps[call.serial] = call.stamp
@@ -221,7 +221,7 @@ class ZkAdms:
         if not upload.understood:
             what = f"rows of a table that we do not know ({call.table}): set the terminal to attendance (T&A PUSH)"
             events.append(StreamFault(self.name, what, self._clock()))
-        return _Reply(upload.answer, events=tuple(events))
+        return _TerminalReply(upload.answer, events=tuple(events))
 
     def _matched(self, punch: Punch) -> PersonMatched:
         seen_at = punch.at(self._zone).astimezone(UTC)
@@ -238,17 +238,17 @@ class ZkAdms:
         what = "pictures or templates of people came and were thrown away: switch their upload off in the terminal"
         return StreamFault(self.name, what, self._clock())
 
-    def _refuse(self, what: str, status: int) -> _Reply:
-        return _Reply("", status, (StreamFault(self.name, what, self._clock()),))
+    def _refuse(self, what: str, status: int) -> _TerminalReply:
+        return _TerminalReply("", status, (StreamFault(self.name, what, self._clock()),))
 
     def _within_its_rate(self, address: str) -> bool:
         now_ns, most = self._clock(), self._settings.requests_per_minute
-        left, counted_ns = self._allowance.pop(address, (float(most), now_ns))
-        left = min(most, left + (now_ns - counted_ns) / 60e9 * most)
-        self._allowance[address] = (max(left - 1, 0.0), now_ns)
+        allowance, counted_ns = self._allowance.pop(address, (float(most), now_ns))
+        allowance = min(most, allowance + (now_ns - counted_ns) / 60e9 * most)
+        self._allowance[address] = (max(allowance - 1, 0.0), now_ns)
         if len(self._allowance) > ADDRESSES_MAX:
             del self._allowance[next(iter(self._allowance))]
-        return left >= 1
+        return allowance >= 1
 
     def _hang_up_on_the_idle(self, now_ns: int) -> None:
         held_back = {peer for peer, _ in self._held_back}

@@ -40,6 +40,6 @@ def encode(blink: Blink) -> bytes:
 OFF = bytes((0xFF, 0x00, 0x40, _CHANGE, 0x04, 0, 0, 0, 0))
 
 
-def accepted(answer: bytes) -> bool:
+def accepted(response: bytes) -> bool:
     """Whether the reader took it: 90, then the lamps."""
-    return len(answer) == 2 and answer[0] == 0x90
+    return len(response) == 2 and response[0] == 0x90

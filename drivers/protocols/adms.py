@@ -141,11 +141,11 @@ def upload(table: str, body: bytes) -> Upload:
     lines = [line for line in re.split(rb"\r?\n", body) if line.strip()]
     match table:
         case "ATTLOG":
-            found = [zk_attlog.row(line.decode("latin-1")) for line in lines]
+            rows = [zk_attlog.row(line.decode("latin-1")) for line in lines]
             return Upload(
                 rows=len(lines),
-                punches=tuple(each for each in found if isinstance(each, Punch)),
-                faults=tuple(each for each in found if isinstance(each, Fault)),
+                punches=tuple(row for row in rows if isinstance(row, Punch)),
+                faults=tuple(row for row in rows if isinstance(row, Fault)),
             )
         case "OPERLOG":
             return _operlog(lines)
@@ -193,11 +193,11 @@ def time_zone(offset: timedelta, form: TimeZoneForm) -> str:
             return ""
 
 
-def offset_of(text: str) -> timedelta:
+def parse_offset(text: str) -> timedelta:
     """The offset behind `+05:00`, `5` or `300`. Raises ValueError."""
-    if found := re.fullmatch(r"([+-]?)(\d{1,2}):(\d\d)", text, re.ASCII):
-        minutes = int(found[2]) * 60 + int(found[3])
-        minutes = -minutes if found[1] == "-" else minutes
+    if offset := re.fullmatch(r"([+-]?)(\d{1,2}):(\d\d)", text, re.ASCII):
+        minutes = int(offset[2]) * 60 + int(offset[3])
+        minutes = -minutes if offset[1] == "-" else minutes
     elif re.fullmatch(r"[+-]?\d{1,3}", text, re.ASCII):
         minutes = int(text) * 60 if abs(int(text)) <= 14 else int(text)
     else:
@@ -207,7 +207,7 @@ def offset_of(text: str) -> timedelta:
     return timedelta(minutes=minutes)
 
 
-def time_answer(now: datetime) -> str:
+def time_reply(now: datetime) -> str:
     """The answer to a terminal that asks for the time; `now` in the terminal's zone."""
     return f"Time={now.isoformat(timespec='seconds')}\n"
 

@@ -23,14 +23,14 @@ PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 _Length = Annotated[int, Meta(ge=0)]
 
 
-class _Head(msgspec.Struct, frozen=True, kw_only=True):
+class _MessageHead(msgspec.Struct, frozen=True, kw_only=True):
     type: Annotated[str, Meta(min_length=1, max_length=32)]
     data: dict[str, object] = {}
     data_length: _Length | None = None
     payload_length: _Length | None = None
 
 
-_head: msgspec.json.Decoder[_Head] = msgspec.json.Decoder(_Head)
+_head: msgspec.json.Decoder[_MessageHead] = msgspec.json.Decoder(_MessageHead)
 _data: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
 
 
@@ -59,10 +59,10 @@ class Decoder:
     def __init__(self) -> None:
         self._line = bytearray()
         self._skipping = False  # a line that is too long, to its end
-        self._head: _Head | None = None  # of the message whose data or payload is still to come
+        self._head: _MessageHead | None = None  # of the message whose data or payload is still to come
         self._data = bytearray()
-        self._data_left = 0
-        self._payload_left = 0
+        self._data_remaining = 0
+        self._payload_remaining = 0
 
     def feed(self, data: bytes) -> Sequence[Event]:
         events: list[Event] = []
@@ -74,13 +74,13 @@ class Decoder:
                 if end:
                     events.extend(self._line_ended())
             else:
-                part, rest = rest[: self._data_left], rest[self._data_left :]
+                part, rest = rest[: self._data_remaining], rest[self._data_remaining :]
                 self._data += part
-                self._data_left -= len(part)
-                passed = min(self._payload_left, len(rest))
+                self._data_remaining -= len(part)
+                passed = min(self._payload_remaining, len(rest))
                 rest = rest[passed:]
-                self._payload_left -= passed
-            if self._head is not None and not self._data_left and not self._payload_left:
+                self._payload_remaining -= passed
+            if self._head is not None and not self._data_remaining and not self._payload_remaining:
                 events.append(self._whole(self._head))
         return events
 
@@ -107,9 +107,9 @@ class Decoder:
         if data_bytes > DATA_BYTES_MAX or payload_bytes > PAYLOAD_BYTES_MAX:
             yield Fault("a message that is too large")
             return
-        self._head, self._data_left, self._payload_left = head, data_bytes, payload_bytes
+        self._head, self._data_remaining, self._payload_remaining = head, data_bytes, payload_bytes
 
-    def _whole(self, head: _Head) -> Event:
+    def _whole(self, head: _MessageHead) -> Event:
         data, self._head = bytes(self._data), None
         self._data.clear()
         try:

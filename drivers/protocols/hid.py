@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator, Sequence
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.line import LINE_BYTES_MAX, Text
+from drivers.protocols.line import LINE_BYTES_MAX, LineText
 
 GAP_MS = 200
 SIZES = (24, 16)
@@ -38,8 +38,8 @@ _ROWS = (
     (43, "\\zxcvbnm,./", "|ZXCVBNM<>?"),
     (57, " ", " "),
 )
-PLAIN = {first + at: key for first, row, _ in _ROWS for at, key in enumerate(row)}
-SHIFTED = {first + at: key for first, _, row in _ROWS for at, key in enumerate(row)}
+PLAIN = {first + offset: key for first, row, _ in _ROWS for offset, key in enumerate(row)}
+SHIFTED = {first + offset: key for first, _, row in _ROWS for offset, key in enumerate(row)}
 KEYPAD = dict(zip((71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 98, 55), "789-456+1230./*", strict=True))
 
 _ROW_KEYS = {typed: code for keys in (SHIFTED, PLAIN) for code, typed in keys.items()}
@@ -88,7 +88,7 @@ class Typist:
     def pending(self) -> bool:
         return bool(self._text or self._damaged)
 
-    def event(self, kind: int, code: int, value: int, time_us: int) -> Iterator[Text | Fault]:
+    def event(self, kind: int, code: int, value: int, time_us: int) -> Iterator[LineText | Fault]:
         if kind == EV_SYN and code == SYN_DROPPED:
             self._damaged = "the kernel dropped keys: the number is incomplete"
             self._held.clear()
@@ -103,16 +103,16 @@ class Typist:
         elif value == 1 and code not in _LOCKS:
             yield from self._pressed(code)
 
-    def end(self, *, ended: bool) -> Iterator[Text | Fault]:
+    def end(self, *, ended: bool) -> Iterator[LineText | Fault]:
         """The text is over: by Enter, or by silence."""
         text, damaged = self._text, self._damaged
         self._text = self._damaged = ""
         if damaged:
             yield Fault(damaged)
         elif text:
-            yield Text(text.encode("ascii"), ended=ended)
+            yield LineText(text.encode("ascii"), ended=ended)
 
-    def _pressed(self, code: int) -> Iterator[Text | Fault]:
+    def _pressed(self, code: int) -> Iterator[LineText | Fault]:
         if code in ENTERS:
             yield from self.end(ended=True)
             return
@@ -143,11 +143,11 @@ class Decoder:
     def pending(self) -> bool:
         return self._typist.pending
 
-    def feed(self, data: bytes) -> Sequence[Text | Fault]:
+    def feed(self, data: bytes) -> Sequence[LineText | Fault]:
         self._bytes += data
         return list(self._take(final=False))
 
-    def flush(self) -> Sequence[Text | Fault]:
+    def flush(self) -> Sequence[LineText | Fault]:
         """The stream has ended or the keys were silent: what was typed counts as it is, with `ended` False."""
         events = [*self._take(final=True), *self._typist.end(ended=False)]
         if self._bytes:
@@ -155,31 +155,31 @@ class Decoder:
             self._bytes.clear()
         return events
 
-    def _take(self, *, final: bool) -> Iterator[Text | Fault]:
-        at = 0
-        while len(self._bytes) - at >= (self._size or (min(SIZES) if final else _DETECT_BYTES)):
-            size = self._size or _detected(self._bytes, at)
-            event = _event(self._bytes, at, size) if size else None
+    def _take(self, *, final: bool) -> Iterator[LineText | Fault]:
+        start = 0
+        while len(self._bytes) - start >= (self._size or (min(SIZES) if final else _DETECT_BYTES)):
+            size = self._size or _detected(self._bytes, start)
+            event = _event(self._bytes, start, size) if size else None
             if event is None:
-                at += 1
+                start += 1
                 if not self._rubbish:
                     self._rubbish = True
                     yield Fault("bytes that are no input events")
                 continue
             self._size, self._rubbish = size, False
-            at += size
+            start += size
             yield from self._typist.event(*event)
-        del self._bytes[:at]
+        del self._bytes[:start]
 
 
 _DETECT_BYTES = 48  # two events of 24 bytes or three of 16: by chance nothing looks like both
 
 
-def _detected(data: bytearray, at: int) -> int:
+def _detected(data: bytearray, start: int) -> int:
     """The size of the events that begin here; 0 when none do."""
     for size in SIZES:
-        there = min(len(data) - at, _DETECT_BYTES) // size
-        if there and all(_event(data, at + size * number, size) for number in range(there)):
+        available = min(len(data) - start, _DETECT_BYTES) // size
+        if available and all(_event(data, start + size * number, size) for number in range(available)):
             return size
     return 0
 
@@ -187,15 +187,15 @@ def _detected(data: bytearray, at: int) -> int:
 def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int, int] | None]]:
     """Where each event begins, and its type, code and value; None for what no kernel sends."""
     held = bytearray(data)
-    for at in range(0, len(data) - size + 1, size):
-        event = _event(held, at, size)
-        yield at, event and event[:3]
+    for start in range(0, len(data) - size + 1, size):
+        event = _event(held, start, size)
+        yield start, event and event[:3]
 
 
-def set_event(data: bytearray, at: int, size: int, code: int, value: int) -> None:
+def set_event(data: bytearray, start: int, size: int, code: int, value: int) -> None:
     """Another code and value for the event that begins there."""
-    seconds, micros, kind, _, _ = _LAYOUT[size].unpack_from(data, at)
-    _LAYOUT[size].pack_into(data, at, seconds, micros, kind, code, value)
+    seconds, micros, kind, _, _ = _LAYOUT[size].unpack_from(data, start)
+    _LAYOUT[size].pack_into(data, start, seconds, micros, kind, code, value)
 
 
 def character(code: int) -> str:
@@ -203,18 +203,18 @@ def character(code: int) -> str:
     return KEYPAD.get(code) or PLAIN.get(code, "")
 
 
-def key_of(typed: str, *, keypad: bool) -> int:
+def key_for(typed: str, *, keypad: bool) -> int:
     """The key for a character, whatever Shift does. Raises KeyError for one that no key has."""
     if keypad and typed in _PAD_KEYS:
         return _PAD_KEYS[typed]
     return _ROW_KEYS[typed]
 
 
-def _event(data: bytearray, at: int, size: int) -> tuple[int, int, int, int] | None:
+def _event(data: bytearray, start: int, size: int) -> tuple[int, int, int, int] | None:
     """Type, code, value and time in µs, or None for what no kernel sends."""
-    if len(data) - at < size or data[at + size // 2 - 1]:  # a part of a second has a 0 in this byte
+    if len(data) - start < size or data[start + size // 2 - 1]:  # a part of a second has a 0 in this byte
         return None
-    seconds, micros, kind, code, value = _LAYOUT[size].unpack_from(data, at)
+    seconds, micros, kind, code, value = _LAYOUT[size].unpack_from(data, start)
     if not 0 <= micros < 1_000_000 or not 0 <= seconds < _SECONDS_MAX or code > _TYPES.get(kind, -1):
         return None
     if kind in (EV_SYN, EV_KEY) and not 0 <= value <= 2:

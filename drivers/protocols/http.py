@@ -17,13 +17,13 @@ METHODS = frozenset({b"GET", b"POST"})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     method: str
     target: str  # path and query as they came
     body: bytes = field(default=b"", repr=False)
 
 
-Event = Request | Fault
+Event = HttpRequest | Fault
 
 
 class Exchange:
@@ -34,7 +34,7 @@ class Exchange:
         self._body_bytes_max, self._unwanted = body_bytes_max, unwanted
         self._head: h11.Request | None = None
         self._body = bytearray()
-        self._left = 0  # bytes of the body that are still taken
+        self._body_remaining = 0  # bytes of the body that are still taken
         self._refused = 400
 
     def feed(self, data: bytes) -> Sequence[Event]:
@@ -83,17 +83,19 @@ class Exchange:
                 case h11.Request() as head:
                     self._head = head
                     self._body.clear()
-                    self._left = DISCARD_BYTES_MAX if self._skips() else self._body_bytes_max
+                    self._body_remaining = DISCARD_BYTES_MAX if self._skips() else self._body_bytes_max
                 case h11.Data(data=data):
-                    self._left -= len(data)
-                    if self._left < 0:
+                    self._body_remaining -= len(data)
+                    if self._body_remaining < 0:
                         self._refused = 413
                         return [Fault("a request that is too large")]
                     if not self._skips():
                         self._body += data
                 case h11.EndOfMessage() if self._head is not None:
                     return [
-                        Request(self._head.method.decode("ascii"), self._head.target.decode("ascii"), bytes(self._body))
+                        HttpRequest(
+                            self._head.method.decode("ascii"), self._head.target.decode("ascii"), bytes(self._body)
+                        )
                     ]
                 case _:  # more must come, an answer is awaited first, or the terminal has hung up
                     return []

@@ -46,7 +46,7 @@ _LINE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class IronLogicCard:
     """A card's line. `printed`: the number's bytes in the order in which the reader printed them."""
 
     technology: Technology
@@ -56,11 +56,11 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class NoCard:
+class IronLogicCardRemoved:
     """The card has left the field."""
 
 
-Event = Card | NoCard | Fault
+Event = IronLogicCard | IronLogicCardRemoved | Fault
 
 
 def encode_em_marine(value: bytes) -> bytes:
@@ -97,11 +97,11 @@ def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes
         return None
     card = _meaning(match)
     match card:
-        case NoCard():
+        case IronLogicCardRemoved():
             return line
         case Fault():
             return None
-        case Card(technology=technology, printed=printed):
+        case IronLogicCard(technology=technology, printed=printed):
             rotated = len(printed) == 7
             uid = change(technology, printed[4:] + printed[:4] if rotated else printed)
             printed = uid[3:] + uid[:3] if rotated else uid
@@ -142,8 +142,12 @@ class Decoder:
 
     def flush(self) -> Sequence[Event]:
         """The stream has ended: a last line that is whole counts without its end, and another broke off."""
-        told = self._end()
-        return told if all(isinstance(event, Card | NoCard) for event in told) else [Fault("a line broke off")]
+        events = self._end()
+        return (
+            events
+            if all(isinstance(event, IronLogicCard | IronLogicCardRemoved) for event in events)
+            else [Fault("a line broke off")]
+        )
 
     def _end(self) -> Sequence[Event]:
         line, overlong = self._line.decode("latin-1"), self._overlong
@@ -162,11 +166,15 @@ class Decoder:
 
 def _meaning(line: re.Match[str]) -> Event:
     if line["removed"]:
-        return NoCard()
+        return IronLogicCardRemoved()
     reader = (line["reader"] or "").strip()
     if line["colon"]:
         value = bytes.fromhex(line["colon"])
-        return Fault("a checksum is wrong") if sum(value) & 0xFF else Card(Technology.EM4100, value[:5], "", reader)
+        return (
+            Fault("a checksum is wrong")
+            if sum(value) & 0xFF
+            else IronLogicCard(Technology.EM4100, value[:5], "", reader)
+        )
 
     printed, w26 = bytes.fromhex(line["bracket"]), b""
     if line["facility"]:
@@ -181,12 +189,12 @@ def _meaning(line: re.Match[str]) -> Event:
 
     name = line["name"].upper()
     if name in _EM_NAMES:
-        return Card(Technology.EM4100, printed, line["type"] or "", reader)
+        return IronLogicCard(Technology.EM4100, printed, line["type"] or "", reader)
     if name in _MIFARE_NAMES:
         if w26 and not _fits(printed, w26):
             return Fault("bracket and facility,number disagree")
-        return Card(Technology.ISO14443A, printed, line["type"] or "", reader)
-    return Card(Technology.UNKNOWN, printed, line["type"] or "", reader)
+        return IronLogicCard(Technology.ISO14443A, printed, line["type"] or "", reader)
+    return IronLogicCard(Technology.UNKNOWN, printed, line["type"] or "", reader)
 
 
 def _fits(printed: bytes, w26: bytes) -> bool:

@@ -22,7 +22,7 @@ _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class LineText:
     """What stood between two ends. `block`: it came between STX and ETX and its LRC holds."""
 
     content: bytes = field(repr=False)
@@ -30,7 +30,7 @@ class Text:
     ended: bool = True  # False: nothing but silence came behind it
 
 
-Event = Text | Fault
+Event = LineText | Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Decoder:
         line, skipping = bytes(self._line), self._skipping
         self._line.clear()
         self._skipping = False
-        return [Text(line, ended=False)] if line.strip() and not skipping else []
+        return [LineText(line, ended=False)] if line.strip() and not skipping else []
 
     def _lines(self, data: bytes) -> Sequence[Event]:
         """As `_step` for each byte, where no block begins."""
@@ -113,7 +113,7 @@ class Decoder:
         line, skipping = bytes(self._line), self._skipping
         self._line.clear()
         self._skipping = False
-        return (Text(line),) if line.strip() and not skipping else ()
+        return (LineText(line),) if line.strip() and not skipping else ()
 
     def _step(self, byte: int) -> Iterator[Event]:
         if self._block is not None:
@@ -133,7 +133,7 @@ class Decoder:
         if block[-1] == ETX:
             self._block = None
             if byte == _xor(block):
-                yield Text(bytes(block[1:-1]), block=True)
+                yield LineText(bytes(block[1:-1]), block=True)
                 return
             yield Fault("a checksum is wrong")
             yield from self._step(byte)

@@ -18,11 +18,11 @@ from enum import StrEnum
 from drivers.protocols import wiegand
 from drivers.protocols.fault import Fault
 from drivers.protocols.hid import retyped
-from drivers.protocols.line import Code, Text, code
+from drivers.protocols.line import Code, LineText, code
 from drivers.readings import Uid
-from drivers.uid import Rejected, UidEncoding, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
-Meaning = Uid | Rejected | Code | Fault
+Meaning = Uid | RejectedNumber | Code | Fault
 
 NUMBER_MAX = 64  # characters of the longest number, and noise before it that is still looked at
 
@@ -55,7 +55,7 @@ _NUMBERS: Mapping[Form, re.Pattern[str]] = {
 }
 
 
-def meaning(text: Text, form: Form, encoding: UidEncoding | None = None) -> Meaning:
+def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> Meaning:
     """What a line of this form says. `encoding`: how the reader writes the number, where the form leaves a choice."""
     if form is Form.CODE:
         return code(text.content)
@@ -75,7 +75,7 @@ def meaning(text: Text, form: Form, encoding: UidEncoding | None = None) -> Mean
             return to_uid(number, encoding or UidEncoding(form.value))
 
 
-def guess(text: Text, *, typed: bool = False) -> Meaning:
+def guess(text: LineText, *, typed: bool = False) -> Meaning:
     """What a line most likely says when nobody knows its form; for people who look, never for a reader at work.
 
     `typed`: by a keyboard reader, which prints whole numbers and no Wiegand.
@@ -88,9 +88,9 @@ def guess(text: Text, *, typed: bool = False) -> Meaning:
             number = _number(content, form)
             if number is None or (number.isdigit() and len(number) in only_with_letters):
                 continue
-            found = meaning(Text(content), form)
-            if not isinstance(found, Rejected):
-                return found
+            card_number = meaning(LineText(content), form)
+            if not isinstance(card_number, RejectedNumber):
+                return card_number
     return code(content)
 
 
@@ -111,8 +111,8 @@ _TYPED_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
 
 
 def _number(content: bytes, form: Form) -> str | None:
-    found = _NUMBERS[form].search(content.decode("latin-1").rstrip(" \t\x00\x03")[-NUMBER_MAX:])
-    return found[0] if found else None
+    match = _NUMBERS[form].search(content.decode("latin-1").rstrip(" \t\x00\x03")[-NUMBER_MAX:])
+    return match[0] if match else None
 
 
 def _retyped(content: bytes) -> bytes:
@@ -144,7 +144,7 @@ def _wiegand_hex(number: str, size: int, encoding: UidEncoding | None) -> Meanin
 
 def _from_bits(bits: str, size: int, encoding: UidEncoding | None) -> Meaning:
     match wiegand.frame(bits, size):
-        case wiegand.Card(value=value):
+        case wiegand.WiegandCard(value=value):
             return wiegand.to_partial(value, reverse=encoding is UidEncoding.W34_REVERSED)
         case Fault() as fault:
             return fault

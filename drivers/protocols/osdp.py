@@ -72,7 +72,7 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class OsdpCard:
     """Bits of a card as the reader passed them on: from the left, padded on the right. `format` 1: with parity."""
 
     reader: int
@@ -105,50 +105,50 @@ class Decoder:
 
     def feed(self, data: bytes) -> Sequence[Event]:
         self._buffer += data
-        told: list[Event] = []
-        self._take(told)
-        return told
+        events: list[Event] = []
+        self._take(events)
+        return events
 
     def flush(self) -> Sequence[Event]:
         """The stream has ended or the line was silent: what is unfinished is no frame, but may hide one."""
-        told: list[Event] = []
+        events: list[Event] = []
         while self._buffer:
-            self._skip(told, "a frame broke off")
-            self._take(told)
+            self._skip(events, "a frame broke off")
+            self._take(events)
         self._rubbish = False
-        return told
+        return events
 
-    def _take(self, told: list[Event]) -> None:
+    def _take(self, events: list[Event]) -> None:
         """Every frame that is whole by now."""
         while True:
-            self._to_start(told)
+            self._to_start(events)
             size = _size(self._buffer)
             if size is None or size > len(self._buffer):
                 return
             frame = bytes(self._buffer[:size]) if size else b""
             problem = _problem(frame) if size else "a header that no frame has"
             if problem:
-                self._skip(told, problem)
+                self._skip(events, problem)
                 continue
             del self._buffer[:size]
             self._rubbish = False
-            told.append(_packet(frame))
+            events.append(_packet(frame))
 
-    def _to_start(self, told: list[Event]) -> None:
+    def _to_start(self, events: list[Event]) -> None:
         """Throw away what stands before the next SOM; marks (FF) between frames are no rubbish."""
         start = self._buffer.find(SOM)
         passed = self._buffer if start < 0 else self._buffer[:start]
         if passed.strip(b"\xff"):
-            self._fault(told, "bytes outside a frame")
+            self._fault(events, "bytes outside a frame")
         del self._buffer[: len(passed)]
 
-    def _skip(self, told: list[Event], what: str) -> None:
-        self._fault(told, what)
+    def _skip(self, events: list[Event], what: str) -> None:
+        self._fault(events, what)
         del self._buffer[0]
 
-    def _fault(self, told: list[Event], what: str) -> None:
+    def _fault(self, events: list[Event], what: str) -> None:
         if not self._rubbish:
-            told.append(Fault(what))
+            events.append(Fault(what))
         self._rubbish = True
 
 
@@ -162,20 +162,20 @@ def encode(
     return head + data + _check(head + data, crc=crc)
 
 
-def card(packet: Packet) -> Card | Characters | Fault | None:
+def card(packet: Packet) -> OsdpCard | Characters | Fault | None:
     """The card that a reply in clear speaks of, if it speaks of one."""
     if not packet.reply:
         return None
-    return card_of(packet.code, packet.data)
+    return parse_card(packet.code, packet.data)
 
 
-def card_of(code: int, data: bytes) -> Card | Characters | Fault | None:
+def parse_card(code: int, data: bytes) -> OsdpCard | Characters | Fault | None:
     """As `card`, from code and data: those of a decrypted reply too."""
     if code == RAW:
         bits = int.from_bytes(data[2:4], "little")
         if len(data) < 4 or not 1 <= bits <= CARD_BITS_MAX or len(data) - 4 != (bits + 7) // 8:
             return Fault("a card whose number of bits does not fit its data")
-        return Card(data[0], data[1], bits, data[4:])
+        return OsdpCard(data[0], data[1], bits, data[4:])
     if code == FMT:
         if len(data) < 4 or data[2] != len(data) - 3 or not data[3:].isalnum():
             return Fault("a card as digits that does not fit its own length")

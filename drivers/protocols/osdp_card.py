@@ -10,47 +10,49 @@ reader has a setting for the whole number.
 
 from typing import assert_never
 
-from drivers.protocols.osdp import Card, Characters
-from drivers.readings import Notation, Technology, Uid
-from drivers.uid import Rejected, UidEncoding, to_uid
+from drivers.protocols.osdp import Characters, OsdpCard
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
 WHOLE_BITS = (32, 40, 56, 80)
 
 
-def uid_of(
-    card: Card | Characters, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = Technology.UNKNOWN
-) -> Uid | Rejected:
+def card_uid(
+    card: OsdpCard | Characters, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = Technology.UNKNOWN
+) -> Uid | RejectedNumber:
     """The canonical number of a card. The encoding is that of whole numbers."""
     match card:
         case Characters(text=text):
             return to_uid(text, UidEncoding.DEC10, technology)
-        case Card(bits=26 | 34):
+        case OsdpCard(bits=26 | 34):
             return _value(card, technology, backwards=encoding is UidEncoding.W34_REVERSED)
-        case Card(bits=bits) if bits in WHOLE_BITS:
+        case OsdpCard(bits=bits) if bits in WHOLE_BITS:
             return to_uid(card.data.hex(), encoding, technology)
-        case Card(bits=bits):
-            return Rejected(f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)")
+        case OsdpCard(bits=bits):
+            return RejectedNumber(f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)")
         case _:
             assert_never(card)
 
 
-def between_parities(value: bytes) -> Card:
+def between_parities(value: bytes) -> OsdpCard:
     """The bits of 3 or 4 bytes as a reader sends them: parity, value, parity, from the left."""
     half, bits = 4 * len(value), 8 * len(value) + 2
     number = int.from_bytes(value, "big")
     even = (number >> half).bit_count() % 2
     odd = 1 - (number & (1 << half) - 1).bit_count() % 2
     pad = -bits % 8
-    return Card(0, 1, bits, ((even << bits - 1 | number << 1 | odd) << pad).to_bytes((bits + pad) // 8, "big"))
+    return OsdpCard(0, 1, bits, ((even << bits - 1 | number << 1 | odd) << pad).to_bytes((bits + pad) // 8, "big"))
 
 
-def _value(card: Card, technology: Technology, *, backwards: bool) -> Uid | Rejected:
+def _value(card: OsdpCard, technology: Technology, *, backwards: bool) -> Uid | RejectedNumber:
     half = card.bits // 2
     number = card.number
     if (number >> half).bit_count() % 2 != 0 or (number & (1 << half) - 1).bit_count() % 2 != 1:
-        return Rejected(f"{card.bits} bits whose parity is wrong: the reader's format is another, or it is disturbed")
+        return RejectedNumber(
+            f"{card.bits} bits whose parity is wrong: the reader's format is another, or it is disturbed"
+        )
     size = card.bits // 8
     value = (number >> 1 & (1 << 8 * size) - 1).to_bytes(size, "little" if backwards and size == 4 else "big")
     if not any(value):
-        return Rejected("a number of only zeros: noise, or a blank card")
-    return Uid(technology, value, 8 * size, Notation.W26 if size == 3 else Notation.W34)
+        return RejectedNumber("a number of only zeros: noise, or a blank card")
+    return Uid(technology, value, 8 * size, UidNotation.W26 if size == 3 else UidNotation.W34)

@@ -70,7 +70,7 @@ class Opened:
     data: bytes = field(repr=False)
 
 
-class Session:
+class SecureSession:
     """Packets of both directions in order in, what they say out. Without a key only what was sent in clear or is hidden
     by the install key only.
     """

@@ -15,7 +15,7 @@ import msgspec
 
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp_secure import Opened, Session
+from drivers.protocols.osdp_secure import Opened, SecureSession
 
 LINE_BYTES_MAX = 64 * 1024
 SOURCE = "edge-agent"
@@ -27,7 +27,7 @@ _IO: dict[str, Direction] = {"input": "RECV", "output": "SEND", "trace": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class PassedBytes:
     """Bytes that passed at once. `t_ns`: since 1970, or since any other moment."""
 
     t_ns: int
@@ -35,7 +35,7 @@ class Record:
     data: bytes = field(repr=False)
 
 
-class _Line(msgspec.Struct, frozen=True, rename="camel"):
+class _CaptureLine(msgspec.Struct, frozen=True, rename="camel"):
     time_sec: str | int
     time_nano: str | int
     data: str
@@ -44,17 +44,17 @@ class _Line(msgspec.Struct, frozen=True, rename="camel"):
     osdp_source: str = SOURCE
 
 
-_line: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+_line: msgspec.json.Decoder[_CaptureLine] = msgspec.json.Decoder(_CaptureLine)
 
 
-def encode(record: Record) -> bytes:
+def encode(record: PassedBytes) -> bytes:
     """The line of a record, with its end."""
     io = {direction: name for name, direction in _IO.items()}[record.direction]
     seconds, nanos = divmod(record.t_ns, 1_000_000_000)
-    return msgspec.json.encode(_Line(str(seconds), f"{nanos:09d}", record.data.hex(" "), io)) + b"\n"
+    return msgspec.json.encode(_CaptureLine(str(seconds), f"{nanos:09d}", record.data.hex(" "), io)) + b"\n"
 
 
-def parse(line: bytes) -> Record | Fault:
+def parse(line: bytes) -> PassedBytes | Fault:
     try:
         fields = _line.decode(line)
         data = bytes.fromhex(fields.data.replace("-", " "))
@@ -63,12 +63,12 @@ def parse(line: bytes) -> Record | Fault:
         return Fault("a line that is no OSDPCAP")
     if str(fields.osdp_trace_version) != "1" or fields.io not in _IO:
         return Fault("a line of another version of OSDPCAP")
-    return Record(t_ns, _IO[fields.io], data)
+    return PassedBytes(t_ns, _IO[fields.io], data)
 
 
 def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[int, Opened | Fault]]:
     """What passed, in order, with its times; opened with the reader's key where it is given."""
-    session = Session(scbk)
+    session = SecureSession(scbk)
     decoders = {direction: osdp.Decoder() for direction in _IO.values()}
     t_ns = 0
     for line in lines:
@@ -83,13 +83,13 @@ def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[
                 yield t_ns, opened
 
 
-class Stream:
+class OsdpStream:
     """Bytes of both directions as they pass, or the text of an OSDPCAP file, told apart by its first byte: what was
     said out, however it is cut. At most one line or one frame is kept.
     """
 
     def __init__(self, scbk: bytes | None = None) -> None:
-        self._session = Session(scbk)
+        self._session = SecureSession(scbk)
         self._decoders = {direction: osdp.Decoder() for direction in _IO.values()}
         self._is_text: bool | None = None  # None: nothing but blanks has come
         self._line = bytearray()
@@ -102,25 +102,25 @@ class Stream:
         return self._lines(data) if self._is_text else self._opened("", data)
 
     def flush(self) -> Sequence[Opened | Fault]:
-        told = list(self._lines(b"\n")) if self._line else []
+        events = list(self._lines(b"\n")) if self._line else []
         for decoder in self._decoders.values():
-            told += [opened for event in decoder.flush() if (opened := self._open(event))]
-        return told
+            events += [opened for event in decoder.flush() if (opened := self._open(event))]
+        return events
 
     def _lines(self, data: bytes) -> Sequence[Opened | Fault]:
-        told: list[Opened | Fault] = []
+        events: list[Opened | Fault] = []
         *ended, rest = data.split(b"\n")
         for part in ended:
-            told += self._append(part)
+            events += self._append(part)
             record = parse(bytes(self._line)) if self._line else None
             self._line.clear()
             self._skipping = False
             match record:
-                case Record(direction=direction, data=said):
-                    told += self._opened(direction, said)
+                case PassedBytes(direction=direction, data=said):
+                    events += self._opened(direction, said)
                 case Fault():
-                    told.append(record)
-        return told + list(self._append(rest))
+                    events.append(record)
+        return events + list(self._append(rest))
 
     def _append(self, part: bytes) -> Sequence[Fault]:
         if self._skipping:

@@ -35,37 +35,37 @@ def bounded(pattern: str) -> re.Pattern[str]:
 
 def _ways(pattern: str) -> int:
     """An upper bound for the ways in which the pattern can meet a text of TEXT_MAX characters."""
-    ways, at, after_group = 1, 0, False
-    while at < len(pattern):
-        match pattern[at]:
+    ways, position, after_group = 1, 0, False
+    while position < len(pattern):
+        match pattern[position]:
             case "(":
-                group = _GROUP.match(pattern, at)
-                if group is None or (pattern.startswith("(?", at) and group.end() == at + 1):
+                group = _GROUP.match(pattern, position)
+                if group is None or (pattern.startswith("(?", position) and group.end() == position + 1):
                     raise Unbounded("of groups only (…), (?:…) and (?P<name>…) are taken")
-                at, after_group = group.end(), False
+                position, after_group = group.end(), False
                 continue
             case ")":
-                at, after_group = at + 1, True
+                position, after_group = position + 1, True
                 continue
             case "[":
-                at = _class_end(pattern, at)
+                position = _class_end(pattern, position)
             case "\\":
-                if pattern[at + 1 : at + 2].isdigit():
+                if pattern[position + 1 : position + 2].isdigit():
                     raise Unbounded("references to an earlier group are not taken")
-                at += 2
+                position += 2
             case "|":
                 ways *= 2
-                at += 1
+                position += 1
             case "*" | "+" | "?" | "{" as repeat:
-                found = _BOUNDS.match(pattern, at) if repeat == "{" else None
+                bounds = _BOUNDS.match(pattern, position) if repeat == "{" else None
                 if after_group and repeat != "?":
                     raise Unbounded("a group cannot be repeated: repeat single characters or [classes]")
-                ways *= _choices(repeat, found)
-                at = found.end() if found else at + 1
-                if pattern[at : at + 1] in ("?", "+"):  # lazy or possessive: no more ways than without
-                    at += 1
+                ways *= _choices(repeat, bounds)
+                position = bounds.end() if bounds else position + 1
+                if pattern[position : position + 1] in ("?", "+"):  # lazy or possessive: no more ways than without
+                    position += 1
             case _:
-                at += 1
+                position += 1
         after_group = False
     return ways
 
@@ -81,12 +81,12 @@ def _choices(repeat: str, bounds: re.Match[str] | None) -> int:
     return max(high - low + 1, 1)
 
 
-def _class_end(pattern: str, at: int) -> int:
+def _class_end(pattern: str, position: int) -> int:
     """Behind the class that begins at `at`."""
-    at += 1
-    if pattern.startswith("^", at):
-        at += 1
-    first = at
-    while at < len(pattern) and (pattern[at] != "]" or at == first):
-        at += 2 if pattern[at] == "\\" else 1
-    return at + 1
+    position += 1
+    if pattern.startswith("^", position):
+        position += 1
+    first = position
+    while position < len(pattern) and (pattern[position] != "]" or position == first):
+        position += 2 if pattern[position] == "\\" else 1
+    return position + 1

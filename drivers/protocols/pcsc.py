@@ -30,21 +30,21 @@ _DONE = b"\x90\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class PcscCard:
     technology: Technology
     uid: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class NoCard:
+class PcscCardRemoved:
     """The card has left the reader."""
 
 
-Event = Card | NoCard | Fault
+Event = PcscCard | PcscCardRemoved | Fault
 
 
-def encode(atr: bytes, answer: bytes) -> bytes:
-    return f"card {atr.hex().upper()} {answer.hex().upper()}\n".encode("ascii")
+def encode(atr: bytes, response: bytes) -> bytes:
+    return f"card {atr.hex().upper()} {response.hex().upper()}\n".encode("ascii")
 
 
 def technology(atr: bytes) -> Technology:
@@ -58,11 +58,11 @@ def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes
     """The same line (without its end) with another number in it; None when it is no such line."""
     event = _meaning(line)
     match event:
-        case NoCard():
+        case PcscCardRemoved():
             return line
         case Fault():
             return line if line + b"\n" == MUTE else None
-        case Card(technology=technology, uid=uid):
+        case PcscCard(technology=technology, uid=uid):
             head = line.rsplit(b" ", 1)[0]
             return head + b" " + (change(technology, uid) + _DONE).hex().upper().encode("ascii")
         case _:
@@ -100,13 +100,13 @@ class Decoder:
 
 def _meaning(line: bytes) -> Event:
     if line + b"\n" == REMOVED:
-        return NoCard()
+        return PcscCardRemoved()
     if line + b"\n" == MUTE:
         return Fault("something lies on the reader that does not answer: take it away, one card at a time")
     match = _LINE.fullmatch(line)
     if match is None:
         return Fault("a line of unknown form")
-    atr, answer = (bytes.fromhex(part.decode("ascii")) for part in match.groups())
-    if not answer.endswith(_DONE):
+    atr, response = (bytes.fromhex(part.decode("ascii")) for part in match.groups())
+    if not response.endswith(_DONE):
         return Fault("a card that does not tell its number: it is no contactless card, or it left too early")
-    return Card(technology(atr), answer[:-2])
+    return PcscCard(technology(atr), response[:-2])

@@ -69,13 +69,13 @@ def _size(data: bytes) -> tuple[int, int] | Fault:
 def _png_size(data: bytes) -> tuple[int, int] | Fault:
     if len(data) < 33 or data[12:16] != b"IHDR":
         return Fault("a PNG without its header")
-    at = len(_PNG)
+    position = len(_PNG)
     while True:
-        if len(data) < at + 12:
+        if len(data) < position + 12:
             return Fault("a PNG that was cut off")
-        length, kind = struct.unpack_from(">I4s", data, at)
-        at += 12 + length  # length, kind and CRC around it
-        if at > len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length  # length, kind and CRC around it
+        if position > len(data):
             return Fault("a PNG that was cut off")
         if kind == b"IEND":
             break
@@ -86,30 +86,30 @@ def _png_size(data: bytes) -> tuple[int, int] | Fault:
 def _jpeg_size(data: bytes) -> tuple[int, int] | Fault:
     """Walks the segments as a decoder does: what stands between them is skipped, up to the next FF."""
     size: tuple[int, int] | None = None
-    at = 2
+    position = 2
     while True:
-        at = data.find(b"\xff", at)
-        while 0 <= at < len(data) and data[at] == 0xFF:
-            at += 1
-        if at < 0 or at >= len(data):
+        position = data.find(b"\xff", position)
+        while 0 <= position < len(data) and data[position] == 0xFF:
+            position += 1
+        if position < 0 or position >= len(data):
             return Fault("a JPEG that was cut off")
-        marker = data[at]
-        at += 1
+        marker = data[position]
+        position += 1
         if marker == 0 or marker in _WITHOUT_LENGTH:
             continue
-        if marker == _END_OF_IMAGE or len(data) < at + 2:
+        if marker == _END_OF_IMAGE or len(data) < position + 2:
             return Fault("a JPEG that was cut off")
-        (length,) = struct.unpack_from(">H", data, at)
+        (length,) = struct.unpack_from(">H", data, position)
         if marker in _FRAMES:
-            if length < 8 or len(data) < at + 7 or size is not None:
+            if length < 8 or len(data) < position + 7 or size is not None:
                 return Fault("a JPEG whose header is wrong")
-            height, width = struct.unpack_from(">HH", data, at + 3)
+            height, width = struct.unpack_from(">HH", data, position + 3)
             size = width, height
         if marker == _START_OF_SCAN:
             break
-        at += length
+        position += length
     if size is None:
         return Fault("a JPEG without its header")
-    if data.rfind(bytes((0xFF, _END_OF_IMAGE)), at) < 0:
+    if data.rfind(bytes((0xFF, _END_OF_IMAGE)), position) < 0:
         return Fault("a JPEG that was cut off")
     return size

@@ -52,7 +52,7 @@ class Nack:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Pn532Frame:
     """A whole frame. `body` starts with the command; the chip's answer to command n is n + 1."""
 
     sender: int  # HOST or CHIP
@@ -63,11 +63,11 @@ class Frame:
         return self.body[0]
 
 
-Event = Ack | Nack | Frame | Fault
+Event = Ack | Nack | Pn532Frame | Fault
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Pn532Target:
     """A card that answered. `iso14443a`: else FeliCa, whose IDm stands in `uid`."""
 
     uid: bytes = field(repr=False)
@@ -93,30 +93,30 @@ def command(code: Command, data: bytes = b"") -> bytes:
     return encode(HOST, bytes((code,)) + data)
 
 
-def targets(answer: bytes) -> Sequence[Target] | Fault:
+def targets(response: bytes) -> Sequence[Pn532Target] | Fault:
     """The cards in an answer to InListPassiveTarget, `answer` without its code. None in the field: an empty list."""
-    if not answer or answer[0] > 2:
+    if not response or response[0] > 2:
         return Fault("an answer without the number of cards")
-    found: list[Target] = []
-    rest = answer[1:]
-    for _ in range(answer[0]):
-        taken = _felica(rest) or _iso14443a(rest, alone=answer[0] == 1)
-        if taken is None:
+    cards: list[Pn532Target] = []
+    rest = response[1:]
+    for _ in range(response[0]):
+        card_and_rest = _felica(rest) or _iso14443a(rest, alone=response[0] == 1)
+        if card_and_rest is None:
             return Fault("a card's data of unknown form")
-        target, size = taken
-        found.append(target)
+        target, size = card_and_rest
+        cards.append(target)
         rest = rest[size:]
-    return found
+    return cards
 
 
-def _felica(data: bytes) -> tuple[Target, int] | None:
+def _felica(data: bytes) -> tuple[Pn532Target, int] | None:
     """Tg | POL_RES length (12, or 14 with a system code) | 01 | IDm (8) | PMm (8) | …"""
     if len(data) < 3 or data[1] not in (0x12, 0x14) or data[2] != 0x01 or len(data) < 1 + data[1]:
         return None
-    return Target(bytes(data[3:11]), iso14443a=False), 1 + data[1]
+    return Pn532Target(bytes(data[3:11]), iso14443a=False), 1 + data[1]
 
 
-def _iso14443a(data: bytes, *, alone: bool) -> tuple[Target, int] | None:
+def _iso14443a(data: bytes, *, alone: bool) -> tuple[Pn532Target, int] | None:
     """Tg | SENS_RES (2) | SEL_RES | UID length | UID | [ATS, its first byte its length]"""
     if len(data) < 5 or data[4] not in (4, 7, 10) or len(data) < 5 + data[4]:
         return None
@@ -126,20 +126,20 @@ def _iso14443a(data: bytes, *, alone: bool) -> tuple[Target, int] | None:
         size += data[size]
     if size > len(data) or (alone and size != len(data)):
         return None
-    return Target(bytes(data[5 : 5 + data[4]]), True, int.from_bytes(data[1:3], "big"), data[3]), size
+    return Pn532Target(bytes(data[5 : 5 + data[4]]), True, int.from_bytes(data[1:3], "big"), data[3]), size
 
 
 def frames(data: bytes) -> Iterator[tuple[int, int, Event]]:
     """Where the whole frames in it begin and end, and what they are; a damaged one is passed over."""
-    at = 0
-    while (start := data.find(_START, at)) >= 0:
-        taken = _frame(bytearray(data[start : start + FRAME_BYTES_MAX + 8]))
-        if taken is None:
+    position = 0
+    while (start := data.find(_START, position)) >= 0:
+        frame_and_size = _frame(bytearray(data[start : start + FRAME_BYTES_MAX + 8]))
+        if frame_and_size is None:
             return
-        event, size = taken
-        at = start + size
+        event, size = frame_and_size
+        position = start + size
         if not isinstance(event, Fault):
-            yield start, at, event
+            yield start, position, event
 
 
 class Decoder:
@@ -171,10 +171,10 @@ class Decoder:
         while (start := held.find(_START)) >= 0:
             if start:
                 self._skip(start, events)
-            taken = _frame(held)
-            if taken is None:
+            frame_and_size = _frame(held)
+            if frame_and_size is None:
                 return events
-            event, size = taken
+            event, size = frame_and_size
             self._rubbish = isinstance(event, Fault)
             events.append(event)
             del held[:size]
@@ -220,4 +220,4 @@ def _frame(held: bytearray) -> tuple[Event, int] | None:
         return Fault("the chip did not understand a command"), end
     if content[0] not in (HOST, CHIP):
         return Fault("a frame of neither host nor chip"), end
-    return Frame(content[0], content[1:-1]), end
+    return Pn532Frame(content[0], content[1:-1]), end

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from drivers.protocols import pn532
 from drivers.protocols.fault import Fault
-from drivers.protocols.pn532 import CHIP, Command, Target
+from drivers.protocols.pn532 import CHIP, Command, Pn532Target
 
 ATTEMPTS_MAX = 5  # the first command after power-up is lost more often than not, the second seldom
 ANSWER_MS = 300  # a poll with three tries takes 40 ms and its answer 3 ms on the wire
@@ -31,21 +31,21 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Pn532Card:
     """A card lies in the field; said again at every poll while it stays."""
 
-    target: Target
+    target: Pn532Target
 
 
 @dataclass(frozen=True, slots=True)
-class NoCard:
+class Pn532CardRemoved:
     """The card that was there has left."""
 
 
-Event = Ready | Card | NoCard | Fault
+Event = Ready | Pn532Card | Pn532CardRemoved | Fault
 
 
-class _Step(Enum):
+class _PollStep(Enum):
     WAKE = auto()
     FIRMWARE = auto()
     TRIES = auto()
@@ -61,10 +61,10 @@ class Host:
     def start(self, now_ns: int) -> None:
         """As after opening the port: nothing is known of the chip."""
         self._decoder = pn532.Decoder()
-        self._step = _Step.WAKE
+        self._step = _PollStep.WAKE
         self._waiting = False  # for the answer to what `_step` asked
         self._attempts = 0
-        self._there = False
+        self._card_present = False
         self._empty_polls = 0
         self.due_ns = now_ns  # when `send` has something to do, unless bytes come before
         self.silent = False  # the chip does not answer
@@ -75,7 +75,7 @@ class Host:
             return b""
         if self._waiting:
             self._attempts += 1
-            self._step, self._waiting = _Step.WAKE, False
+            self._step, self._waiting = _PollStep.WAKE, False
             self._decoder.flush()
             if self._attempts == ATTEMPTS_MAX:
                 self.silent = True
@@ -92,7 +92,7 @@ class Host:
                 (received,)
                 if isinstance(received, Fault)
                 else self._answered(received.code, received.body[1:], now_ns)
-                if isinstance(received, pn532.Frame) and received.sender == CHIP
+                if isinstance(received, pn532.Pn532Frame) and received.sender == CHIP
                 else ()
             )
         ]
@@ -103,70 +103,70 @@ class Host:
 
     def _question(self) -> bytes:
         match self._step:
-            case _Step.WAKE:
+            case _PollStep.WAKE:
                 return pn532.WAKE + pn532.command(Command.SAM_CONFIGURATION, b"\x01")
-            case _Step.FIRMWARE:
+            case _PollStep.FIRMWARE:
                 return pn532.command(Command.GET_FIRMWARE_VERSION)
-            case _Step.TRIES:
+            case _PollStep.TRIES:
                 return pn532.command(Command.RF_CONFIGURATION, bytes((0x05, 0xFF, 0x01, _TRIES_MORE)))
-            case _Step.POLL:
+            case _PollStep.POLL:
                 return pn532.command(Command.IN_LIST_PASSIVE_TARGET, b"\x01\x00")
-            case _Step.FIELD_OFF:
+            case _PollStep.FIELD_OFF:
                 return pn532.command(Command.RF_CONFIGURATION, b"\x01\x00")
             case _:
                 assert_never(self._step)
 
-    def _answered(self, code: int, answer: bytes, now_ns: int) -> Iterator[Event]:
+    def _answered(self, code: int, response: bytes, now_ns: int) -> Iterator[Event]:
         # a recording answers what is due before we have asked it
-        asked = self._waiting or now_ns >= self.due_ns
-        if not asked or code != _ASKED[self._step] + 1:
-            if self._step is not _Step.WAKE:  # there it may be the rest of an earlier conversation
+        expected = self._waiting or now_ns >= self.due_ns
+        if not expected or code != _ASKED[self._step] + 1:
+            if self._step is not _PollStep.WAKE:  # there it may be the rest of an earlier conversation
                 yield Fault("an answer that nobody asked for")
             return
         self._waiting = False
         self.due_ns = now_ns
         match self._step:
-            case _Step.WAKE:
-                self._step = _Step.FIRMWARE
-            case _Step.FIRMWARE:
-                self._step = _Step.TRIES
-                yield Ready(_firmware(answer)) if len(answer) == 4 else Fault("a firmware version of unknown form")
-            case _Step.TRIES:
-                self._step = _Step.POLL
-            case _Step.POLL:
+            case _PollStep.WAKE:
+                self._step = _PollStep.FIRMWARE
+            case _PollStep.FIRMWARE:
+                self._step = _PollStep.TRIES
+                yield Ready(_firmware(response)) if len(response) == 4 else Fault("a firmware version of unknown form")
+            case _PollStep.TRIES:
+                self._step = _PollStep.POLL
+            case _PollStep.POLL:
                 self._attempts = 0
-                yield from self._polled(answer, now_ns)
-            case _Step.FIELD_OFF:
-                self._step, self.due_ns = _Step.POLL, now_ns + self._poll_ns
+                yield from self._polled(response, now_ns)
+            case _PollStep.FIELD_OFF:
+                self._step, self.due_ns = _PollStep.POLL, now_ns + self._poll_ns
             case _:
                 assert_never(self._step)
 
-    def _polled(self, answer: bytes, now_ns: int) -> Iterator[Event]:
-        found = pn532.targets(answer)
-        if isinstance(found, Fault):
+    def _polled(self, response: bytes, now_ns: int) -> Iterator[Event]:
+        cards = pn532.targets(response)
+        if isinstance(cards, Fault):
             self.due_ns = now_ns + self._poll_ns
-            yield found
+            yield cards
             return
-        if found:
-            self._there, self._empty_polls, self._step = True, 0, _Step.FIELD_OFF
-            yield from map(Card, found)
+        if cards:
+            self._card_present, self._empty_polls, self._step = True, 0, _PollStep.FIELD_OFF
+            yield from map(Pn532Card, cards)
             return
         self.due_ns = now_ns + self._poll_ns
         self._empty_polls += 1
-        if self._there and self._empty_polls == EMPTY_POLLS:
-            self._there = False
-            yield NoCard()
+        if self._card_present and self._empty_polls == EMPTY_POLLS:
+            self._card_present = False
+            yield Pn532CardRemoved()
 
 
 _ASKED = {
-    _Step.WAKE: Command.SAM_CONFIGURATION,
-    _Step.FIRMWARE: Command.GET_FIRMWARE_VERSION,
-    _Step.TRIES: Command.RF_CONFIGURATION,
-    _Step.POLL: Command.IN_LIST_PASSIVE_TARGET,
-    _Step.FIELD_OFF: Command.RF_CONFIGURATION,
+    _PollStep.WAKE: Command.SAM_CONFIGURATION,
+    _PollStep.FIRMWARE: Command.GET_FIRMWARE_VERSION,
+    _PollStep.TRIES: Command.RF_CONFIGURATION,
+    _PollStep.POLL: Command.IN_LIST_PASSIVE_TARGET,
+    _PollStep.FIELD_OFF: Command.RF_CONFIGURATION,
 }
 
 
-def _firmware(answer: bytes) -> str:
-    chip, version, revision, _ = answer
+def _firmware(response: bytes) -> str:
+    chip, version, revision, _ = response
     return f"PN5{chip:02X} {version}.{revision}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology, Uid
-from drivers.uid import Rejected, UidEncoding, from_bytes, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, from_bytes, to_uid
 
 SIZES = (26, 34)
 SWAPPED = "both parities are inverted: D0 and D1 are swapped, swap the wires"
@@ -23,13 +23,13 @@ _BLANKS = frozenset(b"\r\n\t ,;\x00")
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class WiegandCard:
     """The data bits of a frame whose parities hold, 3 or 4 bytes big-endian."""
 
     value: bytes = field(repr=False)
 
 
-Event = Card | Fault
+Event = WiegandCard | Fault
 
 
 def encode(value: bytes) -> str:
@@ -46,13 +46,13 @@ def frame(bits: str, size: int) -> Event:
     if len(bits) != size:
         return Fault("a frame is too short" if len(bits) < size else "a frame is too long: noise, or two cards at once")
     if _sound(bits):
-        return Card(int(bits[1:-1], 2).to_bytes((size - 2) // 8, "big"))
+        return WiegandCard(int(bits[1:-1], 2).to_bytes((size - 2) // 8, "big"))
     if _sound(bits.translate(_INVERTED)):
         return Fault(SWAPPED)
     return Fault("a parity is wrong")
 
 
-def to_partial(value: bytes, *, reverse: bool = False) -> Uid | Rejected:
+def to_partial(value: bytes, *, reverse: bool = False) -> Uid | RejectedNumber:
     """The canonical number of 3 or 4 data bytes: the low bits of a card, and never all of it."""
     if len(value) == 3:
         low = value[::-1] if reverse else value

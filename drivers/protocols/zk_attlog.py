@@ -97,13 +97,13 @@ class Preview:
 
 def row(line: str) -> Event:
     """One row that was pushed, without its end."""
-    found = _ROW.fullmatch(line)
-    return _no_row(line) if found is None else _punch(found, in_file=False)
+    match = _ROW.fullmatch(line)
+    return _no_row(line) if match is None else _punch(match, in_file=False)
 
 
 def preview(data: bytes) -> Preview:
     """A whole attlog file, faults and all; no row is dropped silently."""
-    seen: dict[Punch, None] = {}
+    punches: dict[Punch, None] = {}
     faults: list[tuple[int, str]] = []
     repeated = 0
     for number, line in enumerate(data.removeprefix(_BOM).decode("latin-1").split("\n"), 1):
@@ -111,11 +111,11 @@ def preview(data: bytes) -> Preview:
             continue
         match _file_row(line.rstrip("\r")) if len(line) <= LINE_BYTES_MAX else Fault("a row is too long"):
             case Punch() as punch:
-                repeated += punch in seen
-                seen[punch] = None
+                repeated += punch in punches
+                punches[punch] = None
             case Fault(what=what):
                 faults.append((number, what))
-    return Preview(tuple(seen), repeated, tuple(faults))
+    return Preview(tuple(punches), repeated, tuple(faults))
 
 
 class Decoder:
@@ -144,8 +144,8 @@ class Decoder:
         if len(self._line) <= LINE_BYTES_MAX:
             return ()
         del self._line[:-LINE_BYTES_MAX]
-        told, self._overlong = self._overlong, True
-        return () if told else (Fault("a row is too long"),)
+        was_overlong, self._overlong = self._overlong, True
+        return () if was_overlong else (Fault("a row is too long"),)
 
     def _end(self) -> Iterator[Event]:
         if self._first:
@@ -156,19 +156,19 @@ class Decoder:
         self._overlong = False
         if not line.strip():
             return
-        found = _NOT_BEFORE.search(line)
-        if found is None:
+        minimum = _NOT_BEFORE.search(line)
+        if minimum is None:
             if not overlong:
                 yield _no_row(line)
             return
-        if line[: found.start()].strip() and not overlong:
+        if line[: minimum.start()].strip() and not overlong:
             yield Fault("bytes before a row")
-        yield _punch(found, in_file=True)
+        yield _punch(minimum, in_file=True)
 
 
 def _file_row(line: str) -> Event:
-    found = _ROW.fullmatch(line)
-    return _no_row(line) if found is None else _punch(found, in_file=True)
+    match = _ROW.fullmatch(line)
+    return _no_row(line) if match is None else _punch(match, in_file=True)
 
 
 def _no_row(line: str) -> Fault:
@@ -177,29 +177,29 @@ def _no_row(line: str) -> Fault:
     return Fault("a row without number or time")
 
 
-def _of_a_file(found: re.Match[str], columns: Sequence[str], *, in_file: bool) -> bool:
+def _is_file_row(match: re.Match[str], columns: Sequence[str], *, in_file: bool) -> bool:
     """Whether the device stands before the state. Blanks before the number are never pushed."""
-    if len(found["blanks"]) + len(found["number"]) < _FILE_WIDTH:
+    if len(match["blanks"]) + len(match["number"]) < _FILE_WIDTH:
         return False
-    if found["blanks"]:
+    if match["blanks"]:
         return len("\t".join(columns).rstrip("\t").split("\t")) >= _FILE_COLUMNS - 1  # a last one may be empty
     return in_file and len(columns) == _FILE_COLUMNS and columns[0] not in ("", "0") and columns[1] in _STATES
 
 
-def _punch(found: re.Match[str], *, in_file: bool) -> Event:
+def _punch(match: re.Match[str], *, in_file: bool) -> Event:
     try:
-        time = datetime.fromisoformat(found["time"])
+        time = datetime.fromisoformat(match["time"])
     except ValueError:
         return Fault("a row with a day or hour that does not exist")
     if not MINYEAR < time.year < MAXYEAR:  # in another zone it would be in no year at all
         return Fault("a row of a year that no clock shows")
-    columns = found["rest"].split("\t")[1:]
-    if _of_a_file(found, columns, in_file=in_file):
+    columns = match["rest"].split("\t")[1:]
+    if _is_file_row(match, columns, in_file=in_file):
         columns = columns[1:]
     codes = [int(column) if column else None for column in columns[:2] if re.fullmatch("[0-9]{0,5}", column)]
     if len(codes) != len(columns[:2]):
         return Fault("a row whose state or way of recognition is no number")
     state, verify = [*codes, None, None][:2]
     return Punch(
-        found["number"], found["time"], STATE_UNKNOWN if state is None else state, -1 if verify is None else verify
+        match["number"], match["time"], STATE_UNKNOWN if state is None else state, -1 if verify is None else verify
     )

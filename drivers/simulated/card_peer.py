@@ -15,10 +15,10 @@ from types import TracebackType
 
 from drivers.errors import DeviceGone
 from drivers.protocols import em4100, ironlogic
-from drivers.transports.base import gone
+from drivers.transports.base import device_gone_on_error
 
 
-class Model(StrEnum):
+class ReaderModel(StrEnum):
     RDM6300 = "rdm6300"
     ID12LA = "id12la"
     IRONLOGIC = "ironlogic"
@@ -26,40 +26,40 @@ class Model(StrEnum):
     @property
     def driver(self) -> str:
         """The driver that understands it."""
-        return "ironlogic" if self is Model.IRONLOGIC else "em4100"
+        return "ironlogic" if self is ReaderModel.IRONLOGIC else "em4100"
 
 
-def frame(model: Model, uid: bytes) -> bytes:
+def frame(model: ReaderModel, uid: bytes) -> bytes:
     """What a reader of this model sends for a card: 5 bytes of EM4100, or 4 or 7 of Mifare for Iron Logic."""
     match model:
-        case Model.RDM6300:
+        case ReaderModel.RDM6300:
             return em4100.encode(uid)
-        case Model.ID12LA:
+        case ReaderModel.ID12LA:
             return em4100.encode(uid, crlf=True)
-        case Model.IRONLOGIC:
+        case ReaderModel.IRONLOGIC:
             return ironlogic.encode_em_marine(uid) if len(uid) == 5 else ironlogic.encode_mifare(uid)
 
 
 class CardPeer:
     """A reader of one model. `port` is what goes into the settings; plugged in from the start."""
 
-    def __init__(self, port: Path, model: Model = Model.RDM6300) -> None:
+    def __init__(self, port: Path, model: ReaderModel = ReaderModel.RDM6300) -> None:
         self.port, self.model = port, model
         self._master: int | None = None
         self.replug()
 
     def present(self, uid: bytes, frames: int = 1) -> None:
         """Put a card down; a reader of the EM kind sends `frames` frames while it lies there, Iron Logic one line."""
-        self.send(frame(self.model, uid) * (1 if self.model is Model.IRONLOGIC else frames))
+        self.send(frame(self.model, uid) * (1 if self.model is ReaderModel.IRONLOGIC else frames))
 
     def remove(self) -> None:
         """Take the card away; only Iron Logic says so."""
-        if self.model is Model.IRONLOGIC:
+        if self.model is ReaderModel.IRONLOGIC:
             self.send(ironlogic.NO_CARD)
 
     def phantom(self) -> None:
         """A card that is not there, as published for readers of the EM kind: one frame whose checksum holds."""
-        if self.model is not Model.IRONLOGIC:
+        if self.model is not ReaderModel.IRONLOGIC:
             self.send(frame(self.model, bytes.fromhex("00F00000F0")))
 
     def noise(self, data: bytes = b"\xff\x00\xfe\xff") -> None:
@@ -70,7 +70,7 @@ class CardPeer:
         """Any bytes; how many of them there was room for. Raises DeviceGone while it is unplugged."""
         if self._master is None:
             raise DeviceGone(f"{self.port} is unplugged: replug it first")
-        with gone(str(self.port)):
+        with device_gone_on_error(str(self.port)):
             try:
                 return os.write(self._master, data)
             except BlockingIOError:
@@ -93,7 +93,7 @@ class CardPeer:
     def replug(self) -> None:
         """Put the cable back: another device node behind the same name."""
         self.unplug()
-        with gone(str(self.port)):
+        with device_gone_on_error(str(self.port)):
             master, slave = os.openpty()
             try:
                 # before the driver opens it, the terminal would echo bytes back and change line ends

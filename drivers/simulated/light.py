@@ -15,7 +15,7 @@ import msgspec
 
 from drivers.base import DriverSettings, Monotonic, Signal, Tap, Transport
 from drivers.errors import DeviceGone
-from drivers.transports.base import gone
+from drivers.transports.base import device_gone_on_error
 
 SHOWN_MAX = 10_000
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -48,7 +48,7 @@ class SimulatedLight:
         if self._transport is not None:
             self._transport.open()
         if self._path:
-            with gone(f"cannot write {self._path}"):
+            with device_gone_on_error(f"cannot write {self._path}"):
                 self._file = Path(self._path).open("wb", buffering=0)  # noqa: SIM115  closed by close()
         self._is_open = True
 
@@ -62,7 +62,7 @@ class SimulatedLight:
         if self._transport is not None:
             self._transport.write(line)
         if self._file is not None:
-            with gone(f"cannot write {self._path}"):
+            with device_gone_on_error(f"cannot write {self._path}"):
                 if self._file.tell() + len(line) <= FILE_BYTES_MAX:
                     self._file.write(line)
         self.shown.append((now_ns, signal))
@@ -73,5 +73,5 @@ class SimulatedLight:
             self._transport.close()
         file, self._file = self._file, None
         if file is not None:
-            with gone(f"cannot close {self._path}"):
+            with device_gone_on_error(f"cannot close {self._path}"):
                 file.close()

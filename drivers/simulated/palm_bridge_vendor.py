@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drivers.errors import DeviceGone
 from drivers.protocols import bridge
-from drivers.transports.base import READ_BYTES_MAX, gone
+from drivers.transports.base import READ_BYTES_MAX, device_gone_on_error
 
 WAIT_S = 5.0
 
@@ -26,7 +26,9 @@ class PalmVendor:
         self._socket.settimeout(WAIT_S)
         self._decoder = bridge.Decoder()
         try:
-            with gone(f"no agent listens on {path}: start it first, with a palm-bridge among its readers"):
+            with device_gone_on_error(
+                f"no agent listens on {path}: start it first, with a palm-bridge among its readers"
+            ):
                 self._socket.connect(str(path))
         except DeviceGone:
             self._socket.close()
@@ -45,12 +47,12 @@ class PalmVendor:
         self.send(bridge.encode(type, data, payload))
 
     def send(self, data: bytes) -> None:
-        with gone("the agent hung up"):
+        with device_gone_on_error("the agent hung up"):
             self._socket.sendall(data)
 
     def hear(self) -> list[bridge.Event]:
         """What the agent says next, waiting for it at most WAIT_S."""
-        with gone("the agent says nothing"):
+        with device_gone_on_error("the agent says nothing"):
             return list(self._decoder.feed(self._socket.recv(READ_BYTES_MAX)))
 
     def close(self) -> None:

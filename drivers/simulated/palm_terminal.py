@@ -23,7 +23,7 @@ from drivers.errors import DeviceGone
 from drivers.protocols import json_lines
 from drivers.protocols.fault import Fault
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
-from drivers.transports.base import gone, tapped
+from drivers.transports.base import device_gone_on_error, tapped
 from drivers.transports.local import LocalSocket
 
 
@@ -104,7 +104,7 @@ class PalmFeeder:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(5)
         try:
-            with gone(f"no terminal listens on {path}: start the kiosk first"):
+            with device_gone_on_error(f"no terminal listens on {path}: start the kiosk first"):
                 self._socket.connect(str(path))
         except DeviceGone:
             self._socket.close()
@@ -120,5 +120,5 @@ class PalmFeeder:
         self._socket.close()
 
     def _say(self, said: Said) -> None:
-        with gone("the terminal hung up"):
+        with device_gone_on_error("the terminal hung up"):
             self._socket.sendall(msgspec.json.encode(said) + b"\n")

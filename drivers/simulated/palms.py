@@ -26,7 +26,7 @@ GROUND_GREY: Final = 18.0
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
+class HandView:
     """How the hand was held and seen. All zero: as drawn."""
 
     turn_deg: float = 0.0
@@ -39,9 +39,9 @@ class Capture:
     blur_px: float = 0.0
 
 
-def some_capture(dice: np.random.Generator) -> Capture:
+def some_capture(dice: np.random.Generator) -> HandView:
     """A capture as a careful child makes it."""
-    return Capture(
+    return HandView(
         turn_deg=float(dice.normal(0, 4)),
         scale=float(np.exp(dice.normal(0, 0.04))),
         dx=float(dice.normal(0, 0.02)),
@@ -75,12 +75,12 @@ def skin(person: str, hand: str) -> Texture:
     return np.asarray(SKIN_GREY + mottle + mounds - soft, np.float32)
 
 
-def palm(person: str, hand: str, capture: Capture, dice: np.random.Generator, side: int = 160) -> Picture:
+def palm(person: str, hand: str, capture: HandView, dice: np.random.Generator, side: int = 160) -> Picture:
     """A picture of the palm's region, (side, side)."""
     return _expose(_place(skin(person, hand), capture, (side, side), side), capture, dice)
 
 
-def hand(person: str, which: str, capture: Capture, dice: np.random.Generator) -> Picture:
+def hand(person: str, which: str, capture: HandView, dice: np.random.Generator) -> Picture:
     """A picture of the whole hand, fingers up, palm to the camera, (480, 640); a left one has its thumb left."""
     region = 150.0
     texture = _place(skin(person, which), capture, HAND_SIZE, region)
@@ -93,8 +93,8 @@ def hand(person: str, which: str, capture: Capture, dice: np.random.Generator) -
     shape = np.asarray(cv2.GaussianBlur(shape, (0, 0), 2), np.uint8)
     cover = shape.astype(np.float32) / 255
     inside = np.minimum(1, cv2.distanceTransform((shape > 127).astype(np.uint8), cv2.DIST_L2, 5) / 18)
-    seen = texture * (0.75 + 0.25 * inside) * cover + GROUND_GREY * (1 - cover)
-    picture = _expose(np.asarray(seen, np.float32), capture, dice)
+    shaded = texture * (0.75 + 0.25 * inside) * cover + GROUND_GREY * (1 - cover)
+    picture = _expose(np.asarray(shaded, np.float32), capture, dice)
     return np.ascontiguousarray(picture[:, ::-1]) if which == "right" else picture
 
 
@@ -139,14 +139,14 @@ def _stroke(
     t = np.linspace(0, 1, 24)[:, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
     line = np.zeros_like(canvas)
-    for at in range(len(points) - 1):
-        thick = max(1, round(width * (0.4 + 0.6 * float(np.sin(np.pi * (at + 0.5) / (len(points) - 1))))))
-        first, last = (tuple(int(v) for v in points[i].round()) for i in (at, at + 1))
+    for position in range(len(points) - 1):
+        thick = max(1, round(width * (0.4 + 0.6 * float(np.sin(np.pi * (position + 0.5) / (len(points) - 1))))))
+        first, last = (tuple(int(v) for v in points[i].round()) for i in (position, position + 1))
         cv2.line(line, first, last, depth, thick, cv2.LINE_AA)
     np.maximum(canvas, line, out=canvas)
 
 
-def _place(texture: Texture, capture: Capture, size: tuple[int, int], region_px: float) -> Texture:
+def _place(texture: Texture, capture: HandView, size: tuple[int, int], region_px: float) -> Texture:
     """The skin as the camera sees it: the region `region_px` wide in the middle of (height, width)."""
     height, width = size
     ratio = region_px / (SKIN_SIDE * REGION_SHARE) * capture.scale
@@ -157,7 +157,7 @@ def _place(texture: Texture, capture: Capture, size: tuple[int, int], region_px:
     return np.asarray(cv2.warpAffine(texture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _on_hand(point: tuple[float, float], capture: Capture, region_px: float) -> tuple[int, int]:
+def _on_hand(point: tuple[float, float], capture: HandView, region_px: float) -> tuple[int, int]:
     turn = np.radians(capture.turn_deg)
     x, y = (value * region_px * capture.scale for value in point)
     height, width = HAND_SIZE
@@ -167,9 +167,9 @@ def _on_hand(point: tuple[float, float], capture: Capture, region_px: float) -> 
     )
 
 
-def _expose(seen: Texture, capture: Capture, dice: np.random.Generator) -> Picture:
-    slope = 1 + capture.slope * np.linspace(-0.5, 0.5, seen.shape[1], dtype=np.float32)[None, :]
-    lit = seen * capture.light * slope
+def _expose(picture: Texture, capture: HandView, dice: np.random.Generator) -> Picture:
+    slope = 1 + capture.slope * np.linspace(-0.5, 0.5, picture.shape[1], dtype=np.float32)[None, :]
+    lit = picture * capture.light * slope
     if capture.blur_px > 0:
         lit = cv2.GaussianBlur(lit, (0, 0), capture.blur_px)
-    return np.clip(lit + dice.normal(0, capture.noise, seen.shape), 0, 255).astype(np.uint8)
+    return np.clip(lit + dice.normal(0, capture.noise, picture.shape), 0, 255).astype(np.uint8)

@@ -45,7 +45,7 @@ class Chip:
         self.sel_res = 0x08
         self.ats = b""
         self.asleep = False
-        self.asked: list[int] = []  # the commands that were answered, the last ASKED_MAX of them
+        self.commands: list[int] = []  # the commands that were answered, the last ASKED_MAX of them
 
     def receive(self, data: bytes) -> bytes:
         return b"".join(self._answers(data))
@@ -53,21 +53,21 @@ class Chip:
     def _answers(self, data: bytes) -> Iterator[bytes]:
         for event in self._decoder.feed(data):
             match event:
-                case pn532.Frame(sender=pn532.HOST, body=body):
+                case pn532.Pn532Frame(sender=pn532.HOST, body=body):
                     if self._to_lose:
                         self._to_lose -= 1
                         continue
                     self.asleep = False
-                    del self.asked[:-ASKED_MAX]
-                    self.asked.append(body[0])
-                    yield pn532.ACK + self._answer(body[0], body[1:])
+                    del self.commands[:-ASKED_MAX]
+                    self.commands.append(body[0])
+                    yield pn532.ACK + self._respond(body[0], body[1:])
                     self.asleep = body[0] == pn532.Command.POWER_DOWN
                 case Fault(what="a checksum is wrong"):
                     yield pn532.NACK
                 case _:
                     pass  # an ACK gives up what is under way, and nothing ever is
 
-    def _answer(self, command: int, data: bytes) -> bytes:
+    def _respond(self, command: int, data: bytes) -> bytes:
         match command:
             case 0x00:  # Diagnose: says back what it was told, code and parameters
                 body = data
@@ -155,10 +155,10 @@ class Pn532Peer:
                 return
             data = os.read(line, READ_BYTES_MAX)
             with self._chip:
-                answer = self.chip.receive(data)
-            size = self._habits.piece_bytes or len(answer) or 1
-            for start in range(0, len(answer), size):
-                self._line.send(answer[start : start + size])
+                response = self.chip.receive(data)
+            size = self._habits.piece_bytes or len(response) or 1
+            for start in range(0, len(response), size):
+                self._line.send(response[start : start + size])
 
     def __enter__(self) -> "Pn532Peer":
         return self

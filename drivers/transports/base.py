@@ -46,7 +46,7 @@ def tapped(transport: Transport, tap: Tap | None) -> Transport:
 
 
 @contextmanager
-def gone(what: str) -> Iterator[None]:
+def device_gone_on_error(what: str) -> Iterator[None]:
     """An error of the operating system means here that `what` is away."""
     try:
         yield

@@ -38,7 +38,7 @@ DRAINING_S = 0.1  # after opening, until what was kept while a stream was probed
 ENDING_S = 2.0  # on top of `silence_s`: how long a grab that is under way may take to end
 
 
-class Capture(Protocol):
+class VideoCapture(Protocol):
     """What is used of cv2.VideoCapture. Not safe for two threads."""
 
     def grab(self) -> bool: ...
@@ -50,12 +50,12 @@ class Capture(Protocol):
     def release(self) -> None: ...
 
 
-class Source(Protocol):
+class CameraSource(Protocol):
     """Where a camera is, and how it is started. `name` holds no password."""
 
     name: str
 
-    def start(self) -> Capture:
+    def start(self) -> VideoCapture:
         """Raises DeviceGone, DeviceBusy or NotSupported."""
 
     def faults(self) -> Sequence[Fault]:
@@ -66,13 +66,13 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class CameraFrame:
     image: Image = field(repr=False)
     monotonic_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CameraLimits:
     fps_max: float
     silence_s: float
     frozen_s: float  # 0: a picture that stands still is none of our business
@@ -123,14 +123,14 @@ class _Pace:
         self._due_ns = max(self._due_ns + self._between_ns, now_ns)
 
 
-class Camera:
-    def __init__(self, source: Source, limits: Limits, *, clock: Monotonic) -> None:
+class CameraStream:
+    def __init__(self, source: CameraSource, limits: CameraLimits, *, clock: Monotonic) -> None:
         self._source, self._limits, self._clock = source, limits, clock
         self._opening = threading.Lock()  # held by `open` and `close`
         self._changed = threading.Condition()  # guards all below
         self._thread: threading.Thread | None = None
         self._is_open = False
-        self._newest: Frame | None = None
+        self._newest: CameraFrame | None = None
         self._faults: deque[Fault] = deque(maxlen=FAULTS_MAX)
         self._pace = _Pace(limits.fps_max, 0)
         self._ended = ""  # why there will be no more
@@ -154,7 +154,7 @@ class Camera:
             )
             self._thread.start()
 
-    def read(self, timeout_s: float) -> Sequence[Frame | Fault]:
+    def read(self, timeout_s: float) -> Sequence[CameraFrame | Fault]:
         """The newest picture, if it was not given out yet and is due, and what was wrong before it."""
         with self._changed:
             self._need_open()
@@ -167,15 +167,15 @@ class Camera:
                 self._changed.wait_for(self._has_news, max(left_s, 0.0))
             if not self._is_open:
                 return ()
-            told: list[Frame | Fault] = list(self._faults)
+            frames: list[CameraFrame | Fault] = list(self._faults)
             self._faults.clear()
             now_ns = self._clock()
             if self._newest is not None and self._pace.due(now_ns):
                 self._pace.given(now_ns)
-                told.append(self._newest)
+                frames.append(self._newest)
                 self._newest = None
-            if told:
-                return told
+            if frames:
+                return frames
             self._need_life()
             return ()
 
@@ -207,7 +207,7 @@ class Camera:
 
     # the thread's side
 
-    def _take_pictures(self, capture: Capture) -> None:
+    def _take_pictures(self, capture: VideoCapture) -> None:
         why = "it stopped"
         try:
             why = self._until_the_end(capture)
@@ -217,7 +217,7 @@ class Camera:
                 self._ended = why
                 self._changed.notify_all()
 
-    def _until_the_end(self, capture: Capture) -> str:
+    def _until_the_end(self, capture: VideoCapture) -> str:
         """Why it ended. The first frame is passed over: it waited in a buffer, or is from before exposure settled."""
         liveness = Liveness(self._limits.frozen_s)
         failures = 0
@@ -249,11 +249,11 @@ class Camera:
             if isinstance(picture, Fault):
                 self._faults.append(picture)
             elif picture is not None and now_ns is not None:
-                self._newest = Frame(picture, now_ns)
+                self._newest = CameraFrame(picture, now_ns)
             self._changed.notify_all()
 
 
-def _picture(capture: Capture) -> Image | Fault:
+def _picture(capture: VideoCapture) -> Image | Fault:
     try:
         fine, image = capture.retrieve()
     except cv2.error:

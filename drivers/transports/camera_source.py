@@ -22,7 +22,7 @@ import cv2
 
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported
 from drivers.protocols.fault import Fault
-from drivers.transports.camera import Capture
+from drivers.transports.camera import VideoCapture
 
 OPEN_S = 5.0  # to connect and to see the first frame
 LOGIN_BYTES_MAX = 512
@@ -31,7 +31,7 @@ _V4L2_MANUAL, _V4L2_AUTOMATIC = 1, 3  # enum v4l2_exposure_auto_type: manual; ap
 _V4L2_EXPOSURE_US = 100  # one step of V4L2_CID_EXPOSURE_ABSOLUTE
 
 
-class Device(Capture, Protocol):
+class CaptureDevice(VideoCapture, Protocol):
     """What is used of cv2.VideoCapture before its first picture."""
 
     def isOpened(self) -> bool: ...  # noqa: N802  OpenCV's name
@@ -39,11 +39,11 @@ class Device(Capture, Protocol):
     def set(self, propId: int, value: float) -> bool: ...  # noqa: N803
 
 
-Connect = Callable[[str, int, Sequence[int]], Device]
+Connect = Callable[[str, int, Sequence[int]], CaptureDevice]
 """cv2.VideoCapture, or what a test has in its place: name, back end, parameters."""
 
 
-def connect(name: str, backend: int, parameters: Sequence[int]) -> Device:
+def connect(name: str, backend: int, parameters: Sequence[int]) -> CaptureDevice:
     """OpenCV, without its own words on standard error: those of FFmpeg may hold an address with its password."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
@@ -51,7 +51,7 @@ def connect(name: str, backend: int, parameters: Sequence[int]) -> Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CameraRequest:
     """What a V4L2 camera is asked to do."""
 
     width: int = 640
@@ -63,13 +63,13 @@ class Asked:
 
 
 class Video4Linux:
-    def __init__(self, device: str, asked: Asked, *, silence_s: float, connect: Connect = connect) -> None:
+    def __init__(self, device: str, request: CameraRequest, *, silence_s: float, connect: Connect = connect) -> None:
         self.name = device
-        self._asked, self._silence_s, self._connect = asked, silence_s, connect
+        self._request, self._silence_s, self._connect = request, silence_s, connect
         self._number = 0  # of the node that was opened
         self._faults: tuple[Fault, ...] = ()
 
-    def start(self) -> Capture:
+    def start(self) -> VideoCapture:
         self._number = self._node()
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(math.ceil(self._silence_s)))
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_READ_ATTEMPTS", "1")
@@ -80,7 +80,7 @@ class Video4Linux:
                 f"{self.name} gives no pictures: another program may hold it (`fuser -v {self.name}` says which), or "
                 "the node is for metadata: name the one that ends in -index0"
             )
-        self._faults = tuple(Fault(f"{self.name}: {what}") for what in _set_up(capture, self._asked))
+        self._faults = tuple(Fault(f"{self.name}: {what}") for what in _set_up(capture, self._request))
         return capture
 
     def faults(self) -> Sequence[Fault]:
@@ -107,14 +107,14 @@ class Video4Linux:
         return node.st_rdev
 
 
-class Stream:
+class NetworkCamera:
     """A network camera: RTSP (over TCP), or MJPEG over HTTP. Both are in clear: the camera belongs on its own cable."""
 
     def __init__(self, url: str, *, login_file: str, silence_s: float, connect: Connect = connect) -> None:
         self.name = url
         self._login_file, self._silence_s, self._connect = login_file, silence_s, connect
 
-    def start(self) -> Capture:
+    def start(self) -> VideoCapture:
         parameters = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_S * 1_000)),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._silence_s * 1_000)),
@@ -162,27 +162,27 @@ def load_login(name: str, environ: Mapping[str, str] = os.environ) -> str:
     return login
 
 
-def _set_up(camera: Device, asked: Asked) -> list[str]:
+def _set_up(camera: CaptureDevice, request: CameraRequest) -> list[str]:
     """Asks the camera for all of it; what it does otherwise, in words for the technician."""
-    camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*asked.fourcc))
-    camera.set(cv2.CAP_PROP_FRAME_WIDTH, asked.width)
-    camera.set(cv2.CAP_PROP_FRAME_HEIGHT, asked.height)
-    camera.set(cv2.CAP_PROP_FPS, asked.fps)
+    camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*request.fourcc))
+    camera.set(cv2.CAP_PROP_FRAME_WIDTH, request.width)
+    camera.set(cv2.CAP_PROP_FRAME_HEIGHT, request.height)
+    camera.set(cv2.CAP_PROP_FPS, request.fps)
     wrong = []
     form = round(camera.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True).decode("ascii", "replace")
-    if form != asked.fourcc:
-        wrong.append(f"gives {form}, not {asked.fourcc}; `v4l2-ctl --list-formats-ext` lists what it can")
+    if form != request.fourcc:
+        wrong.append(f"gives {form}, not {request.fourcc}; `v4l2-ctl --list-formats-ext` lists what it can")
     size = round(camera.get(cv2.CAP_PROP_FRAME_WIDTH)), round(camera.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    if size != (asked.width, asked.height):
-        wrong.append(f"gives {size[0]} × {size[1]} pixels, not {asked.width} × {asked.height}")
-    if asked.exposure_us == 0:
+    if size != (request.width, request.height):
+        wrong.append(f"gives {size[0]} × {size[1]} pixels, not {request.width} × {request.height}")
+    if request.exposure_us == 0:
         camera.set(cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_AUTOMATIC)  # not offered: it has only that, or none at all
     elif not (
         camera.set(cv2.CAP_PROP_AUTO_EXPOSURE, _V4L2_MANUAL)
-        and camera.set(cv2.CAP_PROP_EXPOSURE, asked.exposure_us / _V4L2_EXPOSURE_US)
+        and camera.set(cv2.CAP_PROP_EXPOSURE, request.exposure_us / _V4L2_EXPOSURE_US)
     ):
         wrong.append("its exposure cannot be set: remove exposure_us")
-    if asked.gain >= 0 and not camera.set(cv2.CAP_PROP_GAIN, asked.gain):
+    if request.gain >= 0 and not camera.set(cv2.CAP_PROP_GAIN, request.gain):
         wrong.append("its gain cannot be set: remove gain")
     return wrong
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols.fault import Fault
-from drivers.transports.base import gone
+from drivers.transports.base import device_gone_on_error
 
 NAMES_MAX = 50_000  # in one folder
 FILE_BYTES_MAX = 32 * 1024 * 1024
@@ -22,7 +22,7 @@ class PictureFolder:
 
     def check(self) -> None:
         """Raises DeviceGone when the folder is away."""
-        with gone(f"{self.path}; make the folder, or mount what it is on"):
+        with device_gone_on_error(f"{self.path}; make the folder, or mount what it is on"):
             if not self.path.is_dir():
                 raise DeviceGone(f"{self.path} is no folder that we can reach: make it, or mount what it is on")
 
@@ -52,15 +52,15 @@ class PictureFolder:
         return data
 
     def _names(self, folder: Path) -> list[Path]:
-        found: list[Path] = []
-        with gone(str(folder)):
+        pictures: list[Path] = []
+        with device_gone_on_error(str(folder)):
             for path in folder.iterdir():
                 if path.name.startswith("."):
                     continue
-                if len(found) == NAMES_MAX:
+                if len(pictures) == NAMES_MAX:
                     raise NotSupported(f"{folder} holds more than {NAMES_MAX} names: play a part of it")
-                found.append(path)
-        return sorted(found)
+                pictures.append(path)
+        return sorted(pictures)
 
 
 def _is_picture(path: Path) -> bool:

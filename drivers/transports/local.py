@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
-from drivers.transports.base import READ_BYTES_MAX, gone
+from drivers.transports.base import READ_BYTES_MAX, device_gone_on_error
 
 BACKLOG_MAX = 4
 PATH_BYTES_MAX = 107  # sockaddr_un
@@ -37,7 +37,7 @@ class LocalSocket:
             self._clear_the_way()
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
-                with gone(f"cannot listen on {self.path}; check that its folder is there and ours"):
+                with device_gone_on_error(f"cannot listen on {self.path}; check that its folder is there and ours"):
                     listener.bind(os.fspath(self.path))
                     self.path.chmod(0o600)
                     listener.listen(BACKLOG_MAX)
@@ -55,7 +55,7 @@ class LocalSocket:
             if self._wake[1] in ready or not ready:
                 return b""
             if self._peer is None:
-                with gone(str(self.path)):
+                with device_gone_on_error(str(self.path)):
                     self._peer, _ = self._listener.accept()
                     self._peer.setblocking(False)
                 self.peers += 1
@@ -96,7 +96,7 @@ class LocalSocket:
 
     def _clear_the_way(self) -> None:
         """Remove the socket that a killed process left behind; refuse what somebody listens on, or is no socket."""
-        with gone(str(self.path)):
+        with device_gone_on_error(str(self.path)):
             try:
                 mode = self.path.lstat().st_mode
             except FileNotFoundError:

@@ -11,7 +11,7 @@ from drivers.errors import DeviceBusy, DeviceGone
 CHUNKS_MAX = 10_000
 
 
-class Memory:
+class MemoryTransport:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._chunks: deque[bytes] = deque(maxlen=CHUNKS_MAX)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from drivers.base import Monotonic, Transport
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported
 from drivers.transports.echo import WithoutEcho
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ STALE_READS_MAX = 16
 class _Bus:
     def __init__(self, port: str, baud: int) -> None:
         self.port, self.baud = port, baud
-        self.line: Transport = WithoutEcho(Serial(port, Line(baud=baud)))
+        self.line: Transport = WithoutEcho(Serial(port, SerialLine(baud=baud)))
         self.members: list[OsdpBus] = []
         self._turns = threading.Condition()
         self._whose: OsdpBus | None = None
@@ -45,8 +45,8 @@ class _Bus:
             finally:
                 self._waiting.remove(who)
             self._whose, self._since_ns = who, clock()
-            other, self._last = self._last is not who, who
-        if other and len(self.members) > 1:
+            changed, self._last = self._last is not who, who
+        if changed and len(self.members) > 1:
             for _ in range(STALE_READS_MAX):
                 if not self.line.read(0.0):
                     break
@@ -74,7 +74,7 @@ class OsdpBus:
 
     def begin(self, timeout_s: float) -> bool:
         """Whether the line is ours to ask, after at most `timeout_s`; it stays so until `end`."""
-        return self._of(lambda bus: bus.begin(self, timeout_s, self._clock))
+        return self._with_bus(lambda bus: bus.begin(self, timeout_s, self._clock))
 
     def end(self) -> None:
         bus = self._bus
@@ -82,17 +82,17 @@ class OsdpBus:
             bus.end(self)
 
     def read(self, timeout_s: float) -> bytes:
-        return self._of(lambda bus: bus.line.read(timeout_s))
+        return self._with_bus(lambda bus: bus.line.read(timeout_s))
 
     def write(self, data: bytes) -> None:
-        self._of(lambda bus: bus.line.write(data))
+        self._with_bus(lambda bus: bus.line.write(data))
 
     def close(self) -> None:
         bus, self._bus = self._bus, None
         if bus is not None:
-            _left(self, bus)
+            _leave(self, bus)
 
-    def _of(self, use: Callable[[_Bus], T]) -> T:
+    def _with_bus(self, use: Callable[[_Bus], T]) -> T:
         bus = self._bus
         if bus is None:
             raise DeviceGone(f"{self._port} is not open")
@@ -116,7 +116,7 @@ def _joined(who: OsdpBus, port: str, baud: int) -> _Bus:
             _buses[port] = bus
         elif bus.baud != baud:
             raise NotSupported(f"baud: the other reader on {port} has {bus.baud}; readers of one line have one speed")
-        elif any(other.address == who.address for other in bus.members):
+        elif any(member.address == who.address for member in bus.members):
             raise DeviceBusy(
                 f"address {who.address} on {port} is used already: give each reader of a line an address of its own; "
                 f"`fuser -v {port}` says which program it is"
@@ -125,7 +125,7 @@ def _joined(who: OsdpBus, port: str, baud: int) -> _Bus:
         return bus
 
 
-def _left(who: OsdpBus, bus: _Bus) -> None:
+def _leave(who: OsdpBus, bus: _Bus) -> None:
     bus.end(who)
     with _lock:
         bus.members.remove(who)

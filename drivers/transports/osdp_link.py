@@ -2,7 +2,8 @@
 
 libosdp's own thread is not used: `turn` moves the control panel on with what has come in, in the thread that reads.
 So there is no thread to die unseen, and an error of the line is raised where it can be dealt with. libosdp demands
-that its channel never raises (an error there ends its work without a word), hence `_Channel` keeps errors for `turn`.
+that its channel never raises (an error there ends its work without a word), so `_LibosdpChannel` keeps errors for
+`turn`.
 
 Two things libosdp does not do: once it calls a reader offline it waits 300 seconds, so that the link ends instead and
 is opened anew with a new control panel; and it does not say why a secure channel fails, so that an ear of our own
@@ -24,7 +25,7 @@ from drivers.base import Monotonic, Transport
 from drivers.errors import DeviceError, DeviceGone, NotSupported
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp_secure import Session
+from drivers.protocols.osdp_secure import SecureSession
 
 TURN_S = 0.02  # libosdp wants to be called this often
 REPLY_S = 0.25  # libosdp calls a reply overdue after 0.2 s
@@ -59,20 +60,20 @@ class _Ear:
     def __init__(self, access: Access, clock: Monotonic) -> None:
         self._address, self._clock = access.address, clock
         self._decoders = {"RECV": osdp.Decoder(), "SEND": osdp.Decoder()}
-        self.session: Session | None = Session(access.scbk)  # None once it has served
-        self.heard_ns = clock()
+        self.session: SecureSession | None = SecureSession(access.scbk)  # None once it has served
+        self.last_answer_ns = clock()
         self.answers = 0
-        self._asked_ns: int | None = None  # when; None: nothing is asked
+        self._question_ns: int | None = None  # when; None: nothing is asked
         self.refusal = ""
         self.faults: deque[Fault] = deque(maxlen=EVENTS_MAX)
 
     def awaits(self) -> bool:
         """Whether a question of ours may still be answered."""
-        return self._asked_ns is not None and self._clock() - self._asked_ns < REPLY_S * 1_000_000_000
+        return self._question_ns is not None and self._clock() - self._question_ns < REPLY_S * 1_000_000_000
 
     def hear(self, direction: str, data: bytes) -> None:
         if direction == "SEND":
-            self._asked_ns = self._clock()
+            self._question_ns = self._clock()
         for event in self._decoders[direction].feed(data):
             if isinstance(event, Fault):
                 self.faults.append(event)
@@ -80,13 +81,13 @@ class _Ear:
             if self.session is not None:
                 self.session.open(event)
             if event.reply and event.address == self._address:
-                self.heard_ns = self._clock()
-                self._asked_ns = None
+                self.last_answer_ns = self._clock()
+                self._question_ns = None
                 self.answers += 1
                 self.refusal = osdp.refusal(event) or self.refusal
 
 
-class _Channel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no types
+class _LibosdpChannel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no types
     """What libosdp reads from and writes to. Never raises."""
 
     def __init__(self, transport: Transport, ear: _Ear) -> None:
@@ -145,7 +146,7 @@ class Link:
         self._in_use = threading.Lock()  # held by whoever drives the panel; close waits for it after waking them
         self._panel: osdp_sys.ControlPanel | None = None
         self._ear = _Ear(access, clock)
-        self._channel = _Channel(transport, self._ear)
+        self._channel = _LibosdpChannel(transport, self._ear)
         self._events: deque[Mapping[str, int | bytes]] = deque(maxlen=EVENTS_MAX)
         self._commands: deque[Command] = deque(maxlen=COMMANDS_MAX)
         self._wishes = threading.Lock()
@@ -171,20 +172,20 @@ class Link:
         with _links_lock:
             _links[self.access.port, self.access.address] = self
 
-    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.Card | osdp.Characters | Fault], Sequence[Fault]]:
+    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.OsdpCard | osdp.Characters | Fault], Sequence[Fault]]:
         """What the reader saw, and what was wrong on the line, after at most `timeout_s`. Raises DeviceGone once it is
         away.
         """
         with self._in_use:
             # Counted, not timed: each round waits for TURN_S at most, and an early end is allowed.
-            for left in range(int(timeout_s / TURN_S), -1, -1):
-                self._move(TURN_S if left else 0.0)
+            for turns in range(int(timeout_s / TURN_S), -1, -1):
+                self._move(TURN_S if turns else 0.0)
                 if not self.online:
                     raise DeviceGone(f"{self._who()} is away: check its cable and its power")
                 if self._events or self._ear.faults:
                     break
-            told = [card for event in _taken(self._events) if (card := _card(event))]
-            return told, _taken(self._ear.faults)
+            cards = [card for event in _drain(self._events) if (card := _card(event))]
+            return cards, _drain(self._ear.faults)
 
     def submit(self, commands: Sequence[Command]) -> None:
         """Ask for these at the next turn; from any thread. The oldest that still wait give way to newer ones."""
@@ -197,9 +198,9 @@ class Link:
         self._closing.set()
         self._transport.close()  # wakes whoever waits in `turn` or `open`
         with _links_lock:
-            at = self.access.port, self.access.address
-            if _links.get(at) is self:
-                del _links[at]
+            place = self.access.port, self.access.address
+            if _links.get(place) is self:
+                del _links[place]
         with self._in_use:
             self._end()
 
@@ -225,7 +226,7 @@ class Link:
 
     def _new_panel(self) -> None:
         """A control panel that knows nothing of earlier tries; the reader begins anew with sequence 0."""
-        self._channel = _Channel(self._transport, self._ear)
+        self._channel = _LibosdpChannel(self._transport, self._ear)
         enforced = self.access.scbk is not None and not self.access.installing
         trust = libosdp.LibFlag.EnforceSecure if enforced else libosdp.LibFlag.InstallMode
         info = libosdp.PDInfo(
@@ -256,7 +257,7 @@ class Link:
                 self._turns.end()
                 if not awaited:  # nothing to ask yet
                     self._closing.wait(timeout_s)
-        silent = self._clock() - self._ear.heard_ns > SILENCE_S * 1_000_000_000
+        silent = self._clock() - self._ear.last_answer_ns > SILENCE_S * 1_000_000_000
         secure = bool(self._panel.sc_status()) or self.access.scbk is None
         self.online = bool(self._panel.status()) and secure and not silent
 
@@ -275,8 +276,8 @@ class Link:
         match event:
             case {"event": libosdp.Event.Notification, "type": _Told.PeripheralDeviceStatus, "arg0": 0}:
                 self._gave_up = True  # and would now wait for 300 seconds
-            case {"event": libosdp.Event.Notification, "type": _Told.SecureChannelStatus, "arg0": on, "arg1": known}:
-                self.keyed = bool(on) and not known
+            case {"event": libosdp.Event.Notification, "type": _Told.SecureChannelStatus, "arg0": on, "arg1": is_known}:
+                self.keyed = bool(on) and not is_known
             case {"event": libosdp.Event.CardRead}:
                 self._events.append(event)
         return 0
@@ -320,17 +321,17 @@ def on(port: str, address: int) -> Link:
     )
 
 
-def _card(event: Mapping[str, int | bytes]) -> osdp.Card | osdp.Characters | Fault | None:
+def _card(event: Mapping[str, int | bytes]) -> osdp.OsdpCard | osdp.Characters | Fault | None:
     """A card from libosdp's event, which is not trusted to have the length that it says."""
     match event:
         case {"format": libosdp.CardFormat.ASCII, "data": bytes(text)}:
-            return osdp.card_of(osdp.FMT, bytes((0, 0, len(text))) + text) if len(text) <= 0xFF else None
+            return osdp.parse_card(osdp.FMT, bytes((0, 0, len(text))) + text) if len(text) <= 0xFF else None
         case {"format": int(form), "length": int(bits), "data": bytes(data)}:
-            return osdp.card_of(osdp.RAW, bytes((0, form & 0xFF)) + (bits & 0xFFFF).to_bytes(2, "little") + data)
+            return osdp.parse_card(osdp.RAW, bytes((0, form & 0xFF)) + (bits & 0xFFFF).to_bytes(2, "little") + data)
     return None
 
 
-def _taken(queue: deque[T]) -> list[T]:
-    taken = list(queue)
+def _drain(queue: deque[T]) -> list[T]:
+    drained = list(queue)
     queue.clear()
-    return taken
+    return drained

@@ -26,7 +26,7 @@ _EITHER = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
 T = TypeVar("T")
 
 
-class Slot:
+class CardSlot:
     """`reader`: a part of its name, as `pcsc_scan` shows it; empty: the only one there is. `shared`: for a lamp, which
     lives in a reader that somebody else reads.
     """
@@ -39,7 +39,7 @@ class Slot:
         self._closing = threading.Lock()
         self._context: int | None = None
         self._name = ""
-        self._seen = scard.SCARD_STATE_UNAWARE
+        self._last_state = scard.SCARD_STATE_UNAWARE
         self._tries = 0  # of asking the card that lies there
         self._hanging: threading.Thread | None = None
         self._mine: socket.socket | None = None
@@ -57,22 +57,24 @@ class Slot:
             except DeviceError:
                 scard.SCardReleaseContext(context)
                 raise
-            self._context, self._seen, self._tries = context, scard.SCARD_STATE_UNAWARE, 0
+            self._context, self._last_state, self._tries = context, scard.SCARD_STATE_UNAWARE, 0
 
     def read(self, timeout_s: float) -> bytes:
         with self._in_use:
             context = self._need_context()
-            result, states = scard.SCardGetStatusChange(context, int(timeout_s * 1000), [(self._name, self._seen)])
+            result, states = scard.SCardGetStatusChange(
+                context, int(timeout_s * 1000), [(self._name, self._last_state)]
+            )
             if result in (scard.SCARD_E_TIMEOUT, scard.SCARD_E_CANCELLED):
                 return b""
             _check(result, self._name)
             [(_, now, atr)] = states
             if now & _AWAY:
                 raise DeviceGone(f"{self._name} was pulled: plug it in again")
-            before, self._seen = self._seen, now & ~scard.SCARD_STATE_CHANGED
+            before, self._last_state = self._last_state, now & ~scard.SCARD_STATE_CHANGED
             if _presence(before) == _presence(now):
                 return b""  # somebody connected or let go
-            return self._told(context, now, bytes(atr), first=before == scard.SCARD_STATE_UNAWARE)
+            return self._to_line(context, now, bytes(atr), first=before == scard.SCARD_STATE_UNAWARE)
 
     def write(self, data: bytes) -> None:
         raise NotSupported("a PC/SC reader is only read here; its lamp is an indicator of its own")
@@ -102,21 +104,21 @@ class Slot:
             raise DeviceGone("the PC/SC reader is not open")
         return self._context
 
-    def _told(self, context: int, state: int, atr: bytes, *, first: bool) -> bytes:
+    def _to_line(self, context: int, state: int, atr: bytes, *, first: bool) -> bytes:
         if not state & scard.SCARD_STATE_PRESENT:
             self._tries = 0
             return b"" if first else pcsc.REMOVED
         if state & scard.SCARD_STATE_MUTE:
             return pcsc.MUTE
-        answer = self._bounded(lambda: _exchange(context, self._name, pcsc.GET_UID))
-        if answer is not None:
+        response = self._bounded(lambda: _exchange(context, self._name, pcsc.GET_UID))
+        if response is not None:
             self._tries = 0
-            return pcsc.encode(atr, answer)
+            return pcsc.encode(atr, response)
         self._tries += 1
         if self._tries == TRIES_MAX:  # some card that does not answer, or some program that holds it
             self._tries = 0
             return pcsc.MUTE
-        self._seen = scard.SCARD_STATE_UNAWARE  # it moved while it was asked: look again
+        self._last_state = scard.SCARD_STATE_UNAWARE  # it moved while it was asked: look again
         return b""
 
     def _bounded(self, call: Callable[[], T]) -> T:
@@ -186,19 +188,19 @@ def _exchange(context: int, name: str, command: bytes) -> bytes | None:
     _check(result, name)
     try:
         header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
-        result, answer = scard.SCardTransmit(card, header, list(command))
+        result, response = scard.SCardTransmit(card, header, list(command))
         if result in _LEFT:
             return None
         _check(result, name)
-        return bytes(answer)
+        return bytes(response)
     finally:
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 
 
 def _to_reader(context: int, name: str, command: bytes) -> bytes:
-    answer = _exchange(context, name, command)
-    if answer is not None:
-        return answer
+    response = _exchange(context, name, command)
+    if response is not None:
+        return response
     result, card, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_DIRECT, 0)
     _check(result, name)
     try:

@@ -11,7 +11,7 @@ from drivers.bench.capture import Chunk
 from drivers.errors import DeviceGone
 
 
-class Recorded:
+class RecordedTransport:
     """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons. A reopen goes on."""
 
     def __init__(self, chunks: Iterable[Chunk], *, gaps: bool = True) -> None:
@@ -54,8 +54,8 @@ class Recorded:
 
     def _wait(self, chunk: Chunk, timeout_s: float) -> bool:
         """Wait for the rest of the gap, at most `timeout_s`; whether the chunk is due."""
-        left_s = max(0.0, (chunk.t_ns - self._now_ns) / 1e9 - self._waited_s)
-        if self._closed.wait(min(left_s, timeout_s)):
+        remaining_s = max(0.0, (chunk.t_ns - self._now_ns) / 1e9 - self._waited_s)
+        if self._closed.wait(min(remaining_s, timeout_s)):
             return False
-        self._waited_s += min(left_s, timeout_s)
-        return left_s <= timeout_s
+        self._waited_s += min(remaining_s, timeout_s)
+        return remaining_s <= timeout_s

@@ -28,7 +28,7 @@ _PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SerialLine:
     """8 data bits, no parity; what differs between devices."""
 
     baud: int = 9600
@@ -36,7 +36,7 @@ class Line:
 
 
 class Serial:
-    def __init__(self, port: str, line: Line) -> None:
+    def __init__(self, port: str, line: SerialLine) -> None:
         self.port = port
         self._line = line
         self._open: serial.Serial | None = None
@@ -67,12 +67,12 @@ class Serial:
     def fileno(self) -> int:
         """For a child process that is to hold the port as well. Its writes and ours are whole, not in turn."""
         with self._in_use:
-            descriptor: int = self._there().fd
+            descriptor: int = self._open_port().fd
             return descriptor
 
     def read(self, timeout_s: float) -> bytes:
         with self._in_use:
-            port = self._there()
+            port = self._open_port()
             try:
                 # pyserial reads a count of bytes; whatever there is takes it three system calls more.
                 ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], timeout_s)
@@ -89,7 +89,7 @@ class Serial:
 
     def write(self, data: bytes) -> None:
         with self._in_use, self._errors():
-            self._there().write(data)
+            self._open_port().write(data)
 
     def close(self) -> None:
         with self._closing:
@@ -106,7 +106,7 @@ class Serial:
                 with suppress(OSError, termios.error):
                     port.close()
 
-    def _there(self) -> serial.Serial:
+    def _open_port(self) -> serial.Serial:
         if self._open is None:
             raise DeviceGone(f"{self.port} is not open")
         return self._open

@@ -77,10 +77,10 @@ class TcpListener:
             ready, _, _ = select.select([woken, listening, *numbers], (), (), timeout_s)
             if woken in ready:
                 return ()
-            heard = [self._received(numbers[each]) for each in ready if each in numbers]
+            received = [self._received(numbers[descriptor]) for descriptor in ready if descriptor in numbers]
             if listening in ready:
                 self._accept(self._listener)
-            return [each for each in heard if each is not None]
+            return [descriptor for descriptor in received if descriptor is not None]
 
     def send(self, peer: int, data: bytes) -> None:
         with self._in_use:

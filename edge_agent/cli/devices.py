@@ -18,13 +18,13 @@ import typer
 from drivers import registry
 from drivers.base import Reader
 from drivers.bench import calibration, decoding, discovery, discovery_input, one_card, osdp_key, osdp_trace
-from drivers.bench.capture import Capture, Chunk, read_capture
+from drivers.bench.capture import CaptureTap, Chunk, read_capture
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceError
 from drivers.protocols import osdpcap, zk_attlog
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault, Uid
 from drivers.settings import parse
-from drivers.transports.recorded import Recorded
+from drivers.transports.recorded import RecordedTransport
 from edge_agent import settings, settings_file
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
@@ -158,11 +158,11 @@ def calibrate(
     now, encodings = calibration.choice(chosen.options)
     driver = registry.reader_class(chosen.driver, loaded.drivers)
     out.print("Hold the card to the reader.")
-    match one_card.read_one(driver, chosen.options, seconds):
+    match one_card.read_card(driver, chosen.options, seconds):
         case Uid() as uid:
             outcome = calibration.calibrate(known, uid, now, encodings)
-        case one_card.NoCard(sent=sent, why=why):
-            readings = one_card.under_each(driver, chosen.options, encodings, sent)
+        case one_card.NoCardReading(sent=sent, why=why):
+            readings = one_card.read_under_encodings(driver, chosen.options, encodings, sent)
             if not readings and why:
                 raise RequestRefused(f"something came, and no card: {why}")
             if not readings:
@@ -177,7 +177,7 @@ def calibrate(
             if write:
                 settings_file.set_reader(config, chosen.name, calibration.SETTING, candidate.encoding.value)
                 out.print(f"written to {config}; restart the daemon", markup=False)
-        case calibration.Ambiguous(candidates=candidates, what_next=what_next):
+        case calibration.SeveralFit(candidates=candidates, what_next=what_next):
             for candidate in candidates:
                 part = ", of which the reader passes on a part" if candidate.partial else ""
                 out.print(f"{candidate.encoding.value}: {candidate.how}{part}", markup=False)
@@ -212,7 +212,7 @@ def watch(
 ) -> None:
     """Bytes as they pass, and what they mean. Card numbers are shown whole."""
     chosen = _device(config, device)
-    decoder = decoding.of_driver(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
+    decoder = decoding.decoding_for(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
     for chunk in _traffic(config, chosen, seconds):
         meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
         if as_json:
@@ -244,11 +244,11 @@ def capture(
         raise RequestRefused(f"cannot write {target}: {error.strerror}") from error
     with _kept_if_used(target), file:
         key = None if whole else secrets.token_bytes(32)
-        written: Capture | osdp_trace.OsdpTrace
+        written: CaptureTap | osdp_trace.OsdpTrace
         if registry.entry(chosen.driver, drivers).protocol == "osdp":
             written = osdp_trace.OsdpTrace(file, clock=lambda: now_ns, redact_key=key)
         else:
-            written = Capture(
+            written = CaptureTap(
                 file, chosen.driver, chosen.options, clock=lambda: now_ns, redact_key=key, drivers=drivers
             )
         for chunk in _traffic(config, chosen, seconds):
@@ -286,7 +286,7 @@ def replay(
         if key_file is not None:
             raise RequestRefused(f"{source} is no OSDPCAP file, and has no secure channel: leave --key-file out")
         header, chunks = read_capture(file)
-        recorded = Recorded(chunks, gaps=not fast)
+        recorded = RecordedTransport(chunks, gaps=not fast)
     driver = registry.reader_class(header.driver)
     options = parse(driver.Settings, header.settings)
     reader = driver("replay", options, clock=recorded.clock, transport=recorded)

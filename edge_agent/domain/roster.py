@@ -12,8 +12,8 @@ from typing import TypeVar, assert_never
 
 from msgspec.structs import replace
 
-from drivers.readings import Notation, Technology, Uid
-from drivers.uid import Alias, Rejected, aliases, from_roster, own
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import Alias, RejectedNumber, aliases, from_roster, own
 from sync.contract.consents import agreed
 from sync.contract.entitlements import check
 from sync.contract.roster import (
@@ -249,8 +249,8 @@ class _RosterBuilder:
                 credential, f"no reader knows the technology {credential.technology!r}; any technology fits"
             )
             technology, credential = Technology.UNKNOWN, replace(credential, technology="")
-        uid = from_roster(Notation(credential.notation.value), value, technology)
-        if isinstance(uid, Rejected):
+        uid = from_roster(UidNotation(credential.notation.value), value, technology)
+        if isinstance(uid, RejectedNumber):
             self._note_problem(credential, f"it is left out: {uid.why}")
             return
         self._cards_by_own[own(uid)].append(credential)
@@ -280,7 +280,7 @@ class _RosterBuilder:
 
     def _note_shared_cards(self) -> None:
         for alias, cards in self._cards_by_own.items():
-            if alias.notation is Notation.FULL and len({card.person for card in cards}) > 1:
+            if alias.notation is UidNotation.FULL and len({card.person for card in cards}) > 1:
                 self._note_problem(cards[-1], "another person has the same card number; it recognises neither of them")
 
 

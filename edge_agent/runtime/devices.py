@@ -10,7 +10,7 @@ from drivers import registry
 from drivers.base import Indicator, Reader, Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
-from drivers.registry import Entry
+from drivers.registry import DriverEntry
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
@@ -58,7 +58,7 @@ class ReaderPresences:
     cards: tuple[Presence, ...]  # all others
 
     @classmethod
-    def of_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, Entry]) -> "ReaderPresences":
+    def of_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, DriverEntry]) -> "ReaderPresences":
         """Returns a presence for each configured reader, not opened yet."""
         everyone = tuple(Presence(reader.name, reader.driver) for reader in readers)
         cameras = tuple(reader for reader in everyone if registry.entry(reader.driver, drivers).camera)

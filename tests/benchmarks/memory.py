@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from drivers.simulated.card_peer import CardPeer, Model, frame
+from drivers.simulated.card_peer import CardPeer, ReaderModel, frame
 from tests.benchmarks import school
 from tests.benchmarks.figures import Figure, Result, Run
 from tests.benchmarks.kiosk import BenchKiosk
@@ -53,7 +53,7 @@ def run(run: Run) -> Result:
 
 def _bring(peer: CardPeer, first: int, last: int) -> None:
     for number in range(first, last):
-        data = frame(Model.RDM6300, _card(number))
+        data = frame(ReaderModel.RDM6300, _card(number))
         while data:
             select.select([], [peer.fileno()], [], PATIENCE_S)
             data = data[peer.send(data) :]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from drivers.simulated.card_peer import CardPeer, Model, frame
+from drivers.simulated.card_peer import CardPeer, ReaderModel, frame
 from edge_agent import identity
 from edge_agent.identity import Registration
 from tests.benchmarks import school
@@ -92,7 +92,7 @@ def _quiet(folder: Path, count: int, idle_s: float) -> tuple[list[int], float, f
 
 def _bare(folder: Path, count: int) -> tuple[list[int], float]:
     """Returns the same of the bare loop, on a copy of the kiosk's journal from before its first card."""
-    frames = {frame(Model.RDM6300, school.card(number)): school.person(number) for number in range(count)}
+    frames = {frame(ReaderModel.RDM6300, school.card(number)): school.person(number) for number in range(count)}
     bare = BareLoop(folder / "bare.db", frames)
     waits: list[int] = []
     cpu_s = time.process_time()
@@ -100,7 +100,7 @@ def _bare(folder: Path, count: int) -> tuple[list[int], float]:
         for number in range(count):
             time.sleep(1 / PER_SECOND)
             sent_ns = time.monotonic_ns()
-            os.write(bare.line, frame(Model.RDM6300, school.card(number)))
+            os.write(bare.line, frame(ReaderModel.RDM6300, school.card(number)))
             _wait(lambda: len(bare.shown) > len(waits))
             waits.append(bare.shown[-1] - sent_ns)
     finally:

@@ -33,7 +33,7 @@ from drivers.protocols import (
 )
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import encode_block
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
 ROWS = b"1001\t2026-11-20 09:40:15\t0\t25\t0\n     1002\t2026-11-20 09:40:18\t1\t0\t2\t0\t\r\n"
@@ -84,7 +84,7 @@ def _adms() -> Machine:
                 connection[0].refusal(DATE)
                 connection.clear()
                 return told
-            assert isinstance(events[0], http.Request)
+            assert isinstance(events[0], http.HttpRequest)
             try:
                 told.append(adms.upload(adms.call(events[0].target).table, events[0].body))
             except ValueError:
@@ -100,7 +100,7 @@ def _adms() -> Machine:
 
 def _terminal() -> Machine:
     """The whole driver, on the stream of one terminal; each time that it hangs up the next one calls."""
-    line = Memory()
+    line = MemoryTransport()
     settings = ZkAdmsSettings(listen="127.0.0.1:1", serials=("1",), requests_per_minute=10_000)
     driver = ZkAdms("palm", settings, transport=line)
     driver.open()
@@ -115,7 +115,7 @@ def _terminal() -> Machine:
 
 def _vendor() -> Machine:
     """The whole driver, on what vendors' processes say; opened again each time that it gives one up."""
-    line = Memory()
+    line = MemoryTransport()
     driver = PalmBridge("palm", PalmBridgeSettings(socket="none"), transport=line)
     driver.open()
 
@@ -240,7 +240,7 @@ DECODED: Mapping[str, Parser] = {
             b"\xff" + osdp.encode(0, osdp.POLL),
             CARD,
             osdp.encode(0, osdp.RAW, b"\0\1\x20\x001234", reply=True, crc=False),
-            osdpcap.encode(osdpcap.Record(1, "RECV", CARD)),
+            osdpcap.encode(osdpcap.PassedBytes(1, "RECV", CARD)),
         ),
     ),
     "osdp-with-key": Parser(

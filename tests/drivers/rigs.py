@@ -15,12 +15,12 @@ from drivers.protocols import bridge, hid
 from drivers.protocols.line import encode_block
 from drivers.registry import indicator_class
 from drivers.settings import parse
-from drivers.simulated.card_peer import CardPeer, Model
+from drivers.simulated.card_peer import CardPeer, ReaderModel
 from drivers.simulated.palm_bridge_vendor import PalmVendor
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.drivers.building import build_indicator, build_reader
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
@@ -49,7 +49,7 @@ class ReaderRig(Protocol):
 class CardRig:
     """A real driver on a pseudo-terminal."""
 
-    def __init__(self, folder: Path, model: Model) -> None:
+    def __init__(self, folder: Path, model: ReaderModel) -> None:
         self._peer = CardPeer(folder / "usb-reader-if00", model)
         self._driver = model.driver
         self.show_uid = bytes.fromhex("1F00644BB6")
@@ -353,9 +353,9 @@ class FolderRig:
 
 
 READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
-    "em4100": lambda folder: CardRig(folder, Model.RDM6300),
-    "em4100/id-12la": lambda folder: CardRig(folder, Model.ID12LA),
-    "ironlogic": lambda folder: CardRig(folder, Model.IRONLOGIC),
+    "em4100": lambda folder: CardRig(folder, ReaderModel.RDM6300),
+    "em4100/id-12la": lambda folder: CardRig(folder, ReaderModel.ID12LA),
+    "ironlogic": lambda folder: CardRig(folder, ReaderModel.IRONLOGIC),
     "pn532": Pn532Rig,
     "line/w26": lambda folder: LineRig(folder, "w26-hex", b"1293D8\r", b"\xff\xfe\r"),
     "line/block": lambda folder: LineRig(folder, "block", encode_block(b"0012345678"), b"\x02\xff\r\n"),
@@ -388,7 +388,7 @@ class SimulatedLightRig:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "light.jsonl"
-        self._line = Memory()
+        self._line = MemoryTransport()
         self.unplug, self.replug = self._line.unplug, self._line.replug
 
     def build(self, tap: Tap | None = None) -> Indicator:

@@ -9,7 +9,7 @@ import pytest
 from drivers.base import Reader
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
-from drivers.registry import DRIVERS, Kind
+from drivers.registry import DRIVERS, DriverKind
 from tests.drivers.rigs import INDICATORS, READERS, ReaderRig, rig_params
 
 Seen = CardRead | CodeRead | PersonMatched | PalmFrame
@@ -60,7 +60,7 @@ def read_until_gone(reader: Reader) -> None:
 def test_every_driver_of_the_registry_has_a_rig() -> None:
     tested = {name.split("/")[0] for name in (*READERS, *INDICATORS)}
     assert tested == set(DRIVERS)
-    assert {name for name, entry in DRIVERS.items() if entry.kind is Kind.INDICATOR} == set(INDICATORS)
+    assert {name for name, entry in DRIVERS.items() if entry.kind is DriverKind.INDICATOR} == set(INDICATORS)
 
 
 def test_a_reading_carries_the_readers_name(rig: ReaderRig, reader: Reader) -> None:

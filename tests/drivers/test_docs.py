@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import NotSupported
-from drivers.registry import DRIVERS, Kind, indicator_class, reader_class
+from drivers.registry import DRIVERS, DriverKind, indicator_class, reader_class
 
 DOCS = Path(__file__).parents[2] / "docs" / "drivers"
 TABLE = (DOCS / "README.md").read_text("utf-8")
@@ -24,7 +24,7 @@ def test_the_table_says_what_was_tried_with_it(driver: str) -> None:
 def test_its_page_names_every_setting(driver: str) -> None:
     page = (DOCS / PAGES[driver]).read_text("utf-8")
     try:
-        cls = reader_class(driver) if DRIVERS[driver].kind is Kind.READER else indicator_class(driver)
+        cls = reader_class(driver) if DRIVERS[driver].kind is DriverKind.READER else indicator_class(driver)
     except NotSupported as missing:
         pytest.skip(str(missing))
     assert not [name for name in cls.Settings.__struct_fields__ if not re.search(rf"\b{name}\b", page)]

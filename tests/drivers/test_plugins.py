@@ -13,7 +13,7 @@ import pytest
 
 from drivers.errors import NotSupported
 from drivers.plugins import API, GROUP, Plugin, load
-from drivers.registry import DRIVERS, Entry, Kind, entry, reader_class
+from drivers.registry import DRIVERS, DriverEntry, DriverKind, entry, reader_class
 from drivers.simulated.card_peer import CardPeer
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ class Named:
         self.name = name
 
 
-GOOD = Plugin(API, Entry(Kind.READER, "somewhere:Reader", "something"))
+GOOD = Plugin(API, DriverEntry(DriverKind.READER, "somewhere:Reader", "something"))
 OLD = Plugin(API - 1, GOOD.entry)
 
 
@@ -150,7 +150,7 @@ def test_a_package_that_fails_in_its_own_way_stops_nobody(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("target", ["no_such_module:Reader", "tests.drivers.test_plugins:NoSuchReader"])
 def test_a_driver_from_elsewhere_that_cannot_be_imported_is_said_with_its_package(target: str) -> None:
-    table = {"acme-cards": Entry(Kind.READER, target, "cards", distribution="acme")}
+    table = {"acme-cards": DriverEntry(DriverKind.READER, target, "cards", distribution="acme")}
     with pytest.raises(NotSupported, match="acme-cards of acme cannot be imported"):
         reader_class("acme-cards", table)
 

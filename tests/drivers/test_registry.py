@@ -7,7 +7,7 @@ import pytest
 from drivers.cards.em4100 import Em4100, Em4100Settings
 from drivers.cards.ironlogic import IronLogicSettings
 from drivers.errors import NotSupported
-from drivers.registry import DRIVERS, Kind, indicator_class, reader_class
+from drivers.registry import DRIVERS, DriverKind, indicator_class, reader_class
 from drivers.settings import WrongSetting, parse
 from tests.drivers.building import build_reader
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_name_of_the_table_leads_to_a_class_with_settings(name: str) -> None:
     kind = DRIVERS[name].kind
     try:
-        cls = reader_class(name) if kind is Kind.READER else indicator_class(name)
+        cls = reader_class(name) if kind is DriverKind.READER else indicator_class(name)
     except NotSupported as missing:
         assert DRIVERS[name].extra, "only an optional library may be missing"
         pytest.skip(str(missing))

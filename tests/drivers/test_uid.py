@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.readings import Notation, Technology, Uid
-from drivers.uid import Alias, Rejected, UidEncoding, aliases, from_roster, own, same_card, to_uid, whole
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import Alias, RejectedNumber, UidEncoding, aliases, from_roster, own, same_card, to_uid, whole
 from tests.vectors import load_jsonl, load_reader
 
 EM, MIFARE, UNKNOWN = Technology.EM4100, Technology.ISO14443A, Technology.UNKNOWN
@@ -21,7 +21,7 @@ def pair(rule: str) -> tuple[Uid, dict[str, str | int]]:
     return uid(vector["canonical_uid_hex"], technology=MIFARE), vector["readings"]
 
 
-def written(notation: Notation, card: Uid) -> set[str]:
+def written(notation: UidNotation, card: Uid) -> set[str]:
     return {str(alias) for alias in aliases(card) if alias.notation is notation}
 
 
@@ -56,24 +56,24 @@ def test_the_check_byte_is_refused_until_the_setting_says_that_it_is_there() -> 
     card, readings = pair("BCC")
     raw = str(readings["naive RC522"])
     refused = to_uid(raw, UidEncoding.HEX, MIFARE)
-    assert isinstance(refused, Rejected)
+    assert isinstance(refused, RejectedNumber)
     assert "hex-bcc" in refused.why
     assert uid(raw, UidEncoding.HEX_BCC, MIFARE) == card
-    assert isinstance(to_uid("DB96007D31", UidEncoding.HEX_BCC, MIFARE), Rejected)
+    assert isinstance(to_uid("DB96007D31", UidEncoding.HEX_BCC, MIFARE), RejectedNumber)
 
 
 def test_a_leaked_cascade_tag_is_no_number() -> None:
     _, readings = pair("cascade tag")
     refused = to_uid(str(readings["micropython-mfrc522"]), UidEncoding.HEX, MIFARE)
-    assert isinstance(refused, Rejected)
+    assert isinstance(refused, RejectedNumber)
     assert "88" in refused.why
 
 
 def test_the_two_numbers_printed_on_one_card() -> None:
     _, readings = pair("dec of low 32 bits")
     card = uid("0100D507D0", technology=EM)
-    assert written(Notation.DEC10, card) >= {readings["printed 10-digit"]}
-    assert written(Notation.W26, card) == {readings["printed 3+5"]}
+    assert written(UidNotation.DEC10, card) >= {readings["printed 10-digit"]}
+    assert written(UidNotation.W26, card) == {readings["printed 3+5"]}
     assert same_card(uid(str(readings["printed 10-digit"]), UidEncoding.DEC10), card)
     assert same_card(uid(str(readings["printed 3+5"]), UidEncoding.W26), card)
 
@@ -90,8 +90,8 @@ def test_complemented_and_bit_reversed_bytes() -> None:
 def test_printed_numbers_of_em_cards(vector: dict[str, str]) -> None:
     card = uid(vector["expected_uid_hex"], technology=EM)
     assert card.bits == 40
-    assert vector["dec10"] in written(Notation.DEC10, card)
-    assert written(Notation.W26, card) == {vector["w26_fc_card"]}
+    assert vector["dec10"] in written(UidNotation.DEC10, card)
+    assert written(UidNotation.W26, card) == {vector["w26_fc_card"]}
     if vector["printed_on_card"]:
         assert same_card(uid(vector["printed_on_card"], UidEncoding.DEC10), card)
 
@@ -100,7 +100,7 @@ def test_printed_numbers_of_em_cards(vector: dict[str, str]) -> None:
 def test_what_iron_logic_prints_beside_the_number(vector: dict[str, str]) -> None:
     technology = EM if vector["kind"] == "em-marine" else MIFARE
     card = uid(vector["expected_uid_hex"], technology=technology)
-    assert vector["w26_fc_card"] in written(Notation.W26, card)
+    assert vector["w26_fc_card"] in written(UidNotation.W26, card)
     if "printed_hex" in vector:
         assert uid(vector["printed_hex"], UidEncoding.IRONLOGIC, technology) == card
 
@@ -178,7 +178,7 @@ def test_the_index_finds_what_same_card_finds(value: bytes) -> None:
 )
 def test_a_number_that_identifies_nobody_is_rejected_without_being_told(technology: Technology, value: str) -> None:
     refused = whole(technology, bytes.fromhex(value))
-    assert isinstance(refused, Rejected)
+    assert isinstance(refused, RejectedNumber)
     assert value not in refused.why
 
 
@@ -204,16 +204,16 @@ def test_a_number_that_identifies_nobody_is_rejected_without_being_told(technolo
     ],
 )
 def test_what_is_not_written_as_the_setting_says_is_rejected(raw: str, encoding: UidEncoding) -> None:
-    assert isinstance(to_uid(raw, encoding), Rejected)
+    assert isinstance(to_uid(raw, encoding), RejectedNumber)
 
 
 @given(text=st.text(max_size=30), encoding=st.sampled_from(UidEncoding), technology=st.sampled_from(Technology))
 def test_any_text_gives_a_number_or_a_reason(text: str, encoding: UidEncoding, technology: Technology) -> None:
     found = to_uid(text, encoding, technology)
-    assert isinstance(found, Uid | Rejected)
+    assert isinstance(found, Uid | RejectedNumber)
 
 
 def test_an_alias_is_written_for_people_but_not_in_its_repr() -> None:
-    assert "6572982" not in repr(Alias(Notation.DEC10, 32, 6572982))
-    assert str(Alias(Notation.FULL, 40, 0x1F00644BB6)) == "1F00644BB6"
-    assert str(Alias(Notation.W34, 32, 0x644BB6)) == "00644BB6"
+    assert "6572982" not in repr(Alias(UidNotation.DEC10, 32, 6572982))
+    assert str(Alias(UidNotation.FULL, 40, 0x1F00644BB6)) == "1F00644BB6"
+    assert str(Alias(UidNotation.W34, 32, 0x644BB6)) == "00644BB6"

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from drivers import registry
-from drivers.registry import Kind
+from drivers.registry import DriverKind
 from edge_agent.cli.main import build
 from edge_agent.control_api import COMMANDS
 from edge_agent.domain.decision import DecisionReason
@@ -87,7 +87,7 @@ def drivers() -> dict[str, tuple[str, str, Any]]:
     """Name → kind, extra, the type of its options."""
     found: dict[str, tuple[str, str, Any]] = {}
     for name, entry in registry.DRIVERS.items():
-        load = registry.reader_class if entry.kind is Kind.READER else registry.indicator_class
+        load = registry.reader_class if entry.kind is DriverKind.READER else registry.indicator_class
         found[name] = (entry.kind.value, entry.extra, load(name).Settings)
     return found
 

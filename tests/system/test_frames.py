@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from drivers.simulated.card_peer import CardPeer, Model
+from drivers.simulated.card_peer import CardPeer, ReaderModel
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
@@ -35,8 +35,8 @@ def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
     ports = {"em4100": tmp_path / "em", "ironlogic": tmp_path / "il"}
     readers = "".join(serial_reader(name, name, port) for name, port in ports.items())
     with (
-        CardPeer(ports["em4100"], Model.RDM6300) as em,
-        CardPeer(ports["ironlogic"], Model.IRONLOGIC) as il,
+        CardPeer(ports["em4100"], ReaderModel.RDM6300) as em,
+        CardPeer(ports["ironlogic"], ReaderModel.IRONLOGIC) as il,
         Daemon(tmp_path, readers) as daemon,
     ):
         edge_agent("register", server.url, code, "--config", str(daemon.config))

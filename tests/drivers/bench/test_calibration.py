@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bench.calibration import Ambiguous, Fits, NoneFits, accepted, calibrate, calibrate_all, choice
+from drivers.bench.calibration import Fits, NoneFits, SeveralFit, accepted, calibrate, calibrate_all, choice
 from drivers.cards.em4100 import Em4100Settings
 from drivers.cards.ironlogic import IronLogicSettings
 from drivers.cards.line import LineSettings
 from drivers.errors import NotSupported
 from drivers.readings import Technology, Uid
-from drivers.registry import DRIVERS, Kind, reader_class
+from drivers.registry import DRIVERS, DriverKind, reader_class
 from drivers.settings import parse
 from drivers.simulated.light import SimulatedLightSettings
-from drivers.uid import Rejected, UidEncoding, aliases, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, aliases, to_uid
 from tests.vectors import load_reader
 
 EM, MIFARE, UNKNOWN = Technology.EM4100, Technology.ISO14443A, Technology.UNKNOWN
@@ -58,7 +58,7 @@ def test_the_setting_is_found_whatever_it_was(right: UidEncoding, now: UidEncodi
 @given(st.sampled_from([4, 7]).flatmap(lambda size: st.binary(min_size=size, max_size=size)), st.sampled_from(ALL))
 def test_what_a_reader_sent_is_found_again_from_what_was_read(value: bytes, encoding: UidEncoding) -> None:
     sent = to_uid(value.hex(), encoding, UNKNOWN)
-    if isinstance(sent, Rejected):
+    if isinstance(sent, RejectedNumber):
         return
     outcome = calibrate(sent.hex, sent, encoding, ALL)
     assert not isinstance(outcome, NoneFits)
@@ -68,7 +68,7 @@ def test_a_decimal_of_a_mifare_card_does_not_tell_the_order_of_its_bytes() -> No
     read = uid("04A3C6CA", technology=MIFARE)
     orders = (UidEncoding.HEX, UidEncoding.HEX_REVERSED)
     outcome = calibrate(str(0x04A3C6CA), read, UidEncoding.HEX, orders)
-    assert isinstance(outcome, Ambiguous)
+    assert isinstance(outcome, SeveralFit)
     assert {candidate.encoding for candidate in outcome.candidates} == set(orders)
     assert "hex" in outcome.what_next
     settled = calibrate("04:A3:C6:CA", read, UidEncoding.HEX, orders)
@@ -86,7 +86,7 @@ def test_iron_logics_rotation_shows_with_seven_bytes() -> None:
 def test_a_card_that_reads_the_same_in_both_orders_needs_a_second_one() -> None:
     same, other = uid("3412121234"), uid("1F00644BB6")
     orders = (UidEncoding.HEX, UidEncoding.HEX_REVERSED)
-    assert isinstance(calibrate("3412121234", same, UidEncoding.HEX, orders), Ambiguous)
+    assert isinstance(calibrate("3412121234", same, UidEncoding.HEX, orders), SeveralFit)
     cards = [("3412121234", same), ("0006572982", other)]
     assert isinstance(calibrate_all(cards, UidEncoding.HEX, orders), Fits)
 
@@ -110,7 +110,7 @@ def test_what_is_no_number_is_refused(known: str) -> None:
         calibrate(known, uid("1F00644BB6"), UidEncoding.HEX, ALL)
 
 
-@pytest.mark.parametrize("driver", [name for name, entry in DRIVERS.items() if entry.kind is Kind.READER])
+@pytest.mark.parametrize("driver", [name for name, entry in DRIVERS.items() if entry.kind is DriverKind.READER])
 def test_what_each_driver_accepts_is_found_or_it_has_none(driver: str) -> None:
     try:
         settings = reader_class(driver).Settings
@@ -173,7 +173,7 @@ def test_a_reader_that_may_be_set_to_anything(
 
 def test_four_bytes_may_be_all_of_a_number_or_a_part_which_is_shown() -> None:
     outcome = calibrate("1E:A6:86:71", uid("7186A61E", technology=UNKNOWN), UidEncoding.HEX, ALL)
-    assert isinstance(outcome, Ambiguous)
+    assert isinstance(outcome, SeveralFit)
     assert {(one.encoding, one.partial) for one in outcome.candidates} == {
         (UidEncoding.HEX_REVERSED, False),
         (UidEncoding.W34_REVERSED, True),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bench.capture import Capture, Chunk, read_capture
+from drivers.bench.capture import CaptureTap, Chunk, read_capture
 from drivers.bench.decoding import Read, decode
 from drivers.bench.redaction import HELD_BYTES_MAX, Redactor
 from drivers.cards.em4100 import Em4100, Em4100Settings
@@ -17,8 +17,8 @@ from drivers.cards.ironlogic import IronLogic, IronLogicSettings
 from drivers.errors import DeviceGone, NotSupported, ProtocolError
 from drivers.protocols import em4100, ironlogic
 from drivers.readings import CardRead, DeviceEvent
-from drivers.registry import Entry, Kind
-from drivers.transports.recorded import Recorded
+from drivers.registry import DriverEntry, DriverKind
+from drivers.transports.recorded import RecordedTransport
 from tests.drivers.protocols import cutting
 from tests.vectors import load_reader
 
@@ -40,7 +40,7 @@ class Clock:
 def captured(protocol: str, chunks: Sequence[bytes], *, redact_key: bytes | None) -> io.BytesIO:
     settings = Em4100Settings(port="p") if protocol == "em4100" else IronLogicSettings(port="p")
     out = io.BytesIO()
-    tap = Capture(out, protocol, settings, clock=Clock(), redact_key=redact_key)
+    tap = CaptureTap(out, protocol, settings, clock=Clock(), redact_key=redact_key)
     for chunk in chunks:
         tap("RECV", chunk)
     tap.finish()
@@ -81,10 +81,10 @@ def test_a_chunk_shows_no_bytes_in_its_repr() -> None:
 
 
 def test_a_camera_is_never_captured() -> None:
-    drivers = {"palm": Entry(Kind.READER, "x:X", "palms", camera=True)}
+    drivers = {"palm": DriverEntry(DriverKind.READER, "x:X", "palms", camera=True)}
     settings = Em4100Settings(port="p")
     with pytest.raises(NotSupported, match="never captured"):
-        Capture(io.BytesIO(), "palm", settings, clock=Clock(), redact_key=None, drivers=drivers)
+        CaptureTap(io.BytesIO(), "palm", settings, clock=Clock(), redact_key=None, drivers=drivers)
 
 
 def test_what_cannot_be_redacted_is_not_captured_redacted() -> None:
@@ -94,7 +94,7 @@ def test_what_cannot_be_redacted_is_not_captured_redacted() -> None:
 
 def test_a_capture_has_an_end() -> None:
     out = io.BytesIO()
-    tap = Capture(out, "em4100", Em4100Settings(port="p"), clock=Clock(), redact_key=None, bytes_max=1000)
+    tap = CaptureTap(out, "em4100", Em4100Settings(port="p"), clock=Clock(), redact_key=None, bytes_max=1000)
     for _ in range(100):
         tap("RECV", b"x" * 100)
     assert tap.full
@@ -193,7 +193,7 @@ def test_redaction_keeps_times_lengths_and_order_however_the_stream_is_cut(
 
 def played(file: io.BytesIO, *, gaps: bool) -> list[DeviceEvent]:
     header, chunks = read_capture(file)
-    recorded = Recorded(chunks, gaps=gaps)
+    recorded = RecordedTransport(chunks, gaps=gaps)
     reader: Em4100 | IronLogic
     if header.driver == "em4100":
         reader = Em4100("r", Em4100Settings(port="p"), clock=recorded.clock, transport=recorded)
@@ -235,7 +235,7 @@ def test_a_gap_longer_than_the_timeout_is_waited_out_in_parts() -> None:
         Chunk(t_ns=30_000_000, dir="SEND", hex="bb"),
         Chunk(t_ns=30_000_000, dir="RECV", hex="cc"),
     ]
-    recorded = Recorded(chunks)
+    recorded = RecordedTransport(chunks)
     recorded.open()
     assert recorded.read(0.01) == b"\xaa"
     reads = [recorded.read(0.01) for _ in range(3)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bench.decoding import decode, of_driver, to_json
+from drivers.bench.decoding import decode, decoding_for, to_json
 from drivers.errors import NotSupported
 from drivers.protocols import hid, osdp, osdpcap, wiegand
 from drivers.registry import DRIVERS
@@ -157,7 +157,7 @@ def test_osdp_cards_of_every_length(bits: int, data: str, uid: str, shown: int, 
     expected = {"event": "read", "uid": uid, "bits": shown, "tech": "unknown", "partial": partial}
     frame = raw_card(bits, data, crc=crc)
     assert lines("osdp", frame * 2 + b"\xff") == [expected]
-    capture = osdpcap.encode(osdpcap.Record(1, "RECV", frame))
+    capture = osdpcap.encode(osdpcap.PassedBytes(1, "RECV", frame))
     assert lines("osdp", capture) == lines("osdp", b"\xef\xbb\xbf" + capture) == [expected]
 
 
@@ -169,7 +169,7 @@ def test_osdp_cards_that_are_none(bits: int, data: str) -> None:
 
 def test_a_driver_without_bytes_of_its_own_has_nothing_to_decode() -> None:
     for known in DRIVERS.values():
-        decoding = of_driver(known.protocol)
+        decoding = decoding_for(known.protocol)
         if not known.protocol:
             assert not [*decoding.feed(b"anything"), *decoding.end()]
     with pytest.raises(NotSupported, match="no protocol"):

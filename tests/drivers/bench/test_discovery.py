@@ -6,7 +6,7 @@ import pytest
 from drivers.bench import discovery_input
 from drivers.bench.discovery import ANY_SERIAL, Attached, probe
 from drivers.errors import NotSupported
-from drivers.registry import DRIVERS, Kind, indicator_class, reader_class
+from drivers.registry import DRIVERS, DriverKind, indicator_class, reader_class
 
 
 class Tree:
@@ -144,7 +144,7 @@ def test_every_driver_that_has_a_serial_port_may_hang_on_an_adapter() -> None:
     serial = set()
     for name, each in DRIVERS.items():
         try:
-            cls = reader_class(name) if each.kind is Kind.READER else indicator_class(name)
+            cls = reader_class(name) if each.kind is DriverKind.READER else indicator_class(name)
         except NotSupported:
             continue
         if "port" in cls.Settings.__struct_fields__:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.bench.decoding import CodeFound, Line, Read, decode
+from drivers.bench.decoding import CodeFound, DecodedLine, Read, decode
 from drivers.bench.redaction import Redactor
 from drivers.protocols import hid, pn532, wiegand
-from drivers.protocols.line import Text, encode_block
+from drivers.protocols.line import LineText, encode_block
 from tests.drivers.protocols import cutting
 from tests.vectors import load_reader
 
@@ -26,7 +26,7 @@ def redacted(protocol: str, data: bytes, places: list[int] | None = None) -> byt
     return hidden
 
 
-def told(protocol: str, data: bytes) -> list[Line]:
+def told(protocol: str, data: bytes) -> list[DecodedLine]:
     return list(decode(protocol, [data]))
 
 
@@ -98,8 +98,8 @@ def test_typed_keys(typed: str) -> None:
     stream = hid.encode(typed, size=size, start_us=10**15)
     hidden = redacted("hid", stream)
     [before], [after] = hid.Decoder().feed(stream), hid.Decoder().feed(hidden)
-    assert isinstance(before, Text)
-    assert isinstance(after, Text)
+    assert isinstance(before, LineText)
+    assert isinstance(after, LineText)
     assert len(after.content) == len(before.content)
     assert after.content != before.content
     assert typed[2:].encode() not in after.content
@@ -117,7 +117,7 @@ def test_the_keypad_stays_the_keypad_and_half_a_number_goes() -> None:
     codes = [event[1] for _, event in hid.struct_events(hidden, hid.SIZE_HERE) if event][:20]
     assert set(codes) <= set(hid.KEYPAD)
     half = redacted("hid", hid.encode("0012345678", enter=False, size=hid.SIZE_HERE))
-    assert not [event for event in hid.Decoder(size=hid.SIZE_HERE).feed(half) if isinstance(event, Text)]
+    assert not [event for event in hid.Decoder(size=hid.SIZE_HERE).feed(half) if isinstance(event, LineText)]
 
 
 @given(typed=st.text("0123456789", min_size=1, max_size=9), places=cutting.places)

@@ -7,13 +7,13 @@ import pytest
 
 from drivers.base import Reader
 from drivers.cards.hid_wedge import HidWedge, HidWedgeSettings
-from drivers.cards.line import Line, LineSettings
+from drivers.cards.line import LineReader, LineSettings
 from drivers.errors import NotSupported
 from drivers.protocols import hid
 from drivers.protocols.line import encode_block
 from drivers.readings import CardRead, CodeRead, DeviceEvent, StreamFault
 from drivers.settings import parse
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 MS = 1_000_000
 
@@ -21,12 +21,12 @@ MS = 1_000_000
 class Bench:
     """A reader whose bytes come from memory, and the time."""
 
-    def __init__(self, kind: type[Line] | type[HidWedge], **options: Any) -> None:
+    def __init__(self, kind: type[LineReader] | type[HidWedge], **options: Any) -> None:
         self.now_ns = 1_000 * MS
-        self.memory = Memory()
+        self.memory = MemoryTransport()
         self.reader: Reader = (
-            Line("left", parse(LineSettings, {"port": "m"} | options), clock=self._clock, transport=self.memory)
-            if kind is Line
+            LineReader("left", parse(LineSettings, {"port": "m"} | options), clock=self._clock, transport=self.memory)
+            if kind is LineReader
             else HidWedge(
                 "left", parse(HidWedgeSettings, {"device": "m"} | options), clock=self._clock, transport=self.memory
             )
@@ -51,7 +51,7 @@ def codes(events: Sequence[DeviceEvent]) -> list[str]:
 
 
 def test_a_code_without_an_end_is_over_after_a_silence() -> None:
-    bench = Bench(Line)
+    bench = Bench(LineReader)
     assert not bench.after(0, b"https://")
     assert not bench.after(50, b"example.org")
     assert not bench.after(79)
@@ -60,13 +60,13 @@ def test_a_code_without_an_end_is_over_after_a_silence() -> None:
 
 
 def test_a_code_that_came_before_the_silence_is_not_joined_to_the_next_one() -> None:
-    bench = Bench(Line)
+    bench = Bench(LineReader)
     bench.after(0, b"first")
     assert codes(bench.after(200, b"second\r\n")) == ["first", "second"]
 
 
 def test_the_same_code_held_before_the_scanner_is_one() -> None:
-    bench = Bench(Line)
+    bench = Bench(LineReader)
     assert codes(bench.after(0, b"a\r\n")) == ["a"]
     assert not bench.after(400, b"a\r\n")
     assert not bench.after(400, b"a\r\n")
@@ -75,27 +75,27 @@ def test_the_same_code_held_before_the_scanner_is_one() -> None:
 
 
 def test_a_converters_number_is_a_card_and_proof_at_once() -> None:
-    bench = Bench(Line, form="w26-hex")
+    bench = Bench(LineReader, form="w26-hex")
     assert numbers(bench.after(0, b"1293D8\r")) == [("1293D8", False), ("1293D8", True)]
     assert not bench.after(100, b"1293D8\r")
     assert numbers(bench.after(600, b"1293D8\r"))
 
 
 def test_swapped_wires_are_told() -> None:
-    [fault] = Bench(Line, form="w26-bits").after(0, b"11110110101101100001001110\r\n")
+    [fault] = Bench(LineReader, form="w26-bits").after(0, b"11110110101101100001001110\r\n")
     assert isinstance(fault, StreamFault)
     assert "swap the wires" in fault.what
 
 
 def test_a_block_whose_check_byte_is_a_line_end() -> None:
-    bench = Bench(Line, form="block")
+    bench = Bench(LineReader, form="block")
     block = next(each for n in range(9_999) if (each := encode_block(f"{n + 1:010d}".encode())).endswith(b"\x03\r"))
     assert len(numbers(bench.after(0, block))) == 2
 
 
 def test_a_pattern_of_ones_own() -> None:
     pattern = "Card=(?P<card>[0-9A-F]{14}) Door=[0-9]{1,2}|Code=(?P<code>.{1,99})"
-    bench = Bench(Line, pattern=pattern, uid_encoding="hex-reversed")
+    bench = Bench(LineReader, pattern=pattern, uid_encoding="hex-reversed")
     assert numbers(bench.after(0, b"Card=805AC8DA68AF04 Door=7\r\n"))[0] == ("04AF68DAC85A80", False)
     assert codes(bench.after(0, b"Code=abc\r\n")) == ["abc"]
     for line in (b"Card=805AC8DA68AF04", b"x" * 300, b"Code="):
@@ -114,7 +114,7 @@ def test_a_pattern_of_ones_own() -> None:
 )
 def test_settings_that_do_not_go_together_are_told_when_it_is_opened(options: dict[str, str], words: str) -> None:
     with pytest.raises(NotSupported, match=words):
-        Bench(Line, **options)
+        Bench(LineReader, **options)
 
 
 def test_a_card_that_is_typed() -> None:

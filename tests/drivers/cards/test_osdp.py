@@ -23,14 +23,14 @@ from drivers.errors import DeviceGone, NotSupported
 from drivers.indicators.osdp import OsdpLight, OsdpLightSettings
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp_card import between_parities, uid_of
-from drivers.protocols.osdp_secure import Opened, Session
-from drivers.protocols.osdpcap import Record, encode, parse, replay
+from drivers.protocols.osdp_card import between_parities, card_uid
+from drivers.protocols.osdp_secure import Opened, SecureSession
+from drivers.protocols.osdpcap import PassedBytes, encode, parse, replay
 from drivers.readings import CardRead, DeviceEvent, Uid
 from drivers.settings import WrongSetting
 from drivers.settings import parse as parse_settings
 from drivers.transports.base import Tapped
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 from tests.drivers.osdp_peer import OsdpPeer
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -224,8 +224,8 @@ def test_a_session_is_recorded_redacted_and_opened_with_its_key(peer: OsdpPeer) 
     events = [event for _, event in replay(lines, KEY)]
     assert not [event for event in events if isinstance(event, Fault)], "every MAC holds"
     replies = [event for event in events if isinstance(event, Opened) and event.packet.reply]
-    cards = [card for event in replies if (card := osdp.card_of(event.packet.code, event.data))]
-    assert [card.data for card in cards if isinstance(card, osdp.Card)] == [CARD]
+    cards = [card for event in replies if (card := osdp.parse_card(event.packet.code, event.data))]
+    assert [card.data for card in cards if isinstance(card, osdp.OsdpCard)] == [CARD]
     hidden = [event for _, event in replay(lines) if isinstance(event, Fault)]
     assert Fault("encrypted: its key is needed") in hidden
     assert Fault("the reader has another key") in [event for _, event in replay(lines, bytes(16))]
@@ -244,10 +244,10 @@ def test_a_session_under_the_key_that_everybody_knows_hides_nothing(tmp_path: Pa
     """So a key is set with nobody else on the wire. Real bytes: a reader in install mode is given its first key."""
     peer = OsdpPeer(tmp_path, key=None)
     passed: list[bytes] = []
-    line = Tapped(Serial(str(peer.port), Line()), lambda _, data: passed.append(data))
+    line = Tapped(Serial(str(peer.port), SerialLine()), lambda _, data: passed.append(data))
     commission(OsdpSettings(port=str(peer.port), commissioning=True), tmp_path / "door.key", transport=line)
     peer.dispose()
-    session = Session()
+    session = SecureSession()
     opened_ones = [session.open(packet) for packet in packets(b"".join(passed))]
     keysets = [one for one in opened_ones if isinstance(one, Opened) and one.packet.code == KEYSET]
     assert [one.packet.security.encrypted for one in keysets if one.packet.security] == [True]
@@ -265,15 +265,17 @@ def test_a_card_in_clear_is_recorded_under_a_pseudonym() -> None:
     trace("RECV", frame[:5])
     trace("RECV", frame[5:])
     record = parse(file.getvalue())
-    assert isinstance(record, Record)
+    assert isinstance(record, PassedBytes)
     [packet] = osdp.Decoder().feed(record.data)
     assert isinstance(packet, osdp.Packet)
     assert CARD not in packet.raw
     assert len(packet.raw) == len(frame)
 
 
-@pytest.mark.parametrize("card", [between_parities(b"abc"), between_parities(b"abcd"), osdp.Card(0, 0, 56, b"1234567")])
-def test_a_redacted_card_is_still_a_card_and_the_same_one_each_time(card: osdp.Card) -> None:
+@pytest.mark.parametrize(
+    "card", [between_parities(b"abc"), between_parities(b"abcd"), osdp.OsdpCard(0, 0, 56, b"1234567")]
+)
+def test_a_redacted_card_is_still_a_card_and_the_same_one_each_time(card: osdp.OsdpCard) -> None:
     file = io.BytesIO()
     trace = OsdpTrace(file, clock=lambda: 0, redact_key=b"k")
     data = bytes((0, card.format)) + card.bits.to_bytes(2, "little") + card.data
@@ -284,7 +286,7 @@ def test_a_redacted_card_is_still_a_card_and_the_same_one_each_time(card: osdp.C
     [event, _] = trace_events([first], OsdpSettings(port="p"))
     assert isinstance(event, CardRead)
     assert event.uid.bits == card.bits - card.bits % 8
-    known = uid_of(card)
+    known = card_uid(card)
     assert isinstance(known, Uid)
     assert event.uid != known
 
@@ -307,8 +309,8 @@ def test_lines_of_other_tools_are_understood() -> None:
         b'"data" : " ff ff 53 80 08 00 01 4b 01 d8", "osdpTraceVersion":"1", "osdpSource":"libosdp-conformance" }'
     )
     record = parse(line)
-    assert record == Record(1580342115984691851, "", bytes.fromhex("ffff53800800014b01d8"))
-    assert isinstance(record, Record)
+    assert record == PassedBytes(1580342115984691851, "", bytes.fromhex("ffff53800800014b01d8"))
+    assert isinstance(record, PassedBytes)
     assert parse(encode(record)) == record
     hyphens = line.replace(b" ff ff 53 80 08 00 01 4b 01 d8", b"FF-FF-53-80-08-00-01-4B-01-D8")
     assert parse(hyphens) == record
@@ -340,6 +342,6 @@ def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_plain_name_stands_in_the_credentials_folder(tmp_path: Path) -> None:
-    assert osdp_key.path_of("osdp", {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == tmp_path / "osdp"
+    assert osdp_key.key_path("osdp", {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == tmp_path / "osdp"
     with pytest.raises(NotSupported, match="credentials"):
-        osdp_key.path_of("osdp", {})
+        osdp_key.key_path("osdp", {})

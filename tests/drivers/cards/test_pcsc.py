@@ -13,7 +13,7 @@ from drivers.cards.pcsc import Pcsc, PcscSettings
 from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols import pcsc
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology
-from drivers.transports.pcsc import Slot
+from drivers.transports.pcsc import CardSlot
 from tests.drivers.pcsc_peer import ONE_PCSCD, READER, UID, PcscPeer
 
 pytestmark = ONE_PCSCD
@@ -79,7 +79,7 @@ def test_which_reader_is_never_guessed(peer: PcscPeer) -> None:
 
 
 def test_a_call_that_hangs_is_given_up_and_waited_for() -> None:
-    slot = Slot("any", call_s=0.05)
+    slot = CardSlot("any", call_s=0.05)
     hang = threading.Event()
     with pytest.raises(DeviceGone, match="hangs"):
         slot._bounded(hang.wait)

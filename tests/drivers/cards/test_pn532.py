@@ -10,7 +10,7 @@ from drivers.protocols import pn532
 from drivers.protocols.pn532_host import ANSWER_MS, ATTEMPTS_MAX, EMPTY_POLLS
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology
 from drivers.simulated.pn532_peer import Chip
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.vectors import load_reader
 
 MS = 1_000_000
@@ -22,7 +22,7 @@ class Bench:
     """A driver, the bytes between, and the chip that answers until a test says otherwise."""
 
     def __init__(self) -> None:
-        self.now_ns, self.memory, self.chip = 10**9, Memory(), Chip()
+        self.now_ns, self.memory, self.chip = 10**9, MemoryTransport(), Chip()
         settings = Pn532Settings(port="memory", poll_ms=POLL_MS)
         self.reader = Pn532("left", settings, clock=lambda: self.now_ns, transport=self.memory)
         self.reader.open()
@@ -125,7 +125,7 @@ def test_a_board_that_loses_power_between_two_cards_is_set_up_again() -> None:
     bench.chip.card = bytes.fromhex("24D34F59")
     events = [event for _ in range(8) for event in bench.round()]
     assert any(isinstance(event, CardRead) for event in events)
-    assert pn532.Command.SAM_CONFIGURATION in bench.chip.asked
+    assert pn532.Command.SAM_CONFIGURATION in bench.chip.commands
 
 
 def test_closing_says_goodnight_once() -> None:

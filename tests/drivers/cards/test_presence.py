@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from drivers.cards.em4100 import Em4100, Em4100Settings
 from drivers.cards.ironlogic import IronLogic, IronLogicSettings
-from drivers.cards.presence import CARDS_MAX, Presence
+from drivers.cards.presence import CARDS_MAX, HeldCards
 from drivers.protocols import em4100, ironlogic
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology, Uid
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 MS = 1_000_000
 CARD, OTHER = bytes.fromhex("1F00644BB6"), bytes.fromhex("01C8F00800")
@@ -23,7 +23,7 @@ class Em:
 
     def __init__(self) -> None:
         self.now_ns = 1_000 * MS
-        self.memory = Memory()
+        self.memory = MemoryTransport()
         settings = Em4100Settings(port="memory")
         self.reader = Em4100("left", settings, clock=lambda: self.now_ns, transport=self.memory)
         self.reader.open()
@@ -103,7 +103,7 @@ def test_half_a_frame_does_not_survive_a_reopen() -> None:
 
 def test_iron_logic_proves_a_card_with_one_line_and_tells_when_it_has_gone() -> None:
     now_ns = 5 * MS
-    memory = Memory()
+    memory = MemoryTransport()
     reader = IronLogic("right", IronLogicSettings(port="memory"), clock=lambda: now_ns, transport=memory)
     reader.open()
     memory.put(ironlogic.encode_em_marine(CARD) + ironlogic.encode_em_marine(CARD) + ironlogic.NO_CARD)
@@ -118,7 +118,7 @@ def test_iron_logic_proves_a_card_with_one_line_and_tells_when_it_has_gone() -> 
 
 
 def test_a_phone_is_told_as_a_fault_and_without_its_number() -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     reader = IronLogic("right", IronLogicSettings(port="memory"), transport=memory)
     reader.open()
     memory.put(ironlogic.encode_mifare(bytes.fromhex("08A1B2C3")))
@@ -145,7 +145,7 @@ def test_every_card_of_a_pile_is_reported_however_the_bytes_are_cut(numbers: lis
 
 @pytest.mark.parametrize("cards", [CARDS_MAX, CARDS_MAX * 10])
 def test_noise_that_looks_like_many_cards_stays_bounded(cards: int) -> None:
-    presence = Presence(500)
+    presence = HeldCards(500)
     for number in range(cards):
         presence.frames(Uid(Technology.EM4100, number.to_bytes(5, "big"), 40), number)
-    assert len(presence._seen) <= CARDS_MAX
+    assert len(presence._recent) <= CARDS_MAX

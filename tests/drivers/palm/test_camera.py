@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.base import DriverSettings
-from drivers.bench.capture import Capture
+from drivers.bench.capture import CaptureTap
 from drivers.errors import DeviceGone, NotSupported
-from drivers.palm.camera import Camera, CameraSettings
+from drivers.palm.camera import CameraReader, CameraSettings
 from drivers.palm.folder import FolderSettings
 from drivers.readings import DeviceEvent, PalmFrame, StreamFault
 from drivers.registry import entry
 from drivers.settings import WrongSetting, parse
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.drivers.building import build_reader
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
 from tests.drivers.palm.rtsp_camera import RtspCamera
@@ -58,20 +58,20 @@ def peer() -> Iterator[MjpegCamera]:
     peer.pull()
 
 
-def opened(peer: MjpegCamera | RtspCamera, **options: float | bool | str) -> Camera:
+def opened(peer: MjpegCamera | RtspCamera, **options: float | bool | str) -> CameraReader:
     camera = build_reader("camera", "palm", {"source": peer.url, "silence_s": 1.0, "fps_max": 60} | options)
-    assert isinstance(camera, Camera)
+    assert isinstance(camera, CameraReader)
     camera.open()
     return camera
 
 
-def close(peer: MjpegCamera | RtspCamera, camera: Camera) -> None:
+def close(peer: MjpegCamera | RtspCamera, camera: CameraReader) -> None:
     """Without waiting for the silence to be over."""
     peer.hang_up()
     camera.close()
 
 
-def frame_of(camera: Camera) -> PalmFrame:
+def frame_of(camera: CameraReader) -> PalmFrame:
     until = time.monotonic() + HANG_S
     while time.monotonic() < until:
         for event in camera.read(0.2):
@@ -80,7 +80,7 @@ def frame_of(camera: Camera) -> PalmFrame:
     pytest.fail("no picture comes")
 
 
-def read_until_gone(camera: Camera) -> tuple[list[DeviceEvent], str]:
+def read_until_gone(camera: CameraReader) -> tuple[list[DeviceEvent], str]:
     told: list[DeviceEvent] = []
     until = time.monotonic() + HANG_S
     while time.monotonic() < until:
@@ -310,14 +310,14 @@ def test_no_picture_is_written_anywhere(
 def test_it_is_never_captured(driver: str, chosen: DriverSettings) -> None:
     out = io.BytesIO()
     with pytest.raises(NotSupported, match="never captured"):
-        Capture(out, driver, chosen, clock=time.monotonic_ns, redact_key=None)
+        CaptureTap(out, driver, chosen, clock=time.monotonic_ns, redact_key=None)
     assert entry(driver).camera
     assert not out.getvalue()
 
 
 def test_a_forged_recording_is_not_replayed() -> None:
     with pytest.raises(NotSupported, match="never captured"):
-        Camera("palm", CameraSettings(source="/dev/video0"), transport=Memory())
+        CameraReader("palm", CameraSettings(source="/dev/video0"), transport=MemoryTransport())
 
 
 @pytest.mark.parametrize(

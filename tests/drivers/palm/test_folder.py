@@ -8,7 +8,7 @@ from drivers.errors import DeviceGone, NotSupported
 from drivers.palm.folder import Folder, FolderSettings
 from drivers.readings import DeviceEvent, PalmFrame, StreamFault
 from drivers.transports.folder import FILE_BYTES_MAX, PictureFolder
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.drivers.palm.mjpeg_camera import jpeg, picture
 
 MS = 1_000_000
@@ -144,4 +144,4 @@ def test_it_is_opened_once_and_takes_no_recording(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         Player(tmp_path).reader.open()
     with pytest.raises(NotSupported, match="never captured"):
-        Folder("palm", FolderSettings(folder=str(tmp_path)), transport=Memory())
+        Folder("palm", FolderSettings(folder=str(tmp_path)), transport=MemoryTransport())

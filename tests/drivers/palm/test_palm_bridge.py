@@ -11,7 +11,7 @@ from drivers.protocols import bridge
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.simulated.palm_bridge_vendor import PalmVendor
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 TRIES = 200
 
@@ -81,7 +81,7 @@ def test_the_reference_process_is_a_program_that_works(path: Path, reader: PalmB
     ],
 )
 def test_what_is_no_match_is_a_fault_and_the_next_is_taken(message: bytes, words: str) -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     settings = parse(PalmBridgeSettings, {"socket": "m", "score_min": 5_000})
     reader = PalmBridge("palm", settings, clock=lambda: 7, transport=memory)
     reader.open()

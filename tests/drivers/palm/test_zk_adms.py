@@ -14,7 +14,7 @@ from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.palm.zk_adms import IDLE_S, ZkAdms, ZkAdmsSettings
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from drivers.transports.tcp import PEERS_MAX
 from tests.vectors import load_jsonl
 
@@ -348,7 +348,7 @@ def test_what_was_tapped_can_be_played_again(kiosk: Kiosk) -> None:
     kiosk.post("ATTLOG", ROW)
     kiosk.post("ATTPHOTO", b"\xff\xd8" * 1000)
     kiosk.post("ATTLOG", ROW.replace("1001", "1002"))
-    memory = Memory()
+    memory = MemoryTransport()
     replayed = ZkAdms(
         "palm",
         parse(ZkAdmsSettings, {"listen": "x:1", "serials": [SERIAL]}),

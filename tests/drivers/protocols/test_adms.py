@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols import adms, zk_attlog
-from drivers.protocols.adms import TimeZoneForm, call, decode_time, encode_time, offset_of, options, time_zone, upload
+from drivers.protocols.adms import (
+    TimeZoneForm,
+    call,
+    decode_time,
+    encode_time,
+    options,
+    parse_offset,
+    time_zone,
+    upload,
+)
 from drivers.protocols.fault import Fault
 from tests.vectors import load_bytes, load_json, load_jsonl, load_reader
 
@@ -56,16 +65,16 @@ def test_the_forms_of_a_time_zone() -> None:
     offset = timedelta(hours=5)
     forms = (TimeZoneForm.OFFSET, TimeZoneForm.HOURS, TimeZoneForm.MINUTES)
     assert [time_zone(offset, form) for form in forms] == case["expect"]["almaty_forms"]
-    assert {offset_of(form) for form in case["expect"]["almaty_forms"]} == {offset}
+    assert {parse_offset(form) for form in case["expect"]["almaty_forms"]} == {offset}
     assert time_zone(offset, TimeZoneForm.OMIT) == ""
     assert time_zone(timedelta(hours=-3, minutes=-30), TimeZoneForm.OFFSET) == "-03:30"
-    assert offset_of("-03:30") == timedelta(hours=-3, minutes=-30)
-    assert offset_of("-210") == timedelta(minutes=-210)
+    assert parse_offset("-03:30") == timedelta(hours=-3, minutes=-30)
+    assert parse_offset("-210") == timedelta(minutes=-210)
     with pytest.raises(ValueError, match="hours cannot"):
         time_zone(timedelta(minutes=330), TimeZoneForm.HOURS)
     for wrong in ("", "x", "+25:00", "900", "5.5", "Asia/Almaty"):
         with pytest.raises(ValueError, match=r"offset|UTC"):
-            offset_of(wrong)
+            parse_offset(wrong)
 
 
 @pytest.mark.parametrize("vector", load_jsonl("canteen/zk_time_codec.jsonl"), ids=lambda v: v["local"])
@@ -118,7 +127,7 @@ def test_the_options_have_the_published_keys_and_ask_for_no_pictures() -> None:
 def test_the_answer_to_what_time_it_is() -> None:
     published = load_bytes(FOLDER + "time_sync_response.txt").decode()
     at = datetime(2011, 5, 5, 17, 40, 20, tzinfo=timezone(timedelta(hours=-5)))
-    assert adms.time_answer(at) == published
+    assert adms.time_reply(at) == published
     assert adms.set_time(3, datetime(2026, 11, 22, 12, 34, 56)) == "C:3:SET OPTION DateTime=864304496\n"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from drivers.protocols import hid
 from drivers.protocols.fault import Fault
 from drivers.protocols.hid import Decoder, Typist, encode, retyped
-from drivers.protocols.line import Code, Text, code
+from drivers.protocols.line import Code, LineText, code
 from drivers.protocols.line_forms import guess
 from drivers.readings import Uid
 from tests.drivers.protocols import cutting
@@ -25,7 +25,7 @@ USAGES = dict(enumerate((*_FROM_A, *_FROM_1), 4)) | {83: 69}
 LEFT_SHIFT_BIT, SHIFT, CTRL, MS = 2, 42, 29, 1_000
 
 
-def events(data: bytes, size: int = 0) -> list[Text | Fault]:
+def events(data: bytes, size: int = 0) -> list[LineText | Fault]:
     return cutting.every_way(lambda: Decoder(size=size).feed, data)
 
 
@@ -54,13 +54,13 @@ def test_the_published_log_of_a_scanner(size: int) -> None:
         else:
             keys += tap(USAGES[usage])
     [text] = events(press(*keys, size=size))
-    assert isinstance(text, Text)
+    assert isinstance(text, LineText)
     assert code(text.content) == Code(vector["expected_text"])
 
 
 def test_the_published_speeds_are_one_text_and_a_person_is_many() -> None:
     for key_us in (4 * MS, 16 * MS):
-        assert events(encode("0012345678", key_us=key_us)) == [Text(b"0012345678")]
+        assert events(encode("0012345678", key_us=key_us)) == [LineText(b"0012345678")]
     assert len(events(encode("0012345678", key_us=300 * MS))) == 11 - 1
 
 
@@ -68,7 +68,7 @@ def test_the_published_speeds_are_one_text_and_a_person_is_many() -> None:
 def test_what_a_kazakh_layout_typed_is_the_same_number(vector: dict[str, str]) -> None:
     keys = retyped(vector["raw"].rstrip("\n"))
     assert keys.isascii()
-    found = guess(Text(vector["raw"].rstrip("\n").encode()), typed=True)
+    found = guess(LineText(vector["raw"].rstrip("\n").encode()), typed=True)
     if "uid_hex" in vector:
         assert keys.upper() == vector["uid_hex"]
         assert isinstance(found, Uid)
@@ -87,27 +87,27 @@ def test_what_a_kazakh_layout_typed_is_the_same_number(vector: dict[str, str]) -
 @SIZES
 def test_the_keys_behind_it_say_the_number_under_any_layout(vector: dict[str, str], size: int) -> None:
     typed = retyped(vector["raw"].rstrip("\n"))
-    assert events(encode(typed, size=size)) == [Text(typed.encode())]
+    assert events(encode(typed, size=size)) == [LineText(typed.encode())]
 
 
 def test_a_russian_layout_and_a_kazakh_code() -> None:
     assert retyped("АФ09") == "FA09"
-    assert guess(Text("Әлия".encode())) == Code("Әлия")
-    assert guess(Text("вуфвиууа".encode()), typed=True) == guess(Text(b"deadbeef"), typed=True)
+    assert guess(LineText("Әлия".encode())) == Code("Әлия")
+    assert guess(LineText("вуфвиууа".encode()), typed=True) == guess(LineText(b"deadbeef"), typed=True)
 
 
 def test_the_keypad_types_the_same_digits_and_its_enter_ends_them() -> None:
     keypad = {digit: code_ for code_, digit in hid.KEYPAD.items()}
-    assert events(press(*tap(69, *(keypad[digit] for digit in "0012345678"), 69, 96))) == [Text(b"0012345678")]
+    assert events(press(*tap(69, *(keypad[digit] for digit in "0012345678"), 69, 96))) == [LineText(b"0012345678")]
 
 
 def test_repeats_locks_and_releases_type_nothing() -> None:
-    assert events(press((58, 1), (2, 1), (2, 2), (2, 2), (2, 0), (3, 0), *tap(28))) == [Text(b"1")]
+    assert events(press((58, 1), (2, 1), (2, 2), (2, 2), (2, 0), (3, 0), *tap(28))) == [LineText(b"1")]
 
 
 def test_shift_holds_for_the_keys_under_it_alone() -> None:
     assert events(press(*tap(30), (SHIFT, 1), *tap(30), (54, 1), (SHIFT, 0), *tap(2), (54, 0), *tap(2, 28))) == [
-        Text(b"aA!1")
+        LineText(b"aA!1")
     ]
 
 
@@ -120,26 +120,26 @@ def test_a_key_that_is_missing_makes_no_other_number() -> None:
         [fault] = events(strange + encode("0012345678"))
         assert isinstance(fault, Fault)
         assert "plain text" in fault.what
-    assert events(press(*tap(104)) + encode("1") + encode("2"))[-1] == Text(b"2")
+    assert events(press(*tap(104)) + encode("1") + encode("2"))[-1] == LineText(b"2")
 
 
 def test_silence_ends_a_text_that_has_no_enter() -> None:
     decoder = Decoder()
     assert not decoder.feed(encode("0012345678", enter=False))
     assert decoder.pending
-    assert decoder.flush() == [Text(b"0012345678", ended=False)]
+    assert decoder.flush() == [LineText(b"0012345678", ended=False)]
     assert decoder.flush() == []
     later = encode("0012345678", enter=False) + encode("77", start_us=1_000_000)
-    assert events(later) == [Text(b"0012345678", ended=False), Text(b"77")]
+    assert events(later) == [LineText(b"0012345678", ended=False), LineText(b"77")]
 
 
 def test_the_size_of_an_event_is_found_out() -> None:
     for size in hid.SIZES:
         for start_us in (0, 1_763_800_000_123_456):
-            assert events(encode("1F00644BB6", size=size, start_us=start_us)) == [Text(b"1F00644BB6")]
+            assert events(encode("1F00644BB6", size=size, start_us=start_us)) == [LineText(b"1F00644BB6")]
     short = Decoder()
     assert not short.feed(press((2, 1), size=16))
-    assert short.flush() == [Text(b"1", ended=False)]
+    assert short.flush() == [LineText(b"1", ended=False)]
 
 
 def test_the_typist_is_a_function_of_type_code_and_value() -> None:
@@ -149,7 +149,7 @@ def test_the_typist_is_a_function_of_type_code_and_value() -> None:
         for at, (code_, value) in enumerate([*tap(2, 3, 28)])
         for event in typist.event(hid.EV_KEY, code_, value, at)
     ]
-    assert found == [Text(b"12")]
+    assert found == [LineText(b"12")]
     assert not list(typist.event(hid.EV_MSC, 4, 0x7001E, 0))
 
 
@@ -161,7 +161,7 @@ def test_any_cut_gives_the_same_texts(size: int, texts: list[str], places: list[
     stream = b"".join(encode(text, size=size, start_us=at * 100_000) for at, text in enumerate(texts))
     decoder = Decoder()
     found = [*cutting.run(decoder.feed, cutting.cut(stream, places)), *decoder.flush()]
-    assert found == [Text(text.encode()) for text in texts]
+    assert found == [LineText(text.encode()) for text in texts]
 
 
 @SIZES
@@ -170,7 +170,7 @@ def test_noise_around_events_hides_no_text(size: int, before: bytes, between: by
     typed = encode("0012345678", size=size, start_us=1_763_800_000_000_000)
     decoder = Decoder(size=size)
     found = [*decoder.feed(before + typed + between + typed), *decoder.flush()]
-    assert found.count(Text(b"0012345678")) == 2
+    assert found.count(LineText(b"0012345678")) == 2
 
 
 @given(data=st.binary(max_size=300))
@@ -190,4 +190,4 @@ def test_long_noise_leaves_nothing_behind_and_the_next_number_is_read(alphabet: 
     finally:
         tracemalloc.stop()
     assert used < 100_000
-    assert Text(b"77") in [*decoder.feed(encode("1\t2", start_us=10**15) + encode("77", start_us=10**15 + 10**6))]
+    assert LineText(b"77") in [*decoder.feed(encode("1\t2", start_us=10**15) + encode("77", start_us=10**15 + 10**6))]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.http import DISCARD_BYTES_MAX, Event, Exchange, Request
+from drivers.protocols.http import DISCARD_BYTES_MAX, Event, Exchange, HttpRequest
 from tests.drivers.protocols import cutting
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
@@ -36,7 +36,7 @@ def whole(data: bytes, places: list[int] | None = None) -> tuple[list[Event], by
 
 def test_a_request_and_its_answer() -> None:
     [request], sent = whole(POST)
-    assert request == Request("POST", "/iclock/cdata?SN=1", BODY)
+    assert request == HttpRequest("POST", "/iclock/cdata?SN=1", BODY)
     assert b"1001" not in repr(request).encode()
     assert sent.startswith(b"HTTP/1.1 200")
     assert b"Date: " + DATE.encode() in sent
@@ -46,20 +46,20 @@ def test_a_request_and_its_answer() -> None:
 @given(count=st.integers(min_value=1, max_value=4), places=cutting.places)
 def test_any_cut_of_a_connection_gives_the_same_requests(count: int, places: list[int]) -> None:
     events, sent = whole(POST * count, places)
-    assert events == [Request("POST", "/iclock/cdata?SN=1", BODY)] * count
+    assert events == [HttpRequest("POST", "/iclock/cdata?SN=1", BODY)] * count
     assert sent.count(b"HTTP/1.1 200") == count
 
 
 def test_old_terminals_speak_http_1_0_and_hang_up() -> None:
     [request], sent = whole(b"GET /iclock/ping HTTP/1.0\r\n\r\n")
-    assert request == Request("GET", "/iclock/ping")
+    assert request == HttpRequest("GET", "/iclock/ping")
     assert b"close" in sent.lower()
 
 
 def test_pieces_of_a_chunked_body_are_one() -> None:
     head = b"POST /a HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\n\r\n"
     [request], _ = whole(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-    assert request == Request("POST", "/a", b"abcde")
+    assert request == HttpRequest("POST", "/a", b"abcde")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_body_that_nobody_wants_is_passed_over_and_the_request_is_answered() -
     for _ in range(size // 4096):
         events += connection.feed(b"\xff" * 4096)
         assert len(connection._body) == 0
-    assert events == [Request("POST", "/photo")]
+    assert events == [HttpRequest("POST", "/photo")]
     endless = exchange()
     endless.feed(b"POST /photo HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\n\r\n")
     piece = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
@@ -103,4 +103,4 @@ def test_a_body_that_nobody_wants_is_passed_over_and_the_request_is_answered() -
 @given(data=st.binary(max_size=300))
 def test_rubbish_is_at_most_a_fault(data: bytes) -> None:
     events, _ = whole(data)
-    assert len(events) <= 1 or all(isinstance(event, Request) for event in events[:-1])
+    assert len(events) <= 1 or all(isinstance(event, HttpRequest) for event in events[:-1])

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from drivers.protocols.fault import Fault
 from drivers.protocols.ironlogic import (
     LINE_BYTES_MAX,
-    Card,
     Decoder,
     Event,
-    NoCard,
+    IronLogicCard,
+    IronLogicCardRemoved,
     encode_em_marine,
     encode_mifare,
 )
@@ -29,7 +29,7 @@ def events(data: bytes) -> list[Event]:
 
 
 def uid_hex(event: Event) -> str:
-    assert isinstance(event, Card)
+    assert isinstance(event, IronLogicCard)
     uid = to_uid(event.printed.hex(), UidEncoding.IRONLOGIC, event.technology)
     assert isinstance(uid, Uid)
     return uid.hex
@@ -39,14 +39,14 @@ def uid_hex(event: Event) -> str:
 @pytest.mark.parametrize("end", [b"\r\n", b"\r", b"\n"], ids=["crlf", "cr", "lf"])
 def test_every_published_line_gives_the_number_of_its_card(vector: dict[str, str], end: bytes) -> None:
     [card] = events(bytes.fromhex(vector["frame_hex"]).removesuffix(b"\r\n") + end)
-    assert isinstance(card, Card)
+    assert isinstance(card, IronLogicCard)
     assert uid_hex(card) == vector["expected_uid_hex"]
     assert card.technology is (EM if vector["kind"] == "em-marine" else MIFARE)
 
 
 @pytest.mark.parametrize("vector", VECTORS["status_lines"], ids=lambda v: v["line"])
 def test_removal_in_any_case(vector: dict[str, str]) -> None:
-    assert events(bytes.fromhex(vector["frame_hex"])) == [NoCard()]
+    assert events(bytes.fromhex(vector["frame_hex"])) == [IronLogicCardRemoved()]
 
 
 def test_the_recorded_split_in_the_middle_of_a_word() -> None:
@@ -68,22 +68,22 @@ def test_another_vendors_line_for_the_same_card() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"Em-Marine[5500] 090,48676,", Card(EM, bytes.fromhex("55005ABE24"))),
-        (b"00123 Em-Marine[5500] 090,48676", Card(EM, bytes.fromhex("55005ABE24"), reader="00123")),
-        (b"00123 No Card", NoCard()),
-        (b"NO CARD", NoCard()),
-        (b"Temic[5500] 090,48676", Card(EM, bytes.fromhex("55005ABE24"))),
-        (b"HID[0002] 012,34567", Card(Technology.UNKNOWN, bytes.fromhex("00020C8707"))),
-        (b"Dallas[0000012345AB]", Card(Technology.UNKNOWN, bytes.fromhex("0000012345AB"))),
-        (b"Cod433[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
-        (b"CAME[123456]", Card(Technology.UNKNOWN, bytes.fromhex("123456"))),
-        (b"PX[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
-        (b"IC[12345678]", Card(Technology.UNKNOWN, bytes.fromhex("12345678"))),
-        (b"Mifare[BCD14264] Plus (0004,20) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="Plus")),
-        (b"Mifare[BCD14264] Mini (0004,09) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="Mini")),
-        (b"Mifare[BCD14264] 4K (0002,18) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="4K")),
-        (b"Mifare[BCD14264] DF (0344,20) 066,53692", Card(MIFARE, bytes.fromhex("BCD14264"), type="DF")),
-        (b"Mifare[BCD14264]", Card(MIFARE, bytes.fromhex("BCD14264"))),
+        (b"Em-Marine[5500] 090,48676,", IronLogicCard(EM, bytes.fromhex("55005ABE24"))),
+        (b"00123 Em-Marine[5500] 090,48676", IronLogicCard(EM, bytes.fromhex("55005ABE24"), reader="00123")),
+        (b"00123 No Card", IronLogicCardRemoved()),
+        (b"NO CARD", IronLogicCardRemoved()),
+        (b"Temic[5500] 090,48676", IronLogicCard(EM, bytes.fromhex("55005ABE24"))),
+        (b"HID[0002] 012,34567", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("00020C8707"))),
+        (b"Dallas[0000012345AB]", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("0000012345AB"))),
+        (b"Cod433[12345678]", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"CAME[123456]", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("123456"))),
+        (b"PX[12345678]", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"IC[12345678]", IronLogicCard(Technology.UNKNOWN, bytes.fromhex("12345678"))),
+        (b"Mifare[BCD14264] Plus (0004,20) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="Plus")),
+        (b"Mifare[BCD14264] Mini (0004,09) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="Mini")),
+        (b"Mifare[BCD14264] 4K (0002,18) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="4K")),
+        (b"Mifare[BCD14264] DF (0344,20) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="DF")),
+        (b"Mifare[BCD14264]", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"))),
     ],
 )
 def test_every_kind_of_line(line: bytes, expected: Event) -> None:
@@ -113,7 +113,7 @@ def test_a_broken_line_is_a_fault_and_no_card(line: bytes) -> None:
 def test_a_good_line_behind_a_broken_one_is_not_lost() -> None:
     assert events(b"Em-MarEm-Marine[1700] 009,22847\r\n") == [
         Fault("bytes before a line"),
-        Card(EM, bytes.fromhex("170009593F")),
+        IronLogicCard(EM, bytes.fromhex("170009593F")),
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_good_line_behind_endless_noise_is_not_lost() -> None:
     noise = b"\xff" * (10 * LINE_BYTES_MAX)
     assert events(noise + encode_em_marine(bytes.fromhex("170009593F"))) == [
         Fault("a line is too long"),
-        Card(EM, bytes.fromhex("170009593F")),
+        IronLogicCard(EM, bytes.fromhex("170009593F")),
     ]
 
 
@@ -136,9 +136,9 @@ def test_a_line_that_broke_off_is_told_when_the_stream_ends(line: bytes) -> None
 def test_a_last_line_without_an_end_counts_where_it_is_whole() -> None:
     decoder = Decoder()
     assert not decoder.feed(b"Em-Marine[5500] 126,58404")
-    assert list(decoder.flush()) == [Card(EM, bytes.fromhex("55007EE424"))]
+    assert list(decoder.flush()) == [IronLogicCard(EM, bytes.fromhex("55007EE424"))]
     assert not decoder.feed(b"No card")
-    assert list(decoder.flush()) == [NoCard()]
+    assert list(decoder.flush()) == [IronLogicCardRemoved()]
 
 
 numbers = st.one_of(
@@ -153,7 +153,7 @@ numbers = st.one_of(
 def test_any_cut_gives_the_same_cards(cards: list[tuple[Technology, bytes, bytes]], places: list[int]) -> None:
     found = cutting.run(Decoder().feed, cutting.cut(b"".join(line for _, _, line in cards), places))
     for event, (technology, uid, _) in zip(found, cards, strict=True):
-        assert isinstance(event, Card)
+        assert isinstance(event, IronLogicCard)
         assert event.technology is technology
         printed = event.printed
         assert (printed[4:] + printed[:4] if len(printed) == 7 else printed) == uid
@@ -167,7 +167,7 @@ def test_noise_around_a_line_hides_no_card(
     stream = before + line + after
     found = cutting.run(Decoder().feed, cutting.cut(stream, places))
     assert found == cutting.run(Decoder().feed, [stream])
-    assert [event for event in found if isinstance(event, Card) and event.technology is technology]
+    assert [event for event in found if isinstance(event, IronLogicCard) and event.technology is technology]
 
 
 @given(data=st.binary(max_size=300))
@@ -187,11 +187,11 @@ def test_a_megabyte_of_noise_leaves_nothing_behind_and_the_next_line_is_read(alp
     finally:
         tracemalloc.stop()
     assert used < 100_000
-    assert decoder.feed(encode_em_marine(b"12345"))[-1] == Card(EM, b"12345")
+    assert decoder.feed(encode_em_marine(b"12345"))[-1] == IronLogicCard(EM, b"12345")
 
 
 def test_no_repr_shows_a_number() -> None:
-    assert "BCD1" not in repr(Card(MIFARE, bytes.fromhex("BCD14264"))).upper()
+    assert "BCD1" not in repr(IronLogicCard(MIFARE, bytes.fromhex("BCD14264"))).upper()
 
 
 def test_a_number_that_no_reader_prints_is_refused_by_the_builders() -> None:

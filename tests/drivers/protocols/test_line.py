@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.line import LINE_BYTES_MAX, Code, Decoder, Event, Text, code, encode_block
+from drivers.protocols.line import LINE_BYTES_MAX, Code, Decoder, Event, LineText, code, encode_block
 from drivers.protocols.line_forms import Form, guess, meaning
-from drivers.readings import Notation, Uid
-from drivers.uid import Rejected, UidEncoding
+from drivers.readings import Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding
 from tests.drivers.protocols import cutting
 from tests.vectors import load_jsonl, load_reader
 
@@ -25,24 +25,24 @@ def events(data: bytes, *, blocks: bool = False) -> list[Event]:
 
 
 def uid(content: str, form: Form, encoding: UidEncoding | None = None) -> Uid:
-    found = meaning(Text(content.encode()), form, encoding)
+    found = meaning(LineText(content.encode()), form, encoding)
     assert isinstance(found, Uid), found
     return found
 
 
 def test_the_published_ten_decimals() -> None:
     [text] = events(bytes.fromhex(S4A["frame_hex"]))
-    assert isinstance(text, Text)
+    assert isinstance(text, LineText)
     for found in (meaning(text, Form.DEC10), guess(text)):
         assert isinstance(found, Uid)
         assert int.from_bytes(found.value, "big") == S4A["expected_dec"]
         assert found.hex == f"{S4A['expected_hex']:0>8}"
-        assert found.notation is Notation.DEC10
+        assert found.notation is UidNotation.DEC10
 
 
 def test_the_published_whole_number_between_lf_and_cr() -> None:
     [text] = events(bytes.fromhex(PARALLAX["raw_hex"]))
-    assert isinstance(text, Text)
+    assert isinstance(text, LineText)
     for found in (meaning(text, Form.HEX), guess(text)):
         assert isinstance(found, Uid)
         assert (found.hex, found.bits, found.partial) == (PARALLAX["uid_hex"], 40, False)
@@ -51,20 +51,20 @@ def test_the_published_whole_number_between_lf_and_cr() -> None:
 @pytest.mark.parametrize(
     ("content", "form", "hex_", "notation"),
     [
-        ("1293D8", Form.W26_HEX, "1293D8", Notation.W26),
-        ("1293d8", Form.W26_HEX, "1293D8", Notation.W26),
-        ("02527B1", Form.W26_HEX, "1293D8", Notation.W26),  # all 26 bits
-        ("7186A61E", Form.W34_HEX, "7186A61E", Notation.W34),
-        ("018,37848", Form.W26_DEC, "1293D8", Notation.W26),
-        ("00001001010010011110110001", Form.W26_BITS, "1293D8", Notation.W26),
-        ("04AF68DAC85A80", Form.HEX, "04AF68DAC85A80", Notation.FULL),
-        ("xx 04AF68DAC85A80 ", Form.HEX, "04AF68DAC85A80", Notation.FULL),
+        ("1293D8", Form.W26_HEX, "1293D8", UidNotation.W26),
+        ("1293d8", Form.W26_HEX, "1293D8", UidNotation.W26),
+        ("02527B1", Form.W26_HEX, "1293D8", UidNotation.W26),  # all 26 bits
+        ("7186A61E", Form.W34_HEX, "7186A61E", UidNotation.W34),
+        ("018,37848", Form.W26_DEC, "1293D8", UidNotation.W26),
+        ("00001001010010011110110001", Form.W26_BITS, "1293D8", UidNotation.W26),
+        ("04AF68DAC85A80", Form.HEX, "04AF68DAC85A80", UidNotation.FULL),
+        ("xx 04AF68DAC85A80 ", Form.HEX, "04AF68DAC85A80", UidNotation.FULL),
     ],
 )
-def test_every_form_of_a_number(content: str, form: Form, hex_: str, notation: Notation) -> None:
+def test_every_form_of_a_number(content: str, form: Form, hex_: str, notation: UidNotation) -> None:
     found = uid(content, form)
     assert (found.hex, found.notation) == (hex_, notation)
-    guessed = guess(Text(content.encode()))
+    guessed = guess(LineText(content.encode()))
     assert guessed == found or len(content) == 7, "odd hex is guessed to be a code"
 
 
@@ -88,44 +88,44 @@ def test_the_same_card_from_readers_that_write_it_otherwise(
     "content", ["", "x", "12345", "0x1293D8", "_", "1293D8 1", "999,99999", "G" * 8, "00000000000"]
 )
 def test_a_line_of_another_form_is_a_fault_that_says_where_to_look(form: Form, content: str) -> None:
-    found = meaning(Text(content.encode()), form)
-    assert isinstance(found, Fault | Rejected)
+    found = meaning(LineText(content.encode()), form)
+    assert isinstance(found, Fault | RejectedNumber)
     assert "setting" in str(found) or "uid_encoding" in str(found) or "zeros" in str(found)
 
 
 def test_swapped_wires_are_said() -> None:
-    found = meaning(Text(b"11110110101101100001001110"), Form.W26_BITS)
+    found = meaning(LineText(b"11110110101101100001001110"), Form.W26_BITS)
     assert isinstance(found, Fault)
     assert "swap the wires" in found.what
-    assert isinstance(meaning(Text(b"3DAD84E"), Form.W26_HEX), Fault)
+    assert isinstance(meaning(LineText(b"3DAD84E"), Form.W26_HEX), Fault)
 
 
 def test_a_block_with_any_check_byte() -> None:
     for number in range(300):
         content = f"{number:010d}".encode()
-        assert events(encode_block(content), blocks=True) == [Text(content, block=True)]
+        assert events(encode_block(content), blocks=True) == [LineText(content, block=True)]
 
 
 @pytest.mark.parametrize(("content", "hex_"), [(b"0001217496", "001293D8"), (b"01837848", "1293D8")])
 def test_what_a_block_says(content: bytes, hex_: str) -> None:
-    text = Text(content, block=True)
+    text = LineText(content, block=True)
     for found in (meaning(text, Form.BLOCK), guess(text)):
         assert isinstance(found, Uid)
         assert found.hex == hex_
-    assert isinstance(meaning(Text(content), Form.BLOCK), Fault)
-    assert isinstance(meaning(Text(b"123", block=True), Form.BLOCK), Fault)
+    assert isinstance(meaning(LineText(content), Form.BLOCK), Fault)
+    assert isinstance(meaning(LineText(b"123", block=True), Form.BLOCK), Fault)
 
 
 def test_a_damaged_block_is_a_fault_and_the_next_is_read() -> None:
     good = encode_block(b"0012345678")
     bad = good[:4] + b"9" + good[5:]
-    assert events(bad + good, blocks=True)[-1] == Text(b"0012345678", block=True)
-    assert events(good[:5] + good, blocks=True)[-1] == Text(b"0012345678", block=True)
-    assert events(good[:-1] + good, blocks=True)[-1] == Text(b"0012345678", block=True), "the check byte was lost"
-    assert events(b"\x02\xff\xff 0012345678\r", blocks=True)[-1] == Text(b"\xff\xff 0012345678")
+    assert events(bad + good, blocks=True)[-1] == LineText(b"0012345678", block=True)
+    assert events(good[:5] + good, blocks=True)[-1] == LineText(b"0012345678", block=True)
+    assert events(good[:-1] + good, blocks=True)[-1] == LineText(b"0012345678", block=True), "the check byte was lost"
+    assert events(b"\x02\xff\xff 0012345678\r", blocks=True)[-1] == LineText(b"\xff\xff 0012345678")
     assert events(b"\x02" + b"9" * 5000 + b"\r" + good, blocks=True) == [
         Fault("a block is too long"),
-        Text(b"0012345678", block=True),
+        LineText(b"0012345678", block=True),
     ]
 
 
@@ -144,7 +144,7 @@ def test_a_damaged_block_is_a_fault_and_the_next_is_read() -> None:
 )
 def test_codes_without_their_aim_id(content: str, text: str) -> None:
     assert code(content.encode()) == Code(text)
-    assert guess(Text(content.encode())) == Code(text)
+    assert guess(LineText(content.encode())) == Code(text)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"]C1", b"a\x00b", b"\x1bZ", b"  "])
@@ -154,14 +154,14 @@ def test_what_is_no_code(content: bytes) -> None:
 
 @pytest.mark.parametrize(("content", "form"), [(b"4606453849072", "ean"), (b"00012345600012", "itf"), (b"1234567", "")])
 def test_bar_codes_are_not_guessed_to_be_cards(content: bytes, form: str) -> None:
-    assert guess(Text(content)) == Code(content.decode()), form
+    assert guess(LineText(content)) == Code(content.decode()), form
 
 
 def test_a_line_without_an_end_counts_when_it_falls_silent() -> None:
     decoder = Decoder()
     assert not decoder.feed(b"0000123478")
     assert decoder.pending
-    assert decoder.flush() == [Text(b"0000123478", ended=False)]
+    assert decoder.flush() == [LineText(b"0000123478", ended=False)]
     assert decoder.flush() == [], "nothing is pending any more"
     blocks = Decoder(blocks=True)
     blocks.feed(b"\x02123")
@@ -169,15 +169,15 @@ def test_a_line_without_an_end_counts_when_it_falls_silent() -> None:
 
 
 def test_a_line_at_and_over_its_limit() -> None:
-    assert events(b"x" * LINE_BYTES_MAX + b"\n") == [Text(b"x" * LINE_BYTES_MAX)]
-    assert events(b"x" * (LINE_BYTES_MAX + 1) + b"\nnext\n") == [Fault("a line is too long"), Text(b"next")]
+    assert events(b"x" * LINE_BYTES_MAX + b"\n") == [LineText(b"x" * LINE_BYTES_MAX)]
+    assert events(b"x" * (LINE_BYTES_MAX + 1) + b"\nnext\n") == [Fault("a line is too long"), LineText(b"next")]
 
 
 @given(contents=st.lists(printable, max_size=6), blocks=st.booleans(), places=cutting.places)
 def test_any_cut_gives_the_same_lines(contents: list[bytes], blocks: bool, places: list[int]) -> None:
     stream = b"".join(encode_block(each) if blocks else each + b"\r\n" for each in contents)
     assert cutting.run(Decoder(blocks=blocks).feed, cutting.cut(stream, places)) == [
-        Text(each, block=blocks) for each in contents
+        LineText(each, block=blocks) for each in contents
     ]
 
 
@@ -188,8 +188,8 @@ def test_noise_before_a_line_hides_no_number(number: bytes, before: bytes, place
     assert found == cutting.run(Decoder(blocks=True).feed, [stream])
     if b"\x03" not in before:  # an ETX makes a block of what stands before it, and a line never has one
         last = found[-1]
-        assert isinstance(last, Text)
-        assert meaning(last, Form.HEX) == meaning(Text(number.hex().encode()), Form.HEX)
+        assert isinstance(last, LineText)
+        assert meaning(last, Form.HEX) == meaning(LineText(number.hex().encode()), Form.HEX)
 
 
 @given(data=st.binary(max_size=300))
@@ -197,7 +197,7 @@ def test_rubbish_gives_no_more_events_than_bytes_and_no_exception(data: bytes) -
     found = Decoder(blocks=True).feed(data)
     assert len(found) <= len(data)
     for text in found:
-        if isinstance(text, Text):
+        if isinstance(text, LineText):
             guess(text)
             guess(text, typed=True)
             for form in Form:
@@ -215,8 +215,8 @@ def test_long_noise_leaves_nothing_behind_and_the_next_line_is_read(alphabet: by
     finally:
         tracemalloc.stop()
     assert used < 100_000
-    assert decoder.feed(b"\r\r0000123478\r")[-1] == Text(b"0000123478")
+    assert decoder.feed(b"\r\r0000123478\r")[-1] == LineText(b"0000123478")
 
 
 def test_no_repr_shows_a_number() -> None:
-    assert "1234" not in repr(Text(b"1234")) + repr(Code("1234"))
+    assert "1234" not in repr(LineText(b"1234")) + repr(Code("1234"))

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from drivers.bench.decoding import FaultFound, decode, to_json
 from drivers.protocols import osdp, osdpcap
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp import Card, Characters, Decoder, Event, Packet, encode
-from drivers.protocols.osdp_card import between_parities, uid_of
-from drivers.protocols.osdp_secure import Keys, Opened, Session
-from drivers.readings import Notation, Uid
-from drivers.uid import Rejected, UidEncoding
+from drivers.protocols.osdp import Characters, Decoder, Event, OsdpCard, Packet, encode
+from drivers.protocols.osdp_card import between_parities, card_uid
+from drivers.protocols.osdp_secure import Keys, Opened, SecureSession
+from drivers.readings import Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding
 from tests.drivers.protocols.cutting import cut, every_way, places, run
 from tests.vectors import load_reader
 
@@ -36,7 +36,7 @@ def test_every_recorded_frame(vector: dict[str, object], frame: bytes) -> None:
     assert f"{packet.code:02x}" == vector["code"]
     if "card_bits" in vector:
         found = osdp.card(packet)
-        assert isinstance(found, Card)
+        assert isinstance(found, OsdpCard)
         assert (found.bits, found.data.hex().upper()) == (vector["card_bits"], vector["card_data_hex"])
 
 
@@ -87,52 +87,52 @@ def test_the_repr_shows_no_number() -> None:
     assert "c6" not in repr(osdp.card(packet)).lower().replace("card", "")
 
 
-def card(bits: int, data: str) -> Card:
-    return Card(0, 1, bits, bytes.fromhex(data))
+def card(bits: int, data: str) -> OsdpCard:
+    return OsdpCard(0, 1, bits, bytes.fromhex(data))
 
 
 @given(st.sampled_from([3, 4]).flatmap(lambda size: st.binary(min_size=size, max_size=size)).filter(any))
 def test_between_parities_stands_the_low_part_of_a_number(value: bytes) -> None:
-    found = uid_of(between_parities(value))
+    found = card_uid(between_parities(value))
     assert isinstance(found, Uid)
     assert found.value == value
-    assert found.notation is (Notation.W26 if len(value) == 3 else Notation.W34)
+    assert found.notation is (UidNotation.W26 if len(value) == 3 else UidNotation.W34)
 
 
 def test_a_wrong_parity_is_no_card() -> None:
-    assert isinstance(uid_of(card(26, "CD22C716")), Rejected)
+    assert isinstance(card_uid(card(26, "CD22C716")), RejectedNumber)
 
 
 @pytest.mark.parametrize(("bits", "data"), [(32, "04A3C6CA"), (40, "1F00644BB6"), (56, "04A3C6CAE26180")])
 def test_whole_numbers(bits: int, data: str) -> None:
-    found = uid_of(card(bits, data))
+    found = card_uid(card(bits, data))
     assert isinstance(found, Uid)
     assert (found.hex, found.partial) == (data, False)
-    turned = uid_of(card(bits, data), UidEncoding.HEX_REVERSED)
+    turned = card_uid(card(bits, data), UidEncoding.HEX_REVERSED)
     assert isinstance(turned, Uid)
     assert turned.value == found.value[::-1]
 
 
 def test_a_makers_own_format_is_refused_saying_what_to_do() -> None:
     # 37 bits (H10302): five bytes, the last three bits are padding
-    found = uid_of(card(37, "8000004B58"))
-    assert isinstance(found, Rejected)
+    found = card_uid(card(37, "8000004B58"))
+    assert isinstance(found, RejectedNumber)
     assert "CSN" in found.why
 
 
 def test_digits_as_old_readers_send_them() -> None:
-    forwards = osdp.card_of(osdp.FMT, b"\x00\x00\x0a0006572982")
-    backwards = osdp.card_of(osdp.FMT, b"\x00\x01\x0a2892756000")
+    forwards = osdp.parse_card(osdp.FMT, b"\x00\x00\x0a0006572982")
+    backwards = osdp.parse_card(osdp.FMT, b"\x00\x01\x0a2892756000")
     assert forwards == backwards == Characters(0, "0006572982")
     assert isinstance(forwards, Characters)
-    found = uid_of(forwards)
+    found = card_uid(forwards)
     assert isinstance(found, Uid)
-    assert (found.hex, found.notation) == ("00644BB6", Notation.DEC10)
+    assert (found.hex, found.notation) == ("00644BB6", UidNotation.DEC10)
 
 
 @pytest.mark.parametrize("data", ["", "0001", "00011A00CD22C7", "0001FFFF00", "0001000000", "00012000AABBCCDDEE"])
 def test_a_card_that_does_not_fit_its_own_length_is_a_fault(data: str) -> None:
-    assert isinstance(osdp.card_of(osdp.RAW, bytes.fromhex(data)), Fault)
+    assert isinstance(osdp.parse_card(osdp.RAW, bytes.fromhex(data)), Fault)
 
 
 def test_why_a_reader_refuses() -> None:
@@ -161,7 +161,7 @@ def hidden(data: bytes = b"") -> bytes:
 def test_what_is_hidden_needs_its_key() -> None:
     [packet] = Decoder().feed(hidden())
     assert isinstance(packet, Packet)
-    assert Session().open(packet) == Fault("encrypted: its key is needed")
+    assert SecureSession().open(packet) == Fault("encrypted: its key is needed")
 
 
 def test_decoding_a_card_that_is_only_bits_and_a_session_that_is_hidden() -> None:
@@ -176,9 +176,9 @@ def test_decoding_a_card_that_is_only_bits_and_a_session_that_is_hidden() -> Non
 
 @given(places, st.lists(st.sampled_from([b"{}\n", b"\n", b"\xff\xff\n", b"x" * 70_000 + b"\n"]), max_size=4))
 def test_a_file_of_osdpcap_is_known_by_its_first_byte(places: list[int], between: list[bytes]) -> None:
-    line = osdpcap.encode(osdpcap.Record(1, "RECV", RAW))
+    line = osdpcap.encode(osdpcap.PassedBytes(1, "RECV", RAW))
     text = line + b"".join(between) + line
-    events = run(osdpcap.Stream().feed, cut(text, places))
+    events = run(osdpcap.OsdpStream().feed, cut(text, places))
     assert [event for event in events if isinstance(event, Opened)] == [
         Opened(packet, packet.data) for packet in Decoder().feed(RAW + RAW) if isinstance(packet, Packet)
     ]

@@ -19,7 +19,7 @@ UID = bytes.fromhex("04A3C6CA")
 def test_recorded_atrs(atr: bytes) -> None:
     [event] = every_way(lambda: pcsc.Decoder().feed, pcsc.encode(atr, UID + b"\x90\x00"))
     felica = atr[13:15] == b"\xf0\x11"
-    assert event == pcsc.Card(Technology.UNKNOWN if felica else Technology.ISO14443A, UID)
+    assert event == pcsc.PcscCard(Technology.UNKNOWN if felica else Technology.ISO14443A, UID)
     assert UID.hex() not in repr(event)
 
 
@@ -59,7 +59,7 @@ def test_rubbish_stays_bounded(data: bytes) -> None:
     decoder.feed(data)
     assert len(decoder._line) <= pcsc.LINE_BYTES_MAX + 1
     decoder.flush()
-    assert isinstance(decoder.feed(GOOD)[0], pcsc.Card)
+    assert isinstance(decoder.feed(GOOD)[0], pcsc.PcscCard)
 
 
 @pytest.mark.parametrize("answer", [b"\x63\x00", b"\x6a\x81", UID + b"\x63\x00"])

@@ -16,8 +16,8 @@ from drivers.protocols.pn532 import (
     Ack,
     Decoder,
     Event,
-    Frame,
     Nack,
+    Pn532Frame,
     encode,
     targets,
 )
@@ -33,7 +33,7 @@ def events(data: bytes) -> list[Event]:
 
 
 def expected(names: list[str]) -> list[Event]:
-    return [Ack() if name == "ACK" else Frame(CHIP, bytes.fromhex(name)[1:]) for name in names]
+    return [Ack() if name == "ACK" else Pn532Frame(CHIP, bytes.fromhex(name)[1:]) for name in names]
 
 
 @pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda v: v["frames"][-1])
@@ -43,7 +43,7 @@ def test_every_published_stream_gives_its_frames_and_its_card(vector: dict[str, 
     found = events(bytes.fromhex(str(vector["stream_hex"])))
     assert found == expected(frames)
     answer = found[-1]
-    assert isinstance(answer, Frame)
+    assert isinstance(answer, Pn532Frame)
     if vector["expected_uid_hex"] is None:
         assert answer.code == pn532.Command.GET_FIRMWARE_VERSION + 1
         return
@@ -60,13 +60,13 @@ def test_every_published_stream_gives_its_frames_and_its_card(vector: dict[str, 
 def test_the_recorded_answer_that_came_in_three_reads() -> None:
     [split] = VECTORS["split_reads"]
     found = cutting.run(Decoder().feed, [bytes.fromhex(chunk) for chunk in split["chunks_hex"]])
-    assert found == [Ack(), Frame(CHIP, b"\x33")]
+    assert found == [Ack(), Pn532Frame(CHIP, b"\x33")]
 
 
 @pytest.mark.parametrize(("name", "body"), [("wakeup_sam", "1401"), ("get_firmware", "02"), ("inlist_106a", "4a0100")])
 def test_the_published_commands_are_what_we_send(name: str, body: str) -> None:
     published = bytes.fromhex(VECTORS["host_commands"][name])
-    assert events(published) == [Frame(HOST, bytes.fromhex(body))]
+    assert events(published) == [Pn532Frame(HOST, bytes.fromhex(body))]
     assert published.endswith(encode(HOST, bytes.fromhex(body))[1:])
 
 
@@ -84,7 +84,7 @@ def test_short_and_extended_frames(size: int) -> None:
     body = bytes(range(256)) * 2
     frame = encode(CHIP, body[:size])
     assert (frame[3:5] == b"\xff\xff") is (size > 254)
-    assert events(frame) == [Frame(CHIP, body[:size])]
+    assert events(frame) == [Pn532Frame(CHIP, body[:size])]
 
 
 def test_a_frame_that_no_chip_has_room_for_is_refused_by_the_builder() -> None:
@@ -102,16 +102,16 @@ def test_one_changed_byte_is_never_a_frame_and_hides_not_the_next(position: int)
     good = bytes.fromhex("0000ff0cf4d54b01010004080424d34f592f00")
     bad = bytearray(good)
     bad[position] ^= 0x10
-    found = [event for event in [*Decoder().feed(bytes(bad) + good * 2)] if isinstance(event, Frame)]
-    assert found in ([Frame(CHIP, good[6:17])] * 2, [Frame(CHIP, good[6:17])])
+    found = [event for event in [*Decoder().feed(bytes(bad) + good * 2)] if isinstance(event, Pn532Frame)]
+    assert found in ([Pn532Frame(CHIP, good[6:17])] * 2, [Pn532Frame(CHIP, good[6:17])])
 
 
 def test_a_good_frame_inside_what_a_broken_one_swallowed_comes_out() -> None:
     good = encode(CHIP, b"\x33")
-    assert events(encode(CHIP, bytes(100))[:40] + good * 15)[-1] == Frame(CHIP, b"\x33")
+    assert events(encode(CHIP, bytes(100))[:40] + good * 15)[-1] == Pn532Frame(CHIP, b"\x33")
     decoder = Decoder()
     assert not decoder.feed(encode(CHIP, bytes(200))[:20] + good)
-    assert decoder.flush() == [Fault("a frame broke off"), Frame(CHIP, b"\x33")]
+    assert decoder.flush() == [Fault("a frame broke off"), Pn532Frame(CHIP, b"\x33")]
     assert decoder.flush() == []
 
 
@@ -138,7 +138,7 @@ def test_a_card_that_cannot_be_is_a_fault(answer: str) -> None:
 def test_any_cut_of_the_stream_gives_the_same_frames(given_bodies: list[bytes], places: list[int]) -> None:
     stream = b"".join(ACK + encode(CHIP, body) for body in given_bodies)
     assert cutting.run(Decoder().feed, cutting.cut(stream, places)) == [
-        event for body in given_bodies for event in (Ack(), Frame(CHIP, body))
+        event for body in given_bodies for event in (Ack(), Pn532Frame(CHIP, body))
     ]
 
 
@@ -149,7 +149,7 @@ def test_noise_around_a_frame_hides_it_not(body: bytes, before: bytes, after: by
     found = [*cutting.run(decoder.feed, cutting.cut(stream, places)), *decoder.flush()]
     whole = Decoder()
     assert found == [*whole.feed(stream), *whole.flush()]
-    assert Frame(CHIP, body) in found
+    assert Pn532Frame(CHIP, body) in found
 
 
 @given(data=st.binary(max_size=300))
@@ -171,9 +171,9 @@ def test_long_noise_leaves_nothing_behind_and_the_next_frame_is_read(alphabet: b
         tracemalloc.stop()
     assert used < 100_000
     decoder.flush()
-    assert decoder.feed(encode(CHIP, b"\x33"))[-1] == Frame(CHIP, b"\x33")
+    assert decoder.feed(encode(CHIP, b"\x33"))[-1] == Pn532Frame(CHIP, b"\x33")
 
 
 def test_no_repr_shows_a_number() -> None:
     [card] = targets(bytes.fromhex("0101000408049eb36e66"))  # type: ignore[misc]
-    assert "B36E" not in repr(card).upper() + repr(Frame(CHIP, bytes.fromhex("9eb36e66"))).upper()
+    assert "B36E" not in repr(card).upper() + repr(Pn532Frame(CHIP, bytes.fromhex("9eb36e66"))).upper()

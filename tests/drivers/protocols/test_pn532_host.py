@@ -7,7 +7,16 @@ import pytest
 from drivers.protocols import pn532
 from drivers.protocols.fault import Fault
 from drivers.protocols.pn532 import Command
-from drivers.protocols.pn532_host import ANSWER_MS, ATTEMPTS_MAX, EMPTY_POLLS, Card, Event, Host, NoCard, Ready
+from drivers.protocols.pn532_host import (
+    ANSWER_MS,
+    ATTEMPTS_MAX,
+    EMPTY_POLLS,
+    Event,
+    Host,
+    Pn532Card,
+    Pn532CardRemoved,
+    Ready,
+)
 from drivers.simulated.pn532_peer import Chip, Habits
 
 MS = 1_000_000
@@ -41,7 +50,7 @@ def test_it_wakes_a_chip_that_misses_the_first_commands(lost: int, piece_bytes: 
     cable = Cable(Habits(lost_after_power_up=lost))
     cable.piece_bytes = piece_bytes
     assert cable.steps(4 + lost) == [Ready("PN532 1.6")]
-    assert cable.chip.asked == [
+    assert cable.chip.commands == [
         Command.SAM_CONFIGURATION,
         Command.GET_FIRMWARE_VERSION,
         Command.RF_CONFIGURATION,
@@ -55,9 +64,9 @@ def test_a_card_is_told_at_each_poll_and_its_leaving_once() -> None:
     cable.steps(4)
     cable.chip.card = CARD
     seen = cable.steps(4)
-    assert [event.target.uid for event in seen if isinstance(event, Card)] == [CARD, CARD]
+    assert [event.target.uid for event in seen if isinstance(event, Pn532Card)] == [CARD, CARD]
     cable.chip.card = b""
-    assert cable.steps(2 * EMPTY_POLLS) == [NoCard()]
+    assert cable.steps(2 * EMPTY_POLLS) == [Pn532CardRemoved()]
     assert cable.steps(20) == []
 
 
@@ -68,7 +77,7 @@ def test_a_flicker_shorter_than_three_polls_is_no_leaving() -> None:
     cable.chip.card = b""
     assert cable.steps(EMPTY_POLLS - 1) == []
     cable.chip.card = CARD
-    assert all(isinstance(event, Card) for event in cable.steps(4))
+    assert all(isinstance(event, Pn532Card) for event in cable.steps(4))
 
 
 def test_polls_keep_their_distance() -> None:
@@ -108,7 +117,7 @@ def test_a_chip_that_lost_power_is_set_up_again() -> None:
     cable.cut, cable.chip = False, Chip(Habits(lost_after_power_up=1))
     assert Ready("PN532 1.6") in cable.steps(6)
     cable.chip.card = CARD
-    assert any(isinstance(event, Card) for event in cable.steps(4))
+    assert any(isinstance(event, Pn532Card) for event in cable.steps(4))
 
 
 def test_an_answer_that_comes_too_late_confuses_nobody() -> None:
@@ -128,7 +137,7 @@ def test_damaged_answers_are_faults_and_the_next_poll_is_in_its_time() -> None:
     broken = pn532.encode(pn532.CHIP, bytes.fromhex("4b0101000408ff"))
     assert cable.host.receive(broken, cable.now_ns) == [Fault("a card's data of unknown form")]
     cable.chip.card = CARD
-    assert any(isinstance(event, Card) for event in cable.steps(2))
+    assert any(isinstance(event, Pn532Card) for event in cable.steps(2))
 
 
 def test_the_farewell_puts_the_chip_to_sleep() -> None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.wiegand import SWAPPED, Card, Decoder, Event, encode, frame, to_partial
-from drivers.readings import Notation, Uid
+from drivers.protocols.wiegand import SWAPPED, Decoder, Event, WiegandCard, encode, frame, to_partial
+from drivers.readings import Uid, UidNotation
 from tests.drivers.protocols import cutting
 from tests.vectors import load_jsonl, load_reader
 
@@ -27,7 +27,7 @@ def test_every_published_frame_is_swapped_or_damaged_and_never_a_card(vector: di
     if "corrected_bits" in vector:  # of the others one in four looks swapped as well
         assert fault.what == SWAPPED
         [card] = events(vector["corrected_bits"])
-        assert card == Card(bytes.fromhex(vector["value_hex"]))
+        assert card == WiegandCard(bytes.fromhex(vector["value_hex"]))
         uid = to_partial(bytes.fromhex(vector["value_hex"]))
         assert isinstance(uid, Uid)
         facility, number = vector["fc_card"].split(",")
@@ -38,7 +38,7 @@ def test_every_published_frame_is_swapped_or_damaged_and_never_a_card(vector: di
 @pytest.mark.parametrize("vector", READERS, ids=lambda v: v["printed"])
 def test_every_wiegand_line_of_the_canteens_readers(vector: dict[str, object]) -> None:
     [card] = events(str(vector["bits"]))
-    assert isinstance(card, Card)
+    assert isinstance(card, WiegandCard)
     assert (card.value[0], int.from_bytes(card.value[1:], "big")) == (vector["facility"], vector["card"])
     assert int.from_bytes(card.value, "big") == int(str(vector["dec10"]))
     assert encode(card.value) == vector["bits"]
@@ -49,7 +49,7 @@ def test_w26_and_w34_are_parts_of_a_number() -> None:
     backwards = to_partial(bytes.fromhex("7186A61E"), reverse=True)
     assert isinstance(three, Uid)
     assert isinstance(four, Uid)
-    assert (three.notation, three.bits, four.notation, four.bits) == (Notation.W26, 24, Notation.W34, 32)
+    assert (three.notation, three.bits, four.notation, four.bits) == (UidNotation.W26, 24, UidNotation.W34, 32)
     assert backwards == four
     assert not isinstance(to_partial(bytes(3)), Uid), "zeros are nobody"
 
@@ -63,7 +63,7 @@ def test_frames_of_another_length_are_faults(length: int) -> None:
 @given(value=values)
 def test_every_single_wrong_bit_shows_and_swapped_wires_are_told_apart(value: bytes) -> None:
     bits = encode(value)
-    assert frame(bits, len(bits)) == Card(value)
+    assert frame(bits, len(bits)) == WiegandCard(value)
     assert frame(bits.translate(str.maketrans("01", "10")), len(bits)) == Fault(SWAPPED)
     for position in range(len(bits)):
         wrong = bits[:position] + ("1" if bits[position] == "0" else "0") + bits[position + 1 :]
@@ -73,19 +73,19 @@ def test_every_single_wrong_bit_shows_and_swapped_wires_are_told_apart(value: by
 @given(cards=st.lists(st.binary(min_size=3, max_size=3), max_size=6), places=cutting.places)
 def test_any_cut_gives_the_same_cards(cards: list[bytes], places: list[int]) -> None:
     stream = b"".join(encode(value).encode() + b"\r\n" for value in cards)
-    assert cutting.run(Decoder(26).feed, cutting.cut(stream, places)) == [Card(value) for value in cards]
+    assert cutting.run(Decoder(26).feed, cutting.cut(stream, places)) == [WiegandCard(value) for value in cards]
 
 
 @given(value=st.binary(min_size=4, max_size=4), before=st.binary(max_size=60), after=st.binary(max_size=60))
 def test_noise_around_a_frame_hides_no_card(value: bytes, before: bytes, after: bytes) -> None:
     stream = before + b"\n" + encode(value).encode() + b"\n" + after
-    assert Card(value) in cutting.every_way(lambda: Decoder(34).feed, stream)
+    assert WiegandCard(value) in cutting.every_way(lambda: Decoder(34).feed, stream)
 
 
 def test_a_frame_without_an_end_counts_when_the_stream_ends() -> None:
     decoder = Decoder(26)
     assert not decoder.feed(encode(b"abc").encode())
-    assert decoder.flush() == [Card(b"abc")]
+    assert decoder.flush() == [WiegandCard(b"abc")]
     assert decoder.flush() == []
 
 
@@ -100,10 +100,10 @@ def test_long_noise_leaves_nothing_behind(alphabet: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert used < 100_000
-    assert decoder.feed(b"\n" + encode(b"abc").encode() + b"\n")[-1] == Card(b"abc")
+    assert decoder.feed(b"\n" + encode(b"abc").encode() + b"\n")[-1] == WiegandCard(b"abc")
 
 
 def test_a_number_that_no_wire_carries_is_refused_by_the_builder() -> None:
     with pytest.raises(ValueError, match="3 or 4 bytes"):
         encode(b"12")
-    assert "1293" not in repr(Card(bytes.fromhex("1293D8")))
+    assert "1293" not in repr(WiegandCard(bytes.fromhex("1293D8")))

@@ -7,7 +7,7 @@ import pytest
 from drivers.base import Reader
 from drivers.errors import DeviceGone
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
-from drivers.simulated.card_peer import CardPeer, Model, frame
+from drivers.simulated.card_peer import CardPeer, ReaderModel, frame
 from tests.drivers.building import build_reader
 from tests.vectors import load_reader
 
@@ -15,7 +15,7 @@ CARD = bytes.fromhex("1F00644BB6")
 TRIES = 200
 
 
-@pytest.fixture(params=Model)
+@pytest.fixture(params=ReaderModel)
 def peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CardPeer]:
     with CardPeer(tmp_path / "reader", request.param) as peer:
         yield peer
@@ -40,9 +40,9 @@ def read_until(reader: Reader, count: int) -> list[DeviceEvent]:
 
 def test_the_published_frames_are_what_it_sends() -> None:
     for vector in load_reader("em4100_serial")["vectors"]:
-        assert frame(Model.RDM6300, bytes.fromhex(vector["expected_uid_hex"])).hex() == vector["frame_hex"]
+        assert frame(ReaderModel.RDM6300, bytes.fromhex(vector["expected_uid_hex"])).hex() == vector["frame_hex"]
     for vector in load_reader("ironlogic_text")["vectors"]:
-        sent = frame(Model.IRONLOGIC, bytes.fromhex(vector["expected_uid_hex"])).decode()
+        sent = frame(ReaderModel.IRONLOGIC, bytes.fromhex(vector["expected_uid_hex"])).decode()
         if vector["kind"] == "em-marine":
             assert sent.strip() == vector["line"]
         else:
@@ -60,7 +60,7 @@ def test_a_held_card_is_two_reports_and_a_phantom_one(peer: CardPeer, reader: Re
     peer.remove()
     peer.phantom()
     peer.noise()
-    if peer.model is Model.IRONLOGIC:
+    if peer.model is ReaderModel.IRONLOGIC:
         [removed] = read_until(reader, 1)
         assert isinstance(removed, CardRemoved)
         return

@@ -10,19 +10,19 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.json_lines import Decoder
 from drivers.readings import PersonMatched, StreamFault
 from drivers.simulated.palm_terminal import PalmFeeder, SimulatedPalmTerminal, SimulatedPalmTerminalSettings
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.drivers.protocols import cutting
 
 TRIES = 200
 
 
 @pytest.fixture
-def memory() -> Memory:
-    return Memory()
+def memory() -> MemoryTransport:
+    return MemoryTransport()
 
 
 @pytest.fixture
-def terminal(memory: Memory) -> Iterator[SimulatedPalmTerminal]:
+def terminal(memory: MemoryTransport) -> Iterator[SimulatedPalmTerminal]:
     terminal = SimulatedPalmTerminal(
         "palm", SimulatedPalmTerminalSettings(socket="unused"), clock=lambda: 7, transport=memory
     )
@@ -31,7 +31,7 @@ def terminal(memory: Memory) -> Iterator[SimulatedPalmTerminal]:
     terminal.close()
 
 
-def test_a_match_with_score_and_method(memory: Memory, terminal: SimulatedPalmTerminal) -> None:
+def test_a_match_with_score_and_method(memory: MemoryTransport, terminal: SimulatedPalmTerminal) -> None:
     memory.put(b'{"number":"1042","score":9731}\n{"number":"7","method":"face"}\n')
     assert list(terminal.read(0)) == [
         PersonMatched("palm", "1042", 7, score=9731),
@@ -55,7 +55,7 @@ def test_a_match_with_score_and_method(memory: Memory, terminal: SimulatedPalmTe
     ],
 )
 def test_what_is_no_match_is_a_fault_and_the_next_line_is_read(
-    memory: Memory, terminal: SimulatedPalmTerminal, line: bytes
+    memory: MemoryTransport, terminal: SimulatedPalmTerminal, line: bytes
 ) -> None:
     memory.put(line + b'\n{"number":"7"}\n')
     fault, match = terminal.read(0)
@@ -63,7 +63,9 @@ def test_what_is_no_match_is_a_fault_and_the_next_line_is_read(
     assert match == PersonMatched("palm", "7", 7)
 
 
-def test_what_was_matched_before_the_unplug_is_told_first(memory: Memory, terminal: SimulatedPalmTerminal) -> None:
+def test_what_was_matched_before_the_unplug_is_told_first(
+    memory: MemoryTransport, terminal: SimulatedPalmTerminal
+) -> None:
     memory.put(b'{"number":"7"}\n{"unplug":true}\n{"number":"8"}\n')
     assert list(terminal.read(0)) == [PersonMatched("palm", "7", 7)]
     with pytest.raises(DeviceGone, match="unplugged"):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from drivers.bench.capture import Capture, read_capture
+from drivers.bench.capture import CaptureTap, read_capture
 from drivers.cards.pn532 import Pn532, Pn532Settings
 from drivers.protocols import pn532
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
 from drivers.simulated.pn532_peer import Chip, Habits, Pn532Peer
-from drivers.transports.recorded import Recorded
+from drivers.transports.recorded import RecordedTransport
 from tests.drivers.building import build_reader
 from tests.drivers.simulated.test_card_peer import read_until
 
@@ -100,7 +100,7 @@ def test_our_own_driver_reads_and_misses_the_card_and_puts_the_chip_to_sleep(pee
 def test_a_redacted_recording_of_a_card_plays_again(peer: Pn532Peer) -> None:
     out = io.BytesIO()
     settings = Pn532Settings(port=str(peer.port), poll_ms=50)
-    tap = Capture(out, "pn532", settings, clock=time.monotonic_ns, redact_key=b"key")
+    tap = CaptureTap(out, "pn532", settings, clock=time.monotonic_ns, redact_key=b"key")
     reader = Pn532("left", settings, tap=tap)
     reader.open()
     peer.present(bytes.fromhex("047BCB51962280"))
@@ -113,7 +113,7 @@ def test_a_redacted_recording_of_a_card_plays_again(peer: Pn532Peer) -> None:
     tap.finish()
     out.seek(0)
     _, chunks = read_capture(out)
-    recorded = Recorded(chunks, gaps=False)
+    recorded = RecordedTransport(chunks, gaps=False)
     replayed = Pn532("left", settings, clock=recorded.clock, transport=recorded)
     replayed.open()
     events: list[DeviceEvent] = []

@@ -8,7 +8,15 @@ import pytest
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.protocols.fault import Fault
 from drivers.protocols.picture import Image
-from drivers.transports.camera import FAILURES_MAX, Camera, Capture, Frame, Limits, Liveness, _Pace
+from drivers.transports.camera import (
+    FAILURES_MAX,
+    CameraFrame,
+    CameraLimits,
+    CameraStream,
+    Liveness,
+    VideoCapture,
+    _Pace,
+)
 from tests.drivers.palm.fake_device import FakeDevice
 from tests.drivers.palm.mjpeg_camera import picture
 
@@ -26,7 +34,7 @@ class Scripted:
         self.told: list[Fault] = []
         self.away = False
 
-    def start(self) -> Capture:
+    def start(self) -> VideoCapture:
         return self._device.connect(self.name, 0, ())
 
     def faults(self) -> list[Fault]:
@@ -50,9 +58,9 @@ class Clock:
             return self._now_ns
 
 
-def opened(device: FakeDevice, *, silence_s: float = 1_000.0, frozen_s: float = 0.0) -> Camera:
+def opened(device: FakeDevice, *, silence_s: float = 1_000.0, frozen_s: float = 0.0) -> CameraStream:
     """Its first frame, which is passed over, has come."""
-    camera = Camera(Scripted(device), Limits(60, silence_s, frozen_s), clock=Clock())
+    camera = CameraStream(Scripted(device), CameraLimits(60, silence_s, frozen_s), clock=Clock())
     camera.open()
     device.give(picture(0))
     wait_for_grabs(device, 2)
@@ -65,13 +73,13 @@ def wait_for_grabs(device: FakeDevice, count: int) -> None:
         assert device.hungry.acquire(timeout=HANG_S)
 
 
-def end(device: FakeDevice, camera: Camera) -> None:
+def end(device: FakeDevice, camera: CameraStream) -> None:
     device.fail(FAILURES_MAX)
     camera.close()
     assert device.released.is_set()
 
 
-def why_gone(camera: Camera, timeout_s: float = HANG_S) -> str:
+def why_gone(camera: CameraStream, timeout_s: float = HANG_S) -> str:
     for _ in range(100):
         try:
             camera.read(timeout_s)
@@ -82,7 +90,7 @@ def why_gone(camera: Camera, timeout_s: float = HANG_S) -> str:
 
 def images(told: object) -> list[Image]:
     assert isinstance(told, list)
-    return [each.image for each in told if isinstance(each, Frame)]
+    return [each.image for each in told if isinstance(each, CameraFrame)]
 
 
 def test_only_the_newest_of_many_pictures_is_given_and_only_once() -> None:
@@ -107,7 +115,7 @@ def test_what_the_camera_does_not_do_is_told_with_the_first_read() -> None:
     device = FakeDevice()
     source = Scripted(device)
     source.told = [Fault("no gain")]
-    camera = Camera(source, Limits(60, 1_000, 0), clock=Clock())
+    camera = CameraStream(source, CameraLimits(60, 1_000, 0), clock=Clock())
     camera.open()
     assert camera.read(HANG_S) == [Fault("no gain")]
     assert not camera.read(0)
@@ -142,7 +150,7 @@ def test_a_failed_grab_is_a_fault_and_too_many_are_the_end() -> None:
     device.give(picture(1))
     wait_for_grabs(device, FAILURES_MAX)
     told = camera.read(HANG_S)
-    assert [type(each) for each in told] == [Fault, Frame]
+    assert [type(each) for each in told] == [Fault, CameraFrame]
     device.fail(FAILURES_MAX)
     assert isinstance(camera.read(HANG_S)[0], Fault)
     assert "stream has ended" in why_gone(camera)
@@ -153,7 +161,7 @@ def test_a_failed_grab_is_a_fault_and_too_many_are_the_end() -> None:
 def test_a_camera_that_the_system_calls_away_is_gone_though_pictures_come() -> None:
     device = FakeDevice()
     source = Scripted(device)
-    camera = Camera(source, Limits(60, 1_000, 0), clock=Clock())
+    camera = CameraStream(source, CameraLimits(60, 1_000, 0), clock=Clock())
     camera.open()
     device.give(picture(0), picture(1))
     wait_for_grabs(device, 3)
@@ -165,7 +173,7 @@ def test_a_camera_that_the_system_calls_away_is_gone_though_pictures_come() -> N
 
 def test_a_camera_that_hangs_in_its_driver_is_gone_and_is_not_opened_twice() -> None:
     device = FakeDevice()
-    camera = Camera(Scripted(device), Limits(60, 0.1, 0), clock=Clock())
+    camera = CameraStream(Scripted(device), CameraLimits(60, 0.1, 0), clock=Clock())
     camera.open()
     assert "hangs in its driver" in why_gone(camera, 0)
     camera.close()

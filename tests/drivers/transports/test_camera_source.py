@@ -8,7 +8,7 @@ import cv2
 import pytest
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
-from drivers.transports.camera_source import Asked, Stream, Video4Linux, load_login
+from drivers.transports.camera_source import CameraRequest, NetworkCamera, Video4Linux, load_login
 from tests.drivers.palm.fake_device import FakeDevice
 
 
@@ -36,8 +36,8 @@ def nodes() -> Iterator[list[Node]]:
             node.pull()
 
 
-def source(name: str, device: FakeDevice, asked: Asked | None = None) -> Video4Linux:
-    return Video4Linux(name, asked or Asked(), silence_s=1, connect=device.connect)
+def source(name: str, device: FakeDevice, asked: CameraRequest | None = None) -> Video4Linux:
+    return Video4Linux(name, asked or CameraRequest(), silence_s=1, connect=device.connect)
 
 
 def test_the_form_of_pictures_is_asked_for_before_their_size(nodes: list[Node]) -> None:
@@ -55,7 +55,7 @@ def test_the_form_of_pictures_is_asked_for_before_their_size(nodes: list[Node]) 
 
 def test_what_the_camera_does_otherwise_is_said_and_the_pictures_are_taken_all_the_same(nodes: list[Node]) -> None:
     device = FakeDevice({cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"YUYV")), cv2.CAP_PROP_FRAME_WIDTH: 800.0})
-    camera = source(nodes[0].path, device, Asked(fourcc="GREY"))
+    camera = source(nodes[0].path, device, CameraRequest(fourcc="GREY"))
     camera.start()
     told = [fault.what for fault in camera.faults()]
     assert ["gives YUYV, not GREY" in told[0], "gives 800 × 480 pixels, not 640 × 480" in told[1]] == [True, True]
@@ -63,7 +63,7 @@ def test_what_the_camera_does_otherwise_is_said_and_the_pictures_are_taken_all_t
 
 def test_exposure_and_gain_are_set_in_the_units_of_v4l2(nodes: list[Node]) -> None:
     device = FakeDevice()
-    camera = source(nodes[0].path, device, Asked(exposure_us=2_500, gain=12))
+    camera = source(nodes[0].path, device, CameraRequest(exposure_us=2_500, gain=12))
     camera.start()
     assert {(cv2.CAP_PROP_AUTO_EXPOSURE, 1), (cv2.CAP_PROP_EXPOSURE, 25.0), (cv2.CAP_PROP_GAIN, 12)} <= set(
         device.asked
@@ -73,7 +73,7 @@ def test_exposure_and_gain_are_set_in_the_units_of_v4l2(nodes: list[Node]) -> No
 
 def test_a_camera_without_exposure_and_gain_says_which_setting_to_remove(nodes: list[Node]) -> None:
     device = FakeDevice({cv2.CAP_PROP_AUTO_EXPOSURE: -1.0, cv2.CAP_PROP_GAIN: -1.0})
-    camera = source(nodes[0].path, device, Asked(exposure_us=2_500, gain=12))
+    camera = source(nodes[0].path, device, CameraRequest(exposure_us=2_500, gain=12))
     camera.start()
     assert [fault.what.rpartition("remove ")[2] for fault in camera.faults()] == ["exposure_us", "gain"]
     automatic = source(nodes[0].path, device)
@@ -100,7 +100,7 @@ def test_a_node_that_is_away_or_wrong_is_refused_saying_why(tmp_path: Path) -> N
 
 def test_real_opencv_refuses_what_is_no_camera(nodes: list[Node]) -> None:
     with pytest.raises(DeviceBusy, match="index0"):
-        Video4Linux(nodes[0].path, Asked(), silence_s=1).start()
+        Video4Linux(nodes[0].path, CameraRequest(), silence_s=1).start()
 
 
 def test_a_pulled_node_is_gone(nodes: list[Node]) -> None:
@@ -128,7 +128,7 @@ def test_a_camera_that_was_put_back_under_its_stable_name_is_opened_anew(nodes: 
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
-    stream = Stream("rtsp://admin:s3cret@camera/live", login_file="", silence_s=1, connect=FakeDevice().connect)
+    stream = NetworkCamera("rtsp://admin:s3cret@camera/live", login_file="", silence_s=1, connect=FakeDevice().connect)
     with pytest.raises(NotSupported, match="login_file") as refused:
         stream.start()
     assert "s3cret" not in str(refused.value)
@@ -139,7 +139,9 @@ def test_a_login_reaches_opencv_and_no_message(tmp_path: Path) -> None:
     login.write_text("admin:p@ss:/w\n")
     login.chmod(0o600)
     device = FakeDevice(opens=False)
-    stream = Stream("rtsp://camera:554/live?channel=1", login_file=str(login), silence_s=1, connect=device.connect)
+    stream = NetworkCamera(
+        "rtsp://camera:554/live?channel=1", login_file=str(login), silence_s=1, connect=device.connect
+    )
     with pytest.raises(DeviceGone, match="login") as gone:
         stream.start()
     assert device.opened == [("rtsp://admin:p%40ss%3A%2Fw@camera:554/live?channel=1", cv2.CAP_FFMPEG)]

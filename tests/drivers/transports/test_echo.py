@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from drivers.protocols import osdp
 from drivers.transports.echo import WithoutEcho
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 from tests.drivers.protocols.cutting import cut, places
 
 POLL = b"\xff" + osdp.encode(0, osdp.POLL)
@@ -12,7 +12,7 @@ ANSWER = b"\xff" + osdp.encode(0, osdp.ACK, reply=True)
 
 @given(places, st.booleans())
 def test_an_answer_arrives_whole_whether_or_not_the_adapter_hears_itself(places: list[int], echo: bool) -> None:
-    line = Memory()
+    line = MemoryTransport()
     port = WithoutEcho(line)
     port.open()
     for _ in range(2):
@@ -25,7 +25,7 @@ def test_an_answer_arrives_whole_whether_or_not_the_adapter_hears_itself(places:
 
 
 def test_an_answer_that_repeats_the_question_is_handed_on_after_its_echo() -> None:
-    line = Memory()
+    line = MemoryTransport()
     port = WithoutEcho(line)
     port.open()
     port.write(b"ping")

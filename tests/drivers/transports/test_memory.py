@@ -3,11 +3,11 @@ import threading
 import pytest
 
 from drivers.errors import DeviceBusy, DeviceGone
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 
 def test_each_chunk_is_one_read() -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     memory.open()
     memory.put(b"ab")
     memory.put(b"c")
@@ -15,14 +15,14 @@ def test_each_chunk_is_one_read() -> None:
 
 
 def test_nobody_hears_what_is_sent_to_a_closed_port() -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     memory.put(b"early")
     memory.open()
     assert memory.read(0) == b""
 
 
 def test_unplugged_busy_and_closed() -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     with pytest.raises(DeviceGone):
         memory.read(0)
     memory.open()
@@ -41,7 +41,7 @@ def test_unplugged_busy_and_closed() -> None:
 
 
 def test_close_wakes_a_reader() -> None:
-    memory = Memory()
+    memory = MemoryTransport()
     memory.open()
     got: list[bytes] = []
     thread = threading.Thread(target=lambda: got.append(memory.read(1000)), daemon=True)

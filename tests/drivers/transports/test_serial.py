@@ -9,7 +9,7 @@ import pytest
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.simulated.card_peer import CardPeer
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 
 HANG_S = 20.0
 TIOCGEXCL = 0x80045440  # Linux, asm-generic/ioctls.h
@@ -23,7 +23,7 @@ def peer(tmp_path: Path) -> Iterator[CardPeer]:
 
 @pytest.fixture
 def port(peer: CardPeer) -> Iterator[Serial]:
-    port = Serial(str(peer.port), Line())
+    port = Serial(str(peer.port), SerialLine())
     port.open()
     yield port
     port.close()
@@ -43,7 +43,7 @@ def test_bytes_come_as_soon_as_there_are_any_and_stay_as_they_are(peer: CardPeer
 
 def test_what_was_sent_while_nobody_listened_is_not_read_later(peer: CardPeer) -> None:
     peer.send(b"yesterday's card")
-    port = Serial(str(peer.port), Line())
+    port = Serial(str(peer.port), SerialLine())
     port.open()
     assert port.read(0.05) == b""
     port.close()
@@ -70,13 +70,13 @@ def test_writing_to_a_vanished_port_is_gone(peer: CardPeer, port: Serial) -> Non
 
 def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DeviceGone, match="plugged in"):
-        Serial(str(tmp_path / "nothing"), Line()).open()
+        Serial(str(tmp_path / "nothing"), SerialLine()).open()
 
 
 def test_a_dangling_name_is_an_unplugged_device(tmp_path: Path) -> None:
     (tmp_path / "reader").symlink_to(tmp_path / "ttyUSB7")
     with pytest.raises(DeviceGone, match="plugged in"):
-        Serial(str(tmp_path / "reader"), Line()).open()
+        Serial(str(tmp_path / "reader"), SerialLine()).open()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -84,17 +84,17 @@ def test_what_is_no_serial_port_is_a_mistake_in_the_settings(tmp_path: Path, kin
     path = tmp_path / "thing"
     path.touch() if kind == "file" else path.mkdir()
     with pytest.raises(NotSupported, match="no serial port"):
-        Serial(str(path), Line()).open()
+        Serial(str(path), SerialLine()).open()
 
 
 def test_a_speed_that_no_port_has_is_a_mistake_in_the_settings(peer: CardPeer) -> None:
     with pytest.raises(NotSupported, match="baud"):
-        Serial(str(peer.port), Line(baud=-1)).open()
+        Serial(str(peer.port), SerialLine(baud=-1)).open()
 
 
 def test_both_stop_bits_are_taken(peer: CardPeer) -> None:
     for stop_bits in (1, 2):
-        port = Serial(str(peer.port), Line(stop_bits=stop_bits))
+        port = Serial(str(peer.port), SerialLine(stop_bits=stop_bits))
         port.open()
         port.close()
 
@@ -138,7 +138,7 @@ def test_a_killed_holder_leaves_the_port_free(peer: CardPeer) -> None:
         assert holder.stdout.readline() == "held\n"
         holder.kill()
         holder.wait(HANG_S)
-    port = Serial(str(peer.port), Line())
+    port = Serial(str(peer.port), SerialLine())
     port.open()
     peer.send(b"x")
     assert port.read(HANG_S) == b"x"
@@ -159,7 +159,7 @@ def test_opened_twice_is_our_own_mistake(port: Serial) -> None:
 
 
 def test_close_and_read_race_many_times_without_a_foreign_error(peer: CardPeer) -> None:
-    port = Serial(str(peer.port), Line())
+    port = Serial(str(peer.port), SerialLine())
     strange: list[BaseException] = []
 
     def read_until_closed() -> None:

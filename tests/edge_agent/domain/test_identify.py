@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.readings import CardRead, CodeRead, Notation, PersonMatched, Technology, Uid
+from drivers.readings import CardRead, CodeRead, PersonMatched, Technology, Uid, UidNotation
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
@@ -26,7 +26,7 @@ from tests.edge_agent.domain.world import SCHOOL, card, card_value, em4100, palm
 
 
 def w26(number: int) -> CardRead:
-    return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, Notation.W26), 0)
+    return CardRead("r1", Uid(Technology.UNKNOWN, (number & 0xFFFFFF).to_bytes(3, "big"), 24, UidNotation.W26), 0)
 
 
 def recognise_card(number: int, roster: Roster) -> RecognisedPerson:

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from drivers.readings import Technology, Uid
-from drivers.uid import Rejected, UidEncoding, own, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, own, to_uid
 from edge_agent.domain.roster import build_roster
 from sync.contract.roster import Credential, Notation, Person
 from tests.vectors import load_reader
@@ -90,5 +90,5 @@ def test_a_number_that_lost_its_end_is_nobody() -> None:
         vector for vector in load_reader("same_card_other_reader")["vectors"] if TRUNCATED_READING in vector["readings"]
     ]
     refused = to_uid(vector["readings"][TRUNCATED_READING], UidEncoding.HEX, MIFARE)
-    assert isinstance(refused, Rejected)
+    assert isinstance(refused, RejectedNumber)
     assert "cascade" in refused.why

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from drivers.readings import CardRead, Notation, Technology, Uid
+from drivers.readings import CardRead, Technology, Uid, UidNotation
 from edge_agent.domain.decision import DecisionReason, Refused
 from edge_agent.domain.feedback import FeedbackKind
 from edge_agent.domain.identify import (
@@ -56,7 +56,7 @@ def test_a_palm_that_is_the_card_owners_confirms_it(palm: Identity) -> None:
 
 
 def test_a_partial_card_number_is_enough_together_with_the_palm() -> None:
-    part = CardRead("r1", Uid(Technology.UNKNOWN, (1).to_bytes(3, "big"), 24, Notation.W26), 0)
+    part = CardRead("r1", Uid(Technology.UNKNOWN, (1).to_bytes(3, "big"), 24, UidNotation.W26), 0)
     identity = identify(part, ROSTER)
     assert isinstance(identity, RecognisedPerson)
     assert identity.notes == (RecognitionNote.PARTIAL,)

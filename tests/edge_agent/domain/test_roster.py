@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.readings import Notation as Read
 from drivers.readings import Technology, Uid
+from drivers.readings import UidNotation as Read
 from edge_agent.domain.roster import Roster, build_empty_roster, build_roster
 from sync.contract.roster import (
     ClosedDay,

@@ -5,11 +5,11 @@ from typing import ClassVar, Literal
 
 from acme_cards.protocol import Decoder, Number
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardStream, Feed, Seen
+from drivers.cards.stream import CardSighting, CardStream, Feed
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 from drivers.transports.base import tapped
-from drivers.transports.serial import Line, Serial
+from drivers.transports.serial import Serial, SerialLine
 from drivers.uid import UidEncoding, to_uid
 
 
@@ -37,13 +37,13 @@ class AcmeCards(CardStream):
             decoder = Decoder()
             return lambda data: [_seen(event, encoding) for event in decoder.feed(data)]
 
-        port = transport or Serial(settings.port, Line(baud=settings.baud))
+        port = transport or Serial(settings.port, SerialLine(baud=settings.baud))
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=500, clock=clock)
 
 
-def _seen(event: Number | Fault, encoding: UidEncoding) -> Seen | Fault:
+def _seen(event: Number | Fault, encoding: UidEncoding) -> CardSighting | Fault:
     match event:
         case Number(digits=digits):
-            return Seen(to_uid(digits, encoding, Technology.ISO14443A), proven=True)
+            return CardSighting(to_uid(digits, encoding, Technology.ISO14443A), proven=True)
         case Fault():
             return event

@@ -5,12 +5,12 @@ from acme_cards.protocol import LINE_BYTES_MAX, Decoder
 
 from drivers.protocols.fault import Fault
 from drivers.readings import CardRead, StreamFault
-from drivers.transports.memory import Memory
+from drivers.transports.memory import MemoryTransport
 
 
 def test_a_card_is_read_however_the_line_is_cut() -> None:
     for chunks in ([b"04A3C6CAE26180\n"], [b"04A3", b"C6CAE26180", b"\n"]):
-        line = Memory()
+        line = MemoryTransport()
         reader = AcmeCards("door", AcmeSettings(port="memory"), transport=line)
         reader.open()
         for chunk in chunks:
@@ -23,7 +23,7 @@ def test_a_card_is_read_however_the_line_is_cut() -> None:
 
 
 def test_rubbish_is_a_fault_and_not_kept() -> None:
-    line = Memory()
+    line = MemoryTransport()
     reader = AcmeCards("door", AcmeSettings(port="memory"), transport=line)
     reader.open()
     line.put(b"\xff\xfe\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.plugins import Refused
+from drivers.plugins import RefusedPlugin
 from edge_agent.cli.checks import devices
 from edge_agent.cli.checks.finding import State
 from tests.drivers.pcsc_peer import NO_PYSCARD
@@ -84,6 +84,6 @@ def test_a_readers_key_is_looked_for_and_never_shown(tmp_path: Path) -> None:
 
 def test_a_plugin_that_is_not_taken(tmp_path: Path) -> None:
     here = kiosk(tmp_path)
-    refused = Refused("acme", "acme-cards", "not allowed: if you trust it, set drivers.allowed")
+    refused = RefusedPlugin("acme", "acme-cards", "not allowed: if you trust it, set drivers.allowed")
     [found] = devices.plugins(replace(here, loaded=replace(here.loaded, refused=(refused,))))
     assert (found.state, found.detail) == (State.LOOK, "acme: not allowed")
