@@ -232,10 +232,12 @@ file = "{self.folder}/light.jsonl"
     def log(self) -> str:
         return (self.folder / "log").read_text("utf-8")
 
-    def command(self, *arguments: str, check: bool = True, dice: str = "command") -> "subprocess.CompletedProcess[str]":
+    def command(
+        self, *arguments: str, check: bool = True, dice: str = "command", typed: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
         """One command of the command line, under the same clock. `dice`: equal ones draw equal numbers."""
         done = subprocess.run(
-            [sys.executable, "-P", str(SEAMS), *arguments],
+            [sys.executable, "-P", str(SEAMS), *arguments], input=typed,
             capture_output=True, text=True, check=False, timeout=WAIT_S, env=self.environment(GOLDEN_DICE=dice),
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"

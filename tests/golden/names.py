@@ -6,14 +6,17 @@ What runs without a kiosk stands in `STILL`; what a running kiosk is asked for i
 import json
 import re
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -24,6 +27,8 @@ from tests.golden.shapes import of_type, of_value
 
 ROOT = Path(__file__).parents[2]
 NAMES = Path(__file__).with_name("names")
+
+T = TypeVar("T")
 
 
 def _sections(parts: dict[str, str]) -> str:
@@ -241,7 +246,10 @@ def control(kiosk: Kiosk) -> str:
     }
     parts = {"commands": "\n".join(adapter.control_commands())}
     for command, arguments in requests.items():
-        answer = _watched(kiosk, arguments) if command == "devices.watch" else kiosk.ask(command, **arguments)
+        if command == "devices.watch":
+            answer = _while_time_passes(kiosk, partial(kiosk.ask, command, **arguments))
+        else:
+            answer = kiosk.ask(command, **arguments)
         asked = json.dumps({"command": command, "arguments": arguments}, ensure_ascii=False)
         lines = sorted({line for each in answer for line in of_value(_bare(each))})
         count = "lines" if command == "devices.watch" else f"{len(answer)} lines"
@@ -251,12 +259,12 @@ def control(kiosk: Kiosk) -> str:
     return _sections(parts)
 
 
-def _watched(kiosk: Kiosk, arguments: dict[str, object]) -> list[dict[str, Any]]:
-    """The watch ends by the scripted clock, which must be moved from beside it."""
+def _while_time_passes(kiosk: Kiosk, ask: Callable[[], T]) -> T:
+    """A watch ends by the scripted clock, which must be moved from beside it; a card lies there meanwhile."""
     with ThreadPoolExecutor(1) as beside:
-        watching = beside.submit(lambda: kiosk.ask("devices.watch", **arguments))
+        watching = beside.submit(ask)
         while not watching.done():
-            kiosk.ports["door"].send(b"\r\n")
+            kiosk.ports["door"].send(bytes.fromhex("0231463030363434424236383603"))
             kiosk.script.advance(0.2)
             time.sleep(0.1)
         return watching.result()
@@ -304,20 +312,61 @@ def pages(kiosk: Kiosk) -> str:
 
 
 def json_outputs(kiosk: Kiosk) -> str:
-    """The keys of every `--json` of a kiosk without ledger and camera."""
+    """The keys of every JSON that a kiosk without ledger and camera prints."""
     config = ("--config", str(kiosk.config))
+    (frame, log, image) = (kiosk.folder / name for name in ("frame.hex", "attlog.dat", "grey.png"))
+    frame.write_text("0231463030363434424236383603", "ascii")
+    log.write_bytes(b"1042\t2026-09-07 08:06:00\t0\t1\t\t0\t0\t\r\n")
+    image.write_bytes(_grey_png(320, 240))
+    kiosk.command("palm", "key", "make", *config, typed="y\n")
     commands: list[tuple[str, ...]] = [
-        ("config", "show", *config), ("devices", "list", *config), ("doctor", *config),
-        ("journal", "list", "--limit", "1", *config), ("journal", "verify", *config), ("roster", "show", *config),
-        ("sync", "status", *config),
-    ]  # fmt: skip
+        ("config", "show", "--json", *config),
+        ("devices", "list", "--json", *config),
+        ("devices", "decode", "em4100", str(frame), "--hex"),
+        ("devices", "import", "palm", str(log), "--write", "--json", *config),
+        ("doctor", "--json", *config),
+        ("journal", "list", "--limit", "1", "--json", *config),
+        ("journal", "verify", "--json", *config),
+        ("palm", "key", "show-code", "--json", *config),
+        ("palm", "quality", str(image), "--json", *config),
+        ("roster", "show", "--json", *config),
+        ("sync", "status", "--json", *config),
+    ]
     parts: dict[str, str] = {}
     for command in commands:
-        done = kiosk.command(*command, "--json", check=False)
+        done = kiosk.command(*command, check=False)
         values = [json.loads(line) for line in done.stdout.splitlines()]
-        lines = sorted({line for value in values for line in of_value(value)})
-        parts[f"{' '.join(command[:-2])} --json"] = "\n".join(lines)
+        words = [word.replace(f"{kiosk.folder}/", "") for word in command if word not in config]
+        parts[" ".join(words)] = "\n".join(sorted({line for value in values for line in of_value(value)}))
     return _sections(parts)
+
+
+def _grey_png(width: int, height: int) -> bytes:
+    rows = (b"\x00" + b"\x80" * width) * height
+    head = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def file_formats(kiosk: Kiosk) -> str:
+    """The keys of what is written for others to read, a line each: a journal's export, a capture of a reader."""
+    config = ("--config", str(kiosk.config))
+    export, capture = kiosk.folder / "export.jsonl", kiosk.folder / "capture.jsonl"
+    kiosk.command("journal", "export", str(export), *config)
+    recording = ("devices", "capture", "door", str(capture), "--seconds", "1", *config)
+    _while_time_passes(kiosk, lambda: kiosk.command(*recording))
+    replayed = kiosk.command("devices", "replay", str(capture), "--fast").stdout
+    texts = {
+        "journal export": export.read_text("utf-8"),
+        "devices capture": capture.read_text("utf-8"),
+        "devices replay": replayed,
+    }
+    return _sections({
+        name: "\n".join(sorted({line for text in text.splitlines() for line in of_value(json.loads(text))}))
+        for name, text in texts.items()
+    })  # fmt: skip
 
 
 def exits(kiosk: Kiosk) -> str:
@@ -357,6 +406,7 @@ LIVE: dict[str, Callable[[Kiosk], str]] = {
     "metrics.txt": metrics,
     "screen-pages.txt": pages,
     "json-outputs.txt": json_outputs,
+    "file-formats.txt": file_formats,
     "files.txt": files,
     "exits.txt": exits,
 }
