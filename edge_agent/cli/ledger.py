@@ -13,7 +13,7 @@ import typer
 
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -53,7 +53,7 @@ def serve(
     from sync.ledger.server import Options, serve_until
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    ending = Ending()
+    ending = ShutdownFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     options = Options(

@@ -17,5 +17,5 @@ def add_to(app: typer.Typer) -> None:
 def run(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Run the kiosk until SIGTERM. systemd does this; by hand it is for a look at what happens."""
     loaded = settings.load(config)
-    logs.set_up(loaded.settings.log.level)
+    logs.set_up_logging(loaded.settings.log.level)
     sys.exit(daemon.run(loaded))

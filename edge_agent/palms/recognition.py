@@ -177,14 +177,14 @@ class Palms:
     def body(self, pulse: Pulse) -> None:
         gallery = self.gallery
         if isinstance(gallery, NoGallery):
-            while not pulse.stopping():
+            while not pulse.is_stopping():
                 pulse.beat()
                 self._newest.get(WAIT_S)  # no picture of anybody is kept waiting for a key that is not there
             return
         self._landmarks = self.landmarks()
         if not gallery.loaded:
             gallery.load(self._roster())
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             pulse.beat()
             taken = self._newest.get(WAIT_S)
             gallery.sweep()
@@ -206,7 +206,7 @@ class Palms:
         seen = find_region(frame.image, self._landmarks)
         match seen:
             case UnfitPicture(reason=reason):
-                self._counters.palm_unfit.labels(reason.value).inc()
+                self._counters.palms_unfit.labels(reason.value).inc()
                 self._act(frame.reader, camera, camera.presentation.bad(reason, at_ns), gallery)
             case FramedPalm():
                 self._recognise(taken, camera, seen, at_ns, gallery)
@@ -303,7 +303,7 @@ class Palms:
         moment = camera.first or self._now()
         camera.first, camera.looks = None, []
         if not self._inbox.put_presentation(sight, moment):
-            self._counters.lost.inc()
+            self._counters.readings_lost.inc()
             log.error("%s: a palm could not be taken, the station does not keep up", reader)
             self._show(Feedback(FeedbackKind.NOT_RECORDED))
 

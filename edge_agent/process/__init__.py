@@ -1,1 +1,1 @@
-"""What every process of ours is made of: clock, logs, metrics, supervised threads, shutdown, systemd."""
+"""Parts of a long-running process: clock, logs, metrics, supervised threads, shutdown, systemd."""

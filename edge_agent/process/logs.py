@@ -1,7 +1,7 @@
 """Logging for journald: one line an event, the priority in front, device bytes only at TRAFFIC.
 
-TRAFFIC lies below DEBUG and is off in production: the bytes of a card reader are credentials. Nothing else that is
-logged holds one, since readings and credentials keep their values out of `repr`.
+TRAFFIC lies below DEBUG and is off in production, because the bytes of a card reader are credentials. Nothing else that
+is logged holds one: readings and credentials keep their values out of `repr`.
 """
 
 import logging
@@ -12,18 +12,19 @@ from collections.abc import Callable
 TRAFFIC = 5
 
 _PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
+_PRIORITY_DEBUG = 7
 
 
 class _JournalFormatter(logging.Formatter):
-    """systemd reads `<N>` at a line's start as its priority (sd-daemon(3)), so every line of a message gets one."""
+    """Puts `<N>` in front of each line of a message: systemd reads it as the line's priority (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
-        priority = _PRIORITIES.get(record.levelno, 7)
+        priority = _PRIORITIES.get(record.levelno, _PRIORITY_DEBUG)
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
-def set_up(level: str, *, journald: bool | None = None) -> None:
-    """Send everything to standard error; with priorities where journald listens (JOURNAL_STREAM is set)."""
+def set_up_logging(level: str, *, journald: bool | None = None) -> None:
+    """Sends all logging to standard error, with priorities where journald listens (JOURNAL_STREAM is set)."""
     logging.addLevelName(TRAFFIC, "TRAFFIC")
     handler = logging.StreamHandler(sys.stderr)
     if journald if journald is not None else "JOURNAL_STREAM" in os.environ:
@@ -31,17 +32,17 @@ def set_up(level: str, *, journald: bool | None = None) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=TRAFFIC if level == "TRAFFIC" else level, handlers=[handler], force=True)
-    # httpx tells every request at INFO: at one a second that drowns what a technician looks for.
+    # httpx logs every request at INFO: at one a second that drowns what a technician looks for.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
-def tap(reader: str) -> Callable[[str, bytes], None]:
-    """A driver's tap that writes SEND and RECV lines at TRAFFIC."""
-    log = logging.getLogger(f"drivers.{reader}")
+def build_traffic_logger(device: str) -> Callable[[str, bytes], None]:
+    """Returns a tap for a driver that writes SEND and RECV lines at TRAFFIC."""
+    log = logging.getLogger(f"drivers.{device}")
 
-    def write(direction: str, data: bytes) -> None:
+    def write(direction: str, chunk: bytes) -> None:
         if log.isEnabledFor(TRAFFIC):
-            log.log(TRAFFIC, "%s %s", direction, data.hex())
+            log.log(TRAFFIC, "%s %s", direction, chunk.hex())
 
     return write

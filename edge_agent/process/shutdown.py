@@ -1,31 +1,33 @@
-"""The wish that this process end, which may come from a signal's handler.
+"""A flag that asks the process to end. A signal's handler may set it.
 
-`threading.Event` may not be set there: the handler runs in the middle of whatever the main thread does, which is mostly
-to wait for that very event, and then may hold the lock that `set` takes: the thread waits for itself, until systemd
-kills it. `SimpleQueue.put` is made to be called from handlers.
+A handler must not call `threading.Event.set`. It runs in the middle of the main thread, which mostly waits for that
+very event and may hold the lock that `set` takes: the thread would wait for itself until systemd kills it.
+`SimpleQueue.put` is made to be called from handlers.
 """
 
 import queue
 from contextlib import suppress
 
 
-class Ending:
-    """Set by anybody, waited for by one thread."""
+class ShutdownFlag:
+    """A flag that any thread or handler sets, and that one thread waits for. It stays set."""
 
     def __init__(self) -> None:
-        self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wake_ups: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_set = False
 
     def set(self) -> None:
+        """Asks the process to end."""
         self._is_set = True
-        self._asked.put(None)
+        self._wake_ups.put(None)
 
     def is_set(self) -> bool:
+        """Returns True once somebody has asked the process to end."""
         return self._is_set
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it is set, now or within that time."""
+        """Waits until the flag is set, `timeout_s` seconds at most. Returns True when it is set."""
         if not self._is_set:
             with suppress(queue.Empty):
-                self._asked.get(timeout=timeout_s)
+                self._wake_ups.get(timeout=timeout_s)
         return self._is_set

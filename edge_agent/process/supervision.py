@@ -1,8 +1,8 @@
 """Threads that must live: started, watched, restarted with backoff, stopped in order.
 
-The only `except Exception` of the agent stands here: whatever a part dies of is logged with its trace and the part is
-started again. A part shows that it lives by beating; one that hangs, or that dies again and again, makes `faults`
-speak, the watchdog is no longer fed, and systemd restarts the whole process.
+The only `except Exception` of the agent stands here. Whatever a part dies of is logged with its trace, and the part is
+started again. A part shows by its pulse that it lives. A part that hangs, or that dies again and again, becomes a
+fault: then the watchdog is not fed, and systemd restarts the whole process.
 """
 
 import logging
@@ -16,49 +16,54 @@ log = logging.getLogger(__name__)
 RESTARTS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 DEATHS_MAX = 5  # within DEATHS_WINDOW_S; more, and the process is not healthy
 DEATHS_WINDOW_S = 300.0
+DEATHS_REMEMBERED = 20
+BEAT_MAX_S = 30.0
+STOP_TIMEOUT_S = 5.0
 
 
 class Pulse:
-    """What a part's body is handed: when to stop, how to wait, how to show that it lives."""
+    """What a part's thread uses to wait, to see that it must stop, and to show that it lives."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._stop = threading.Event()
         self._clock = clock
         self._wake = threading.Event()
-        self.beaten_at = clock()
+        self.last_beat_s = clock()
 
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
+        """Returns True once the part must end."""
         return self._stop.is_set()
 
     def beat(self) -> None:
-        self.beaten_at = self._clock()
+        """Shows that the part lives."""
+        self.last_beat_s = self._clock()
 
     def wake(self) -> None:
-        """End a `wait` now; from any thread."""
+        """Ends a `wait` now; from any thread."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Ask the part to end; from any thread."""
+        """Asks the part to end; from any thread."""
         self._stop.set()
         self._wake.set()
 
     def wait(self, seconds: float) -> None:
-        """Sleep, still beating, until the time is over, `wake` is called or the process stops."""
+        """Sleeps, still beating, until the time is over, `wake` is called or the part must stop."""
         until = self._clock() + seconds
-        woken = False
-        while not self.stopping() and not woken and (left := until - self._clock()) > 0:
+        is_awake = False
+        while not self.is_stopping() and not is_awake and (remaining_s := until - self._clock()) > 0:
             self.beat()
-            woken = self._wake.wait(min(left, 1.0))
+            is_awake = self._wake.wait(min(remaining_s, 1.0))
         self._wake.clear()
         self.beat()
 
 
 @dataclass(slots=True)
 class Part:
-    """One supervised thread. `beat_max_s`: a body that does not beat for longer hangs."""
+    """One supervised thread. A part that does not beat for longer than `beat_max_s` hangs."""
 
     name: str
-    body: Callable[[Pulse], None]
+    run: Callable[[Pulse], None]
     pulse: Pulse
     beat_max_s: float
     thread: threading.Thread | None = None
@@ -72,15 +77,15 @@ class Part:
         """Asks this part to end; from any thread."""
         self.pulse.stop()
 
-    def fault(self, now: float) -> str:
-        """Why this part does not live, or nothing."""
-        recent = sum(now - died < DEATHS_WINDOW_S for died in self.deaths)
+    def find_fault(self, now_s: float) -> str:
+        """Returns why this part is not well; empty: it lives."""
+        recent = sum(now_s - death_s < DEATHS_WINDOW_S for death_s in self.deaths)
         if self.thread is None or not self.thread.is_alive():
             return f"{self.name} has ended"
         if recent > DEATHS_MAX:
             return f"{self.name} died {recent} times in {DEATHS_WINDOW_S:.0f} s"
-        if now - self.pulse.beaten_at > self.beat_max_s:
-            return f"{self.name} has not moved for {now - self.pulse.beaten_at:.0f} s"
+        if now_s - self.pulse.last_beat_s > self.beat_max_s:
+            return f"{self.name} has not moved for {now_s - self.pulse.last_beat_s:.0f} s"
         return ""
 
 
@@ -91,45 +96,47 @@ class Supervisor:
         self._clock = clock
         self.parts: list[Part] = []
 
-    def add(self, name: str, body: Callable[[Pulse], None], beat_max_s: float = 30.0) -> Part:
-        """A part to be started with the rest. A body that returns before the stop counts as dead."""
-        part = Part(name, body, Pulse(self._clock), beat_max_s)
+    def add(self, name: str, run: Callable[[Pulse], None], beat_max_s: float = BEAT_MAX_S) -> Part:
+        """Returns a new part, to be started with the others. A `run` that returns before the stop counts as dead."""
+        part = Part(name, run, Pulse(self._clock), beat_max_s)
         self.parts.append(part)
         return part
 
     def start(self) -> None:
+        """Starts the thread of each part, in the order in which they were added."""
         for part in self.parts:
-            part.thread = threading.Thread(target=self._live, args=(part,), name=part.name, daemon=True)
+            part.thread = threading.Thread(target=self._keep_alive, args=(part,), name=part.name, daemon=True)
             part.thread.start()
 
-    def faults(self) -> list[str]:
-        now = self._clock()
-        return [fault for part in self.parts if (fault := part.fault(now))]
+    def find_faults(self) -> list[str]:
+        """Returns why parts are not well; empty: all live."""
+        now_s = self._clock()
+        return [fault for part in self.parts if (fault := part.find_fault(now_s))]
 
-    def shut(self, parts: Iterable[Part] | None = None, timeout_s: float = 5.0) -> list[str]:
-        """Ask these parts, or all, to end and wait for them; the names of those that did not."""
-        ending = list(self.parts if parts is None else parts)
-        for part in ending:
-            part.pulse.stop()
+    def stop(self, parts: Iterable[Part] | None = None, timeout_s: float = STOP_TIMEOUT_S) -> list[str]:
+        """Asks these parts, or all of them, to end and waits for them. Returns the names of those that did not end."""
+        stopping = list(self.parts if parts is None else parts)
+        for part in stopping:
+            part.stop()
         until = self._clock() + timeout_s
         stuck = []
-        for part in ending:
+        for part in stopping:
             if part.thread is not None:
                 part.thread.join(max(0.0, until - self._clock()))
                 if part.thread.is_alive():
                     stuck.append(part.name)
         return stuck
 
-    def _live(self, part: Part) -> None:
-        while not part.pulse.stopping():
+    def _keep_alive(self, part: Part) -> None:
+        while not part.pulse.is_stopping():
             part.pulse.beat()
             try:
-                part.body(part.pulse)
+                part.run(part.pulse)
             except Exception:
                 log.exception("%s died and is started again", part.name)
             else:
-                if part.pulse.stopping():
+                if part.pulse.is_stopping():
                     return
                 log.error("%s ended by itself and is started again", part.name)
-            part.deaths = [*part.deaths[-20:], self._clock()]
+            part.deaths = [*part.deaths[-DEATHS_REMEMBERED:], self._clock()]
             part.pulse.wait(RESTARTS_S[min(len(part.deaths), len(RESTARTS_S)) - 1])

@@ -12,7 +12,7 @@ import time
 from edge_agent.domain.health import LedgerState
 from edge_agent.domain.record import EventContext, EventOrigin, build_origin
 from edge_agent.errors import ExitCode
-from edge_agent.process.clock import StepWatch
+from edge_agent.process.clock import StepDetector
 from edge_agent.runtime.compose import AgentParts
 from edge_agent.screen.server import ScreenUnavailable
 from edge_agent.version import VERSION
@@ -25,11 +25,11 @@ DELIVER_LOOK_S = 0.05
 
 
 class Agent:
-    """Runs composed parts: `start`, then `tick` about once a second until the parts' `ending` is set, then `stop`."""
+    """Runs composed parts: `start`, then `tick` about once a second until the parts' `shutdown` is set, then `stop`."""
 
     def __init__(self, parts: AgentParts) -> None:
         self._parts = parts
-        self._steps = StepWatch()
+        self._step_detector = StepDetector()
         self._screen_fault = ""
 
     @property
@@ -51,16 +51,16 @@ class Agent:
         """Looks after the clock, the health and the screen. Returns why the process is not well; empty: all is well."""
         parts = self._parts
         moment = parts.now()
-        step = self._steps.observe(moment)
+        step = self._step_detector.detect_step(moment)
         if step is not None:
-            parts.counters.steps.inc()
+            parts.counters.clock_steps.inc()
             log.warning("the wall clock moved by %d ms", step.step_ms)
-            parts.guard.append(ClockStep(**self._where(), step_ms=step.step_ms, before=step.before))
+            parts.guard.append(ClockStep(**self._where(), step_ms=step.step_ms, before=step.quality_before))
         health = parts.health_desk.examine(moment)
         parts.screen.show_health(health)
-        parts.counters.queue.set(health.queued)
+        parts.counters.events_queued.set(health.queued)
         parts.counters.roster_age_s.set(health.roster_age_s)
-        faults = parts.supervisor.faults()
+        faults = parts.supervisor.find_faults()
         if parts.screen_enabled and not parts.screen.is_alive():
             self._start_screen()
         return faults
@@ -73,16 +73,16 @@ class Agent:
     def stop(self) -> None:
         """Stops everything: first the readers, then what has come is taken and sent, then the rest ends."""
         parts = self._parts
-        stuck = parts.supervisor.shut(parts.reader_threads)
-        stuck += parts.supervisor.shut(parts.palm_threads)
-        stuck += parts.supervisor.shut([parts.station_thread])
+        stuck = parts.supervisor.stop(parts.reader_threads)
+        stuck += parts.supervisor.stop(parts.palm_threads)
+        stuck += parts.supervisor.stop([parts.station_thread])
         if not parts.guard.condemned:
             parts.guard.append(Stop(**self._where()))
             self._deliver()
         parts.uplink.close()
         parts.control_thread.stop()
         parts.control.shutdown()
-        stuck += parts.supervisor.shut()
+        stuck += parts.supervisor.stop()
         parts.control.server_close()
         parts.screen.stop()
         if stuck:

@@ -23,7 +23,7 @@ from edge_agent.identity import Identity
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.metrics import Counters
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.commands.journal import JournalCommands
@@ -64,7 +64,7 @@ class AgentParts:
     """What `Agent` starts, watches and stops. The threads are those that end before the others, and in what order."""
 
     now: MomentSource
-    ending: Ending
+    shutdown: ShutdownFlag
     journal: Journal
     station: Station
     station_loop: StationLoop
@@ -88,7 +88,7 @@ class AgentParts:
     control_thread: Part
 
 
-def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
+def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentParts:
     """Returns the daemon's parts under these settings, ready to be started.
 
     Reads the device's identity (the first call makes its key) and opens the journal; both stay open. Raises
@@ -100,7 +100,7 @@ def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
 
     opening = _opening(settings, identity, now)
     journal = opening.open()
-    guard = JournalGuard(journal, opening, ending)
+    guard = JournalGuard(journal, opening, shutdown)
     roster_reader = RosterReader(journal, identity.school, settings.zone)
 
     readers = ReaderPresences.of_settings(settings.readers, loaded.drivers)
@@ -148,8 +148,10 @@ def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
         **JournalCommands(journal, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
-        **DeviceCommands(taps, inbox, ending, now).table(),
-        **PalmCommands(palms, cameras, station, identity.school, language, uplink, surfaces.show, ending, now).table(),
+        **DeviceCommands(taps, inbox, shutdown, now).table(),
+        **PalmCommands(
+            palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now
+        ).table(),
     }
     control = ControlServer(settings.kiosk.run_dir / SOCKET_NAME, handlers)
     control_thread = supervisor.add("control", partial(_serve_control, control))
@@ -159,7 +161,7 @@ def compose(loaded: Loaded, now: MomentSource, ending: Ending) -> AgentParts:
     )
     return AgentParts(
         now=now,
-        ending=ending,
+        shutdown=shutdown,
         journal=journal,
         station=station,
         station_loop=station_loop,

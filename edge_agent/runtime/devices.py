@@ -83,12 +83,12 @@ class ReaderLoop:
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             try:
                 self.reader.open()
                 self.presence.came()
                 failures = 0
-                while not pulse.stopping():
+                while not pulse.is_stopping():
                     self._read()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
@@ -112,7 +112,7 @@ class ReaderLoop:
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
                 if not taken:
-                    self.counters.lost.inc()
+                    self.counters.readings_lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
                     self.lost(Feedback(FeedbackKind.NOT_RECORDED))
             case PalmFrame():
@@ -121,7 +121,7 @@ class ReaderLoop:
                     self.frames(event, moment)
             case StreamFault(what=what):
                 self.presence.faults += 1
-                self.counters.faults.labels(self.presence.name).inc()
+                self.counters.stream_faults.labels(self.presence.name).inc()
                 log.debug("%s: %s", self.presence.name, what)
             case CardRemoved():
                 pass  # a visit does not end by taking the card away
@@ -146,12 +146,12 @@ class IndicatorLoop:
 
     def body(self, pulse: Pulse) -> None:
         failures = 0
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             try:
                 self.indicator.open()
                 self.presence.came()
                 failures = 0
-                while not pulse.stopping():
+                while not pulse.is_stopping():
                     self._show_next()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from edge_agent.journal.errors import JournalDamaged, JournalError
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import ChainBreak, ChainCheck
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.opening import Opening
 from sync.contract.event import Event
@@ -20,10 +20,10 @@ class JournalGuard:
     `recording` and `condemned` may be read from any thread.
     """
 
-    def __init__(self, journal: Journal, opening: Opening, ending: Ending) -> None:
+    def __init__(self, journal: Journal, opening: Opening, shutdown: ShutdownFlag) -> None:
         self._journal = journal
         self._opening = opening
-        self._ending = ending
+        self._shutdown = shutdown
         self.recording = True
         self.condemned = False
 
@@ -43,7 +43,7 @@ class JournalGuard:
         self.recording = False
         self.condemned = True
         self._opening.condemn(why)
-        self._ending.set()
+        self._shutdown.set()
 
     def condemn_if_unsent(self, verdict: ChainCheck) -> None:
         """Condemns the journal where the ledger lacks the broken row: such a row would stop the queue for ever.

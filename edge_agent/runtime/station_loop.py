@@ -43,7 +43,7 @@ class StationLoop:
 
     def body(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
-        while (work := self._inbox.get(0 if pulse.stopping() else WAIT_S)) is not None or not pulse.stopping():
+        while (work := self._inbox.get(0 if pulse.is_stopping() else WAIT_S)) is not None or not pulse.is_stopping():
             if self.station.has_waits:
                 reading = work.reading if isinstance(work, Scan) else None
                 self._end_waits(partial(self.station.end_waits, self._now(), reading))

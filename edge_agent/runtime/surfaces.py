@@ -32,4 +32,4 @@ class Surfaces:
         for indicator in self._indicators:
             indicator.show(signal)
         self._screen.show(feedback)
-        self._counters.shown.labels(feedback.kind.value).inc()
+        self._counters.feedback.labels(feedback.kind.value).inc()

@@ -50,7 +50,7 @@ class Taps:
 
     def tap(self, device: str) -> Callable[[str, bytes], None]:
         """A driver's tap."""
-        write = logs.tap(device)
+        write = logs.build_traffic_logger(device)
 
         def pass_on(direction: str, data: bytes) -> None:
             write(direction, data)

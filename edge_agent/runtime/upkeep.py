@@ -30,7 +30,7 @@ class Upkeep:
 
     def body(self, pulse: Pulse) -> None:
         verify_at_ms = prune_at_ms = 0
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             mono_ms = self._now().mono_ms
             if mono_ms >= verify_at_ms:
                 self._verify(pulse)
@@ -43,7 +43,7 @@ class Upkeep:
     def _verify(self, pulse: Pulse) -> None:
         def stop() -> bool:
             pulse.beat()
-            return pulse.stopping()
+            return pulse.is_stopping()
 
         verdict = verify_journal(self._journal.path, stop=stop)
         if not verdict.finished:

@@ -101,7 +101,7 @@ class Uplink:
             self._palms.hurry()
 
     def body(self, pulse: Pulse) -> None:
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             pulse.wait(min([self._advance(client) for client in self._clients]))
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from drivers.bench import pcsc_checks
-from edge_agent.process.clock import kernel_clock
+from edge_agent.process.clock import read_clock_quality
 from edge_agent.settings import ScreenSettings
 from tests.drivers.relay_board import RelayBoard
 from tests.system import confined
@@ -186,7 +186,7 @@ def inside(code: str) -> str:
 def test_the_quality_of_the_clock_and_the_boot_can_be_read() -> None:
     code = "from edge_agent.process.clock import KernelClock; m = KernelClock()(); print(m.clock, m.boot)"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    assert inside(code) == f"{kernel_clock()} {boot}"
+    assert inside(code) == f"{read_clock_quality()} {boot}"
 
 
 @needs_systemd
@@ -302,7 +302,7 @@ def test_the_agent_runs_behind_the_filter(tmp_path: Path) -> None:
     os.close(ours)
     os.close(theirs)
     assert [row["kind"] for row in rows] == ["boot", "refusal"]
-    assert {row["clock"] for row in rows} == {kernel_clock().value}
+    assert {row["clock"] for row in rows} == {read_clock_quality().value}
     assert status
     assert agent.returncode == 0, log
     assert "Traceback" not in log

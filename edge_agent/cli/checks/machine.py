@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
-from edge_agent.process.clock import kernel_clock
+from edge_agent.process.clock import read_clock_quality
 from edge_agent.version import VERSION
 from sync.contract.event import ClockQuality
 
@@ -32,7 +32,7 @@ def versions(_: Kiosk) -> Iterator[Finding]:
 
 
 def clock(_: Kiosk) -> Iterator[Finding]:
-    yield quality(kernel_clock())
+    yield quality(read_clock_quality())
 
 
 def quality(found: ClockQuality) -> Finding:

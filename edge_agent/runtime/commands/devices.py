@@ -20,7 +20,7 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import RequestRefused
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.taps import Taps
@@ -36,7 +36,7 @@ class DeviceCommands:
 
     taps: Taps
     inbox: Inbox
-    ending: Ending
+    shutdown: ShutdownFlag
     now: MomentSource
 
     def table(self) -> dict[str, Handler]:
@@ -48,7 +48,7 @@ class DeviceCommands:
         require_owner(asker)
         until_ns = time.monotonic_ns() + int(min(arguments.seconds, WATCH_S_MAX) * 1e9)
         with self.taps.watching() as watcher:
-            while time.monotonic_ns() < until_ns and not self.ending.is_set():
+            while time.monotonic_ns() < until_ns and not self.shutdown.is_set():
                 for traffic in watcher.get(WATCH_WAIT_S):
                     if not arguments.device or traffic.device == arguments.device:
                         direction: Literal["RECV", "SEND"] = "SEND" if traffic.direction == "SEND" else "RECV"

@@ -23,7 +23,7 @@ from edge_agent.control_api import (
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import RequestRefused
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.uplink import UplinkHandle
 from edge_agent.screen.state import Language
 from edge_agent.station import Station
@@ -49,7 +49,7 @@ class PalmCommands:
     language: Language
     uplink: UplinkHandle
     show: Callable[[Feedback], None]
-    ending: Ending
+    shutdown: ShutdownFlag
     now: MomentSource
 
     def table(self) -> dict[str, Handler]:
@@ -78,7 +78,7 @@ class PalmCommands:
             within_s=arguments.within_s,
             language=Language(arguments.language or self.language),
         )
-        steps = enrol(wish, camera, palms, lambda: self.station.roster, self.now, self.ending.is_set, self.show)
+        steps = enrol(wish, camera, palms, lambda: self.station.roster, self.now, self.shutdown.is_set, self.show)
         for step in steps:
             yield PalmEnrolStep(good=step.good, step=step.step.value, say=step.say, hand=step.hand, done=step.done)
         self.uplink.hurry_palms()

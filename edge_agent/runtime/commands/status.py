@@ -64,7 +64,7 @@ class StatusCommand:
             device=self.identity.device,
             school=self.identity.school,
             recording=self.guard.recording,
-            faults=tuple(self.supervisor.faults()),
+            faults=tuple(self.supervisor.find_faults()),
             clock=moment.clock,
             time=moment.text,
             journal=self._journal(),

@@ -29,7 +29,7 @@ def played(folder: Path, loop: ReaderLoop) -> None:
     supervisor.add("reader", loop.body)
     supervisor.start()
     eventually(lambda: counted(loop.counters) == 3)
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []
     assert loop.inbox.get(0) is None
     assert loop.presence.readings == 0
 

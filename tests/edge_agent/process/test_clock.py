@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from edge_agent.domain.moment import Moment
 from edge_agent.process.clock import (
-    APART_NS_MAX,
     BOOT_ID,
     QUALITY_NS,
+    READING_NS_MAX,
     READINGS_MAX,
     STEP_MS,
     KernelClock,
-    Step,
-    StepWatch,
-    kernel_clock,
+    StepDetector,
+    WallClockStep,
+    read_clock_quality,
 )
 from sync.contract.event import ClockQuality
 
@@ -34,7 +34,7 @@ def moment(wall_ms: int, mono_ms: int, clock: ClockQuality = ClockQuality.SYNCHR
 
 
 class Timex(ctypes.Structure):
-    """struct timex as <sys/timex.h> declares it, written out to check the offset that `kernel_clock` uses."""
+    """struct timex as <sys/timex.h> declares it, written out to check the offset that `read_clock_quality` uses."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -52,7 +52,7 @@ def test_the_quality_is_what_the_kernel_says() -> None:
     timex = Timex()
     state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     synchronised = state != 5 and not timex.status & 0x40
-    assert kernel_clock() is (ClockQuality.SYNCHRONISED if synchronised else ClockQuality.UNSYNCHRONISED)
+    assert read_clock_quality() is (ClockQuality.SYNCHRONISED if synchronised else ClockQuality.UNSYNCHRONISED)
 
 
 def test_a_moment_is_now_on_this_boot() -> None:
@@ -77,17 +77,19 @@ def test_two_clocks_read_apart_are_read_again(tmp_path: Path) -> None:
 def test_a_machine_that_is_always_busy_still_gets_a_moment(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
-    reads: Iterator[int] = itertools.count(0, 2 * APART_NS_MAX)
+    reads: Iterator[int] = itertools.count(0, 2 * READING_NS_MAX)
     KernelClock(boot_id, lambda: ClockQuality.UNKNOWN, lambda: 0, lambda: next(reads))()
-    assert next(reads) == 2 * READINGS_MAX * 2 * APART_NS_MAX
+    assert next(reads) == 2 * READINGS_MAX * 2 * READING_NS_MAX
 
 
 def test_the_kernel_is_asked_for_the_quality_once_a_second_and_after_a_sleep(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
-    asked: Iterator[ClockQuality] = iter([ClockQuality.UNSYNCHRONISED, ClockQuality.SYNCHRONISED, ClockQuality.UNKNOWN])
+    answers: Iterator[ClockQuality] = iter(
+        [ClockQuality.UNSYNCHRONISED, ClockQuality.SYNCHRONISED, ClockQuality.UNKNOWN]
+    )
     mono_ns = 0
-    clock = KernelClock(boot_id, lambda: next(asked), lambda: 0, lambda: mono_ns)
+    clock = KernelClock(boot_id, lambda: next(answers), lambda: 0, lambda: mono_ns)
     assert clock().clock is ClockQuality.UNSYNCHRONISED
     mono_ns += QUALITY_NS - 1
     assert clock().clock is ClockQuality.UNSYNCHRONISED
@@ -98,25 +100,25 @@ def test_the_kernel_is_asked_for_the_quality_once_a_second_and_after_a_sleep(tmp
 
 
 @given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(-STEP_MS + 1, STEP_MS - 1)), max_size=20))
-def test_slewing_is_no_step(looks: list[tuple[int, int]]) -> None:
-    watch, wall_ms, mono_ms = StepWatch(), 0, 0
-    for apart_ms, slew_ms in looks:
+def test_slewing_is_no_step(moments: list[tuple[int, int]]) -> None:
+    detector, wall_ms, mono_ms = StepDetector(), 0, 0
+    for apart_ms, slew_ms in moments:
         wall_ms, mono_ms = wall_ms + apart_ms + slew_ms, mono_ms + apart_ms
-        assert watch.observe(moment(wall_ms, mono_ms)) is None
+        assert detector.detect_step(moment(wall_ms, mono_ms)) is None
 
 
 @given(st.integers(STEP_MS, 10**10), st.booleans(), st.integers(0, 60_000))
 def test_a_step_is_found_once_with_its_size_and_the_quality_before(size_ms: int, back: bool, apart_ms: int) -> None:
     step_ms = -size_ms if back else size_ms
-    watch = StepWatch()
-    assert watch.observe(moment(0, 0, ClockQuality.UNSYNCHRONISED)) is None
-    found = watch.observe(moment(apart_ms + step_ms, apart_ms, ClockQuality.SYNCHRONISED))
-    assert found == Step(step_ms, ClockQuality.UNSYNCHRONISED)
-    assert watch.observe(moment(2 * apart_ms + step_ms, 2 * apart_ms)) is None
+    detector = StepDetector()
+    assert detector.detect_step(moment(0, 0, ClockQuality.UNSYNCHRONISED)) is None
+    step = detector.detect_step(moment(apart_ms + step_ms, apart_ms, ClockQuality.SYNCHRONISED))
+    assert step == WallClockStep(step_ms, ClockQuality.UNSYNCHRONISED)
+    assert detector.detect_step(moment(2 * apart_ms + step_ms, 2 * apart_ms)) is None
 
 
 def test_a_night_of_sleep_is_no_step() -> None:
     """CLOCK_BOOTTIME goes on while the machine sleeps: both clocks are a night further."""
-    watch = StepWatch()
-    watch.observe(moment(0, 0))
-    assert watch.observe(moment(8 * 3_600_000, 8 * 3_600_000)) is None
+    detector = StepDetector()
+    detector.detect_step(moment(0, 0))
+    assert detector.detect_step(moment(8 * 3_600_000, 8 * 3_600_000)) is None

@@ -32,12 +32,12 @@ def test_a_part_that_dies_is_started_again_and_its_neighbour_lives_on(caplog: py
         lives.append(1)
         if len(lives) == 1:
             raise RuntimeError("first life")
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             pulse.wait(0.05)
 
     def neighbour(pulse: Pulse) -> None:
         neighbour_started.set()
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             pulse.wait(0.05)
 
     supervisor.add("dies", dies_once)
@@ -45,9 +45,9 @@ def test_a_part_that_dies_is_started_again_and_its_neighbour_lives_on(caplog: py
     supervisor.start()
     eventually(lambda: len(lives) == 2)
     assert neighbour_started.is_set()
-    assert supervisor.faults() == []
+    assert supervisor.find_faults() == []
     assert "first life" in caplog.text
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []
 
 
 def test_a_part_that_does_not_move_is_a_fault() -> None:
@@ -60,23 +60,23 @@ def test_a_part_that_does_not_move_is_a_fault() -> None:
 
     supervisor.add("hangs", hangs, beat_max_s=30)
     supervisor.start()
-    assert supervisor.faults() == []
+    assert supervisor.find_faults() == []
     clock.now = 31.0
-    assert supervisor.faults() == ["hangs has not moved for 31 s"]
+    assert supervisor.find_faults() == ["hangs has not moved for 31 s"]
     release.set()
-    supervisor.shut()
+    supervisor.stop()
 
 
 def test_a_part_that_was_never_started_or_dies_again_and_again_is_a_fault() -> None:
     clock = Clock()
     part = Part("p", lambda pulse: None, Pulse(clock), 30.0)
-    assert part.fault(0.0) == "p has ended"
+    assert part.find_fault(0.0) == "p has ended"
     part.thread = threading.current_thread()
     part.deaths = [float(n) for n in range(DEATHS_MAX + 1)]
-    assert "died 6 times" in part.fault(10.0)
+    assert "died 6 times" in part.find_fault(10.0)
     clock.now = 1_000.0
     part.pulse.beat()
-    assert part.fault(1_000.0) == ""
+    assert part.find_fault(1_000.0) == ""
 
 
 def test_shut_names_what_does_not_end() -> None:
@@ -91,7 +91,7 @@ def test_shut_names_what_does_not_end() -> None:
     supervisor.add("stubborn", stubborn)
     supervisor.start()
     started.wait()
-    assert supervisor.shut(timeout_s=0.05) == ["stubborn"]
+    assert supervisor.stop(timeout_s=0.05) == ["stubborn"]
     release.set()
 
 
@@ -101,13 +101,13 @@ def test_wake_ends_a_long_wait() -> None:
 
     def sleeper(pulse: Pulse) -> None:
         pulse.wait(3_600)
-        if not pulse.stopping():
+        if not pulse.is_stopping():
             woken.set()
-        while not pulse.stopping():
+        while not pulse.is_stopping():
             pulse.wait(0.05)
 
     part = supervisor.add("sleeper", sleeper)
     supervisor.start()
     part.pulse.wake()
     eventually(woken.is_set)
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from edge_agent.control_api import COMMANDS
 from edge_agent.domain.moment import Moment
 from edge_agent.errors import ExitCode
-from edge_agent.process.shutdown import Ending
+from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
 from edge_agent.settings import loads
@@ -52,8 +52,8 @@ class Life:
             [screen]
             enabled = false
         """
-        self.ending = Ending()
-        self.parts = compose(loads(text, folder / "agent.toml"), clock, self.ending)
+        self.shutdown = ShutdownFlag()
+        self.parts = compose(loads(text, folder / "agent.toml"), clock, self.shutdown)
         self.agent = Agent(self.parts)
         self.agent.start()
 
@@ -71,11 +71,11 @@ def life(tmp_path: Path, clock: HandClock) -> Iterator[Life]:
 def test_nothing_runs_and_nobody_is_answered_before_the_start(tmp_path: Path, clock: HandClock) -> None:
     text = f'[kiosk]\nstate_dir = "{tmp_path}/state"\nrun_dir = "{tmp_path}/run"\n[journal]\nballast_mib = 0\n'
     before = threading.active_count()
-    parts = compose(loads(text, tmp_path / "agent.toml"), clock, Ending())
+    parts = compose(loads(text, tmp_path / "agent.toml"), clock, ShutdownFlag())
     assert threading.active_count() == before
     assert not (tmp_path / "run").exists()
     assert parts.control.commands == {command.name for command in COMMANDS}
-    assert all(fault.endswith("has ended") for fault in parts.supervisor.faults())
+    assert all(fault.endswith("has ended") for fault in parts.supervisor.find_faults())
     parts.journal.close()
     parts.control.server_close()
 
@@ -132,7 +132,7 @@ def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(
     first = Life(tmp_path, clock)
     old = first.parts.journal.outbox.epoch
     first.parts.guard.condemn("row 3 is not what was kept")
-    assert first.ending.is_set()
+    assert first.shutdown.is_set()
     assert first.agent.exit_code is ExitCode.FAILED
     first.agent.stop()
     next_life = Life(tmp_path, clock)

@@ -68,7 +68,7 @@ def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
     supervisor.add("reader", reader_loop.body)
     supervisor.start()
     assert [inbox.get(30), inbox.get(30)] == [Scan(CARD, now()), Scan(CARD, now())]
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []
     assert (reader_loop.presence.readings, reader_loop.presence.faults) == (2, 1)
     assert lost == []
 
@@ -81,7 +81,7 @@ def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCapture
     supervisor.add("reader", loop(reader, inbox, []).body)
     supervisor.start()
     assert inbox.get(30) == Scan(CARD, now())
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []
     assert reader.opened == 4
     assert reader.closed == reader.opened
     assert caplog.text.count("pulled") == 2  # each time it went, not at every attempt
@@ -97,7 +97,7 @@ def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None
     supervisor.add("reader", reader_loop.body)
     supervisor.start()
     eventually(lambda: bool(lost))
-    assert supervisor.shut() == []
+    assert supervisor.stop() == []
     assert [feedback.kind for feedback in lost] == [FeedbackKind.NOT_RECORDED]
 
 
