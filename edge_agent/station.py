@@ -100,7 +100,7 @@ class PalmPresentation:
     confirm_score: int = 0  # the expected person's score must reach it
 
 
-class EntryNotFound(Exception):
+class NoSuchEntry(Exception):
     """The journal has no entry with this epoch and number."""
 
 
@@ -216,11 +216,11 @@ class Station:
     def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
         """Voids an entry: it stays in the journal and no longer counts.
 
-        Raises EntryNotFound, EntryAlreadyVoid and JournalUnwritable.
+        Raises NoSuchEntry, EntryAlreadyVoid and JournalUnwritable.
         """
         entry = self._journal.sighting(epoch, seq)
         if entry is None or not entry.is_entry:
-            raise EntryNotFound(f"row {seq} of epoch {epoch} is no entry; choose the entry on the staff page again")
+            raise NoSuchEntry(f"row {seq} of epoch {epoch} is no entry; choose the entry on the staff page again")
         if entry.voided:
             raise EntryAlreadyVoid(f"row {seq} of epoch {epoch} has been voided before; nothing is left to do")
         context = EventContext(moment, self.roster)

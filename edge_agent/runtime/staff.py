@@ -18,7 +18,7 @@ from edge_agent.screen.ports import (
     FailureReason,
     RosterPerson,
 )
-from edge_agent.station import EntryAlreadyVoid, EntryNotFound, Station
+from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, Station
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
@@ -79,7 +79,7 @@ class StaffDesk:
 def _answer(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
     try:
         done = result.result(wait_s)
-    except EntryNotFound:
+    except NoSuchEntry:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
     except EntryAlreadyVoid:
         return ActionFailed(FailureReason.ALREADY_VOID)

@@ -1,4 +1,4 @@
-"""The order of one scan: nothing is shown that is not on disk, and what the journal refuses is said."""
+"""The steps of one scan: feedback comes after the event is on disk, and names a journal that refuses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
-from edge_agent.station import EntryAlreadyVoid, EntryNotFound, PalmPresentation, Station, StationPolicy
+from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, PalmPresentation, Station, StationPolicy
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
     Claim,
@@ -53,7 +53,7 @@ from sync.contract.roster import (
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
-HAND = StaffAct("Cook", "forgot_card")
+STAFF_ACT = StaffAct("Cook", "forgot_card")
 
 
 def moment(seconds: float = 0.0) -> Moment:
@@ -82,8 +82,8 @@ POLICY = StationPolicy(
 )
 
 
-def card(number: int, reader: str = "door", at_ns: int = 0, *, again: bool = False) -> CardRead:
-    return CardRead(reader, Uid(Technology.EM4100, bytes.fromhex(f"010000000{number}"), 40), at_ns, again)
+def card(number: int, reader: str = "door", time_ns: int = 0, *, again: bool = False) -> CardRead:
+    return CardRead(reader, Uid(Technology.EM4100, bytes.fromhex(f"010000000{number}"), 40), time_ns, again)
 
 
 @pytest.fixture
@@ -92,21 +92,21 @@ def journal(tmp_path: Path) -> Journal:
     return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0)
 
 
-def kept(journal: Journal) -> list[Event]:
+def read_events(journal: Journal) -> list[Event]:
     return [decode(row.payload) for row in reversed(journal.recent(100))]
 
 
-def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
+def test_entry_repeat_and_exit_and_their_events(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     welcome = station.take_reading(card(1), moment())
     again = station.take_reading(card(1), moment(2))
     goodbye = station.take_reading(card(1), moment(600))
-    assert [each.kind for each in (welcome, again, goodbye) if each] == [
+    assert [feedback.kind for feedback in (welcome, again, goodbye) if feedback] == [
         FeedbackKind.WELCOME,
         FeedbackKind.NOTED,
         FeedbackKind.GOODBYE,
     ]
-    entry, repeat, leave = kept(journal)
+    entry, repeat, leave = read_events(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.session, entry.programme, entry.roster) == ("u-1", "lunch", "state", 7)
     assert isinstance(leave, Exit)
@@ -114,7 +114,7 @@ def test_in_out_and_the_facts_that_are_kept(journal: Journal) -> None:
     assert repeat.at == "2026-11-20T07:00:02.000Z"
 
 
-class Full:
+class FullJournal:
     """A journal whose disk is full."""
 
     def append(self, event: Event) -> AppendedEvent:
@@ -131,8 +131,11 @@ class Full:
 
 
 def test_no_green_without_a_durable_row() -> None:
-    station = Station(Full(), roster(), POLICY)
-    for feedback in (station.take_reading(card(1), moment()), station.enter_by_hand(PersonId("u-1"), moment(), HAND)):
+    station = Station(FullJournal(), roster(), POLICY)
+    for feedback in (
+        station.take_reading(card(1), moment()),
+        station.enter_by_hand(PersonId("u-1"), moment(), STAFF_ACT),
+    ):
         assert feedback is not None
         assert feedback.kind is FeedbackKind.NOT_RECORDED
         assert feedback.greeting == ""
@@ -142,10 +145,14 @@ def test_no_green_without_a_durable_row() -> None:
 
 def test_a_child_without_a_programme_sees_what_every_child_sees(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
-    entitled, other = station.take_reading(card(1), moment()), station.take_reading(card(3), moment())
+    entitled, unentitled = station.take_reading(card(1), moment()), station.take_reading(card(3), moment())
     assert entitled is not None
-    assert other is not None
-    assert (entitled.kind, entitled.silent, entitled.language) == (other.kind, other.silent, other.language)
+    assert unentitled is not None
+    assert (entitled.kind, entitled.silent, entitled.language) == (
+        unentitled.kind,
+        unentitled.silent,
+        unentitled.language,
+    )
 
 
 def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(journal: Journal) -> None:
@@ -153,53 +160,56 @@ def test_an_unknown_card_counts_with_its_second_frame_and_a_phantom_does_not(jou
     once = station.take_reading(card(9), moment())
     assert once is not None
     assert once.kind is FeedbackKind.AGAIN
-    assert kept(journal) == []
-    twice = station.take_reading(card(9, at_ns=SECOND_NS // 10, again=True), moment(0.1))
+    assert read_events(journal) == []
+    twice = station.take_reading(card(9, time_ns=SECOND_NS // 10, again=True), moment(0.1))
     assert twice is not None
     assert twice.kind is FeedbackKind.ASK_STAFF
-    (refusal,) = kept(journal)
+    (refusal,) = read_events(journal)
     assert isinstance(refusal, Refusal)
     assert refusal.credential.startswith("#")
     assert "0100000009" not in refusal.credential
 
 
-def test_a_known_card_counts_at_once_and_its_second_frame_is_dropped(journal: Journal) -> None:
+def test_a_card_on_the_roster_counts_immediately_and_its_second_frame_is_dropped(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     assert station.take_reading(card(1), moment()) is not None
-    assert station.take_reading(card(1, at_ns=SECOND_NS // 10, again=True), moment(0.1)) is None
-    assert len(kept(journal)) == 1
+    assert station.take_reading(card(1, time_ns=SECOND_NS // 10, again=True), moment(0.1)) is None
+    assert len(read_events(journal)) == 1
 
 
-def test_an_exit_reader_never_lets_in(journal: Journal) -> None:
+def test_an_exit_reader_never_makes_an_entry(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     assert station.take_reading(card(2, "exit"), moment()) is not None
-    (fact,) = kept(journal)
-    assert isinstance(fact, Exit)
-    assert fact.entry_seq == 0
+    (event,) = read_events(journal)
+    assert isinstance(event, Exit)
+    assert event.entry_seq == 0
 
 
-def test_a_whole_class_by_hand_is_one_group_and_one_transaction(journal: Journal) -> None:
+def test_a_whole_class_by_hand_shares_a_group_and_a_transaction(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     station.take_reading(card(1), moment())
-    hand = StaffAct("Teacher", "reader_down", group="g1")
-    assert station.enter_class("1A", moment(120), hand) == 3
-    by_hand = [fact for fact in kept(journal) if isinstance(fact, Manual)]
-    assert {fact.person for fact in by_hand} == {"u-2", "u-3"}  # who is inside is noted again, not entered twice
-    assert {(fact.operator, fact.group) for fact in by_hand} == {("Teacher", "g1")}
+    staff_act = StaffAct("Teacher", "reader_down", group="g1")
+    assert station.enter_class("1A", moment(120), staff_act) == 3
+    entries = [event for event in read_events(journal) if isinstance(event, Manual)]
+    assert {event.person for event in entries} == {
+        "u-2",
+        "u-3",
+    }  # a child who is inside gets a repeat and no second entry
+    assert {(event.operator, event.group) for event in entries} == {("Teacher", "g1")}
 
 
 def test_void_and_again(journal: Journal) -> None:
     station = Station(journal, roster(), POLICY)
     station.take_reading(card(1), moment())
-    station.void_entry(journal.outbox.epoch, 1, moment(10), HAND)
+    station.void_entry(journal.outbox.epoch, 1, moment(10), STAFF_ACT)
     with pytest.raises(EntryAlreadyVoid):
-        station.void_entry(journal.outbox.epoch, 1, moment(11), HAND)
-    with pytest.raises(EntryNotFound):
-        station.void_entry(journal.outbox.epoch, 2, moment(12), HAND)  # the void itself is no entry
+        station.void_entry(journal.outbox.epoch, 1, moment(11), STAFF_ACT)
+    with pytest.raises(NoSuchEntry):
+        station.void_entry(journal.outbox.epoch, 2, moment(12), STAFF_ACT)  # the void itself is no entry
     feedback = station.take_reading(card(1), moment(20))
     assert feedback is not None
     assert feedback.kind is FeedbackKind.WELCOME
-    entry, void, second = kept(journal)
+    entry, void, second = read_events(journal)
     assert isinstance(void, Void)
     assert isinstance(entry, Entry)
     assert isinstance(second, Entry)
@@ -207,7 +217,7 @@ def test_void_and_again(journal: Journal) -> None:
 
 
 def test_same_in_same_out(tmp_path: Path) -> None:
-    """The same readings, roster and clock give the same bytes, whichever machine takes them."""
+    """Equal readings, rosters and clocks give equal bytes on every machine."""
     script = [(card(1), 0.0), (card(2), 3.0), (card(1), 3.5), (card(9), 4.0), (card(1), 400.0), (card(2), 500.0)]
     heads = set()
     for name in ("one", "two"):
@@ -220,59 +230,59 @@ def test_same_in_same_out(tmp_path: Path) -> None:
     assert len(heads) == 1
 
 
-def sight(*scores: tuple[str, int], copied: bool = False) -> PalmPresentation:
-    found = tuple(PalmScore(PersonId(person), "palm-left", score) for person, score in scores)
-    return PalmPresentation("palm", found, accept_score=3_000, margin_score=400, looks_copied=copied)
+def present(*scores: tuple[str, int], copied: bool = False) -> PalmPresentation:
+    palm_scores = tuple(PalmScore(PersonId(person), "palm-left", score) for person, score in scores)
+    return PalmPresentation("palm", palm_scores, accept_score=3_000, margin_score=400, looks_copied=copied)
 
 
-def agreed(*people: str) -> Roster:
+def roster_with_consents(*people: str) -> Roster:
     consents = [Consent(id=f"k-{person}", person=person, given_at="2026-09-01T00:00:00Z") for person in people]
     return roster(*consents)
 
 
-def test_a_palm_is_taken_as_a_card_is(journal: Journal) -> None:
-    station = Station(journal, agreed("u-1", "u-2"), POLICY)
-    welcome = station.take_palm(sight(("u-1", 5_000), ("u-2", 1_000)), moment())
+def test_a_palm_counts_like_a_card(journal: Journal) -> None:
+    station = Station(journal, roster_with_consents("u-1", "u-2"), POLICY)
+    welcome = station.take_palm(present(("u-1", 5_000), ("u-2", 1_000)), moment())
     assert (welcome.kind, welcome.greeting) == (FeedbackKind.WELCOME, "Name1")
-    assert station.take_palm(sight(("u-1", 5_000)), moment(2)).kind is FeedbackKind.NOTED
+    assert station.take_palm(present(("u-1", 5_000)), moment(2)).kind is FeedbackKind.NOTED
     assert station.take_reading(card(1), moment(3)) is not None
-    entry, repeat, by_card = kept(journal)
+    entry, repeat, by_card = read_events(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.PALM, 5_000, "palm")
     assert (entry.credential, entry.programme) == ("palm-left", "state")
     assert isinstance(repeat, Repeat)
-    assert isinstance(by_card, Repeat), "the card of somebody whose palm was just seen is the same visit"
+    assert isinstance(by_card, Repeat), "a card right after the palm belongs to the same visit"
 
 
 @pytest.mark.parametrize(
-    ("seen", "reason", "child"),
+    ("presentation", "reason", "kind"),
     [
-        (sight(("u-1", 2_999)), "palm_unknown", FeedbackKind.USE_CARD),
-        (sight(), "palm_unknown", FeedbackKind.USE_CARD),
-        (sight(("u-1", 5_000), ("u-2", 4_700)), "ambiguous", FeedbackKind.USE_CARD),
+        (present(("u-1", 2_999)), "palm_unknown", FeedbackKind.USE_CARD),
+        (present(), "palm_unknown", FeedbackKind.USE_CARD),
+        (present(("u-1", 5_000), ("u-2", 4_700)), "ambiguous", FeedbackKind.USE_CARD),
         (
-            sight(("u-3", 9_000)),
+            present(("u-3", 9_000)),
             "palm_unknown",
             FeedbackKind.USE_CARD,
         ),  # the parents have not agreed, whatever the score
-        (sight(("u-1", 9_000), copied=True), "palm_copy", FeedbackKind.USE_CARD),
+        (present(("u-1", 9_000), copied=True), "palm_copy", FeedbackKind.USE_CARD),
     ],
 )
 def test_a_palm_that_settles_nothing_asks_for_the_card(
-    journal: Journal, seen: PalmPresentation, reason: str, child: FeedbackKind
+    journal: Journal, presentation: PalmPresentation, reason: str, kind: FeedbackKind
 ) -> None:
-    station = Station(journal, agreed("u-1", "u-2"), POLICY)
-    assert station.take_palm(seen, moment()).kind is child
-    (refusal,) = kept(journal)
+    station = Station(journal, roster_with_consents("u-1", "u-2"), POLICY)
+    assert station.take_palm(presentation, moment()).kind is kind
+    (refusal,) = read_events(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.method) == (reason, "", Method.PALM)
 
 
-BOTH = replace(POLICY, palm_with_card=True)
+PAIRING_POLICY = replace(POLICY, palm_with_card=True)
 
 
 class ListedPalms:
-    """u-1 and u-2 are known by the palm; the camera can be taken away."""
+    """Palms of u-1 and u-2; a test can take the camera away."""
 
     def __init__(self) -> None:
         self.camera = True
@@ -284,135 +294,139 @@ class ListedPalms:
         return self.camera
 
 
-def both(journal: Journal) -> Station:
-    station = Station(journal, agreed("u-1", "u-2"), BOTH)
+def station_with_pairing(journal: Journal) -> Station:
+    station = Station(journal, roster_with_consents("u-1", "u-2"), PAIRING_POLICY)
     station.palms = ListedPalms()
     return station
 
 
-def shown_for(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmPresentation:
+def present_for_card(person: str, score: int, *others: tuple[str, int], copied: bool = False) -> PalmPresentation:
     return replace(
-        sight((person, score), *others, copied=copied), expected_person=PersonId(person), confirm_score=2_900
+        present((person, score), *others, copied=copied), expected_person=PersonId(person), confirm_score=2_900
     )
 
 
-def child(feedback: Feedback | None) -> FeedbackKind:
+def kind_shown(feedback: Feedback | None) -> FeedbackKind:
     assert feedback is not None
     return feedback.kind
 
 
 def test_a_card_waits_for_its_owners_palm_and_only_then_counts(journal: Journal) -> None:
-    station = both(journal)
-    assert child(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
-    assert kept(journal) == []
+    station = station_with_pairing(journal)
+    assert kind_shown(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
+    assert read_events(journal) == []
     assert station.awaited_person("palm") == "u-1"
-    # Below what is enough among all, and enough for this one card.
-    assert child(station.take_palm(shown_for("u-1", 2_950), moment(2))) is FeedbackKind.WELCOME
+    # Too little among all people, and enough for the owner of this card.
+    assert kind_shown(station.take_palm(present_for_card("u-1", 2_950), moment(2))) is FeedbackKind.WELCOME
     assert (station.has_waits, station.awaited_person("palm")) == (False, None)
-    (entry,) = kept(journal)
+    (entry,) = read_events(journal)
     assert isinstance(entry, Entry)
     assert (entry.person, entry.method, entry.score, entry.reader) == ("u-1", Method.CARD, 2_950, "door")
     assert (entry.reason, entry.review) == ("", False)
-    assert child(station.take_reading(card(1), moment(600))) is FeedbackKind.GOODBYE, (
+    assert kind_shown(station.take_reading(card(1), moment(600))) is FeedbackKind.GOODBYE, (
         "nobody is asked for a palm on the way out"
     )
 
 
 @pytest.mark.parametrize(
-    ("seen", "candidates"),
+    ("presentation", "candidates"),
     [
-        (shown_for("u-1", 2_899), "u-1"),
-        (shown_for("u-1", 0, ("u-2", 6_000)), "u-1,u-2"),
-        (shown_for("u-1", 2_000, ("u-2", 3_500), ("u-3", 3_400)), "u-1,u-2"),  # u-3 has not agreed: no candidate
+        (present_for_card("u-1", 2_899), "u-1"),
+        (present_for_card("u-1", 0, ("u-2", 6_000)), "u-1,u-2"),
+        (present_for_card("u-1", 2_000, ("u-2", 3_500), ("u-3", 3_400)), "u-1,u-2"),  # u-3 has not agreed: no candidate
     ],
 )
-def test_another_ones_palm_is_a_refusal_and_the_staff_are_asked(
-    journal: Journal, seen: PalmPresentation, candidates: str
+def test_the_palm_of_another_person_is_a_refusal_for_the_staff(
+    journal: Journal, presentation: PalmPresentation, candidates: str
 ) -> None:
-    station = both(journal)
+    station = station_with_pairing(journal)
     station.take_reading(card(1), moment())
-    assert child(station.take_palm(seen, moment(2))) is FeedbackKind.ASK_STAFF
-    (refusal,) = kept(journal)
+    assert kind_shown(station.take_palm(presentation, moment(2))) is FeedbackKind.ASK_STAFF
+    (refusal,) = read_events(journal)
     assert isinstance(refusal, Refusal)
     assert (refusal.reason, refusal.person, refusal.candidates) == ("mismatch", "", candidates)
-    assert child(station.take_reading(card(1), moment(4))) is FeedbackKind.SHOW_PALM, "the owner may try again at once"
+    assert kind_shown(station.take_reading(card(1), moment(4))) is FeedbackKind.SHOW_PALM, (
+        "the owner may try again at once"
+    )
 
 
-def test_a_print_beside_the_card_is_told_to_the_staff(journal: Journal) -> None:
-    station = both(journal)
+def test_the_staff_learn_of_a_print_beside_the_card(journal: Journal) -> None:
+    station = station_with_pairing(journal)
     station.take_reading(card(1), moment())
-    assert child(station.take_palm(shown_for("u-1", 9_000, copied=True), moment(1))) is FeedbackKind.ASK_STAFF
-    (refusal,) = kept(journal)
+    assert (
+        kind_shown(station.take_palm(present_for_card("u-1", 9_000, copied=True), moment(1))) is FeedbackKind.ASK_STAFF
+    )
+    (refusal,) = read_events(journal)
     assert isinstance(refusal, Refusal)
     assert refusal.reason == "palm_copy"
 
 
 def test_a_card_whose_palm_does_not_come_counts_and_is_marked(journal: Journal) -> None:
-    station = both(journal)
+    station = station_with_pairing(journal)
     station.take_reading(card(1), moment())
     assert station.end_waits(moment(7.9)) == []
-    assert station.take_reading(card(1, at_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
-    assert [child(each) for each in station.end_waits(moment(8))] == [FeedbackKind.WELCOME]
-    (entry,) = kept(journal)
+    assert station.take_reading(card(1, time_ns=SECOND_NS // 5, again=True), moment(0.2)) is None
+    assert [kind_shown(feedback) for feedback in station.end_waits(moment(8))] == [FeedbackKind.WELCOME]
+    (entry,) = read_events(journal)
     assert isinstance(entry, Entry)
     assert (entry.reason, entry.review, entry.at) == ("palm_unconfirmed", True, "2026-11-20T07:00:00.000Z")
     assert station.end_waits(moment(20)) == []
 
 
 def test_the_next_card_ends_the_wait_and_so_does_the_end_of_the_day(journal: Journal) -> None:
-    station = both(journal)
+    station = station_with_pairing(journal)
     station.take_reading(card(1), moment())
     assert station.end_waits(moment(1), card(1)) == []
     assert station.end_waits(moment(1), card(2, "exit")) == [], "another gate"
     assert station.end_waits(moment(1), card(9)) == [], "a card that nobody knows"
-    assert [child(each) for each in station.end_waits(moment(1), card(2))] == [FeedbackKind.WELCOME]
-    assert child(station.take_reading(card(2), moment(1))) is FeedbackKind.SHOW_PALM
-    assert [child(each) for each in station.end_all_waits()] == [FeedbackKind.WELCOME]
-    assert [fact.person for fact in kept(journal) if isinstance(fact, Entry)] == ["u-1", "u-2"]
+    assert [kind_shown(feedback) for feedback in station.end_waits(moment(1), card(2))] == [FeedbackKind.WELCOME]
+    assert kind_shown(station.take_reading(card(2), moment(1))) is FeedbackKind.SHOW_PALM
+    assert [kind_shown(feedback) for feedback in station.end_all_waits()] == [FeedbackKind.WELCOME]
+    assert [event.person for event in read_events(journal) if isinstance(event, Entry)] == ["u-1", "u-2"]
 
 
-def test_the_palm_of_somebody_before_is_not_taken_for_the_card_that_has_just_come(journal: Journal) -> None:
-    station = both(journal)
+def test_the_palm_of_an_earlier_visitor_does_not_end_the_wait_of_a_new_card(journal: Journal) -> None:
+    station = station_with_pairing(journal)
     station.take_reading(card(1), moment())
-    assert child(station.take_palm(sight(("u-2", 6_000)), moment(0.5))) is FeedbackKind.WELCOME
+    assert kind_shown(station.take_palm(present(("u-2", 6_000)), moment(0.5))) is FeedbackKind.WELCOME
     assert station.awaited_person("palm") == "u-1"
-    assert child(station.take_palm(sight(("u-1", 6_000)), moment(1))) is FeedbackKind.WELCOME, (
+    assert kind_shown(station.take_palm(present(("u-1", 6_000)), moment(1))) is FeedbackKind.WELCOME, (
         "known without having been asked"
     )
-    assert {fact.person: fact.method for fact in kept(journal) if isinstance(fact, Entry)} == {
+    assert {event.person: event.method for event in read_events(journal) if isinstance(event, Entry)} == {
         "u-2": Method.PALM,
         "u-1": Method.CARD,
     }
 
 
-def test_who_cannot_be_asked_for_a_palm_is_served_by_the_card_alone(journal: Journal) -> None:
-    station = both(journal)
-    assert child(station.take_reading(card(3), moment())) is FeedbackKind.WELCOME  # has not agreed
+def test_a_card_alone_is_enough_where_no_palm_can_be_asked_for(journal: Journal) -> None:
+    station = station_with_pairing(journal)
+    assert kind_shown(station.take_reading(card(3), moment())) is FeedbackKind.WELCOME  # has not agreed
     assert isinstance(station.palms, ListedPalms)
     station.palms.camera = False
-    assert child(station.take_reading(card(1), moment(1))) is FeedbackKind.WELCOME
+    assert kind_shown(station.take_reading(card(1), moment(1))) is FeedbackKind.WELCOME
     station.palms = None
-    assert child(station.take_reading(card(2), moment(2))) is FeedbackKind.WELCOME
-    marks = {fact.person: fact.reason for fact in kept(journal) if isinstance(fact, Entry)}
+    assert kind_shown(station.take_reading(card(2), moment(2))) is FeedbackKind.WELCOME
+    marks = {event.person: event.reason for event in read_events(journal) if isinstance(event, Entry)}
     assert marks == {"u-3": "no_entitlement", "u-1": "palm_unconfirmed", "u-2": ""}
 
 
-def test_a_wait_that_cannot_be_kept_is_told_as_such() -> None:
-    station = Station(Full(), agreed("u-1"), BOTH)
+def test_the_feedback_names_a_wait_that_cannot_be_recorded() -> None:
+    station = Station(FullJournal(), roster_with_consents("u-1"), PAIRING_POLICY)
     station.palms = ListedPalms()
-    assert child(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
-    assert [child(each) for each in station.end_waits(moment(9))] == [FeedbackKind.NOT_RECORDED]
+    assert kind_shown(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
+    assert [kind_shown(feedback) for feedback in station.end_waits(moment(9))] == [FeedbackKind.NOT_RECORDED]
 
 
-class Memory:
-    """A journal that remembers nobody, so that every card is an entry."""
+class ForgetfulJournal:
+    """A journal without memory, so that every card is an entry."""
 
     def __init__(self) -> None:
-        self.kept: list[Event] = []
+        self.events: list[Event] = []
 
     def append(self, event: Event) -> AppendedEvent:
-        self.kept.append(event)
-        return AppendedEvent(Epoch("e"), len(self.kept), Hash(bytes(32)))
+        self.events.append(event)
+        return AppendedEvent(Epoch("e"), len(self.events), Hash(bytes(32)))
 
     def append_all(self, events: Sequence[Event]) -> Sequence[AppendedEvent]:
         return [self.append(event) for event in events]
@@ -433,68 +447,71 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=25))
-def test_no_card_that_was_asked_for_a_palm_is_forgotten_and_none_counts_twice(
+def test_every_waiting_card_counts_exactly_once(
     steps: list[tuple[str, Any, Any]],
 ) -> None:
-    journal, seconds, asked = Memory(), 0.0, 0
-    station = Station(journal, agreed("u-1", "u-2"), BOTH)
+    journal, seconds, waits = ForgetfulJournal(), 0.0, 0
+    station = Station(journal, roster_with_consents("u-1", "u-2"), PAIRING_POLICY)
     station.palms = ListedPalms()
-    for at, (kind, what, more) in enumerate(steps):
+    for place, (kind, what, more) in enumerate(steps):
         seconds += what if kind == "wait" else 0.5
-        reading = card(what, more, at * SECOND_NS) if kind == "card" else None
+        reading = card(what, more, place * SECOND_NS) if kind == "card" else None
         station.end_waits(moment(seconds), reading)
         awaited = {gate: station.awaited_person(gate) for gate in ("door", "exit")}
         if reading is not None:
             fresh = awaited[more] != f"u-{what}"
-            asked += child(station.take_reading(reading, moment(seconds))) is FeedbackKind.SHOW_PALM and fresh
+            waits += kind_shown(station.take_reading(reading, moment(seconds))) is FeedbackKind.SHOW_PALM and fresh
         elif kind == "palm":
             scores = [("u-1", what[0]), ("u-2", what[1])]
             owner = station.awaited_person("palm")
-            seen = sight(*scores, copied=more)
+            presentation = present(*scores, copied=more)
             station.take_palm(
-                replace(seen, expected_person=owner, confirm_score=2_900) if owner else seen, moment(seconds)
+                replace(presentation, expected_person=owner, confirm_score=2_900) if owner else presentation,
+                moment(seconds),
             )
         assert len(station._waiting) <= 2
     station.end_all_waits()
-    of_cards = [fact for fact in journal.kept if isinstance(fact, Entry | Refusal) and fact.method is Method.CARD]
-    ended = [
-        fact
-        for fact in of_cards
-        if fact.reason in ("mismatch", "palm_copy") or (isinstance(fact, Entry) and (fact.score or fact.review))
+    card_events = [
+        event for event in journal.events if isinstance(event, Entry | Refusal) and event.method is Method.CARD
     ]
-    assert len(ended) == asked
+    ended = [
+        event
+        for event in card_events
+        if event.reason in ("mismatch", "palm_copy") or (isinstance(event, Entry) and (event.score or event.review))
+    ]
+    assert len(ended) == waits
     assert not station.has_waits
 
 
-ALIKE = sight(("u-1", 5_000), ("u-2", 4_900))
+ALIKE = present(("u-1", 5_000), ("u-2", 4_900))
 
 
 def with_camera(journal: Journal) -> Station:
-    station = Station(journal, agreed("u-1", "u-2"), POLICY)
+    station = Station(journal, roster_with_consents("u-1", "u-2"), POLICY)
     station.palms = ListedPalms()
     return station
 
 
-def test_between_look_alikes_the_card_says_which(journal: Journal) -> None:
+def test_the_card_chooses_among_look_alikes(journal: Journal) -> None:
     station = with_camera(journal)
-    assert child(station.take_palm(ALIKE, moment())) is FeedbackKind.USE_CARD
-    assert child(station.take_reading(card(2), moment(3))) is FeedbackKind.WELCOME
-    refusal, entry = kept(journal)
+    assert kind_shown(station.take_palm(ALIKE, moment())) is FeedbackKind.USE_CARD
+    assert kind_shown(station.take_reading(card(2), moment(3))) is FeedbackKind.WELCOME
+    refusal, entry = read_events(journal)
     assert isinstance(refusal, Refusal)
     assert isinstance(entry, Entry)
     assert (refusal.candidates, entry.person, entry.reason, entry.review) == ("u-1,u-2", "u-2", "", False)
     assert not station.has_waits
 
 
-def test_the_card_of_a_third_one_is_not_settled_silently(journal: Journal) -> None:
+def test_the_card_of_a_stranger_to_the_look_alikes_is_marked(journal: Journal) -> None:
     station = with_camera(journal)
     station.take_palm(ALIKE, moment())
     third = station.take_reading(card(3), moment(3))
-    assert child(third) is FeedbackKind.WELCOME  # perhaps simply the next in the queue
+    assert kind_shown(third) is FeedbackKind.WELCOME  # perhaps simply the next in the queue
     assert third is not None
     assert third.staff is not None
     assert "palm_unconfirmed" in (third.staff.reason, *third.staff.notes)
-    (_, entry) = kept(journal)
+    (_, entry) = read_events(journal)
     assert isinstance(entry, Entry)
     assert entry.review
 
@@ -505,32 +522,32 @@ def test_look_alikes_are_forgotten_after_a_while_and_with_the_next_palm(journal:
     assert station.end_waits(moment(8)) == []
     assert not station.has_waits
     station.take_palm(ALIKE, moment(10))
-    station.take_palm(sight(("u-1", 6_000)), moment(11))  # the other hand
+    station.take_palm(present(("u-1", 6_000)), moment(11))  # the other hand
     assert not station.has_waits
 
 
-def terminal(number: str, seen_at: datetime, *, suspect: bool = False) -> PersonMatched:
-    return PersonMatched("palms", number, 0, "palm", 9_000, seen_at, suspect)
+def terminal(number: str, matched_at: datetime, *, suspect: bool = False) -> PersonMatched:
+    return PersonMatched("palms", number, 0, "palm", 9_000, matched_at, suspect)
 
 
-def test_what_a_terminal_tells_late_is_judged_at_its_own_time(journal: Journal) -> None:
-    """Two sightings of lunch, told at once in the evening: an entry and its exit, not a tap and its echo."""
+def test_a_late_report_of_a_terminal_counts_with_its_own_time(journal: Journal) -> None:
+    """Two sightings of lunch that are reported together in the evening are an entry and its exit, and no repeat."""
     station = Station(journal, with_terminals(), POLICY)
     evening = moment(6 * 3600)
-    for seen_at in (NOON, NOON + timedelta(minutes=20), NOON + timedelta(minutes=20)):
-        assert station.take_reading(terminal("1001", seen_at), evening) is not None
-    entry, leave, again = kept(journal)
+    for matched_at in (NOON, NOON + timedelta(minutes=20), NOON + timedelta(minutes=20)):
+        assert station.take_reading(terminal("1001", matched_at), evening) is not None
+    entry, leave, again = read_events(journal)
     assert isinstance(entry, Entry)
     assert (entry.at, entry.session, entry.claim) == ("2026-11-20T07:00:00.000Z", "lunch", Claim.CLAIMABLE)
     assert isinstance(leave, Exit)
     assert leave.entry_seq == 1
-    assert isinstance(again, Repeat)  # sent again: the terminal had no answer
+    assert isinstance(again, Repeat)  # sent twice: the terminal had got no answer
 
 
 def test_a_terminals_clock_that_cannot_be_right_bills_nothing(journal: Journal) -> None:
     station = Station(journal, with_terminals(), POLICY)
     station.take_reading(terminal("1001", datetime(2031, 1, 1, tzinfo=UTC), suspect=True), moment())
-    (entry,) = kept(journal)
+    (entry,) = read_events(journal)
     assert isinstance(entry, Entry)  # the child eats
     assert (entry.claim, entry.review, entry.clock) == (Claim.HELD, True, ClockQuality.UNSYNCHRONISED)
 
