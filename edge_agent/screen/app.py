@@ -1,7 +1,7 @@
-"""What is answered under which address.
+"""The screen's web application: its addresses and their responses.
 
 GET  /              the child's page            GET /staff           the staff's page
-GET  /events        its states, as SSE          GET /events/staff    theirs: without names until somebody signs in
+GET  /events        its states, as SSE          GET /events/staff    theirs; names after signing in
 GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
 POST /staff/…       see `edge_agent.screen.staff`
 """
@@ -33,14 +33,14 @@ class _HealthBody:
 
 @dataclass(frozen=True, slots=True)
 class ScreenHandlers:
-    """What the answers are made of."""
+    """Responds to requests, from the stage, the event hub, the staff's requests, the page files and the metrics."""
 
     stage: ScreenStage
     hub: EventHub
     staff: StaffApi
     assets: ScreenAssets
     metrics: CollectorRegistry
-    event_id: Callable[[], str]
+    event_id: Callable[[], str]  # the id of the newest state event
 
     def child_page(self, _: Request) -> Response:
         return _asset(self.assets.pages["child.html"])
@@ -56,7 +56,7 @@ class ScreenHandlers:
         return Response(self.assets.catalogues, media_type="application/json")
 
     def health(self, _: Request) -> Response:
-        """503 while nothing can be recorded; everything else is 200 with its level."""
+        """Responds with the health lines: status 503 while nothing can be recorded, else 200."""
         lines = self.stage.health_lines()
         recording = all(line.level is not HealthLevel.ACT for line in lines if line.subject == "recording")
         body = msgspec.json.encode(_HealthBody(worst_level(lines), lines))
@@ -78,7 +78,7 @@ class ScreenHandlers:
 
 
 def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
-    """The application; `hosts` are the names with their port under which it may be asked."""
+    """Returns the application. `hosts` are the names with port that a request may name: `localhost:8080`."""
     routes = [
         Route("/", parts.child_page),
         Route("/staff", parts.staff_page),

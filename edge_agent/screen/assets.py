@@ -1,4 +1,4 @@
-"""The page's files and the catalogues, read once from the package; their digest is the page's version."""
+"""The page files and the catalogues, read once from the package. Their digest is the version of the page."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,24 +18,29 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
+    """One file of the pages, with its media type."""
+
     body: bytes
     type: str
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenAssets:
+    """Everything that the pages are made of, in memory."""
+
     pages: dict[str, PageFile]  # by file name
     catalogues: bytes  # JSON: language → key → words
-    version: str  # a page that sees another one loads itself anew
+    version: str  # when it changes, an open page loads itself anew
 
 
 def read_catalogue(language: Language) -> dict[str, str]:
-    """Every text of one language, by key."""
+    """Returns every text of one language, by key."""
     body = files("edge_agent.screen").joinpath("catalogue", f"{language}.json").read_bytes()
     return msgspec.json.decode(body, type=dict[str, str])
 
 
 def load_assets() -> ScreenAssets:
+    """Reads all page files and catalogues from the package."""
     pages = {}
     for file in files("edge_agent.screen").joinpath("page").iterdir():
         suffix = file.name[file.name.rfind(".") :]

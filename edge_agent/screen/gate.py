@@ -1,8 +1,8 @@
-"""Who may act as staff: a PIN, slowed down when it is guessed at, and short-lived sessions in memory.
+"""The gate for the staff: a PIN that cannot be guessed quickly, and short sessions in memory.
 
-The PIN comes from a credential file that only the service can read. Four wrong PINs are free; from then on each locks
-the gate for everybody, a minute at first and twice as long each time, up to a quarter of an hour: the 10,000 PINs of
-four digits then take months. Sessions end with the process.
+The PIN comes from a credential file that only the service can read. Four wrong PINs are free. Every further wrong PIN
+locks the gate for everybody: for a minute at first, then twice as long each time, up to a quarter of an hour. So it
+takes months to try the 10,000 PINs of four digits. Sessions end with the process.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,20 @@ OPERATOR_CHARS_MAX = 60
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
+    """The PIN was right; the token names the session."""
+
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class WrongPin:
-    pass
+    """The PIN was wrong, or none is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateLocked:
+    """Too many wrong PINs: the gate is locked for some seconds."""
+
     seconds: int
 
 
@@ -40,9 +44,10 @@ class _StaffSession:
 
 
 class StaffGate:
-    """Used from one thread. `token` draws an unguessable text; times are monotonic seconds.
+    """The PIN and the sessions. Use it from one thread; times are monotonic seconds.
 
-    Without a PIN, or with one too short to be one, nobody gets in: a slip in a secret's file must not stop the kiosk.
+    `token` draws a text that nobody can guess. Without a PIN, or with a PIN that is too short, nobody gets in: a
+    mistake in the secret's file must not stop the kiosk.
     """
 
     def __init__(self, pin: str | None, token: Callable[[], str]) -> None:
@@ -54,9 +59,11 @@ class StaffGate:
 
     @property
     def is_enabled(self) -> bool:
+        """True when a PIN is set."""
         return self._pin is not None
 
     def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | GateLocked:
+        """Checks the PIN, and opens a session for `operator` if it is right. Too many sessions end the oldest one."""
         if self._pin is None:
             return WrongPin()
         if now_s < self._locked_until_s:
@@ -76,7 +83,7 @@ class StaffGate:
         return SignedIn(token)
 
     def operator(self, token: str, now_s: float, *, used: bool = True) -> str | None:
-        """Who is signed in with this token; None: nobody, or not any more."""
+        """Returns the operator of this session, or None if it has ended. `used` keeps the session alive."""
         self._forget_idle(now_s)
         session = self._sessions.get(token)
         if session is None:
@@ -86,6 +93,7 @@ class StaffGate:
         return session.operator
 
     def sign_out(self, token: str) -> None:
+        """Ends this session, if there is one."""
         self._sessions.pop(token, None)
 
     def _forget_idle(self, now_s: float) -> None:

@@ -1,8 +1,8 @@
-"""The streams of server-sent events: each client gets the newest state, never a queue of old ones.
+"""The streams of server-sent events: each client gets the newest state, and never a queue of old states.
 
-A client that reads slowly misses what lay between; memory does not grow with its slowness. A client that comes back
-with Last-Event-ID gets the state of now as its first event, whatever it has seen: states replace one another, so
-there is nothing to catch up on. Lives in the server's event loop and nowhere else.
+A client that reads slowly misses the states in between, and needs no more memory than a quick one. A client that comes
+back with Last-Event-ID gets the newest state as its first event: each state replaces the one before, so there is
+nothing to catch up on. All of this runs in the server's event loop and nowhere else.
 """
 
 import asyncio
@@ -13,49 +13,52 @@ CLIENTS_MAX = 12
 
 
 class EventHub:
-    """`state` gives the name, the id and the body of the newest event; `beat` the body of a heartbeat."""
+    """Wakes the open streams when the state changes. `heartbeat` returns the body of a heartbeat event."""
 
     def __init__(self, heartbeat: Callable[[], bytes], heartbeat_s: float = HEARTBEAT_S) -> None:
-        self._beat = heartbeat
-        self._beat_s = heartbeat_s
+        self._heartbeat = heartbeat
+        self._heartbeat_s = heartbeat_s
         self._wakes: set[asyncio.Event] = set()
         self._closed = False
 
     @property
     def client_count(self) -> int:
+        """The number of open streams."""
         return len(self._wakes)
 
     @property
     def is_full(self) -> bool:
+        """True when no further stream may open."""
         return len(self._wakes) >= CLIENTS_MAX
 
     def wake_all(self) -> None:
+        """Makes every stream send the newest state."""
         for wake in self._wakes:
             wake.set()
 
     def close(self) -> None:
-        """End every stream, so that the server can stop."""
+        """Ends every stream, so that the server can stop."""
         self._closed = True
         self.wake_all()
 
     async def stream(self, event_id: Callable[[], str], state: Callable[[], bytes]) -> AsyncGenerator[bytes, None]:
-        """Events until the client goes or the hub closes: state, then state or heartbeat as it comes."""
+        """Yields events until the client goes or the hub closes: first the state, then states and heartbeats."""
         wake = asyncio.Event()
         self._wakes.add(wake)
         try:
-            # The page asks again after one second when the stream breaks.
-            yield b"retry: 1000\n\n" + self._beat_frame()
+            # When the stream breaks, the page connects again after one second.
+            yield b"retry: 1000\n\n" + self._heartbeat_frame()
             while not self._closed:
                 wake.clear()
-                yield _frame("state", state(), event_id())
-                while not self._closed and not await _wait_for_wake(wake, self._beat_s):
-                    yield self._beat_frame()
+                yield _encode_event("state", state(), event_id())
+                while not self._closed and not await _wait_for_wake(wake, self._heartbeat_s):
+                    yield self._heartbeat_frame()
         finally:
             self._wakes.discard(wake)
 
-    def _beat_frame(self) -> bytes:
-        # The comment keeps intermediaries awake; the event tells the page that the kiosk lives: pages see no comments.
-        return b": beat\n" + _frame("beat", self._beat())
+    def _heartbeat_frame(self) -> bytes:
+        # The comment keeps proxies awake. The event shows the page that the kiosk lives: a page cannot see comments.
+        return b": beat\n" + _encode_event("beat", self._heartbeat())
 
 
 async def _wait_for_wake(wake: asyncio.Event, wait_s: float) -> bool:
@@ -66,7 +69,7 @@ async def _wait_for_wake(wake: asyncio.Event, wait_s: float) -> bool:
     return True
 
 
-def _frame(event: str, body: bytes, event_id: str = "") -> bytes:
-    """`body` is JSON on one line."""
+def _encode_event(event: str, body: bytes, event_id: str = "") -> bytes:
+    """Returns one event in SSE form. `body` is JSON on one line."""
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event}\ndata: ".encode() + body + b"\n\n"

@@ -1,4 +1,4 @@
-"""What the screen asks of the runtime, in its own words."""
+"""The port of the screen: the staff's actions that the runtime offers to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class EntryReason(StrEnum):
 
 
 class VoidReason(StrEnum):
-    """Stock reasons for taking an entry back."""
+    """Stock reasons for voiding an entry."""
 
     WRONG_PERSON = "wrong_person"
     DID_NOT_EAT = "did_not_eat"
@@ -31,7 +31,7 @@ class VoidReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RosterPerson:
-    """One person, as a staff member tells people apart."""
+    """A person of the roster, with the name and class by which the staff tell people apart."""
 
     person: PersonId
     name: str
@@ -39,7 +39,7 @@ class RosterPerson:
 
 
 class FailureReason(StrEnum):
-    """Why nothing, or not everything, was done. The catalogues hold the words, and what to do next."""
+    """The reason of a failure. The catalogues hold its words, and what to do next."""
 
     UNKNOWN_PERSON = "unknown_person"
     UNKNOWN_GROUP = "unknown_group"
@@ -53,11 +53,15 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionDone:
-    rows: int  # written to the journal, durable
+    """An action that succeeded."""
+
+    rows: int  # the number of events in the journal, durable
 
 
 @dataclass(frozen=True, slots=True)
 class ActionFailed:
+    """An action that changed nothing."""
+
     reason: FailureReason
 
 
@@ -65,21 +69,29 @@ ActionResult = ActionDone | ActionFailed
 
 
 class StaffActions(Protocol):
-    """What staff can do by hand. Called from the screen's worker threads, one call at a time.
+    """The staff's acts by hand. The screen's worker threads call it, one call at a time.
 
-    Each returns within about two seconds, with `ActionFailed(FailureReason.BUSY)` when the station has no time. What
-    it reports as `ActionDone` is on disk. `reason` is an `EntryReason` or `VoidReason` code, or the operator's own
+    Each act returns within about two seconds, with `ActionFailed(FailureReason.BUSY)` when the station has no time.
+    After `ActionDone` the events are on disk. `reason` is an `EntryReason` or `VoidReason` code, or the operator's own
     words.
     """
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
-        """People whose name or class begins like `text`; at most `ROSTER_PEOPLE_MAX`, best first."""
+        """Returns at most `ROSTER_PEOPLE_MAX` people whose name or class begins with the words of `text`."""
         ...
 
-    def list_groups(self) -> Sequence[str]: ...
+    def list_groups(self) -> Sequence[str]:
+        """Returns the names of all classes, sorted."""
+        ...
 
-    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult: ...
+    def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
+        """Enters one person."""
+        ...
 
-    def enter_class(self, group: str, operator: str, reason: str) -> ActionResult: ...
+    def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
+        """Enters everybody of a class, all of them or nobody."""
+        ...
 
-    def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult: ...
+    def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
+        """Voids the entry with this epoch and sequence number."""
+        ...

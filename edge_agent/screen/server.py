@@ -1,6 +1,6 @@
 """The screen's server: starlette on uvicorn, in a thread of its own, on loopback and nowhere else.
 
-The station's thread calls `show` and goes on at once: it changes a frozen board under a lock and wakes the event loop.
+The station's thread calls `show`, which replaces a frozen board under a lock and wakes the event loop. It never waits.
 """
 
 import asyncio
@@ -39,21 +39,23 @@ class ScreenUnavailable(Exception):
 
 
 def wall_clock() -> datetime:
+    """Returns the time of the machine in UTC."""
     return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class _HeartbeatBody:
-    run: str  # another one: the agent started anew, numbers begin again
-    version: str  # another one: the page's files changed, load them
+    run: str  # when it changes, the agent has started anew, and numbers begin again
+    version: str  # when it changes, the page loads its files anew
     utc_offset_min: int  # of the school's time zone, from the agent's own zone data
 
 
 class ScreenServer:
-    """`start` and `stop` from the runtime, any number of times; `show`, `health` and `alive` from any thread.
+    """The screen's server. The runtime may start and stop it any number of times.
 
-    `port` 0 takes a free one: read `port` after `start`. `pin` None turns the staff's actions off. `metrics` is the
-    registry that the runtime counts in: it must hold neither names nor card numbers.
+    Any thread may call `show`, `show_health` and `is_alive`. With `port` 0 the system chooses a free port: read `port`
+    after `start`. Without `pin` the staff cannot act. `metrics` is the registry of the runtime's counters; it must hold
+    neither names nor card numbers.
     """
 
     def __init__(
@@ -70,85 +72,87 @@ class ScreenServer:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = wall_clock,
         token: Callable[[], str] = secrets.token_urlsafe,
-        beat_s: float = HEARTBEAT_S,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self.host = _loopback(host)
+        self.host = _check_loopback(host)
         self.port = port
-        self._wanted_port = port
+        self._requested_port = port
         self._timezone = timezone
         self._wall = wall
-        self._beat_s = beat_s
+        self._heartbeat_s = heartbeat_s
         self._metrics = metrics or CollectorRegistry()
         self._assets = assets.load_assets()
         self._stage = ScreenStage(language, monotonic)
         self._staff = StaffApi(StaffGate(pin, token), actions, operators, monotonic)
         self._token = token
-        self._life: _ServerRun | None = None
+        self._server_run: _ServerRun | None = None
 
     def start(self) -> None:
-        """Listen and serve. Raises ScreenUnavailable."""
+        """Listens and serves in a thread. Raises ScreenUnavailable."""
         self.stop()
         try:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-            listener = socket.create_server((self.host, self._wanted_port), family=family)
+            listener = socket.create_server((self.host, self._requested_port), family=family)
         except OSError as error:
             raise ScreenUnavailable(
-                f"cannot listen on {self.host} port {self._wanted_port} ({error.strerror}):"
+                f"cannot listen on {self.host} port {self._requested_port} ({error.strerror}):"
                 " stop the program that holds it, or set another port for the screen"
             ) from error
         self.port = listener.getsockname()[1]
         run = self._token()[:8]
-        hub = EventHub(lambda: self._beat(run), self._beat_s)
-        self._life = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
-        parts = app.ScreenHandlers(self._stage, hub, self._staff, self._assets, self._metrics, self._life.event_id)
-        self._life.start(app.build_app(parts, _names(self.host, self.port)))
+        hub = EventHub(lambda: self._heartbeat(run), self._heartbeat_s)
+        self._server_run = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
+        handlers = app.ScreenHandlers(
+            self._stage, hub, self._staff, self._assets, self._metrics, self._server_run.event_id
+        )
+        self._server_run.start(app.build_app(handlers, _host_names(self.host, self.port)))
 
     def stop(self) -> None:
-        """End every stream and the thread; quiet when already stopped."""
-        life, self._life = self._life, None
-        if life is not None:
-            life.stop()
+        """Ends every stream and the thread. A server that is stopped already stays so."""
+        server_run, self._server_run = self._server_run, None
+        if server_run is not None:
+            server_run.stop()
 
     def show(self, feedback: Feedback) -> None:
-        """Show this now. Never blocks, never raises: a dead screen must not stop a scan."""
+        """Shows this feedback. Never blocks and never raises: a dead screen must not stop a scan."""
         self._stage.show(feedback)
         self._changed()
 
     def show_health(self, health: KioskHealth) -> None:
-        """Show this state of the kiosk; calling it again with the same costs nothing."""
+        """Shows the health of the kiosk. A call without a change sends nothing."""
         if self._stage.set_health(health):
             self._changed()
 
     def is_alive(self) -> bool:
-        """Whether the thread runs and its event loop has turned lately."""
-        life = self._life
-        return life is not None and life.alive()
+        """Returns True when the thread runs, and its event loop has turned within the last ten seconds."""
+        server_run = self._server_run
+        return server_run is not None and server_run.is_alive()
 
     def _changed(self) -> None:
-        life = self._life
-        if life is not None:
-            life.wake()
+        server_run = self._server_run
+        if server_run is not None:
+            server_run.wake()
 
-    def _beat(self, run: str) -> bytes:
+    def _heartbeat(self, run: str) -> bytes:
         offset = self._wall().astimezone(self._timezone).utcoffset()
         minutes = int(offset.total_seconds() // 60) if offset else 0
         return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, minutes))
 
 
 class _ServerRun:
-    """One life of the server, from `start` to `stop`: a thread and its event loop."""
+    """One run of the server, from `start` to `stop`: a thread and its event loop."""
 
     def __init__(
-        self, run: str, hub: EventHub, listener: socket.socket, changes_in_s: Callable[[], float | None]
+        self, run: str, hub: EventHub, listener: socket.socket, seconds_until_change: Callable[[], float | None]
     ) -> None:
         self._run_id = run
         self._hub = hub
         self._listener = listener
-        self._changes_in_s = changes_in_s
+        self._seconds_until_change = seconds_until_change
         self._changes = 0
         self._waking = False
         self._timer: asyncio.TimerHandle | None = None
-        self._pulse_at_s = time.monotonic()
+        self._pulse_s = time.monotonic()
         self._loop = asyncio.new_event_loop()
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
@@ -175,11 +179,11 @@ class _ServerRun:
         self._call(self._close)
         self._thread.join(STOP_S)
 
-    def alive(self) -> bool:
-        return self._thread.is_alive() and time.monotonic() - self._pulse_at_s < PULSE_AGE_MAX_S
+    def is_alive(self) -> bool:
+        return self._thread.is_alive() and time.monotonic() - self._pulse_s < PULSE_AGE_MAX_S
 
     def wake(self) -> None:
-        """Have the newest state sent, soon; asking again before it is sent adds nothing to wait for."""
+        """Makes the event loop send the newest state soon. Calls before it is sent are one call."""
         if not self._waking:
             self._waking = True
             self._call(self._changed)
@@ -187,21 +191,21 @@ class _ServerRun:
     def event_id(self) -> str:
         return f"{self._run_id}-{self._changes}"
 
-    def _call(self, what: Callable[[], None]) -> None:
+    def _call(self, callback: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
-            # The loop is closed: the server has ended. `alive` says so, and the runtime starts another.
+            # The loop is closed: the server has ended. `is_alive` returns False, and the runtime starts another server.
             return
 
     def _changed(self) -> None:
-        """Send the newest state, and again when time alone changes it."""
-        self._waking = False  # before the state is taken: what comes from here on wakes anew
+        """Sends the newest state, and sets a timer for the moment when time alone changes it."""
+        self._waking = False  # before the state is read: a change from here on wakes the loop again
         self._changes += 1
         self._hub.wake_all()
         if self._timer is not None:
             self._timer.cancel()
-        due_s = self._changes_in_s()
+        due_s = self._seconds_until_change()
         self._timer = None if due_s is None else self._loop.call_later(due_s, self._changed)
 
     def _run(self) -> None:
@@ -215,7 +219,7 @@ class _ServerRun:
         await self._server.serve(sockets=[self._listener])
 
     def _pulse(self) -> None:
-        self._pulse_at_s = time.monotonic()
+        self._pulse_s = time.monotonic()
         self._loop.call_later(PULSE_S, self._pulse)
 
     def _close(self) -> None:
@@ -224,8 +228,8 @@ class _ServerRun:
             self._server.should_exit = True
 
 
-def _loopback(host: str) -> str:
-    """`host` as a loopback address. Raises ScreenUnavailable for any other: the page has no business on a network."""
+def _check_loopback(host: str) -> str:
+    """Returns `host` as a loopback address. Raises ScreenUnavailable for any other: only this kiosk may ask."""
     try:
         loopback = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as error:
@@ -235,5 +239,5 @@ def _loopback(host: str) -> str:
     return str(loopback)
 
 
-def _names(host: str, port: int) -> frozenset[str]:
+def _host_names(host: str, port: int) -> frozenset[str]:
     return frozenset({f"[{host}]:{port}" if ":" in host else f"{host}:{port}", f"localhost:{port}"})

@@ -1,7 +1,7 @@
-"""The staff's requests: sign in, find, enter by hand, a whole class, take back.
+"""The staff's requests: sign in, find people, enter a person or a class by hand, void an entry.
 
-Every request is JSON and every answer is, too; an answer that is not 200 holds `why`, a key of the catalogues.
-Who acts is the operator who signed in, never a name that the request brings along.
+Requests and responses are JSON. A response other than 200 holds `why`, a key of the catalogues. The operator who signed
+in is the one who acts, and never a name from the request.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 class StaffApi:
-    """Lives in the server's event loop; `now_s` is monotonic."""
+    """Responds to the staff's requests. It runs in the server's event loop; `now_s` returns monotonic seconds."""
 
     def __init__(
         self, gate: StaffGate, actions: StaffActions | None, operators: Sequence[str], now_s: Callable[[], float]
@@ -82,11 +82,12 @@ class StaffApi:
         self._actions = actions
         self._operators = tuple(operators)
         self._now_s = now_s
-        self._one_at_a_time = asyncio.Lock()
+        self._acting = asyncio.Lock()
 
     def routes(self) -> list[Route]:
+        """Returns the addresses of the staff's requests."""
         return [
-            Route("/staff/session", self._session),
+            Route("/staff/session", self._describe_session),
             Route("/staff/groups", self._groups),
             Route("/staff/sign-in", self._sign_in, methods=["POST"]),
             Route("/staff/sign-out", self._sign_out, methods=["POST"]),
@@ -97,18 +98,18 @@ class StaffApi:
         ]
 
     def is_signed_in(self, request: Request) -> bool:
-        """Whether names may be shown to this client; looking on does not keep a session awake."""
+        """Returns True when this client may see names. The question does not keep its session alive."""
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=False) is not None
 
     def _operator(self, request: Request) -> str | None:
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s())
 
-    async def _session(self, request: Request) -> Response:
-        on = self._gate.is_enabled and self._actions is not None
-        return _json(_SessionBody(on, self._operator(request) or "", self._operators))
+    async def _describe_session(self, request: Request) -> Response:
+        enabled = self._gate.is_enabled and self._actions is not None
+        return _json(_SessionBody(enabled, self._operator(request) or "", self._operators))
 
     async def _sign_in(self, request: Request) -> Response:
-        body = await _read(request, _SignIn)
+        body = await _decode_body(request, _SignIn)
         if body is None:
             return _failure("malformed", 400)
         if not self._gate.is_enabled:
@@ -135,63 +136,67 @@ class StaffApi:
         return response
 
     async def _find(self, request: Request) -> Response:
-        body = await _read(request, _Find)
-        return await self._ask(
+        body = await _decode_body(request, _Find)
+        return await self._act(
             request, body, lambda actions, _, body: tuple(actions.find_people(body.text))[:ROSTER_PEOPLE_MAX]
         )
 
     async def _groups(self, request: Request) -> Response:
-        return await self._ask(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))
+        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))
 
     async def _enter(self, request: Request) -> Response:
-        body = await _read(request, _Enter)
-        return await self._ask(
-            request, body, lambda actions, who, body: actions.enter_by_hand(PersonId(body.person), who, body.reason)
+        body = await _decode_body(request, _Enter)
+        return await self._act(
+            request,
+            body,
+            lambda actions, operator, body: actions.enter_by_hand(PersonId(body.person), operator, body.reason),
         )
 
     async def _enter_class(self, request: Request) -> Response:
-        body = await _read(request, _EnterClass)
-        return await self._ask(
-            request, body, lambda actions, who, body: actions.enter_class(body.group, who, body.reason)
+        body = await _decode_body(request, _EnterClass)
+        return await self._act(
+            request, body, lambda actions, operator, body: actions.enter_class(body.group, operator, body.reason)
         )
 
     async def _void(self, request: Request) -> Response:
-        body = await _read(request, _Void)
-        return await self._ask(
-            request, body, lambda actions, who, body: actions.void_entry(Epoch(body.epoch), body.seq, who, body.reason)
+        body = await _decode_body(request, _Void)
+        return await self._act(
+            request,
+            body,
+            lambda actions, operator, body: actions.void_entry(Epoch(body.epoch), body.seq, operator, body.reason),
         )
 
-    async def _ask(
+    async def _act(
         self,
         request: Request,
         body: _Body | None,
-        ask: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson, ...] | tuple[str, ...]],
+        act: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson, ...] | tuple[str, ...]],
     ) -> Response:
         operator = self._operator(request)
         if operator is None or self._actions is None:
             return _failure("signed_out", 403)
         if body is None:
             return _failure("malformed", 400)
-        async with self._one_at_a_time:
-            answer = await run_in_threadpool(ask, self._actions, operator, body)
-        match answer:
-            case ActionFailed(why):
-                return _failure(why, 409)
+        async with self._acting:
+            result = await run_in_threadpool(act, self._actions, operator, body)
+        match result:
+            case ActionFailed(reason):
+                return _failure(reason, 409)
             case ActionDone(rows):
                 return _json({"rows": rows})
             case _:
-                return _json(answer)
+                return _json(result)
 
 
-async def _read(request: Request, shape: type[_Body]) -> _Body | None:
+async def _decode_body(request: Request, shape: type[_Body]) -> _Body | None:
     try:
         return msgspec.json.decode(await request.body(), type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _json(answer: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+def _json(body: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
 
 
 def _failure(code: str, status: int) -> Response:

@@ -1,4 +1,4 @@
-"""The one board that the station's thread changes and the server's thread shows."""
+"""The stage: the board that the station's thread changes and the server's thread shows."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from edge_agent.screen.state import Language, ScreenBoard
 
 
 class ScreenStage:
-    """Safe from any thread: a board is frozen, and only its replacement is locked. `monotonic` gives seconds."""
+    """Holds the board. Any thread may use it: a board is frozen, and a lock guards its replacement.
+
+    `monotonic` returns seconds.
+    """
 
     def __init__(self, language: Language, monotonic: Callable[[], float]) -> None:
         self._board = ScreenBoard(language=language)
@@ -19,20 +22,23 @@ class ScreenStage:
         self._monotonic = monotonic
 
     def show(self, feedback: Feedback) -> None:
+        """Shows this feedback on both pages."""
         with self._lock:
             self._board = self._board.with_feedback(feedback, self._now_ms())
 
     def set_health(self, health: KioskHealth) -> bool:
-        """True when it differs from what was shown."""
+        """Replaces the kiosk's health. Returns True when it differs from the health before."""
         with self._lock:
             changed = health != self._board.health
             self._board = self._board.with_health(health)
         return changed
 
     def encode_child_view(self) -> bytes:
+        """Returns the child's view in JSON."""
         return msgspec.json.encode(self._board.child_view(self._now_ms()))
 
     def encode_staff_view(self, *, named: bool) -> bytes:
+        """Returns the staff's view in JSON, with names only if `named`."""
         view = self._board.staff_view(self._now_ms())
         return msgspec.json.encode(view if named else view.without_names())
 
@@ -40,7 +46,7 @@ class ScreenStage:
         return judge_health(self._board.health)
 
     def seconds_until_change(self) -> float | None:
-        """Seconds until a view changes by time alone; None: not before something new comes."""
+        """Returns the seconds until time alone changes a view, or None if only an event can."""
         now_ms = self._now_ms()
         due_ms = self._board.next_change_ms(now_ms)
         return None if due_ms is None else (due_ms - now_ms) / 1000

@@ -1,14 +1,14 @@
-"""What is shown next: pure, from feedback, health and the time.
+"""The state of the screen: pure, from feedback, health and the time.
 
-The newest child is always the big notice, at once: a screen that queues would greet a child who has already walked on.
-Those before stay beside it as a trail of small notices until their own time is up, so that in a burst of five scans a
-second each child still finds its name for a second or more. Two rules bound the trail: it keeps the newest `CALM_MAX`
-quiet notices and the newest `ATTENTION_MAX` that ask for a person, so that neither kind can push out the other.
+The newest child is always the big notice, at once: a screen with a queue would greet a child who has already left. The
+notices before it stay beside it as a trail of small notices until their own time is up. So in a burst of five scans a
+second each child still sees its name for a second or more. Two rules bound the trail. It keeps the newest `CALM_MAX`
+quiet notices, and the newest `ATTENTION_MAX` notices that ask for a person: neither kind can push out the other.
 
-The child's view is made from `Feedback.child`, `greeting`, `language`, `silent` and `advice` alone. Whatever stands on
-the staff's side (reason, hints) cannot change a byte of it: that is how free and paid look the same.
+The child's view is made from `Feedback.kind`, `greeting`, `language`, `silent` and `advice` alone. The staff's side
+(reason, hints) cannot change a byte of it: so free and paid meals look the same.
 
-Times are monotonic milliseconds and always an argument.
+Times are monotonic milliseconds, and always an argument.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,13 +25,15 @@ NAME_CHARS_MAX = 40
 
 
 class Language(StrEnum):
+    """The languages of the screen."""
+
     KK = "kk"
     RU = "ru"
     EN = "en"
 
 
 class Icon(StrEnum):
-    """One drawing, with a shape of its own, for each thing that can be said: colour is never alone."""
+    """The drawings. Each message has its own shape: colour alone never carries a meaning."""
 
     HAND = "hand"
     FRAME = "frame"  # a hand in the camera's picture
@@ -46,6 +48,8 @@ class Icon(StrEnum):
 
 
 class Sound(StrEnum):
+    """The sounds of the child's page."""
+
     NONE = ""
     UP = "up"
     DOWN = "down"
@@ -55,7 +59,7 @@ class Sound(StrEnum):
 
 
 class Invite(StrEnum):
-    """What the idle screen asks for: only what a working reader can take."""
+    """The invitation of the idle screen: it asks for nothing that no working reader can read."""
 
     PALM_OR_CARD = "palm_or_card"
     PALM = "palm"
@@ -65,20 +69,22 @@ class Invite(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChildNotice:
-    """What one child is told."""
+    """One feedback on the child's screen, for its time."""
 
-    number: int  # rises with each feedback; the page plays a sound once a number
+    number: int  # rises with each feedback; the page plays one sound for each number
     state: FeedbackKind
     greeting: str
     language: Language
     icon: Icon
     sound: Sound
-    left_ms: int  # how long from now; 0: until something else comes
+    left_ms: int  # the rest of its time; 0: until the next feedback comes
     advice: Advice = Advice.NONE  # how to hold the hand
 
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
+    """The whole state of the child's page."""
+
     big: ChildNotice
     trail: tuple[ChildNotice, ...]  # newest first
     invite: Invite
@@ -86,6 +92,8 @@ class ChildView:
 
 @dataclass(frozen=True, slots=True)
 class StaffNotice:
+    """One feedback on the staff's page."""
+
     number: int
     age_s: int
     state: FeedbackKind
@@ -94,20 +102,24 @@ class StaffNotice:
 
 @dataclass(frozen=True, slots=True)
 class StaffView:
+    """The whole state of the staff's page."""
+
     notices: tuple[StaffNotice, ...]  # newest first
     health: tuple[HealthLine, ...]
     recording: bool
-    unrecorded: int  # children told "not recorded" since the start: to be counted by hand
+    unrecorded: int  # how often "not recorded" was shown since the start: to be counted by hand
     named: bool = True  # False: names are held back until somebody signs in
 
     def without_names(self) -> "StaffView":
-        """The same, for a screen at which nobody has signed in: reasons, but no person."""
+        """Returns this view for a screen where nobody has signed in: with reasons, and without people."""
         bare = tuple(replace(notice, staff=StaffFeedback(reason=notice.staff.reason)) for notice in self.notices)
         return replace(self, notices=bare, named=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _NoticeStyle:
+    """The icon, the sound and the time of a kind of notice."""
+
     icon: Icon
     sound: Sound
     hold_ms: int
@@ -120,14 +132,14 @@ _STYLES = {
     FeedbackKind.NOTED: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
     FeedbackKind.AGAIN: _NoticeStyle(Icon.REPEAT, Sound.SHORT, 3_000),
     FeedbackKind.ENROL: _NoticeStyle(Icon.PLUS, Sound.NONE, 15_000),
-    FeedbackKind.SHOW_PALM: _NoticeStyle(Icon.FRAME, Sound.SHORT, 30_000),  # what comes of it is shown before
+    FeedbackKind.SHOW_PALM: _NoticeStyle(Icon.FRAME, Sound.SHORT, 30_000),  # the next feedback comes earlier
     FeedbackKind.USE_CARD: _NoticeStyle(Icon.CARD, Sound.ASK, 5_000),
     FeedbackKind.ASK_STAFF: _NoticeStyle(Icon.PERSON, Sound.ASK, 8_000),
     FeedbackKind.NOT_RECORDED: _NoticeStyle(Icon.MARK, Sound.LOW, 10_000),
 }
 _ATTENTION = frozenset({FeedbackKind.ASK_STAFF, FeedbackKind.NOT_RECORDED})
-# Meant for whoever stands there now: no trail.
-_FOR_THE_NEXT = frozenset(
+# These ask the child at the reader for something; the trail has no use for them.
+_REQUESTS = frozenset(
     {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM, FeedbackKind.USE_CARD}
 )
 
@@ -153,7 +165,7 @@ class _TimedStaffNotice:
 
 @dataclass(frozen=True, slots=True)
 class ScreenBoard:
-    """Everything that the screen knows. Each change gives a new one."""
+    """Everything that the screen knows. Each change returns a new board."""
 
     language: Language = Language.KK  # the kiosk's own
     health: KioskHealth = field(default_factory=KioskHealth)
@@ -163,18 +175,18 @@ class ScreenBoard:
     staff: tuple[_TimedStaffNotice, ...] = ()  # newest first
 
     def with_feedback(self, feedback: Feedback, now_ms: int) -> "ScreenBoard":
-        """Show this one, now."""
+        """Returns the board with this feedback as the newest one."""
         number = self.number + 1
         fresh = _TimedNotice(
             number=number,
             state=feedback.kind,
-            greeting=_plain(feedback.greeting),
+            greeting=_clean_name(feedback.greeting),
             language=_language(feedback.language, self.language),
             silent=feedback.silent,
             until_ms=now_ms + _STYLES[feedback.kind].hold_ms,
             advice=feedback.advice,
         )
-        staff = tuple(kept for kept in self.staff if now_ms - kept.shown_ms < STAFF_NOTICE_MS)
+        staff = tuple(notice for notice in self.staff if now_ms - notice.shown_ms < STAFF_NOTICE_MS)
         if feedback.staff is not None:
             staff = (_TimedStaffNotice(number, now_ms, feedback.kind, feedback.staff), *staff)[:STAFF_NOTICES_MAX]
         return replace(
@@ -186,9 +198,11 @@ class ScreenBoard:
         )
 
     def with_health(self, health: KioskHealth) -> "ScreenBoard":
+        """Returns the board with this health."""
         return replace(self, health=health)
 
     def child_view(self, now_ms: int) -> ChildView:
+        """Returns what the child's page shows at this time."""
         alive = [shown for shown in self.shown if shown.until_ms > now_ms]
         newest = alive[0] if alive and alive[0].number == self.number else None
         rest = alive[1:] if newest else alive
@@ -199,6 +213,7 @@ class ScreenBoard:
         )
 
     def staff_view(self, now_ms: int) -> StaffView:
+        """Returns what the staff's page shows at this time."""
         return StaffView(
             notices=tuple(
                 StaffNotice(shown.number, (now_ms - shown.shown_ms) // 1000, shown.state, shown.staff)
@@ -211,39 +226,39 @@ class ScreenBoard:
         )
 
     def next_change_ms(self, now_ms: int) -> int | None:
-        """When a view next changes by time alone; None: not before something new comes."""
+        """Returns the time when a view changes without a new feedback, or None if it never does."""
         ends = [shown.until_ms for shown in self.shown] + [shown.shown_ms + STAFF_NOTICE_MS for shown in self.staff]
         return min((end for end in ends if end > now_ms), default=None)
 
     def _idle(self) -> ChildNotice:
-        manner = _STYLES[FeedbackKind.IDLE]
-        return ChildNotice(self.number, FeedbackKind.IDLE, "", self.language, manner.icon, manner.sound, 0)
+        style = _STYLES[FeedbackKind.IDLE]
+        return ChildNotice(self.number, FeedbackKind.IDLE, "", self.language, style.icon, style.sound, 0)
 
 
 def _trail(shown: tuple[_TimedNotice, ...], now_ms: int) -> tuple[_TimedNotice, ...]:
-    """What stays beside a new notice."""
-    alive = [one for one in shown if one.until_ms > now_ms and one.state not in _FOR_THE_NEXT]
-    calm = [one for one in alive if one.state not in _ATTENTION][:CALM_MAX]
-    attention = [one for one in alive if one.state in _ATTENTION][:ATTENTION_MAX]
-    return tuple(one for one in alive if one in calm or one in attention)
+    """Returns the notices that stay beside a new one."""
+    alive = [notice for notice in shown if notice.until_ms > now_ms and notice.state not in _REQUESTS]
+    calm = [notice for notice in alive if notice.state not in _ATTENTION][:CALM_MAX]
+    attention = [notice for notice in alive if notice.state in _ATTENTION][:ATTENTION_MAX]
+    return tuple(notice for notice in alive if notice in calm or notice in attention)
 
 
 def _notice(shown: _TimedNotice, now_ms: int) -> ChildNotice:
-    manner = _STYLES[shown.state]
+    style = _STYLES[shown.state]
     return ChildNotice(
         number=shown.number,
         state=shown.state,
         greeting=shown.greeting,
         language=shown.language,
-        icon=manner.icon,
-        sound=Sound.NONE if shown.silent else manner.sound,
+        icon=style.icon,
+        sound=Sound.NONE if shown.silent else style.sound,
         left_ms=shown.until_ms - now_ms,
         advice=shown.advice,
     )
 
 
-def _plain(name: str) -> str:
-    """A name on one line, without control characters, cut to a length that a screen can hold."""
+def _clean_name(name: str) -> str:
+    """Returns a name on one line, without control characters, cut to a length that fits the screen."""
     return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:NAME_CHARS_MAX]
 
 

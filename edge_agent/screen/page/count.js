@@ -1,12 +1,12 @@
-// The count by hand while the journal cannot be written. It lives in this browser, so a reload does not lose it, and
-// names wait here until each has been entered or crossed out by the staff.
+// The count by hand while the journal cannot be written. This browser stores it, so a reload does not lose it. Names
+// wait here until the staff have entered each of them, or cleared the list.
 
 const STORE = "canteen-count";
 
 let count = { number: 0, waiting: [] };
 let redraw = () => {};
 
-export function start(onChange) {
+export function startCount(onChange) {
   redraw = onChange;
   try {
     count = JSON.parse(localStorage.getItem(STORE)) ?? count;
@@ -15,32 +15,32 @@ export function start(onChange) {
   }
 }
 
-export const number = () => count.number;
-export const waiting = () => count.waiting;
-export const needed = () => count.number > 0 || count.waiting.length > 0;
+export const countNumber = () => count.number;
+export const waitingPeople = () => count.waiting;
+export const isCounting = () => count.number > 0 || count.waiting.length > 0;
 
-export function add(step) {
+export function changeCount(step) {
   count.number = Math.min(9999, Math.max(0, count.number + step));
-  keep();
+  store();
 }
 
-export function remember(person, name, group) {
-  if (count.waiting.length >= 500 || count.waiting.some((one) => one.person === person)) return;
+export function addWaiting(person, name, group) {
+  if (count.waiting.length >= 500 || count.waiting.some((waiting) => waiting.person === person)) return;
   count.waiting.push({ person, name, group });
-  keep();
+  store();
 }
 
-export function forget(person) {
-  count.waiting = count.waiting.filter((one) => one.person !== person);
-  keep();
+export function removeWaiting(person) {
+  count.waiting = count.waiting.filter((waiting) => waiting.person !== person);
+  store();
 }
 
-export function clear() {
+export function clearCount() {
   count = { number: 0, waiting: [] };
-  keep();
+  store();
 }
 
-function keep() {
+function store() {
   localStorage.setItem(STORE, JSON.stringify(count));
   redraw();
 }

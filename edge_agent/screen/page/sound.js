@@ -1,4 +1,4 @@
-// Short soft tones for those who do not look: rising for in, falling for out, twice the same for "please".
+// Short soft tones for a child who does not look: rising for in, falling for out, two equal tones for "please".
 
 const TONES = { // hertz, start, length in seconds
   up: [[523, 0, 0.14], [784, 0.12, 0.22]],
@@ -12,22 +12,22 @@ const VOLUME = 0.22;
 let context = null;
 let playing = null;
 
-export function play(name) {
+export function playSound(name) {
   const tones = TONES[name];
   if (!tones) return;
   context ??= new AudioContext();
-  playing?.disconnect(); // in a burst the newest is heard, and never two at once
+  playing?.disconnect(); // in a burst only the newest sound plays
   playing = context.createGain();
   playing.connect(context.destination);
   for (const [hertz, start, length] of tones) {
-    const at = context.currentTime + start;
+    const begin = context.currentTime + start;
     const tone = new OscillatorNode(context, { type: "sine", frequency: hertz });
     const envelope = new GainNode(context, { gain: 0 });
-    envelope.gain.setValueAtTime(0, at);
-    envelope.gain.linearRampToValueAtTime(VOLUME, at + 0.015);
-    envelope.gain.exponentialRampToValueAtTime(0.001, at + length);
+    envelope.gain.setValueAtTime(0, begin);
+    envelope.gain.linearRampToValueAtTime(VOLUME, begin + 0.015);
+    envelope.gain.exponentialRampToValueAtTime(0.001, begin + length);
     tone.connect(envelope).connect(playing);
-    tone.start(at);
-    tone.stop(at + length + 0.02);
+    tone.start(begin);
+    tone.stop(begin + length + 0.02);
   }
 }

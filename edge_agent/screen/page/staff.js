@@ -1,14 +1,14 @@
-// The staff's page: what happened, how the kiosk is, and what can be done by hand.
+// The staff's page: the last children, the kiosk's health, and acts by hand.
 
-import { ask } from "/page/ask.js";
 import * as count from "/page/count.js";
-import { element, health, notices, rowId } from "/page/feed.js";
+import { drawHealth, drawNotices, element, rowId } from "/page/feed.js";
+import { request } from "/page/request.js";
 import { follow } from "/page/stream.js";
-import { LANGUAGES, say } from "/page/words.js";
+import { LANGUAGES, translate } from "/page/words.js";
 
-const BY_HAND = ["forgot_card", "lost_card", "palm_unread", "new_pupil", "reader_down"];
-const TAKEN_BACK = ["wrong_person", "did_not_eat", "twice"];
-const FIND_AFTER_MS = 200;
+const ENTRY_REASONS = ["forgot_card", "lost_card", "palm_unread", "new_pupil", "reader_down"];
+const VOID_REASONS = ["wrong_person", "did_not_eat", "twice"];
+const FIND_DELAY_MS = 200;
 const $ = (id) => document.getElementById(id);
 
 let language = localStorage.getItem("canteen-language") ?? "kk";
@@ -17,10 +17,10 @@ let session = { on: false, operator: "", operators: [] };
 let view = null;
 let receivedMs = 0;
 let offsetMin = 0;
-let outcome = null; // {key, values, failed}: said again in another language when that is chosen
-const takenBack = new Set();
+let outcome = null; // {key, values, failed}: drawn again when the language changes
+const voidedRows = new Set();
 
-const t = (key, values) => say(language, key, values);
+const t = (key, values) => translate(language, key, values);
 
 function clock(ageS) {
   return new Date(receivedMs - ageS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
@@ -28,13 +28,13 @@ function clock(ageS) {
 
 function drawWords() {
   document.documentElement.lang = language;
-  for (const place of document.querySelectorAll("[data-t]")) place.textContent = t(place.dataset.t);
-  $("languages").replaceChildren(...LANGUAGES.map((one) => {
-    const button = element("button", "", one.toUpperCase());
-    button.setAttribute("aria-pressed", String(one === language));
+  for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
+  $("languages").replaceChildren(...LANGUAGES.map((choice) => {
+    const button = element("button", "", choice.toUpperCase());
+    button.setAttribute("aria-pressed", String(choice === language));
     button.addEventListener("click", () => {
-      language = one;
-      localStorage.setItem("canteen-language", one);
+      language = choice;
+      localStorage.setItem("canteen-language", choice);
       draw();
     });
     return button;
@@ -61,21 +61,21 @@ function draw() {
 
 function drawView() {
   if (!view) return;
-  health($("health"), view.health, language);
+  drawHealth($("health"), view.health, language);
   $("feed-empty").hidden = view.notices.length > 0;
   $("feed-nameless").hidden = view.named || view.notices.length === 0;
-  notices($("feed"), view, language, clock, takenBack, session.operator ? takeBack : null);
+  drawNotices($("feed"), view, language, clock, voidedRows, session.operator ? voidEntry : null);
 }
 
 function drawCount() {
-  $("count").hidden = !(count.needed() || (view && !view.recording));
-  $("count-number").textContent = count.number();
-  $("count-names").replaceChildren(...count.waiting().map((one) => {
+  $("count").hidden = !(count.isCounting() || (view && !view.recording));
+  $("count-number").textContent = count.countNumber();
+  $("count-names").replaceChildren(...count.waitingPeople().map((person) => {
     const item = element("li", "", "");
-    item.append(element("span", "", `${one.name} ${one.group}`));
+    item.append(element("span", "", `${person.name} ${person.group}`));
     const button = element("button", "quiet", t("staff.count.enter"));
     button.disabled = !session.operator;
-    button.addEventListener("click", () => enter(one));
+    button.addEventListener("click", () => enterPerson(person));
     item.append(button);
     return item;
   }));
@@ -86,37 +86,37 @@ function drawOutcome() {
   $("outcome").className = outcome?.failed ? "failed" : "";
 }
 
-function tell(key, values = {}, failed = false) {
+function showOutcome(key, values = {}, failed = false) {
   outcome = { key, values, failed };
   drawOutcome();
   $("outcome").scrollIntoView({ block: "nearest" });
 }
 
-function tellWhy({ why, wait }) {
-  tell(`staff.why.${why}`, { number: wait }, true);
+function showFailure({ why, wait }) {
+  showOutcome(`staff.why.${why}`, { number: wait }, true);
   if (why === "signed_out") refreshSession();
 }
 
 async function refreshSession() {
-  const asked = await ask("/staff/session");
-  if (asked.ok) session = asked.answer;
+  const response = await request("/staff/session");
+  if (response.ok) session = response.body;
   if (session.operator) await drawGroups();
-  else { // nothing of the last shift stays on the screen
-    $("found").replaceChildren();
+  else { // no name of the last shift stays on the screen
+    $("people").replaceChildren();
     $("groups").replaceChildren();
     $("find").value = "";
   }
   draw();
 }
 
-// ---- signing in and out
+// ---- Signing in and out.
 
 $("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const asked = await ask("/staff/sign-in", { pin: $("sign-pin").value, operator: $("sign-operator").value });
+  const response = await request("/staff/sign-in", { pin: $("sign-pin").value, operator: $("sign-operator").value });
   $("sign-pin").value = "";
-  if (!asked.ok) {
-    tellWhy(asked);
+  if (!response.ok) {
+    showFailure(response);
     return;
   }
   outcome = null;
@@ -126,51 +126,51 @@ $("sign-in").addEventListener("submit", async (event) => {
 });
 
 $("sign-out").addEventListener("click", async () => {
-  await ask("/staff/sign-out", {});
+  await request("/staff/sign-out", {});
   outcome = null;
   await refreshSession();
   stream.reopen();
 });
 
-// ---- by hand: one person, a class
+// ---- Entries by hand: one person, or a class.
 
-function choose(tab) {
+function chooseTab(tab) {
   for (const name of ["person", "class"]) {
     $(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
     $(`by-${name}`).hidden = name !== tab;
   }
 }
-$("tab-person").addEventListener("click", () => choose("person"));
-$("tab-class").addEventListener("click", () => choose("class"));
+$("tab-person").addEventListener("click", () => chooseTab("person"));
+$("tab-class").addEventListener("click", () => chooseTab("class"));
 
-let finding = 0;
+let findTimer = 0;
 $("find").addEventListener("input", () => {
-  clearTimeout(finding);
-  finding = setTimeout(find, FIND_AFTER_MS);
+  clearTimeout(findTimer);
+  findTimer = setTimeout(findPeople, FIND_DELAY_MS);
 });
 
-async function find() {
+async function findPeople() {
   const text = $("find").value.trim();
   if (!text) {
-    $("found").replaceChildren();
+    $("people").replaceChildren();
     return;
   }
-  const asked = await ask("/staff/find", { text });
-  if (text !== $("find").value.trim()) return; // typed on meanwhile
-  if (!asked.ok) {
-    tellWhy(asked);
+  const response = await request("/staff/find", { text });
+  if (text !== $("find").value.trim()) return; // the text has changed since
+  if (!response.ok) {
+    showFailure(response);
     return;
   }
-  if (asked.answer.length === 0) $("found").replaceChildren(element("li", "hint", t("staff.nobody")));
-  else $("found").replaceChildren(...asked.answer.map((one) => choice(one.name, one.group, () => enter(one))));
+  if (response.body.length === 0) $("people").replaceChildren(element("li", "hint", t("staff.nobody")));
+  else $("people").replaceChildren(...response.body.map((person) => choiceItem(person.name, person.group, () => enterPerson(person))));
 }
 
 async function drawGroups() {
-  const asked = await ask("/staff/groups");
-  if (asked.ok) $("groups").replaceChildren(...asked.answer.map((group) => choice(group, "", () => enterClass(group))));
+  const response = await request("/staff/groups");
+  if (response.ok) $("groups").replaceChildren(...response.body.map((group) => choiceItem(group, "", () => enterClass(group))));
 }
 
-function choice(words, group, onChoose) {
+function choiceItem(words, group, onChoose) {
   const item = document.createElement("li");
   const button = element("button", "");
   if (group) button.append(element("span", "group", group));
@@ -180,43 +180,43 @@ function choice(words, group, onChoose) {
   return item;
 }
 
-async function enter(one) {
-  const reason = await confirm("staff.confirm_person", `${one.name}  ${one.group}`, "by_hand", BY_HAND);
+async function enterPerson(person) {
+  const reason = await confirmReason("staff.confirm_person", `${person.name}  ${person.group}`, "by_hand", ENTRY_REASONS);
   if (reason === null) return;
-  const asked = await ask("/staff/enter", { person: one.person, reason });
-  if (asked.ok) {
-    count.forget(one.person);
+  const response = await request("/staff/enter", { person: person.person, reason });
+  if (response.ok) {
+    count.removeWaiting(person.person);
     $("find").value = "";
-    $("found").replaceChildren();
-    tell("staff.entered", { name: one.name });
+    $("people").replaceChildren();
+    showOutcome("staff.entered", { name: person.name });
     return;
   }
-  if (asked.why === "not_recorded") count.remember(one.person, one.name, one.group);
-  tellWhy(asked);
+  if (response.why === "not_recorded") count.addWaiting(person.person, person.name, person.group);
+  showFailure(response);
 }
 
 async function enterClass(group) {
-  const reason = await confirm("staff.confirm_class", group, "by_hand", BY_HAND);
+  const reason = await confirmReason("staff.confirm_class", group, "by_hand", ENTRY_REASONS);
   if (reason === null) return;
-  const asked = await ask("/staff/class", { group, reason });
-  if (asked.ok) tell("staff.entered_class", { name: group, number: asked.answer.rows });
-  else tellWhy(asked);
+  const response = await request("/staff/class", { group, reason });
+  if (response.ok) showOutcome("staff.entered_class", { name: group, number: response.body.rows });
+  else showFailure(response);
 }
 
-async function takeBack(notice) {
+async function voidEntry(notice) {
   const { staff } = notice;
-  const reason = await confirm("staff.confirm_void", `${staff.name}  ${staff.group}`, "taken_back", TAKEN_BACK);
+  const reason = await confirmReason("staff.confirm_void", `${staff.name}  ${staff.group}`, "taken_back", VOID_REASONS);
   if (reason === null) return;
-  const asked = await ask("/staff/void", { epoch: staff.entry_epoch, seq: staff.entry_seq, reason });
-  if (asked.ok || asked.why === "already_void") takenBack.add(rowId(staff));
-  if (asked.ok) tell("staff.voided", { name: staff.name });
-  else tellWhy(asked);
+  const response = await request("/staff/void", { epoch: staff.entry_epoch, seq: staff.entry_seq, reason });
+  if (response.ok || response.why === "already_void") voidedRows.add(rowId(staff));
+  if (response.ok) showOutcome("staff.voided", { name: staff.name });
+  else showFailure(response);
   drawView();
 }
 
-// ---- the question before each: which reason? Gives the reason, or null.
+// ---- The dialog before each act. Resolves to the chosen reason, or to null.
 
-function confirm(title, who, kind, codes) {
+function confirmReason(title, who, kind, codes) {
   const dialog = $("confirm");
   let chosen = "";
   $("confirm-title").textContent = t(title);
@@ -226,50 +226,50 @@ function confirm(title, who, kind, codes) {
     const button = element("button", "", t(`staff.${kind}.${code}`));
     button.type = "button";
     button.setAttribute("role", "radio");
-    button.addEventListener("click", () => { $("own-reason").value = ""; pick(code); });
+    button.addEventListener("click", () => { $("own-reason").value = ""; pickReason(code); });
     return button;
   });
-  function pick(code) {
+  function pickReason(code) {
     chosen = code;
-    buttons.forEach((button, at) => button.setAttribute("aria-checked", String(codes[at] === code)));
+    buttons.forEach((button, index) => button.setAttribute("aria-checked", String(codes[index] === code)));
     $("confirm-do").disabled = !chosen;
   }
   $("reasons").replaceChildren(...buttons);
   $("own-reason").oninput = () => {
     const own = $("own-reason").value.trim();
-    pick("");
+    pickReason("");
     chosen = own;
     $("confirm-do").disabled = !own;
   };
-  pick("");
+  pickReason("");
   dialog.showModal();
   return new Promise((resolve) => {
-    const end = (reason) => { dialog.close(); resolve(reason); };
-    $("confirm-do").onclick = () => end(chosen);
-    $("confirm-cancel").onclick = () => end(null);
-    dialog.oncancel = () => end(null);
-    dialog.firstElementChild.onsubmit = (event) => { // Enter in the text field confirms, when there is a reason
+    const closeWith = (reason) => { dialog.close(); resolve(reason); };
+    $("confirm-do").onclick = () => closeWith(chosen);
+    $("confirm-cancel").onclick = () => closeWith(null);
+    dialog.oncancel = () => closeWith(null);
+    dialog.firstElementChild.onsubmit = (event) => { // the Enter key in the text field confirms, if there is a reason
       event.preventDefault();
-      if (chosen) end(chosen);
+      if (chosen) closeWith(chosen);
     };
   });
 }
 
-// ---- the count by hand
+// ---- The count by hand.
 
-$("count-more").addEventListener("click", () => count.add(1));
-$("count-less").addEventListener("click", () => count.add(-1));
+$("count-more").addEventListener("click", () => count.changeCount(1));
+$("count-less").addEventListener("click", () => count.changeCount(-1));
 $("count-clear").addEventListener("click", () => {
   const sure = $("count-clear").dataset.t === "staff.count.clear_sure";
-  $("count-clear").dataset.t = sure ? "staff.count.clear" : "staff.count.clear_sure"; // a slip must not lose the count
-  if (sure) count.clear();
+  $("count-clear").dataset.t = sure ? "staff.count.clear" : "staff.count.clear_sure"; // one wrong touch must not lose the count
+  if (sure) count.clearCount();
   drawWords();
 });
 
-// ---- the line to the agent
+// ---- The stream from the agent.
 
-choose("person");
-count.start(drawCount);
+chooseTab("person");
+count.startCount(drawCount);
 draw();
 refreshSession();
 const stream = follow("/events/staff", {
@@ -279,9 +279,9 @@ const stream = follow("/events/staff", {
     receivedMs = Date.now();
     drawView();
     drawCount();
-    if (wasNamed && !next.named && session.operator) refreshSession(); // the session ran out
+    if (wasNamed && !next.named && session.operator) refreshSession(); // the session has ended
   },
-  onBeat: (beat) => { offsetMin = beat.utc_offset_min; },
+  onHeartbeat: (heartbeat) => { offsetMin = heartbeat.utc_offset_min; },
   onLink: (up) => {
     $("offline").hidden = up;
     if (up) refreshSession();

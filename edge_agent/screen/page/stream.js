@@ -1,31 +1,32 @@
-// The line to the agent: newest state, heartbeat, and an honest word when it is gone.
+// The stream from the agent: the newest state, heartbeats, and a sign when the line is lost.
 
-const BEATS_MISSED_MS = 13000; // the agent sends one every five seconds
-const GRACE_MS = 2000; // a stream that comes back at once is nobody's concern
+const HEARTBEAT_TIMEOUT_MS = 13000; // the agent sends a heartbeat every five seconds
+const GRACE_MS = 2000; // nobody needs to know of a stream that comes back at once
 const REOPEN_MS = 3000;
 
-// `onState(view, run)` with each state, `onBeat(beat)` with each heartbeat, `onLink(up)` when the line comes or goes.
-export function follow(address, { onState, onBeat = () => {}, onLink }) {
+// Calls `onState(view, run)` for each state, `onHeartbeat(heartbeat)` for each heartbeat, and `onLink(up)` when the line
+// opens or is lost. `run` names one run of the agent.
+export function follow(address, { onState, onHeartbeat = () => {}, onLink }) {
   let source = null;
   let up = false;
   let run = "";
   let version = "";
   let lostTimer = 0;
-  let beatTimer = 0;
+  let heartbeatTimer = 0;
   let reopenTimer = 0;
 
-  function alive() {
+  function noteSign() {
     clearTimeout(lostTimer);
     lostTimer = 0;
-    clearTimeout(beatTimer);
-    beatTimer = setTimeout(() => { lost(); open(); }, BEATS_MISSED_MS);
+    clearTimeout(heartbeatTimer);
+    heartbeatTimer = setTimeout(() => { loseLink(); open(); }, HEARTBEAT_TIMEOUT_MS);
     if (!up) {
       up = true;
       onLink(true);
     }
   }
 
-  function lost() {
+  function loseLink() {
     up = false;
     onLink(false);
   }
@@ -35,28 +36,28 @@ export function follow(address, { onState, onBeat = () => {}, onLink }) {
     source?.close();
     source = new EventSource(address);
     source.addEventListener("beat", (event) => {
-      const beat = JSON.parse(event.data);
-      if (version && beat.version !== version) {
+      const heartbeat = JSON.parse(event.data);
+      if (version && heartbeat.version !== version) {
         location.reload(); // the agent was updated under this page
         return;
       }
-      version = beat.version;
-      run = beat.run;
-      alive();
-      onBeat(beat);
+      version = heartbeat.version;
+      run = heartbeat.run;
+      noteSign();
+      onHeartbeat(heartbeat);
     });
     source.addEventListener("state", (event) => {
-      alive();
+      noteSign();
       onState(JSON.parse(event.data), run);
     });
     source.addEventListener("error", () => {
-      lostTimer ||= setTimeout(lost, GRACE_MS);
-      // A browser gives up for good on an answer that is no stream (503 while too many screens are open).
+      lostTimer ||= setTimeout(loseLink, GRACE_MS);
+      // A browser never tries again after a response that is no stream (503 while too many screens are open).
       if (source.readyState === EventSource.CLOSED) reopenTimer = setTimeout(open, REOPEN_MS);
     });
   }
 
-  lostTimer = setTimeout(lost, GRACE_MS);
+  lostTimer = setTimeout(loseLink, GRACE_MS);
   open();
   return { reopen: open };
 }

@@ -4,11 +4,11 @@ const catalogues = await (await fetch("/catalogues.json")).json();
 
 export const LANGUAGES = Object.keys(catalogues);
 
-export function say(language, key, values = {}) {
+export function translate(language, key, values = {}) {
   const words = catalogues[language]?.[key] ?? key;
   return words.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
-export function knows(language, key) {
+export function hasWords(language, key) {
   return key in (catalogues[language] ?? {});
 }

@@ -1,4 +1,4 @@
-"""A screen that runs, and a station behind it that keeps what the staff asked for."""
+"""A running screen, and a stand-in for the staff's actions that keeps its calls."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,27 +23,27 @@ PEOPLE = (
 
 
 class FakeStaffDesk:
-    """Stands where the runtime will: a journal in a list, which can be made to fail."""
+    """Stands in for the runtime: a journal in a list, which a test can make fail."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
         self.writable = True
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
-        return [one for one in PEOPLE if text.lower() in f"{one.name} {one.group}".lower()]
+        return [person for person in PEOPLE if text.lower() in f"{person.name} {person.group}".lower()]
 
     def list_groups(self) -> Sequence[str]:
-        return sorted({one.group for one in PEOPLE})
+        return sorted({person.group for person in PEOPLE})
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
-        if not any(one.person == person for one in PEOPLE):
+        if not any(candidate.person == person for candidate in PEOPLE):
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
         return self._keep(("enter", person, operator, reason))
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
-        members = [one.person for one in PEOPLE if one.group == group]
-        outcome = [self._keep(("class", person, operator, reason)) for person in members]
-        return ActionDone(len(outcome)) if outcome else ActionFailed(FailureReason.UNKNOWN_GROUP)
+        members = [person.person for person in PEOPLE if person.group == group]
+        results = [self._keep(("class", person, operator, reason)) for person in members]
+        return ActionDone(len(results)) if results else ActionFailed(FailureReason.UNKNOWN_GROUP)
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         return self._keep(("void", epoch, str(seq), operator, reason))
@@ -58,13 +58,13 @@ class FakeStaffDesk:
 
 
 @contextmanager
-def running(
+def run_screen(
     station: FakeStaffDesk | None = None,
     *,
     pin: str | None = PIN,
     language: Language = Language.KK,
     metrics: CollectorRegistry | None = None,
-    beat_s: float = 5.0,
+    heartbeat_s: float = 5.0,
     port: int = 0,
 ) -> Iterator[ScreenServer]:
     screen = ScreenServer(
@@ -76,7 +76,7 @@ def running(
         pin=pin,
         operators=(OPERATOR,),
         metrics=metrics,
-        beat_s=beat_s,
+        heartbeat_s=heartbeat_s,
     )
     screen.start()
     try:
@@ -85,5 +85,5 @@ def running(
         screen.stop()
 
 
-def client(screen: ScreenServer) -> httpx.Client:
+def open_client(screen: ScreenServer) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{screen.port}", timeout=10)

@@ -1,4 +1,4 @@
-"""The pages as a person meets them, in a real Chromium: every state, every language, every size, and a lost agent."""
+"""The pages in a real Chromium: every state, language and size, the staff's acts, and a lost agent."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from edge_agent.domain.health import KioskHealth, LedgerState
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
-from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, running
+from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, run_screen
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
@@ -26,15 +26,16 @@ LONG_NAME = "Мұхаммедәлі-Нұрсұлтанбек"
 STATES = [child for child in FeedbackKind if child is not FeedbackKind.IDLE]
 ROOM = KioskHealth(palm=True, ledger=LedgerState.REACHABLE, roster_age_s=60)
 
-# What sticks out of its box or off the screen, by id and text. A trail's long name ends in an ellipsis: that is meant.
-STICKING_OUT = """() => [...document.querySelectorAll("body *")].filter((one) => {
-  if (one.closest("svg") || one.closest("#trail span") || !one.checkVisibility()) return false;
-  const box = one.getBoundingClientRect();
-  const scrolls = getComputedStyle(one).overflowY === "auto";
-  return (one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline")
-    || (!scrolls && one.id === "big" && one.scrollHeight > one.clientHeight + 1)
+# Lists the elements that are larger than their box or the screen, by id and text. A long name in the trail may end in
+# an ellipsis.
+FIND_OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  if (element.closest("svg") || element.closest("#trail span") || !element.checkVisibility()) return false;
+  const box = element.getBoundingClientRect();
+  const scrolls = getComputedStyle(element).overflowY === "auto";
+  return (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline")
+    || (!scrolls && element.id === "big" && element.scrollHeight > element.clientHeight + 1)
     || box.left < -1 || box.right > innerWidth + 1 || (STRICT && (box.top < -1 || box.bottom > innerHeight + 1));
-}).map((one) => one.id + ": " + one.textContent.trim().slice(0, 40))"""
+}).map((element) => element.id + ": " + element.textContent.trim().slice(0, 40))"""
 
 
 @pytest.fixture(scope="module")
@@ -45,33 +46,33 @@ def browser() -> Iterator[Browser]:
     if node.returncode != 0:
         pytest.skip(f"Playwright's node does not start, apt install libatomic1: {node.stderr.strip()}")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield found
-        found.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
 def screen() -> Iterator[ScreenServer]:
-    with running(beat_s=0.2) as server:
+    with run_screen(heartbeat_s=0.2) as server:
         server.show_health(ROOM)
         yield server
 
 
-def opened(browser: Browser, screen: ScreenServer, path: str = "/", size: tuple[int, int] = (1280, 800)) -> Page:
-    """A page whose every error fails the test at its end."""
+def open_page(browser: Browser, screen: ScreenServer, path: str = "/", size: tuple[int, int] = (1280, 800)) -> Page:
+    """Opens a page; an error in its scripts fails the test."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce")
     page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
     page.goto(f"http://127.0.0.1:{screen.port}{path}")
     return page
 
 
-def sticking_out(page: Page, *, strict: bool = True) -> object:
-    return page.evaluate(STICKING_OUT.replace("STRICT", str(strict).lower()))
+def overflowing(page: Page, *, strict: bool = True) -> object:
+    return page.evaluate(FIND_OVERFLOWING.replace("STRICT", str(strict).lower()))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServer, size: tuple[int, int]) -> None:
-    page = opened(browser, screen, size=size)
+    page = open_page(browser, screen, size=size)
     expect(page.locator("body")).to_have_attribute("data-state", "idle")
     number = 0
     for language in Language:
@@ -86,37 +87,37 @@ def test_every_state_fits_in_every_language(browser: Browser, screen: ScreenServ
             expect(page.locator("#text")).to_have_text(read_catalogue(language)[f"child.{state}.text"])
             if greeted:
                 expect(page.locator("#name")).to_have_text(LONG_NAME)
-            assert sticking_out(page) == [], (language, state)
+            assert overflowing(page) == [], (language, state)
     page.close()
 
 
 @pytest.mark.parametrize("language", Language)
 def test_the_invitation_fits_and_speaks_all_three_languages(browser: Browser, language: Language) -> None:
-    with running(language=language) as screen:
+    with run_screen(language=language) as screen:
         screen.show_health(ROOM)
-        page = opened(browser, screen)
+        page = open_page(browser, screen)
         expect(page.locator("#title")).to_have_text(read_catalogue(language)["child.invite.palm_or_card"])
-        said = page.locator("#words").inner_text()
-        assert all(read_catalogue(other)["child.invite.palm_or_card"] in said for other in Language)
+        text = page.locator("#words").inner_text()
+        assert all(read_catalogue(second)["child.invite.palm_or_card"] in text for second in Language)
         assert page.locator(".mark:visible").count() == 2
         expect(page.locator("#clock")).to_have_text(re.compile(r"^\d\d:\d\d$"))
         for width, height in SIZES:
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_function(f"innerWidth === {width} && innerHeight === {height}")
             page.evaluate("new Promise(requestAnimationFrame)")  # the page has fitted its words to the new size
-            assert sticking_out(page) == [], (width, height)
+            assert overflowing(page) == [], (width, height)
         screen.show_health(replace(ROOM, palm=False, card=False))
         expect(page.locator("#title")).to_have_text(read_catalogue(language)["child.invite.staff"])
         page.close()
 
 
 def test_words_and_signs_are_big_enough_for_two_metres(browser: Browser, screen: ScreenServer) -> None:
-    """On a 10-inch panel of 1280 × 800 (0.17 mm a pixel): the name at least 15 mm high, the smallest words 5 mm."""
-    page = opened(browser, screen)
+    """On a 10-inch panel of 1280 × 800 (0.17 mm a pixel) the name is at least 15 mm high, the smallest words 5 mm."""
+    page = open_page(browser, screen)
     screen.show(Feedback(FeedbackKind.WELCOME, "Айгерім", "kk"))
     expect(page.locator("#name")).to_have_text("Айгерім")
     pixels = {
-        name: page.locator(name).evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
+        name: page.locator(name).evaluate("element => parseFloat(getComputedStyle(element).fontSize)")
         for name in ("#name", "#title", "#text")
     }
     assert pixels["#name"] >= 90
@@ -126,7 +127,7 @@ def test_words_and_signs_are_big_enough_for_two_metres(browser: Browser, screen:
 
 
 def test_ink_and_back_are_far_apart_in_every_state(browser: Browser, screen: ScreenServer) -> None:
-    page = opened(browser, screen)
+    page = open_page(browser, screen)
     for number, state in enumerate(STATES, 1):
         screen.show(Feedback(state))
         expect(page.locator("body")).to_have_attribute("data-number", str(number))
@@ -139,7 +140,7 @@ def test_ink_and_back_are_far_apart_in_every_state(browser: Browser, screen: Scr
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of `rgb(r, g, b)`, as WCAG defines it."""
+    """Returns the relative luminance of `rgb(r, g, b)`, defined by WCAG 2."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -149,7 +150,7 @@ def luminance(colour: str) -> float:
 def test_in_a_burst_the_newest_is_big_and_those_before_stand_beside(
     browser: Browser, screen: ScreenServer, size: tuple[int, int]
 ) -> None:
-    page = opened(browser, screen, size=size)
+    page = open_page(browser, screen, size=size)
     expect(page.locator("body")).to_have_attribute("data-state", "idle")
     screen.show(Feedback(FeedbackKind.ASK_STAFF, language="ru"))
     screen.show(Feedback(FeedbackKind.NOT_RECORDED, language="kk"))
@@ -157,12 +158,12 @@ def test_in_a_burst_the_newest_is_big_and_those_before_stand_beside(
         screen.show(Feedback(FeedbackKind.WELCOME, name, "en"))
     expect(page.locator("#name")).to_have_text("Жан")
     expect(page.locator("#trail li")).to_have_count(6)
-    assert sticking_out(page) == []
+    assert overflowing(page) == []
     page.close()
 
 
 def test_a_name_is_text_and_never_markup(browser: Browser, screen: ScreenServer) -> None:
-    page = opened(browser, screen)
+    page = open_page(browser, screen)
     screen.show(Feedback(FeedbackKind.WELCOME, "<img src=x onerror=alert(1)>", "en"))
     screen.show(Feedback(FeedbackKind.WELCOME, "<b>Анна</b>", "en"))
     expect(page.locator("#name")).to_have_text("<b>Анна</b>")
@@ -188,8 +189,8 @@ def test_a_silent_child_makes_no_sound_and_a_reloaded_page_repeats_none(browser:
     page.close()
 
 
-def test_a_lost_agent_is_said_and_found_again(browser: Browser, screen: ScreenServer) -> None:
-    page = opened(browser, screen)
+def test_the_page_shows_a_lost_agent_and_recovers(browser: Browser, screen: ScreenServer) -> None:
+    page = open_page(browser, screen)
     screen.show(Feedback(FeedbackKind.WELCOME, "Анна", "ru"))
     expect(page.locator("#name")).to_have_text("Анна")
     port = screen.port
@@ -197,18 +198,18 @@ def test_a_lost_agent_is_said_and_found_again(browser: Browser, screen: ScreenSe
     expect(page.locator("body")).to_have_attribute("data-state", "offline")
     expect(page.locator("#name")).to_be_hidden()
     expect(page.locator("#text")).to_contain_text("Запись от экрана не зависит")
-    assert sticking_out(page) == []
-    with running(port=port, beat_s=0.2) as other:
+    assert overflowing(page) == []
+    with run_screen(port=port, heartbeat_s=0.2) as restarted:
         expect(page.locator("body")).to_have_attribute("data-state", "idle", timeout=15_000)
-        other.show(Feedback(FeedbackKind.GOODBYE, "Жан", "en"))
+        restarted.show(Feedback(FeedbackKind.GOODBYE, "Жан", "en"))
         expect(page.locator("#title")).to_have_text("Goodbye!")
     page.close()
 
 
-# ---- the staff's page
+# ---- The staff's page.
 
 
-def signed_in(page: Page) -> None:
+def sign_in(page: Page) -> None:
     page.fill("#sign-operator", OPERATOR)
     page.fill("#sign-pin", PIN)
     page.click("#sign-in button")
@@ -223,32 +224,32 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
     screen.show_health(
         KioskHealth(recording=False, ledger=LedgerState.REFUSED, readers_gone=("door", "till"), queued=12_000)
     )
-    page = opened(browser, screen, "/staff")
-    signed_in(page)
+    page = open_page(browser, screen, "/staff")
+    sign_in(page)
     expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
     for width, height in (*SIZES, (600, 960)):
         page.set_viewport_size({"width": width, "height": height})
         for language in ("RU", "EN", "KK"):
             page.get_by_role("button", name=language, exact=True).click()
-            assert sticking_out(page, strict=False) == [], (width, height, language)
+            assert overflowing(page, strict=False) == [], (width, height, language)
         page.fill("#find", "ай")
-        page.click("#found button")
-        assert sticking_out(page, strict=False) == [], (width, height)
+        page.click("#people button")
+        assert overflowing(page, strict=False) == [], (width, height)
         page.click("#confirm-cancel")
     page.close()
 
 
-def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None:
+def test_staff_enter_a_person_and_a_class_and_void_an_entry(browser: Browser) -> None:
     station = FakeStaffDesk()
-    with running(station) as screen:
+    with run_screen(station) as screen:
         staff = StaffFeedback(
             "guest", person="p1", name="Айгерім Сәрсенбаева", group="3 «Б»", entry_epoch="ab", entry_seq=7
         )
         screen.show(Feedback(FeedbackKind.WELCOME, staff=staff))
-        page = opened(browser, screen, "/staff")
+        page = open_page(browser, screen, "/staff")
         page.get_by_role("button", name="EN", exact=True).click()
         expect(page.locator("#feed .name")).to_have_text("Welcome!")  # nobody has signed in: no name
-        signed_in(page)
+        sign_in(page)
         expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
 
         page.fill("#find", "айдар")
@@ -269,7 +270,7 @@ def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None
         page.get_by_role("button", name="Take back").click()
         page.get_by_role("radio", name="Wrong person").click()
         page.click("#confirm-do")
-        expect(page.locator("#feed li")).to_have_class(re.compile("taken-back"))
+        expect(page.locator("#feed li")).to_have_class(re.compile("voided"))
         page.close()
     assert station.rows == [
         ("enter", "p2", OPERATOR, "forgot_card"),
@@ -282,14 +283,14 @@ def test_staff_enter_one_by_hand_a_class_and_take_back(browser: Browser) -> None
 def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser: Browser) -> None:
     station = FakeStaffDesk()
     station.writable = False
-    with running(station) as screen:
+    with run_screen(station) as screen:
         screen.show_health(replace(ROOM, recording=False))
-        page = opened(browser, screen, "/staff")
+        page = open_page(browser, screen, "/staff")
         page.get_by_role("button", name="EN", exact=True).click()
         expect(page.locator("#count")).to_be_visible()
         page.click("#count-more")
         page.click("#count-more")
-        signed_in(page)
+        sign_in(page)
         page.fill("#find", "анна")
         page.get_by_role("button", name="Анна Ли").click()
         page.get_by_role("radio", name="Forgot the card").click()
@@ -313,8 +314,8 @@ def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser
 
 
 def test_without_a_pin_the_page_says_what_to_set(browser: Browser) -> None:
-    with running(pin=None) as screen:
-        page = opened(browser, screen, "/staff")
+    with run_screen(pin=None) as screen:
+        page = open_page(browser, screen, "/staff")
         expect(page.locator("#off")).to_contain_text("staff-pin")
         expect(page.locator("#sign-in")).to_be_hidden()
         page.close()

@@ -1,4 +1,4 @@
-"""The screen's server over real sockets: streams, refusals, staff's actions, start and stop."""
+"""The screen's server over real sockets: streams, refusals, staff acts, start and stop."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ from edge_agent.screen.hub import CLIENTS_MAX
 from edge_agent.screen.ports import ActionResult
 from edge_agent.screen.server import ScreenServer, ScreenUnavailable
 from sync.contract.event import PersonId
-from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, client, running
+from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, open_client, run_screen
 
 WELCOME = Feedback(
     FeedbackKind.WELCOME, "Айгерім", "kk", staff=StaffFeedback(reason="guest", name="Айгерім Сәрсенбаева", person="p1")
@@ -27,12 +27,12 @@ WELCOME = Feedback(
 
 @pytest.fixture
 def screen() -> Iterator[ScreenServer]:
-    with running() as server:
+    with run_screen() as server:
         yield server
 
 
 def states(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
-    """The id and the body of each state event of a stream."""
+    """Yields id and body of each state event of a stream."""
     event_id = event = ""
     for line in lines:
         name, _, value = line.partition(": ")
@@ -44,48 +44,48 @@ def states(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, object]]]:
             yield event_id, json.loads(value)
 
 
-def big(view: dict[str, object]) -> dict[str, object]:
-    found = view["big"]
-    assert isinstance(found, dict)
-    return found
+def big_notice(view: dict[str, object]) -> dict[str, object]:
+    notice = view["big"]
+    assert isinstance(notice, dict)
+    return notice
 
 
 def sign_in(asker: httpx.Client) -> None:
     assert asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).status_code == 200
 
 
-# ---- streams
+# ---- Streams.
 
 
-def test_a_stream_begins_with_the_state_of_now_and_follows(screen: ScreenServer) -> None:
-    with client(screen) as asker, asker.stream("GET", "/events") as stream:
+def test_a_stream_begins_with_the_present_state_and_follows(screen: ScreenServer) -> None:
+    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         views = states(stream.iter_lines())
-        assert big(next(views)[1])["state"] == "idle"
+        assert big_notice(next(views)[1])["state"] == "idle"
         screen.show(WELCOME)
-        assert big(next(views)[1])["greeting"] == "Айгерім"
+        assert big_notice(next(views)[1])["greeting"] == "Айгерім"
 
 
 def test_time_alone_brings_the_invitation_back(screen: ScreenServer) -> None:
-    with client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
         views = states(stream.iter_lines())
         next(views)
         screen.show(WELCOME)
-        assert big(next(views)[1])["state"] == "welcome"
-        assert big(next(views)[1])["state"] == "idle"
+        assert big_notice(next(views)[1])["state"] == "welcome"
+        assert big_notice(next(views)[1])["state"] == "idle"
 
 
-def test_who_comes_back_gets_the_state_of_now_whatever_was_seen(screen: ScreenServer) -> None:
-    with client(screen) as asker:
+def test_a_returning_client_gets_the_present_state(screen: ScreenServer) -> None:
+    with open_client(screen) as asker:
         with asker.stream("GET", "/events") as stream:
-            seen, _ = next(states(stream.iter_lines()))
+            event_id, _ = next(states(stream.iter_lines()))
         screen.show(WELCOME)
-        with asker.stream("GET", "/events", headers={"Last-Event-ID": seen}) as stream:
+        with asker.stream("GET", "/events", headers={"Last-Event-ID": event_id}) as stream:
             again, view = next(states(stream.iter_lines()))
-        assert again != seen
-        assert big(view)["greeting"] == "Айгерім"
+        assert again != event_id
+        assert big_notice(view)["greeting"] == "Айгерім"
         with asker.stream("GET", "/events", headers={"Last-Event-ID": again}) as stream:
-            assert big(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
+            assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
 def test_a_client_that_does_not_read_costs_no_memory_and_then_sees_the_newest(screen: ScreenServer) -> None:
@@ -101,27 +101,27 @@ def test_a_client_that_does_not_read_costs_no_memory_and_then_sees_the_newest(sc
         chunk = asker.recv(1 << 16)
         events += chunk.count(b"event: state")
         tail = (tail + chunk)[-(1 << 17) :]
-    assert events < shown / 2  # the ones between were never queued
+    assert events < shown / 2  # the states in between were never queued
     asker.close()
 
 
-def test_one_screen_too_many_is_told_to_come_back(screen: ScreenServer) -> None:
+def test_too_many_screens_get_503_and_a_time_to_retry(screen: ScreenServer) -> None:
     request = f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{screen.port}\r\n\r\n".encode()
-    held = []
+    connections = []
     for _ in range(CLIENTS_MAX):
-        held.append(socket.create_connection(("127.0.0.1", screen.port)))
-        held[-1].sendall(request)
-        assert held[-1].recv(4096).startswith(b"HTTP/1.1 200")
-    with client(screen) as asker:
+        connections.append(socket.create_connection(("127.0.0.1", screen.port)))
+        connections[-1].sendall(request)
+        assert connections[-1].recv(4096).startswith(b"HTTP/1.1 200")
+    with open_client(screen) as asker:
         refused = asker.get("/events")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
-    for one in held:
-        one.close()
+    for connection in connections:
+        connection.close()
 
 
-def test_the_staffs_stream_has_names_only_for_who_signed_in(screen: ScreenServer) -> None:
+def test_the_staffs_stream_has_names_only_after_signing_in(screen: ScreenServer) -> None:
     screen.show(WELCOME)
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         with asker.stream("GET", "/events/staff") as stream:
             nameless = json.dumps(next(states(stream.iter_lines()))[1], ensure_ascii=False)
         sign_in(asker)
@@ -132,32 +132,32 @@ def test_the_staffs_stream_has_names_only_for_who_signed_in(screen: ScreenServer
     assert "Сәрсенбаева" in named
 
 
-# ---- who may ask
+# ---- The guard.
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "0.0.0.0:{port}"]
 )
 def test_a_foreign_name_for_this_address_is_refused(screen: ScreenServer, host: str) -> None:
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         for path in ("/", "/events", "/staff", "/metrics"):
-            answer = asker.get(path, headers={"Host": host.format(port=screen.port)})
-            assert answer.status_code == 421
-            assert "events" not in answer.text
+            response = asker.get(path, headers={"Host": host.format(port=screen.port)})
+            assert response.status_code == 421
+            assert "events" not in response.text
 
 
 def test_a_foreign_page_cannot_post(screen: ScreenServer) -> None:
     body = {"pin": PIN, "operator": OPERATOR}
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         foreign = asker.post("/staff/sign-in", json=body, headers={"Origin": "http://evil.example"})
         form = asker.post("/staff/sign-in", data=body)
         own = asker.post("/staff/sign-in", json=body, headers={"Origin": f"http://127.0.0.1:{screen.port}"})
         long = asker.post("/staff/find", json={"text": "x" * 9_000})
-    assert [one.status_code for one in (foreign, form, own, long)] == [403, 415, 200, 413]
+    assert [response.status_code for response in (foreign, form, own, long)] == [403, 415, 200, 413]
 
 
-def test_every_answer_forbids_what_the_page_does_not_need(screen: ScreenServer) -> None:
-    with client(screen) as asker:
+def test_every_response_forbids_what_the_page_does_not_need(screen: ScreenServer) -> None:
+    with open_client(screen) as asker:
         for path in ("/", "/staff", "/catalogues.json", "/page/child.js", "/page/none", "/health"):
             policy = asker.get(path).headers["content-security-policy"]
             assert policy.startswith("default-src 'none'")
@@ -166,7 +166,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(screen: ScreenServer) 
 
 @pytest.mark.parametrize("name", ["../server.py", "..%2Fserver.py", "%2e%2e/server.py", "child.html%00"])
 def test_only_the_pages_own_files_are_served(screen: ScreenServer, name: str) -> None:
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         assert asker.get(f"/page/{name}").status_code == 404
 
 
@@ -176,29 +176,29 @@ def test_the_screen_listens_on_loopback_only(host: str) -> None:
         ScreenServer(host, 0, timezone=ZoneInfo("Asia/Almaty"))
 
 
-# ---- staff's actions
+# ---- Staff acts.
 
 
-def test_who_is_not_signed_in_can_do_nothing() -> None:
+def test_without_signing_in_nothing_can_be_done() -> None:
     station = FakeStaffDesk()
-    with running(station) as screen, client(screen) as asker:
-        answers = [
+    with run_screen(station) as screen, open_client(screen) as asker:
+        responses = [
             asker.get("/staff/groups"),
             asker.post("/staff/find", json={"text": "Ай"}),
             asker.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}),
             asker.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}),
             asker.post("/staff/void", json={"epoch": "e", "seq": 1, "reason": "twice"}),
         ]
-    assert [(one.status_code, one.json()["why"]) for one in answers] == [(403, "signed_out")] * 5
+    assert [(response.status_code, response.json()["why"]) for response in responses] == [(403, "signed_out")] * 5
     assert station.rows == []
 
 
-def test_what_staff_do_carries_the_name_they_signed_in_with() -> None:
+def test_staff_acts_carry_the_name_of_the_signed_in_operator() -> None:
     station = FakeStaffDesk()
-    with running(station) as screen, client(screen) as asker:
+    with run_screen(station) as screen, open_client(screen) as asker:
         sign_in(asker)
-        found = asker.post("/staff/find", json={"text": "айгерім"}).json()
-        assert found == [{"person": "p1", "name": "Айгерім Сәрсенбаева", "group": "3 «Б»"}]
+        people = asker.post("/staff/find", json={"text": "айгерім"}).json()
+        assert people == [{"person": "p1", "name": "Айгерім Сәрсенбаева", "group": "3 «Б»"}]
         assert asker.get("/staff/groups").json() == ["3 «Б»", "7 «А»"]
         assert asker.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}).json() == {"rows": 1}
         assert asker.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}).json() == {"rows": 2}
@@ -225,22 +225,22 @@ def test_what_staff_do_carries_the_name_they_signed_in_with() -> None:
 )
 def test_a_malformed_request_does_nothing(path: str, body: object) -> None:
     station = FakeStaffDesk()
-    with running(station) as screen, client(screen) as asker:
+    with run_screen(station) as screen, open_client(screen) as asker:
         sign_in(asker)
-        answer = asker.post(path, json=body)
-        assert (answer.status_code, answer.json()["why"]) == (400, "malformed")
+        response = asker.post(path, json=body)
+        assert (response.status_code, response.json()["why"]) == (400, "malformed")
     assert station.rows == []
 
 
 def test_without_a_pin_the_actions_are_off() -> None:
-    with running(pin=None) as screen, client(screen) as asker:
+    with run_screen(pin=None) as screen, open_client(screen) as asker:
         assert asker.get("/staff/session").json()["on"] is False
-        answer = asker.post("/staff/sign-in", json={"pin": "0000", "operator": OPERATOR})
-        assert (answer.status_code, answer.json()["why"]) == (403, "no_pin_set")
+        response = asker.post("/staff/sign-in", json={"pin": "0000", "operator": OPERATOR})
+        assert (response.status_code, response.json()["why"]) == (403, "no_pin_set")
 
 
 def test_guessing_is_slowed_down(screen: ScreenServer) -> None:
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         wrong = {"pin": "1111", "operator": "x"}
         statuses = [asker.post("/staff/sign-in", json=wrong).status_code for _ in range(WRONG_FREE + 2)]
         right = asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR})
@@ -249,54 +249,54 @@ def test_guessing_is_slowed_down(screen: ScreenServer) -> None:
     assert 0 < int(right.headers["retry-after"]) <= 61
 
 
-def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(screen: ScreenServer) -> None:
-    with client(screen) as asker:
+def test_scripts_and_foreign_sites_cannot_read_the_cookie(screen: ScreenServer) -> None:
+    with open_client(screen) as asker:
         cookie = asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
 
 
 def test_while_the_station_is_slow_the_screen_goes_on() -> None:
-    class SlowStation(FakeStaffDesk):
+    class SlowStaffDesk(FakeStaffDesk):
         def __init__(self) -> None:
             super().__init__()
-            self.asked, self.go = threading.Event(), threading.Event()
+            self.entered, self.release = threading.Event(), threading.Event()
 
         def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
-            self.asked.set()
-            self.go.wait(10)
+            self.entered.set()
+            self.release.wait(10)
             return super().enter_by_hand(person, operator, reason)
 
-    station = SlowStation()
-    with running(station) as screen, client(screen) as asker, client(screen) as other:
+    station = SlowStaffDesk()
+    with run_screen(station) as screen, open_client(screen) as asker, open_client(screen) as second_asker:
         sign_in(asker)
-        answers: list[int] = []
+        statuses: list[int] = []
         slow = threading.Thread(
-            target=lambda: answers.append(
+            target=lambda: statuses.append(
                 asker.post("/staff/enter", json={"person": "p1", "reason": "twice"}).status_code
             )
         )
         slow.start()
-        assert station.asked.wait(10)
-        with other.stream("GET", "/events") as stream:
+        assert station.entered.wait(10)
+        with second_asker.stream("GET", "/events") as stream:
             views = states(stream.iter_lines())
             next(views)
             screen.show(WELCOME)
-            assert big(next(views)[1])["state"] == "welcome"
-        station.go.set()
+            assert big_notice(next(views)[1])["state"] == "welcome"
+        station.release.set()
         slow.join(10)
-    assert answers == [200]
+    assert statuses == [200]
 
 
-# ---- health, counters, life
+# ---- Health, counters, start and stop.
 
 
 def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer) -> None:
-    with client(screen) as asker:
+    with open_client(screen) as asker:
         assert asker.get("/health").status_code == 200
         screen.show_health(KioskHealth(recording=False))
-        answer = asker.get("/health")
-    assert (answer.status_code, answer.json()["level"], answer.json()["lines"][0]["subject"]) == (
+        response = asker.get("/health")
+    assert (response.status_code, response.json()["level"], response.json()["lines"][0]["subject"]) == (
         503,
         "act",
         "recording",
@@ -306,19 +306,19 @@ def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer
 def test_metrics_are_those_handed_in() -> None:
     registry = CollectorRegistry()
     Counter("canteen_scans", "Scans", registry=registry).inc(3)
-    with running(metrics=registry) as screen, client(screen) as asker:
-        answer = asker.get("/metrics")
-    assert "canteen_scans_total 3.0" in answer.text
-    assert answer.headers["content-type"].startswith("text/plain")
+    with run_screen(metrics=registry) as screen, open_client(screen) as asker:
+        response = asker.get("/metrics")
+    assert "canteen_scans_total 3.0" in response.text
+    assert response.headers["content-type"].startswith("text/plain")
 
 
-def test_a_taken_port_is_an_error_that_says_what_to_do(screen: ScreenServer) -> None:
-    with pytest.raises(ScreenUnavailable, match="set another port"), running(port=screen.port):
+def test_an_occupied_port_is_an_error_that_says_what_to_do(screen: ScreenServer) -> None:
+    with pytest.raises(ScreenUnavailable, match="set another port"), run_screen(port=screen.port):
         pass
 
 
-def test_it_stops_at_once_with_streams_open_and_starts_again(screen: ScreenServer) -> None:
-    with client(screen) as asker, asker.stream("GET", "/events") as stream:
+def test_the_server_stops_quickly_with_open_streams_and_starts_again(screen: ScreenServer) -> None:
+    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
         assert screen.is_alive()
         before = time.monotonic()
@@ -326,16 +326,16 @@ def test_it_stops_at_once_with_streams_open_and_starts_again(screen: ScreenServe
         assert time.monotonic() - before < 3
         assert not screen.is_alive()
     screen.stop()
-    screen.show(WELCOME)  # nobody looks, nobody minds
+    screen.show(WELCOME)  # no page is open, and no error comes
     screen.start()
     assert screen.is_alive()
-    with client(screen) as asker, asker.stream("GET", "/events") as stream:
-        assert big(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
+    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+        assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
 @pytest.mark.alone
 def test_showing_never_waits_for_the_screen(screen: ScreenServer) -> None:
-    with client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
         before = time.perf_counter()
         for _ in range(1_000):

@@ -1,4 +1,4 @@
-"""What is shown next: bursts, time running out, and that nothing on the child's side tells who pays."""
+"""The state of the screen: bursts, notices that run out, and a child's side that never shows who pays."""
 
 import msgspec
 from hypothesis import given
@@ -53,21 +53,23 @@ def shown_names(view: ChildView) -> list[str]:
 
 
 @given(scans, st.lists(st.none() | staffs, min_size=30, max_size=30))
-def test_the_staffs_side_changes_no_byte_of_the_childs(
-    told: list[tuple[Feedback, int]], others: list[StaffFeedback | None]
+def test_the_staffs_side_never_changes_the_childs_bytes(
+    scans_: list[tuple[Feedback, int]], staff_sides: list[StaffFeedback | None]
 ) -> None:
-    one, other, now_ms = ScreenBoard(), ScreenBoard(), 0
-    for (feedback, wait_ms), staff in zip(told, others, strict=False):
+    first_board, second_board, now_ms = ScreenBoard(), ScreenBoard(), 0
+    for (feedback, wait_ms), staff in zip(scans_, staff_sides, strict=False):
         now_ms += wait_ms
-        one = one.with_feedback(feedback, now_ms)
-        other = other.with_feedback(replace(feedback, staff=staff), now_ms)
-        assert msgspec.json.encode(one.child_view(now_ms)) == msgspec.json.encode(other.child_view(now_ms))
+        first_board = first_board.with_feedback(feedback, now_ms)
+        second_board = second_board.with_feedback(replace(feedback, staff=staff), now_ms)
+        assert msgspec.json.encode(first_board.child_view(now_ms)) == msgspec.json.encode(
+            second_board.child_view(now_ms)
+        )
 
 
 @given(scans)
-def test_the_newest_is_always_the_big_one_and_the_trail_is_bounded(told: list[tuple[Feedback, int]]) -> None:
+def test_the_newest_notice_is_always_big_and_the_trail_is_bounded(scans_: list[tuple[Feedback, int]]) -> None:
     board, now_ms = ScreenBoard(), 0
-    for number, (feedback, wait_ms) in enumerate(told, 1):
+    for number, (feedback, wait_ms) in enumerate(scans_, 1):
         now_ms += wait_ms
         board = board.with_feedback(feedback, now_ms)
         view = board.child_view(now_ms)
@@ -77,14 +79,14 @@ def test_the_newest_is_always_the_big_one_and_the_trail_is_bounded(told: list[tu
         assert len(board.staff) <= STAFF_NOTICES_MAX
 
 
-def test_in_a_burst_of_five_a_second_every_child_finds_its_name_for_a_second() -> None:
-    board, seen_ms = ScreenBoard(), dict.fromkeys(range(300), 0)
+def test_in_a_burst_every_child_sees_its_name_for_a_second() -> None:
+    board, visible_ms = ScreenBoard(), dict.fromkeys(range(300), 0)
     for now_ms in range(0, 60_000, 50):
         if now_ms % 200 == 0:
             board = board.with_feedback(welcome(str(now_ms // 200)), now_ms)
         for name in shown_names(board.child_view(now_ms)):
-            seen_ms[int(name)] += 50
-    assert min(list(seen_ms.values())[:-CALM_MAX]) >= 1_000
+            visible_ms[int(name)] += 50
+    assert min(list(visible_ms.values())[:-CALM_MAX]) >= 1_000
 
 
 def test_a_child_who_needs_a_person_is_not_pushed_out_by_those_behind() -> None:
@@ -94,7 +96,7 @@ def test_a_child_who_needs_a_person_is_not_pushed_out_by_those_behind() -> None:
     assert [notice.state for notice in board.child_view(2_100).trail].count(FeedbackKind.ASK_STAFF) == 1
 
 
-def test_use_your_card_is_gone_once_the_next_one_is_shown() -> None:
+def test_use_your_card_ends_with_the_next_notice() -> None:
     board = ScreenBoard().with_feedback(Feedback(FeedbackKind.USE_CARD), 0).with_feedback(welcome("Айгерім"), 100)
     assert board.child_view(100).trail == ()
 
@@ -121,7 +123,7 @@ def test_when_the_newest_runs_out_first_the_older_stays_beside_the_invitation() 
     assert [notice.state for notice in view.trail] == [FeedbackKind.ASK_STAFF]
 
 
-def test_the_childs_own_language_and_silence_are_kept() -> None:
+def test_the_notice_has_the_childs_own_language_and_silence() -> None:
     view = ScreenBoard().with_feedback(Feedback(FeedbackKind.WELCOME, "Анна", "ru", silent=True), 0).child_view(0)
     assert (view.big.language, view.big.sound, view.big.icon) == (Language.RU, Sound.NONE, Icon.CHECK)
     assert (
@@ -130,13 +132,13 @@ def test_the_childs_own_language_and_silence_are_kept() -> None:
     )
 
 
-def test_every_state_has_an_icon_of_its_own() -> None:
+def test_every_state_has_its_own_icon() -> None:
     icons = [ScreenBoard().with_feedback(Feedback(child), 0).child_view(0).big.icon for child in FeedbackKind]
     assert len(set(icons)) == len(FeedbackKind)
 
 
 @given(st.text(max_size=500))
-def test_a_name_is_one_line_of_bounded_length(name: str) -> None:
+def test_a_name_is_a_single_short_line(name: str) -> None:
     greeting = ScreenBoard().with_feedback(welcome(name), 0).child_view(0).big.greeting
     assert len(greeting) <= NAME_CHARS_MAX
     assert greeting.isprintable()
@@ -162,7 +164,7 @@ def test_the_staff_see_the_person_for_half_an_hour_and_the_unrecorded_are_counte
     assert board.with_feedback(welcome("Жан"), STAFF_NOTICE_MS).staff == ()
 
 
-def test_without_names_only_the_reason_is_left() -> None:
+def test_without_names_the_view_holds_only_the_reason() -> None:
     staff = StaffFeedback("ambiguous", ("guest",), "p1", "Анна Ли", "3 «Б»", ("helper",), ("Анна Ким",), "e", 7)
     view = ScreenBoard().with_feedback(Feedback(FeedbackKind.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
     assert view.notices[0].staff == StaffFeedback(reason="ambiguous")
