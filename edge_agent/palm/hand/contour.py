@@ -72,7 +72,7 @@ def _find_bays(points: Floats, radius: float) -> list[FingerGap]:
     count = len(points)
     if count < OUTLINE_POINTS_MIN:
         return []
-    depths = np.max([measure_concavity(points, max(2, int(reach * radius))) for reach in BAY_REACHES], axis=0)
+    depths = np.stack([measure_concavity(points, max(2, int(reach * radius))) for reach in BAY_REACHES]).max(axis=0)
     window = max(2, int(BAY_SPACING * radius))
     wrapped = np.concatenate([depths[-window:], depths, depths[:window]]).astype(np.float32).reshape(-1, 1)
     highest = cv2.dilate(wrapped, np.ones((2 * window + 1, 1)))[window:-window, 0]

@@ -213,9 +213,8 @@ def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
     loose = np.where(
         overlap < OVERLAP_MIN, -1.0, loosely((compared, agreeing), LOOSE_PRICE, thin.shape[-1])
     )  # (n, kept)
-    every, at = np.arange(len(fine)), loose.argmax(1)
-    kept_of = (starts, hints, loose, compared, agreeing)
-    return Poses(*(each[every, at] for each in kept_of))
+    best = np.arange(len(fine)), loose.argmax(1)
+    return Poses(starts[best], hints[best], loose[best], compared[best], agreeing[best])
 
 
 def _thin_around(probe: Probe, starts: Starts, reach: int) -> Cells:

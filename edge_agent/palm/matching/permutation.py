@@ -33,7 +33,7 @@ def _turn_tables() -> tuple[Cells, Cells]:
     """(720, 128): what an order of the orientations makes of each cell, and back."""
     cells = np.arange(128, dtype=np.uint8)
     bits = (cells[None, :, None] >> _ORDERS[:, None, :]) & 1  # (720, 128, 6): bit k of the result is bit order[k]
-    forth = (bits << np.arange(6, dtype=np.uint8)).sum(-1, dtype=np.uint8) | (cells & VALID)
+    forth = (bits << np.arange(6, dtype=np.uint8)).sum(-1, dtype=np.uint8) | (cells & np.uint8(VALID))
     back = np.empty_like(forth)
     np.put_along_axis(back, forth.astype(np.intp), cells[None, :].repeat(len(_ORDERS), 0), axis=1)
     return forth, back

@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -174,7 +176,7 @@ def test_a_disk_is_no_open_hand() -> None:
     assert refusal(disk) is UnfitReason.FIST
 
 
-HOSTILE = {
+HOSTILE: dict[str, Any] = {
     "one pixel": np.zeros((1, 1), np.uint8),
     "nothing": np.zeros((0, 0), np.uint8),
     "no rows": np.zeros((0, 640, 3), np.uint8),
