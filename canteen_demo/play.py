@@ -179,7 +179,7 @@ def _school(
     with database(ledger.data) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             schools.add_school(connection, SCHOOL, "Школа «Демо»", str(ZONE))
-            import_export(connection, read_export(export), [SCHOOL], on=opens.date().isoformat())
+            import_export(connection, read_export(export), [SCHOOL], date=opens.date().isoformat())
         yield url
 
 

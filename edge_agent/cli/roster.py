@@ -18,7 +18,8 @@ from edge_agent.journal.journal import Journal
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings import Settings
-from sync.contract.oneroster import merge as oneroster
+from sync.contract.oneroster.build import import_roster
+from sync.contract.oneroster.tables import ExportRefused
 from sync.contract.roster import Page, Record, record_type
 from sync.contract.roster_diff import Difference, TooManyGone, difference, guard
 from sync.ledger.roster_files import read_export
@@ -44,7 +45,7 @@ def _refusals() -> Iterator[None]:
     """Every fault of the export, a line each."""
     try:
         yield
-    except oneroster.Refused as refused:
+    except ExportRefused as refused:
         lines = "\n".join(map(str, refused.faults))
         raise ImportRefused(f"{lines}\nnothing was imported: {len(refused.faults)} faults, listed above") from refused
     except TooManyGone as gone:
@@ -115,7 +116,7 @@ def _import_into_ledger(
     files = read_export(export)
     with connected(data, url) as connection:
         imported = into_ledger(
-            connection, files, schools, on=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
+            connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
         )
     for each in imported:
         _told(each.school, each.difference, as_json, each.version)
@@ -126,7 +127,7 @@ def _import_into_ledger(
 def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
     loaded = settings.load(config).settings
     school, before = _school(loaded), _here(config)
-    built = oneroster.build(read_export(export), school, on=_today(), org=org, timezone=loaded.kiosk.timezone)
+    built = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
     changed = difference(before, built.records)
     guard(changed, before, vanish)
     version = int(datetime.now(UTC).timestamp())  # rises from import to import, and below any ledger's own count
@@ -143,7 +144,7 @@ def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: b
 
 
 def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> Difference:
-    return difference(before, oneroster.build(read_export(export), school, on=_today(), org=org).records)
+    return difference(before, import_roster(read_export(export), school, date=_today(), org=org).records)
 
 
 def _here(config: Path) -> list[Record]:

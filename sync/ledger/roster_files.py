@@ -6,14 +6,14 @@ Imports neither PostgreSQL nor the network, so that a kiosk without the ledger's
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from sync.contract.oneroster.csv_export import FILE_BYTES_MAX, Fault, Refused
+from sync.contract.oneroster.tables import FILE_BYTES_MAX, ExportFault, ExportRefused
 
 FILES_MAX = 100
 BYTES_MAX = 256 * 1024 * 1024
 
 
 def read_export(path: Path) -> dict[str, bytes]:
-    """The CSV files of a folder or zip, by lower-case name. Raises `Refused`."""
+    """The CSV files of a folder or zip, by lower-case name. Raises `ExportRefused`."""
     try:
         if path.is_dir():
             return _folder(path)
@@ -21,13 +21,15 @@ def read_export(path: Path) -> dict[str, bytes]:
             return _archive(path.name, archive)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         # zipfile says RuntimeError for a password, NotImplementedError for an unknown compression.
-        raise Refused([Fault(str(path), 0, "", str(error), "a folder or zip of CSV files that can be read")]) from error
+        raise ExportRefused(
+            [ExportFault(str(path), 0, "", str(error), "a folder or zip of CSV files that can be read")]
+        ) from error
 
 
 def _folder(path: Path) -> dict[str, bytes]:
-    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
-    _check_size(path.name, len(found), sum(entry.stat().st_size for entry in found))
-    return {entry.name.lower(): entry.read_bytes() for entry in found}
+    actual = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
+    _check_size(path.name, len(actual), sum(entry.stat().st_size for entry in actual))
+    return {entry.name.lower(): entry.read_bytes() for entry in actual}
 
 
 def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -39,7 +41,9 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
     ]  # fmt: skip
     _check_size(name, len(members), sum(member.file_size for member in members))
     if len({PurePosixPath(member.filename).parent for member in members}) > 1:
-        raise Refused([Fault(name, 0, "", "CSV files in several folders", "all of one export in one folder")])
+        raise ExportRefused(
+            [ExportFault(name, 0, "", "CSV files in several folders", "all of one export in one folder")]
+        )
     files = {}
     for member in members:
         with archive.open(member) as content:
@@ -50,5 +54,5 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
 
 def _check_size(name: str, files: int, total: int) -> None:
     if files > FILES_MAX or total > BYTES_MAX:
-        found = f"{files} CSV files of {total} bytes"
-        raise Refused([Fault(name, 0, "", found, f"at most {FILES_MAX} files and {BYTES_MAX} bytes")])
+        actual = f"{files} CSV files of {total} bytes"
+        raise ExportRefused([ExportFault(name, 0, "", actual, f"at most {FILES_MAX} files and {BYTES_MAX} bytes")])

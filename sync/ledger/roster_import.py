@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import msgspec
 import psycopg
 
-from sync.contract.oneroster import merge as oneroster
-from sync.contract.oneroster.merge import Built, Kept
+from sync.contract.oneroster.build import ImportedRoster, import_roster, list_schools
+from sync.contract.oneroster.remembered import RememberedRow
 from sync.contract.roster_diff import Difference, difference, guard
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood
@@ -26,13 +26,14 @@ class Imported:
 
 
 def import_export(
-    connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, on: str, org: str = "",
+    connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, date: str, org: str = "",
     vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False,
 ) -> tuple[Imported, ...]:  # fmt: skip
     """Import for the schools named, or for every school of this ledger that the export speaks of.
 
-    `org`: the one wanted school's id in the export, where it differs. `on`: the local date. With `dry_run` nothing is
-    kept and the differences tell what would be. Raises Refused, TooManyGone, NotUnderstood; then no school has changed.
+    `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
+    kept and the differences tell what would be. Raises ExportRefused, TooManyGone or NotUnderstood; then no school has
+    changed.
     """
     with connection.transaction(force_rollback=dry_run):
         known = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
@@ -40,19 +41,19 @@ def import_export(
         if not chosen or not set(chosen) <= set(known):
             missing = ", ".join(sorted(set(chosen) - set(known))) or "those in the export"
             raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
-        return tuple(_import_one(connection, files, school, on, org, vanish_share_max) for school in chosen)
+        return tuple(_import_one(connection, files, school, date, org, vanish_share_max) for school in chosen)
 
 
 def _speaks_of(connection: psycopg.Connection, files: Mapping[str, bytes], school: str) -> bool:
-    return school in oneroster.schools(files, _load(connection, school))
+    return school in list_schools(files, _load(connection, school))
 
 
 def _import_one(
-    connection: psycopg.Connection, files: Mapping[str, bytes], school: str, on: str, org: str, share_max: float
+    connection: psycopg.Connection, files: Mapping[str, bytes], school: str, date: str, org: str, share_max: float
 ) -> Imported:
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None
-    built = oneroster.build(files, school, _load(connection, school), on=on, org=org, timezone=row[0])
+    built = import_roster(files, school, _load(connection, school), date=date, org=org, timezone=row[0])
     old = rosters.current(connection, school)
     changed = difference(old, built.records)
     guard(changed, old, share_max)
@@ -67,24 +68,24 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     active: bool
 
 
-def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, Kept]] | None:
+def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, RememberedRow]] | None:
     """What the last import left, or None before the first."""
-    source: dict[str, dict[str, Kept]] = {}
+    source: dict[str, dict[str, RememberedRow]] = {}
     rows = connection.execute("SELECT file, sourced_id, kept FROM roster_source WHERE school = %s", (school,))
     for file, sourced_id, text in rows:
         stored = msgspec.json.decode(text, type=_Stored)
         source.setdefault(file, {})
         if sourced_id:
-            source[file][sourced_id] = Kept(stored.fields, stored.modified, stored.active)
+            source[file][sourced_id] = RememberedRow(stored.fields, stored.modified, stored.active)
     return source or None
 
 
-def _save(connection: psycopg.Connection, school: str, built: Built) -> None:
+def _save(connection: psycopg.Connection, school: str, built: ImportedRoster) -> None:
     connection.execute("DELETE FROM roster_source WHERE school = %s", (school,))
     files, ids, texts = [], [], []
-    for file, rows in built.source.items():
+    for file, rows in built.files.items():
         # An empty row under the file's own name: a file that was given and held nothing is not one that never came.
-        for sourced_id, kept in [("", Kept({})), *rows.items()]:
+        for sourced_id, kept in [("", RememberedRow({})), *rows.items()]:
             files.append(file)
             ids.append(sourced_id)
             texts.append(msgspec.json.encode(_Stored(dict(kept.fields), kept.modified, kept.active)).decode())

@@ -30,7 +30,7 @@ def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
             technology = "iso14443a" if each.get("kind") == "mifare" else "em4100"
             cards[f"{name}-{number}"] = (technology, each["expected_uid_hex"])
     export = school_export(tmp_path / "export", school, cards)
-    import_export(db, read_export(export), [school], on=datetime.now(UTC).date().isoformat())
+    import_export(db, read_export(export), [school], date=datetime.now(UTC).date().isoformat())
     code = schools.new_code(db, school, "door", datetime.now(UTC))
     ports = {"em4100": tmp_path / "em", "ironlogic": tmp_path / "il"}
     readers = "".join(serial_reader(name, name, port) for name, port in ports.items())

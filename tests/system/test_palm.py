@@ -292,7 +292,7 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
 ) -> None:
     known = pictures(KNOWN)
     today = datetime.now(UTC).date().isoformat()
-    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], on=today)
+    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
     code = schools.new_code(db, school, "door", datetime.now(UTC))
     with Kiosk(tmp_path) as kiosk:
         edge_agent("register", server.url, code, "--config", str(kiosk.config))
@@ -305,7 +305,7 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
         kiosk.until(lambda status: status["journal"]["queue"] == 0)
         (entry,) = _in_the_ledger(db, school, "entry")
         assert (entry["person"], entry["method"]) == ("u-1", "palm")
-        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], on=today)
+        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], date=today)
         until = time.monotonic() + START_S
         while not (receipts := _in_the_ledger(db, school, "consent_withdrawn")):
             assert time.monotonic() < until, kiosk.log
@@ -319,7 +319,7 @@ def test_a_child_made_known_at_one_door_is_known_at_the_other(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
     known, today = pictures(KNOWN), datetime.now(UTC).date().isoformat()
-    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], on=today)
+    import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
     for door in ("one", "two"):
         (tmp_path / door).mkdir()
     with Kiosk(tmp_path / "one") as one, Kiosk(tmp_path / "two") as two:
@@ -353,7 +353,7 @@ def test_a_child_made_known_at_one_door_is_known_at_the_other(
         assert json.loads(back.stdout) == {"taken": 1, "passed_over": 0, "unreadable": 0}
         one.until(lambda status: status["palm"]["people"] == 1)
 
-        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], on=today)
+        import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], date=today)
         assert db.execute("SELECT 1 FROM palm WHERE school = %s AND sealed IS NOT NULL", (school,)).fetchall() == []
         for kiosk in (one, two):
             kiosk.until(lambda status: status["palm"]["people"] == 0)

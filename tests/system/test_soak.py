@@ -167,7 +167,7 @@ def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[Told, in
     with psycopg.connect(url, autocommit=True) as db:
         schools.add_school(db, SCHOOL, "School")
         export = school_export(folder / "export", SCHOOL, CARDS)
-        import_export(db, read_export(export), [SCHOOL], on=datetime.now(UTC).date().isoformat())
+        import_export(db, read_export(export), [SCHOOL], date=datetime.now(UTC).date().isoformat())
         code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
     with (
         CardPeer(folder / "door") as peer,

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.contract.oneroster import merge as oneroster
-from sync.contract.oneroster.merge import Built, Refused, Source
+from sync.contract.oneroster.build import ImportedRoster, import_roster
+from sync.contract.oneroster.records import WHOLE_DAY
+from sync.contract.oneroster.remembered import RememberedFiles
+from sync.contract.oneroster.tables import ExportRefused
 from sync.contract.roster import (
     Consent,
     Credential,
@@ -47,16 +49,16 @@ def expected() -> Mapping[str, object]:
     return load_json("canteen/oneroster12/expected.json")
 
 
-def build(files: Files, base: Source | None = None) -> Built:
-    return oneroster.build(files, "sch-0151", base, on="2026-11-22")
+def build(files: Files, base: RememberedFiles | None = None) -> ImportedRoster:
+    return import_roster(files, "sch-0151", base, date="2026-11-22")
 
 
-def people(built: Built) -> dict[str, Person]:
+def people(built: ImportedRoster) -> dict[str, Person]:
     return {record.id: record for record in built.records if isinstance(record, Person)}
 
 
-def refused(files: Files, base: Source | None = None) -> list[str]:
-    with pytest.raises(Refused) as caught:
+def refused(files: Files, base: RememberedFiles | None = None) -> list[str]:
+    with pytest.raises(ExportRefused) as caught:
         build(files, base)
     return [str(fault) for fault in caught.value.faults]
 
@@ -78,7 +80,7 @@ def test_bulk(bulk: Files, expected: Mapping[str, object]) -> None:
 
 def test_delta_revokes_renames_and_adds(bulk: Files, delta: Files, expected: Mapping[str, object]) -> None:
     before = build(bulk)
-    after = build(delta, before.source)
+    after = build(delta, before.files)
     assert list(people(after)) == expected["after_delta_active"]
     assert [record.id for record in difference(before.records, after.records).removed] == expected["revoked"]
     renamed = people(after)["u-3"]
@@ -86,8 +88,8 @@ def test_delta_revokes_renames_and_adds(bulk: Files, delta: Files, expected: Map
 
 
 def test_delta_twice_is_no_change(bulk: Files, delta: Files) -> None:
-    once = build(delta, build(bulk).source)
-    twice = build(delta, once.source)
+    once = build(delta, build(bulk).files)
+    twice = build(delta, once.files)
     assert twice.records == once.records
     assert difference(once.records, twice.records).changes == ()
 
@@ -97,31 +99,31 @@ def test_delta_before_any_bulk_is_refused(delta: Files) -> None:
 
 
 def test_older_delta_after_newer_is_passed_over(bulk: Files, delta: Files) -> None:
-    newer = build(delta, build(bulk).source)
+    newer = build(delta, build(bulk).files)
     for name in ("users.csv", "roles.csv", "enrollments.csv"):
         edit(delta, name, "2026-11-20", "2026-11-19")
     edit(delta, "users.csv", "Сейітова", "Ескі")
-    late = build(delta, newer.source)
+    late = build(delta, newer.files)
     assert late.records == newer.records
     assert any("passed over" in note for note in late.notes)
 
 
 def test_moments_compare_as_moments(bulk: Files, delta: Files) -> None:
-    newer = build(delta, build(bulk).source)
+    newer = build(delta, build(bulk).files)
     edit(
         delta, "users.csv", "2026-11-20T06:00:00.000Z", "2026-11-20T11:00:00+05:00"
     )  # the same moment, written otherwise
     edit(delta, "users.csv", "Сейітова", "Омарова")
-    assert people(build(delta, newer.source))["u-3"].family_name == "Омарова"
+    assert people(build(delta, newer.files))["u-3"].family_name == "Омарова"
 
 
 def test_who_is_missing_in_a_bulk_file_is_gone_and_remembered(bulk: Files) -> None:
     before = build(bulk)
     for name in ("users.csv", "roles.csv", "enrollments.csv"):
         bulk[name] = b"".join(line for line in bulk[name].splitlines(keepends=True) if b"u-5" not in line)
-    after = build(bulk, before.source)
+    after = build(bulk, before.files)
     assert "u-5" not in people(after)
-    assert not after.source["users.csv"]["u-5"].active
+    assert not after.files["users.csv"]["u-5"].active
     gone = difference(before.records, after.records)
     guard(gone, before.records, 0.2)
     with pytest.raises(TooManyGone, match="1 of 6 pupils"):
@@ -226,14 +228,14 @@ def test_our_own_files(bulk: Files) -> None:
 def test_a_second_card_gets_a_second_name(bulk: Files) -> None:
     first = build(own(bulk))
     edit(bulk, "cards.csv", "04:a2:b3:c4:d5:e6:80,,iso14443a,", "04A2B3C4D5E6FF,,iso14443a,")
-    second = build(bulk, first.source)
+    second = build(bulk, first.files)
     cards = [r.id for r in second.records if isinstance(r, Credential) and r.person == "u-1"]
     assert cards == ["u-1.card2"]
 
 
 def test_own_files_may_stay_away_afterwards(bulk: Files, delta: Files) -> None:
     before = build(own(bulk))
-    after = build(delta, before.source)
+    after = build(delta, before.files)
     assert any(isinstance(r, Credential) for r in after.records)
     assert [r.id for r in after.records if isinstance(r, MealSession)] == ["lunch"]
 
@@ -246,7 +248,7 @@ def test_one_whole_number_has_one_holder(bulk: Files) -> None:
 
 def test_without_own_files_a_day_is_one_session(bulk: Files) -> None:
     built = build(bulk)
-    assert [r for r in built.records if isinstance(r, MealSession)] == [oneroster.WHOLE_DAY]
+    assert [r for r in built.records if isinstance(r, MealSession)] == [WHOLE_DAY]
     assert len([note for note in built.notes if note.startswith("no ")]) == 3
 
 
@@ -254,7 +256,7 @@ def test_without_own_files_a_day_is_one_session(bulk: Files) -> None:
 def test_rubbish_is_refused_and_nothing_else(rubbish: bytes, name: str) -> None:
     files = load("bulk")
     files[name] = rubbish
-    with contextlib.suppress(Refused):
+    with contextlib.suppress(ExportRefused):
         assert build(files).records
 
 

@@ -1,0 +1,60 @@
+"""OneRoster 1.2 to a school's roster: files over what was known before, references checked, records out. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sync.contract.oneroster.merge import describe_late_rows, merge
+from sync.contract.oneroster.records import SchoolView, build_records
+from sync.contract.oneroster.references import find_faults
+from sync.contract.oneroster.remembered import RememberedFiles, active_rows
+from sync.contract.oneroster.rows import CardRow, EntitlementRow, OrgRow, SessionRow
+from sync.contract.oneroster.tables import ExportRefused, read_tables
+from sync.contract.roster import Credential, Person, Record
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedRoster:
+    """An import's result: what to remember, what the school's roster is, and what a person should know of it."""
+
+    files: RememberedFiles
+    records: tuple[Record, ...]
+    notes: tuple[str, ...]
+
+
+def list_schools(files: Mapping[str, bytes], base: RememberedFiles | None = None) -> Mapping[str, str]:
+    """Returns ids and names of the schools that these files speak of. Raises `ExportRefused`."""
+    orgs = active_rows(merge(base, read_tables(files)), OrgRow)
+    return {row_id: org.name for row_id, org in orgs if org.type.lower() == "school"}
+
+
+def import_roster(
+    files: Mapping[str, bytes], school: str, base: RememberedFiles | None = None, *, date: str, org: str = "",
+    timezone: str = "Asia/Almaty",
+) -> ImportedRoster:  # fmt: skip
+    """Returns the roster of one school from an export, laid over `base`.
+
+    `date`: the local date, `2026-09-01`, by which roles and enrolments count. `org`: the school's id in the export,
+    where it is not its id here. Raises `ExportRefused` with every fault, and then nothing has changed.
+    """
+    tables = read_tables(files)
+    merged = merge(base, tables)
+    view = SchoolView(merged, school, org or school, date, timezone)
+    faults = find_faults(merged, view.org)
+    if faults:
+        raise ExportRefused(faults)
+    records = build_records(view)
+    late = describe_late_rows(merged, tables) if base is not None else ()
+    return ImportedRoster(merged, records, (*_notes(merged, records), *late))
+
+
+def _notes(files: RememberedFiles, records: tuple[Record, ...]) -> Iterator[str]:
+    """Yields what is not wrong, and still worth knowing."""
+    people = sum(isinstance(record, Person) for record in records)
+    credentials = sum(isinstance(record, Credential) for record in records)
+    yield f"{people} people, {credentials} cards"
+    if CardRow.file not in files:
+        yield "no cards.csv, now or before: nobody is known by a card"
+    if EntitlementRow.file not in files:
+        yield "no entitlements.csv, now or before: visits are recorded, none is billed"
+    if SessionRow.file not in files:
+        yield "no sessions.csv, now or before: one session lasts the whole day, Monday to Saturday"
