@@ -239,7 +239,7 @@ class Kiosk:
 
     def _ready(self) -> bool:
         status = self.status()
-        return status is not None and all(reader.there for reader in status.readers)
+        return status is not None and all(reader.is_present for reader in status.readers)
 
 
 AGENT = [sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main()"]

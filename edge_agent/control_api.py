@@ -84,8 +84,8 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     driver: str
-    there: bool
-    why: str  # the reason why it is not there
+    is_present: bool = field(name="there")
+    why: str  # the reason why it is not present
     readings: int
     faults: int
 
@@ -239,7 +239,7 @@ class DeviceImportArguments(msgspec.Struct, frozen=True, kw_only=True):
 class ImportedMatches(msgspec.Struct, frozen=True, kw_only=True):
     """How many rows the station's queue took."""
 
-    taken: int
+    imported: int = field(name="taken")
 
 
 # palm.…
@@ -258,9 +258,9 @@ class PalmEnrolArguments(msgspec.Struct, frozen=True, kw_only=True):
 class PalmEnrolStep(msgspec.Struct, frozen=True, kw_only=True):
     """One line for the operator. The last one of an enrolment is `done`."""
 
-    good: int  # samples so far
+    samples: int = field(name="good")  # so far
     step: str
-    say: str  # the step in the operator's language
+    line: str = field(name="say")  # the step in the operator's language
     hand: str
     done: bool
 
@@ -284,7 +284,7 @@ class PalmImportArguments(msgspec.Struct, frozen=True, kw_only=True):
 class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the palms of one request."""
 
-    taken: int
+    imported: int = field(name="taken")
     passed_over: int  # known here at least as new, or of somebody who has not agreed
     unreadable: int  # sealed with another school's key, or changed
 

@@ -141,7 +141,7 @@ def _handed_over(loaded: Settings, device: DeviceSettings, punches: Sequence[zk_
     )
     arguments = DeviceImportArguments(device=device.name, matches=matches)
     (answer,) = ask(loaded.kiosk.run_dir, DEVICES_IMPORT, arguments, IMPORT_S)
-    return answer.taken
+    return answer.imported
 
 
 @app.command()

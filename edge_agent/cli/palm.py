@@ -89,7 +89,7 @@ def enrol(
         if as_json:
             print_json(step)
         else:
-            out.print(f"{step.good}/{samples}  {step.say}", markup=False)
+            out.print(f"{step.samples}/{samples}  {step.line}", markup=False)
 
 
 @app.command()
@@ -132,11 +132,11 @@ def import_(
 ) -> None:
     """Take over palms of another kiosk. Who has not agreed is not taken, and a younger palm here stays."""
     run_dir = settings.load(config).settings.kiosk.run_dir
-    total = ImportedPalms(taken=0, passed_over=0, unreadable=0)
+    total = ImportedPalms(imported=0, passed_over=0, unreadable=0)
     for arguments in _exported(file):
         for answer in ask(run_dir, PALM_IMPORT, arguments, EXPORT_S):
             total = ImportedPalms(
-                taken=total.taken + answer.taken,
+                imported=total.imported + answer.imported,
                 passed_over=total.passed_over + answer.passed_over,
                 unreadable=total.unreadable + answer.unreadable,
             )

@@ -87,7 +87,7 @@ class _Camera:
 class PresentationQueue(Protocol):
     """Where a concluded presentation goes: to the station, which decides."""
 
-    def put_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
+    def add_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
         """Returns False where the queue stayed full; the presentation was not taken."""
         ...
 
@@ -174,7 +174,7 @@ class Palms:
         finally:
             del self._borrowed[reader]
 
-    def body(self, pulse: Pulse) -> None:
+    def run(self, pulse: Pulse) -> None:
         gallery = self.gallery
         if isinstance(gallery, NoGallery):
             while not pulse.is_stopping():
@@ -302,7 +302,7 @@ class Palms:
             sight = replace(sight, expected_person=camera.asked_for, confirm_score=enough)
         moment = camera.first or self._now()
         camera.first, camera.looks = None, []
-        if not self._inbox.put_presentation(sight, moment):
+        if not self._inbox.add_presentation(sight, moment):
             self._counters.readings_lost.inc()
             log.error("%s: a palm could not be taken, the station does not keep up", reader)
             self._show(Feedback(FeedbackKind.NOT_RECORDED))

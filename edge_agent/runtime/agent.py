@@ -21,7 +21,7 @@ from sync.contract.event import Boot, ClockStep, Stop, Unreadable, decode
 log = logging.getLogger(__name__)
 
 DELIVER_S = 2.0
-DELIVER_LOOK_S = 0.05
+DELIVER_POLL_S = 0.05
 
 
 class Agent:
@@ -97,7 +97,7 @@ class Agent:
         until = time.monotonic() + DELIVER_S
         while parts.journal.outbox.queue_depth() and time.monotonic() < until:
             parts.uplink.wake()
-            time.sleep(DELIVER_LOOK_S)
+            time.sleep(DELIVER_POLL_S)
 
     def _start_screen(self) -> None:
         """Recording goes on without a screen: a port that somebody holds is told once and tried again."""

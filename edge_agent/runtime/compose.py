@@ -31,19 +31,19 @@ from edge_agent.runtime.commands.palm import PalmCommands
 from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
-from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, ReaderPresences
+from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
 from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.runtime.journal_guard import JournalGuard
-from edge_agent.runtime.opening import Opening
-from edge_agent.runtime.palms_at_hand import PalmsAtHand
-from edge_agent.runtime.policy import policy
+from edge_agent.runtime.opening import JournalOpener
+from edge_agent.runtime.palm_availability import CameraPalmAvailability
+from edge_agent.runtime.policy import build_policy
 from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
-from edge_agent.runtime.taps import Taps
-from edge_agent.runtime.upkeep import Upkeep
+from edge_agent.runtime.taps import DeviceTaps
+from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
@@ -61,7 +61,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AgentParts:
-    """What `Agent` starts, watches and stops. The threads are those that end before the others, and in what order."""
+    """The parts that `Agent` starts, watches and stops. The threads named here are those that end before the others."""
 
     now: MomentSource
     shutdown: ShutdownFlag
@@ -72,7 +72,7 @@ class AgentParts:
     guard: JournalGuard
     roster_desk: RosterDesk
     health_desk: HealthDesk
-    upkeep: Upkeep
+    upkeep: JournalUpkeep
     contact: LedgerContact | None
     uplink: UplinkHandle
     readers: ReaderPresences
@@ -96,17 +96,17 @@ def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentP
     """
     settings = loaded.settings
     identity = identities.read(settings.kiosk.state_dir, settings.kiosk.school)
-    counters, supervisor, inbox, taps = Counters(), Supervisor(), Inbox(), Taps()
+    counters, supervisor, inbox, taps = Counters(), Supervisor(), Inbox(), DeviceTaps()
 
-    opening = _opening(settings, identity, now)
-    journal = opening.open()
-    guard = JournalGuard(journal, opening, shutdown)
+    opener = _build_opener(settings, identity, now)
+    journal = opener.open_journal()
+    guard = JournalGuard(journal, opener, shutdown)
     roster_reader = RosterReader(journal, identity.school, settings.zone)
 
-    readers = ReaderPresences.of_settings(settings.readers, loaded.drivers)
+    readers = ReaderPresences.from_settings(settings.readers, loaded.drivers)
     gallery = _gallery(settings, readers, journal, identity.school)
-    palms_at_hand = PalmsAtHand(gallery, readers.cameras) if gallery is not None else None
-    station = Station(journal, roster_reader.read(), policy(settings), palms_at_hand)
+    palm_availability = CameraPalmAvailability(gallery, readers.cameras) if gallery is not None else None
+    station = Station(journal, roster_reader.read(), build_policy(settings), palm_availability)
 
     screen = _screen(settings, StaffDesk(station, inbox, now), now, counters)
     indicators = _indicators(loaded, taps)
@@ -116,17 +116,17 @@ def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentP
     roster_desk = RosterDesk(journal, roster_reader, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
     health_desk = HealthDesk(now, journal, station, guard, readers, contact, palms, settings.rules.roster_age_max_s)
-    upkeep = Upkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
+    upkeep = JournalUpkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
 
     for indicator in indicators:
-        supervisor.add(f"indicator {indicator.presence.name}", indicator.body)
+        supervisor.add(f"indicator {indicator.presence.name}", indicator.run)
     uplink = _uplink(settings, identity, journal, contact, roster_desk, health_desk, palms, guard, now, supervisor)
     station_loop = StationLoop(station, inbox, surfaces, guard, counters, now, uplink.wake)
-    station_thread = supervisor.add("station", station_loop.body)
+    station_thread = supervisor.add("station", station_loop.run)
     palm_threads: tuple[Part, ...] = ()
     if palms is not None:
-        palm_threads = (supervisor.add("palms", guard.protect(palms.body), beat_max_s=LOADING_S),)
-    supervisor.add("upkeep", guard.protect(upkeep.body), beat_max_s=UPKEEP_BEAT_MAX_S)
+        palm_threads = (supervisor.add("palms", guard.protect(palms.run), beat_max_s=LOADING_S),)
+    supervisor.add("upkeep", guard.protect(upkeep.run), beat_max_s=UPKEEP_BEAT_MAX_S)
 
     language = Language(settings.kiosk.language)
     cameras = tuple(camera.name for camera in readers.cameras)
@@ -156,7 +156,7 @@ def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentP
     control = ControlServer(settings.kiosk.run_dir / SOCKET_NAME, handlers)
     control_thread = supervisor.add("control", partial(_serve_control, control))
     reader_threads = tuple(
-        supervisor.add(f"reader {loop.presence.name}", loop.body)
+        supervisor.add(f"reader {loop.presence.name}", loop.run)
         for loop in _reader_loops(loaded, readers.everyone, taps, inbox, surfaces, palms, now, counters)
     )
     return AgentParts(
@@ -186,9 +186,9 @@ def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentP
     )
 
 
-def _opening(settings: Settings, identity: Identity, now: MomentSource) -> Opening:
+def _build_opener(settings: Settings, identity: Identity, now: MomentSource) -> JournalOpener:
     kiosk = KioskIdentity(identity.device, identity.key.public_bytes, identity.school)
-    return Opening(settings.kiosk.state_dir, kiosk, now, settings.journal.ballast_mib * MIB)
+    return JournalOpener(settings.kiosk.state_dir, kiosk, now, settings.journal.ballast_mib * MIB)
 
 
 def _gallery(
@@ -243,13 +243,13 @@ def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Co
     )
 
 
-def _indicators(loaded: Loaded, taps: Taps) -> tuple[IndicatorLoop, ...]:
+def _indicators(loaded: Loaded, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:
     return tuple(
         IndicatorLoop(
             registry.indicator_class(device.driver, loaded.drivers)(
-                device.name, device.options, tap=taps.tap(device.name)
+                device.name, device.options, tap=taps.build_tap(device.name)
             ),
-            Presence(device.name, device.driver),
+            DevicePresence(device.name, device.driver),
         )
         for device in loaded.settings.indicators
     )
@@ -257,8 +257,8 @@ def _indicators(loaded: Loaded, taps: Taps) -> tuple[IndicatorLoop, ...]:
 
 def _reader_loops(
     loaded: Loaded,
-    presences: Sequence[Presence],
-    taps: Taps,
+    presences: Sequence[DevicePresence],
+    taps: DeviceTaps,
     inbox: Inbox,
     surfaces: Surfaces,
     palms: "Palms | None",
@@ -269,7 +269,7 @@ def _reader_loops(
     return tuple(
         ReaderLoop(
             registry.reader_class(device.driver, loaded.drivers)(
-                device.name, device.options, tap=taps.tap(device.name)
+                device.name, device.options, tap=taps.build_tap(device.name)
             ),
             presence,
             inbox,
@@ -311,7 +311,7 @@ def _uplink(
     )
     # One request may take long on a bad line; it has its own limits.
     beat_max_s = 30.0 + 12 * settings.ledger.timeout_s
-    return UplinkHandle(uplink, supervisor.add("uplink", guard.protect(uplink.body), beat_max_s=beat_max_s))
+    return UplinkHandle(uplink, supervisor.add("uplink", guard.protect(uplink.run), beat_max_s=beat_max_s))
 
 
 def _serve_control(control: ControlServer, pulse: Pulse) -> None:

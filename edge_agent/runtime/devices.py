@@ -1,4 +1,4 @@
-"""One thread a device: open it, read it, hand over what it saw; when it goes away, open it again with backoff."""
+"""One thread a device: open it, use it, and open it again with backoff when it goes away."""
 
 import logging
 import queue
@@ -20,80 +20,87 @@ from edge_agent.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
 
-READ_S = 0.5
+DEVICE_WAIT_S = 0.5
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 UNSUPPORTED_S = 60.0  # a settings mistake does not mend itself, but a library may be installed meanwhile
-SHOWS_WAITING_MAX = 16
+SIGNALS_WAITING_MAX = 16
 
 
 @dataclass(slots=True)
-class Presence:
-    """Whether a device is there, as its thread last knew; read by others, written by that thread alone."""
+class DevicePresence:
+    """A device as its thread last knew it; that thread alone writes here, others read."""
 
     name: str
     driver: str
-    there: bool = False
-    why: str = "not opened yet"
+    is_present: bool = False
+    why: str = "not opened yet"  # the reason of the absence, and what to do; empty while it is present
     readings: int = 0
     faults: int = 0
 
-    def came(self) -> None:
-        self.there, self.why = True, ""
+    def mark_present(self) -> None:
+        """Notes that the device was opened."""
+        self.is_present, self.why = True, ""
         log.info("%s (%s) is there", self.name, self.driver)
 
-    def went(self, error: DeviceError) -> None:
-        """Told once, not at every attempt."""
-        if self.there or self.why != str(error):
+    def mark_absent(self, error: DeviceError) -> None:
+        """Notes that the device is gone; logs it once, not at every attempt."""
+        if self.is_present or self.why != str(error):
             log.warning("%s (%s): %s", self.name, self.driver, error)
-        self.there, self.why = False, str(error)
+        self.is_present, self.why = False, str(error)
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderPresences:
     """The presences of all readers in the order of the settings, and by what they bring."""
 
-    everyone: tuple[Presence, ...]
-    cameras: tuple[Presence, ...]  # they bring pictures
-    palm_terminals: tuple[Presence, ...]  # they recognise palms by themselves
-    cards: tuple[Presence, ...]  # all others
+    everyone: tuple[DevicePresence, ...]
+    cameras: tuple[DevicePresence, ...]  # they bring pictures
+    palm_terminals: tuple[DevicePresence, ...]  # they recognise palms by themselves
+    cards: tuple[DevicePresence, ...]  # all others
 
     @classmethod
-    def of_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, DriverEntry]) -> "ReaderPresences":
+    def from_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, DriverEntry]) -> "ReaderPresences":
         """Returns a presence for each configured reader, not opened yet."""
-        everyone = tuple(Presence(reader.name, reader.driver) for reader in readers)
+        everyone = tuple(DevicePresence(reader.name, reader.driver) for reader in readers)
         cameras = tuple(reader for reader in everyone if registry.entry(reader.driver, drivers).camera)
         terminals = tuple(reader for reader in everyone if "palm" in reader.driver and reader not in cameras)
         cards = tuple(reader for reader in everyone if reader not in cameras and reader not in terminals)
         return cls(everyone, cameras, terminals, cards)
 
-    def gone(self) -> tuple[str, ...]:
-        """Returns the names of the readers that are not there."""
-        return tuple(reader.name for reader in self.everyone if not reader.there)
+    def absent_names(self) -> tuple[str, ...]:
+        """Returns the names of the readers that do not answer."""
+        return tuple(reader.name for reader in self.everyone if not reader.is_present)
 
 
 @dataclass(slots=True)
 class ReaderLoop:
+    """A reader's thread. It hands readings to the inbox, and pictures to `frames`, which must not block.
+
+    `show` tells people that a reading could not be taken. `frames` None: nobody looks at pictures.
+    """
+
     reader: Reader
-    presence: Presence
+    presence: DevicePresence
     inbox: Inbox
     now: MomentSource
-    lost: Callable[[Feedback], None]  # shows that a reading could not be taken
+    show: Callable[[Feedback], None]
     counters: Counters
-    frames: Callable[[PalmFrame, Moment], None] | None = None  # where pictures go; must not block. None: nowhere
+    frames: Callable[[PalmFrame, Moment], None] | None = None
 
-    def body(self, pulse: Pulse) -> None:
+    def run(self, pulse: Pulse) -> None:
+        """Reads until the stop; opens the reader again, with backoff, each time it goes away."""
         failures = 0
         while not pulse.is_stopping():
             try:
                 self.reader.open()
-                self.presence.came()
+                self.presence.mark_present()
                 failures = 0
                 while not pulse.is_stopping():
                     self._read()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
-                self.presence.went(error)
-                wait_s = UNSUPPORTED_S if isinstance(error, NotSupported) else _backoff(failures)
+                self.presence.mark_absent(error)
+                wait_s = UNSUPPORTED_S if isinstance(error, NotSupported) else _backoff_s(failures)
             else:
                 wait_s = 0.0
             finally:
@@ -102,19 +109,19 @@ class ReaderLoop:
             pulse.wait(wait_s)
 
     def _read(self) -> None:
-        for event in self.reader.read(READ_S):
+        for event in self.reader.read(DEVICE_WAIT_S):
             self._hand_over(event, self.now())
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
             case CardRead() | CodeRead() | PersonMatched():
-                taken = self.inbox.put(Scan(event, moment))
+                is_queued = self.inbox.add_work(Scan(event, moment))
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
-                if not taken:
+                if not is_queued:
                     self.counters.readings_lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
-                    self.lost(Feedback(FeedbackKind.NOT_RECORDED))
+                    self.show(Feedback(FeedbackKind.NOT_RECORDED))
             case PalmFrame():
                 self.counters.frames.labels(self.presence.name).inc()
                 if self.frames is not None:
@@ -131,39 +138,43 @@ class ReaderLoop:
 
 @dataclass(slots=True)
 class IndicatorLoop:
-    """A light, a buzzer, a relay. A signal that cannot be shown in time is dropped: the next child is already there."""
+    """The thread of a light, a buzzer or a relay.
+
+    A signal that cannot be shown in time is dropped: the next child is already there.
+    """
 
     indicator: Indicator
-    presence: Presence
+    presence: DevicePresence
     _signals: "queue.SimpleQueue[Signal]" = field(default_factory=queue.SimpleQueue)
 
     def show(self, signal: Signal) -> None:
-        """Never blocks."""
-        if self._signals.qsize() < SHOWS_WAITING_MAX:
+        """Queues the signal; never blocks."""
+        if self._signals.qsize() < SIGNALS_WAITING_MAX:
             self._signals.put(signal)
         else:
             log.debug("%s: too slow, a signal was dropped", self.presence.name)
 
-    def body(self, pulse: Pulse) -> None:
+    def run(self, pulse: Pulse) -> None:
+        """Shows signals until the stop; opens the indicator again, with backoff, each time it goes away."""
         failures = 0
         while not pulse.is_stopping():
             try:
                 self.indicator.open()
-                self.presence.came()
+                self.presence.mark_present()
                 failures = 0
                 while not pulse.is_stopping():
                     self._show_next()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
-                self.presence.went(error)
+                self.presence.mark_absent(error)
             finally:
                 self.indicator.close()
             failures += 1
-            pulse.wait(_backoff(failures - 1))
+            pulse.wait(_backoff_s(failures - 1))
 
     def _show_next(self) -> None:
         try:
-            signal = self._signals.get(timeout=READ_S)
+            signal = self._signals.get(timeout=DEVICE_WAIT_S)
         except queue.Empty:
             return
         self.indicator.show(signal)
@@ -183,10 +194,10 @@ _SIGNALS = {
 }
 
 
-def signal_of(feedback: Feedback) -> Signal:
-    """What a light says to a feedback; money has no part in it."""
+def choose_signal(feedback: Feedback) -> Signal:
+    """Returns the signal that goes with a feedback; money has no part in it."""
     return _SIGNALS[feedback.kind]
 
 
-def _backoff(failures: int) -> float:
+def _backoff_s(failures: int) -> float:
     return REOPEN_S[min(failures, len(REOPEN_S) - 1)]

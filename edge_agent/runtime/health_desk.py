@@ -58,8 +58,8 @@ class HealthDesk:
             roster_age_s=self.station.roster.age_s(moment.utc),
             roster_age_max_s=self.roster_age_max_s,
             palm=self._invites_palms(),
-            card=any(reader.there for reader in self.readers.cards),
-            readers_gone=self.readers.gone(),
+            card=any(reader.is_present for reader in self.readers.cards),
+            readers_gone=self.readers.absent_names(),
             clock=moment.clock,
         )
 
@@ -71,9 +71,9 @@ class HealthDesk:
         """Returns what a heartbeat tells the ledger."""
         moment = self.now()
         health = self.examine(moment)
-        gone = judge_readers(health).names
+        absent = judge_readers(health).names
         parts = [
-            wire.Health(reader.name, "failed" if reader.name in gone else "ok", reader.why[:WHY_CHARS_MAX])
+            wire.Health(reader.name, "failed" if reader.name in absent else "ok", reader.why[:WHY_CHARS_MAX])
             for reader in self.readers.everyone
         ]
         if judge_recording(health).level is HealthLevel.ACT:
@@ -83,8 +83,8 @@ class HealthDesk:
     def _invites_palms(self) -> bool:
         """A terminal recognises by itself; a camera invites only when somebody can be recognised here."""
         ready = self.palms is not None and self.palms.ready
-        return any(terminal.there for terminal in self.readers.palm_terminals) or (
-            ready and any(camera.there for camera in self.readers.cameras)
+        return any(terminal.is_present for terminal in self.readers.palm_terminals) or (
+            ready and any(camera.is_present for camera in self.readers.cameras)
         )
 
 
@@ -95,7 +95,7 @@ def render_status_line(health: KioskHealth) -> str:
         f"{judge_queue(health).number} events to send",
         f"ledger {'not registered' if ledger == LedgerState.NONE else ledger}",
     ]
-    gone = judge_readers(health).names
-    parts += [f"readers gone: {', '.join(gone)}"] if gone else []
+    absent = judge_readers(health).names
+    parts += [f"readers gone: {', '.join(absent)}"] if absent else []
     parts += ["NOT RECORDING"] if judge_recording(health).level is HealthLevel.ACT else []
     return "; ".join(parts)

@@ -1,7 +1,7 @@
-"""The one queue to the station: what devices saw, and what the staff ask for, one at a time in order of arrival.
+"""The one queue to the station: scans from devices and jobs from the staff, in order of arrival.
 
-The rule for a full queue: whoever brings something waits a second. The station takes a scan in milliseconds, so a
-queue that stays full means that the disk stands still; then the reading is not taken, and that is said on the screen.
+The rule for a full queue: the giver waits a second. The station takes a scan in milliseconds, so a queue that stays
+full means that the disk stands still. Then the reading is not taken, and the screen says so.
 """
 
 import queue
@@ -21,19 +21,23 @@ FULL_WAIT_S = 1.0
 
 
 class Scan(msgspec.Struct, frozen=True):
+    """A reading on its way to the station. `moment` is when it came, not when the station looks at it."""
+
     reading: Reading
-    moment: Moment  # at which it came, not at which it is looked at
+    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
 class PalmScan:
-    sight: PalmPresentation
-    moment: Moment  # at which the hand was first seen well
+    """A palm on its way to the station. `moment` is when the hand was first seen well."""
+
+    presentation: PalmPresentation
+    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Something to be done by the station's thread, for somebody who waits for it.
+class StationJob:
+    """Work for the station's thread, and the place where another thread waits for its result.
 
     `work` returns a feedback, or how many rows it wrote.
     """
@@ -42,14 +46,14 @@ class Job:
     result: Future[Feedback | int]
 
     def run(self, show: Callable[[Feedback], None]) -> None:
-        """Does the work and shows its feedback, unless nobody waits any more; an error goes to whoever waits."""
+        """Does the work and shows its feedback, unless nobody waits any more. An error goes to the waiting thread."""
         if not self.result.set_running_or_notify_cancel():
             return
         try:
-            done = self.work()
-            if isinstance(done, Feedback):
-                show(done)
-            self.result.set_result(done)
+            outcome = self.work()
+            if isinstance(outcome, Feedback):
+                show(outcome)
+            self.result.set_result(outcome)
         except BaseException as error:
             self.result.set_exception(error)
             if not isinstance(error, Exception):
@@ -60,21 +64,21 @@ class Inbox:
     """A bounded queue that devices and staff fill and the station's thread alone empties."""
 
     def __init__(self, waiting_max: int = WAITING_MAX) -> None:
-        self._queue: queue.Queue[Scan | PalmScan | Job] = queue.Queue(waiting_max)
+        self._queue: queue.Queue[Scan | PalmScan | StationJob] = queue.Queue(waiting_max)
 
-    def put(self, work: Scan | PalmScan | Job, wait_s: float = FULL_WAIT_S) -> bool:
-        """Returns False where the queue stayed full for `wait_s` seconds; the work was not taken."""
+    def add_work(self, work: Scan | PalmScan | StationJob, wait_s: float = FULL_WAIT_S) -> bool:
+        """Returns False where the queue stayed full for `wait_s` seconds; then the work is not in it."""
         try:
             self._queue.put(work, timeout=wait_s)
         except queue.Full:
             return False
         return True
 
-    def put_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
-        """Returns False where the queue stayed full; the presentation was not taken."""
-        return self.put(PalmScan(presentation, moment))
+    def add_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
+        """Returns False where the queue stayed full; then the presentation is not in it."""
+        return self.add_work(PalmScan(presentation, moment))
 
-    def get(self, wait_s: float) -> Scan | PalmScan | Job | None:
+    def next_work(self, wait_s: float) -> Scan | PalmScan | StationJob | None:
         """Returns the oldest work, or None where none came within `wait_s` seconds."""
         try:
             return self._queue.get(timeout=wait_s)

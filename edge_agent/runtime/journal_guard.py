@@ -8,7 +8,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import ChainBreak, ChainCheck
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Pulse
-from edge_agent.runtime.opening import Opening
+from edge_agent.runtime.opening import JournalOpener
 from sync.contract.event import Event
 
 log = logging.getLogger(__name__)
@@ -20,9 +20,9 @@ class JournalGuard:
     `recording` and `condemned` may be read from any thread.
     """
 
-    def __init__(self, journal: Journal, opening: Opening, shutdown: ShutdownFlag) -> None:
+    def __init__(self, journal: Journal, opener: JournalOpener, shutdown: ShutdownFlag) -> None:
         self._journal = journal
-        self._opening = opening
+        self._opener = opener
         self._shutdown = shutdown
         self.recording = True
         self.condemned = False
@@ -42,7 +42,7 @@ class JournalGuard:
         log.critical("the journal cannot go on: %s", why)
         self.recording = False
         self.condemned = True
-        self._opening.condemn(why)
+        self._opener.condemn(why)
         self._shutdown.set()
 
     def condemn_if_unsent(self, verdict: ChainCheck) -> None:
@@ -54,12 +54,12 @@ class JournalGuard:
         if broken is not None and self._is_unsent(broken):
             self.condemn(f"epoch {broken.epoch} row {broken.seq}: {broken.what}")
 
-    def protect(self, body: Callable[[Pulse], None]) -> Callable[[Pulse], None]:
-        """Returns a body that condemns a damaged journal instead of dying of it, because a restart would not help."""
+    def protect(self, run: Callable[[Pulse], None]) -> Callable[[Pulse], None]:
+        """Returns a `run` that condemns a damaged journal instead of dying of it, because a restart would not help."""
 
         def protected(pulse: Pulse) -> None:
             try:
-                body(pulse)
+                run(pulse)
             except JournalDamaged as error:
                 self.condemn(str(error))
                 pulse.stop()

@@ -1,7 +1,7 @@
-"""Opening the journal, also when the one that is there cannot go on.
+"""Opens the journal, also when the one on the disk cannot go on.
 
-A damaged journal is set aside and kept; a new one takes its place and its first event names it. Damage that shows in
-the middle of the day condemns the journal: a file says why, the process ends, and the next start comes by here.
+A damaged journal is set aside and kept. A new one takes its place, and its first event names the old one. Damage that
+shows in the middle of the day condemns the journal: a file says why, the process ends, and the next start comes here.
 """
 
 import logging
@@ -23,43 +23,46 @@ CONDEMNED_NAME = "journal.condemned"
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """How this kiosk opens its journal."""
+class JournalOpener:
+    """Opens this kiosk's journal in `state_dir`."""
 
     state_dir: Path
     kiosk: KioskIdentity
     now: MomentSource
     ballast_bytes: int
 
-    def open(self) -> Journal:
-        """Raises `JournalBusy`, `JournalNewer`, `JournalUnwritable`; damage is dealt with."""
+    def open_journal(self) -> Journal:
+        """Returns the open journal; a damaged one is set aside first.
+
+        Raises `JournalBusy`, `JournalNewer`, `JournalUnwritable`.
+        """
         condemned = self.state_dir / CONDEMNED_NAME
         if not condemned.exists():
             try:
-                return self._journal(None)
+                return self._open(None)
             except JournalDamaged as error:
                 log.critical("%s", error)
-                return self._after_damage()
+                return self._replace_damaged()
         log.error("the journal was condemned: %s", condemned.read_text("utf-8"))
-        journal = self._after_damage()
+        journal = self._replace_damaged()
         condemned.unlink()
         return journal
 
-    def condemn(self, why: str) -> None:
-        """Have the next `open` set this journal aside."""
-        (self.state_dir / CONDEMNED_NAME).write_text(why, "utf-8")
+    def condemn(self, reason: str) -> None:
+        """Makes the next `open_journal` set this journal aside."""
+        (self.state_dir / CONDEMNED_NAME).write_text(reason, "utf-8")
 
-    def _after_damage(self) -> Journal:
-        """A new journal, with roster and palms of the old one where they can be read, so that children still eat."""
+    def _replace_damaged(self) -> Journal:
+        """Returns a new journal with roster and palms of the old one where they can be read: children still eat."""
         aside = set_journal_aside(self.state_dir / JOURNAL_NAME, self.now().utc)
         log.error("the damaged journal is kept as %s; a new epoch begins", aside.path)
-        journal = self._journal(aside)
+        journal = self._open(aside)
         rescued = rescue_roster(aside.path, self.kiosk.school)
         if rescued is not None:
             journal.roster.apply((rescued[0],), rescued[1])
             journal.palms.restore(rescue_palms(aside.path))
         return journal
 
-    def _journal(self, after: JournalSetAside | None) -> Journal:
+    def _open(self, predecessor: JournalSetAside | None) -> Journal:
         path = self.state_dir / JOURNAL_NAME
-        return Journal.open(path, self.kiosk, now=self.now, ballast_bytes=self.ballast_bytes, after=after)
+        return Journal.open(path, self.kiosk, now=self.now, ballast_bytes=self.ballast_bytes, after=predecessor)

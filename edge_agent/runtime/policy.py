@@ -1,4 +1,4 @@
-"""The settings' words about scans, as the station's."""
+"""The station's policy, read from the settings."""
 
 from datetime import timedelta
 
@@ -8,7 +8,8 @@ from edge_agent.settings import Settings
 from edge_agent.station import StationPolicy
 
 
-def policy(settings: Settings) -> StationPolicy:
+def build_policy(settings: Settings) -> StationPolicy:
+    """Returns what the settings say about scans, in the station's units."""
     rules = settings.rules
     return StationPolicy(
         rules=DecisionRules(

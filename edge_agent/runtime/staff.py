@@ -1,15 +1,14 @@
-"""What the staff do by hand: carried to the station's thread, and waited for, but not for long."""
+"""Acts of the staff: carried to the station's thread, and waited for, but not for long."""
 
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotInTime
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
-from edge_agent.runtime.inbox import Inbox, Job
+from edge_agent.runtime.inbox import Inbox, StationJob
 from edge_agent.screen.ports import (
     ROSTER_PEOPLE_MAX,
     ActionDone,
@@ -21,12 +20,13 @@ from edge_agent.screen.ports import (
 from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, Station
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
+from sync.contract.roster import Person
 
-ANSWER_S = 2.0
+RESULT_WAIT_S = 2.0
 
 
 class StaffDesk:
-    """`screen.ports.StaffActions` over the station."""
+    """Implements `screen.ports.StaffActions` over the station."""
 
     def __init__(self, station: Station, inbox: Inbox, now: MomentSource) -> None:
         self._station = station
@@ -34,61 +34,66 @@ class StaffDesk:
         self._now = now
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
+        """Returns people whose names or class begin like the words of `text`, in order of their names."""
         wanted = text.casefold().split()
-        found = [
+        people = [
             RosterPerson(PersonId(person.id), f"{person.given_name} {person.family_name}".strip(), person.group)
             for person in self._station.roster.people.values()
-            if wanted and _fits(wanted, f"{person.given_name} {person.family_name} {person.group}".casefold().split())
+            if wanted and _matches(wanted, _split_names(person))
         ]
-        return sorted(found, key=lambda one: (one.name, one.group, one.person))[:ROSTER_PEOPLE_MAX]
+        return sorted(people, key=lambda person: (person.name, person.group, person.person))[:ROSTER_PEOPLE_MAX]
 
     def list_groups(self) -> Sequence[str]:
+        """Returns the classes of the roster, in order."""
         return sorted({person.group for person in self._station.roster.people.values() if person.group})
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
+        """Enters a person for a named operator and a stated reason."""
         if person not in self._station.roster.people:
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
-
-        hand = StaffAct(operator, reason)
-        return self._carry(lambda: self._station.enter_by_hand(person, self._now(), hand))
+        act = StaffAct(operator, reason)
+        return self._run_in_station(lambda: self._station.enter_by_hand(person, self._now(), act))
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
+        """Enters everybody of a class, all of them or none."""
         if group not in self.list_groups():
             return ActionFailed(FailureReason.UNKNOWN_GROUP)
-        hand = StaffAct(operator, reason, group=secrets.token_hex(8))
-        return self._carry(lambda: self._station.enter_class(group, self._now(), hand))
+        act = StaffAct(operator, reason, group=secrets.token_hex(8))
+        return self._run_in_station(lambda: self._station.enter_class(group, self._now(), act))
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
+        """Takes an entry back; the entry itself stays in the journal."""
+
         def work() -> int:
             self._station.void_entry(epoch, seq, self._now(), StaffAct(operator, reason))
             return 1
 
-        return self._carry(work)
+        return self._run_in_station(work)
 
-    def _carry(self, work: Callable[[], Feedback | int]) -> ActionResult:
+    def _run_in_station(self, work: Callable[[], Feedback | int]) -> ActionResult:
         result: Future[Feedback | int] = Future()
-        if not self._inbox.put(Job(work, result), ANSWER_S / 2):
+        if not self._inbox.add_work(StationJob(work, result), RESULT_WAIT_S / 2):
             return ActionFailed(FailureReason.BUSY)
         try:
-            return _answer(result, ANSWER_S)
-        except NotInTime:
-            # Once it has begun it cannot be called back, and to say "busy" then would have it done twice.
-            return ActionFailed(FailureReason.BUSY) if result.cancel() else _answer(result, None)
+            return _wait_for(result, RESULT_WAIT_S)
+        except TimeoutError:
+            # A job that has begun cannot be called back. To say "busy" then would have it done twice.
+            return ActionFailed(FailureReason.BUSY) if result.cancel() else _wait_for(result, None)
 
 
-def _answer(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
+def _wait_for(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
     try:
-        done = result.result(wait_s)
+        outcome = result.result(wait_s)
     except NoSuchEntry:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
     except EntryAlreadyVoid:
         return ActionFailed(FailureReason.ALREADY_VOID)
     except JournalError:
         return ActionFailed(FailureReason.NOT_RECORDED)
-    return _outcome(done) if isinstance(done, Feedback) else ActionDone(done)
+    return _report_feedback(outcome) if isinstance(outcome, Feedback) else ActionDone(outcome)
 
 
-def _outcome(feedback: Feedback) -> ActionResult:
+def _report_feedback(feedback: Feedback) -> ActionResult:
     match feedback.kind:
         case FeedbackKind.WELCOME:
             return ActionDone(1)
@@ -100,5 +105,10 @@ def _outcome(feedback: Feedback) -> ActionResult:
             return ActionFailed(FailureReason.NO_SESSION)
 
 
-def _fits(wanted: Sequence[str], words: Sequence[str]) -> bool:
-    return all(any(word.startswith(part) for word in words) for part in wanted)
+def _split_names(person: Person) -> list[str]:
+    return f"{person.given_name} {person.family_name} {person.group}".casefold().split()
+
+
+def _matches(beginnings: Sequence[str], words: Sequence[str]) -> bool:
+    """Returns True where each beginning begins one of the words."""
+    return all(any(word.startswith(beginning) for word in words) for beginning in beginnings)

@@ -9,7 +9,7 @@ from edge_agent.domain.moment import Moment, MomentSource, is_late
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
-from edge_agent.runtime.inbox import Inbox, Job, PalmScan, Scan
+from edge_agent.runtime.inbox import Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.station import Station
@@ -41,27 +41,34 @@ class StationLoop:
         self._now = now
         self._wake_uplink = wake_uplink
 
-    def body(self, pulse: Pulse) -> None:
+    def run(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
-        while (work := self._inbox.get(0 if pulse.is_stopping() else WAIT_S)) is not None or not pulse.is_stopping():
-            if self.station.has_waits:
-                reading = work.reading if isinstance(work, Scan) else None
-                self._end_waits(partial(self.station.end_waits, self._now(), reading))
-            match work:
-                case Scan():
-                    take = partial(self.station.take_reading, work.reading, work.moment)
-                    self._take(take, work.moment, greet=not _is_late(work.reading, work.moment))
-                case PalmScan():
-                    self._take(partial(self.station.take_palm, work.sight, work.moment), work.moment)
-                case Job():
-                    work.run(self._surfaces.show)
-                    self._wake_uplink()
-                case None:
-                    pass
+        while not pulse.is_stopping():
+            self._do_work(self._inbox.next_work(WAIT_S))
+            pulse.beat()
+        while (work := self._inbox.next_work(0)) is not None:
+            self._do_work(work)
             pulse.beat()
         self._end_waits(self.station.end_all_waits)
 
-    def _take(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
+    def _do_work(self, work: Scan | PalmScan | StationJob | None) -> None:
+        """Does one piece of work, or with None only what time alone brings."""
+        if self.station.has_waits:
+            reading = work.reading if isinstance(work, Scan) else None
+            self._end_waits(partial(self.station.end_waits, self._now(), reading))
+        match work:
+            case Scan():
+                take = partial(self.station.take_reading, work.reading, work.moment)
+                self._take_scan(take, work.moment, greet=not _is_late(work.reading, work.moment))
+            case PalmScan():
+                self._take_scan(partial(self.station.take_palm, work.presentation, work.moment), work.moment)
+            case StationJob():
+                work.run(self._surfaces.show)
+                self._wake_uplink()
+            case None:
+                pass
+
+    def _take_scan(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
         """Takes one scan and shows its feedback, unless nobody stands there to be greeted."""
         try:
             feedback = take()

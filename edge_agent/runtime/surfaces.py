@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.process.metrics import Counters
-from edge_agent.runtime.devices import IndicatorLoop, signal_of
+from edge_agent.runtime.devices import IndicatorLoop, choose_signal
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.screen.server import ScreenServer
 
@@ -28,7 +28,7 @@ class Surfaces:
         """Shows this feedback now; never blocks."""
         if feedback.kind not in ADVISING:
             self._guard.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
-        signal = signal_of(feedback)
+        signal = choose_signal(feedback)
         for indicator in self._indicators:
             indicator.show(signal)
         self._screen.show(feedback)

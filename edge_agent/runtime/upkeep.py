@@ -1,4 +1,4 @@
-"""What is done when nobody stands at the kiosk: the whole chain checked, the WAL folded, old rows removed."""
+"""Upkeep of the journal while nobody stands at the kiosk: the chain verified, the WAL folded, old rows removed."""
 
 import logging
 from collections.abc import Callable
@@ -18,25 +18,28 @@ PRUNE_EVERY_S = 3_600.0
 PRUNE_ROWS_MAX = 2_000  # in one transaction, so that no scan waits behind a long one
 
 
-class Upkeep:
+class JournalUpkeep:
+    """Keeps the journal small and proves it whole. `on_break` is called with a check that found a broken link."""
+
     def __init__(
-        self, journal: Journal, now: MomentSource, keep_days: int, broken: Callable[[ChainCheck], None]
+        self, journal: Journal, now: MomentSource, keep_days: int, on_break: Callable[[ChainCheck], None]
     ) -> None:
         self._journal = journal
         self._now = now
         self._keep = timedelta(days=keep_days)
-        self._broken = broken
-        self.verdict: ChainCheck | None = None  # of the last whole check
+        self._on_break = on_break
+        self.last_check: ChainCheck | None = None  # the last one that went to the end
 
-    def body(self, pulse: Pulse) -> None:
-        verify_at_ms = prune_at_ms = 0
+    def run(self, pulse: Pulse) -> None:
+        """Does what is due, again and again, until the stop."""
+        verify_due_ms = prune_due_ms = 0
         while not pulse.is_stopping():
             mono_ms = self._now().mono_ms
-            if mono_ms >= verify_at_ms:
+            if mono_ms >= verify_due_ms:
                 self._verify(pulse)
-                verify_at_ms = mono_ms + int(VERIFY_EVERY_S * 1000)
-            if mono_ms >= prune_at_ms and self._prune() == 0:
-                prune_at_ms = mono_ms + int(PRUNE_EVERY_S * 1000)
+                verify_due_ms = mono_ms + int(VERIFY_EVERY_S * 1000)
+            if mono_ms >= prune_due_ms and self._prune() == 0:
+                prune_due_ms = mono_ms + int(PRUNE_EVERY_S * 1000)
             self._fold()
             pulse.wait(FOLD_EVERY_S)
 
@@ -45,16 +48,16 @@ class Upkeep:
             pulse.beat()
             return pulse.is_stopping()
 
-        verdict = verify_journal(self._journal.path, stop=stop)
-        if not verdict.finished:
+        check = verify_journal(self._journal.path, stop=stop)
+        if not check.finished:
             return
-        self.verdict = verdict
-        if verdict.broken is None:
-            log.info("the whole journal holds: %d rows in %d epochs", verdict.rows, verdict.epochs)
+        self.last_check = check
+        if check.broken is None:
+            log.info("the whole journal holds: %d rows in %d epochs", check.rows, check.epochs)
         else:
-            broken = verdict.broken
+            broken = check.broken
             log.critical("the journal is broken at epoch %s row %d: %s", broken.epoch, broken.seq, broken.what)
-            self._broken(verdict)
+            self._on_break(check)
 
     def _fold(self) -> None:
         try:
@@ -64,15 +67,15 @@ class Upkeep:
             log.warning("%s", error)
 
     def _prune(self) -> int:
-        """Rows removed. A clock that nobody vouches for removes nothing."""
+        """Returns how many rows were removed. With a clock that is not trusted it removes none."""
         moment = self._now()
         if not moment.is_trusted:
             return 0
         try:
-            told = self._journal.prune(before=moment.utc - self._keep, rows_max=PRUNE_ROWS_MAX)
+            removals = self._journal.prune(before=moment.utc - self._keep, rows_max=PRUNE_ROWS_MAX)
         except JournalUnwritable as error:
             log.warning("%s", error)
             return 0
-        for event in told:
-            log.info("removed %d acknowledged rows of epoch %s", event.rows, event.pruned_epoch)
-        return sum(event.rows for event in told)
+        for removal in removals:
+            log.info("removed %d acknowledged rows of epoch %s", removal.rows, removal.pruned_epoch)
+        return sum(removal.rows for removal in removals)

@@ -100,7 +100,7 @@ class Uplink:
         if self._palms is not None:
             self._palms.hurry()
 
-    def body(self, pulse: Pulse) -> None:
+    def run(self, pulse: Pulse) -> None:
         while not pulse.is_stopping():
             pulse.wait(min([self._advance(client) for client in self._clients]))
 

@@ -118,7 +118,7 @@ def _played(folder: Path, gallery: PalmGallery, count: int) -> tuple[_Seen, int]
     roster = build_roster((), school="school-1", version=0, confirmed_at=None, tz=UTC)
     palms = Palms(gallery, PalmSettings(), inbox, lambda: roster, _now, lambda feedback: None, counters)
     pulse = Pulse(time.monotonic)
-    looking = threading.Thread(target=palms.body, args=(pulse,))
+    looking = threading.Thread(target=palms.run, args=(pulse,))
     looking.start()
     done = threading.Event()
     listening = threading.Thread(target=_listen, args=(inbox, counters, gallery, seen, done))
@@ -148,15 +148,15 @@ def _played(folder: Path, gallery: PalmGallery, count: int) -> tuple[_Seen, int]
 def _listen(inbox: Inbox, counters: Counters, gallery: PalmGallery, seen: _Seen, done: threading.Event) -> None:
     settled_s = 0.0
     while not done.is_set():
-        scan = inbox.get(0.1)
+        scan = inbox.next_work(0.1)
         if not isinstance(scan, PalmScan):
             continue
         at_ms = _now().mono_ms
         total_s = counters.registry.get_sample_value("canteen_palm_seconds_sum") or 0.0
         seen.settling_ms.append(1000 * (total_s - settled_s))
         settled_s = total_s
-        best = scan.sight.scores[0] if scan.sight.scores else None
-        who = str(best.person) if best is not None and best.score >= scan.sight.accept_score else ""
+        best = scan.presentation.scores[0] if scan.presentation.scores else None
+        who = str(best.person) if best is not None and best.score >= scan.presentation.accept_score else ""
         seen.answers.append((scan.moment.mono_ms, at_ms - seen.settling_ms[-1], at_ms, who))
 
 

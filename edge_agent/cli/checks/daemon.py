@@ -58,7 +58,7 @@ def health_of(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
         queued=status.journal.queue,
         roster_age_s=status.roster.age_s if status.roster.version else -1,
         roster_age_max_s=roster_age_max_s,
-        readers_gone=tuple(reader.name for reader in status.readers if not reader.there),
+        readers_gone=tuple(reader.name for reader in status.readers if not reader.is_present),
         clock=status.clock,
     )
 
@@ -162,7 +162,7 @@ def _gone(line: HealthLine, device: DeviceStatus) -> Finding:
 
 def _device(device: DeviceStatus) -> Finding:
     part = f"device {device.name}"
-    if not device.there:
+    if not device.is_present:
         detail, _, step = device.why.partition(": ")
         return fails(part, f"{device.driver} is away: {detail}", step or "check cable and power; devices probe")
     detail = f"{device.driver} is there; {device.readings} readings, {device.faults} faults"

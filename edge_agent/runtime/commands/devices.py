@@ -23,7 +23,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.inbox import Inbox, Scan
-from edge_agent.runtime.taps import Taps
+from edge_agent.runtime.taps import DeviceTaps
 
 WATCH_S_MAX = 3_600.0
 WATCH_WAIT_S = 0.5
@@ -34,7 +34,7 @@ IMPORT_WAIT_S = 30.0
 class DeviceCommands:
     """Shows a device's bytes, and takes over what a terminal kept while nobody listened."""
 
-    taps: Taps
+    taps: DeviceTaps
     inbox: Inbox
     shutdown: ShutdownFlag
     now: MomentSource
@@ -47,29 +47,29 @@ class DeviceCommands:
         """Yields bytes as they pass, until the time is over or the asker hangs up. They hold card numbers."""
         require_owner(asker)
         until_ns = time.monotonic_ns() + int(min(arguments.seconds, WATCH_S_MAX) * 1e9)
-        with self.taps.watching() as watcher:
+        with self.taps.watch() as watcher:
             while time.monotonic_ns() < until_ns and not self.shutdown.is_set():
-                for traffic in watcher.get(WATCH_WAIT_S):
+                for traffic in watcher.drain(WATCH_WAIT_S):
                     if not arguments.device or traffic.device == arguments.device:
                         direction: Literal["RECV", "SEND"] = "SEND" if traffic.direction == "SEND" else "RECV"
                         yield DeviceTraffic(
                             t_ns=traffic.monotonic_ns,
                             device=traffic.device,
                             direction=direction,
-                            hex=traffic.data.hex(),
+                            hex=traffic.chunk.hex(),
                         )
 
     def import_matches(self, arguments: DeviceImportArguments, asker: Asker) -> Iterator[ImportedMatches]:
         """Puts the rows into the station's queue in order; yields how many it took."""
         require_owner(asker)
-        for taken, match in enumerate(arguments.matches):
+        for queued, match in enumerate(arguments.matches):
             moment = self.now()
             reading = _reading(arguments.device, match, moment.utc)
-            if not self.inbox.put(Scan(reading, moment), IMPORT_WAIT_S):
+            if not self.inbox.add_work(Scan(reading, moment), IMPORT_WAIT_S):
                 raise RequestRefused(
-                    f"the station does not keep up; {taken} rows were taken, import the file again later"
+                    f"the station does not keep up; {queued} rows were taken, import the file again later"
                 )
-        yield ImportedMatches(taken=len(arguments.matches))
+        yield ImportedMatches(imported=len(arguments.matches))
 
 
 def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:

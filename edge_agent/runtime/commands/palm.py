@@ -70,7 +70,7 @@ class PalmCommands:
 
         palms = self._palms()
         camera = self._camera(arguments.reader)
-        wish = Wish(
+        request = Wish(
             person=PersonId(arguments.person),
             operator=arguments.operator,
             hand=Hand(arguments.hand),
@@ -78,9 +78,9 @@ class PalmCommands:
             within_s=arguments.within_s,
             language=Language(arguments.language or self.language),
         )
-        steps = enrol(wish, camera, palms, lambda: self.station.roster, self.now, self.shutdown.is_set, self.show)
+        steps = enrol(request, camera, palms, lambda: self.station.roster, self.now, self.shutdown.is_set, self.show)
         for step in steps:
-            yield PalmEnrolStep(good=step.good, step=step.step.value, say=step.say, hand=step.hand, done=step.done)
+            yield PalmEnrolStep(samples=step.good, step=step.step.value, line=step.say, hand=step.hand, done=step.done)
         self.uplink.hurry_palms()
 
     def forget(self, arguments: PalmForgetArguments, asker: Asker) -> Iterator[ForgottenPalms]:
@@ -118,7 +118,7 @@ class PalmCommands:
                 "(`edge-agent palm key import`)"
             )
         imported = gallery.import_(arguments.palms)
-        yield ImportedPalms(taken=imported.taken, passed_over=imported.passed_over, unreadable=imported.unreadable)
+        yield ImportedPalms(imported=imported.taken, passed_over=imported.passed_over, unreadable=imported.unreadable)
         self.uplink.hurry_palms()
 
     def _gallery(self) -> "PalmGallery":

@@ -20,9 +20,9 @@ from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.identity import Identity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Supervisor
-from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderPresences
+from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
-from edge_agent.runtime.upkeep import Upkeep
+from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.screen.server import ScreenServer
 from edge_agent.station import Station
@@ -46,7 +46,7 @@ class StatusCommand:
     station: Station
     guard: JournalGuard
     supervisor: Supervisor
-    upkeep: Upkeep
+    upkeep: JournalUpkeep
     contact: LedgerContact | None
     palms: PalmStatusSource | None
     readers: ReaderPresences
@@ -55,9 +55,9 @@ class StatusCommand:
 
     def table(self) -> dict[str, Handler]:
         """Returns the command with its handler."""
-        return dict([bind(STATUS, self.answer)])
+        return dict([bind(STATUS, self.report_status)])
 
-    def answer(self, _: NoArguments, asker: Asker) -> Iterator[DaemonStatus]:
+    def report_status(self, _: NoArguments, asker: Asker) -> Iterator[DaemonStatus]:
         """Yields one row."""
         moment = self.now()
         yield DaemonStatus(
@@ -77,7 +77,7 @@ class StatusCommand:
         )
 
     def _journal(self) -> JournalStatus:
-        journal, verdict = self.journal, self.upkeep.verdict
+        journal, verdict = self.journal, self.upkeep.last_check
         return JournalStatus(
             epoch=journal.outbox.epoch,
             head=journal.outbox.head.seq,
@@ -110,11 +110,11 @@ class StatusCommand:
         )
 
 
-def _device(presence: Presence) -> DeviceStatus:
+def _device(presence: DevicePresence) -> DeviceStatus:
     return DeviceStatus(
         name=presence.name,
         driver=presence.driver,
-        there=presence.there,
+        is_present=presence.is_present,
         why=presence.why,
         readings=presence.readings,
         faults=presence.faults,

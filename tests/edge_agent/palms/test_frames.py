@@ -10,7 +10,7 @@ from drivers.readings import PalmFrame
 from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Supervisor
-from edge_agent.runtime.devices import Presence, ReaderLoop
+from edge_agent.runtime.devices import DevicePresence, ReaderLoop
 from edge_agent.runtime.inbox import Inbox
 from tests.drivers.palm.mjpeg_camera import jpeg, picture
 from tests.edge_agent.process.test_supervision import eventually
@@ -26,11 +26,11 @@ def played(folder: Path, loop: ReaderLoop) -> None:
     for number in range(3):
         (folder / f"{number}.jpg").write_bytes(jpeg(picture(number)))
     supervisor = Supervisor()
-    supervisor.add("reader", loop.body)
+    supervisor.add("reader", loop.run)
     supervisor.start()
     eventually(lambda: counted(loop.counters) == 3)
     assert supervisor.stop() == []
-    assert loop.inbox.get(0) is None
+    assert loop.inbox.next_work(0) is None
     assert loop.presence.readings == 0
 
 
@@ -43,11 +43,11 @@ def test_each_picture_is_handed_on_with_the_moment_at_which_it_came(tmp_path: Pa
             seen.append((frame, moment))
 
     folder = Folder("palm", FolderSettings(folder=str(tmp_path), fps=60))
-    played(tmp_path, ReaderLoop(folder, Presence("palm", "folder"), Inbox(), now, print, Counters(), look))
+    played(tmp_path, ReaderLoop(folder, DevicePresence("palm", "folder"), Inbox(), now, print, Counters(), look))
     assert [moment for _, moment in seen] == [now()] * 3
     assert all(np.abs(frame.image.astype(int) - picture(at)).mean() < 8 for at, (frame, _) in enumerate(seen))
 
 
 def test_where_nobody_looks_for_palms_pictures_are_counted_and_dropped(tmp_path: Path) -> None:
     folder = Folder("palm", FolderSettings(folder=str(tmp_path), fps=60))
-    played(tmp_path, ReaderLoop(folder, Presence("palm", "folder"), Inbox(), now, print, Counters()))
+    played(tmp_path, ReaderLoop(folder, DevicePresence("palm", "folder"), Inbox(), now, print, Counters()))

@@ -94,9 +94,9 @@ class Bench:
 
     def decided(self) -> list[PalmPresentation]:
         found = []
-        while (work := self.inbox.get(0)) is not None:
+        while (work := self.inbox.next_work(0)) is not None:
             assert isinstance(work, PalmScan)
-            found.append(work.sight)
+            found.append(work.presentation)
         return found
 
 

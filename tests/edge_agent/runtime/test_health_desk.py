@@ -42,9 +42,9 @@ def answer_of(health: KioskHealth) -> DaemonStatus:
     """The daemon's answer to `status` of a kiosk that is like this."""
     alarm = SyncAlarm.FORK if health.ledger_alarm else SyncAlarm.NONE
     ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
-    gone = "door" in health.readers_gone
-    why = "no such port: check the cable" if gone else ""
-    door = DeviceStatus(name="door", driver="em4100", there=not gone, why=why, readings=0, faults=0)
+    is_gone = "door" in health.readers_gone
+    why = "no such port: check the cable" if is_gone else ""
+    door = DeviceStatus(name="door", driver="em4100", is_present=not is_gone, why=why, readings=0, faults=0)
     known = health.roster_age_s >= 0
     return DaemonStatus(
         device="d",

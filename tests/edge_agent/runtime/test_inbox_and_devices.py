@@ -15,8 +15,8 @@ from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse, Supervisor
-from edge_agent.runtime.devices import IndicatorLoop, Presence, ReaderLoop, signal_of
-from edge_agent.runtime.inbox import Inbox, Job, Scan
+from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, choose_signal
+from edge_agent.runtime.inbox import Inbox, Scan, StationJob
 from sync.contract.event import ClockQuality
 from tests.edge_agent.process.test_supervision import eventually
 
@@ -56,7 +56,7 @@ class Scripted:
 
 
 def loop(reader: Scripted, inbox: Inbox, lost: list[Feedback]) -> ReaderLoop:
-    presence = Presence("door", "scripted")
+    presence = DevicePresence("door", "scripted")
     return ReaderLoop(reader, presence, inbox, now, lost.append, Counters())  # type: ignore[arg-type]  # no settings
 
 
@@ -65,9 +65,9 @@ def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
     reader = Scripted([[StreamFault("door", "noise", 0), CARD], [CardRemoved("door", 0)], [CARD]])
     reader_loop = loop(reader, inbox, lost)
     supervisor = Supervisor()
-    supervisor.add("reader", reader_loop.body)
+    supervisor.add("reader", reader_loop.run)
     supervisor.start()
-    assert [inbox.get(30), inbox.get(30)] == [Scan(CARD, now()), Scan(CARD, now())]
+    assert [inbox.next_work(30), inbox.next_work(30)] == [Scan(CARD, now()), Scan(CARD, now())]
     assert supervisor.stop() == []
     assert (reader_loop.presence.readings, reader_loop.presence.faults) == (2, 1)
     assert lost == []
@@ -78,9 +78,9 @@ def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCapture
     gone = DeviceGone("pulled")
     reader = Scripted([DeviceBusy("held by another"), gone, gone, [CARD]])
     supervisor = Supervisor()
-    supervisor.add("reader", loop(reader, inbox, []).body)
+    supervisor.add("reader", loop(reader, inbox, []).run)
     supervisor.start()
-    assert inbox.get(30) == Scan(CARD, now())
+    assert inbox.next_work(30) == Scan(CARD, now())
     assert supervisor.stop() == []
     assert reader.opened == 4
     assert reader.closed == reader.opened
@@ -89,12 +89,12 @@ def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCapture
 
 def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None:
     inbox = Inbox(waiting_max=1)
-    assert inbox.put(Scan(CARD, now()), 0)
-    assert not inbox.put(Scan(CARD, now()), 0)
+    assert inbox.add_work(Scan(CARD, now()), 0)
+    assert not inbox.add_work(Scan(CARD, now()), 0)
     lost: list[Feedback] = []
     reader_loop = loop(Scripted([[CARD]]), inbox, lost)
     supervisor = Supervisor()
-    supervisor.add("reader", reader_loop.body)
+    supervisor.add("reader", reader_loop.run)
     supervisor.start()
     eventually(lambda: bool(lost))
     assert supervisor.stop() == []
@@ -109,7 +109,7 @@ def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
         done.append(1)
         return 1
 
-    job = Job(work, result)
+    job = StationJob(work, result)
     assert result.cancel()
     job.run(lambda feedback: None)
     assert done == []
@@ -118,7 +118,9 @@ def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
 def test_a_job_shows_its_feedback_before_it_answers() -> None:
     result: Future[Feedback | int] = Future()
     shown: list[tuple[Feedback, bool]] = []
-    Job(lambda: Feedback(FeedbackKind.WELCOME), result).run(lambda feedback: shown.append((feedback, result.done())))
+    StationJob(lambda: Feedback(FeedbackKind.WELCOME), result).run(
+        lambda feedback: shown.append((feedback, result.done()))
+    )
     assert shown == [(Feedback(FeedbackKind.WELCOME), False)]
     assert result.result(0) == Feedback(FeedbackKind.WELCOME)
 
@@ -129,25 +131,25 @@ def test_what_a_job_raises_goes_to_whoever_waits() -> None:
     def fails() -> int:
         raise ValueError("no")
 
-    Job(fails, result).run(lambda feedback: None)
+    StationJob(fails, result).run(lambda feedback: None)
     with pytest.raises(ValueError, match="no"):
         result.result(0)
 
 
 def test_every_state_of_the_screen_has_a_signal_and_none_tells_of_money() -> None:
-    assert {signal_of(Feedback(child)) for child in FeedbackKind} == set(Signal)
+    assert {choose_signal(Feedback(child)) for child in FeedbackKind} == set(Signal)
 
 
 def test_a_light_that_is_too_slow_never_blocks() -> None:
     light = SimulatedLight("light", SimulatedLightSettings())
-    indicator = IndicatorLoop(light, Presence("light", "simulated-light"))
+    indicator = IndicatorLoop(light, DevicePresence("light", "simulated-light"))
     for _ in range(100):
         indicator.show(Signal.WELCOME)
 
     pulse = Pulse(lambda: 0.0)
-    thread = threading.Thread(target=indicator.body, args=(pulse,))
+    thread = threading.Thread(target=indicator.run, args=(pulse,))
     thread.start()
     eventually(lambda: len(light.shown) > 0)
     pulse.stop()
     thread.join()
-    assert indicator.presence.there
+    assert indicator.presence.is_present

@@ -1,14 +1,14 @@
-"""Implements `station.PalmsHere`: if somebody can be asked for the palm at this moment."""
+"""Tells the station if somebody can be asked for the palm at this moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge_agent.runtime.devices import Presence
+from edge_agent.runtime.devices import DevicePresence
 from sync.contract.event import PersonId
 
 
-class KnownPalms(Protocol):
+class PalmTemplates(Protocol):
     """The gallery, as far as the station asks it."""
 
     def has_template(self, person: str) -> bool:
@@ -17,11 +17,11 @@ class KnownPalms(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PalmsAtHand:
+class CameraPalmAvailability:
     """Tells the station whose palms are known, and if a camera is there."""
 
-    gallery: KnownPalms
-    cameras: Sequence[Presence]
+    gallery: PalmTemplates
+    cameras: Sequence[DevicePresence]
 
     def has_template(self, person: PersonId) -> bool:
         """Returns True where this person can be recognised by the palm here."""
@@ -29,4 +29,4 @@ class PalmsAtHand:
 
     def has_camera(self) -> bool:
         """Returns True while a camera is there to show a palm to."""
-        return any(camera.there for camera in self.cameras)
+        return any(camera.is_present for camera in self.cameras)
