@@ -45,7 +45,7 @@ def test_two_workers_share_the_machine_and_count_together_what_was_left_out(tmp_
     command = [sys.executable, "-m", "pytest", *plugins, "-n", "2", "--dist", "loadgroup"]
     env = {"PYTHONPATH": str(ROOT), "CANTEEN_PALMS": str(tmp_path / "none"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=110
+        command, cwd=tmp_path, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=500
     )
     assert done.returncode == 0, done.stdout + done.stderr
     counted = [line for line in done.stdout.splitlines() if line.startswith("palm pictures: ")]
