@@ -174,7 +174,7 @@ def test_a_name_is_text_and_never_markup(browser: Browser, screen: ScreenServer)
 def test_a_silent_child_makes_no_sound_and_a_reloaded_page_repeats_none(browser: Browser, screen: ScreenServer) -> None:
     count_tones = "window.tones = 0; const S = OscillatorNode.prototype.start;"
     count_tones += "OscillatorNode.prototype.start = function (...a) { window.tones += 1; return S.apply(this, a); };"
-    screen.show(Feedback(FeedbackKind.WELCOME, "Анна", "en"))
+    screen.show(Feedback(FeedbackKind.NOT_RECORDED, "Анна", "en"))  # has a sound, and lasts while a slow page loads
     page = browser.new_page()
     page.add_init_script(count_tones)
     page.goto(f"http://127.0.0.1:{screen.port}/")
