@@ -18,6 +18,7 @@ from canteen_demo.clock import FastClock
 from canteen_demo.kiosk import AGENT, Kiosk, free_port
 from canteen_demo.lunch import Queue
 from canteen_demo.plan import PALM_KIOSK, make_plan
+from canteen_demo.postgres import embedded_database
 from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
 from canteen_demo.school import LATE_MINUTES, SCHOOL, Pupil, make_pupils, roster_files
@@ -25,7 +26,7 @@ from edge_agent.errors import RequestRefused
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
-from sync.ledger.server import database
+from sync.ledger.server import connected
 
 ZONE = ZoneInfo("Asia/Almaty")
 KIOSKS = ("left", "right")
@@ -176,8 +177,8 @@ def _school(
     for name, content in roster_files(pupils, opens, wish.minutes).items():
         (export / name).write_bytes(content)
     progress(f"a school of {len(pupils)} pupils, imported from OneRoster files")
-    with database(ledger.data) as url:
-        with psycopg.connect(url, autocommit=True) as connection:
+    with embedded_database(ledger.data) as url:
+        with connected(url) as connection:
             schools.add_school(connection, SCHOOL, "Школа «Демо»", str(ZONE))
             import_export(connection, read_export(export), [SCHOOL], date=opens.date().isoformat())
         yield url

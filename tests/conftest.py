@@ -2,7 +2,9 @@
 were left out for want of palm pictures."""
 
 import fcntl
-from collections.abc import Generator
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,15 @@ import pytest
 from tests import outside
 
 SYSTEM = Path(__file__).parent / "system"
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that an unprivileged account can reach; pytest's own are closed to it."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

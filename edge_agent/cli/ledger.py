@@ -3,17 +3,22 @@
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
 from edge_agent.process.shutdown import ShutdownFlag
+
+if TYPE_CHECKING:
+    import psycopg
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -39,6 +44,21 @@ def extra() -> None:
         raise ExtraMissing(f"{' and '.join(missing)} not installed: pip install 'canteen-edge-agent[ledger]'")
 
 
+@contextmanager
+def open_ledger(data: Path, database_url: str) -> "Iterator[psycopg.Connection]":
+    """Yields a connection to the ledger's database: the named one, or else the one in the data folder."""
+    from sync.ledger.server import connected
+
+    if database_url:
+        with connected(database_url) as connection:
+            yield connection
+        return
+    from canteen_demo.postgres import embedded_database
+
+    with embedded_database(data) as url, connected(url) as connection:
+        yield connection
+
+
 @app.command()
 def serve(
     data: DataOption = DATA_DEFAULT,
@@ -57,10 +77,20 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     options = Options(
-        data=data, database_url=database_url, host=host, port=port, certificate=certificate,
-        certificate_key=certificate_key, rate_per_s=rate, burst=int(2 * rate),
+        data=data, host=host, port=port, certificate=certificate, certificate_key=certificate_key, rate_per_s=rate,
+        burst=int(2 * rate),
     )  # fmt: skip
-    serve_until(ending.wait, options, lambda url: out.print(f"ledger at {url}", markup=False))
+
+    def announce(url: str) -> None:
+        out.print(f"ledger at {url}", markup=False)
+
+    if database_url:
+        serve_until(ending.wait, database_url, options, announce)
+        return
+    from canteen_demo.postgres import EmbeddedPostgres
+
+    with EmbeddedPostgres(data) as postgres:
+        serve_until(ending.wait, postgres.url, options, announce, postgres.revive)
 
 
 @app.command()
@@ -73,9 +103,8 @@ def school(
 ) -> None:
     """Add a school, or rename it."""
     from sync.ledger import schools
-    from sync.ledger.server import connected
 
-    with connected(data, database_url) as connection:
+    with open_ledger(data, database_url) as connection:
         schools.add_school(connection, school, name, timezone)
     out.print(f"{school}: {name}; next: `edge-agent ledger enrol-code {school}`", markup=False)
 
@@ -91,9 +120,9 @@ def enrol_code(
 ) -> None:
     """Make a one-time code that gives one kiosk its identity. It is shown once."""
     from sync.ledger import schools
-    from sync.ledger.server import connected, utc_now
+    from sync.ledger.server import utc_now
 
-    with connected(data, database_url) as connection:
+    with open_ledger(data, database_url) as connection:
         code = schools.new_code(connection, school, name, utc_now(), timedelta(hours=hours))
     if as_json:
         print_json({"school": school, "code": code, "hours": hours})
@@ -107,9 +136,8 @@ def devices(data: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "", 
     from dataclasses import asdict
 
     from sync.ledger import schools
-    from sync.ledger.server import connected
 
-    with connected(data, database_url) as connection:
+    with open_ledger(data, database_url) as connection:
         rows = schools.devices(connection)
     if as_json:
         print_json([asdict(row) for row in rows])
@@ -136,9 +164,8 @@ def suspend(
 ) -> None:
     """Stop taking a kiosk's requests; it goes on recording."""
     from sync.ledger import schools
-    from sync.ledger.server import connected
 
-    with connected(data, database_url) as connection:
+    with open_ledger(data, database_url) as connection:
         schools.set_status(connection, device, "active" if lift else "suspended")
     out.print(f"{device}: {'active' if lift else 'suspended'}", markup=False)
 
@@ -159,11 +186,11 @@ def report(
 
     from sync.ledger import report as reports
     from sync.ledger import schools
-    from sync.ledger.server import connected, utc_now
+    from sync.ledger.server import utc_now
 
     begin = _day(first) if first else utc_now().date()
     end = _day(last) if last else begin
-    with connected(data, database_url) as connection:
+    with open_ledger(data, database_url) as connection:
         made = [
             reports.report(connection, each, begin, end, now=utc_now(), attendance_factor=_share(attendance))
             for each in school or schools.schools(connection)

@@ -111,10 +111,9 @@ def _import_into_ledger(
 
     ledger.extra()
     from sync.ledger.roster_import import import_export as into_ledger
-    from sync.ledger.server import connected
 
     files = read_export(export)
-    with connected(data, url) as connection:
+    with ledger.open_ledger(data, url) as connection:
         imported = into_ledger(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
         )

@@ -1,4 +1,7 @@
-"""The ledger as a process: database, schema, key, HTTP; started and stopped in that order and its reverse."""
+"""The ledger as a process: schema, key, HTTP; started in this order, and stopped in its reverse.
+
+The database is not its business: the server receives the URL of a PostgreSQL that runs.
+"""
 
 import logging
 import select
@@ -20,21 +23,19 @@ from sync.ledger import keys
 from sync.ledger.admission import Bucket
 from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
 from sync.ledger.migrate import migrate
-from sync.ledger.postgres import EmbeddedPostgres
 from sync.ledger.requests import Ledger
 from sync.ledger.service import Pool, application
 
 logger = logging.getLogger(__name__)
 
-HEAL_TRIES = 10  # starts of a PostgreSQL that keeps dying, a second apart, before the process ends and says so
+REVIVE_TRIES = 10  # starts of a database that keeps dying, a second apart, before the process ends and says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to serve. Without `database_url` a PostgreSQL is run in `data`."""
+    """How to serve. Raises NotUnderstood for a certificate without its key, or a key without its certificate."""
 
-    data: Path  # the receipts' key, and the embedded PostgreSQL
-    database_url: str = ""
+    data: Path  # holds the receipts' key
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
     certificate: Path | None = None
@@ -43,28 +44,13 @@ class Options:
     burst: int = 400
     connections_max: int = 8
 
-
-@contextmanager
-def database(data: Path, database_url: str = "") -> Iterator[str]:
-    """The URL of a database whose schema is up to date: the named one, or the embedded one of this data folder.
-
-    An embedded one that another process serves is used as it is; else it is run for as long as this lasts.
-    """
-    if database_url:
-        _prepare(database_url)
-        yield database_url
-        return
-    embedded = EmbeddedPostgres(data)
-    if embedded.attach():
-        _prepare(embedded.url)  # its owner may just be about to
-        yield embedded.url
-        return
-    with embedded:
-        _prepare(embedded.url)
-        yield embedded.url
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.certificate_key is None):
+            raise NotUnderstood("a certificate needs its key and a key its certificate: name both or neither")
 
 
-def _prepare(url: str) -> None:
+def prepare_database(url: str) -> None:
+    """Brings the schema up to date. Raises DatabaseUnavailable when no database answers."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
             migrate(connection)
@@ -73,9 +59,13 @@ def _prepare(url: str) -> None:
 
 
 @contextmanager
-def connected(data: Path, database_url: str = "") -> Iterator[psycopg.Connection]:
-    """One autocommit connection, for the operator's commands."""
-    with database(data, database_url) as url, psycopg.connect(url, autocommit=True) as connection:
+def connected(database_url: str) -> Iterator[psycopg.Connection]:
+    """Yields one autocommit connection to a database whose schema is up to date, for the operator's commands.
+
+    Raises DatabaseUnavailable.
+    """
+    prepare_database(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 
 
@@ -84,13 +74,14 @@ def utc_now() -> datetime:
 
 
 class Server:
-    """A running ledger. `start` returns once it answers; `stop` lets the requests under way finish."""
+    """A running ledger on the database of this URL.
 
-    def __init__(self, options: Options) -> None:
-        if (options.certificate is None) != (options.certificate_key is None):
-            raise NotUnderstood("a certificate needs its key and a key its certificate: name both or neither")
+    `start` returns once it answers; `stop` lets the requests under way finish.
+    """
+
+    def __init__(self, database_url: str, options: Options) -> None:
+        self.database_url = database_url  # holds a password: for tests and benches, not for a log
         self._options = options
-        self._embedded: EmbeddedPostgres | None = None
         self._pool: Pool | None = None
         self._http: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -103,11 +94,6 @@ class Server:
         scheme = "https" if self._options.certificate else "http"
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         return f"{scheme}://{host}:{self.port}"
-
-    @property
-    def database_url(self) -> str:
-        """With the password in it: for tests and benches, not for a log."""
-        return self._embedded.url if self._embedded is not None else self._options.database_url
 
     @property
     def alive(self) -> bool:
@@ -125,10 +111,7 @@ class Server:
         options = self._options
         if not options.data.exists():
             options.data.mkdir(mode=0o755, parents=True)
-        if not options.database_url:
-            self._embedded = EmbeddedPostgres(options.data)
-            self._embedded.start()
-        _prepare(self.database_url)
+        prepare_database(self.database_url)
         key = keys.load_or_create(options.data / "receipt.key")
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
@@ -155,14 +138,6 @@ class Server:
                 raise LedgerError("the HTTP server did not start: see the log above")
             time.sleep(0.01)
 
-    def heal(self) -> bool:
-        """Start the embedded PostgreSQL again when it has died. True when that was needed."""
-        if self._embedded is None or self._embedded.running:
-            return False
-        logger.error("PostgreSQL has died; starting it again")
-        self._embedded.start()
-        return True
-
     def stop(self) -> None:
         if self._http is not None and self._thread is not None:
             self._http.should_exit = True
@@ -174,9 +149,6 @@ class Server:
         if self._pool is not None:
             self._pool.close(timeout=10)
             self._pool = None
-        if self._embedded is not None:
-            self._embedded.stop()
-            self._embedded = None
 
     def __enter__(self) -> "Server":
         self.start()
@@ -186,24 +158,31 @@ class Server:
         self.stop()
 
 
-def serve_until(stopped: Callable[[float], bool], options: Options, ready: Callable[[str], None]) -> None:
-    """Run a ledger until `stopped`, which waits so many seconds, says so; `ready` is told its URL.
+def serve_until(
+    stopped: Callable[[float], bool],
+    database_url: str,
+    options: Options,
+    ready: Callable[[str], None],
+    revive: Callable[[], object] = lambda: None,
+) -> None:
+    """Runs a ledger until `stopped`, which waits so many seconds, returns True.
 
-    Raises LedgerError.
+    `ready` receives the URL of the ledger. `revive` is called once a second, and starts a database of our own again if
+    it has died. Raises LedgerError.
     """
-    with Server(options) as server:
+    with Server(database_url, options) as server:
         ready(server.url)
         failures = 0
         while not stopped(1.0):
             if not server.alive:
                 raise LedgerError("the HTTP server ended by itself: see the log above")
             try:
-                server.heal()
+                revive()
                 failures = 0
             except DatabaseUnavailable as error:
                 failures += 1
                 logger.error("%s; trying again", error)  # noqa: TRY400  # its message says all; no trace for operators
-                if failures >= HEAL_TRIES:
+                if failures >= REVIVE_TRIES:
                     raise
 
 

@@ -14,6 +14,7 @@ from random import Random
 import msgspec
 import psycopg
 
+from canteen_demo.postgres import EmbeddedPostgres
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.client.batches import BatchSender
@@ -26,7 +27,6 @@ from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger import facts, schools
-from sync.ledger.postgres import EmbeddedPostgres
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from tests.benchmarks.figures import Figure, Result, Run

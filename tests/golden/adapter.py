@@ -3,7 +3,8 @@
 A renamer mends this file and nothing else here. The labels on the left are the outside's words, and stay.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,13 @@ def signed_headers(method: str, path: str, query: str, headers: dict[str, str], 
 
 def ledger_database(data: Path) -> AbstractContextManager[Any]:
     """A connection to the ledger's own PostgreSQL in this folder, made and brought up to date where it is not."""
+    return _open_ledger_database(data)
+
+
+@contextmanager
+def _open_ledger_database(data: Path) -> Iterator[Any]:
+    from canteen_demo.postgres import embedded_database
     from sync.ledger.server import connected
 
-    return connected(data, "")
+    with embedded_database(data) as url, connected(url) as connection:
+        yield connection

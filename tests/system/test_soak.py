@@ -20,12 +20,12 @@ import msgspec
 import psycopg
 import pytest
 
+from canteen_demo.postgres import EmbeddedPostgres
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify_journal
 from sync.contract import chain
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger import schools
-from sync.ledger.postgres import EmbeddedPostgres
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from tests.sync.ledger.test_kill import Process

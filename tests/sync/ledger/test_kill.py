@@ -16,9 +16,9 @@ import httpx
 import psycopg
 import pytest
 
+from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract.wire import Accepted, Problem
 from sync.ledger import schools
-from sync.ledger.postgres import EmbeddedPostgres
 from tests.sync.ledger.kiosk import Kiosk, entry, new_school
 
 EVENTS = 3_000

@@ -177,9 +177,9 @@ def test_the_bucket_lets_in_by_turns() -> None:
 
 def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: Server) -> None:
     options = Options(
-        data=open_folder / "flooded", database_url=server.database_url, port=0, rate_per_s=1, burst=2
+        data=open_folder / "flooded", port=0, rate_per_s=1, burst=2
     )  # fmt: skip
-    with Server(options) as small:
+    with Server(server.database_url, options) as small:
         replies = [httpx.get(f"{small.url}/v1/devices/x-1/cursor") for _ in range(4)]
         assert [reply.status_code for reply in replies] == [401, 401, 503, 503]
         assert int(replies[-1].headers["retry-after"]) >= 1
@@ -192,7 +192,7 @@ def test_a_second_process_shares_the_database(open_folder: Path, server: Server,
     folder = open_folder / "second"
     folder.mkdir()
     (folder / "receipt.key").write_bytes((open_folder / "ledger/receipt.key").read_bytes())
-    with Server(Options(data=folder, database_url=server.database_url, port=0)) as second:
+    with Server(server.database_url, Options(data=folder, port=0)) as second:
         kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(10)))
         accepted(kiosk.send(1, 5))
         kiosk.http.close()
@@ -233,9 +233,9 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 def test_tls(open_folder: Path, tmp_path: Path, server: Server) -> None:
     chain, private = self_signed(tmp_path)
     options = Options(
-        data=open_folder / "tls", database_url=server.database_url, port=0, certificate=chain, certificate_key=private
+        data=open_folder / "tls", port=0, certificate=chain, certificate_key=private
     )  # fmt: skip
-    with Server(options) as secure:
+    with Server(server.database_url, options) as secure:
         trusted = ssl.create_default_context(cafile=str(chain))
         assert httpx.get(f"{secure.url}/v1/health", verify=trusted).status_code == 200
         with pytest.raises(httpx.ConnectError):
@@ -244,7 +244,7 @@ def test_tls(open_folder: Path, tmp_path: Path, server: Server) -> None:
 
 def test_a_certificate_needs_its_key(open_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NotUnderstood, match="both or neither"):
-        Server(Options(data=open_folder / "half", certificate=tmp_path / "chain.pem"))
+        Options(data=open_folder / "half", certificate=tmp_path / "chain.pem")
 
 
 def test_replies_are_read_as_written(kiosk: Kiosk) -> None:

