@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from edge_agent.errors import AgentError, AgentNotRunning, AnswerNotUnderstood, ExitCode, RequestRefused
+from edge_agent.errors import AgentError, AgentNotRunning, DaemonVersionDiffers, ExitCode, RequestRefused
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ REQUEST_BYTES_MAX = 8 * 1024 * 1024  # a whole school's roster, for `roster impo
 CONNECTIONS_MAX = 8
 SOCKET_NAME = "control.sock"
 POLL_S = 0.5
-ANSWER_S = 60.0
+REPLY_TIMEOUT_S = 60.0
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
 Row = TypeVar("Row")
@@ -46,28 +46,30 @@ class Command(Generic[Arguments, Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who is on the other end, by the kernel's word."""
+class Requester:
+    """The process that asks, as the kernel knows it."""
 
     pid: int
     uid: int
     gid: int
 
 
-Handler = Callable[[msgspec.Raw, Asker], Iterable[object]]
+Handler = Callable[[msgspec.Raw, Requester], Iterable[object]]
 
 
-def bind(command: Command[Arguments, Row], answer: Callable[[Arguments, Asker], Iterable[Row]]) -> tuple[str, Handler]:
-    """Returns the entry for a server's table: the command's name, and `answer` behind a check of the arguments."""
+def bind_handler(
+    command: Command[Arguments, Row], build_rows: Callable[[Arguments, Requester], Iterable[Row]]
+) -> tuple[str, Handler]:
+    """Returns the entry for a server's table: the command's name, and `build_rows` behind a check of the arguments."""
 
-    def handle(arguments: msgspec.Raw, asker: Asker) -> Iterable[object]:
+    def handle(arguments: msgspec.Raw, requester: Requester) -> Iterable[object]:
         try:
             typed = msgspec.json.decode(arguments, type=command.arguments)
         except msgspec.ValidationError as error:
             raise RequestRefused(
                 f"the arguments of {command.name} are wrong: {error}; see edge-agent --help"
             ) from error
-        return answer(typed, asker)
+        return build_rows(typed, requester)
 
     return command.name, handle
 
@@ -77,7 +79,7 @@ class _RequestLine(msgspec.Struct, frozen=True):
     arguments: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _AnswerLine(msgspec.Struct, frozen=True):
+class _ReplyLine(msgspec.Struct, frozen=True):
     """A row, an error with its exit code, or the end."""
 
     row: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -91,14 +93,14 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         credentials = self.connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        asker = Asker(*struct.unpack("3i", credentials))
+        requester = Requester(*struct.unpack("3i", credentials))
         line = self.rfile.readline(REQUEST_BYTES_MAX + 1)
         try:
-            for answer in self.server.answers(line, asker):
-                self.wfile.write(msgspec.json.encode(answer) + b"\n")
+            for reply in self.server.reply_lines(line, requester):
+                self.wfile.write(msgspec.json.encode(reply) + b"\n")
                 self.wfile.flush()
         except (BrokenPipeError, ConnectionResetError):
-            log.debug("pid %d hung up before its answer was complete", asker.pid)
+            log.debug("pid %d hung up before its answer was complete", requester.pid)
 
 
 class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -151,7 +153,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.error("a question on the control socket could not be answered: %r", sys.exception())
 
-    def answers(self, line: bytes, asker: Asker) -> Iterator[dict[str, object]]:
+    def reply_lines(self, line: bytes, requester: Requester) -> Iterator[dict[str, object]]:
         """Yields the answer's lines to one request line."""
         try:
             request = msgspec.json.decode(line, type=_RequestLine)
@@ -162,9 +164,9 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         if handler is None:
             yield {"error": f"the daemon knows no command {request.command!r}; is it older than this tool?", "code": 2}
             return
-        log.debug("pid %d uid %d asks %s", asker.pid, asker.uid, request.command)
+        log.debug("pid %d uid %d asks %s", requester.pid, requester.uid, request.command)
         try:
-            for row in handler(request.arguments, asker):
+            for row in handler(request.arguments, requester):
                 yield {"row": row}
         except AgentError as error:
             yield {"error": str(error), "code": error.exit_code}
@@ -181,11 +183,11 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def ask(
-    run_dir: Path, command: Command[Arguments, Row], arguments: Arguments, timeout_s: float | None = ANSWER_S
+    run_dir: Path, command: Command[Arguments, Row], arguments: Arguments, timeout_s: float | None = REPLY_TIMEOUT_S
 ) -> Iterator[Row]:
     """Yields the rows of the running daemon's answer.
 
-    Raises `AgentNotRunning`, `Refused` with the daemon's own exit code, or `AnswerNotUnderstood`.
+    Raises `AgentNotRunning`, `Refused` with the daemon's own exit code, or `DaemonVersionDiffers`.
     """
     path = run_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as connection:
@@ -199,14 +201,14 @@ def ask(
                 f"{path}: no right to ask; run this as root or as a member of the group canteen"
             ) from error
         connection.sendall(msgspec.json.encode({"command": command.name, "arguments": arguments}) + b"\n")
-        with connection.makefile("rb") as answers:
-            for line in answers:
-                answer = _decode(line, _AnswerLine, command.name)
-                if isinstance(answer.row, msgspec.Raw):
-                    yield _decode(answer.row, command.row, command.name)
-                elif isinstance(answer.error, str):
-                    refused = RequestRefused(answer.error)
-                    refused.exit_code = ExitCode(answer.code)
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                reply = _decode(line, _ReplyLine, command.name)
+                if isinstance(reply.row, msgspec.Raw):
+                    yield _decode(reply.row, command.row, command.name)
+                elif isinstance(reply.error, str):
+                    refused = RequestRefused(reply.error)
+                    refused.exit_code = ExitCode(reply.code)
                     raise refused
                 else:
                     return
@@ -217,7 +219,7 @@ def _decode(line: bytes | msgspec.Raw, kind: type[Row], command: str) -> Row:
     try:
         return msgspec.json.decode(line, type=kind)
     except msgspec.DecodeError as error:
-        raise AnswerNotUnderstood(
+        raise DaemonVersionDiffers(
             f"the daemon's answer to {command} cannot be read: {error}; is it of another version than this tool? "
             "restart it (systemctl restart edge-agent)"
         ) from error

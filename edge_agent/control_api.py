@@ -171,7 +171,7 @@ class QuarantinedEvent(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     detail: str
     tombstone: bool
-    at: str
+    noted_utc: str = field(name="at")
     event: str  # the payload's bytes, as text
 
 
@@ -228,7 +228,7 @@ class TerminalMatch(msgspec.Struct, frozen=True, array_like=True):
 
     number: str
     method: str
-    seen_at: str
+    time: str
 
 
 class DeviceImportArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,7 +282,7 @@ class PalmImportArguments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the palms of one request."""
+    """How many palms of one request were imported, and why the others were not."""
 
     imported: int = field(name="taken")
     passed_over: int  # known here at least as new, or of somebody who has not agreed

@@ -1,19 +1,19 @@
 """Errors of the agent, named by what the caller can do, and the exit codes of the command line.
 
-AgentError            the message says what to do next
-├── SettingsWrong     mend the settings file                       exit 3
-├── AgentNotRunning   start the daemon, or use the offline way     exit 4
-├── AgentRunning      stop the daemon first, or ask it instead     exit 4
-├── AnswerNotUnderstood  restart the daemon: it is of another version
-├── NotRegistered     register this kiosk with the ledger first    exit 5
-└── RequestRefused    the request was understood and not carried out; the message says why
+AgentError                the message says what to do next
+├── SettingsWrong         mend the settings file                       exit 3
+├── AgentNotRunning       start the daemon, or use the offline way     exit 4
+├── AgentRunning          stop the daemon first, or ask it instead     exit 4
+├── DaemonVersionDiffers  restart the daemon: it is of another version
+├── NotRegistered         register this kiosk with the ledger first    exit 5
+└── RequestRefused        the request was understood and not carried out; the message says why
 """
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command line's exit status means."""
+    """The exit status of the command line."""
 
     OK = 0
     FAILED = 1  # the thing asked for was tried and did not hold: a broken chain, a failed check
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
 
 
 class AgentError(Exception):
-    """Base of the agent's errors."""
+    """The base of the agent's errors. Its text says what to do next."""
 
     exit_code = ExitCode.FAILED
 
@@ -49,15 +49,15 @@ class AgentRunning(AgentError):
     exit_code = ExitCode.DAEMON
 
 
-class AnswerNotUnderstood(AgentError):
+class DaemonVersionDiffers(AgentError):
     """The daemon answered on the control socket, and the answer does not have the shape that this version knows."""
 
 
 class NotRegistered(AgentError):
-    """This kiosk has no identity yet."""
+    """This kiosk is not registered with a ledger, or its registration cannot be read."""
 
     exit_code = ExitCode.UNREGISTERED
 
 
 class RequestRefused(AgentError):
-    """Understood, and not done."""
+    """A request was understood and not carried out. `exit_code` may be set to the daemon's own."""

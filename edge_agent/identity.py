@@ -1,7 +1,7 @@
-"""Who this kiosk is: its device key, and what the ledger called it when it was registered.
+"""The kiosk's identity: its device key, and the device id that the ledger gave it at its registration.
 
 A kiosk without a ledger has an identity, too, made from its key, so that it records from the first minute. Registering
-gives it another one; the journal then goes on in a new epoch, and what was recorded before travels in that.
+gives it another one. The journal then goes on in a new epoch, and events that were recorded before travel in that.
 """
 
 import os
@@ -16,11 +16,11 @@ from sync.contract.chain import DeviceId
 
 KEY_NAME = "device.key"
 IDENTITY_NAME = "identity.json"
-UNREGISTERED = "unregistered"  # the school of a kiosk that nobody has told one
+UNREGISTERED = "unregistered"  # the school of a kiosk whose settings name none
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger answered to the one-time code; no secret is in it."""
+    """The ledger's answer to the enrolment code. It holds no secret."""
 
     device: str
     school: str
@@ -29,30 +29,36 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class DeviceIdentity:
+    """The device id, school and key of this kiosk. `registration` None: no ledger knows it."""
+
     device: DeviceId
     school: str
     key: DeviceKey = field(repr=False)
     registration: Registration | None
 
 
-def read(state_dir: Path, school: str) -> Identity:
-    """This kiosk's identity; its key is made at the first call. `school`: from the settings, may be empty."""
+def read_identity(state_dir: Path, school: str) -> DeviceIdentity:
+    """Returns this kiosk's identity; the first call makes its key. `school` comes from the settings and may be empty.
+
+    Raises `SettingsWrong` where the settings name another school than the registration.
+    """
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / KEY_NAME)
     registration = read_registration(state_dir)
     if registration is None:
         local = DeviceId(f"local-{key.public_bytes.hex()[:16]}")
-        return Identity(local, school or UNREGISTERED, key, None)
+        return DeviceIdentity(local, school or UNREGISTERED, key, None)
     if school and school != registration.school:
         raise SettingsWrong(
             f"kiosk.school: found {school!r}, but this kiosk is registered for {registration.school!r}; "
             "leave the key out, or register the kiosk again"
         )
-    return Identity(DeviceId(registration.device), registration.school, key, registration)
+    return DeviceIdentity(DeviceId(registration.device), registration.school, key, registration)
 
 
 def read_registration(state_dir: Path) -> Registration | None:
+    """Returns the registration; None where there is none. Raises `NotRegistered` where its file is damaged."""
     path = state_dir / IDENTITY_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Registration)
@@ -63,7 +69,7 @@ def read_registration(state_dir: Path) -> Registration | None:
 
 
 def write_registration(state_dir: Path, registration: Registration) -> None:
-    """Whole or not at all: a power cut leaves the old file or the new one."""
+    """Writes the registration whole or not at all: a power cut leaves the old file or the new one."""
     path = state_dir / IDENTITY_NAME
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:

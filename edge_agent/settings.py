@@ -1,6 +1,6 @@
 """The settings file: one TOML, every default of the agent here, every fault named.
 
-A driver's own keys stand in its class (`Settings`), because a driver may come from elsewhere; they are checked here,
+A driver's own keys stand in its class (`Settings`), because a driver may come from elsewhere. They are checked here,
 with the rest, when the file is read. Secrets never stand in the file: they are files in the credentials folder.
 """
 
@@ -28,26 +28,30 @@ PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Days = Annotated[int, Meta(ge=0, le=3_650)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-Language = Literal["kk", "ru", "en"]
+LanguageCode = Literal["kk", "ru", "en"]
 Direction = Literal["both", "in", "out"]
 OnOff = Literal["off", "on"]
 Level = Literal["TRAFFIC", "DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
+    """One table of the file. A key that it does not know is a fault."""
 
 
 class KioskSettings(_Section, frozen=True, kw_only=True):
+    """The `[kiosk]` table: name, school and folders of this kiosk."""
+
     name: str = "kiosk"  # what staff call it
     school: str = ""  # the ledger's id of the school; registering fills it in, and must agree with it
     timezone: str = "Asia/Almaty"
-    language: Language = "kk"
+    language: LanguageCode = "kk"
     state_dir: Path = Path("/var/lib/edge-agent")  # journal, device key, identity
     run_dir: Path = Path("/run/edge-agent")  # control socket
 
 
 class RulesSettings(_Section, frozen=True, kw_only=True):
+    """The `[rules]` table: the times that decide about a meal."""
+
     debounce_s: Seconds = 5.0
     stay_min_s: Seconds = 60.0
     early_s: Seconds = 0.0  # how long before its start a session already counts
@@ -60,11 +64,15 @@ class RulesSettings(_Section, frozen=True, kw_only=True):
 
 
 class JournalSettings(_Section, frozen=True, kw_only=True):
+    """The `[journal]` table: how long rows stay, and how much disk is held in reserve."""
+
     keep_days: Annotated[int, Meta(ge=7, le=3_650)] = 90  # acknowledged rows stay at least this long
     ballast_mib: Annotated[int, Meta(ge=0, le=1_024)] = 32  # given up when the disk is full
 
 
 class LedgerSettings(_Section, frozen=True, kw_only=True):
+    """The `[ledger]` table: how often and how patiently the ledger is asked."""
+
     ca_file: Path | None = None  # instead of the system's authorities
     roster_interval_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
     heartbeat_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
@@ -73,12 +81,16 @@ class LedgerSettings(_Section, frozen=True, kw_only=True):
 
 
 class ScreenSettings(_Section, frozen=True, kw_only=True):
+    """The `[screen]` table: the page for child and staff."""
+
     enabled: bool = True
     port: Port = 8640  # on loopback only
     operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 
 
 class PalmSettings(_Section, frozen=True, kw_only=True):
+    """The `[palm]` table: how palms are recognised before a camera."""
+
     enabled: bool = True  # pictures of cameras are looked at; card readers and outside terminals need none of this
     fpir: Annotated[float, Meta(ge=1e-6, le=0.05)] = 0.001  # share of strangers who may be taken for somebody here
     margin: Annotated[float, Meta(ge=0, le=0.3)] = 0.04  # agreement by which the second person must stay behind
@@ -91,10 +103,14 @@ class PalmSettings(_Section, frozen=True, kw_only=True):
 
 
 class LogSettings(_Section, frozen=True, kw_only=True):
+    """The `[log]` table."""
+
     level: Level = "INFO"
 
 
 class DriversSettings(_Section, frozen=True, kw_only=True):
+    """The `[drivers]` table: whose drivers are trusted."""
+
     allowed: tuple[str, ...] = ()  # distributions whose drivers are trusted; installed does not mean trusted
 
 
@@ -111,6 +127,8 @@ _SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "palm", "log", "dr
 
 
 class Settings(_Section, frozen=True, kw_only=True):
+    """The whole file, with a default for each key that it leaves out."""
+
     kiosk: KioskSettings = field(default_factory=KioskSettings)
     rules: RulesSettings = field(default_factory=RulesSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -124,40 +142,41 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     @property
     def zone(self) -> ZoneInfo:
+        """Returns the school's time zone."""
         return ZoneInfo(self.kiosk.timezone)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedSettings:
     """Settings in force, the file they came from, which keys that file set, and the drivers that it may name."""
 
     settings: Settings
     path: Path
-    given: frozenset[str]
+    file_keys: frozenset[str]
     drivers: Mapping[str, DriverEntry]
-    refused: tuple[RefusedPlugin, ...]  # drivers of other packages that are not taken, and why
+    refused_plugins: tuple[RefusedPlugin, ...]  # drivers of other packages that are not taken, and why
 
-    def rows(self) -> Iterator[tuple[str, object, str]]:
-        """(key, value, where it came from) of everything in force."""
+    def list_values(self) -> Iterator[tuple[str, object, str]]:
+        """Yields key, value and source of everything in force; the source is the file, or `default`."""
         source = str(self.path)
         for section in _SECTIONS:
             values = getattr(self.settings, section)
             for name in values.__struct_fields__:
                 key = f"{section}.{name}"
-                yield key, getattr(values, name), source if key in self.given else "default"
+                yield key, getattr(values, name), source if key in self.file_keys else "default"
         for kind in ("readers", "indicators"):
             for index, device in enumerate(getattr(self.settings, kind)):
                 for name in ("name", "driver", "direction"):
                     if kind == "readers" or name != "direction":
                         key = f"{kind}[{index}].{name}"
-                        yield key, getattr(device, name), source if key in self.given else "default"
+                        yield key, getattr(device, name), source if key in self.file_keys else "default"
                 for name in device.options.__struct_fields__:
                     key = f"{kind}[{index}].{name}"
-                    yield key, getattr(device.options, name), source if key in self.given else "driver's default"
+                    yield key, getattr(device.options, name), source if key in self.file_keys else "driver's default"
 
 
-def load(path: Path) -> Loaded:
-    """The settings of this file. Raises `SettingsWrong`, naming every fault it has."""
+def load_settings(path: Path) -> LoadedSettings:
+    """Returns the settings of this file. Raises `SettingsWrong`, naming every fault it has."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
@@ -166,34 +185,38 @@ def load(path: Path) -> Loaded:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsWrong(f"{path}: cannot be read: {error}; mend its rights or save it as UTF-8") from error
-    return loads(text, path)
+    return parse_settings(text, path)
 
 
-def loads(text: str, path: Path) -> Loaded:
-    """As `load`, from text; `path` names it in messages."""
+def parse_settings(text: str, path: Path) -> LoadedSettings:
+    """Returns the settings in this text; `path` names it in messages. Raises `SettingsWrong`, naming every fault."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsWrong(f"{path}: not TOML: {error}") from error
     faults: list[str] = []
-    given: set[str] = set()
+    file_keys: set[str] = set()
     sections: dict[str, object] = {}
-    known = Settings.__struct_fields__
+    section_names = Settings.__struct_fields__
     faults.extend(
-        f"{name}: nobody knows this table; {checks.nearest(name, known)}" for name in raw if name not in known
+        f"{name}: nobody knows this table; {checks.nearest(name, section_names)}"
+        for name in raw
+        if name not in section_names
     )
     for name in _SECTIONS:
         section_type = type(getattr(Settings(), name))
-        sections[name] = _section(raw.get(name, {}), section_type, name, faults, given)
+        sections[name] = _section(raw.get(name, {}), section_type, name, faults, file_keys)
     allowed = sections["drivers"].allowed if isinstance(sections["drivers"], DriversSettings) else ()
-    found = plugins.load(allowed)
-    drivers = {**registry.DRIVERS, **found.drivers}
+    plugin_drivers = plugins.load(allowed)
+    drivers = {**registry.DRIVERS, **plugin_drivers.drivers}
     for kind in ("readers", "indicators"):
-        sections[kind] = _devices(raw.get(kind, []), kind, drivers, faults, given)
+        sections[kind] = _devices(raw.get(kind, []), kind, drivers, faults, file_keys)
     faults.extend(_zone_fault(sections["kiosk"]))
     if faults:
         raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
-    return Loaded(msgspec.convert(sections, Settings), path, frozenset(given), drivers, found.refused)
+    return LoadedSettings(
+        msgspec.convert(sections, Settings), path, frozenset(file_keys), drivers, plugin_drivers.refused
+    )
 
 
 def _zone_fault(kiosk: object) -> Iterator[str]:
@@ -204,22 +227,24 @@ def _zone_fault(kiosk: object) -> Iterator[str]:
             yield f"kiosk.timezone: found {kiosk.timezone!r}; accepted: an IANA name such as 'Asia/Almaty'"
 
 
-S = TypeVar("S", bound=msgspec.Struct)
+SectionType = TypeVar("SectionType", bound=msgspec.Struct)
 
 
-def _section(table: object, kind: type[S], prefix: str, found: list[str], given: set[str]) -> S | None:
-    """One table as its struct; every fault of it is noted, not just the first."""
+def _section(
+    table: object, kind: type[SectionType], prefix: str, faults: list[str], file_keys: set[str]
+) -> SectionType | None:
+    """Returns one table as its struct; None where it has faults, and then all of them are in `faults`."""
     if not isinstance(table, Mapping):
-        found.append(f"{prefix}: found {table!r}; accepted: a table, [{prefix}]")
+        faults.append(f"{prefix}: found {table!r}; accepted: a table, [{prefix}]")
         return None
     wrong = list(checks.faults(kind, table))
-    found.extend(f"{prefix}.{fault}{_secretive(fault.key)}" for fault in wrong)
-    given.update(f"{prefix}.{key}" for key in table)
+    faults.extend(f"{prefix}.{fault}{_secret_warning(fault.key)}" for fault in wrong)
+    file_keys.update(f"{prefix}.{key}" for key in table)
     return None if wrong else checks.parse(kind, table)
 
 
 def _devices(
-    tables: object, kind: str, drivers: Mapping[str, DriverEntry], faults: list[str], given: set[str]
+    tables: object, kind: str, drivers: Mapping[str, DriverEntry], faults: list[str], file_keys: set[str]
 ) -> tuple[DeviceSettings, ...]:
     if not isinstance(tables, list):
         faults.append(f"{kind}: found {tables!r}; accepted: a list of tables, [[{kind}]]")
@@ -230,16 +255,18 @@ def _devices(
         if not isinstance(table, Mapping):
             faults.append(f"{prefix}: found {table!r}; accepted: a table, [[{kind}]]")
             continue
-        device = _device(table, kind, prefix, drivers, faults, given)
+        device = _device(table, kind, prefix, drivers, faults, file_keys)
         if device is None:
             continue
-        if any(other.name == device.name for other in devices):
+        if any(earlier.name == device.name for earlier in devices):
             faults.append(f"{prefix}.name: found {device.name!r} twice; accepted: a name of its own for each")
         devices.append(device)
     return tuple(devices)
 
 
 class _DeviceHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent's own keys in a device's table; the rest are the driver's."""
+
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
     driver: str
     direction: Direction = "both"
@@ -251,12 +278,14 @@ def _device(
     prefix: str,
     drivers: Mapping[str, DriverEntry],
     faults: list[str],
-    given: set[str],
+    file_keys: set[str],
 ) -> DeviceSettings | None:
-    own = set(_DeviceHead.__struct_fields__)
+    own_keys = set(_DeviceHead.__struct_fields__)
     if kind == "indicators":
-        own.discard("direction")
-    head = _section({k: v for k, v in table.items() if k in own}, _DeviceHead, prefix, faults, given)
+        own_keys.discard("direction")
+    head = _section(
+        {key: value for key, value in table.items() if key in own_keys}, _DeviceHead, prefix, faults, file_keys
+    )
     if head is None:
         return None
     find = registry.reader_class if kind == "readers" else registry.indicator_class
@@ -265,7 +294,9 @@ def _device(
     except NotSupported as error:
         faults.append(f"{prefix}.driver: {error}")
         return None
-    options = _section({k: v for k, v in table.items() if k not in own}, driver.Settings, prefix, faults, given)
+    options = _section(
+        {key: value for key, value in table.items() if key not in own_keys}, driver.Settings, prefix, faults, file_keys
+    )
     if options is None:
         return None
     return DeviceSettings(name=head.name, driver=head.driver, direction=head.direction, options=options)
@@ -274,14 +305,14 @@ def _device(
 _SECRET_WORDS = ("secret", "password", "token", "pin", "private", "key")
 
 
-def _secretive(key: str) -> str:
+def _secret_warning(key: str) -> str:
     if any(word in key.lower() for word in _SECRET_WORDS):
         return " (secrets never stand in this file: they are files in the credentials folder)"
     return ""
 
 
-def credential(name: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
-    """A secret from systemd's credentials folder, stripped of the final newline; None where there is none."""
+def read_credential(name: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """Returns a secret from systemd's credentials folder without its final newline; None where there is none."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
         return None

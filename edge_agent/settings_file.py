@@ -1,22 +1,22 @@
-"""Changing one key of the settings file without touching what a technician wrote beside it."""
+"""Changes one key of the settings file and leaves everything that a technician wrote beside it."""
 
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import loads
+from edge_agent.settings import parse_settings
 
 
-def set_reader(path: Path, reader: str, key: str, value: str) -> None:
+def set_reader_key(path: Path, reader: str, key: str, value: str) -> None:
     """Sets a text key in this reader's table; comments and order stay. The old file is kept as `….bak`.
 
     The result is read back before it replaces the file: raises `SettingsWrong` and changes nothing if it is not what
     was meant.
     """
     text = path.read_text("utf-8")
-    changed = _with_key(text, path, reader, key, value)
-    table = next(table for table in loads(changed, path).settings.readers if table.name == reader)
+    changed = _set_key(text, path, reader, key, value)
+    table = next(table for table in parse_settings(changed, path).settings.readers if table.name == reader)
     if str(getattr(table.options, key)) != value:
         raise SettingsWrong(
             f'{path}: {key} of reader {reader} could not be set; write it in yourself: {key} = "{value}"'
@@ -28,7 +28,7 @@ def set_reader(path: Path, reader: str, key: str, value: str) -> None:
     fresh.replace(path)
 
 
-def _with_key(text: str, path: Path, reader: str, key: str, value: str) -> str:
+def _set_key(text: str, path: Path, reader: str, key: str, value: str) -> str:
     # tomlkit keeps comments and order; only this command needs it, so a daemon does not load it.
     import tomlkit
     from tomlkit.exceptions import TOMLKitError

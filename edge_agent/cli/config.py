@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Print every setting in force and where each value came from."""
-    rows = list(settings.load(config).rows())
+    rows = list(settings.load_settings(config).list_values())
     if as_json:
         print_json({key: {"value": value, "source": source} for key, value, source in rows})
     else:
@@ -23,7 +23,7 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
 @app.command()
 def check(config: ConfigOption = CONFIG_DEFAULT, quiet: Annotated[bool, typer.Option("--quiet")] = False) -> None:
     """Check the settings file; every fault is named with its key, what was found and what is accepted."""
-    settings.load(config)
+    settings.load_settings(config)
     if not quiet:
         out.print(f"{config}: sound", markup=False)
 

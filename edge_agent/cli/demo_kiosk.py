@@ -18,6 +18,6 @@ def add_to(app: typer.Typer) -> None:
 
 def demo_kiosk(opens: str, zero_ns: str, speed: str, config: Annotated[Path, typer.Option("--config")]) -> None:
     """A kiosk of the demo: the daemon itself, under a clock that runs faster."""
-    loaded = settings.load(config)
+    loaded = settings.load_settings(config)
     logs.set_up_logging(loaded.settings.log.level)
     sys.exit(daemon.run(loaded, now=FastClock.parse(opens, zero_ns, speed)))

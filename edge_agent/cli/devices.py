@@ -37,7 +37,7 @@ from edge_agent.control_api import (
     DeviceWatchArguments,
     TerminalMatch,
 )
-from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, AnswerNotUnderstood, ExitCode, RequestRefused
+from edge_agent.errors import AgentError, AgentNotRunning, AgentRunning, DaemonVersionDiffers, ExitCode, RequestRefused
 from edge_agent.settings import DeviceSettings, Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -60,14 +60,14 @@ DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the sett
 @app.command("list")
 def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Every driver, those of other packages too, and the readers and lights of the settings: whether they are there."""
-    loaded = settings.load(config) if config.exists() else settings.loads("", config)
+    loaded = settings.load_settings(config) if config.exists() else settings.parse_settings("", config)
     rows = [
         {"driver": name, "kind": each.kind.value, "for": each.what, "extra": each.extra, "from": each.distribution}
         for name, each in sorted(loaded.drivers.items())
     ]
     attached = list(_attached(loaded.settings))
     if as_json:
-        refused = [msgspec.to_builtins(each) for each in loaded.refused]
+        refused = [msgspec.to_builtins(each) for each in loaded.refused_plugins]
         print_json({"drivers": rows, "configured": attached, "refused": refused})
         return
     print_table(("driver", "kind", "for", "needs", "from"), (tuple(row.values()) for row in rows))
@@ -77,9 +77,11 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
         (tuple(row.values()) for row in attached),
         title=None if attached else f"nothing is configured in {config}",
     )
-    if loaded.refused:
+    if loaded.refused_plugins:
         out.print()
-        print_table(("not taken", "from", "why"), ((each.name, each.distribution, each.why) for each in loaded.refused))
+        print_table(
+            ("not taken", "from", "why"), ((each.name, each.distribution, each.why) for each in loaded.refused_plugins)
+        )
 
 
 def _attached(loaded: Settings) -> Iterator[dict[str, object]]:
@@ -103,9 +105,9 @@ def import_log(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a terminal kept in its attlog.dat, and with --write record it; importing again adds no meal."""
-    loaded = settings.load(config).settings
+    loaded = settings.load_settings(config).settings
     chosen = _device(config, device)
-    known = registry.entry(chosen.driver, settings.load(config).drivers)
+    known = registry.entry(chosen.driver, settings.load_settings(config).drivers)
     if known.protocol or known.camera:
         raise RequestRefused(f"{device} is no terminal but {known.what}: name the terminal that the file is from")
     if source.stat().st_size > IMPORT_BYTES_MAX:
@@ -153,7 +155,7 @@ def calibrate(
     config: ConfigOption = CONFIG_DEFAULT,
 ) -> None:
     """Find a reader's uid_encoding from one card whose number is known; the daemon must be stopped for it."""
-    loaded = settings.load(config)
+    loaded = settings.load_settings(config)
     chosen = _device(config, device)
     now, encodings = calibration.choice(chosen.options)
     driver = registry.reader_class(chosen.driver, loaded.drivers)
@@ -175,7 +177,7 @@ def calibrate(
             if candidate.partial:
                 out.print("The reader passes on a part of the number; several cards may have it in common.")
             if write:
-                settings_file.set_reader(config, chosen.name, calibration.SETTING, candidate.encoding.value)
+                settings_file.set_reader_key(config, chosen.name, calibration.SETTING, candidate.encoding.value)
                 out.print(f"written to {config}; restart the daemon", markup=False)
         case calibration.SeveralFit(candidates=candidates, what_next=what_next):
             for candidate in candidates:
@@ -212,7 +214,7 @@ def watch(
 ) -> None:
     """Bytes as they pass, and what they mean. Card numbers are shown whole."""
     chosen = _device(config, device)
-    decoder = decoding.decoding_for(registry.entry(chosen.driver, settings.load(config).drivers).protocol)
+    decoder = decoding.decoding_for(registry.entry(chosen.driver, settings.load_settings(config).drivers).protocol)
     for chunk in _traffic(config, chosen, seconds):
         meaning = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
         if as_json:
@@ -234,7 +236,7 @@ def capture(
 ) -> None:
     """Record what a reader sends, with times; card numbers are replaced unless --whole. Of OSDP: an OSDPCAP file."""
     chosen = _device(config, device)
-    drivers = settings.load(config).drivers
+    drivers = settings.load_settings(config).drivers
     now_ns = 0
     try:
         file = target.open("xb")
@@ -348,7 +350,7 @@ def commission(
 def off(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Switch every relay and pin of the settings off, as the daemon does when it starts. Only while it is stopped."""
     _only_while_stopped(config)
-    loaded = settings.load(config)
+    loaded = settings.load_settings(config)
     failed = 0
     for device in loaded.settings.indicators:
         if not registry.entry(device.driver, loaded.drivers).switches:
@@ -406,7 +408,7 @@ def _from_hex(digits: bytes) -> bytes:
 
 
 def _device(config: Path, name: str) -> DeviceSettings:
-    readers = settings.load(config).settings.readers
+    readers = settings.load_settings(config).settings.readers
     for reader in readers:
         if reader.name == name:
             return reader
@@ -416,9 +418,9 @@ def _device(config: Path, name: str) -> DeviceSettings:
 
 def _only_while_stopped(config: Path) -> None:
     """Two programs on one line would cut each other short."""
-    with suppress(AnswerNotUnderstood):  # a daemon of another version has the device open just the same
+    with suppress(DaemonVersionDiffers):  # a daemon of another version has the device open just the same
         try:
-            next(ask(settings.load(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
+            next(ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
         except AgentNotRunning:
             return
     raise AgentRunning("the daemon has the device open; stop it first (systemctl stop edge-agent)")
@@ -426,7 +428,7 @@ def _only_while_stopped(config: Path) -> None:
 
 def _traffic(config: Path, device: DeviceSettings, seconds: float) -> Iterator[Chunk]:
     """What passes between driver and device: asked of the daemon, or, while it is stopped, read here."""
-    loaded = settings.load(config)
+    loaded = settings.load_settings(config)
     if registry.entry(device.driver, loaded.drivers).camera:
         raise RequestRefused(f"{device.name} is a camera: pictures of people are never recorded")
     try:

@@ -16,8 +16,8 @@ from edge_agent.cli.checks.finding import Check, Finding, Kiosk, State, fails, l
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, DaemonStatus
-from edge_agent.errors import AgentError, AgentNotRunning, AnswerNotUnderstood, ExitCode, RequestRefused, SettingsWrong
-from edge_agent.settings import Loaded
+from edge_agent.errors import AgentError, AgentNotRunning, DaemonVersionDiffers, ExitCode, RequestRefused, SettingsWrong
+from edge_agent.settings import LoadedSettings
 from sync.errors import SyncError
 
 AGENT_USER = "canteen"
@@ -71,13 +71,13 @@ def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -
         raise typer.Exit(ExitCode.FAILED)
 
 
-def read_settings(config: Path) -> tuple[Loaded, list[Finding]]:
+def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
     """Where the file is not sound, the rest is looked at under the defaults."""
     try:
-        return settings.load(config), [ok("settings", f"{config} is sound")]
+        return settings.load_settings(config), [ok("settings", f"{config} is sound")]
     except SettingsWrong as error:
         step = "mend the file, then: edge-agent config check; what follows is looked at under the defaults"
-        return settings.loads("", config), [fails("settings", line, step) for line in str(error).splitlines()]
+        return settings.parse_settings("", config), [fails("settings", line, step) for line in str(error).splitlines()]
 
 
 def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:
@@ -91,7 +91,7 @@ def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:
         return None, [fails(part, "does not run: nobody is served", step)]
     except RequestRefused as error:
         return None, [split(part, State.LOOK, str(error))]
-    except (OSError, ValueError, AnswerNotUnderstood) as error:
+    except (OSError, ValueError, DaemonVersionDiffers) as error:
         return None, [fails(part, f"does not answer as it should: {error}", "systemctl restart edge-agent")]
 
 

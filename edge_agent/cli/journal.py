@@ -113,7 +113,7 @@ def _either(
     config: Path, command: Command[Arguments, Row], arguments: Arguments, stopped: Callable[[Path], Iterator[Row]]
 ) -> Iterator[Row]:
     """The daemon's answer, or what is read here while there is none."""
-    kiosk = settings.load(config).settings.kiosk
+    kiosk = settings.load_settings(config).settings.kiosk
     answers = ask(kiosk.run_dir, command, arguments, VERIFY_S)
     try:
         first = next(answers, None)

@@ -72,7 +72,7 @@ def enrol(
         raise RequestRefused(f"--hand: found {hand!r}; accepted: {', '.join(HANDS)}")
     if language not in ("", *Language):
         raise RequestRefused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
-    run_dir = settings.load(config).settings.kiosk.run_dir
+    run_dir = settings.load_settings(config).settings.kiosk.run_dir
     arguments = msgspec.convert(
         {
             "language": language,
@@ -95,7 +95,7 @@ def enrol(
 @app.command()
 def forget(person: PersonArgument, config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Delete a person's palms from this kiosk, disk and memory; the receipt goes into the journal."""
-    run_dir = settings.load(config).settings.kiosk.run_dir
+    run_dir = settings.load_settings(config).settings.kiosk.run_dir
     (answer,) = ask(run_dir, PALM_FORGET, PalmForgetArguments(person=person))
     if as_json:
         print_json(answer)
@@ -109,7 +109,7 @@ def export(
     config: ConfigOption = CONFIG_DEFAULT,
 ) -> None:
     """Write all palms of the running kiosk into a file, sealed with the school's key: noise to whoever lacks it."""
-    run_dir = settings.load(config).settings.kiosk.run_dir
+    run_dir = settings.load_settings(config).settings.kiosk.run_dir
     rows = ask(run_dir, PALM_EXPORT, NO_ARGUMENTS, EXPORT_S)
     lines = [json.dumps(json.loads(bytes(row)), sort_keys=True, separators=(",", ":")) for row in rows]
     try:
@@ -131,7 +131,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Take over palms of another kiosk. Who has not agreed is not taken, and a younger palm here stays."""
-    run_dir = settings.load(config).settings.kiosk.run_dir
+    run_dir = settings.load_settings(config).settings.kiosk.run_dir
     total = ImportedPalms(imported=0, passed_over=0, unreadable=0)
     for arguments in _exported(file):
         for answer in ask(run_dir, PALM_IMPORT, arguments, EXPORT_S):
@@ -196,7 +196,7 @@ def models(
     """Install the networks that find closed fingers better; everything works without them, only not quite as well."""
     from edge_agent.palms import models as palm_models
 
-    folder = palm_models.install(wheel, settings.load(config).settings.kiosk.state_dir)
+    folder = palm_models.install(wheel, settings.load_settings(config).settings.kiosk.state_dir)
     out.print(f"{folder}: installed; restart the daemon (systemctl restart edge-agent)", markup=False)
 
 
@@ -268,7 +268,7 @@ class _Look:
     """Finds hands as the kiosk does; each thread with networks of its own, where they are installed."""
 
     def __init__(self, config: Path) -> None:
-        kiosk = settings.load(config).settings.kiosk if config.exists() else KioskSettings()
+        kiosk = settings.load_settings(config).settings.kiosk if config.exists() else KioskSettings()
         self._state_dir = kiosk.state_dir
         self._own = threading.local()
         self.second_opinion = self.landmarks() is not None

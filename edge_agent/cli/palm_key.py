@@ -101,7 +101,7 @@ def _told(step: object) -> None:
 
 
 def _state_dir(config: Path) -> Path:
-    folder = settings.load(config).settings.kiosk.state_dir
+    folder = settings.load_settings(config).settings.kiosk.state_dir
     if not folder.is_dir():
         raise RequestRefused(f"{folder}: there is no such folder; start the agent once, or see kiosk.state_dir")
     return folder

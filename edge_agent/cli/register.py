@@ -25,7 +25,7 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Give this kiosk its identity. Run it as the agent's user; restart the daemon afterwards."""
-    kiosk = settings.load(config).settings
+    kiosk = settings.load_settings(config).settings
     state_dir = kiosk.kiosk.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / identity.KEY_NAME)

@@ -86,7 +86,7 @@ def diff(
     """What an import would change; nothing is changed."""
     with _refusals():
         if local:
-            _told("", _built(export, org, _school(settings.load(config).settings), _here(config)), as_json)
+            _told("", _built(export, org, _school(settings.load_settings(config).settings), _here(config)), as_json)
         else:
             _import_into_ledger(export, school or (), org, 1.0, data, database_url, as_json, dry_run=True)
 
@@ -94,7 +94,7 @@ def diff(
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """The roster in force on this kiosk: version, age, how many of each kind, what is wrong with it."""
-    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
+    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
     if as_json:
         print_json(answer)
         return
@@ -124,7 +124,7 @@ def _import_into_ledger(
 
 
 def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
-    loaded = settings.load(config).settings
+    loaded = settings.load_settings(config).settings
     school, before = _school(loaded), _here(config)
     built = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
     changed = difference(before, built.records)
@@ -148,7 +148,7 @@ def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> Dif
 
 def _here(config: Path) -> list[Record]:
     """The roster in force on this kiosk, asked of the daemon or read from the journal."""
-    loaded = settings.load(config).settings
+    loaded = settings.load_settings(config).settings
     try:
         return list(ask(loaded.kiosk.run_dir, ROSTER_RECORDS, NO_ARGUMENTS))
     except AgentNotRunning:
@@ -159,7 +159,7 @@ def _here(config: Path) -> list[Record]:
 @contextmanager
 def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
     state_dir = loaded.kiosk.state_dir
-    me = identity.read(state_dir, loaded.kiosk.school)
+    me = identity.read_identity(state_dir, loaded.kiosk.school)
     if me.registration is not None:
         raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
     kiosk = KioskIdentity(me.device, me.key.public_bytes, me.school)

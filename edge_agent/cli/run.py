@@ -16,6 +16,6 @@ def add_to(app: typer.Typer) -> None:
 
 def run(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Run the kiosk until SIGTERM. systemd does this; by hand it is for a look at what happens."""
-    loaded = settings.load(config)
+    loaded = settings.load_settings(config)
     logs.set_up_logging(loaded.settings.log.level)
     sys.exit(daemon.run(loaded))

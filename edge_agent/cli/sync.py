@@ -16,7 +16,7 @@ UNREGISTERED = "not registered: edge-agent register URL CODE"
 @app.command()
 def status(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Where the queue stands, what the ledger said last, and what to do about it."""
-    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
+    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
     if as_json:
         print_json(answer)
         return
@@ -35,14 +35,14 @@ def _named(part: str, values: msgspec.Struct) -> dict[str, object]:
 @app.command()
 def now(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Send now what is queued, without waiting for the next attempt."""
-    (answer,) = ask(settings.load(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
+    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
     out.print(f"{answer.queue} events to send; `edge-agent sync status` shows how it goes", markup=False)
 
 
 @app.command()
 def quarantine(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Events that the ledger found odd or refused: kept here with the reason, for ever."""
-    rows = list(ask(settings.load(config).settings.kiosk.run_dir, SYNC_QUARANTINE, NO_ARGUMENTS))
+    rows = list(ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_QUARANTINE, NO_ARGUMENTS))
     if as_json:
         for row in rows:
             print_json(row)

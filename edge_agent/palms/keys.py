@@ -36,7 +36,7 @@ from edge_agent.palm.protection.school_key import (
     from_paper,
     to_paper,
 )
-from edge_agent.settings import credential
+from edge_agent.settings import read_credential
 from sync.client.keys import DeviceKey
 
 KEY_NAME = "palm.key"
@@ -81,7 +81,7 @@ class Step:
 
 def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
     """This kiosk's copy of the school's key. Raises `NoSchoolKey`; `RequestRefused` when it is unusable."""
-    given = credential(CREDENTIAL_NAME, environ)
+    given = read_credential(CREDENTIAL_NAME, environ)
     if given:
         return _parsed(given, f"credential {CREDENTIAL_NAME}")
     path = state_dir / KEY_NAME

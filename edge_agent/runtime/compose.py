@@ -19,7 +19,7 @@ from drivers import registry
 from edge_agent import identity as identities
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain.moment import MomentSource
-from edge_agent.identity import Identity
+from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.metrics import Counters
@@ -47,7 +47,7 @@ from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
-from edge_agent.settings import Loaded, Settings, credential
+from edge_agent.settings import LoadedSettings, Settings, read_credential
 from edge_agent.station import Station
 
 if TYPE_CHECKING:
@@ -88,14 +88,14 @@ class AgentParts:
     control_thread: Part
 
 
-def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentParts:
+def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -> AgentParts:
     """Returns the daemon's parts under these settings, ready to be started.
 
     Reads the device's identity (the first call makes its key) and opens the journal; both stay open. Raises
     `SettingsWrong`, `JournalBusy`, `JournalNewer`, `JournalUnwritable`: each says what to do.
     """
     settings = loaded.settings
-    identity = identities.read(settings.kiosk.state_dir, settings.kiosk.school)
+    identity = identities.read_identity(settings.kiosk.state_dir, settings.kiosk.school)
     counters, supervisor, inbox, taps = Counters(), Supervisor(), Inbox(), DeviceTaps()
 
     opener = _build_opener(settings, identity, now)
@@ -186,7 +186,7 @@ def compose(loaded: Loaded, now: MomentSource, shutdown: ShutdownFlag) -> AgentP
     )
 
 
-def _build_opener(settings: Settings, identity: Identity, now: MomentSource) -> JournalOpener:
+def _build_opener(settings: Settings, identity: DeviceIdentity, now: MomentSource) -> JournalOpener:
     kiosk = KioskIdentity(identity.device, identity.key.public_bytes, identity.school)
     return JournalOpener(settings.kiosk.state_dir, kiosk, now, settings.journal.ballast_mib * MIB)
 
@@ -229,7 +229,7 @@ def _palms(
 
 
 def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Counters) -> ScreenServer:
-    pin = credential("staff-pin")
+    pin = read_credential("staff-pin")
     return ScreenServer(
         "127.0.0.1",
         settings.screen.port,
@@ -243,7 +243,7 @@ def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Co
     )
 
 
-def _indicators(loaded: Loaded, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:
+def _indicators(loaded: LoadedSettings, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:
     return tuple(
         IndicatorLoop(
             registry.indicator_class(device.driver, loaded.drivers)(
@@ -256,7 +256,7 @@ def _indicators(loaded: Loaded, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:
 
 
 def _reader_loops(
-    loaded: Loaded,
+    loaded: LoadedSettings,
     presences: Sequence[DevicePresence],
     taps: DeviceTaps,
     inbox: Inbox,
@@ -284,7 +284,7 @@ def _reader_loops(
 
 def _uplink(
     settings: Settings,
-    identity: Identity,
+    identity: DeviceIdentity,
     journal: Journal,
     contact: LedgerContact | None,
     roster_desk: RosterDesk,

@@ -10,14 +10,16 @@ from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.systemd import SystemdNotifier
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
-from edge_agent.settings import Loaded
+from edge_agent.settings import LoadedSettings
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 
 
-def run(loaded: Loaded, *, now: MomentSource | None = None, notifier: SystemdNotifier | None = None) -> ExitCode:
+def run(
+    loaded: LoadedSettings, *, now: MomentSource | None = None, notifier: SystemdNotifier | None = None
+) -> ExitCode:
     """Runs the daemon until SIGTERM or SIGINT, or until it cannot go on."""
     notifier = notifier or SystemdNotifier()
     shutdown = ShutdownFlag()

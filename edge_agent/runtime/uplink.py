@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from edge_agent.domain.health import LedgerState
-from edge_agent.identity import Identity, Registration
+from edge_agent.identity import DeviceIdentity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Part, Pulse
@@ -54,7 +54,7 @@ class Uplink:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: DeviceIdentity,
         registration: Registration,
         journal: Journal,
         settings: LedgerSettings,

@@ -77,7 +77,7 @@ def entries(rows: int, people: int, today: datetime) -> Sequence[Entry]:
 
 def prepare(state_dir: Path, *, people: int, rows: int, palms: int = 0) -> Path:
     """A kiosk's state folder with this roster and these rows; the path of its journal."""
-    me = identity.read(state_dir, SCHOOL)
+    me = identity.read_identity(state_dir, SCHOOL)
     path = state_dir / JOURNAL_NAME
     now = datetime.now(UTC)
     past = entries(rows, people, now)

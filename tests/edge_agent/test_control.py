@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.control import SOCKET_NAME, Asker, Command, ControlServer, ask, bind
+from edge_agent.control import SOCKET_NAME, Command, ControlServer, Requester, ask, bind_handler
 from edge_agent.control_api import NO_ARGUMENTS, NoArguments
-from edge_agent.errors import AgentNotRunning, AnswerNotUnderstood, RequestRefused
+from edge_agent.errors import AgentNotRunning, DaemonVersionDiffers, RequestRefused
 
 
 class CountArguments(msgspec.Struct, frozen=True):
@@ -26,22 +26,22 @@ REFUSE = Command("refuse", NoArguments, int)
 DANCE = Command("dance", NoArguments, int)
 
 
-def count(arguments: CountArguments, asker: Asker) -> Iterator[int]:
+def count(arguments: CountArguments, requester: Requester) -> Iterator[int]:
     yield from range(arguments.to)
 
 
-def who(_: NoArguments, asker: Asker) -> Iterator[list[int]]:
-    yield [asker.pid, asker.uid]
+def who(_: NoArguments, requester: Requester) -> Iterator[list[int]]:
+    yield [requester.pid, requester.uid]
 
 
-def refuse(_: NoArguments, asker: Asker) -> Iterator[int]:
+def refuse(_: NoArguments, requester: Requester) -> Iterator[int]:
     yield 0
     raise RequestRefused("not today; ask the school office")
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Iterator[Path]:
-    handlers = dict([bind(COUNT, count), bind(WHO, who), bind(REFUSE, refuse)])
+    handlers = dict([bind_handler(COUNT, count), bind_handler(WHO, who), bind_handler(REFUSE, refuse)])
     with ControlServer(tmp_path / "run" / SOCKET_NAME, handlers) as server:
         server.listen()
         thread = threading.Thread(target=server.serve, args=(lambda: None, 0.02))
@@ -81,7 +81,7 @@ def test_wrong_arguments_are_refused_with_their_reason(run_dir: Path, arguments:
 
 
 def test_an_answer_of_another_shape_says_what_to_do(run_dir: Path) -> None:
-    with pytest.raises(AnswerNotUnderstood, match="restart it"):
+    with pytest.raises(DaemonVersionDiffers, match="restart it"):
         list(ask(run_dir, Command("count", CountArguments, str), CountArguments(1)))
 
 

@@ -5,25 +5,25 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import Settings, credential, load, loads
+from edge_agent.settings import Settings, load_settings, parse_settings, read_credential
 
-HERE = Path("agent.toml")
+SETTINGS_PATH = Path("agent.toml")
 EXAMPLE = Path(__file__).parents[2] / "config" / "agent.example.toml"
 
 
 def faults(text: str) -> list[str]:
     with pytest.raises(SettingsWrong) as caught:
-        loads(text, HERE)
+        parse_settings(text, SETTINGS_PATH)
     return str(caught.value).splitlines()
 
 
 def test_an_empty_file_gives_every_default() -> None:
-    assert loads("", HERE).settings == Settings()
+    assert parse_settings("", SETTINGS_PATH).settings == Settings()
 
 
 def test_the_example_is_sound_and_shows_where_values_come_from() -> None:
-    loaded = load(EXAMPLE)
-    rows = {key: (value, source) for key, value, source in loaded.rows()}
+    loaded = load_settings(EXAMPLE)
+    rows = {key: (value, source) for key, value, source in loaded.list_values()}
     assert rows["kiosk.name"] == ("canteen, left door", str(EXAMPLE))
     assert rows["rules.early_s"] == (0.0, "default")
     assert rows["readers[0].driver"] == ("em4100", str(EXAMPLE))
@@ -80,12 +80,12 @@ def test_two_readers_of_one_name_are_refused() -> None:
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SettingsWrong, match=r"copy agent\.example\.toml"):
-        load(tmp_path / "agent.toml")
+        load_settings(tmp_path / "agent.toml")
 
 
 def test_a_credential_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "staff-pin").write_bytes(b"2468\n")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert credential("staff-pin", environ) == b"2468"
-    assert credential("other", environ) is None
-    assert credential("staff-pin", {}) is None
+    assert read_credential("staff-pin", environ) == b"2468"
+    assert read_credential("other", environ) is None
+    assert read_credential("staff-pin", {}) is None

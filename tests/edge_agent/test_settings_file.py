@@ -6,8 +6,8 @@ import pytest
 
 from drivers.errors import NotSupported
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import load
-from edge_agent.settings_file import set_reader
+from edge_agent.settings import load_settings
+from edge_agent.settings_file import set_reader_key
 
 TEXT = """\
 # our school
@@ -36,8 +36,9 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("reader", ["door", "exit"])
 def test_only_this_key_of_this_reader_changes(path: Path, reader: str) -> None:
-    set_reader(path, reader, "uid_encoding", "hex-reversed")
-    encodings = {each.name: getattr(each.options, "uid_encoding") for each in load(path).settings.readers}  # noqa: B009
+    set_reader_key(path, reader, "uid_encoding", "hex-reversed")
+    readers = load_settings(path).settings.readers
+    encodings = {table.name: getattr(table.options, "uid_encoding") for table in readers}  # noqa: B009
     assert encodings == {"door": "hex", "exit": "hex"} | {reader: "hex-reversed"}
     assert "# our school" in path.read_text()
     assert "# by the window" in path.read_text()
@@ -47,16 +48,16 @@ def test_only_this_key_of_this_reader_changes(path: Path, reader: str) -> None:
 def test_what_would_not_be_sound_changes_nothing(path: Path) -> None:
     for wrong in (("door", "uid_encoding", "sideways"), ("gate", "uid_encoding", "hex")):
         with pytest.raises((SettingsWrong, NotSupported)):
-            set_reader(path, *wrong)
+            set_reader_key(path, *wrong)
     assert path.read_text() == TEXT
 
 
 def test_a_value_keeps_the_comment_beside_it_and_an_inline_table_is_understood(path: Path) -> None:
-    set_reader(path, "door", "uid_encoding", "hex-reversed")
+    set_reader_key(path, "door", "uid_encoding", "hex-reversed")
     assert 'uid_encoding = "hex-reversed"  # as printed' in path.read_text()
     path.write_text('readers = [{ name = "door", driver = "em4100", port = "/dev/a" }]  # one line\n')
-    set_reader(path, "door", "uid_encoding", "hex-reversed")
-    (table,) = load(path).settings.readers
+    set_reader_key(path, "door", "uid_encoding", "hex-reversed")
+    (table,) = load_settings(path).settings.readers
     assert getattr(table.options, "uid_encoding") == "hex-reversed"  # noqa: B009
     assert "# one line" in path.read_text()
 
@@ -64,5 +65,5 @@ def test_a_value_keeps_the_comment_beside_it_and_an_inline_table_is_understood(p
 def test_a_file_that_is_no_toml_is_refused_and_stays(path: Path) -> None:
     path.write_text("[[readers]\n")
     with pytest.raises(SettingsWrong):
-        set_reader(path, "door", "uid_encoding", "hex")
+        set_reader_key(path, "door", "uid_encoding", "hex")
     assert path.read_text() == "[[readers]\n"

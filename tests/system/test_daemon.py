@@ -244,7 +244,7 @@ def _fill(daemon: Daemon, rows: int) -> None:
     from edge_agent.process.clock import KernelClock
     from sync.contract.event import Stop
 
-    me = identity.read(daemon.state_dir, "sch-1")
+    me = identity.read_identity(daemon.state_dir, "sch-1")
     clock = KernelClock()
     with Journal.open(
         daemon.journal, KioskIdentity(me.device, me.key.public_bytes, me.school), now=clock, ballast_bytes=0

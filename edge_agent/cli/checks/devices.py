@@ -104,7 +104,7 @@ def _key(kiosk: Kiosk, part: str, name: str) -> Finding:
 
 
 def plugins(kiosk: Kiosk) -> Iterator[Finding]:
-    for each in kiosk.loaded.refused:
+    for each in kiosk.loaded.refused_plugins:
         detail, _, step = each.why.rpartition(": ")
         name = each.name or each.distribution
         yield look("plug-ins", f"{name}: {detail or each.why}", step if detail else "edge-agent devices list")

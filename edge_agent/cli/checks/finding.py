@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.control_api import DaemonStatus
-from edge_agent.settings import Loaded
+from edge_agent.settings import LoadedSettings
 
 
 class State(StrEnum):
@@ -30,7 +30,7 @@ class Kiosk:
     `agent_uid`, `agent_groups`: the service's user, where this machine has it; whoever asks is often another.
     """
 
-    loaded: Loaded
+    loaded: LoadedSettings
     status: DaemonStatus | None = None
     root: Path = Path("/")
     agent_uid: int | None = None

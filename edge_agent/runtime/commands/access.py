@@ -2,11 +2,11 @@
 
 import os
 
-from edge_agent.control import Asker
+from edge_agent.control import Requester
 from edge_agent.errors import RequestRefused
 
 
-def require_owner(asker: Asker) -> None:
+def require_owner(requester: Requester) -> None:
     """Raises `Refused` unless root or the daemon's own user asks."""
-    if asker.uid not in {0, os.getuid()}:
+    if requester.uid not in {0, os.getuid()}:
         raise RequestRefused("card numbers are in the answer; ask as root")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from drivers.protocols.adms import clock_suspect
 from drivers.readings import PersonMatched
-from edge_agent.control import Asker, Handler, bind
+from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     DEVICES_IMPORT,
     DEVICES_WATCH,
@@ -41,11 +41,11 @@ class DeviceCommands:
 
     def table(self) -> dict[str, Handler]:
         """Returns each command with its handler."""
-        return dict([bind(DEVICES_WATCH, self.watch), bind(DEVICES_IMPORT, self.import_matches)])
+        return dict([bind_handler(DEVICES_WATCH, self.watch), bind_handler(DEVICES_IMPORT, self.import_matches)])
 
-    def watch(self, arguments: DeviceWatchArguments, asker: Asker) -> Iterator[DeviceTraffic]:
-        """Yields bytes as they pass, until the time is over or the asker hangs up. They hold card numbers."""
-        require_owner(asker)
+    def watch(self, arguments: DeviceWatchArguments, requester: Requester) -> Iterator[DeviceTraffic]:
+        """Yields bytes as they pass, until the time is over or the requester hangs up. They hold card numbers."""
+        require_owner(requester)
         until_ns = time.monotonic_ns() + int(min(arguments.seconds, WATCH_S_MAX) * 1e9)
         with self.taps.watch() as watcher:
             while time.monotonic_ns() < until_ns and not self.shutdown.is_set():
@@ -59,9 +59,9 @@ class DeviceCommands:
                             hex=traffic.chunk.hex(),
                         )
 
-    def import_matches(self, arguments: DeviceImportArguments, asker: Asker) -> Iterator[ImportedMatches]:
+    def import_matches(self, arguments: DeviceImportArguments, requester: Requester) -> Iterator[ImportedMatches]:
         """Puts the rows into the station's queue in order; yields how many it took."""
-        require_owner(asker)
+        require_owner(requester)
         for queued, match in enumerate(arguments.matches):
             moment = self.now()
             reading = _reading(arguments.device, match, moment.utc)
@@ -74,9 +74,9 @@ class DeviceCommands:
 
 def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:
     try:
-        seen_at = datetime.fromisoformat(match.seen_at)
+        seen_at = datetime.fromisoformat(match.time)
     except ValueError as error:
         raise RequestRefused(
-            f"a terminal's row has the time {match.seen_at!r}; write it as 2026-09-07T08:06:00+05:00"
+            f"a terminal's row has the time {match.time!r}; write it as 2026-09-07T08:06:00+05:00"
         ) from error
     return PersonMatched(device, match.number, 0, match.method, 0, seen_at, clock_suspect(seen_at, now))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.control import Asker, Handler, bind
+from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     JOURNAL_BACKUP,
     JOURNAL_EXPORT,
@@ -43,30 +43,30 @@ class JournalCommands:
         """Returns each command with its handler."""
         return dict(
             [
-                bind(JOURNAL_LIST, self.list_rows),
-                bind(JOURNAL_VERIFY, self.verify),
-                bind(JOURNAL_EXPORT, self.export),
-                bind(JOURNAL_BACKUP, self.backup),
+                bind_handler(JOURNAL_LIST, self.list_rows),
+                bind_handler(JOURNAL_VERIFY, self.verify),
+                bind_handler(JOURNAL_EXPORT, self.export),
+                bind_handler(JOURNAL_BACKUP, self.backup),
             ]
         )
 
-    def list_rows(self, arguments: JournalListArguments, asker: Asker) -> Iterator[JournalRow]:
+    def list_rows(self, arguments: JournalListArguments, requester: Requester) -> Iterator[JournalRow]:
         """Yields the last rows, oldest first."""
         if not 1 <= arguments.limit <= ROWS_MAX:
             raise RequestRefused(f"limit: found {arguments.limit!r}; accepted is a whole number from 1 to {ROWS_MAX}")
         for row in reversed(self.journal.recent(arguments.limit)):
             yield journal_row(row)
 
-    def verify(self, _: NoArguments, asker: Asker) -> Iterator[ChainVerdict]:
+    def verify(self, _: NoArguments, requester: Requester) -> Iterator[ChainVerdict]:
         """Yields the verdict on the whole chain, as it is now."""
         yield chain_verdict(verify_journal(self.journal.path))
 
-    def export(self, _: NoArguments, asker: Asker) -> Iterator[ExportedJournal]:
+    def export(self, _: NoArguments, requester: Requester) -> Iterator[ExportedJournal]:
         """Yields where the export stands, and how many rows are in it."""
         target = self._fresh_file("export", ".jsonl")
         yield ExportedJournal(path=str(target), rows=export_journal(self.journal.path, target))
 
-    def backup(self, _: NoArguments, asker: Asker) -> Iterator[JournalCopy]:
+    def backup(self, _: NoArguments, requester: Requester) -> Iterator[JournalCopy]:
         """Yields where the copy stands, and the verdict on it."""
         target = self._fresh_file("backup", ".db")
         yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(self.journal.path, target)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_agent.control import Asker, Handler, bind
+from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     PALM_ENROL,
     PALM_EXPORT,
@@ -56,14 +56,14 @@ class PalmCommands:
         """Returns each command with its handler."""
         return dict(
             [
-                bind(PALM_ENROL, self.enrol),
-                bind(PALM_FORGET, self.forget),
-                bind(PALM_EXPORT, self.export),
-                bind(PALM_IMPORT, self.import_palms),
+                bind_handler(PALM_ENROL, self.enrol),
+                bind_handler(PALM_FORGET, self.forget),
+                bind_handler(PALM_EXPORT, self.export),
+                bind_handler(PALM_IMPORT, self.import_palms),
             ]
         )
 
-    def enrol(self, arguments: PalmEnrolArguments, asker: Asker) -> Iterator[PalmEnrolStep]:
+    def enrol(self, arguments: PalmEnrolArguments, requester: Requester) -> Iterator[PalmEnrolStep]:
         """Yields lines for the operator while a hand is shown: samples so far, what to do next; the last is `done`."""
         from edge_agent.palm.types import Hand
         from edge_agent.palms.enrolment import Wish, enrol
@@ -83,13 +83,13 @@ class PalmCommands:
             yield PalmEnrolStep(samples=step.good, step=step.step.value, line=step.say, hand=step.hand, done=step.done)
         self.uplink.hurry_palms()
 
-    def forget(self, arguments: PalmForgetArguments, asker: Asker) -> Iterator[ForgottenPalms]:
+    def forget(self, arguments: PalmForgetArguments, requester: Requester) -> Iterator[ForgottenPalms]:
         """Deletes a person's palms, on disk and in memory; the receipt is in the journal."""
         person = PersonId(arguments.person)
         yield ForgottenPalms(person=person, deleted=self._palms().delete(person))
         self.uplink.hurry_palms()
 
-    def export(self, _: NoArguments, asker: Asker) -> Iterator[msgspec.Raw]:
+    def export(self, _: NoArguments, requester: Requester) -> Iterator[msgspec.Raw]:
         """Yields the head of an export and then its palms, sealed: the lines of `sync.contract.palms`."""
         gallery = self._gallery()
         palms = list(gallery.exported())
@@ -103,7 +103,7 @@ class PalmCommands:
         for line in (head, *palms):
             yield msgspec.Raw(msgspec.json.encode(line))
 
-    def import_palms(self, arguments: PalmImportArguments, asker: Asker) -> Iterator[ImportedPalms]:
+    def import_palms(self, arguments: PalmImportArguments, requester: Requester) -> Iterator[ImportedPalms]:
         """Takes some palms of an export; yields what became of them."""
         gallery, head = self._gallery(), arguments.head
         if head.version != STICK_VERSION:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge_agent.control import Asker, Handler, bind
+from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     ROSTER_APPLY,
     ROSTER_RECORDS,
@@ -17,7 +17,7 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import RequestRefused
-from edge_agent.identity import Identity
+from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.roster_desk import RosterDesk
@@ -29,7 +29,7 @@ from sync.contract.roster import Record, record_type
 class RosterCommands:
     """Shows the roster in force, and brings one from a stick into force where there is no ledger."""
 
-    identity: Identity
+    identity: DeviceIdentity
     journal: Journal
     station: Station
     desk: RosterDesk
@@ -39,13 +39,13 @@ class RosterCommands:
         """Returns each command with its handler."""
         return dict(
             [
-                bind(ROSTER_SHOW, self.show),
-                bind(ROSTER_RECORDS, self.list_records),
-                bind(ROSTER_APPLY, self.apply),
+                bind_handler(ROSTER_SHOW, self.show),
+                bind_handler(ROSTER_RECORDS, self.list_records),
+                bind_handler(ROSTER_APPLY, self.apply),
             ]
         )
 
-    def show(self, _: NoArguments, asker: Asker) -> Iterator[RosterSummary]:
+    def show(self, _: NoArguments, requester: Requester) -> Iterator[RosterSummary]:
         """Yields one row: version, age, how many records of each type, what is wrong with it."""
         roster = self.station.roster
         counts = Counter(record_type(record) for record in self.journal.roster.records())
@@ -59,14 +59,14 @@ class RosterCommands:
             ),
         )
 
-    def list_records(self, _: NoArguments, asker: Asker) -> Iterator[Record]:
+    def list_records(self, _: NoArguments, requester: Requester) -> Iterator[Record]:
         """Yields every record, for a comparison. Card numbers are in them."""
-        require_owner(asker)
+        require_owner(requester)
         yield from self.journal.roster.records()
 
-    def apply(self, arguments: RosterApplyArguments, asker: Asker) -> Iterator[RosterVersion]:
+    def apply(self, arguments: RosterApplyArguments, requester: Requester) -> Iterator[RosterVersion]:
         """Brings a roster from a stick into force, whole or not at all; yields the version in force."""
-        require_owner(asker)
+        require_owner(requester)
         if self.identity.registration is not None:
             raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
         self.desk.apply_roster((arguments.page,), self.now().utc)

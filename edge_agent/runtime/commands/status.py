@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge_agent.control import Asker, Handler, bind
+from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     STATUS,
     DaemonStatus,
@@ -17,7 +17,7 @@ from edge_agent.control_api import (
     RosterStatus,
 )
 from edge_agent.domain.moment import Moment, MomentSource
-from edge_agent.identity import Identity
+from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Supervisor
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderPresences
@@ -40,7 +40,7 @@ class PalmStatusSource(Protocol):
 class StatusCommand:
     """Answers `status`. `contact` None: there is no ledger; `palms` None: no camera; `screen` None: switched off."""
 
-    identity: Identity
+    identity: DeviceIdentity
     now: MomentSource
     journal: Journal
     station: Station
@@ -55,9 +55,9 @@ class StatusCommand:
 
     def table(self) -> dict[str, Handler]:
         """Returns the command with its handler."""
-        return dict([bind(STATUS, self.report_status)])
+        return dict([bind_handler(STATUS, self.report_status)])
 
-    def report_status(self, _: NoArguments, asker: Asker) -> Iterator[DaemonStatus]:
+    def report_status(self, _: NoArguments, requester: Requester) -> Iterator[DaemonStatus]:
         """Yields one row."""
         moment = self.now()
         yield DaemonStatus(

@@ -10,7 +10,7 @@ from edge_agent.control import SOCKET_NAME, ControlServer
 
 @contextmanager
 def answering(run_dir: Path, status: Mapping[str, object]) -> Iterator[None]:
-    server = ControlServer(run_dir / SOCKET_NAME, {"status": lambda arguments, asker: [dict(status)]})
+    server = ControlServer(run_dir / SOCKET_NAME, {"status": lambda arguments, requester: [dict(status)]})
     server.listen()
     thread = threading.Thread(target=server.serve, args=(lambda: None, 0.05))
     thread.start()

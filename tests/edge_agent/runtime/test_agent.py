@@ -14,7 +14,7 @@ from edge_agent.errors import ExitCode
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
-from edge_agent.settings import loads
+from edge_agent.settings import parse_settings
 from sync.contract.event import Boot, ClockQuality, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
 from sync.contract.roster import Consent, Page, Person
 
@@ -53,7 +53,7 @@ class Life:
             enabled = false
         """
         self.shutdown = ShutdownFlag()
-        self.parts = compose(loads(text, folder / "agent.toml"), clock, self.shutdown)
+        self.parts = compose(parse_settings(text, folder / "agent.toml"), clock, self.shutdown)
         self.agent = Agent(self.parts)
         self.agent.start()
 
@@ -71,7 +71,7 @@ def life(tmp_path: Path, clock: HandClock) -> Iterator[Life]:
 def test_nothing_runs_and_nobody_is_answered_before_the_start(tmp_path: Path, clock: HandClock) -> None:
     text = f'[kiosk]\nstate_dir = "{tmp_path}/state"\nrun_dir = "{tmp_path}/run"\n[journal]\nballast_mib = 0\n'
     before = threading.active_count()
-    parts = compose(loads(text, tmp_path / "agent.toml"), clock, ShutdownFlag())
+    parts = compose(parse_settings(text, tmp_path / "agent.toml"), clock, ShutdownFlag())
     assert threading.active_count() == before
     assert not (tmp_path / "run").exists()
     assert parts.control.commands == {command.name for command in COMMANDS}

@@ -50,15 +50,15 @@ def big_notice(view: dict[str, object]) -> dict[str, object]:
     return notice
 
 
-def sign_in(asker: httpx.Client) -> None:
-    assert asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).status_code == 200
+def sign_in(requester: httpx.Client) -> None:
+    assert requester.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).status_code == 200
 
 
 # ---- Streams.
 
 
 def test_a_stream_begins_with_the_present_state_and_follows(screen: ScreenServer) -> None:
-    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         views = states(stream.iter_lines())
         assert big_notice(next(views)[1])["state"] == "idle"
@@ -67,7 +67,7 @@ def test_a_stream_begins_with_the_present_state_and_follows(screen: ScreenServer
 
 
 def test_time_alone_brings_the_invitation_back(screen: ScreenServer) -> None:
-    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         views = states(stream.iter_lines())
         next(views)
         screen.show(WELCOME)
@@ -76,33 +76,33 @@ def test_time_alone_brings_the_invitation_back(screen: ScreenServer) -> None:
 
 
 def test_a_returning_client_gets_the_present_state(screen: ScreenServer) -> None:
-    with open_client(screen) as asker:
-        with asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester:
+        with requester.stream("GET", "/events") as stream:
             event_id, _ = next(states(stream.iter_lines()))
         screen.show(WELCOME)
-        with asker.stream("GET", "/events", headers={"Last-Event-ID": event_id}) as stream:
+        with requester.stream("GET", "/events", headers={"Last-Event-ID": event_id}) as stream:
             again, view = next(states(stream.iter_lines()))
         assert again != event_id
         assert big_notice(view)["greeting"] == "Айгерім"
-        with asker.stream("GET", "/events", headers={"Last-Event-ID": again}) as stream:
+        with requester.stream("GET", "/events", headers={"Last-Event-ID": again}) as stream:
             assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
 def test_a_client_that_does_not_read_costs_no_memory_and_then_sees_the_newest(screen: ScreenServer) -> None:
-    asker = socket.create_connection(("127.0.0.1", screen.port))
-    asker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    asker.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{screen.port}\r\n\r\n".encode())
+    requester = socket.create_connection(("127.0.0.1", screen.port))
+    requester.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    requester.sendall(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:{screen.port}\r\n\r\n".encode())
     shown = 5_000
     for _ in range(shown):
         screen.show(Feedback(FeedbackKind.ASK_STAFF, "Ы" * 40))
-    asker.settimeout(10)
+    requester.settimeout(10)
     tail, events, last = b"", 0, f'"number":{shown},'.encode()
     while last not in tail:
-        chunk = asker.recv(1 << 16)
+        chunk = requester.recv(1 << 16)
         events += chunk.count(b"event: state")
         tail = (tail + chunk)[-(1 << 17) :]
     assert events < shown / 2  # the states in between were never queued
-    asker.close()
+    requester.close()
 
 
 def test_too_many_screens_get_503_and_a_time_to_retry(screen: ScreenServer) -> None:
@@ -112,8 +112,8 @@ def test_too_many_screens_get_503_and_a_time_to_retry(screen: ScreenServer) -> N
         connections.append(socket.create_connection(("127.0.0.1", screen.port)))
         connections[-1].sendall(request)
         assert connections[-1].recv(4096).startswith(b"HTTP/1.1 200")
-    with open_client(screen) as asker:
-        refused = asker.get("/events")
+    with open_client(screen) as requester:
+        refused = requester.get("/events")
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
     for connection in connections:
         connection.close()
@@ -121,11 +121,11 @@ def test_too_many_screens_get_503_and_a_time_to_retry(screen: ScreenServer) -> N
 
 def test_the_staffs_stream_has_names_only_after_signing_in(screen: ScreenServer) -> None:
     screen.show(WELCOME)
-    with open_client(screen) as asker:
-        with asker.stream("GET", "/events/staff") as stream:
+    with open_client(screen) as requester:
+        with requester.stream("GET", "/events/staff") as stream:
             nameless = json.dumps(next(states(stream.iter_lines()))[1], ensure_ascii=False)
-        sign_in(asker)
-        with asker.stream("GET", "/events/staff") as stream:
+        sign_in(requester)
+        with requester.stream("GET", "/events/staff") as stream:
             named = json.dumps(next(states(stream.iter_lines()))[1], ensure_ascii=False)
     assert "guest" in nameless
     assert "Сәрсенбаева" not in nameless
@@ -139,35 +139,35 @@ def test_the_staffs_stream_has_names_only_after_signing_in(screen: ScreenServer)
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "0.0.0.0:{port}"]
 )
 def test_a_foreign_name_for_this_address_is_refused(screen: ScreenServer, host: str) -> None:
-    with open_client(screen) as asker:
+    with open_client(screen) as requester:
         for path in ("/", "/events", "/staff", "/metrics"):
-            response = asker.get(path, headers={"Host": host.format(port=screen.port)})
+            response = requester.get(path, headers={"Host": host.format(port=screen.port)})
             assert response.status_code == 421
             assert "events" not in response.text
 
 
 def test_a_foreign_page_cannot_post(screen: ScreenServer) -> None:
     body = {"pin": PIN, "operator": OPERATOR}
-    with open_client(screen) as asker:
-        foreign = asker.post("/staff/sign-in", json=body, headers={"Origin": "http://evil.example"})
-        form = asker.post("/staff/sign-in", data=body)
-        own = asker.post("/staff/sign-in", json=body, headers={"Origin": f"http://127.0.0.1:{screen.port}"})
-        long = asker.post("/staff/find", json={"text": "x" * 9_000})
+    with open_client(screen) as requester:
+        foreign = requester.post("/staff/sign-in", json=body, headers={"Origin": "http://evil.example"})
+        form = requester.post("/staff/sign-in", data=body)
+        own = requester.post("/staff/sign-in", json=body, headers={"Origin": f"http://127.0.0.1:{screen.port}"})
+        long = requester.post("/staff/find", json={"text": "x" * 9_000})
     assert [response.status_code for response in (foreign, form, own, long)] == [403, 415, 200, 413]
 
 
 def test_every_response_forbids_what_the_page_does_not_need(screen: ScreenServer) -> None:
-    with open_client(screen) as asker:
+    with open_client(screen) as requester:
         for path in ("/", "/staff", "/catalogues.json", "/page/child.js", "/page/none", "/health"):
-            policy = asker.get(path).headers["content-security-policy"]
+            policy = requester.get(path).headers["content-security-policy"]
             assert policy.startswith("default-src 'none'")
             assert "unsafe" not in policy
 
 
 @pytest.mark.parametrize("name", ["../server.py", "..%2Fserver.py", "%2e%2e/server.py", "child.html%00"])
 def test_only_the_pages_own_files_are_served(screen: ScreenServer, name: str) -> None:
-    with open_client(screen) as asker:
-        assert asker.get(f"/page/{name}").status_code == 404
+    with open_client(screen) as requester:
+        assert requester.get(f"/page/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "kiosk.local"])
@@ -181,13 +181,13 @@ def test_the_screen_listens_on_loopback_only(host: str) -> None:
 
 def test_without_signing_in_nothing_can_be_done() -> None:
     station = FakeStaffDesk()
-    with run_screen(station) as screen, open_client(screen) as asker:
+    with run_screen(station) as screen, open_client(screen) as requester:
         responses = [
-            asker.get("/staff/groups"),
-            asker.post("/staff/find", json={"text": "Ай"}),
-            asker.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}),
-            asker.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}),
-            asker.post("/staff/void", json={"epoch": "e", "seq": 1, "reason": "twice"}),
+            requester.get("/staff/groups"),
+            requester.post("/staff/find", json={"text": "Ай"}),
+            requester.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}),
+            requester.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}),
+            requester.post("/staff/void", json={"epoch": "e", "seq": 1, "reason": "twice"}),
         ]
     assert [(response.status_code, response.json()["why"]) for response in responses] == [(403, "signed_out")] * 5
     assert station.rows == []
@@ -195,18 +195,18 @@ def test_without_signing_in_nothing_can_be_done() -> None:
 
 def test_staff_acts_carry_the_name_of_the_signed_in_operator() -> None:
     station = FakeStaffDesk()
-    with run_screen(station) as screen, open_client(screen) as asker:
-        sign_in(asker)
-        people = asker.post("/staff/find", json={"text": "айгерім"}).json()
+    with run_screen(station) as screen, open_client(screen) as requester:
+        sign_in(requester)
+        people = requester.post("/staff/find", json={"text": "айгерім"}).json()
         assert people == [{"person": "p1", "name": "Айгерім Сәрсенбаева", "group": "3 «Б»"}]
-        assert asker.get("/staff/groups").json() == ["3 «Б»", "7 «А»"]
-        assert asker.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}).json() == {"rows": 1}
-        assert asker.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}).json() == {"rows": 2}
-        assert asker.post("/staff/void", json={"epoch": "ab", "seq": 7, "reason": "twice"}).json() == {"rows": 1}
-        again = asker.post("/staff/void", json={"epoch": "ab", "seq": 7, "reason": "twice"})
+        assert requester.get("/staff/groups").json() == ["3 «Б»", "7 «А»"]
+        assert requester.post("/staff/enter", json={"person": "p1", "reason": "forgot_card"}).json() == {"rows": 1}
+        assert requester.post("/staff/class", json={"group": "3 «Б»", "reason": "reader_down"}).json() == {"rows": 2}
+        assert requester.post("/staff/void", json={"epoch": "ab", "seq": 7, "reason": "twice"}).json() == {"rows": 1}
+        again = requester.post("/staff/void", json={"epoch": "ab", "seq": 7, "reason": "twice"})
         assert (again.status_code, again.json()) == (409, {"why": "already_void"})
-        asker.post("/staff/sign-out", json={})
-        assert asker.get("/staff/groups").status_code == 403
+        requester.post("/staff/sign-out", json={})
+        assert requester.get("/staff/groups").status_code == 403
     assert {row[-2] for row in station.rows} == {OPERATOR}
     assert station.rows[0] == ("enter", "p1", OPERATOR, "forgot_card")
 
@@ -225,33 +225,33 @@ def test_staff_acts_carry_the_name_of_the_signed_in_operator() -> None:
 )
 def test_a_malformed_request_does_nothing(path: str, body: object) -> None:
     station = FakeStaffDesk()
-    with run_screen(station) as screen, open_client(screen) as asker:
-        sign_in(asker)
-        response = asker.post(path, json=body)
+    with run_screen(station) as screen, open_client(screen) as requester:
+        sign_in(requester)
+        response = requester.post(path, json=body)
         assert (response.status_code, response.json()["why"]) == (400, "malformed")
     assert station.rows == []
 
 
 def test_without_a_pin_the_actions_are_off() -> None:
-    with run_screen(pin=None) as screen, open_client(screen) as asker:
-        assert asker.get("/staff/session").json()["on"] is False
-        response = asker.post("/staff/sign-in", json={"pin": "0000", "operator": OPERATOR})
+    with run_screen(pin=None) as screen, open_client(screen) as requester:
+        assert requester.get("/staff/session").json()["on"] is False
+        response = requester.post("/staff/sign-in", json={"pin": "0000", "operator": OPERATOR})
         assert (response.status_code, response.json()["why"]) == (403, "no_pin_set")
 
 
 def test_guessing_is_slowed_down(screen: ScreenServer) -> None:
-    with open_client(screen) as asker:
+    with open_client(screen) as requester:
         wrong = {"pin": "1111", "operator": "x"}
-        statuses = [asker.post("/staff/sign-in", json=wrong).status_code for _ in range(WRONG_FREE + 2)]
-        right = asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR})
+        statuses = [requester.post("/staff/sign-in", json=wrong).status_code for _ in range(WRONG_FREE + 2)]
+        right = requester.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR})
     assert statuses == [403] * (WRONG_FREE + 1) + [429]
     assert (right.status_code, right.json()["why"]) == (429, "wait")
     assert 0 < int(right.headers["retry-after"]) <= 61
 
 
 def test_scripts_and_foreign_sites_cannot_read_the_cookie(screen: ScreenServer) -> None:
-    with open_client(screen) as asker:
-        cookie = asker.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).headers["set-cookie"].lower()
+    with open_client(screen) as requester:
+        cookie = requester.post("/staff/sign-in", json={"pin": PIN, "operator": OPERATOR}).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
 
@@ -268,12 +268,12 @@ def test_while_the_station_is_slow_the_screen_goes_on() -> None:
             return super().enter_by_hand(person, operator, reason)
 
     station = SlowStaffDesk()
-    with run_screen(station) as screen, open_client(screen) as asker, open_client(screen) as second_asker:
-        sign_in(asker)
+    with run_screen(station) as screen, open_client(screen) as requester, open_client(screen) as second_asker:
+        sign_in(requester)
         statuses: list[int] = []
         slow = threading.Thread(
             target=lambda: statuses.append(
-                asker.post("/staff/enter", json={"person": "p1", "reason": "twice"}).status_code
+                requester.post("/staff/enter", json={"person": "p1", "reason": "twice"}).status_code
             )
         )
         slow.start()
@@ -292,10 +292,10 @@ def test_while_the_station_is_slow_the_screen_goes_on() -> None:
 
 
 def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer) -> None:
-    with open_client(screen) as asker:
-        assert asker.get("/health").status_code == 200
+    with open_client(screen) as requester:
+        assert requester.get("/health").status_code == 200
         screen.show_health(KioskHealth(recording=False))
-        response = asker.get("/health")
+        response = requester.get("/health")
     assert (response.status_code, response.json()["level"], response.json()["lines"][0]["subject"]) == (
         503,
         "act",
@@ -306,8 +306,8 @@ def test_health_says_503_only_while_nothing_can_be_recorded(screen: ScreenServer
 def test_metrics_are_those_handed_in() -> None:
     registry = CollectorRegistry()
     Counter("canteen_scans", "Scans", registry=registry).inc(3)
-    with run_screen(metrics=registry) as screen, open_client(screen) as asker:
-        response = asker.get("/metrics")
+    with run_screen(metrics=registry) as screen, open_client(screen) as requester:
+        response = requester.get("/metrics")
     assert "canteen_scans_total 3.0" in response.text
     assert response.headers["content-type"].startswith("text/plain")
 
@@ -318,7 +318,7 @@ def test_an_occupied_port_is_an_error_that_says_what_to_do(screen: ScreenServer)
 
 
 def test_the_server_stops_quickly_with_open_streams_and_starts_again(screen: ScreenServer) -> None:
-    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
         assert screen.is_alive()
         before = time.monotonic()
@@ -329,13 +329,13 @@ def test_the_server_stops_quickly_with_open_streams_and_starts_again(screen: Scr
     screen.show(WELCOME)  # no page is open, and no error comes
     screen.start()
     assert screen.is_alive()
-    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
 @pytest.mark.alone
 def test_showing_never_waits_for_the_screen(screen: ScreenServer) -> None:
-    with open_client(screen) as asker, asker.stream("GET", "/events") as stream:
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
         before = time.perf_counter()
         for _ in range(1_000):

@@ -11,7 +11,7 @@ from edge_agent.control_api import DaemonStatus
 def kiosk(folder: Path, more: str = "", *, status: DaemonStatus | None = None, agent_uid: int | None = None) -> Kiosk:
     """Its state in `state`, its run folder in `run`, and `folder` as the root of the machine."""
     text = f'[kiosk]\nstate_dir = "{folder}/state"\nrun_dir = "{folder}/run"\n{more}'
-    return Kiosk(settings.loads(text, folder / "agent.toml"), status, root=folder, agent_uid=agent_uid)
+    return Kiosk(settings.parse_settings(text, folder / "agent.toml"), status, root=folder, agent_uid=agent_uid)
 
 
 def put(root: Path, name: str, text: str = "", mode: int = 0o644) -> Path:

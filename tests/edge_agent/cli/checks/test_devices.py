@@ -85,5 +85,5 @@ def test_a_readers_key_is_looked_for_and_never_shown(tmp_path: Path) -> None:
 def test_a_plugin_that_is_not_taken(tmp_path: Path) -> None:
     here = kiosk(tmp_path)
     refused = RefusedPlugin("acme", "acme-cards", "not allowed: if you trust it, set drivers.allowed")
-    [found] = devices.plugins(replace(here, loaded=replace(here.loaded, refused=(refused,))))
+    [found] = devices.plugins(replace(here, loaded=replace(here.loaded, refused_plugins=(refused,))))
     assert (found.state, found.detail) == (State.LOOK, "acme: not allowed")
