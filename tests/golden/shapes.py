@@ -94,7 +94,7 @@ def _default(field: inspect.Field) -> str:
 
 
 def of_value(value: object) -> list[str]:
-    """The keys of a JSON value and what kind each has: `journal.outbox.head: int`, `readers[].name: str`."""
+    """The keys of a JSON value and what kind each has: `journal.head: int`, `readers[].name: str`."""
     return sorted(set(_paths(value, "")))
 
 
