@@ -11,6 +11,7 @@ JournalError
 """
 
 import sqlite3
+from pathlib import Path
 
 from edge_agent.errors import AgentError, ExitCode
 
@@ -65,6 +66,15 @@ def is_damage(error: Exception) -> bool:
     if isinstance(error, sqlite3.OperationalError) and "Could not decode to UTF-8" in str(error):
         return True  # made by Python, without a code
     return any(sqlite_name(error).startswith(name) for name in _DAMAGE_NAMES)
+
+
+def translate_store_error(path: Path, error: Exception) -> JournalError:
+    """Returns the journal's error for what SQLite or the system raised at the journal `path`."""
+    if isinstance(error, JournalError):
+        return error
+    if is_damage(error):
+        return JournalDamaged(f"{path}: {error}; {SET_ASIDE}")
+    return JournalUnwritable(f"{path}: {error}; nothing was kept: free the disk or change it, then try again")
 
 
 def sqlite_name(error: Exception) -> str:

@@ -29,6 +29,7 @@ from edge_agent.journal.appending import Appender
 from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, KnownEpochs
 from edge_agent.journal.marks import MarkTable
+from edge_agent.journal.migrate import migrate_in_child
 from edge_agent.journal.outbox import JournalOutbox
 from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.palm_table import SealedPalmTable
@@ -37,7 +38,7 @@ from edge_agent.journal.roster_table import RosterTable
 from edge_agent.journal.rows import AppendedEvent, StoredRow, append_payloads, check_tail, read_recent_rows
 from edge_agent.journal.setting_aside import JournalSetAside
 from edge_agent.journal.sightings import SightingIndex
-from edge_agent.journal.store import Store
+from edge_agent.journal.store import ProcessLock, Store
 from edge_agent.journal.succession import Succession
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId, Pruned, encode
@@ -87,6 +88,7 @@ class Journal:
         random_bytes: Callable[[int], bytes] = os.urandom,
         ballast_bytes: int = BALLAST_BYTES,
         after: JournalSetAside | None = None,
+        migrate: Callable[[Path, ProcessLock], None] = migrate_in_child,
     ) -> Self:
         """Takes the lock, brings the schema up to date, checks the head and the last 1,000 links.
 
@@ -99,7 +101,7 @@ class Journal:
         store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes), reload=epochs.load)
         try:
             journal = cls(store, epochs, kiosk, now, random_bytes)
-            store.open(prepare=_prepare_schema)
+            store.open(prepare=schema.check, migrate=migrate)
             journal._enter_epoch(after)
             store.ballast.restore()
         except BaseException:
@@ -193,8 +195,3 @@ class Journal:
                 self._epochs.add(self._succession.open_next_epoch(connection, current, "identity", parent_head))
 
         self._store.write(work)
-
-
-def _prepare_schema(connection: sqlite3.Connection) -> None:
-    schema.migrate(connection)
-    schema.check(connection)

@@ -14,7 +14,7 @@ def read_recent_offline(path: Path, rows_max: int) -> list[StoredRow]:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no journal here")
-    lock = ProcessLock(path.with_name(path.name + ".lock"))
+    lock = ProcessLock.take(path)
     try:
         with closing(connect_read_only(path)) as connection:
             return read_recent_rows(connection, rows_max)

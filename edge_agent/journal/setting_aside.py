@@ -25,7 +25,7 @@ def set_journal_aside(path: Path, now: datetime) -> JournalSetAside:
 
     Raises `JournalBusy` while somebody has it open, OSError when the folder cannot be written.
     """
-    lock = ProcessLock(path.with_name(path.name + ".lock"))
+    lock = ProcessLock.take(path)
     try:
         target = _free_path(path, now)
         # The journal goes first: one without its WAL would open as a whole but older one, a WAL alone does not open.

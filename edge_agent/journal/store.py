@@ -14,13 +14,13 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.errors import (
-    SET_ASIDE,
     STORE_ERRORS,
     JournalBusy,
     JournalDamaged,
@@ -28,6 +28,7 @@ from edge_agent.journal.errors import (
     JournalUnwritable,
     is_damage,
     sqlite_name,
+    translate_store_error,
 )
 
 T = TypeVar("T")
@@ -41,29 +42,44 @@ class ProcessLock:
 
     The file is never removed: another process may have opened it just before, and would then lock a file without name.
 
-    Raises `JournalBusy`, and `JournalUnwritable` where the file cannot be made.
+    A child process may inherit it: the lock is free when both have released it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.write_pid()
+
+    @classmethod
+    def take(cls, journal: Path) -> Self:
+        """Takes the lock of the journal at this path.
+
+        Raises `JournalBusy`, and `JournalUnwritable` where the file cannot be made.
+        """
+        path = journal.with_name(journal.name + ".lock")
         try:
-            self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalUnwritable(
                 f"{path}: {error.strerror}; run as the agent's user, and see that its state folder is there"
             ) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._descriptor)
+            pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
             raise JournalBusy(
                 f"{path}: the journal is in use by process {pid}; ask that one over its control socket, or stop it"
             ) from error
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        return cls(descriptor)
+
+    def write_pid(self) -> None:
+        """Names this process in the file, for the message of whoever finds the journal busy."""
+        with suppress(OSError):  # a full disk has no room for it; the lock holds without a name
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -153,28 +169,35 @@ class Store:
         self.ballast = ballast
         self._reload = reload
         self.lock = threading.RLock()
-        self._process_lock = ProcessLock(path.with_name(path.name + ".lock"))
+        self._process_lock = ProcessLock.take(path)
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
-    def open(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Connects and calls `prepare`. Raises `JournalDamaged`, or `JournalUnwritable` when the disk does not let us.
+    def open(
+        self,
+        prepare: Callable[[sqlite3.Connection], None],
+        migrate: Callable[[Path, ProcessLock], None] = lambda _path, _lock: None,
+    ) -> None:
+        """Calls `migrate`, connects and calls `prepare`.
 
-        Even to open a journal takes room, for the WAL's index: on a full disk the ballast makes it.
+        `migrate` comes first because it may write, and only one connection may. Even to open a journal takes room, for
+        the WAL's index: on a full disk the ballast makes it, and everything is tried once more.
+
+        Raises `JournalDamaged`, `JournalUnwritable` when the disk does not let us, and what the two raise.
         """
         try:
-            self._connect(prepare)
-        except (*STORE_ERRORS, OSError) as error:
+            self._connect(prepare, migrate)
+        except (*STORE_ERRORS, OSError, JournalUnwritable) as error:
             self._abandon()
             if is_damage(error) or not self.ballast.give_up():
-                raise self._translated(error) from error
+                self._raise_translated(error)
         else:
             return
         try:
-            self._connect(prepare)
+            self._connect(prepare, migrate)
         except (*STORE_ERRORS, OSError) as error:
             self._abandon()
-            raise self._translated(error) from error
+            self._raise_translated(error)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does `work` in one transaction that is on the disk when this returns; returns its result.
@@ -212,15 +235,18 @@ class Store:
                 return action()
             except STORE_ERRORS as error:
                 if is_damage(error):
-                    raise self._translated(error) from error
+                    self._raise_translated(error)
                 self._mend(error)
             try:
                 return action()
             except STORE_ERRORS as error:
                 self._give_up_on(error)
-                raise self._translated(error) from error
+                self._raise_translated(error)
 
-    def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def _connect(
+        self, prepare: Callable[[sqlite3.Connection], None], migrate: Callable[[Path, ProcessLock], None]
+    ) -> None:
+        migrate(self.path, self._process_lock)
         self._connection = self._connect_to(self.path)
         prepare(self._connection)
 
@@ -262,7 +288,7 @@ class Store:
                 self._reopen()
         except STORE_ERRORS as worse:
             self._give_up_on(worse)
-            raise self._translated(worse) from error
+            raise translate_store_error(self.path, worse) from error
 
     def _give_up_on(self, error: Exception) -> None:
         """Closes the connection, except on a full disk: that harms nothing, and what is there can still be read."""
@@ -275,7 +301,7 @@ class Store:
         if connection is not None:
             connection.close()
 
-    def _translated(self, error: Exception) -> JournalError:
-        if is_damage(error):
-            return JournalDamaged(f"{self.path}: {error}; {SET_ASIDE}")
-        return JournalUnwritable(f"{self.path}: {error}; nothing was kept: free the disk or change it, then try again")
+    def _raise_translated(self, error: Exception) -> NoReturn:
+        if isinstance(error, JournalError):
+            raise error
+        raise translate_store_error(self.path, error) from error

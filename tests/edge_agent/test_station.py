@@ -50,6 +50,7 @@ from sync.contract.roster import (
     Programme,
     Record,
 )
+from tests.edge_agent.journal.given import migrate_here
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
@@ -89,7 +90,7 @@ def card(number: int, reader: str = "door", time_ns: int = 0, *, again: bool = F
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
-    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0)
+    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0, migrate=migrate_here)
 
 
 def read_events(journal: Journal) -> list[Event]:
@@ -222,7 +223,9 @@ def test_same_in_same_out(tmp_path: Path) -> None:
     heads = set()
     for name in ("one", "two"):
         kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
-        with Journal.open(tmp_path / name, kiosk, now=moment, random_bytes=bytes, ballast_bytes=0) as journal:
+        with Journal.open(
+            tmp_path / name, kiosk, now=moment, random_bytes=bytes, ballast_bytes=0, migrate=migrate_here
+        ) as journal:
             station = Station(journal, roster(), POLICY)
             for reading, seconds in script:
                 station.take_reading(reading, moment(seconds))

@@ -1,101 +1,88 @@
 """The journal's schema: numbered files, applied in order, each in one transaction with the note that it ran.
 
-A file that was once delivered is never changed; what is new goes into the next number.
+A file that was once delivered is never changed; a change goes into the next number.
+
+This page only reads, with the sqlite3 that every process has. `migrations.py` beside it changes the schema; it needs
+sqlite-utils, and runs in a process of its own (`edge_agent.journal.migrate`).
 """
 
 import sqlite3
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from edge_agent.journal.errors import SET_ASIDE, JournalDamaged, JournalNewer
 
-if TYPE_CHECKING:
-    from sqlite_utils import Database
+MIGRATION_SET = "journal"
+# The table in which sqlite-utils notes what it has applied. A test holds the two together.
+MIGRATIONS_TABLE = "_sqlite_migrations"
 
-_SET = "journal"
-
-
-def names() -> list[str]:
-    """Every step that this version knows, in order: `0001_journal`."""
-    found = (entry.name for entry in files(__name__).iterdir())
-    return sorted(name.removesuffix(".sql") for name in found if name.endswith(".sql"))
+SELECT_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+SELECT_APPLIED_STEPS = "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id"
+SELECT_OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
 
 
-def applied(connection: sqlite3.Connection) -> list[str]:
-    """The steps that this database has taken."""
-    table = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'")
-    if table.fetchone() is None:
+def step_names() -> list[str]:
+    """Returns every step that this version knows, in order, such as `0001_journal`."""
+    file_names = (entry.name for entry in files(__name__).iterdir())
+    return sorted(name.removesuffix(".sql") for name in file_names if name.endswith(".sql"))
+
+
+def read_applied_steps(connection: sqlite3.Connection) -> list[str]:
+    """Returns the steps that this database has taken, in order."""
+    if connection.execute(SELECT_TABLE, (MIGRATIONS_TABLE,)).fetchone() is None:
         return []
-    rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (_SET,))
-    return [name for (name,) in rows]
+    return [name for (name,) in connection.execute(SELECT_APPLIED_STEPS, (MIGRATION_SET,)).fetchall()]
 
 
-def migrate(connection: sqlite3.Connection, *, stop_before: str | None = None) -> None:
-    """Take the steps that are missing. Raises `JournalNewer` when the database is ahead of us, `JournalDamaged`."""
-    known, taken = names(), applied(connection)
-    if taken == known:
-        return
-    if taken[: len(known)] == known:
-        raise JournalNewer(f"this journal was written by a later version ({taken[-1]}); install that version again")
-    if taken != known[: len(taken)]:
-        raise JournalDamaged(f"no version made the schema {taken}; {SET_ASIDE}")
-    # Loaded only when there is something to do: it brings a good deal with it, and a start should be quick.
-    from sqlite_utils import Database, Migrations
+def read_missing_steps(connection: sqlite3.Connection) -> list[str]:
+    """Returns the steps that this database must still take, in order.
 
-    migrations = Migrations(_SET)
-    for name in known:
-        migrations(name=name)(_Step(name))
-    migrations.apply(Database(connection), stop_before=stop_before)
+    Raises `JournalNewer` when the database has steps that this version does not know, `JournalDamaged` when no version
+    could have made it.
+    """
+    known, applied = step_names(), read_applied_steps(connection)
+    if applied == known[: len(applied)]:
+        return known[len(applied) :]
+    if applied[: len(known)] == known:
+        raise JournalNewer(f"this journal was written by a later version ({applied[-1]}); install that version again")
+    raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Every table and trigger is there as its step made it. Raises `JournalDamaged`.
+    """Checks that every table and trigger is there as its step made it. Raises `JournalDamaged`.
 
-    Only of the steps that were taken: a journal of an older version, not opened since, is whole, too.
+    Only of the steps that were taken: a journal of an older version that was not opened since is whole, too.
     """
-    known = names()
-    taken = applied(connection)[: len(known)]
-    if not taken or taken != known[: len(taken)]:
-        raise JournalDamaged(f"no version made the schema {taken}; {SET_ASIDE}")
+    known = step_names()
+    applied = read_applied_steps(connection)[: len(known)]
+    if not applied or applied != known[: len(applied)]:
+        raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        for name in taken:
-            for statement in _statements(_script(name)):
+        for name in applied:
+            for statement in read_statements(name):
                 fresh.execute(statement)
-        expected = _objects(fresh)
+        expected = _read_objects(fresh)
     finally:
         fresh.close()
-    found = _objects(connection)
+    present = _read_objects(connection)
     for name, sql in expected.items():
-        if found.get(name) != sql:
+        if present.get(name) != sql:
             raise JournalDamaged(f"{name} is not as the schema has it; {SET_ASIDE}")
 
 
-def _objects(connection: sqlite3.Connection) -> dict[str, str]:
-    return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+def read_statements(step: str) -> Iterator[str]:
+    """Yields the statements of a step one by one.
 
-
-def _script(name: str) -> str:
-    return files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
-
-
-class _Step:
-    """One numbered file as the migration that sqlite-utils runs."""
-
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
-
-    def __call__(self, db: "Database", /) -> None:
-        for statement in _statements(_script(self.__name__)):
-            db.conn.execute(statement)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """One by one, since `executescript` would first commit the transaction that the step runs in."""
+    `executescript` would take them all, but it first commits the transaction in which the step runs.
+    """
     statement = ""
-    for line in script.splitlines(keepends=True):
+    for line in files(__name__).joinpath(f"{step}.sql").read_text("utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _read_objects(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute(SELECT_OBJECTS).fetchall())

@@ -7,7 +7,9 @@ from pathlib import Path
 from edge_agent.domain.moment import Moment
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
+from edge_agent.journal.migrate import is_up_to_date, migrate
 from edge_agent.journal.setting_aside import JournalSetAside
+from edge_agent.journal.store import ProcessLock
 from sync.contract.chain import DeviceId, Epoch
 from sync.contract.event import Claim, ClockQuality, Entry, Exit, Refusal, Repeat, Void
 
@@ -38,7 +40,15 @@ def opened(
     ballast_bytes: int = 0,
     after: JournalSetAside | None = None,
 ) -> Journal:
-    return Journal.open(path, kiosk, now=now or Clocks(), ballast_bytes=ballast_bytes, after=after)
+    return Journal.open(
+        path, kiosk, now=now or Clocks(), ballast_bytes=ballast_bytes, after=after, migrate=migrate_here
+    )
+
+
+def migrate_here(path: Path, lock: ProcessLock) -> None:
+    """Brings the schema up to date in this process: a child for every journal of a test would take too long."""
+    if not is_up_to_date(path):
+        migrate(path)
 
 
 def entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunch", note: str = "") -> Entry:

@@ -15,6 +15,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import verify_journal
 from sync.contract.event import PersonId
 from tests.edge_agent.journal.given import DAY, Clocks, entry, opened
+from tests.edge_agent.journal.test_migrate import make_older_journal, open_with_child
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +117,20 @@ def test_a_kiosk_starts_on_a_full_disk(small_disk: Path) -> None:
     fill(small_disk, spare_bytes=0)
     with opened(path, ballast_bytes=BALLAST_BYTES) as journal:
         assert journal.append(entry(2)).seq == 2
+    assert verify_journal(path).whole
+
+
+def test_an_older_journal_comes_up_to_date_on_a_full_disk(small_disk: Path) -> None:
+    """The child has no room for its WAL: the daemon gives the ballast up, and the child tries again."""
+    path = small_disk / "j.db"
+    make_older_journal(path, 1)
+    ballast = small_disk / "j.db.ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+    fill(small_disk, spare_bytes=0)
+    with open_with_child(path) as journal:
+        assert journal.append(entry(1)).seq == 1
+    assert not ballast.exists()
     assert verify_journal(path).whole
 
 

@@ -122,10 +122,12 @@ def test_a_row_that_does_not_hold_is_not_carried_as_if_it_did(tmp_path: Path) ->
 def test_an_old_epoch_is_never_current_again(tmp_path: Path) -> None:
     drawn = iter([bytes(8), bytes(8), bytes([1] * 8)])
     from edge_agent.journal.journal import Journal
-    from tests.edge_agent.journal.given import Clocks
+    from tests.edge_agent.journal.given import Clocks, migrate_here
 
     path = tmp_path / "j.db"
-    with Journal.open(path, KIOSK, now=Clocks(), random_bytes=lambda _: next(drawn), ballast_bytes=0) as journal:
+    with Journal.open(
+        path, KIOSK, now=Clocks(), random_bytes=lambda _: next(drawn), ballast_bytes=0, migrate=migrate_here
+    ) as journal:
         assert journal.outbox.epoch == Epoch("0" * 16)
         journal.append(entry(1))
         assert journal.outbox.new_epoch("fork", parent=None) == Epoch("01" * 8)

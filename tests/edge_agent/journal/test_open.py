@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edge_agent.journal import schema
 from edge_agent.journal.errors import JournalBusy, JournalDamaged, JournalNewer, JournalUnwritable
 from edge_agent.journal.setting_aside import set_journal_aside
-from edge_agent.journal.store import connect
 from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import DeviceId, extend, genesis
 from sync.contract.event import Carried, Repair, decode, encode
@@ -87,38 +85,6 @@ def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
     before = dump(path)
     opened(path).close()
     assert dump(path) == before
-
-
-@pytest.mark.parametrize("steps", range(len(schema.names()) + 1))
-def test_a_journal_of_each_older_schema_comes_up_to_date(tmp_path: Path, steps: int) -> None:
-    old, new = tmp_path / "old.db", tmp_path / "new.db"
-    names = schema.names()
-    connection = connect(old)
-    if steps:
-        schema.migrate(connection, stop_before=names[steps] if steps < len(names) else None)
-    assert schema.applied(connection) == names[:steps]
-    connection.close()
-    for path in (old, new):
-        with opened(path) as journal:
-            journal.append(entry(1))
-
-    def tables(path: Path) -> list[str]:
-        return sorted(line for line in dump(path) if line.startswith("CREATE"))
-
-    assert tables(old) == tables(new)
-    assert verify_journal(old).whole
-
-
-def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "j.db"
-    connection = connect(path)
-    connection.execute("CREATE TABLE sighting (in_the_way INTEGER)")
-    with pytest.raises(sqlite3.OperationalError, match="already exists"):
-        schema.migrate(connection)
-    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    assert "event" not in tables
-    assert schema.applied(connection) == []
-    connection.close()
 
 
 def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:

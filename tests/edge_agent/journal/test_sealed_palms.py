@@ -6,11 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlite_utils import Database
 
 from edge_agent.journal import schema
 from edge_agent.journal.backup import back_up_journal
 from edge_agent.journal.errors import NoConsent
 from edge_agent.journal.export import export_journal
+from edge_agent.journal.schema.migrations import migrations
 from edge_agent.journal.sealed_palms import SealedPalm, rescue_palms
 from edge_agent.journal.verify import verify_journal
 from sync.contract.event import ClockQuality, ConsentWithdrawn, Event, PalmEnrolled, PersonId, decode
@@ -195,8 +197,8 @@ def test_palms_leave_with_neither_backup_nor_export(tmp_path: Path) -> None:
 
 def older(path: Path, stop_before: str) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
-    schema.migrate(connection, stop_before=stop_before)
-    assert schema.applied(connection) == [name for name in schema.names() if name < stop_before]
+    migrations.apply(Database(connection), stop_before=stop_before)
+    assert schema.read_applied_steps(connection) == [name for name in schema.step_names() if name < stop_before]
     if stop_before > "0003":
         connection.execute("INSERT INTO template VALUES ('u1', 'left', 3, x'01', 80, '2026-11-23T07:00:00.000Z')")
     connection.close()
@@ -217,7 +219,7 @@ def test_a_journal_from_before_palms_or_their_relay_is_brought_up_to_date(
             pending = journal.palms.next_unrelayed()
             assert [pending.person] * len(kept) == kept if pending else not kept
     with sqlite3.connect(path) as connection:
-        assert schema.applied(connection) == schema.names()
+        assert schema.read_applied_steps(connection) == schema.step_names()
 
 
 @pytest.mark.parametrize("stop_before", ["0002_template", "0003_palm_relay"])

@@ -28,6 +28,7 @@ from sync.client.http import Http
 from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch, event, receipt, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from tests.edge_agent.journal.given import migrate_here
 from tests.sync.client.disk import KEY
 from tests.sync.client.ledger import SERVER_KEY, SERVER_PUBLIC
 
@@ -116,7 +117,7 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
     drained_s = posted_s = 0.0
     try:
         with (
-            Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0) as journal,
+            Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0, migrate=migrate_here) as journal,
             Http(url) as http,
             httpx.Client(trust_env=False) as raw,
         ):

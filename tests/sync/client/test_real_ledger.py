@@ -30,6 +30,7 @@ from sync.contract.wire import Identity
 from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
 from sync.ledger.server import Options, Server
+from tests.edge_agent.journal.given import migrate_here
 from tests.sync.client.drain import fill, now
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,7 @@ class Desk:
         self.channel = Channel(self.transport, self.key, self.identity.device, wall)
 
     def journal(self) -> Journal:
-        return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0)
+        return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0, migrate=migrate_here)
 
     def drain(self, journal: Journal) -> list[SyncStep]:
         client = BatchSender(journal.outbox, self.channel, bytes.fromhex(self.identity.server_key), pace())
@@ -157,7 +158,10 @@ def test_two_disks_with_one_identity(desk: Desk, tmp_path: Path) -> None:
         desk.drain(journal)
     shutil.copy(desk.path, tmp_path / "twin.db")
     twin = tmp_path / "twin.db"
-    with desk.journal() as journal, Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0) as other:
+    with (
+        desk.journal() as journal,
+        Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0, migrate=migrate_here) as other,
+    ):
         for turn in range(3):
             fill(journal, 4, first=100 * turn + 100)
             fill(other, 6, first=100 * turn + 1000)

@@ -1,0 +1,31 @@
+"""The steps of the schema as migrations of sqlite-utils.
+
+sqlite-utils runs each step in one transaction together with the note that it ran. It loads NumPy where that is
+installed, so the daemon never imports this page: `edge_agent.journal.migrate` does, in a process of its own.
+"""
+
+from sqlite_utils import Database, Migrations
+
+from edge_agent.journal.schema import MIGRATION_SET, read_statements
+
+migrations = Migrations(MIGRATION_SET)
+
+
+@migrations(name="0001_journal")
+def create_journal(database: Database) -> None:
+    _execute_step(database, "0001_journal")
+
+
+@migrations(name="0002_template")
+def create_templates(database: Database) -> None:
+    _execute_step(database, "0002_template")
+
+
+@migrations(name="0003_palm_relay")
+def create_palm_relay(database: Database) -> None:
+    _execute_step(database, "0003_palm_relay")
+
+
+def _execute_step(database: Database, step: str) -> None:
+    for statement in read_statements(step):
+        database.conn.execute(statement)
