@@ -4,8 +4,8 @@ One request a connection, a JSON line: `{"command": …, "arguments": {…}}`. T
 each row, then `{"done": true}` or `{"error": …, "code": …}`. The kernel names the process that asks (SO_PEERCRED); the
 socket's mode lets in root, the daemon's user and its group.
 
-A `Command` names the types of its arguments and of its rows. Both ends convert into them, so that nobody handles a bare
-dictionary. `control_api` holds the commands of the daemon.
+A `ControlCommand` names the types of its arguments and of its rows. Both ends convert into them, so that nobody handles
+a bare dictionary. `control_api` holds the commands of the daemon.
 """
 
 import logging
@@ -27,7 +27,7 @@ from edge_agent.errors import AgentError, AgentNotRunning, DaemonVersionDiffers,
 log = logging.getLogger(__name__)
 
 REQUEST_BYTES_MAX = 8 * 1024 * 1024  # a whole school's roster, for `roster import --local`
-CONNECTIONS_MAX = 8
+CONTROL_CONNECTIONS_MAX = 8
 SOCKET_NAME = "control.sock"
 POLL_S = 0.5
 REPLY_TIMEOUT_S = 60.0
@@ -37,7 +37,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Command(Generic[Arguments, Row]):
+class ControlCommand(Generic[Arguments, Row]):
     """One command of the socket: its name on the wire, and the types of its arguments and of each row it answers."""
 
     name: str
@@ -58,7 +58,7 @@ Handler = Callable[[msgspec.Raw, Requester], Iterable[object]]
 
 
 def bind_handler(
-    command: Command[Arguments, Row], build_rows: Callable[[Arguments, Requester], Iterable[Row]]
+    command: ControlCommand[Arguments, Row], build_rows: Callable[[Arguments, Requester], Iterable[Row]]
 ) -> tuple[str, Handler]:
     """Returns the entry for a server's table: the command's name, and `build_rows` behind a check of the arguments."""
 
@@ -111,7 +111,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
-        self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._places = threading.BoundedSemaphore(CONTROL_CONNECTIONS_MAX)
         self._on_poll: Callable[[], object] | None = None
         self.path = path
         super().__init__(str(path), _Connection, bind_and_activate=False)
@@ -183,7 +183,10 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 def ask(
-    run_dir: Path, command: Command[Arguments, Row], arguments: Arguments, timeout_s: float | None = REPLY_TIMEOUT_S
+    run_dir: Path,
+    command: ControlCommand[Arguments, Row],
+    arguments: Arguments,
+    timeout_s: float | None = REPLY_TIMEOUT_S,
 ) -> Iterator[Row]:
     """Yields the rows of the running daemon's answer.
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, cast
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from edge_agent.control import Command
+from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
 from sync.contract.event import ClockQuality
 from sync.contract.palms import Sealed, StickHead
@@ -178,7 +178,7 @@ class QuarantinedEvent(msgspec.Struct, frozen=True, kw_only=True):
 # roster.…
 
 
-class RosterProblem(msgspec.Struct, frozen=True, kw_only=True):
+class RosterProblemRow(msgspec.Struct, frozen=True, kw_only=True):
     """A record that the school must correct."""
 
     type: str
@@ -193,7 +193,7 @@ class RosterSummary(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     age_s: int
     records: dict[str, int]
-    problems: tuple[RosterProblem, ...]
+    problems: tuple[RosterProblemRow, ...]
 
 
 class RosterApplyArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,24 +289,24 @@ class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: int  # sealed with another school's key, or changed
 
 
-STATUS: Final = Command("status", NoArguments, DaemonStatus)
-JOURNAL_LIST: Final = Command("journal.list", JournalListArguments, JournalRow)
-JOURNAL_VERIFY: Final = Command("journal.verify", NoArguments, ChainVerdict)
-JOURNAL_EXPORT: Final = Command("journal.export", NoArguments, ExportedJournal)
-JOURNAL_BACKUP: Final = Command("journal.backup", NoArguments, JournalCopy)
-SYNC_NOW: Final = Command("sync.now", NoArguments, QueueDepth)
-SYNC_QUARANTINE: Final = Command("sync.quarantine", NoArguments, QuarantinedEvent)
-ROSTER_SHOW: Final = Command("roster.show", NoArguments, RosterSummary)
+STATUS: Final = ControlCommand("status", NoArguments, DaemonStatus)
+JOURNAL_LIST: Final = ControlCommand("journal.list", JournalListArguments, JournalRow)
+JOURNAL_VERIFY: Final = ControlCommand("journal.verify", NoArguments, ChainVerdict)
+JOURNAL_EXPORT: Final = ControlCommand("journal.export", NoArguments, ExportedJournal)
+JOURNAL_BACKUP: Final = ControlCommand("journal.backup", NoArguments, JournalCopy)
+SYNC_NOW: Final = ControlCommand("sync.now", NoArguments, QueueDepth)
+SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantinedEvent)
+ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
 # A union is no class to mypy, and msgspec takes it as one.
-ROSTER_RECORDS: Final = Command("roster.records", NoArguments, cast("type[Record]", Record))
-ROSTER_APPLY: Final = Command("roster.apply", RosterApplyArguments, RosterVersion)
-DEVICES_WATCH: Final = Command("devices.watch", DeviceWatchArguments, DeviceTraffic)
-DEVICES_IMPORT: Final = Command("devices.import", DeviceImportArguments, ImportedMatches)
-PALM_ENROL: Final = Command("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
-PALM_FORGET: Final = Command("palm.forget", PalmForgetArguments, ForgottenPalms)
+ROSTER_RECORDS: Final = ControlCommand("roster.records", NoArguments, cast("type[Record]", Record))
+ROSTER_APPLY: Final = ControlCommand("roster.apply", RosterApplyArguments, RosterVersion)
+DEVICES_WATCH: Final = ControlCommand("devices.watch", DeviceWatchArguments, DeviceTraffic)
+DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
+PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
+PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `StickHead`, then a `Sealed` each.
-PALM_EXPORT: Final = Command("palm.export", NoArguments, msgspec.Raw)
-PALM_IMPORT: Final = Command("palm.import", PalmImportArguments, ImportedPalms)
+PALM_EXPORT: Final = ControlCommand("palm.export", NoArguments, msgspec.Raw)
+PALM_IMPORT: Final = ControlCommand("palm.import", PalmImportArguments, ImportedPalms)
 
 COMMANDS: Final = (
     STATUS,

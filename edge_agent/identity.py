@@ -14,9 +14,9 @@ from edge_agent.errors import NotRegistered, SettingsWrong
 from sync.client.keys import DeviceKey
 from sync.contract.chain import DeviceId
 
-KEY_NAME = "device.key"
+DEVICE_KEY_NAME = "device.key"
 IDENTITY_NAME = "identity.json"
-UNREGISTERED = "unregistered"  # the school of a kiosk whose settings name none
+SCHOOL_UNREGISTERED = "unregistered"  # the school of a kiosk whose settings name none
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +44,11 @@ def read_identity(state_dir: Path, school: str) -> DeviceIdentity:
     Raises `SettingsWrong` where the settings name another school than the registration.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
-    key = DeviceKey.load_or_make(state_dir / KEY_NAME)
+    key = DeviceKey.load_or_make(state_dir / DEVICE_KEY_NAME)
     registration = read_registration(state_dir)
     if registration is None:
         local = DeviceId(f"local-{key.public_bytes.hex()[:16]}")
-        return DeviceIdentity(local, school or UNREGISTERED, key, None)
+        return DeviceIdentity(local, school or SCHOOL_UNREGISTERED, key, None)
     if school and school != registration.school:
         raise SettingsWrong(
             f"kiosk.school: found {school!r}, but this kiosk is registered for {registration.school!r}; "

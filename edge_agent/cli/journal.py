@@ -12,7 +12,7 @@ import typer
 
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
-from edge_agent.control import Arguments, Command, Row, ask
+from edge_agent.control import Arguments, ControlCommand, Row, ask
 from edge_agent.control_api import (
     JOURNAL_BACKUP,
     JOURNAL_EXPORT,
@@ -110,7 +110,10 @@ def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
 
 
 def _either(
-    config: Path, command: Command[Arguments, Row], arguments: Arguments, stopped: Callable[[Path], Iterator[Row]]
+    config: Path,
+    command: ControlCommand[Arguments, Row],
+    arguments: Arguments,
+    stopped: Callable[[Path], Iterator[Row]],
 ) -> Iterator[Row]:
     """The daemon's answer, or what is read here while there is none."""
     kiosk = settings.load_settings(config).settings.kiosk

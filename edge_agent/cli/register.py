@@ -28,7 +28,7 @@ def register(
     kiosk = settings.load_settings(config).settings
     state_dir = kiosk.kiosk.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
-    key = DeviceKey.load_or_make(state_dir / identity.KEY_NAME)
+    key = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME)
     with Http(url, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s) as http:
         given = enrol(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
     registration = Registration(device=given.device, school=given.school, ledger=url, server_key=given.server_key)

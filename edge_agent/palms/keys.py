@@ -201,7 +201,7 @@ def code_shown(state_dir: Path) -> str:
 
 def _receiver(state_dir: Path, nonce: bytes) -> Receiver:
     """The device key signs; for an agreement another one is derived from it, so that none has to be kept beside it."""
-    device = DeviceKey.load_or_make(state_dir / identity.KEY_NAME).private.private_bytes_raw()
+    device = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME).private.private_bytes_raw()
     raw = HKDF(SHA256(), KEY_BYTES, None, b"canteen palm key agreement 1").derive(device)
     return Receiver(X25519PrivateKey.from_private_bytes(raw), nonce)
 

@@ -18,11 +18,11 @@ DEATHS_MAX = 5  # within DEATHS_WINDOW_S; more, and the process is not healthy
 DEATHS_WINDOW_S = 300.0
 DEATHS_REMEMBERED = 20
 BEAT_MAX_S = 30.0
-STOP_TIMEOUT_S = 5.0
+PART_STOP_TIMEOUT_S = 5.0
 
 
 class Pulse:
-    """What a part's thread uses to wait, to see that it must stop, and to show that it lives."""
+    """A part's means to wait, to see that it must stop, and to show that it lives."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._stop = threading.Event()
@@ -113,7 +113,7 @@ class Supervisor:
         now_s = self._clock()
         return [fault for part in self.parts if (fault := part.find_fault(now_s))]
 
-    def stop(self, parts: Iterable[Part] | None = None, timeout_s: float = STOP_TIMEOUT_S) -> list[str]:
+    def stop(self, parts: Iterable[Part] | None = None, timeout_s: float = PART_STOP_TIMEOUT_S) -> list[str]:
         """Asks these parts, or all of them, to end and waits for them. Returns the names of those that did not end."""
         stopping = list(self.parts if parts is None else parts)
         for part in stopping:

@@ -28,11 +28,11 @@ class SystemdNotifier:
 
     def notify_ready(self, status: str) -> None:
         """Tells systemd that the service has started, and its first status line."""
-        self._send(f"READY=1\nSTATUS={_one_line(status)}")
+        self._send(f"READY=1\nSTATUS={_single_line(status)}")
 
     def notify_status(self, status: str) -> None:
         """Tells systemd the line that `systemctl status` shows."""
-        self._send(f"STATUS={_one_line(status)}")
+        self._send(f"STATUS={_single_line(status)}")
 
     def feed_watchdog(self) -> None:
         """Tells systemd that the service is well; without this for some time systemd restarts it."""
@@ -54,5 +54,5 @@ class SystemdNotifier:
                 return
 
 
-def _one_line(text: str) -> str:
+def _single_line(text: str) -> str:
     return " ".join(text.split())[:STATUS_CHARS_MAX]

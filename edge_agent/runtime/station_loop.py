@@ -14,7 +14,7 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.station import Station
 
-WAIT_S = 0.5
+INBOX_WAIT_S = 0.5
 
 
 class StationLoop:
@@ -44,7 +44,7 @@ class StationLoop:
     def run(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
         while not pulse.is_stopping():
-            self._do_work(self._inbox.next_work(WAIT_S))
+            self._do_work(self._inbox.next_work(INBOX_WAIT_S))
             pulse.beat()
         while (work := self._inbox.next_work(0)) is not None:
             self._do_work(work)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_agent.control import SOCKET_NAME, Command, ControlServer, Requester, ask, bind_handler
+from edge_agent.control import SOCKET_NAME, ControlCommand, ControlServer, Requester, ask, bind_handler
 from edge_agent.control_api import NO_ARGUMENTS, NoArguments
 from edge_agent.errors import AgentNotRunning, DaemonVersionDiffers, RequestRefused
 
@@ -20,10 +20,10 @@ class CountArguments(msgspec.Struct, frozen=True):
     to: int
 
 
-COUNT = Command("count", CountArguments, int)
-WHO = Command("who", NoArguments, list[int])
-REFUSE = Command("refuse", NoArguments, int)
-DANCE = Command("dance", NoArguments, int)
+COUNT = ControlCommand("count", CountArguments, int)
+WHO = ControlCommand("who", NoArguments, list[int])
+REFUSE = ControlCommand("refuse", NoArguments, int)
+DANCE = ControlCommand("dance", NoArguments, int)
 
 
 def count(arguments: CountArguments, requester: Requester) -> Iterator[int]:
@@ -76,17 +76,17 @@ def test_wrong_arguments_are_refused_with_their_reason(run_dir: Path, arguments:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(run_dir / SOCKET_NAME))
         connection.sendall(f'{{"command": "count", "arguments": {arguments}}}\n'.encode())
-        answer = json.loads(connection.makefile("rb").readline())
-    assert "the arguments of count are wrong" in answer["error"]
+        reply = json.loads(connection.makefile("rb").readline())
+    assert "the arguments of count are wrong" in reply["error"]
 
 
-def test_an_answer_of_another_shape_says_what_to_do(run_dir: Path) -> None:
+def test_a_row_with_unknown_keys_missing_says_what_to_do(run_dir: Path) -> None:
     with pytest.raises(DaemonVersionDiffers, match="restart it"):
-        list(ask(run_dir, Command("count", CountArguments, str), CountArguments(1)))
+        list(ask(run_dir, ControlCommand("count", CountArguments, str), CountArguments(1)))
 
 
 @pytest.mark.parametrize("line", [b"\n", b"[]\n", b"{}\n", b"\xff\xfe\n", b'{"command": "count", "arguments": 3'])
-def test_rubbish_is_answered_and_the_next_one_is_served(run_dir: Path, line: bytes) -> None:
+def test_rubbish_is_refused_and_the_next_request_is_served(run_dir: Path, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(run_dir / SOCKET_NAME))
         connection.sendall(line)
@@ -104,7 +104,7 @@ def test_no_daemon_is_said(tmp_path: Path) -> None:
         list(ask(tmp_path, COUNT, CountArguments(1)))
 
 
-def test_a_left_over_socket_is_no_daemon(tmp_path: Path) -> None:
+def test_a_forgotten_socket_is_no_daemon(tmp_path: Path) -> None:
     with ControlServer(tmp_path / SOCKET_NAME, {}) as server:
         server.listen()
         server.path = tmp_path / "elsewhere"  # as after kill -9: the file stays

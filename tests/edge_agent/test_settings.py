@@ -21,7 +21,7 @@ def test_an_empty_file_gives_every_default() -> None:
     assert parse_settings("", SETTINGS_PATH).settings == Settings()
 
 
-def test_the_example_is_sound_and_shows_where_values_come_from() -> None:
+def test_the_example_is_sound_and_shows_the_source_of_values() -> None:
     loaded = load_settings(EXAMPLE)
     rows = {key: (value, source) for key, value, source in loaded.list_values()}
     assert rows["kiosk.name"] == ("canteen, left door", str(EXAMPLE))
@@ -30,7 +30,7 @@ def test_the_example_is_sound_and_shows_where_values_come_from() -> None:
     assert rows["readers[0].baud"] == (9600, "driver's default")
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_named_together() -> None:
     text = """
         [rules]
         debouce_s = 5
@@ -39,11 +39,11 @@ def test_all_faults_are_told_at_once() -> None:
         port = 70000
         [tea]
     """
-    unknown, misspelt, wrong, out_of_bounds = faults(text)
+    unknown, misspelt, wrong, too_large = faults(text)
     assert unknown.startswith("agent.toml: tea: nobody knows this table; known are ")
     assert misspelt.startswith("agent.toml: rules.debouce_s: found a key that nobody knows; accepted: did you mean deb")
     assert wrong == "agent.toml: rules.stay_min_s: found 'long'; accepted: a number from 0 to 86400"
-    assert out_of_bounds == "agent.toml: screen.port: found 70000; accepted: a whole number from 0 to 65535"
+    assert too_large == "agent.toml: screen.port: found 70000; accepted: a whole number from 0 to 65535"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_fault_says_what_to_do(text: str, fault: str) -> None:
     assert any(fault in line for line in faults(text)), faults(text)
 
 
-def test_two_readers_of_one_name_are_refused() -> None:
+def test_two_readers_with_the_same_name_are_refused() -> None:
     reader = '[[readers]]\nname = "door"\ndriver = "em4100"\nport = "/dev/x"\n'
     assert faults(reader + reader) == [
         "agent.toml: readers[1].name: found 'door' twice; accepted: a name of its own for each"

@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("reader", ["door", "exit"])
-def test_only_this_key_of_this_reader_changes(path: Path, reader: str) -> None:
+def test_only_this_readers_key_changes(path: Path, reader: str) -> None:
     set_reader_key(path, reader, "uid_encoding", "hex-reversed")
     readers = load_settings(path).settings.readers
     encodings = {table.name: getattr(table.options, "uid_encoding") for table in readers}  # noqa: B009

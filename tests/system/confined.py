@@ -43,13 +43,13 @@ def allowed(unit: Path) -> set[str]:
 def expand(name: str) -> set[str]:
     if not name.startswith("@"):
         return {name}
-    told = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
-    words = [line.strip() for line in told.stdout.splitlines() if line.startswith("    ")]
+    analyzed = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
+    words = [line.strip() for line in analyzed.stdout.splitlines() if line.startswith("    ")]
     return set().union(*(expand(word) for word in words if not word.startswith("#")))
 
 
 def confine(names: set[str], families: list[str]) -> None:
-    """For this process and all that it starts, for ever."""
+    """Confines this process and all that it starts, for ever."""
     libc = ctypes.CDLL(None, use_errno=True)
     for capability in range(64):
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)

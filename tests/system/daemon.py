@@ -22,7 +22,7 @@ AGENT = (sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main
 
 
 def edge_agent(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    """One command, as a technician gives it."""
+    """Runs one command as a technician gives it."""
     done = subprocess.run([*AGENT, *arguments], capture_output=True, text=True, check=False, timeout=120)
     if check:
         assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -36,7 +36,7 @@ def csv(header: str, rows: Iterable[Iterable[str]]) -> bytes:
 def school_export(
     folder: Path, school: str, cards: Mapping[str, tuple[str, str]], consents: Mapping[str, str] | None = None
 ) -> Path:
-    """A school with one pupil for each of `cards` (person → technology, UID in hex), open all day.
+    """Writes an export of a school with one pupil for each of `cards` (person → technology, UID in hex), open all day.
 
     `consents`: whose parents have agreed to the palm, and when they took it back; empty: not.
     """
@@ -86,7 +86,7 @@ class Daemon:
     """`edge-agent run` under settings that the test writes."""
 
     def __init__(
-        self, folder: Path, readers: str = "", *, kiosk: str = "", other: str = "", screen_port: int = 0
+        self, folder: Path, readers: str = "", *, kiosk: str = "", tables: str = "", screen_port: int = 0
     ) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
@@ -95,7 +95,7 @@ class Daemon:
         self.config.write_text(
             f'[kiosk]\nstate_dir = "{self.state_dir}"\nrun_dir = "{self.run_dir}"\n{kiosk}\n'
             f"[journal]\nballast_mib = 0\n[screen]\nport = {screen_port}\n"
-            f"[ledger]\nheartbeat_s = 0.5\nroster_interval_s = 1\nretry_max_s = 0.5\ntimeout_s = 5\n{other}\n"
+            f"[ledger]\nheartbeat_s = 0.5\nroster_interval_s = 1\nretry_max_s = 0.5\ntimeout_s = 5\n{tables}\n"
             f'{readers}\n[[indicators]]\nname = "light"\ndriver = "simulated-light"\nfile = "{folder}/light.jsonl"\n',
             "utf-8",
         )
@@ -116,21 +116,21 @@ class Daemon:
             )
 
     def start(self, **environment: str) -> dict[str, Any]:
-        """The daemon's first status once it answers and every reader is there."""
+        """Returns the daemon's first status once it answers and every reader is there."""
         self.launch(**environment)
         return self.until(lambda status: all(reader["there"] for reader in status["readers"]))
 
     def status(self) -> dict[str, Any]:
-        """The status by its keys on the wire."""
-        (answer,) = ask(self.run_dir, STATUS, NO_ARGUMENTS, 10.0)
-        return dict(msgspec.to_builtins(answer))
+        """Returns the status by its keys on the wire."""
+        (status,) = ask(self.run_dir, STATUS, NO_ARGUMENTS, 10.0)
+        return dict(msgspec.to_builtins(status))
 
     def rows(self) -> list[dict[str, Any]]:
         rows = ask(self.run_dir, JOURNAL_LIST, JournalListArguments(limit=10_000), 10.0)
         return [msgspec.to_builtins(row) for row in rows]
 
     def until(self, holds: Any, seconds: float = START_S) -> dict[str, Any]:
-        """The first status of which `holds` says yes; the limit only tells a hang from slowness."""
+        """Returns the first status of which `holds` says yes; the limit only tells a hang from slowness."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self._process is not None
@@ -164,7 +164,7 @@ class Daemon:
         self._process.wait()
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(60)

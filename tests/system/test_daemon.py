@@ -77,7 +77,7 @@ def test_a_start_after_a_kill_says_so_and_goes_on_in_the_same_epoch(daemon: Daem
     assert [event.get("clean", False) for event in facts(daemon.rows(), "boot")] == [True, False, True]
 
 
-def test_a_damaged_journal_is_kept_and_a_new_epoch_names_it(daemon: Daemon, peer: CardPeer) -> None:
+def test_a_damaged_journal_is_set_aside_and_a_new_epoch_names_it(daemon: Daemon, peer: CardPeer) -> None:
     old = daemon.start()["journal"]["epoch"]
     peer.present(uid("u-3"))
     daemon.wait_lights(1)
@@ -87,14 +87,14 @@ def test_a_damaged_journal_is_kept_and_a_new_epoch_names_it(daemon: Daemon, peer
     assert new != old
     (repair,) = facts(daemon.rows(), "repair")
     assert repair["old_epoch"] == old
-    kept = daemon.state_dir / repair["kept_as"]
-    assert kept.exists()
-    assert verify_journal(kept).broken is not None
+    damaged = daemon.state_dir / repair["kept_as"]
+    assert damaged.exists()
+    assert verify_journal(damaged).broken is not None
     peer.present(uid("u-4"))
     assert daemon.wait_lights(1) == ["welcome"]  # the child eats: the roster was saved from the old file
 
 
-def test_a_row_broken_long_ago_is_found_in_the_background_and_the_next_start_goes_on(daemon: Daemon) -> None:
+def test_an_old_broken_row_shows_in_the_background_and_the_next_start_goes_on(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.stop() == 0
     _fill(daemon, 1_500)
@@ -148,8 +148,8 @@ def test_staff_enter_a_child_by_hand_and_take_it_back(daemon: Daemon, tmp_path: 
         assert page.post("/staff/sign-in", json={"pin": "1111", "operator": "Cook"}).status_code == 403
         assert not list(facts(daemon.rows(), "manual"))
         assert page.post("/staff/sign-in", json={"pin": "2468", "operator": "Cook"}).status_code == 200
-        (found,) = page.post("/staff/find", json={"text": "family-u-5"}).json()
-        assert found["person"] == "u-5"
+        (person,) = page.post("/staff/find", json={"text": "family-u-5"}).json()
+        assert person["person"] == "u-5"
         assert page.post("/staff/enter", json=entry).json() == {"rows": 1}
         (manual,) = [row for row in daemon.rows() if row["event"]["kind"] == "manual"]
         assert manual["event"]["operator"] == "Cook"
@@ -163,7 +163,7 @@ def test_staff_enter_a_child_by_hand_and_take_it_back(daemon: Daemon, tmp_path: 
     assert (event["void_epoch"], event["void_seq"]) == (manual["epoch"], manual["seq"])
 
 
-def test_ready_is_said_once_everything_is_there_and_the_watchdog_is_fed(daemon: Daemon, tmp_path: Path) -> None:
+def test_ready_is_said_once_everything_runs_and_the_watchdog_is_fed(daemon: Daemon, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(60)
@@ -178,9 +178,9 @@ def test_ready_is_said_once_everything_is_there_and_the_watchdog_is_fed(daemon: 
             said += systemd.recv(4096).decode()
 
 
-def test_a_screen_whose_port_is_taken_stops_no_scan(tmp_path: Path, peer: CardPeer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_screen_whose_port_is_in_use_stops_no_scan(tmp_path: Path, peer: CardPeer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
         with Daemon(tmp_path, serial_reader("door", "em4100", peer.port), screen_port=port) as daemon:
             daemon.start()
             assert f"port {port}" in daemon.log
@@ -189,7 +189,7 @@ def test_a_screen_whose_port_is_taken_stops_no_scan(tmp_path: Path, peer: CardPe
         assert len(list(facts(_rows_on_disk(daemon), "refusal"))) == 1
 
 
-def test_the_second_daemon_is_told_who_has_the_journal(daemon: Daemon) -> None:
+def test_the_second_daemon_learns_who_has_the_journal(daemon: Daemon) -> None:
     daemon.start()
     second = edge_agent("run", "--config", str(daemon.config), check=False)
     assert second.returncode == 4
@@ -258,7 +258,7 @@ def _fill(daemon: Daemon, rows: int) -> None:
         )
 
 
-def test_what_a_terminal_kept_on_a_stick_is_judged_at_its_time_and_counts_once(tmp_path: Path, peer: CardPeer) -> None:
+def test_a_terminals_log_from_a_stick_is_judged_by_its_times_and_counts_once(tmp_path: Path, peer: CardPeer) -> None:
     terminal = f'[[readers]]\nname = "palms"\ndriver = "simulated-palm-terminal"\nsocket = "{tmp_path}/palms"\n'
     with Daemon(tmp_path, terminal, kiosk='school = "sch-1"') as daemon:
         export = school_export(tmp_path / "export", "sch-1", CARDS)

@@ -22,13 +22,13 @@ def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
     em4100, ironlogic = load_reader("em4100_serial"), load_reader("ironlogic_text")
-    frames = {"em4100": [bytes.fromhex(each["frame_hex"]) for each in em4100["vectors"]]}
-    frames["ironlogic"] = [bytes.fromhex(each["frame_hex"]) for each in ironlogic["vectors"]]
+    frames = {"em4100": [bytes.fromhex(vector["frame_hex"]) for vector in em4100["vectors"]]}
+    frames["ironlogic"] = [bytes.fromhex(vector["frame_hex"]) for vector in ironlogic["vectors"]]
     cards = {}
     for name, content in (("em4100", em4100), ("ironlogic", ironlogic)):
-        for number, each in enumerate(content["vectors"]):
-            technology = "iso14443a" if each.get("kind") == "mifare" else "em4100"
-            cards[f"{name}-{number}"] = (technology, each["expected_uid_hex"])
+        for number, vector in enumerate(content["vectors"]):
+            technology = "iso14443a" if vector.get("kind") == "mifare" else "em4100"
+            cards[f"{name}-{number}"] = (technology, vector["expected_uid_hex"])
     export = school_export(tmp_path / "export", school, cards)
     import_export(db, read_export(export), [school], date=datetime.now(UTC).date().isoformat())
     code = schools.new_code(db, school, "door", datetime.now(UTC))
@@ -57,7 +57,7 @@ def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
         daemon.until(lambda status: status["journal"]["queue"] == 0 and status["journal"]["head"] > len(cards))
         assert daemon.stop() == 0
     rows = db.execute("SELECT kind, payload FROM event WHERE school = %s ORDER BY seq", (school,)).fetchall()
-    seen = [json.loads(bytes(payload)) for kind, payload in rows if kind in {"entry", "refusal", "repeat", "exit"}]
-    assert sorted(fact["person"] for fact in seen) == sorted(cards)
-    assert {fact["kind"] for fact in seen} == {"entry"}
-    assert {fact["reader"] for fact in seen} == {"em4100", "ironlogic"}
+    sightings = [json.loads(bytes(payload)) for kind, payload in rows if kind in {"entry", "refusal", "repeat", "exit"}]
+    assert sorted(fact["person"] for fact in sightings) == sorted(cards)
+    assert {fact["kind"] for fact in sightings} == {"entry"}
+    assert {fact["reader"] for fact in sightings} == {"em4100", "ironlogic"}

@@ -39,15 +39,15 @@ def daemon(tmp_path: Path, peer: CardPeer, board: RelayBoard) -> Iterator[Daemon
         yield kiosk
 
 
-def is_there(status: dict[str, Any]) -> bool:
-    return any(each["name"] == "gate" and each["there"] for each in status["indicators"])
+def has_gate(status: dict[str, Any]) -> bool:
+    return any(indicator["name"] == "gate" and indicator["there"] for indicator in status["indicators"])
 
 
 def test_a_daemon_that_is_killed_while_a_child_goes_through_leaves_the_gate_shut(
     daemon: Daemon, peer: CardPeer, board: RelayBoard
 ) -> None:
     daemon.start()
-    daemon.until(is_there)
+    daemon.until(has_gate)
     peer.present(bytes.fromhex(CARD))
     board.wait_for(1)
     daemon.kill()
@@ -57,7 +57,7 @@ def test_a_daemon_that_is_killed_while_a_child_goes_through_leaves_the_gate_shut
 
 def test_a_gate_is_switched_off_by_hand_only_while_the_daemon_is_stopped(daemon: Daemon, board: RelayBoard) -> None:
     daemon.start()
-    daemon.until(is_there)
+    daemon.until(has_gate)
     assert edge_agent("devices", "off", "--config", str(daemon.config), check=False).returncode == ExitCode.DAEMON
     assert daemon.stop() == 0
     assert "gate: off" in edge_agent("devices", "off", "--config", str(daemon.config)).stdout

@@ -34,7 +34,7 @@ from tests.outside import find_palms, needs_palms
 from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader
 
 HANDS = "full_hands11k"
-KNOWN, STRANGER = "0000061_L", "0000559_R"
+ENROLLED, STRANGER = "0000061_L", "0000559_R"
 CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in (1, 2, 3)}
 AGREED = {"u-1": "", "u-2": ""}
 WITHDRAWN = AGREED | {"u-1": "2026-11-01T08:00:00+05:00"}
@@ -59,12 +59,12 @@ class Camera:
         return f'[[readers]]\nname = "palm"\ndriver = "folder"\nfolder = "{self.folder}"\nfps = 1.5\n'
 
     def clear(self) -> None:
-        """What was shown is away: a daemon that starts again plays the folder from its beginning."""
+        """Removes what was shown, because a daemon that starts again plays the folder from its beginning."""
         for shown in self.folder.iterdir():
             shutil.rmtree(shown)
 
     def show(self, burst: Sequence[Path]) -> None:
-        """One hand: these pictures, one after the other. It is there under its name only when it is whole."""
+        """Shows one hand: these pictures, one after the other. The burst gets its name only when it is whole."""
         self.shown += 1
         laid = self.folder / f".{self.shown:04}"
         laid.mkdir()
@@ -73,16 +73,16 @@ class Camera:
         laid.rename(self.folder / f"{self.shown:04}")
 
 
-class Kiosk(Daemon):
+class PalmKiosk(Daemon):
     def __init__(self, folder: Path, kiosk: str = "", *, readers: str = "", palm: str = "") -> None:
         self.camera = Camera(folder / "pictures")
-        super().__init__(folder, self.camera.settings + readers, kiosk=kiosk, other=palm)
+        super().__init__(folder, self.camera.settings + readers, kiosk=kiosk, tables=palm)
 
     def enrol(
         self, person: str, samples: Sequence[Path], operator: str = "Nurse", language: str = "en"
     ) -> tuple[int, str]:
-        """The exit code and what was said; a picture is shown whenever the command asks for one."""
-        left = list(samples)
+        """Returns the exit code and what was said; a picture is shown whenever the command asks for one."""
+        unshown = list(samples)
         command = [*AGENT, "palm", "enrol", person, "--operator", operator, "--timeout", "30", "--json"]
         command += ["--language", language]
         said = ""
@@ -92,23 +92,23 @@ class Kiosk(Daemon):
             assert process.stdout is not None
             for line in process.stdout:
                 said += line
-                told = json.loads(line)
-                if not told["done"] and left and told["step"] in ("show", "good_again", "not_clear"):
-                    self.camera.show([left.pop(0)])
+                step = json.loads(line)
+                if not step["done"] and unshown and step["step"] in ("show", "good_again", "not_clear"):
+                    self.camera.show([unshown.pop(0)])
             assert process.stderr is not None
             said += process.stderr.read()
         return process.returncode, said
 
     def see(self, burst: Sequence[Path]) -> str:
-        """The light's answer to one hand."""
+        """Returns the light's signal for one hand."""
         before = len(self.lights())
         self.camera.show(burst)
         return self.wait_lights(before + 1)[before]
 
-    def __enter__(self) -> "Kiosk":
+    def __enter__(self) -> "PalmKiosk":
         return self
 
-    def kept(self) -> list[tuple[str, str, int, bytes]]:
+    def stored_palms(self) -> list[tuple[str, str, int, bytes]]:
         with closing(sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True)) as database:
             return database.execute("SELECT person, hand, samples, sealed FROM template").fetchall()
 
@@ -118,33 +118,33 @@ def export(folder: Path, school: str, consents: dict[str, str]) -> Path:
 
 
 @pytest.fixture
-def kiosk(tmp_path: Path) -> Iterator[Kiosk]:
+def kiosk(tmp_path: Path) -> Iterator[PalmKiosk]:
     """A kiosk without a ledger, with a key; u-1 and u-2 may be known by their palms, u-3 may not."""
-    with Kiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
+    with PalmKiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
         roster = export(tmp_path / "export", "sch-1", AGREED)
         edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
-        made = edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
-        assert made.stdout.index("enrolled again") < made.stdout.index("is made"), "what losing it means comes first"
+        key = edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
+        assert key.stdout.index("enrolled again") < key.stdout.index("is made"), "what losing it means comes first"
         yield kiosk
 
 
 @needs_hands
-def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Path) -> None:
-    known, stranger = pictures(KNOWN), pictures(STRANGER)
+def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: PalmKiosk, tmp_path: Path) -> None:
+    owner, stranger = pictures(ENROLLED), pictures(STRANGER)
     kiosk.start()
 
-    code, said = kiosk.enrol("u-3", known)
+    code, said = kiosk.enrol("u-3", owner)
     assert (code, "not agreed" in said) == (1, True), said
     assert kiosk.camera.shown == 0, "no hand is looked at without consent"
 
-    code, said = kiosk.enrol("u-1", known[:3])
+    code, said = kiosk.enrol("u-1", owner[:3])
     assert code == 0, said
-    ((person, hand, samples, sealed),) = kiosk.kept()
+    ((person, hand, samples, sealed),) = kiosk.stored_palms()
     assert (person, hand, samples) == ("u-1", "left", 3)
     (enrolled,) = facts(kiosk.rows(), "palm_enrolled")
     assert (enrolled["person"], enrolled["operator"], enrolled["templates"]) == ("u-1", "Nurse", 3)
 
-    assert kiosk.see(known[3:5]) == "welcome"
+    assert kiosk.see(owner[3:5]) == "welcome"
     kiosk.kill()  # at once: the light has promised the row
     kiosk.camera.clear()
     kiosk.start()
@@ -162,57 +162,57 @@ def test_a_hand_is_enrolled_recognised_and_forgotten(kiosk: Kiosk, tmp_path: Pat
     (refusal,) = facts(kiosk.rows(), "refusal")
     assert (refusal["reason"], refusal.get("person", "")) == ("palm_unknown", "")
 
-    code, said = kiosk.enrol("u-2", known[3:])  # a dead soul: the same palm under another name
+    code, said = kiosk.enrol("u-2", owner[3:])  # a dead soul: the same palm under another name
     assert (code, "known here already, as u-1" in said) == (1, True), said
-    assert len(kiosk.kept()) == 1
+    assert len(kiosk.stored_palms()) == 1
 
-    told = edge_agent("palm", "forget", "u-2", "--json", "--config", str(kiosk.config))
-    assert json.loads(told.stdout) == {"person": "u-2", "deleted": 0}
+    forgotten = edge_agent("palm", "forget", "u-2", "--json", "--config", str(kiosk.config))
+    assert json.loads(forgotten.stdout) == {"person": "u-2", "deleted": 0}
 
-    _nothing_leaks(kiosk, known[:3], sealed)
+    _nothing_leaks(kiosk, owner[:3], sealed)
 
     withdrawn = export(tmp_path / "withdrawn", "sch-1", WITHDRAWN)
     edge_agent("roster", "import", str(withdrawn), "--local", "--config", str(kiosk.config))
-    assert kiosk.kept() == []
+    assert kiosk.stored_palms() == []
     (receipt,) = facts(kiosk.rows(), "consent_withdrawn")
     assert (receipt["person"], receipt["templates_deleted"]) == ("u-1", 3)
     assert kiosk.status()["palm"]["people"] == 0
-    assert kiosk.see(known[3:5]) == "ask"
+    assert kiosk.see(owner[3:5]) == "ask"
     for file in kiosk.state_dir.iterdir():
         assert sealed[20:60] not in file.read_bytes(), f"{file} still holds what was deleted"
     assert kiosk.stop() == 0
     assert verify_journal(kiosk.journal).whole
 
 
-def _nothing_leaks(kiosk: Kiosk, enrolled: Sequence[Path], sealed: bytes) -> None:
+def _nothing_leaks(kiosk: PalmKiosk, enrolled: Sequence[Path], sealed: bytes) -> None:
     """No code of the enrolled pictures lies anywhere, plain or permuted; neither seal nor key is told to anybody."""
     key = palm_keys.load(kiosk.state_dir, {})
     files = b"".join(file.read_bytes() for file in kiosk.state_dir.iterdir() if file.name.startswith("journal"))
     assert sealed[20:60] in files
     for path in enrolled:
         picture = decode(path.read_bytes())
-        seen = find_region(picture)  # type: ignore[arg-type]  # it was enrolled a moment ago
-        assert isinstance(seen, FramedPalm)
-        code = encode(respond(seen.region), seen.region.hand)
+        palm = find_region(picture)  # type: ignore[arg-type]  # it was enrolled a moment ago
+        assert isinstance(palm, FramedPalm)
+        code = encode(respond(palm.region), palm.region.hand)
         for cells in (code.fine, code.coarse, protect(code, key.scrambles()).fine):
             assert cells[100:140].tobytes() not in files
     target = kiosk.folder / "export.jsonl"
     edge_agent("journal", "export", str(target), "--config", str(kiosk.config))
     url = kiosk.status()["screen"]
-    told = [target.read_text("utf-8"), kiosk.log, json.dumps(kiosk.status()), json.dumps(kiosk.rows())]
-    told += [httpx.get(url + page).text for page in ("", "staff", "health", "metrics")]
-    for text in told:
+    texts = [target.read_text("utf-8"), kiosk.log, json.dumps(kiosk.status()), json.dumps(kiosk.rows())]
+    texts += [httpx.get(url + page).text for page in ("", "staff", "health", "metrics")]
+    for text in texts:
         assert sealed[20:40].hex() not in text.lower()
         assert key.secret.hex() not in text.lower()
 
 
 @needs_hands
 def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> None:
-    known, stranger = pictures(KNOWN), pictures(STRANGER)
+    owner, stranger = pictures(ENROLLED), pictures(STRANGER)
     port = tmp_path / "cards"
     with (
         CardPeer(port) as cards,
-        Kiosk(
+        PalmKiosk(
             tmp_path,
             'school = "sch-1"',
             readers=serial_reader("door", "em4100", port),
@@ -223,7 +223,7 @@ def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> 
         edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
         kiosk.start()
-        code, said = kiosk.enrol("u-1", known[:3])
+        code, said = kiosk.enrol("u-1", owner[:3])
         assert code == 0, said
 
         def card(person: str) -> str:
@@ -238,7 +238,7 @@ def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> 
         (refusal,) = facts(kiosk.rows(), "refusal")
         assert (refusal["reason"], refusal.get("person", ""), refusal["candidates"]) == ("mismatch", "", "u-1")
         assert card("u-1") == "ask"
-        assert kiosk.see(known[3:4]) == "welcome"
+        assert kiosk.see(owner[3:4]) == "welcome"
         _, entry = facts(kiosk.rows(), "entry")
         assert (entry["person"], entry.get("method", "card"), entry["reader"]) == ("u-1", "card", "door")
         assert entry["score"] >= 3_000
@@ -247,11 +247,11 @@ def test_a_card_counts_once_its_owners_palm_has_confirmed_it(tmp_path: Path) -> 
 
 
 @needs_hands
-def test_a_card_whose_palm_does_not_come_is_settled_in_time_and_at_the_end_of_the_day(tmp_path: Path) -> None:
+def test_a_card_without_its_palm_is_settled_in_time_and_when_the_day_ends(tmp_path: Path) -> None:
     port = tmp_path / "cards"
     with (
         CardPeer(port) as cards,
-        Kiosk(
+        PalmKiosk(
             tmp_path,
             'school = "sch-1"',
             readers=serial_reader("door", "em4100", port),
@@ -262,7 +262,7 @@ def test_a_card_whose_palm_does_not_come_is_settled_in_time_and_at_the_end_of_th
         edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
         kiosk.start()
-        for person, hand in (("u-1", KNOWN), ("u-2", STRANGER)):
+        for person, hand in (("u-1", ENROLLED), ("u-2", STRANGER)):
             code, said = kiosk.enrol(person, pictures(hand)[:3])
             assert code == 0, said
         before = len(kiosk.lights())
@@ -277,8 +277,8 @@ def test_a_card_whose_palm_does_not_come_is_settled_in_time_and_at_the_end_of_th
         assert reasons == dict.fromkeys(("u-1", "u-2"), "palm_unconfirmed")
 
 
-def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) -> None:
-    with Kiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
+def test_without_a_key_cards_are_invited_and_the_reason_is_said(tmp_path: Path) -> None:
+    with PalmKiosk(tmp_path, kiosk='school = "sch-1"') as kiosk:
         status = kiosk.start()
         assert not status["palm"]["ready"]
         assert "palm key make" in status["palm"]["why"]
@@ -290,18 +290,18 @@ def test_without_a_key_cards_are_invited_and_the_reason_is_told(tmp_path: Path) 
 def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
-    known = pictures(KNOWN)
+    owner = pictures(ENROLLED)
     today = datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
     code = schools.new_code(db, school, "door", datetime.now(UTC))
-    with Kiosk(tmp_path) as kiosk:
+    with PalmKiosk(tmp_path) as kiosk:
         edge_agent("register", server.url, code, "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
         kiosk.start()
         kiosk.until(lambda status: status["roster"]["people"] == 3)
-        exit_code, said = kiosk.enrol("u-1", known[:3])
+        exit_code, said = kiosk.enrol("u-1", owner[:3])
         assert exit_code == 0, said
-        assert kiosk.see(known[3:5]) == "welcome"
+        assert kiosk.see(owner[3:5]) == "welcome"
         kiosk.until(lambda status: status["journal"]["queue"] == 0)
         (entry,) = _in_the_ledger(db, school, "entry")
         assert (entry["person"], entry["method"]) == ("u-1", "palm")
@@ -311,58 +311,58 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
             assert time.monotonic() < until, kiosk.log
             time.sleep(0.05)
         assert receipts[0]["templates_deleted"] == 3
-        assert kiosk.kept() == []
+        assert kiosk.stored_palms() == []
 
 
 @needs_hands
-def test_a_child_made_known_at_one_door_is_known_at_the_other(
+def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
     tmp_path: Path, server: Server, db: psycopg.Connection, school: str
 ) -> None:
-    known, today = pictures(KNOWN), datetime.now(UTC).date().isoformat()
+    owner, today = pictures(ENROLLED), datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
     for door in ("one", "two"):
         (tmp_path / door).mkdir()
-    with Kiosk(tmp_path / "one") as one, Kiosk(tmp_path / "two") as two:
-        for kiosk in (one, two):
+    with PalmKiosk(tmp_path / "one") as first, PalmKiosk(tmp_path / "two") as second:
+        for kiosk in (first, second):
             code = schools.new_code(db, school, "door", datetime.now(UTC))
             edge_agent("register", server.url, code, "--config", str(kiosk.config))
-        edge_agent("palm", "key", "make", "--yes", "--config", str(one.config))
+        edge_agent("palm", "key", "make", "--yes", "--config", str(first.config))
         (tmp_path / "stick").mkdir()
-        palm_keys.restore(two.state_dir, " ".join(to_paper(palm_keys.load(one.state_dir, {}))))
-        for kiosk in (one, two):
+        palm_keys.restore(second.state_dir, " ".join(to_paper(palm_keys.load(first.state_dir, {}))))
+        for kiosk in (first, second):
             kiosk.start()
             kiosk.until(lambda status: status["roster"]["people"] == 3)
-        exit_code, said = one.enrol("u-1", known[:3])
+        exit_code, said = first.enrol("u-1", owner[:3])
         assert exit_code == 0, said
-        two.until(lambda status: status["palm"]["people"] == 1)
-        assert two.see(known[3:4]) == "welcome"
+        second.until(lambda status: status["palm"]["people"] == 1)
+        assert second.see(owner[3:4]) == "welcome"
         (stored,) = db.execute("SELECT person, hand, sealed FROM palm WHERE school = %s", (school,)).fetchall()
         assert stored[:2] == ("u-1", "left")
 
         stick = tmp_path / "stick" / "palms"
-        edge_agent("palm", "export", str(stick), "--config", str(one.config))
+        edge_agent("palm", "export", str(stick), "--config", str(first.config))
         assert len(stick.read_text().splitlines()) == 2
         assert "u-1" not in stick.read_text()
-        again = edge_agent("palm", "import", str(stick), "--json", "--config", str(two.config))
+        again = edge_agent("palm", "import", str(stick), "--json", "--config", str(second.config))
         assert json.loads(again.stdout) == {"taken": 0, "passed_over": 1, "unreadable": 0}
-        _what_is_no_export_is_refused(two, stick.read_bytes())
-        told = edge_agent("palm", "forget", "u-1", "--json", "--config", str(two.config))
-        assert json.loads(told.stdout)["deleted"] == 3
-        one.until(lambda status: status["palm"]["people"] == 0)
-        back = edge_agent("palm", "import", str(stick), "--json", "--config", str(two.config))
+        _what_is_no_export_is_refused(second, stick.read_bytes())
+        forgotten = edge_agent("palm", "forget", "u-1", "--json", "--config", str(second.config))
+        assert json.loads(forgotten.stdout)["deleted"] == 3
+        first.until(lambda status: status["palm"]["people"] == 0)
+        back = edge_agent("palm", "import", str(stick), "--json", "--config", str(second.config))
         assert json.loads(back.stdout) == {"taken": 1, "passed_over": 0, "unreadable": 0}
-        one.until(lambda status: status["palm"]["people"] == 1)
+        first.until(lambda status: status["palm"]["people"] == 1)
 
         import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], date=today)
         assert db.execute("SELECT 1 FROM palm WHERE school = %s AND sealed IS NOT NULL", (school,)).fetchall() == []
-        for kiosk in (one, two):
+        for kiosk in (first, second):
             kiosk.until(lambda status: status["palm"]["people"] == 0)
-            assert kiosk.kept() == []
-        edge_agent("palm", "import", str(stick), "--config", str(one.config))
-        assert one.kept() == [], "a stick is no consent"
+            assert kiosk.stored_palms() == []
+        edge_agent("palm", "import", str(stick), "--config", str(first.config))
+        assert first.stored_palms() == [], "a stick is no consent"
 
 
-def _what_is_no_export_is_refused(kiosk: Kiosk, good: bytes) -> None:
+def _what_is_no_export_is_refused(kiosk: PalmKiosk, good: bytes) -> None:
     wrong = kiosk.folder / "wrong"
     for content, why in (
         (b"\xff\x00 rubbish", "not an export"),

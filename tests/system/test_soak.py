@@ -1,4 +1,4 @@
-"""kill -9 of the kiosk, of the ledger and of its PostgreSQL while a lunch goes on: what a child was told stands, once.
+"""kill -9 of the kiosk, of the ledger and of its PostgreSQL while a lunch goes on: what a child was shown stands, once.
 
 One thread taps cards and believes only the light. Another kills at moments drawn by seeded dice, wherever the processes
 then are: before the commit, between commit and light, in the middle of a batch, while they start.
@@ -41,7 +41,7 @@ RARER = {"kiosk": "starting", "ledger": "postgres"}  # what may be killed in the
 RARER_SHARE = 0.2
 
 
-class Kiosk(Daemon):
+class SoakKiosk(Daemon):
     def __enter__(self) -> Self:
         return self
 
@@ -59,8 +59,8 @@ class Kiosk(Daemon):
 
 
 @dataclass
-class Told:
-    """What happened at the kiosk, as the children saw it."""
+class LunchRecord:
+    """The record of a lunch, as the children saw it."""
 
     taps: Counter[str] = field(default_factory=Counter)
     confirmed: Counter[str] = field(default_factory=Counter)
@@ -71,9 +71,9 @@ class Told:
 class Lunch:
     """Children one after the other, each once or until a light answers."""
 
-    def __init__(self, daemon: Kiosk, peer: CardPeer, dice: random.Random) -> None:
+    def __init__(self, daemon: SoakKiosk, peer: CardPeer, dice: random.Random) -> None:
         self.daemon, self.peer, self.dice = daemon, peer, dice
-        self.told = Told()
+        self.record = LunchRecord()
         self._queue = self._children()
         self._waiting = ""  # who tapped and saw no light
 
@@ -95,7 +95,7 @@ class Lunch:
         if not self.daemon.alive():
             return False
         before = len(self.daemon.lights())
-        self.told.taps[person] += 1
+        self.record.taps[person] += 1
         self.peer.present(bytes.fromhex(CARDS[person][1]))
         until = time.monotonic() + PATIENCE_S
         while True:
@@ -108,15 +108,15 @@ class Lunch:
             assert time.monotonic() < until, f"no light for {person}\n{self.daemon.log[-4000:]}"
             time.sleep(0.002)
         if lights[before] not in {"welcome", "noted"}:
-            self.told.refused.append(lights[before])
-        self.told.confirmed[person] += 1
+            self.record.refused.append(lights[before])
+        self.record.confirmed[person] += 1
         return True
 
 
 class Killer:
     """Sends SIGKILL to one of the three, and starts again what nobody else starts."""
 
-    def __init__(self, daemon: Kiosk, ledger: Process, dice: random.Random, kills: Counter[str]) -> None:
+    def __init__(self, daemon: SoakKiosk, ledger: Process, dice: random.Random, kills: Counter[str]) -> None:
         self._daemon, self._ledger, self._dice, self._kills = daemon, ledger, dice, kills
         self._victims = {
             "kiosk": self._kiosk,
@@ -160,8 +160,8 @@ def ledger(open_folder: Path) -> Iterator[Process]:
     heir.stop()
 
 
-def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[Told, int]:
-    """What the children were told, and how many rows there are in the end, after so many kills."""
+def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[LunchRecord, int]:
+    """Returns the lunch's record, and how many rows there are in the end, after so many kills."""
     dice = random.Random(seed)
     url = EmbeddedPostgres(ledger.folder).url
     with psycopg.connect(url, autocommit=True) as db:
@@ -171,14 +171,14 @@ def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[Told, in
         code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
     with (
         CardPeer(folder / "door") as peer,
-        Kiosk(folder, serial_reader("door", "em4100", peer.port), other=RULES) as daemon,
+        SoakKiosk(folder, serial_reader("door", "em4100", peer.port), tables=RULES) as daemon,
         ThreadPoolExecutor(1) as thread,
     ):
         edge_agent("register", ledger.url, code, "--config", str(daemon.config))
         daemon.start()
         daemon.until(lambda status: status["roster"]["people"] == PUPILS)
         lunch = Lunch(daemon, peer, dice)
-        killer = Killer(daemon, ledger, dice, lunch.told.kills)
+        killer = Killer(daemon, ledger, dice, lunch.record.kills)
         victims = [*("kiosk" for _ in range(kills // 2)), *("ledger" for _ in range(kills - kills // 2))]
         victims = [RARER[victim] if dice.random() < RARER_SHARE else victim for victim in victims]
         dice.shuffle(victims)
@@ -192,8 +192,8 @@ def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[Told, in
         lunch.serve(1.0)
         daemon.until(lambda status: status["journal"]["queue"] == 0)
         assert daemon.stop() == 0
-        _check(daemon, lunch.told, url)
-        return lunch.told, len(_journal(daemon.journal))
+        _check(daemon, lunch.record, url)
+        return lunch.record, len(_journal(daemon.journal))
 
 
 Row = tuple[str, int, bytes, bytes]  # epoch, seq, payload, hash
@@ -207,7 +207,7 @@ def _journal(path: Path) -> list[Row]:
         ).fetchall()
 
 
-def _check(daemon: Kiosk, told: Told, url: str) -> None:
+def _check(daemon: SoakKiosk, record: LunchRecord, url: str) -> None:
     rows = _journal(daemon.journal)
     assert verify_journal(daemon.journal).whole
     assert [seq for _, seq, _, _ in rows] == list(range(1, len(rows) + 1)), "no gap, and no second epoch"
@@ -217,47 +217,47 @@ def _check(daemon: Kiosk, told: Told, url: str) -> None:
         ).fetchall()
         devices = db.execute("SELECT device, public_key FROM device_key WHERE school = %s", (SCHOOL,)).fetchall()
         odd = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("fork", "quarantine", "carried")]
-    rows_there = dict.fromkeys((seq, digest) for _, seq, _, digest in stored)
-    unsent = [row for row in rows if (row[1], row[3]) not in rows_there]
+    stored_rows = dict.fromkeys((seq, digest) for _, seq, _, digest in stored)
+    unsent = [row for row in rows if (row[1], row[3]) not in stored_rows]
     assert not unsent, "what the journal holds and the ledger does not"
     assert stored == rows
     assert odd == [(0,), (0,), (0,)]
     ((device, key),) = devices
     first = chain.genesis(DeviceId(device), key, Epoch(rows[0][0]), b"")
     assert chain.walk(first, (payload for _, _, payload, _ in stored)) == [Hash(digest) for _, _, _, digest in stored]
-    _check_promises(rows, told)
+    _check_promises(rows, record)
 
 
-def _check_promises(rows: list[Row], told: Told) -> None:
+def _check_promises(rows: list[Row], record: LunchRecord) -> None:
     facts = [msgspec.json.decode(payload) for _, _, payload, _ in rows]
     entries = Counter(fact["person"] for fact in facts if fact["kind"] == "entry")
-    seen = Counter(fact["person"] for fact in facts if fact["kind"] in {"entry", "repeat"})
-    missing = {person: count for person, count in told.confirmed.items() if seen[person] < count}
+    sightings = Counter(fact["person"] for fact in facts if fact["kind"] in {"entry", "repeat"})
+    missing = {person: count for person, count in record.confirmed.items() if sightings[person] < count}
     assert not missing, "a light was seen, and there is no row"
-    doubled = {person: count for person, count in seen.items() if count > told.taps[person]}
+    doubled = {person: count for person, count in sightings.items() if count > record.taps[person]}
     assert not doubled, "more rows than taps"
     assert set(entries.values()) == {1}
-    assert not told.refused
+    assert not record.refused
     boots = sum(fact["kind"] == "boot" for fact in facts)
-    killed = told.kills["kiosk"] + told.kills["starting"]
-    assert 1 + killed <= boots <= 1 + killed + told.kills["starting"]
+    killed = record.kills["kiosk"] + record.kills["starting"]
+    assert 1 + killed <= boots <= 1 + killed + record.kills["starting"]
 
 
 def test_six_kills(tmp_path: Path, ledger: Process) -> None:
-    told, _ = soak(tmp_path, ledger, kills=6, seed=1)
-    assert sum(told.kills.values()) == 6
+    record, _ = soak(tmp_path, ledger, kills=6, seed=1)
+    assert sum(record.kills.values()) == 6
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(5_400)
 def test_two_hundred_kills(tmp_path: Path, ledger: Process, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
-    told, rows = soak(tmp_path, ledger, kills=200, seed=2026)
-    assert sum(told.kills.values()) == 200
+    record, rows = soak(tmp_path, ledger, kills=200, seed=2026)
+    assert sum(record.kills.values()) == 200
     with capsys.disabled():
         print(
-            f"\n{dict(told.kills)} kills in {time.monotonic() - started:.0f} s: {told.taps.total()} taps,"
-            f" {told.confirmed.total()} confirmed by a light, {rows} rows in journal and ledger alike"
+            f"\n{dict(record.kills)} kills in {time.monotonic() - started:.0f} s: {record.taps.total()} taps,"
+            f" {record.confirmed.total()} confirmed by a light, {rows} rows in journal and ledger alike"
         )
 
 
@@ -266,7 +266,7 @@ def test_two_hundred_kills(tmp_path: Path, ledger: Process, capsys: pytest.Captu
 def test_a_reader_that_is_pulled_again_and_again_leaks_nothing(tmp_path: Path) -> None:
     with (
         CardPeer(tmp_path / "door") as peer,
-        Kiosk(tmp_path, serial_reader("door", "em4100", peer.port), kiosk=f'school = "{SCHOOL}"') as daemon,
+        SoakKiosk(tmp_path, serial_reader("door", "em4100", peer.port), kiosk=f'school = "{SCHOOL}"') as daemon,
     ):
         daemon.start()
         counts = []

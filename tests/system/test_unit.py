@@ -57,8 +57,8 @@ def installed(unit: Path, folder: Path) -> Path:
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_finds_nothing_to_say(unit: Path, tmp_path: Path) -> None:
-    for each in UNITS:
-        installed(each, tmp_path)
+    for neighbour in UNITS:
+        installed(neighbour, tmp_path)
     said = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.name)],
         capture_output=True,
@@ -75,9 +75,9 @@ def test_the_units_are_hardened(name: str, tmp_path: Path) -> None:
     unit = installed(CONFIG / "systemd" / f"{name}.service", tmp_path)
     command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(unit)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"exposure level.*?: ([\d.]+)", said)
-    assert found is not None
-    assert float(found[1]) <= SECURITY_MAX, said
+    exposure = re.search(r"exposure level.*?: ([\d.]+)", said)
+    assert exposure is not None
+    assert float(exposure[1]) <= SECURITY_MAX, said
 
 
 def test_what_the_agent_needs_stays_open() -> None:
@@ -106,16 +106,16 @@ def test_our_own_programs_start_safely(unit: Path) -> None:
     assert "LimitCORE=0" in text
 
 
-def test_every_user_that_a_unit_names_is_made() -> None:
-    made = set()
+def test_every_user_that_a_unit_names_is_created() -> None:
+    users = set()
     for file in (CONFIG / "sysusers.d").glob("*.conf"):
-        made |= set(re.findall(r"^u (\S+)", file.read_text(), flags=re.MULTILINE))
+        users |= set(re.findall(r"^u (\S+)", file.read_text(), flags=re.MULTILINE))
     for unit in UNITS:
-        assert set(confined.directives(unit, "User")) <= made
+        assert set(confined.directives(unit, "User")) <= users
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd-sysusers: apt install systemd")
-def test_users_and_folders_are_made_in_an_empty_system(tmp_path: Path) -> None:
+def test_users_and_folders_are_created_in_an_empty_system(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     for kind in ("sysusers.d", "tmpfiles.d"):
         shutil.copytree(CONFIG / kind, tmp_path / "etc" / kind)
@@ -134,7 +134,7 @@ def test_users_and_folders_are_made_in_an_empty_system(tmp_path: Path) -> None:
     assert (tmp_path / "var" / "lib" / "edge-agent").stat().st_mode & 0o777 == 0o750
 
 
-def test_the_polkit_rule_is_for_a_user_that_is_made_and_is_found_by_the_doctor(tmp_path: Path) -> None:
+def test_the_polkit_rule_names_a_user_that_is_created_and_the_doctor_finds_it(tmp_path: Path) -> None:
     shutil.copytree(CONFIG / "polkit-1", tmp_path / "etc" / "polkit-1")
     assert not any("polkit" in problem for problem in pcsc_checks.problems(tmp_path))
     rule = (tmp_path / "etc" / "polkit-1" / "rules.d" / "50-edge-agent.rules").read_text()
@@ -166,15 +166,15 @@ def test_udev_itself_takes_the_rules() -> None:
     if "Unknown command" in said.stderr or "Unknown operation" in said.stderr:
         pytest.skip("this udevadm is older than 254 and cannot verify rules")
     # Groups that exist on kiosks only cannot be known here.
-    left = [line for line in said.stderr.splitlines() if "canteen" not in line and "udev rules" not in line]
-    assert said.returncode == 0 or left == [], said.stderr
+    faults = [line for line in said.stderr.splitlines() if "canteen" not in line and "udev rules" not in line]
+    assert said.returncode == 0 or faults == [], said.stderr
 
 
 # ---- behind the filter
 
 
 def inside(code: str) -> str:
-    """What this Python code prints, run as the unit confines the agent."""
+    """Returns what this Python code prints, run as the unit confines the agent."""
     command = [sys.executable, confined.__file__, str(UNIT), sys.executable, "-c", code]
     said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 0, said.stderr
@@ -183,7 +183,7 @@ def inside(code: str) -> str:
 
 @needs_systemd
 @needs_seccomp
-def test_the_quality_of_the_clock_and_the_boot_can_be_read() -> None:
+def test_clock_quality_and_boot_can_be_read() -> None:
     code = "from edge_agent.process.clock import KernelClock; m = KernelClock()(); print(m.clock, m.boot)"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert inside(code) == f"{read_clock_quality()} {boot}"
@@ -250,9 +250,9 @@ port = "{port_of_reader}"
 
 
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
@@ -273,7 +273,7 @@ def wait_for(systemd: socket.socket, word: str) -> None:
 
 
 def frame(card: str) -> bytes:
-    """What an RDM6300 sends for a card of ten hex digits."""
+    """Returns the bytes that an RDM6300 sends for a card of ten hex digits."""
     checksum = 0
     for byte in bytes.fromhex(card):
         checksum ^= byte
@@ -294,8 +294,8 @@ def test_the_agent_runs_behind_the_filter(tmp_path: Path) -> None:
         os.write(ours, frame("0A00B1C2D3") * 2)
         wait_for(systemd, "WATCHDOG=1")
         wait_for(systemd, "WATCHDOG=1")
-        rows = [row["event"] for row in told(settings, "journal", "list")]
-        [status] = told(settings, "sync", "status")
+        rows = [row["event"] for row in read_json(settings, "journal", "list")]
+        [status] = read_json(settings, "sync", "status")
         agent.terminate()
         wait_for(systemd, "STOPPING=1")
         _, log = agent.communicate(timeout=60)
@@ -320,11 +320,11 @@ def running_inside(settings: Path, notify: Path) -> Iterator["subprocess.Popen[s
                 agent.kill()
 
 
-def told(settings: Path, *noun_and_verb: str) -> list[dict[str, Any]]:
-    """What the command line says of the running agent, over the control socket (SO_PEERCRED)."""
+def read_json(settings: Path, *noun_and_verb: str) -> list[dict[str, Any]]:
+    """Returns the lines of a command that asks the running agent over the control socket (SO_PEERCRED)."""
     command = [str(AGENT), *noun_and_verb, "--json", "--config", str(settings)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    return [json.loads(line) for line in answer.splitlines()]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def test_the_screens_page_is_where_its_unit_looks() -> None:

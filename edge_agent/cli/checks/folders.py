@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from edge_agent.cli.checks.finding import Finding, Kiosk, State, fails, look, ok, split
 from edge_agent.control import SOCKET_NAME
-from edge_agent.identity import KEY_NAME, read_registration
+from edge_agent.identity import DEVICE_KEY_NAME, read_registration
 from edge_agent.runtime.opening import CONDEMNED_NAME, JOURNAL_NAME
 from sync.client.keys import DeviceKey
 from sync.errors import KeyUnusable
@@ -125,7 +125,7 @@ def run_folder(kiosk: Kiosk) -> Iterator[Finding]:
 
 
 def device_key(kiosk: Kiosk) -> Iterator[Finding]:
-    part, path = "device key", kiosk.state_dir / KEY_NAME
+    part, path = "device key", kiosk.state_dir / DEVICE_KEY_NAME
     if not path.exists():
         yield look(part, "not made yet", "it is made at the daemon's first start")
         return

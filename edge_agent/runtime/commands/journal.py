@@ -28,7 +28,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import StoredRow
 from edge_agent.journal.verify import ChainCheck, verify_journal
 
-ROWS_MAX = 10_000
+LIST_ROWS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,10 @@ class JournalCommands:
 
     def list_rows(self, arguments: JournalListArguments, requester: Requester) -> Iterator[JournalRow]:
         """Yields the last rows, oldest first."""
-        if not 1 <= arguments.limit <= ROWS_MAX:
-            raise RequestRefused(f"limit: found {arguments.limit!r}; accepted is a whole number from 1 to {ROWS_MAX}")
+        if not 1 <= arguments.limit <= LIST_ROWS_MAX:
+            raise RequestRefused(
+                f"limit: found {arguments.limit!r}; accepted is a whole number from 1 to {LIST_ROWS_MAX}"
+            )
         for row in reversed(self.journal.recent(arguments.limit)):
             yield journal_row(row)
 

@@ -11,7 +11,7 @@ from edge_agent.control_api import (
     ROSTER_SHOW,
     NoArguments,
     RosterApplyArguments,
-    RosterProblem,
+    RosterProblemRow,
     RosterSummary,
     RosterVersion,
 )
@@ -55,7 +55,7 @@ class RosterCommands:
             age_s=roster.age_s(self.now().utc),
             records=dict(sorted(counts.items())),
             problems=tuple(
-                RosterProblem(type=problem.type, id=problem.id, what=problem.text) for problem in roster.problems
+                RosterProblemRow(type=problem.type, id=problem.id, what=problem.text) for problem in roster.problems
             ),
         )
 

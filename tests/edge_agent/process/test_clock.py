@@ -82,7 +82,7 @@ def test_a_machine_that_is_always_busy_still_gets_a_moment(tmp_path: Path) -> No
     assert next(reads) == 2 * READINGS_MAX * 2 * READING_NS_MAX
 
 
-def test_the_kernel_is_asked_for_the_quality_once_a_second_and_after_a_sleep(tmp_path: Path) -> None:
+def test_the_kernel_judges_its_clock_once_a_second_and_after_a_sleep(tmp_path: Path) -> None:
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("b\n")
     answers: Iterator[ClockQuality] = iter(
@@ -108,7 +108,7 @@ def test_slewing_is_no_step(moments: list[tuple[int, int]]) -> None:
 
 
 @given(st.integers(STEP_MS, 10**10), st.booleans(), st.integers(0, 60_000))
-def test_a_step_is_found_once_with_its_size_and_the_quality_before(size_ms: int, back: bool, apart_ms: int) -> None:
+def test_a_step_shows_once_with_its_size_and_the_quality_before_it(size_ms: int, back: bool, apart_ms: int) -> None:
     step_ms = -size_ms if back else size_ms
     detector = StepDetector()
     assert detector.detect_step(moment(0, 0, ClockQuality.UNSYNCHRONISED)) is None
@@ -117,7 +117,7 @@ def test_a_step_is_found_once_with_its_size_and_the_quality_before(size_ms: int,
     assert detector.detect_step(moment(2 * apart_ms + step_ms, 2 * apart_ms)) is None
 
 
-def test_a_night_of_sleep_is_no_step() -> None:
+def test_a_night_asleep_is_no_step() -> None:
     """CLOCK_BOOTTIME goes on while the machine sleeps: both clocks are a night further."""
     detector = StepDetector()
     detector.detect_step(moment(0, 0))

@@ -19,7 +19,7 @@ def listening(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[
         yield (path if request.param == "path" else "@" + path), systemd
 
 
-def test_each_message_arrives(listening: tuple[str, socket.socket]) -> None:
+def test_every_message_arrives(listening: tuple[str, socket.socket]) -> None:
     address, systemd = listening
     notifier = SystemdNotifier({"NOTIFY_SOCKET": address})
     notifier.notify_ready("700 pupils")

@@ -80,7 +80,7 @@ def test_nothing_runs_and_nobody_is_answered_before_the_start(tmp_path: Path, cl
     parts.control.server_close()
 
 
-def test_a_jump_of_the_wall_clock_is_an_event_and_slewing_is_none(life: Life, clock: HandClock) -> None:
+def test_a_wall_clock_jump_is_an_event_and_slewing_is_none(life: Life, clock: HandClock) -> None:
     life.agent.tick()
     clock.pass_(1.0, step_s=0.3)
     life.agent.tick()

@@ -38,14 +38,14 @@ TROUBLES = [
 ]
 
 
-def answer_of(health: KioskHealth) -> DaemonStatus:
+def build_status(health: KioskHealth) -> DaemonStatus:
     """The daemon's answer to `status` of a kiosk that is like this."""
     alarm = SyncAlarm.FORK if health.ledger_alarm else SyncAlarm.NONE
     ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
-    is_gone = "door" in health.readers_gone
-    why = "no such port: check the cable" if is_gone else ""
-    door = DeviceStatus(name="door", driver="em4100", is_present=not is_gone, why=why, readings=0, faults=0)
-    known = health.roster_age_s >= 0
+    is_absent = "door" in health.readers_gone
+    why = "no such port: check the cable" if is_absent else ""
+    door = DeviceStatus(name="door", driver="em4100", is_present=not is_absent, why=why, readings=0, faults=0)
+    has_roster = health.roster_age_s >= 0
     return DaemonStatus(
         device="d",
         school="s",
@@ -55,7 +55,7 @@ def answer_of(health: KioskHealth) -> DaemonStatus:
         time="2026-11-20T07:00:00.000Z",
         journal=JournalStatus(epoch="abcdef", head=9, acknowledged=9, queue=health.queued, checked=None),
         ledger=None if health.ledger is LedgerState.NONE else ledger,
-        roster=RosterStatus(version=int(known), age_s=health.roster_age_s, people=4, problems=0, last="current"),
+        roster=RosterStatus(version=int(has_roster), age_s=health.roster_age_s, people=4, problems=0, last="current"),
         palm=None,
         readers=(door,),
         indicators=(),
@@ -65,13 +65,13 @@ def answer_of(health: KioskHealth) -> DaemonStatus:
 
 @pytest.mark.parametrize("health", TROUBLES)
 def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> None:
-    status = answer_of(health)
+    status = build_status(health)
     assert health_of(status, health.roster_age_max_s) == health
-    found = {finding.part.removesuffix(" door"): finding.state for finding in daemon(kiosk(tmp_path, status=status))}
+    states = {finding.part.removesuffix(" door"): finding.state for finding in daemon(kiosk(tmp_path, status=status))}
     for line in judge_health(health):
         part = {"readers": "device"}.get(line.subject, line.subject)
         if part != "clock":  # the doctor asks the kernel itself
-            assert found[part] is STATES[line.level], line
+            assert states[part] is STATES[line.level], line
 
 
 @pytest.mark.parametrize(

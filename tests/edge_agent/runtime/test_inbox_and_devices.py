@@ -60,7 +60,7 @@ def loop(reader: Scripted, inbox: Inbox, lost: list[Feedback]) -> ReaderLoop:
     return ReaderLoop(reader, presence, inbox, now, lost.append, Counters())  # type: ignore[arg-type]  # no settings
 
 
-def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
+def test_readings_reach_the_inbox_with_the_moment_of_their_arrival() -> None:
     inbox, lost = Inbox(), list[Feedback]()
     reader = Scripted([[StreamFault("door", "noise", 0), CARD], [CardRemoved("door", 0)], [CARD]])
     reader_loop = loop(reader, inbox, lost)
@@ -75,8 +75,8 @@ def test_readings_reach_the_inbox_with_the_moment_at_which_they_came() -> None:
 
 def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCaptureFixture) -> None:
     inbox = Inbox()
-    gone = DeviceGone("pulled")
-    reader = Scripted([DeviceBusy("held by another"), gone, gone, [CARD]])
+    unplugged = DeviceGone("pulled")
+    reader = Scripted([DeviceBusy("held by another"), unplugged, unplugged, [CARD]])
     supervisor = Supervisor()
     supervisor.add("reader", loop(reader, inbox, []).run)
     supervisor.start()
@@ -87,7 +87,7 @@ def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCapture
     assert caplog.text.count("pulled") == 2  # each time it went, not at every attempt
 
 
-def test_a_full_queue_is_told_on_the_screen_and_never_silently_dropped() -> None:
+def test_a_full_queue_is_shown_on_the_screen_and_never_silently_dropped() -> None:
     inbox = Inbox(waiting_max=1)
     assert inbox.add_work(Scan(CARD, now()), 0)
     assert not inbox.add_work(Scan(CARD, now()), 0)
@@ -136,7 +136,7 @@ def test_what_a_job_raises_goes_to_whoever_waits() -> None:
         result.result(0)
 
 
-def test_every_state_of_the_screen_has_a_signal_and_none_tells_of_money() -> None:
+def test_every_feedback_has_a_signal_and_none_speaks_about_money() -> None:
     assert {choose_signal(Feedback(child)) for child in FeedbackKind} == set(Signal)
 
 
