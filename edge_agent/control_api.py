@@ -14,7 +14,7 @@ from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
 from sync.contract.event import ClockQuality
 from sync.contract.palms import Sealed, StickHead
-from sync.contract.roster import Page, Record
+from sync.contract.roster import Record, RosterPage
 from sync.errors import SyncAlarm
 
 
@@ -197,7 +197,7 @@ class RosterSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RosterApplyArguments(msgspec.Struct, frozen=True, kw_only=True):
-    page: Page
+    page: RosterPage
 
 
 class RosterVersion(msgspec.Struct, frozen=True, kw_only=True):

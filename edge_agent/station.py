@@ -289,7 +289,7 @@ class Station:
 
     def _decide(self, identity: Identity, context: EventContext, staff_act: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
-        hours = context.roster.timetable.at(moment.utc, early=policy.early_grace, late=policy.late_grace)
+        hours = context.roster.timetable.find_slots(moment.utc, early=policy.early_grace, late=policy.late_grace)
         earlier: Sequence[EarlierSighting] = ()
         if isinstance(identity, RecognisedPerson):
             # The visit may have begun yesterday: a supper ends after midnight, or the clock drifted in the night.

@@ -20,8 +20,8 @@ from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings import Settings
 from sync.contract.oneroster.build import import_roster
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import Page, Record, record_type
-from sync.contract.roster_diff import Difference, TooManyGone, difference, guard
+from sync.contract.roster import Record, RosterPage, record_type
+from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
 from sync.ledger.roster_files import read_export
 
 app = typer.Typer(no_args_is_help=True)
@@ -48,7 +48,7 @@ def _refusals() -> Iterator[None]:
     except ExportRefused as refused:
         lines = "\n".join(map(str, refused.faults))
         raise ImportRefused(f"{lines}\nnothing was imported: {len(refused.faults)} faults, listed above") from refused
-    except TooManyGone as gone:
+    except TooManyVanished as gone:
         raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
 
 
@@ -127,10 +127,10 @@ def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: b
     loaded = settings.load_settings(config).settings
     school, before = _school(loaded), _here(config)
     built = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
-    changed = difference(before, built.records)
-    guard(changed, before, vanish)
+    changed = compare_rosters(before, built.records)
+    refuse_vanished_pupils(changed, before, vanish)
     version = int(datetime.now(UTC).timestamp())  # rises from import to import, and below any ledger's own count
-    page = Page(school=school, since=0, version=version, changes=built.records, whole=True)
+    page = RosterPage(school=school, since=0, version=version, changes=built.records, whole=True)
     try:
         (answer,) = ask(loaded.kiosk.run_dir, ROSTER_APPLY, RosterApplyArguments(page=page))
         version = answer.version
@@ -142,8 +142,8 @@ def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: b
         out.print(note, markup=False)
 
 
-def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> Difference:
-    return difference(before, import_roster(read_export(export), school, date=_today(), org=org).records)
+def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> RosterComparison:
+    return compare_rosters(before, import_roster(read_export(export), school, date=_today(), org=org).records)
 
 
 def _here(config: Path) -> list[Record]:
@@ -173,7 +173,7 @@ def _school(loaded: Settings) -> str:
     return loaded.kiosk.school
 
 
-def _told(school: str, changed: Difference, as_json: bool, version: int = 0) -> None:
+def _told(school: str, changed: RosterComparison, as_json: bool, version: int = 0) -> None:
     """Counts for people, ids for machines; never a card's number."""
     after = [record for _, record in changed.changed]
     groups = {"added": changed.added, "changed": after, "removed": changed.removed}

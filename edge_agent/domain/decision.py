@@ -32,10 +32,10 @@ from edge_agent.domain.identify import (
 from edge_agent.domain.moment import Moment, elapsed_ms
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting, SightingKind
-from sync.contract.entitlements import due
+from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim, Method
 from sync.contract.roster import Entitlement
-from sync.contract.sessions import Hours, Slot
+from sync.contract.sessions import ServedSlots, Slot
 
 
 class DecisionReason(StrEnum):
@@ -151,7 +151,7 @@ Decision = Granted | Refused | Review
 def decide(
     identity: Identity,
     moment: Moment,
-    hours: Hours,
+    hours: ServedSlots,
     earlier: Sequence[EarlierSighting],
     rules: DecisionRules,
     roster: Roster,
@@ -216,7 +216,7 @@ class _Judgement:
         self,
         identity: RecognisedPerson,
         moment: Moment,
-        hours: Hours,
+        hours: ServedSlots,
         earlier: Sequence[EarlierSighting],
         rules: DecisionRules,
         roster: Roster,
@@ -307,7 +307,9 @@ class _Judgement:
         slots = self._hours.slots
         if not slots:
             # The entry is perhaps on another kiosk: name the session that has just ended, and the ledger can pair them.
-            slots = self._roster.timetable.at(self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)).slots
+            slots = self._roster.timetable.find_slots(
+                self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)
+            ).slots
         slot = slots[0] if slots else None
         if (
             last is not None
@@ -372,7 +374,9 @@ class _Judgement:
     def _choose_slot(self) -> tuple[Slot, Entitlement | None]:
         """Returns one of the running sessions: the first due and not yet eaten, else the first due, else the first."""
         entitlements = self._roster.entitlements(self._identity.person.id)
-        options = [(slot, due(entitlements, slot.session, slot.service_date)) for slot in self._hours.slots]
+        options = [
+            (slot, choose_entitlement(entitlements, slot.session, slot.service_date)) for slot in self._hours.slots
+        ]
         entitled = [(slot, entitlement) for slot, entitlement in options if entitlement is not None]
         fresh = [(slot, entitlement) for slot, entitlement in entitled if not self._has_eaten(slot)]
         return (fresh or entitled or options)[0]

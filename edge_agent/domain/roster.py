@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from drivers.readings import Technology, Uid, UidNotation
 from drivers.uid import Alias, RejectedNumber, aliases, from_roster, own
-from sync.contract.consents import agreed
-from sync.contract.entitlements import check
+from sync.contract.consents import consents_in_force
+from sync.contract.entitlements import check_dates
 from sync.contract.roster import (
     ClosedDay,
     Consent,
@@ -29,7 +29,7 @@ from sync.contract.roster import (
     School,
     record_type,
 )
-from sync.contract.sessions import Timetable, window
+from sync.contract.sessions import Timetable, read_window
 
 ROSTER_PROBLEMS_MAX = 1_000
 
@@ -178,7 +178,7 @@ class _RosterBuilder:
             _codes=_frozen(self._codes),
             _terminals=_frozen(self._terminals),
             _entitlements=_frozen(self._entitlements),
-            _consents=agreed(self._consents),
+            _consents=consents_in_force(self._consents),
             _groups=_frozen(groups),
         )
 
@@ -212,7 +212,7 @@ class _RosterBuilder:
         sessions = sorted(self._sessions, key=lambda session: session.id)
         for session in sessions:
             try:
-                window(session)
+                read_window(session)
             except ValueError as error:
                 self._note_problem(session, f"it cannot be served: {error}")
         for day in self._closed:
@@ -220,7 +220,7 @@ class _RosterBuilder:
                 date.fromisoformat(day.id)
             except ValueError:
                 self._note_problem(day, "it closes nothing: the id of a closed day is its date, as 2026-12-16")
-        return Timetable.of(sessions, self._closed, self._tz)
+        return Timetable.from_records(sessions, self._closed, self._tz)
 
     def _file_credential(self, credential: Credential) -> None:
         if credential.person not in self._people:
@@ -266,7 +266,7 @@ class _RosterBuilder:
                 self._consents.append(record)
             case Entitlement():
                 try:
-                    check(record)
+                    check_dates(record)
                 except ValueError as error:
                     self._note_problem(record, f"it pays for nothing: {error}")
                     return

@@ -19,7 +19,7 @@ from edge_agent.journal.palm_table import SealedPalmTable
 from edge_agent.journal.sealed_palms import delete_palms_without_consent
 from edge_agent.journal.store import Store, connect_read_only
 from sync.contract.event import PersonId
-from sync.contract.roster import Deleted, Page, Record, from_json, record_type, to_json
+from sync.contract.roster import DeletedRecord, Record, RosterPage, from_json, record_type, to_json
 from sync.contract.wire import read_time, time_text
 
 # In the order of the key, so that a roster is always read in the same order.
@@ -83,7 +83,7 @@ class RosterTable:
                 f"a record of the roster here cannot be read ({error}); ask for the whole roster"
             ) from error
 
-    def apply(self, pages: Sequence[Page], confirmed_at: datetime) -> RosterChange:
+    def apply(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> RosterChange:
         """Brings all pages of one version into force, or nothing of them.
 
         In the same transaction the palms of people who left, or whose consent ended, are deleted, and a receipt for
@@ -104,7 +104,7 @@ class RosterTable:
         self._marks.write({ROSTER_CONFIRMED: time_text(confirmed_at)})
 
 
-def join_pages(pages: Sequence[Page], school: str, version: int) -> RosterDifference:
+def join_pages(pages: Sequence[RosterPage], school: str, version: int) -> RosterDifference:
     """Returns the records that these pages set and delete together.
 
     Raises `RosterMismatch` unless they are one complete answer for this school to a kiosk that has `version`.
@@ -125,9 +125,9 @@ def join_pages(pages: Sequence[Page], school: str, version: int) -> RosterDiffer
     deleted: set[_RecordKey] = set()
     for page in pages:
         for change in page.changes:
-            if isinstance(change, Deleted):
-                written.pop((change.of, change.id), None)
-                deleted.add((change.of, change.id))
+            if isinstance(change, DeletedRecord):
+                written.pop((change.deleted_type, change.id), None)
+                deleted.add((change.deleted_type, change.id))
             else:
                 key = (record_type(change), change.id)
                 deleted.discard(key)
@@ -157,7 +157,7 @@ def write_difference(
     )
 
 
-def rescue_roster(path: Path, school: str) -> tuple[Page, datetime] | None:
+def rescue_roster(path: Path, school: str) -> tuple[RosterPage, datetime] | None:
     """Reads the roster of a journal that was set aside: one whole page, and when it was confirmed.
 
     Returns None if any of it cannot be read. The chain does not vouch for it, but SQLite and JSON do, and the children
@@ -167,7 +167,7 @@ def rescue_roster(path: Path, school: str) -> tuple[Page, datetime] | None:
         with closing(connect_read_only(path)) as connection:
             records = connection.execute(SELECT_RECORDS).fetchall()
             marks = read_all_marks(connection)
-        page = Page(
+        page = RosterPage(
             school=school,
             since=0,
             version=int(marks[ROSTER_VERSION]),

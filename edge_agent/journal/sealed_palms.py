@@ -16,7 +16,7 @@ import msgspec
 
 from edge_agent.journal.errors import STORE_ERRORS, NoConsent
 from edge_agent.journal.store import connect_read_only
-from sync.contract.consents import consenting
+from sync.contract.consents import consenting_people
 from sync.contract.event import PersonId
 from sync.contract.roster import from_json
 from sync.contract.wire import read_time, time_text
@@ -242,7 +242,7 @@ def read_consenting_people(connection: sqlite3.Connection) -> frozenset[str]:
     for (record,) in connection.execute(SELECT_CONSENT_RECORDS):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             records.append(from_json(bytes(record)))
-    return consenting(records)
+    return consenting_people(records)
 
 
 def rescue_palms(path: Path) -> list[SealedPalm]:

@@ -11,7 +11,7 @@ from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.rows import append_payloads, walk_chain
 from edge_agent.journal.setting_aside import JournalSetAside
 from sync.contract.chain import Epoch, Hash
-from sync.contract.event import Carried, Repair, Unreadable, decode, encode
+from sync.contract.event import Carried, Repair, UnreadableEvent, decode, encode
 
 # The rows up to this one hold events of earlier epochs: once they are acknowledged, the earlier epochs are, too.
 UPDATE_CARRIED = "UPDATE epoch SET carried_seq = ? WHERE ordinal = ?"
@@ -89,7 +89,7 @@ def _carried_payload(epoch: Epoch, seq: int, row_hash: Hash, payload: bytes, rep
     try:
         if isinstance(decode(payload), Carried):
             return payload
-    except Unreadable:
+    except UnreadableEvent:
         pass  # a later version made it: it travels all the same
     return encode(
         Carried(

@@ -17,7 +17,7 @@ from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage, s
 from edge_agent.journal.rows import NO_HASH, read_page
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import Epoch, Head, extend, genesis
-from sync.contract.event import Sighting, Unreadable, Void, decode
+from sync.contract.event import Sighting, UnreadableEvent, Void, decode
 
 _INTERRUPT_STEPS = 20_000  # of SQLite's machine, between two calls of `stop`
 
@@ -156,7 +156,7 @@ class _ChainWalk:
     def _check_index(self, connection: sqlite3.Connection, ordinal: int, payload: bytes) -> None:
         try:
             event = decode(payload)
-        except Unreadable:
+        except UnreadableEvent:
             return  # a later version made it
         if isinstance(event, Void):
             voided = (event.person, self._ordinals.get(event.void_epoch), event.void_seq)

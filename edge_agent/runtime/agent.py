@@ -16,7 +16,7 @@ from edge_agent.process.clock import StepDetector
 from edge_agent.runtime.compose import AgentParts
 from edge_agent.screen.server import ScreenUnavailable
 from edge_agent.version import VERSION
-from sync.contract.event import Boot, ClockStep, Stop, Unreadable, decode
+from sync.contract.event import Boot, ClockStep, Stop, UnreadableEvent, decode
 
 log = logging.getLogger(__name__)
 
@@ -136,5 +136,5 @@ def settle_memory() -> None:
 def _is_stop(payload: bytes) -> bool:
     try:
         return isinstance(decode(payload), Stop)
-    except Unreadable:
+    except UnreadableEvent:
         return False

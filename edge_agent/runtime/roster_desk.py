@@ -15,7 +15,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.station import Station
 from sync.contract.event import ConsentWithdrawn, RosterApplied
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class RosterDesk:
         """Returns the version that the journal holds; 0 where there is none."""
         return self._journal.roster.version()
 
-    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
+    def apply_roster(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> None:
         """Brings the pages of a newer roster into force. Raises RosterMismatch, JournalUnwritable."""
         before = self._station.roster
         change = self._journal.roster.apply(pages, confirmed_at)

@@ -11,7 +11,7 @@ import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.palms import Parcel
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -103,7 +103,7 @@ class RosterStore(Protocol):
         """The version in force; 0: none yet."""
         ...
 
-    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> object:
+    def apply_roster(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> object:
         """All pages of one version in one transaction, or nothing."""
         ...
 

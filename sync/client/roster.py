@@ -11,7 +11,7 @@ from sync.client.channel import Channel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import RosterStore
 from sync.contract import wire
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 from sync.errors import Deceived, RequestRejected, Unauthorised, Unreachable, Untrusted
 
 INTERVAL_S: Final = 120.0
@@ -33,7 +33,7 @@ class RosterPull(PacedClient):
         self._channel = channel
         self._school = school
         self._since: int | None = None  # the version that the pull under way asks for changes to; None: there is none
-        self._pages: list[Page] = []
+        self._pages: list[RosterPage] = []
         self._whole = False  # the next pull asks for the whole roster
 
     def fetch_whole(self) -> None:
@@ -58,7 +58,7 @@ class RosterPull(PacedClient):
     def _fetch(self, since: int) -> SyncStep:
         cursor = self._pages[-1].cursor if self._pages else ""
         query = wire.roster_query(since, cursor)
-        page = self._channel.get(Page, wire.roster_path(self._school), query, PAGE_BYTES_MAX)
+        page = self._channel.get(RosterPage, wire.roster_path(self._school), query, PAGE_BYTES_MAX)
         self._check(page, since)
         if self._pages and (page.version, page.whole) != (self._pages[0].version, self._pages[0].whole):
             self._begin(whole=since == 0)
@@ -68,7 +68,7 @@ class RosterPull(PacedClient):
             return SyncStep(SyncOutcome.PAGE, 0.0, f"page {len(self._pages)} of version {page.version}")
         return self._finish(since, page)
 
-    def _finish(self, since: int, last: Page) -> SyncStep:
+    def _finish(self, since: int, last: RosterPage) -> SyncStep:
         pages, confirmed = tuple(self._pages), self._pace.clock()
         if last.version < since and not last.whole:
             # The ledger was restored from a backup. Its changes cannot be laid over what is newer: all of it, then.
@@ -81,7 +81,7 @@ class RosterPull(PacedClient):
         self._store.apply_roster(pages, confirmed)
         return SyncStep(SyncOutcome.APPLIED, self._spread_interval_s(), f"version {last.version} is in force")
 
-    def _check(self, page: Page, since: int) -> None:
+    def _check(self, page: RosterPage, since: int) -> None:
         """Raises `Deceived` for what no ledger of this school would send."""
         if page.school != self._school or page.since != since:
             raise Deceived(f"a roster page of {page.school} since {page.since}, asked for {self._school} since {since}")

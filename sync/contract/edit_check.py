@@ -10,23 +10,25 @@ from fractions import Fraction
 
 
 class EditCheck(StrEnum):
+    """The result of the comparison."""
+
     OK = "ok"
     OVER_FACTOR = "over_factor"  # more than the usual attendance explains: follow up before it is claimed
     OVER_ELIGIBLE = "over_eligible"  # more than there are entitled children
 
 
-def edit_check(free_count: int, eligible: int, attendance_factor: Decimal) -> EditCheck:
-    """`attendance_factor`: the share of the entitled present on a usual day, from 0 to 1; never a float.
+def check_meal_count(free_count: int, eligible: int, attendance_factor: Decimal) -> EditCheck:
+    """Returns if the meals are in order. `attendance_factor`: the share of the entitled present on a usual day, 0 to 1.
 
-    Raises ValueError for counts below zero and factors outside that range.
+    The factor is never a float. Raises ValueError for counts below zero and factors outside that range.
     """
     if free_count < 0 or eligible < 0 or not (attendance_factor.is_finite() and 0 <= attendance_factor <= 1):
         raise ValueError("counts must not be negative and the attendance factor must be from 0 to 1; correct them")
     if free_count > eligible:
         return EditCheck.OVER_ELIGIBLE
-    return EditCheck.OVER_FACTOR if free_count > expected(eligible, attendance_factor) else EditCheck.OK
+    return EditCheck.OVER_FACTOR if free_count > expected_meals(eligible, attendance_factor) else EditCheck.OK
 
 
-def expected(eligible: int, attendance_factor: Decimal) -> Fraction:
-    """How many meals the usual attendance explains, not rounded. A Decimal product would round as its thread says."""
+def expected_meals(eligible: int, attendance_factor: Decimal) -> Fraction:
+    """Returns how many meals the usual attendance explains. A Decimal product would round as its thread says."""
     return Fraction(attendance_factor) * eligible

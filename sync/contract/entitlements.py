@@ -9,8 +9,8 @@ from sync.contract.roster import Entitlement
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def check(entitlement: Entitlement) -> None:
-    """Raise ValueError when its dates cannot be read or are the wrong way round."""
+def check_dates(entitlement: Entitlement) -> None:
+    """Raises ValueError when the entitlement's dates cannot be read or are the wrong way round."""
     for day in filter(None, (entitlement.first, entitlement.last)):
         if _DATE.fullmatch(day) is None:
             raise ValueError(f"{day!r} is no date; write it as 2026-09-01")
@@ -19,13 +19,13 @@ def check(entitlement: Entitlement) -> None:
         raise ValueError(f"it ends on {entitlement.last}, before it begins on {entitlement.first}")
 
 
-def due(entitlements: Iterable[Entitlement], session: str, service_date: str) -> Entitlement | None:
-    """The entitlement that pays for this session on this date: the lowest priority, then the lowest id."""
+def choose_entitlement(entitlements: Iterable[Entitlement], session: str, service_date: str) -> Entitlement | None:
+    """Returns the entitlement that pays for this session on this date: the lowest priority, then the lowest id."""
     fitting = (
-        each
-        for each in entitlements
-        if (not each.sessions or session in each.sessions)
-        and (not each.first or each.first <= service_date)
-        and (not each.last or service_date <= each.last)
+        entitlement
+        for entitlement in entitlements
+        if (not entitlement.sessions or session in entitlement.sessions)
+        and (not entitlement.first or entitlement.first <= service_date)
+        and (not entitlement.last or service_date <= entitlement.last)
     )
-    return min(fitting, key=lambda each: (each.priority, each.id), default=None)
+    return min(fitting, key=lambda entitlement: (entitlement.priority, entitlement.id), default=None)

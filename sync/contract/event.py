@@ -1,8 +1,8 @@
-"""The facts a journal keeps, and the bytes they are kept as.
+"""The events a journal keeps, and the bytes they are kept as.
 
 A payload is a flat JSON object of strings, integers and booleans, keys sorted, no spaces, UTF-8, at most 8 KiB. It is
 made once, by `encode`, and from then on only its bytes travel: they are hashed, stored, sent and archived verbatim.
-A field at its default is left out, so that a new optional field does not change the bytes of old facts.
+A field at its default is left out, so that a new optional field does not change the bytes of old events.
 
 An event's identity (device, epoch, seq) stands outside its payload; see `sync.contract.chain`.
 """
@@ -27,6 +27,8 @@ class ClockQuality(StrEnum):
 
 
 class Method(StrEnum):
+    """The way in which a person was recognised."""
+
     CARD = "card"
     PALM = "palm"  # matched on this kiosk
     TERMINAL = "terminal"  # matched by an outside palm or face terminal
@@ -35,7 +37,7 @@ class Method(StrEnum):
 
 
 class Claim(StrEnum):
-    """Whether the meal of this entry may be billed, as far as the kiosk can know."""
+    """The answer to: may the meal of this entry be billed? As far as the kiosk can know."""
 
     CLAIMABLE = "claimable"
     SECOND = "second"  # a meal of this session is already claimed
@@ -45,7 +47,7 @@ class Claim(StrEnum):
 
 
 class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
-    """What every fact carries: where, when, and by which knowledge it was judged.
+    """The part that all events have: where, when, and by which knowledge it was judged.
 
     `at` is the wall clock in UTC (`2026-11-22T04:40:00.123Z`); `mono_ms` counts from the boot named by `boot`, so that
     order and distance survive a wrong wall clock.
@@ -76,13 +78,15 @@ class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Entry(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="entry"):
+    """A person came to a meal."""
+
     programme: str = ""
     claim: Claim = Claim.NONE
     review: bool = False  # to be judged again when a newer roster or a better clock is there
 
 
 class Manual(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="manual"):
-    """An entry by hand: the same fact as `Entry`, made by a named operator for a stated reason."""
+    """An entry by hand: it says what `Entry` says, by a named operator for a stated reason."""
 
     programme: str = ""
     claim: Claim = Claim.NONE
@@ -91,12 +95,14 @@ class Manual(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="manua
 
 
 class Exit(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
+    """A person left."""
+
     entry_epoch: str = ""  # the entry that it ends; empty: an exit without an entry
     entry_seq: int = 0
 
 
 class Repeat(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="repeat"):
-    """The same person again too soon to mean anything: kept as raw evidence, changes no visit."""
+    """A person was seen again too soon to mean anything: it is kept as raw evidence and changes no visit."""
 
 
 class Refusal(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="refusal"):
@@ -211,12 +217,12 @@ _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
-class Unreadable(ValueError):
+class UnreadableEvent(ValueError):
     """These bytes are no event that this version understands."""
 
 
 def encode(event: Event) -> bytes:
-    """The payload's bytes, made once. Raises ValueError above 8 KiB."""
+    """Returns the payload's bytes, made once. Raises ValueError above 8 KiB."""
     payload = _encoder.encode(event)
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise ValueError(f"event of {len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are allowed")
@@ -224,8 +230,11 @@ def encode(event: Event) -> bytes:
 
 
 def decode(payload: bytes) -> Event:
-    """The fact in these bytes; fields that this version does not know are passed over. Raises `Unreadable`."""
+    """Returns the event in these bytes; fields that this version does not know are passed over.
+
+    Raises `UnreadableEvent`.
+    """
     try:
         return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableEvent(str(error)) from error

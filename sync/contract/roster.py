@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class _RosterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     id: str
 
 
@@ -20,7 +20,7 @@ class PersonKind(StrEnum):
     GUEST = "guest"
 
 
-class Person(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="person"):
+class Person(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="person"):
     given_name: str
     family_name: str
     kind: PersonKind = PersonKind.PUPIL
@@ -39,7 +39,7 @@ class CredentialKind(StrEnum):
 
 
 class Notation(StrEnum):
-    """What of a card's number the roster holds. Anything but FULL is partial and may fit several cards."""
+    """The part of a card's number that the roster holds. Anything but FULL is partial and may fit several cards."""
 
     FULL = "full"  # every byte of the UID, ISO order
     DEC10 = "dec10"  # low 32 bits in decimal, as printed on EM cards
@@ -47,7 +47,7 @@ class Notation(StrEnum):
     W34 = "w34"  # 32 bits
 
 
-class Credential(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="credential"):
+class Credential(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="credential"):
     """One credential of one person. `value`: upper-case hex of the UID (FULL), or the digits of its notation."""
 
     person: str
@@ -55,13 +55,13 @@ class Credential(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="cr
     value: str = msgspec.field(default="")
     technology: str = ""  # `em4100`, `iso14443a`; empty: any
     notation: Notation = Notation.FULL
-    blocked: str = ""  # why it must not be taken any more: `lost`, `stolen`, `replaced`
+    blocked: str = ""  # the reason why it must not be taken: `lost`, `stolen`, `replaced`
 
     def __repr__(self) -> str:
         return f"Credential(id={self.id!r}, person={self.person!r}, kind={self.kind.value!r})"
 
 
-class Consent(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
+class Consent(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
     """A parent's yes to biometrics, and its end. Without a given and not withdrawn consent no template exists."""
 
     person: str
@@ -72,7 +72,7 @@ class Consent(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="conse
     withdrawn_at: str = ""
 
 
-class Entitlement(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="entitlement"):
+class Entitlement(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="entitlement"):
     """Ties a person to the programme that pays, for the dates from `first` to `last` inclusive (empty: open)."""
 
     person: str
@@ -83,13 +83,13 @@ class Entitlement(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="e
     priority: int = 0  # the lowest pays first
 
 
-class Programme(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="programme"):
+class Programme(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="programme"):
     """Who pays: state meals, paid meals, a voucher. Never shown where a child can see it."""
 
     name: str
 
 
-class MealSession(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="session"):
+class MealSession(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="session"):
     """One meal's local time window. An `end` at or before `start` is on the next day."""
 
     name: str
@@ -100,13 +100,13 @@ class MealSession(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="s
     name_ru: str = ""
 
 
-class ClosedDay(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="closed_day"):
+class ClosedDay(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="closed_day"):
     """No meals on this local date. `id` is the date, `2026-12-16`."""
 
     why: str = ""
 
 
-class School(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="school"):
+class School(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="school"):
     name: str
     timezone: str = "Asia/Almaty"
 
@@ -114,17 +114,17 @@ class School(_Record, frozen=True, kw_only=True, omit_defaults=True, tag="school
 Record = Person | Credential | Consent | Entitlement | Programme | MealSession | ClosedDay | School
 
 
-class Deleted(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
-    """The record of this type and id is gone."""
+class DeletedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
+    """The deletion of the record of one type and id."""
 
-    of: str
+    deleted_type: str = msgspec.field(name="of")
     id: str
 
 
-Change = Record | Deleted
+Change = Record | DeletedRecord
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class RosterPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of changes from version `since` towards `version`; the last one has `more` False.
 
     `whole`: the changes are the complete roster, and whatever they do not name is gone.
@@ -136,15 +136,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     more: bool = False
     whole: bool = False
-    cursor: str = ""  # hand back to get the next page of the same version
+    cursor: str = ""  # to be sent with the request for the next page of the same version
 
 
 def record_type(record: Change) -> str:
-    """The `type` under which a record is filed."""
+    """Returns the `type` under which a record is filed."""
     return str(record.__struct_config__.tag)
 
 
 def to_json(record: Record) -> bytes:
+    """Returns a record as the bytes that are stored: JSON with sorted keys."""
     return msgspec.json.encode(record, order="sorted")
 
 
@@ -152,5 +153,5 @@ _record_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 def from_json(text: bytes | str) -> Record:
-    """The record in this JSON. Raises msgspec.DecodeError."""
+    """Returns the record in this JSON. Raises msgspec.DecodeError."""
     return _record_decoder.decode(text)

@@ -1,4 +1,4 @@
-"""Which meal is being served at an instant: local time windows laid over UTC.
+"""The meal that is served at an instant: local time windows laid over UTC.
 
 Kiosk and ledger ask the same timetable: the kiosk at the scan, the ledger again once a wrong clock has been put right.
 
@@ -20,7 +20,7 @@ from sync.contract.roster import ClosedDay, MealSession
 
 _LOCAL_TIME = re.compile(r"(\d{1,2}):([0-5]\d)")
 _DAY = timedelta(days=1)
-_KNOWN_DAYS_MAX = 8
+_CACHED_DATES_MAX = 8
 _YEAR_FIRST, _YEAR_LAST = 1970, 9000
 
 
@@ -42,15 +42,15 @@ class Slot(msgspec.Struct, frozen=True):
     phase: Phase = Phase.RUNNING
 
 
-class Hours(msgspec.Struct, frozen=True):
-    """What is being served at an instant. Several slots overlap; the first is the one to take without other reasons."""
+class ServedSlots(msgspec.Struct, frozen=True):
+    """The slots served at an instant. Where several overlap, the first comes first in the choice, too."""
 
     slots: tuple[Slot, ...] = ()
     closed: bool = False  # the school is closed on this local date
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SessionWindow:
     """A session's hours as local wall time. An `end` at or before `start` is on the next day."""
 
     session: SessionId
@@ -58,27 +58,28 @@ class Window:
     end: time
     weekdays: frozenset[int]  # ISO, of the day on which it starts
 
-    def on(self, day: date, tz: tzinfo) -> Slot:
-        ends_on = day if self.end > self.start else day + _DAY
+    def to_slot(self, day: date, tz: tzinfo) -> Slot:
+        """Returns the session's slot on one service date."""
+        end_day = day if self.end > self.start else day + _DAY
         return Slot(
             self.session,
             day.isoformat(),
             min(_both_readings(day, self.start, tz)),
-            max(_both_readings(ends_on, self.end, tz)),
+            max(_both_readings(end_day, self.end, tz)),
         )
 
 
 def _both_readings(day: date, wall: time, tz: tzinfo) -> tuple[datetime, datetime]:
-    """A wall time that comes twice, or never, has two instants; any other has one, twice."""
+    """Returns the two instants of a wall time that comes twice, or never; of any other one, the same instant twice."""
     local = datetime.combine(day, wall, tz)
     return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
 
 
 def _local_time(text: str) -> time:
-    found = _LOCAL_TIME.fullmatch(text.strip())
-    if found is None:
+    match = _LOCAL_TIME.fullmatch(text.strip())
+    if match is None:
         raise ValueError(f"{text!r} is no local time; write it as 09:30")
-    hour, minute = int(found[1]), int(found[2])
+    hour, minute = int(match[1]), int(match[2])
     if (hour, minute) == (24, 0):
         return time(0, 0)
     if hour > 23:
@@ -86,12 +87,12 @@ def _local_time(text: str) -> time:
     return time(hour, minute)
 
 
-def window(record: MealSession) -> Window:
-    """The session's hours. Raises ValueError that says what to correct in the roster."""
+def read_window(record: MealSession) -> SessionWindow:
+    """Returns the session's hours. Raises ValueError that says what to correct in the roster."""
     weekdays = frozenset(record.weekdays)
     if not weekdays or not weekdays <= frozenset(range(1, 8)):
         raise ValueError("the weekdays must be numbers from 1 (Monday) to 7, at least one")
-    return Window(SessionId(record.id), _local_time(record.start), _local_time(record.end), weekdays)
+    return SessionWindow(SessionId(record.id), _local_time(record.start), _local_time(record.end), weekdays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +100,35 @@ class Timetable:
     """A school's sessions, closed days and time zone."""
 
     tz: tzinfo
-    windows: tuple[Window, ...] = ()
+    windows: tuple[SessionWindow, ...] = ()
     closed_days: frozenset[str] = field(default=frozenset())  # local dates
-    _by_session: Mapping[str, Window] = field(init=False, repr=False, compare=False)
-    _known_days: dict[date, tuple[Slot, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _by_session: Mapping[str, SessionWindow] = field(init=False, repr=False, compare=False)
+    _cached_dates: dict[date, tuple[Slot, ...]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_session", {each.session: each for each in self.windows})
+        object.__setattr__(self, "_by_session", {window.session: window for window in self.windows})
 
     @classmethod
-    def of(cls, sessions: Iterable[MealSession], closed: Iterable[ClosedDay], tz: tzinfo) -> "Timetable":
-        """The timetable of what can be read; see `window` for what cannot."""
+    def from_records(cls, sessions: Iterable[MealSession], closed: Iterable[ClosedDay], tz: tzinfo) -> "Timetable":
+        """Returns the timetable of the sessions that can be read; `read_window` says why one cannot."""
         windows = []
         for record in sessions:
             try:
-                windows.append(window(record))
+                windows.append(read_window(record))
             except ValueError:
                 continue  # the roster's reader lists it as a problem; the other meals go on
         return cls(tz, tuple(windows), frozenset(day.id for day in closed))
 
-    def at(self, utc: datetime, *, early: timedelta = timedelta(), late: timedelta = timedelta()) -> Hours:
-        """The sessions served at this aware instant, with grace before the start and after the end.
+    def find_slots(
+        self, utc: datetime, *, early: timedelta = timedelta(), late: timedelta = timedelta()
+    ) -> ServedSlots:
+        """Returns the slots served at this aware instant, with grace before the start and after the end.
 
         Of overlapping sessions a running one comes before one that is early or late, then the one that started last,
         then the lowest id.
         """
         if not _YEAR_FIRST <= utc.year <= _YEAR_LAST:
-            return Hours()  # a clock that never stood near the truth; its neighbouring days need not even exist
+            return ServedSlots()  # a clock that never stood near the truth; its neighbouring days need not even exist
         today = utc.astimezone(self.tz).date()
         slots = []
         for slot in self._around(today):
@@ -134,31 +137,31 @@ class Timetable:
             phase = Phase.EARLY if utc < slot.starts else Phase.RUNNING if utc < slot.ends else Phase.LATE
             slots.append(Slot(slot.session, slot.service_date, slot.starts, slot.ends, phase))
         slots.sort(key=lambda slot: (slot.phase, -slot.starts.timestamp(), slot.session))
-        return Hours(tuple(slots), today.isoformat() in self.closed_days)
+        return ServedSlots(tuple(slots), today.isoformat() in self.closed_days)
 
     def _around(self, today: date) -> Sequence[Slot]:
-        """What is served on this date and its neighbours; kept for the last few dates that were asked for."""
-        known = self._known_days.get(today)
-        if known is None:
-            known = tuple(
-                hours.on(day, self.tz)
+        """Returns the slots of this date and its neighbours; those of the last few dates are cached."""
+        slots = self._cached_dates.get(today)
+        if slots is None:
+            slots = tuple(
+                window.to_slot(day, self.tz)
                 for day in (today - _DAY, today, today + _DAY)
                 if day.isoformat() not in self.closed_days
-                for hours in self.windows
-                if day.isoweekday() in hours.weekdays
+                for window in self.windows
+                if day.isoweekday() in window.weekdays
             )
-            if len(self._known_days) >= _KNOWN_DAYS_MAX:
-                self._known_days.clear()
-            self._known_days[today] = known
-        return known
+            if len(self._cached_dates) >= _CACHED_DATES_MAX:
+                self._cached_dates.clear()
+            self._cached_dates[today] = slots
+        return slots
 
     def slot(self, session: str, service_date: str) -> Slot | None:
-        """A session on a service date, whatever the weekday; None where either is not known."""
-        hours = self._by_session.get(session)
-        if hours is None:
+        """Returns a session's slot on a service date, whatever the weekday; None where either is not known."""
+        window = self._by_session.get(session)
+        if window is None:
             return None
         try:
             day = date.fromisoformat(service_date)
         except ValueError:
             return None
-        return hours.on(day, self.tz) if _YEAR_FIRST <= day.year <= _YEAR_LAST else None
+        return window.to_slot(day, self.tz) if _YEAR_FIRST <= day.year <= _YEAR_LAST else None

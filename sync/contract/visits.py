@@ -1,15 +1,15 @@
-"""From the facts of a school's kiosks to visits, and to the one meal of each session that may be billed.
+"""From the events of a school's kiosks to visits, and to the one meal of each session that may be billed.
 
 A kiosk claims by what it knows; only here are all kiosks of the school seen together. Rules:
 
 - An event counts once, under its own identity, however often and in whatever wrapping it came.
-- Of all entries of a person in one session on one service date one may be billed: the earliest by true time, then by
-  kiosk id. The others stay, as second meals, and name the one that was taken.
+- One entry of a person in one session on one service date may be billed: the earliest by true time, then by
+  kiosk id. The others stay, as second meals, and name the one that is billed.
 - An entry that was taken back stays, and counts for nothing; the next one moves up.
-- An entry under an uncertain clock is held until its boot's clock has been put right; then its session is found anew.
+- An entry under an uncertain clock is held until its boot's clock has been put right; then its session is found again.
 - An exit is what was seen. A visit without one is closed by its session's end, and its exit has no time.
 
-Pure and set-wise: the order of the facts does not matter, and the work grows as n log n.
+Pure and set-wise: the order of the events does not matter, and the work grows as n log n.
 """
 
 from collections import defaultdict
@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from sync.contract.clocks import Clocks
-from sync.contract.entitlements import due
+from sync.contract.clocks import TrueClocks
+from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import (
     Carried,
     Claim,
@@ -29,7 +29,7 @@ from sync.contract.event import (
     Exit,
     Manual,
     Method,
-    Unreadable,
+    UnreadableEvent,
     Void,
     decode,
 )
@@ -49,15 +49,15 @@ class EventId:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A fact as the ledger or a kiosk holds it."""
+class ReceivedEvent:
+    """An event as the ledger or a kiosk holds it."""
 
     id: EventId
-    fact: Event
+    event: Event
 
 
-class Closing(StrEnum):
-    """How a visit ended."""
+class VisitClosing(StrEnum):
+    """The way in which a visit ended."""
 
     OPEN = "open"  # its session is still running
     EXIT = "exit"
@@ -65,21 +65,21 @@ class Closing(StrEnum):
     VOID = "void"
 
 
-class Why(StrEnum):
-    """Why the claim is what it is, where the entry alone does not say."""
+class ClaimReason(StrEnum):
+    """The reason of a claim, where the entry alone does not say it."""
 
     AS_RECORDED = ""
     SECOND_MEAL = "second_meal"
     VOIDED = "voided"
     CLOCK = "clock"  # held: nothing vouches for the time
     NO_SESSION = "no_session"  # held: at its true time no meal was served
-    NO_ENTITLEMENT = "no_entitlement"  # found when its session was found anew
-    MOVED_UP = "moved_up"  # the entry before it was taken back
+    NO_ENTITLEMENT = "no_entitlement"  # seen when its session was looked up again
+    MOVED_UP = "moved_up"  # the entry before it was voided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One entry, with what came of it. Times in UTC; None where nothing vouches for the clock, or nobody saw it."""
+    """One entry and its consequences. Times in UTC; None where nothing vouches for the clock, or nobody saw it."""
 
     id: EventId  # of the entry
     person: str
@@ -88,13 +88,13 @@ class Visit:
     method: Method
     programme: str
     claim: Claim
-    why: Why = Why.AS_RECORDED
+    why: ClaimReason = ClaimReason.AS_RECORDED
     first: EventId | None = None  # of a second meal: the entry that is billed
-    entered_at: datetime | None
-    recorded_at: str  # the kiosk's wall clock, as it stood
-    exited_at: datetime | None = None
+    entry_time: datetime | None
+    recorded_time: str  # the kiosk's wall clock, as it stood
+    exit_time: datetime | None = None
     exit: EventId | None = None
-    closing: Closing = Closing.OPEN
+    closing: VisitClosing = VisitClosing.OPEN
     review: bool = False
     operator: str = ""
     note: str = ""
@@ -102,216 +102,218 @@ class Visit:
 
     @property
     def counts(self) -> bool:
-        """Somebody was here: what parents are told of, by hand or by card alike."""
-        return self.closing is not Closing.VOID
+        """Returns True where somebody was here, by hand or by card alike: parents are told of these visits."""
+        return self.closing is not VisitClosing.VOID
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """What a set of facts amounts to."""
+class DerivedVisits:
+    """The visits in a set of events, and the exits that belong to none of them."""
 
     visits: tuple[Visit, ...]  # by true time, then kiosk, epoch and seq; those without a time last
-    exits_alone: tuple[EventId, ...]  # exits that end no entry of this set
+    unmatched_exits: tuple[EventId, ...]  # exits that end no entry of this set
 
     @property
     def meals(self) -> int:
-        """How many may be billed now."""
+        """Returns how many visits may be billed."""
         return sum(visit.claim is Claim.CLAIMABLE for visit in self.visits)
 
 
-def derive(
-    received: Iterable[Received],
+def derive_visits(
+    received: Iterable[ReceivedEvent],
     *,
     timetable: Timetable,
-    as_of: datetime,
+    now: datetime,
     grace: timedelta = timedelta(),
     entitlements: Mapping[str, Sequence[Entitlement]] | None = None,
-) -> Derived:
-    """The visits and claims in these facts.
+) -> DerivedVisits:
+    """Returns the visits and claims in these events.
 
-    Give all facts of the school's kiosks for the days in question, and of the boots in which they fell. `timetable`
+    Give all events of the school's kiosks for the days in question, and of the boots in which they fell. `timetable`
     and `grace` (before a start, after an end) place entries whose clock was wrong; `entitlements`, by person, says
-    who pays for them then, else the kiosk's own choice stands. `as_of`: sessions that ended by then are closed.
+    who pays for them then, else the kiosk's own choice stands. Sessions that ended by `now` are closed.
     """
-    facts = unpack(received)
-    clocks = Clocks((each.id.device, each.fact) for each in facts)
+    events = unpack_events(received)
+    clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
     visits = {
-        each.id: _place(each.id, each.fact, clocks, timetable, grace, entitlements)
-        for each in facts
-        if isinstance(each.fact, Entry | Manual)
+        entry.id: _place(entry.id, entry.event, clocks, timetable, grace, entitlements)
+        for entry in events
+        if isinstance(entry.event, Entry | Manual)
     }
-    alone = _end_visits(visits, facts, clocks)
-    _take_back(visits, facts)
-    _close(visits, timetable, as_of)
+    unmatched = _end_visits(visits, events, clocks)
+    _apply_voids(visits, events)
+    _close(visits, timetable, now)
     _settle_claims(visits)
-    return Derived(tuple(sorted(visits.values(), key=_order)), tuple(alone))
+    return DerivedVisits(tuple(sorted(visits.values(), key=_order)), tuple(unmatched))
 
 
-def unpack(received: Iterable[Received]) -> list[Received]:
-    """Each event once, under its own identity: carried ones out of their wrapping, repeated ones dropped.
+def unpack_events(received: Iterable[ReceivedEvent]) -> list[ReceivedEvent]:
+    """Returns each event once, under its own identity: carried ones out of their wrapping, repeated ones dropped.
 
     Of two different events with one identity, which only a restored or copied card produces, the one with the lower
     recorded time stays; the ledger keeps both as evidence.
     """
-    found: dict[EventId, Received] = {}
-    for each in received:
-        fact, event = each.fact, each
-        if isinstance(fact, Carried):
+    events: dict[EventId, ReceivedEvent] = {}
+    for arrival in received:
+        wrapping, unpacked = arrival.event, arrival
+        if isinstance(wrapping, Carried):
             try:
-                inner = decode(fact.payload.encode())
-            except (Unreadable, UnicodeEncodeError):
+                inner = decode(wrapping.payload.encode())
+            except (UnreadableEvent, UnicodeEncodeError):
                 continue  # the ledger lists it in its quarantine
             if isinstance(inner, Carried):
-                continue  # a parcel holds an event, never another parcel
-            event = Received(EventId(each.id.device, fact.old_epoch, fact.old_seq), inner)
-        other = found.get(event.id)
-        if other is None or _evidence(event) < _evidence(other):
-            found[event.id] = event
-    return [found[each] for each in sorted(found)]
+                continue  # a carried event holds an event, never another carried one
+            old_id = EventId(arrival.id.device, wrapping.old_epoch, wrapping.old_seq)
+            unpacked = ReceivedEvent(old_id, inner)
+        rival = events.get(unpacked.id)
+        if rival is None or _evidence(unpacked) < _evidence(rival):
+            events[unpacked.id] = unpacked
+    return [events[event_id] for event_id in sorted(events)]
 
 
-def _evidence(event: Received) -> tuple[str, str]:
-    return event.fact.at, repr(event.fact)
+def _evidence(received: ReceivedEvent) -> tuple[str, str]:
+    return received.event.at, repr(received.event)
 
 
 def _order(visit: Visit) -> tuple[datetime, EventId]:
-    return visit.entered_at or _NEVER, visit.id
+    return visit.entry_time or _NEVER, visit.id
 
 
 def _place(
-    event: EventId,
-    fact: Entry | Manual,
-    clocks: Clocks,
+    event_id: EventId,
+    entry: Entry | Manual,
+    clocks: TrueClocks,
     timetable: Timetable,
     grace: timedelta,
     entitlements: Mapping[str, Sequence[Entitlement]] | None,
 ) -> Visit:
     visit = Visit(
-        id=event,
-        person=fact.person,
-        session=fact.session,
-        service_date=fact.service_date,
-        method=fact.method,
-        programme=fact.programme,
-        claim=fact.claim,
-        entered_at=clocks.true_time(event.device, fact),
-        recorded_at=fact.at,
-        review=fact.review,
-        operator=fact.operator,
-        note=fact.note,
-        group=fact.group if isinstance(fact, Manual) else "",
+        id=event_id,
+        person=entry.person,
+        session=entry.session,
+        service_date=entry.service_date,
+        method=entry.method,
+        programme=entry.programme,
+        claim=entry.claim,
+        entry_time=clocks.true_time(event_id.device, entry),
+        recorded_time=entry.at,
+        review=entry.review,
+        operator=entry.operator,
+        note=entry.note,
+        group=entry.group if isinstance(entry, Manual) else "",
     )
-    if fact.clock is ClockQuality.SYNCHRONISED:
-        return visit if visit.entered_at else _hold(visit, Why.CLOCK)
-    if visit.entered_at is None:
-        return _hold(visit, Why.CLOCK)
-    return _place_anew(visit, timetable, grace, entitlements)
+    if entry.clock is ClockQuality.SYNCHRONISED:
+        return visit if visit.entry_time else _hold(visit, ClaimReason.CLOCK)
+    if visit.entry_time is None:
+        return _hold(visit, ClaimReason.CLOCK)
+    return _place_again(visit, timetable, grace, entitlements)
 
 
-def _hold(visit: Visit, why: Why) -> Visit:
-    """Nothing may be billed for now; who was owed nothing is owed nothing still."""
+def _hold(visit: Visit, why: ClaimReason) -> Visit:
+    """Returns the visit with its claim held. Nobody who was owed nothing comes to be owed something."""
     if visit.claim is Claim.NONE:
         return visit
     claim = visit.claim if visit.claim in (Claim.PENDING, Claim.SECOND) else Claim.HELD
     return replace(visit, claim=claim, why=why)
 
 
-def _place_anew(
+def _place_again(
     visit: Visit, timetable: Timetable, grace: timedelta, entitlements: Mapping[str, Sequence[Entitlement]] | None
 ) -> Visit:
-    """The session of an entry whose true time is known only now."""
-    assert visit.entered_at is not None
-    slots = timetable.at(visit.entered_at, early=grace, late=grace).slots
+    """Returns the visit in the session of its true time, which the kiosk did not know."""
+    assert visit.entry_time is not None
+    slots = timetable.find_slots(visit.entry_time, early=grace, late=grace).slots
     if not slots:
-        return _hold(replace(visit, session="", service_date=""), Why.NO_SESSION)
-    recorded = [each for each in slots if (each.session, each.service_date) == (visit.session, visit.service_date)]
+        return _hold(replace(visit, session="", service_date=""), ClaimReason.NO_SESSION)
+    recorded = [slot for slot in slots if (slot.session, slot.service_date) == (visit.session, visit.service_date)]
     owed = () if entitlements is None else entitlements.get(visit.person, ())
-    due_in = [each for each in slots if due(owed, each.session, each.service_date)]
-    slot = (recorded or due_in or slots)[0]
+    paid = [slot for slot in slots if choose_entitlement(owed, slot.session, slot.service_date)]
+    slot = (recorded or paid or slots)[0]
     placed = replace(visit, session=slot.session, service_date=slot.service_date)
     if entitlements is None or placed.claim is Claim.PENDING:
         return replace(placed, claim=Claim.CLAIMABLE) if placed.claim is Claim.HELD else placed
-    paying = due(owed, slot.session, slot.service_date)
+    paying = choose_entitlement(owed, slot.session, slot.service_date)
     if paying is None:
-        return replace(placed, programme="", claim=Claim.NONE, why=Why.NO_ENTITLEMENT)
+        return replace(placed, programme="", claim=Claim.NONE, why=ClaimReason.NO_ENTITLEMENT)
     return replace(placed, programme=paying.programme, claim=Claim.CLAIMABLE)
 
 
-def _end_visits(visits: dict[EventId, Visit], facts: Sequence[Received], clocks: Clocks) -> list[EventId]:
-    """Give each exit to the entry that it names, else to the person's open entry before it. Returns those left over."""
-    unnamed: list[tuple[Received, Exit]] = []
-    alone: list[EventId] = []
-    for each in facts:
-        if not isinstance(each.fact, Exit):
+def _end_visits(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent], clocks: TrueClocks) -> list[EventId]:
+    """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
+    unnamed: list[tuple[ReceivedEvent, Exit]] = []
+    unmatched: list[EventId] = []
+    for received in events:
+        if not isinstance(received.event, Exit):
             continue
-        entry = visits.get(EventId(each.id.device, each.fact.entry_epoch, each.fact.entry_seq))
-        if entry is not None and entry.exit is None and entry.person == each.fact.person:
-            visits[entry.id] = _ended(entry, each, clocks)
+        entry = visits.get(EventId(received.id.device, received.event.entry_epoch, received.event.entry_seq))
+        if entry is not None and entry.exit is None and entry.person == received.event.person:
+            visits[entry.id] = _ended(entry, received, clocks)
         else:
-            unnamed.append((each, each.fact))
+            unnamed.append((received, received.event))
     entries: dict[str, list[EventId]] = defaultdict(list)
     for visit in sorted(visits.values(), key=_order):
         entries[visit.person].append(visit.id)
-    for each, fact in unnamed:
-        left_at = clocks.true_time(each.id.device, fact)
+    for received, exit_event in unnamed:
+        exit_time = clocks.true_time(received.id.device, exit_event)
         open_before = [
             visits[entry]
-            for entry in entries.get(fact.person, ())
-            if left_at is not None and _left_by(visits[entry], fact, left_at)
+            for entry in entries.get(exit_event.person, ())
+            if exit_time is not None and _can_end(visits[entry], exit_event, exit_time)
         ]
-        if fact.entry_seq == 0 and open_before:
-            visits[open_before[-1].id] = _ended(open_before[-1], each, clocks)
+        if exit_event.entry_seq == 0 and open_before:
+            visits[open_before[-1].id] = _ended(open_before[-1], received, clocks)
         else:
-            alone.append(each.id)
-    return alone
+            unmatched.append(received.id)
+    return unmatched
 
 
-def _left_by(visit: Visit, fact: Exit, left_at: datetime) -> bool:
-    """Whether an exit at another kiosk can be of this visit: the same session, and later."""
+def _can_end(visit: Visit, exit_event: Exit, exit_time: datetime) -> bool:
+    """Returns True if an exit at another kiosk can be of this visit: the same session, and later."""
     return (
         visit.exit is None
-        and (visit.session, visit.service_date) == (fact.session, fact.service_date)
-        and visit.entered_at is not None
-        and visit.entered_at <= left_at
+        and (visit.session, visit.service_date) == (exit_event.session, exit_event.service_date)
+        and visit.entry_time is not None
+        and visit.entry_time <= exit_time
     )
 
 
-def _ended(visit: Visit, event: Received, clocks: Clocks) -> Visit:
-    return replace(visit, exit=event.id, exited_at=clocks.true_time(event.id.device, event.fact), closing=Closing.EXIT)
+def _ended(visit: Visit, received: ReceivedEvent, clocks: TrueClocks) -> Visit:
+    exit_time = clocks.true_time(received.id.device, received.event)
+    return replace(visit, exit=received.id, exit_time=exit_time, closing=VisitClosing.EXIT)
 
 
-def _take_back(visits: dict[EventId, Visit], facts: Sequence[Received]) -> None:
-    for each in facts:
-        if isinstance(each.fact, Void):
-            taken = visits.get(EventId(each.id.device, each.fact.void_epoch, each.fact.void_seq))
-            if taken is not None:
-                visits[taken.id] = replace(taken, closing=Closing.VOID, claim=Claim.NONE, why=Why.VOIDED)
+def _apply_voids(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent]) -> None:
+    for received in events:
+        if isinstance(received.event, Void):
+            visit = visits.get(EventId(received.id.device, received.event.void_epoch, received.event.void_seq))
+            if visit is not None:
+                visits[visit.id] = replace(visit, closing=VisitClosing.VOID, claim=Claim.NONE, why=ClaimReason.VOIDED)
 
 
-def _close(visits: dict[EventId, Visit], timetable: Timetable, as_of: datetime) -> None:
+def _close(visits: dict[EventId, Visit], timetable: Timetable, now: datetime) -> None:
     for visit in list(visits.values()):
-        if visit.closing is not Closing.OPEN:
+        if visit.closing is not VisitClosing.OPEN:
             continue
         slot = timetable.slot(visit.session, visit.service_date)
-        if slot is None or slot.ends <= as_of:
-            visits[visit.id] = replace(visit, closing=Closing.SESSION)
+        if slot is None or slot.ends <= now:
+            visits[visit.id] = replace(visit, closing=VisitClosing.SESSION)
 
 
 def _settle_claims(visits: dict[EventId, Visit]) -> None:
-    """Of each person's entries in a session let one be billed."""
+    """Lets one of each person's entries in a session be billed."""
     meals: dict[tuple[str, str, str], list[Visit]] = defaultdict(list)
     for visit in visits.values():
         if visit.session and visit.counts and visit.claim is not Claim.NONE:
             meals[visit.person, visit.session, visit.service_date].append(visit)
     for entries in meals.values():
         # Entries without a time have no place in the order: they wait, and only certain ones compete.
-        certain = sorted((each for each in entries if each.entered_at is not None), key=_order)
+        certain = sorted((entry for entry in entries if entry.entry_time is not None), key=_order)
         if not certain:
             continue
-        first, *others = certain
+        first, *later = certain
         if first.claim is Claim.SECOND:
-            guest = any(each.claim is Claim.PENDING for each in others)
+            guest = any(entry.claim is Claim.PENDING for entry in later)
             claim = Claim.PENDING if guest else Claim.CLAIMABLE
-            visits[first.id] = replace(first, claim=claim, why=Why.MOVED_UP)
-        for other in others:
-            visits[other.id] = replace(other, claim=Claim.SECOND, why=Why.SECOND_MEAL, first=first.id)
+            visits[first.id] = replace(first, claim=claim, why=ClaimReason.MOVED_UP)
+        for entry in later:
+            visits[entry.id] = replace(entry, claim=Claim.SECOND, why=ClaimReason.SECOND_MEAL, first=first.id)

@@ -286,7 +286,9 @@ def _the_roster_comes_in_pages_of_one_version(probe: Probe, _: str) -> str:
     pages = list(_pages(probe))
     _same("versions", len({page.version for page in pages}), 1)
     _same("whole", {page.whole for page in pages}, {True})
-    names = [(roster.record_type(c), c.id) for page in pages for c in page.changes if not isinstance(c, roster.Deleted)]
+    names = [
+        (roster.record_type(c), c.id) for page in pages for c in page.changes if not isinstance(c, roster.DeletedRecord)
+    ]
     _same("records named twice", len(names) - len(set(names)), 0)
     path = wire.roster_path(probe.identity.school)
     _problem(probe.ask("GET", path, query=wire.roster_query(0, "no-cursor")), 410, ProblemType.ROSTER_RESTART)
@@ -296,12 +298,12 @@ def _the_roster_comes_in_pages_of_one_version(probe: Probe, _: str) -> str:
     return f"{len(names)} records in {len(pages)} pages"
 
 
-def _pages(probe: Probe) -> Iterator[roster.Page]:
+def _pages(probe: Probe) -> Iterator[roster.RosterPage]:
     cursor = ""
     for _ in range(1_000):
         query = wire.roster_query(0, cursor)
         reply = _want(probe.ask("GET", wire.roster_path(probe.identity.school), query=query), 200)
-        page = reply.message(roster.Page)
+        page = reply.message(roster.RosterPage)
         yield page
         if not page.more:
             return

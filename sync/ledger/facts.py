@@ -18,7 +18,7 @@ from sync.contract.event import (
     Manual,
     Refusal,
     Sighting,
-    Unreadable,
+    UnreadableEvent,
     Void,
     decode,
 )
@@ -119,7 +119,7 @@ class _Reader:
             return "", "", "", ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
         try:
             fact = decode(payload)
-        except Unreadable as error:
+        except UnreadableEvent as error:
             return "", "", "", ("unreadable", str(error)[:200]), None
         at = fact.at
         look: _Look | None = None

@@ -10,7 +10,8 @@ from sync.contract import batch, palms, receipt, roster, wire
 
 _MESSAGES = (
     wire.Accepted, wire.Cursor, wire.Heartbeat, wire.HeartbeatReply, wire.Enrolment, wire.Identity, wire.Problem,
-    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.Page, palms.Parcel, palms.Kept, palms.Palms,
+    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.RosterPage, palms.Parcel, palms.Kept,
+    palms.Palms,
 )  # fmt: skip
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
@@ -115,7 +116,7 @@ def _paths() -> _Node:
                     *_SIGNED,
                 ],
                 "responses": {
-                    "200": _answer("Page", "changes since that version"),
+                    "200": _answer("RosterPage", "changes since that version"),
                     **_problems(_400="no version", _404="not this device's school", _410="begin the pull again"),
                     **_USUAL,
                 },

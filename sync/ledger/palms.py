@@ -4,7 +4,7 @@ import msgspec
 import psycopg
 
 from sync.contract import roster
-from sync.contract.consents import consenting
+from sync.contract.consents import consenting_people
 from sync.contract.palms import PAGE_PALMS, Kept, Palms, Parcel
 
 
@@ -79,4 +79,4 @@ def _consenting(connection: psycopg.Connection, school: str, person: str = "") -
         " AND type IN ('person', 'consent') AND position(%s in body) > 0",
         (school, named),
     )
-    return consenting(roster.from_json(row[0]) for row in rows)
+    return consenting_people(roster.from_json(row[0]) for row in rows)

@@ -13,12 +13,12 @@ import msgspec
 import psycopg
 
 from sync.contract import event, flags
-from sync.contract.edit_check import EditCheck, edit_check
-from sync.contract.entitlements import due
-from sync.contract.event import Claim, Event, Exit, Method, Unreadable, Void
+from sync.contract.edit_check import EditCheck, check_meal_count
+from sync.contract.entitlements import choose_entitlement
+from sync.contract.event import Claim, Event, Exit, Method, UnreadableEvent, Void
 from sync.contract.roster import ClosedDay, Entitlement, MealSession, School
 from sync.contract.sessions import Timetable
-from sync.contract.visits import Closing, Derived, EventId, Received, Visit, derive
+from sync.contract.visits import DerivedVisits, EventId, ReceivedEvent, Visit, VisitClosing, derive_visits
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood
 
@@ -74,16 +74,16 @@ def report(
         raise NotUnderstood(f"from {first} to {last}: ask for 1 to {DAYS_MAX} days, the earlier one first")
     timetable, entitlements = _roster(connection, school)
     received, unread = _facts(connection, school, first, last)
-    derived = derive(received, timetable=timetable, as_of=now, entitlements=entitlements)
+    derived = derive_visits(received, timetable=timetable, now=now, entitlements=entitlements)
     days = {(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)}
     visits = [visit for visit in derived.visits if _day(visit) in days]
-    raised = flags.flags(received, visits, timetable=timetable)
+    raised = flags.find_flags(received, visits, timetable=timetable)
     lines = _lines(school, visits, entitlements, attendance_factor)
     return Report(tuple(lines), tuple(_notices(connection, school, raised, derived, visits, unread)))
 
 
 def _day(visit: Visit) -> str:
-    return visit.service_date or visit.recorded_at[:10]
+    return visit.service_date or visit.recorded_time[:10]
 
 
 def _roster(connection: psycopg.Connection, school: str) -> tuple[Timetable, dict[str, list[Entitlement]]]:
@@ -102,7 +102,7 @@ def _roster(connection: psycopg.Connection, school: str) -> tuple[Timetable, dic
     for record in records:
         if isinstance(record, Entitlement):
             entitlements[record.person].append(record)
-    return Timetable.of(sessions, closed, tz), entitlements
+    return Timetable.from_records(sessions, closed, tz), entitlements
 
 
 # The days asked for, with a day on each side for sessions over midnight; and whole boots in which a clock was wrong,
@@ -126,7 +126,7 @@ _FACTS = """
 """
 
 
-def _facts(connection: psycopg.Connection, school: str, first: date, last: date) -> tuple[list[Received], int]:
+def _facts(connection: psycopg.Connection, school: str, first: date, last: date) -> tuple[list[ReceivedEvent], int]:
     """The facts, and how many of the rows could not be read."""
     day = timedelta(days=1)
     rows = connection.execute(_FACTS, {
@@ -141,12 +141,12 @@ def _facts(connection: psycopg.Connection, school: str, first: date, last: date)
     for device, epoch, seq, branch, payload in rows:
         try:
             fact = event.decode(payload)
-        except Unreadable:
+        except UnreadableEvent:
             unread += 1
             continue
         if branch:
             fact = _on_branch(fact, epoch, branch, branches[device, epoch, branch])
-        facts.append(Received(EventId(device, f"{epoch}/{branch}" if branch else epoch, seq), fact))
+        facts.append(ReceivedEvent(EventId(device, f"{epoch}/{branch}" if branch else epoch, seq), fact))
     return facts, unread
 
 
@@ -177,22 +177,22 @@ def _line(
     day, session, programme = key
     counted = [visit for visit in group if visit.counts]
     claims = [visit.claim for visit in counted]
-    owed = (due(theirs, session, day) for theirs in entitlements.values())
+    owed = (choose_entitlement(theirs, session, day) for theirs in entitlements.values())
     entitled = sum(each is not None and each.programme == programme for each in owed)
     meals = claims.count(Claim.CLAIMABLE)
-    check = edit_check(meals, entitled, factor) if programme else None
+    check = check_meal_count(meals, entitled, factor) if programme else None
     return Line(
         school=school, day=day, session=session, programme=programme, visits=len(counted), meals=meals,
         second=claims.count(Claim.SECOND), held=claims.count(Claim.HELD), pending=claims.count(Claim.PENDING),
         unpaid=claims.count(Claim.NONE), void=len(group) - len(counted),
         manual=sum(visit.method is Method.MANUAL for visit in counted),
-        without_exit=sum(visit.closing is Closing.SESSION for visit in counted),
+        without_exit=sum(visit.closing is VisitClosing.SESSION for visit in counted),
         review=sum(visit.review for visit in counted), entitled=entitled, check="" if check is None else check.value,
     )  # fmt: skip
 
 
 def _notices(
-    connection: psycopg.Connection, school: str, raised: Iterable[flags.Flag], derived: Derived,
+    connection: psycopg.Connection, school: str, raised: Iterable[flags.Flag], derived: DerivedVisits,
     visits: Sequence[Visit], unread: int,
 ) -> Iterable[Notice]:  # fmt: skip
     shown = {visit.id for visit in visits}

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
 from sync.contract.palms import Kept, Palms, Parcel
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 from sync.contract.wire import Accepted, Cursor, Heartbeat, HeartbeatReply, Identity, Problem, ProblemType
 from sync.ledger import palms, rosters, schools
 from sync.ledger.ingest import Arrival, Signature, ingest
@@ -106,7 +106,7 @@ class Ledger:
 
     def tell_roster(
         self, connection: psycopg.Connection, request: signature.Request, school: str, since: str, cursor: str
-    ) -> Page:
+    ) -> RosterPage:
         """GET /v1/schools/{school}/roster: of a device's own school, and of no other."""
         known = self._of_school(connection, request, school)
         version = _number(since)

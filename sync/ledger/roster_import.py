@@ -8,7 +8,7 @@ import psycopg
 
 from sync.contract.oneroster.build import ImportedRoster, import_roster, list_schools
 from sync.contract.oneroster.remembered import RememberedRow
-from sync.contract.roster_diff import Difference, difference, guard
+from sync.contract.roster_diff import RosterComparison, compare_rosters, refuse_vanished_pupils
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood
 
@@ -21,7 +21,7 @@ class Imported:
 
     school: str
     version: int
-    difference: Difference
+    difference: RosterComparison
     notes: tuple[str, ...]
 
 
@@ -32,8 +32,8 @@ def import_export(
     """Import for the schools named, or for every school of this ledger that the export speaks of.
 
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
-    kept and the differences tell what would be. Raises ExportRefused, TooManyGone or NotUnderstood; then no school has
-    changed.
+    kept and the differences tell what would be. Raises ExportRefused, TooManyVanished or NotUnderstood; then no
+    school has changed.
     """
     with connection.transaction(force_rollback=dry_run):
         known = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
@@ -55,8 +55,8 @@ def _import_one(
     assert row is not None
     built = import_roster(files, school, _load(connection, school), date=date, org=org, timezone=row[0])
     old = rosters.current(connection, school)
-    changed = difference(old, built.records)
-    guard(changed, old, share_max)
+    changed = compare_rosters(old, built.records)
+    refuse_vanished_pupils(changed, old, share_max)
     applied = rosters.apply(connection, school, changed.changes)
     _save(connection, school, built)
     return Imported(school, applied.version, changed, built.notes)

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 
 from sync.contract import roster
-from sync.contract.roster import Change, Deleted, Page, Record
+from sync.contract.roster import Change, DeletedRecord, Record, RosterPage
 from sync.ledger import palms
 from sync.ledger.errors import NotUnderstood
 
@@ -59,7 +59,7 @@ def apply(connection: psycopg.Connection, school: str, changes: Sequence[Change]
     for change in {_name(change): change for change in changes}.values():
         types.append(_name(change)[0])
         ids.append(_name(change)[1])
-        bodies.append(None if isinstance(change, Deleted) else roster.to_json(change).decode())
+        bodies.append(None if isinstance(change, DeletedRecord) else roster.to_json(change).decode())
     with connection.transaction():
         row = connection.execute("SELECT roster_version FROM school WHERE school = %s FOR UPDATE", (school,)).fetchone()
         if row is None:
@@ -76,7 +76,11 @@ def apply(connection: psycopg.Connection, school: str, changes: Sequence[Change]
 
 
 def _name(change: Change) -> tuple[str, str]:
-    return (change.of, change.id) if isinstance(change, Deleted) else (roster.record_type(change), change.id)
+    return (
+        (change.deleted_type, change.id)
+        if isinstance(change, DeletedRecord)
+        else (roster.record_type(change), change.id)
+    )
 
 
 # Compare with what is in force, close what differs, add its successor. A deletion of what is not there is nothing.
@@ -114,7 +118,7 @@ _PAGE = """
 
 def page(
     connection: psycopg.Connection, school: str, since: int, cursor: str, limit: int = PAGE_RECORDS
-) -> Page | None:
+) -> RosterPage | None:
     """The next page of changes after version `since`. None: no such school. Raises Restart."""
     row = connection.execute("SELECT roster_version, roster_floor FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
@@ -133,10 +137,11 @@ def page(
     }).fetchall()  # fmt: skip
     more = len(rows) > limit
     changes = tuple(
-        Deleted(of=kind, id=id_) if body is None else roster.from_json(body) for kind, id_, body in rows[:limit]
+        DeletedRecord(deleted_type=kind, id=id_) if body is None else roster.from_json(body)
+        for kind, id_, body in rows[:limit]
     )
     onward = _Cursor(place.version, place.whole, rows[limit - 1][0], rows[limit - 1][1]) if more else None
-    return Page(
+    return RosterPage(
         school=school,
         since=since,
         version=place.version,

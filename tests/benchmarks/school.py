@@ -20,7 +20,17 @@ from edge_agent.palms.gallery import PalmGallery, Target
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from sync.contract.event import Claim, ClockQuality, Entry, PalmEnrolled, PersonId
-from sync.contract.roster import Consent, Credential, Entitlement, MealSession, Page, Person, Programme, Record, School
+from sync.contract.roster import (
+    Consent,
+    Credential,
+    Entitlement,
+    MealSession,
+    Person,
+    Programme,
+    Record,
+    RosterPage,
+    School,
+)
 from tests.benchmarks import crowd
 
 SCHOOL = "s-12"
@@ -84,7 +94,7 @@ def prepare(state_dir: Path, *, people: int, rows: int, palms: int = 0) -> Path:
     with Journal.open(
         path, KioskIdentity(me.device, me.key.public_bytes, me.school), now=KernelClock(), ballast_bytes=0
     ) as journal:
-        journal.roster.apply((Page(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
+        journal.roster.apply((RosterPage(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
         for first in range(0, rows, 1_000):
             journal.append_all(past[first : first + 1_000])
         if palms:

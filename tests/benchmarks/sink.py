@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from sync.contract import wire
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 from tests.sync.client import drain
 
 
@@ -66,7 +66,7 @@ def _answer(target: str, body: bytes) -> bytes:
         return wire.to_json(wire.HeartbeatReply(time=wire.time_text(datetime.now(UTC))))
     if parts.path.endswith("/roster"):
         since = int(parse_qs(parts.query)["since"][0])
-        return wire.to_json(Page(school=parts.path.split("/")[3], since=since, version=since, changes=()))
+        return wire.to_json(RosterPage(school=parts.path.split("/")[3], since=since, version=since, changes=()))
     if parts.path.endswith("/palms"):
         return _palms_answer(parts.path.split("/")[3], parse_qs(parts.query))
     return drain.answer(parts.path, body)

@@ -36,7 +36,7 @@ MESSAGES: dict[str, Any] = {
     "GET /v1/devices/{device}/cursor: 200": wire.Cursor,
     "POST /v1/devices/{device}/heartbeats: body": wire.Heartbeat,
     "POST /v1/devices/{device}/heartbeats: 200": wire.HeartbeatReply,
-    "GET /v1/schools/{school}/roster: 200": roster.Page,
+    "GET /v1/schools/{school}/roster: 200": roster.RosterPage,
     "POST /v1/schools/{school}/palms: body": palms.Parcel,
     "POST /v1/schools/{school}/palms: 200": palms.Kept,
     "GET /v1/schools/{school}/palms: 200": palms.Palms,

@@ -24,11 +24,11 @@ from edge_agent.domain.identify import (
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.pairing import confirm_card, settle_by_card
 from edge_agent.domain.record import StaffAct
-from sync.contract.edit_check import EditCheck, edit_check, expected
+from sync.contract.edit_check import EditCheck, check_meal_count, expected_meals
 from sync.contract.event import Claim, ClockQuality, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
-from sync.contract.flags import FlagKind, flags
+from sync.contract.flags import FlagKind, find_flags
 from sync.contract.roster import Consent
-from sync.contract.visits import Closing, Derived, EventId, Received, Why, derive
+from sync.contract.visits import ClaimReason, DerivedVisits, EventId, ReceivedEvent, VisitClosing, derive_visits
 from tests.edge_agent.domain.world import (
     DAY,
     SCHOOL,
@@ -84,18 +84,18 @@ def test_scenario(scenario: Scenario) -> None:
     PROOFS[scenario["id"]](scenario)
 
 
-def derive_after(clock: str, *kiosks: RulesKiosk, day: str = DAY) -> Derived:
+def derive_after(clock: str, *kiosks: RulesKiosk, day: str = DAY) -> DerivedVisits:
     """Returns the visits that follow from the events of these kiosks at a local time."""
     received = [
-        Received(EventId(kiosk.device, kiosk.epoch, seq), event)
+        ReceivedEvent(EventId(kiosk.device, kiosk.epoch, seq), event)
         for kiosk in kiosks
         for seq, event in enumerate(kiosk.events, start=1)
     ]
-    return derive(received, timetable=kiosks[0].roster.timetable, as_of=local(clock, day))
+    return derive_visits(received, timetable=kiosks[0].roster.timetable, now=local(clock, day))
 
 
-def count_open(derived: Derived) -> int:
-    return sum(visit.closing is Closing.OPEN for visit in derived.visits)
+def count_open(derived: DerivedVisits) -> int:
+    return sum(visit.closing is VisitClosing.OPEN for visit in derived.visits)
 
 
 def child_side(feedback: Feedback) -> Feedback:
@@ -113,7 +113,7 @@ def entry_and_exit_make_a_visit(scenario: Scenario) -> None:
         "meals": derived.meals,
         "open": count_open(derived),
     }
-    assert derived.visits[0].exited_at == local("09:52:00")
+    assert derived.visits[0].exit_time == local("09:52:00")
 
 
 @proves("S02")
@@ -168,7 +168,7 @@ def entry_never_followed_by_exit(scenario: Scenario) -> None:
     (visit,) = derive_after("10:10:00", kiosk).visits
     assert scenario["expect"]["visits"] == 1
     assert scenario["expect"]["exit"] == visit.closing
-    assert scenario["expect"]["exit_time"] == visit.exited_at
+    assert scenario["expect"]["exit_time"] == visit.exit_time
     assert len(kiosk.events) == 1  # no exit was written either
 
 
@@ -180,7 +180,7 @@ def meal_crosses_midnight(scenario: Scenario) -> None:
     derived = derive_after("00:11:00", kiosk, day="2026-11-24")
     assert len(derived.visits) == scenario["expect"]["visits"]
     assert {event.service_date for event in kiosk.events if isinstance(event, Entry | Exit)} == {DAY}
-    assert derived.visits[0].closing is Closing.EXIT
+    assert derived.visits[0].closing is VisitClosing.EXIT
 
 
 @proves("S10")
@@ -292,8 +292,8 @@ def void_by_operator_then_again(scenario: Scenario) -> None:
     assert len(kiosk.events) == scenario["expect"]["records"]
     assert derived.meals == scenario["expect"]["claimable"]
     assert [(visit.closing, visit.claim) for visit in derived.visits] == [
-        (Closing.VOID, Claim.NONE),
-        (Closing.OPEN, Claim.CLAIMABLE),
+        (VisitClosing.VOID, Claim.NONE),
+        (VisitClosing.OPEN, Claim.CLAIMABLE),
     ]
 
 
@@ -319,13 +319,13 @@ def clock_two_weeks_back(scenario: Scenario) -> None:
     assert all(isinstance(event, Entry) and event.review for event in (kiosk.events[0], kiosk.events[2]))
     held = derive_after("10:00:00", kiosk)
     assert [visit.claim for visit in held.visits] == [Claim.HELD, Claim.HELD]
-    assert [visit.entered_at for visit in held.visits] == [None, None]  # no time is better than a wrong one
+    assert [visit.entry_time for visit in held.visits] == [None, None]  # no time is better than a wrong one
     assert [visit.id.seq for visit in held.visits] == [1, 3]
     # The network comes back: the clock is put right, and the meals are found where they belong.
     kiosk.keep(build_clock_step(kiosk, lost))
     corrected = derive_after("10:00:00", kiosk)
     assert [visit.claim for visit in corrected.visits] == [Claim.CLAIMABLE, Claim.CLAIMABLE]
-    assert [visit.entered_at for visit in corrected.visits] == [local("09:40:00"), local("09:41:00")]
+    assert [visit.entry_time for visit in corrected.visits] == [local("09:40:00"), local("09:41:00")]
     assert {(visit.session, visit.service_date) for visit in corrected.visits} == {("lunch", DAY)}
 
 
@@ -345,8 +345,8 @@ def build_clock_step(kiosk: RulesKiosk, lost: timedelta) -> ClockStep:
 @proves("S28")
 def more_meals_than_entitled_present(scenario: Scenario) -> None:
     factor = Decimal("0.938")
-    assert edit_check(285, 300, factor) is EditCheck.OVER_FACTOR
-    assert scenario["expect"]["edit_check"] == f"285 > {float(expected(300, factor))}: follow up before claim"
+    assert check_meal_count(285, 300, factor) is EditCheck.OVER_FACTOR
+    assert scenario["expect"]["edit_check"] == f"285 > {float(expected_meals(300, factor))}: follow up before claim"
 
 
 @proves("S29")
@@ -356,9 +356,9 @@ def fake_presence_run(scenario: Scenario) -> None:
     for number in range(1, 121):
         when = replace(start, utc=start.utc + timedelta(seconds=2 * number), mono_ms=start.mono_ms + 2_000 * number)
         kiosk.enter_by_hand(f"u{number}", when, StaffAct("op-1", "palm_unread"))
-    received = [Received(EventId("A", kiosk.epoch, seq), event) for seq, event in enumerate(kiosk.events, start=1)]
+    received = [ReceivedEvent(EventId("A", kiosk.epoch, seq), event) for seq, event in enumerate(kiosk.events, start=1)]
     derived = derive_after("11:00:00", kiosk)
-    flags_by_kind = {flag.kind: flag for flag in flags(received, derived.visits, timetable=kiosk.roster.timetable)}
+    flags_by_kind = {flag.kind: flag for flag in find_flags(received, derived.visits, timetable=kiosk.roster.timetable)}
     burst = flags_by_kind[FlagKind(scenario["expect"]["flag"])]
     assert (burst.count, burst.operator) == (120, "op-1")
     assert flags_by_kind[FlagKind.AFTER_HOURS].count == 120
@@ -402,4 +402,4 @@ def test_a_repeat_is_never_a_movement() -> None:
     again = kiosk.scan(card(1), moment("09:40:30"))
     assert isinstance(again, Granted)
     assert (again.movement, again.reason) == (Movement.REPEAT, DecisionReason.MIN_STAY)
-    assert derive_after("09:41:00", kiosk).visits[0].why is Why.AS_RECORDED
+    assert derive_after("09:41:00", kiosk).visits[0].why is ClaimReason.AS_RECORDED

@@ -150,7 +150,7 @@ class RulesKiosk:
         )
 
     def decide(self, identity: Identity, when: Moment, staff_act: StaffAct | None = None) -> Decision:
-        hours = self.roster.timetable.at(when.utc, early=self.early, late=self.late)
+        hours = self.roster.timetable.find_slots(when.utc, early=self.early, late=self.late)
         person = identity.person.id if isinstance(identity, RecognisedPerson | BlockedCredential) else ""
         direction = Direction.IN if staff_act else self.direction
         decision = decide(

@@ -9,14 +9,14 @@ import pytest
 
 from edge_agent.journal.errors import RosterMismatch
 from edge_agent.journal.journal import Journal
-from sync.contract.roster import Change, Credential, Deleted, Page, Person, Record, School, record_type
+from sync.contract.roster import Change, Credential, DeletedRecord, Person, Record, RosterPage, School, record_type
 from tests.edge_agent.journal.given import NOON, entry, opened
 
 
 def page(
     since: int, version: int, *changes: Change, more: bool = False, whole: bool = False, school: str = "school-1"
-) -> Page:
-    return Page(school=school, since=since, version=version, changes=changes, more=more, whole=whole)
+) -> RosterPage:
+    return RosterPage(school=school, since=since, version=version, changes=changes, more=more, whole=whole)
 
 
 def person(id_: str, name: str = "Айгүл") -> Person:
@@ -45,7 +45,15 @@ def test_a_whole_roster_and_then_changes(tmp_path: Path) -> None:
         change = journal.roster.apply(FIRST, NOON)
         assert (change.version, change.people, change.credentials, change.records_written) == (3, 2, 2, 5)
         change = journal.roster.apply(
-            [page(3, 5, person("u1", "Айша"), Deleted(of="credential", id="c2"), Deleted(of="person", id="nobody"))],
+            [
+                page(
+                    3,
+                    5,
+                    person("u1", "Айша"),
+                    DeletedRecord(deleted_type="credential", id="c2"),
+                    DeletedRecord(deleted_type="person", id="nobody"),
+                )
+            ],
             NOON,
         )
         assert (change.version, change.people, change.credentials) == (5, 2, 1)
@@ -62,8 +70,8 @@ def test_the_last_word_about_a_record_counts(tmp_path: Path) -> None:
         journal.roster.apply(FIRST, NOON)
         journal.roster.apply(
             [
-                page(3, 4, person("u9"), Deleted(of="person", id="u1"), more=True),
-                page(3, 4, Deleted(of="person", id="u9"), person("u1", "Айша")),
+                page(3, 4, person("u9"), DeletedRecord(deleted_type="person", id="u1"), more=True),
+                page(3, 4, DeletedRecord(deleted_type="person", id="u9"), person("u1", "Айша")),
             ],
             NOON,
         )
@@ -89,7 +97,9 @@ def test_whole_replaces_what_it_does_not_name(tmp_path: Path) -> None:
         ([page(0, 4, person("u9"), whole=True, school="school-2")], "school-2"),
     ],
 )
-def test_pages_that_do_not_belong_together_change_nothing(tmp_path: Path, pages: Sequence[Page], said: str) -> None:
+def test_pages_that_do_not_belong_together_change_nothing(
+    tmp_path: Path, pages: Sequence[RosterPage], said: str
+) -> None:
     with opened(tmp_path / "j.db") as journal:
         journal.roster.apply(FIRST, NOON)
         before = journal.roster.records()

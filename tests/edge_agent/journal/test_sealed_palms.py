@@ -16,7 +16,7 @@ from edge_agent.journal.schema.migrations import migrations
 from edge_agent.journal.sealed_palms import SealedPalm, rescue_palms
 from edge_agent.journal.verify import verify_journal
 from sync.contract.event import ClockQuality, ConsentWithdrawn, Event, PalmEnrolled, PersonId, decode
-from sync.contract.roster import Change, Consent, Deleted, Page, Person
+from sync.contract.roster import Change, Consent, DeletedRecord, Person, RosterPage
 from tests.edge_agent.journal.given import NOON, entry, opened
 
 SEALED = bytes(range(256)) * 40
@@ -48,8 +48,8 @@ def pupil(id_: str) -> Person:
     return Person(id=id_, given_name="Айгүл", family_name="С.")
 
 
-def page(since: int, version: int, *changes: Change, whole: bool = False) -> Page:
-    return Page(school="school-1", since=since, version=version, changes=changes, whole=whole)
+def page(since: int, version: int, *changes: Change, whole: bool = False) -> RosterPage:
+    return RosterPage(school="school-1", since=since, version=version, changes=changes, whole=whole)
 
 
 FIRST = page(0, 1, pupil("u1"), pupil("u2"), pupil("u3"), agreed("u1"), agreed("u2"), agreed("u3"), whole=True)
@@ -104,8 +104,8 @@ def overlong(event: PalmEnrolled) -> PalmEnrolled:
     "withdrawal",
     [
         agreed("u2", withdrawn="2026-11-01T00:00:00Z"),
-        Deleted(of="consent", id="k-u2"),
-        Deleted(of="person", id="u2"),
+        DeletedRecord(deleted_type="consent", id="k-u2"),
+        DeletedRecord(deleted_type="person", id="u2"),
     ],
 )
 def test_who_withdraws_or_leaves_is_forgotten_with_a_receipt(tmp_path: Path, withdrawal: Change) -> None:
@@ -133,7 +133,7 @@ def test_what_is_deleted_is_not_left_in_any_file(tmp_path: Path) -> None:
         journal.palms.add(palm("u2", sealed=secret), enrolled("u2"))
         journal.maintain()
         assert b"sealed palm of u2" in path.read_bytes()
-        journal.roster.apply([page(1, 2, Deleted(of="person", id="u2"))], NOON)
+        journal.roster.apply([page(1, 2, DeletedRecord(deleted_type="person", id="u2"))], NOON)
         for file in tmp_path.iterdir():
             assert b"sealed palm of u2" not in file.read_bytes(), file
 
@@ -150,7 +150,7 @@ def test_a_withdrawal_that_cannot_be_written_takes_nothing_away(tmp_path: Path) 
         connection.commit()
         connection.close()
         with pytest.raises(Exception, match="not this time"):
-            journal.roster.apply([page(1, 2, Deleted(of="person", id="u1"))], NOON)
+            journal.roster.apply([page(1, 2, DeletedRecord(deleted_type="person", id="u1"))], NOON)
         assert journal.palms.read_all() == [palm("u1")]
         assert journal.roster.version() == 1
 

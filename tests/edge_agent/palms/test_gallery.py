@@ -24,7 +24,7 @@ from edge_agent.palm.types import Hand
 from edge_agent.palms.gallery import Imported, PalmGallery, Target
 from sync.contract.event import ClockQuality, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.palms import Parcel
-from sync.contract.roster import Consent, Page, Person, Record
+from sync.contract.roster import Consent, Person, Record, RosterPage
 from tests.edge_agent.journal.given import NOON, opened
 from tests.edge_agent.palm.made import responses
 
@@ -62,8 +62,10 @@ def enrol(gallery: PalmGallery, person: str, seed: int = 1) -> bytes:
     return sealed
 
 
-def page(*people: str, version: int = 1, agreed: frozenset[str] | None = None) -> Page:
-    return Page(school=SCHOOL, since=0, version=version, changes=tuple(records(*people, agreed=agreed)), whole=True)
+def page(*people: str, version: int = 1, agreed: frozenset[str] | None = None) -> RosterPage:
+    return RosterPage(
+        school=SCHOOL, since=0, version=version, changes=tuple(records(*people, agreed=agreed)), whole=True
+    )
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
 from edge_agent.settings import parse_settings
 from sync.contract.event import Boot, ClockQuality, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
-from sync.contract.roster import Consent, Page, Person
+from sync.contract.roster import Consent, Person, RosterPage
 
 START = Moment(datetime(2026, 11, 20, 7, 0, tzinfo=UTC), 1_000, "boot", ClockQuality.SYNCHRONISED)
 
@@ -113,7 +113,7 @@ def test_a_withdrawn_consent_leaves_a_receipt(life: Life, clock: HandClock) -> N
     person = Person(id="u-1", given_name="A", family_name="B")
     consent = Consent(id="u-1.palm", person="u-1", given_at="2026-09-01T04:00:00Z")
     desk = life.parts.roster_desk
-    page = Page(school="sch-1", since=0, version=1, changes=(person, consent), whole=True)
+    page = RosterPage(school="sch-1", since=0, version=1, changes=(person, consent), whole=True)
     desk.apply_roster((page,), clock().utc)
     desk.apply_roster((replace_version(page, 2, (person,)),), clock().utc)
     events = life.events()
@@ -122,8 +122,8 @@ def test_a_withdrawn_consent_leaves_a_receipt(life: Life, clock: HandClock) -> N
     assert [event.roster for event in events if isinstance(event, RosterApplied)] == [1, 2]
 
 
-def replace_version(page: Page, version: int, changes: tuple[Person, ...]) -> Page:
-    return Page(school=page.school, since=0, version=version, changes=changes, whole=True)
+def replace_version(page: RosterPage, version: int, changes: tuple[Person, ...]) -> RosterPage:
+    return RosterPage(school=page.school, since=0, version=version, changes=changes, whole=True)
 
 
 def test_a_condemned_journal_ends_the_process_and_the_next_start_sets_it_aside(

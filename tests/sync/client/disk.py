@@ -119,7 +119,7 @@ class Disk:
         for line in old.lines[old.acknowledged :]:
             try:
                 known = isinstance(event.decode(line.payload), event.Carried)
-            except event.Unreadable:
+            except event.UnreadableEvent:
                 known = False
             self.append(line.payload if known else _carried(old.epoch, line))
         return self.epoch

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync.client.channel import Answer
 from sync.contract import batch, chain, event, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.roster import Page
+from sync.contract.roster import RosterPage
 from sync.contract.wire import Accepted, Cursor, Identity, Problem, ProblemType
 
 SERVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(100, 132)))
@@ -49,7 +49,7 @@ class LedgerModel:
         self.takes_zstd = True
         self.events_max = batch.EVENTS_MAX
         self.alter: Callable[[msgspec.Struct], msgspec.Struct] = lambda message: message
-        self.pages: Callable[[int, str], Page | None] = lambda since, cursor: None
+        self.pages: Callable[[int, str], RosterPage | None] = lambda since, cursor: None
         self.palms: Callable[[signature.Request], msgspec.Struct] | None = None
         self.beats: list[wire.Heartbeat] = []
         self.codes: dict[str, str] = {}  # code → public key that used it, or empty
@@ -122,7 +122,7 @@ class LedgerModel:
             raise _No(403, ProblemType.SUSPENDED)
         return device
 
-    def _page(self, query: str) -> Page:
+    def _page(self, query: str) -> RosterPage:
         asked = dict(pair.split("=") for pair in query.split("&"))
         page = self.pages(int(asked["since"]), asked.get("cursor", ""))
         if page is None:

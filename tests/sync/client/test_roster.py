@@ -8,7 +8,7 @@ from sync.client.faults import Fault
 from sync.client.paced import SyncOutcome
 from sync.client.policy import CAP_S
 from sync.client.roster import RosterPull
-from sync.contract.roster import Page, Person
+from sync.contract.roster import Person, RosterPage
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
 
@@ -25,7 +25,7 @@ class Shelf:
     def roster_version(self) -> int:
         return self.version
 
-    def apply_roster(self, pages: Sequence[Page], confirmed_at: datetime) -> None:
+    def apply_roster(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> None:
         assert not pages[-1].more
         if pages[0].whole:
             self.people.clear()
@@ -44,12 +44,12 @@ class School:
         self.people, self.version = people, version
         self.asked: list[tuple[int, str]] = []
 
-    def pages(self, since: int, cursor: str) -> Page | None:
+    def pages(self, since: int, cursor: str) -> RosterPage | None:
         self.asked.append((since, cursor))
         start = int(cursor or 0)
         ids = range(self.people)[start : start + 10] if since < self.version else range(0)
         more = bool(ids) and start + 10 < self.people
-        return Page(
+        return RosterPage(
             school="s-12",
             since=since,
             version=self.version,
@@ -150,13 +150,13 @@ def test_whole_on_demand() -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        Page(school="s-13", since=0, version=3, changes=()),
-        Page(school="s-12", since=2, version=3, changes=()),
-        Page(school="s-12", since=0, version=3, changes=(), more=True),
+        RosterPage(school="s-13", since=0, version=3, changes=()),
+        RosterPage(school="s-12", since=2, version=3, changes=()),
+        RosterPage(school="s-12", since=0, version=3, changes=(), more=True),
     ],
     ids=["another school", "another start", "more, and not where"],
 )
-def test_pages_that_cannot_be_right_leave_the_old_roster(page: Page) -> None:
+def test_pages_that_cannot_be_right_leave_the_old_roster(page: RosterPage) -> None:
     kiosk = Pulling()
     kiosk.bench.ledger.pages = lambda since, cursor: page
     pull = kiosk.pull.step()
@@ -167,7 +167,7 @@ def test_pages_that_cannot_be_right_leave_the_old_roster(page: Page) -> None:
 
 def test_pages_in_a_circle_are_noticed() -> None:
     kiosk = Pulling()
-    circle = Page(school="s-12", since=0, version=3, changes=(), more=True, cursor="1")
+    circle = RosterPage(school="s-12", since=0, version=3, changes=(), more=True, cursor="1")
     kiosk.bench.ledger.pages = lambda since, cursor: circle
     assert kiosk.until(SyncOutcome.STOPPED) == [SyncOutcome.PAGE, SyncOutcome.STOPPED]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.contract.edit_check import EditCheck, edit_check, expected
+from sync.contract.edit_check import EditCheck, check_meal_count, expected_meals
 from tests.vectors import load_csv
 
 
@@ -15,7 +15,7 @@ from tests.vectors import load_csv
     "row", load_csv("canteen/edit_check.csv"), ids=lambda row: f"{row['school']}-{row['free_count']}"
 )
 def test_every_line_of_the_table(row: dict[str, str]) -> None:
-    found = edit_check(int(row["free_count"]), int(row["free_eligible"]), Decimal(row["attendance_factor"]))
+    found = check_meal_count(int(row["free_count"]), int(row["free_eligible"]), Decimal(row["attendance_factor"]))
     assert found == row["flag"]
 
 
@@ -24,18 +24,18 @@ def test_every_line_of_the_table(row: dict[str, str]) -> None:
 def test_it_is_exact_to_the_last_meal(eligible: int, thousandths: int) -> None:
     factor = Decimal(thousandths).scaleb(-3)
     most = eligible * thousandths // 1000
-    assert expected(eligible, factor) == Fraction(eligible * thousandths, 1000)
-    assert edit_check(most, eligible, factor) is EditCheck.OK
-    assert edit_check(most + 1, eligible, factor) is not EditCheck.OK
+    assert expected_meals(eligible, factor) == Fraction(eligible * thousandths, 1000)
+    assert check_meal_count(most, eligible, factor) is EditCheck.OK
+    assert check_meal_count(most + 1, eligible, factor) is not EditCheck.OK
 
 
 @pytest.mark.parametrize("factor", ["-0.1", "1.01", "NaN", "Infinity"])
 def test_a_factor_that_cannot_be(factor: str) -> None:
     with pytest.raises(ValueError, match="from 0 to 1"):
-        edit_check(1, 1, Decimal(factor))
+        check_meal_count(1, 1, Decimal(factor))
 
 
 @pytest.mark.parametrize(("count", "eligible"), [(-1, 1), (1, -1)])
 def test_counts_that_cannot_be(count: int, eligible: int) -> None:
     with pytest.raises(ValueError, match="negative"):
-        edit_check(count, eligible, Decimal(1))
+        check_meal_count(count, eligible, Decimal(1))

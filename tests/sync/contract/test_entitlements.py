@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync.contract.entitlements import check, due
+from sync.contract.entitlements import check_dates, choose_entitlement
 from sync.contract.roster import Entitlement
 
 
@@ -11,7 +11,7 @@ def entitlement(name: str, **fields: object) -> Entitlement:
 
 
 def chosen(*entitlements: Entitlement, session: str = "lunch", day: str = "2026-11-23") -> str:
-    found = due(entitlements, session, day)
+    found = choose_entitlement(entitlements, session, day)
     return found.id if found else ""
 
 
@@ -36,4 +36,4 @@ def test_only_the_sessions_named() -> None:
 )
 def test_dates_that_cannot_be(first: str, last: str) -> None:
     with pytest.raises(ValueError, match=r"is no date|ends on|month"):
-        check(entitlement("e", first=first, last=last))
+        check_dates(entitlement("e", first=first, last=last))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from sync.contract.event import Claim, ClockQuality, Entry, Exit, Manual, Method
-from sync.contract.flags import Flag, FlagKind, Thresholds, flags
-from sync.contract.visits import EventId, Received, derive
+from sync.contract.flags import Flag, FlagKind, FlagThresholds, find_flags
+from sync.contract.visits import EventId, ReceivedEvent, derive_visits
 from tests.sync.contract.test_visits import DAY, EVENING, TIMETABLE, local
 
 START = local("09:40:00")
@@ -14,9 +14,9 @@ START = local("09:40:00")
 
 def by_hand(
     count: int, gap_ms: int, *, group: str = "", start: datetime = START, operator: str = "op"
-) -> list[Received]:
+) -> list[ReceivedEvent]:
     return [
-        Received(
+        ReceivedEvent(
             EventId("A", "e1", number),
             Manual(
                 school="s",
@@ -38,12 +38,12 @@ def by_hand(
     ]
 
 
-def by_card(gaps_ms: list[int], *, people: int = 1_000, kind: type[Entry] | type[Exit] = Entry) -> list[Received]:
+def by_card(gaps_ms: list[int], *, people: int = 1_000, kind: type[Entry] | type[Exit] = Entry) -> list[ReceivedEvent]:
     received, mono_ms = [], 0
     for number, gap_ms in enumerate(gaps_ms, start=1):
         mono_ms += gap_ms
         received.append(
-            Received(
+            ReceivedEvent(
                 EventId("A", "e1", number),
                 kind(
                     school="s",
@@ -61,9 +61,9 @@ def by_card(gaps_ms: list[int], *, people: int = 1_000, kind: type[Entry] | type
     return received
 
 
-def found(received: list[Received], grace: timedelta = timedelta()) -> list[Flag]:
-    visits = derive(received, timetable=TIMETABLE, as_of=EVENING).visits
-    return list(flags(received, visits, timetable=TIMETABLE, grace=grace))
+def found(received: list[ReceivedEvent], grace: timedelta = timedelta()) -> list[Flag]:
+    visits = derive_visits(received, timetable=TIMETABLE, now=EVENING).visits
+    return list(find_flags(received, visits, timetable=TIMETABLE, grace=grace))
 
 
 def test_a_burst_by_hand_is_one_flag_that_names_the_operator() -> None:
@@ -90,9 +90,9 @@ def test_a_whole_class_is_one_act_and_a_whole_school_is_not() -> None:
 def test_two_bursts_are_two_flags() -> None:
     first, second = by_hand(25, 1_000), by_hand(50, 1_000)[25:]
     apart = [
-        Received(each.id, replace(each.fact, mono_ms=each.fact.mono_ms + 3_600_000))
+        ReceivedEvent(each.id, replace(each.event, mono_ms=each.event.mono_ms + 3_600_000))
         for each in second
-        if isinstance(each.fact, Manual)
+        if isinstance(each.event, Manual)
     ]
     assert [flag.count for flag in found([*first, *apart]) if flag.kind is FlagKind.MANUAL_BURST] == [25, 25]
 
@@ -100,9 +100,9 @@ def test_two_bursts_are_two_flags() -> None:
 def test_two_operators_do_not_add_up() -> None:
     both = by_hand(30, 1_000)
     mixed = [
-        Received(each.id, replace(each.fact, operator=f"op-{each.id.seq % 2}"))
+        ReceivedEvent(each.id, replace(each.event, operator=f"op-{each.id.seq % 2}"))
         for each in both
-        if isinstance(each.fact, Manual)
+        if isinstance(each.event, Manual)
     ]
     assert found(mixed) == []
 
@@ -123,6 +123,6 @@ def test_entries_while_nothing_is_served() -> None:
 
 def test_thresholds_are_arguments() -> None:
     received = by_hand(3, 1_000)
-    visits = derive(received, timetable=TIMETABLE, as_of=EVENING).visits
-    strict = Thresholds(burst_acts=3)
-    assert len(flags(received, visits, timetable=TIMETABLE, thresholds=strict)) == 1
+    visits = derive_visits(received, timetable=TIMETABLE, now=EVENING).visits
+    strict = FlagThresholds(burst_acts=3)
+    assert len(find_flags(received, visits, timetable=TIMETABLE, thresholds=strict)) == 1

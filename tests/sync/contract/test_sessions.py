@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sync.contract.event import SessionId
 from sync.contract.roster import ClosedDay, MealSession
-from sync.contract.sessions import Phase, Slot, Timetable, Window, window
+from sync.contract.sessions import Phase, SessionWindow, Slot, Timetable, read_window
 from tests.vectors import load_jsonl
 
 ALMATY = ZoneInfo("Asia/Almaty")
@@ -22,12 +22,12 @@ def session(start: str, end: str, name: str = "lunch", weekdays: tuple[int, ...]
 
 
 def timetable(*sessions: MealSession, closed: tuple[str, ...] = (), zone: str = "Asia/Almaty") -> Timetable:
-    return Timetable.of(sessions, [ClosedDay(id=day) for day in closed], ZoneInfo(zone))
+    return Timetable.from_records(sessions, [ClosedDay(id=day) for day in closed], ZoneInfo(zone))
 
 
 def at(table: Timetable, local: str, **grace: timedelta) -> list[tuple[str, str, Phase]]:
     utc = datetime.fromisoformat(local).replace(tzinfo=table.tz).astimezone(UTC)
-    return [(slot.session, slot.service_date, slot.phase) for slot in table.at(utc, **grace).slots]
+    return [(slot.session, slot.service_date, slot.phase) for slot in table.find_slots(utc, **grace).slots]
 
 
 @pytest.mark.parametrize("vector", load_jsonl("canteen/tz_asia_almaty.jsonl"), ids=lambda vector: str(vector["utc"]))
@@ -36,17 +36,17 @@ def test_local_time_and_service_date_of_almaty(vector: dict[str, Any]) -> None:
     local = utc.astimezone(ALMATY)
     assert (local.isoformat(), local.fold) == (vector["almaty"], vector["fold"])
     whole_day = timetable(session("00:00", "24:00", weekdays=(1, 2, 3, 4, 5, 6, 7)))
-    (slot,) = whole_day.at(utc).slots
+    (slot,) = whole_day.find_slots(utc).slots
     assert slot.service_date == vector["service_date"]
 
 
 def test_the_hour_that_came_twice_belongs_to_its_session_twice() -> None:
     supper = timetable(session("22:30", "23:30", "supper"))
-    (slot,) = supper.at(datetime(2024, 2, 29, 17, 0, tzinfo=UTC)).slots
+    (slot,) = supper.find_slots(datetime(2024, 2, 29, 17, 0, tzinfo=UTC)).slots
     assert slot.starts == datetime(2024, 2, 29, 16, 30, tzinfo=UTC)
     assert slot.ends == datetime(2024, 2, 29, 18, 30, tzinfo=UTC)
     for utc in ("17:29:59", "17:30:00", "18:29:59"):  # 23:29:59, 23:30 the first time, 23:29:59 the second time
-        assert supper.at(datetime.fromisoformat(f"2024-02-29T{utc}+00:00")).slots == (slot,)
+        assert supper.find_slots(datetime.fromisoformat(f"2024-02-29T{utc}+00:00")).slots == (slot,)
 
 
 @settings(deadline=None)
@@ -59,13 +59,13 @@ def test_the_hour_that_came_twice_belongs_to_its_session_twice() -> None:
 def test_a_window_is_never_empty_and_at_most_a_day_and_its_clock_changes(
     day: date, start: time, end: time, zone: str
 ) -> None:
-    hours = Window(SessionId("s"), start, end, ALL_DAYS)
-    slot = hours.on(day, ZoneInfo(zone))
+    hours = SessionWindow(SessionId("s"), start, end, ALL_DAYS)
+    slot = hours.to_slot(day, ZoneInfo(zone))
     assert timedelta() < slot.ends - slot.starts <= timedelta(hours=27)
     assert slot.service_date == day.isoformat()
     table = Timetable(ZoneInfo(zone), (hours,))
-    assert slot in table.at(slot.starts).slots
-    assert slot not in table.at(slot.ends).slots
+    assert slot in table.find_slots(slot.starts).slots
+    assert slot not in table.find_slots(slot.ends).slots
 
 
 def test_the_end_belongs_to_nobody_and_the_start_to_the_session() -> None:
@@ -97,7 +97,7 @@ def test_a_grace_before_midnight_belongs_to_tomorrow() -> None:
 
 def test_a_closed_day_serves_nothing_and_says_so() -> None:
     table = timetable(session("09:30", "10:10"), session("19:00", "00:30", "supper"), closed=("2026-12-16",))
-    noon = table.at(datetime(2026, 12, 16, 5, 0, tzinfo=UTC))
+    noon = table.find_slots(datetime(2026, 12, 16, 5, 0, tzinfo=UTC))
     assert (noon.slots, noon.closed) == ((), True)
     # The supper of the day before ends in the closed day's first half hour.
     assert at(table, "2026-12-16T00:10:00") == [("supper", "2026-12-15", Phase.RUNNING)]
@@ -134,7 +134,7 @@ def test_overlapping_sessions_stand_in_a_fixed_order() -> None:
 )
 def test_hours_that_cannot_be_read_are_named_and_passed_over(record: MealSession) -> None:
     with pytest.raises(ValueError, match=r"write it as|numbers from|hours go"):
-        window(record)
+        read_window(record)
     table = timetable(record, session("09:30", "10:10", "good"))
     assert [each.session for each in table.windows] == ["good"]
 
@@ -155,5 +155,5 @@ def test_a_slot_by_name() -> None:
 @pytest.mark.parametrize("utc", [datetime.min, datetime.max, datetime(1970, 1, 1)])
 def test_a_clock_far_from_the_truth_stops_nothing(utc: datetime) -> None:
     table = timetable(session("00:00", "24:00"))
-    table.at(utc.replace(tzinfo=UTC))
+    table.find_slots(utc.replace(tzinfo=UTC))
     assert table.slot("lunch", utc.date().isoformat()) is None or utc.year == 1970

@@ -29,7 +29,15 @@ from sync.contract.event import (
 )
 from sync.contract.roster import Entitlement, MealSession
 from sync.contract.sessions import Timetable
-from sync.contract.visits import Closing, Derived, EventId, Received, Why, derive, unpack
+from sync.contract.visits import (
+    ClaimReason,
+    DerivedVisits,
+    EventId,
+    ReceivedEvent,
+    VisitClosing,
+    derive_visits,
+    unpack_events,
+)
 
 ALMATY = ZoneInfo("Asia/Almaty")
 DAY = "2026-11-23"
@@ -37,7 +45,7 @@ SESSIONS = (
     MealSession(id="breakfast", name="Breakfast", start="08:00", end="08:30"),
     MealSession(id="lunch", name="Lunch", start="09:30", end="10:10"),
 )
-TIMETABLE = Timetable.of(SESSIONS, (), ALMATY)
+TIMETABLE = Timetable.from_records(SESSIONS, (), ALMATY)
 EVENING = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 WEEKS = timedelta(days=14, hours=3)
 
@@ -51,13 +59,13 @@ class Journal:
 
     def __init__(self, device: str = "A", epoch: str = "e1", boot: str = "b1") -> None:
         self.device, self.epoch, self.boot = device, epoch, boot
-        self.received: list[Received] = []
+        self.received: list[ReceivedEvent] = []
         self.wrong = timedelta()
         self.clock = ClockQuality.SYNCHRONISED
 
     def keep(self, fact: Event) -> EventId:
         event = EventId(self.device, self.epoch, len(self.received) + 1)
-        self.received.append(Received(event, fact))
+        self.received.append(ReceivedEvent(event, fact))
         return event
 
     def when(self, clock: str) -> dict[str, object]:
@@ -98,12 +106,12 @@ class Journal:
         return self.keep(ClockStep(step_ms=step_ms, before=ClockQuality.UNSYNCHRONISED, **self.when(clock)))  # type: ignore[arg-type]
 
 
-def found(*journals: Journal, as_of: datetime = EVENING, **more: object) -> Derived:
+def found(*journals: Journal, now: datetime = EVENING, **more: object) -> DerivedVisits:
     received = [each for journal in journals for each in journal.received]
-    return derive(received, timetable=TIMETABLE, as_of=as_of, **more)  # type: ignore[arg-type]
+    return derive_visits(received, timetable=TIMETABLE, now=now, **more)  # type: ignore[arg-type]
 
 
-def claims(derived: Derived) -> dict[EventId, Claim]:
+def claims(derived: DerivedVisits) -> dict[EventId, Claim]:
     return {visit.id: visit.claim for visit in derived.visits}
 
 
@@ -115,17 +123,17 @@ def test_an_entry_and_its_exit() -> None:
     entry = a.entry("09:40:00")
     exit_ = a.exit("09:52:00", entry)
     (visit,) = found(a).visits
-    assert (visit.entered_at, visit.exited_at, visit.exit) == (local("09:40:00"), local("09:52:00"), exit_)
-    assert (visit.closing, visit.claim) == (Closing.EXIT, Claim.CLAIMABLE)
+    assert (visit.entry_time, visit.exit_time, visit.exit) == (local("09:40:00"), local("09:52:00"), exit_)
+    assert (visit.closing, visit.claim) == (VisitClosing.EXIT, Claim.CLAIMABLE)
 
 
 def test_a_visit_without_exit_is_closed_by_its_session_and_has_no_exit_time() -> None:
     a = Journal()
     a.entry("09:40:00")
-    (during,) = found(a, as_of=local("10:09:59")).visits
-    (after,) = found(a, as_of=local("10:10:00")).visits
-    assert (during.closing, after.closing) == (Closing.OPEN, Closing.SESSION)
-    assert (after.exit, after.exited_at) == (None, None)
+    (during,) = found(a, now=local("10:09:59")).visits
+    (after,) = found(a, now=local("10:10:00")).visits
+    assert (during.closing, after.closing) == (VisitClosing.OPEN, VisitClosing.SESSION)
+    assert (after.exit, after.exit_time) == (None, None)
 
 
 def test_an_exit_at_another_kiosk_ends_the_visit() -> None:
@@ -134,7 +142,7 @@ def test_an_exit_at_another_kiosk_ends_the_visit() -> None:
     seen = b.exit("09:50:00")
     derived = found(a, b)
     assert derived.visits[0].exit == seen
-    assert derived.exits_alone == ()
+    assert derived.unmatched_exits == ()
 
 
 def test_exits_that_fit_nothing_are_listed_and_change_nothing() -> None:
@@ -145,15 +153,15 @@ def test_exits_that_fit_nothing_are_listed_and_change_nothing() -> None:
     a.exit("09:50:00", entry)
     twice = a.exit("09:51:00", entry)
     derived = found(a)
-    assert derived.visits[0].exited_at == local("09:50:00")
-    assert set(derived.exits_alone) == {before, other_person, twice}
+    assert derived.visits[0].exit_time == local("09:50:00")
+    assert set(derived.unmatched_exits) == {before, other_person, twice}
 
 
 def test_raw_evidence_makes_no_visit() -> None:
     a = Journal()
     a.keep(Repeat(person="u1", session="lunch", service_date=DAY, **a.when("09:40:00")))  # type: ignore[arg-type]
     a.keep(Refusal(person="u1", session="lunch", service_date=DAY, **a.when("09:41:00")))  # type: ignore[arg-type]
-    assert found(a) == Derived((), ())
+    assert found(a) == DerivedVisits((), ())
 
 
 # One billed meal
@@ -166,7 +174,7 @@ def test_two_kiosks_the_earliest_by_true_time_is_billed() -> None:
     derived = found(a, b)
     assert claims(derived) == {earlier: Claim.CLAIMABLE, later: Claim.SECOND}
     second = derived.visits[1]
-    assert (second.why, second.first) == (Why.SECOND_MEAL, earlier)
+    assert (second.why, second.first) == (ClaimReason.SECOND_MEAL, earlier)
     assert derived.meals == 1
 
 
@@ -207,8 +215,8 @@ def test_a_voided_entry_stays_and_the_next_one_moves_up() -> None:
     derived = found(a)
     assert claims(derived) == {first: Claim.NONE, second: Claim.CLAIMABLE}
     assert [(visit.closing, visit.why) for visit in derived.visits] == [
-        (Closing.VOID, Why.VOIDED),
-        (Closing.SESSION, Why.MOVED_UP),
+        (VisitClosing.VOID, ClaimReason.VOIDED),
+        (VisitClosing.SESSION, ClaimReason.MOVED_UP),
     ]
     assert [visit.counts for visit in derived.visits] == [False, True]
 
@@ -232,12 +240,12 @@ def test_a_void_takes_back_the_row_of_its_own_kiosk_only() -> None:
 # Once, whatever the wrapping
 
 
-def carried(journal: Journal, event: Received) -> Carried:
+def carried(journal: Journal, event: ReceivedEvent) -> Carried:
     return Carried(
         old_epoch=event.id.epoch,
         old_seq=event.id.seq,
         old_hash="00" * 32,
-        payload=encode(event.fact).decode(),
+        payload=encode(event.event).decode(),
         **journal.when("10:00:00"),  # type: ignore[arg-type]
     )
 
@@ -274,7 +282,7 @@ def test_two_facts_with_one_identity_count_once_in_any_order() -> None:
     a, restored = Journal(), Journal()
     a.entry("09:40:00")
     restored.entry("09:41:00", person="u2")
-    assert unpack([*a.received, *restored.received]) == unpack([*restored.received, *a.received])
+    assert unpack_events([*a.received, *restored.received]) == unpack_events([*restored.received, *a.received])
     assert found(a, restored).meals == 1
 
 
@@ -290,10 +298,10 @@ def test_under_a_wrong_clock_the_claim_is_held_until_the_boot_is_put_right() -> 
     a = wrong(Journal())
     entry = a.entry("09:40:00", claim=Claim.HELD, session="", service_date="")
     (held,) = found(a).visits
-    assert (held.claim, held.why, held.entered_at, held.session) == (Claim.HELD, Why.CLOCK, None, "")
+    assert (held.claim, held.why, held.entry_time, held.session) == (Claim.HELD, ClaimReason.CLOCK, None, "")
     a.step("09:50:00")
     (visit,) = found(a).visits
-    assert (visit.id, visit.claim, visit.entered_at) == (entry, Claim.CLAIMABLE, local("09:40:00"))
+    assert (visit.id, visit.claim, visit.entry_time) == (entry, Claim.CLAIMABLE, local("09:40:00"))
     assert (visit.session, visit.service_date) == ("lunch", DAY)
 
 
@@ -309,7 +317,7 @@ def test_at_a_true_time_without_a_meal_the_claim_stays_held() -> None:
     a.entry("03:40:00", claim=Claim.HELD)
     a.step("09:50:00")
     (visit,) = found(a).visits
-    assert (visit.claim, visit.why, visit.session) == (Claim.HELD, Why.NO_SESSION, "")
+    assert (visit.claim, visit.why, visit.session) == (Claim.HELD, ClaimReason.NO_SESSION, "")
 
 
 def test_grace_holds_for_corrected_times_too() -> None:
@@ -331,7 +339,7 @@ def test_who_pays_is_chosen_again_when_entitlements_are_given() -> None:
     }
     derived = found(a, entitlements=due)
     assert [(visit.programme, visit.claim) for visit in derived.visits] == [("paid", Claim.CLAIMABLE), ("", Claim.NONE)]
-    assert derived.visits[1].why is Why.NO_ENTITLEMENT
+    assert derived.visits[1].why is ClaimReason.NO_ENTITLEMENT
     assert [visit.programme for visit in found(a).visits] == ["breakfast-only", "ended"]
 
 
@@ -374,7 +382,7 @@ def test_an_exit_under_the_right_clock_ends_an_entry_under_the_wrong_one() -> No
     a.step("09:45:00")
     a.exit("09:55:00", entry, session="")
     (visit,) = found(a).visits
-    assert (visit.entered_at, visit.exited_at, visit.claim) == (local("09:40:00"), local("09:55:00"), Claim.CLAIMABLE)
+    assert (visit.entry_time, visit.exit_time, visit.claim) == (local("09:40:00"), local("09:55:00"), Claim.CLAIMABLE)
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-11-23T09:40:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
@@ -382,9 +390,9 @@ def test_an_exit_under_the_right_clock_ends_an_entry_under_the_wrong_one() -> No
 def test_a_time_that_cannot_be_holds_the_claim_or_keeps_it_and_stops_nothing(at: str, clock: ClockQuality) -> None:
     a = Journal()
     a.entry("09:40:00")
-    odd = a.received[0].fact
+    odd = a.received[0].event
     assert isinstance(odd, Entry)
-    a.received[0] = Received(a.received[0].id, msgspec.structs.replace(odd, at=at, clock=clock, mono_ms=2**53))
+    a.received[0] = ReceivedEvent(a.received[0].id, msgspec.structs.replace(odd, at=at, clock=clock, mono_ms=2**53))
     a.clock = ClockQuality.UNSYNCHRONISED
     a.entry("09:41:00", person="u2", claim=Claim.HELD)
     derived = found(a)
@@ -418,7 +426,7 @@ def test_order_and_repetition_of_the_facts_change_nothing(
     for device, seconds, person, what, claim in sorted(day, key=lambda each: each[1]):
         journal = journals[device]
         clock = f"{9 + (30 * 60 + seconds) // 3600:02d}:{(30 + seconds // 60) % 60:02d}:{seconds % 60:02d}"
-        entries = [each.id for each in journal.received if isinstance(each.fact, Entry)]
+        entries = [each.id for each in journal.received if isinstance(each.event, Entry)]
         match what:
             case "entry":
                 journal.entry(clock, person, claim)
@@ -428,24 +436,24 @@ def test_order_and_repetition_of_the_facts_change_nothing(
                 journal.void(clock, dice.choice(entries), person)
             case "step":
                 journal.step(clock)
-            case "carried" if journal.received and not isinstance(journal.received[-1].fact, Carried):
+            case "carried" if journal.received and not isinstance(journal.received[-1].event, Carried):
                 journal.keep(carried(journal, journal.received[-1]))
             case _:
                 pass
     received = [each for journal in journals.values() for each in journal.received]
-    derived = derive(received, timetable=TIMETABLE, as_of=EVENING)
+    derived = derive_visits(received, timetable=TIMETABLE, now=EVENING)
     shuffled = [*received, *received[::2]]
     dice.shuffle(shuffled)
-    assert derive(shuffled, timetable=TIMETABLE, as_of=EVENING) == derived
-    assert len(derived.visits) == sum(isinstance(each.fact, Entry) for each in received)
+    assert derive_visits(shuffled, timetable=TIMETABLE, now=EVENING) == derived
+    assert len(derived.visits) == sum(isinstance(each.event, Entry) for each in received)
     billed = Counter(
         (visit.person, visit.session, visit.service_date) for visit in derived.visits if visit.claim is Claim.CLAIMABLE
     )
     assert all(count == 1 for count in billed.values())
     for visit in derived.visits:
-        assert (visit.exit is None) == (visit.closing is not Closing.EXIT) or visit.closing is Closing.VOID
-        assert visit.exit is not None or visit.exited_at is None
-        assert visit.closing is not Closing.OPEN
+        assert (visit.exit is None) == (visit.closing is not VisitClosing.EXIT) or visit.closing is VisitClosing.VOID
+        assert visit.exit is not None or visit.exit_time is None
+        assert visit.closing is not VisitClosing.OPEN
 
 
 @pytest.mark.alone

@@ -7,7 +7,7 @@ import pytest
 
 from sync.contract import wire
 from sync.contract.palms import PARCEL_BYTES_MAX, SEALED_BYTES_MAX, Kept, Palms, Parcel, palms_path
-from sync.contract.roster import Consent, Deleted, Person, Record
+from sync.contract.roster import Consent, DeletedRecord, Person, Record
 from sync.ledger import palms, rosters
 from tests.sync.ledger.kiosk import Kiosk, new_school
 
@@ -68,7 +68,7 @@ def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
     rosters.apply(db, school, [withdrawn])
     assert names(palms.page(db, school, 0)) == [("u2", "left", True)]
     assert not palms.keep(db, school, "d1", parcel("u1", 1)).kept
-    rosters.apply(db, school, [Deleted(of="person", id="u2")])
+    rosters.apply(db, school, [DeletedRecord(deleted_type="person", id="u2")])
     assert palms.page(db, school, 0).palms == ()
     assert len(palms.page(db, other, 0).palms) == 1
 

@@ -8,8 +8,8 @@ import pytest
 
 from sync.contract import wire
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import Page, Person
-from sync.contract.roster_diff import TooManyGone
+from sync.contract.roster import Person, RosterPage
+from sync.contract.roster_diff import TooManyVanished
 from sync.ledger import rosters, schools
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.roster_files import read_export
@@ -34,14 +34,14 @@ def test_bulk_and_delta_reach_a_kiosk(db: psycopg.Connection, school: str, kiosk
     (again,) = import_export(db, delta, [school], date=ON, org="sch-0151", vanish_share_max=0.5)
     assert (again.version, again.difference.changes) == (2, ())
     page = wire.read_json(
-        Page, kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(1)).content
+        RosterPage, kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(1)).content
     )  # fmt: skip
     assert (page.version, page.whole, len(page.changes)) == (2, False, 4)
 
 
 def test_too_many_gone_changes_nothing(db: psycopg.Connection, school: str) -> None:
     import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151")
-    with pytest.raises(TooManyGone, match="2 of 6"):
+    with pytest.raises(TooManyVanished, match="2 of 6"):
         import_export(db, read_export(SAMPLES / "delta"), [school], date=ON, org="sch-0151")
     assert len(people(db, school)) == 6
     # And it was not remembered either: the same delta still finds its bulk untouched.

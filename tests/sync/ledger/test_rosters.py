@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.contract import wire
-from sync.contract.roster import Change, Deleted, Page, Person, record_type
+from sync.contract.roster import Change, DeletedRecord, Person, RosterPage, record_type
 from sync.ledger import rosters
 from sync.ledger.server import Server
 from tests.sync.ledger.kiosk import Kiosk, new_school
@@ -34,15 +34,15 @@ def pull(db: psycopg.Connection, school: str, state: State, since: int, limit: i
     if page.whole:
         state.clear()
     for change in changes:
-        if isinstance(change, Deleted):
-            del state[change.of, change.id]
+        if isinstance(change, DeletedRecord):
+            del state[change.deleted_type, change.id]
         else:
             state[record_type(change), change.id] = change
     return page.version
 
 
 def as_state(records: tuple[Change, ...]) -> State:
-    return {(record_type(record), record.id): record for record in records if not isinstance(record, Deleted)}
+    return {(record_type(record), record.id): record for record in records if not isinstance(record, DeletedRecord)}
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -59,7 +59,9 @@ def test_a_kiosk_that_follows_is_where_the_ledger_is(
     version = 0
     for edits in rounds:
         rosters.apply(
-            db, school, [person(n, name) if name else Deleted(of="person", id=f"u{n:05}") for n, name in edits]
+            db,
+            school,
+            [person(n, name) if name else DeletedRecord(deleted_type="person", id=f"u{n:05}") for n, name in edits],
         )
         version = pull(db, school, state, version)
         assert state == as_state(rosters.current(db, school))
@@ -69,7 +71,7 @@ def test_a_kiosk_that_follows_is_where_the_ledger_is(
 def test_the_same_again_is_no_new_version(db: psycopg.Connection, school: str) -> None:
     first = rosters.apply(db, school, [person(1), person(2)])
     assert (first.version, first.changed) == (1, 2)
-    again = rosters.apply(db, school, [person(2), person(1), Deleted(of="person", id="u99999")])
+    again = rosters.apply(db, school, [person(2), person(1), DeletedRecord(deleted_type="person", id="u99999")])
     assert (again.version, again.changed, again.deleted) == (1, 0, 0)
 
 
@@ -77,7 +79,9 @@ def test_pages_show_one_moment(db: psycopg.Connection, school: str) -> None:
     rosters.apply(db, school, [person(n) for n in range(50)])
     first = rosters.page(db, school, 0, "", 20)
     assert first is not None
-    rosters.apply(db, school, [*(person(n, "Кейін") for n in range(50)), Deleted(of="person", id="u00030")])
+    rosters.apply(
+        db, school, [*(person(n, "Кейін") for n in range(50)), DeletedRecord(deleted_type="person", id="u00030")]
+    )
     second = rosters.page(db, school, 0, first.cursor, 20)
     assert second is not None
     third = rosters.page(db, school, 0, second.cursor, 20)
@@ -115,7 +119,7 @@ def test_forgotten_versions_are_answered_whole(db: psycopg.Connection, school: s
     rosters.apply(db, school, [person(n) for n in range(30)])
     begun = rosters.page(db, school, 0, "", 10)
     assert begun is not None
-    rosters.apply(db, school, [person(1, "Жаңа"), Deleted(of="person", id="u00002")])
+    rosters.apply(db, school, [person(1, "Жаңа"), DeletedRecord(deleted_type="person", id="u00002")])
     rosters.apply(db, school, [person(1, "Тағы")])
     assert rosters.forget(db, school, 3) == 4
     with pytest.raises(rosters.Restart):
@@ -135,10 +139,10 @@ def test_a_kiosk_ahead_of_a_restored_ledger_gets_everything(db: psycopg.Connecti
 def test_over_http_a_kiosk_sees_its_own_school_only(kiosk: Kiosk, db: psycopg.Connection) -> None:
     rosters.apply(db, kiosk.school, [person(n) for n in range(1_500)])
     own = kiosk.call("GET", wire.roster_path(kiosk.school), query=wire.roster_query(0))
-    page = wire.read_json(Page, own.content)
+    page = wire.read_json(RosterPage, own.content)
     assert (len(page.changes), page.more, page.whole) == (1_000, True, True)
     rest = kiosk.call("GET", wire.roster_path(kiosk.school), query=wire.roster_query(0, page.cursor))
-    assert len(wire.read_json(Page, rest.content).changes) == 500
+    assert len(wire.read_json(RosterPage, rest.content).changes) == 500
     assert kiosk.call("GET", wire.roster_path("sch-1"), query=wire.roster_query(0)).status_code == 404
     assert kiosk.call("GET", wire.roster_path(kiosk.school), query="since=x").status_code == 400
     assert kiosk.call("GET", wire.roster_path(kiosk.school), query=wire.roster_query(0, "00")).status_code == 410

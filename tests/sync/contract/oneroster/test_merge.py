@@ -22,7 +22,7 @@ from sync.contract.roster import (
     Programme,
     School,
 )
-from sync.contract.roster_diff import TooManyGone, difference, guard
+from sync.contract.roster_diff import TooManyVanished, compare_rosters, refuse_vanished_pupils
 from tests.vectors import find_vector, load_json
 
 SAMPLES = find_vector("canteen/oneroster12")
@@ -82,7 +82,7 @@ def test_delta_revokes_renames_and_adds(bulk: Files, delta: Files, expected: Map
     before = build(bulk)
     after = build(delta, before.files)
     assert list(people(after)) == expected["after_delta_active"]
-    assert [record.id for record in difference(before.records, after.records).removed] == expected["revoked"]
+    assert [record.id for record in compare_rosters(before.records, after.records).removed] == expected["revoked"]
     renamed = people(after)["u-3"]
     assert {"u-3": f"{renamed.family_name} {renamed.given_name}"} == expected["renamed"]
 
@@ -91,7 +91,7 @@ def test_delta_twice_is_no_change(bulk: Files, delta: Files) -> None:
     once = build(delta, build(bulk).files)
     twice = build(delta, once.files)
     assert twice.records == once.records
-    assert difference(once.records, twice.records).changes == ()
+    assert compare_rosters(once.records, twice.records).changes == ()
 
 
 def test_delta_before_any_bulk_is_refused(delta: Files) -> None:
@@ -124,10 +124,10 @@ def test_who_is_missing_in_a_bulk_file_is_gone_and_remembered(bulk: Files) -> No
     after = build(bulk, before.files)
     assert "u-5" not in people(after)
     assert not after.files["users.csv"]["u-5"].active
-    gone = difference(before.records, after.records)
-    guard(gone, before.records, 0.2)
-    with pytest.raises(TooManyGone, match="1 of 6 pupils"):
-        guard(gone, before.records, 0.1)
+    gone = compare_rosters(before.records, after.records)
+    refuse_vanished_pupils(gone, before.records, 0.2)
+    with pytest.raises(TooManyVanished, match="1 of 6 pupils"):
+        refuse_vanished_pupils(gone, before.records, 0.1)
 
 
 def test_all_faults_are_listed_with_their_places(bulk: Files) -> None:
