@@ -92,9 +92,9 @@ def _compared(code: str) -> str:
 
 
 def _told(step: object) -> None:
-    from edge_agent.palms.keys import Step
+    from edge_agent.palms.keys import HandoverStep
 
-    assert isinstance(step, Step)
+    assert isinstance(step, HandoverStep)
     if step.code:
         out.print(f"Code: {step.code}", markup=False)
     out.print(f"Next: {step.next}", markup=False)

@@ -21,21 +21,21 @@ from edge_agent.palm.hand.quality import PalmQuality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching import enrolment
-from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, Enrolment
+from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, PalmEnrolment
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.types import Hand
-from edge_agent.palms.enrolment_words import ADVICE, OF_PICTURE, OF_SAMPLE, Step, Words
+from edge_agent.palms.enrolment_words import ADVICE, PICTURE_STEPS, SAMPLE_STEPS, EnrolmentStep, Words
 from edge_agent.palms.frames import NewestFrames
 from edge_agent.palms.gallery import PalmGallery
-from edge_agent.palms.recognition import NoGallery, Palms
+from edge_agent.palms.recognition import NoGallery, PalmRecognition
 from edge_agent.screen.state import Language
 from sync.contract.event import PalmEnrolled, PersonId
 
 log = logging.getLogger(__name__)
 
 BETWEEN_MS = 700  # between two samples of a hand that stays: time to move it
-GONE_MS = 400
+HAND_AWAY_MS = 400
 SAY_EVERY_MS = 1_000
 PICTURE_WAIT_S = 0.5
 FRUITLESS_MAX = 200  # pictures in a row that gave no sample
@@ -44,7 +44,7 @@ Show = Callable[[Feedback], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class EnrolmentRequest:
     """What is asked for. `hand` UNKNOWN: whichever is shown first."""
 
     person: PersonId
@@ -62,25 +62,25 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EnrolmentLine:
     """One line for the operator. `good`: samples so far."""
 
     good: int
-    step: Step
+    step: EnrolmentStep
     say: str  # the same in the operator's language
     hand: str = ""
     done: bool = False
 
 
 def enrol(
-    wish: Wish,
+    request: EnrolmentRequest,
     reader: str,
-    palms: Palms,
+    palms: PalmRecognition,
     roster: Callable[[], Roster],
     now: MomentSource,
     stopping: Callable[[], bool],
     show: Show = lambda feedback: None,
-) -> Iterator[Told]:
+) -> Iterator[EnrolmentLine]:
     """The guided enrolment; its last line is `done`. Raises `RequestRefused` with the reason; then nothing was kept.
 
     `show`: the screen, which says the same to the child in the child's language.
@@ -90,35 +90,35 @@ def enrol(
         raise RequestRefused(gallery.why)
     if not gallery.loaded:
         raise RequestRefused("the palms of this kiosk are being opened; try again in a minute")
-    words = Words(wish.language)
-    _need_consent(wish.person, roster(), words)
-    language = roster().people[wish.person].language
+    words = Words(request.language)
+    _need_consent(request.person, roster(), words)
+    language = roster().people[request.person].language
     with palms.borrowed(reader) as frames:
-        session = _Session(wish, words, gallery, frames, palms.landmarks(), now, stopping)
+        session = _SampleSession(request, words, gallery, frames, palms.landmarks(), now, stopping)
         try:
-            for told in session.samples():
-                show(Feedback(FeedbackKind.ENROL, language=language, advice=ADVICE.get(told.step, Advice.NONE)))
-                yield told
+            for line in session.samples():
+                show(Feedback(FeedbackKind.ENROL, language=language, advice=ADVICE.get(line.step, Advice.NONE)))
+                yield line
         finally:
             show(Feedback(FeedbackKind.IDLE))
-    _need_consent(wish.person, roster(), words)
-    yield _keep(wish, words, session, gallery, roster(), now)
+    _need_consent(request.person, roster(), words)
+    yield _keep(request, words, session, gallery, roster(), now)
 
 
 def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
     """Raises `RequestRefused` before anything of a hand is looked at."""
     if person not in roster.people:
-        raise RequestRefused(words(Step.NOT_LISTED, person=person))
+        raise RequestRefused(words(EnrolmentStep.NOT_LISTED, person=person))
     if not roster.has_consent(person):
-        raise RequestRefused(words(Step.NOT_AGREED, person=person))
+        raise RequestRefused(words(EnrolmentStep.NOT_AGREED, person=person))
 
 
-class _Session:
+class _SampleSession:
     """Pictures until there are enough good samples."""
 
     def __init__(
         self,
-        wish: Wish,
+        request: EnrolmentRequest,
         words: Words,
         gallery: PalmGallery,
         frames: NewestFrames,
@@ -127,90 +127,103 @@ class _Session:
         stopping: Callable[[], bool],
     ) -> None:
         self._landmarks = landmarks
-        self._wish = wish
+        self._request = request
         self._words = words
         self._gallery = gallery
         self._frames = frames
         self._now = now
         self._stopping = stopping
-        self._until_ms = now().mono_ms + int(wish.within_s * 1000)
-        self._sample_ms = self._seen_ms = self._said_ms = 0
-        self.enrolment: Enrolment | None = None
+        self._until_ms = now().mono_ms + int(request.within_s * 1000)
+        self._sample_ms = self._last_hand_ms = self._said_ms = 0
+        self.enrolment: PalmEnrolment | None = None
         self.qualities: list[PalmQuality] = []
-        self._said = self._tell(Step.NO_PICTURE)  # of all that was said last, what a refusal at the end names
+        self._said = self._tell(EnrolmentStep.NO_PICTURE)  # of all that was said last, what a refusal at the end names
 
-    def samples(self) -> Iterator[Told]:
+    def samples(self) -> Iterator[EnrolmentLine]:
         fruitless = 0
-        yield self._tell(Step.SHOW)
-        while len(self.qualities) < self._wish.samples:
+        yield self._tell(EnrolmentStep.SHOW)
+        while len(self.qualities) < self._request.samples:
             now_ms = self._now().mono_ms
             if now_ms > self._until_ms or fruitless >= FRUITLESS_MAX or self._stopping():
                 last = self._said.say
                 raise RequestRefused(
-                    self._words(Step.GAVE_UP, good=len(self.qualities), wanted=self._wish.samples, last=last)
+                    self._words(
+                        EnrolmentStep.GAVE_UP, good=len(self.qualities), wanted=self._request.samples, last=last
+                    )
                 )
-            taken = self._frames.get(PICTURE_WAIT_S)
-            if taken is None:
+            newest = self._frames.get(PICTURE_WAIT_S)
+            if newest is None:
                 continue
             before = len(self.qualities)
-            told = self._take(find_region(taken.frame.image, self._landmarks), taken.moment.mono_ms)
+            line = self._take(find_region(newest.frame.image, self._landmarks), newest.moment.mono_ms)
             fresh = len(self.qualities) > before
             fruitless = 0 if fresh else fruitless + 1
-            if told and (fresh or told.step is not self._said.step or now_ms - self._said_ms >= SAY_EVERY_MS):
-                self._said, self._said_ms = told, now_ms
-                yield told
+            if line and (fresh or line.step is not self._said.step or now_ms - self._said_ms >= SAY_EVERY_MS):
+                self._said, self._said_ms = line, now_ms
+                yield line
 
-    def _tell(self, step: Step, **blanks: object) -> Told:
-        return Told(len(self.qualities), step, self._words(step, **blanks), self._hand)
+    def _tell(self, step: EnrolmentStep, **blanks: object) -> EnrolmentLine:
+        return EnrolmentLine(len(self.qualities), step, self._words(step, **blanks), self._hand)
 
     @property
     def _hand(self) -> str:
         return self.enrolment.hand.value if self.enrolment else ""
 
-    def _take(self, seen: FramedPalm | UnfitPicture, at_ms: int) -> Told | None:
+    def _take(self, picture: FramedPalm | UnfitPicture, at_ms: int) -> EnrolmentLine | None:
         """What to say of one picture; None: wait for the next."""
-        if isinstance(seen, UnfitPicture):
-            if seen.reason is UnfitReason.NO_HAND and at_ms - self._seen_ms > GONE_MS:
+        if isinstance(picture, UnfitPicture):
+            if picture.reason is UnfitReason.NO_HAND and at_ms - self._last_hand_ms > HAND_AWAY_MS:
                 self._sample_ms = 0  # the hand was taken away: what is shown next is a fresh look
-            return self._tell(OF_PICTURE[seen.reason])
-        self._seen_ms, before_ms = at_ms, self._seen_ms
-        if self._sample_ms and at_ms - before_ms <= GONE_MS and at_ms - self._sample_ms < BETWEEN_MS:
+            return self._tell(PICTURE_STEPS[picture.reason])
+        self._last_hand_ms, before_ms = at_ms, self._last_hand_ms
+        if self._sample_ms and at_ms - before_ms <= HAND_AWAY_MS and at_ms - self._sample_ms < BETWEEN_MS:
             return None
-        if seen.quality.score < QUALITY_MIN:
-            return self._tell(Step.NOT_CLEAR, score=f"{seen.quality.score:.2f}", wanted=QUALITY_MIN)
-        hand = seen.region.hand
+        if picture.quality.score < QUALITY_MIN:
+            return self._tell(EnrolmentStep.NOT_CLEAR, score=f"{picture.quality.score:.2f}", wanted=QUALITY_MIN)
+        hand = picture.region.hand
         if self.enrolment is None:
-            wanted = self._wish.hand
+            wanted = self._request.hand
             if wanted is not Hand.UNKNOWN and hand not in (wanted, Hand.UNKNOWN):
-                return self._tell(Step.WRONG_HAND_LEFT if wanted is Hand.LEFT else Step.WRONG_HAND_RIGHT)
+                return self._tell(
+                    EnrolmentStep.WRONG_HAND_LEFT if wanted is Hand.LEFT else EnrolmentStep.WRONG_HAND_RIGHT
+                )
             chosen = hand if wanted is Hand.UNKNOWN else wanted
-            self.enrolment = Enrolment(self._wish.person, chosen, self._gallery.scrambles)
-        return self._add(self.enrolment, seen, at_ms)
+            self.enrolment = PalmEnrolment(self._request.person, chosen, self._gallery.scrambles)
+        return self._add(self.enrolment, picture, at_ms)
 
-    def _add(self, so_far: Enrolment, seen: FramedPalm, at_ms: int) -> Told:
-        added = so_far.add(respond(seen.region), seen.region.hand, self._gallery.snapshot)
+    def _add(self, so_far: PalmEnrolment, picture: FramedPalm, at_ms: int) -> EnrolmentLine:
+        added = so_far.add(respond(picture.region), picture.region.hand, self._gallery.snapshot)
         match added:
-            case Enrolment():
+            case PalmEnrolment():
                 self.enrolment, self._sample_ms = added, at_ms
-                self.qualities.append(seen.quality)
-                left = self._wish.samples - len(self.qualities)
-                return self._tell(Step.GOOD_AGAIN if left else Step.GOOD)
-            case enrolment.Refused(reason=enrolment.Refusal.KNOWN_AS_ANOTHER, known_as=other):
-                log.warning("an enrolment of %s was refused: the palm is known as %s", self._wish.person, other)
-                raise RequestRefused(self._words(Step.KNOWN_AS_ANOTHER, other=other))
-            case enrolment.Refused(reason=reason):
+                self.qualities.append(picture.quality)
+                missing = self._request.samples - len(self.qualities)
+                return self._tell(EnrolmentStep.GOOD_AGAIN if missing else EnrolmentStep.GOOD)
+            case enrolment.RefusedSample(reason=enrolment.SampleRefusal.KNOWN_AS_ANOTHER, known_as=other_person):
+                log.warning(
+                    "an enrolment of %s was refused: the palm is known as %s", self._request.person, other_person
+                )
+                raise RequestRefused(self._words(EnrolmentStep.KNOWN_AS_ANOTHER, other=other_person))
+            case enrolment.RefusedSample(reason=reason):
                 if not so_far.samples:
                     self.enrolment = None
-                return self._tell(OF_SAMPLE[reason])
+                return self._tell(SAMPLE_STEPS[reason])
 
 
-def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, roster: Roster, now: MomentSource) -> Told:
+def _keep(
+    request: EnrolmentRequest,
+    words: Words,
+    session: _SampleSession,
+    gallery: PalmGallery,
+    roster: Roster,
+    now: MomentSource,
+) -> EnrolmentLine:
     assert session.enrolment is not None
     palm = session.enrolment.finish()
     assert isinstance(palm, Palm), "as many samples as were wanted, and no fewer than needed"
     moment = now()
     sealed = SealedPalm(
-        person=wish.person,
+        person=request.person,
         hand=palm.hand.value,
         samples=len(palm.fine),
         sealed=gallery.sealed(palm),
@@ -219,15 +232,15 @@ def _keep(wish: Wish, words: Words, session: _Session, gallery: PalmGallery, ros
     )
     event = PalmEnrolled(
         **build_origin(EventContext(moment, roster)),
-        person=wish.person,
+        person=request.person,
         hand=sealed.hand,
         templates=sealed.samples,
-        operator=" ".join(wish.operator.split()),
+        operator=" ".join(request.operator.split()),
     )
     try:
         gallery.enrol(palm, sealed, event)
     except NoConsent as error:
         raise RequestRefused(str(error)) from error
-    log.info("%s is known by the %s palm: %d samples", wish.person, sealed.hand, sealed.samples)
-    step = Step(f"done_{sealed.hand}")
-    return Told(sealed.samples, step, words(step, person=wish.person), sealed.hand, done=True)
+    log.info("%s is known by the %s palm: %d samples", request.person, sealed.hand, sealed.samples)
+    step = EnrolmentStep(f"done_{sealed.hand}")
+    return EnrolmentLine(sealed.samples, step, words(step, person=request.person), sealed.hand, done=True)

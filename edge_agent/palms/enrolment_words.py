@@ -10,7 +10,7 @@ from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.state import Language
 
 
-class Step(StrEnum):
+class EnrolmentStep(StrEnum):
     """The next step, or why this picture was none; the operator's line in the catalogues is `enrol.` and this."""
 
     SHOW = "show"
@@ -46,22 +46,22 @@ class Step(StrEnum):
     NOT_AGREED = "not_agreed"
 
 
-OF_PICTURE = {reason: Step(reason.value.replace("-", "_")) for reason in UnfitReason}
-OF_SAMPLE = {
-    enrolment.Refusal.TOO_LITTLE_PALM: Step.TOO_LITTLE_PALM,
-    enrolment.Refusal.SAME_PICTURE: Step.SAME_PICTURE,
-    enrolment.Refusal.OTHER_PALM: Step.OTHER_PALM,
-    enrolment.Refusal.OTHER_HAND: Step.OTHER_HAND,
+PICTURE_STEPS = {reason: EnrolmentStep(reason.value.replace("-", "_")) for reason in UnfitReason}
+SAMPLE_STEPS = {
+    enrolment.SampleRefusal.TOO_LITTLE_PALM: EnrolmentStep.TOO_LITTLE_PALM,
+    enrolment.SampleRefusal.SAME_PICTURE: EnrolmentStep.SAME_PICTURE,
+    enrolment.SampleRefusal.OTHER_PALM: EnrolmentStep.OTHER_PALM,
+    enrolment.SampleRefusal.OTHER_HAND: EnrolmentStep.OTHER_HAND,
 }
-ADVICE = {OF_PICTURE[reason]: advice for reason, (_, advice) in SAID.items()} | {
-    Step.GOOD_AGAIN: Advice.AWAY,
-    Step.SAME_PICTURE: Advice.AWAY,
-    Step.NOT_CLEAR: Advice.STILL,
-    Step.TOO_LITTLE_PALM: Advice.FLAT,
-    Step.WRONG_HAND_LEFT: Advice.OTHER_HAND,
-    Step.WRONG_HAND_RIGHT: Advice.OTHER_HAND,
-    Step.OTHER_HAND: Advice.OTHER_HAND,
-    Step.OTHER_PALM: Advice.OTHER_HAND,
+ADVICE = {PICTURE_STEPS[reason]: advice for reason, (_, advice) in SAID.items()} | {
+    EnrolmentStep.GOOD_AGAIN: Advice.AWAY,
+    EnrolmentStep.SAME_PICTURE: Advice.AWAY,
+    EnrolmentStep.NOT_CLEAR: Advice.STILL,
+    EnrolmentStep.TOO_LITTLE_PALM: Advice.FLAT,
+    EnrolmentStep.WRONG_HAND_LEFT: Advice.OTHER_HAND,
+    EnrolmentStep.WRONG_HAND_RIGHT: Advice.OTHER_HAND,
+    EnrolmentStep.OTHER_HAND: Advice.OTHER_HAND,
+    EnrolmentStep.OTHER_PALM: Advice.OTHER_HAND,
 }
 """What the child's screen says of a step; nothing: how to hold the palm."""
 
@@ -72,5 +72,5 @@ class Words:
     def __init__(self, language: Language) -> None:
         self._catalogue = read_catalogue(language)
 
-    def __call__(self, step: Step, **blanks: object) -> str:
+    def __call__(self, step: EnrolmentStep, **blanks: object) -> str:
         return self._catalogue[f"enrol.{step}"].format(**blanks)

@@ -8,7 +8,7 @@ from edge_agent.domain.moment import Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class NewestFrame:
     frame: PalmFrame
     moment: Moment  # at which it came
 
@@ -17,7 +17,7 @@ class NewestFrames:
     """One place a reader; a picture that nobody has taken when the next one comes is dropped, and counted."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, Taken] = {}
+        self._waiting: dict[str, NewestFrame] = {}
         self._changed = threading.Condition()
         self.dropped = 0
 
@@ -26,10 +26,10 @@ class NewestFrames:
         with self._changed:
             # Taken out and put in again: who has waited longest is served first, and no reader starves another.
             self.dropped += self._waiting.pop(frame.reader, None) is not None
-            self._waiting[frame.reader] = Taken(frame, moment)
+            self._waiting[frame.reader] = NewestFrame(frame, moment)
             self._changed.notify()
 
-    def get(self, wait_s: float) -> Taken | None:
+    def get(self, wait_s: float) -> NewestFrame | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting, wait_s)
             for reader in self._waiting:

@@ -38,7 +38,7 @@ ADAPT_EVERY = timedelta(days=7)  # a palm changes over a school year, not within
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ErrorTarget:
     """Which errors are wanted, by the settings."""
 
     fpir: float
@@ -46,7 +46,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedPalms:
     """What became of a stick's palms."""
 
     taken: int
@@ -57,7 +57,9 @@ class Imported:
 class PalmGallery:
     """Safe from any thread. Without a key, or before `load`, there is nobody in it."""
 
-    def __init__(self, journal: Journal, school: str, key: SchoolKey, target: Target, dice: Dice = os.urandom) -> None:
+    def __init__(
+        self, journal: Journal, school: str, key: SchoolKey, target: ErrorTarget, dice: Dice = os.urandom
+    ) -> None:
         self._journal = journal
         self._school = school
         self._key = key
@@ -85,20 +87,20 @@ class PalmGallery:
 
     def point_of(self, snapshot: Snapshot, person: str) -> OperatingPoint:
         """What is enough 1:1, for a palm shown with this person's card: the point of a gallery of that one."""
-        templates = sum(len(snapshot.palms[at].fine) for at in snapshot.places.get(person, ()))
+        templates = sum(len(snapshot.palms[index].fine) for index in snapshot.places.get(person, ()))
         return operating_point.operating_point(templates, self._target.fpir, self._target.margin)
 
     def load(self, roster: Roster) -> None:
         """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
         with self._changing:
-            kept = self._journal.palms.read_all()
-            refused = {sealed.person for sealed in kept if not _agrees(sealed.person, roster)}
+            rows = self._journal.palms.read_all()
+            refused = {sealed.person for sealed in rows if not _agrees(sealed.person, roster)}
             if refused:
                 self._journal.palms.delete(refused)
-            opened = [self._open(sealed) for sealed in kept if sealed.person not in refused]
+            opened = [self._open(sealed) for sealed in rows if sealed.person not in refused]
             palms = [palm for palm in opened if palm is not None]
             self.unreadable = len(opened) - len(palms)
-            self._rows = {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
+            self._rows = {(row.person, row.hand): replace(row, sealed=b"") for row in rows}
             self.snapshot = self.snapshot.changed(palms)
             self.loaded = True
         log.info("%d palms of %d people are known", len(palms), self.snapshot.persons)
@@ -123,7 +125,7 @@ class PalmGallery:
             row = self._rows.get((person, hand.value))
             if row is None or not now.is_trusted or now.utc - row.made_at < ADAPT_EVERY:
                 return False
-            palms = (self.snapshot.palms[at] for at in self.snapshot.places.get(person, ()))
+            palms = (self.snapshot.palms[index] for index in self.snapshot.places.get(person, ()))
             palm = next((palm for palm in palms if palm.hand is hand), None)
             fresh = None if palm is None else adapted(palm, responses, self.scrambles)
             if fresh is None:
@@ -160,9 +162,9 @@ class PalmGallery:
         The school's other kiosks hear of it through the ledger.
         """
         with self._changing:
-            gone = self._journal.palms.revoke(person)
+            deleted = self._journal.palms.revoke(person)
             self._replace((), [person])
-        return gone
+        return deleted
 
     # To and from the school's other kiosks: `sync.client.ports.PalmStore`, and by a stick.
 
@@ -172,8 +174,8 @@ class PalmGallery:
             match palm:
                 case None:
                     return None
-                case RevokedPalm(person, hand, at):
-                    return Parcel(person=person, hand=_HANDS[hand], made_at=at)
+                case RevokedPalm(person, hand, revoked_at):
+                    return Parcel(person=person, hand=_HANDS[hand], made_at=revoked_at)
                 case SealedPalm():
                     sealed = self._sealed_for_others(palm)
                     if sealed is not None:
@@ -204,16 +206,22 @@ class PalmGallery:
 
     def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
         """A page of the ledger's."""
-        gone = [(PersonId(each.person), each.hand) for each in palms if not each.sealed]
-        opened = [(each, self._opened(each)) for each in palms if each.sealed]
+        revoked = [
+            (PersonId(palm_on_wire.person), palm_on_wire.hand) for palm_on_wire in palms if not palm_on_wire.sealed
+        ]
+        opened = [(palm_on_wire, self._opened(palm_on_wire)) for palm_on_wire in palms if palm_on_wire.sealed]
         # The seal vouches for whose palm it is; a ledger that says otherwise was tampered with.
-        mine = [palm for each, palm in opened if palm and (palm[0].person, palm[1].hand) == (each.person, each.hand)]
+        mine = [
+            palm
+            for palm_on_wire, palm in opened
+            if palm and (palm[0].person, palm[1].hand) == (palm_on_wire.person, palm_on_wire.hand)
+        ]
         if len(mine) < len(opened):
             log.warning(
                 "%d palms from the ledger cannot be opened with this kiosk's key; is it this school's?",
                 len(opened) - len(mine),
             )
-        self._take([(palm, replace(row, relayed=True)) for palm, row in mine], gone, version, self.fingerprint)
+        self._take([(palm, replace(row, relayed=True)) for palm, row in mine], revoked, version, self.fingerprint)
 
     def exported(self) -> Iterator[Sealed]:
         """Everything that can be opened here, sealed for the school's other kiosks."""
@@ -222,29 +230,29 @@ class PalmGallery:
             if sealed is not None:
                 yield sealed
 
-    def import_(self, palms: Sequence[Sealed]) -> Imported:
+    def import_(self, palms: Sequence[Sealed]) -> ImportedPalms:
         """From a stick. Who has not agreed is not taken, whatever the stick holds."""
-        opened = [palm for each in palms if (palm := self._opened(each)) is not None]
-        taken = self._take(opened)
-        return Imported(taken, len(opened) - taken, len(palms) - len(opened))
+        opened = [palm for sealed in palms if (palm := self._opened(sealed)) is not None]
+        accepted = self._take(opened)
+        return ImportedPalms(accepted, len(opened) - accepted, len(palms) - len(opened))
 
     def _take(
         self,
         palms: Sequence[tuple[Palm, SealedPalm]],
-        gone: Sequence[tuple[PersonId, str]] = (),
+        revoked: Sequence[tuple[PersonId, str]] = (),
         version: int = 0,
         fingerprint: str = "",
     ) -> int:
         with self._changing:
-            kept, deleted = self._journal.palms.accept([row for _, row in palms], gone, version, fingerprint)
-            fresh = {(row.person, row.hand) for row in kept}
-            self._rows |= {(row.person, row.hand): replace(row, sealed=b"") for row in kept}
-            back = set(gone)
+            accepted, deleted = self._journal.palms.accept([row for _, row in palms], revoked, version, fingerprint)
+            fresh = {(row.person, row.hand) for row in accepted}
+            self._rows |= {(row.person, row.hand): replace(row, sealed=b"") for row in accepted}
+            back = set(revoked)
             others = [
                 palm for palm in self.snapshot.palms if palm.person in deleted and (palm.person, palm.hand) not in back
             ]
             self._replace([*others, *(palm for palm, row in palms if (row.person, row.hand) in fresh)], deleted)
-        return len(kept)
+        return len(accepted)
 
     def _sealed_for_others(self, row: SealedPalm) -> Sealed | None:
         palm = self._open(row)
@@ -254,9 +262,9 @@ class PalmGallery:
         sealed = seal(palm, self._key, self._school, Purpose.EXPORT, self._dice, made_at)
         return Sealed(made_at=made_at, quality=row.quality, sealed=sealed)
 
-    def _opened(self, each: Sealed) -> tuple[Palm, SealedPalm] | None:
+    def _opened(self, sealed: Sealed) -> tuple[Palm, SealedPalm] | None:
         try:
-            palm = unseal(each.sealed, self._key, self._school, Purpose.EXPORT, each.made_at)
+            palm = unseal(sealed.sealed, self._key, self._school, Purpose.EXPORT, sealed.made_at)
         except Unsealable as error:
             log.debug("a palm of another kiosk: %s", error)
             return None
@@ -265,8 +273,8 @@ class PalmGallery:
             hand=palm.hand.value,
             samples=len(palm.fine),
             sealed=self.sealed(palm),
-            quality=each.quality,
-            made_at=read_time(each.made_at),
+            quality=sealed.quality,
+            made_at=read_time(sealed.made_at),
         )
         return palm, row
 

@@ -51,7 +51,7 @@ class NoSchoolKey(AgentError):
     """This kiosk has no school's key; no palm can be enrolled or recognised."""
 
 
-class KeyThere(AgentError):
+class KeyExists(AgentError):
     """A key is there already; nothing was replaced."""
 
 
@@ -67,11 +67,11 @@ class _Receiving:
     offer: bytes = b""
 
 
-Kept = TypeVar("Kept", _Sending, _Receiving)
+Session = TypeVar("Session", _Sending, _Receiving)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HandoverStep:
     """What one step of the handing over did. `code`: what this screen shows now; `done`: the last step."""
 
     next: str
@@ -81,40 +81,40 @@ class Step:
 
 def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
     """This kiosk's copy of the school's key. Raises `NoSchoolKey`; `RequestRefused` when it is unusable."""
-    given = read_credential(CREDENTIAL_NAME, environ)
-    if given:
-        return _parsed(given, f"credential {CREDENTIAL_NAME}")
+    text = read_credential(CREDENTIAL_NAME, environ)
+    if text:
+        return _parsed(text, f"credential {CREDENTIAL_NAME}")
     path = state_dir / KEY_NAME
-    found = _read(path)
-    if found is None:
+    text = _read(path)
+    if text is None:
         raise NoSchoolKey(
             "this kiosk has no palm key: on the school's first kiosk run `edge-agent palm key make`, on a further one "
             "`edge-agent palm key import STICK`, or `edge-agent palm key restore` with the printout"
         )
-    return _parsed(found, str(path))
+    return _parsed(text, str(path))
 
 
 def make(state_dir: Path, dice: Dice = os.urandom) -> SchoolKey:
-    """A new key, for the first kiosk of a school. Raises `KeyThere`."""
+    """A new key, for the first kiosk of a school. Raises `KeyExists`."""
     key = SchoolKey.make(dice)
     keep(state_dir, key)
     return key
 
 
 def keep(state_dir: Path, key: SchoolKey) -> None:
-    """Write the key where `load` finds it. Raises `KeyThere`: whoever wants another key removes the old one first."""
+    """Write the key where `load` finds it. Raises `KeyExists`: whoever wants another key removes the old one first."""
     path = state_dir / KEY_NAME
     try:
         _write(path, "-".join(to_paper(key)).encode() + b"\n", replace=False)
     except FileExistsError as error:
-        raise KeyThere(
+        raise KeyExists(
             f"{path}: a key is there already, and every palm enrolled here needs it; only if they are all to be "
             "enrolled again, move it away first"
         ) from error
 
 
 def restore(state_dir: Path, typed: str) -> SchoolKey:
-    """The key from its printout. Raises `RequestRefused` for a slip, `KeyThere`."""
+    """The key from its printout. Raises `RequestRefused` for a slip, `KeyExists`."""
     try:
         key = from_paper(typed)
     except KeyRefused as error:
@@ -129,20 +129,20 @@ def fingerprint(state_dir: Path) -> str:
 
 def export_step(
     state_dir: Path, stick: Path, compared: Callable[[str], str], *, again: bool = False, dice: Dice = os.urandom
-) -> Step:
+) -> HandoverStep:
     """The next step of the kiosk that has the key. `compared` shows our code and returns the other screen's."""
     key = load(state_dir)
     remembered = state_dir / SENDING_NAME
-    kept = None if again else _remembered(remembered, _Sending)
+    session = None if again else _remembered(remembered, _Sending)
     try:
-        if kept is None:
+        if session is None:
             promise = _from_stick(stick, PROMISE, "run `edge-agent palm key import STICK` on the new kiosk first")
             private = dice(KEY_BYTES)
             sender = Sender.make(promise, lambda _: private)
             _write(remembered, msgspec.msgpack.encode(_Sending(private, promise)), replace=True)
             _to_stick(stick, OFFER, sender.offer)
-            return Step("carry the stick to the new kiosk and run `edge-agent palm key import` there")
-        sender = Sender.make(kept.promise, lambda _: kept.private)
+            return HandoverStep("carry the stick to the new kiosk and run `edge-agent palm key import` there")
+        sender = Sender.make(session.promise, lambda _: session.private)
         hello = _from_stick(
             stick, HELLO, "carry the stick to the new kiosk, run `edge-agent palm key import`, and bring it back"
         )
@@ -154,33 +154,37 @@ def export_step(
         raise RequestRefused(f"{error}; empty the stick and begin again on the new kiosk") from error
     _to_stick(stick, PARCEL, parcel)
     remembered.unlink()
-    return Step("carry the stick to the new kiosk and run `edge-agent palm key import` there a last time", code)
+    return HandoverStep("carry the stick to the new kiosk and run `edge-agent palm key import` there a last time", code)
 
 
-def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice = os.urandom) -> Step:
+def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice = os.urandom) -> HandoverStep:
     """The next step of the kiosk that needs the key."""
     if (state_dir / KEY_NAME).exists():
-        raise KeyThere(f"{state_dir / KEY_NAME}: this kiosk has a key already; compare `edge-agent palm key show-code`")
+        raise KeyExists(
+            f"{state_dir / KEY_NAME}: this kiosk has a key already; compare `edge-agent palm key show-code`"
+        )
     remembered = state_dir / RECEIVING_NAME
-    kept = None if again else _remembered(remembered, _Receiving)
-    if kept is None:
+    session = None if again else _remembered(remembered, _Receiving)
+    if session is None:
         nonce = dice(16)
         receiver = _receiver(state_dir, nonce)
         _write(remembered, msgspec.msgpack.encode(_Receiving(receiver.nonce)), replace=True)
         for name in (OFFER, HELLO, PARCEL):
             (stick / name).unlink(missing_ok=True)  # of an older attempt
         _to_stick(stick, PROMISE, receiver.promise)
-        return Step("carry the stick to the kiosk that has the key and run `edge-agent palm key export` there")
-    receiver = _receiver(state_dir, kept.nonce)
+        return HandoverStep("carry the stick to the kiosk that has the key and run `edge-agent palm key export` there")
+    receiver = _receiver(state_dir, session.nonce)
     try:
-        if not kept.offer:
+        if not session.offer:
             offer = _from_stick(stick, OFFER, "run `edge-agent palm key export STICK` on the kiosk that has the key")
             code = receiver.code(offer)
-            _write(remembered, msgspec.msgpack.encode(_Receiving(kept.nonce, offer)), replace=True)
+            _write(remembered, msgspec.msgpack.encode(_Receiving(session.nonce, offer)), replace=True)
             _to_stick(stick, HELLO, receiver.hello)
-            return Step("note this code, carry the stick back and type it into `edge-agent palm key export`", code)
+            return HandoverStep(
+                "note this code, carry the stick back and type it into `edge-agent palm key export`", code
+            )
         parcel = _from_stick(stick, PARCEL, "run `edge-agent palm key export STICK` on the kiosk that has the key")
-        key = receiver.open(kept.offer, parcel)
+        key = receiver.open(session.offer, parcel)
     except KeyRefused as error:
         remembered.unlink(missing_ok=True)
         raise RequestRefused(f"{error}; empty the stick and begin again with `edge-agent palm key import`") from error
@@ -188,15 +192,15 @@ def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice
     remembered.unlink()
     for name in (PROMISE, OFFER, HELLO, PARCEL):
         (stick / name).unlink(missing_ok=True)
-    return Step("this kiosk has the school's key; restart the daemon (systemctl restart edge-agent)", done=True)
+    return HandoverStep("this kiosk has the school's key; restart the daemon (systemctl restart edge-agent)", done=True)
 
 
 def code_shown(state_dir: Path) -> str:
     """The short code of a handing over that waits for its comparison here; empty where none does."""
-    kept = _remembered(state_dir / RECEIVING_NAME, _Receiving)
-    if kept is None or not kept.offer:
+    session = _remembered(state_dir / RECEIVING_NAME, _Receiving)
+    if session is None or not session.offer:
         return ""
-    return _receiver(state_dir, kept.nonce).code(kept.offer)
+    return _receiver(state_dir, session.nonce).code(session.offer)
 
 
 def _receiver(state_dir: Path, nonce: bytes) -> Receiver:
@@ -216,12 +220,12 @@ def _parsed(content: bytes, where: str) -> SchoolKey:
         ) from error
 
 
-def _remembered(path: Path, kind: type[Kept]) -> Kept | None:
-    found = _read(path)
-    if found is None:
+def _remembered(path: Path, kind: type[Session]) -> Session | None:
+    content = _read(path)
+    if content is None:
         return None
     try:
-        return msgspec.msgpack.decode(found, type=kind)
+        return msgspec.msgpack.decode(content, type=kind)
     except msgspec.DecodeError:
         return None
 

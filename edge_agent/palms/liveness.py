@@ -19,17 +19,17 @@ STRONG = 0.9
 TOGETHER = 1.6  # flatness, glare and standing still, of 3
 INSCRIBED = 0.7  # of the region's side: an upright square that lies inside it however it is turned
 
-Look = tuple[NDArray[np.uint8], FramedPalm]
+PalmPicture = tuple[NDArray[np.uint8], FramedPalm]
 
 
-def copied(looks: Sequence[Look]) -> bool:
+def copied(looks: Sequence[PalmPicture]) -> bool:
     if not looks:
         return False
     greys = [_grey(image) for image, _ in looks]
-    squares = [_square(grey, found) for grey, (_, found) in zip(greys, looks, strict=True)]
+    squares = [_square(grey, palm) for grey, (_, palm) in zip(greys, looks, strict=True)]
     rasters = [score_raster(square) for square in squares]
-    flat = [score_flatness(found.region.grey, found.region.mask) for _, found in looks]
-    glare = [score_gloss(found.region.grey, found.region.mask) for _, found in looks]
+    flat = [score_flatness(palm.region.grey, palm.region.mask) for _, palm in looks]
+    glare = [score_gloss(palm.region.grey, palm.region.mask) for _, palm in looks]
     if min(rasters) >= STRONG:
         return True
     return min(flat) + min(glare) + score_stillness(greys) >= TOGETHER
@@ -39,9 +39,9 @@ def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _square(grey: NDArray[np.uint8], found: FramedPalm) -> NDArray[np.uint8]:
+def _square(grey: NDArray[np.uint8], palm: FramedPalm) -> NDArray[np.uint8]:
     """The palm at the camera's resolution: scaling would wipe out what is looked for."""
-    corners = found.placement.corners
+    corners = palm.placement.corners
     x, y = (int(value) for value in corners.mean(axis=0))
     half = int(np.hypot(*(corners[1] - corners[0])) * INSCRIBED / 2)
     return grey[max(0, y - half) : y + half, max(0, x - half) : x + half]

@@ -56,7 +56,7 @@ class Presentation:
     look_ns: int
     settled: bool = False
     _came_ns: int | None = None
-    _seen_ns: int = 0
+    _last_hand_ns: int = 0
     _rankings: list[Ranking] = field(default_factory=list, repr=False)
     _good_ns: int = 0  # the first good picture
     _bad: Counter[UnfitReason] = field(default_factory=Counter)
@@ -101,13 +101,13 @@ class Presentation:
 
     def quiet(self, at_ns: int) -> Conclude | None:
         """Nothing before the camera, or no picture, at this time."""
-        return self.left() if self._came_ns is not None and at_ns - self._seen_ns >= LEAVE_NS else None
+        return self.left() if self._came_ns is not None and at_ns - self._last_hand_ns >= LEAVE_NS else None
 
     def left(self) -> Conclude | None:
         """The hand has gone; where it was not decided about, it is now, by what was seen of it."""
-        left = self._conclude() if self._rankings and not self.settled else None
+        conclusion = self._conclude() if self._rankings and not self.settled else None
         self.clear()
-        return left
+        return conclusion
 
     def held(self, at_ns: int, *, same: bool) -> bool:
         """A good picture after the decision; True when another hand has taken the place: begin anew with it."""
@@ -122,12 +122,12 @@ class Presentation:
         """The hand is gone."""
         self.settled, self._came_ns, self._rankings, self._others = False, None, [], 0
         self._bad.clear()
-        self._advised = self._advised_ns = self._seen_ns = self._good_ns = 0
+        self._advised = self._advised_ns = self._last_hand_ns = self._good_ns = 0
 
     def _saw(self, at_ns: int) -> None:
         if self._came_ns is None:
             self._came_ns = at_ns
-        self._seen_ns = at_ns
+        self._last_hand_ns = at_ns
 
     def _conclude(self) -> Conclude:
         self.settled = True

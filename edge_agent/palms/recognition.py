@@ -35,7 +35,7 @@ from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.enrolment import QUALITY_MIN, likeness_to
 from edge_agent.palm.matching.fusion import FRAMES_MAX, fuse_frames
-from edge_agent.palm.matching.gallery import Answer, Candidate, Match, Ranking, Snapshot, decide
+from edge_agent.palm.matching.gallery import Candidate, GalleryDecision, PalmMatch, Ranking, Snapshot, decide
 from edge_agent.palm.matching.operating_point import OperatingPoint
 from edge_agent.palm.matching.permutation import ProtectedCode, protect
 from edge_agent.palm.matching.probe import Probe
@@ -43,8 +43,8 @@ from edge_agent.palm.matching.responses import Responses, respond
 from edge_agent.palm.types import Hand
 from edge_agent.palms import keys as palm_keys
 from edge_agent.palms import models as palm_models
-from edge_agent.palms.frames import NewestFrames, Taken
-from edge_agent.palms.gallery import PalmGallery, Target
+from edge_agent.palms.frames import NewestFrame, NewestFrames
+from edge_agent.palms.gallery import ErrorTarget, PalmGallery
 from edge_agent.palms.liveness import copied
 from edge_agent.palms.presentation import Advise, Conclude, Presentation
 from edge_agent.process.metrics import Counters
@@ -73,7 +73,7 @@ class NoGallery:
 
 
 @dataclass(slots=True)
-class _Camera:
+class _CameraState:
     """What is remembered of one camera's present hand."""
 
     presentation: Presentation
@@ -92,7 +92,7 @@ class PresentationQueue(Protocol):
         ...
 
 
-class Palms:
+class PalmRecognition:
     def __init__(
         self,
         gallery: PalmGallery | NoGallery,
@@ -116,7 +116,7 @@ class Palms:
         self._show = show
         self._counters = counters
         self._newest = NewestFrames()
-        self._cameras: dict[str, _Camera] = {}
+        self._cameras: dict[str, _CameraState] = {}
         self._borrowed: dict[str, NewestFrames] = {}
         self._borrowing = threading.Lock()
 
@@ -186,12 +186,12 @@ class Palms:
             gallery.load(self._roster())
         while not pulse.is_stopping():
             pulse.beat()
-            taken = self._newest.get(WAIT_S)
+            newest = self._newest.get(WAIT_S)
             gallery.sweep()
-            if taken is None:
+            if newest is None:
                 self._quiet(gallery)
             else:
-                self._look(taken, gallery)
+                self._examine(newest, gallery)
 
     def _quiet(self, gallery: PalmGallery) -> None:
         """Cameras that bring nothing: their hands have gone."""
@@ -199,36 +199,38 @@ class Palms:
         for reader, camera in self._cameras.items():
             self._act(reader, camera, camera.presentation.quiet(now_ns), gallery)
 
-    def _look(self, taken: Taken, gallery: PalmGallery) -> None:
-        frame = taken.frame
-        camera = self._cameras.setdefault(frame.reader, _Camera(self._fresh()))
-        at_ns = taken.moment.mono_ms * 1_000_000
-        seen = find_region(frame.image, self._landmarks)
-        match seen:
+    def _examine(self, newest: NewestFrame, gallery: PalmGallery) -> None:
+        frame = newest.frame
+        camera = self._cameras.setdefault(frame.reader, _CameraState(self._fresh()))
+        at_ns = newest.moment.mono_ms * 1_000_000
+        result = find_region(frame.image, self._landmarks)
+        match result:
             case UnfitPicture(reason=reason):
                 self._counters.palms_unfit.labels(reason.value).inc()
                 self._act(frame.reader, camera, camera.presentation.bad(reason, at_ns), gallery)
             case FramedPalm():
-                self._recognise(taken, camera, seen, at_ns, gallery)
+                self._recognise(newest, camera, result, at_ns, gallery)
             case _:
-                assert_never(seen)
+                assert_never(result)
 
-    def _recognise(self, taken: Taken, camera: _Camera, seen: FramedPalm, at_ns: int, gallery: PalmGallery) -> None:
-        responses = respond(seen.region)
+    def _recognise(
+        self, newest: NewestFrame, camera: _CameraState, palm: FramedPalm, at_ns: int, gallery: PalmGallery
+    ) -> None:
+        responses = respond(palm.region)
         probe = Probe(responses, gallery.scrambles)
-        self._note_awaited(camera, self._awaited(taken.frame.reader))
+        self._note_awaited(camera, self._awaited(newest.frame.reader))
         if camera.presentation.settled:
             if not camera.presentation.held(at_ns, same=self._is_settled(camera, probe, gallery)):
                 return
             self._forget(camera)
         snapshot = gallery.snapshot
-        ranking, point = _search(snapshot, probe, seen.region.hand, camera.asked_for, gallery), gallery.point(snapshot)
+        ranking, point = _search(snapshot, probe, palm.region.hand, camera.asked_for, gallery), gallery.point(snapshot)
         if camera.asked_for is None and _somebody_else(camera.presentation.rankings, ranking, point):
-            self._act(taken.frame.reader, camera, camera.presentation.left(), gallery)
+            self._act(newest.frame.reader, camera, camera.presentation.left(), gallery)
         if camera.first is None:
-            camera.first = taken.moment
+            camera.first = newest.moment
         if self._settings.liveness == "on":
-            camera.looks = [*camera.looks, (taken.frame.image, seen)][-FRAMES_MAX:]
+            camera.looks = [*camera.looks, (newest.frame.image, palm)][-FRAMES_MAX:]
         fused = self._fused(camera, ranking)
         own = gallery.point_of(snapshot, camera.asked_for) if camera.asked_for is not None else None
         verdict = camera.presentation.good(
@@ -240,43 +242,48 @@ class Palms:
             and _named(fused, _far_beyond(point), camera.asked_for, own and _far_beyond(own)),
         )
         if verdict is not None:
-            camera.settled_as = _code(responses, seen, gallery)
-            self._counters.palm_s.observe((self._now().mono_ms - taken.moment.mono_ms) / 1000)
-        self._act(taken.frame.reader, camera, verdict, gallery)
-        if verdict is not None and self._settings.adapt == "on" and seen.quality.score >= QUALITY_MIN:
+            camera.settled_as = _code(responses, palm, gallery)
+            self._counters.palm_s.observe((self._now().mono_ms - newest.moment.mono_ms) / 1000)
+        self._act(newest.frame.reader, camera, verdict, gallery)
+        if verdict is not None and self._settings.adapt == "on" and palm.quality.score >= QUALITY_MIN:
             self._adapt(camera, decide(fused, _far_beyond(point)), ranking, responses, gallery)
 
     def _adapt(
-        self, camera: _Camera, answer: Answer, ranking: Ranking, responses: Responses, gallery: PalmGallery
+        self,
+        camera: _CameraState,
+        decision: GalleryDecision,
+        ranking: Ranking,
+        responses: Responses,
+        gallery: PalmGallery,
     ) -> None:
         """Learn from a hand that nobody could doubt, after the child has had the answer."""
-        if not isinstance(answer, Match) or camera.copied or camera.asked_for not in (None, answer.person):
+        if not isinstance(decision, PalmMatch) or camera.copied or camera.asked_for not in (None, decision.person):
             return
-        hand = next((one.hand for one in ranking if one.person == answer.person), Hand.UNKNOWN)
+        hand = next((candidate.hand for candidate in ranking if candidate.person == decision.person), Hand.UNKNOWN)
         try:
-            if gallery.adapt(answer.person, hand, responses, self._now(), self._roster()):
-                log.info("the %s palm of %s was learned anew from a recognition", hand, answer.person)
+            if gallery.adapt(decision.person, hand, responses, self._now(), self._roster()):
+                log.info("the %s palm of %s was learned anew from a recognition", hand, decision.person)
         except (NoConsent, JournalUnwritable) as error:
             log.warning("nothing was learned from a recognition: %s", error)
 
-    def _note_awaited(self, camera: _Camera, person: PersonId | None) -> None:
+    def _note_awaited(self, camera: _CameraState, person: PersonId | None) -> None:
         """A card has come that waits for this palm: what was seen of the hand before it is looked at anew."""
         if person is not None and person != camera.asked_for:
             camera.presentation.clear()
             self._forget(camera)
         camera.asked_for = person
 
-    def _fused(self, camera: _Camera, ranking: Ranking) -> Ranking:
+    def _fused(self, camera: _CameraState, ranking: Ranking) -> Ranking:
         return fuse_frames([*camera.presentation.rankings, ranking][-FRAMES_MAX:])
 
-    def _is_settled(self, camera: _Camera, probe: Probe, gallery: PalmGallery) -> bool:
+    def _is_settled(self, camera: _CameraState, probe: Probe, gallery: PalmGallery) -> bool:
         """Whether it still is the hand that was decided about; a hand that only got advice was not."""
         if camera.settled_as is None:
             return False
         point = gallery.point(gallery.snapshot)
         return likeness_to(probe, [camera.settled_as])[0].agreement >= point.threshold
 
-    def _act(self, reader: str, camera: _Camera, verdict: Advise | Conclude | None, gallery: PalmGallery) -> None:
+    def _act(self, reader: str, camera: _CameraState, verdict: Advise | Conclude | None, gallery: PalmGallery) -> None:
         match verdict:
             case None:
                 pass
@@ -291,7 +298,7 @@ class Palms:
         if not camera.presentation.there:
             self._forget(camera)
 
-    def _conclude(self, reader: str, camera: _Camera, verdict: Conclude, gallery: PalmGallery) -> None:
+    def _conclude(self, reader: str, camera: _CameraState, verdict: Conclude, gallery: PalmGallery) -> None:
         ranking = fuse_frames(verdict.rankings[-FRAMES_MAX:])
         snapshot = gallery.snapshot
         sight = _sight(reader, ranking, gallery.point(snapshot))
@@ -307,7 +314,7 @@ class Palms:
             log.error("%s: a palm could not be taken, the station does not keep up", reader)
             self._show(Feedback(FeedbackKind.NOT_RECORDED))
 
-    def _forget(self, camera: _Camera) -> None:
+    def _forget(self, camera: _CameraState) -> None:
         if camera.settled_as is not None:
             camera.settled_as.erase()
         camera.first, camera.looks, camera.settled_as = None, [], None
@@ -324,7 +331,7 @@ def open_gallery(settings: Settings, journal: Journal, school: str) -> "PalmGall
     except AgentError as error:
         log.error("no palm is recognised: %s", error)  # noqa: TRY400
         return NoGallery(str(error))
-    return PalmGallery(journal, school, key, Target(settings.palm.fpir, settings.palm.margin))
+    return PalmGallery(journal, school, key, ErrorTarget(settings.palm.fpir, settings.palm.margin))
 
 
 def landmarks(state_dir: Path) -> LandmarkFinder | None:
@@ -340,8 +347,8 @@ def _far_beyond(point: OperatingPoint) -> OperatingPoint:
     return replace(point, threshold=point.threshold + CERTAIN_MORE, margin=point.margin + CERTAIN_MORE)
 
 
-def _code(responses: Responses, seen: FramedPalm, gallery: PalmGallery) -> ProtectedCode:
-    return protect(encode(responses, seen.region.hand), gallery.scrambles)
+def _code(responses: Responses, palm: FramedPalm, gallery: PalmGallery) -> ProtectedCode:
+    return protect(encode(responses, palm.region.hand), gallery.scrambles)
 
 
 def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | None, gallery: PalmGallery) -> Ranking:
@@ -357,20 +364,23 @@ def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | 
 
 def _somebody_else(before: Sequence[Ranking], now: Ranking, point: OperatingPoint) -> bool:
     """Whether this picture names another person than the last one: a slow kiosk may not have seen the hands change."""
-    one, other = (decide(ranking, point) for ranking in (before[-1] if before else (), now))
-    return isinstance(one, Match) and isinstance(other, Match) and one.person != other.person
+    former, present = (decide(ranking, point) for ranking in (before[-1] if before else (), now))
+    return isinstance(former, PalmMatch) and isinstance(present, PalmMatch) and former.person != present.person
 
 
 def _named(fused: Ranking, point: OperatingPoint, asked_for: PersonId | None, own: OperatingPoint | None) -> bool:
     """Whether these pictures say whose palm it is: that of the card's owner, 1:1, or of somebody among all."""
-    if own is not None and any(one.person == asked_for and one.agreement >= own.threshold for one in fused):
+    if own is not None and any(
+        candidate.person == asked_for and candidate.agreement >= own.threshold for candidate in fused
+    ):
         return True
-    return isinstance(decide(fused, point), Match)
+    return isinstance(decide(fused, point), PalmMatch)
 
 
 def _sight(reader: str, ranking: Ranking, point: OperatingPoint) -> PalmPresentation:
     scores = tuple(
-        PalmScore(PersonId(one.person), f"palm-{one.hand}", round(one.agreement * TEN_THOUSAND)) for one in ranking
+        PalmScore(PersonId(candidate.person), f"palm-{candidate.hand}", round(candidate.agreement * TEN_THOUSAND))
+        for candidate in ranking
     )
     return PalmPresentation(reader, scores, _ten_thousandths(point.threshold), _ten_thousandths(point.margin))
 

@@ -52,7 +52,7 @@ from edge_agent.station import Station
 
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery
-    from edge_agent.palms.recognition import NoGallery, Palms
+    from edge_agent.palms.recognition import NoGallery, PalmRecognition
 
 LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
 UPKEEP_BEAT_MAX_S = 120.0
@@ -210,12 +210,12 @@ def _palms(
     surfaces: Surfaces,
     now: MomentSource,
     counters: Counters,
-) -> "Palms | None":
+) -> "PalmRecognition | None":
     if gallery is None:
         return None
-    from edge_agent.palms.recognition import Palms, landmarks
+    from edge_agent.palms.recognition import PalmRecognition, landmarks
 
-    return Palms(
+    return PalmRecognition(
         gallery,
         settings.palm,
         inbox,
@@ -261,7 +261,7 @@ def _reader_loops(
     taps: DeviceTaps,
     inbox: Inbox,
     surfaces: Surfaces,
-    palms: "Palms | None",
+    palms: "PalmRecognition | None",
     now: MomentSource,
     counters: Counters,
 ) -> tuple[ReaderLoop, ...]:
@@ -289,7 +289,7 @@ def _uplink(
     contact: LedgerContact | None,
     roster_desk: RosterDesk,
     health_desk: HealthDesk,
-    palms: "Palms | None",
+    palms: "PalmRecognition | None",
     guard: JournalGuard,
     now: MomentSource,
     supervisor: Supervisor,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edge_agent.palm.hand.cutout import NotARegion, read_cutout
 from edge_agent.palm.measurement.evaluation import Sample, plan
-from edge_agent.palm.measurement.rates import AtPoint, Rate, Scores, equal_error, misses_at
+from edge_agent.palm.measurement.rates import Rate, RatePoint, Scores, equal_error, miss_rate
 from edge_agent.palm.types import REGION_SIDE, Region
 
 TURNS_DEG: Final = {1: (0.0,), 3: (-4.0, 0.0, 4.0), 5: (-8.0, -4.0, 0.0, 4.0, 8.0)}
@@ -144,7 +144,7 @@ def measure(samples: list[Sample], similarities: Scores) -> dict[str, object]:
         "genuine_pairs": len(mated),
         "impostor_pairs": len(strangers),
         "eer": round(equal.percent, 4) if equal else None,
-        "frr_at_far": {name: _told(misses_at(mated, strangers, share)) for name, share in FARS.items()},
+        "frr_at_far": {name: _told(miss_rate(mated, strangers, share)) for name, share in FARS.items()},
         **_identify(samples, similarities, who),
         "worst_genuine_pairs": [
             {"agreement": round(float(similarities[t, p]), 4), "template": names[t], "probe": names[p]}
@@ -166,11 +166,11 @@ def _identify(samples: list[Sample], similarities: Scores, who: NDArray[np.intp]
     right = np.where(own, best, -1.0).max(0)[: len(probes)]
     first = right > strangers[: len(probes)]
     mated = np.where(first, right, -1.0)
-    points = {name: _told(misses_at(mated, strangers, share)) for name, share in FPIRS.items()}
+    points = {name: _told(miss_rate(mated, strangers, share)) for name, share in FPIRS.items()}
     return {"rank1": round(Rate(int(first.sum()), len(first)).percent, 4), "fnir_at_fpir": points}
 
 
-def _told(at: AtPoint | None) -> dict[str, object] | None:
+def _told(at: RatePoint | None) -> dict[str, object] | None:
     if at is None:
         return None
     misses = at.misses

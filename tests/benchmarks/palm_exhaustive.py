@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from edge_agent.palm.matching.gallery import Ambiguous, Match, NoMatch, Ranking, Snapshot, decide
+from edge_agent.palm.matching.gallery import AmbiguousPalm, NoPalmMatch, PalmMatch, Ranking, Snapshot, decide
 from edge_agent.palm.matching.operating_point import OperatingPoint
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.protection.school_key import SchoolKey
@@ -79,11 +79,11 @@ def _compare(
 
 def _said(ranking: Ranking, point: OperatingPoint) -> str:
     match decide(ranking, point):
-        case Match(person=person):
+        case PalmMatch(person=person):
             return person
-        case Ambiguous(candidates=candidates):
+        case AmbiguousPalm(candidates=candidates):
             return f"several, {candidates[0].person} first"
-        case NoMatch():
+        case NoPalmMatch():
             return "nobody"
 
 

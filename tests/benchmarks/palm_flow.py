@@ -29,8 +29,8 @@ from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
-from edge_agent.palms.gallery import PalmGallery, Target
-from edge_agent.palms.recognition import Palms
+from edge_agent.palms.gallery import ErrorTarget, PalmGallery
+from edge_agent.palms.recognition import PalmRecognition
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan
@@ -83,7 +83,7 @@ def run(run: Run) -> Result:
     played = run.folder / "hands"
     _lay_out(played, children)
     with opened(run.folder / "flow.db") as journal:
-        gallery = PalmGallery(journal, "school-1", key, Target(0.001, 0.04))
+        gallery = PalmGallery(journal, "school-1", key, ErrorTarget(0.001, 0.04))
         own = [child.palm for child in children if child.palm is not None]
         gallery.snapshot = crowd.school(others, QUICK_PEOPLE if run.quick else PEOPLE, scrambles, own)
         gallery.loaded = True
@@ -116,7 +116,7 @@ def _played(folder: Path, gallery: PalmGallery, count: int) -> tuple[_Seen, int]
     """The kiosk's thread for palms, and the camera's, until so many children were there."""
     inbox, counters, seen = Inbox(), Counters(), _Seen()
     roster = build_roster((), school="school-1", version=0, confirmed_at=None, tz=UTC)
-    palms = Palms(gallery, PalmSettings(), inbox, lambda: roster, _now, lambda feedback: None, counters)
+    palms = PalmRecognition(gallery, PalmSettings(), inbox, lambda: roster, _now, lambda feedback: None, counters)
     pulse = Pulse(time.monotonic)
     looking = threading.Thread(target=palms.run, args=(pulse,))
     looking.start()

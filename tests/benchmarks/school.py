@@ -16,7 +16,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.sealed_palms import SealedPalm
 from edge_agent.palm.types import Hand
 from edge_agent.palms import keys as palm_keys
-from edge_agent.palms.gallery import PalmGallery, Target
+from edge_agent.palms.gallery import ErrorTarget, PalmGallery
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
 from sync.contract.event import Claim, ClockQuality, Entry, PalmEnrolled, PersonId
@@ -118,7 +118,7 @@ def draw_hands(folder: Path) -> Path:
 def _enrol_palms(journal: Journal, state_dir: Path, palms: int, now: datetime) -> None:
     """Enrols a palm, derived from drawn ones, for each of the first people of the roster."""
     key = palm_keys.make(state_dir)
-    gallery = PalmGallery(journal, SCHOOL, key, Target(0.001, 0.04))
+    gallery = PalmGallery(journal, SCHOOL, key, ErrorTarget(0.001, 0.04))
     codes = islice(crowd.strangers(crowd.drawn(STRANGE_HANDS)), palms)
     moment = KernelClock()()
     for number, (fine, coarse) in enumerate(codes):

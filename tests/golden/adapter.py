@@ -17,8 +17,8 @@ from edge_agent.control_api import COMMANDS
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.health import HealthLine
 from edge_agent.errors import ExitCode
-from edge_agent.palms.enrolment import Told, Wish
-from edge_agent.palms.gallery import Imported
+from edge_agent.palms.enrolment import EnrolmentLine, EnrolmentRequest
+from edge_agent.palms.gallery import ImportedPalms
 from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
@@ -66,9 +66,9 @@ SCREEN: dict[str, Any] = {
     "POST /staff/void: stock reasons": VoidReason,
 }
 CONTROL: dict[str, Any] = {
-    "palm.enrol: arguments, beside reader": Wish,
-    "palm.enrol: answer, each row": Told,
-    "palm.import: answer": Imported,
+    "palm.enrol: arguments, beside reader": EnrolmentRequest,
+    "palm.enrol: answer, each row": EnrolmentLine,
+    "palm.import: answer": ImportedPalms,
 }
 SETTINGS: Any = Settings
 DEVICE_SETTINGS: Any = _DeviceHead

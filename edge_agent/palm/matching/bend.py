@@ -28,8 +28,8 @@ PRICE: Final = 0.00125  # agreement, times the square of px off: nothing is bent
 NEIGHBOUR_WEIGHT: Final = 0.5  # of what the blocks around say
 STIFFNESS: Final = 0.01  # pulls the quadratic to flat where blocks say little
 BENT_MIN: Final = (0.17, -1.0)  # agreement below which a pair is a stranger's: nothing better follows
-LEFT_REACH: Final = 2
-LEFT_PRICE: Final = 0.02
+REMAINDER_REACH: Final = 2
+REMAINDER_PRICE: Final = 0.02
 
 Counts = tuple[Floats, Floats]
 """Cells compared and cells' worth of agreement, (…, places, blocks); places row by row, the unmoved in the middle."""
@@ -46,17 +46,17 @@ def straighten(
     flat = _plain(_counted(probe.bent(pose, bend, FINE_SIDE, FINE_STEP)[None, order], fine, order))
     if flat < least[0]:
         return flat, _refined(pose, bend)
-    counts = _look(probe, fine, pose, bend, REACHES[0])
-    left = loosely(counts, LEFT_PRICE, FINE_CELLS)
-    if left >= least[1]:
-        for reach, following in pairwise((*REACHES, LEFT_REACH)):
+    counts = _compare_bent(probe, fine, pose, bend, REACHES[0])
+    remainder = loosely(counts, REMAINDER_PRICE, FINE_CELLS)
+    if remainder >= least[1]:
+        for reach, following in pairwise((*REACHES, REMAINDER_REACH)):
             bend = bend + fitted(counts, reach, FINE_STEP / 2)
-            counts = _look(probe, fine, pose, bend, following)
-        left = loosely(counts, LEFT_PRICE, FINE_CELLS)
-    return float(left), _refined(pose, bend)
+            counts = _compare_bent(probe, fine, pose, bend, following)
+        remainder = loosely(counts, REMAINDER_PRICE, FINE_CELLS)
+    return float(remainder), _refined(pose, bend)
 
 
-def _look(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int) -> Counts:
+def _compare_bent(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int) -> Counts:
     """What each block agrees at each place around the bent grid."""
     side = 2 * FINE_SIDE - 1 + 2 * reach
     cells = probe.bent(pose, bend, side, FINE_STEP / 2)
@@ -77,11 +77,11 @@ def loosely(counts: Counts, price: float, cells: int) -> NDArray[np.float64]:
     """Agreement of a code of so many cells, (…,), when each block lies where it and its neighbours agree best."""
     compared, agreeing = counts
     surface = _surface(counts)[0]
-    at = (surface - _prices(surface.shape[-2], price)).argmax(-2)[..., None, :]
-    kept = np.take_along_axis(compared, at, -2).sum((-2, -1), np.float64)
-    agreed = np.take_along_axis(agreeing, at, -2).sum((-2, -1), np.float64)
+    best_row = (surface - _prices(surface.shape[-2], price)).argmax(-2)[..., None, :]
+    valid_counts = np.take_along_axis(compared, best_row, -2).sum((-2, -1), np.float64)
+    agreed = np.take_along_axis(agreeing, best_row, -2).sum((-2, -1), np.float64)
     middle = compared[..., compared.shape[-2] // 2, :].sum(-1, np.float64)
-    return np.asarray(agreed / np.maximum(kept, 1) * _overlap_factor(middle / cells))
+    return np.asarray(agreed / np.maximum(valid_counts, 1) * _overlap_factor(middle / cells))
 
 
 def _surface(counts: Counts) -> tuple[Floats, Floats]:
@@ -111,10 +111,10 @@ def fitted(counts: Counts, reach: int, step_px: float) -> Bend:
     return np.asarray(np.linalg.solve(terms.T @ _terms() + stiff, terms.T @ off), np.float64)
 
 
-def _beside(surface: Floats, places: NDArray[np.intp], at: NDArray[np.intp], step: int) -> NDArray[np.float64]:
+def _beside(surface: Floats, places: NDArray[np.intp], position: NDArray[np.intp], step: int) -> NDArray[np.float64]:
     """How far beside the best place the peak is, by a parabola through its neighbours; 0 at the rim."""
     count = round(len(surface) ** 0.5)
-    inside = (at > 0) & (at < count - 1)
+    inside = (position > 0) & (position < count - 1)
     block = np.arange(len(places))
     before, best, after = (
         np.asarray(surface[np.where(inside, places + way, places), block], np.float64) for way in (-step, 0, step)

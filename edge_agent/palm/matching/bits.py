@@ -3,15 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_OF_16 = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
+_COUNTS_OF_16_BITS = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
 
 def _count_by_table(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
     """Of words of 64 bits, or of bytes."""
     if words.dtype == np.uint8:
-        return np.asarray(_OF_16[words], np.uint8)
+        return np.asarray(_COUNTS_OF_16_BITS[words], np.uint8)
     halves = np.ascontiguousarray(words).view(np.uint16).reshape(*words.shape, 4)
-    counted: NDArray[np.uint8] = _OF_16[halves].sum(-1, dtype=np.uint8)
+    counted: NDArray[np.uint8] = _COUNTS_OF_16_BITS[halves].sum(-1, dtype=np.uint8)
     return counted
 
 

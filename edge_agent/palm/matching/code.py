@@ -90,15 +90,15 @@ def encode(responses: Responses, hand: Hand, pose: Pose = UPRIGHT) -> PalmCode:
 def _encode(responses: Responses, side: int, step: float, pose: Pose) -> Cells:
     xs, ys = axis(side, step, pose.dx), axis(side, step, pose.dy)
     maps, pixel = (responses.fine, 1) if side == FINE_SIDE else (responses.coarse, 2)
-    found = sample(maps, pixel, [pose.turn_deg], [pose.scale], xs, ys)
-    seen = sample_mask(responses.mask, [pose.turn_deg], [pose.scale], xs, ys)
-    return to_cells(found, seen).reshape(-1)
+    sampled = sample(maps, pixel, [pose.turn_deg], [pose.scale], xs, ys)
+    visibility = sample_mask(responses.mask, [pose.turn_deg], [pose.scale], xs, ys)
+    return to_cells(sampled, visibility).reshape(-1)
 
 
-def to_cells(responses: NDArray[np.float32], seen: NDArray[np.float32]) -> Cells:
+def to_cells(responses: NDArray[np.float32], visibility: NDArray[np.float32]) -> Cells:
     """(…, 6) responses and (…) mask → (…) cells."""
     # Eight flags a cell, packed in one run over the whole: six at a time is four times slower.
-    flags = np.zeros((*seen.shape, 8), np.bool_)
+    flags = np.zeros((*visibility.shape, 8), np.bool_)
     np.less(responses, 0, out=flags[..., :6])
     flags[..., 6] = True
-    return np.packbits(flags, bitorder="little").reshape(seen.shape) * (seen > 0)
+    return np.packbits(flags, bitorder="little").reshape(visibility.shape) * (visibility > 0)

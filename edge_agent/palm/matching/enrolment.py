@@ -1,7 +1,7 @@
 """Making a palm known: several good samples that agree with one another and with nobody else.
 
-Consent is asked before any of this and is not this room's business. `Enrolment` is a value: each sample gives the next
-one or a reason, and the screen says it. Samples are kept in the pose of the first one, so that they can be summed.
+Consent is asked before any of this and is not this room's business. `PalmEnrolment` is a value: each sample gives the
+next one or a reason, and the screen says it. Samples are kept in the pose of the first one, so that they can be summed.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ ADAPT_SURE_MIN: Final = 0.55  # agreement with an enrolled sample; slow adaptati
 ADAPTED_MAX: Final = 2  # samples beside the enrolled ones
 
 
-class Refusal(StrEnum):
+class SampleRefusal(StrEnum):
     TOO_LITTLE_PALM = "too-little-palm"
     SAME_PICTURE = "same-picture"  # move the hand away and back
     OTHER_PALM = "other-palm"  # not the palm of the samples before
@@ -39,13 +39,13 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    reason: Refusal
+class RefusedSample:
+    reason: SampleRefusal
     known_as: str | None = None  # for the staff's side only
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class PalmEnrolment:
     """One hand of one person on its way into the gallery."""
 
     person: str
@@ -57,32 +57,32 @@ class Enrolment:
     def complete(self) -> bool:
         return len(self.samples) >= SAMPLES_MIN
 
-    def add(self, responses: Responses, hand: Hand, gallery: Snapshot) -> "Enrolment | Refused":
+    def add(self, responses: Responses, hand: Hand, gallery: Snapshot) -> "PalmEnrolment | RefusedSample":
         """Take a sample, or say why not. The whole gallery is searched each time: a dead soul shows at the first."""
         if len(self.samples) >= SAMPLES_MAX:
-            return Refused(Refusal.ENOUGH)
+            return RefusedSample(SampleRefusal.ENOUGH)
         if Hand.UNKNOWN not in (hand, self.hand) and hand != self.hand:
-            return Refused(Refusal.OTHER_HAND)
+            return RefusedSample(SampleRefusal.OTHER_HAND)
         code = encode(responses, self.hand)
         if code.coverage < COVERAGE_MIN:
-            return Refused(Refusal.TOO_LITTLE_PALM)
+            return RefusedSample(SampleRefusal.TOO_LITTLE_PALM)
         probe = Probe(responses, self.scrambles)
         if self.samples:
             likenesses = likeness_to(probe, self.samples)
             if max(likeness.agreement for likeness in likenesses) >= SAME_PICTURE_MIN:
-                return Refused(Refusal.SAME_PICTURE)
+                return RefusedSample(SampleRefusal.SAME_PICTURE)
             if likenesses[0].agreement < CONSISTENT_MIN:
-                return Refused(Refusal.OTHER_PALM)
+                return RefusedSample(SampleRefusal.OTHER_PALM)
             code = encode(responses, self.hand, likenesses[0].pose)
         point = gallery.operating_point()
         alike = namesakes(gallery.search(probe, without=self.person), point)
         if alike:
-            return Refused(Refusal.KNOWN_AS_ANOTHER, alike[0].person)
+            return RefusedSample(SampleRefusal.KNOWN_AS_ANOTHER, alike[0].person)
         return replace(self, samples=(*self.samples, protect(code, self.scrambles)))
 
-    def finish(self) -> "Palm | Refused":
+    def finish(self) -> "Palm | RefusedSample":
         """The palm for the gallery; it replaces an older one of the same hand."""
-        return Palm.of(self.person, self.hand, self.samples) if self.complete else Refused(Refusal.TOO_FEW)
+        return Palm.of(self.person, self.hand, self.samples) if self.complete else RefusedSample(SampleRefusal.TOO_FEW)
 
 
 def namesakes(ranking: Ranking, point: OperatingPoint) -> tuple[Candidate, ...]:
@@ -129,5 +129,10 @@ def adapted(palm: Palm, responses: Responses, scrambles: Scrambles) -> Palm | No
     code = encode(responses, palm.hand, likenesses[0].pose)
     if code.coverage < COVERAGE_MIN:
         return None
-    kept = samples[enrolled:][-(ADAPTED_MAX - 1) :]
-    return Palm.of(palm.person, palm.hand, [*samples[:enrolled], *kept, protect(code, scrambles)], len(kept) + 1)
+    adapted_samples = samples[enrolled:][-(ADAPTED_MAX - 1) :]
+    return Palm.of(
+        palm.person,
+        palm.hand,
+        [*samples[:enrolled], *adapted_samples, protect(code, scrambles)],
+        len(adapted_samples) + 1,
+    )

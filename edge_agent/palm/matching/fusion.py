@@ -22,8 +22,8 @@ def fuse_frames(rankings: Sequence[Ranking]) -> Ranking:
     sums: dict[str, Candidate] = {}
     for ranking in rankings:
         for candidate in ranking:
-            known = sums.get(candidate.person)
-            agreement = candidate.agreement + (known.agreement if known else 0.0)
+            former = sums.get(candidate.person)
+            agreement = candidate.agreement + (former.agreement if former else 0.0)
             sums[candidate.person] = Candidate(candidate.person, agreement, candidate.hand)
     means = (Candidate(c.person, c.agreement / len(rankings), c.hand) for c in sums.values())
     return tuple(sorted(means, key=lambda candidate: (-candidate.agreement, candidate.person)))

@@ -32,7 +32,7 @@ from edge_agent.palm.matching.match import (
     coarse_signs,
     compare_palm,
     find_poses,
-    look_around,
+    refine_poses,
     starts_around,
     unlock,
 )
@@ -51,7 +51,7 @@ SKETCHED, SKETCHED_AGAIN = 12, 16  # palms that are glanced at
 ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
 ROUGH: Final = 32  # cells of that half
 STARTS_AGAIN: Final = 4  # poses near which a palm is looked for in the second look
-LOOSE_OF_STRANGERS: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
+LOOSE_STRANGER_MAX: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
 GLANCED: Final = 6  # palms, at most, of which all templates are looked at
 LOOSE_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
@@ -75,37 +75,37 @@ Ranking = tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PalmMatch:
     person: str
     score: float
     margin: float  # to the second person
 
 
 @dataclass(frozen=True, slots=True)
-class Ambiguous:
+class AmbiguousPalm:
     """More than one person is alike enough; ask for the other hand, or a card."""
 
     candidates: Ranking
 
 
 @dataclass(frozen=True, slots=True)
-class NoMatch:
+class NoPalmMatch:
     best: float
 
 
-Answer = Match | Ambiguous | NoMatch
+GalleryDecision = PalmMatch | AmbiguousPalm | NoPalmMatch
 
 
-def decide(ranking: Ranking, point: OperatingPoint) -> Answer:
+def decide(ranking: Ranking, point: OperatingPoint) -> GalleryDecision:
     """Name somebody, or say honestly why not."""
     if not ranking or ranking[0].agreement < point.threshold:
-        return NoMatch(ranking[0].agreement if ranking else 0.0)
+        return NoPalmMatch(ranking[0].agreement if ranking else 0.0)
     second = ranking[1].agreement if len(ranking) > 1 else 0.0
     margin = ranking[0].agreement - second
     if margin < point.margin:
         near = ranking[0].agreement - point.margin
-        return Ambiguous(tuple(candidate for candidate in ranking if candidate.agreement > near))
-    return Match(ranking[0].person, ranking[0].agreement, margin)
+        return AmbiguousPalm(tuple(candidate for candidate in ranking if candidate.agreement > near))
+    return PalmMatch(ranking[0].person, ranking[0].agreement, margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,10 @@ class Palm:
 
     @classmethod
     def of(cls, person: str, hand: Hand, templates: Iterable[ProtectedCode], adapted: int = 0) -> "Palm":
-        kept = list(templates)[:TEMPLATES_MAX]
-        if not kept:
+        protected = list(templates)[:TEMPLATES_MAX]
+        if not protected:
             raise ValueError("a palm without templates")
-        fine, coarse = np.stack([code.fine for code in kept]), np.stack([code.coarse for code in kept])
+        fine, coarse = np.stack([code.fine for code in protected]), np.stack([code.coarse for code in protected])
         return cls(person, hand, fine, coarse, adapted)
 
     def erase(self) -> None:
@@ -153,8 +153,8 @@ class Snapshot:
 
     @property
     def bytes_held(self) -> int:
-        kept = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
-        return kept + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
+        palm_bytes = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
+        return palm_bytes + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
 
     def operating_point(self) -> OperatingPoint:
         return operating_point(self.templates)
@@ -168,22 +168,22 @@ class Snapshot:
 
         The old snapshot stays as it is. Erase removed palms once no search can be in it any more.
         """
-        gone = set(removed)
+        removed_people = set(removed)
         new = {(palm.person, palm.hand): palm for palm in added}
-        stay = np.array([p.person not in gone and (p.person, p.hand) not in new for p in self.palms], np.bool_).reshape(
-            -1
-        )
+        stay = np.array(
+            [p.person not in removed_people and (p.person, p.hand) not in new for p in self.palms], np.bool_
+        ).reshape(-1)
         fresh = tuple(new.values())
-        kept = tuple(palm for palm, stays in zip(self.palms, stay, strict=True) if stays)
-        made = [_sketches(palm, self.scrambles) for palm in fresh]
+        unchanged = tuple(palm for palm, stays in zip(self.palms, stay, strict=True) if stays)
+        fresh_sketches = [_sketches(palm, self.scrambles) for palm in fresh]
         rows = stay[self.owner]
-        sketches = np.vstack([self.sketches[rows], *(each for each, _ in made)])
+        sketches = np.vstack([self.sketches[rows], *(sketch for sketch, _ in fresh_sketches)])
         owner = [
             (np.cumsum(stay) - 1)[self.owner[rows]],
-            *(np.full(len(each[1]), len(kept) + n) for n, each in enumerate(made)),
+            *(np.full(len(sketch[1]), len(unchanged) + n) for n, sketch in enumerate(fresh_sketches)),
         ]
-        first = [self.first[rows], *(firsts for _, firsts in made)]
-        return _snapshot(self.scrambles, kept + fresh, sketches, np.concatenate(owner), np.concatenate(first))
+        first = [self.first[rows], *(firsts for _, firsts in fresh_sketches)]
+        return _snapshot(self.scrambles, unchanged + fresh, sketches, np.concatenate(owner), np.concatenate(first))
 
     def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
         """The most alike persons. `without`: as if this person were not in it. `hand`: which one the probe seems to be.
@@ -192,28 +192,28 @@ class Snapshot:
         sure, among all. So a hand that was told wrongly is found all the same.
         """
         own, others = self._by(hand)
-        gone = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
+        excluded = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         hands = 2 if hand is Hand.UNKNOWN else 1
         near = self._sieve(probe, own, NEAR)
-        rows, starts = self._sketched(probe, _most_alike(near, own, gone, SIEVED * hands), SKETCHED)
-        found = self._look_closely(probe, rows, starts, LOOSE_OF_STRANGERS, 0.0)
-        if (best := _best(found)) < self._sure():
+        rows, starts = self._sketched(probe, _most_alike(near, own, excluded, SIEVED * hands), SKETCHED)
+        candidates = self._look_closely(probe, rows, starts, LOOSE_STRANGER_MAX, 0.0)
+        if (best := _best(candidates)) < self._sure():
             between = self._sieve(probe, own, NEAR, between=True)
-            other = self._sieve(probe, others, NEAREST)
-            passed = [_most_alike(alike, own, gone, SIEVED_AGAIN * hands) for alike in (near, between)]
-            rows = np.unique(np.concatenate([*passed, _most_alike(other, others, gone, SIEVED_OTHERS)]))
+            further_rows = self._sieve(probe, others, NEAREST)
+            passed = [_most_alike(alike, own, excluded, SIEVED_AGAIN * hands) for alike in (near, between)]
+            rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHERS)]))
             near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
-            far, far_starts = self._far(probe, own, gone)
+            far, far_starts = self._far(probe, own, excluded)
             rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
-            new = [at not in found or not found[at].agreement for at in self.owner[rows].tolist()]
-            found |= self._look_closely(probe, rows[new], starts[new], LOOSE_AGAIN, best)
-            nearly = [at for at in found if NEARLY <= found[at].agreement < self._sure()]
-            return _ranking([*found.values(), *self._compare(probe, nearly)])
-        return _ranking(found.values())
+            new = [owner not in candidates or not candidates[owner].agreement for owner in self.owner[rows].tolist()]
+            candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_AGAIN, best)
+            nearly = [owner for owner in candidates if NEARLY <= candidates[owner].agreement < self._sure()]
+            return _ranking([*candidates.values(), *self._compare(probe, nearly)])
+        return _ranking(candidates.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
         """The same without sieve and sketch: every palm is compared. Seconds; for measuring what those lose."""
-        palms = [at for at, palm in enumerate(self.palms) if palm.person != without]
+        palms = [index for index, palm in enumerate(self.palms) if palm.person != without]
         return self._compare(probe, palms)
 
     def verify(self, person: str, probe: Probe) -> float:
@@ -242,28 +242,28 @@ class Snapshot:
         return np.asarray((terms @ self.sieve[among].T).max(0), np.float32)
 
     def _sketched(
-        self, probe: Probe, rows: NDArray[np.intp], kept: int, *, between: bool = False
+        self, probe: Probe, rows: NDArray[np.intp], count_max: int, *, between: bool = False
     ) -> tuple[NDArray[np.intp], Starts]:
         """Which of these sketches are the most alike, one of a palm, and where they may lie."""
         alike = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=between) @ self.sketches[rows].T
-        best = self._best_of_palms(rows, alike.max(0), kept)
+        best = self._best_of_palms(rows, alike.max(0), count_max)
         starts = starts_around if between else best_starts
         return rows[best], starts(alike[:, best].T, fine_shifts(NEAR))
 
-    def _far(self, probe: Probe, among: slice, gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
+    def _far(self, probe: Probe, among: slice, excluded: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
         """The same of those that lie far beside, by the sieve: by half of it first."""
         cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
         terms = probe.in_short(cells, COARSE_SHIFT, NEAR)
         rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
-        rows = _most_alike(rough, among, gone, ROUGHLY_FAR)
+        rows = _most_alike(rough, among, excluded, ROUGHLY_FAR)
         alike = terms @ self.sieve[rows].T
         best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
         return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR))[:, :STARTS_AGAIN]
 
-    def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], kept: int) -> NDArray[np.intp]:
+    def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], count_max: int) -> NDArray[np.intp]:
         """Which of these rows are the most alike of their palms, so many at most, the best first."""
         order = np.argsort(-alike, kind="stable")
-        return order[np.sort(np.unique(self.owner[rows[order]], return_index=True)[1])[:kept]]
+        return order[np.sort(np.unique(self.owner[rows[order]], return_index=True)[1])[:count_max]]
 
     def _look_closely(
         self, probe: Probe, rows: NDArray[np.intp], starts: Starts, least: float, best: float
@@ -274,40 +274,42 @@ class Snapshot:
         agreement of the best palm so far. A palm that was given up has 0.
         """
         owners = self.owner[rows].tolist()
-        found = {at: Candidate(self.palms[at].person, STRANGERS.agreement, self.palms[at].hand) for at in owners}
-        if not found:
-            return found
-        firsts = [self.palms[at].fine[first] for at, first in zip(owners, self.first[rows].tolist(), strict=True)]
-        glance = look_around(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
-        kept = np.union1d(self._best_of_palms(rows, glance, GLANCED), [0])
+        candidates = {
+            owner: Candidate(self.palms[owner].person, STRANGERS.agreement, self.palms[owner].hand) for owner in owners
+        }
+        if not candidates:
+            return candidates
+        firsts = [self.palms[owner].fine[first] for owner, first in zip(owners, self.first[rows].tolist(), strict=True)]
+        glance = refine_poses(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
+        promising = np.union1d(self._best_of_palms(rows, glance, GLANCED), [0])
         # One template out of pose must not hide the others of the palm whose sketch is the best.
-        kept = kept[(glance[kept] >= least) | (glance[kept] == glance.max()) | (kept == 0)]
-        palms = [owners[index] for index in kept]
-        fine, parts = _joined([self.palms[at].fine for at in palms])
+        promising = promising[(glance[promising] >= least) | (glance[promising] == glance.max()) | (promising == 0)]
+        palms = [owners[index] for index in promising]
+        fine, parts = _joined([self.palms[owner].fine for owner in palms])
         fine = self.scrambles.fine.unpad(fine)
-        poses = look_around(probe, fine, starts[np.repeat(kept, [part.stop - part.start for part in parts])])
+        poses = refine_poses(probe, fine, starts[np.repeat(promising, [part.stop - part.start for part in parts])])
         reached = [float(poses.loose[part].max()) for part in parts]
         sure = self._sure()
         for index in np.argsort([-each for each in reached], kind="stable").tolist():
-            if best < sure or reached[index] >= LOOSE_OF_STRANGERS:
-                at, own = palms[index], parts[index]
+            if best < sure or reached[index] >= LOOSE_STRANGER_MAX:
+                owner, own = palms[index], parts[index]
                 agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_MIN, BENT_MIN).agreement
                 best = max(best, agreement)
-                found[at] = Candidate(self.palms[at].person, agreement, self.palms[at].hand)
-        return found
+                candidates[owner] = Candidate(self.palms[owner].person, agreement, self.palms[owner].hand)
+        return candidates
 
     def _compare(self, probe: Probe, palms: Sequence[int]) -> Ranking:
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         for first in range(0, len(palms), COMPARED_TOGETHER):
             part = palms[first : first + COMPARED_TOGETHER]
-            fine, rows = _joined([self.palms[at].fine for at in part])
-            coarse, _ = _joined([self.palms[at].coarse for at in part])
+            fine, rows = _joined([self.palms[index].fine for index in part])
+            coarse, _ = _joined([self.palms[index].coarse for index in part])
             templates = unlock(fine, coarse, self.scrambles.fine, self.scrambles.coarse)
             poses = find_poses(probe, templates)
-            for at, own in zip(part, rows, strict=True):
+            for index, own in zip(part, rows, strict=True):
                 likeness = compare_palm(probe, templates.fine[own], poses.of(own))
-                found.append(Candidate(self.palms[at].person, likeness.agreement, self.palms[at].hand))
-        return _ranking(found)
+                candidates.append(Candidate(self.palms[index].person, likeness.agreement, self.palms[index].hand))
+        return _ranking(candidates)
 
 
 def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:
@@ -316,12 +318,12 @@ def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:
     return np.concatenate(parts), [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _ranking(found: Iterable[Candidate]) -> Ranking:
+def _ranking(candidates: Iterable[Candidate]) -> Ranking:
     """A person once, by the better hand or look."""
     best: dict[str, Candidate] = {}
-    for candidate in found:
-        known = best.get(candidate.person)
-        if known is None or candidate.agreement > known.agreement:
+    for candidate in candidates:
+        former = best.get(candidate.person)
+        if former is None or candidate.agreement > former.agreement:
             best[candidate.person] = candidate
     order = sorted(best.values(), key=lambda candidate: (-candidate.agreement, candidate.person))
     return tuple(order[:CANDIDATES_MAX])
@@ -333,16 +335,16 @@ def empty(scrambles: Scrambles) -> Snapshot:
     return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * TERMS), np.float32), nobody, nobody)
 
 
-def _most_alike(alike: Floats, among: slice, gone: NDArray[np.bool_], kept: int) -> NDArray[np.intp]:
+def _most_alike(alike: Floats, among: slice, excluded: NDArray[np.bool_], count_max: int) -> NDArray[np.intp]:
     """The sketches that the sieve lets pass."""
-    stay = np.flatnonzero(~gone[among])
-    if len(stay) > kept:
-        stay = stay[np.argpartition(-alike[stay], kept)[:kept]]
+    stay = np.flatnonzero(~excluded[among])
+    if len(stay) > count_max:
+        stay = stay[np.argpartition(-alike[stay], count_max)[:count_max]]
     return np.asarray(stay + among.start, np.intp)
 
 
-def _best(found: Mapping[int, Candidate]) -> float:
-    return max((candidate.agreement for candidate in found.values()), default=0.0)
+def _best(candidates: Mapping[int, Candidate]) -> float:
+    return max((candidate.agreement for candidate in candidates.values()), default=0.0)
 
 
 def _snapshot(
@@ -354,22 +356,22 @@ def _snapshot(
 ) -> Snapshot:
     hands = np.array([_ORDER[palm.hand] for palm in palms], np.intp)
     order = np.argsort(hands, kind="stable")
-    palms = tuple(palms[at] for at in order)
+    palms = tuple(palms[index] for index in order)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     rows = np.argsort(place[owner], kind="stable")
     sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
     cells = _sieve_cells(scrambles.coarse.order.tobytes())
-    sieve = _of_length_1(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
+    sieve = _normalised(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
     places: dict[str, tuple[int, ...]] = {}
-    for at, palm in enumerate(palms):
-        places[palm.person] = (*places.get(palm.person, ()), at)
+    for index, palm in enumerate(palms):
+        places[palm.person] = (*places.get(palm.person, ()), index)
     left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
     return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
 
 
-def _of_length_1(rows: Floats) -> Floats:
+def _normalised(rows: Floats) -> Floats:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
 
 
@@ -386,7 +388,7 @@ def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp
             rows.append(template.copy())
             firsts.append(index)
     lines = np.stack(rows).reshape(len(rows), COARSE_CELLS, ORIENTATIONS)
-    return _of_length_1(in_short(lines).reshape(len(rows), -1)), np.array(firsts, np.intp)
+    return _normalised(in_short(lines).reshape(len(rows), -1)), np.array(firsts, np.intp)
 
 
 @cache
@@ -394,6 +396,6 @@ def _sieve_cells(order: bytes) -> NDArray[np.intp]:
     """(64,): where the key has put every second cell of every second row of the coarse code; first half of them, as the
     black squares of a board."""
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
-    kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
-    black = (row[kept] // 2 + column[kept] // 2) % 2 == 1
-    return np.concatenate([kept[black], kept[~black]])
+    odd_cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    black = (row[odd_cells] // 2 + column[odd_cells] // 2) % 2 == 1
+    return np.concatenate([odd_cells[black], odd_cells[~black]])

@@ -99,43 +99,43 @@ class Templates:
 
 def unlock(fine: Cells, coarse: Cells, fine_scramble: Scramble, coarse_scramble: Scramble) -> Templates:
     """Make kept cells, (n, 1024) and (n, 256), comparable."""
-    signs, seen = coarse_signs(coarse, coarse_scramble)
-    return Templates(fine_scramble.unpad(fine), signs, seen)
+    signs, visibility = coarse_signs(coarse, coarse_scramble)
+    return Templates(fine_scramble.unpad(fine), signs, visibility)
 
 
 def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
     """Kept coarse cells (n, 256) as signs (n, 1536) and validity (n, 256)."""
     cells = scramble.unpad(coarse)
-    seen = (cells >> 6).astype(np.float32)
+    visibility = (cells >> 6).astype(np.float32)
     lines = (cells[:, :, None] >> np.arange(ORIENTATIONS, dtype=np.uint8)) & 1
-    signs = (lines.astype(np.float32) * 2 - 1) * seen[:, :, None]
-    return signs.reshape(len(coarse), COARSE_CELLS * ORIENTATIONS), seen
+    signs = (lines.astype(np.float32) * 2 - 1) * visibility[:, :, None]
+    return signs.reshape(len(coarse), COARSE_CELLS * ORIENTATIONS), visibility
 
 
 def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
     """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice."""
     whole = bool(templates.seen.all())  # as mostly: then what both show is what the probe shows
-    return np.concatenate([_agreements(each, templates, whole=whole) for each in probe.coarse()], axis=1)
+    return np.concatenate([_agreements(variants, templates, whole=whole) for variants in probe.coarse()], axis=1)
 
 
 def _agreements(variants: CoarseVariants, templates: Templates, *, whole: bool) -> Floats:
-    found = templates.signs @ variants.weights.T
+    agreements = templates.signs @ variants.weights.T
     shared = variants.left[None] if whole else templates.seen @ variants.seen().T
     overlap = shared / np.float32(COARSE_CELLS)
     # Which weights lie in the overlap would take a second product as large as the first; their share is near enough.
     density = variants.total / np.maximum(variants.left, 1)
-    found /= np.maximum(overlap * (density * np.float32(COARSE_CELLS)), 1)
-    found *= np.sqrt(np.minimum(1, overlap / np.float32(OVERLAP_FULL)))
-    return np.where(overlap < OVERLAP_MIN, np.float32(-1), found)
+    agreements /= np.maximum(overlap * (density * np.float32(COARSE_CELLS)), 1)
+    agreements *= np.sqrt(np.minimum(1, overlap / np.float32(OVERLAP_FULL)))
+    return np.where(overlap < OVERLAP_MIN, np.float32(-1), agreements)
 
 
 def compare(probe: Probe, templates: Templates) -> list[Likeness]:
     """The probe against each template, all stages."""
     poses = find_poses(probe, templates)
-    found = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
+    likenesses = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
     for index in np.flatnonzero(poses.loose >= LOOSE_MIN).tolist():
-        found[index] = settle(probe, templates.fine, poses.rough(index))
-    return found
+        likenesses[index] = settle(probe, templates.fine, poses.rough(index))
+    return likenesses
 
 
 def compare_palm(
@@ -159,7 +159,7 @@ def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: tuple[float, float
 
 def find_poses(probe: Probe, templates: Templates) -> Poses:
     """Where each template may lie."""
-    return look_around(
+    return refine_poses(
         probe, templates.fine, best_starts(coarse_agreements(probe, templates), fine_shifts(COARSE_SHIFT))
     )
 
@@ -186,17 +186,17 @@ def _poses(grids: NDArray[np.intp], off: Shifts) -> Starts:
     return np.stack(np.broadcast_arrays(grids, off[..., 0], off[..., 1]), axis=-1).astype(np.int16)
 
 
-def look_around(probe: Probe, fine: Cells, starts: Starts) -> Poses:
+def refine_poses(probe: Probe, fine: Cells, starts: Starts) -> Poses:
     """Of each template (n, 1024) the pose near one of its starts (n, few, 3) that the fine code agrees with best."""
     parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(fine), HINTED_TOGETHER)]
-    found = [_best_start(probe, fine[part], starts[part]) for part in parts]
+    best_starts = [_best_start(probe, fine[part], starts[part]) for part in parts]
     none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)
     return Poses(
-        np.concatenate([np.zeros((0, 3), np.int16), *(each.starts for each in found)]),
-        np.concatenate([np.zeros(0), *(each.hints for each in found)]),
-        np.concatenate([np.zeros(0), *(each.loose for each in found)]),
-        np.concatenate([none, *(each.compared for each in found)]),
-        np.concatenate([none, *(each.agreeing for each in found)]),
+        np.concatenate([np.zeros((0, 3), np.int16), *(poses.starts for poses in best_starts)]),
+        np.concatenate([np.zeros(0), *(poses.hints for poses in best_starts)]),
+        np.concatenate([np.zeros(0), *(poses.loose for poses in best_starts)]),
+        np.concatenate([none, *(poses.compared for poses in best_starts)]),
+        np.concatenate([none, *(poses.agreeing for poses in best_starts)]),
     )
 
 
@@ -204,8 +204,8 @@ def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
     """Of the starts (n, poses, 3) the one among the best hints that agrees best."""
     thin = fine[:, None, None, probe.thin_cells]
     hints = agreement(_thin_around(probe, starts, 1), thin).max(2)  # (n, poses)
-    kept = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
-    hints, starts = np.take_along_axis(hints, kept, 1), np.take_along_axis(starts, kept[..., None], 1)
+    order = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
+    hints, starts = np.take_along_axis(hints, order, 1), np.take_along_axis(starts, order[..., None], 1)
     counted = _counted(_thin_around(probe, starts, LOOSE_REACH), thin)
     compared, differs = ((part[..., ::2] + part[..., 1::2]).astype(np.float32) for part in counted)  # two words a block
     agreeing = compared - differs / np.float32(ORIENTATIONS / 2)
@@ -235,10 +235,10 @@ def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:
 
 def _counted(moved: Cells, fine: Cells) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Of every eight cells (…, cells / 8): how many show palm in both, and how many bits of those differ."""
-    left, right = np.ascontiguousarray(moved).view(np.uint64), np.ascontiguousarray(fine).view(np.uint64)
-    valid = left & right & _VALID_WORD
+    moved_words, right = np.ascontiguousarray(moved).view(np.uint64), np.ascontiguousarray(fine).view(np.uint64)
+    valid = moved_words & right & _VALID_WORD
     lines = valid - (valid >> np.uint64(6))  # per byte 0x40 → 0x3F, 0 → 0; no byte borrows from the next
-    return bits.count(valid), bits.count((left ^ right) & lines)
+    return bits.count(valid), bits.count((moved_words ^ right) & lines)
 
 
 _VALID_WORD: Final = np.uint64(int.from_bytes(bytes([VALID]) * 8, "little"))

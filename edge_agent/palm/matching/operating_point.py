@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import log10
 from typing import Final
 
-TAIL_AT: Final = 0.32  # agreement that one stranger's comparison in 10,000 reaches
+TAIL_AGREEMENT: Final = 0.32  # agreement that one stranger's comparison in 10,000 reaches
 TAIL_PER_DECADE: Final = 0.03  # more agreement for each ten times rarer
 FPIR_DEFAULT: Final = 0.001
 MARGIN_DEFAULT: Final = 0.04  # to the second person
@@ -37,5 +37,5 @@ def operating_point(templates: int, fpir: float = FPIR_DEFAULT, margin: float = 
     if not 0 < fpir < 1:
         raise ValueError(f"fpir {fpir}: a share between 0 and 1")
     comparison = fpir / max(templates, 1)
-    threshold = TAIL_AT + TAIL_PER_DECADE * (-4 - log10(comparison))
+    threshold = TAIL_AGREEMENT + TAIL_PER_DECADE * (-4 - log10(comparison))
     return OperatingPoint(round(max(threshold, THRESHOLD_MIN), 3), margin, fpir, templates)

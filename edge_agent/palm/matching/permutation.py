@@ -54,9 +54,9 @@ class Scramble:
         """(…, cells) in the clear → as kept."""
         return np.asarray(_FORTH[self.turns, plain[..., self.order]] ^ self.pad, np.uint8)
 
-    def unpad(self, kept: Cells) -> Cells:
+    def unpad(self, protected: Cells) -> Cells:
         """(…, cells) as kept → comparable: orientations in their order, cells where the key put them."""
-        return np.asarray(_BACK[self.turns, (kept ^ self.pad) & 0x7F], np.uint8)
+        return np.asarray(_BACK[self.turns, (protected ^ self.pad) & 0x7F], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

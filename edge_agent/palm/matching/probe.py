@@ -111,25 +111,27 @@ class Probe:
             weights = np.take(cells, windows, axis=0).reshape(-1, COARSE_CELLS * ORIENTATIONS)
             yield CoarseVariants(weights, left, total, seen, windows)
 
-    def in_short(self, kept: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False) -> Floats:
+    def in_short(
+        self, cell_indices: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False
+    ) -> Floats:
         """(poses, len(kept) · 3): the lines of those coarse cells that the key put at `kept`, in short.
 
         At shifts of up to `reach` coarse cells but not of `beyond` or less, in the lattice's turns and scales or
         `between` them, and scaled so that their product with signs in short is about an agreement.
         """
         grids, shifts = self._coarse_grids(between=between), _shifts_within(reach, beyond)
-        windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[kept]]
-        terms = np.take(grids.terms, windows, axis=1).reshape(-1, len(kept) * TERMS)
+        windows = _windows(_COARSE_SPAN)[shifts[:, None], self._scrambles.coarse.order[cell_indices]]
+        terms = np.take(grids.terms, windows, axis=1).reshape(-1, len(cell_indices) * TERMS)
         terms *= grids.factors[:, shifts].reshape(-1, 1)
         return terms
 
     def _coarse_grids(self, *, between: bool = False) -> _CoarseGrids:
-        found = self._grids.get(between)
-        if found is None:
+        grids = self._grids.get(between)
+        if grids is None:
             turns = BETWEEN_TURNS_DEG if between else [turn * TURN_STEP_DEG for turn in COARSE_TURNS]
             scales = BETWEEN_SCALES if between else [SCALE_STEP ** (scale / 2) for scale in COARSE_SCALES]
-            found = self._grids[between] = _coarse_grids(self._responses, list(turns), list(scales))
-        return found
+            grids = self._grids[between] = _coarse_grids(self._responses, list(turns), list(scales))
+        return grids
 
     def thin_at(self, grids: Ints, down: Ints, right: Ints) -> Cells:
         """Every fourth fine cell, (…, 256) as `thin_cells` has them, of these coarse turns and scales, so many fine
@@ -140,17 +142,17 @@ class Probe:
             cells = self._cells(turns, [SCALE_STEP ** (scale / 2) for scale in COARSE_SCALES], points, points)
             windows = sliding_window_view(cells, (FINE_SIDE, FINE_SIDE), (1, 2))
             self._thin = windows[:, :, :, 1::2, 1::2]
-        found = self._thin[grids, down + FINE_SHIFT, right + FINE_SHIFT]
-        return found.reshape(*found.shape[:-2], -1).take(self._thin_order, axis=-1)
+        thin_cells = self._thin[grids, down + FINE_SHIFT, right + FINE_SHIFT]
+        return thin_cells.reshape(*thin_cells.shape[:-2], -1).take(self._thin_order, axis=-1)
 
     def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
         """Fine cells on a grid of `side` × `side` points, bent and then posed: (side²,)."""
         return to_cells(*sample_bent(self._responses, pose, bend, side, step_px)).reshape(-1)
 
     def _cells(self, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Cells:
-        found = sample(self._responses.fine, 1, turns_deg, scales, xs, ys)
-        seen = sample_mask(self._responses.mask, turns_deg, scales, xs, ys)
-        return to_cells(found, seen).reshape(-1, len(ys), len(xs))
+        sampled = sample(self._responses.fine, 1, turns_deg, scales, xs, ys)
+        visibility = sample_mask(self._responses.mask, turns_deg, scales, xs, ys)
+        return to_cells(sampled, visibility).reshape(-1, len(ys), len(xs))
 
 
 def pose_at(grid: int, dx: int, dy: int) -> Pose:
@@ -174,18 +176,18 @@ def _terms() -> Floats:
 
 def _coarse_grids(responses: Responses, turns: list[float], scales: list[float]) -> _CoarseGrids:
     points = axis(_COARSE_SPAN, COARSE_STEP)
-    found = sample(responses.coarse, 2, turns, scales, points, points)
-    seen = sample_mask(responses.mask, turns, scales, points, points)
-    found *= -WEIGHT_MAX / (STRONG * responses.coarse_level)
-    np.clip(found, -WEIGHT_MAX, WEIGHT_MAX, out=found)
-    np.rint(found, out=found)
-    found *= seen[..., None]
+    sampled = sample(responses.coarse, 2, turns, scales, points, points)
+    visibility = sample_mask(responses.mask, turns, scales, points, points)
+    sampled *= -WEIGHT_MAX / (STRONG * responses.coarse_level)
+    np.clip(sampled, -WEIGHT_MAX, WEIGHT_MAX, out=sampled)
+    np.rint(sampled, out=sampled)
+    sampled *= visibility[..., None]
     grids = len(turns) * len(scales)
-    cells, seen = found.reshape(grids, -1, ORIENTATIONS), seen.reshape(grids, -1)
-    total, left = _over_windows(np.abs(cells) @ np.ones(ORIENTATIONS, np.float32)), _over_windows(seen)
+    cells, visibility = sampled.reshape(grids, -1, ORIENTATIONS), visibility.reshape(grids, -1)
+    total, left = _over_windows(np.abs(cells) @ np.ones(ORIENTATIONS, np.float32)), _over_windows(visibility)
     share = left / np.float32(COARSE_CELLS)
     factors = np.where(share < OVERLAP_MIN, 0, np.sqrt(np.minimum(1, share / OVERLAP_FULL)) / np.maximum(total, 1))
-    return _CoarseGrids(cells, in_short(cells), seen, left, total, factors.astype(np.float32))
+    return _CoarseGrids(cells, in_short(cells), visibility, left, total, factors.astype(np.float32))
 
 
 def _over_windows(cells: Floats) -> Floats:
@@ -233,7 +235,7 @@ def _thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(256,) each: where the key has put every second cell of every second row, block by block of 4 × 4 of these; and
     which of these, row by row, they are."""
     row, column = np.divmod(np.frombuffer(order, np.intp), FINE_SIDE)
-    kept = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
-    block = row[kept] // THIN_BLOCK * FINE_SIDE + column[kept] // THIN_BLOCK
-    cells = kept[np.argsort(block, kind="stable")]
+    odd_cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
+    block = row[odd_cells] // THIN_BLOCK * FINE_SIDE + column[odd_cells] // THIN_BLOCK
+    cells = odd_cells[np.argsort(block, kind="stable")]
     return cells, row[cells] // 2 * (FINE_SIDE // 2) + column[cells] // 2

@@ -90,8 +90,8 @@ def sample(
 def sample_mask(mask: Floats, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Floats:
     """Where the same points show palm: 1 or 0, (turns, scales, ys, xs)."""
     map_x, map_y = _places(turns_deg, scales, xs, ys)
-    seen = cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(seen, np.float32).reshape(len(turns_deg), len(scales), len(ys), len(xs))
+    visibility = cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.asarray(visibility, np.float32).reshape(len(turns_deg), len(scales), len(ys), len(xs))
 
 
 def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px: float) -> tuple[Floats, Floats]:
@@ -102,9 +102,11 @@ def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px
     turn = np.radians(pose.turn_deg)
     cos, sin = np.cos(turn) * pose.scale, np.sin(turn) * pose.scale
     map_x, map_y = (CENTRE + cos * x - sin * y).astype(np.float32), (CENTRE + sin * x + cos * y).astype(np.float32)
-    found = _looked_up(responses.fine, map_x, map_y) @ _steering(pose.turn_deg)
-    seen = cv2.remap(responses.mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(found, np.float32), np.asarray(seen, np.float32)
+    sampled = _looked_up(responses.fine, map_x, map_y) @ _steering(pose.turn_deg)
+    visibility = cv2.remap(
+        responses.mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    return np.asarray(sampled, np.float32), np.asarray(visibility, np.float32)
 
 
 def quadratic(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from edge_agent.palm.matching.code import CODE_BYTES, encode
 from edge_agent.palm.matching.enrolment import align
-from edge_agent.palm.matching.gallery import Ambiguous, Match, Palm, Ranking, Snapshot, decide, empty
+from edge_agent.palm.matching.gallery import AmbiguousPalm, Palm, PalmMatch, Ranking, Snapshot, decide, empty
 from edge_agent.palm.matching.match import Templates, compare, unlock
 from edge_agent.palm.matching.operating_point import OperatingPoint
 from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles, protect
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import Responses, respond
-from edge_agent.palm.measurement.rates import AtPoint, EqualError, Rate, Scores, equal_error, misses_at
+from edge_agent.palm.measurement.rates import EqualError, Rate, RatePoint, Scores, equal_error, miss_rate
 from edge_agent.palm.types import Hand, Region
 
 ENROLLED_MAX: Final = 3
@@ -83,8 +83,8 @@ class Verification:
     def equal_error(self) -> EqualError | None:
         return equal_error(self.mated, self.strangers)
 
-    def at(self, share: float) -> AtPoint | None:
-        return misses_at(self.mated, self.strangers, share)
+    def at(self, share: float) -> RatePoint | None:
+        return miss_rate(self.mated, self.strangers, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Identification:
     templates: int
     persons: int
 
-    def at(self, share: float) -> AtPoint | None:
-        return misses_at(self.mated, self.strangers, share)
+    def at(self, share: float) -> RatePoint | None:
+        return miss_rate(self.mated, self.strangers, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,29 +140,29 @@ def evaluate(samples: Iterable[Sample], scrambles: Scrambles, clock: Clock, mapp
         if region is None:
             return None, 0.0
         started = clock()
-        made = protect(encode(respond(region), region.hand), scrambles)
-        return made, clock() - started
+        code = protect(encode(respond(region), region.hand), scrambles)
+        return code, clock() - started
 
     coded = list(mapper(code, range(len(ordered))))
-    known = _Set(ordered, tuple(made for made, _ in coded), scrambles)
-    found, search_s = identify(known, clock, mapper)
+    coded_set = _Set(ordered, tuple(made for made, _ in coded), scrambles)
+    identification, search_s = identify(coded_set, clock, mapper)
     return Evaluation(
         identities=len({sample.identity for sample in ordered}),
         samples=len(ordered),
         failed=tuple(sample.name for sample in ordered if sample.region is None),
-        verification=verify(known, mapper),
-        identification=found,
+        verification=verify(coded_set, mapper),
+        identification=identification,
         region=_quantiles([sample.region_s for sample in ordered if sample.region_s is not None]),
         code=_quantiles([took for made, took in coded if made is not None]),
         search=_quantiles(search_s),
     )
 
 
-def verify(known: _Set, mapper: Mapper) -> Verification:
+def verify(coded_set: _Set, mapper: Mapper) -> Verification:
     """Every pair once."""
-    samples = known.samples
+    samples = coded_set.samples
     several = len({sample.session for sample in samples}) > 1
-    templates = _templates(known)
+    templates = _templates(coded_set)
 
     def references(probe: int) -> list[int]:
         if several:
@@ -171,30 +171,30 @@ def verify(known: _Set, mapper: Mapper) -> Verification:
 
     def scores(probe: int) -> Scores:
         others = references(probe)
-        found = np.full(len(others), NOT_ACQUIRED)
-        present = [at for at, other in enumerate(others) if known.codes[other] is not None]
-        if known.codes[probe] is not None and present:
-            moved = known.probe(probe)
+        agreements = np.full(len(others), NOT_ACQUIRED)
+        present = [index for index, sample in enumerate(others) if coded_set.codes[sample] is not None]
+        if coded_set.codes[probe] is not None and present:
+            moved = coded_set.probe(probe)
             for first in range(0, len(present), TOGETHER):
                 part = present[first : first + TOGETHER]
-                likenesses = compare(moved, _rows(templates, [others[at] for at in part]))
-                found[part] = [likeness.agreement for likeness in likenesses]
-        return found
+                likenesses = compare(moved, _rows(templates, [others[index] for index in part]))
+                agreements[part] = [likeness.agreement for likeness in likenesses]
+        return agreements
 
     mated: list[Scores] = []
     strangers: list[Scores] = []
     low: list[tuple[float, int, int]] = []
     high: list[tuple[float, int, int]] = []
     _, who = np.unique([sample.identity for sample in samples], return_inverse=True)
-    for probe, found in enumerate(mapper(scores, range(len(samples)))):
+    for probe, agreements in enumerate(mapper(scores, range(len(samples)))):
         others = references(probe)
         same = who[others] == who[probe]
-        mated.append(found[same])
-        strangers.append(found[~same])
+        mated.append(agreements[same])
+        strangers.append(agreements[~same])
 
-        low = sorted([*low, *_pairs(found, np.flatnonzero(same), others, probe)])[:WORST_LISTED]
-        likest = np.flatnonzero(~same)[np.argsort(-found[~same], kind="stable")[:WORST_LISTED]]
-        high = sorted([*high, *_pairs(found, likest, others, probe)], reverse=True)[:WORST_LISTED]
+        low = sorted([*low, *_pairs(agreements, np.flatnonzero(same), others, probe)])[:WORST_LISTED]
+        likest = np.flatnonzero(~same)[np.argsort(-agreements[~same], kind="stable")[:WORST_LISTED]]
+        high = sorted([*high, *_pairs(agreements, likest, others, probe)], reverse=True)[:WORST_LISTED]
     return Verification(
         np.concatenate([*mated, []]),
         np.concatenate([*strangers, []]),
@@ -203,28 +203,30 @@ def verify(known: _Set, mapper: Mapper) -> Verification:
     )
 
 
-def _pairs(found: Scores, kept: NDArray[np.intp], others: list[int], probe: int) -> list[tuple[float, int, int]]:
-    return [(float(found[at]), others[at], probe) for at in kept.tolist()]
+def _pairs(
+    agreements: Scores, indices: NDArray[np.intp], others: list[int], probe: int
+) -> list[tuple[float, int, int]]:
+    return [(float(agreements[index]), others[index], probe) for index in indices.tolist()]
 
 
 def _named(pairs: list[tuple[float, int, int]], samples: Sequence[Sample]) -> Iterator[tuple[float, str, str]]:
     return ((agreement, samples[template].name, samples[probe].name) for agreement, template, probe in pairs)
 
 
-def identify(known: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification, list[float]]:
+def identify(coded_set: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification, list[float]]:
     """Open-set search, and how long each took (s)."""
-    enrolled, probes, singles = plan(known.samples)
-    gallery = enrol(known, enrolled, mapper)
+    enrolled, probes, singles = plan(coded_set.samples)
+    gallery = enrol(coded_set, enrolled, mapper)
     point = gallery.operating_point()
 
     def search(probe: int) -> tuple[Ranking | None, Ranking | None, float]:
-        if known.codes[probe] is None:
+        if coded_set.codes[probe] is None:
             return None, None, 0.0
-        moved = known.probe(probe)
+        moved = coded_set.probe(probe)
         started = clock()
         whole = gallery.search(moved)
         took = clock() - started
-        return whole, gallery.search(moved, without=known.samples[probe].identity), took
+        return whole, gallery.search(moved, without=coded_set.samples[probe].identity), took
 
     mated: list[float] = []
     strangers: list[float] = []
@@ -232,22 +234,22 @@ def identify(known: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification,
     counts: Counter[str] = Counter()
     mated_probes = set(probes)
     order = [*probes, *singles]
-    alone = [probe for probe in order[:: max(1, len(order) // TIMED_ALONE)] if known.codes[probe] is not None]
+    alone = [probe for probe in order[:: max(1, len(order) // TIMED_ALONE)] if coded_set.codes[probe] is not None]
     times = [search(probe)[2] for probe in alone]  # beside others of its kind a search takes longer
     for probe, (whole, others, _) in zip(order, mapper(search, order), strict=True):
         strangers.append(others[0].agreement if others else NOT_ACQUIRED)
-        counts["false"] += isinstance(decide(others or (), point), Match)
+        counts["false"] += isinstance(decide(others or (), point), PalmMatch)
         if probe not in mated_probes:
             continue
-        right = whole is not None and len(whole) > 0 and whole[0].person == known.samples[probe].identity
+        right = whole is not None and len(whole) > 0 and whole[0].person == coded_set.samples[probe].identity
         mated.append(whole[0].agreement if right and whole else NOT_ACQUIRED)
-        answer = decide(whole or (), point)
-        named = right and isinstance(answer, Match)
+        decision = decide(whole or (), point)
+        named = right and isinstance(decision, PalmMatch)
         counts["rank1"] += right
         counts["missed"] += not named
-        counts["ambiguous"] += isinstance(answer, Ambiguous)
+        counts["ambiguous"] += isinstance(decision, AmbiguousPalm)
         if not named:
-            missed.append(known.samples[probe].name)
+            missed.append(coded_set.samples[probe].name)
     return (
         Identification(
             mated=np.array(mated),
@@ -267,13 +269,13 @@ def identify(known: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification,
 
 def plan(samples: Sequence[Sample]) -> tuple[dict[str, list[int]], list[int], list[int]]:
     """Who is enrolled by which samples, the mated probes, and the strangers with one sample (indices)."""
-    of: defaultdict[str, list[int]] = defaultdict(list)
+    samples_by_palm: defaultdict[str, list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
-        of[sample.identity].append(index)
+        samples_by_palm[sample.identity].append(index)
     enrolled: dict[str, list[int]] = {}
     probes: list[int] = []
     singles: list[int] = []
-    for identity, indices in of.items():
+    for identity, indices in samples_by_palm.items():
         if len(indices) < 2:
             singles += indices
             continue
@@ -284,44 +286,44 @@ def plan(samples: Sequence[Sample]) -> tuple[dict[str, list[int]], list[int], li
     return enrolled, probes, singles
 
 
-def enrol(known: _Set, enrolled: dict[str, list[int]], mapper: Mapper = map) -> Snapshot:
+def enrol(coded_set: _Set, enrolled: dict[str, list[int]], mapper: Mapper = map) -> Snapshot:
     """A gallery of these; an identity of which no enrolment sample was acquired is not in it, and its probes miss."""
     people = list(enrolled.items())
 
     def palm(index: int) -> Palm | None:
         identity, samples = people[index]
-        present = [sample for sample in samples if known.codes[sample] is not None]
-        hands = {code.hand for sample in present if (code := known.codes[sample]) is not None}
+        present = [sample for sample in samples if coded_set.codes[sample] is not None]
+        hands = {code.hand for sample in present if (code := coded_set.codes[sample]) is not None}
         hand = hands.pop() if len(hands) == 1 else Hand.UNKNOWN
-        templates = align([known.responses(sample) for sample in present], hand, known.scrambles)
+        templates = align([coded_set.responses(sample) for sample in present], hand, coded_set.scrambles)
         return Palm.of(identity, hand, templates) if templates else None
 
-    made = mapper(palm, range(len(people)))
-    return empty(known.scrambles).changed(palm for palm in made if palm is not None)
+    palms = mapper(palm, range(len(people)))
+    return empty(coded_set.scrambles).changed(palm for palm in palms if palm is not None)
 
 
-def report(found: Evaluation) -> dict[str, object]:
+def report(evaluation: Evaluation) -> dict[str, object]:
     """What `--json` prints: rates in per cent, null where the set is too small, counts and intervals beside them."""
-    equal = found.verification.equal_error
-    frr = {name: found.verification.at(share) for name, share in FARS.items()}
-    fnir = {name: found.identification.at(share) for name, share in FPIRS.items()}
-    who = found.identification
+    equal = evaluation.verification.equal_error
+    frr = {name: evaluation.verification.at(share) for name, share in FARS.items()}
+    fnir = {name: evaluation.identification.at(share) for name, share in FPIRS.items()}
+    who = evaluation.identification
     return {
-        "identities": found.identities,
-        "samples": found.samples,
-        "failed_to_acquire": len(found.failed),
+        "identities": evaluation.identities,
+        "samples": evaluation.samples,
+        "failed_to_acquire": len(evaluation.failed),
         "eer": _round(equal.percent) if equal else None,
-        "frr_at_far": {name: _shown(at) for name, at in frr.items()},
+        "frr_at_far": {name: _shown(rate) for name, rate in frr.items()},
         "rank1": _round(who.rank1.percent) if who.rank1.trials else None,
-        "fnir_at_fpir": {name: _shown(at) for name, at in fnir.items()},
+        "fnir_at_fpir": {name: _shown(rate) for name, rate in fnir.items()},
         "shipped": {
             "fnir": _round(who.misses.percent) if who.misses.trials else None,
             "fpir": _round(who.false.percent) if who.false.trials else None,
         },
         "ms": {
-            "region": _times(found.region),
-            "code": _times(found.code),
-            "search": _times(found.search),
+            "region": _times(evaluation.region),
+            "code": _times(evaluation.code),
+            "search": _times(evaluation.search),
         },
         "template_bytes": CODE_BYTES,
         "gallery": {"templates": who.templates, "persons": who.persons},
@@ -331,12 +333,12 @@ def report(found: Evaluation) -> dict[str, object]:
             "expected_fpir_percent": 100 * who.point.fpir,
         },
         "detail": {
-            "genuine_pairs": len(found.verification.mated),
-            "impostor_pairs": len(found.verification.strangers),
+            "genuine_pairs": len(evaluation.verification.mated),
+            "impostor_pairs": len(evaluation.verification.strangers),
             "eer": {"misses": _rate(equal.misses), "false": _rate(equal.false)} if equal else None,
-            "frr_at_far": {name: _point(at) for name, at in frr.items()},
+            "frr_at_far": {name: _point(rate) for name, rate in frr.items()},
             "rank1": _rate(who.rank1),
-            "fnir_at_fpir": {name: _point(at) for name, at in fnir.items()},
+            "fnir_at_fpir": {name: _point(rate) for name, rate in fnir.items()},
             "shipped": {
                 "fnir": _rate(who.misses),
                 "fpir": _rate(who.false),
@@ -344,26 +346,26 @@ def report(found: Evaluation) -> dict[str, object]:
             },
             "worst_genuine_pairs": [
                 {"agreement": _round(agreement), "template": template, "probe": probe}
-                for agreement, template, probe in found.verification.worst
+                for agreement, template, probe in evaluation.verification.worst
             ],
             "likest_impostor_pairs": [
                 {"agreement": _round(agreement), "template": template, "probe": probe}
-                for agreement, template, probe in found.verification.likest
+                for agreement, template, probe in evaluation.verification.likest
             ],
             "missed_probes": list(who.missed),
-            "failed": list(found.failed),
+            "failed": list(evaluation.failed),
         },
     }
 
 
-def _templates(known: _Set) -> Templates:
+def _templates(coded_set: _Set) -> Templates:
     """All samples' codes, comparable; rows of what was not acquired are empty."""
     blank = (np.zeros(1024, np.uint8), np.zeros(256, np.uint8))
-    kept = [(code.fine, code.coarse) if code is not None else blank for code in known.codes]
-    if not kept:
-        kept = [blank]
-    fine, coarse = np.stack([cells for cells, _ in kept]), np.stack([cells for _, cells in kept])
-    return unlock(fine, coarse, known.scrambles.fine, known.scrambles.coarse)
+    code_pairs = [(code.fine, code.coarse) if code is not None else blank for code in coded_set.codes]
+    if not code_pairs:
+        code_pairs = [blank]
+    fine, coarse = np.stack([cells for cells, _ in code_pairs]), np.stack([cells for _, cells in code_pairs])
+    return unlock(fine, coarse, coded_set.scrambles.fine, coded_set.scrambles.coarse)
 
 
 def _rows(templates: Templates, rows: list[int]) -> Templates:
@@ -381,12 +383,14 @@ def _times(quantiles: Quantiles | None) -> dict[str, float] | None:
     return {"p50": round(quantiles.p50, 2), "p99": round(quantiles.p99, 2)} if quantiles else None
 
 
-def _shown(at: AtPoint | None) -> float | None:
-    return _round(at.misses.percent) if at is not None and at.shown else None
+def _shown(rate: RatePoint | None) -> float | None:
+    return _round(rate.misses.percent) if rate is not None and rate.shown else None
 
 
-def _point(at: AtPoint | None) -> dict[str, object] | None:
-    return {**_rate(at.misses), "threshold": _round(at.threshold), "shown": at.shown} if at is not None else None
+def _point(rate: RatePoint | None) -> dict[str, object] | None:
+    return (
+        {**_rate(rate.misses), "threshold": _round(rate.threshold), "shown": rate.shown} if rate is not None else None
+    )
 
 
 def _rate(rate: Rate) -> dict[str, object]:

@@ -25,13 +25,13 @@ SEARCHED: Final = (190, 110, 20)
 FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw(found: Evaluation, title: str) -> Picture:
+def draw(evaluation: Evaluation, title: str) -> Picture:
     """DET of verification and identification, histograms of both: (1040, 1040, 3), BGR."""
-    check, who = found.verification, found.identification
+    check, who = evaluation.verification, evaluation.identification
     det = _det([(check.mated, check.strangers, MATED, "1:1"), (who.mated, who.strangers, SEARCHED, "1:N")], title)
     pairs = _histogram(check.mated, check.strangers, None, "1:1 agreement")
     searches = _histogram(who.mated, who.strangers, who.point.threshold, "1:N agreement of the first")
-    return np.vstack([np.hstack([det, _legend(found, title)]), np.hstack([pairs, searches])])
+    return np.vstack([np.hstack([det, _legend(evaluation, title)]), np.hstack([pairs, searches])])
 
 
 def _det(curves: list[tuple[Scores, Scores, tuple[int, int, int], str]], title: str) -> Picture:
@@ -61,20 +61,23 @@ def _histogram(mated: Scores, strangers: Scores, threshold: float | None, title:
             continue
         counts = np.histogram(np.clip(scores, 0, 1), BINS, (0, 1))[0]
         heights = counts / counts.max()
-        points = [(_x(at / BINS), _y(float(height))) for at, height in enumerate(heights)]
+        points = [(_x(place / BINS), _y(float(height))) for place, height in enumerate(heights)]
         cv2.polylines(panel, [np.array(points, np.int32)], False, colour, 2, cv2.LINE_AA)
     if threshold is not None:
         cv2.line(panel, (_x(threshold), _y(0)), (_x(threshold), _y(1)), INK, 1, cv2.LINE_AA)
     return panel
 
 
-def _legend(found: Evaluation, title: str) -> Picture:
+def _legend(evaluation: Evaluation, title: str) -> Picture:
     panel: Picture = np.full((*PANEL, 3), 255, np.uint8)
-    check, who = found.verification, found.identification
+    check, who = evaluation.verification, evaluation.identification
     equal = check.equal_error
     lines = [
         (title, INK),
-        (f"{found.identities} identities, {found.samples} samples, {len(found.failed)} not acquired", INK),
+        (
+            f"{evaluation.identities} identities, {evaluation.samples} samples, {len(evaluation.failed)} not acquired",
+            INK,
+        ),
         (f"1:1  {len(check.mated)} genuine pairs, EER {equal.percent:.3f} %" if equal else "1:1  no pairs", MATED),
         (f"     {len(check.strangers)} impostor pairs", STRANGERS),
         (f"1:N  {len(who.mated)} probes, rank 1 {who.rank1.percent:.2f} %", SEARCHED),
@@ -94,10 +97,10 @@ def _panel(below: str, beside: str) -> Picture:
     return panel
 
 
-def _tick(panel: Picture, at: int, text: str, *, vertical: bool) -> None:
-    start, end = ((at, _y(0)), (at, _y(1))) if vertical else ((_x(0), at), (_x(1), at))
+def _tick(panel: Picture, pixel: int, text: str, *, vertical: bool) -> None:
+    start, end = ((pixel, _y(0)), (pixel, _y(1))) if vertical else ((_x(0), pixel), (_x(1), pixel))
     cv2.line(panel, start, end, GRID, 1)
-    place = (at - 14, _y(0) + 20) if vertical else (_x(0) - 48, at + 5)
+    place = (pixel - 14, _y(0) + 20) if vertical else (_x(0) - 48, pixel + 5)
     cv2.putText(panel, text, place, FONT, 0.4, INK, 1, cv2.LINE_AA)
 
 

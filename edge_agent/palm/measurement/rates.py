@@ -35,7 +35,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class AtPoint:
+class RatePoint:
     """Misses at the threshold that at most a given share of strangers passes."""
 
     misses: Rate
@@ -51,7 +51,7 @@ class EqualError:
     false: Rate
 
 
-def misses_at(mated: Scores, strangers: Scores, share: float) -> AtPoint | None:
+def miss_rate(mated: Scores, strangers: Scores, share: float) -> RatePoint | None:
     """Mated scores not above the threshold that `share` of the strangers' scores may pass. None without scores."""
     if not len(mated) or not len(strangers):
         return None
@@ -59,7 +59,7 @@ def misses_at(mated: Scores, strangers: Scores, share: float) -> AtPoint | None:
     allowed = int(share * len(strangers) + 1e-9)
     threshold = float(np.partition(strangers, len(strangers) - 1 - allowed)[len(strangers) - 1 - allowed])
     misses = Rate(int(np.count_nonzero(mated <= threshold)), len(mated))
-    return AtPoint(misses, threshold, share * len(strangers) + 1e-9 >= EVENTS_MIN)
+    return RatePoint(misses, threshold, share * len(strangers) + 1e-9 >= EVENTS_MIN)
 
 
 def equal_error(mated: Scores, strangers: Scores) -> EqualError | None:
@@ -70,9 +70,9 @@ def equal_error(mated: Scores, strangers: Scores) -> EqualError | None:
     thresholds = np.unique(np.concatenate([mated, strangers, [np.inf]]))
     missed = np.searchsorted(mated, thresholds, "left")
     passed = len(strangers) - np.searchsorted(strangers, thresholds, "left")
-    at = int(np.argmin(np.abs(missed / len(mated) - passed / len(strangers))))
-    misses, false = Rate(int(missed[at]), len(mated)), Rate(int(passed[at]), len(strangers))
-    return EqualError((misses.percent + false.percent) / 2, float(thresholds[at]), misses, false)
+    crossing = int(np.argmin(np.abs(missed / len(mated) - passed / len(strangers))))
+    misses, false = Rate(int(missed[crossing]), len(mated)), Rate(int(passed[crossing]), len(strangers))
+    return EqualError((misses.percent + false.percent) / 2, float(thresholds[crossing]), misses, false)
 
 
 def curve(mated: Scores, strangers: Scores, points: int = 400) -> tuple[Scores, Scores]:

@@ -156,7 +156,7 @@ def to_paper(key: SchoolKey) -> tuple[str, ...]:
     """Groups of four for the printout: version, key and checksum in base32 (no 0, 1, 8, 9 to be mistaken)."""
     body = bytes((_VERSION,)) + key.secret
     text = base64.b32encode(body + sha256(_LABEL + b"paper" + body).digest()[:_CHECK_BYTES]).decode().rstrip("=")
-    return tuple(text[at : at + PAPER_GROUP] for at in range(0, len(text), PAPER_GROUP))
+    return tuple(text[start : start + PAPER_GROUP] for start in range(0, len(text), PAPER_GROUP))
 
 
 def from_paper(text: str) -> SchoolKey:
@@ -197,9 +197,9 @@ def _code(hello: bytes, offer: bytes) -> str:
     return f"{digits[:3]} {digits[3:]}"
 
 
-def _pair(own: X25519PrivateKey, hello: bytes, offer: bytes, other: bytes) -> AESGCM:
+def _pair(own: X25519PrivateKey, hello: bytes, offer: bytes, partner_public: bytes) -> AESGCM:
     try:
-        shared = own.exchange(X25519PublicKey.from_public_bytes(other))
+        shared = own.exchange(X25519PublicKey.from_public_bytes(partner_public))
     except ValueError:
         raise KeyRefused("the other side's public key is none") from None
     return AESGCM(_derive(shared, b"parcel", KEY_BYTES, salt=sha256(hello + offer).digest()))

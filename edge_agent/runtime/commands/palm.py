@@ -32,7 +32,7 @@ from sync.contract.palms import STICK_VERSION, StickHead
 
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery
-    from edge_agent.palms.recognition import Palms
+    from edge_agent.palms.recognition import PalmRecognition
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class PalmCommands:
     `cameras` are the names of the readers that bring pictures.
     """
 
-    palms: "Palms | None"
+    palms: "PalmRecognition | None"
     cameras: tuple[str, ...]
     station: Station
     school: str
@@ -66,11 +66,11 @@ class PalmCommands:
     def enrol(self, arguments: PalmEnrolArguments, requester: Requester) -> Iterator[PalmEnrolStep]:
         """Yields lines for the operator while a hand is shown: samples so far, what to do next; the last is `done`."""
         from edge_agent.palm.types import Hand
-        from edge_agent.palms.enrolment import Wish, enrol
+        from edge_agent.palms.enrolment import EnrolmentRequest, enrol
 
         palms = self._palms()
         camera = self._camera(arguments.reader)
-        request = Wish(
+        request = EnrolmentRequest(
             person=PersonId(arguments.person),
             operator=arguments.operator,
             hand=Hand(arguments.hand),
@@ -131,7 +131,7 @@ class PalmCommands:
             raise RequestRefused("the palms of this kiosk are being opened; try again in a minute")
         return gallery
 
-    def _palms(self) -> "Palms":
+    def _palms(self) -> "PalmRecognition":
         if self.palms is None:
             raise RequestRefused("this kiosk looks at no camera; add one under [[readers]], and see palm.enabled")
         return self.palms

@@ -15,10 +15,10 @@ from edge_agent.domain.moment import Moment
 from edge_agent.errors import RequestRefused
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.types import Hand
-from edge_agent.palms.enrolment import Told, Wish, enrol
-from edge_agent.palms.enrolment_words import ADVICE, OF_PICTURE, OF_SAMPLE, Step, Words
+from edge_agent.palms.enrolment import EnrolmentLine, EnrolmentRequest, enrol
+from edge_agent.palms.enrolment_words import ADVICE, PICTURE_STEPS, SAMPLE_STEPS, EnrolmentStep, Words
 from edge_agent.palms.gallery import PalmGallery
-from edge_agent.palms.recognition import Palms
+from edge_agent.palms.recognition import PalmRecognition
 from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.screen.state import Language
@@ -27,7 +27,7 @@ from sync.contract.event import ClockQuality, PalmEnrolled, PersonId, decode
 from tests.edge_agent.journal.given import opened
 from tests.edge_agent.palms.test_gallery import KEY, SCHOOL, TARGET, page, roster
 
-WISH = Wish(PersonId("u1"), "Nurse")
+WISH = EnrolmentRequest(PersonId("u1"), "Nurse")
 EMPTY = np.full((480, 640), 12, np.uint8)
 
 
@@ -45,7 +45,7 @@ class Desk:
         self.gallery = PalmGallery(journal, SCHOOL, KEY, TARGET)
         self.roster = roster("u1", "u2", "u3", agreed=frozenset({"u1", "u2"}))
         self.gallery.load(self.roster)
-        self.palms = Palms(
+        self.palms = PalmRecognition(
             self.gallery, PalmSettings(), Inbox(), lambda: self.roster, self.now, lambda feedback: None, Counters()
         )
         self.at_ms = 0
@@ -60,7 +60,7 @@ class Desk:
         self.at_ms += 1_500
         self.palms.offer(PalmFrame("cam", picture, self.at_ms * 1_000_000), self.now())
 
-    def enrol(self, wish: Wish, *pictures: str) -> list[Told]:
+    def enrol(self, wish: EnrolmentRequest, *pictures: str) -> list[EnrolmentLine]:
         """Each of `pictures` is shown in turn: `u1 left` is a hand, `nothing` none; at the end time runs out."""
         told = []
         left = list(pictures)
@@ -78,12 +78,12 @@ def test_a_palm_is_made_known_step_by_step(journal: Journal) -> None:
     desk = Desk(journal)
     told = desk.enrol(WISH, "nothing", "u1 left", "u1 left", "u1 left")
     assert [line.step for line in told] == [
-        Step.SHOW,
-        Step.NO_HAND,
-        Step.GOOD_AGAIN,
-        Step.GOOD_AGAIN,
-        Step.GOOD,
-        Step.DONE_LEFT,
+        EnrolmentStep.SHOW,
+        EnrolmentStep.NO_HAND,
+        EnrolmentStep.GOOD_AGAIN,
+        EnrolmentStep.GOOD_AGAIN,
+        EnrolmentStep.GOOD,
+        EnrolmentStep.DONE_LEFT,
     ]
     assert [line.good for line in told] == [0, 0, 1, 2, 3, 3]
     assert told[-1].done
@@ -99,17 +99,17 @@ def test_a_palm_is_made_known_step_by_step(journal: Journal) -> None:
 @pytest.mark.parametrize("language", Language)
 def test_what_is_refused_is_said_in_the_operators_language(journal: Journal, language: Language) -> None:
     desk, words = Desk(journal), Words(language)
-    for person, step in (("u3", Step.NOT_AGREED), ("u9", Step.NOT_LISTED)):
+    for person, step in (("u3", EnrolmentStep.NOT_AGREED), ("u9", EnrolmentStep.NOT_LISTED)):
         with pytest.raises(RequestRefused, match="^" + words(step, person=person).split(":")[0]):
             desk.enrol(replace(WISH, person=PersonId(person), language=language), "u3 left")
     assert desk.shown == [], "no hand is looked at without consent"
     desk.enrol(WISH, "u1 left", "u1 left", "u1 left")
     with pytest.raises(RequestRefused) as known:
         desk.enrol(replace(WISH, person=PersonId("u2"), language=language), "u1 left")
-    assert str(known.value) == words(Step.KNOWN_AS_ANOTHER, other="u1")
+    assert str(known.value) == words(EnrolmentStep.KNOWN_AS_ANOTHER, other="u1")
     with pytest.raises(RequestRefused) as late:
         desk.enrol(replace(WISH, language=language), "nothing")
-    assert words(Step.NO_HAND) in str(late.value)
+    assert words(EnrolmentStep.NO_HAND) in str(late.value)
     assert desk.shown[-1].kind is FeedbackKind.IDLE
 
 
@@ -121,6 +121,6 @@ def test_another_hand_than_the_wanted_one_is_asked_to_be_changed(journal: Journa
 
 
 def test_every_reason_has_a_step_and_every_advice_is_one_that_can_be_said() -> None:
-    assert len(set(OF_PICTURE.values())) == len(OF_PICTURE)
-    assert set(OF_SAMPLE.values()) <= set(ADVICE)
+    assert len(set(PICTURE_STEPS.values())) == len(PICTURE_STEPS)
+    assert set(SAMPLE_STEPS.values()) <= set(ADVICE)
     assert Advice.NONE not in ADVICE.values()

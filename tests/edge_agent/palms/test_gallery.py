@@ -21,7 +21,7 @@ from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
-from edge_agent.palms.gallery import Imported, PalmGallery, Target
+from edge_agent.palms.gallery import ErrorTarget, ImportedPalms, PalmGallery
 from sync.contract.event import ClockQuality, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.palms import Parcel
 from sync.contract.roster import Consent, Person, Record, RosterPage
@@ -30,7 +30,7 @@ from tests.edge_agent.palm.made import responses
 
 SCHOOL = "school-1"
 KEY = SchoolKey(bytes(range(32)))
-TARGET = Target(fpir=0.001, margin=0.04)
+TARGET = ErrorTarget(fpir=0.001, margin=0.04)
 
 
 def records(*people: str, agreed: frozenset[str] | None = None) -> list[Record]:
@@ -326,7 +326,7 @@ def test_without_a_consent_nothing_comes_in_whoever_brings_it(journals: tuple[Jo
     there.take_palms(parcels, 2)
     assert people(there) == {"u1"}
     assert {row.person for row in journals[1].palms.read_all()} == {"u1"}
-    assert there.import_(stick) == Imported(0, 2, 0)
+    assert there.import_(stick) == ImportedPalms(0, 2, 0)
 
 
 def test_a_stick_brings_what_is_not_here_and_leaves_what_is_younger(journals: tuple[Journal, Journal]) -> None:
@@ -335,13 +335,13 @@ def test_a_stick_brings_what_is_not_here_and_leaves_what_is_younger(journals: tu
         enrol(here, person)
     stick = list(here.exported())
     enrol_at(there, "u2", 9, minutes=1)
-    assert there.import_(stick) == Imported(1, 1, 0)
-    assert there.import_(stick) == Imported(0, 2, 0)
+    assert there.import_(stick) == ImportedPalms(1, 1, 0)
+    assert there.import_(stick) == ImportedPalms(0, 2, 0)
     assert {parcel.person for parcel in brought(there)} == {"u1", "u2"}, "the ledger is told, too"
     stranger = PalmGallery(journals[1], SCHOOL, SchoolKey(bytes(32)), TARGET)
-    assert stranger.import_(stick) == Imported(0, 0, 2)
+    assert stranger.import_(stick) == ImportedPalms(0, 0, 2)
     moved = [replace(each, made_at="2027-01-01T00:00:00.000Z") for each in stick]
-    assert there.import_(moved) == Imported(0, 0, 2), "nobody makes an old one younger"
+    assert there.import_(moved) == ImportedPalms(0, 0, 2), "nobody makes an old one younger"
 
 
 def test_a_ledger_that_names_another_person_is_not_believed(journals: tuple[Journal, Journal]) -> None:

@@ -9,7 +9,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.palm.protection.school_key import SchoolKey, to_paper
 from edge_agent.palms import keys as palm_keys
 from edge_agent.palms.keys import (
-    KeyThere,
+    KeyExists,
     NoSchoolKey,
     code_shown,
     export_step,
@@ -39,7 +39,7 @@ def test_a_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     key = make(tmp_path)
     assert load(tmp_path, {}) == key
     assert stat.S_IMODE((tmp_path / palm_keys.KEY_NAME).stat().st_mode) == 0o600
-    with pytest.raises(KeyThere, match="move it away"):
+    with pytest.raises(KeyExists, match="move it away"):
         make(tmp_path)
     assert load(tmp_path, {}) == key
     assert key.secret.hex() not in repr(key)
@@ -101,7 +101,7 @@ def test_five_steps_bring_the_key_to_a_further_kiosk(folders: tuple[Path, Path, 
     assert list(stick.iterdir()) == []
     assert not (new / palm_keys.RECEIVING_NAME).exists()
     assert not (first / palm_keys.SENDING_NAME).exists()
-    with pytest.raises(KeyThere):
+    with pytest.raises(KeyExists):
         import_step(new, stick)
 
 

@@ -21,10 +21,10 @@ from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.responses import Responses, respond
 from edge_agent.palm.types import Hand
-from edge_agent.palms.frames import NewestFrames, Taken
+from edge_agent.palms.frames import NewestFrame, NewestFrames
 from edge_agent.palms.gallery import PalmGallery
 from edge_agent.palms.presentation import Advise
-from edge_agent.palms.recognition import Palms, _Camera
+from edge_agent.palms.recognition import PalmRecognition, _CameraState
 from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings
@@ -59,7 +59,7 @@ class Bench:
         self.at_ms = 0
         known = msgspec.convert(settings, PalmSettings)
         self.awaited: PersonId | None = None
-        self.palms = Palms(
+        self.palms = PalmRecognition(
             self.gallery,
             known,
             self.inbox,
@@ -84,7 +84,7 @@ class Bench:
 
     def show(self, image: NDArray[np.uint8], at_ms: int) -> list[PalmPresentation]:
         self.at_ms = at_ms
-        self.palms._look(Taken(PalmFrame("cam", image, at_ms * 1_000_000), self.now()), self.gallery)
+        self.palms._examine(NewestFrame(PalmFrame("cam", image, at_ms * 1_000_000), self.now()), self.gallery)
         return self.decided()
 
     def quiet(self, at_ms: int) -> list[PalmPresentation]:
@@ -173,7 +173,7 @@ def test_a_palm_that_is_not_the_card_owners_is_looked_for_among_all(journal: Jou
 def test_nobody_is_sent_back_to_the_card_who_has_just_shown_it(journal: Journal) -> None:
     bench = Bench(journal)
     bench.know("u1", LEFT, 0, 1)
-    bench.palms._note_awaited(camera := _Camera(bench.palms._fresh()), PersonId("u1"))
+    bench.palms._note_awaited(camera := _CameraState(bench.palms._fresh()), PersonId("u1"))
     for advice in (Advice.CLOSER, Advice.NONE):
         bench.palms._act("cam", camera, Advise(DecisionReason.PALM_TOO_FAR, advice), bench.gallery)
     assert [each.advice for each in bench.shown] == [Advice.CLOSER]

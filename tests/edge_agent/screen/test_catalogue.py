@@ -8,7 +8,7 @@ import pytest
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.domain.health import LedgerState
-from edge_agent.palms.enrolment_words import Step
+from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.ports import EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
@@ -48,7 +48,7 @@ def used_keys() -> set[str]:
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.why.{code}" for code in (*FailureReason, *SCREEN_FAILURES)}
-    keys |= {f"enrol.{step}" for step in Step}
+    keys |= {f"enrol.{step}" for step in EnrolmentStep}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):

@@ -3,7 +3,14 @@ from os import urandom
 
 import numpy as np
 
-from edge_agent.palm.matching.enrolment import ADAPT_SURE_MIN, SAMPLES_MAX, Enrolment, Refusal, Refused, adapted
+from edge_agent.palm.matching.enrolment import (
+    ADAPT_SURE_MIN,
+    SAMPLES_MAX,
+    PalmEnrolment,
+    RefusedSample,
+    SampleRefusal,
+    adapted,
+)
 from edge_agent.palm.matching.gallery import Palm, Snapshot, empty
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import respond
@@ -17,10 +24,10 @@ NOBODY = empty(KEY)
 
 
 def enrolled(person: str, name: str, gallery: Snapshot = NOBODY, seeds: tuple[int, ...] = (1, 2, 3)) -> Palm:
-    going = Enrolment(name, Hand.LEFT, KEY)
+    going = PalmEnrolment(name, Hand.LEFT, KEY)
     for seed in seeds:
         step = going.add(responses(person, seed), Hand.LEFT, gallery)
-        assert isinstance(step, Enrolment), step
+        assert isinstance(step, PalmEnrolment), step
         going = step
     palm = going.finish()
     assert isinstance(palm, Palm)
@@ -34,33 +41,33 @@ def test_three_good_samples_make_a_palm_that_is_recognised() -> None:
 
 
 def test_two_are_too_few_and_seven_too_many() -> None:
-    going = Enrolment("pupil-1", Hand.LEFT, KEY)
+    going = PalmEnrolment("pupil-1", Hand.LEFT, KEY)
     for seed in range(SAMPLES_MAX):
-        assert (going.finish() == Refused(Refusal.TOO_FEW)) == (seed < 3)
+        assert (going.finish() == RefusedSample(SampleRefusal.TOO_FEW)) == (seed < 3)
         step = going.add(responses("a", seed), Hand.LEFT, NOBODY)
-        assert isinstance(step, Enrolment)
+        assert isinstance(step, PalmEnrolment)
         going = step
-    assert going.add(responses("a", 20), Hand.LEFT, NOBODY) == Refused(Refusal.ENOUGH)
+    assert going.add(responses("a", 20), Hand.LEFT, NOBODY) == RefusedSample(SampleRefusal.ENOUGH)
 
 
 def test_what_is_refused_and_why() -> None:
-    begun = Enrolment("pupil-1", Hand.LEFT, KEY).add(responses("a", 1), Hand.LEFT, NOBODY)
-    assert isinstance(begun, Enrolment)
-    assert begun.add(responses("a", 1), Hand.LEFT, NOBODY) == Refused(Refusal.SAME_PICTURE)
-    assert begun.add(responses("b", 1), Hand.LEFT, NOBODY) == Refused(Refusal.OTHER_PALM)
-    assert begun.add(responses("a", 2), Hand.RIGHT, NOBODY) == Refused(Refusal.OTHER_HAND)
+    begun = PalmEnrolment("pupil-1", Hand.LEFT, KEY).add(responses("a", 1), Hand.LEFT, NOBODY)
+    assert isinstance(begun, PalmEnrolment)
+    assert begun.add(responses("a", 1), Hand.LEFT, NOBODY) == RefusedSample(SampleRefusal.SAME_PICTURE)
+    assert begun.add(responses("b", 1), Hand.LEFT, NOBODY) == RefusedSample(SampleRefusal.OTHER_PALM)
+    assert begun.add(responses("a", 2), Hand.RIGHT, NOBODY) == RefusedSample(SampleRefusal.OTHER_HAND)
     whole = region("a", None, 2)
     mask = whole.mask.copy()
     mask[:60] = False
-    assert begun.add(respond(Region(whole.grey, mask, Hand.LEFT)), Hand.LEFT, NOBODY) == Refused(
-        Refusal.TOO_LITTLE_PALM
+    assert begun.add(respond(Region(whole.grey, mask, Hand.LEFT)), Hand.LEFT, NOBODY) == RefusedSample(
+        SampleRefusal.TOO_LITTLE_PALM
     )
 
 
 def test_the_same_palm_under_another_name_is_found_at_the_first_sample() -> None:
     gallery = NOBODY.changed([enrolled("a", "pupil-1")])
-    step = Enrolment("dead-soul", Hand.LEFT, KEY).add(responses("a", 5), Hand.LEFT, gallery)
-    assert step == Refused(Refusal.KNOWN_AS_ANOTHER, "pupil-1")
+    step = PalmEnrolment("dead-soul", Hand.LEFT, KEY).add(responses("a", 5), Hand.LEFT, gallery)
+    assert step == RefusedSample(SampleRefusal.KNOWN_AS_ANOTHER, "pupil-1")
 
 
 def test_enrolling_again_under_the_own_name_is_allowed() -> None:

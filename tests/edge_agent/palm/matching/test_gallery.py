@@ -7,11 +7,11 @@ from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.fusion import fuse_frames
 from edge_agent.palm.matching.gallery import (
-    Ambiguous,
+    AmbiguousPalm,
     Candidate,
-    Match,
-    NoMatch,
+    NoPalmMatch,
     Palm,
+    PalmMatch,
     Snapshot,
     decide,
     empty,
@@ -43,10 +43,10 @@ def probe(person: str, seed: int = 9, key: int = 1) -> Probe:
 @pytest.mark.parametrize("person", PEOPLE)
 def test_everybody_is_found_and_a_stranger_is_not(person: str) -> None:
     answer = decide(gallery().search(probe(person)), POINT)
-    assert isinstance(answer, Match)
+    assert isinstance(answer, PalmMatch)
     assert answer.person == person
     assert answer.margin > 0.1
-    assert isinstance(decide(gallery().search(probe(person), without=person), POINT), NoMatch)
+    assert isinstance(decide(gallery().search(probe(person), without=person), POINT), NoPalmMatch)
 
 
 def test_one_to_one_says_the_same_as_one_to_many() -> None:
@@ -73,7 +73,7 @@ def test_every_key_gives_the_same_ranking() -> None:
 def test_an_empty_gallery_knows_nobody() -> None:
     nobody = empty(scrambles(1))
     assert nobody.search(probe("a")) == ()
-    assert decide((), POINT) == NoMatch(0.0)
+    assert decide((), POINT) == NoPalmMatch(0.0)
     assert nobody.persons == nobody.templates == 0
     assert nobody.changed([], ["x"]).persons == 0
 
@@ -101,14 +101,20 @@ def test_an_erased_palm_is_found_by_nobody() -> None:
     snapshot = empty(scrambles(1)).changed([palm])
     palm.erase()
     assert not palm.fine.any()
-    assert isinstance(decide(snapshot.search(probe("a")), POINT), NoMatch)
+    assert isinstance(decide(snapshot.search(probe("a")), POINT), NoPalmMatch)
     assert "array" not in repr(palm)
     assert "array" not in repr(snapshot)
 
 
 @pytest.mark.parametrize(
     ("agreements", "kind"),
-    [((), NoMatch), ((0.3,), NoMatch), ((0.5,), Match), ((0.5, 0.45), Match), ((0.5, 0.47), Ambiguous)],
+    [
+        ((), NoPalmMatch),
+        ((0.3,), NoPalmMatch),
+        ((0.5,), PalmMatch),
+        ((0.5, 0.45), PalmMatch),
+        ((0.5, 0.47), AmbiguousPalm),
+    ],
 )
 def test_the_decision(agreements: tuple[float, ...], kind: type) -> None:
     ranking = tuple(Candidate(f"p{at}", agreement) for at, agreement in enumerate(agreements))
@@ -117,7 +123,7 @@ def test_the_decision(agreements: tuple[float, ...], kind: type) -> None:
 
 def test_an_ambiguous_answer_names_those_who_are_near() -> None:
     ranking = (Candidate("a", 0.5), Candidate("b", 0.48), Candidate("c", 0.4))
-    assert decide(ranking, POINT) == Ambiguous(ranking[:2])
+    assert decide(ranking, POINT) == AmbiguousPalm(ranking[:2])
 
 
 def test_a_larger_gallery_asks_for_more_and_says_so() -> None:

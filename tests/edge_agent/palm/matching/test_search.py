@@ -4,7 +4,7 @@ does the same with thousands of palms."""
 import numpy as np
 
 from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE
-from edge_agent.palm.matching.gallery import Match, Ranking, decide
+from edge_agent.palm.matching.gallery import PalmMatch, Ranking, decide
 from edge_agent.palm.matching.operating_point import operating_point
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.types import Hand
@@ -24,7 +24,7 @@ def sets() -> list[str]:
 
 def said(ranking: Ranking) -> str:
     answer = decide(ranking, POINT)
-    return answer.person if isinstance(answer, Match) else type(answer).__name__
+    return answer.person if isinstance(answer, PalmMatch) else type(answer).__name__
 
 
 def test_search_and_comparison_with_everybody_give_the_same_answers_for_real_palms() -> None:

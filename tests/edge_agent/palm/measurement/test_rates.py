@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.palm.measurement.rates import Rate, curve, equal_error, misses_at
+from edge_agent.palm.measurement.rates import Rate, curve, equal_error, miss_rate
 
 
 def test_wilsons_interval_as_in_the_tables() -> None:
@@ -16,19 +16,19 @@ def test_wilsons_interval_as_in_the_tables() -> None:
 def test_misses_by_hand() -> None:
     strangers = np.arange(1, 11) / 20  # 0.05 … 0.5
     mated = np.array([0.46, 0.5, 0.51, 0.9])
-    none = misses_at(mated, strangers, 0.01)  # 0.1 strangers may pass: none
+    none = miss_rate(mated, strangers, 0.01)  # 0.1 strangers may pass: none
     assert none is not None
     assert (none.threshold, none.misses, none.shown) == (0.5, Rate(2, 4), False)
-    one = misses_at(mated, strangers, 0.1)
+    one = miss_rate(mated, strangers, 0.1)
     assert one is not None
     assert (one.threshold, one.misses, one.shown) == (0.45, Rate(0, 4), False)
 
 
 def test_a_rate_is_shown_from_ten_expected_events_on() -> None:
     mated = np.array([0.9])
-    assert [at.shown for n in (9_999, 10_000) if (at := misses_at(mated, np.zeros(n), 1e-3))] == [False, True]
-    assert misses_at(mated, np.zeros(0), 1e-3) is None
-    assert misses_at(np.zeros(0), mated, 1e-3) is None
+    assert [at.shown for n in (9_999, 10_000) if (at := miss_rate(mated, np.zeros(n), 1e-3))] == [False, True]
+    assert miss_rate(mated, np.zeros(0), 1e-3) is None
+    assert miss_rate(np.zeros(0), mated, 1e-3) is None
 
 
 def test_equal_error_by_hand() -> None:
@@ -48,7 +48,7 @@ def test_equal_error_by_hand() -> None:
     st.floats(0, 1),
 )
 def test_no_more_strangers_pass_than_were_allowed(mated: list[int], strangers: list[int], share: float) -> None:
-    found = misses_at(np.array(mated, float), np.array(strangers, float), min(share, 0.999))
+    found = miss_rate(np.array(mated, float), np.array(strangers, float), min(share, 0.999))
     assert found is not None
     assert np.mean(np.array(strangers) > found.threshold) <= share + 1e-9
     assert found.misses.events == sum(score <= found.threshold for score in mated)
