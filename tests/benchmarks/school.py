@@ -48,7 +48,7 @@ def card(number: int) -> bytes:
     return b"\x01" + number.to_bytes(4, "big")
 
 
-def roster(people: int) -> tuple[Record, ...]:
+def roster(people: int, *, consents: bool = False) -> tuple[Record, ...]:
     """So many pupils, each with a card and a programme, in a school that is open all day."""
     records: list[Record] = [
         School(id=SCHOOL, name="School"),
@@ -61,8 +61,9 @@ def roster(people: int) -> tuple[Record, ...]:
             Person(id=pupil, given_name="Әлия", family_name=f"Family-{number}", grade=f"{1 + number % 11:02}"),
             Credential(id=f"c-{number}", person=pupil, value=card(number).hex().upper(), technology="em4100"),
             Entitlement(id=f"e-{number}", person=pupil, programme="state"),
-            Consent(id=f"a-{number}", person=pupil, given_at="2026-09-01T03:00:00Z"),
         ]
+        if consents:
+            records.append(Consent(id=f"a-{number}", person=pupil, given_at="2026-09-01T03:00:00Z"))
     return tuple(records)
 
 
@@ -94,7 +95,10 @@ def prepare(state_dir: Path, *, people: int, rows: int, palms: int = 0) -> Path:
     with Journal.open(
         path, KioskIdentity(me.device, me.key.public_bytes, me.school), now=KernelClock(), ballast_bytes=0
     ) as journal:
-        journal.roster.apply((RosterPage(school=SCHOOL, since=0, version=1, changes=roster(people), whole=True),), now)
+        journal.roster.apply(
+            (RosterPage(school=SCHOOL, since=0, version=1, changes=roster(people, consents=palms > 0), whole=True),),
+            now,
+        )
         for first in range(0, rows, 1_000):
             journal.append_all(past[first : first + 1_000])
         if palms:

@@ -1,6 +1,6 @@
 """Measures how well names and docstrings read on their own, room by room.
 
-    python scripts/measure_names.py [FOLDER ...] [--list]
+    python -m tests.measure_names [FOLDER ...] [--list]
 
 Counted over every name that the code binds (functions, classes, arguments, variables, attributes, aliases): the share
 of words that say nothing alone; class definitions that share a name with another one; constants of one name with
