@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType, field
 from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
 from sync.contract.event import ClockQuality
-from sync.contract.palms import Sealed, StickHead
+from sync.contract.palms import PalmStickHeader, SealedTemplates
 from sync.contract.roster import Record, RosterPage
 from sync.errors import SyncAlarm
 
@@ -277,8 +277,8 @@ class ForgottenPalms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PalmImportArguments(msgspec.Struct, frozen=True, kw_only=True):
-    head: StickHead
-    palms: tuple[Sealed, ...]
+    head: PalmStickHeader
+    palms: tuple[SealedTemplates, ...]
 
 
 class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,7 +304,7 @@ DEVICES_WATCH: Final = ControlCommand("devices.watch", DeviceWatchArguments, Dev
 DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
 PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
-# Each row is a line of the stick's file: a `StickHead`, then a `Sealed` each.
+# Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
 PALM_EXPORT: Final = ControlCommand("palm.export", NoArguments, msgspec.Raw)
 PALM_IMPORT: Final = ControlCommand("palm.import", PalmImportArguments, ImportedPalms)
 

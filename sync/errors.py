@@ -13,7 +13,7 @@ SyncError
 from enum import StrEnum
 from typing import ClassVar
 
-from sync.contract.wire import Problem
+from sync.contract.wire import ProblemDocument
 
 
 class SyncAlarm(StrEnum):
@@ -47,7 +47,7 @@ class RequestRejected(SyncError):
 
     alarm = SyncAlarm.REFUSED
 
-    def __init__(self, status: int, problem: Problem) -> None:
+    def __init__(self, status: int, problem: ProblemDocument) -> None:
         super().__init__(f"{status} {problem.title or problem.type}: {problem.detail}".rstrip(": "))
         self.status = status
         self.problem = problem

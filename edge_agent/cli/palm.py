@@ -30,7 +30,7 @@ from edge_agent.control_api import (
 from edge_agent.errors import ExitCode, RequestRefused
 from edge_agent.screen.state import Language
 from edge_agent.settings import KioskSettings
-from sync.contract.palms import PARCEL_BYTES_MAX, Sealed, StickHead
+from sync.contract.palms import PALM_MESSAGE_BYTES_MAX, PalmStickHeader, SealedTemplates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,8 +147,8 @@ def _exported(file: Path) -> Iterator[PalmImportArguments]:
     """Yields the head with some palms at a time. Raises `Refused` for a file that holds no export."""
     try:
         with file.open("rb") as lines:
-            head = msgspec.json.decode(lines.readline(PARCEL_BYTES_MAX), type=StickHead)
-            while part := tuple(msgspec.json.decode(line, type=Sealed) for line in _some(lines)):
+            head = msgspec.json.decode(lines.readline(PALM_MESSAGE_BYTES_MAX), type=PalmStickHeader)
+            while part := tuple(msgspec.json.decode(line, type=SealedTemplates) for line in _some(lines)):
                 yield PalmImportArguments(head=head, palms=part)
     except (ValueError, UnicodeDecodeError) as error:
         raise RequestRefused(f"{file}: not an export of palms: {error}") from error
@@ -157,7 +157,7 @@ def _exported(file: Path) -> Iterator[PalmImportArguments]:
 
 
 def _some(lines: BinaryIO) -> list[bytes]:
-    return [line for _ in range(IMPORTED_TOGETHER) if (line := lines.readline(PARCEL_BYTES_MAX))]
+    return [line for _ in range(IMPORTED_TOGETHER) if (line := lines.readline(PALM_MESSAGE_BYTES_MAX))]
 
 
 @app.command()

@@ -27,13 +27,12 @@ from edge_agent.palm.protection.school_key import Dice, SchoolKey
 from edge_agent.palm.protection.seal import Purpose, Unsealable, seal, unseal
 from edge_agent.palm.types import Hand
 from sync.contract.event import PalmEnrolled, PersonId
-from sync.contract.palms import Hand as OneHand
-from sync.contract.palms import Parcel, Sealed
+from sync.contract.palms import HandSide, SealedPalmMessage, SealedTemplates
 from sync.contract.wire import read_time, time_text
 
 log = logging.getLogger(__name__)
 
-_HANDS: Final[Mapping[str, OneHand]] = {"left": "left", "right": "right", "unknown": "unknown"}
+_HANDS: Final[Mapping[str, HandSide]] = {"left": "left", "right": "right", "unknown": "unknown"}
 ADAPT_EVERY = timedelta(days=7)  # a palm changes over a school year, not within a week
 
 
@@ -168,18 +167,18 @@ class PalmGallery:
 
     # To and from the school's other kiosks: `sync.client.ports.PalmStore`, and by a stick.
 
-    def pending(self) -> Parcel | None:
+    def pending(self) -> SealedPalmMessage | None:
         while True:
             palm = self._journal.palms.next_unrelayed()
             match palm:
                 case None:
                     return None
                 case RevokedPalm(person, hand, revoked_at):
-                    return Parcel(person=person, hand=_HANDS[hand], made_at=revoked_at)
+                    return SealedPalmMessage(person=person, hand=_HANDS[hand], made_at=revoked_at)
                 case SealedPalm():
                     sealed = self._sealed_for_others(palm)
                     if sealed is not None:
-                        return Parcel(
+                        return SealedPalmMessage(
                             person=palm.person,
                             hand=_HANDS[palm.hand],
                             made_at=sealed.made_at,
@@ -190,7 +189,7 @@ class PalmGallery:
                 case _:
                     assert_never(palm)
 
-    def relayed(self, parcel: Parcel) -> None:
+    def relayed(self, parcel: SealedPalmMessage) -> None:
         person = PersonId(parcel.person)
         if parcel.sealed:
             row = SealedPalm(person, parcel.hand, 1, b"", 0, read_time(parcel.made_at))
@@ -204,7 +203,7 @@ class PalmGallery:
     def roster_version(self) -> int:
         return self._journal.roster.version()
 
-    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         """A page of the ledger's."""
         revoked = [
             (PersonId(palm_on_wire.person), palm_on_wire.hand) for palm_on_wire in palms if not palm_on_wire.sealed
@@ -223,14 +222,14 @@ class PalmGallery:
             )
         self._take([(palm, replace(row, relayed=True)) for palm, row in mine], revoked, version, self.fingerprint)
 
-    def exported(self) -> Iterator[Sealed]:
+    def exported(self) -> Iterator[SealedTemplates]:
         """Everything that can be opened here, sealed for the school's other kiosks."""
         for row in self._journal.palms.read_all():
             sealed = self._sealed_for_others(row)
             if sealed is not None:
                 yield sealed
 
-    def import_(self, palms: Sequence[Sealed]) -> ImportedPalms:
+    def import_(self, palms: Sequence[SealedTemplates]) -> ImportedPalms:
         """From a stick. Who has not agreed is not taken, whatever the stick holds."""
         opened = [palm for sealed in palms if (palm := self._opened(sealed)) is not None]
         accepted = self._take(opened)
@@ -254,15 +253,15 @@ class PalmGallery:
             self._replace([*others, *(palm for palm, row in palms if (row.person, row.hand) in fresh)], deleted)
         return len(accepted)
 
-    def _sealed_for_others(self, row: SealedPalm) -> Sealed | None:
+    def _sealed_for_others(self, row: SealedPalm) -> SealedTemplates | None:
         palm = self._open(row)
         if palm is None:
             return None
         made_at = time_text(row.made_at)
         sealed = seal(palm, self._key, self._school, Purpose.EXPORT, self._dice, made_at)
-        return Sealed(made_at=made_at, quality=row.quality, sealed=sealed)
+        return SealedTemplates(made_at=made_at, quality=row.quality, sealed=sealed)
 
-    def _opened(self, sealed: Sealed) -> tuple[Palm, SealedPalm] | None:
+    def _opened(self, sealed: SealedTemplates) -> tuple[Palm, SealedPalm] | None:
         try:
             palm = unseal(sealed.sealed, self._key, self._school, Purpose.EXPORT, sealed.made_at)
         except Unsealable as error:

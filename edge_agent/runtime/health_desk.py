@@ -73,11 +73,11 @@ class HealthDesk:
         health = self.examine(moment)
         absent = judge_readers(health).names
         parts = [
-            wire.Health(reader.name, "failed" if reader.name in absent else "ok", reader.why[:WHY_CHARS_MAX])
+            wire.PartHealth(reader.name, "failed" if reader.name in absent else "ok", reader.why[:WHY_CHARS_MAX])
             for reader in self.readers.everyone
         ]
         if judge_recording(health).level is HealthLevel.ACT:
-            parts.append(wire.Health("journal", "failed", "it cannot be written"))
+            parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))
         return Condition(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
 
     def _invites_palms(self) -> bool:

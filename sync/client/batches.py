@@ -21,9 +21,9 @@ from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Line, Outbox
 from sync.client.span import BatchSpan
 from sync.contract import batch, receipt, wire
-from sync.contract.batch import Compressor, GzipCompressor, Header, Tombstone
+from sync.contract.batch import BatchHeader, Compressor, GzipCompressor, Tombstone
 from sync.contract.chain import Hash, Head
-from sync.contract.wire import Accepted, Cursor, ProblemType
+from sync.contract.wire import BatchReply, Cursor, ProblemType
 from sync.errors import Deceived, EpochsRefused, RequestRejected, SyncAlarm, SyncError, Unreachable
 
 IDLE_S: Final = 60.0
@@ -177,7 +177,7 @@ class BatchSender(PacedClient):
         path = wire.batches_path(self._outbox.device, self._epoch)
         requested = self._pace.clock()
         try:
-            accepted = self._channel.post(Accepted, path, body, wire.NDJSON, self._compress.encoding)
+            accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
         except RequestRejected as error:
             return self._answer_rejection(error, rows, tombstone)
         self._note_time(accepted.time, requested)
@@ -186,7 +186,7 @@ class BatchSender(PacedClient):
     def _compose(self, position: Head, rows: Sequence[Line], tombstone: Tombstone | None) -> bytes:
         """Returns the compressed body of the batch behind `position`."""
         first, last = rows[0].seq, rows[-1].seq
-        header = Header(
+        header = BatchHeader(
             first_seq=first,
             count=len(rows),
             prev=position.hash.hex(),
@@ -201,7 +201,7 @@ class BatchSender(PacedClient):
         return self._compress(batch.encode(header, lines))
 
     def _acknowledge(
-        self, position: Head, rows: Sequence[Line], accepted: Accepted, tombstone: Tombstone | None
+        self, position: Head, rows: Sequence[Line], accepted: BatchReply, tombstone: Tombstone | None
     ) -> SyncStep:
         """Marks what the answer covers. Raises `Deceived` for an answer that cannot be true."""
         through = accepted.accepted_through
@@ -289,7 +289,7 @@ class BatchSender(PacedClient):
         """Returns the head that the receipt covers. Raises `Deceived` when it is not the ledger's word to us."""
         try:
             head = receipt.check(signed, self._server_key)
-        except receipt.Forged as error:
+        except receipt.ForgedReceipt as error:
             raise Deceived(str(error)) from error
         if (signed.device, signed.epoch) != (self._outbox.device, epoch):
             raise Deceived(
@@ -305,7 +305,7 @@ class BatchSender(PacedClient):
         answered = self._pace.clock()
         try:
             self._offset_s = (wire.read_time(text) - requested - (answered - requested) / 2).total_seconds()
-        except wire.Invalid:
+        except wire.InvalidMessage:
             self._offset_s = None  # a ledger without a readable clock: its receipts are as good as before
 
     def _step_back(self, head: Head) -> Head:

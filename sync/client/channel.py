@@ -19,7 +19,7 @@ import msgspec
 
 from sync.client.keys import DeviceKey
 from sync.contract import batch, signature, wire
-from sync.contract.wire import Problem
+from sync.contract.wire import ProblemDocument
 from sync.errors import RequestRejected, Unauthorised, Unreachable
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
@@ -66,13 +66,13 @@ class Channel:
     ) -> _M:
         now = self._clock()
         headers |= {"accept": f"{wire.JSON}, {wire.PROBLEM_JSON}", "accept-encoding": "zstd, gzip"}
-        request = signature.Request(method, path, query, headers, body)
+        request = signature.SignableRequest(method, path, query, headers, body)
         signed = signature.sign(request, self._key.private, self._keyid, int(now.timestamp()))
         answer = self._transport.request(method, path, query, headers | signed, body, bytes_max)
         self._refuse_unless_good(answer, now)
         try:
             return wire.read_json(kind, self._plain(answer, bytes_max))
-        except wire.Invalid as error:
+        except wire.InvalidMessage as error:
             raise Unreachable(
                 f"{path}: an answer that is not the ledger's ({error}); is there a portal between?"
             ) from error
@@ -93,16 +93,16 @@ class Channel:
             raise Unreachable(f"{said}; redirected: check the ledger's address, or sign in to the network's portal")
         raise RequestRejected(status, problem)
 
-    def _problem(self, answer: Answer) -> Problem:
+    def _problem(self, answer: Answer) -> ProblemDocument:
         try:
-            return wire.read_json(Problem, self._plain(answer, ANSWER_BYTES_MAX))
-        except (wire.Invalid, Unreachable):
-            return Problem(status=answer.status, detail="no problem document")
+            return wire.read_json(ProblemDocument, self._plain(answer, ANSWER_BYTES_MAX))
+        except (wire.InvalidMessage, Unreachable):
+            return ProblemDocument(status=answer.status, detail="no problem document")
 
     def _plain(self, answer: Answer, bytes_max: int) -> bytes:
         try:
             return batch.decompress(answer.body, answer.headers.get("content-encoding", ""), bytes_max)
-        except (batch.Malformed, batch.TooLarge, batch.UnknownEncoding) as error:
+        except (batch.MalformedBatch, batch.BodyTooLarge, batch.UnknownEncoding) as error:
             raise Unreachable(f"an answer that cannot be read: {error}") from error
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sync.client.channel import Channel, Transport
 from sync.client.keys import DeviceKey
 from sync.contract import wire
-from sync.contract.wire import Enrolment, Identity
+from sync.contract.wire import RegistrationReply, RegistrationRequest
 from sync.errors import Deceived
 
 
@@ -18,17 +18,17 @@ def enrol(
     clock: Callable[[], datetime],
     agent: str = "",
     name: str = "",
-) -> Identity:
+) -> RegistrationReply:
     """The identity that the ledger gives for this code. Harmless to repeat with the same key when no answer came.
 
     Raises `Unauthorised` for a code that is unknown, expired or used up, `Unreachable`, `Untrusted`, `RequestRejected`.
     """
-    request = Enrolment(code=code.strip(), public_key=key.public_bytes.hex(), agent=agent, name=name)
+    request = RegistrationRequest(code=code.strip(), public_key=key.public_bytes.hex(), agent=agent, name=name)
     channel = Channel(transport, key, key.fingerprint, clock)
-    identity = channel.post(Identity, wire.ENROLMENTS_PATH, wire.to_json(request))
+    identity = channel.post(RegistrationReply, wire.REGISTRATIONS_PATH, wire.to_json(request))
     try:
-        wire.device_id(identity.device)
-        wire.school_id(identity.school)
-    except wire.Invalid as error:
+        wire.parse_device_id(identity.device)
+        wire.parse_school_id(identity.school)
+    except wire.InvalidMessage as error:
         raise Deceived(f"the ledger gave an identity that cannot be used: {error}; ask its operator") from error
     return identity

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sync.client.channel import Answer, Transport
 from sync.contract import wire
-from sync.contract.wire import Problem, ProblemType
+from sync.contract.wire import ProblemDocument, ProblemType
 from sync.errors import Unreachable
 
 
@@ -41,7 +41,9 @@ class FaultyTransport:
             case Fault.DOWN:
                 raise Unreachable("connection refused")
             case Fault.BUSY:
-                problem = wire.to_json(Problem(type=ProblemType.BUSY.value, title="too many at once", status=429))
+                problem = wire.to_json(
+                    ProblemDocument(type=ProblemType.BUSY.value, title="too many at once", status=429)
+                )
                 headers = {"content-type": wire.PROBLEM_JSON, "retry-after": str(self._retry_after_s)}
                 return Answer(429, headers, problem)
             case Fault.STORM:

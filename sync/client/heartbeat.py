@@ -8,11 +8,11 @@ from sync.client.channel import Channel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Outbox
 from sync.contract import wire
-from sync.contract.wire import HeadText, Health, Heartbeat, HeartbeatReply
+from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, PartHealth
 from sync.errors import RequestRejected, Unreachable
 
 HEALTH_MAX: Final = 32  # parts that one heartbeat tells of
-INTERVAL_S: Final = 60.0
+HEARTBEAT_INTERVAL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Condition:
     roster: int  # version in force
     boot: str  # the kernel's boot id
     clock: str  # an `event.ClockQuality`
-    health: tuple[Health, ...] = ()
+    health: tuple[PartHealth, ...] = ()
 
 
 class HeartbeatSender(PacedClient):
@@ -38,7 +38,7 @@ class HeartbeatSender(PacedClient):
         condition: Callable[[], Condition],
         pace: Pace,
         *,
-        interval_s: float = INTERVAL_S,
+        interval_s: float = HEARTBEAT_INTERVAL_S,
     ) -> None:
         super().__init__(pace, interval_s)
         self._outbox = outbox
@@ -61,7 +61,7 @@ class HeartbeatSender(PacedClient):
         condition = self._condition()
         return Heartbeat(
             epoch=self._outbox.epoch,
-            head=HeadText.of(self._outbox.head),
+            head=HeadText.from_head(self._outbox.head),
             acknowledged=self._outbox.acknowledged().seq,
             queue=self._outbox.queue_depth(),
             agent=condition.agent,

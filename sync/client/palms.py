@@ -11,10 +11,10 @@ from sync.client.channel import Channel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import PalmStore
 from sync.contract import wire
-from sync.contract.palms import PAGE_BYTES_MAX, Kept, Palms, palms_path
+from sync.contract.palms import PALM_PAGE_BYTES_MAX, SealedPalmPage, SealedPalmReply, palms_path
 from sync.errors import Deceived
 
-INTERVAL_S: Final = 120.0
+PALMS_INTERVAL_S: Final = 120.0
 ROSTER_WAIT_S: Final = 5.0
 RESTORED_WAIT_S: Final = 5.0  # a ledger that goes back again and again is not asked without a pause
 
@@ -25,7 +25,7 @@ class PalmRelay(PacedClient):
     name = "palms"
 
     def __init__(
-        self, store: PalmStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = INTERVAL_S
+        self, store: PalmStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = PALMS_INTERVAL_S
     ) -> None:
         super().__init__(pace, interval_s)
         self._store = store
@@ -39,14 +39,16 @@ class PalmRelay(PacedClient):
         palm = self._store.pending()
         if palm is None:
             return None
-        reply = self._channel.post(Kept, palms_path(self._school), wire.to_json(palm))
+        reply = self._channel.post(SealedPalmReply, palms_path(self._school), wire.to_json(palm))
         self._store.relayed(palm)
-        why = "a palm is in the ledger" if reply.kept else "a palm of somebody who has not agreed was not taken"
+        why = "a palm is in the ledger" if reply.stored else "a palm of somebody who has not agreed was not taken"
         return SyncStep(SyncOutcome.SENT, 0.0, why)
 
     def _fetch(self) -> SyncStep:
         since = self._store.palms_version()
-        page = self._channel.get(Palms, palms_path(self._school), wire.roster_query(since), PAGE_BYTES_MAX)
+        page = self._channel.get(
+            SealedPalmPage, palms_path(self._school), wire.roster_query(since), PALM_PAGE_BYTES_MAX
+        )
         if page.school != self._school or page.since != since or (page.more and page.version == since):
             raise Deceived(
                 f"palms of {page.school} since {page.since}, asked for {self._school} since {since}; ask the operator"

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.palms import Parcel
+from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import RosterPage
 
 
@@ -76,11 +76,11 @@ class Outbox(Protocol):
 class PalmStore(Protocol):
     """Sealed palms: what the other kiosks of the school do not have yet, and what they had first."""
 
-    def pending(self) -> Parcel | None:
+    def pending(self) -> SealedPalmMessage | None:
         """One that the ledger does not have; None: it has all."""
         ...
 
-    def relayed(self, parcel: Parcel) -> None:
+    def relayed(self, parcel: SealedPalmMessage) -> None:
         """The ledger has taken this one, or will never."""
         ...
 
@@ -88,7 +88,7 @@ class PalmStore(Protocol):
         """The last number that was taken from the ledger; 0: none."""
         ...
 
-    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         """Take these over as far as consents allow, and note the number; all in one transaction.
 
         A number below the noted one is of a ledger that was restored: it is to be sent everything again.

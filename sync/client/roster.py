@@ -14,8 +14,8 @@ from sync.contract import wire
 from sync.contract.roster import RosterPage
 from sync.errors import Deceived, RequestRejected, Unauthorised, Unreachable, Untrusted
 
-INTERVAL_S: Final = 120.0
-PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+ROSTER_INTERVAL_S: Final = 120.0
+ROSTER_PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 PAGES_MAX: Final = 1_000
 CHANGES_MAX: Final = 200_000  # the largest school has some 15,000 records
 
@@ -26,7 +26,7 @@ class RosterPull(PacedClient):
     name = "roster"
 
     def __init__(
-        self, store: RosterStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = INTERVAL_S
+        self, store: RosterStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = ROSTER_INTERVAL_S
     ) -> None:
         super().__init__(pace, interval_s)
         self._store = store
@@ -58,7 +58,7 @@ class RosterPull(PacedClient):
     def _fetch(self, since: int) -> SyncStep:
         cursor = self._pages[-1].cursor if self._pages else ""
         query = wire.roster_query(since, cursor)
-        page = self._channel.get(RosterPage, wire.roster_path(self._school), query, PAGE_BYTES_MAX)
+        page = self._channel.get(RosterPage, wire.roster_path(self._school), query, ROSTER_PAGE_BYTES_MAX)
         self._check(page, since)
         if self._pages and (page.version, page.whole) != (self._pages[0].version, self._pages[0].whole):
             self._begin(whole=since == 0)

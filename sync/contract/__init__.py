@@ -1,1 +1,1 @@
-"""What kiosk and ledger agree on. Pure: no I/O, no clocks, no threads."""
+"""The contract between kiosk and ledger. Pure: no I/O, no clocks, no threads."""

@@ -32,11 +32,11 @@ WINDOW_BYTES_MAX: Final = 8 * 1024 * 1024  # of zstd in HTTP, RFC 9659
 Parent = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
-class Malformed(ValueError):
+class MalformedBatch(ValueError):
     """These bytes are no batch, or one that contradicts itself. Speaks of framing, never of what an event says."""
 
 
-class TooLarge(ValueError):
+class BodyTooLarge(ValueError):
     """More bytes than a batch may have, or would have once decompressed."""
 
 
@@ -44,7 +44,9 @@ class UnknownEncoding(ValueError):
     """A content coding other than zstd, gzip and identity."""
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The first line of a batch."""
+
     first_seq: Seq
     count: Annotated[int, msgspec.Meta(ge=1, le=EVENTS_MAX)]
     prev: HexHash  # before `first_seq`; the epoch's genesis when that is 1
@@ -66,7 +68,9 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    header: Header
+    """A run of consecutive events, signed by the device."""
+
+    header: BatchHeader
     lines: tuple[bytes, ...]  # as many as `header.count`, without newlines
 
     @property
@@ -75,7 +79,7 @@ class Batch:
 
     @property
     def head(self) -> Head:
-        """Where its events lead, by its header's word: `links` and `walk` hold it against them."""
+        """Returns the last event by the header's word: `link_hashes` and `walk_links` hold it against the events."""
         return Head(self.last_seq, Hash(bytes.fromhex(self.header.head)))
 
     @property
@@ -83,73 +87,74 @@ class Batch:
         return self.header.first_seq + self.header.count - 1
 
 
-_header_decoder = msgspec.json.Decoder(Header)
+_header_decoder = msgspec.json.Decoder(BatchHeader)
 _tombstone_decoder = msgspec.json.Decoder(Tombstone)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def tombstone_line(tombstone: Tombstone) -> bytes:
+    """Returns the line that goes in the place of an event."""
     return _encoder.encode(tombstone)
 
 
 def read_tombstone(line: bytes) -> Tombstone:
-    """Raises `Malformed`."""
+    """Returns the tombstone in this line. Raises `MalformedBatch`."""
     try:
         return _tombstone_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"no tombstone: {error}") from error
+        raise MalformedBatch(f"no tombstone: {error}") from error
 
 
-def encode(header: Header, lines: Sequence[bytes]) -> bytes:
-    """The body before compression. Raises `Malformed` when a line holds a newline and would fall apart on the way."""
+def encode(header: BatchHeader, lines: Sequence[bytes]) -> bytes:
+    """Returns the body before compression. Raises `MalformedBatch` when a line holds a newline and would fall apart."""
     body = b"\n".join((_encoder.encode(header), *lines, b""))
     if body.count(b"\n") != len(lines) + 1 or header.count != len(lines):
-        raise Malformed(f"{len(lines)} events announced as {header.count} do not fit one a line")
+        raise MalformedBatch(f"{len(lines)} events announced as {header.count} do not fit one a line")
     return body
 
 
 def decode(body: bytes) -> Batch:
-    """The batch in this decompressed body. Raises `Malformed`."""
+    """Returns the batch in this decompressed body. Raises `MalformedBatch`."""
     *lines, rest = body.split(b"\n", EVENTS_MAX + 2)
     if rest or not lines:
-        raise Malformed(f"not between 1 and {EVENTS_MAX} events, each line ended by a newline")
+        raise MalformedBatch(f"not between 1 and {EVENTS_MAX} events, each line ended by a newline")
     try:
         header = _header_decoder.decode(lines[0])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"no batch header: {error}") from error
+        raise MalformedBatch(f"no batch header: {error}") from error
     if header.count != len(lines) - 1:
-        raise Malformed(f"the header announces {header.count} events, {len(lines) - 1} came")
+        raise MalformedBatch(f"the header announces {header.count} events, {len(lines) - 1} came")
     last_seq = header.first_seq + header.count - 1
     if list(header.tombstones) != sorted({seq for seq in header.tombstones if header.first_seq <= seq <= last_seq}):
-        raise Malformed("tombstones that are not ascending numbers of this batch")
+        raise MalformedBatch("tombstones that are not ascending numbers of this batch")
     return Batch(header, tuple(lines[1:]))
 
 
-def links(batch: Batch) -> list[Hash]:
-    """The hash of each event, from `prev` on. Raises `Malformed` when they do not lead to the header's `head`."""
-    return list(walk(batch))
+def link_hashes(batch: Batch) -> list[Hash]:
+    """Returns the events' hashes from `prev` on. Raises `MalformedBatch` when they do not lead to `head`."""
+    return list(walk_links(batch))
 
 
-def walk(batch: Batch) -> Iterator[Hash]:
-    """`links` one by one, for a reader who works on the first events meanwhile. The last one comes only if all hold."""
+def walk_links(batch: Batch) -> Iterator[Hash]:
+    """Yields the hashes one by one, so that the first events can be worked on. The last comes only if all hold."""
     head = batch.prev
-    stones = set(batch.header.tombstones)
+    tombstones = set(batch.header.tombstones)
     for seq, line in enumerate(batch.lines, batch.header.first_seq):
-        head = _stated(line, seq) if seq in stones else extend(head, line)
+        head = _tombstone_hash(line, seq) if seq in tombstones else extend(head, line)
         if seq == batch.last_seq and head.hex() != batch.header.head:
-            raise Malformed(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
+            raise MalformedBatch(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
         yield head
 
 
-def _stated(line: bytes, seq: int) -> Hash:
+def _tombstone_hash(line: bytes, seq: int) -> Hash:
     tombstone = read_tombstone(line)
     if tombstone.seq != seq:
-        raise Malformed(f"the tombstone in place of event {seq} is made out to {tombstone.seq}")
+        raise MalformedBatch(f"the tombstone in place of event {seq} is made out to {tombstone.seq}")
     return Hash(bytes.fromhex(tombstone.hash))
 
 
 class Compressor:
-    """Bodies to zstd, level 3: smaller than gzip -6 at a third of its work. Keep one, it reuses its memory."""
+    """Compresses bodies by zstd, level 3: smaller than gzip -6 at a third of its work. It reuses its memory."""
 
     encoding: Final = "zstd"
 
@@ -161,7 +166,7 @@ class Compressor:
 
 
 class GzipCompressor:
-    """For a ledger that answers 415 to zstd. Level 1: a slow kiosk has better things to do."""
+    """Compresses bodies for a ledger that answers 415 to zstd. Level 1: a slow kiosk has better things to do."""
 
     encoding: Final = "gzip"
 
@@ -171,9 +176,9 @@ class GzipCompressor:
 
 
 def decompress(body: bytes, encoding: str, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-    """The body before `Content-Encoding`. Never makes more than `bytes_max` bytes, whatever the sender claims.
+    """Returns the body before `Content-Encoding`. Never makes more than `bytes_max` bytes, whatever the sender claims.
 
-    Raises `TooLarge`, `UnknownEncoding`, or `Malformed` for a damaged, truncated or doubled stream.
+    Raises `BodyTooLarge`, `UnknownEncoding`, or `MalformedBatch` for a damaged, truncated or doubled stream.
     """
     match encoding.strip().lower():
         case "zstd":
@@ -185,7 +190,7 @@ def decompress(body: bytes, encoding: str, bytes_max: int = BODY_BYTES_MAX) -> b
         case _:
             raise UnknownEncoding(f"content coding {encoding[:40]!r}; send zstd, gzip or identity")
     if len(plain) > bytes_max:
-        raise TooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
+        raise BodyTooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
     return plain
 
 
@@ -197,15 +202,15 @@ def _unzstd(body: bytes, bytes_max: int) -> bytes:
         if not stated:  # as a stream's; the reader stops at the cap, so the last call allots no more than that
             size = len(zstd.stream_reader(body).read(bytes_max + 1))
         if size > bytes_max:
-            raise TooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
+            raise BodyTooLarge(f"more than {bytes_max} bytes; send fewer events at a time")
         if stated:  # neither more nor less is made
             return zstd.decompress(body, allow_extra_data=False)
         reader = zstd.decompressobj()
         plain = reader.decompress(body)
     except zstandard.ZstdError as error:
-        raise Malformed(f"not readable as zstd: {error}") from error
+        raise MalformedBatch(f"not readable as zstd: {error}") from error
     if not reader.eof or reader.unused_data:
-        raise Malformed("a zstd stream that is cut off, or has something behind it")
+        raise MalformedBatch("a zstd stream that is cut off, or has something behind it")
     return plain
 
 
@@ -214,7 +219,7 @@ def _gunzip(body: bytes, bytes_max: int) -> bytes:
     try:
         plain = reader.decompress(body, bytes_max + 1)
     except zlib.error as error:
-        raise Malformed(f"not readable as gzip: {error}") from error
+        raise MalformedBatch(f"not readable as gzip: {error}") from error
     if len(plain) <= bytes_max and (not reader.eof or reader.unused_data):
-        raise Malformed("a gzip stream that is cut off, or has something behind it")
+        raise MalformedBatch("a gzip stream that is cut off, or has something behind it")
     return plain

@@ -19,7 +19,7 @@ Hash = NewType("Hash", bytes)  # 32 bytes
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Where a chain stands: the number of its last event (0: none yet) and that event's hash."""
+    """The last event of a chain: its number (0: none yet) and its hash."""
 
     seq: int
     hash: Hash
@@ -30,18 +30,18 @@ def _prefixed(field: bytes) -> bytes:
 
 
 def genesis(device: DeviceId, public_key: bytes, epoch: Epoch, parent_head: bytes = b"") -> Hash:
-    """The hash before an epoch's first event. `public_key`: 32 raw bytes of Ed25519."""
+    """Returns the hash before an epoch's first event. `public_key`: 32 raw bytes of Ed25519."""
     fields = (device.encode(), public_key, epoch.encode(), parent_head)
     return Hash(sha256(b"cnt1-genesis" + b"".join(map(_prefixed, fields))).digest())
 
 
 def extend(head: Hash, payload: bytes) -> Hash:
-    """The hash of one more event behind `head`."""
+    """Returns the hash of one more event behind `head`."""
     return Hash(sha256(b"cnt1" + head + len(payload).to_bytes(4, "big") + payload).digest())
 
 
-def walk(head: Hash, payloads: Iterable[bytes]) -> list[Hash]:
-    """The hashes of a run of events behind `head`, in order."""
+def chain_hashes(head: Hash, payloads: Iterable[bytes]) -> list[Hash]:
+    """Returns the hashes of a run of events behind `head`, in order."""
     hashes = []
     for payload in payloads:
         head = extend(head, payload)

@@ -17,6 +17,8 @@ from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger's signed word that it has a device's events up to a number and hash."""
+
     device: str
     epoch: str
     accepted_through: int
@@ -26,15 +28,16 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     signature: str  # hex
 
     def covers(self) -> Head:
+        """Returns the last event that this receipt covers."""
         return Head(self.accepted_through, Hash(bytes.fromhex(self.head)))
 
 
-class Forged(ValueError):
+class ForgedReceipt(ValueError):
     """Not signed by this ledger's key, or altered since."""
 
 
 def fingerprint(public_key: bytes) -> str:
-    """Sixteen hex digits that name a key for people and in messages."""
+    """Returns sixteen hex digits that name a key for people and in messages."""
     return sha256(public_key).hexdigest()[:16]
 
 
@@ -49,7 +52,7 @@ def _statement(device: str, epoch: str, head: Head, time: str) -> bytes:
 
 
 def issue(key: Ed25519PrivateKey, device: DeviceId, epoch: Epoch, head: Head, time: str) -> Receipt:
-    """The ledger's end. `time`: as on the wire, `wire.time_text`."""
+    """Returns a receipt signed by the ledger. `time`: as on the wire, `wire.time_text`."""
     return Receipt(
         device=device,
         epoch=epoch,
@@ -62,12 +65,12 @@ def issue(key: Ed25519PrivateKey, device: DeviceId, epoch: Epoch, head: Head, ti
 
 
 def check(receipt: Receipt, public_key: bytes) -> Head:
-    """The head that the receipt covers, once its signature is found good. Raises `Forged`.
+    """Returns the head that the receipt covers, once its signature is found good. Raises `ForgedReceipt`.
 
     `public_key`: 32 raw bytes, pinned when the kiosk was registered.
     """
     if receipt.key != fingerprint(public_key):
-        raise Forged(
+        raise ForgedReceipt(
             f"receipt signed by key {receipt.key}, this kiosk trusts {fingerprint(public_key)}: register it again"
         )
     try:
@@ -75,12 +78,12 @@ def check(receipt: Receipt, public_key: bytes) -> Head:
         statement = _statement(receipt.device, receipt.epoch, head, receipt.time)
         Ed25519PublicKey.from_public_bytes(public_key).verify(bytes.fromhex(receipt.signature), statement)
     except (InvalidSignature, ValueError, OverflowError) as error:
-        raise Forged("the receipt's signature is not good") from error
+        raise ForgedReceipt("the receipt's signature is not good") from error
     return head
 
 
 def to_json(receipt: Receipt) -> bytes:
-    """The bytes that a journal keeps."""
+    """Returns the bytes that a journal keeps."""
     return msgspec.json.encode(receipt)
 
 
@@ -88,8 +91,8 @@ _decoder = msgspec.json.Decoder(Receipt)
 
 
 def from_json(text: bytes) -> Receipt:
-    """Raises `Forged` when these bytes are no receipt."""
+    """Returns the receipt in these bytes. Raises `ForgedReceipt` when they are none."""
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Forged(f"no receipt: {error}") from error
+        raise ForgedReceipt(f"no receipt: {error}") from error

@@ -14,7 +14,7 @@ The text above, lines joined by one newline, is what is signed. It travels as `S
 `Signature: cnt=:…:`; members with other labels, which a proxy may add, are passed over. The host is not covered: a
 reverse proxy may change it, and path and digest already tie a request to its device and its bytes.
 
-`verify` is strict: it takes only the forms that `sign` writes, and demands that everything in `covered` is signed.
+`verify` is strict: it takes only the forms that `sign` writes, and demands that all `required_components` are signed.
 """
 
 import re
@@ -43,8 +43,8 @@ class BadSignature(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What of a request can be signed. `path` as it stands in the request line; `headers` with lower-case names."""
+class SignableRequest:
+    """The parts of a request that can be signed. `path` as in the request line; `headers` with lower-case names."""
 
     method: str
     path: str
@@ -55,8 +55,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A signature found good: by whom, when (Unix seconds, the signer's clock), over what text, for the archive."""
+class VerifiedSignature:
+    """A signature found good: its key, its time (Unix seconds, the signer's clock) and its text, for the archive."""
 
     keyid: str
     created: int
@@ -65,17 +65,17 @@ class Signed:
 
 
 def content_digest(body: bytes) -> str:
-    """The `Content-Digest` of a body as it is sent, that is: compressed."""
+    """Returns the `Content-Digest` of a body as it is sent, that is: compressed."""
     return f"sha-256=:{b64encode(sha256(body).digest()).decode()}:"
 
 
-def signature_base(request: Request, components: Sequence[str], params: str) -> str:
-    """The text to sign. `params` is the `@signature-params` line's value. Raises `BadSignature`."""
+def signature_base(request: SignableRequest, components: Sequence[str], params: str) -> str:
+    """Returns the text to sign. `params` is the `@signature-params` line's value. Raises `BadSignature`."""
     lines = [f'"{name}": {_component(request, name)}' for name in components]
     return "\n".join([*lines, f'"@signature-params": {params}'])
 
 
-def _component(request: Request, name: str) -> str:
+def _component(request: SignableRequest, name: str) -> str:
     match name:
         case "@method":
             return request.method
@@ -91,8 +91,8 @@ def _component(request: Request, name: str) -> str:
             raise BadSignature(f"the signature covers {name}, which the request does not have")
 
 
-def covered(request: Request) -> list[str]:
-    """What the contract wants a signature over this request to cover."""
+def required_components(request: SignableRequest) -> list[str]:
+    """Returns what the contract wants a signature over this request to cover."""
     body = ["content-digest", "content-type"] if request.body else []
     return [
         "@method",
@@ -103,11 +103,14 @@ def covered(request: Request) -> list[str]:
     ]
 
 
-def sign(request: Request, key: Ed25519PrivateKey, keyid: str, created: int) -> dict[str, str]:
-    """The headers to add: Content-Digest where there is a body, Signature-Input, Signature. `created`: Unix seconds."""
+def sign(request: SignableRequest, key: Ed25519PrivateKey, keyid: str, created: int) -> dict[str, str]:
+    """Returns the headers to add: Content-Digest where there is a body, Signature-Input, Signature.
+
+    `created`: Unix seconds.
+    """
     digest = {"content-digest": content_digest(request.body)} if request.body else {}
     whole = replace(request, headers={**request.headers, **digest})
-    names = covered(whole)
+    names = required_components(whole)
     quoted = " ".join(f'"{name}"' for name in names)
     params = f'({quoted});created={created};keyid="{keyid}";alg="ed25519"'
     signature = key.sign(signature_base(whole, names, params).encode())
@@ -117,8 +120,8 @@ def sign(request: Request, key: Ed25519PrivateKey, keyid: str, created: int) -> 
     }
 
 
-def keyid_of(request: Request, label: str = LABEL) -> str:
-    """Whose signature this claims to be: to find the key before `verify`. Raises `BadSignature`."""
+def read_keyid(request: SignableRequest, label: str = LABEL) -> str:
+    """Returns the key id that the signature claims: to find the key before `verify`. Raises `BadSignature`."""
     _, params = _input(request, label)
     keyid = _parameters(params).get("keyid")
     if not isinstance(keyid, str):
@@ -126,16 +129,19 @@ def keyid_of(request: Request, label: str = LABEL) -> str:
     return keyid
 
 
-def verify(request: Request, public_key: bytes, label: str = LABEL, required: Sequence[str] | None = None) -> Signed:
-    """The signature, once it is found good over all of `required` (`covered`), and the body fits its digest.
+def verify(
+    request: SignableRequest, public_key: bytes, label: str = LABEL, required: Sequence[str] | None = None
+) -> VerifiedSignature:
+    """Returns the signature, once it is found good over all of `required` and the body fits its digest.
 
-    `public_key`: 32 raw bytes. The age of `created` is the caller's to judge. Raises `BadSignature`.
+    `public_key`: 32 raw bytes. `required`: else `required_components`. The age of `created` is the caller's to judge.
+    Raises `BadSignature`.
     """
     components, params = _input(request, label)
-    given = _parameters(params)
-    if missing := set(covered(request) if required is None else required) - set(components):
+    parameters = _parameters(params)
+    if missing := set(required_components(request) if required is None else required) - set(components):
         raise BadSignature(f"the signature does not cover {', '.join(sorted(missing))}")
-    if given.get("alg", "ed25519") != "ed25519":
+    if parameters.get("alg", "ed25519") != "ed25519":
         raise BadSignature("only ed25519 signatures are taken")
     if "content-digest" in components:
         _check_digest(request)
@@ -145,14 +151,14 @@ def verify(request: Request, public_key: bytes, label: str = LABEL, required: Se
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, base.encode())
     except (InvalidSignature, ValueError) as error:
         raise BadSignature("the signature is not this key's over this request") from error
-    match given:
+    match parameters:
         case {"keyid": str(keyid), "created": int(created)}:
-            return Signed(keyid, created, base, signature)
+            return VerifiedSignature(keyid, created, base, signature)
         case _:
             raise BadSignature("the signature lacks keyid or created")
 
 
-def _input(request: Request, label: str) -> tuple[list[str], str]:
+def _input(request: SignableRequest, label: str) -> tuple[list[str], str]:
     params = _member(request, "signature-input", _INPUT, label)["params"]
     names = params[1 : params.index(")")].replace('"', "").split()
     if len(set(names)) != len(names):
@@ -162,26 +168,26 @@ def _input(request: Request, label: str) -> tuple[list[str], str]:
 
 def _parameters(params: str) -> dict[str, int | str]:
     return {
-        found["name"]: int(found["number"]) if found["number"] else found["text"]
-        for found in _PARAM.finditer(params[params.index(")") + 1 :])
+        match["name"]: int(match["number"]) if match["number"] else match["text"]
+        for match in _PARAM.finditer(params[params.index(")") + 1 :])
     }
 
 
-def _member(request: Request, header: str, pattern: re.Pattern[str], label: str) -> dict[str, str]:
-    """The one member of a structured dictionary that carries our label."""
+def _member(request: SignableRequest, header: str, pattern: re.Pattern[str], label: str) -> dict[str, str]:
+    """Returns the one member of a structured dictionary that carries our label."""
     text = request.headers.get(header, "")
     if not text or len(text) > HEADER_TEXT_MAX:
         raise BadSignature(f"header {header} missing, or longer than {HEADER_TEXT_MAX} characters")
-    match [found for found in pattern.finditer(text) if found["label"] == label]:
-        case [one]:
-            return one.groupdict()
+    match [member for member in pattern.finditer(text) if member["label"] == label]:
+        case [member]:
+            return member.groupdict()
         case _:
             raise BadSignature(f"header {header} does not hold one member {label!r} of the expected form")
 
 
-def _check_digest(request: Request) -> None:
-    found = _DIGEST.search(request.headers.get("content-digest", "")[:HEADER_TEXT_MAX])
-    if found is None or _decoded(found["value"]) != sha256(request.body).digest():
+def _check_digest(request: SignableRequest) -> None:
+    digest = _DIGEST.search(request.headers.get("content-digest", "")[:HEADER_TEXT_MAX])
+    if digest is None or _decoded(digest["value"]) != sha256(request.body).digest():
         raise BadSignature("the body does not have the sha-256 that Content-Digest states")
 
 

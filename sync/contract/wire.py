@@ -4,15 +4,16 @@ receipts (`receipt`).
 Messages are JSON. Fields that a reader does not know are passed over, so that either end may be the newer one. Hashes
 and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, numbers stay below 2^53.
 
-    POST /v1/devices/{device}/epochs/{epoch}/batches   batch → 200 Accepted
-    GET  /v1/devices/{device}/cursor                         → 200 Cursor
-    POST /v1/devices/{device}/heartbeats               Heartbeat → 200 HeartbeatReply
-    GET  /v1/schools/{school}/roster?since=&cursor=          → 200 roster.RosterPage
-    POST /v1/schools/{school}/palms                    palms.Parcel → 200 palms.Kept
-    GET  /v1/schools/{school}/palms?since=                   → 200 palms.Palms
-    POST /v1/enrolments                                Enrolment → 201 (again, same key: 200) Identity
+    POST /v1/devices/{device}/epochs/{epoch}/batches  batch → 200 BatchReply
+    GET  /v1/devices/{device}/cursor                        → 200 Cursor
+    POST /v1/devices/{device}/heartbeats              Heartbeat → 200 HeartbeatReply
+    GET  /v1/schools/{school}/roster?since=&cursor=         → 200 roster.RosterPage
+    POST /v1/schools/{school}/palms                   palms.SealedPalmMessage → 200 palms.SealedPalmReply
+    GET  /v1/schools/{school}/palms?since=                  → 200 palms.SealedPalmPage
+    POST /v1/enrolments                               RegistrationRequest → 201 (again, same key: 200) RegistrationReply
 
-Every request is signed (`signature`). What goes wrong is answered with a `Problem` as `application/problem+json`.
+Every request is signed (`signature`). A request that fails is answered with a `ProblemDocument`, as
+`application/problem+json`.
 """
 
 import re
@@ -40,31 +41,32 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of devices and schools:
 _EPOCH = re.compile(r"[0-9a-f]{16}")
 
 
-class Invalid(ValueError):
+class InvalidMessage(ValueError):
     """A name, time or message that the contract does not allow."""
 
 
-def device_id(text: str) -> DeviceId:
-    """`text` as a device's id: a letter or digit, then up to 63 letters, digits, `-` and `_`. Raises `Invalid`."""
+def parse_device_id(text: str) -> DeviceId:
+    """Returns a device's id: a letter or digit, then up to 63 letters, digits, `-` and `_`. Raises `InvalidMessage`."""
     return DeviceId(_matching(_NAME, text, "device id"))
 
 
-def school_id(text: str) -> str:
+def parse_school_id(text: str) -> str:
+    """Returns a school's id, of the form of a device's. Raises `InvalidMessage`."""
     return _matching(_NAME, text, "school id")
 
 
-def epoch_id(text: str) -> Epoch:
-    """`text` as an epoch: 16 lower-case hex digits. Raises `Invalid`."""
+def parse_epoch(text: str) -> Epoch:
+    """Returns an epoch: 16 lower-case hex digits. Raises `InvalidMessage`."""
     return Epoch(_matching(_EPOCH, text, "epoch"))
 
 
-def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
+def _matching(pattern: re.Pattern[str], text: str, kind: str) -> str:
     if pattern.fullmatch(text) is None:
-        raise Invalid(f"{text[:80]!r} is no {what}; expected the form {pattern.pattern}")
+        raise InvalidMessage(f"{text[:80]!r} is no {kind}; expected the form {pattern.pattern}")
     return text
 
 
-ENROLMENTS_PATH: Final = "/v1/enrolments"
+REGISTRATIONS_PATH: Final = "/v1/enrolments"
 
 
 def batches_path(device: DeviceId, epoch: Epoch) -> str:
@@ -84,25 +86,25 @@ def roster_path(school: str) -> str:
 
 
 def roster_query(since: int, cursor: str = "") -> str:
-    """The query behind the `?`. `since` 0 asks for the whole roster."""
+    """Returns the query behind the `?`. `since` 0 asks for the whole roster."""
     return urlencode({"since": since} | ({"cursor": cursor} if cursor else {}))
 
 
 def time_text(moment: datetime) -> str:
-    """`2026-11-22T04:40:00.123Z`. Raises ValueError for a naive time."""
+    """Returns a time as `2026-11-22T04:40:00.123Z`. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a time without a zone has no place on the wire")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_time(text: str) -> datetime:
-    """The moment in `text`. Raises `Invalid` when it is none, or has no zone."""
+    """Returns the moment in `text`, in UTC. Raises `InvalidMessage` when it is none, or has no zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Invalid(f"{text[:40]!r} is no time") from error
+        raise InvalidMessage(f"{text[:40]!r} is no time") from error
     if moment.tzinfo is None:
-        raise Invalid(f"{text[:40]!r} has no zone")
+        raise InvalidMessage(f"{text[:40]!r} has no zone")
     return moment.astimezone(UTC)
 
 
@@ -113,14 +115,14 @@ class HeadText(msgspec.Struct, frozen=True):
     hash: HexHash
 
     @classmethod
-    def of(cls, head: Head) -> "HeadText":
+    def from_head(cls, head: Head) -> "HeadText":
         return cls(head.seq, head.hash.hex())
 
-    def head(self) -> Head:
+    def to_head(self) -> Head:
         return Head(self.seq, Hash(bytes.fromhex(self.hash)))
 
 
-class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
+class QuarantinedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """An event that the ledger stored and acknowledged, and that a person should look at."""
 
     seq: Seq
@@ -128,7 +130,7 @@ class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer 200 to a batch. It speaks of this batch only, never of events behind its last line.
 
     Normally `accepted_through` is the batch's last seq and `head` that event's hash, whether it was stored now or was
@@ -140,7 +142,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     time: str  # the ledger's clock
     receipt: Receipt
     duplicates: Count = 0  # events of this batch that the ledger already had
-    quarantined: tuple[Quarantined, ...] = ()
+    quarantined: tuple[QuarantinedEvent, ...] = ()
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,8 +155,8 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     receipt: Receipt | None = None  # for the same three; there whenever `epoch` is
 
 
-class Health(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one part of the kiosk is: `ok`, `degraded` or `failed`, and in words what to do about it."""
+class PartHealth(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of one part of the kiosk: `ok`, `degraded` or `failed`, and in words what to do about it."""
 
     part: str
     state: str
@@ -173,16 +175,18 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     boot: str  # the kernel's boot id
     instance: str  # drawn at random at each start of the agent
     at: str  # the kiosk's wall clock
-    clock: str  # an `event.Clock`
-    health: tuple[Health, ...] = ()
+    clock: str  # an `event.ClockQuality`
+    health: tuple[PartHealth, ...] = ()
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a heartbeat."""
+
     time: str
-    roster: Count = 0  # the newest version for this school: a higher one than ours is a reason to pull now
+    roster: Count = 0  # the newest version for this school: a higher one than ours is a reason to pull
 
 
-class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RegistrationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A kiosk asks for an identity. The request is signed with the key it shows, under its fingerprint as key id.
 
     Asking again with the same code and key gives the same identity: the first answer may have been lost.
@@ -194,11 +198,12 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""  # what people call the kiosk: `canteen, left door`
 
     def __repr__(self) -> str:
-        return f"Enrolment(public_key={self.public_key!r}, name={self.name!r})"  # the code is a secret until used
+        # The code is a secret until it is used.
+        return f"RegistrationRequest(public_key={self.public_key!r}, name={self.name!r})"
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kiosk is from now on, and the key by which it knows its ledger."""
+class RegistrationReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity that the ledger gives a kiosk, and the key by which the kiosk knows its ledger."""
 
     device: str
     school: str
@@ -222,13 +227,13 @@ class ProblemType(StrEnum):
     ROSTER_RESTART = "urn:canteen:problem:roster-restart"  # 410; the page cursor is gone: begin again
     BUSY = "urn:canteen:problem:busy"  # 429, 503; with Retry-After
     NOT_FOUND = "urn:canteen:problem:not-found"  # 404
-    OTHER = "about:blank"
+    BLANK = "about:blank"
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem document (RFC 9457). `type` stays text: a newer ledger may know more of them."""
 
-    type: str = ProblemType.OTHER.value
+    type: str = ProblemType.BLANK.value
     title: str = ""
     status: int = 0
     detail: str = ""
@@ -239,15 +244,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def to_json(message: msgspec.Struct) -> bytes:
+    """Returns a message as the bytes that travel."""
     return msgspec.json.encode(message)
 
 
-_M = TypeVar("_M", bound=msgspec.Struct)
+_MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
 
 
-def read_json(kind: type[_M], text: bytes) -> _M:
-    """The message of this kind in `text`. Raises `Invalid`."""
+def read_json(kind: type[_MessageT], text: bytes) -> _MessageT:
+    """Returns the message of this kind in `text`. Raises `InvalidMessage`."""
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"no {kind.__name__}: {error}") from error
+        raise InvalidMessage(f"no {kind.__name__}: {error}") from error

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, chain, receipt, roster, wire
 from sync.contract.event import Carried, ClockQuality, Entry, Stop, encode
-from sync.contract.wire import Accepted, Cursor, ProblemType
+from sync.contract.wire import BatchReply, Cursor, ProblemType
 from sync.errors import SyncError
 from sync.ledger.probe import Line, Probe, Reply, ask_identity, signed
 
@@ -39,7 +39,7 @@ def check_ledger(url: str, code: str, authority: Path | None = None) -> tuple[Re
     first = ask_identity(line, code, key, now_s)
     if first.status not in (200, 201):
         return (Result("enrolment", False, _seen(first)),)
-    probe = Probe(line, first.message(wire.Identity), key, now_s)
+    probe = Probe(line, first.message(wire.RegistrationReply), key, now_s)
     probe.payloads = _events(probe, 20)
     results = [Result("enrolment", True, f"{probe.device} of {probe.identity.school}")]
     results += [_run(check, probe, code) for check in _CHECKS]
@@ -50,7 +50,7 @@ def _run(check: "Check", probe: Probe, code: str) -> Result:
     name = check.__name__.strip("_").replace("_", " ")
     try:
         return Result(name, True, check(probe, code))
-    except (Departure, SyncError, wire.Invalid, receipt.Forged) as error:
+    except (Departure, SyncError, wire.InvalidMessage, receipt.ForgedReceipt) as error:
         return Result(name, False, str(error) or type(error).__name__)
 
 
@@ -67,7 +67,7 @@ def _want(reply: Reply, *statuses: int) -> Reply:
     return reply
 
 
-def _problem(reply: Reply, status: int, kind: ProblemType) -> wire.Problem:
+def _problem(reply: Reply, status: int, kind: ProblemType) -> wire.ProblemDocument:
     _want(reply, status)
     if not reply.headers.get("content-type", "").startswith(wire.PROBLEM_JSON):
         raise Departure(f"a problem of type {reply.headers.get('content-type')!r}; expected {wire.PROBLEM_JSON}")
@@ -81,9 +81,9 @@ def _same(what: str, found: object, expected: object) -> None:
         raise Departure(f"{what} is {found!r}; expected {expected!r}")
 
 
-def _accepted(probe: Probe, reply: Reply, through: int) -> Accepted:
+def _accepted(probe: Probe, reply: Reply, through: int) -> BatchReply:
     """A yes whose head and receipt are the right ones."""
-    answer = _want(reply, 200).message(Accepted)
+    answer = _want(reply, 200).message(BatchReply)
     _same("accepted_through", answer.accepted_through, through)
     _same("head", answer.head, probe.hashes()[through].hex())
     covered = receipt.check(answer.receipt, bytes.fromhex(probe.identity.server_key))
@@ -104,7 +104,7 @@ def _events(probe: Probe, count: int, note: str = "") -> list[bytes]:
 
 
 def _enrolling_again_gives_the_same_identity(probe: Probe, code: str) -> str:
-    again = _want(ask_identity(probe.line, code, probe.key, probe.now_s), 200, 201).message(wire.Identity)
+    again = _want(ask_identity(probe.line, code, probe.key, probe.now_s), 200, 201).message(wire.RegistrationReply)
     _same("the device", again.device, probe.device)
     return "the answer may be lost"
 
@@ -264,7 +264,7 @@ def _a_tombstone_carries_the_chain_on(probe: Probe, _: str) -> str:
     hashes = probe.hashes()
     stone = batch.tombstone_line(batch.Tombstone(hash=hashes[first + 1].hex(), reason="400", seq=first + 1))
     lines = [probe.payloads[first - 1], stone, probe.payloads[first + 1]]
-    header = batch.Header(
+    header = batch.BatchHeader(
         first_seq=first, count=3, prev=hashes[first - 1].hex(), head=hashes[first + 2].hex(), tombstones=(first + 1,)
     )  # fmt: skip
     answer = _accepted(probe, probe.post(batch.encode(header, lines)), first + 2)
@@ -275,8 +275,9 @@ def _a_tombstone_carries_the_chain_on(probe: Probe, _: str) -> str:
 def _heartbeats_are_heard(probe: Probe, _: str) -> str:
     head = chain.Head(len(probe.payloads), probe.hashes()[-1])
     beat = wire.Heartbeat(
-        epoch=probe.epoch, head=wire.HeadText.of(head), acknowledged=head.seq, queue=0, agent="conformance", roster=0,
-        boot="conformance", instance="conformance", at="2026-11-20T05:00:00.000Z", clock=ClockQuality.SYNCHRONISED,
+        epoch=probe.epoch, head=wire.HeadText.from_head(head), acknowledged=head.seq, queue=0, agent="conformance",
+        roster=0, boot="conformance", instance="conformance", at="2026-11-20T05:00:00.000Z",
+        clock=ClockQuality.SYNCHRONISED,
     )  # fmt: skip
     reply = _want(probe.ask("POST", wire.heartbeats_path(probe.device), wire.to_json(beat)), 200)
     return f"newest roster {reply.message(wire.HeartbeatReply).roster}"

@@ -22,7 +22,7 @@ from sync.contract.event import (
     Void,
     decode,
 )
-from sync.contract.wire import INT_MAX, epoch_id
+from sync.contract.wire import INT_MAX, parse_epoch
 
 # Nothing of this product is older; a kiosk whose clock lost its battery says 1970 or the image's build date.
 _EARLIEST = "2020-01-01"
@@ -158,7 +158,7 @@ def _unpack(carried: Carried, seq: int, reader: _Reader) -> tuple[Parcel | None,
     """The carried event and, where something is odd about it, why a person should look."""
     try:
         old_hash = Hash(bytes.fromhex(carried.old_hash))
-        old_epoch = epoch_id(carried.old_epoch)
+        old_epoch = parse_epoch(carried.old_epoch)
     except ValueError as error:
         return None, ("unreadable", f"the old identity is none: {error}")
     if len(old_hash) != 32 or not 1 <= carried.old_seq <= INT_MAX:

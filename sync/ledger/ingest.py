@@ -18,9 +18,9 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import receipt
-from sync.contract.batch import Batch, links, walk
+from sync.contract.batch import Batch, link_hashes, walk_links
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
-from sync.contract.wire import Accepted, Problem, ProblemType, Quarantined, time_text
+from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, QuarantinedEvent, time_text
 from sync.ledger import facts
 from sync.ledger.people import People
 
@@ -63,27 +63,27 @@ class _Open:
 
 def ingest(
     connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime, people: People
-) -> Accepted | Problem:
+) -> BatchReply | ProblemDocument:
     """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns.
 
-    Raises `Malformed` for a batch that contradicts itself.
+    Raises `MalformedBatch` for a batch that contradicts itself.
     """
     batch = arrival.batch
     # In a pipeline statements are sent without waiting; only what is fetched waits. So a batch waits twice, for its
     # lock and for the commit, and PostgreSQL stores its first events while the rest is still being read.
     with connection.pipeline(), connection.transaction():
         standing = _lock(connection, arrival)
-        hashes, known = walk(batch), 0  # how many of the batch are here already
+        hashes, known = walk_links(batch), 0  # how many of the batch are here already
         if (standing.epoch, standing.head) != (arrival.epoch, Head(batch.header.first_seq - 1, batch.prev)):
             new = _place(connection, arrival, standing)
-            if isinstance(new, Problem):
+            if isinstance(new, ProblemDocument):
                 return new
             hashes, known = iter(new), len(batch.lines) - len(new)
         looks = _insert(connection, arrival, hashes, known, now, people) if known < len(batch.lines) else ()
         issued = _receipt(connection, arrival, key, now)
         # What has just gone in is known without asking; only what was there before must be looked up.
         quarantined = _told(looks) if known == 0 else _quarantined(connection, arrival)
-    return Accepted(
+    return BatchReply(
         accepted_through=batch.last_seq,
         head=batch.header.head,
         time=time_text(now),
@@ -103,10 +103,10 @@ def _lock(connection: psycopg.Connection, arrival: Arrival) -> _Open:
     return _Open(epoch, Head(seq, Hash(digest)))
 
 
-def _place(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> Problem | Sequence[Hash]:
+def _place(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> ProblemDocument | Sequence[Hash]:
     """What is new of a batch that does not simply go on: the first of its epoch, sent again, or not fitting at all."""
     batch = arrival.batch
-    hashes = links(batch)
+    hashes = link_hashes(batch)
     if standing.epoch != arrival.epoch:
         problem = _open_epoch(connection, arrival, standing)
         if problem is not None:
@@ -116,7 +116,7 @@ def _place(connection: psycopg.Connection, arrival: Arrival, standing: _Open) ->
     return _check_joint(connection, arrival, hashes, standing.head, known) or hashes[known:]
 
 
-def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> Problem | None:
+def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> ProblemDocument | None:
     """Supersede the open epoch by the one that this batch begins, or say why that cannot be."""
     header = arrival.batch.header
     over = connection.execute(
@@ -124,14 +124,14 @@ def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Ope
         (arrival.school, arrival.device, arrival.epoch),
     ).fetchone()
     if over is not None:
-        return Problem(
+        return ProblemDocument(
             type=ProblemType.EPOCH_SUPERSEDED, status=409, title="this epoch is over",
             detail=f"the device is in epoch {standing.epoch}: open a new epoch and carry over what is not acknowledged",
         )  # fmt: skip
     parent = bytes.fromhex(header.parent)
     expected = genesis(arrival.device, arrival.signature.public_key, arrival.epoch, parent)
     if header.first_seq != 1 or header.prev != expected.hex():
-        return Problem(
+        return ProblemDocument(
             type=ProblemType.EPOCH_UNKNOWN, status=409, title="this epoch is not known",
             detail="a new epoch begins with event 1 behind the genesis of this device, its key and the parent it names",
         )  # fmt: skip
@@ -163,11 +163,11 @@ _INSERT_EPOCH = """
 
 def _check_joint(
     connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], head: Head, known: int
-) -> Problem | None:
+) -> ProblemDocument | None:
     """Whether the batch and what is stored agree where they meet. `known`: events of the batch at or below the head."""
     header = arrival.batch.header
     if known < 0:
-        return Problem(
+        return ProblemDocument(
             type=ProblemType.GAP, status=409, title="events are missing", expected_seq=head.seq + 1,
             detail=f"send from event {head.seq + 1}",
         )  # fmt: skip
@@ -202,7 +202,7 @@ def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: 
 
 def _fork(
     connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], seq: int, ours: Hash, theirs: Hash
-) -> Problem:
+) -> ProblemDocument:
     """Keep what was sent on the other chain, with its signature, and answer where the two part."""
     kept = connection.execute(_INSERT_FORK, {
         **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": list(hashes),
@@ -211,7 +211,7 @@ def _fork(
     })  # fmt: skip
     if kept.fetchone() is not None:
         _keep_evidence(connection, arrival, first_seq=0)
-    return Problem(
+    return ProblemDocument(
         type=ProblemType.FORK, status=409, title="another event stands under this number",
         detail=f"from event {seq} on the ledger holds another chain: open a new epoch that names the ledger's head",
         seq=seq, stored=ours.hex(), received=theirs.hex(),
@@ -323,9 +323,9 @@ def _insert_part(
     return columns
 
 
-def _told(looks: Sequence[facts.Look]) -> tuple[Quarantined, ...]:
+def _told(looks: Sequence[facts.Look]) -> tuple[QuarantinedEvent, ...]:
     return tuple(
-        Quarantined(seq=look.seq, code=look.code, detail=look.detail)
+        QuarantinedEvent(seq=look.seq, code=look.code, detail=look.detail)
         for look in sorted(looks, key=lambda each: each.seq)
     )
 
@@ -362,14 +362,14 @@ def _keep_evidence(connection: psycopg.Connection, arrival: Arrival, first_seq: 
     })  # fmt: skip
 
 
-def _quarantined(connection: psycopg.Connection, arrival: Arrival) -> tuple[Quarantined, ...]:
+def _quarantined(connection: psycopg.Connection, arrival: Arrival) -> tuple[QuarantinedEvent, ...]:
     """What of this batch stands in quarantine, told again to a kiosk that lost the first answer."""
     rows = connection.execute(
         "SELECT seq, code, detail FROM quarantine WHERE school = %s AND device = %s AND epoch = %s"
         " AND seq BETWEEN %s AND %s ORDER BY seq",
         (arrival.school, arrival.device, arrival.epoch, arrival.batch.header.first_seq, arrival.batch.last_seq),
     )
-    return tuple(Quarantined(seq=seq, code=code, detail=detail) for seq, code, detail in rows)
+    return tuple(QuarantinedEvent(seq=seq, code=code, detail=detail) for seq, code, detail in rows)
 
 
 def _receipt(

@@ -9,10 +9,22 @@ import msgspec
 from sync.contract import batch, palms, receipt, roster, wire
 
 _MESSAGES = (
-    wire.Accepted, wire.Cursor, wire.Heartbeat, wire.HeartbeatReply, wire.Enrolment, wire.Identity, wire.Problem,
-    wire.Health, batch.Header, batch.Tombstone, receipt.Receipt, roster.RosterPage, palms.Parcel, palms.Kept,
-    palms.Palms,
-)  # fmt: skip
+    wire.BatchReply,
+    wire.Cursor,
+    wire.Heartbeat,
+    wire.HeartbeatReply,
+    wire.RegistrationRequest,
+    wire.RegistrationReply,
+    wire.ProblemDocument,
+    wire.PartHealth,
+    batch.BatchHeader,
+    batch.Tombstone,
+    receipt.Receipt,
+    roster.RosterPage,
+    palms.SealedPalmMessage,
+    palms.SealedPalmReply,
+    palms.SealedPalmPage,
+)
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
 
@@ -30,7 +42,7 @@ def _problems(**texts: str) -> _Node:
     return {
         status.removeprefix("_"): {
             "description": text,
-            "content": _content("Problem", wire.PROBLEM_JSON),
+            "content": _content("ProblemDocument", wire.PROBLEM_JSON),
             **({"headers": {"Retry-After": {"schema": {"type": "integer"}}}} if status == "_503" else {}),
         }
         for status, text in texts.items()
@@ -59,9 +71,10 @@ _USUAL = _problems(
     _503="many at once, or the database is away: come again after Retry-After",
 )
 
-_BATCH_TEXT = f"""Newline-delimited JSON: a Header, then one event a line, the very bytes that were hashed, ascending;
-at most {batch.EVENTS_MAX} events and {batch.BODY_BYTES_MAX} bytes before compression. A line is opaque: one that
-extends the chain is stored and acknowledged, and listed in `quarantined` where it is odd. Sending again is harmless."""
+_BATCH_TEXT = f"""Newline-delimited JSON: a BatchHeader, then one event a line, the very bytes that were hashed,
+ascending; at most {batch.EVENTS_MAX} events and {batch.BODY_BYTES_MAX} bytes before compression. A line is opaque: one
+that extends the chain is stored and acknowledged, and listed in `quarantined` where it is odd. Sending again is
+harmless."""
 
 
 def _paths() -> _Node:
@@ -73,7 +86,7 @@ def _paths() -> _Node:
                 "parameters": [_DEVICE, _EPOCH, *_SIGNED, _DIGEST, _ENCODING],
                 "requestBody": {"required": True, "content": {wire.NDJSON: {"schema": {"type": "string"}}}},
                 "responses": {
-                    "200": _answer("Accepted", "the batch is stored, or was before"),
+                    "200": _answer("BatchReply", "the batch is stored, or was before"),
                     **_problems(
                         _400="not readable as a batch",
                         _409="gap, fork, epoch-unknown or epoch-superseded: the chain does not go on here",
@@ -127,9 +140,9 @@ def _paths() -> _Node:
                 "operationId": "keepPalm",
                 "description": "A hand's templates, sealed with the school's key, or that they were taken back.",
                 "parameters": [_SCHOOL, *_SIGNED, _DIGEST],
-                "requestBody": {"required": True, "content": _content("Parcel")},
+                "requestBody": {"required": True, "content": _content("SealedPalmMessage")},
                 "responses": {
-                    "200": _answer("Kept", "kept, or nothing was stored since there is no consent"),
+                    "200": _answer("SealedPalmReply", "kept, or nothing was stored since there is no consent"),
                     **_problems(_400="no parcel", _404="not this device's school", _413="too many bytes"),
                     **_USUAL,
                 },
@@ -143,21 +156,21 @@ def _paths() -> _Node:
                     *_SIGNED,
                 ],
                 "responses": {
-                    "200": _answer("Palms", "what came after that number"),
+                    "200": _answer("SealedPalmPage", "what came after that number"),
                     **_problems(_400="no number", _404="not this device's school"),
                     **_USUAL,
                 },
             },
         },
-        wire.ENROLMENTS_PATH: {
+        wire.REGISTRATIONS_PATH: {
             "post": {
                 "operationId": "enrol",
                 "description": "A one-time code for an identity. Signed with the key shown, keyid its fingerprint.",
                 "parameters": [*_SIGNED, _DIGEST],
-                "requestBody": {"required": True, "content": _content("Enrolment")},
+                "requestBody": {"required": True, "content": _content("RegistrationRequest")},
                 "responses": {
-                    "200": _answer("Identity", "the identity that this code and key already have"),
-                    "201": _answer("Identity", "a new identity"),
+                    "200": _answer("RegistrationReply", "the identity that this code and key already have"),
+                    "201": _answer("RegistrationReply", "a new identity"),
                     **_USUAL,
                     **_problems(_400="not understood", _403="code-refused", _413="too many bytes"),
                 },
@@ -166,7 +179,7 @@ def _paths() -> _Node:
         "/v1/health": {
             "get": {
                 "operationId": "getHealth",
-                "responses": {"200": _answer("Health", "the database answers"), **_problems(_503="it does not")},
+                "responses": {"200": _answer("PartHealth", "the database answers"), **_problems(_503="it does not")},
             }
         },
         "/openapi.json": {

@@ -5,10 +5,10 @@ import psycopg
 
 from sync.contract import roster
 from sync.contract.consents import consenting_people
-from sync.contract.palms import PAGE_PALMS, Kept, Palms, Parcel
+from sync.contract.palms import PAGE_PALMS, SealedPalmMessage, SealedPalmPage, SealedPalmReply
 
 
-def keep(connection: psycopg.Connection, school: str, device: str, parcel: Parcel) -> Kept:
+def keep(connection: psycopg.Connection, school: str, device: str, parcel: SealedPalmMessage) -> SealedPalmReply:
     """Store a parcel in the place of what there was of this hand. The same one again changes nothing."""
     with connection.transaction():
         # This lock is also the one under which a roster changes: no consent goes while it is looked at.
@@ -16,14 +16,14 @@ def keep(connection: psycopg.Connection, school: str, device: str, parcel: Parce
         assert row is not None, "a device has a school"
         version = int(row[0])
         if parcel.sealed and parcel.person not in _consenting(connection, school, parcel.person):
-            return Kept(version=version, kept=False)
+            return SealedPalmReply(version=version, stored=False)
         there = connection.execute(
             "SELECT made_at, sealed IS NULL FROM palm WHERE school = %s AND person = %s AND hand = %s",
             (school, parcel.person, parcel.hand),
         ).fetchone()
         gone = not parcel.sealed
         if (there is None and gone) or there == (parcel.made_at, gone) or (there is not None and there[1] and gone):
-            return Kept(version=version, kept=True)
+            return SealedPalmReply(version=version, stored=True)
         connection.execute(
             "INSERT INTO palm (school, person, hand, version, made_at, quality, sealed, device)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (school, person, hand) DO UPDATE"
@@ -35,10 +35,10 @@ def keep(connection: psycopg.Connection, school: str, device: str, parcel: Parce
             ),
         )  # fmt: skip
         connection.execute("UPDATE school SET palm_version = %s WHERE school = %s", (version + 1, school))
-    return Kept(version=version + 1, kept=True)
+    return SealedPalmReply(version=version + 1, stored=True)
 
 
-def page(connection: psycopg.Connection, school: str, since: int, limit: int = PAGE_PALMS) -> Palms:
+def page(connection: psycopg.Connection, school: str, since: int, limit: int = PAGE_PALMS) -> SealedPalmPage:
     """What came after number `since`. A kiosk ahead of the ledger (one that was restored) gets everything."""
     row = connection.execute("SELECT palm_version, roster_version FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None, "a device has a school"
@@ -49,12 +49,12 @@ def page(connection: psycopg.Connection, school: str, since: int, limit: int = P
         (school, since if since <= newest else 0, newest, limit + 1),
     ).fetchall()
     parcels = tuple(
-        Parcel(person=person, hand=hand, made_at=made_at, quality=quality, sealed=bytes(sealed or b""))
+        SealedPalmMessage(person=person, hand=hand, made_at=made_at, quality=quality, sealed=bytes(sealed or b""))
         for person, hand, _, made_at, quality, sealed in rows[:limit]
     )
     more = len(rows) > limit
     version = int(rows[limit - 1][2]) if more else newest
-    return Palms(school=school, since=since, version=version, roster=roster_version, palms=parcels, more=more)
+    return SealedPalmPage(school=school, since=since, version=version, roster=roster_version, palms=parcels, more=more)
 
 
 def forget_without_consent(connection: psycopg.Connection, school: str) -> int:

@@ -27,12 +27,12 @@ class Reply:
     body: bytes = field(repr=False)
 
     def message(self, kind: type[_M]) -> _M:
-        """Raises `wire.Invalid`."""
+        """Raises `wire.InvalidMessage`."""
         return wire.read_json(kind, self.body)
 
     @property
-    def problem(self) -> wire.Problem:
-        return self.message(wire.Problem)
+    def problem(self) -> wire.ProblemDocument:
+        return self.message(wire.ProblemDocument)
 
 
 class Line:
@@ -48,7 +48,7 @@ class Line:
             return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._tls)
 
-    def send(self, request: signature.Request, *, hang_up: bool = False) -> Reply | None:
+    def send(self, request: signature.SignableRequest, *, hang_up: bool = False) -> Reply | None:
         """The reply; None after `hang_up`, which sends the whole request and closes before anything comes back.
 
         Raises `Unreachable`.
@@ -73,7 +73,7 @@ class Probe:
     """A registered test kiosk with a chain of its own."""
 
     line: Line
-    identity: wire.Identity
+    identity: wire.RegistrationReply
     key: Ed25519PrivateKey
     now_s: int  # what its signatures say
     epoch: Epoch = field(default_factory=lambda: Epoch(secrets.token_hex(8)))
@@ -88,12 +88,12 @@ class Probe:
         """The genesis, then the hash of each event."""
         public = self.key.public_key().public_bytes_raw()
         start = chain.genesis(self.device, public, self.epoch, self.parent)
-        return [start, *chain.walk(start, self.payloads)]
+        return [start, *chain.chain_hashes(start, self.payloads)]
 
     def body(self, first: int, last: int) -> bytes:
         """The batch of the events from `first` to `last`, before compression."""
         hashes = self.hashes()
-        header = batch.Header(
+        header = batch.BatchHeader(
             first_seq=first, count=last - first + 1, prev=hashes[first - 1].hex(), head=hashes[last].hex(),
             parent=self.parent.hex() if first == 1 else "",
         )  # fmt: skip
@@ -117,24 +117,26 @@ class Probe:
 
     def request(
         self, method: str, path: str, body: bytes = b"", *, query: str = "", encoding: str = "", kind: str = wire.JSON
-    ) -> signature.Request:
+    ) -> signature.SignableRequest:
         return signed(self.key, self.device, self.now_s, method, path, body, query=query, encoding=encoding, kind=kind)
 
 
 def signed(
     key: Ed25519PrivateKey, keyid: str, now_s: int, method: str, path: str, body: bytes = b"", *, query: str = "",
     encoding: str = "", kind: str = wire.JSON,
-) -> signature.Request:  # fmt: skip
+) -> signature.SignableRequest:  # fmt: skip
     """A request with all that the contract wants on it."""
     headers = {"content-type": kind} if body else {}
     headers |= {"content-encoding": encoding} if encoding else {}
-    bare = signature.Request(method, path, query, headers, body)
-    return signature.Request(method, path, query, headers | signature.sign(bare, key, keyid, now_s), body)
+    bare = signature.SignableRequest(method, path, query, headers, body)
+    return signature.SignableRequest(method, path, query, headers | signature.sign(bare, key, keyid, now_s), body)
 
 
 def ask_identity(line: Line, code: str, key: Ed25519PrivateKey, now_s: int) -> Reply:
     public = key.public_key().public_bytes_raw()
-    body = wire.to_json(wire.Enrolment(code=code, public_key=public.hex(), agent="conformance", name="conformance"))
-    reply = line.send(signed(key, receipt.fingerprint(public), now_s, "POST", wire.ENROLMENTS_PATH, body))
+    body = wire.to_json(
+        wire.RegistrationRequest(code=code, public_key=public.hex(), agent="conformance", name="conformance")
+    )
+    reply = line.send(signed(key, receipt.fingerprint(public), now_s, "POST", wire.REGISTRATIONS_PATH, body))
     assert reply is not None
     return reply

@@ -14,9 +14,18 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
-from sync.contract.palms import Kept, Palms, Parcel
+from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
 from sync.contract.roster import RosterPage
-from sync.contract.wire import Accepted, Cursor, Heartbeat, HeartbeatReply, Identity, Problem, ProblemType
+from sync.contract.signature import SignableRequest, VerifiedSignature
+from sync.contract.wire import (
+    BatchReply,
+    Cursor,
+    Heartbeat,
+    HeartbeatReply,
+    ProblemDocument,
+    ProblemType,
+    RegistrationReply,
+)
 from sync.ledger import palms, rosters, schools
 from sync.ledger.ingest import Arrival, Signature, ingest
 from sync.ledger.people import People
@@ -31,14 +40,14 @@ _M = TypeVar("_M", bound=msgspec.Struct)
 class Refusal(Exception):
     """The answer is this problem. `retry_after_s` goes out as Retry-After where it is not 0."""
 
-    def __init__(self, problem: Problem, retry_after_s: int = 0) -> None:
+    def __init__(self, problem: ProblemDocument, retry_after_s: int = 0) -> None:
         super().__init__(problem.title)
         self.problem = problem
         self.retry_after_s = retry_after_s
 
 
 def refusal(kind: ProblemType, status: int, title: str, detail: str = "", retry_after_s: int = 0) -> Refusal:
-    return Refusal(Problem(type=kind, status=status, title=title, detail=detail[:500]), retry_after_s)
+    return Refusal(ProblemDocument(type=kind, status=status, title=title, detail=detail[:500]), retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +59,19 @@ class Ledger:
     people: People = field(default_factory=People, repr=False)
 
     def take_batch(
-        self, connection: psycopg.Connection, request: signature.Request, device: str, epoch: str
-    ) -> Accepted:
+        self, connection: psycopg.Connection, request: SignableRequest, device: str, epoch: str
+    ) -> BatchReply:
         """POST /v1/devices/{device}/epochs/{epoch}/batches"""
         known, public_key, signed = _authenticate(connection, request, device)
-        named = _named(wire.epoch_id, epoch)
+        named = _named(wire.parse_epoch, epoch)
         encoding = request.headers.get("content-encoding", "")
         try:
             content = batch.decode(batch.decompress(request.body, encoding))
-        except batch.TooLarge as error:
+        except batch.BodyTooLarge as error:
             raise refusal(ProblemType.TOO_LARGE, 413, "too many bytes", str(error)) from error
         except batch.UnknownEncoding as error:
             raise refusal(ProblemType.ENCODING, 415, "unknown content coding", str(error)) from error
-        except batch.Malformed as error:
+        except batch.MalformedBatch as error:
             raise refusal(ProblemType.MALFORMED, 400, "no batch", str(error)) from error
         evidence = Signature(
             content_digest=signature.content_digest(request.body),
@@ -76,15 +85,15 @@ class Ledger:
         arrival = Arrival(known.school, known.device, named, content, evidence)
         try:
             answer = ingest(connection, arrival, self.key, self.clock(), self.people)
-        except batch.Malformed as error:
+        except batch.MalformedBatch as error:
             raise refusal(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
         match answer:
-            case Problem() as problem:
+            case ProblemDocument() as problem:
                 raise Refusal(problem)
-            case Accepted() as accepted:
+            case BatchReply() as accepted:
                 return accepted
 
-    def tell_cursor(self, connection: psycopg.Connection, request: signature.Request, device: str) -> Cursor:
+    def tell_cursor(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> Cursor:
         """GET /v1/devices/{device}/cursor"""
         known, _, _ = _authenticate(connection, request, device)
         now = wire.time_text(self.clock())
@@ -95,7 +104,7 @@ class Ledger:
         issued = receipt.issue(self.key, known.device, epoch, head, now)
         return Cursor(time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued)
 
-    def hear(self, connection: psycopg.Connection, request: signature.Request, device: str) -> HeartbeatReply:
+    def hear(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> HeartbeatReply:
         """POST /v1/devices/{device}/heartbeats"""
         known, _, _ = _authenticate(connection, request, device)
         beat = _message(Heartbeat, request.body)
@@ -105,7 +114,7 @@ class Ledger:
         return HeartbeatReply(time=wire.time_text(self.clock()), roster=rosters.version(connection, known.school))
 
     def tell_roster(
-        self, connection: psycopg.Connection, request: signature.Request, school: str, since: str, cursor: str
+        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str, cursor: str
     ) -> RosterPage:
         """GET /v1/schools/{school}/roster: of a device's own school, and of no other."""
         known = self._of_school(connection, request, school)
@@ -117,25 +126,27 @@ class Ledger:
         assert page is not None, "a device has a school"
         return page
 
-    def keep_palm(self, connection: psycopg.Connection, request: signature.Request, school: str) -> Kept:
+    def keep_palm(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> SealedPalmReply:
         """POST /v1/schools/{school}/palms: into a device's own school, and no other."""
         known = self._of_school(connection, request, school)
-        return palms.keep(connection, known.school, known.device, _message(Parcel, request.body))
+        return palms.keep(connection, known.school, known.device, _message(SealedPalmMessage, request.body))
 
-    def tell_palms(self, connection: psycopg.Connection, request: signature.Request, school: str, since: str) -> Palms:
+    def tell_palms(
+        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str
+    ) -> SealedPalmPage:
         """GET /v1/schools/{school}/palms"""
         known = self._of_school(connection, request, school)
         return palms.page(connection, known.school, _number(since))
 
-    def _of_school(self, connection: psycopg.Connection, request: signature.Request, school: str) -> schools.Device:
+    def _of_school(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> schools.Device:
         known, _, _ = _authenticate(connection, request, _keyid(request))
         if known.school != school:
             raise refusal(ProblemType.NOT_FOUND, 404, "no such school", "a device gets what is of its own school")
         return known
 
-    def enrol(self, connection: psycopg.Connection, request: signature.Request) -> tuple[Identity, bool]:
+    def enrol(self, connection: psycopg.Connection, request: SignableRequest) -> tuple[RegistrationReply, bool]:
         """POST /v1/enrolments; the identity, and whether it is new."""
-        asked = _message(wire.Enrolment, request.body)
+        asked = _message(wire.RegistrationRequest, request.body)
         public_key = bytes.fromhex(asked.public_key)
         if _keyid(request) != receipt.fingerprint(public_key):
             raise refusal(ProblemType.UNAUTHORISED, 401, "signed with another key", "sign with the key you show")
@@ -149,18 +160,18 @@ class Ledger:
                 )  # fmt: skip
             case (device, new):
                 server_key = self.key.public_key().public_bytes_raw().hex()
-                return Identity(
+                return RegistrationReply(
                     device=device.device, school=device.school, server_key=server_key, time=wire.time_text(now)
                 ), new  # fmt: skip
 
 
 def _authenticate(
-    connection: psycopg.Connection, request: signature.Request, device: str
-) -> tuple[schools.Device, bytes, signature.Signed]:
+    connection: psycopg.Connection, request: SignableRequest, device: str
+) -> tuple[schools.Device, bytes, VerifiedSignature]:
     """The device that signed this request, and with which key. Its clock may be wrong: `created` is not judged."""
     if _keyid(request) != device:
         raise refusal(ProblemType.UNAUTHORISED, 401, "signed by somebody else", "a device signs with its id as keyid")
-    known = schools.find(connection, _named(wire.device_id, device))
+    known = schools.find(connection, _named(wire.parse_device_id, device))
     if known is None:
         raise refusal(ProblemType.UNAUTHORISED, 401, "unknown device", "register it with a new code")
     public_key, signed = _verify(request, known.public_keys)
@@ -169,14 +180,14 @@ def _authenticate(
     return known, public_key, signed
 
 
-def _keyid(request: signature.Request) -> str:
+def _keyid(request: SignableRequest) -> str:
     try:
-        return signature.keyid_of(request)
+        return signature.read_keyid(request)
     except signature.BadSignature as error:
         raise refusal(ProblemType.UNAUTHORISED, 401, "no good signature", str(error)) from error
 
 
-def _verify(request: signature.Request, public_keys: tuple[bytes, ...]) -> tuple[bytes, signature.Signed]:
+def _verify(request: SignableRequest, public_keys: tuple[bytes, ...]) -> tuple[bytes, VerifiedSignature]:
     """The first of the keys that made the signature."""
     why = signature.BadSignature("the device has no key in force")
     for public_key in public_keys:
@@ -197,12 +208,12 @@ def _named(check: Callable[[str], _T], text: str) -> _T:
     """A name out of the path, in the contract's form."""
     try:
         return check(text)
-    except wire.Invalid as error:
+    except wire.InvalidMessage as error:
         raise refusal(ProblemType.NOT_FOUND, 404, "no such name", str(error)) from error
 
 
 def _message(kind: type[_M], body: bytes) -> _M:
     try:
         return wire.read_json(kind, body)
-    except wire.Invalid as error:
+    except wire.InvalidMessage as error:
         raise refusal(ProblemType.MALFORMED, 400, "not understood", str(error)) from error

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.wire import Invalid, device_id, school_id
+from sync.contract.wire import InvalidMessage, parse_device_id, parse_school_id
 from sync.ledger.errors import NotUnderstood
 
 SCHOOL_ID_MAX = 40  # leaves room for the device's part in a name of 64
@@ -55,18 +55,18 @@ class Refused:
 
 
 def school_of(device: str) -> str:
-    """The school in a device's id. Raises `Invalid` when it is no id of this ledger's."""
-    school, dash, rest = device_id(device).rpartition("-")
+    """The school in a device's id. Raises `InvalidMessage` when it is no id of this ledger's."""
+    school, dash, rest = parse_device_id(device).rpartition("-")
     if not dash or not rest:
-        raise Invalid(f"{device[:80]!r} is no device of this ledger")
+        raise InvalidMessage(f"{device[:80]!r} is no device of this ledger")
     return school
 
 
 def add_school(connection: psycopg.Connection, school: str, name: str, timezone: str = "Asia/Almaty") -> None:
     """Add a school, or rename the one of this id."""
     try:
-        school_id(school)
-    except Invalid as error:
+        parse_school_id(school)
+    except InvalidMessage as error:
         raise NotUnderstood(str(error)) from error
     if len(school) > SCHOOL_ID_MAX:
         raise NotUnderstood(f"school id of {len(school)} characters; at most {SCHOOL_ID_MAX} are taken")
@@ -155,7 +155,7 @@ def find(connection: psycopg.Connection, device: str) -> Device | None:
     """The device of this id, with the keys in force."""
     try:
         school = school_of(device)
-    except Invalid:
+    except InvalidMessage:
         return None
     row = connection.execute(
         "SELECT d.status, coalesce(array_agg(k.public_key) FILTER (WHERE k.retired_at IS NULL), '{}') FROM device d"

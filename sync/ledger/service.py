@@ -20,8 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sync.contract import signature, wire
-from sync.contract.palms import PARCEL_BYTES_MAX
-from sync.contract.wire import Problem, ProblemType
+from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
+from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.admission import Bucket
 from sync.ledger.openapi import document
 from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, Ledger, Refusal, refusal
@@ -43,7 +43,7 @@ def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
             Route("/v1/schools/{school}/palms", service.keep_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
-            Route(wire.ENROLMENTS_PATH, service.enrolments, methods=["POST"]),
+            Route(wire.REGISTRATIONS_PATH, service.enrolments, methods=["POST"]),
             Route("/v1/health", service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
         ],
@@ -89,7 +89,7 @@ class _Service:
         return _json(await self._blocking(lambda db: self._ledger.tell_roster(db, signed, school, since, cursor)))
 
     async def keep_palm(self, request: Request) -> Response:
-        signed = await self._admitted(request, PARCEL_BYTES_MAX)
+        signed = await self._admitted(request, PALM_MESSAGE_BYTES_MAX)
         school = request.path_params["school"]
         return _json(await self._blocking(lambda db: self._ledger.keep_palm(db, signed, school)))
 
@@ -105,12 +105,12 @@ class _Service:
 
     async def health(self, _: Request) -> Response:
         await self._blocking(lambda db: db.execute("SELECT 1"))
-        return _json(wire.Health("ledger", "ok"))
+        return _json(wire.PartHealth("ledger", "ok"))
 
     async def openapi(self, _: Request) -> Response:
         return Response(document(), media_type=wire.JSON)
 
-    async def _admitted(self, request: Request, bytes_max: int) -> signature.Request:
+    async def _admitted(self, request: Request, bytes_max: int) -> signature.SignableRequest:
         wait_s = self._bucket.take()
         if wait_s:
             raise refusal(ProblemType.BUSY, 503, "many kiosks at once", f"come again in {wait_s} s", wait_s)
@@ -124,7 +124,7 @@ class _Service:
         return await anyio.to_thread.run_sync(with_connection, limiter=self._threads)
 
 
-async def _signed(request: Request, bytes_max: int) -> signature.Request:
+async def _signed(request: Request, bytes_max: int) -> signature.SignableRequest:
     """The request as its signature sees it, its body read with a cap."""
     body = bytearray()
     try:
@@ -137,7 +137,7 @@ async def _signed(request: Request, bytes_max: int) -> signature.Request:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return signature.Request(
+    return signature.SignableRequest(
         method=request.method,
         path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
         query=request.url.query,
@@ -150,7 +150,7 @@ def _json(message: msgspec.Struct, status: int = 200) -> Response:
     return Response(wire.to_json(message), status, media_type=wire.JSON)
 
 
-def _problem(problem: Problem, retry_after_s: int = 0) -> Response:
+def _problem(problem: ProblemDocument, retry_after_s: int = 0) -> Response:
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
     return Response(wire.to_json(problem), problem.status, headers, media_type=wire.PROBLEM_JSON)
 
@@ -162,12 +162,12 @@ def _refused(_: Request, error: Exception) -> Response:
 
 def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    kind = ProblemType.NOT_FOUND if error.status_code == 404 else ProblemType.OTHER
-    return _problem(Problem(type=kind, status=error.status_code, title=error.detail))
+    kind = ProblemType.NOT_FOUND if error.status_code == 404 else ProblemType.BLANK
+    return _problem(ProblemDocument(type=kind, status=error.status_code, title=error.detail))
 
 
 def _database_away(_: Request, error: Exception) -> Response:
     return _problem(
-        Problem(type=ProblemType.BUSY, status=503, title="the database is away", detail=type(error).__name__),
+        ProblemDocument(type=ProblemType.BUSY, status=503, title="the database is away", detail=type(error).__name__),
         DATABASE_RETRY_S,
     )

@@ -165,7 +165,7 @@ def _drain(
         assert step.outcome is SyncOutcome.SENT, step.why
         _, _, body = recorded.posts.pop()
         sent = batch.decode(batch.decompress(body, "zstd"))
-        hashes = batch.links(sent)
+        hashes = batch.link_hashes(sent)
         columns = facts.read(sent.lines, sent.header.first_seq, school=SCHOOL, epoch=EPOCH, now=_now())
         started = time.perf_counter()
         unnest.unnest(sent, hashes, columns)

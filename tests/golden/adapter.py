@@ -30,23 +30,23 @@ EVENT: Any = event.Event
 ROSTER_RECORD: Any = roster.Change
 
 MESSAGES: dict[str, Any] = {
-    "POST /v1/devices/{device}/epochs/{epoch}/batches: first line": batch.Header,
+    "POST /v1/devices/{device}/epochs/{epoch}/batches: first line": batch.BatchHeader,
     "POST /v1/devices/{device}/epochs/{epoch}/batches: a tombstone's line": batch.Tombstone,
-    "POST /v1/devices/{device}/epochs/{epoch}/batches: 200": wire.Accepted,
+    "POST /v1/devices/{device}/epochs/{epoch}/batches: 200": wire.BatchReply,
     "GET /v1/devices/{device}/cursor: 200": wire.Cursor,
     "POST /v1/devices/{device}/heartbeats: body": wire.Heartbeat,
     "POST /v1/devices/{device}/heartbeats: 200": wire.HeartbeatReply,
     "GET /v1/schools/{school}/roster: 200": roster.RosterPage,
-    "POST /v1/schools/{school}/palms: body": palms.Parcel,
-    "POST /v1/schools/{school}/palms: 200": palms.Kept,
-    "GET /v1/schools/{school}/palms: 200": palms.Palms,
-    "POST /v1/enrolments: body": wire.Enrolment,
-    "POST /v1/enrolments: 200, 201": wire.Identity,
-    "application/problem+json": wire.Problem,
+    "POST /v1/schools/{school}/palms: body": palms.SealedPalmMessage,
+    "POST /v1/schools/{school}/palms: 200": palms.SealedPalmReply,
+    "GET /v1/schools/{school}/palms: 200": palms.SealedPalmPage,
+    "POST /v1/enrolments: body": wire.RegistrationRequest,
+    "POST /v1/enrolments: 200, 201": wire.RegistrationReply,
+    "application/problem+json": wire.ProblemDocument,
     "problem: type": wire.ProblemType,
     "receipt, as a journal keeps it": receipt.Receipt,
-    "palm export: first line": palms.StickHead,
-    "palm export: every other line": palms.Sealed,
+    "palm export: first line": palms.PalmStickHeader,
+    "palm export: every other line": palms.SealedTemplates,
     "event: reason": DecisionReason,
 }
 SCREEN: dict[str, Any] = {
@@ -99,7 +99,7 @@ def openapi_document() -> bytes:
 
 def signed_headers(method: str, path: str, query: str, headers: dict[str, str], body: bytes, key: Any) -> Any:
     """The headers that a kiosk adds to this request."""
-    return signature.sign(signature.Request(method, path, query, headers, body), key, "k1", 1_795_322_400)
+    return signature.sign(signature.SignableRequest(method, path, query, headers, body), key, "k1", 1_795_322_400)
 
 
 def ledger_database(data: Path) -> AbstractContextManager[Any]:

@@ -224,7 +224,9 @@ def _check(daemon: SoakKiosk, record: LunchRecord, url: str) -> None:
     assert odd == [(0,), (0,), (0,)]
     ((device, key),) = devices
     first = chain.genesis(DeviceId(device), key, Epoch(rows[0][0]), b"")
-    assert chain.walk(first, (payload for _, _, payload, _ in stored)) == [Hash(digest) for _, _, _, digest in stored]
+    assert chain.chain_hashes(first, (payload for _, _, payload, _ in stored)) == [
+        Hash(digest) for _, _, _, digest in stored
+    ]
     _check_promises(rows, record)
 
 

@@ -28,7 +28,7 @@ from edge_agent.runtime.uplink import UplinkHandle
 from edge_agent.screen.state import Language
 from edge_agent.station import Station
 from sync.contract.event import PersonId
-from sync.contract.palms import STICK_VERSION, StickHead
+from sync.contract.palms import STICK_VERSION, PalmStickHeader
 
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery
@@ -93,7 +93,7 @@ class PalmCommands:
         """Yields the head of an export and then its palms, sealed: the lines of `sync.contract.palms`."""
         gallery = self._gallery()
         palms = list(gallery.exported())
-        head = StickHead(
+        head = PalmStickHeader(
             format="canteen-palms",
             version=STICK_VERSION,
             school=self.school,

@@ -1,4 +1,4 @@
-"""What the cells of a column may hold: a pattern for the machine, and in words for the clerk."""
+"""The rules for the cells of a column: a pattern for the machine, and words for the clerk."""
 
 import re
 from dataclasses import dataclass, replace

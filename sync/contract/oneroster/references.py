@@ -1,4 +1,4 @@
-"""What the files of an export say of each other: ids that point at nothing, cards with two holders, unclear rows."""
+"""Faults between the files of an export: ids that point at nothing, cards with two holders, unclear rows."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -11,7 +11,7 @@ from drivers.readings import CardRead
 from edge_agent.domain.decision import DecisionReason, Direction, Granted, Movement, Refused
 from edge_agent.domain.identify import AmbiguousPerson, PalmMismatch, RecognisedPerson
 from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
-from sync.contract.chain import DeviceId, Epoch, Hash, genesis, walk
+from sync.contract.chain import DeviceId, Epoch, Hash, chain_hashes, genesis
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
 from tests.edge_agent.domain.world import (
     DAY,
@@ -149,7 +149,7 @@ def test_a_day_played_twice_gives_the_same_bytes_and_the_same_chain(
     first, second = play_day(day), play_day(day)
     assert first == second
     start = genesis(DeviceId("A"), bytes(32), Epoch("0" * 16))
-    heads: list[list[Hash]] = [walk(start, payloads) for payloads in (first, second)]
+    heads: list[list[Hash]] = [chain_hashes(start, payloads) for payloads in (first, second)]
     assert heads[0] == heads[1]
     assert [encode(decode(payload)) for payload in first] == first
 

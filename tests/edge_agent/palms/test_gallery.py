@@ -23,7 +23,7 @@ from edge_agent.palm.protection.school_key import SchoolKey
 from edge_agent.palm.types import Hand
 from edge_agent.palms.gallery import ErrorTarget, ImportedPalms, PalmGallery
 from sync.contract.event import ClockQuality, ConsentWithdrawn, PalmEnrolled, PersonId, decode
-from sync.contract.palms import Parcel
+from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import Consent, Person, Record, RosterPage
 from tests.edge_agent.journal.given import NOON, opened
 from tests.edge_agent.palm.made import responses
@@ -254,7 +254,7 @@ def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
         yield one, two
 
 
-def brought(known: PalmGallery) -> list[Parcel]:
+def brought(known: PalmGallery) -> list[SealedPalmMessage]:
     """All that this kiosk has to send; the ledger takes each."""
     parcels = []
     while (parcel := known.pending()) is not None:

@@ -64,7 +64,7 @@ def answer(path: str, body: bytes) -> bytes:
     through = header.first_seq + header.count - 1
     head = Head(through, Hash(bytes.fromhex(header.head)))
     word = receipt.issue(SERVER_KEY, DEVICE, Epoch(path.split("/")[5]), head, at)
-    return wire.to_json(wire.Accepted(accepted_through=through, head=header.head, time=at, receipt=word))
+    return wire.to_json(wire.BatchReply(accepted_through=through, head=header.head, time=at, receipt=word))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from sync.client.channel import Answer
 from sync.contract import batch, chain, event, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.roster import RosterPage
-from sync.contract.wire import Accepted, Cursor, Identity, Problem, ProblemType
+from sync.contract.wire import BatchReply, Cursor, ProblemDocument, ProblemType, RegistrationReply
 
 SERVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(100, 132)))
 SERVER_PUBLIC = SERVER_KEY.public_key().public_bytes_raw()
@@ -37,7 +37,7 @@ class Device:
 class _No(Exception):
     def __init__(self, status: int, kind: ProblemType, **more: object) -> None:
         fields = {"type": kind.value, "status": status} | more
-        self.answer = Answer(status, {}, wire.to_json(Problem(**fields)))  # type: ignore[arg-type]  # names as in Problem
+        self.answer = Answer(status, {}, wire.to_json(ProblemDocument(**fields)))  # type: ignore[arg-type]  # names as in ProblemDocument
 
 
 class LedgerModel:
@@ -50,7 +50,7 @@ class LedgerModel:
         self.events_max = batch.EVENTS_MAX
         self.alter: Callable[[msgspec.Struct], msgspec.Struct] = lambda message: message
         self.pages: Callable[[int, str], RosterPage | None] = lambda since, cursor: None
-        self.palms: Callable[[signature.Request], msgspec.Struct] | None = None
+        self.palms: Callable[[signature.SignableRequest], msgspec.Struct] | None = None
         self.beats: list[wire.Heartbeat] = []
         self.codes: dict[str, str] = {}  # code → public key that used it, or empty
         self.requests = 0
@@ -83,16 +83,16 @@ class LedgerModel:
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
     ) -> Answer:
         self.requests += 1
-        request = signature.Request(method, path, query, headers, body)
+        request = signature.SignableRequest(method, path, query, headers, body)
         try:
             return Answer(200, {}, wire.to_json(self.alter(self._answer(request))))
         except _No as no:
             return no.answer
 
-    def _answer(self, request: signature.Request) -> msgspec.Struct:
+    def _answer(self, request: signature.SignableRequest) -> msgspec.Struct:
         match request.method, request.path.split("/")[2:]:
             case "POST", ["devices", name, "epochs", epoch, "batches"]:
-                return self._batch(DeviceId(name), wire.epoch_id(epoch), request)
+                return self._batch(DeviceId(name), wire.parse_epoch(epoch), request)
             case "GET", ["devices", name, "cursor"]:
                 return self._cursor(DeviceId(name), self._authentic(name, request))
             case "POST", ["devices", name, "heartbeats"]:
@@ -100,17 +100,17 @@ class LedgerModel:
                 self.beats.append(wire.read_json(wire.Heartbeat, request.body))
                 return wire.HeartbeatReply(time=TIME, roster=5)
             case "GET", ["schools", _, "roster"]:
-                self._authentic(signature.keyid_of(request), request)
+                self._authentic(signature.read_keyid(request), request)
                 return self._page(request.query)
             case _, ["schools", _, "palms"] if self.palms is not None:
-                self._authentic(signature.keyid_of(request), request)
+                self._authentic(signature.read_keyid(request), request)
                 return self.palms(request)
             case "POST", ["enrolments"]:
                 return self._enrol(request)
             case _:
                 raise _No(404, ProblemType.NOT_FOUND)
 
-    def _authentic(self, name: str, request: signature.Request) -> Device:
+    def _authentic(self, name: str, request: signature.SignableRequest) -> Device:
         device = self.devices.get(name)
         if device is None:
             raise _No(401, ProblemType.UNAUTHORISED, detail="unknown device")
@@ -129,15 +129,15 @@ class LedgerModel:
             raise _No(410, ProblemType.ROSTER_RESTART)
         return page
 
-    def _enrol(self, request: signature.Request) -> Identity:
-        asked = wire.read_json(wire.Enrolment, request.body)
+    def _enrol(self, request: signature.SignableRequest) -> RegistrationReply:
+        asked = wire.read_json(wire.RegistrationRequest, request.body)
         signature.verify(request, bytes.fromhex(asked.public_key))
         if self.codes.get(asked.code) not in {"", asked.public_key}:
             raise _No(403, ProblemType.CODE_REFUSED, title="code refused")
         self.codes[asked.code] = asked.public_key
         device = DeviceId(f"kiosk-{asked.public_key[:8]}")
         self.register(device, bytes.fromhex(asked.public_key))
-        return Identity(device=device, school="s-12", server_key=SERVER_PUBLIC.hex(), time=TIME)
+        return RegistrationReply(device=device, school="s-12", server_key=SERVER_PUBLIC.hex(), time=TIME)
 
     def _cursor(self, name: DeviceId, device: Device) -> Cursor:
         now = wire.time_text(self.clock())
@@ -151,7 +151,7 @@ class LedgerModel:
         rows = device.epochs[epoch]
         return Head(len(rows), rows[-1][0]) if rows else Head(0, device.geneses[epoch])
 
-    def _batch(self, name: DeviceId, epoch: Epoch, request: signature.Request) -> Accepted:
+    def _batch(self, name: DeviceId, epoch: Epoch, request: signature.SignableRequest) -> BatchReply:
         device = self._authentic(name, request)
         coding = request.headers.get("content-encoding", "")
         if coding == "zstd" and not self.takes_zstd:
@@ -160,8 +160,8 @@ class LedgerModel:
             sent = batch.decode(batch.decompress(request.body, coding))
             if sent.header.count > self.events_max:
                 raise _No(413, ProblemType.TOO_LARGE)
-            links = batch.links(sent)
-        except batch.Malformed as error:
+            links = batch.link_hashes(sent)
+        except batch.MalformedBatch as error:
             raise _No(422, ProblemType.MALFORMED, detail=str(error)) from error
         stones = set(sent.header.tombstones)
         lines = list(enumerate(zip(links, sent.lines, strict=True), sent.header.first_seq))
@@ -185,9 +185,9 @@ class LedgerModel:
         rows.extend(fresh)
         through = min(sent.last_seq, len(rows))
         head, now = Head(through, rows[through - 1][0]), wire.time_text(self.clock())
-        odd = tuple(wire.Quarantined(seq, "tombstone") for seq in sorted(stones))
+        odd = tuple(wire.QuarantinedEvent(seq, "tombstone") for seq in sorted(stones))
         word = receipt.issue(SERVER_KEY, name, epoch, head, now)
-        return Accepted(
+        return BatchReply(
             accepted_through=through,
             head=head.hash.hex(),
             time=now,
@@ -196,7 +196,7 @@ class LedgerModel:
             quarantined=odd,
         )
 
-    def _open(self, name: DeviceId, device: Device, epoch: Epoch, header: batch.Header) -> None:
+    def _open(self, name: DeviceId, device: Device, epoch: Epoch, header: batch.BatchHeader) -> None:
         if epoch in device.epochs:
             return
         if header.first_seq != 1:
@@ -206,7 +206,7 @@ class LedgerModel:
             raise _No(409, ProblemType.EPOCH_UNKNOWN, detail="another genesis")
         device.epochs[epoch], device.geneses[epoch], device.current = [], genesis, epoch
 
-    def _joins(self, device: Device, epoch: Epoch, header: batch.Header) -> None:
+    def _joins(self, device: Device, epoch: Epoch, header: batch.BatchHeader) -> None:
         rows = device.epochs[epoch]
         if header.first_seq > len(rows) + 1:
             raise _No(409, ProblemType.GAP, expected_seq=len(rows) + 1)

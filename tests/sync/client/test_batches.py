@@ -13,7 +13,7 @@ from sync.client.policy import BASE_S, CAP_S
 from sync.contract import chain, receipt, wire
 from sync.contract.chain import Hash, Head
 from sync.contract.receipt import Receipt
-from sync.contract.wire import Accepted, Cursor, Problem, ProblemType, Quarantined
+from sync.contract.wire import BatchReply, Cursor, ProblemDocument, ProblemType, QuarantinedEvent
 from sync.errors import SyncAlarm, Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import fact
@@ -152,8 +152,8 @@ def test_what_the_ledger_finds_odd_is_noted_and_goes_on() -> None:
     bench = Bench(facts=3)
 
     def odd(message: msgspec.Struct) -> msgspec.Struct:
-        if isinstance(message, Accepted):
-            return msgspec.structs.replace(message, quarantined=(Quarantined(2, "unknown-person", "p-1"),))
+        if isinstance(message, BatchReply):
+            return msgspec.structs.replace(message, quarantined=(QuarantinedEvent(2, "unknown-person", "p-1"),))
         return message
 
     bench.ledger.alter = odd
@@ -255,7 +255,7 @@ def test_a_ledger_that_takes_no_epoch_is_not_given_ever_more_of_them() -> None:
     class TakesNone:
         def request(self, method: str, *_: object) -> Answer:
             if method == "POST":
-                return Answer(409, {}, wire.to_json(Problem(type=ProblemType.EPOCH_UNKNOWN.value, status=409)))
+                return Answer(409, {}, wire.to_json(ProblemDocument(type=ProblemType.EPOCH_UNKNOWN.value, status=409)))
             return Answer(200, {}, wire.to_json(Cursor(time="2026-11-22T04:40:00.000Z")))
 
     bench = Bench(facts=1, transport=lambda _: TakesNone())
@@ -331,7 +331,7 @@ def foreign(word: Receipt, **change: object) -> Receipt:
     return receipt.issue(SERVER_KEY, changed.device, changed.epoch, head, changed.time)  # type: ignore[arg-type]
 
 
-LIES: dict[str, Callable[[Accepted], Accepted]] = {
+LIES: dict[str, Callable[[BatchReply], BatchReply]] = {
     "more than was sent": lambda reply: msgspec.structs.replace(reply, accepted_through=11),
     "more than was sent, signed": lambda reply: msgspec.structs.replace(
         reply, accepted_through=11, receipt=foreign(reply.receipt, accepted_through=11)
@@ -354,15 +354,15 @@ LIES: dict[str, Callable[[Accepted], Accepted]] = {
         reply, receipt=foreign(reply.receipt, accepted_through=9)
     ),
     "fault with an event that was not sent": lambda reply: msgspec.structs.replace(
-        reply, quarantined=(Quarantined(11, "odd"),)
+        reply, quarantined=(QuarantinedEvent(11, "odd"),)
     ),
 }
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_lies_mark_nothing(lie: Callable[[Accepted], Accepted]) -> None:
+def test_lies_mark_nothing(lie: Callable[[BatchReply], BatchReply]) -> None:
     bench = Bench(facts=10)
-    bench.ledger.alter = lambda message: lie(message) if isinstance(message, Accepted) else message
+    bench.ledger.alter = lambda message: lie(message) if isinstance(message, BatchReply) else message
     bench.step()
     step = bench.step()
     assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.DECEIVED)
@@ -397,7 +397,7 @@ def test_a_journal_that_begins_anew_while_a_batch_is_away_is_not_marked_with_its
     bench = Bench(facts=5)
 
     def renew(message: msgspec.Struct) -> msgspec.Struct:
-        if isinstance(message, Accepted) and len(bench.disk.lives) == 1:
+        if isinstance(message, BatchReply) and len(bench.disk.lives) == 1:
             bench.disk.new_epoch("repair", parent=None)
         return message
 

@@ -6,7 +6,7 @@ from sync.client.faults import Fault
 from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.keys import DeviceKey
 from sync.client.paced import SyncOutcome
-from sync.contract.wire import HeadText, Health
+from sync.contract.wire import HeadText, PartHealth
 from sync.errors import Unauthorised, Unreachable
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
@@ -14,7 +14,7 @@ from tests.sync.client.ledger import SERVER_PUBLIC
 
 
 def sender(bench: Bench) -> HeartbeatSender:
-    health = tuple(Health(f"reader-{number}", "ok") for number in range(100))
+    health = tuple(PartHealth(f"reader-{number}", "ok") for number in range(100))
     return HeartbeatSender(
         bench.disk,
         Channel(bench.transport, KEY, bench.disk.device, bench.now),
@@ -31,7 +31,7 @@ def test_a_beat_says_how_the_kiosk_is() -> None:
     assert beating.newest_roster == 5, "the ledger says that there is a newer roster"
     assert 54 <= beat.due_s <= 66
     [received] = bench.ledger.beats
-    assert (received.queue, received.acknowledged, received.head) == (3, 0, HeadText.of(bench.disk.head))
+    assert (received.queue, received.acknowledged, received.head) == (3, 0, HeadText.from_head(bench.disk.head))
     assert len(received.health) == 32, "limited"
 
 

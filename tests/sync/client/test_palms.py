@@ -10,35 +10,37 @@ from sync.client.faults import Fault
 from sync.client.paced import SyncOutcome
 from sync.client.palms import PalmRelay
 from sync.contract import signature, wire
-from sync.contract.palms import Kept, Palms, Parcel
+from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
 from sync.contract.wire import ProblemType
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
 
 
-def parcel(number: int) -> Parcel:
-    return Parcel(person=f"u{number}", hand="left", made_at=f"2026-11-23T04:40:00.{number:03}Z", sealed=b"noise")
+def parcel(number: int) -> SealedPalmMessage:
+    return SealedPalmMessage(
+        person=f"u{number}", hand="left", made_at=f"2026-11-23T04:40:00.{number:03}Z", sealed=b"noise"
+    )
 
 
 class Drawer:
     """A `PalmStore` in memory."""
 
-    def __init__(self, *unsent: Parcel) -> None:
+    def __init__(self, *unsent: SealedPalmMessage) -> None:
         self.unsent = list(unsent)
         self.version = 0
         self.taken: list[str] = []
         self.roster = 5
 
-    def pending(self) -> Parcel | None:
+    def pending(self) -> SealedPalmMessage | None:
         return self.unsent[0] if self.unsent else None
 
-    def relayed(self, parcel: Parcel) -> None:
+    def relayed(self, parcel: SealedPalmMessage) -> None:
         self.unsent.remove(parcel)
 
     def palms_version(self) -> int:
         return self.version
 
-    def take_palms(self, palms: Sequence[Parcel], version: int) -> None:
+    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         self.taken += [each.person for each in palms]
         self.version = version
 
@@ -47,7 +49,7 @@ class Drawer:
 
 
 class Relaying:
-    def __init__(self, *unsent: Parcel, there: int = 0) -> None:
+    def __init__(self, *unsent: SealedPalmMessage, there: int = 0) -> None:
         self.bench, self.drawer = Bench(), Drawer(*unsent)
         self.there = [parcel(100 + number) for number in range(there)]
         self.bench.ledger.palms = self.answer
@@ -58,16 +60,18 @@ class Relaying:
             self.bench.pace,
         )
 
-    def answer(self, request: signature.Request) -> msgspec.Struct:
+    def answer(self, request: signature.SignableRequest) -> msgspec.Struct:
         if request.method == "POST":
-            brought = wire.read_json(Parcel, request.body)
+            brought = wire.read_json(SealedPalmMessage, request.body)
             if brought not in self.there:
                 self.there.append(brought)
-            return Kept(version=len(self.there), kept=True)
+            return SealedPalmReply(version=len(self.there), stored=True)
         since = int(request.query.removeprefix("since="))
         page = tuple(self.there[since : since + 2])
         last = since + len(page)
-        return Palms(school="s-12", since=since, version=last, roster=5, palms=page, more=last < len(self.there))
+        return SealedPalmPage(
+            school="s-12", since=since, version=last, roster=5, palms=page, more=last < len(self.there)
+        )
 
     def until(self, *ends: SyncOutcome) -> list[SyncOutcome]:
         outcomes: list[SyncOutcome] = []
@@ -127,11 +131,11 @@ def test_a_ledger_that_was_restored_is_followed_back_and_not_round_and_round() -
     kiosk.drawer.version = 90
     answer = kiosk.answer
 
-    def restored(request: signature.Request) -> msgspec.Struct:
+    def restored(request: signature.SignableRequest) -> msgspec.Struct:
         since = int(request.query.removeprefix("since="))
         if since <= len(kiosk.there):
             return answer(request)
-        return Palms(school="s-12", since=since, version=2, roster=5, palms=tuple(kiosk.there[:2]), more=True)
+        return SealedPalmPage(school="s-12", since=since, version=2, roster=5, palms=tuple(kiosk.there[:2]), more=True)
 
     kiosk.bench.ledger.palms = restored
     first = kiosk.relay.step()
@@ -139,13 +143,15 @@ def test_a_ledger_that_was_restored_is_followed_back_and_not_round_and_round() -
     kiosk.bench.seconds += 5
     kiosk.until(SyncOutcome.CURRENT)
     assert kiosk.drawer.taken == ["u100", "u101", "u102", "u103", "u104"]
-    kiosk.bench.ledger.palms = lambda request: Palms(school="s-12", since=5, version=5, roster=5, more=True)
+    kiosk.bench.ledger.palms = lambda request: SealedPalmPage(school="s-12", since=5, version=5, roster=5, more=True)
     kiosk.relay.hurry()
     assert kiosk.relay.step().outcome is SyncOutcome.STOPPED
 
 
 def test_a_page_of_another_school_is_not_taken() -> None:
     kiosk = Relaying(there=1)
-    kiosk.bench.ledger.palms = lambda request: Palms(school="s-13", since=0, version=1, roster=1, palms=(parcel(1),))
+    kiosk.bench.ledger.palms = lambda request: SealedPalmPage(
+        school="s-13", since=0, version=1, roster=1, palms=(parcel(1),)
+    )
     assert kiosk.relay.step().outcome is SyncOutcome.STOPPED
     assert kiosk.drawer.taken == []

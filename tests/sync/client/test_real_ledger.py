@@ -26,7 +26,7 @@ from sync.client.heartbeat import Condition, HeartbeatSender
 from sync.client.http import Http
 from sync.client.keys import DeviceKey
 from sync.client.paced import Pace, SyncOutcome, SyncStep
-from sync.contract.wire import Identity
+from sync.contract.wire import RegistrationReply
 from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
 from sync.ledger.server import Options, Server
@@ -76,7 +76,7 @@ class Desk:
     def __init__(self, http: Http, db: psycopg.Connection, path: Path) -> None:
         self.key, self.path, self.db = DeviceKey.make(), path, db
         code = schools.new_code(db, SCHOOL, "left door", wall())
-        self.identity: Identity = enrol(http, self.key, code, clock=wall)
+        self.identity: RegistrationReply = enrol(http, self.key, code, clock=wall)
         self.faults: list[Fault] = []
         self.transport: Transport = FaultyTransport(http, lambda: self.faults.pop(0) if self.faults else Fault.NONE)
         self.kiosk = KioskIdentity(self.identity.device, self.key.public_bytes, SCHOOL)  # type: ignore[arg-type]  # just enrolled

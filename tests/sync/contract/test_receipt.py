@@ -4,7 +4,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.receipt import Forged, Receipt
+from sync.contract.receipt import ForgedReceipt, Receipt
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -34,19 +34,19 @@ def test_a_receipt_covers_its_head_and_survives_the_journal() -> None:
     ],
 )
 def test_nothing_in_it_can_be_changed(change: dict[str, object]) -> None:
-    with pytest.raises(Forged):
+    with pytest.raises(ForgedReceipt):
         receipt.check(msgspec.structs.replace(GOOD, **change), PUBLIC)
 
 
 def test_another_ledgers_receipt_is_named_as_such() -> None:
     other = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    with pytest.raises(Forged, match="register"):
+    with pytest.raises(ForgedReceipt, match="register"):
         receipt.check(receipt.issue(other, DeviceId("k1"), Epoch("00000000000000aa"), HEAD, GOOD.time), PUBLIC)
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"\xff", b'{"device":1}'])
 def test_rubbish_is_no_receipt(text: bytes) -> None:
-    with pytest.raises(Forged):
+    with pytest.raises(ForgedReceipt):
         receipt.from_json(text)
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.contract import signature
-from sync.contract.signature import BadSignature, Request
+from sync.contract.signature import BadSignature, SignableRequest
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
-PLAIN = Request(
+PLAIN = SignableRequest(
     "POST",
     "/v1/devices/k1/epochs/00000000000000aa/batches",
     "",
@@ -21,7 +21,7 @@ PLAIN = Request(
 )
 
 
-def signed(request: Request = PLAIN, keyid: str = "k1") -> Request:
+def signed(request: SignableRequest = PLAIN, keyid: str = "k1") -> SignableRequest:
     return replace(request, headers={**request.headers, **signature.sign(request, KEY, keyid, 1_795_322_400)})
 
 
@@ -48,7 +48,7 @@ RFC_BASE = """"date": Tue, 20 Apr 2021 02:07:55 GMT
 def test_the_example_of_the_rfc() -> None:
     key = load_pem_private_key(RFC_KEY, None)
     assert isinstance(key, Ed25519PrivateKey)
-    request = Request(
+    request = SignableRequest(
         "POST",
         "/foo",
         "param=Value&Pet=dog",
@@ -76,7 +76,7 @@ def test_the_digest_of_rfc_9530() -> None:
 def test_signed_and_found_good() -> None:
     found = signature.verify(signed(), PUBLIC)
     assert (found.keyid, found.created) == ("k1", 1_795_322_400)
-    assert signature.keyid_of(signed()) == "k1"
+    assert signature.read_keyid(signed()) == "k1"
     assert '"content-encoding": zstd' in found.base
 
 

@@ -15,20 +15,20 @@ from http_message_signatures import (
 )
 
 from sync.contract import signature
-from sync.contract.signature import BadSignature, Request
+from sync.contract.signature import BadSignature, SignableRequest
 
 DEVICE = "kiosk-7"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REQUESTS = {
-    "a batch": Request(
+    "a batch": SignableRequest(
         "POST",
         "/v1/devices/kiosk-7/epochs/00000000000000aa/batches",
         headers={"content-type": "application/x-ndjson", "content-encoding": "zstd"},
         body=b"compressed",
     ),
-    "a page of the roster": Request("GET", "/v1/schools/s-12/roster", "since=3&cursor=a%2Fb"),
-    "a cursor": Request("GET", "/v1/devices/kiosk-7/cursor"),
+    "a page of the roster": SignableRequest("GET", "/v1/schools/s-12/roster", "since=3&cursor=a%2Fb"),
+    "a cursor": SignableRequest("GET", "/v1/devices/kiosk-7/cursor"),
 }
 
 
@@ -41,21 +41,21 @@ class LibraryMessage:
     headers: dict[str, str]
 
 
-def to_library(request: Request) -> LibraryMessage:
+def to_library(request: SignableRequest) -> LibraryMessage:
     query = f"?{request.query}" if request.query else ""
     return LibraryMessage(request.method, f"https://ledger.example{request.path}{query}", dict(request.headers))
 
 
-def with_headers(request: Request, headers: Mapping[str, str]) -> Request:
+def with_headers(request: SignableRequest, headers: Mapping[str, str]) -> SignableRequest:
     return replace(request, headers={**request.headers, **{name.lower(): value for name, value in headers.items()}})
 
 
-def sign_by_us(request: Request) -> Request:
+def sign_by_us(request: SignableRequest) -> SignableRequest:
     created = int(datetime.now(UTC).timestamp())  # the library reads the clock by itself
     return with_headers(request, signature.sign(request, KEY, DEVICE, created))
 
 
-def sign_by_library(request: Request) -> Request:
+def sign_by_library(request: SignableRequest) -> SignableRequest:
     message = to_library(request)
     signer = HTTPMessageSigner(
         signature_algorithm=algorithms.ED25519,
@@ -65,36 +65,36 @@ def sign_by_library(request: Request) -> Request:
         message,
         key_id=DEVICE,
         label=signature.LABEL,
-        covered_component_ids=signature.covered(request),
+        covered_component_ids=signature.required_components(request),
         body=request.body or None,  # the library makes the Content-Digest, too
     )
     return with_headers(request, message.headers)
 
 
-def verify_by_library(request: Request, key: Ed25519PrivateKey = KEY) -> None:
+def verify_by_library(request: SignableRequest, key: Ed25519PrivateKey = KEY) -> None:
     """Raises `InvalidSignature` unless the signature holds, covers what the contract wants, and fits the body."""
     verifier = HTTPMessageVerifier(
         signature_algorithm=algorithms.ED25519,
         key_resolver=MappingKeyResolver(public_keys={DEVICE: key.public_key()}, private_keys={}),
     )
     [verified] = verifier.verify(
-        to_library(request), require_components=signature.covered(request), body=request.body or None
+        to_library(request), require_components=signature.required_components(request), body=request.body or None
     )
     assert verified.parameters["keyid"] == DEVICE
 
 
-def verify_by_us(request: Request, key: Ed25519PrivateKey = KEY) -> None:
+def verify_by_us(request: SignableRequest, key: Ed25519PrivateKey = KEY) -> None:
     assert signature.verify(request, key.public_key().public_bytes_raw()).keyid == DEVICE
 
 
 @pytest.mark.parametrize("request_sent", REQUESTS.values(), ids=REQUESTS.keys())
-def test_the_library_verifies_ours_and_we_verify_the_librarys(request_sent: Request) -> None:
+def test_the_library_verifies_ours_and_we_verify_the_librarys(request_sent: SignableRequest) -> None:
     verify_by_library(sign_by_us(request_sent))
     verify_by_us(sign_by_library(request_sent))
 
 
 @pytest.mark.parametrize("request_sent", REQUESTS.values(), ids=REQUESTS.keys())
-def test_both_sign_the_same_bytes(request_sent: Request) -> None:
+def test_both_sign_the_same_bytes(request_sent: SignableRequest) -> None:
     ours, theirs = sign_by_us(request_sent), sign_by_library(request_sent)
     created = signature.verify(theirs, KEY.public_key().public_bytes_raw()).created
     assert signature.sign(request_sent, KEY, DEVICE, created).items() <= theirs.headers.items()

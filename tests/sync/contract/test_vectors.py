@@ -37,7 +37,7 @@ def test_our_chain_agrees() -> None:
     device, epoch = chain.DeviceId(VECTORS["device"]), chain.Epoch(VECTORS["epoch"])
     genesis = chain.genesis(device, PUBLIC, epoch)
     assert genesis.hex() == CHAIN["genesis"]
-    assert [link.hex() for link in chain.walk(genesis, [text.encode() for text in CHAIN["payloads"]])] == CHAIN[
+    assert [link.hex() for link in chain.chain_hashes(genesis, [text.encode() for text in CHAIN["payloads"]])] == CHAIN[
         "hashes"
     ]
 
@@ -51,19 +51,19 @@ def test_payloads_are_the_bytes_that_we_would_make() -> None:
 @pytest.mark.parametrize("name", ["batch", "batch_with_tombstone"])
 def test_batches_lead_from_prev_to_head(name: str) -> None:
     read = batch.decode(VECTORS[name]["body"].encode())
-    assert [link.hex() for link in batch.links(read)] == CHAIN["hashes"]
+    assert [link.hex() for link in batch.link_hashes(read)] == CHAIN["hashes"]
     assert batch.encode(read.header, read.lines) == VECTORS[name]["body"].encode()
 
 
 @pytest.mark.parametrize("refused", VECTORS["refused_batches"], ids=lambda refused: refused["why"])
 def test_broken_batches_are_refused(refused: dict[str, str]) -> None:
-    with pytest.raises(batch.Malformed):
-        batch.links(batch.decode(refused["body"].encode()))
+    with pytest.raises(batch.MalformedBatch):
+        batch.link_hashes(batch.decode(refused["body"].encode()))
 
 
 @pytest.mark.parametrize("signed", VECTORS["signatures"], ids=lambda signed: signed["method"])
 def test_signatures(signed: dict[str, Any]) -> None:
-    request = signature.Request(
+    request = signature.SignableRequest(
         signed["method"], signed["path"], signed["query"], signed["headers"], signed["body"].encode()
     )
     found = signature.verify(request, PUBLIC)

@@ -5,27 +5,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.contract import wire
-from sync.contract.wire import Cursor, Enrolment, HeadText, Heartbeat, Invalid, Problem, ProblemType
+from sync.contract.wire import (
+    Cursor,
+    HeadText,
+    Heartbeat,
+    InvalidMessage,
+    ProblemDocument,
+    ProblemType,
+    RegistrationRequest,
+)
 
 
 @pytest.mark.parametrize("text", ["k1", "Kiosk-7", "local-0123456789abcdef", "0", "a" * 64])
 def test_names_that_are_allowed(text: str) -> None:
-    assert wire.device_id(text) == text
-    assert wire.school_id(text) == text
+    assert wire.parse_device_id(text) == text
+    assert wire.parse_school_id(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "-a", "a/b", "a b", "a.b", "..", 'a"', "a\n", "ә", "a%2f", "a" * 65])
 def test_names_that_would_mean_something_else_in_a_path(text: str) -> None:
-    with pytest.raises(Invalid):
-        wire.device_id(text)
-    with pytest.raises(Invalid):
-        wire.school_id(text)
+    with pytest.raises(InvalidMessage):
+        wire.parse_device_id(text)
+    with pytest.raises(InvalidMessage):
+        wire.parse_school_id(text)
 
 
 @pytest.mark.parametrize("text", ["", "00c0ffee00c0ffe", "00C0FFEE00C0FFEE", "00c0ffee00c0ffeg", "00c0ffee00c0ffee\n"])
 def test_epochs_that_are_none(text: str) -> None:
-    with pytest.raises(Invalid):
-        wire.epoch_id(text)
+    with pytest.raises(InvalidMessage):
+        wire.parse_epoch(text)
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(9000, 1, 1)), st.integers(-12, 12))
@@ -39,14 +47,16 @@ def test_naive_times_do_not_travel() -> None:
     with pytest.raises(ValueError):
         wire.time_text(datetime(2026, 11, 22))
     for text in ("2026-11-22T04:40:00", "lunch", ""):
-        with pytest.raises(Invalid):
+        with pytest.raises(InvalidMessage):
             wire.read_time(text)
     assert wire.read_time("2026-11-22T09:40:00+05:00") == datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
 
 def test_a_newer_end_may_say_more() -> None:
     text = b'{"type":"urn:canteen:problem:gap","status":409,"expected_seq":7,"hint":"new in 2031"}'
-    assert wire.read_json(Problem, text) == Problem(type=ProblemType.GAP.value, status=409, expected_seq=7)
+    assert wire.read_json(ProblemDocument, text) == ProblemDocument(
+        type=ProblemType.GAP.value, status=409, expected_seq=7
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,12 +71,12 @@ def test_a_newer_end_may_say_more() -> None:
     ],
 )
 def test_what_is_no_message_is_invalid(text: bytes) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidMessage):
         wire.read_json(Cursor, text)
 
 
 def test_a_code_never_shows() -> None:
-    request = Enrolment(code="SECRET-1", public_key="0" * 64)
+    request = RegistrationRequest(code="SECRET-1", public_key="0" * 64)
     assert "SECRET" not in repr(request)
     assert b"SECRET-1" in wire.to_json(request)
 
@@ -77,7 +87,7 @@ def test_hashes_are_hex_of_32_bytes() -> None:
         boot="b", instance="i", at="2026-11-22T04:40:00.000Z", clock="synchronised",
     )  # fmt: skip
     assert wire.read_json(Heartbeat, wire.to_json(good)) == good
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidMessage):
         wire.read_json(Heartbeat, wire.to_json(good).replace(b"0" * 64, b"0" * 63))
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import Carried, ClockQuality, Entry, Event, encode
-from sync.contract.wire import Accepted, Cursor, Identity, Problem
+from sync.contract.wire import BatchReply, Cursor, ProblemDocument, RegistrationReply
 from sync.ledger import schools
 
 _numbers = itertools.count(1)
@@ -39,7 +39,7 @@ def entry(person: str, *, school: str, day: str = "2026-11-20", minute: int = 0,
 @dataclass(slots=True)
 class Kiosk:
     http: httpx.Client
-    identity: Identity
+    identity: RegistrationReply
     key: Ed25519PrivateKey
     epoch: Epoch = field(default_factory=lambda: Epoch(secrets.token_hex(8)))
     parent: bytes = b""
@@ -51,7 +51,7 @@ class Kiosk:
         http = httpx.Client(base_url=url, timeout=30)
         response = ask_identity(http, code, key)
         assert response.status_code in (200, 201), response.text
-        return cls(http, wire.read_json(Identity, response.content), key)
+        return cls(http, wire.read_json(RegistrationReply, response.content), key)
 
     def close(self) -> None:
         self.http.close()
@@ -68,7 +68,7 @@ class Kiosk:
     def hashes(self) -> list[Hash]:
         """Of every event, the genesis before them."""
         genesis = chain.genesis(self.device, self.key.public_key().public_bytes_raw(), self.epoch, self.parent)
-        return [genesis, *chain.walk(genesis, self.payloads)]
+        return [genesis, *chain.chain_hashes(genesis, self.payloads)]
 
     def record(self, *facts: Event | bytes) -> None:
         self.payloads += [fact if isinstance(fact, bytes) else encode(fact) for fact in facts]
@@ -77,19 +77,19 @@ class Kiosk:
         """The same identity and past, a future of its own: a cloned card."""
         return replace(self, payloads=list(self.payloads))
 
-    def header(self, first: int, last: int) -> batch.Header:
+    def header(self, first: int, last: int) -> batch.BatchHeader:
         hashes = self.hashes
-        return batch.Header(
+        return batch.BatchHeader(
             first_seq=first, count=last - first + 1, prev=hashes[first - 1].hex(), head=hashes[last].hex(),
             parent=self.parent.hex() if first == 1 else "",
         )  # fmt: skip
 
-    def send(self, first: int, last: int) -> Accepted | Problem:
+    def send(self, first: int, last: int) -> BatchReply | ProblemDocument:
         body = batch.encode(self.header(first, last), self.payloads[first - 1 : last])
         response = self.post_body(batch.Compressor()(body), "zstd")
         return read_reply(response)
 
-    def send_all(self, size: int = 1000) -> list[Accepted | Problem]:
+    def send_all(self, size: int = 1000) -> list[BatchReply | ProblemDocument]:
         total = len(self.payloads)
         return [self.send(first, min(first + size - 1, total)) for first in range(1, total + 1, size)]
 
@@ -121,7 +121,7 @@ def call(
     http: httpx.Client, key: Ed25519PrivateKey, keyid: str, method: str, path: str, query: str = "",
     headers: dict[str, str] | None = None, body: bytes = b"",
 ) -> httpx.Response:  # fmt: skip
-    request = signature.Request(method, path, query, headers or {}, body)
+    request = signature.SignableRequest(method, path, query, headers or {}, body)
     signed = signature.sign(request, key, keyid, int(time.time()))
     url = f"{path}?{query}" if query else path
     return http.request(method, url, headers={**(headers or {}), **signed}, content=body or None)
@@ -129,24 +129,24 @@ def call(
 
 def ask_identity(http: httpx.Client, code: str, key: Ed25519PrivateKey) -> httpx.Response:
     public = key.public_key().public_bytes_raw()
-    body = wire.to_json(wire.Enrolment(code=code, public_key=public.hex(), agent="test", name="a kiosk"))
+    body = wire.to_json(wire.RegistrationRequest(code=code, public_key=public.hex(), agent="test", name="a kiosk"))
     return call(
-        http, key, receipt.fingerprint(public), "POST", wire.ENROLMENTS_PATH, headers={"content-type": wire.JSON},
+        http, key, receipt.fingerprint(public), "POST", wire.REGISTRATIONS_PATH, headers={"content-type": wire.JSON},
         body=body,
     )  # fmt: skip
 
 
-def read_reply(response: httpx.Response) -> Accepted | Problem:
+def read_reply(response: httpx.Response) -> BatchReply | ProblemDocument:
     if response.status_code == 200:
-        return wire.read_json(Accepted, response.content)
-    return wire.read_json(Problem, response.content)
+        return wire.read_json(BatchReply, response.content)
+    return wire.read_json(ProblemDocument, response.content)
 
 
-def accepted(replies: Accepted | Problem | Sequence[Accepted | Problem]) -> Accepted:
+def accepted(replies: BatchReply | ProblemDocument | Sequence[BatchReply | ProblemDocument]) -> BatchReply:
     """The last reply, which must be a yes like all before it."""
-    listed = [replies] if isinstance(replies, Accepted | Problem) else list(replies)
+    listed = [replies] if isinstance(replies, BatchReply | ProblemDocument) else list(replies)
     for reply in listed:
-        assert isinstance(reply, Accepted), reply
+        assert isinstance(reply, BatchReply), reply
     last = listed[-1]
-    assert isinstance(last, Accepted)
+    assert isinstance(last, BatchReply)
     return last

@@ -43,7 +43,7 @@ def test_the_same_key_gets_the_same_identity_again(db: psycopg.Connection, serve
     kiosk = Kiosk.enrol(server.url, code)
     again = ask_identity(kiosk.http, f" {code.lower().replace(school, school)} ", kiosk.key)
     assert again.status_code == 200
-    assert wire.read_json(wire.Identity, again.content).device == kiosk.device
+    assert wire.read_json(wire.RegistrationReply, again.content).device == kiosk.device
     assert kiosk.device.startswith(f"{school}-")
     kiosk.close()
 
@@ -61,6 +61,6 @@ def test_the_shown_key_must_sign(db: psycopg.Connection, server: Server, school:
     code = schools.new_code(db, school, "", NOW)
     with httpx.Client(base_url=server.url) as http:
         unsigned = http.post(
-            wire.ENROLMENTS_PATH, json={"code": code, "public_key": "ab" * 32}, headers={"content-type": wire.JSON}
+            wire.REGISTRATIONS_PATH, json={"code": code, "public_key": "ab" * 32}, headers={"content-type": wire.JSON}
         )
     assert unsigned.status_code == 401

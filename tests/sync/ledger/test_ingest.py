@@ -18,7 +18,7 @@ from sync.contract import batch, signature
 from sync.contract.chain import Epoch
 from sync.contract.event import ClockQuality, Void, encode
 from sync.contract.roster import Person
-from sync.contract.wire import Problem, ProblemType
+from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger import rosters, schools
 from sync.ledger.facts import read
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
@@ -64,12 +64,12 @@ def test_names_the_event_that_should_have_come(kiosk: Kiosk) -> None:
     kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(9)))
     accepted(kiosk.send(1, 3))
     problem = kiosk.send(6, 9)
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, ProblemDocument)
     assert (problem.type, problem.status, problem.expected_seq) == (ProblemType.GAP, 409, 4)
 
 
-def refused(reply: object, kind: ProblemType) -> Problem:
-    assert isinstance(reply, Problem), reply
+def refused(reply: object, kind: ProblemType) -> ProblemDocument:
+    assert isinstance(reply, ProblemDocument), reply
     assert reply.type == kind, reply
     return reply
 
@@ -241,8 +241,8 @@ def test_epochs_begin_at_one_behind_the_right_genesis(kiosk: Kiosk, db: psycopg.
     assert db.execute("SELECT count(*) FROM epoch WHERE device = %s", (kiosk.device,)).fetchone() == (0,)
 
 
-def replace_parent(header: batch.Header) -> batch.Header:
-    return batch.Header(first_seq=1, count=header.count, prev=header.prev, head=header.head, parent="")
+def replace_parent(header: batch.BatchHeader) -> batch.BatchHeader:
+    return batch.BatchHeader(first_seq=1, count=header.count, prev=header.prev, head=header.head, parent="")
 
 
 def test_bombs_are_capped(kiosk: Kiosk) -> None:
@@ -265,7 +265,7 @@ def test_only_the_devices_own_key_is_heard(kiosk: Kiosk, enrolled: Callable[[], 
 def test_two_clients_race_on_one_device(kiosk: Kiosk, db: psycopg.Connection) -> None:
     """The locked head row lets each event in once, whoever comes first."""
     kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(600)))
-    problems: list[Problem] = []
+    problems: list[ProblemDocument] = []
 
     def push(seed: int) -> None:
         dice = random.Random(seed)
@@ -273,7 +273,7 @@ def test_two_clients_race_on_one_device(kiosk: Kiosk, db: psycopg.Connection) ->
         while first <= 600:
             last = min(600, first + dice.randrange(1, 60))
             reply = kiosk.send(first, last)
-            if isinstance(reply, Problem):
+            if isinstance(reply, ProblemDocument):
                 problems.append(reply)
                 return
             first = reply.accepted_through + 1
@@ -315,7 +315,7 @@ def test_any_cuts_in_any_order_keep_each_event_once(
     for a, b in cuts:
         first, last = min(a, b), max(a, b)
         reply = kiosk.send(first, last)
-        if isinstance(reply, Problem):
+        if isinstance(reply, ProblemDocument):
             expected = ProblemType.GAP if head else ProblemType.EPOCH_UNKNOWN
             assert first > head + 1
             assert reply.type == expected

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.contract.wire import Accepted, Problem
+from sync.contract.wire import BatchReply, ProblemDocument
 from sync.ledger import schools
 from tests.sync.ledger.kiosk import Kiosk, entry, new_school
 
@@ -83,14 +83,14 @@ def deliver(kiosk: Kiosk, events: int, done: threading.Event, acknowledged: list
         try:
             reply = kiosk.send(first, min(events, first + BATCH - 1))
             match reply:
-                case Accepted():
+                case BatchReply():
                     kiosk.checked(reply.receipt)
                     acknowledged.append(reply.accepted_through)
                     first = reply.accepted_through + 1
-                case Problem(status=503):
+                case ProblemDocument(status=503):
                     waits.append(first)
                     done.wait(0.05)  # Retry-After says 5 s; a test is less polite
-                case Problem():
+                case ProblemDocument():
                     raise AssertionError(reply)
         except httpx.TransportError:
             done.wait(0.05)

@@ -6,7 +6,14 @@ import psycopg
 import pytest
 
 from sync.contract import wire
-from sync.contract.palms import PARCEL_BYTES_MAX, SEALED_BYTES_MAX, Kept, Palms, Parcel, palms_path
+from sync.contract.palms import (
+    PALM_MESSAGE_BYTES_MAX,
+    SEALED_BYTES_MAX,
+    SealedPalmMessage,
+    SealedPalmPage,
+    SealedPalmReply,
+    palms_path,
+)
 from sync.contract.roster import Consent, DeletedRecord, Person, Record
 from sync.ledger import palms, rosters
 from tests.sync.ledger.kiosk import Kiosk, new_school
@@ -19,20 +26,22 @@ def records(*people: str) -> list[Record]:
     return [*found, *(Consent(id=f"k-{person}", person=person, given_at="2026-09-01T00:00:00Z") for person in people)]
 
 
-def parcel(person: str, number: int = 0, hand: str = "left", sealed: bytes = b"PSL\x01 noise") -> Parcel:
-    return Parcel(person=person, hand=hand, made_at=AT.format(number), quality=80, sealed=sealed)  # type: ignore[arg-type]
+def parcel(person: str, number: int = 0, hand: str = "left", sealed: bytes = b"PSL\x01 noise") -> SealedPalmMessage:
+    return SealedPalmMessage(person=person, hand=hand, made_at=AT.format(number), quality=80, sealed=sealed)  # type: ignore[arg-type]
 
 
-def names(page: Palms) -> list[tuple[str, str, bool]]:
+def names(page: SealedPalmPage) -> list[tuple[str, str, bool]]:
     return [(each.person, each.hand, bool(each.sealed)) for each in page.palms]
 
 
 def test_what_one_kiosk_brings_the_others_get_in_its_order(db: psycopg.Connection, school: str) -> None:
     rosters.apply(db, school, records("u1", "u2"))
-    assert palms.page(db, school, 0) == Palms(school=school, since=0, version=0, roster=1)
+    assert palms.page(db, school, 0) == SealedPalmPage(school=school, since=0, version=0, roster=1)
     first = parcel("u1")
-    assert palms.keep(db, school, "d1", first) == Kept(version=1, kept=True)
-    assert palms.keep(db, school, "d1", first) == Kept(version=1, kept=True), "sent again after a lost reply"
+    assert palms.keep(db, school, "d1", first) == SealedPalmReply(version=1, stored=True)
+    assert palms.keep(db, school, "d1", first) == SealedPalmReply(version=1, stored=True), (
+        "sent again after a lost reply"
+    )
     assert palms.keep(db, school, "d2", parcel("u2", 1)).version == 2
     assert palms.keep(db, school, "d2", parcel("u1", 2)).version == 3, "enrolled anew: moves behind the others"
     assert names(palms.page(db, school, 0)) == [("u2", "left", True), ("u1", "left", True)]
@@ -48,17 +57,21 @@ def test_what_is_taken_back_is_told_and_leaves_no_byte(db: psycopg.Connection, s
     rosters.apply(db, school, records("u1"))
     palms.keep(db, school, "d1", parcel("u1"))
     back = parcel("u1", 1, sealed=b"")
-    assert palms.keep(db, school, "d1", back) == palms.keep(db, school, "d1", back) == Kept(version=2, kept=True)
+    assert (
+        palms.keep(db, school, "d1", back)
+        == palms.keep(db, school, "d1", back)
+        == SealedPalmReply(version=2, stored=True)
+    )
     assert names(palms.page(db, school, 0)) == [("u1", "left", False)]
     assert palms.keep(db, school, "d1", parcel("u1", 1, "right", b"")).version == 2, "there was none of that hand"
-    assert palms.keep(db, school, "d1", parcel("u1", 2)) == Kept(version=3, kept=True)
+    assert palms.keep(db, school, "d1", parcel("u1", 2)) == SealedPalmReply(version=3, stored=True)
 
 
 def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
     db: psycopg.Connection, school: str
 ) -> None:
     rosters.apply(db, school, records("u1", "u2"))
-    assert not palms.keep(db, school, "d1", parcel("u3")).kept
+    assert not palms.keep(db, school, "d1", parcel("u3")).stored
     for person in ("u1", "u2"):
         palms.keep(db, school, "d1", parcel(person))
     other = new_school(db)
@@ -67,7 +80,7 @@ def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
     withdrawn = Consent(id="k-u1", person="u1", given_at="2026-09-01T00:00:00Z", withdrawn_at="2026-11-23T00:00:00Z")
     rosters.apply(db, school, [withdrawn])
     assert names(palms.page(db, school, 0)) == [("u2", "left", True)]
-    assert not palms.keep(db, school, "d1", parcel("u1", 1)).kept
+    assert not palms.keep(db, school, "d1", parcel("u1", 1)).stored
     rosters.apply(db, school, [DeletedRecord(deleted_type="person", id="u2")])
     assert palms.page(db, school, 0).palms == ()
     assert len(palms.page(db, other, 0).palms) == 1
@@ -76,8 +89,8 @@ def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
 def test_an_id_with_signs_of_its_own_is_found(db: psycopg.Connection, school: str) -> None:
     odd = 'ұл "1" \\ ё'
     rosters.apply(db, school, records(odd, "u1"))
-    assert palms.keep(db, school, "d1", parcel(odd)).kept
-    assert not palms.keep(db, school, "d1", parcel("u")).kept, "a part of an id is nobody"
+    assert palms.keep(db, school, "d1", parcel(odd)).stored
+    assert not palms.keep(db, school, "d1", parcel("u")).stored, "a part of an id is nobody"
 
 
 def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
@@ -87,9 +100,9 @@ def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
     rosters.apply(db, one.school, records("u1"))
     path = palms_path(one.school)
     kept = one.call("POST", path, headers={"content-type": wire.JSON}, body=wire.to_json(parcel("u1")))
-    assert wire.read_json(Kept, kept.content).kept
+    assert wire.read_json(SealedPalmReply, kept.content).stored
     got = other.call("GET", path, query="since=0")
-    assert wire.read_json(Palms, got.content).palms == (parcel("u1"),)
+    assert wire.read_json(SealedPalmPage, got.content).palms == (parcel("u1"),)
     assert one.call("GET", palms_path("sch-1"), query="since=0").status_code == 404
     assert one.call("GET", path, query="since=-1").status_code == 400
     unsigned = one.http.get(f"{path}?since=0")
@@ -107,7 +120,7 @@ def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
             wire.to_json(parcel("u1", sealed=bytes(SEALED_BYTES_MAX))).replace(b'"quality"', b'"x":"AAAA","quality"'),
             200,
         ),
-        (bytes(PARCEL_BYTES_MAX + 1), 413),
+        (bytes(PALM_MESSAGE_BYTES_MAX + 1), 413),
     ],
 )
 def test_what_is_no_parcel_is_refused(db: psycopg.Connection, kiosk: Kiosk, body: bytes, status: int) -> None:

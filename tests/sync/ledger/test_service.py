@@ -20,7 +20,7 @@ from starlette.routing import Route
 from sync.contract import wire
 from sync.contract.chain import Head
 from sync.contract.event import ClockQuality
-from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, Problem
+from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, ProblemDocument
 from sync.ledger import schools
 from sync.ledger.admission import Bucket
 from sync.ledger.errors import NotUnderstood
@@ -122,8 +122,8 @@ def test_answers_are_what_the_contract_says(kiosk: Kiosk, contract: Any) -> None
 
 def beat(kiosk: Kiosk, instance: str) -> httpx.Response:
     body = wire.to_json(Heartbeat(
-        epoch=kiosk.epoch, head=HeadText.of(Head(0, kiosk.hashes[0])), acknowledged=0, queue=0, agent="0.1", roster=0,
-        boot="b", instance=instance, at="2026-11-20T04:00:00.000Z", clock=ClockQuality.SYNCHRONISED,
+        epoch=kiosk.epoch, head=HeadText.from_head(Head(0, kiosk.hashes[0])), acknowledged=0, queue=0, agent="0.1",
+        roster=0, boot="b", instance=instance, at="2026-11-20T04:00:00.000Z", clock=ClockQuality.SYNCHRONISED,
     ))  # fmt: skip
     return kiosk.call("POST", wire.heartbeats_path(kiosk.device), headers={"content-type": wire.JSON}, body=body)
 
@@ -156,7 +156,7 @@ def test_heartbeats_are_bounded(kiosk: Kiosk, db: psycopg.Connection) -> None:
 def test_problems_are_documents(server: Server, method: str, path: str, status: int) -> None:
     response = httpx.request(method, server.url + path)
     assert (response.status_code, response.headers["content-type"]) == (status, wire.PROBLEM_JSON)
-    assert wire.read_json(Problem, response.content).status == status
+    assert wire.read_json(ProblemDocument, response.content).status == status
 
 
 def test_a_body_beyond_the_cap_is_cut_off(kiosk: Kiosk) -> None:
@@ -248,4 +248,4 @@ def test_a_certificate_needs_its_key(open_folder: Path, tmp_path: Path) -> None:
 
 
 def test_replies_are_read_as_written(kiosk: Kiosk) -> None:
-    assert isinstance(read_reply(kiosk.post_body(b"x")), Problem)
+    assert isinstance(read_reply(kiosk.post_body(b"x")), ProblemDocument)
