@@ -17,7 +17,7 @@ from drivers.errors import NotSupported, ProtocolError
 from drivers.registry import DRIVERS, DriverEntry, entry
 
 CAPTURE_BYTES_MAX = 64 * 1024 * 1024
-LINE_BYTES_MAX = 64 * 1024
+CAPTURE_LINE_BYTES_MAX = 64 * 1024
 
 T = TypeVar("T")
 
@@ -94,13 +94,13 @@ class CaptureTap:
 
 def read_capture(file: BinaryIO) -> tuple[CaptureHeader, Iterator[Chunk]]:
     """The header and the chunks as they are asked for. Raises ProtocolError naming the first line that is wrong."""
-    header = _parsed(file.readline(LINE_BYTES_MAX), 1, CaptureHeader)
+    header = _parsed(file.readline(CAPTURE_LINE_BYTES_MAX), 1, CaptureHeader)
     return header, _chunks(file)
 
 
 def _chunks(file: BinaryIO) -> Iterator[Chunk]:
     number = 1
-    while line := file.readline(LINE_BYTES_MAX):
+    while line := file.readline(CAPTURE_LINE_BYTES_MAX):
         number += 1
         chunk = _parsed(line, number, Chunk)
         try:

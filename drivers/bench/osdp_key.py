@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from drivers.errors import NotSupported
-from drivers.protocols.osdp_secure import INSTALL_KEY, KEY_BYTES
+from drivers.protocols.osdp_secure import INSTALL_KEY, OSDP_KEY_BYTES
 
 _TEXT_MAX = 256
 
@@ -41,7 +41,7 @@ def load(path: Path) -> bytes:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         key = b""
-    if len(key) != KEY_BYTES:
+    if len(key) != OSDP_KEY_BYTES:
         raise NotSupported(f"key_file: {path} does not hold 32 hex digits: commission the reader anew")
     if key == INSTALL_KEY or len(set(key)) == 1:
         raise NotSupported(f"key_file: {path} holds a key that everybody knows: commission the reader")
@@ -50,7 +50,7 @@ def load(path: Path) -> bytes:
 
 def create(path: Path) -> bytes:
     """A new key in a new file, on disk before it is returned: a reader must never get a key that nobody has kept."""
-    key = secrets.token_bytes(KEY_BYTES)
+    key = secrets.token_bytes(OSDP_KEY_BYTES)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key.hex().encode("ascii") + b"\n")

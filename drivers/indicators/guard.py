@@ -14,7 +14,7 @@ from drivers.errors import DeviceGone
 from drivers.indicators import guardian
 from drivers.transports.base import device_gone_on_error
 
-START_S = 15.0  # a small computer that starts everything at once
+GUARDIAN_START_S = 15.0  # a small computer that starts everything at once
 LATE_S = 2.0  # later than this after a pulse's end, the guardian hangs
 LEAVE_S = 3.0
 
@@ -38,7 +38,7 @@ class GuardianProcess:
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
         self._speaking = threading.Lock()  # held by whoever writes orders or closes them
-        if self._read_answer(START_S) != guardian.READY:
+        if self._read_answer(GUARDIAN_START_S) != guardian.READY:
             self.kill()
             raise DeviceGone("the guardian of the outputs does not start: look for it in the log of this process")
 

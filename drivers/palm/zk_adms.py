@@ -30,7 +30,7 @@ from drivers.protocols.zk_attlog import Punch
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.transports.tcp import Heard, OnePeer, Peers, TcpListener
 
-IDLE_S = 15  # a connection that says nothing for so long is hung up
+TERMINAL_IDLE_S = 15  # a connection that says nothing for so long is hung up
 ADDRESSES_MAX = 64  # whose rate is kept in mind
 
 
@@ -253,7 +253,7 @@ class ZkAdms:
     def _hang_up_on_the_idle(self, now_ns: int) -> None:
         held_back = {peer for peer, _ in self._held_back}
         for peer, spoke_ns in list(self._spoke_ns.items()):
-            if now_ns - spoke_ns > IDLE_S * 1_000_000_000 and peer not in held_back:
+            if now_ns - spoke_ns > TERMINAL_IDLE_S * 1_000_000_000 and peer not in held_back:
                 self._hang_up(peer)
 
     def _hang_up(self, peer: int) -> None:

@@ -16,9 +16,9 @@ from msgspec import Meta
 
 from drivers.protocols.fault import Fault
 
-LINE_BYTES_MAX = 8 * 1024
+HEAD_LINE_BYTES_MAX = 8 * 1024
 DATA_BYTES_MAX = 64 * 1024
-PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+BRIDGE_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 _Length = Annotated[int, Meta(ge=0)]
 
@@ -87,7 +87,7 @@ class Decoder:
     def _append(self, part: bytes) -> Iterator[Fault]:
         if not self._skipping:
             self._line += part
-            if len(self._line) > LINE_BYTES_MAX:
+            if len(self._line) > HEAD_LINE_BYTES_MAX:
                 self._line.clear()
                 self._skipping = True
                 yield Fault("a line is too long")
@@ -104,7 +104,7 @@ class Decoder:
             yield Fault("a line that is no message")
             return
         data_bytes, payload_bytes = head.data_length or 0, head.payload_length or 0
-        if data_bytes > DATA_BYTES_MAX or payload_bytes > PAYLOAD_BYTES_MAX:
+        if data_bytes > DATA_BYTES_MAX or payload_bytes > BRIDGE_PAYLOAD_BYTES_MAX:
             yield Fault("a message that is too large")
             return
         self._head, self._data_remaining, self._payload_remaining = head, data_bytes, payload_bytes

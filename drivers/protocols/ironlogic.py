@@ -24,7 +24,7 @@ from typing import assert_never
 from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 
-LINE_BYTES_MAX = 128  # the longest line seen has 50
+IRONLOGIC_LINE_BYTES_MAX = 128  # the longest line seen has 50
 NO_CARD = b"No card\r\n"
 
 _EM_NAMES = frozenset({"EM-MARINE", "EM", "TEMIC"})
@@ -133,7 +133,7 @@ class Decoder:
                 events.extend(self._end())
                 continue
             self._line.append(byte)
-            if len(self._line) > LINE_BYTES_MAX:
+            if len(self._line) > IRONLOGIC_LINE_BYTES_MAX:
                 del self._line[0]
                 if not self._overlong:
                     self._overlong = True

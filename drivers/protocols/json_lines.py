@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from drivers.protocols.fault import Fault
 
-LINE_BYTES_MAX = 4096
+JSON_LINE_BYTES_MAX = 4096
 
 
 class Decoder:
-    def __init__(self, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+    def __init__(self, line_bytes_max: int = JSON_LINE_BYTES_MAX) -> None:
         self._max = line_bytes_max
         self._line = bytearray()
         self._skipping = False

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from drivers.protocols.fault import Fault
 
 SOM, MARK = 0x53, 0xFF
-FRAME_BYTES_MAX = 1440
+PACKET_BYTES_MAX = 1440
 CARD_BITS_MAX = 1024
 POLL, CHALLENGE, SERVER_CRYPTOGRAM = 0x60, 0x76, 0x77
 ACK, NAK, RAW, FMT, CLIENT_CRYPTOGRAM, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x76, 0x78
@@ -197,7 +197,7 @@ def _size(buffer: bytearray) -> int | None:
     if len(buffer) < _HEADER:
         return None
     size = buffer[2] | buffer[3] << 8
-    return size if _HEADER + 2 <= size <= FRAME_BYTES_MAX and not buffer[4] & _RESERVED else 0
+    return size if _HEADER + 2 <= size <= PACKET_BYTES_MAX and not buffer[4] & _RESERVED else 0
 
 
 def _problem(frame: bytes) -> str:

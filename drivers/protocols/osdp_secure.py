@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp import CHALLENGE, INITIAL_MAC, SERVER_CRYPTOGRAM, Packet
 
-KEY_BYTES = 16
-BLOCK = 16
+OSDP_KEY_BYTES = 16
+CIPHER_BLOCK_BYTES = 16
 INSTALL_KEY = bytes(range(0x30, 0x40))  # SCBK-D: known to everybody, only for setting the first key
 
 
@@ -49,13 +49,13 @@ class Keys:
     def mac(self, message: bytes, before: bytes) -> bytes:
         """The MAC of a frame up to its MAC; `before` is the other side's last one."""
         padded = _padded(message)
-        head, last = padded[:-BLOCK], padded[-BLOCK:]
-        chained = _cbc(self.mac1, before, head)[-BLOCK:] if head else before
+        head, last = padded[:-CIPHER_BLOCK_BYTES], padded[-CIPHER_BLOCK_BYTES:]
+        chained = _cbc(self.mac1, before, head)[-CIPHER_BLOCK_BYTES:] if head else before
         return _cbc(self.mac2, chained, last)
 
     def decrypted(self, data: bytes, before: bytes) -> bytes | None:
         """The data of a frame in clear; None where its padding is none."""
-        if not data or len(data) % BLOCK:
+        if not data or len(data) % CIPHER_BLOCK_BYTES:
             return None
         decryptor = Cipher(algorithms.AES128(self.enc), modes.CBC(bytes(byte ^ 0xFF for byte in before))).decryptor()
         clear = (decryptor.update(data) + decryptor.finalize()).rstrip(b"\0")
@@ -100,10 +100,10 @@ class SecureSession:
             case 0x12 if len(packet.data) == 32:
                 return self._answered(packet)
             case 0x13 if packet.code == SERVER_CRYPTOGRAM:
-                if self._keys is not None and len(packet.data) == BLOCK:
+                if self._keys is not None and len(packet.data) == CIPHER_BLOCK_BYTES:
                     self._mac = self._keys.initial_mac(packet.data)
                 return Opened(packet, b"")
-            case 0x14 if packet.code == INITIAL_MAC and len(packet.data) == BLOCK:
+            case 0x14 if packet.code == INITIAL_MAC and len(packet.data) == CIPHER_BLOCK_BYTES:
                 if self._keys is not None and not hmac.compare_digest(self._mac, packet.data):
                     self._keys = None
                     return Fault("the first MAC does not fit the key")
@@ -155,7 +155,7 @@ def _cbc(key: bytes, start: bytes, data: bytes) -> bytes:
 
 def _padded(message: bytes) -> bytes:
     """Whole blocks: 80 and zeros behind what does not fill its last block."""
-    if len(message) % BLOCK == 0:
+    if len(message) % CIPHER_BLOCK_BYTES == 0:
         return message
     message += b"\x80"
-    return message + bytes(-len(message) % BLOCK)
+    return message + bytes(-len(message) % CIPHER_BLOCK_BYTES)

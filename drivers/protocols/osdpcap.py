@@ -17,7 +17,7 @@ from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_secure import Opened, SecureSession
 
-LINE_BYTES_MAX = 64 * 1024
+OSDPCAP_LINE_BYTES_MAX = 64 * 1024
 SOURCE = "edge-agent"
 _BEFORE_TEXT = b" \t\r\n\xef\xbb\xbf"  # blanks, and the mark that editors put first; none begins a frame
 
@@ -72,7 +72,7 @@ def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[
     decoders = {direction: osdp.Decoder() for direction in _IO.values()}
     t_ns = 0
     for line in lines:
-        record = parse(line) if len(line) <= LINE_BYTES_MAX else Fault("a line is too long")
+        record = parse(line) if len(line) <= OSDPCAP_LINE_BYTES_MAX else Fault("a line is too long")
         if isinstance(record, Fault):
             yield t_ns, record
             continue
@@ -126,7 +126,7 @@ class OsdpStream:
         if self._skipping:
             return ()
         self._line += part
-        if len(self._line) <= LINE_BYTES_MAX:
+        if len(self._line) <= OSDPCAP_LINE_BYTES_MAX:
             return ()
         self._line.clear()
         self._skipping = True

@@ -18,7 +18,7 @@ from drivers.protocols.fault import Fault
 from drivers.readings import Technology
 
 GET_UID = bytes.fromhex("FFCA000000")
-LINE_BYTES_MAX = 256
+PCSC_LINE_BYTES_MAX = 256
 REMOVED, MUTE = b"removed\n", b"mute\n"
 
 _LINE = re.compile(rb"card ((?:[0-9A-F]{2}){2,33}) ((?:[0-9A-F]{2}){2,34})")
@@ -86,7 +86,7 @@ class Decoder:
                 self._skipping = False
             elif not self._skipping:
                 self._line.append(byte)
-                if len(self._line) > LINE_BYTES_MAX:
+                if len(self._line) > PCSC_LINE_BYTES_MAX:
                     self._skipping = True
                     events.append(Fault("a line is too long"))
         return events

@@ -27,7 +27,7 @@ ACK = bytes.fromhex("0000ff00ff00")
 NACK = bytes.fromhex("0000ffff0000")
 SYNTAX_ERROR = bytes.fromhex("0000ff01ff7f8100")
 WAKE = bytes.fromhex("5555") + bytes(14)
-FRAME_BYTES_MAX = 265  # TFI and 264 bytes: the chip has no room for more
+PN532_FRAME_BYTES_MAX = 265  # TFI and 264 bytes: the chip has no room for more
 
 _START = b"\x00\xff"
 _QUIET = b"\x00\x55"  # preambles, postambles and the wake-up call
@@ -79,8 +79,8 @@ class Pn532Target:
 def encode(sender: int, body: bytes) -> bytes:
     """The frame around command and data; extended where the short form has no room."""
     size = len(body) + 1
-    if not 1 < size <= FRAME_BYTES_MAX:
-        raise ValueError(f"a PN532 frame holds 1 to {FRAME_BYTES_MAX - 1} bytes, not {len(body)}")
+    if not 1 < size <= PN532_FRAME_BYTES_MAX:
+        raise ValueError(f"a PN532 frame holds 1 to {PN532_FRAME_BYTES_MAX - 1} bytes, not {len(body)}")
     if size <= 0xFF:
         head = bytes((size, -size & 0xFF))
     else:
@@ -133,7 +133,7 @@ def frames(data: bytes) -> Iterator[tuple[int, int, Event]]:
     """Where the whole frames in it begin and end, and what they are; a damaged one is passed over."""
     position = 0
     while (start := data.find(_START, position)) >= 0:
-        frame_and_size = _frame(bytearray(data[start : start + FRAME_BYTES_MAX + 8]))
+        frame_and_size = _frame(bytearray(data[start : start + PN532_FRAME_BYTES_MAX + 8]))
         if frame_and_size is None:
             return
         event, size = frame_and_size
@@ -208,7 +208,7 @@ def _frame(held: bytearray) -> tuple[Event, int] | None:
             size = 0
     else:
         size = 0
-    if not 1 <= size <= FRAME_BYTES_MAX:
+    if not 1 <= size <= PN532_FRAME_BYTES_MAX:
         return Fault("a frame's length is damaged"), 1
     end = head + size + 1
     if len(held) < end:

@@ -17,7 +17,7 @@ from datetime import MAXYEAR, MINYEAR, datetime, timezone
 
 from drivers.protocols.fault import Fault
 
-LINE_BYTES_MAX = 512
+ATTLOG_LINE_BYTES_MAX = 512
 STATE_UNKNOWN = 255
 
 # V3.2.0 of the protocol has 0 to 9, 16 and 17; the others are what eight unrelated public servers agree on. 4 is `PIN
@@ -109,7 +109,7 @@ def preview(data: bytes) -> Preview:
     for number, line in enumerate(data.removeprefix(_BOM).decode("latin-1").split("\n"), 1):
         if not line.strip():
             continue
-        match _file_row(line.rstrip("\r")) if len(line) <= LINE_BYTES_MAX else Fault("a row is too long"):
+        match _file_row(line.rstrip("\r")) if len(line) <= ATTLOG_LINE_BYTES_MAX else Fault("a row is too long"):
             case Punch() as punch:
                 repeated += punch in punches
                 punches[punch] = None
@@ -141,9 +141,9 @@ class Decoder:
 
     def _append(self, part: bytes) -> Sequence[Event]:
         self._line += part
-        if len(self._line) <= LINE_BYTES_MAX:
+        if len(self._line) <= ATTLOG_LINE_BYTES_MAX:
             return ()
-        del self._line[:-LINE_BYTES_MAX]
+        del self._line[:-ATTLOG_LINE_BYTES_MAX]
         was_overlong, self._overlong = self._overlong, True
         return () if was_overlong else (Fault("a row is too long"),)
 

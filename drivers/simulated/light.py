@@ -18,7 +18,7 @@ from drivers.errors import DeviceGone
 from drivers.transports.base import device_gone_on_error
 
 SHOWN_MAX = 10_000
-FILE_BYTES_MAX = 16 * 1024 * 1024
+LIGHT_FILE_BYTES_MAX = 16 * 1024 * 1024
 
 
 class SimulatedLightSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +63,7 @@ class SimulatedLight:
             self._transport.write(line)
         if self._file is not None:
             with device_gone_on_error(f"cannot write {self._path}"):
-                if self._file.tell() + len(line) <= FILE_BYTES_MAX:
+                if self._file.tell() + len(line) <= LIGHT_FILE_BYTES_MAX:
                     self._file.write(line)
         self.shown.append((now_ns, signal))
 

@@ -15,7 +15,7 @@ from drivers.errors import DeviceGone
 from drivers.protocols import bridge
 from drivers.transports.base import READ_BYTES_MAX, device_gone_on_error
 
-WAIT_S = 5.0
+VENDOR_WAIT_S = 5.0
 
 
 class PalmVendor:
@@ -23,7 +23,7 @@ class PalmVendor:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(WAIT_S)
+        self._socket.settimeout(VENDOR_WAIT_S)
         self._decoder = bridge.Decoder()
         try:
             with device_gone_on_error(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cv2.typing import MatLike
 
 FAILURES_MAX = 5  # grabs in a row that gave nothing, before the stream counts as ended
-FAULTS_MAX = 64  # kept for the next read; the oldest is dropped
+CAMERA_FAULTS_MAX = 64  # kept for the next read; the oldest is dropped
 EVEN_MAX = 8  # grey levels between the darkest and the brightest pixel of a picture without anything on it
 DRAINING_S = 0.1  # after opening, until what was kept while a stream was probed (a second of it, with RTSP) is passed
 ENDING_S = 2.0  # on top of `silence_s`: how long a grab that is under way may take to end
@@ -131,7 +131,7 @@ class CameraStream:
         self._thread: threading.Thread | None = None
         self._is_open = False
         self._newest: CameraFrame | None = None
-        self._faults: deque[Fault] = deque(maxlen=FAULTS_MAX)
+        self._faults: deque[Fault] = deque(maxlen=CAMERA_FAULTS_MAX)
         self._pace = _Pace(limits.fps_max, 0)
         self._ended = ""  # why there will be no more
         self._alive_ns = 0  # when there last was a frame

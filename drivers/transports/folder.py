@@ -12,7 +12,7 @@ from drivers.protocols.fault import Fault
 from drivers.transports.base import device_gone_on_error
 
 NAMES_MAX = 50_000  # in one folder
-FILE_BYTES_MAX = 32 * 1024 * 1024
+PICTURE_BYTES_MAX = 32 * 1024 * 1024
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -43,12 +43,12 @@ class PictureFolder:
         """The file's bytes. What cannot be read is a fault of one picture, unless the whole folder is away."""
         try:
             with path.open("rb") as file:
-                data = file.read(FILE_BYTES_MAX + 1)
+                data = file.read(PICTURE_BYTES_MAX + 1)
         except OSError as error:
             self.check()
             return Fault(f"cannot be read: {error.strerror or error}")
-        if len(data) > FILE_BYTES_MAX:
-            return Fault(f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")
+        if len(data) > PICTURE_BYTES_MAX:
+            return Fault(f"larger than {PICTURE_BYTES_MAX // (1024 * 1024)} MiB")
         return data
 
     def _names(self, folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.transports.base import READ_BYTES_MAX, device_gone_on_error
 
-BACKLOG_MAX = 4
+SOCKET_BACKLOG_MAX = 4
 PATH_BYTES_MAX = 107  # sockaddr_un
 
 
@@ -40,7 +40,7 @@ class LocalSocket:
                 with device_gone_on_error(f"cannot listen on {self.path}; check that its folder is there and ours"):
                     listener.bind(os.fspath(self.path))
                     self.path.chmod(0o600)
-                    listener.listen(BACKLOG_MAX)
+                    listener.listen(SOCKET_BACKLOG_MAX)
             except DeviceGone:
                 listener.close()
                 raise

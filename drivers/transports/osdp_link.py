@@ -29,11 +29,11 @@ from drivers.protocols.osdp_secure import SecureSession
 
 TURN_S = 0.02  # libosdp wants to be called this often
 REPLY_S = 0.25  # libosdp calls a reply overdue after 0.2 s
-ANSWER_S = 3.0  # to find a reader and to agree on a secure channel takes 0.2 to 1.5 s
+OSDP_ANSWER_S = 3.0  # to find a reader and to agree on a secure channel takes 0.2 to 1.5 s
 OPENING_TURNS_MAX = 1_000  # whatever the clock says
 SILENCE_S = 3.0  # a reader that says nothing for so long, though asked 20 times a second, is away
 COMMANDS_MAX = 16
-EVENTS_MAX = 64
+LINK_EVENTS_MAX = 64
 _Told = libosdp.EventNotification
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class _Ear:
         self.answers = 0
         self._question_ns: int | None = None  # when; None: nothing is asked
         self.refusal = ""
-        self.faults: deque[Fault] = deque(maxlen=EVENTS_MAX)
+        self.faults: deque[Fault] = deque(maxlen=LINK_EVENTS_MAX)
 
     def awaits(self) -> bool:
         """Whether a question of ours may still be answered."""
@@ -147,7 +147,7 @@ class Link:
         self._panel: osdp_sys.ControlPanel | None = None
         self._ear = _Ear(access, clock)
         self._channel = _LibosdpChannel(transport, self._ear)
-        self._events: deque[Mapping[str, int | bytes]] = deque(maxlen=EVENTS_MAX)
+        self._events: deque[Mapping[str, int | bytes]] = deque(maxlen=LINK_EVENTS_MAX)
         self._commands: deque[Command] = deque(maxlen=COMMANDS_MAX)
         self._wishes = threading.Lock()
         self._closing = threading.Event()
@@ -210,7 +210,7 @@ class Link:
         self.done, self.keyed, self._gave_up = 0, False, True
         began_ns = self._clock()
         for _ in range(OPENING_TURNS_MAX):
-            if self._clock() - began_ns > ANSWER_S * 1_000_000_000:
+            if self._clock() - began_ns > OSDP_ANSWER_S * 1_000_000_000:
                 break
             if self._gave_up:
                 self._new_panel()

@@ -18,7 +18,7 @@ from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.transports.base import READ_BYTES_MAX
 
 PEERS_MAX = 16
-BACKLOG_MAX = 16
+TCP_BACKLOG_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class TcpListener:
             if not 0 < self.port < 65_536:
                 raise NotSupported(f"listen: {self.port} is no port; accepted: 1 to 65535")
             try:
-                listener = socket.create_server((self.host, self.port), backlog=BACKLOG_MAX)
+                listener = socket.create_server((self.host, self.port), backlog=TCP_BACKLOG_MAX)
             except OSError as error:
                 raise self._translated(error) from error
             listener.setblocking(False)

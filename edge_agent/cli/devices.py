@@ -280,7 +280,7 @@ def replay(
 ) -> None:
     """Play a capture through the real driver and print what it would have reported."""
     with source.open("rb") as file:
-        first = file.readline(osdpcap.LINE_BYTES_MAX)
+        first = file.readline(osdpcap.OSDPCAP_LINE_BYTES_MAX)
         file.seek(0)
         if osdp_trace.is_trace(first):
             _replay_trace(file, osdp_key.load(key_file) if key_file else None, gaps=not fast)
@@ -302,7 +302,7 @@ def replay(
 def _replay_trace(file: BinaryIO, scbk: bytes | None, *, gaps: bool) -> None:
     """An OSDPCAP file says nothing of its reader's settings: the driver's own hold, and no port is opened."""
     before_ns: int | None = None
-    lines = iter(lambda: file.readline(osdpcap.LINE_BYTES_MAX + 1), b"")
+    lines = iter(lambda: file.readline(osdpcap.OSDPCAP_LINE_BYTES_MAX + 1), b"")
     for event in osdp_trace.events(lines, OsdpSettings(port=file.name), scbk=scbk):
         if gaps and before_ns is not None:
             time.sleep(min(max(event.monotonic_ns - before_ns, 0) / 1e9, GAP_S_MAX))

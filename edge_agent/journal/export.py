@@ -24,7 +24,7 @@ from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import ChainBreak, ChainCheck
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, extend, genesis
 
-LINE_BYTES_MAX = 64 * 1024
+EXPORT_LINE_BYTES_MAX = 64 * 1024
 
 
 class ExportHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +162,7 @@ def verify_export(path: Path) -> ChainCheck:
         return ChainCheck(epochs, rows, ChainBreak(epoch, seq, what))
 
     with path.open("rb") as file:
-        for part in read_export(iter(lambda: file.readline(LINE_BYTES_MAX), b"")):
+        for part in read_export(iter(lambda: file.readline(EXPORT_LINE_BYTES_MAX), b"")):
             if isinstance(part, ExportedEpoch):
                 if current is not None and head != current.head:
                     return verdict(current.epoch, head.seq + 1, "missing")

@@ -39,12 +39,12 @@ from edge_agent.palm.protection.school_key import (
 from edge_agent.settings import read_credential
 from sync.client.keys import DeviceKey
 
-KEY_NAME = "palm.key"
+PALM_KEY_NAME = "palm.key"
 CREDENTIAL_NAME = "palm-key"
 SENDING_NAME = "palm-key.sending"
 RECEIVING_NAME = "palm-key.receiving"
 PROMISE, OFFER, HELLO, PARCEL = "canteen-1-promise", "canteen-2-offer", "canteen-3-hello", "canteen-4-parcel"
-FILE_BYTES_MAX = 4096
+KEY_FILE_BYTES_MAX = 4096
 
 
 class NoSchoolKey(AgentError):
@@ -84,7 +84,7 @@ def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
     text = read_credential(CREDENTIAL_NAME, environ)
     if text:
         return _parsed(text, f"credential {CREDENTIAL_NAME}")
-    path = state_dir / KEY_NAME
+    path = state_dir / PALM_KEY_NAME
     text = _read(path)
     if text is None:
         raise NoSchoolKey(
@@ -103,7 +103,7 @@ def make(state_dir: Path, dice: Dice = os.urandom) -> SchoolKey:
 
 def keep(state_dir: Path, key: SchoolKey) -> None:
     """Write the key where `load` finds it. Raises `KeyExists`: whoever wants another key removes the old one first."""
-    path = state_dir / KEY_NAME
+    path = state_dir / PALM_KEY_NAME
     try:
         _write(path, "-".join(to_paper(key)).encode() + b"\n", replace=False)
     except FileExistsError as error:
@@ -159,9 +159,9 @@ def export_step(
 
 def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice = os.urandom) -> HandoverStep:
     """The next step of the kiosk that needs the key."""
-    if (state_dir / KEY_NAME).exists():
+    if (state_dir / PALM_KEY_NAME).exists():
         raise KeyExists(
-            f"{state_dir / KEY_NAME}: this kiosk has a key already; compare `edge-agent palm key show-code`"
+            f"{state_dir / PALM_KEY_NAME}: this kiosk has a key already; compare `edge-agent palm key show-code`"
         )
     remembered = state_dir / RECEIVING_NAME
     session = None if again else _remembered(remembered, _Receiving)
@@ -235,7 +235,7 @@ def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(FILE_BYTES_MAX)
+            content = file.read(KEY_FILE_BYTES_MAX)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -273,7 +273,7 @@ def _write(path: Path, content: bytes, *, replace: bool) -> None:
 def _from_stick(stick: Path, name: str, otherwise: str) -> bytes:
     try:
         with (stick / name).open("rb") as file:
-            return file.read(FILE_BYTES_MAX)
+            return file.read(KEY_FILE_BYTES_MAX)
     except FileNotFoundError as error:
         raise RequestRefused(f"{stick / name} is not there: {otherwise} (or --again to begin anew)") from error
     except OSError as error:

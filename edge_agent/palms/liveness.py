@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edge_agent.palm.hand.liveness import score_flatness, score_gloss, score_raster, score_stillness
 from edge_agent.palm.hand.region import FramedPalm
 
-STRONG = 0.9
-TOGETHER = 1.6  # flatness, glare and standing still, of 3
+COPY_STRONG = 0.9
+COPY_TOGETHER = 1.6  # flatness, glare and standing still, of 3
 INSCRIBED = 0.7  # of the region's side: an upright square that lies inside it however it is turned
 
 PalmPicture = tuple[NDArray[np.uint8], FramedPalm]
@@ -30,9 +30,9 @@ def copied(looks: Sequence[PalmPicture]) -> bool:
     rasters = [score_raster(square) for square in squares]
     flat = [score_flatness(palm.region.grey, palm.region.mask) for _, palm in looks]
     glare = [score_gloss(palm.region.grey, palm.region.mask) for _, palm in looks]
-    if min(rasters) >= STRONG:
+    if min(rasters) >= COPY_STRONG:
         return True
-    return min(flat) + min(glare) + score_stillness(greys) >= TOGETHER
+    return min(flat) + min(glare) + score_stillness(greys) >= COPY_TOGETHER
 
 
 def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

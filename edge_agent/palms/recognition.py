@@ -56,7 +56,7 @@ from sync.contract.event import PersonId
 
 log = logging.getLogger(__name__)
 
-WAIT_S = 0.2  # between two looks at the clock, when no picture comes
+FRAME_WAIT_S = 0.2  # between two looks at the clock, when no picture comes
 TEN_THOUSAND = 10_000
 CERTAIN_MORE = 0.1  # agreement beyond the threshold; strangers reach it a thousand times more rarely than that
 
@@ -179,14 +179,14 @@ class PalmRecognition:
         if isinstance(gallery, NoGallery):
             while not pulse.is_stopping():
                 pulse.beat()
-                self._newest.get(WAIT_S)  # no picture of anybody is kept waiting for a key that is not there
+                self._newest.get(FRAME_WAIT_S)  # no picture of anybody is kept waiting for a key that is not there
             return
         self._landmarks = self.landmarks()
         if not gallery.loaded:
             gallery.load(self._roster())
         while not pulse.is_stopping():
             pulse.beat()
-            newest = self._newest.get(WAIT_S)
+            newest = self._newest.get(FRAME_WAIT_S)
             gallery.sweep()
             if newest is None:
                 self._quiet(gallery)

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-BODY_BYTES_MAX = 8 * 1024
+REQUEST_BODY_BYTES_MAX = 8 * 1024
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -59,6 +59,6 @@ class RequestGuard:
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return PlainTextResponse("Send application/json.\n", 415)
         length = headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-            return PlainTextResponse(f"Send at most {BODY_BYTES_MAX} bytes, with their Content-Length.\n", 413)
+        if not length.isdecimal() or int(length) > REQUEST_BODY_BYTES_MAX:
+            return PlainTextResponse(f"Send at most {REQUEST_BODY_BYTES_MAX} bytes, with their Content-Length.\n", 413)
         return None

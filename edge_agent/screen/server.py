@@ -31,7 +31,7 @@ from edge_agent.screen.state import Language
 PULSE_S = 1.0
 PULSE_AGE_MAX_S = 10.0
 STOP_S = 5.0
-CONNECTIONS_MAX = 32
+SCREEN_CONNECTIONS_MAX = 32
 
 
 class ScreenUnavailable(Exception):
@@ -167,7 +167,7 @@ class _ServerRun:
             log_level="warning",
             access_log=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            limit_concurrency=SCREEN_CONNECTIONS_MAX,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=2,
             h11_max_incomplete_event_size=16 * 1024,

@@ -21,8 +21,8 @@ from edge_agent.palm.matching.code import FINE_CELLS, FINE_SIDE, FINE_STEP, LINE
 from edge_agent.palm.matching.probe import OVERLAP_FULL, Probe, fine_places
 from edge_agent.palm.matching.responses import ORIENTATIONS, QUADRATIC, Bend, Floats, Pose, quadratic, straight
 
-BLOCK: Final = 8  # cells
-ACROSS: Final = FINE_SIDE // BLOCK
+BLOCK_CELLS: Final = 8  # cells
+ACROSS: Final = FINE_SIDE // BLOCK_CELLS
 REACHES: Final = (3, 3, 2)  # half cells (2 px) that a block is looked for each way, round by round
 PRICE: Final = 0.00125  # agreement, times the square of px off: nothing is bent for nothing
 NEIGHBOUR_WEIGHT: Final = 0.5  # of what the blocks around say
@@ -157,7 +157,7 @@ def _corners(side: int, count: int) -> NDArray[np.intp]:
 def _blocks() -> Floats:
     """(1024, 16): which block a cell lies in."""
     row, column = np.divmod(np.arange(FINE_CELLS), FINE_SIDE)
-    return np.asarray(np.eye(ACROSS * ACROSS)[row // BLOCK * ACROSS + column // BLOCK], np.float32)
+    return np.asarray(np.eye(ACROSS * ACROSS)[row // BLOCK_CELLS * ACROSS + column // BLOCK_CELLS], np.float32)
 
 
 @cache
@@ -179,7 +179,7 @@ def _prices(places: int, price: float) -> Floats:
 @cache
 def _middles() -> NDArray[np.float64]:
     """(16, 2): the blocks' middles, px from the region's."""
-    along = (np.arange(ACROSS) * BLOCK + (BLOCK - FINE_SIDE) / 2) * FINE_STEP
+    along = (np.arange(ACROSS) * BLOCK_CELLS + (BLOCK_CELLS - FINE_SIDE) / 2) * FINE_STEP
     return np.array([(x, y) for y in along for x in along])
 
 

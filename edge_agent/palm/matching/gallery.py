@@ -54,7 +54,7 @@ STARTS_AGAIN: Final = 4  # poses near which a palm is looked for in the second l
 LOOSE_STRANGER_MAX: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
 LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
 GLANCED: Final = 6  # palms, at most, of which all templates are looked at
-LOOSE_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
+LOOSE_PALM_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
 BENT_MIN: Final = (0.22, 0.25)  # of one that is worth going on with then; real ones had 0.22 and 0.25 and more
 TEMPLATES_MAX: Final = 12  # of one palm
 ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
@@ -293,7 +293,7 @@ class Snapshot:
         for index in np.argsort([-each for each in reached], kind="stable").tolist():
             if best < sure or reached[index] >= LOOSE_STRANGER_MAX:
                 owner, own = palms[index], parts[index]
-                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_MIN, BENT_MIN).agreement
+                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_PALM_MIN, BENT_MIN).agreement
                 best = max(best, agreement)
                 candidates[owner] = Candidate(self.palms[owner].person, agreement, self.palms[owner].hand)
         return candidates

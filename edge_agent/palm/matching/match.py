@@ -40,7 +40,7 @@ from edge_agent.palm.matching.responses import ORIENTATIONS, UPRIGHT, Bend, Floa
 COARSE_POSES_MAX: Final = 6  # turns and scales that the fine code is asked about
 LOOSE_POSES: Final = 2  # of these, looked at block by block
 LOOSE_PRICE: Final = 0.02  # agreement, times the square of cells that a block lies off
-LOOSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
+LOOSE_POSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
 TEMPLATES_STRAIGHTENED: Final = 2  # of one palm: they say the same a little worse, and this is what takes time
 HINTED_TOGETHER: Final = 64  # templates; bounds the memory of one step to some 10 MB
 
@@ -133,13 +133,13 @@ def compare(probe: Probe, templates: Templates) -> list[Likeness]:
     """The probe against each template, all stages."""
     poses = find_poses(probe, templates)
     likenesses = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
-    for index in np.flatnonzero(poses.loose >= LOOSE_MIN).tolist():
+    for index in np.flatnonzero(poses.loose >= LOOSE_POSE_MIN).tolist():
         likenesses[index] = settle(probe, templates.fine, poses.rough(index))
     return likenesses
 
 
 def compare_palm(
-    probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_MIN, bent_min: tuple[float, float] = BENT_MIN
+    probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_POSE_MIN, bent_min: tuple[float, float] = BENT_MIN
 ) -> Likeness:
     """The probe against one palm's several templates (n, 1024), of which `poses` were found. Given up below either."""
     best = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()

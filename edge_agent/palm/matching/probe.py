@@ -58,7 +58,7 @@ TERMS: Final = 3  # of a cell's lines, in short
 OVERLAP_MIN: Final = 0.35  # of the cells; fewer are not compared
 OVERLAP_FULL: Final = 0.8  # from here on an overlap counts as whole
 WEIGHT_MAX: Final = 4  # of a strong coarse response, a weak one counts down to nothing; whole, so that sums are exact
-STRONG: Final = 2.0  # mean magnitudes that make a response a strong one
+STRONG_RESPONSE: Final = 2.0  # mean magnitudes that make a response a strong one
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _coarse_grids(responses: Responses, turns: list[float], scales: list[float])
     points = axis(_COARSE_SPAN, COARSE_STEP)
     sampled = sample(responses.coarse, 2, turns, scales, points, points)
     visibility = sample_mask(responses.mask, turns, scales, points, points)
-    sampled *= -WEIGHT_MAX / (STRONG * responses.coarse_level)
+    sampled *= -WEIGHT_MAX / (STRONG_RESPONSE * responses.coarse_level)
     np.clip(sampled, -WEIGHT_MAX, WEIGHT_MAX, out=sampled)
     np.rint(sampled, out=sampled)
     sampled *= visibility[..., None]

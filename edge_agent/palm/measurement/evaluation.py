@@ -34,7 +34,7 @@ from edge_agent.palm.types import Hand, Region
 ENROLLED_MAX: Final = 3
 FARS: Final = {"1e-3": 1e-3, "1e-4": 1e-4, "1e-5": 1e-5}
 FPIRS: Final = {"1%": 0.01, "0.1%": 0.001}
-TOGETHER: Final = 256  # templates compared in one step
+PROBES_TOGETHER: Final = 256  # templates compared in one step
 WORST_LISTED: Final = 20
 TIMED_ALONE: Final = 100  # searches
 NOT_ACQUIRED: Final = -1.0  # below every agreement
@@ -175,8 +175,8 @@ def verify(coded_set: _Set, mapper: Mapper) -> Verification:
         present = [index for index, sample in enumerate(others) if coded_set.codes[sample] is not None]
         if coded_set.codes[probe] is not None and present:
             moved = coded_set.probe(probe)
-            for first in range(0, len(present), TOGETHER):
-                part = present[first : first + TOGETHER]
+            for first in range(0, len(present), PROBES_TOGETHER):
+                part = present[first : first + PROBES_TOGETHER]
                 likenesses = compare(moved, _rows(templates, [others[index] for index in part]))
                 agreements[part] = [likeness.agreement for likeness in likenesses]
         return agreements

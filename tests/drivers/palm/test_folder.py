@@ -7,7 +7,7 @@ import pytest
 from drivers.errors import DeviceGone, NotSupported
 from drivers.palm.folder import Folder, FolderSettings
 from drivers.readings import DeviceEvent, PalmFrame, StreamFault
-from drivers.transports.folder import FILE_BYTES_MAX, PictureFolder
+from drivers.transports.folder import PICTURE_BYTES_MAX, PictureFolder
 from drivers.transports.memory import MemoryTransport
 from tests.drivers.palm.mjpeg_camera import jpeg, picture
 
@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_read_is_a_fault_and_the_next_is_shown(tmp_path
     (tmp_path / "1.jpg").write_bytes(whole[:-100])
     (tmp_path / "2.png").write_bytes(b"")
     with (tmp_path / "3.jpg").open("wb") as file:
-        file.truncate(FILE_BYTES_MAX + 1)
+        file.truncate(PICTURE_BYTES_MAX + 1)
     put(tmp_path / "4.jpg", 40)
     player = Player(tmp_path)
     events = [event for _ in range(4) for event in player.after(100)]

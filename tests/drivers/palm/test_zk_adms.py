@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
-from drivers.palm.zk_adms import IDLE_S, ZkAdms, ZkAdmsSettings
+from drivers.palm.zk_adms import TERMINAL_IDLE_S, ZkAdms, ZkAdmsSettings
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.transports.memory import MemoryTransport
@@ -283,7 +283,7 @@ def test_a_connection_that_stops_in_the_middle_is_hung_up_on(kiosk: Kiosk) -> No
         terminal.sendall(b"POST /iclock/cdata?SN=1 HTTP/1.1\r\n")
         for _ in range(5):
             kiosk.reader.read(0.02)
-        kiosk.now_ns += (IDLE_S + 1) * 1_000_000_000
+        kiosk.now_ns += (TERMINAL_IDLE_S + 1) * 1_000_000_000
         kiosk.reader.read(0)
         assert terminal.recv(1) == b""
     assert not kiosk.reader._exchanges

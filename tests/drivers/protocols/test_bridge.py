@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.bridge import (
+    BRIDGE_PAYLOAD_BYTES_MAX,
     DATA_BYTES_MAX,
-    LINE_BYTES_MAX,
-    PAYLOAD_BYTES_MAX,
+    HEAD_LINE_BYTES_MAX,
     Decoder,
     Event,
     Message,
@@ -53,7 +53,7 @@ def test_a_line_that_is_no_message_is_a_fault_and_the_next_is_read(line: bytes) 
 @pytest.mark.parametrize(
     "head",
     [
-        b'{"type":"x","payload_length":%d}' % (PAYLOAD_BYTES_MAX + 1),
+        b'{"type":"x","payload_length":%d}' % (BRIDGE_PAYLOAD_BYTES_MAX + 1),
         b'{"type":"x","data_length":%d}' % (DATA_BYTES_MAX + 1),
         b'{"type":"x","payload_length":999999999999}',
     ],
@@ -63,7 +63,7 @@ def test_what_claims_to_be_too_large_is_not_waited_for(head: bytes) -> None:
 
 
 def test_a_line_that_is_too_long() -> None:
-    assert events(b"x" * (LINE_BYTES_MAX + 1) + b"\n" + encode("ping")) == [
+    assert events(b"x" * (HEAD_LINE_BYTES_MAX + 1) + b"\n" + encode("ping")) == [
         Fault("a line is too long"),
         Message("ping"),
     ]
@@ -101,7 +101,7 @@ def test_long_noise_leaves_nothing_behind(alphabet: bytes) -> None:
 
 def test_a_payload_is_counted_and_not_kept() -> None:
     decoder = Decoder()
-    decoder.feed(encode("frame", {}, bytes(PAYLOAD_BYTES_MAX))[:-1])
+    decoder.feed(encode("frame", {}, bytes(BRIDGE_PAYLOAD_BYTES_MAX))[:-1])
     assert len(decoder._line) + len(decoder._data) == 0
-    assert decoder.feed(b"\0") == [Message("frame", {}, PAYLOAD_BYTES_MAX)]
+    assert decoder.feed(b"\0") == [Message("frame", {}, BRIDGE_PAYLOAD_BYTES_MAX)]
     assert "1042" not in repr(Message("match", MATCH))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
 from drivers.protocols.ironlogic import (
-    LINE_BYTES_MAX,
+    IRONLOGIC_LINE_BYTES_MAX,
     Decoder,
     Event,
     IronLogicCard,
@@ -118,7 +118,7 @@ def test_a_good_line_behind_a_broken_one_is_not_lost() -> None:
 
 
 def test_a_good_line_behind_endless_noise_is_not_lost() -> None:
-    noise = b"\xff" * (10 * LINE_BYTES_MAX)
+    noise = b"\xff" * (10 * IRONLOGIC_LINE_BYTES_MAX)
     assert events(noise + encode_em_marine(bytes.fromhex("170009593F"))) == [
         Fault("a line is too long"),
         IronLogicCard(EM, bytes.fromhex("170009593F")),

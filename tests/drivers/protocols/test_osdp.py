@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_found(at: int) -> None:
 def test_a_run_of_rubbish_is_one_fault_and_is_not_kept() -> None:
     decoder = Decoder()
     assert len(decoder.feed(bytes((0x53, 0, 0xA0, 0x05)) * 100_000)) == 1
-    assert len(decoder._buffer) <= osdp.FRAME_BYTES_MAX
+    assert len(decoder._buffer) <= osdp.PACKET_BYTES_MAX
     assert Decoder().feed(b"\xff" * 5_000) == [], "marks between frames are no rubbish"
 
 

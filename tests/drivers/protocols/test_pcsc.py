@@ -57,7 +57,7 @@ def test_lines_are_found_however_they_are_cut(places: list[int], parts: list[byt
 def test_rubbish_stays_bounded(data: bytes) -> None:
     decoder = pcsc.Decoder()
     decoder.feed(data)
-    assert len(decoder._line) <= pcsc.LINE_BYTES_MAX + 1
+    assert len(decoder._line) <= pcsc.PCSC_LINE_BYTES_MAX + 1
     decoder.flush()
     assert isinstance(decoder.feed(GOOD)[0], pcsc.PcscCard)
 

@@ -25,7 +25,7 @@ from tests.drivers.protocols import cutting
 from tests.vectors import load_reader
 
 VECTORS = load_reader("pn532_hsu")
-bodies = st.binary(min_size=1, max_size=pn532.FRAME_BYTES_MAX - 1)
+bodies = st.binary(min_size=1, max_size=pn532.PN532_FRAME_BYTES_MAX - 1)
 
 
 def events(data: bytes) -> list[Event]:

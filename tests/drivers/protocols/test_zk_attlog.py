@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.zk_attlog import LINE_BYTES_MAX, Decoder, Event, Punch, preview, row
+from drivers.protocols.zk_attlog import ATTLOG_LINE_BYTES_MAX, Decoder, Event, Punch, preview, row
 from tests.drivers.protocols import cutting
 from tests.vectors import load_bytes
 
@@ -154,4 +154,4 @@ def test_long_noise_leaves_nothing_behind_and_the_next_row_is_read(alphabet: byt
         tracemalloc.stop()
     assert used < 100_000
     assert decoder.feed(b"\n" + FILE)[-4:] == PUNCHES
-    assert len(decoder._line) <= LINE_BYTES_MAX
+    assert len(decoder._line) <= ATTLOG_LINE_BYTES_MAX

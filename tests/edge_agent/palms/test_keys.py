@@ -38,7 +38,7 @@ def test_a_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
         load(tmp_path, {})
     key = make(tmp_path)
     assert load(tmp_path, {}) == key
-    assert stat.S_IMODE((tmp_path / palm_keys.KEY_NAME).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / palm_keys.PALM_KEY_NAME).stat().st_mode) == 0o600
     with pytest.raises(KeyExists, match="move it away"):
         make(tmp_path)
     assert load(tmp_path, {}) == key
@@ -48,7 +48,7 @@ def test_a_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
 
 def test_a_key_that_others_may_read_or_that_is_damaged_is_refused(tmp_path: Path) -> None:
     make(tmp_path)
-    path = tmp_path / palm_keys.KEY_NAME
+    path = tmp_path / palm_keys.PALM_KEY_NAME
     path.chmod(0o640)
     with pytest.raises(RequestRefused, match="chmod 600"):
         load(tmp_path, {})
