@@ -8,18 +8,19 @@
     GET  /iclock/ping, POST /iclock/registry, …                           → OK
 
 What the field knows:
-- Whatever is not answered 200 comes again, for ever. So a row that nobody can read is answered OK as well, and told as
-  a fault; and so is a picture or a template, of which nothing is kept.
+- Whatever is not answered 200 comes again, for ever. So a row that nobody can read is answered OK as well, and reported
+  as a fault; and so is a picture or a template, of which nothing is kept.
 - A lost answer brings the whole batch again: a row is known by terminal, PIN, time, state and way of recognition.
-- Terminals of the access family (PUSH 3) send RTLOG instead of ATTLOG: not understood, answered OK, told as a fault.
+- Terminals of the access family (PUSH 3) send RTLOG instead of ATTLOG: not understood, answered OK, reported as a
+  fault.
 - The form of TimeZone differs between firmwares; the wrong one moves the terminal's clock by hours.
 - The serial number is the only name that a terminal has, and it proves nothing: anybody may say it.
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import parse_qs, urlsplit
@@ -54,55 +55,23 @@ class TimeZoneForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Where a request goes. `serial` empty: it says none that could be one."""
+    """A request's meaning. An empty `serial` means that it gives none that could be one."""
 
     path: str
     serial: str
     table: str = ""
     wants: str = ""  # `options` or `type` of the query
-    stamp: str = ""  # the terminal's own mark of how far it has told us
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person as the terminal's own list has them."""
-
-    number: str
-    name: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """Somebody did something in the terminal's menu. `code` 6: a finger was enrolled."""
-
-    code: int
-    admin: str
-    time: str
-
-    @property
-    def what(self) -> str:
-        return _OPERATIONS.get(self.code, f"operation {self.code}")
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What a terminal says of itself."""
-
-    options: tuple[tuple[str, str], ...]
-
-    def get(self, key: str) -> str:
-        return dict(self.options).get(key, "")
+    stamp: str = ""  # the terminal's own mark of the last row it sent
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What one POST to cdata held. `rows` counts the lines, for the answer; `biometric` is set when it was that."""
+    """The content of one POST to cdata. `rows` counts the lines, for the answer; `biometric` is set when it held
+    pictures or templates.
+    """
 
     rows: int = 0
     punches: tuple[Punch, ...] = ()
-    users: tuple[User, ...] = ()
-    operations: tuple[Operation, ...] = ()
-    device: Device = Device(())
     faults: tuple[Fault, ...] = ()  # one for each row that cannot be read
     biometric: bool = False
     understood: bool = True  # False: rows of a table that we do not know
@@ -126,7 +95,9 @@ def call(target: str) -> Call:
 
 
 def unwanted(target: str) -> bool:
-    """Whether this request brings pictures or templates of people: its body is not even to be held."""
+    """Tells if this request brings pictures or templates of people. The body of such a request must not even be
+    held.
+    """
     try:
         to = call(target)
     except ValueError:
@@ -135,7 +106,7 @@ def unwanted(target: str) -> bool:
 
 
 def upload(table: str, body: bytes) -> Upload:
-    """The rows of a POST to cdata. Unknown tables are counted and left."""
+    """Reads the rows of a POST to cdata. Rows of unknown tables are counted only."""
     if table in _BIOMETRIC_TABLES:
         return Upload(rows=1, biometric=True)
     lines = [line for line in re.split(rb"\r?\n", body) if line.strip()]
@@ -148,16 +119,17 @@ def upload(table: str, body: bytes) -> Upload:
                 faults=tuple(row for row in rows if isinstance(row, Fault)),
             )
         case "OPERLOG":
-            return _operlog(lines)
+            return _operation_log(lines)
         case "OPTIONS":
-            pairs = lines if len(lines) > 1 else body.strip().split(b",")
-            return Upload(rows=len(lines), device=Device(tuple(_pairs(pairs))))
+            return Upload(rows=len(lines))
         case _:
             return Upload(rows=len(lines), understood=table in _IDLE_TABLES or not lines)
 
 
 def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "") -> str:
-    """What a terminal is to do: tell attendance at once, send no pictures, keep our time. `stamp`: its last one."""
+    """Returns a terminal's orders: send attendance at once, send no pictures, keep our time. `stamp` is its last
+    one.
+    """
     zone = time_zone(offset, form)
     lines = [
         f"GET OPTION FROM: {serial}",
@@ -178,7 +150,7 @@ def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "")
 
 
 def time_zone(offset: timedelta, form: TimeZoneForm) -> str:
-    """The offset as this firmware wants it. Raises ValueError for hours that are not whole."""
+    """Returns the offset in the form that this firmware wants. Raises ValueError where whole hours cannot say it."""
     minutes = int(offset.total_seconds()) // 60
     match form:
         case TimeZoneForm.OFFSET:
@@ -194,7 +166,7 @@ def time_zone(offset: timedelta, form: TimeZoneForm) -> str:
 
 
 def parse_offset(text: str) -> timedelta:
-    """The offset behind `+05:00`, `5` or `300`. Raises ValueError."""
+    """Returns the offset behind `+05:00`, `5` or `300`. Raises ValueError."""
     if offset := re.fullmatch(r"([+-]?)(\d{1,2}):(\d\d)", text, re.ASCII):
         minutes = int(offset[2]) * 60 + int(offset[3])
         minutes = -minutes if offset[1] == "-" else minutes
@@ -208,38 +180,28 @@ def parse_offset(text: str) -> timedelta:
 
 
 def time_reply(now: datetime) -> str:
-    """The answer to a terminal that asks for the time; `now` in the terminal's zone."""
+    """Returns the answer to a terminal that asks for the time; `now` is in the terminal's zone."""
     return f"Time={now.isoformat(timespec='seconds')}\n"
 
 
 def set_time(number: int, now: datetime) -> str:
-    """The command that sets a terminal's clock; `now` in the terminal's zone."""
+    """Returns the command that sets a terminal's clock; `now` is in the terminal's zone."""
     return f"C:{number}:SET OPTION DateTime={encode_time(now)}\n"
 
 
 def encode_time(local: datetime) -> int:
-    """A terminal's own way to pack a local time: every month has 31 days."""
+    """Packs a local time as terminals do it: every month has 31 days."""
     days = ((local.year - 2000) * 12 + local.month - 1) * 31 + local.day - 1
     return ((days * 24 + local.hour) * 60 + local.minute) * 60 + local.second
 
 
-def decode_time(packed: int) -> datetime:
-    """The local time in it, without a zone. Raises ValueError for a day that no month has."""
-    rest, second = divmod(packed, 60)
-    rest, minute = divmod(rest, 60)
-    rest, hour = divmod(rest, 24)
-    rest, day = divmod(rest, 31)
-    year, month = divmod(rest, 12)
-    return datetime(2000 + year, month + 1, day + 1, hour, minute, second)  # noqa: DTZ001  a terminal's local time
-
-
 def clock_suspect(seen_at: datetime, now: datetime) -> bool:
-    """Whether a row's time cannot be right: ahead of us, or further back than any terminal keeps rows."""
+    """Tells if a row's time cannot be right: ahead of us, or further back than any terminal keeps rows."""
     return not now - PAST_MAX <= seen_at <= now + FUTURE_MAX
 
 
 class Remembered:
-    """The rows that were taken already, newest REMEMBERED_ROWS of them."""
+    """The newest REMEMBERED_ROWS rows that were taken already."""
 
     def __init__(self) -> None:
         self._rows: OrderedDict[tuple[str, Punch], None] = OrderedDict()
@@ -254,58 +216,18 @@ class Remembered:
         return True
 
 
-def _operlog(lines: Sequence[bytes]) -> Upload:
-    users: list[User] = []
-    operations: list[Operation] = []
-    faults: list[Fault] = []
-    biometric = False
-    for line in lines:
-        text = line.decode("utf-8", "replace")  # firmware writes UTF-8; names here have letters that cp1251 lacks
-        if text.startswith("USER "):
-            values = dict(_pairs(text.removeprefix("USER ").encode().split(b"\t")))
-            users.append(User(values.get("PIN", ""), values.get("Name", "")))
-        elif text.startswith("OPLOG"):
-            operation = _operation(text)
-            (operations if isinstance(operation, Operation) else faults).append(operation)  # type: ignore[arg-type]
-        elif text.startswith(_BIOMETRIC_ROWS):
-            biometric = True
-    return Upload(len(lines), (), tuple(users), tuple(operations), Device(()), tuple(faults), biometric)
+def _operation_log(lines: Sequence[bytes]) -> Upload:
+    """Counts the rows, and finds broken ones and templates. The people and deeds in them are not read."""
+    texts = [line.decode("utf-8", "replace") for line in lines]
+    broken = [text for text in texts if text.startswith("OPLOG") and not _is_operation(text)]
+    return Upload(
+        rows=len(lines),
+        faults=tuple(Fault("a row of operations of unknown form") for _ in broken),
+        biometric=any(text.startswith(_BIOMETRIC_ROWS) for text in texts),
+    )
 
 
-def _operation(text: str) -> Operation | Fault:
-    """OPLOG, code, admin, and then in one firmware or another the time: it is looked for, not counted."""
+def _is_operation(text: str) -> bool:
+    """Tells if a row is OPLOG, code, admin and a time, whose column differs between firmwares."""
     columns = re.split(r"[\t ]", text, maxsplit=2)
-    when = _TIME.search(text)
-    if len(columns) < 3 or not columns[1].isascii() or not columns[1].isdigit() or when is None:
-        return Fault("a row of operations of unknown form")
-    return Operation(int(columns[1][:6]), columns[2].split("\t")[0][:24], when[0])
-
-
-def _pairs(lines: Sequence[bytes]) -> Iterator[tuple[str, str]]:
-    for line in lines:
-        key, is_pair, value = line.decode("utf-8", "replace").strip().partition("=")
-        if is_pair:
-            yield key.strip().removeprefix("~"), value
-
-
-_OPERATIONS = {
-    0: "Power on",
-    1: "Power off",
-    2: "Authentication failed",
-    3: "Alarm",
-    4: "Enter the menu",
-    5: "Change settings",
-    6: "Register fingerprint",
-    7: "Register password",
-    8: "Register HID card",
-    9: "Delete user",
-    10: "Delete fingerprint",
-    11: "Delete password",
-    12: "Delete RF card",
-    13: "Clear data",
-    21: "Set time",
-    22: "Factory settings",
-    23: "Delete access records",
-    30: "Enroll in new users",
-    37: "Change existing user info",
-}
+    return len(columns) == 3 and columns[1].isascii() and columns[1].isdigit() and _TIME.search(text) is not None

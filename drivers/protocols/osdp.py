@@ -11,7 +11,7 @@
     reply 51  FMT: reader, direction, number of digits, digits in ASCII; withdrawn in 2.2.2, old readers still send it
 
 The first byte is no proof of a frame: 53 occurs in data as well. So a frame whose check fails is looked through again
-from its second byte. At most FRAME_BYTES_MAX bytes are kept; at most one fault is told for a run of rubbish.
+from its second byte. At most FRAME_BYTES_MAX bytes are kept; at most one fault is reported for a run of rubbish.
 """
 
 import binascii
@@ -24,7 +24,7 @@ SOM, MARK = 0x53, 0xFF
 PACKET_BYTES_MAX = 1440
 CARD_BITS_MAX = 1024
 POLL, CHALLENGE, SERVER_CRYPTOGRAM = 0x60, 0x76, 0x77
-ACK, NAK, RAW, FMT, CLIENT_CRYPTOGRAM, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x76, 0x78
+ACK, NAK, RAW, FMT, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x78
 
 _REPLY = 0x80
 _SEQUENCE, _CRC, _SECURED, _RESERVED = 0x03, 0x04, 0x08, 0x70
@@ -73,7 +73,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class OsdpCard:
-    """Bits of a card as the reader passed them on: from the left, padded on the right. `format` 1: with parity."""
+    """The bits of a card in the reader's order: from the left, padded on the right. `format` 1: with parity."""
 
     reader: int
     format: int
@@ -87,7 +87,7 @@ class OsdpCard:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """A card as digits, in the withdrawn way, turned into reading order."""
+    """A card as digits, in reading order. The reply for them is withdrawn."""
 
     reader: int
     text: str = field(repr=False)
@@ -97,7 +97,7 @@ Event = Packet | Fault
 
 
 class Decoder:
-    """Bytes in, packets and faults out; the same for every way of cutting the bytes."""
+    """Turns bytes into packets and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()  # begins with a SOM, or is empty
@@ -110,7 +110,7 @@ class Decoder:
         return events
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: what is unfinished is no frame, but may hide one."""
+        """Ends the stream, also after a silence: unfinished bytes are no frame, but may hide one."""
         events: list[Event] = []
         while self._buffer:
             self._skip(events, "a frame broke off")
@@ -119,7 +119,7 @@ class Decoder:
         return events
 
     def _take(self, events: list[Event]) -> None:
-        """Every frame that is whole by now."""
+        """Appends every frame that is whole by now."""
         while True:
             self._to_start(events)
             size = _size(self._buffer)
@@ -135,7 +135,7 @@ class Decoder:
             events.append(_packet(frame))
 
     def _to_start(self, events: list[Event]) -> None:
-        """Throw away what stands before the next SOM; marks (FF) between frames are no rubbish."""
+        """Throws away what stands before the next SOM; marks (FF) between frames are no rubbish."""
         start = self._buffer.find(SOM)
         passed = self._buffer if start < 0 else self._buffer[:start]
         if passed.strip(b"\xff"):
@@ -155,7 +155,7 @@ class Decoder:
 def encode(
     address: int, code: int, data: bytes = b"", *, sequence: int = 0, reply: bool = False, crc: bool = True
 ) -> bytes:
-    """A frame without a security block."""
+    """Returns a frame without a security block."""
     control = sequence & _SEQUENCE | (_CRC if crc else 0)
     size = _HEADER + 1 + len(data) + (2 if crc else 1)
     head = bytes((SOM, address | (_REPLY if reply else 0), size & 0xFF, size >> 8, control, code))
@@ -163,14 +163,14 @@ def encode(
 
 
 def card(packet: Packet) -> OsdpCard | Characters | Fault | None:
-    """The card that a reply in clear speaks of, if it speaks of one."""
+    """Returns the card in a reply in clear, or None where the reply holds no card."""
     if not packet.reply:
         return None
     return parse_card(packet.code, packet.data)
 
 
 def parse_card(code: int, data: bytes) -> OsdpCard | Characters | Fault | None:
-    """As `card`, from code and data: those of a decrypted reply too."""
+    """Returns the card in a reply's code and data, also those of a decrypted reply. See `card`."""
     if code == RAW:
         bits = int.from_bytes(data[2:4], "little")
         if len(data) < 4 or not 1 <= bits <= CARD_BITS_MAX or len(data) - 4 != (bits + 7) // 8:
@@ -185,7 +185,7 @@ def parse_card(code: int, data: bytes) -> OsdpCard | Characters | Fault | None:
 
 
 def refusal(packet: Packet) -> str:
-    """Why the reader refused a command; empty where it did not."""
+    """Returns why the reader refused a command; empty where it did not."""
     if not packet.reply or packet.code != NAK or (packet.security and packet.security.encrypted):
         return ""
     reason = packet.data[0] if packet.data else 0
@@ -193,7 +193,7 @@ def refusal(packet: Packet) -> str:
 
 
 def _size(buffer: bytearray) -> int | None:
-    """The whole length of the frame that begins here; None: not known yet, 0: no frame has it."""
+    """Returns the whole length of the frame that begins here. None: not known yet. 0: no frame has it."""
     if len(buffer) < _HEADER:
         return None
     size = buffer[2] | buffer[3] << 8
@@ -201,7 +201,7 @@ def _size(buffer: bytearray) -> int | None:
 
 
 def _problem(frame: bytes) -> str:
-    """What is wrong with a frame of the length that it says; empty where nothing is."""
+    """Returns the error of a frame that has its own length; empty where there is none."""
     crc = bool(frame[4] & _CRC)
     end = len(frame) - (2 if crc else 1)
     if _check(frame[:end], crc=crc) != frame[end:]:
