@@ -5,7 +5,7 @@ Rules for every driver, held by `tests/drivers/test_contract.py`:
 - `read` blocks for at most `timeout_s`, then returns what it has, perhaps nothing. It raises DeviceGone once the
   device is away; after that only `close` and `open` are of use.
 - `close` may be called at any time, from any thread, twice, and makes a blocked `read` return soon.
-- A driver neither sleeps nor starts a loop nor reopens by itself: whoever runs it does, with backoff.
+- A driver neither sleeps nor starts a loop nor reopens by itself: its caller does, with backoff.
 - A driver never catches OSError: transports translate it, once.
 """
 
@@ -19,11 +19,11 @@ from drivers.readings import DeviceEvent
 
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a driver's table in the settings file may hold; each driver adds its own keys, with defaults."""
+    """The keys that a driver's table in the settings file may hold. Each driver adds its own keys, with defaults."""
 
 
 class Monotonic(Protocol):
-    """Monotonic time in nanoseconds: `time.monotonic_ns` or a test's own."""
+    """A monotonic time in nanoseconds: `time.monotonic_ns`, or a test's own clock."""
 
     def __call__(self) -> int: ...
 
@@ -33,7 +33,7 @@ Tap = Callable[[str, bytes], None]
 
 
 class Transport(Protocol):
-    """The small hole that bytes go through; `drivers.transports.base` holds the rules."""
+    """The way on which bytes reach a device and come back; `drivers.transports.base` holds the rules."""
 
     def open(self) -> None: ...
 
@@ -68,7 +68,7 @@ class Reader(Protocol):
 
 
 class Signal(StrEnum):
-    """What an indicator can be asked to say. Free and paid meals give the same signal."""
+    """A meaning that an indicator shows. Free and paid meals give the same signal."""
 
     IDLE = "idle"
     WELCOME = "welcome"
@@ -79,7 +79,7 @@ class Signal(StrEnum):
 
 
 class Indicator(Protocol):
-    """A light, a buzzer, a relay. Never held by process state alone: it falls back to idle by itself."""
+    """A light, a buzzer or a relay. It falls back to idle by itself: a process that dies leaves no output on."""
 
     Settings: ClassVar[type[DriverSettings]]
     name: str

@@ -13,11 +13,11 @@ class DeviceError(Exception):
 
 
 class DeviceGone(DeviceError):
-    """Unplugged, switched off, never there."""
+    """The device is unplugged, switched off, or was never there."""
 
 
 class DeviceBusy(DeviceError):
-    """Locked by another process."""
+    """The device is locked by another process."""
 
 
 class ProtocolError(DeviceError):
@@ -25,4 +25,4 @@ class ProtocolError(DeviceError):
 
 
 class NotSupported(DeviceError):
-    """Asked for something that this device or this build cannot do."""
+    """The settings ask for something that this device or this build cannot do."""

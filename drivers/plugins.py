@@ -4,7 +4,8 @@
     acme-cards = "acme_cards:PLUGIN"
 
 The name is the driver's; the value leads to a `Plugin`. Installed does not mean trusted: nothing of a package is
-imported before the settings name its distribution. What cannot be taken is left out and told, never a reason to stop.
+imported before the settings name its distribution. A plugin that cannot be used is left out
+and reported; it never stops the agent.
 """
 
 import re
@@ -23,7 +24,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """What an entry point leads to. The module that holds it should import nothing that is slow or touches a device."""
+    """A driver in a package, as its entry point gives it. Its module should import nothing that is slow or touches a
+    device.
+    """
 
     api: int
     entry: DriverEntry
@@ -31,7 +34,7 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPlugin:
-    """A driver that is installed and not taken; `why` says what to do."""
+    """A driver that is installed and refused; `why` says what to do."""
 
     name: str
     distribution: str
@@ -45,14 +48,14 @@ class InstalledPlugins:
 
 
 def installed() -> Iterable[EntryPoint]:
-    """Every declaration on this machine; reads metadata and imports nothing of it."""
+    """Returns every declaration on this machine. It reads metadata and imports nothing of the packages."""
     return entry_points(group=GROUP)
 
 
 def load(
     allowed: Collection[str], declared: Iterable[EntryPoint] | None = None, own: Mapping[str, DriverEntry] = DRIVERS
 ) -> InstalledPlugins:
-    """The drivers of the distributions that are allowed, by name, and what was refused. Add `drivers` to `own`."""
+    """Returns the drivers of the allowed distributions by name, and the refused ones. Add `drivers` to `own`."""
     names_allowed = {_normal(name) for name in allowed} - {""}
     points = sorted(installed() if declared is None else declared, key=lambda point: (point.name, _from(point)))
     claims = Counter(point.name for point in points if _from(point) in names_allowed)
@@ -73,7 +76,7 @@ def load(
 
 
 def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, DriverEntry], claims: Counter[str]) -> str:
-    """Why a declaration is not even imported; empty where it may be."""
+    """Returns why a declaration is not even imported; empty where it may be."""
     if _from(point) not in allowed:
         return f'not allowed: if you trust it, set drivers.allowed = ["{_from(point)}"] in the settings'
     if not _NAME.fullmatch(point.name):
@@ -98,7 +101,9 @@ def _entry_or_reason(point: EntryPoint) -> DriverEntry | str:
 
 
 def _from(point: EntryPoint) -> str:
-    """The distribution, as package indexes compare names; empty, and never allowed, for a declaration without one."""
+    """Returns the distribution, as package indexes compare names. It is empty, and so never allowed, for a declaration
+    without one.
+    """
     return _normal(point.dist.name) if point.dist is not None else ""
 
 

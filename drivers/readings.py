@@ -1,4 +1,4 @@
-"""What devices report. Pure data: this file knows no device."""
+"""The readings that devices report. This file is pure: it knows no device."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ class Technology(StrEnum):
 
 
 class UidNotation(StrEnum):
-    """How much of a card's number a reading holds; values as in the roster's notations."""
+    """The part of a card's number that a reading holds; values as in the roster's notations."""
 
     FULL = "full"
     DEC10 = "dec10"
@@ -48,12 +48,12 @@ class Uid(msgspec.Struct, frozen=True):
 
     @property
     def hex(self) -> str:
-        """Upper-case hex. Never for a log, a page or an error: see `masked`."""
+        """Returns upper-case hex. Never use it for a log, a page or an error: see `masked`."""
         return self.value.hex().upper()
 
     @property
     def masked(self) -> str:
-        """What may be shown: technology, length and the last four digits."""
+        """Returns the part that may be shown: technology, length and the last four digits."""
         return f"{self.technology}/{self.bits} …{self.hex[-4:]}"
 
 
@@ -82,12 +82,12 @@ class CodeRead:
 class PersonMatched:
     """An outside terminal matched a person by itself and reports the number it knows them by.
 
-    A terminal keeps what it could not tell while the network was away, and tells it later: then `seen_at` is long past.
+    A terminal keeps its matches while the network is away, and sends them later: then `seen_at` is long past.
     """
 
     reader: str
     number: str
-    monotonic_ns: int  # when we were told
+    monotonic_ns: int  # when the report reached us
     method: str = "palm"
     score: int = 0  # ten-thousandths; 0 where the terminal does not say
     seen_at: datetime | None = None  # by the terminal's own clock, aware; None: it has none, so just now
@@ -120,7 +120,7 @@ class PalmFrame:
 
     reader: str
     image: "NDArray[np.uint8]" = field(repr=False)  # (height, width) grey or (height, width, 3) blue, green, red
-    monotonic_ns: int  # when it was taken, as near as can be told
+    monotonic_ns: int  # when it was taken, as near as is known
     nir: bool = False  # near-infrared light and filter: veins may show
 
 

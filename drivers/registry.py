@@ -31,7 +31,7 @@ class DriverEntry:
     protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
     extra: str = ""  # the optional dependency it needs
     camera: bool = False  # sees images of people: never captured
-    switches: bool = False  # relays or pins, which stay as they were told: see `devices off`
+    switches: bool = False  # relays or pins, which stay as they were switched: see `devices off`
     distribution: str = ""  # the package it came with; empty: ours. See `drivers.plugins`
 
 
@@ -137,7 +137,7 @@ DRIVERS: Mapping[str, DriverEntry] = {
 
 
 def entry(driver: str, drivers: Mapping[str, DriverEntry] = DRIVERS) -> DriverEntry:
-    """What the table says of this driver. Raises NotSupported naming the nearest known one."""
+    """Returns this driver's entry in the table. Raises NotSupported naming the nearest known one."""
     try:
         return drivers[driver]
     except KeyError:

@@ -1,4 +1,4 @@
-"""A table of the settings file, checked against its struct. Every complaint names what is accepted."""
+"""Checks a table of the settings file against its struct. Every complaint names what is accepted."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,21 +22,21 @@ class WrongSetting(NotSupported):
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """`did you mean x? ` where some known word is near, and the list of all."""
+    """Returns `did you mean x? ` where some known word is near, and the list of all."""
     names = sorted(words)
     close = difflib.get_close_matches(word, names, n=1)
     return (f"did you mean {close[0]}? " if close else "") + "known are " + ", ".join(names)
 
 
 def parse(settings: type[S], options: Mapping[str, object]) -> S:
-    """The settings from these keys. Raises `WrongSetting` for the first that is wrong."""
+    """Returns the settings from these keys. Raises `WrongSetting` for the first that is wrong."""
     for fault in faults(settings, options):
         raise fault
     return msgspec.convert(dict(options), settings, dec_hook=_path)
 
 
 def faults(settings: type[msgspec.Struct], options: Mapping[str, object]) -> Iterator[WrongSetting]:
-    """Everything that is wrong with these keys: unknown ones first, then in the order of the settings."""
+    """Yields everything that is wrong with these keys: unknown ones first, then in the order of the settings."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(settings)}
     for key in options:
         if key not in fields:
@@ -80,8 +80,8 @@ def _accepted(kind: inspect.Type) -> str:
             return "text"
         case inspect.CustomType(cls=cls) if cls is Path:
             return "a path, as text"
-        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
-            return f"a list, each of it {_accepted(item)}"
+        case inspect.VarTupleType(item_type=element) | inspect.ListType(item_type=element):
+            return f"a list, each of it {_accepted(element)}"
         case inspect.UnionType(types=types):
             return " or ".join(_accepted(option) for option in types if not isinstance(option, inspect.NoneType))
         case inspect.Metadata(type=inner):

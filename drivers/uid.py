@@ -31,7 +31,7 @@ _RANDOM = 0x08  # ISO 14443-3: a 4-byte UID that starts so is drawn anew each ti
 
 
 class UidEncoding(StrEnum):
-    """How a reader writes a card's number. The last group is partial: it holds the low bits only."""
+    """The way in which a reader writes a card's number. The last group is partial: it holds the low bits only."""
 
     HEX = "hex"  # every byte, ISO order
     HEX_REVERSED = "hex-reversed"
@@ -54,7 +54,7 @@ class RejectedNumber:
 
 
 class Alias(msgspec.Struct, frozen=True):
-    """One way to say a card's number. `bits` tells numbers of different length apart."""
+    """One way to write a card's number. `bits` tells numbers of different length apart."""
 
     notation: UidNotation
     bits: int
@@ -64,7 +64,9 @@ class Alias(msgspec.Struct, frozen=True):
         return f"Alias({self.notation}, {self.bits} bits)"
 
     def __str__(self) -> str:
-        """As people write it: `0006572982`, `100,19382`, `7186A61E`, `1F00644BB6`. Never for a log."""
+        """Returns the number as people write it: `0006572982`, `100,19382`, `7186A61E`, `1F00644BB6`. Never use it for
+        a log.
+        """
         match self.notation:
             case UidNotation.DEC10:
                 return f"{self.number:010d}"
@@ -77,7 +79,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 def whole(technology: Technology, value: bytes) -> Uid | RejectedNumber:
-    """A full number from its bytes in ISO order, or why it is none."""
+    """Returns a full number from its bytes in ISO order, or why it is none."""
     if not 2 <= len(value) <= UID_BYTES_MAX:
         return RejectedNumber(f"a number of {len(value)} bytes; cards have 2 to {UID_BYTES_MAX}")
     if not any(value) or set(value) == {0xFF}:
@@ -114,7 +116,7 @@ def _bcc(value: bytes) -> int:
 
 
 def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.UNKNOWN) -> Uid | RejectedNumber:
-    """The canonical number behind what a reader with this setting printed."""
+    """Returns the canonical number behind the text that a reader with this setting printed."""
     match encoding:
         case UidEncoding.DEC10 | UidEncoding.DEC10_REVERSED:
             return _dec10(raw, technology, backwards=encoding is UidEncoding.DEC10_REVERSED)
@@ -128,7 +130,7 @@ def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.
 
 
 def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> Uid | RejectedNumber:
-    """The same for a reader that sends bytes and no text."""
+    """Returns the canonical number behind the bytes of a reader that sends no text."""
     match encoding:
         case UidEncoding.HEX:
             return whole(technology, value)
@@ -153,7 +155,7 @@ def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> U
 
 
 def from_roster(notation: UidNotation, value: str, technology: Technology = Technology.UNKNOWN) -> Uid | RejectedNumber:
-    """The number of a credential as the roster holds it."""
+    """Returns the number of a credential as the roster holds it."""
     match notation:
         case UidNotation.FULL:
             return to_uid(value, UidEncoding.HEX, technology)
@@ -168,17 +170,17 @@ def from_roster(notation: UidNotation, value: str, technology: Technology = Tech
 
 
 def own(uid: Uid) -> Alias:
-    """The alias that says exactly what is known of this card."""
+    """Returns the alias that says exactly what is known of this card."""
     return Alias(uid.notation, uid.bits, int.from_bytes(uid.value, "big"))
 
 
 def aliases(uid: Uid) -> frozenset[Alias]:
-    """Every way in which another reader or a list may write this card, its own included."""
+    """Returns every way in which another reader or a list may write this card, its own included."""
     return frozenset((own(uid), *_derived(uid)))
 
 
 def same_card(first: Uid, second: Uid) -> bool:
-    """Whether the two may be the same card; certain only when neither is partial."""
+    """Tells if the two may be the same card; that is certain only when neither is partial."""
     return own(first) in aliases(second) or own(second) in aliases(first)
 
 
@@ -192,7 +194,7 @@ def _derived(uid: Uid) -> Iterator[Alias]:
 
 
 def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
-    """The `size` bytes that some reader makes of this number, big-endian."""
+    """Returns every `size` bytes, big-endian, that some reader makes of this number; none where it is shorter."""
     value = uid.value
     if len(value) < size:
         return ()

@@ -1,4 +1,4 @@
-"""Finds a reader's `uid_encoding` from one card whose number is known: printed on it, or told by another reader.
+"""Finds a reader's `uid_encoding` from one card whose number is known: printed on it, or shown by another reader.
 
 The card is read with whatever setting the reader has now; what the reader must have sent for it is read again under
 every other setting, and those under which it is the known card are candidates. One candidate is the answer. Several
@@ -27,7 +27,7 @@ _AS_HEX = "hex"
 
 @dataclass(frozen=True, slots=True)
 class EncodingCandidate:
-    """A setting under which the card has the known number, and what the known number is of it."""
+    """A setting under which the card has the known number, and the meaning that the known number then has."""
 
     encoding: UidEncoding
     how: str
@@ -42,13 +42,13 @@ class Fits:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """For the reader's table in the settings file."""
+        """Returns the entry for the reader's table in the settings file."""
         return {SETTING: self.candidate.encoding.value}
 
 
 @dataclass(frozen=True, slots=True)
 class SeveralFit:
-    """Several fit. Nothing is written; `what_next` settles it."""
+    """Several settings fit. Nothing is written; `what_next` says how to find the right one."""
 
     candidates: tuple[EncodingCandidate, ...]
     what_next: str
@@ -63,7 +63,9 @@ Outcome = Fits | SeveralFit | NoneFits
 
 
 def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
-    """The encodings that a driver's settings take. Raises NotSupported for a driver that has no such setting."""
+    """Returns the encodings that a driver's settings take. Raises NotSupported for a driver that has no such
+    setting.
+    """
     hint = typing.get_type_hints(settings).get(SETTING)
     if hint is None:
         raise NotSupported(f"this driver has no {SETTING}: its numbers need none")
@@ -72,8 +74,8 @@ def accepted(settings: type[DriverSettings]) -> tuple[UidEncoding, ...]:
 
 
 def choice(options: DriverSettings) -> tuple[UidEncoding, Sequence[UidEncoding]]:
-    """How this reader's numbers are read now, and every way that its settings allow. Raises NotSupported where they
-    leave no choice.
+    """Returns how this reader's numbers are read now, and every way that its settings allow. Raises NotSupported where
+    they leave no choice.
     """
     from drivers.cards.line import LineSettings
 
@@ -87,7 +89,7 @@ def choice(options: DriverSettings) -> tuple[UidEncoding, Sequence[UidEncoding]]
 
 
 def calibrate(number: str, read: Uid, now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
-    """Which of a reader's `encodings` fits, when it read the card `known` as `read` under its setting `now`.
+    """Finds which of a reader's `encodings` fits, when it read the card `number` as `read` under its setting `now`.
 
     `known` is as people write it: 0006572982, 100,19382, 10019382, 1F00644BB6, 04:A3:C6:CA, or several of these apart
     by blanks, which must all hold. Ten decimals are taken for hex only where they fit as no decimal number. Raises
@@ -97,25 +99,27 @@ def calibrate(number: str, read: Uid, now: UidEncoding, encodings: Sequence[UidE
 
 
 def calibrate_all(cards: Sequence[tuple[str, Uid]], now: UidEncoding, encodings: Sequence[UidEncoding]) -> Outcome:
-    """As `calibrate`, over several cards of which each must fit."""
+    """Finds the one encoding that fits several cards, each a known number and its reading. See `calibrate`."""
     return _outcome([_candidates(number, _uids_by_encoding(read, now, encodings)) for number, read in cards], now)
 
 
 def calibrate_from(number: str, readings: Mapping[UidEncoding, Uid], now: UidEncoding) -> Outcome:
-    """As `calibrate`, where the setting `now` made no card of what was sent: what the others make of it."""
+    """Finds the encoding that fits a card which the setting `now` could not read, from its readings under the other
+    settings.
+    """
     return _outcome([_candidates(number, readings)], now)
 
 
 def _outcome(candidates_by_card: Sequence[Sequence[EncodingCandidate]], now: UidEncoding) -> Outcome:
     common = [
-        one
-        for one in candidates_by_card[0]
-        if all(one.encoding in {alternative.encoding for alternative in more} for more in candidates_by_card[1:])
+        candidate
+        for candidate in candidates_by_card[0]
+        if all(candidate.encoding in {alternative.encoding for alternative in more} for more in candidates_by_card[1:])
     ]
-    if {UidEncoding.HEX, UidEncoding.IRONLOGIC} <= {one.encoding for one in common}:
+    if {UidEncoding.HEX, UidEncoding.IRONLOGIC} <= {candidate.encoding for candidate in common}:
         # They differ for numbers of seven bytes only, so that this card is read alike: the setting may stay.
         alternative = UidEncoding.HEX if now is UidEncoding.IRONLOGIC else UidEncoding.IRONLOGIC
-        common = [one for one in common if one.encoding is not alternative]
+        common = [candidate for candidate in common if candidate.encoding is not alternative]
     match common:
         case []:
             return NoneFits("no setting of this reader gives that number: check that it is this card's, digit by digit")
@@ -160,7 +164,7 @@ def _fitting(
 
 
 def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
-    """Everything that a number as people write it may be."""
+    """Yields every meaning that a number as people write it may have, and how it was read for that."""
     ways = [(word, UidEncoding.DEC10, "decimal of its low 32 bits"), (word, UidEncoding.W26, "facility,number (3+5)")]
     if re.fullmatch(r"\d{8}", word):
         ways.append((f"{word[:3]},{word[3:]}", UidEncoding.W26, "facility and number (3+5) without the comma"))
@@ -172,7 +176,7 @@ def _meanings(word: str, technology: Technology) -> Iterator[tuple[Uid, str]]:
 
 
 def _agree(meant: Uid, uid: Uid) -> bool:
-    """Whether the known number is this card's: in hex to the byte, unless one of the two is only a part."""
+    """Tells if the known number is this card's: in hex to the byte, unless one of the two is only a part."""
     if not meant.partial and not uid.partial:
         return meant.value in (uid.value, uid.value[1:] if len(uid.value) == 5 else uid.value)  # with or without prefix
     if uid.partial and len(meant.value) in (4, 5) and len(uid.value) == 4 and not meant.partial:
@@ -183,12 +187,16 @@ def _agree(meant: Uid, uid: Uid) -> bool:
 
 
 def _in_order_only(uid: Uid) -> bool:
-    """On EM cards the low bits are printed in order; on others the order depends on who printed it."""
+    """Tells if this card's low bits are always printed in order, as on EM cards. On others the order depends on the
+    printer.
+    """
     return uid.technology is Technology.EM4100 or len(uid.value) == 5
 
 
 def _under(read: Uid, now: UidEncoding, wanted: UidEncoding) -> Uid | None:
-    """What the card read under the setting `now` would have been under another; None where it would be no card."""
+    """Returns the number that a card read under the setting `now` has under another one, or None where it would be no
+    card.
+    """
     if wanted is now:
         return read
     raw = _raw(read, now)
@@ -199,7 +207,9 @@ def _under(read: Uid, now: UidEncoding, wanted: UidEncoding) -> Uid | None:
 
 
 def _raw(uid: Uid, encoding: UidEncoding) -> str | None:
-    """What the reader sent: `to_uid` backwards. None where the reading did not come by way of this setting."""
+    """Returns the text that the reader sent, which is `to_uid` backwards. None where this setting cannot give the
+    reading.
+    """
     value = uid.value
     match encoding:
         case UidEncoding.HEX_REVERSED | UidEncoding.W34_REVERSED:
@@ -222,13 +232,13 @@ def _raw(uid: Uid, encoding: UidEncoding) -> str | None:
             return str(own(uid)) if uid.notation is UidNotation.W26 else None
         case _:
             assert_never(encoding)
-    if uid.notation is UidNotation.W26:  # behind parity bits it came, whatever the setting says
+    if uid.notation is UidNotation.W26:  # it came behind parity bits, under any setting
         return None
     return value.hex()
 
 
 def _values(hint: object) -> Iterator[str]:
-    """The strings of a Literal or the members of an enum, also where they are annotated or joined."""
+    """Yields the strings of a Literal or the members of an enum, also where the hint is annotated or a union."""
     match hint:
         case type() if issubclass(hint, UidEncoding):
             yield from (member.value for member in hint)

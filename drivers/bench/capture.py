@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes that passed at once. `hex` is not in the repr: it holds card numbers."""
+    """Bytes that passed at once. The repr leaves them out, since they hold card numbers."""
 
     t_ns: int
     dir: Literal["RECV", "SEND"]
@@ -41,7 +41,9 @@ class CaptureHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaptureTap:
-    """A tap that writes what passes. `redact_key`: any secret bytes; cards get pseudonyms that hold within one key."""
+    """A tap that writes the bytes that pass. `redact_key` is any secret bytes; cards get pseudonyms that hold within
+    one key.
+    """
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class CaptureTap:
 
     @property
     def full(self) -> bool:
-        """The limit is reached; what comes now is not written."""
+        """Tells if the limit is reached; what passes after it is not written."""
         return self._bytes_remaining == 0
 
     def __call__(self, direction: str, data: bytes) -> None:
@@ -75,7 +77,7 @@ class CaptureTap:
         )
 
     def finish(self) -> None:
-        """Write what redaction still held back. The file stays open: it is the caller's."""
+        """Writes what redaction still held back. The file stays open: it is the caller's."""
         if self._redactor is not None:
             self._put(self._redactor.end())
         self._out.flush()
@@ -93,7 +95,7 @@ class CaptureTap:
 
 
 def read_capture(file: BinaryIO) -> tuple[CaptureHeader, Iterator[Chunk]]:
-    """The header and the chunks as they are asked for. Raises ProtocolError naming the first line that is wrong."""
+    """Returns the header, and the chunks one by one. Raises ProtocolError naming the first line that is wrong."""
     header = _parsed(file.readline(CAPTURE_LINE_BYTES_MAX), 1, CaptureHeader)
     return header, _chunks(file)
 

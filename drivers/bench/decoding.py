@@ -1,4 +1,4 @@
-"""What `devices decode` prints: bytes of a protocol in, one JSON object a line out. No device, no clock.
+"""Decodes bytes of a protocol for `devices decode`: one JSON object a line. It opens no device and reads no clock.
 
     {"event":"read","uid":"1F00644BB6","bits":40,"tech":"em4100","partial":false}
     {"event":"removed"}
@@ -60,7 +60,9 @@ class CodeFound(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", ta
 
 
 class DecodedMatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="match"):
-    """`time` is the terminal's own, as it wrote it; `method` is `unknown` where its code is on no list."""
+    """A match of a palm terminal. `time` is the terminal's own, as it wrote it; `method` is `unknown` for a code on no
+    list.
+    """
 
     number: str
     time: str
@@ -132,8 +134,8 @@ def _pn532() -> Decoding:
 
 
 def osdp_decoding(scbk: bytes | None = None) -> Decoding:
-    """Both directions as they pass on the bus, or an OSDPCAP file. `scbk`: the reader's key; without it, what a secure
-    channel hides stays hidden, which is told once.
+    """Decodes both directions as they pass on the bus, or an OSDPCAP file. `scbk` is the reader's key. Without it the
+    content of a secure channel stays hidden, and one line says so.
     """
     stream = osdpcap.OsdpStream(scbk)
     before = ""
@@ -241,7 +243,9 @@ PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
 
 
 def start(protocol: str, scbk: bytes | None = None) -> Decoding:
-    """A decoder at the start of a stream. `scbk`: an OSDP reader's key. Raises NotSupported for an unknown protocol."""
+    """Returns a decoder at the start of a stream. `scbk` is an OSDP reader's key. Raises NotSupported for an unknown
+    protocol.
+    """
     if protocol not in PROTOCOLS:
         raise NotSupported(f"no protocol is named {protocol!r}: {nearest(protocol, PROTOCOLS)}")
     if scbk is None:
@@ -252,13 +256,15 @@ def start(protocol: str, scbk: bytes | None = None) -> Decoding:
 
 
 def decoding_for(protocol: str) -> Decoding:
-    """As `start`, for what the table of drivers names: a driver without a byte stream of its own tells nothing here."""
+    """Returns a decoder for the protocol that the table of drivers names; it yields nothing where the table names
+    none.
+    """
     return start(protocol) if protocol else Decoding(lambda _: (), lambda: ())
 
 
 def decode(protocol: str, chunks: Iterable[bytes], scbk: bytes | None = None) -> Iterator[DecodedLine]:
-    """The lines of a stream, however it is cut. `scbk`: an OSDP reader's key. Raises NotSupported at once for an
-    unknown protocol.
+    """Yields the lines of a stream, however it is cut. `scbk` is an OSDP reader's key. Raises NotSupported at once for
+    an unknown protocol.
     """
     return _without_repeats(_all(start(protocol, scbk), chunks))
 

@@ -1,4 +1,4 @@
-"""What is plugged into serial ports, which driver fits, and what is missing before it can be opened.
+"""Finds what is plugged into serial ports, which driver fits, and what is missing before it can be opened.
 
 What hangs on no serial port `discovery_input` finds. Reads /sys and /dev, opens no device. The root of both is an
 argument: tests build a small tree of their own.
@@ -19,7 +19,7 @@ ANY_SERIAL = ("em4100", "ironlogic", "line", "osdp", "pn532", "lcus", "turnstile
 
 @dataclass(frozen=True, slots=True)
 class KnownDevice:
-    """A USB device that we know: what it is, the drivers that may fit, the kernel module that must bind it."""
+    """A USB device on our list: its name, the drivers that may fit, the kernel module that must bind it."""
 
     what: str
     drivers: tuple[str, ...]
@@ -39,7 +39,7 @@ KNOWN_DEVICES: dict[str, KnownDevice] = {
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """One device. `port` is the name for the settings file, empty while there is none."""
+    """One device that is attached. `port` is the name for the settings file, empty while there is none."""
 
     what: str
     usb_id: str  # `0403:1234`, or empty for a port of the board itself
@@ -49,7 +49,7 @@ class Attached:
 
 
 def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
-    """Everything on a serial port that could be a reader or a relay board, by name of its port."""
+    """Returns everything on a serial port that could be a reader or a relay board, by name of its port."""
     devices = [*_usb(root), *_board(root)]
     return tuple(sorted(devices, key=lambda attached: (attached.port, attached.usb_id)))
 
@@ -72,7 +72,9 @@ def _usb(root: Path) -> Iterator[Attached]:
 
 
 def _board(root: Path) -> Iterator[Attached]:
-    """UARTs on the board, such as the one on the pins of a Raspberry Pi. A `type` of 0 is a port without a chip."""
+    """Yields UARTs on the board, such as the one on the pins of a Raspberry Pi. A `type` of 0 is a port without a
+    chip.
+    """
     for tty in children(root / "sys/class/tty"):
         if tty.name.startswith(("ttyAMA", "ttyS")) and (tty / "device").exists() and text(tty / "type") != "0":
             yield Attached(
@@ -102,7 +104,7 @@ def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[str, ...]:
 
 
 def no_access(root: Path, port: str) -> Iterator[str]:
-    """Why we could not open this node."""
+    """Yields the reasons why we cannot open this node."""
     node = root / port.removeprefix("/")
     if not node.exists():
         yield f"{port} is not there: is udev running, or is this a container without it?"
@@ -119,7 +121,7 @@ def _group(node: Path) -> str:
 
 
 def _stable_name(root: Path, tty: str, *, serial: str = "") -> str:
-    """The name that survives a replug: by-id for an adapter with a serial number, else by-path, else the node itself.
+    """Returns the name that survives a replug: by-id for an adapter with a serial number, else by-path, else the node.
 
     Without a serial number (usb-1a86_USB_Serial-if00-port0) two adapters of a kind have one by-id name.
     """
@@ -128,7 +130,7 @@ def _stable_name(root: Path, tty: str, *, serial: str = "") -> str:
 
 
 def linked(root: Path, folders: Sequence[str], node: str) -> str:
-    """The first name in these folders that leads to the node; empty where there is none."""
+    """Returns the first name in these folders that leads to the node; empty where there is none."""
     for folder in folders:
         for link in children(root / folder.removeprefix("/")):
             if link.is_symlink() and link.readlink().name == node:
@@ -147,7 +149,7 @@ def children(folder: Path) -> list[Path]:
 
 
 def text(file: Path) -> str:
-    """The file's text, or nothing when it is not there: devices come and go while we look."""
+    """Returns the file's text, or nothing when it is not there: devices come and go while we look."""
     try:
         return file.read_text("utf-8", "replace").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What is attached to no serial port: readers that type, smart card readers, cameras, pins."""
+"""Finds what is attached to no serial port: readers that type, smart card readers, cameras, pins."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
 
 
 def _keyboards(root: Path) -> Iterator[Attached]:
-    """A reader that types cannot be told from a keyboard, but for those whose number is known."""
+    """Yields keyboards. A reader that types cannot be told from one, except where its number is on our list."""
     for event in children(root / "sys/class/input"):
         device = event / "device"
         keys = text(device / "capabilities/key").split()

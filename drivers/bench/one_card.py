@@ -22,7 +22,7 @@ SILENCE_NS = 60_000_000_000  # longer than any reader waits for the rest of a li
 
 @dataclass(frozen=True, slots=True)
 class NoCardReading:
-    """What a reader sent that its settings make no card of, and why; nothing at all: both are empty."""
+    """The bytes of a reader that its settings make no card of, and the reason. Both are empty when it sent nothing."""
 
     sent: Sequence[bytes] = field(repr=False)
     why: str
@@ -31,7 +31,7 @@ class NoCardReading:
 def read_card(
     driver: type[Reader], options: DriverSettings, seconds: float, *, clock: Monotonic = time.monotonic_ns
 ) -> Uid | NoCardReading:
-    """The first card within `seconds`. Raises what the driver's `open` raises."""
+    """Returns the first card within `seconds`. Raises what the driver's `open` raises."""
     sent: list[bytes] = []
     reader = driver("calibration", options, tap=lambda way, data: sent.append(data) if way == "RECV" else None)
     reader.open()
@@ -53,7 +53,7 @@ def read_card(
 def read_under_encodings(
     driver: type[Reader], options: DriverSettings, encodings: Sequence[UidEncoding], sent: Sequence[bytes]
 ) -> Mapping[UidEncoding, Uid]:
-    """The card as each setting reads what was sent, where it makes one of it."""
+    """Returns the card as each setting reads the sent bytes; a setting that makes no card of them is left out."""
     outcomes = {encoding: _read_as(driver, options, encoding, sent) for encoding in encodings}
     return {encoding: uid for encoding, uid in outcomes.items() if uid is not None}
 

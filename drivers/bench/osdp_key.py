@@ -1,7 +1,7 @@
 """The key that a kiosk and its OSDP reader share (SCBK): 16 bytes in a file of 32 hex digits that only we can read.
 
-The key stands for the reader: whoever knows it can play one. So it is drawn by `secrets`, is never in the settings
-file, and a file that others can read is refused.
+The key stands for the reader: a program that knows it can play one. So it is drawn by `secrets`, is never in the
+settings file, and a file that others can read is refused.
 """
 
 import os
@@ -17,7 +17,9 @@ _TEXT_MAX = 256
 
 
 def key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """An absolute path as it is; a plain name stands in the credentials folder that systemd gives."""
+    """Returns the path of a key: an absolute path stays; a plain name stands in the credentials folder that systemd
+    gives.
+    """
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     if Path(name).is_absolute():
         return Path(name)
@@ -27,7 +29,7 @@ def key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(path: Path) -> bytes:
-    """The key in this file. Raises NotSupported, saying what to do, and never tells what the file holds."""
+    """Returns the key in this file. Raises NotSupported, which says what to do and never what the file holds."""
     try:
         if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
             raise NotSupported(f"key_file: everybody can read {path}: chmod 600, then set a new key")
@@ -49,7 +51,9 @@ def load(path: Path) -> bytes:
 
 
 def create(path: Path) -> bytes:
-    """A new key in a new file, on disk before it is returned: a reader must never get a key that nobody has kept."""
+    """Makes a key in a new file. The file is on disk before this returns: a reader must never get a key that is then
+    lost.
+    """
     key = secrets.token_bytes(OSDP_KEY_BYTES)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -65,7 +69,7 @@ def create(path: Path) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """A name in a folder is on disk only once the folder is."""
+    """Brings a folder's names to the disk. A new name in a folder is safe only then."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -24,7 +24,9 @@ _CARD_HEAD = {osdp.RAW: 4, osdp.FMT: 3}  # what stands before the number
 
 
 class OsdpTrace:
-    """`redact_key`: any secret bytes; None keeps card numbers, and such a file is a secret."""
+    """A tap that writes OSDPCAP. `redact_key` is any secret bytes; None keeps card numbers, and such a file is a
+    secret.
+    """
 
     def __init__(
         self, out: BinaryIO, *, clock: Monotonic, redact_key: bytes | None, bytes_max: int = TRACE_BYTES_MAX
@@ -34,7 +36,7 @@ class OsdpTrace:
 
     @property
     def full(self) -> bool:
-        """The limit is reached; what comes now is not written."""
+        """Tells if the limit is reached; what passes after it is not written."""
         return self._bytes_remaining == 0
 
     def __call__(self, direction: str, data: bytes) -> None:
@@ -44,7 +46,9 @@ class OsdpTrace:
                 self._write(encode(PassedBytes(self._clock(), way, self._redacted(event))))
 
     def finish(self) -> None:
-        """Nothing is held back but an unfinished frame, which is none. The file stays open: it is the caller's."""
+        """Ends the trace. Only an unfinished frame is lost, which is no frame. The file stays open: it is the
+        caller's.
+        """
         self._out.flush()
 
     def _redacted(self, packet: osdp.Packet) -> bytes:
@@ -73,18 +77,20 @@ class OsdpTrace:
 
 
 def is_trace(first_line: bytes) -> bool:
-    """Whether a file that begins so is OSDPCAP and no capture of `drivers.bench.capture`."""
+    """Tells if a file with this first line is OSDPCAP, and not a capture of `drivers.bench.capture`."""
     return isinstance(parse(first_line), PassedBytes)
 
 
 def events(
     lines: Iterable[bytes], settings: OsdpSettings, *, scbk: bytes | None = None, name: str = "replay"
 ) -> Iterator[DeviceEvent]:
-    """What the driver would have reported. `scbk`: the reader's key, for a session that was encrypted."""
+    """Yields the events that the driver would have reported. `scbk` is the reader's key, for a session that was
+    encrypted.
+    """
     reports = Reports(name, settings)
     for t_ns, opened in replay(lines, scbk):
         reading: OsdpCard | Characters | Fault | None = opened if isinstance(opened, Fault) else None
         if isinstance(opened, Opened) and opened.packet.reply:
             reading = parse_card(opened.packet.code, opened.data)
         if reading is not None:
-            yield from reports.of(reading, t_ns)
+            yield from reports.readings(reading, t_ns)

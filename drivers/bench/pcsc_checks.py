@@ -1,4 +1,5 @@
-"""What keeps a PC/SC reader from working on this machine, each with what to do. Reads files, opens no device.
+"""Finds what keeps a PC/SC reader from working on this machine, and what to do about it. It reads files and opens no
+device.
 
 The root of the file system is an argument: tests build a small tree of their own.
 """
@@ -15,12 +16,14 @@ _TEXT_BYTES_MAX = 1024 * 1024
 
 
 def problems(root: Path = Path("/"), *, root_user: bool = False, lamp: bool = False) -> tuple[str, ...]:
-    """In the order in which they are met. `root_user`: polkit is not asked. `lamp`: there is an `acr122u-light`."""
+    """Returns the problems in the order in which they are met. Polkit is not asked for a `root_user`; `lamp` says that
+    there is an `acr122u-light`.
+    """
     return tuple(_problems(root, root_user=root_user, lamp=lamp))
 
 
 def attached(root: Path = Path("/")) -> tuple[str, ...]:
-    """Readers on USB that PC/SC would take, as `072f:2200 ACR122U`: by class (0b, smart card) or by maker."""
+    """Returns the USB readers that PC/SC would take, as `072f:2200 ACR122U`: by class (0b, smart card) or by maker."""
     findings = []
     for device in sorted((root / "sys/bus/usb/devices").glob("*")):
         vendor, product = _text(device / "idVendor"), _text(device / "idProduct")
@@ -60,7 +63,9 @@ def _any_has(root: Path, folders: tuple[str, ...], names: str, pattern: str) -> 
 
 
 def _text(file: Path) -> str:
-    """The file's text, or nothing when it is not there or not ours to read: devices come and go while we look."""
+    """Returns the file's text, or nothing when it is not there or not ours to read: devices come and go while we
+    look.
+    """
     try:
         with file.open("rb") as opened:
             return opened.read(_TEXT_BYTES_MAX).decode("utf-8", "replace").strip()

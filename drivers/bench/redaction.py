@@ -28,11 +28,13 @@ _FRAMING = b"\x00\x02\x03\r\n\xff"
 class _Rewriting:
     ends: Callable[[bytes], Sequence[int]]  # behind each whole record
     rewrite: Callable[[bytes, Pseudonym], bytes | None]  # of one record with its end; same length, None: nothing of it
-    framing: bytes = _FRAMING  # bytes that tell nothing of a number, kept outside of records
+    framing: bytes = _FRAMING  # bytes that hold nothing of a number, kept outside of records
 
 
 class Redactor:
-    """Pieces in, pieces without card numbers out. Raises NotSupported for a protocol whose frames it cannot rewrite."""
+    """Takes pieces of a stream and returns them without card numbers. Raises NotSupported for a protocol whose frames
+    it cannot rewrite.
+    """
 
     def __init__(self, protocol: str, key: bytes) -> None:
         if protocol not in _REWRITING:
@@ -42,7 +44,7 @@ class Redactor:
         self._held: list[Piece] = []
 
     def push(self, t_ns: int, direction: str, data: bytes) -> list[Piece]:
-        """What can be told now, this piece or earlier ones."""
+        """Takes a piece, and returns the pieces that are free of card numbers: this one, or earlier ones."""
         self._held.append((t_ns, direction, data if direction == "RECV" else self._blank(data)))
         received = b"".join(data for _, direction, data in self._held if direction == "RECV")
         if len(received) > HELD_BYTES_MAX:
@@ -50,12 +52,12 @@ class Redactor:
         return self._release(received, max(self._rewriting.ends(received), default=0))
 
     def end(self) -> list[Piece]:
-        """The rest: an unfinished frame is no frame."""
+        """Returns the rest, in which an unfinished frame is no frame."""
         received = b"".join(data for _, direction, data in self._held if direction == "RECV")
         return self._release(received, len(received))
 
     def _release(self, received: bytes, size: int) -> list[Piece]:
-        """Rewrite the first `size` bytes received and let go of the pieces they came in."""
+        """Rewrites the first `size` bytes received and lets go of the pieces they came in."""
         rewritten = self._rewritten(received[:size])
         pieces: list[Piece] = []
         while self._held:
@@ -119,7 +121,7 @@ def _pcsc(record: bytes, pseudonym: Pseudonym) -> bytes | None:
 
 
 def _after(marks: bytes) -> Callable[[bytes], Sequence[int]]:
-    """A record ends with any of these bytes."""
+    """Returns a function that finds where records end that end with any of these bytes."""
     return lambda data: [position + 1 for position, byte in enumerate(data) if byte in marks]
 
 

@@ -1,4 +1,4 @@
-"""How frames of each protocol get another number in them, for `redaction`: same length, checksums that hold.
+"""Puts another number into frames of each protocol, for `redaction`: same length, checksums that hold.
 
 Text keeps its form: decimals stay decimals, hex stays hex, letters stay letters, so that a capture of it plays again
 and shows the same faults. What is not understood is not kept.
@@ -15,12 +15,12 @@ Pseudonym = Callable[[Technology, bytes], bytes]
 
 _DIGITS, _UPPER, _LOWER = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 _PIECE = 16  # characters that share a digest
-_SOUND_PN532 = frozenset({0x03, 0x15, 0x17, 0x33})  # answers that tell of the chip and of no card
+_SOUND_PN532 = frozenset({0x03, 0x15, 0x17, 0x33})  # answers about the chip, not about a card
 _LINE_END = re.compile(rb"\x02[0-9A-Za-z]{1,64}\x03[\x00-\xff]|[\r\n]")
 
 
 def text(content: str, pseudonym: Pseudonym) -> str:
-    """The same form with another content. Characters beyond ASCII become as many `x` as they have bytes."""
+    """Returns another content in the same form. A character beyond ASCII becomes as many `x` as it has bytes."""
     if re.fullmatch("[0-9]{10}", content) and int(content) < 1 << 32:
         return f"{int.from_bytes(pseudonym(Technology.UNKNOWN, int(content).to_bytes(4, 'big')), 'big'):010d}"
     if (pair := re.fullmatch("([0-9]{3}),([0-9]{5})", content)) and int(pair[1]) < 1 << 8 and int(pair[2]) < 1 << 16:
@@ -53,12 +53,12 @@ def _letter(character: str, chance: int) -> str:
 
 
 def line_ends(data: bytes) -> list[int]:
-    """Where the lines and blocks in it end."""
+    """Returns where the lines and blocks end."""
     return [match.end() for match in _LINE_END.finditer(data)]
 
 
 def line_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
-    """A line with its end, or a block with what stands before it."""
+    """Rewrites a line with its end, or a block with what stands before it."""
     match line.Decoder(blocks=True).feed(record)[-1:]:
         case [line.LineText(content=content, block=True)]:
             block = line.encode_block(text(content.decode("ascii"), pseudonym).encode())
@@ -79,7 +79,7 @@ def pn532_ends(data: bytes) -> list[int]:
 
 
 def pn532_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
-    """A frame with what stands before it. Of answers that are not known only the length is kept."""
+    """Rewrites a frame with what stands before it. Of unknown answers only the length is kept."""
     frames = list(pn532.frames(record))
     if not frames or frames[-1][1] != len(record):
         return None
@@ -105,7 +105,9 @@ def _pn532_body(body: bytes, pseudonym: Pseudonym) -> bytes:
 
 
 def hid_ends(data: bytes) -> list[int]:
-    """Behind each press of Enter, and behind each event while no text has begun. Events are of this machine's size."""
+    """Returns the place behind each press of Enter, and behind each event before a text begins. Events have this
+    machine's size.
+    """
     typing, ends = False, []
     for start, event in hid.struct_events(data, hid.SIZE_HERE):
         match event:
@@ -119,7 +121,9 @@ def hid_ends(data: bytes) -> list[int]:
 
 
 def hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
-    """The events of one text, typed anew; what the keyboard says of its own switches (MSC) is the same for each key."""
+    """Rewrites the events of one text. The keyboard's messages about its own switches (MSC) are the same for each
+    key.
+    """
     size = hid.SIZE_HERE
     match hid.Decoder(size=size).feed(record):
         case [line.LineText(content=content)]:

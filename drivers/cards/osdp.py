@@ -1,7 +1,7 @@
 """Card readers on RS-485 that speak OSDP version 2 with its secure channel, by libosdp. See `drivers.protocols.osdp`.
 
-Several readers may share a line, each with an address of its own. The reader has made sure of a card before it tells
-of it, and tells of it once. Without a key that only we and the reader know it is not opened, unless `commissioning`
+Several readers may share a line, each with an address of its own. The reader has made sure of a card before it
+reports it, and reports it once. Without a key that only we and the reader know it is not opened, unless `commissioning`
 says that a key is just being set: in clear, or with the key that everybody knows, anybody with a screwdriver can send
 cards.
 
@@ -49,7 +49,7 @@ class Osdp:
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         cards, faults = self._link.turn(timeout_s)
         now_ns = self._clock()
-        return [event for reading in (*faults, *cards) for event in self._reports.of(reading, now_ns)]
+        return [event for reading in (*faults, *cards) for event in self._reports.readings(reading, now_ns)]
 
     def close(self) -> None:
         self._link.close()
@@ -58,7 +58,7 @@ class Osdp:
 def link(
     settings: OsdpSettings, transport: Transport | None = None, tap: Tap | None = None, *, clock: Monotonic
 ) -> Link:
-    """The way to the reader, without the echo that some adapters make and without what other readers are asked."""
+    """Returns the link to the reader, without the echo that some adapters make and without other readers' traffic."""
     access = Access(settings.port, settings.address)
     if transport is not None:
         return Link(access, tapped(WithoutEcho(transport), tap), clock=clock)

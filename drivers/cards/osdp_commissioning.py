@@ -27,8 +27,8 @@ def commission(
     clock: Monotonic = time.monotonic_ns,
     transport: Transport | None = None,
 ) -> None:
-    """Set a new key and write it to `key_file`, which must not exist. With a `key_file` in the settings that key opens
-    the reader; else the reader must be in install mode. Blocks for up to 15 s.
+    """Sets a new key and writes it to `key_file`, which must not exist. With a `key_file` in the settings that key
+    opens the reader; else the reader must be in install mode. Blocks for up to 15 s.
 
     Raises NotSupported unless `commissioning` is set, DeviceGone while no reader answers, ProtocolError where the
     reader does not take the key.
@@ -53,7 +53,7 @@ def commission(
 
 
 def _tell(link: Link, settings: OsdpSettings, old: bytes | None, key: bytes) -> None:
-    # libosdp gives a reader in install mode the key by itself; one that has a key is told over its secure channel.
+    # libosdp gives a reader in install mode the key by itself; one that has a key gets it over its secure channel.
     link.open(Access(settings.port, settings.address, old or key, installing=old is None))
     try:
         if old is not None:
@@ -69,7 +69,7 @@ def _tell(link: Link, settings: OsdpSettings, old: bytes | None, key: bytes) -> 
 
 
 def _has(link: Link, settings: OsdpSettings, key: bytes) -> bool:
-    """Whether the reader answers to this key. Raises DeviceGone where it does not answer at all."""
+    """Tells if the reader answers to this key. Raises DeviceGone where it does not answer at all."""
     try:
         link.open(Access(settings.port, settings.address, key))
     except NotSupported:

@@ -21,23 +21,23 @@ class OsdpSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fie
     baud: Annotated[int, Meta(ge=9600, le=230_400)] = 9600
     uid_encoding: Literal["hex", "hex-reversed", "w34", "w34-reversed"] = "hex"  # of cards without parity bits
     technology: Technology = Technology.UNKNOWN  # of the cards, where the school has one kind only
-    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 1_000  # a card told of later than this is put down anew
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 1_000  # a card reported later than this is put down anew
     commissioning: bool = False  # without a key: only while one is being set, never with children
 
 
 class Reports:
-    """Turns what a reader said into readings: live, and from a recording."""
+    """Turns a reader's reports into readings, both live and from a recording."""
 
     def __init__(self, name: str, settings: OsdpSettings) -> None:
         self._name, self._technology = name, settings.technology
         self._encoding = UidEncoding(settings.uid_encoding)
         self._presence = HeldCards(settings.hold_ms)
 
-    def of(self, reading: OsdpCard | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
-        if isinstance(reading, Fault):
-            yield StreamFault(self._name, reading.what, now_ns)
+    def readings(self, report: OsdpCard | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+        if isinstance(report, Fault):
+            yield StreamFault(self._name, report.what, now_ns)
             return
-        uid = card_uid(reading, self._encoding, self._technology)
+        uid = card_uid(report, self._encoding, self._technology)
         if isinstance(uid, RejectedNumber):
             yield StreamFault(self._name, uid.why, now_ns)
         elif self._presence.frames(uid, now_ns) == 1:
@@ -45,5 +45,5 @@ class Reports:
             yield CardRead(self._name, uid, now_ns, again=True)
 
     def clear(self) -> None:
-        """Whatever comes next is put down anew."""
+        """Forgets the cards in the field: the next report of each counts as a new one."""
         self._presence.clear()

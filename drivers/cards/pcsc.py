@@ -1,6 +1,6 @@
 """Desktop readers by PC/SC: ACR122U, ACR1252U, Omnikey and their like. See `drivers.transports.pcsc`.
 
-pcscd watches the field and tells of each card once; a card counts at once, since nothing but a card answers.
+pcscd watches the field and reports each card once; a card counts at once, since nothing but a card answers.
 """
 
 import time
@@ -20,7 +20,7 @@ from drivers.uid import UidEncoding, from_bytes
 class PcscSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reader: str = ""  # a part of its name, as `pcsc_scan` shows it; empty: the only one
     uid_encoding: Literal["hex", "hex-reversed"] = "hex"
-    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a card told of later than this is put down anew
+    hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # a card reported later than this is put down anew
 
 
 class Pcsc(CardStream):

@@ -60,7 +60,7 @@ class Pn532(CardStream):
         super().__init__(name, tapped(port, tap), new_feed, hold_ms=settings.hold_ms, clock=clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """One step of the conversation; may come back early with nothing."""
+        """Moves the conversation on by one step, and may return early with nothing."""
         with self._talking:
             if said := self._host.send(self._clock()):
                 self._transport.write(said)

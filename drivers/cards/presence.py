@@ -15,7 +15,7 @@ class HeldCards:
         self._recent: dict[Uid, tuple[int, int]] = {}  # last seen at, frames so far; oldest sighting first
 
     def frames(self, uid: Uid, now_ns: int) -> int:
-        """How many frames of this card its presentation has had, this one included."""
+        """Returns how many frames of this card its presentation has had, this one included."""
         last_ns, count = self._recent.pop(uid, (now_ns, 0))
         if now_ns - last_ns > self._hold_ns:
             count = 0
@@ -25,5 +25,5 @@ class HeldCards:
         return count + 1
 
     def clear(self) -> None:
-        """The field is empty: whatever comes next is put down anew."""
+        """Forgets every card: the field is empty, and the next frame begins a new presentation."""
         self._recent.clear()

@@ -1,4 +1,4 @@
-"""What every reader shares that sends cards as a stream of bytes: transport → protocol → `DeviceEvent`.
+"""Reads cards from a stream of bytes, for every reader that sends one: transport → protocol → `DeviceEvent`.
 
 A driver hands in a transport and a decoder that already speaks of canonical numbers. Nothing here knows a device.
 """
@@ -15,7 +15,7 @@ from drivers.uid import RejectedNumber
 
 @dataclass(frozen=True, slots=True)
 class CardSighting:
-    """A card in the field. `proven`: the device itself has made sure that it is one, and says it only once."""
+    """A card in the field. `proven`: the device itself has made sure that it is one, and reports it only once."""
 
     uid: Uid | RejectedNumber
     proven: bool = False

@@ -1,4 +1,4 @@
-"""What every reader shares that sends lines of text: transport → decoder → what the line says → `DeviceEvent`.
+"""Reads lines of text, for every reader that sends them: transport → decoder → meaning of the line → `DeviceEvent`.
 
 A scanner may send no end of line at all, so silence ends a line too: `idle_ms` after the last byte, measured by the
 clock that the driver was given.
@@ -21,7 +21,7 @@ class Decoder(Protocol):
 
     @property
     def pending(self) -> bool:
-        """Something has begun and not ended."""
+        """Tells if something has begun and not ended."""
 
     def feed(self, data: bytes) -> Sequence[LineText | Fault]: ...
 
@@ -29,8 +29,9 @@ class Decoder(Protocol):
 
 
 class TextStream:
-    """The `Reader` behind a driver's few lines. A text is sent once for a card, so one proves it; a scanner that sees
-    the same code again within `hold_ms` is passed over."""
+    """The `Reader` behind a driver's few lines. A text is sent once for a card, so one proves it. A scanner that sees
+    the same code again within `hold_ms` is passed over.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
-"""The agent's end of a guardian: starts it, gives it pulses, and notices when it dies.
+"""The agent's end of a guardian: starts it, gives it pulses, and notices when it dies. `drivers.indicators.guardian`
+says why there is one.
 
 What the guardian is for, `drivers.indicators.guardian` says.
 """
@@ -20,7 +21,7 @@ LEAVE_S = 3.0
 
 
 class GuardianProcess:
-    """One guardian. Raises DeviceGone when it cannot be started or does not speak."""
+    """A guardian's process. Raises DeviceGone when it cannot be started or does not speak."""
 
     def __init__(self, board: int, request: int, off: bytes) -> None:
         command = [sys.executable, "-I", "-S", guardian.__file__, str(board), str(request), off.hex()]
@@ -37,7 +38,7 @@ class GuardianProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
-        self._speaking = threading.Lock()  # held by whoever writes orders or closes them
+        self._speaking = threading.Lock()  # held to write orders or to close them
         if self._read_answer(GUARDIAN_START_S) != guardian.READY:
             self.kill()
             raise DeviceGone("the guardian of the outputs does not start: look for it in the log of this process")
@@ -47,11 +48,13 @@ class GuardianProcess:
         return self._process.pid
 
     def died(self) -> bool:
-        """Without having been asked to."""
+        """Tells if the guardian ended by itself."""
         return not self._orders.closed and self._process.poll() is not None
 
     def pulse(self, on: bytes, pulse_ms: int) -> bool:
-        """Have it switched on, and off again before this returns. False: it died or hangs, kill it and switch off."""
+        """Has an output switched on, and off again before this returns. False: the guardian died or hangs; kill it and
+        switch off.
+        """
         order = pulse_ms.to_bytes(2, "big") + on
         assert len(order) <= guardian.ORDER_BYTES_MAX
         try:
@@ -64,25 +67,25 @@ class GuardianProcess:
         return self._read_answer(pulse_ms / 1000 + LATE_S) == guardian.OVER
 
     def hang_up(self) -> None:
-        """Ends a pulse that is under way, and the guardian when it has switched off; from any thread."""
+        """Ends a pulse that is under way, and the guardian once it has switched off. Any thread may call it."""
         with self._speaking:
             self._orders.close()
 
     def leave(self) -> None:
-        """The end of it, in order; killed where it does not come to that."""
+        """Ends the guardian in order, and kills it where that takes too long."""
         self.hang_up()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(LEAVE_S)
         self.kill()
 
     def kill(self) -> None:
-        """After this it switches nothing any more."""
+        """Kills the guardian. After this it switches nothing any more."""
         self._process.kill()
         self._process.wait()
         self.hang_up()
         self._answers.close()
 
     def _read_answer(self, within_s: float) -> bytes:
-        """What it says; empty when it died or says nothing."""
+        """Returns the guardian's next answer; empty when it died or says nothing."""
         ready, _, _ = select.select([self._answers], [], [], within_s)
         return os.read(self._answers.fileno(), 1) if ready else b""

@@ -1,4 +1,4 @@
-"""A process of its own that switches one board's outputs, so that a pulse ends whoever is killed in the middle of it.
+"""A process of its own that switches one board's outputs, so that a pulse ends even when a process is killed.
 
 The agent opens the board, starts this program with the descriptor, and has it do every pulse:
 
@@ -69,7 +69,7 @@ def _switch(board: int, request: int, data: bytes, within_s: float) -> None:
 
 
 def _say(word: bytes) -> None:
-    with suppress(BrokenPipeError):  # the agent is gone, which the next read tells
+    with suppress(BrokenPipeError):  # the agent is gone: the next read ends
         os.write(_ANSWERS, word)
 
 

@@ -92,7 +92,7 @@ class OsdpLight:
 
 
 def commands(signal: Signal, settings: OsdpLightSettings) -> Sequence[Command]:
-    """What a signal is on a reader of these settings."""
+    """Returns the commands that show a signal on a reader of these settings."""
     if signal is Signal.IDLE:
         return [_lamp(settings.idle)]
     colour, beeps, blinks = _MEANING[signal]
@@ -125,7 +125,9 @@ def _text(signal: Signal, settings: OsdpLightSettings) -> str:
 
 
 def _lamp(idle: Colour, colour: Colour | None = None, *, show_ms: int = 0, blinks: bool = False) -> Command:
-    """A colour for a while, or the idle colour for good. Counts are in tenths of a second."""
+    """Returns the command for a colour for a while, or for the idle colour for good. Counts are in tenths of a
+    second.
+    """
     lamp = {"command": libosdp.Command.LED, "reader": 0, "led_number": 0}
     if colour is None:
         on = _COLOURS[idle]

@@ -20,20 +20,22 @@ PULSE_MS_MAX = 2_000
 
 
 class RelayBoard(Protocol):
-    """Outputs by number behind one descriptor. `request`: the ioctl that takes the bytes; 0: they are written."""
+    """Outputs by number behind one descriptor. `request` is the ioctl that takes the bytes; 0: they are written."""
 
     request: int
 
     def open(self) -> int:
-        """The descriptor, which a child process may be given. The bytes below hold while it is open."""
+        """Opens the board, and returns its descriptor, which a child process may be given. The bytes below hold while
+        it is open.
+        """
 
     def on(self, outputs: Sequence[int]) -> bytes: ...
 
     def off(self) -> bytes:
-        """All of them."""
+        """Returns the bytes that switch all outputs off."""
 
     def switch(self, data: bytes) -> None:
-        """Now, by this process."""
+        """Switches at once, from this process."""
 
     def close(self) -> None: ...
 
@@ -56,8 +58,8 @@ class Pulses:
                 raise
 
     def pulse(self, outputs: Sequence[int], pulse_ms: int) -> None:
-        """On, and off again before this returns. Raises DeviceGone when it cannot be known that it worked, and when the
-        guardian had died before: then the pulse has been done, by a new one.
+        """Switches outputs on, and off again before this returns. Raises DeviceGone when nobody can know that it
+        worked. It is also raised when the guardian had died before: then a new one has done the pulse.
         """
         with self._in_use:
             guard = self._guard

@@ -94,5 +94,5 @@ def _source(settings: CameraSettings) -> camera.CameraSource:
 
 
 def _grey(image: Image) -> Image:
-    """OpenCV hands out three equal channels for a grey camera."""
+    """Returns one channel of a grey camera's picture: OpenCV gives three equal ones."""
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

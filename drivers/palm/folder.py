@@ -6,7 +6,7 @@
     repeat = true             begin again at the end; otherwise wait for pictures whose names come after the last
 
 Names decide the order. A picture that cannot be read is a fault, and the next one is shown. No frame is left out:
-whoever reads slowly sees them later, unlike with a camera.
+a slow caller sees them later, unlike with a camera.
 
 Does not imitate: exposure, blur, a hand that comes and goes, the picture without a hand between two children.
 """
@@ -101,7 +101,7 @@ class Folder:
         return [PalmFrame(self.name, picture, self._clock(), self._settings.nir)]
 
     def _lay_on(self) -> bool:
-        """Whether there is a next presentation; its frames are in `_burst` then."""
+        """Loads the frames of the next presentation into `_burst`. False when there is none."""
         if not self._waiting:
             self._list()
         while self._waiting:

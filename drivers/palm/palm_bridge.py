@@ -90,7 +90,7 @@ class PalmBridge:
         events: list[DeviceEvent] = []
         for message in self._decoder.feed(data):
             event = self._fault(message.what) if isinstance(message, Fault) else self._on_message(message)
-            if isinstance(event, DeviceGone):  # what came before it is told first, the next read says the rest
+            if isinstance(event, DeviceGone):  # earlier events come first, the next read raises it
                 self._gone_reason = str(event)
                 break
             if event is not None:

@@ -7,7 +7,7 @@ The terminal matches by itself and says a number, its PIN. The serial number is 
 and proves nothing, so the port belongs in a network of its own. Pictures and templates are refused: the bodies that
 bring them are passed over, answered (or they would come again for ever), and reported.
 
-An answer to rows leaves with the next `read`: who reads again has taken what he was given. A terminal that gets none
+An answer to rows leaves with the next `read`: a caller that reads again has kept the events. A terminal that gets none
 sends again, and what was taken already is passed over.
 """
 
@@ -28,7 +28,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.http import Exchange, HttpRequest
 from drivers.protocols.zk_attlog import Punch
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
-from drivers.transports.tcp import Heard, OnePeer, Peers, TcpListener
+from drivers.transports.tcp import PeerBytes, Peers, SinglePeer, TcpListener
 
 TERMINAL_IDLE_S = 15  # a connection that says nothing for so long is hung up
 ADDRESSES_MAX = 64  # whose rate is kept in mind
@@ -39,7 +39,7 @@ class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     serials: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]
     utc_offset: str = "+05:00"  # of the terminals' clocks
     time_zone_form: TimeZoneForm = TimeZoneForm.OFFSET  # try another when a terminal's clock jumps by hours
-    set_clock: bool = True  # tell each terminal the time when it starts
+    set_clock: bool = True  # set each terminal's clock when it starts
     method: Annotated[str, Meta(pattern="^[a-z]{1,16}$")] = "palm"  # of a way of recognition that is on no list
     silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 180.0  # of all terminals, before they count as gone
     requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
@@ -72,7 +72,7 @@ class ZkAdms:
     ) -> None:
         self.name = name
         self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
-        self._peers: Peers = OnePeer(transport) if transport else _listener(settings.listen)
+        self._peers: Peers = SinglePeer(transport) if transport else _listener(settings.listen)
         self._remembered = adms.Remembered()  # over a reopen too: what was taken stays taken
         self._stamps: dict[str, str] = {}
         self._zone = timezone(timedelta(0))
@@ -89,7 +89,7 @@ class ZkAdms:
         self._zone = timezone(offset)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """One round: what was held back is answered, then every terminal that speaks is heard."""
+        """Answers the peers that were held back, then hears every terminal that speaks."""
         events = list(self._answer_pending())
         for request in self._peers.poll(0 if events else timeout_s):
             events += self._hear(request)
@@ -121,7 +121,7 @@ class ZkAdms:
             if self._say(peer, body):
                 yield from self._serve(peer, self._exchanges[peer].next())
 
-    def _hear(self, request: Heard) -> Iterator[DeviceEvent]:
+    def _hear(self, request: PeerBytes) -> Iterator[DeviceEvent]:
         if not request.data:
             self._hung_up(request.peer)
             return
@@ -151,7 +151,7 @@ class ZkAdms:
             requests = self._exchanges[peer].next()
 
     def _say(self, peer: int, body: str, status: int = 200) -> bool:
-        """Whether the connection goes on behind the answer."""
+        """Sends an answer. True when the connection goes on behind it."""
         exchange = self._exchanges.get(peer)
         if exchange is None:
             return False
@@ -199,7 +199,9 @@ class ZkAdms:
         return _TerminalReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
 
     def _plan_to_set_the_clock(self, call: Call) -> None:
-        """By a command, since not every firmware asks for the time; given when the terminal next asks what to do."""
+        """Plans the command that sets the clock, since not every firmware asks for the time. The terminal gets it with
+        its next request for commands.
+        """
         if self._settings.set_clock and self._settings.time_zone_form is not TimeZoneForm.OMIT:
             self._commands += 1
             self._to_set[call.serial] = self._commands
@@ -266,7 +268,7 @@ class ZkAdms:
         self._addresses.pop(peer, None)
 
     def _tell(self, direction: str, data: bytes) -> None:
-        """To whoever watches: whole requests as if all came on one line; bodies only of TELLABLE_TABLES."""
+        """Shows the tap whole requests as if all came on one line, and bodies of TELLABLE_TABLES only."""
         if self._tap is not None:
             self._tap(direction, data)
 

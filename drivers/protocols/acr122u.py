@@ -18,7 +18,7 @@ _CHANGE, _RED, _GREEN = 0b1100, 0b01, 0b10
 
 @dataclass(frozen=True, slots=True)
 class Blink:
-    """A lamp (`red`, `green` or both: amber) that blinks `times`, then both are off."""
+    """A lamp (`red`, `green`, or both for amber) that blinks `times`; then both are off."""
 
     red: bool
     green: bool
@@ -41,5 +41,5 @@ OFF = bytes((0xFF, 0x00, 0x40, _CHANGE, 0x04, 0, 0, 0, 0))
 
 
 def accepted(response: bytes) -> bool:
-    """Whether the reader took it: 90, then the lamps."""
+    """Tells if the reader took the command: the answer is 90, then the lamps."""
     return len(response) == 2 and response[0] == 0x90

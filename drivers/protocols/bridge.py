@@ -36,7 +36,7 @@ _data: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`data` is foreign JSON: whoever acts on it makes a type of it first."""
+    """A message without its payload. `data` is foreign JSON: check it against a type before you use it."""
 
     type: str
     data: Mapping[str, object] = field(default_factory=dict, repr=False)
@@ -54,7 +54,7 @@ def encode(type: str, data: Mapping[str, object] | None = None, payload: bytes =
 
 
 class Decoder:
-    """Bytes in, messages and faults out; the same for every way of cutting the bytes."""
+    """Turns bytes into messages and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._line = bytearray()

@@ -40,7 +40,7 @@ def checksum(value: bytes) -> int:
 
 
 def encode(value: bytes, *, crlf: bool = False) -> bytes:
-    """The frame of a tag (5 bytes), as RDM6300 sends it, or with `crlf` as ID-12LA does."""
+    """Returns the frame of a tag (5 bytes), as RDM6300 sends it, or with `crlf` as ID-12LA does."""
     if len(value) != 5:
         raise ValueError(f"an EM4100 tag has 5 bytes, not {len(value)}")
     digits = (value + bytes((checksum(value),))).hex().upper().encode()
@@ -48,7 +48,7 @@ def encode(value: bytes, *, crlf: bool = False) -> bytes:
 
 
 class Decoder:
-    """Bytes in, tags and faults out; the same for every way of cutting the bytes."""
+    """Turns bytes into tags and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._body: bytearray | None = None  # since the last STX; None: outside a frame
@@ -63,7 +63,7 @@ class Decoder:
         return events
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: what is unfinished stays so."""
+        """Ends the stream, also after a silence; an unfinished frame is no frame."""
         broken = self._body is not None
         self._body, self._rubbish = None, False
         return [Fault("a frame broke off")] if broken else []
@@ -89,7 +89,7 @@ class Decoder:
 
 
 def _possible(body: bytearray) -> bool:
-    """Whether the last byte of `body` may stand where it does."""
+    """Tells if the last byte of `body` may stand where it does."""
     position, byte = len(body) - 1, body[-1]
     if position < _DIGITS:
         return byte in _HEX

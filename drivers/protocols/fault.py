@@ -1,4 +1,4 @@
-"""What every parser here reports for bytes that are no frame."""
+"""Bytes that are no frame, as every parser here reports them."""
 
 from dataclasses import dataclass
 

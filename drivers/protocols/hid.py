@@ -54,12 +54,12 @@ _RETYPED = str.maketrans(
 
 
 def retyped(text: str) -> str:
-    """The same keys under the US layout, for text that was typed under the Kazakh or the Russian one."""
+    """Returns the text of the same keys under the US layout, for text typed under the Kazakh or the Russian one."""
     return text if text.isascii() else text.translate(_RETYPED)
 
 
 def encode(text: str, *, size: int = 24, start_us: int = 0, key_us: int = 4_000, enter: bool = True) -> bytes:
-    """The events of a reader that types `text`."""
+    """Returns the events of a reader that types `text`."""
     codes = {character: (code, False) for code, character in PLAIN.items()}
     codes |= {character: (code, True) for code, character in SHIFTED.items() if character not in codes}
     out, now_us = bytearray(), start_us
@@ -75,7 +75,7 @@ def encode(text: str, *, size: int = 24, start_us: int = 0, key_us: int = 4_000,
 
 
 class Typist:
-    """Events in, texts and faults out; pure over (type, code, value) and the event's own time."""
+    """Turns key events into texts and faults, by type, code, value and the event's own time alone."""
 
     def __init__(self, gap_ms: int = GAP_MS) -> None:
         self._gap_us = gap_ms * 1_000
@@ -104,7 +104,7 @@ class Typist:
             yield from self._pressed(code)
 
     def end(self, *, ended: bool) -> Iterator[LineText | Fault]:
-        """The text is over: by Enter, or by silence."""
+        """Yields the text, which has ended by Enter or by silence."""
         text, damaged = self._text, self._damaged
         self._text = self._damaged = ""
         if damaged:
@@ -127,7 +127,7 @@ class Typist:
 
 
 class Decoder:
-    """Bytes in, texts and faults out; the same for every way of cutting the bytes.
+    """Turns bytes into texts and faults, however the bytes are cut.
 
     `size` of an event: 24, 16, or 0 to find out from the first events. Bytes that are no event are passed over one by
     one until events fit again.
@@ -148,7 +148,7 @@ class Decoder:
         return list(self._take(final=False))
 
     def flush(self) -> Sequence[LineText | Fault]:
-        """The stream has ended or the keys were silent: what was typed counts as it is, with `ended` False."""
+        """Ends the stream, also after a silence: the typed text counts as it is, with `ended` False."""
         events = [*self._take(final=True), *self._typist.end(ended=False)]
         if self._bytes:
             events.append(Fault("an event broke off"))
@@ -176,7 +176,7 @@ _DETECT_BYTES = 48  # two events of 24 bytes or three of 16: by chance nothing l
 
 
 def _detected(data: bytearray, start: int) -> int:
-    """The size of the events that begin here; 0 when none do."""
+    """Returns the size of the events that begin here; 0 when none do."""
     for size in SIZES:
         available = min(len(data) - start, _DETECT_BYTES) // size
         if available and all(_event(data, start + size * number, size) for number in range(available)):
@@ -185,7 +185,7 @@ def _detected(data: bytearray, start: int) -> int:
 
 
 def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int, int] | None]]:
-    """Where each event begins, and its type, code and value; None for what no kernel sends."""
+    """Yields where each event begins, and its type, code and value; None for bytes that no kernel sends."""
     held = bytearray(data)
     for start in range(0, len(data) - size + 1, size):
         event = _event(held, start, size)
@@ -193,25 +193,25 @@ def struct_events(data: bytes, size: int) -> Iterator[tuple[int, tuple[int, int,
 
 
 def set_event(data: bytearray, start: int, size: int, code: int, value: int) -> None:
-    """Another code and value for the event that begins there."""
+    """Writes another code and value into the event that begins there."""
     seconds, micros, kind, _, _ = _LAYOUT[size].unpack_from(data, start)
     _LAYOUT[size].pack_into(data, start, seconds, micros, kind, code, value)
 
 
 def character(code: int) -> str:
-    """What this key types without Shift; empty for one that types nothing."""
+    """Returns the character that this key types without Shift; empty for a key that types nothing."""
     return KEYPAD.get(code) or PLAIN.get(code, "")
 
 
 def key_for(typed: str, *, keypad: bool) -> int:
-    """The key for a character, whatever Shift does. Raises KeyError for one that no key has."""
+    """Returns the key for a character, with or without Shift. Raises KeyError for a character that no key has."""
     if keypad and typed in _PAD_KEYS:
         return _PAD_KEYS[typed]
     return _ROW_KEYS[typed]
 
 
 def _event(data: bytearray, start: int, size: int) -> tuple[int, int, int, int] | None:
-    """Type, code, value and time in µs, or None for what no kernel sends."""
+    """Returns type, code, value and time in µs, or None for bytes that no kernel sends."""
     if len(data) - start < size or data[start + size // 2 - 1]:  # a part of a second has a 0 in this byte
         return None
     seconds, micros, kind, code, value = _LAYOUT[size].unpack_from(data, start)

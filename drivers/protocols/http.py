@@ -38,7 +38,9 @@ class Exchange:
         self._refused = 400
 
     def feed(self, data: bytes) -> Sequence[Event]:
-        """The request that is now whole, if any; `next` gives the one behind it once this is answered."""
+        """Takes bytes and returns the request that is now whole, if any. `next` gives the one behind it once this is
+        answered.
+        """
         self._connection.receive_data(data)
         return self.next()
 
@@ -50,7 +52,7 @@ class Exchange:
             return [Fault("a request that is no HTTP")]
 
     def answer(self, body: str, date: str, status: int = 200) -> tuple[bytes, bool]:
-        """The bytes of an answer, and whether the connection ends with it. `date` as HTTP writes it."""
+        """Returns the bytes of an answer, and True when the connection ends with it. `date` is as HTTP writes it."""
         content = body.encode("utf-8")
         headers = [
             ("Date", date),
@@ -69,7 +71,7 @@ class Exchange:
         return b"".join(part or b"" for part in sent), ends
 
     def refusal(self, date: str) -> bytes:
-        """What to say to somebody whose request was a Fault; nothing when it is too late for words."""
+        """Returns the answer to a request that was a Fault; empty when it is too late for one."""
         if self._connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return b""
         return self.answer("", date, self._refused)[0]

@@ -47,7 +47,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class IronLogicCard:
-    """A card's line. `printed`: the number's bytes in the order in which the reader printed them."""
+    """A card's line. `printed` is the number's bytes in the order in which the reader printed them."""
 
     technology: Technology
     printed: bytes = field(repr=False)
@@ -64,14 +64,14 @@ Event = IronLogicCard | IronLogicCardRemoved | Fault
 
 
 def encode_em_marine(value: bytes) -> bytes:
-    """The line for 5 bytes of an EM4100 tag."""
+    """Returns the line for 5 bytes of an EM4100 tag."""
     if len(value) != 5:
         raise ValueError(f"an EM4100 tag has 5 bytes, not {len(value)}")
     return f"Em-Marine[{value[:2].hex().upper()}] {_w26(value[2:])}\r\n".encode("ascii")
 
 
 def encode_mifare(uid: bytes, type: str = "1K") -> bytes:  # noqa: A002  the reader's own word
-    """The line for a UID of 4 or 7 bytes in ISO order."""
+    """Returns the line for a UID of 4 or 7 bytes in ISO order."""
     match len(uid):
         case 4:
             printed, atqa, sak, w26 = uid, "0004", "08", uid[2::-1]
@@ -87,7 +87,7 @@ def _w26(value: bytes) -> str:
 
 
 def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
-    """The same whole line (without its end) with another number in it; None when it is no such line.
+    """Puts another number into a whole line (without its end). Returns None when it is no such line.
 
     `change` gets technology and bytes in ISO order and gives as many back. Lines without a number stay as they are.
     """
@@ -120,7 +120,7 @@ def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes
 
 
 class Decoder:
-    """Bytes in, cards, removals and faults out; the same for every way of cutting the bytes."""
+    """Turns bytes into cards, removals and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -141,7 +141,7 @@ class Decoder:
         return events
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended: a last line that is whole counts without its end, and another broke off."""
+        """Ends the stream: a last line that is whole counts without its end, and another one broke off."""
         events = self._end()
         return (
             events
@@ -198,6 +198,8 @@ def _meaning(line: re.Match[str]) -> Event:
 
 
 def _fits(printed: bytes, w26: bytes) -> bool:
-    """Whether the two may be of one card: no checksum, but lost or damaged digits show. Any known order will do."""
+    """Tells if the two numbers may be of one card, in any known order. There is no checksum, but lost or damaged digits
+    show.
+    """
     uid = printed[4:] + printed[:4] if len(printed) == 7 else printed
     return w26 in (uid[:3], uid[2::-1], uid[-3:])

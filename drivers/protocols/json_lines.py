@@ -17,7 +17,7 @@ class Decoder:
         self._skipping = False
 
     def feed(self, data: bytes) -> Sequence[bytes | Fault]:
-        """Whole lines without their end; empty ones are passed over."""
+        """Returns whole lines without their end; empty ones are passed over."""
         events: list[bytes | Fault] = []
         *ended, rest = data.split(b"\n")
         for part in ended:

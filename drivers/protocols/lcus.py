@@ -1,8 +1,8 @@
-"""LCUS USB relay boards (CH340), 9600 8N1: they are told and never answer.
+"""LCUS USB relay boards (CH340), 9600 8N1: they take commands and never answer.
 
     A0 | relay, from 1 | 0 off, 1 on | sum of the three
 
-A relay stays as it was told, also when the cable is pulled while the board has other power.
+A relay stays as it was switched, also when the cable is pulled while the board has other power.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def encode(relay: int, *, on: bool) -> bytes:
 
 
 class Decoder:
-    """What a board makes of the bytes; for the peer in the tests and for captures."""
+    """Turns bytes into commands as a board does, for the peer in the tests and for captures."""
 
     def __init__(self) -> None:
         self._frame = bytearray()

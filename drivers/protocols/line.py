@@ -1,7 +1,7 @@
 """Lines of text from scanners on USB-CDC and from converters on a serial port, and what such a line may mean.
 
     0000123478 CR LF          a number; ends in CR, LF or both
-    https://… <silence>       no end at all: whoever reads says when the line has been silent long enough
+    https://… <silence>       no end at all: the caller says when the line has been silent long enough
     ]C10123456789             a bar code with its AIM id (] letter modifier) before the text
     STX digits ETX LRC        a block; LRC is the XOR of every byte from STX to ETX, so it can be any byte, CR too
 
@@ -23,7 +23,7 @@ _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """What stood between two ends. `block`: it came between STX and ETX and its LRC holds."""
+    """The content between two ends. `block`: it came between STX and ETX and its LRC holds."""
 
     content: bytes = field(repr=False)
     block: bool = False
@@ -46,7 +46,7 @@ def encode_block(content: bytes) -> bytes:
 
 
 def code(content: bytes) -> Code | Fault:
-    """A line as the text of a code."""
+    """Returns the text of a code in a line, or a fault."""
     try:
         text = content.decode("utf-8").strip(" \t\x02\x03")
     except UnicodeDecodeError:
@@ -61,7 +61,7 @@ def code(content: bytes) -> Code | Fault:
 
 
 class Decoder:
-    """Bytes in, lines and faults out; the same for every way of cutting the bytes. `blocks`: STX begins one."""
+    """Turns bytes into lines and faults, however the bytes are cut. With `blocks`, STX begins a block."""
 
     def __init__(self, *, blocks: bool = False, line_bytes_max: int = LINE_BYTES_MAX) -> None:
         self._blocks, self._max = blocks, line_bytes_max
@@ -71,7 +71,7 @@ class Decoder:
 
     @property
     def pending(self) -> bool:
-        """Something has begun and not ended."""
+        """Tells if something has begun and not ended."""
         return bool(self._line) or self._skipping or self._block is not None
 
     def feed(self, data: bytes) -> Sequence[Event]:
@@ -80,7 +80,7 @@ class Decoder:
         return [event for byte in data for event in self._step(byte)]
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: an unfinished line counts, an unfinished block does not."""
+        """Ends the stream, also after a silence: an unfinished line counts, an unfinished block does not."""
         if self._block is not None:
             self._block = None
             return [Fault("a block broke off")]
@@ -90,7 +90,7 @@ class Decoder:
         return [LineText(line, ended=False)] if line.strip() and not skipping else []
 
     def _lines(self, data: bytes) -> Sequence[Event]:
-        """As `_step` for each byte, where no block begins."""
+        """Cuts lines quickly, where no block begins. The result equals `_step` for each byte."""
         events: list[Event] = []
         *ended, rest = _ENDS.split(data)
         for part in ended:

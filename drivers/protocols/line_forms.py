@@ -40,7 +40,7 @@ class Form(StrEnum):
 
 
 def _ending(pattern: str) -> re.Pattern[str]:
-    """The pattern at the end of a line; no digit or letter may stand directly before it."""
+    """Returns the pattern at the end of a line; no digit or letter may stand directly before it."""
     return re.compile(rf"(?<![0-9A-Za-z])(?:{pattern})$", re.ASCII)
 
 
@@ -56,7 +56,9 @@ _NUMBERS: Mapping[Form, re.Pattern[str]] = {
 
 
 def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> Meaning:
-    """What a line of this form says. `encoding`: how the reader writes the number, where the form leaves a choice."""
+    """Returns the meaning of a line of this form. `encoding` is how the reader writes the number, where the form leaves
+    a choice.
+    """
     if form is Form.CODE:
         return code(text.content)
     if form is Form.BLOCK:
@@ -76,7 +78,8 @@ def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> 
 
 
 def guess(text: LineText, *, typed: bool = False) -> Meaning:
-    """What a line most likely says when nobody knows its form; for people who look, never for a reader at work.
+    """Returns the likeliest meaning of a line whose form nobody knows. It is for people who look, never for a reader at
+    work.
 
     `typed`: by a keyboard reader, which prints whole numbers and no Wiegand.
     """
@@ -116,7 +119,7 @@ def _number(content: bytes, form: Form) -> str | None:
 
 
 def _retyped(content: bytes) -> bytes:
-    """Back on the keys where that makes a number of it; a code in Kazakh stays as it is."""
+    """Puts a text back on the keys where that makes a number of it; a code in Kazakh stays as it is."""
     if content.isascii():
         return content
     try:

@@ -1,4 +1,4 @@
-"""What the bits are that an OSDP reader passes on: a whole number, or the low part of one behind parity bits.
+"""Finds a card's number in the bits of an OSDP reader: a whole number, or the low part of one behind parity bits.
 
     26 bits   even parity over the first half, 24 bits, odd parity over the second half: the low part of a number
     34 bits   the same around 32 bits
@@ -20,7 +20,7 @@ WHOLE_BITS = (32, 40, 56, 80)
 def card_uid(
     card: OsdpCard | Characters, encoding: UidEncoding = UidEncoding.HEX, technology: Technology = Technology.UNKNOWN
 ) -> Uid | RejectedNumber:
-    """The canonical number of a card. The encoding is that of whole numbers."""
+    """Returns the canonical number of a card. The encoding is that of whole numbers."""
     match card:
         case Characters(text=text):
             return to_uid(text, UidEncoding.DEC10, technology)
@@ -35,7 +35,7 @@ def card_uid(
 
 
 def between_parities(value: bytes) -> OsdpCard:
-    """The bits of 3 or 4 bytes as a reader sends them: parity, value, parity, from the left."""
+    """Returns the bits of 3 or 4 bytes as a reader sends them: parity, value, parity, from the left."""
     half, bits = 4 * len(value), 8 * len(value) + 2
     number = int.from_bytes(value, "big")
     even = (number >> half).bit_count() % 2

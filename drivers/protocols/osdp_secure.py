@@ -27,7 +27,7 @@ INSTALL_KEY = bytes(range(0x30, 0x40))  # SCBK-D: known to everybody, only for s
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys of one session."""
+    """The keys of one session."""
 
     enc: bytes = field(repr=False)
     mac1: bytes = field(repr=False)
@@ -47,14 +47,14 @@ class Keys:
         return _aes(self.mac2, _aes(self.mac1, server_cryptogram))
 
     def mac(self, message: bytes, before: bytes) -> bytes:
-        """The MAC of a frame up to its MAC; `before` is the other side's last one."""
+        """Returns the MAC of a frame up to its MAC; `before` is the other side's last one."""
         padded = _padded(message)
         head, last = padded[:-CIPHER_BLOCK_BYTES], padded[-CIPHER_BLOCK_BYTES:]
         chained = _cbc(self.mac1, before, head)[-CIPHER_BLOCK_BYTES:] if head else before
         return _cbc(self.mac2, chained, last)
 
     def decrypted(self, data: bytes, before: bytes) -> bytes | None:
-        """The data of a frame in clear; None where its padding is none."""
+        """Returns the data of a frame in clear; None where its padding is wrong."""
         if not data or len(data) % CIPHER_BLOCK_BYTES:
             return None
         decryptor = Cipher(algorithms.AES128(self.enc), modes.CBC(bytes(byte ^ 0xFF for byte in before))).decryptor()
@@ -64,15 +64,15 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A packet's code and data in clear."""
+    """A packet with its code and data in clear."""
 
     packet: Packet
     data: bytes = field(repr=False)
 
 
 class SecureSession:
-    """Packets of both directions in order in, what they say out. Without a key only what was sent in clear or is hidden
-    by the install key only.
+    """Opens the packets of both directions, given in order. Without a key it opens those that were sent in clear or are
+    hidden by the install key only.
     """
 
     def __init__(self, scbk: bytes | None = None) -> None:
@@ -80,12 +80,12 @@ class SecureSession:
         self._rnd_a = b""
         self._installing = False
         self._keys: Keys | None = None
-        self._mac = b""  # whole, of the last frame that had one, whichever side sent it
+        self._mac = b""  # whole, of the last frame that had one, from either side
         self._last: dict[bool, bytes] = {}
         self.key_fits: bool | None = None  # None: no reader has answered a challenge yet
 
     def open(self, packet: Packet) -> Opened | Fault | None:
-        """None: the same frame again, as a lost reply brings it."""
+        """Returns the opened packet or a fault. None: the same frame again, which a lost reply brings."""
         if self._last.get(packet.reply) == packet.raw and packet.security is not None:
             return None
         self._last[packet.reply] = packet.raw
@@ -154,7 +154,7 @@ def _cbc(key: bytes, start: bytes, data: bytes) -> bytes:
 
 
 def _padded(message: bytes) -> bytes:
-    """Whole blocks: 80 and zeros behind what does not fill its last block."""
+    """Returns whole blocks: 80 and zeros stand behind a message that does not fill its last block."""
     if len(message) % CIPHER_BLOCK_BYTES == 0:
         return message
     message += b"\x80"

@@ -28,7 +28,7 @@ _IO: dict[str, Direction] = {"input": "RECV", "output": "SEND", "trace": ""}
 
 @dataclass(frozen=True, slots=True)
 class PassedBytes:
-    """Bytes that passed at once. `t_ns`: since 1970, or since any other moment."""
+    """Bytes that passed at once. `t_ns` counts from 1970, or from any other moment."""
 
     t_ns: int
     direction: Direction
@@ -48,7 +48,7 @@ _line: msgspec.json.Decoder[_CaptureLine] = msgspec.json.Decoder(_CaptureLine)
 
 
 def encode(record: PassedBytes) -> bytes:
-    """The line of a record, with its end."""
+    """Returns the line of a record, with its end."""
     io = {direction: name for name, direction in _IO.items()}[record.direction]
     seconds, nanos = divmod(record.t_ns, 1_000_000_000)
     return msgspec.json.encode(_CaptureLine(str(seconds), f"{nanos:09d}", record.data.hex(" "), io)) + b"\n"
@@ -67,7 +67,7 @@ def parse(line: bytes) -> PassedBytes | Fault:
 
 
 def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[int, Opened | Fault]]:
-    """What passed, in order, with its times; opened with the reader's key where it is given."""
+    """Yields the recorded packets in order, with their times, opened with the reader's key where it is given."""
     session = SecureSession(scbk)
     decoders = {direction: osdp.Decoder() for direction in _IO.values()}
     t_ns = 0
@@ -84,8 +84,8 @@ def replay(lines: Iterable[bytes], scbk: bytes | None = None) -> Iterator[tuple[
 
 
 class OsdpStream:
-    """Bytes of both directions as they pass, or the text of an OSDPCAP file, told apart by its first byte: what was
-    said out, however it is cut. At most one line or one frame is kept.
+    """Decodes bytes of both directions as they pass, or the text of an OSDPCAP file; the first byte tells which. The
+    result does not depend on the cuts. At most one line or one frame is kept.
     """
 
     def __init__(self, scbk: bytes | None = None) -> None:

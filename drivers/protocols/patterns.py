@@ -21,7 +21,7 @@ class Unbounded(ValueError):
 
 
 def bounded(pattern: str) -> re.Pattern[str]:
-    """The compiled pattern, for `fullmatch` on at most TEXT_MAX characters. Raises Unbounded."""
+    """Returns the compiled pattern, for `fullmatch` on at most TEXT_MAX characters. Raises Unbounded."""
     if len(pattern) > PATTERN_MAX:
         raise Unbounded(f"the pattern has {len(pattern)} characters, at most {PATTERN_MAX} are taken")
     ways = _ways(pattern)
@@ -34,7 +34,7 @@ def bounded(pattern: str) -> re.Pattern[str]:
 
 
 def _ways(pattern: str) -> int:
-    """An upper bound for the ways in which the pattern can meet a text of TEXT_MAX characters."""
+    """Returns an upper bound for the ways in which the pattern can meet a text of TEXT_MAX characters."""
     ways, position, after_group = 1, 0, False
     while position < len(pattern):
         match pattern[position]:
@@ -82,7 +82,7 @@ def _choices(repeat: str, bounds: re.Match[str] | None) -> int:
 
 
 def _class_end(pattern: str, position: int) -> int:
-    """Behind the class that begins at `at`."""
+    """Returns the place behind the class that begins at `position`."""
     position += 1
     if pattern.startswith("^", position):
         position += 1

@@ -1,4 +1,5 @@
-"""What a PC/SC reader saw, as lines that can be watched, captured and played again; made by `drivers.transports.pcsc`.
+"""Lines that say what a PC/SC reader saw, to be watched, captured and played again; `drivers.transports.pcsc` makes
+them.
 
     card <ATR in hex> <answer to FF CA 00 00 00 in hex>      number and 90 00; 63 00 or 6A 81 where there is none
     removed
@@ -25,7 +26,7 @@ _LINE = re.compile(rb"card ((?:[0-9A-F]{2}){2,33}) ((?:[0-9A-F]{2}){2,34})")
 _PART3 = re.compile(rb"\x3B.\x80\x01\x80\x4F\x0C\xA0\x00\x00\x03\x06(.)(..)\x00{4}.", re.DOTALL)
 _ISO14443A = (b"\x01", b"\x02", b"\x03")
 _CHIP_CARDS = {bytes.fromhex("3B8180018080"): Technology.ISO14443A}  # DESFire; a chip's ATR says nothing of its number
-_FELICA = b"\xf0\x11"  # told as of ISO 14443 A all the same
+_FELICA = b"\xf0\x11"  # pcscd reports it as ISO 14443 A all the same
 _DONE = b"\x90\x00"
 
 
@@ -55,7 +56,7 @@ def technology(atr: bytes) -> Technology:
 
 
 def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
-    """The same line (without its end) with another number in it; None when it is no such line."""
+    """Puts another number into a whole line (without its end). Returns None when it is no such line."""
     event = _meaning(line)
     match event:
         case PcscCardRemoved():
@@ -70,7 +71,7 @@ def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes
 
 
 class Decoder:
-    """Lines in, cards, removals and faults out; the same for every way of cutting the bytes."""
+    """Turns lines into cards, removals and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._line = bytearray()

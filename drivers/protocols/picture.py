@@ -30,7 +30,7 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, RSTn, SOI
 
 
 def decode(data: bytes) -> Image | Fault:
-    """The picture, as eight bits a channel, turned as its EXIF says. Whatever the bytes are, never an exception."""
+    """Returns the picture with eight bits a channel, turned by its EXIF. Never raises, for any bytes."""
     size = _size(data)
     if isinstance(size, Fault):
         return size
@@ -49,7 +49,7 @@ def decode(data: bytes) -> Image | Fault:
 
 
 def unfit(width: int, height: int) -> Fault | None:
-    """Why a picture of this size (pixels) is not looked at."""
+    """Returns the fault of a picture of a wrong size (pixels); None for one that may be decoded."""
     if width * height > PIXELS_MAX:
         return Fault(f"a picture of {width} × {height} pixels; at most {PIXELS_MAX // 1_000_000} million are looked at")
     if min(width, height) < SIDE_MIN:
@@ -58,7 +58,7 @@ def unfit(width: int, height: int) -> Fault | None:
 
 
 def _size(data: bytes) -> tuple[int, int] | Fault:
-    """(width, height) in pixels as the header says, of a picture that has an end."""
+    """Returns (width, height) in pixels from the header of a picture that has an end."""
     if data.startswith(_PNG):
         return _png_size(data)
     if data.startswith(_JPEG):
@@ -84,7 +84,7 @@ def _png_size(data: bytes) -> tuple[int, int] | Fault:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | Fault:
-    """Walks the segments as a decoder does: what stands between them is skipped, up to the next FF."""
+    """Walks the segments as a decoder does: bytes between them are skipped, up to the next FF."""
     size: tuple[int, int] | None = None
     position = 2
     while True:

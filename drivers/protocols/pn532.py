@@ -68,7 +68,7 @@ Event = Ack | Nack | Pn532Frame | Fault
 
 @dataclass(frozen=True, slots=True)
 class Pn532Target:
-    """A card that answered. `iso14443a`: else FeliCa, whose IDm stands in `uid`."""
+    """A card that answered. `iso14443a` False means FeliCa, whose IDm stands in `uid`."""
 
     uid: bytes = field(repr=False)
     iso14443a: bool = True
@@ -77,7 +77,7 @@ class Pn532Target:
 
 
 def encode(sender: int, body: bytes) -> bytes:
-    """The frame around command and data; extended where the short form has no room."""
+    """Returns the frame around command and data, an extended one where the short form has no room."""
     size = len(body) + 1
     if not 1 < size <= PN532_FRAME_BYTES_MAX:
         raise ValueError(f"a PN532 frame holds 1 to {PN532_FRAME_BYTES_MAX - 1} bytes, not {len(body)}")
@@ -94,7 +94,9 @@ def command(code: Command, data: bytes = b"") -> bytes:
 
 
 def targets(response: bytes) -> Sequence[Pn532Target] | Fault:
-    """The cards in an answer to InListPassiveTarget, `answer` without its code. None in the field: an empty list."""
+    """Returns the cards in an answer to InListPassiveTarget (`response`, without its code). It is empty for an empty
+    field.
+    """
     if not response or response[0] > 2:
         return Fault("an answer without the number of cards")
     cards: list[Pn532Target] = []
@@ -110,18 +112,18 @@ def targets(response: bytes) -> Sequence[Pn532Target] | Fault:
 
 
 def _felica(data: bytes) -> tuple[Pn532Target, int] | None:
-    """Tg | POL_RES length (12, or 14 with a system code) | 01 | IDm (8) | PMm (8) | …"""
+    """Reads Tg | POL_RES length (12, or 14 with a system code) | 01 | IDm (8) | PMm (8) | …."""
     if len(data) < 3 or data[1] not in (0x12, 0x14) or data[2] != 0x01 or len(data) < 1 + data[1]:
         return None
     return Pn532Target(bytes(data[3:11]), iso14443a=False), 1 + data[1]
 
 
 def _iso14443a(data: bytes, *, alone: bool) -> tuple[Pn532Target, int] | None:
-    """Tg | SENS_RES (2) | SEL_RES | UID length | UID | [ATS, its first byte its length]"""
+    """Reads Tg | SENS_RES (2) | SEL_RES | UID length | UID | [ATS, its first byte its length]."""
     if len(data) < 5 or data[4] not in (4, 7, 10) or len(data) < 5 + data[4]:
         return None
     size = 5 + data[4]
-    # SEL_RES announces an ATS; of a card that lies there alone, whatever follows can be nothing else.
+    # SEL_RES announces an ATS; of a card that lies there alone, what follows can be nothing else.
     if len(data) > size and (alone or data[3] & 0x20):
         size += data[size]
     if size > len(data) or (alone and size != len(data)):
@@ -130,7 +132,7 @@ def _iso14443a(data: bytes, *, alone: bool) -> tuple[Pn532Target, int] | None:
 
 
 def frames(data: bytes) -> Iterator[tuple[int, int, Event]]:
-    """Where the whole frames in it begin and end, and what they are; a damaged one is passed over."""
+    """Yields where each whole frame begins and ends, and the frame; a damaged one is passed over."""
     position = 0
     while (start := data.find(_START, position)) >= 0:
         frame_and_size = _frame(bytearray(data[start : start + PN532_FRAME_BYTES_MAX + 8]))
@@ -143,7 +145,7 @@ def frames(data: bytes) -> Iterator[tuple[int, int, Event]]:
 
 
 class Decoder:
-    """Bytes in, frames and faults out; the same for every way of cutting the bytes. Understands both directions."""
+    """Turns bytes of both directions into frames and faults, however the bytes are cut."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -154,7 +156,9 @@ class Decoder:
         return self._take()
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: whole frames inside the unfinished one, and a fault for it."""
+        """Ends the stream, also after a silence. Returns the whole frames inside an unfinished one, and a fault for
+        it.
+        """
         events: list[Event] = []
         while (start := self._held.find(_START)) >= 0:
             events.append(Fault("a frame broke off"))
@@ -190,7 +194,7 @@ class Decoder:
 
 
 def _frame(held: bytearray) -> tuple[Event, int] | None:
-    """What stands behind the start code at the front, and the bytes it takes; None while more must come."""
+    """Returns the frame at the start code in front, and the bytes it takes; None while more must come."""
     if len(held) < 4:
         return None
     first, second, head = held[2], held[3], 4

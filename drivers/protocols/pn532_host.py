@@ -25,14 +25,14 @@ _TRIES_MORE = 2  # of one poll, beyond the first
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The chip has answered and is set up. `firmware` as in `PN532 1.6`."""
+    """The chip has answered and is set up. `firmware` has the form `PN532 1.6`."""
 
     firmware: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pn532Card:
-    """A card lies in the field; said again at every poll while it stays."""
+    """A card lies in the field. The event comes again at every poll while the card stays."""
 
     target: Pn532Target
 
@@ -59,7 +59,7 @@ class Host:
         self.start(0)
 
     def start(self, now_ns: int) -> None:
-        """As after opening the port: nothing is known of the chip."""
+        """Begins anew, with nothing known of the chip."""
         self._decoder = pn532.Decoder()
         self._step = _PollStep.WAKE
         self._waiting = False  # for the answer to what `_step` asked
@@ -70,7 +70,7 @@ class Host:
         self.silent = False  # the chip does not answer
 
     def send(self, now_ns: int) -> bytes:
-        """What to write now; empty until `due_ns`."""
+        """Returns the bytes to write now; empty until `due_ns`."""
         if now_ns < self.due_ns or self.silent:
             return b""
         if self._waiting:
@@ -98,7 +98,9 @@ class Host:
         ]
 
     def stop(self) -> bytes:
-        """The last words: give up what is under way, and sleep until the line moves. Spares the next start a reset."""
+        """Returns the bytes that give up a command under way and let the chip sleep until the line moves. They spare
+        the next start a reset.
+        """
         return pn532.ACK + pn532.command(Command.POWER_DOWN, b"\x10")
 
     def _question(self) -> bytes:
@@ -119,7 +121,7 @@ class Host:
     def _answered(self, code: int, response: bytes, now_ns: int) -> Iterator[Event]:
         # a recording answers what is due before we have asked it
         expected = self._waiting or now_ns >= self.due_ns
-        if not expected or code != _ASKED[self._step] + 1:
+        if not expected or code != _COMMAND_BY_STEP[self._step] + 1:
             if self._step is not _PollStep.WAKE:  # there it may be the rest of an earlier conversation
                 yield Fault("an answer that nobody asked for")
             return
@@ -158,7 +160,7 @@ class Host:
             yield Pn532CardRemoved()
 
 
-_ASKED = {
+_COMMAND_BY_STEP = {
     _PollStep.WAKE: Command.SAM_CONFIGURATION,
     _PollStep.FIRMWARE: Command.GET_FIRMWARE_VERSION,
     _PollStep.TRIES: Command.RF_CONFIGURATION,

@@ -33,7 +33,7 @@ Event = WiegandCard | Fault
 
 
 def encode(value: bytes) -> str:
-    """The bits for 3 bytes (W26) or 4 (W34)."""
+    """Returns the bits for 3 bytes (W26) or 4 (W34)."""
     if len(value) not in (3, 4):
         raise ValueError(f"Wiegand 26 and 34 carry 3 or 4 bytes, not {len(value)}")
     data = "".join(f"{byte:08b}" for byte in value)
@@ -42,7 +42,7 @@ def encode(value: bytes) -> str:
 
 
 def frame(bits: str, size: int) -> Event:
-    """The card behind `size` bits written as 0 and 1, or what is wrong with them."""
+    """Returns the card behind `size` bits written as 0 and 1, or a fault."""
     if len(bits) != size:
         return Fault("a frame is too short" if len(bits) < size else "a frame is too long: noise, or two cards at once")
     if _sound(bits):
@@ -53,7 +53,7 @@ def frame(bits: str, size: int) -> Event:
 
 
 def to_partial(value: bytes, *, reverse: bool = False) -> Uid | RejectedNumber:
-    """The canonical number of 3 or 4 data bytes: the low bits of a card, and never all of it."""
+    """Returns the canonical number of 3 or 4 data bytes: the low bits of a card, and never all of it."""
     if len(value) == 3:
         low = value[::-1] if reverse else value
         return to_uid(f"{low[0]},{int.from_bytes(low[1:], 'big')}", UidEncoding.W26, Technology.UNKNOWN)
@@ -61,7 +61,7 @@ def to_partial(value: bytes, *, reverse: bool = False) -> Uid | RejectedNumber:
 
 
 class Decoder:
-    """ASCII bits in, cards and faults out; the same for every way of cutting the bytes."""
+    """Turns ASCII bits into cards and faults, however the bytes are cut."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -72,7 +72,7 @@ class Decoder:
         return [event for byte in data for event in self._step(byte)]
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended or the line was silent: bits are a frame without any end mark."""
+        """Ends the stream, also after a silence: the bits so far are a frame, without any end mark."""
         self._rubbish = False
         return list(self._end())
 

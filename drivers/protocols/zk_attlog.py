@@ -56,7 +56,9 @@ _BOM = b"\xef\xbb\xbf"  # editors put it before the first row of a file
 
 @dataclass(frozen=True, slots=True)
 class Punch:
-    """One row: a person was recognised. `time` as the terminal wrote it; `verify` -1 where the row does not say."""
+    """One row: a person was recognised. `time` is as the terminal wrote it; `verify` is -1 where the row does not
+    say.
+    """
 
     number: str
     time: str
@@ -64,7 +66,7 @@ class Punch:
     verify: int = -1
 
     def method(self, otherwise: str) -> str:
-        """How the person was recognised; `otherwise` for a code that nobody knows."""
+        """Returns how the person was recognised; `otherwise` for a code that nobody knows."""
         return METHODS.get(self.verify, otherwise)
 
     def at(self, zone: timezone) -> datetime:
@@ -76,7 +78,7 @@ Event = Punch | Fault
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an attlog file holds, before anything is done with it."""
+    """The content of an attlog file, for people to look at before it is used."""
 
     punches: Sequence[Punch]  # each once, in the order of the file
     repeated: int  # rows that say the same as an earlier one
@@ -96,13 +98,13 @@ class Preview:
 
 
 def row(line: str) -> Event:
-    """One row that was pushed, without its end."""
+    """Reads one row that was pushed, without its end."""
     match = _ROW.fullmatch(line)
     return _no_row(line) if match is None else _punch(match, in_file=False)
 
 
 def preview(data: bytes) -> Preview:
-    """A whole attlog file, faults and all; no row is dropped silently."""
+    """Reads a whole attlog file, faults included; no row is dropped silently."""
     punches: dict[Punch, None] = {}
     faults: list[tuple[int, str]] = []
     repeated = 0
@@ -119,7 +121,9 @@ def preview(data: bytes) -> Preview:
 
 
 class Decoder:
-    """Bytes in, punches and faults out; the same for every way of cutting the bytes. Rows pushed and of files."""
+    """Turns bytes into punches and faults, however the bytes are cut. It knows rows that were pushed and rows of
+    files.
+    """
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -136,7 +140,7 @@ class Decoder:
         return events
 
     def flush(self) -> Sequence[Event]:
-        """The stream has ended: its last row may lack an end."""
+        """Ends the stream. Its last row may lack an end."""
         return list(self._end())
 
     def _append(self, part: bytes) -> Sequence[Event]:
@@ -178,7 +182,9 @@ def _no_row(line: str) -> Fault:
 
 
 def _is_file_row(match: re.Match[str], columns: Sequence[str], *, in_file: bool) -> bool:
-    """Whether the device stands before the state. Blanks before the number are never pushed."""
+    """Tells if the row is of a file, where the device stands before the state. Blanks before the number are never
+    pushed.
+    """
     if len(match["blanks"]) + len(match["number"]) < _FILE_WIDTH:
         return False
     if match["blanks"]:

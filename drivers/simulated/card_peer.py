@@ -25,12 +25,14 @@ class ReaderModel(StrEnum):
 
     @property
     def driver(self) -> str:
-        """The driver that understands it."""
+        """Returns the name of the driver that understands this model."""
         return "ironlogic" if self is ReaderModel.IRONLOGIC else "em4100"
 
 
 def frame(model: ReaderModel, uid: bytes) -> bytes:
-    """What a reader of this model sends for a card: 5 bytes of EM4100, or 4 or 7 of Mifare for Iron Logic."""
+    """Returns the bytes that a reader of this model sends for a card: 5 bytes of EM4100, or 4 or 7 of Mifare for Iron
+    Logic.
+    """
     match model:
         case ReaderModel.RDM6300:
             return em4100.encode(uid)
@@ -49,25 +51,25 @@ class CardPeer:
         self.replug()
 
     def present(self, uid: bytes, frames: int = 1) -> None:
-        """Put a card down; a reader of the EM kind sends `frames` frames while it lies there, Iron Logic one line."""
+        """Puts a card down; a reader of the EM kind sends `frames` frames while it lies there, Iron Logic one line."""
         self.send(frame(self.model, uid) * (1 if self.model is ReaderModel.IRONLOGIC else frames))
 
     def remove(self) -> None:
-        """Take the card away; only Iron Logic says so."""
+        """Takes the card away; only Iron Logic reports it."""
         if self.model is ReaderModel.IRONLOGIC:
             self.send(ironlogic.NO_CARD)
 
     def phantom(self) -> None:
-        """A card that is not there, as published for readers of the EM kind: one frame whose checksum holds."""
+        """Sends a frame of a card that is not there, as published for EM readers: one frame whose checksum holds."""
         if self.model is not ReaderModel.IRONLOGIC:
             self.send(frame(self.model, bytes.fromhex("00F00000F0")))
 
     def noise(self, data: bytes = b"\xff\x00\xfe\xff") -> None:
-        """Bytes that are no frame, as a wrong speed or a wrong level makes them."""
+        """Sends bytes that are no frame, as a wrong speed or a wrong level makes them."""
         self.send(data)
 
     def send(self, data: bytes) -> int:
-        """Any bytes; how many of them there was room for. Raises DeviceGone while it is unplugged."""
+        """Sends any bytes, and returns how many of them there was room for. Raises DeviceGone while it is unplugged."""
         if self._master is None:
             raise DeviceGone(f"{self.port} is unplugged: replug it first")
         with device_gone_on_error(str(self.port)):
@@ -77,13 +79,13 @@ class CardPeer:
                 return 0
 
     def fileno(self) -> int:
-        """Our end of the line, for a peer that also listens. Raises DeviceGone while it is unplugged."""
+        """Returns our end of the line, for a peer that also listens. Raises DeviceGone while it is unplugged."""
         if self._master is None:
             raise DeviceGone(f"{self.port} is unplugged: replug it first")
         return self._master
 
     def unplug(self) -> None:
-        """Pull the cable: the driver's end hangs up and the name goes, as with udev."""
+        """Pulls the cable: the driver's end hangs up and the name goes, as with udev."""
         if self._master is None:
             return
         self.port.unlink(missing_ok=True)
@@ -91,7 +93,7 @@ class CardPeer:
         self._master = None
 
     def replug(self) -> None:
-        """Put the cable back: another device node behind the same name."""
+        """Puts the cable back: another device node behind the same name."""
         self.unplug()
         with device_gone_on_error(str(self.port)):
             master, slave = os.openpty()

@@ -1,4 +1,4 @@
-"""The vendor's side of `palm-bridge`, without a scanner: what an integrator starts from, and what tests run.
+"""The vendor's side of `palm-bridge`, without a scanner: a start for integrators, and a peer for tests.
 
     python -m drivers.simulated.palm_bridge_vendor /run/edge-agent/palm.sock     then type a number and Enter per palm
 
@@ -51,7 +51,7 @@ class PalmVendor:
             self._socket.sendall(data)
 
     def hear(self) -> list[bridge.Event]:
-        """What the agent says next, waiting for it at most WAIT_S."""
+        """Returns the agent's next messages, and waits for them at most WAIT_S."""
         with device_gone_on_error("the agent says nothing"):
             return list(self._decoder.feed(self._socket.recv(READ_BYTES_MAX)))
 

@@ -32,7 +32,7 @@ class SimulatedPalmTerminalSettings(DriverSettings, frozen=True, kw_only=True, f
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One line to the terminal."""
+    """One line that is sent to the terminal."""
 
     number: Annotated[str, Meta(max_length=64, pattern="^[0-9A-Za-z_.:-]*$")] = ""
     method: Annotated[str, Meta(max_length=16, pattern="^[a-z]+$")] = "palm"
@@ -76,7 +76,7 @@ class SimulatedPalmTerminal:
                     events.append(StreamFault(self.name, what, self._clock()))
                 case bytes():
                     event = self._meaning(line)
-                    if event is None:  # unplugged: what came before it is told first, the next read says the rest
+                    if event is None:  # unplugged: earlier events come first, the next read raises it
                         break
                     events.append(event)
         return events
@@ -98,7 +98,7 @@ class SimulatedPalmTerminal:
 
 
 class PalmFeeder:
-    """The trainer's hand: tells a running terminal whom it has seen."""
+    """The trainer's hand: it makes a running terminal report a person."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

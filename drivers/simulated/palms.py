@@ -27,7 +27,7 @@ GROUND_GREY: Final = 18.0
 
 @dataclass(frozen=True, slots=True)
 class HandView:
-    """How the hand was held and seen. All zero: as drawn."""
+    """The way in which the hand was held and seen. All zero: as drawn."""
 
     turn_deg: float = 0.0
     scale: float = 1.0
@@ -40,7 +40,7 @@ class HandView:
 
 
 def some_capture(dice: np.random.Generator) -> HandView:
-    """A capture as a careful child makes it."""
+    """Returns a capture as a careful child makes it."""
     return HandView(
         turn_deg=float(dice.normal(0, 4)),
         scale=float(np.exp(dice.normal(0, 0.04))),
@@ -54,7 +54,9 @@ def some_capture(dice: np.random.Generator) -> HandView:
 
 
 def skin(person: str, hand: str) -> Texture:
-    """A person's palm ("left" or "right" hand): (320, 320) grey levels around 150, upright, index finger left."""
+    """Returns a person's palm ("left" or "right" hand): (320, 320) grey levels around 150, upright, index finger
+    left.
+    """
     seed = int.from_bytes(sha256(f"palm of {person}, {hand}".encode()).digest()[:8], "big")
     dice = np.random.default_rng(seed)
     lines = np.zeros((SKIN_SIDE, SKIN_SIDE), np.float32)
@@ -76,12 +78,14 @@ def skin(person: str, hand: str) -> Texture:
 
 
 def palm(person: str, hand: str, capture: HandView, dice: np.random.Generator, side: int = 160) -> Picture:
-    """A picture of the palm's region, (side, side)."""
+    """Returns a picture of the palm's region, (side, side)."""
     return _expose(_place(skin(person, hand), capture, (side, side), side), capture, dice)
 
 
 def hand(person: str, which: str, capture: HandView, dice: np.random.Generator) -> Picture:
-    """A picture of the whole hand, fingers up, palm to the camera, (480, 640); a left one has its thumb left."""
+    """Returns a picture of the whole hand, fingers up, palm to the camera, (480, 640); a left one has its thumb
+    left.
+    """
     region = 150.0
     texture = _place(skin(person, which), capture, HAND_SIZE, region)
     shape = np.zeros(HAND_SIZE, np.uint8)
@@ -115,7 +119,7 @@ _PALM: Final = (
 def _creases(
     dice: np.random.Generator,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]]:
-    """Heart, head and life line, each about where people have it."""
+    """Returns heart, head and life line, each about where people have it."""
     typical = (
         ((0.95, 0.42), (0.55, 0.40), (0.25, 0.12), 4.5),
         ((0.12, 0.42), (0.50, 0.48), (0.85, 0.70), 4.0),
@@ -135,7 +139,7 @@ def _stroke(
     width: float,
     depth: float,
 ) -> None:
-    """A quadratic curve, thinning out at its ends."""
+    """Draws a quadratic curve that thins out at its ends."""
     t = np.linspace(0, 1, 24)[:, None]
     points = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
     line = np.zeros_like(canvas)
@@ -147,7 +151,7 @@ def _stroke(
 
 
 def _place(texture: Texture, capture: HandView, size: tuple[int, int], region_px: float) -> Texture:
-    """The skin as the camera sees it: the region `region_px` wide in the middle of (height, width)."""
+    """Returns the skin as the camera sees it: the region `region_px` wide in the middle of (height, width)."""
     height, width = size
     ratio = region_px / (SKIN_SIDE * REGION_SHARE) * capture.scale
     middle = (SKIN_SIDE - 1) / 2

@@ -28,14 +28,14 @@ _WITH_STATUS = frozenset({0x16, 0x44, 0x52, 0x54})  # PowerDown, InDeselect, InR
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How this chip behaves beyond the manual."""
+    """The behaviour of this chip beyond the manual."""
 
     lost_after_power_up: int = 0  # commands that it misses before it is awake
     piece_bytes: int = 0  # answers leave in writes of this size; 0: ACK and answer in one
 
 
 class Chip:
-    """The chip itself. `card`: UID of what lies in the field, `ats` its answer to select, if any."""
+    """The chip itself. `card` is the UID in the field, if any; `ats` is its answer to select, if it has one."""
 
     def __init__(self, habits: Habits | None = None) -> None:
         self._decoder = pn532.Decoder()
@@ -69,7 +69,7 @@ class Chip:
 
     def _respond(self, command: int, data: bytes) -> bytes:
         match command:
-            case 0x00:  # Diagnose: says back what it was told, code and parameters
+            case 0x00:  # Diagnose: sends back the code and the parameters that came
                 body = data
             case 0x02:
                 body = bytes.fromhex("32010607")
@@ -95,7 +95,9 @@ class Chip:
         return head + self.card + (bytes((len(self.ats) + 1,)) + self.ats if self.ats else b"")
 
     def _selected_by(self, initiator: bytes) -> bool:
-        """Hosts may ask for one card by its number; long ones with the cascade tag 88 in between."""
+        """Tells if a command's number selects the card. Hosts may ask for one card; long numbers have the cascade tag
+        88 in between.
+        """
         return not initiator or initiator.replace(b"\x88", b"") == self.card.replace(b"\x88", b"")
 
 
@@ -111,7 +113,7 @@ class Pn532Peer:
         self._power_up()
 
     def present(self, uid: bytes, *, sel_res: int = 0x08, ats: bytes = b"") -> None:
-        """Put a card down; it stays until `remove`, also over an unplug."""
+        """Puts a card down; it stays until `remove`, also over an unplug."""
         with self._chip:
             self.chip.card, self.chip.sel_res, self.chip.ats = uid, sel_res, ats
 

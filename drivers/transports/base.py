@@ -1,4 +1,4 @@
-"""The small hole that bytes go through. A driver cannot tell a serial port from a recording.
+"""The ways on which bytes go to a device. A driver cannot tell a serial port from a recording.
 
 Rules for every transport:
 - `open` raises DeviceGone, DeviceBusy or NotSupported; opened twice without `close` is our own mistake.
@@ -19,7 +19,7 @@ READ_BYTES_MAX = 4096  # the most that one read hands on
 
 
 class Tapped:
-    """A transport whose bytes somebody watches."""
+    """A transport whose bytes a tap watches."""
 
     def __init__(self, transport: Transport, tap: Tap) -> None:
         self._transport, self._tap = transport, tap
@@ -47,7 +47,7 @@ def tapped(transport: Transport, tap: Tap | None) -> Transport:
 
 @contextmanager
 def device_gone_on_error(what: str) -> Iterator[None]:
-    """An error of the operating system means here that `what` is away."""
+    """Turns an error of the operating system into DeviceGone: `what` is away."""
     try:
         yield
     except OSError as error:

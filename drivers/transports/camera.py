@@ -39,7 +39,7 @@ ENDING_S = 2.0  # on top of `silence_s`: how long a grab that is under way may t
 
 
 class VideoCapture(Protocol):
-    """What is used of cv2.VideoCapture. Not safe for two threads."""
+    """The part of cv2.VideoCapture that is used. It is not safe for two threads."""
 
     def grab(self) -> bool: ...
 
@@ -51,15 +51,15 @@ class VideoCapture(Protocol):
 
 
 class CameraSource(Protocol):
-    """Where a camera is, and how it is started. `name` holds no password."""
+    """The place of a camera, and the way to start it. `name` holds no password."""
 
     name: str
 
     def start(self) -> VideoCapture:
-        """Raises DeviceGone, DeviceBusy or NotSupported."""
+        """Starts the camera. Raises DeviceGone, DeviceBusy or NotSupported."""
 
     def faults(self) -> Sequence[Fault]:
-        """What was asked of the camera at its start and it does not do."""
+        """Returns the requests of the start that the camera does not follow."""
 
     def check(self) -> None:
         """Raises DeviceGone when the system says that the camera is away."""
@@ -79,7 +79,7 @@ class CameraLimits:
 
 
 class Liveness:
-    """Whether the pictures are of now. Not told anything, it says nothing."""
+    """Finds out if a camera's pictures are live. With `frozen_s` 0 it accepts every picture."""
 
     def __init__(self, frozen_s: float) -> None:
         self._frozen_ns = round(frozen_s * 1e9)
@@ -88,7 +88,9 @@ class Liveness:
         self._changed_ns = self._moved_ns = 0
 
     def dead(self, image: Image, position_ms: float, now_ns: int) -> str | None:
-        """Why this frame shows that the camera hangs. `position_ms` is its own time; 0 where it has none."""
+        """Returns why this frame shows that the camera hangs, or None. `position_ms` is its own time; 0 where it has
+        none.
+        """
         if not self._frozen_ns:
             return None
         before, self._image = self._image, image
@@ -106,20 +108,22 @@ class Liveness:
 
 
 class _Pace:
-    """When a picture may be given out, for at most `fps_max` in the long run."""
+    """Spaces the pictures that are given out: at most `fps_max` a second in the long run."""
 
     def __init__(self, fps_max: float, now_ns: int) -> None:
         self._between_ns = round(1e9 / fps_max)
         self._due_ns = now_ns
 
     def left_s(self, now_ns: int) -> float:
-        """Until the next may be given out; a little early, since a camera is never quite regular."""
+        """Returns the seconds until the next picture may be given out; a little less, since a camera is never quite
+        regular.
+        """
         return max(self._due_ns - self._between_ns // 4 - now_ns, 0) / 1e9
 
     def due(self, now_ns: int) -> bool:
         return self.left_s(now_ns) == 0
 
-    def given(self, now_ns: int) -> None:
+    def note_picture(self, now_ns: int) -> None:
         self._due_ns = max(self._due_ns + self._between_ns, now_ns)
 
 
@@ -155,7 +159,7 @@ class CameraStream:
             self._thread.start()
 
     def read(self, timeout_s: float) -> Sequence[CameraFrame | Fault]:
-        """The newest picture, if it was not given out yet and is due, and what was wrong before it."""
+        """Returns the newest picture, if it was not given out yet and is due, and the faults before it."""
         with self._changed:
             self._need_open()
             self._source.check()
@@ -171,7 +175,7 @@ class CameraStream:
             self._faults.clear()
             now_ns = self._clock()
             if self._newest is not None and self._pace.due(now_ns):
-                self._pace.given(now_ns)
+                self._pace.note_picture(now_ns)
                 frames.append(self._newest)
                 self._newest = None
             if frames:
@@ -189,7 +193,7 @@ class CameraStream:
                 self._thread.join(self._limits.silence_s + ENDING_S)
 
     def _has_news(self) -> bool:
-        """Something other than a picture."""
+        """Tells if there is something other than a picture to report."""
         return bool(self._faults) or bool(self._ended) or not self._is_open
 
     def _need_open(self) -> None:
@@ -218,7 +222,9 @@ class CameraStream:
                 self._changed.notify_all()
 
     def _until_the_end(self, capture: VideoCapture) -> str:
-        """Why it ended. The first frame is passed over: it waited in a buffer, or is from before exposure settled."""
+        """Takes pictures until the stream ends, and returns why it ended. The first frame is passed over: it waited in
+        a buffer, or is from before exposure settled.
+        """
         liveness = Liveness(self._limits.frozen_s)
         failures = 0
         first = True
@@ -243,7 +249,7 @@ class CameraStream:
         return "it was closed"
 
     def _came(self, now_ns: int | None, picture: Image | Fault | None = None) -> None:
-        """A frame at `now_ns`, or none; without its `picture`, it was passed over."""
+        """Notes a frame at `now_ns`, or a try without one. A frame without its `picture` was passed over."""
         with self._changed:
             self._alive_ns = now_ns or self._alive_ns
             if isinstance(picture, Fault):

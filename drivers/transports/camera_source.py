@@ -32,7 +32,7 @@ _V4L2_EXPOSURE_US = 100  # one step of V4L2_CID_EXPOSURE_ABSOLUTE
 
 
 class CaptureDevice(VideoCapture, Protocol):
-    """What is used of cv2.VideoCapture before its first picture."""
+    """The part of cv2.VideoCapture that is used before its first picture."""
 
     def isOpened(self) -> bool: ...  # noqa: N802  OpenCV's name
 
@@ -44,7 +44,9 @@ Connect = Callable[[str, int, Sequence[int]], CaptureDevice]
 
 
 def connect(name: str, backend: int, parameters: Sequence[int]) -> CaptureDevice:
-    """OpenCV, without its own words on standard error: those of FFmpeg may hold an address with its password."""
+    """Opens a camera by OpenCV, and keeps FFmpeg from writing to standard error: its words may hold an address with its
+    password.
+    """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     return cv2.VideoCapture(name, backend, parameters)
@@ -52,7 +54,7 @@ def connect(name: str, backend: int, parameters: Sequence[int]) -> CaptureDevice
 
 @dataclass(frozen=True, slots=True)
 class CameraRequest:
-    """What a V4L2 camera is asked to do."""
+    """The settings that a V4L2 camera is asked for."""
 
     width: int = 640
     height: int = 480
@@ -87,7 +89,9 @@ class Video4Linux:
         return self._faults
 
     def check(self) -> None:
-        """The node that was opened is still there, under the same name: a camera put back gets a new one."""
+        """Checks that the node that was opened is still there, under the same name: a camera put back gets a new
+        one.
+        """
         if self._node() != self._number:
             raise DeviceGone(f"{self.name} was pulled and put back: it is opened anew")
 
@@ -132,7 +136,7 @@ class NetworkCamera:
         return ()
 
     def check(self) -> None:
-        """The system knows nothing of it; its silence tells."""
+        """Does nothing: the system knows nothing of a network camera, and its silence shows that it is away."""
 
     def _address(self) -> str:
         parts = urlsplit(self.name)
@@ -146,7 +150,7 @@ class NetworkCamera:
 
 
 def load_login(name: str, environ: Mapping[str, str] = os.environ) -> str:
-    """`name:password` of a camera. A plain file name stands in the credentials folder that systemd gives."""
+    """Returns `name:password` of a camera. A plain file name stands in the credentials folder that systemd gives."""
     path = Path(environ.get("CREDENTIALS_DIRECTORY", "")) / name
     if not path.is_absolute():
         raise NotSupported(f"login_file: {name} is no absolute path, and there is no credentials folder: name the path")
@@ -163,7 +167,7 @@ def load_login(name: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _set_up(camera: CaptureDevice, request: CameraRequest) -> list[str]:
-    """Asks the camera for all of it; what it does otherwise, in words for the technician."""
+    """Asks the camera for all of it. Returns what the camera does otherwise, in words for the technician."""
     camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*request.fourcc))
     camera.set(cv2.CAP_PROP_FRAME_WIDTH, request.width)
     camera.set(cv2.CAP_PROP_FRAME_HEIGHT, request.height)

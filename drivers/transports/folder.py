@@ -1,8 +1,8 @@
-"""A folder of pictures as a device: what can be shown, by name, and the bytes of one file.
+"""A folder of pictures as a device: its presentations by name, and the bytes of one file.
 
 A presentation is one picture file, or a subfolder with the frames of one burst. Errors of the operating system become
-ours here. Names that begin with a dot are passed over: whoever adds a picture while it is played writes it under such a
-name, and renames it when it is whole.
+ours here. Names that begin with a dot are passed over: a program that adds a picture while it is played writes it
+under such a name, and renames it when it is whole.
 """
 
 from pathlib import Path
@@ -27,11 +27,11 @@ class PictureFolder:
                 raise DeviceGone(f"{self.path} is no folder that we can reach: make it, or mount what it is on")
 
     def presentations(self) -> list[Path]:
-        """In order of their names."""
+        """Returns the presentations in order of their names."""
         return [path for path in self._names(self.path) if _is_picture(path) or path.is_dir()]
 
     def frames(self, presentation: Path) -> list[Path]:
-        """The files of a presentation, in order; none, when it is away or empty."""
+        """Returns the files of a presentation, in order; none, when it is away or empty."""
         if _is_picture(presentation):
             return [presentation]
         try:
@@ -40,7 +40,9 @@ class PictureFolder:
             return []
 
     def load(self, path: Path) -> bytes | Fault:
-        """The file's bytes. What cannot be read is a fault of one picture, unless the whole folder is away."""
+        """Returns the file's bytes. A file that cannot be read is a fault of one picture, unless the whole folder is
+        away.
+        """
         try:
             with path.open("rb") as file:
                 data = file.read(PICTURE_BYTES_MAX + 1)

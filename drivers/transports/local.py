@@ -95,7 +95,9 @@ class LocalSocket:
         return data
 
     def _clear_the_way(self) -> None:
-        """Remove the socket that a killed process left behind; refuse what somebody listens on, or is no socket."""
+        """Removes the socket that a killed process left behind. Refuses a path on which somebody listens, or that is no
+        socket.
+        """
         with device_gone_on_error(str(self.path)):
             try:
                 mode = self.path.lstat().st_mode

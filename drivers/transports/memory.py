@@ -23,7 +23,9 @@ class MemoryTransport:
     # the device's side
 
     def put(self, data: bytes) -> None:
-        """The device sends; each chunk is one read of the driver. Lost when nobody has it open."""
+        """Plays the device's part and sends bytes; each chunk is one read of the driver. They are lost when nobody has
+        it open.
+        """
         with self._changed:
             if data and self._is_open:
                 self._chunks.append(data)

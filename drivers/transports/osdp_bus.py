@@ -1,7 +1,8 @@
 """One RS-485 line with one or several OSDP readers on it, each of which is driven by a link of its own.
 
-A reader is silent until it is asked. So whoever asks has the line until the answer is whole or is overdue, and the
-others wait with their question (`begin`, `end`). What comes late, when another is already asked, is thrown away.
+A reader is silent until it is asked. So the reader that asks has the line until the answer is whole or is overdue,
+and the others wait with their question (`begin`, `end`). What comes late, when another is already asked, is thrown
+away.
 
 The line is opened with its first reader and closed with its last. An error of it ends it for all: each opens it anew.
 """
@@ -17,7 +18,7 @@ from drivers.transports.serial import Serial, SerialLine
 
 T = TypeVar("T")
 
-TURN_S_MAX = 2.0  # whoever has the line longer, in the middle of a question, hangs: the next one takes it
+TURN_S_MAX = 2.0  # a reader that has the line longer, in the middle of a question, hangs: the next one takes it
 STALE_READS_MAX = 16
 
 
@@ -28,7 +29,7 @@ class _Bus:
         self.members: list[OsdpBus] = []
         self._turns = threading.Condition()
         self._whose: OsdpBus | None = None
-        self._waiting: list[OsdpBus] = []  # who came first is first
+        self._waiting: list[OsdpBus] = []  # the one that waits longest is first
         self._last: OsdpBus | None = None
         self._since_ns = 0
 
@@ -73,7 +74,7 @@ class OsdpBus:
         self._bus = _joined(self, self._port, self._baud)
 
     def begin(self, timeout_s: float) -> bool:
-        """Whether the line is ours to ask, after at most `timeout_s`; it stays so until `end`."""
+        """Waits for the line for at most `timeout_s`. True when it is ours to ask; it stays so until `end`."""
         return self._with_bus(lambda bus: bus.begin(self, timeout_s, self._clock))
 
     def end(self) -> None:
@@ -134,7 +135,7 @@ def _leave(who: OsdpBus, bus: _Bus) -> None:
 
 
 def _ended(bus: _Bus) -> None:
-    """After an error: whoever still has a part of it finds it closed."""
+    """Closes the line for all after an error: every reader that still has a part of it finds it closed."""
     with _lock:
         _close(bus)
 

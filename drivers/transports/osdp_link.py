@@ -1,4 +1,4 @@
-"""The line to one OSDP reader: libosdp's control panel on one of our transports, driven by whoever reads.
+"""The line to one OSDP reader: libosdp's control panel on one of our transports, driven by the thread that reads.
 
 libosdp's own thread is not used: `turn` moves the control panel on with what has come in, in the thread that reads.
 So there is no thread to die unseen, and an error of the line is raised where it can be dealt with. libosdp demands
@@ -30,11 +30,11 @@ from drivers.protocols.osdp_secure import SecureSession
 TURN_S = 0.02  # libosdp wants to be called this often
 REPLY_S = 0.25  # libosdp calls a reply overdue after 0.2 s
 OSDP_ANSWER_S = 3.0  # to find a reader and to agree on a secure channel takes 0.2 to 1.5 s
-OPENING_TURNS_MAX = 1_000  # whatever the clock says
+OPENING_TURNS_MAX = 1_000  # even when the clock stands still
 SILENCE_S = 3.0  # a reader that says nothing for so long, though asked 20 times a second, is away
 COMMANDS_MAX = 16
 LINK_EVENTS_MAX = 64
-_Told = libosdp.EventNotification
+_Notification = libosdp.EventNotification
 
 T = TypeVar("T")
 
@@ -44,8 +44,8 @@ Command = Mapping[str, int | bool | str | bytes]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Which reader, and how it is trusted. Without a key: in clear. `installing`: a reader in install mode, which is
-    opened with the key that everybody knows and is given this one.
+    """The address of a reader, and the way it is trusted. Without a key it speaks in clear. `installing`: a reader in
+    install mode, which is opened with the key that everybody knows and then gets this one.
     """
 
     port: str
@@ -55,7 +55,7 @@ class Access:
 
 
 class _Ear:
-    """Follows what passes: what is no frame, whether the reader speaks at all, whether it has our key."""
+    """Follows the bytes that pass: finds broken frames, and whether the reader answers at all and has our key."""
 
     def __init__(self, access: Access, clock: Monotonic) -> None:
         self._address, self._clock = access.address, clock
@@ -68,7 +68,7 @@ class _Ear:
         self.faults: deque[Fault] = deque(maxlen=LINK_EVENTS_MAX)
 
     def awaits(self) -> bool:
-        """Whether a question of ours may still be answered."""
+        """Tells if a question of ours may still be answered."""
         return self._question_ns is not None and self._clock() - self._question_ns < REPLY_S * 1_000_000_000
 
     def hear(self, direction: str, data: bytes) -> None:
@@ -88,7 +88,7 @@ class _Ear:
 
 
 class _LibosdpChannel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no types
-    """What libosdp reads from and writes to. Never raises."""
+    """The channel that libosdp reads from and writes to. Only `receive` raises."""
 
     def __init__(self, transport: Transport, ear: _Ear) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class _LibosdpChannel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no 
         self.failed: DeviceError | None = None
 
     def receive(self, timeout_s: float) -> None:
-        """Wait for bytes; this one raises, and is ours to call."""
+        """Waits for bytes. Raises DeviceGone, unlike the methods that libosdp calls."""
         data = self._transport.read(timeout_s)
         self._ear.hear("RECV", data)
         self._received += data
@@ -116,12 +116,12 @@ class _LibosdpChannel(libosdp.Channel):  # type: ignore[misc]  # libosdp has no 
         return len(buf)
 
     def flush(self) -> None:
-        """libosdp asks for it before each command: what came unasked is no answer to it."""
+        """Throws away what came unasked: libosdp calls this before each command, and such bytes are no answer to it."""
         self._received.clear()
 
 
 class Turns(Protocol):
-    """Who may ask, where readers share a line. See `drivers.transports.osdp_bus`."""
+    """The right to ask, where readers share a line. See `drivers.transports.osdp_bus`."""
 
     def begin(self, timeout_s: float) -> bool: ...
 
@@ -135,7 +135,7 @@ class Alone:
         return True
 
     def end(self) -> None:
-        """Nobody waits for it."""
+        """Does nothing, since no other reader waits."""
 
 
 class Link:
@@ -143,7 +143,7 @@ class Link:
         self.access = access
         self._transport, self._clock = transport, clock
         self._turns = turns or Alone()
-        self._in_use = threading.Lock()  # held by whoever drives the panel; close waits for it after waking them
+        self._in_use = threading.Lock()  # held by the thread that drives the panel; close wakes it, then waits
         self._panel: osdp_sys.ControlPanel | None = None
         self._ear = _Ear(access, clock)
         self._channel = _LibosdpChannel(transport, self._ear)
@@ -158,7 +158,9 @@ class Link:
         self.openings = 0  # a reader that was away may have forgotten how its lamp rests
 
     def open(self, access: Access) -> None:
-        """Open the line and wait for the reader. Raises DeviceGone while it is silent, NotSupported for another key."""
+        """Opens the line and waits for the reader. Raises DeviceGone while it is silent, NotSupported for another
+        key.
+        """
         self._transport.open()
         self._closing.clear()
         self.access = access
@@ -173,8 +175,8 @@ class Link:
             _links[self.access.port, self.access.address] = self
 
     def turn(self, timeout_s: float) -> tuple[Sequence[osdp.OsdpCard | osdp.Characters | Fault], Sequence[Fault]]:
-        """What the reader saw, and what was wrong on the line, after at most `timeout_s`. Raises DeviceGone once it is
-        away.
+        """Returns the reader's reports, and the faults on the line, after at most `timeout_s`. Raises DeviceGone once
+        the reader is away.
         """
         with self._in_use:
             # Counted, not timed: each round waits for TURN_S at most, and an early end is allowed.
@@ -188,7 +190,9 @@ class Link:
             return cards, _drain(self._ear.faults)
 
     def submit(self, commands: Sequence[Command]) -> None:
-        """Ask for these at the next turn; from any thread. The oldest that still wait give way to newer ones."""
+        """Plans commands for the next turn, from any thread. The oldest that still wait give way to newer ones. Raises
+        DeviceGone while the reader is away.
+        """
         if not self.online:
             raise DeviceGone(f"{self._who()} is not there: see the reader of the same port")
         with self._wishes:
@@ -196,7 +200,7 @@ class Link:
 
     def close(self) -> None:
         self._closing.set()
-        self._transport.close()  # wakes whoever waits in `turn` or `open`
+        self._transport.close()  # wakes the thread that waits in `turn` or `open`
         with _links_lock:
             place = self.access.port, self.access.address
             if _links.get(place) is self:
@@ -225,7 +229,7 @@ class Link:
         raise self._why_not()
 
     def _new_panel(self) -> None:
-        """A control panel that knows nothing of earlier tries; the reader begins anew with sequence 0."""
+        """Makes a control panel that knows nothing of earlier tries; the reader begins anew with sequence 0."""
         self._channel = _LibosdpChannel(self._transport, self._ear)
         enforced = self.access.scbk is not None and not self.access.installing
         trust = libosdp.LibFlag.EnforceSecure if enforced else libosdp.LibFlag.InstallMode
@@ -247,7 +251,7 @@ class Link:
             self._commands.clear()
 
     def _move(self, timeout_s: float) -> None:
-        """One step of the control panel with what has come in meanwhile."""
+        """Moves the control panel on by one step, with the bytes that have come in meanwhile."""
         if self._panel is None:
             raise DeviceGone(f"{self._who()} is not open")
         if self._turns.begin(timeout_s):
@@ -272,18 +276,23 @@ class Link:
             raise self._channel.failed
 
     def _note(self, _pd: int, event: Mapping[str, int | bytes]) -> int:
-        """Called by libosdp inside `refresh`; must not raise."""
+        """Notes an event. It is called by libosdp inside `refresh`, and must not raise."""
         match event:
-            case {"event": libosdp.Event.Notification, "type": _Told.PeripheralDeviceStatus, "arg0": 0}:
+            case {"event": libosdp.Event.Notification, "type": _Notification.PeripheralDeviceStatus, "arg0": 0}:
                 self._gave_up = True  # and would now wait for 300 seconds
-            case {"event": libosdp.Event.Notification, "type": _Told.SecureChannelStatus, "arg0": on, "arg1": is_known}:
-                self.keyed = bool(on) and not is_known
+            case {
+                "event": libosdp.Event.Notification,
+                "type": _Notification.SecureChannelStatus,
+                "arg0": on,
+                "arg1": is_default_key,
+            }:
+                self.keyed = bool(on) and not is_default_key
             case {"event": libosdp.Event.CardRead}:
                 self._events.append(event)
         return 0
 
     def _count(self, _pd: int, _command: Command, status: int) -> None:
-        """Called by libosdp inside `refresh`; must not raise."""
+        """Counts a finished command. It is called by libosdp inside `refresh`, and must not raise."""
         self.done += status == libosdp.CompletionStatus.Ok
 
     def _who(self) -> str:
@@ -311,7 +320,7 @@ _links_lock = threading.Lock()
 
 
 def on(port: str, address: int) -> Link:
-    """The open link to this reader, for a light that sits in it. Raises DeviceGone while there is none."""
+    """Returns the open link to this reader, for a light that sits in it. Raises DeviceGone while there is none."""
     with _links_lock:
         if (port, address) in _links:
             return _links[port, address]
@@ -322,7 +331,7 @@ def on(port: str, address: int) -> Link:
 
 
 def _card(event: Mapping[str, int | bytes]) -> osdp.OsdpCard | osdp.Characters | Fault | None:
-    """A card from libosdp's event, which is not trusted to have the length that it says."""
+    """Returns a card from libosdp's event, whose length is not trusted."""
     match event:
         case {"format": libosdp.CardFormat.ASCII, "data": bytes(text)}:
             return osdp.parse_card(osdp.FMT, bytes((0, 0, len(text))) + text) if len(text) <= 0xFF else None

@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 
 class CardSlot:
-    """`reader`: a part of its name, as `pcsc_scan` shows it; empty: the only one there is. `shared`: for a lamp, which
-    lives in a reader that somebody else reads.
+    """A reader for smart cards. `reader` is a part of its name, as `pcsc_scan` shows it; empty: the only one there is.
+    `shared`: for a lamp in a reader that another driver reads.
     """
 
     def __init__(self, reader: str, *, shared: bool = False, call_s: float = CALL_S) -> None:
         self.reader = reader
         self._shared = shared
         self._call_s = call_s
-        self._in_use = threading.Lock()  # held by whoever talks to pcscd; close waits for it after waking them
+        self._in_use = threading.Lock()  # held by the thread that talks to pcscd; close wakes it, then waits
         self._closing = threading.Lock()
         self._context: int | None = None
         self._name = ""
@@ -94,7 +94,7 @@ class CardSlot:
                 self._mine = None
 
     def transmit(self, command: bytes) -> bytes:
-        """The answer to a command for the reader itself: through the card that lies there, else past it."""
+        """Returns the answer to a command for the reader itself: through the card that lies there, else past it."""
         with self._in_use:
             context = self._need_context()
             return self._bounded(lambda: _to_reader(context, self._name, command))
@@ -122,7 +122,7 @@ class CardSlot:
         return b""
 
     def _bounded(self, call: Callable[[], T]) -> T:
-        """What `call` returns or raises, if it does so in time."""
+        """Returns or raises what `call` does, and raises DeviceGone where that takes too long."""
         outcome: list[T] = []
         error: list[DeviceError] = []
 
@@ -151,7 +151,7 @@ def _new_context() -> int:
 
 
 def _named(context: int, part: str) -> str:
-    """The one reader whose name has this part."""
+    """Returns the one reader whose name has this part."""
     result, listed = scard.SCardListReaders(context, [])
     if result != scard.SCARD_E_NO_READERS_AVAILABLE:
         _check(result, "PC/SC")
@@ -168,7 +168,9 @@ def _named(context: int, part: str) -> str:
 
 
 def _reserved(name: str) -> socket.socket:
-    """An abstract socket named after the reader: nobody else of ours has it, and it goes when its process goes."""
+    """Returns an abstract socket named after the reader. Only one process of ours can have it, and it goes with its
+    process.
+    """
     mine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         mine.bind(b"\0edge-agent/pcsc/" + name.encode()[:64])
@@ -181,15 +183,15 @@ def _reserved(name: str) -> socket.socket:
 
 
 def _exchange(context: int, name: str, command: bytes) -> bytes | None:
-    """The card's answer over a connection made for it; None when the card has left meanwhile."""
+    """Returns the card's answer over a connection made for it; None when the card has left meanwhile."""
     result, card, protocol = scard.SCardConnect(context, name, scard.SCARD_SHARE_SHARED, _EITHER)
-    if result in _LEFT:
+    if result in _CARD_AWAY:
         return None
     _check(result, name)
     try:
         header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
         result, response = scard.SCardTransmit(card, header, list(command))
-        if result in _LEFT:
+        if result in _CARD_AWAY:
             return None
         _check(result, name)
         return bytes(response)
@@ -216,11 +218,13 @@ def _to_reader(context: int, name: str, command: bytes) -> bytes:
 
 
 def _presence(state: int) -> tuple[int, int]:
-    """What changes when a card comes or goes, be it in between two looks: the flag, and pcscd's count of it."""
+    """Returns the two numbers that change when a card comes or goes, even between two looks: the flag, and pcscd's
+    count.
+    """
     return state & (scard.SCARD_STATE_PRESENT | scard.SCARD_STATE_EMPTY), state >> 16
 
 
-_LEFT = (
+_CARD_AWAY = (
     scard.SCARD_E_NO_SMARTCARD,
     scard.SCARD_W_REMOVED_CARD,
     scard.SCARD_W_RESET_CARD,
@@ -234,7 +238,7 @@ _NO_SERVICE = (scard.SCARD_E_NO_SERVICE, scard.SCARD_E_SERVICE_STOPPED, scard.SC
 
 
 def _check(result: int, what: str) -> None:
-    """Raise what the caller can act on, unless it went well."""
+    """Raises an error that the caller can act on, unless the call went well."""
     if result == scard.SCARD_S_SUCCESS:
         return
     if result in _NO_SERVICE:

@@ -53,7 +53,7 @@ class RecordedTransport:
         self._closed.set()
 
     def _wait(self, chunk: Chunk, timeout_s: float) -> bool:
-        """Wait for the rest of the gap, at most `timeout_s`; whether the chunk is due."""
+        """Waits for the rest of the gap, at most `timeout_s`. True when the chunk is due."""
         remaining_s = max(0.0, (chunk.t_ns - self._now_ns) / 1e9 - self._waited_s)
         if self._closed.wait(min(remaining_s, timeout_s)):
             return False

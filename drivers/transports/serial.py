@@ -29,7 +29,7 @@ _PTY_MAJORS = range(136, 144)  # Linux, Documentation/admin-guide/devices.txt
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
-    """8 data bits, no parity; what differs between devices."""
+    """The settings of a serial line, always with 8 data bits and no parity."""
 
     baud: int = 9600
     stop_bits: int = 1
@@ -40,7 +40,7 @@ class Serial:
         self.port = port
         self._line = line
         self._open: serial.Serial | None = None
-        self._in_use = threading.Lock()  # held by whoever touches the port; close waits for it after waking them
+        self._in_use = threading.Lock()  # held by the thread that touches the port; close wakes it, then waits
         self._closing = threading.Lock()
 
     def open(self) -> None:
@@ -65,7 +65,9 @@ class Serial:
             self._open = port
 
     def fileno(self) -> int:
-        """For a child process that is to hold the port as well. Its writes and ours are whole, not in turn."""
+        """Returns the descriptor, for a child process that is to hold the port as well. Its writes and ours are whole,
+        not in turn.
+        """
         with self._in_use:
             descriptor: int = self._open_port().fd
             return descriptor
@@ -113,7 +115,7 @@ class Serial:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Whatever pyserial and the kernel raise, as one of ours. `termios.error` is no OSError."""
+        """Turns the errors of pyserial and of the kernel into ours. `termios.error` is no OSError."""
         try:
             yield
         except serial.SerialTimeoutException as error:
@@ -142,7 +144,7 @@ class Serial:
 
 
 def _errno(error: BaseException) -> int | None:
-    """The system's number of the error, also where pyserial wrapped a termios.error and dropped it."""
+    """Returns the system's number of the error, also where pyserial wrapped a termios.error and dropped it."""
     match error:
         case OSError(errno=int() as number) | termios.error(args=(int() as number, *_)):
             return number

@@ -22,8 +22,8 @@ TCP_BACKLOG_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a peer said; empty: it has hung up. `address` without its port."""
+class PeerBytes:
+    """Bytes of a peer; empty when it has hung up. `address` is without its port."""
 
     peer: int
     address: str
@@ -31,14 +31,14 @@ class Heard:
 
 
 class Peers(Protocol):
-    """What a driver needs of a port that several call."""
+    """The part of a TCP port that a driver needs when several peers call."""
 
     def open(self) -> None: ...
 
-    def poll(self, timeout_s: float) -> Sequence[Heard]: ...
+    def poll(self, timeout_s: float) -> Sequence[PeerBytes]: ...
 
     def send(self, peer: int, data: bytes) -> None:
-        """To one peer. What it does not take, because it is gone or asleep, is lost."""
+        """Sends bytes to one peer. Bytes that it does not take, because it is gone or asleep, are lost."""
 
     def drop(self, peer: int) -> None: ...
 
@@ -68,7 +68,7 @@ class TcpListener:
             listener.setblocking(False)
             self._listener, self._wake = listener, socket.socketpair()
 
-    def poll(self, timeout_s: float) -> Sequence[Heard]:
+    def poll(self, timeout_s: float) -> Sequence[PeerBytes]:
         with self._in_use:
             if self._listener is None or self._wake is None:
                 raise DeviceGone(f"{self.host}:{self.port} is not open")
@@ -116,7 +116,7 @@ class TcpListener:
         self._last += 1
         self._peers[self._last] = peer
 
-    def _received(self, number: int) -> Heard | None:
+    def _received(self, number: int) -> PeerBytes | None:
         peer = self._peers.pop(number)
         self._peers[number] = peer
         try:
@@ -128,7 +128,7 @@ class TcpListener:
             address, data = "", b""
         if not data:
             self._drop(number)
-        return Heard(number, address, data)
+        return PeerBytes(number, address, data)
 
     def _drop(self, number: int) -> None:
         peer = self._peers.pop(number, None)
@@ -150,8 +150,8 @@ class TcpListener:
         return NotSupported(f"listen: cannot listen on {where}: {error.strerror or error}")
 
 
-class OnePeer:
-    """Any transport as the only peer: a recording, or memory."""
+class SinglePeer:
+    """Makes any transport the only peer: a recording, or memory."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -159,15 +159,15 @@ class OnePeer:
     def open(self) -> None:
         self._transport.open()
 
-    def poll(self, timeout_s: float) -> Sequence[Heard]:
+    def poll(self, timeout_s: float) -> Sequence[PeerBytes]:
         data = self._transport.read(timeout_s)
-        return [Heard(0, "", data)] if data else ()
+        return [PeerBytes(0, "", data)] if data else ()
 
     def send(self, peer: int, data: bytes) -> None:
         self._transport.write(data)
 
     def drop(self, peer: int) -> None:
-        """There is no other: it goes on with a fresh request."""
+        """Does nothing, since there is no other peer: it goes on with a fresh request."""
 
     def close(self) -> None:
         self._transport.close()

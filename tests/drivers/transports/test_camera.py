@@ -245,6 +245,6 @@ def test_frames_are_thinned_to_the_asked_pace(camera_fps: int, fps_max: int, fps
     for at in range(camera_fps * seconds):
         now_ns = S * at // camera_fps + (at % 2) * jitter_ms * 1_000_000
         if pace.due(now_ns):
-            pace.given(now_ns)
+            pace.note_picture(now_ns)
             given += 1
     assert given == pytest.approx(fps * seconds, rel=0.05)
