@@ -21,8 +21,9 @@ from edge_agent.palm.hand.quality import PalmQuality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching import enrolment
-from edge_agent.palm.matching.enrolment import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN, PalmEnrolment
+from edge_agent.palm.matching.enrolment import PalmEnrolment
 from edge_agent.palm.matching.gallery import Palm
+from edge_agent.palm.matching.limits import QUALITY_MIN, SAMPLES_MAX, SAMPLES_MIN
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.types import Hand
 from edge_agent.palms.enrolment_words import ADVICE, PICTURE_STEPS, SAMPLE_STEPS, EnrolmentStep, Words

@@ -33,9 +33,10 @@ from edge_agent.palm.hand.landmarks import LandmarkFinder
 from edge_agent.palm.hand.refusal import UnfitPicture
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
-from edge_agent.palm.matching.enrolment import QUALITY_MIN, likeness_to
-from edge_agent.palm.matching.fusion import FRAMES_MAX, fuse_frames
+from edge_agent.palm.matching.enrolment import likeness_to
+from edge_agent.palm.matching.fusion import fuse_frames
 from edge_agent.palm.matching.gallery import Candidate, GalleryDecision, PalmMatch, Ranking, Snapshot, decide
+from edge_agent.palm.matching.limits import FRAMES_MAX, QUALITY_MIN
 from edge_agent.palm.matching.operating_point import OperatingPoint
 from edge_agent.palm.matching.permutation import ProtectedCode, protect
 from edge_agent.palm.matching.probe import Probe

@@ -18,18 +18,23 @@ from numpy.typing import NDArray
 
 from edge_agent.palm.matching import bits
 from edge_agent.palm.matching.code import FINE_CELLS, FINE_SIDE, FINE_STEP, LINES, Cells
-from edge_agent.palm.matching.probe import OVERLAP_FULL, Probe, fine_places
+from edge_agent.palm.matching.limits import (
+    BENT_MIN,
+    BLOCK_CELLS,
+    CURVE_TINY,
+    NEIGHBOUR_WEIGHT,
+    OVERLAP_FULL,
+    PRICE,
+    REACHES,
+    REMAINDER_PRICE,
+    REMAINDER_REACH,
+    STIFFNESS,
+    SUPPORT_MIN,
+)
+from edge_agent.palm.matching.probe import Probe, fine_places
 from edge_agent.palm.matching.responses import ORIENTATIONS, QUADRATIC, Bend, Floats, Pose, quadratic, straight
 
-BLOCK_CELLS: Final = 8  # cells
 ACROSS: Final = FINE_SIDE // BLOCK_CELLS
-REACHES: Final = (3, 3, 2)  # half cells (2 px) that a block is looked for each way, round by round
-PRICE: Final = 0.00125  # agreement, times the square of px off: nothing is bent for nothing
-NEIGHBOUR_WEIGHT: Final = 0.5  # of what the blocks around say
-STIFFNESS: Final = 0.01  # pulls the quadratic to flat where blocks say little
-BENT_MIN: Final = (0.17, -1.0)  # agreement below which a pair is a stranger's: nothing better follows
-REMAINDER_REACH: Final = 2
-REMAINDER_PRICE: Final = 0.02
 
 Counts = tuple[Floats, Floats]
 """Cells compared and cells' worth of agreement, (…, places, blocks); places row by row, the unmoved in the middle."""
@@ -89,7 +94,7 @@ def _surface(counts: Counts) -> tuple[Floats, Floats]:
     compared, agreeing = counts
     near = _neighbours()
     support = compared @ near
-    ratio = (agreeing @ near) / np.maximum(support, support.max((-2, -1), keepdims=True) * np.float32(0.1) + 1)
+    ratio = (agreeing @ near) / np.maximum(support, support.max((-2, -1), keepdims=True) * np.float32(SUPPORT_MIN) + 1)
     return ratio, support[..., support.shape[-2] // 2, :]
 
 
@@ -121,7 +126,7 @@ def _beside(surface: Floats, places: NDArray[np.intp], position: NDArray[np.intp
     )
     curve = before - 2 * best + after
     # The price may have put a place off the peak: then there is no top between its neighbours.
-    peaked = inside & (curve < -1e-6)
+    peaked = inside & (curve < -CURVE_TINY)
     return np.where(peaked, np.clip((before - after) / (2 * np.where(peaked, curve, 1)), -0.5, 0.5), 0.0)
 
 

@@ -7,25 +7,24 @@ next one or a reason, and the screen says it. Samples are kept in the pose of th
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
 
 from edge_agent.palm.matching.code import PalmCode, encode
 from edge_agent.palm.matching.gallery import Candidate, Palm, Ranking, Snapshot
+from edge_agent.palm.matching.limits import (
+    ADAPT_SURE_MIN,
+    ADAPTED_MAX,
+    CONSISTENT_MIN,
+    COVERAGE_MIN,
+    SAME_PICTURE_MIN,
+    SAMPLES_MAX,
+    SAMPLES_MIN,
+)
 from edge_agent.palm.matching.match import Likeness, compare, unlock
 from edge_agent.palm.matching.operating_point import OperatingPoint
 from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles, protect
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import Responses
 from edge_agent.palm.types import Hand
-
-SAMPLES_MIN: Final = 3
-SAMPLES_MAX: Final = 6
-QUALITY_MIN: Final = 0.45  # of a picture; a template is for a year, a recognition may do with less
-COVERAGE_MIN: Final = 0.75  # of the cells
-CONSISTENT_MIN: Final = 0.35  # agreement with the first sample; strangers reach it once in 100,000
-SAME_PICTURE_MIN: Final = 0.93  # a frame shown twice teaches nothing; the pose lattice keeps it from reaching 1
-ADAPT_SURE_MIN: Final = 0.55  # agreement with an enrolled sample; slow adaptation takes nothing less sure
-ADAPTED_MAX: Final = 2  # samples beside the enrolled ones
 
 
 class SampleRefusal(StrEnum):

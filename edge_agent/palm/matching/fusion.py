@@ -6,11 +6,9 @@ threshold of a single frame holds.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from edge_agent.palm.matching.gallery import Candidate, Ranking
-
-FRAMES_MAX: Final = 3  # more cost more than they tell: frames of one second repeat each other
+from edge_agent.palm.matching.limits import FRAMES_MAX
 
 
 def fuse_frames(rankings: Sequence[Ranking]) -> Ranking:

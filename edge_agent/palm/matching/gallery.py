@@ -25,6 +25,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.matching.code import COARSE_CELLS, COARSE_SIDE, Cells
+from edge_agent.palm.matching.limits import (
+    CANDIDATES_MAX,
+    COARSE_SHIFT,
+    COMPARED_TOGETHER,
+    GLANCED,
+    LENGTH_TINY,
+    LOOSE_PALM_MIN,
+    LOOSE_STRANGER_AGAIN_MAX,
+    LOOSE_STRANGER_MAX,
+    NEAR_SHIFT,
+    NEAR_SHIFT_OTHER_HAND,
+    NEARLY_SURE_AGREEMENT,
+    ONE_POSE_MIN,
+    ROUGH_CELLS,
+    ROUGHLY_FAR,
+    SEARCH_BENT_MIN,
+    SIEVED,
+    SIEVED_AGAIN,
+    SIEVED_FAR,
+    SIEVED_OTHER_HAND,
+    SKETCHED,
+    SKETCHED_AGAIN,
+    STARTS_AGAIN,
+    SURE_AGREEMENT,
+    TEMPLATES_MAX,
+)
 from edge_agent.palm.matching.match import (
     STRANGERS,
     Starts,
@@ -38,28 +64,10 @@ from edge_agent.palm.matching.match import (
 )
 from edge_agent.palm.matching.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.matching.probe import COARSE_SHIFT, TERMS, Probe, fine_shifts, in_short
+from edge_agent.palm.matching.probe import TERMS, Probe, fine_shifts, in_short
 from edge_agent.palm.matching.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
-SURE: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
-NEARLY: Final = 0.33  # who reaches it and is not sure is compared with the whole of the palm, as in 1:1
-NEAR, NEAREST = 2, 1  # coarse cells each way: of the first look, and for the other hand
-SIEVED, SIEVED_AGAIN = 200, 400  # sketches of a hand that pass the sieve, in the first look and twice in the second
-SIEVED_OTHERS: Final = 20  # of the other hand
-SKETCHED, SKETCHED_AGAIN = 12, 16  # palms that are glanced at
-ROUGHLY_FAR, SIEVED_FAR = 200, 8  # of those that lie far beside: sketches that pass half the sieve; all of it
-ROUGH: Final = 32  # cells of that half
-STARTS_AGAIN: Final = 4  # poses near which a palm is looked for in the second look
-LOOSE_STRANGER_MAX: Final = 0.28  # who stays below it in a look's first glance, and is not its best, is a stranger
-LOOSE_AGAIN: Final = 0.21  # the same in the second look: one template out of pose must not hide the others
-GLANCED: Final = 6  # palms, at most, of which all templates are looked at
-LOOSE_PALM_MIN: Final = 0.26  # of a template that is worth straightening the skin; real ones had 0.27 and more
-BENT_MIN: Final = (0.22, 0.25)  # of one that is worth going on with then; real ones had 0.22 and 0.25 and more
-TEMPLATES_MAX: Final = 12  # of one palm
-ONE_POSE_MIN: Final = 0.15  # correlation of coarse codes; of strangers, or in different poses, 0.1 is much
-CANDIDATES_MAX: Final = 5
-COMPARED_TOGETHER: Final = 32  # palms; bounds the memory of one step
 _ORDER: Final = {Hand.LEFT: 0, Hand.UNKNOWN: 1, Hand.RIGHT: 2}
 
 
@@ -161,7 +169,7 @@ class Snapshot:
 
     def _sure(self) -> float:
         """The agreement at which no better one is looked for: who is looked for no further must also be named."""
-        return max(SURE, self.operating_point().threshold)
+        return max(SURE_AGREEMENT, self.operating_point().threshold)
 
     def changed(self, added: Iterable[Palm], removed: Iterable[str] = ()) -> "Snapshot":
         """A new snapshot: without the persons `removed`, with the palms `added` (a palm replaces that hand's old one).
@@ -194,20 +202,22 @@ class Snapshot:
         own, others = self._by(hand)
         excluded = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
         hands = 2 if hand is Hand.UNKNOWN else 1
-        near = self._sieve(probe, own, NEAR)
+        near = self._sieve(probe, own, NEAR_SHIFT)
         rows, starts = self._sketched(probe, _most_alike(near, own, excluded, SIEVED * hands), SKETCHED)
         candidates = self._look_closely(probe, rows, starts, LOOSE_STRANGER_MAX, 0.0)
         if (best := _best(candidates)) < self._sure():
-            between = self._sieve(probe, own, NEAR, between=True)
-            further_rows = self._sieve(probe, others, NEAREST)
+            between = self._sieve(probe, own, NEAR_SHIFT, between=True)
+            further_rows = self._sieve(probe, others, NEAR_SHIFT_OTHER_HAND)
             passed = [_most_alike(alike, own, excluded, SIEVED_AGAIN * hands) for alike in (near, between)]
-            rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHERS)]))
+            rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHER_HAND)]))
             near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
             far, far_starts = self._far(probe, own, excluded)
             rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
             new = [owner not in candidates or not candidates[owner].agreement for owner in self.owner[rows].tolist()]
-            candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_AGAIN, best)
-            nearly = [owner for owner in candidates if NEARLY <= candidates[owner].agreement < self._sure()]
+            candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_STRANGER_AGAIN_MAX, best)
+            nearly = [
+                owner for owner in candidates if NEARLY_SURE_AGREEMENT <= candidates[owner].agreement < self._sure()
+            ]
             return _ranking([*candidates.values(), *self._compare(probe, nearly)])
         return _ranking(candidates.values())
 
@@ -245,20 +255,20 @@ class Snapshot:
         self, probe: Probe, rows: NDArray[np.intp], count_max: int, *, between: bool = False
     ) -> tuple[NDArray[np.intp], Starts]:
         """Which of these sketches are the most alike, one of a palm, and where they may lie."""
-        alike = probe.in_short(np.arange(COARSE_CELLS), NEAR, between=between) @ self.sketches[rows].T
+        alike = probe.in_short(np.arange(COARSE_CELLS), NEAR_SHIFT, between=between) @ self.sketches[rows].T
         best = self._best_of_palms(rows, alike.max(0), count_max)
         starts = starts_around if between else best_starts
-        return rows[best], starts(alike[:, best].T, fine_shifts(NEAR))
+        return rows[best], starts(alike[:, best].T, fine_shifts(NEAR_SHIFT))
 
     def _far(self, probe: Probe, among: slice, excluded: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
         """The same of those that lie far beside, by the sieve: by half of it first."""
         cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
-        terms = probe.in_short(cells, COARSE_SHIFT, NEAR)
-        rough = (terms[:, : ROUGH * TERMS] @ self.sieve[among, : ROUGH * TERMS].T).max(0)
+        terms = probe.in_short(cells, COARSE_SHIFT, NEAR_SHIFT)
+        rough = (terms[:, : ROUGH_CELLS * TERMS] @ self.sieve[among, : ROUGH_CELLS * TERMS].T).max(0)
         rows = _most_alike(rough, among, excluded, ROUGHLY_FAR)
         alike = terms @ self.sieve[rows].T
         best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
-        return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR))[:, :STARTS_AGAIN]
+        return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR_SHIFT))[:, :STARTS_AGAIN]
 
     def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], count_max: int) -> NDArray[np.intp]:
         """Which of these rows are the most alike of their palms, so many at most, the best first."""
@@ -293,7 +303,7 @@ class Snapshot:
         for index in np.argsort([-each for each in reached], kind="stable").tolist():
             if best < sure or reached[index] >= LOOSE_STRANGER_MAX:
                 owner, own = palms[index], parts[index]
-                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_PALM_MIN, BENT_MIN).agreement
+                agreement = compare_palm(probe, fine[own], poses.of(own), LOOSE_PALM_MIN, SEARCH_BENT_MIN).agreement
                 best = max(best, agreement)
                 candidates[owner] = Candidate(self.palms[owner].person, agreement, self.palms[owner].hand)
         return candidates
@@ -372,7 +382,7 @@ def _snapshot(
 
 
 def _normalised(rows: Floats) -> Floats:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6), np.float32)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), LENGTH_TINY), np.float32)
 
 
 def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp]]:

@@ -18,32 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.matching import bits
-from edge_agent.palm.matching.bend import ACROSS, BENT_MIN, fitted, loosely, straighten
+from edge_agent.palm.matching.bend import ACROSS, fitted, loosely, straighten
 from edge_agent.palm.matching.code import COARSE_CELLS, FINE_STEP, VALID, Cells
-from edge_agent.palm.matching.permutation import Scramble
-from edge_agent.palm.matching.probe import (
+from edge_agent.palm.matching.limits import (
+    BENT_MIN,
     BETWEEN_SCALES,
+    COARSE_POSES_MAX,
     COARSE_SCALES,
     COARSE_SHIFT,
     COARSE_TURNS,
+    HINTED_TOGETHER,
+    LOOSE_POSE_MIN,
+    LOOSE_POSES,
+    LOOSE_PRICE,
     LOOSE_REACH,
     OVERLAP_FULL,
     OVERLAP_MIN,
-    CoarseVariants,
-    Probe,
-    Shifts,
-    fine_shifts,
-    pose_at,
+    TEMPLATES_STRAIGHTENED,
 )
+from edge_agent.palm.matching.permutation import Scramble
+from edge_agent.palm.matching.probe import CoarseVariants, Probe, Shifts, fine_shifts, pose_at
 from edge_agent.palm.matching.responses import ORIENTATIONS, UPRIGHT, Bend, Floats, Pose
-
-COARSE_POSES_MAX: Final = 6  # turns and scales that the fine code is asked about
-LOOSE_POSES: Final = 2  # of these, looked at block by block
-LOOSE_PRICE: Final = 0.02  # agreement, times the square of cells that a block lies off
-LOOSE_POSE_MIN: Final = 0.23  # loose agreement below which a pose is chance: strangers have 0.2, two in a hundred 0.25
-TEMPLATES_STRAIGHTENED: Final = 2  # of one palm: they say the same a little worse, and this is what takes time
-HINTED_TOGETHER: Final = 64  # templates; bounds the memory of one step to some 10 MB
-
 
 Starts: TypeAlias = NDArray[np.int16]
 """(…, 3): grid (of a turn and a scale), dx, dy on the lattice."""

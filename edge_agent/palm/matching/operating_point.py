@@ -9,13 +9,15 @@ Beyond the last comparison that was measured it is an extrapolation, so a school
 
 from dataclasses import dataclass
 from math import log10
-from typing import Final
 
-TAIL_AGREEMENT: Final = 0.32  # agreement that one stranger's comparison in 10,000 reaches
-TAIL_PER_DECADE: Final = 0.03  # more agreement for each ten times rarer
-FPIR_DEFAULT: Final = 0.001
-MARGIN_DEFAULT: Final = 0.04  # to the second person
-THRESHOLD_MIN: Final = 0.30  # a gallery of one is no reason to take anybody
+from edge_agent.palm.matching.limits import (
+    FPIR_DEFAULT,
+    MARGIN_DEFAULT,
+    TAIL_AGREEMENT,
+    TAIL_DECADES,
+    TAIL_PER_DECADE,
+    THRESHOLD_MIN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +39,5 @@ def operating_point(templates: int, fpir: float = FPIR_DEFAULT, margin: float = 
     if not 0 < fpir < 1:
         raise ValueError(f"fpir {fpir}: a share between 0 and 1")
     comparison = fpir / max(templates, 1)
-    threshold = TAIL_AGREEMENT + TAIL_PER_DECADE * (-4 - log10(comparison))
+    threshold = TAIL_AGREEMENT + TAIL_PER_DECADE * (-TAIL_DECADES - log10(comparison))
     return OperatingPoint(round(max(threshold, THRESHOLD_MIN), 3), margin, fpir, templates)

@@ -26,6 +26,21 @@ from edge_agent.palm.matching.code import (
     Cells,
     to_cells,
 )
+from edge_agent.palm.matching.limits import (
+    BETWEEN_SCALES,
+    BETWEEN_TURNS_DEG,
+    BLOCK_CELLS,
+    COARSE_SCALES,
+    COARSE_SHIFT,
+    COARSE_TURNS,
+    LOOSE_REACH,
+    OVERLAP_FULL,
+    OVERLAP_MIN,
+    SCALE_STEP,
+    STRONG_RESPONSE,
+    TURN_STEP_DEG,
+    WEIGHT_MAX,
+)
 from edge_agent.palm.matching.permutation import Scrambles
 from edge_agent.palm.matching.responses import (
     ORIENTATIONS,
@@ -43,22 +58,9 @@ Ints: TypeAlias = NDArray[np.integer]
 Shifts: TypeAlias = NDArray[np.intp]
 """(…, 2): to the right and down, in fine cells."""
 
-TURN_STEP_DEG: Final = 2.5
-SCALE_STEP: Final = 1.05
-COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # × 2.5°
-COARSE_SCALES: Final = (-9, -3, 3, 9)  # halves of a step: 0.80, 0.93, 1.08, 1.25
-BETWEEN_TURNS_DEG: Final = (-11.25, -3.75, 3.75, 11.25)  # a palm between two poses of the lattice is hardest to find
-BETWEEN_SCALES: Final = (0.865, 1.0, 1.16)
-COARSE_SHIFT: Final = 5  # cells of 8 px each way: cut-outs of one contactless palm differ by as much
 _COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
-THIN_BLOCK: Final = 8  # cells a side
-LOOSE_REACH: Final = 2  # cells of 4 px that a block may lie beside a coarse shift
 FINE_SHIFT: Final = 2 * COARSE_SHIFT + LOOSE_REACH  # cells of 4 px
 TERMS: Final = 3  # of a cell's lines, in short
-OVERLAP_MIN: Final = 0.35  # of the cells; fewer are not compared
-OVERLAP_FULL: Final = 0.8  # from here on an overlap counts as whole
-WEIGHT_MAX: Final = 4  # of a strong coarse response, a weak one counts down to nothing; whole, so that sums are exact
-STRONG_RESPONSE: Final = 2.0  # mean magnitudes that make a response a strong one
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,6 @@ def _thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     which of these, row by row, they are."""
     row, column = np.divmod(np.frombuffer(order, np.intp), FINE_SIDE)
     odd_cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
-    block = row[odd_cells] // THIN_BLOCK * FINE_SIDE + column[odd_cells] // THIN_BLOCK
+    block = row[odd_cells] // BLOCK_CELLS * FINE_SIDE + column[odd_cells] // BLOCK_CELLS
     cells = odd_cells[np.argsort(block, kind="stable")]
     return cells, row[cells] // 2 * (FINE_SIDE // 2) + column[cells] // 2

@@ -18,14 +18,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.palm.matching.limits import (
+    COARSE_GABOR,
+    FINE_GABOR,
+    LEVEL_TINY,
+    NORMALISE_FLOOR,
+    NORMALISE_SIGMA,
+    RIM_PX,
+    WEIGHT_TINY,
+)
 from edge_agent.palm.types import REGION_SIDE, Region
 
 ORIENTATIONS = 6
-NORMALISE_SIGMA = 8.0  # px; wider than a line, narrower than the light's fall-off over a palm
-NORMALISE_FLOOR = 1.0  # grey levels; keeps a flat patch of sensor noise from being blown up to lines
-RIM_PX = 3  # a response within this distance of what is no palm has seen it
-FINE_GABOR = (4.0, 11.0, 0.6, 25)  # sigma, wavelength in px of the region, aspect, kernel side
-COARSE_GABOR = (4.0, 11.0, 0.65, 25)  # the same on the region at half size; rounder, since pose is not known yet
 CENTRE = (REGION_SIDE - 1) / 2
 QUADRATIC = 6  # terms of a quadratic of two variables
 
@@ -66,7 +70,7 @@ def respond(region: Region) -> Responses:
     # Replicated, so that the region's own rim counts as palm going on: half of the lines worth having are near it.
     mask = cv2.erode(region.mask.astype(np.uint8), kernel, borderType=cv2.BORDER_REPLICATE)
     level = float(np.mean([np.abs(part).mean() for part in coarse]))
-    return Responses(fine, coarse, mask.astype(np.float32), max(level, 1e-9))
+    return Responses(fine, coarse, mask.astype(np.float32), max(level, LEVEL_TINY))
 
 
 def sample(
@@ -152,7 +156,7 @@ def _normalise(region: Region) -> Floats:
     """Take light out: local mean and deviation over the palm's own pixels."""
     grey, mask = region.grey.astype(np.float32), region.mask.astype(np.float32)
     blur = (0, 0)
-    weight = cv2.GaussianBlur(mask, blur, NORMALISE_SIGMA) + 1e-6
+    weight = cv2.GaussianBlur(mask, blur, NORMALISE_SIGMA) + WEIGHT_TINY
     centred = (grey - cv2.GaussianBlur(grey * mask, blur, NORMALISE_SIGMA) / weight) * mask
     deviation = np.sqrt(cv2.GaussianBlur(centred * centred, blur, NORMALISE_SIGMA) / weight)
     return np.asarray(centred / (deviation + NORMALISE_FLOOR), np.float32)

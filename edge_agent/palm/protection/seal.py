@@ -19,7 +19,8 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 
 from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS
-from edge_agent.palm.matching.gallery import TEMPLATES_MAX, Palm
+from edge_agent.palm.matching.gallery import Palm
+from edge_agent.palm.matching.limits import TEMPLATES_MAX
 from edge_agent.palm.protection.school_key import NONCE_BYTES, Dice, SchoolKey
 from edge_agent.palm.types import Hand
 

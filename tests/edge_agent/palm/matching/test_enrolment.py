@@ -4,14 +4,13 @@ from os import urandom
 import numpy as np
 
 from edge_agent.palm.matching.enrolment import (
-    ADAPT_SURE_MIN,
-    SAMPLES_MAX,
     PalmEnrolment,
     RefusedSample,
     SampleRefusal,
     adapted,
 )
 from edge_agent.palm.matching.gallery import Palm, Snapshot, empty
+from edge_agent.palm.matching.limits import ADAPT_SURE_MIN, SAMPLES_MAX
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.protection.school_key import SchoolKey
