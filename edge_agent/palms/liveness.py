@@ -1,9 +1,8 @@
-"""Whether the pictures of one presentation look like a print or a screen. Cheap signs, and said to be no more.
+"""Judges if the pictures of one presentation look like a print or a screen, by cheap signs that are no proof.
 
-The single signs, and what they cannot see, are in `edge_agent/palm/hand/liveness.py`. One strong raster or glare is
-enough,
-and so are several weaker signs together; a real hand on a bad day must not be taken for a copy. On real hands of three
-public sets (44 presentations of two or three pictures) none was.
+The single signs, what they cannot see, and their numbers are in `edge_agent/palm/hand/liveness.py`. A raster that is
+strong in every picture is enough, and so are several weaker signs together; a real hand on a bad day must not be taken
+for a copy. On real hands of three public sets (44 presentations of two or three pictures) none was.
 """
 
 from collections.abc import Sequence
@@ -12,17 +11,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.liveness import score_flatness, score_gloss, score_raster, score_stillness
+from edge_agent.palm.hand.liveness import (
+    COPY_STRONG,
+    COPY_TOGETHER,
+    INSCRIBED_SHARE,
+    score_flatness,
+    score_gloss,
+    score_raster,
+    score_stillness,
+)
 from edge_agent.palm.hand.region import FramedPalm
-
-COPY_STRONG = 0.9
-COPY_TOGETHER = 1.6  # flatness, glare and standing still, of 3
-INSCRIBED = 0.7  # of the region's side: an upright square that lies inside it however it is turned
 
 PalmPicture = tuple[NDArray[np.uint8], FramedPalm]
 
 
 def copied(looks: Sequence[PalmPicture]) -> bool:
+    """Tells if the pictures of one presentation look like a copy of a palm. Without pictures they do not."""
     if not looks:
         return False
     greys = [_grey(image) for image, _ in looks]
@@ -40,8 +44,8 @@ def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _square(grey: NDArray[np.uint8], palm: FramedPalm) -> NDArray[np.uint8]:
-    """The palm at the camera's resolution: scaling would wipe out what is looked for."""
+    """Returns the palm's square at the camera's resolution: scaling would wipe out what is looked for."""
     corners = palm.placement.corners
     x, y = (int(value) for value in corners.mean(axis=0))
-    half = int(np.hypot(*(corners[1] - corners[0])) * INSCRIBED / 2)
+    half = int(np.hypot(*(corners[1] - corners[0])) * INSCRIBED_SHARE / 2)
     return grey[max(0, y - half) : y + half, max(0, x - half) : x + half]

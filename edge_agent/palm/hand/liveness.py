@@ -44,6 +44,11 @@ THUMBNAIL_SIDE_STILL: Final = 64  # px; on such a thumbnail two frames are compa
 THUMBNAIL_MEAN: Final = 100.0  # grey that a thumbnail is brought to
 MOVEMENT_RISE: Final = Span(0.15, 0.6)  # grey between frames: from the sensor's noise to a hand in the air
 
+# The judgement of one presentation (edge_agent/palms/liveness.py).
+COPY_STRONG: Final = 0.9  # score of the raster in every picture that is enough alone
+COPY_TOGETHER: Final = 1.6  # sum of flatness, glare and stillness, of 3, that is enough
+INSCRIBED_SHARE: Final = 0.7  # share of the region's side: an upright square within it at any turn. Origin: geometry
+
 _TINY_MEAN: Final = 1e-3  # grey; added before dividing by a mean
 
 

@@ -36,7 +36,7 @@ from edge_agent.palm.matching.limits import (
     LOOSE_STRANGER_MAX,
     NEAR_SHIFT,
     NEAR_SHIFT_OTHER_HAND,
-    NEARLY_SURE_AGREEMENT,
+    NEARLY_SURE_MIN,
     ONE_POSE_MIN,
     ROUGH_CELLS,
     ROUGHLY_FAR,
@@ -48,7 +48,7 @@ from edge_agent.palm.matching.limits import (
     SKETCHED,
     SKETCHED_AGAIN,
     STARTS_AGAIN,
-    SURE_AGREEMENT,
+    SURE_MIN,
     TEMPLATES_MAX,
 )
 from edge_agent.palm.matching.match import (
@@ -169,7 +169,7 @@ class Snapshot:
 
     def _sure(self) -> float:
         """The agreement at which no better one is looked for: who is looked for no further must also be named."""
-        return max(SURE_AGREEMENT, self.operating_point().threshold)
+        return max(SURE_MIN, self.operating_point().threshold)
 
     def changed(self, added: Iterable[Palm], removed: Iterable[str] = ()) -> "Snapshot":
         """A new snapshot: without the persons `removed`, with the palms `added` (a palm replaces that hand's old one).
@@ -215,9 +215,7 @@ class Snapshot:
             rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
             new = [owner not in candidates or not candidates[owner].agreement for owner in self.owner[rows].tolist()]
             candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_STRANGER_AGAIN_MAX, best)
-            nearly = [
-                owner for owner in candidates if NEARLY_SURE_AGREEMENT <= candidates[owner].agreement < self._sure()
-            ]
+            nearly = [owner for owner in candidates if NEARLY_SURE_MIN <= candidates[owner].agreement < self._sure()]
             return _ranking([*candidates.values(), *self._compare(probe, nearly)])
         return _ranking(candidates.values())
 

@@ -77,8 +77,8 @@ REMAINDER_PRICE: Final = 0.02  # agreement, times the square of half cells that 
 # ---------------------------------------------------------------------------------------------------------------------
 # The search among many (gallery.py). Origin: sets for agreements, speed for counts, where nothing else is said.
 
-SURE_AGREEMENT: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
-NEARLY_SURE_AGREEMENT: Final = 0.33  # agreement from which on a palm is compared as in 1:1 when nobody is sure
+SURE_MIN: Final = 0.4  # agreement; strangers stay below it, and most known palms are above
+NEARLY_SURE_MIN: Final = 0.33  # agreement from which on a palm is compared as in 1:1 when nobody is sure
 NEAR_SHIFT: Final = 2  # coarse cells each way that count as near by
 NEAR_SHIFT_OTHER_HAND: Final = 1  # coarse cells each way, for the other hand
 SIEVED: Final = 200  # sketches of a hand that pass the sieve in the first look
