@@ -1,5 +1,4 @@
-"""Making a palm known, guided: operator and child are told after each picture what to do next, each in a language
-of their own.
+"""Guides an enrolment: after each picture, operator and child read what to do next, each in a language of their own.
 
 Consent is asked before the first picture is looked at, and again by the transaction that keeps the palm. The gallery
 is searched at every sample: a palm that is known under another name is refused at once, and the other name is told.
@@ -46,7 +45,7 @@ Show = Callable[[Feedback], None]
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
-    """What is asked for. `hand` UNKNOWN: whichever is shown first."""
+    """A person's palm that is to be made known. `hand` UNKNOWN takes the hand that is shown first."""
 
     person: PersonId
     operator: str
@@ -64,7 +63,7 @@ class EnrolmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentLine:
-    """One line for the operator. `good`: samples so far."""
+    """One line for the operator. `good` counts the samples so far."""
 
     good: int
     step: EnrolmentStep
@@ -82,7 +81,8 @@ def enrol(
     stopping: Callable[[], bool],
     show: Show = lambda feedback: None,
 ) -> Iterator[EnrolmentLine]:
-    """The guided enrolment; its last line is `done`. Raises `RequestRefused` with the reason; then nothing was kept.
+    """Yields the lines of a guided enrolment; the last one is `done`. Raises `RequestRefused` with the reason; then
+    nothing was kept.
 
     `show`: the screen, which says the same to the child in the child's language.
     """
@@ -107,7 +107,7 @@ def enrol(
 
 
 def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
-    """Raises `RequestRefused` before anything of a hand is looked at."""
+    """Raises `RequestRefused` where the person has not agreed. It runs before anything of a hand is looked at."""
     if person not in roster.people:
         raise RequestRefused(words(EnrolmentStep.NOT_LISTED, person=person))
     if not roster.has_consent(person):
@@ -115,7 +115,7 @@ def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
 
 
 class _SampleSession:
-    """Pictures until there are enough good samples."""
+    """Takes pictures until there are enough good samples."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class _SampleSession:
         return self.enrolment.hand.value if self.enrolment else ""
 
     def _take(self, picture: FramedPalm | UnfitPicture, at_ms: int) -> EnrolmentLine | None:
-        """What to say of one picture; None: wait for the next."""
+        """Takes one picture. Returns the line to show; None means to wait for the next picture."""
         if isinstance(picture, UnfitPicture):
             if picture.reason is UnfitReason.NO_HAND and at_ms - self._last_hand_ms > HAND_AWAY_MS:
                 self._sample_ms = 0  # the hand was taken away: what is shown next is a fresh look

@@ -1,4 +1,4 @@
-"""What operator and child are told while a palm is made known: codes here, words in the screen's catalogues."""
+"""The words that operator and child read while a palm is made known: codes here, words in the screen's catalogues."""
 
 from enum import StrEnum
 
@@ -11,7 +11,9 @@ from edge_agent.screen.state import Language
 
 
 class EnrolmentStep(StrEnum):
-    """The next step, or why this picture was none; the operator's line in the catalogues is `enrol.` and this."""
+    """The next step, or why this picture was none. The operator's line in the catalogues has this name behind
+    `enrol.`.
+    """
 
     SHOW = "show"
     GOOD_AGAIN = "good_again"

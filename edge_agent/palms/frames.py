@@ -1,4 +1,6 @@
-"""Pictures on their way from the cameras: of each reader only the newest, so that nobody is judged by an old one."""
+"""Pictures on their way from the cameras. Of each reader only the newest is kept, so that nobody is judged by an old
+one.
+"""
 
 import threading
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ class NewestFrame:
 
 
 class NewestFrames:
-    """One place a reader; a picture that nobody has taken when the next one comes is dropped, and counted."""
+    """One place for a picture per reader. A picture that is still there when the next one comes is dropped, and
+    counted.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, NewestFrame] = {}
@@ -22,7 +26,7 @@ class NewestFrames:
         self.dropped = 0
 
     def put(self, frame: PalmFrame, moment: Moment) -> None:
-        """Never blocks for longer than a look into a table."""
+        """Puts a frame into its reader's place. It never blocks for longer than a look into a table."""
         with self._changed:
             # Taken out and put in again: who has waited longest is served first, and no reader starves another.
             self.dropped += self._waiting.pop(frame.reader, None) is not None

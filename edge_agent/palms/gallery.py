@@ -38,7 +38,7 @@ ADAPT_EVERY = timedelta(days=7)  # a palm changes over a school year, not within
 
 @dataclass(frozen=True, slots=True)
 class ErrorTarget:
-    """Which errors are wanted, by the settings."""
+    """The error rates that the settings want."""
 
     fpir: float
     margin: float
@@ -46,7 +46,7 @@ class ErrorTarget:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPalms:
-    """What became of a stick's palms."""
+    """The numbers of a stick's palms that were taken and not taken."""
 
     taken: int
     passed_over: int  # known here at least as new, or of somebody who has not agreed
@@ -54,7 +54,7 @@ class ImportedPalms:
 
 
 class PalmGallery:
-    """Safe from any thread. Without a key, or before `load`, there is nobody in it."""
+    """The palms of this kiosk, safe from any thread. Without a key, or before `load`, there is nobody in it."""
 
     def __init__(
         self, journal: Journal, school: str, key: SchoolKey, target: ErrorTarget, dice: Dice = os.urandom
@@ -81,16 +81,18 @@ class PalmGallery:
         return person in self.snapshot.places
 
     def point(self, snapshot: Snapshot) -> OperatingPoint:
-        """What is enough among so many."""
+        """Returns the threshold that is enough among so many templates."""
         return operating_point.operating_point(snapshot.templates, self._target.fpir, self._target.margin)
 
     def point_of(self, snapshot: Snapshot, person: str) -> OperatingPoint:
-        """What is enough 1:1, for a palm shown with this person's card: the point of a gallery of that one."""
+        """Returns the threshold that is enough 1:1, for a palm shown with this person's card: that of a gallery of this
+        one.
+        """
         templates = sum(len(snapshot.palms[index].fine) for index in snapshot.places.get(person, ()))
         return operating_point.operating_point(templates, self._target.fpir, self._target.margin)
 
     def load(self, roster: Roster) -> None:
-        """Everybody who is kept here and still agrees; who does not is deleted, with a receipt."""
+        """Loads everybody who is kept here and still agrees. Palms of others are deleted, with a receipt."""
         with self._changing:
             rows = self._journal.palms.read_all()
             refused = {sealed.person for sealed in rows if not _agrees(sealed.person, roster)}
@@ -111,12 +113,12 @@ class PalmGallery:
             )
 
     def enrol(self, palm: Palm, sealed_as: SealedPalm, event: PalmEnrolled) -> None:
-        """On disk with its event, then in force. Raises `NoConsent`, `JournalUnwritable`."""
+        """Keeps a palm on disk with its event, and then uses it. Raises `NoConsent`, `JournalUnwritable`."""
         with self._changing:
             self._keep(palm, sealed_as, event)
 
     def adapt(self, person: str, hand: Hand, responses: Responses, now: Moment, roster: Roster) -> bool:
-        """Learn from a very sure recognition; whether something was. Raises as `enrol` does.
+        """Learns from a very sure recognition. Returns True when it added a sample. Raises as `enrol` does.
 
         At most once in `ADAPT_EVERY` for each palm, by a clock that can be trusted.
         """
@@ -150,13 +152,14 @@ class PalmGallery:
         return seal(palm, self._key, self._school, Purpose.AT_REST, self._dice)
 
     def forget(self, people: Collection[str]) -> None:
-        """Out of force at once; what is on disk was deleted with the roster that said so."""
+        """Takes people out of use at once. Their palms on disk were deleted with the roster that says so."""
         if people:
             with self._changing:
                 self._replace((), people)
 
     def delete(self, person: PersonId) -> int:
-        """Of one person, disk and memory, with a receipt; how many samples there were. Raises `JournalUnwritable`.
+        """Deletes one person's palms from disk and memory, with a receipt, and returns how many samples there were.
+        Raises `JournalUnwritable`.
 
         The school's other kiosks hear of it through the ledger.
         """
@@ -204,7 +207,7 @@ class PalmGallery:
         return self._journal.roster.version()
 
     def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
-        """A page of the ledger's."""
+        """Takes a page of palms from the ledger."""
         revoked = [
             (PersonId(palm_on_wire.person), palm_on_wire.hand) for palm_on_wire in palms if not palm_on_wire.sealed
         ]
@@ -223,14 +226,14 @@ class PalmGallery:
         self._take([(palm, replace(row, relayed=True)) for palm, row in mine], revoked, version, self.fingerprint)
 
     def exported(self) -> Iterator[SealedTemplates]:
-        """Everything that can be opened here, sealed for the school's other kiosks."""
+        """Yields everything that can be opened here, sealed for the school's other kiosks."""
         for row in self._journal.palms.read_all():
             sealed = self._sealed_for_others(row)
             if sealed is not None:
                 yield sealed
 
     def import_(self, palms: Sequence[SealedTemplates]) -> ImportedPalms:
-        """From a stick. Who has not agreed is not taken, whatever the stick holds."""
+        """Takes palms from a stick. Palms of people who have not agreed are left out."""
         opened = [palm for sealed in palms if (palm := self._opened(sealed)) is not None]
         accepted = self._take(opened)
         return ImportedPalms(accepted, len(opened) - accepted, len(palms) - len(opened))
@@ -278,7 +281,7 @@ class PalmGallery:
         return palm, row
 
     def sweep(self) -> None:
-        """Overwrite what went out of force. For the thread that searches, between two searches."""
+        """Overwrites palms that went out of use. The thread that searches calls it between two searches."""
         while self._discarded:
             self._discarded.pop().erase()
 

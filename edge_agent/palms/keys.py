@@ -72,7 +72,7 @@ Session = TypeVar("Session", _Sending, _Receiving)
 
 @dataclass(frozen=True, slots=True)
 class HandoverStep:
-    """What one step of the handing over did. `code`: what this screen shows now; `done`: the last step."""
+    """The result of one step of the handover. `code` is what this screen shows; `done` marks the last step."""
 
     next: str
     code: str = ""
@@ -80,7 +80,7 @@ class HandoverStep:
 
 
 def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
-    """This kiosk's copy of the school's key. Raises `NoSchoolKey`; `RequestRefused` when it is unusable."""
+    """Returns this kiosk's copy of the school's key. Raises `NoSchoolKey`, and `RequestRefused` when it is unusable."""
     text = read_credential(CREDENTIAL_NAME, environ)
     if text:
         return _parsed(text, f"credential {CREDENTIAL_NAME}")
@@ -95,14 +95,14 @@ def load(state_dir: Path, environ: Mapping[str, str] = os.environ) -> SchoolKey:
 
 
 def make(state_dir: Path, dice: Dice = os.urandom) -> SchoolKey:
-    """A new key, for the first kiosk of a school. Raises `KeyExists`."""
+    """Makes a new key, for the first kiosk of a school. Raises `KeyExists`."""
     key = SchoolKey.make(dice)
     keep(state_dir, key)
     return key
 
 
 def keep(state_dir: Path, key: SchoolKey) -> None:
-    """Write the key where `load` finds it. Raises `KeyExists`: whoever wants another key removes the old one first."""
+    """Writes the key where `load` finds it. Raises `KeyExists`: to change the key, remove the old one first."""
     path = state_dir / PALM_KEY_NAME
     try:
         _write(path, "-".join(to_paper(key)).encode() + b"\n", replace=False)
@@ -114,7 +114,7 @@ def keep(state_dir: Path, key: SchoolKey) -> None:
 
 
 def restore(state_dir: Path, typed: str) -> SchoolKey:
-    """The key from its printout. Raises `RequestRefused` for a slip, `KeyExists`."""
+    """Restores the key from its printout. Raises `RequestRefused` for a slip, and `KeyExists`."""
     try:
         key = from_paper(typed)
     except KeyRefused as error:
@@ -130,7 +130,7 @@ def fingerprint(state_dir: Path) -> str:
 def export_step(
     state_dir: Path, stick: Path, compared: Callable[[str], str], *, again: bool = False, dice: Dice = os.urandom
 ) -> HandoverStep:
-    """The next step of the kiosk that has the key. `compared` shows our code and returns the other screen's."""
+    """Does the next step of the kiosk that has the key. `compared` shows our code and returns the other screen's."""
     key = load(state_dir)
     remembered = state_dir / SENDING_NAME
     session = None if again else _remembered(remembered, _Sending)
@@ -158,7 +158,7 @@ def export_step(
 
 
 def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice = os.urandom) -> HandoverStep:
-    """The next step of the kiosk that needs the key."""
+    """Does the next step of the kiosk that needs the key."""
     if (state_dir / PALM_KEY_NAME).exists():
         raise KeyExists(
             f"{state_dir / PALM_KEY_NAME}: this kiosk has a key already; compare `edge-agent palm key show-code`"
@@ -196,7 +196,7 @@ def import_step(state_dir: Path, stick: Path, *, again: bool = False, dice: Dice
 
 
 def code_shown(state_dir: Path) -> str:
-    """The short code of a handing over that waits for its comparison here; empty where none does."""
+    """Returns the short code of a handover that waits for its comparison here; empty where none does."""
     session = _remembered(state_dir / RECEIVING_NAME, _Receiving)
     if session is None or not session.offer:
         return ""
@@ -204,7 +204,9 @@ def code_shown(state_dir: Path) -> str:
 
 
 def _receiver(state_dir: Path, nonce: bytes) -> Receiver:
-    """The device key signs; for an agreement another one is derived from it, so that none has to be kept beside it."""
+    """Returns the receiving side of the handover. Its key is derived from the device key, which signs, so that no
+    second one is kept.
+    """
     device = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME).private.private_bytes_raw()
     raw = HKDF(SHA256(), KEY_BYTES, None, b"canteen palm key agreement 1").derive(device)
     return Receiver(X25519PrivateKey.from_private_bytes(raw), nonce)
@@ -231,7 +233,7 @@ def _remembered(path: Path, kind: type[Session]) -> Session | None:
 
 
 def _read(path: Path) -> bytes | None:
-    """A secret file's content; None where there is none. Raises `RequestRefused` when others may read it."""
+    """Returns a secret file's content; None where there is none. Raises `RequestRefused` when others may read it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -246,7 +248,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes, *, replace: bool) -> None:
-    """Whole or not at all, for the folder's owner only. Raises FileExistsError unless `replace`."""
+    """Writes a file whole or not at all, for the folder's owner only. Raises FileExistsError unless `replace`."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:

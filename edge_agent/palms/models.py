@@ -42,7 +42,7 @@ LANDMARK: Final = Model(
 
 
 def install(wheel: Path, state_dir: Path) -> Path:
-    """Take both files out of the wheel; the folder they are in. Raises `RequestRefused` for other files."""
+    """Takes both files out of the wheel, and returns their folder. Raises `RequestRefused` for other files."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             contents = {model: _member(archive, model) for model in (DETECTION, LANDMARK)}
@@ -65,7 +65,9 @@ def install(wheel: Path, state_dir: Path) -> Path:
 
 
 def load(state_dir: Path) -> HandNetworks | None:
-    """Both networks, for one thread; None where they are not installed. Raises `RequestRefused` for other files."""
+    """Returns both networks, for one thread; None where they are not installed. Raises `RequestRefused` for other
+    files.
+    """
     folder = state_dir / FOLDER
     if not folder.is_dir():
         return None

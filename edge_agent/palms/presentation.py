@@ -42,14 +42,14 @@ class Advise:
 
 @dataclass(frozen=True, slots=True)
 class Conclude:
-    """Decide now, by these: one for each good picture, the newest last."""
+    """An order to decide by these rankings: one for each good picture, the newest last."""
 
     rankings: tuple[Ranking, ...] = field(repr=False)
 
 
 @dataclass(slots=True)
 class Presentation:
-    """What one camera has seen of the hand before it. Belongs to one thread."""
+    """The state of the hand before one camera. It belongs to one thread."""
 
     frames: int  # good pictures that are wanted
     frames_max: int  # good pictures after which no more are waited for
@@ -66,7 +66,7 @@ class Presentation:
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
-        """Of the good pictures so far."""
+        """Returns the rankings of the good pictures so far."""
         return tuple(self._rankings)
 
     @property
@@ -74,8 +74,9 @@ class Presentation:
         return self._came_ns is not None
 
     def good(self, ranking: Ranking, at_ns: int, *, sure: bool, certain: bool = False) -> Conclude | None:
-        """A good picture and who is alike. `sure`: together with those before it names somebody; `certain`: so far
-        beyond the threshold that another picture could change nothing."""
+        """Notes a good picture and who is alike. `sure`: together with those before it names somebody. `certain`: so
+        far beyond the threshold that another picture could change nothing.
+        """
         self._saw(at_ns)
         if not self._rankings:
             self._good_ns = at_ns
@@ -86,7 +87,7 @@ class Presentation:
         return self._conclude() if enough or late or count >= self.frames_max else None
 
     def bad(self, reason: UnfitReason, at_ns: int) -> Advise | Conclude | None:
-        """A picture that cannot be used."""
+        """Notes a picture that cannot be used."""
         if reason in NOT_A_HAND:
             return self.quiet(at_ns)
         self._saw(at_ns)
@@ -100,17 +101,17 @@ class Presentation:
         return self._advise(at_ns) if waited >= 0 else None
 
     def quiet(self, at_ns: int) -> Conclude | None:
-        """Nothing before the camera, or no picture, at this time."""
+        """Notes that nothing was before the camera, or no picture came, at this time."""
         return self.left() if self._came_ns is not None and at_ns - self._last_hand_ns >= LEAVE_NS else None
 
     def left(self) -> Conclude | None:
-        """The hand has gone; where it was not decided about, it is now, by what was seen of it."""
+        """Notes that the hand has left. A hand that was not decided about is now, by the pictures so far."""
         conclusion = self._conclude() if self._rankings and not self.settled else None
         self.clear()
         return conclusion
 
     def held(self, at_ns: int, *, same: bool) -> bool:
-        """A good picture after the decision; True when another hand has taken the place: begin anew with it."""
+        """Notes a good picture after the decision. True when another hand has taken the place: begin anew with it."""
         self._saw(at_ns)
         self._others = 0 if same else self._others + 1
         if self._others < SWAPPED_PICTURES:
@@ -119,7 +120,7 @@ class Presentation:
         return True
 
     def clear(self) -> None:
-        """The hand is gone."""
+        """Forgets the hand, which has left."""
         self.settled, self._came_ns, self._rankings, self._others = False, None, [], 0
         self._bad.clear()
         self._advised = self._advised_ns = self._last_hand_ns = self._good_ns = 0

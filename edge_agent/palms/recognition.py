@@ -1,4 +1,4 @@
-"""Palms: from the pictures of a camera to somebody who is known, or to honest advice.
+"""Recognises palms: from the pictures of a camera to a person, or to honest advice.
 
     newest picture → region → quality → (liveness) → code → search → two or three pictures as one → station
 
@@ -64,7 +64,7 @@ CERTAIN_MORE = 0.1  # agreement beyond the threshold; strangers reach it a thous
 
 @dataclass(frozen=True, slots=True)
 class NoGallery:
-    """Nobody can be recognised by the palm here, and why: what to do."""
+    """A gallery in which nobody can be recognised, and why: the reason says what to do."""
 
     why: str
 
@@ -75,7 +75,7 @@ class NoGallery:
 
 @dataclass(slots=True)
 class _CameraState:
-    """What is remembered of one camera's present hand."""
+    """The memory of one camera's present hand."""
 
     presentation: Presentation
     first: Moment | None = None  # when it was first seen well
@@ -86,7 +86,7 @@ class _CameraState:
 
 
 class PresentationQueue(Protocol):
-    """Where a concluded presentation goes: to the station, which decides."""
+    """The queue to the station, which decides about concluded presentations."""
 
     def add_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
         """Returns False where the queue stayed full; the presentation was not taken."""
@@ -122,28 +122,30 @@ class PalmRecognition:
         self._borrowing = threading.Lock()
 
     def forget(self, people: Collection[str]) -> None:
-        """These are gone, or have not agreed any more; their sealed palms are deleted already."""
+        """Forgets people who are gone or have not agreed any more. Their sealed palms are deleted already."""
         if not isinstance(self.gallery, NoGallery):
             self.gallery.forget(people)
 
     def delete(self, person: PersonId) -> int:
-        """Take a person's palms away, disk and memory; how many samples there were."""
+        """Takes a person's palms away, on disk and in memory, and returns how many samples there were."""
         if isinstance(self.gallery, NoGallery):
             raise RequestRefused(self.gallery.why)
         return self.gallery.delete(person)
 
     @property
     def store(self) -> PalmStore | None:
-        """What may be relayed to the school's other kiosks."""
+        """Returns the palms that may be relayed to the school's other kiosks."""
         return self.gallery if isinstance(self.gallery, PalmGallery) else None
 
     @property
     def ready(self) -> bool:
-        """Whether a child may be asked for the palm: somebody can be recognised."""
+        """Tells if a child may be asked for the palm, since somebody can be recognised."""
         return isinstance(self.gallery, PalmGallery) and self.gallery.snapshot.persons > 0
 
     def status(self) -> PalmStatus:
-        """Returns for the technician if anybody can be recognised, or why not; how many people, and how strictly."""
+        """Returns if anybody can be recognised, or why not; how many people, and how strictly. It is for the
+        technician.
+        """
         gallery = self.gallery
         if isinstance(gallery, NoGallery):
             return PalmStatus(ready=False, why=gallery.why)
@@ -160,12 +162,12 @@ class PalmRecognition:
         )
 
     def offer(self, frame: PalmFrame, moment: Moment) -> None:
-        """A picture of a camera, from its thread. Never blocks."""
+        """Takes a picture of a camera, from the camera's thread. Never blocks."""
         self._borrowed.get(frame.reader, self._newest).put(frame, moment)
 
     @contextmanager
     def borrowed(self, reader: str) -> Iterator[NewestFrames]:
-        """This camera's pictures for somebody else (an enrolment); nobody is recognised there meanwhile."""
+        """Lends this camera's pictures to an enrolment; nobody is recognised there meanwhile."""
         with self._borrowing:
             if reader in self._borrowed:
                 raise RequestRefused(f"{reader}: somebody is being enrolled there; wait until that is done")
@@ -195,7 +197,7 @@ class PalmRecognition:
                 self._examine(newest, gallery)
 
     def _quiet(self, gallery: PalmGallery) -> None:
-        """Cameras that bring nothing: their hands have gone."""
+        """Notes cameras that bring nothing: their hands have gone."""
         now_ns = self._now().mono_ms * 1_000_000
         for reader, camera in self._cameras.items():
             self._act(reader, camera, camera.presentation.quiet(now_ns), gallery)
@@ -257,7 +259,7 @@ class PalmRecognition:
         responses: Responses,
         gallery: PalmGallery,
     ) -> None:
-        """Learn from a hand that nobody could doubt, after the child has had the answer."""
+        """Learns from a hand that nobody could doubt, after the child has had the answer."""
         if not isinstance(decision, PalmMatch) or camera.copied or camera.asked_for not in (None, decision.person):
             return
         hand = next((candidate.hand for candidate in ranking if candidate.person == decision.person), Hand.UNKNOWN)
@@ -268,7 +270,7 @@ class PalmRecognition:
             log.warning("nothing was learned from a recognition: %s", error)
 
     def _note_awaited(self, camera: _CameraState, person: PersonId | None) -> None:
-        """A card has come that waits for this palm: what was seen of the hand before it is looked at anew."""
+        """Notes a card that waits for this palm: the hand before the camera is looked at anew."""
         if person is not None and person != camera.asked_for:
             camera.presentation.clear()
             self._forget(camera)
@@ -278,7 +280,7 @@ class PalmRecognition:
         return fuse_frames([*camera.presentation.rankings, ranking][-FRAMES_MAX:])
 
     def _is_settled(self, camera: _CameraState, probe: Probe, gallery: PalmGallery) -> bool:
-        """Whether it still is the hand that was decided about; a hand that only got advice was not."""
+        """Tells if it still is the hand that was decided about; a hand that only got advice was not."""
         if camera.settled_as is None:
             return False
         point = gallery.point(gallery.snapshot)
@@ -326,7 +328,7 @@ class PalmRecognition:
 
 
 def open_gallery(settings: Settings, journal: Journal, school: str) -> "PalmGallery | NoGallery":
-    """The palms of this kiosk, not loaded yet; without the school's key none, and why."""
+    """Returns the palms of this kiosk, not loaded yet. Without the school's key it returns none, and why."""
     try:
         key = palm_keys.load(settings.kiosk.state_dir)
     except AgentError as error:
@@ -336,7 +338,9 @@ def open_gallery(settings: Settings, journal: Journal, school: str) -> "PalmGall
 
 
 def landmarks(state_dir: Path) -> LandmarkFinder | None:
-    """The second opinion on where a hand is; files that cannot be used are told, and done without."""
+    """Returns the second opinion on where a hand is. Files that cannot be used are reported, and the kiosk works
+    without them.
+    """
     try:
         return palm_models.load(state_dir)
     except RequestRefused as error:
@@ -353,7 +357,9 @@ def _code(responses: Responses, palm: FramedPalm, gallery: PalmGallery) -> Prote
 
 
 def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | None, gallery: PalmGallery) -> Ranking:
-    """Who is alike. With a card only its owner is asked about; everybody else where it is not theirs."""
+    """Returns who is alike. With a card its owner is compared first, and everybody else only where the palm is not
+    theirs.
+    """
     if asked_for is None:
         return snapshot.search(probe, hand=hand)
     own = Candidate(asked_for, snapshot.verify(asked_for, probe))
@@ -364,13 +370,13 @@ def _search(snapshot: Snapshot, probe: Probe, hand: Hand, asked_for: PersonId | 
 
 
 def _somebody_else(before: Sequence[Ranking], now: Ranking, point: OperatingPoint) -> bool:
-    """Whether this picture names another person than the last one: a slow kiosk may not have seen the hands change."""
+    """Tells if this picture names another person than the last one: a slow kiosk may not have seen the hands change."""
     former, present = (decide(ranking, point) for ranking in (before[-1] if before else (), now))
     return isinstance(former, PalmMatch) and isinstance(present, PalmMatch) and former.person != present.person
 
 
 def _named(fused: Ranking, point: OperatingPoint, asked_for: PersonId | None, own: OperatingPoint | None) -> bool:
-    """Whether these pictures say whose palm it is: that of the card's owner, 1:1, or of somebody among all."""
+    """Tells if these pictures say whose palm it is: that of the card's owner, 1:1, or of somebody among all."""
     if own is not None and any(
         candidate.person == asked_for and candidate.agreement >= own.threshold for candidate in fused
     ):

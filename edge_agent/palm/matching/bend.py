@@ -1,4 +1,4 @@
-"""A palm is no plate: how its skin lies bent between two pictures, and how alike they are once it is laid straight.
+"""Lays a palm's skin straight: finds how it lies bent between two pictures, and how alike they are once that is undone.
 
 A hand held otherwise is stretched here and tilted there. So each of 4 × 4 blocks of the template is looked for a few
 half cells around the place where a common turn, scale and shift has it; a quadratic through what the blocks say bends
@@ -43,7 +43,7 @@ Counts = tuple[Floats, Floats]
 def straighten(
     probe: Probe, fine: Cells, pose: Pose, bend: Bend, least: tuple[float, float] = BENT_MIN
 ) -> tuple[float, Pose]:
-    """Agreement once the bend was found, from a first guess of it; and the pose (without the bend) as it is then.
+    """Returns the agreement after the bend was found from a first guess, and the pose (without the bend) as it is then.
 
     A pair that agrees less than `least`, first as guessed and then with its blocks moved, stays with that.
     """
@@ -62,7 +62,7 @@ def straighten(
 
 
 def _compare_bent(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int) -> Counts:
-    """What each block agrees at each place around the bent grid."""
+    """Returns what each block agrees at each place around the bent grid."""
     side = 2 * FINE_SIDE - 1 + 2 * reach
     cells = probe.bent(pose, bend, side, FINE_STEP / 2)
     order = probe.scrambles.fine.order
@@ -70,7 +70,7 @@ def _compare_bent(probe: Probe, fine: Cells, pose: Pose, bend: Bend, reach: int)
 
 
 def _counted(moved: Cells, fine: Cells, order: NDArray[np.intp]) -> Counts:
-    """Cells at some places, (places, 1024), against the template's."""
+    """Counts cells at some places, (places, 1024), against the template's."""
     valid = (moved & fine) >> 6
     differing = bits.count((moved ^ fine) & np.uint8(LINES)) * valid
     member = _blocks()[order]
@@ -79,7 +79,9 @@ def _counted(moved: Cells, fine: Cells, order: NDArray[np.intp]) -> Counts:
 
 
 def loosely(counts: Counts, price: float, cells: int) -> NDArray[np.float64]:
-    """Agreement of a code of so many cells, (…,), when each block lies where it and its neighbours agree best."""
+    """Returns the agreement (…,) of a code of `cells` cells, when each block lies where it and its neighbours agree
+    best.
+    """
     compared, agreeing = counts
     surface = _surface(counts)[0]
     best_row = (surface - _prices(surface.shape[-2], price)).argmax(-2)[..., None, :]
@@ -90,7 +92,7 @@ def loosely(counts: Counts, price: float, cells: int) -> NDArray[np.float64]:
 
 
 def _surface(counts: Counts) -> tuple[Floats, Floats]:
-    """What each block and its neighbours agree at each place, and how much each block could compare."""
+    """Returns how far each block and its neighbours agree at each place, and how much each block could compare."""
     compared, agreeing = counts
     near = _neighbours()
     support = compared @ near
@@ -99,7 +101,7 @@ def _surface(counts: Counts) -> tuple[Floats, Floats]:
 
 
 def fitted(counts: Counts, reach: int, step_px: float) -> Bend:
-    """The quadratic through the places where the blocks agree best, weighted by how sure they are."""
+    """Returns the quadratic through the places where the blocks agree best, weighted by how sure they are."""
     surface, support = _surface(counts)
     places = (surface - _prices(len(surface), PRICE * step_px**2)).argmax(0)
     weight = np.maximum(np.take_along_axis(surface, places[None], 0)[0], 0).astype(np.float64) * support
@@ -117,7 +119,7 @@ def fitted(counts: Counts, reach: int, step_px: float) -> Bend:
 
 
 def _beside(surface: Floats, places: NDArray[np.intp], position: NDArray[np.intp], step: int) -> NDArray[np.float64]:
-    """How far beside the best place the peak is, by a parabola through its neighbours; 0 at the rim."""
+    """Returns how far beside the best place the peak is, by a parabola through its neighbours; 0 at the rim."""
     count = round(len(surface) ** 0.5)
     inside = (position > 0) & (position < count - 1)
     block = np.arange(len(places))
@@ -131,7 +133,7 @@ def _beside(surface: Floats, places: NDArray[np.intp], position: NDArray[np.intp
 
 
 def _plain(counts: Counts) -> float:
-    """Agreement of the grid as it is."""
+    """Returns the agreement of the grid as it is."""
     compared, agreeing = (part[len(part) // 2].sum(dtype=np.float64) for part in counts)
     return float(agreeing / max(compared, 1.0) * _overlap_factor(compared / FINE_CELLS))
 
@@ -141,7 +143,7 @@ def _overlap_factor(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _refined(pose: Pose, bend: Bend) -> Pose:
-    """The turn, scale and shift that come nearest to the bent grid."""
+    """Returns the turn, scale and shift that come nearest to the bent grid."""
     middles = _middles()
     bent = middles + _terms() @ bend
     plain, moved = middles[:, 0] + 1j * middles[:, 1], bent[:, 0] + 1j * bent[:, 1]
@@ -153,21 +155,21 @@ def _refined(pose: Pose, bend: Bend) -> Pose:
 
 @cache
 def _corners(side: int, count: int) -> NDArray[np.intp]:
-    """(count², 1): where in a grid of half cells the windows begin."""
+    """Returns where in a grid of half cells the windows begin, (count², 1)."""
     corners = np.arange(count)[:, None] * side + np.arange(count)[None, :]
     return np.asarray(corners.reshape(-1, 1), np.intp)
 
 
 @cache
 def _blocks() -> Floats:
-    """(1024, 16): which block a cell lies in."""
+    """Returns which block each cell lies in, (1024, 16)."""
     row, column = np.divmod(np.arange(FINE_CELLS), FINE_SIDE)
     return np.asarray(np.eye(ACROSS * ACROSS)[row // BLOCK_CELLS * ACROSS + column // BLOCK_CELLS], np.float32)
 
 
 @cache
 def _neighbours() -> Floats:
-    """(16, 16): a block's own evidence and half of that around it."""
+    """Returns the weights of the blocks in a block's evidence, (16, 16): its own and half of those around it."""
     row, column = np.divmod(np.arange(ACROSS * ACROSS), ACROSS)
     distance = np.maximum(abs(row[:, None] - row[None]), abs(column[:, None] - column[None]))
     return np.asarray(np.where(distance == 0, 1, np.where(distance == 1, NEIGHBOUR_WEIGHT, 0)), np.float32)
@@ -175,7 +177,7 @@ def _neighbours() -> Floats:
 
 @lru_cache(maxsize=8)
 def _prices(places: int, price: float) -> Floats:
-    """(places, 1)"""
+    """Returns the price of each place beside the middle, (places, 1)."""
     count = round(places**0.5)
     off = np.arange(count) - count // 2
     return np.asarray(price * (off[:, None] ** 2 + off[None, :] ** 2), np.float32).reshape(-1, 1)
@@ -183,7 +185,7 @@ def _prices(places: int, price: float) -> Floats:
 
 @cache
 def _middles() -> NDArray[np.float64]:
-    """(16, 2): the blocks' middles, px from the region's."""
+    """Returns the blocks' middles, (16, 2), in px from the region's."""
     along = (np.arange(ACROSS) * BLOCK_CELLS + (BLOCK_CELLS - FINE_SIDE) / 2) * FINE_STEP
     return np.array([(x, y) for y in along for x in along])
 

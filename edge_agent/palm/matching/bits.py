@@ -1,4 +1,4 @@
-"""Counting bits, with NumPy 1.26 as well."""
+"""Counts bits, with NumPy 1.26 as well."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ _COUNTS_OF_16_BITS = np.array([value.bit_count() for value in range(1 << 16)], n
 
 
 def _count_by_table(words: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
-    """Of words of 64 bits, or of bytes."""
+    """Counts the bits of each word of 64 bits, or of each byte."""
     if words.dtype == np.uint8:
         return np.asarray(_COUNTS_OF_16_BITS[words], np.uint8)
     halves = np.ascontiguousarray(words).view(np.uint16).reshape(*words.shape, 4)

@@ -43,12 +43,12 @@ Cells: TypeAlias = NDArray[np.uint8]
 
 
 class NotAPalmCode(ValueError):
-    """The bytes are no palm code of a version that is understood here."""
+    """The bytes are no palm code, or one of a version that is not understood here."""
 
 
 @dataclass(frozen=True, slots=True)
 class PalmCode:
-    """One sample of one palm, in the clear. It lives as long as an enrolment; kept are only protected ones."""
+    """One sample of one palm, in the clear. It lives as long as an enrolment; only protected ones are kept."""
 
     fine: Cells = field(repr=False)  # (1024,)
     coarse: Cells = field(repr=False)  # (256,)
@@ -56,7 +56,7 @@ class PalmCode:
 
     @property
     def coverage(self) -> float:
-        """Share of the fine cells that show palm."""
+        """Returns the share of the fine cells that show palm."""
         return float(np.count_nonzero(self.fine & VALID) / FINE_CELLS)
 
     def to_bytes(self) -> bytes:
@@ -65,7 +65,7 @@ class PalmCode:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "PalmCode":
-        """Raises `NotAPalmCode`; whatever it returns is the one encoding of itself."""
+        """Reads a code. Raises `NotAPalmCode`; every code that is returned has exactly these bytes."""
         if len(raw) < HEADER_BYTES or raw[:2] != _MAGIC:
             raise NotAPalmCode(f"{len(raw)} bytes that do not begin as a palm code does")
         if raw[2] != VERSION:
@@ -81,7 +81,7 @@ class PalmCode:
 
 
 def encode(responses: Responses, hand: Hand, pose: Pose = UPRIGHT) -> PalmCode:
-    """Code a sample, or what it would be in another `pose`: further samples of a palm are kept in the first one's."""
+    """Codes a sample in its own or another `pose`. Further samples of a palm are kept in the first one's pose."""
     return PalmCode(
         _encode(responses, FINE_SIDE, FINE_STEP, pose), _encode(responses, COARSE_SIDE, COARSE_STEP, pose), hand
     )
@@ -96,7 +96,7 @@ def _encode(responses: Responses, side: int, step: float, pose: Pose) -> Cells:
 
 
 def to_cells(responses: NDArray[np.float32], visibility: NDArray[np.float32]) -> Cells:
-    """(…, 6) responses and (…) mask → (…) cells."""
+    """Turns responses (…, 6) and a mask (…) into cells (…)."""
     # Eight flags a cell, packed in one run over the whole: six at a time is four times slower.
     flags = np.zeros((*visibility.shape, 8), np.bool_)
     np.less(responses, 0, out=flags[..., :6])

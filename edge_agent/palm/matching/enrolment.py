@@ -1,4 +1,4 @@
-"""Making a palm known: several good samples that agree with one another and with nobody else.
+"""Makes a palm known: several good samples that agree with one another and with nobody else.
 
 Consent is asked before any of this and is not this room's business. `PalmEnrolment` is a value: each sample gives the
 next one or a reason, and the screen says it. Samples are kept in the pose of the first one, so that they can be summed.
@@ -57,7 +57,9 @@ class PalmEnrolment:
         return len(self.samples) >= SAMPLES_MIN
 
     def add(self, responses: Responses, hand: Hand, gallery: Snapshot) -> "PalmEnrolment | RefusedSample":
-        """Take a sample, or say why not. The whole gallery is searched each time: a dead soul shows at the first."""
+        """Takes a sample, or says why not. The whole gallery is searched each time, so a palm under a second name shows
+        at once.
+        """
         if len(self.samples) >= SAMPLES_MAX:
             return RefusedSample(SampleRefusal.ENOUGH)
         if Hand.UNKNOWN not in (hand, self.hand) and hand != self.hand:
@@ -80,17 +82,19 @@ class PalmEnrolment:
         return replace(self, samples=(*self.samples, protect(code, self.scrambles)))
 
     def finish(self) -> "Palm | RefusedSample":
-        """The palm for the gallery; it replaces an older one of the same hand."""
+        """Returns the palm for the gallery, where it replaces an older one of the same hand."""
         return Palm.of(self.person, self.hand, self.samples) if self.complete else RefusedSample(SampleRefusal.TOO_FEW)
 
 
 def namesakes(ranking: Ranking, point: OperatingPoint) -> tuple[Candidate, ...]:
-    """Those who would be taken for the same person: the threshold without a margin, since every one of them matters."""
+    """Returns the persons who would be taken for the same one. There is no margin here, since every one of them
+    matters.
+    """
     return tuple(candidate for candidate in ranking if candidate.agreement >= point.threshold)
 
 
 def align(responses: Sequence[Responses], hand: Hand, scrambles: Scrambles) -> list[ProtectedCode]:
-    """Templates of one palm without an enrolment's questions: the first as it is, the others in its pose."""
+    """Codes one palm without an enrolment's questions: the first sample as it is, the others in its pose."""
     codes: list[PalmCode] = []
     first: list[ProtectedCode] = []
     for response in responses:
@@ -105,13 +109,13 @@ def align(responses: Sequence[Responses], hand: Hand, scrambles: Scrambles) -> l
 
 
 def likeness_to(probe: Probe, samples: Sequence[ProtectedCode]) -> list[Likeness]:
-    """1:1 against each of some samples."""
+    """Compares the probe 1:1 with each of some samples."""
     palm = Palm.of("", Hand.UNKNOWN, samples)
     return compare(probe, unlock(palm.fine, palm.coarse, probe.scrambles.fine, probe.scrambles.coarse))
 
 
 def adapted(palm: Palm, responses: Responses, scrambles: Scrambles) -> Palm | None:
-    """The palm with a sample of a very sure recognition as its newest; None: there is nothing to be learned from it.
+    """Returns the palm with a sample of a very sure recognition as its newest; None where it would add nothing.
 
     Palms grow. Enrolled samples stay for ever and alone vouch for what is added, so that no chain of small steps can
     lead from one person to another; beside them at most `ADAPTED_MAX`, of which the oldest gives way.

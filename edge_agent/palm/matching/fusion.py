@@ -1,4 +1,4 @@
-"""One answer from several looks: the frames of a burst.
+"""Makes one answer from several looks: the frames of a burst.
 
 A person's agreement over frames is the mean of the frames, a frame in which somebody is no candidate counting as
 chance. Strangers' agreements scatter independently and fall together when averaged, a known palm's do not, so the
@@ -12,7 +12,7 @@ from edge_agent.palm.matching.limits import FRAMES_MAX
 
 
 def fuse_frames(rankings: Sequence[Ranking]) -> Ranking:
-    """Rankings of 1–3 frames of one hand as one."""
+    """Joins the rankings of 1 to 3 frames of one hand. Raises ValueError for more."""
     if len(rankings) > FRAMES_MAX:
         raise ValueError(f"{len(rankings)} frames, {FRAMES_MAX} at most")
     if not rankings:

@@ -1,4 +1,4 @@
-"""Who is it, among all: a gallery of protected templates, searched from coarse to fine.
+"""Finds who it is, among all: a gallery of protected templates, searched from coarse to fine.
 
     sieve     one vector of 192 numbers a palm (the sum of its templates' coarse codes, every fourth cell and in short)
               against the probe in many poses, by one matrix product; the best few hundred palms go on
@@ -91,7 +91,7 @@ class PalmMatch:
 
 @dataclass(frozen=True, slots=True)
 class AmbiguousPalm:
-    """More than one person is alike enough; ask for the other hand, or a card."""
+    """More than one person is alike enough. Ask for the other hand, or a card."""
 
     candidates: Ranking
 
@@ -105,7 +105,7 @@ GalleryDecision = PalmMatch | AmbiguousPalm | NoPalmMatch
 
 
 def decide(ranking: Ranking, point: OperatingPoint) -> GalleryDecision:
-    """Name somebody, or say honestly why not."""
+    """Names somebody, or says why not."""
     if not ranking or ranking[0].agreement < point.threshold:
         return NoPalmMatch(ranking[0].agreement if ranking else 0.0)
     second = ranking[1].agreement if len(ranking) > 1 else 0.0
@@ -118,7 +118,7 @@ def decide(ranking: Ranking, point: OperatingPoint) -> GalleryDecision:
 
 @dataclass(frozen=True, slots=True)
 class Palm:
-    """The templates of one hand of one person, as kept."""
+    """The templates of one hand of one person, as they are kept."""
 
     person: str
     hand: Hand
@@ -135,7 +135,7 @@ class Palm:
         return cls(person, hand, fine, coarse, adapted)
 
     def erase(self) -> None:
-        """Overwrite with zeros; a search that is under way in an older snapshot then finds nothing here."""
+        """Overwrites the codes with zeros. A search that is under way in an older snapshot then finds nothing here."""
         self.fine[...] = 0
         self.coarse[...] = 0
 
@@ -168,11 +168,14 @@ class Snapshot:
         return operating_point(self.templates)
 
     def _sure(self) -> float:
-        """The agreement at which no better one is looked for: who is looked for no further must also be named."""
+        """Returns the agreement at which the search ends. It is never below the threshold, so that a person found so is
+        named.
+        """
         return max(SURE_MIN, self.operating_point().threshold)
 
     def changed(self, added: Iterable[Palm], removed: Iterable[str] = ()) -> "Snapshot":
-        """A new snapshot: without the persons `removed`, with the palms `added` (a palm replaces that hand's old one).
+        """Returns a new snapshot without the persons `removed` and with the palms `added`; one replaces that hand's old
+        palm.
 
         The old snapshot stays as it is. Erase removed palms once no search can be in it any more.
         """
@@ -194,10 +197,11 @@ class Snapshot:
         return _snapshot(self.scrambles, unchanged + fresh, sketches, np.concatenate(owner), np.concatenate(first))
 
     def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
-        """The most alike persons. `without`: as if this person were not in it. `hand`: which one the probe seems to be.
+        """Returns the most alike persons, as if the person `without` were not there. `hand` is which one the probe
+        seems to be.
 
-        A hand that is told is looked for among its own kind first, in half the time; only where that names nobody for
-        sure, among all. So a hand that was told wrongly is found all the same.
+        A given hand is looked for among its own kind first, which takes half the time. Where that names nobody for
+        sure, all are looked at, so that a hand with the wrong label is still found.
         """
         own, others = self._by(hand)
         excluded = np.isin(self.owner, self.places.get(without, ()) if without is not None else ())
@@ -220,17 +224,17 @@ class Snapshot:
         return _ranking(candidates.values())
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
-        """The same without sieve and sketch: every palm is compared. Seconds; for measuring what those lose."""
+        """Compares every palm, without sieve and sketch. It takes seconds, and measures what those two lose."""
         palms = [index for index, palm in enumerate(self.palms) if palm.person != without]
         return self._compare(probe, palms)
 
     def verify(self, person: str, probe: Probe) -> float:
-        """1:1: agreement with a person's palms; 0 for a person without any."""
+        """Returns the agreement with one person's palms, 1:1; 0 for a person without any."""
         ranking = self._compare(probe, self.places.get(person, ()))
         return ranking[0].agreement if ranking else 0.0
 
     def _by(self, hand: Hand) -> tuple[slice, slice]:
-        """The sketches that may be this hand's, and the others: they lie left, unknown, right."""
+        """Returns the sketches that may be this hand's, and the others: they lie left, unknown, right."""
         count = len(self.owner)
         match hand:
             case Hand.LEFT:
@@ -243,7 +247,7 @@ class Snapshot:
                 assert_never(hand)
 
     def _sieve(self, probe: Probe, among: slice, reach: int, *, between: bool = False) -> Floats:
-        """How alike these palms are at a glance, at shifts of up to `reach` coarse cells."""
+        """Returns how alike these palms are at a glance, at shifts of up to `reach` coarse cells."""
         if among.start == among.stop:
             return np.zeros(0, np.float32)
         terms = probe.in_short(_sieve_cells(self.scrambles.coarse.order.tobytes()), reach, between=between)
@@ -252,14 +256,16 @@ class Snapshot:
     def _sketched(
         self, probe: Probe, rows: NDArray[np.intp], count_max: int, *, between: bool = False
     ) -> tuple[NDArray[np.intp], Starts]:
-        """Which of these sketches are the most alike, one of a palm, and where they may lie."""
+        """Returns the most alike of these sketches, one of a palm, and where they may lie."""
         alike = probe.in_short(np.arange(COARSE_CELLS), NEAR_SHIFT, between=between) @ self.sketches[rows].T
         best = self._best_of_palms(rows, alike.max(0), count_max)
         starts = starts_around if between else best_starts
         return rows[best], starts(alike[:, best].T, fine_shifts(NEAR_SHIFT))
 
     def _far(self, probe: Probe, among: slice, excluded: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
-        """The same of those that lie far beside, by the sieve: by half of it first."""
+        """Returns the most alike sketches of palms that lie far beside, and where they may lie. Half of the sieve goes
+        first.
+        """
         cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
         terms = probe.in_short(cells, COARSE_SHIFT, NEAR_SHIFT)
         rough = (terms[:, : ROUGH_CELLS * TERMS] @ self.sieve[among, : ROUGH_CELLS * TERMS].T).max(0)
@@ -269,17 +275,17 @@ class Snapshot:
         return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR_SHIFT))[:, :STARTS_AGAIN]
 
     def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], count_max: int) -> NDArray[np.intp]:
-        """Which of these rows are the most alike of their palms, so many at most, the best first."""
+        """Returns the most alike of these rows, one of a palm and at most `count_max`, the best first."""
         order = np.argsort(-alike, kind="stable")
         return order[np.sort(np.unique(self.owner[rows[order]], return_index=True)[1])[:count_max]]
 
     def _look_closely(
         self, probe: Probe, rows: NDArray[np.intp], starts: Starts, least: float, best: float
     ) -> dict[int, Candidate]:
-        """The same comparison as 1:1, given up where nobody who matters was ever seen to come back.
+        """Compares as in 1:1, and gives up where no real pair was ever seen to come back.
 
-        `starts`: where that may lie of which the rows are. `least`: what it must reach at a glance. `best`: the
-        agreement of the best palm so far. A palm that was given up has 0.
+        `starts` are the poses in which the palms of the rows may lie. `least` is the loose agreement that a palm must
+        reach at a glance. `best` is the agreement of the best palm so far. A palm that was given up has 0.
         """
         owners = self.owner[rows].tolist()
         candidates = {
@@ -321,13 +327,13 @@ class Snapshot:
 
 
 def _joined(parts: Sequence[Cells]) -> tuple[Cells, list[slice]]:
-    """Codes of several palms as one, and which are whose."""
+    """Joins the codes of several palms, and returns which rows are whose."""
     ends = np.cumsum([len(part) for part in parts]).tolist()
     return np.concatenate(parts), [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _ranking(candidates: Iterable[Candidate]) -> Ranking:
-    """A person once, by the better hand or look."""
+    """Ranks the candidates. A person stands in it once, by the better hand or look."""
     best: dict[str, Candidate] = {}
     for candidate in candidates:
         former = best.get(candidate.person)
@@ -338,13 +344,13 @@ def _ranking(candidates: Iterable[Candidate]) -> Ranking:
 
 
 def empty(scrambles: Scrambles) -> Snapshot:
-    """A gallery with nobody in it, under one school's key."""
+    """Returns a gallery with nobody in it, under one school's key."""
     nobody = np.zeros(0, np.intp)
     return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * TERMS), np.float32), nobody, nobody)
 
 
 def _most_alike(alike: Floats, among: slice, excluded: NDArray[np.bool_], count_max: int) -> NDArray[np.intp]:
-    """The sketches that the sieve lets pass."""
+    """Returns the sketches that the sieve lets pass."""
     stay = np.flatnonzero(~excluded[among])
     if len(stay) > count_max:
         stay = stay[np.argpartition(-alike[stay], count_max)[:count_max]]
@@ -384,8 +390,9 @@ def _normalised(rows: Floats) -> Floats:
 
 
 def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp]]:
-    """(rows, 768): how many templates say line less how many say none, in short, a row for all that lie in one pose;
-    and which is the first of each."""
+    """Returns sketches (rows, 768), and the first template of each. A sketch counts how many templates say line less
+    how many say none, in short; templates that lie in one pose share a row.
+    """
     rows: list[Floats] = []
     firsts: list[int] = []
     for index, template in enumerate(coarse_signs(palm.coarse, scrambles.coarse)[0]):
@@ -401,8 +408,9 @@ def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp
 
 @cache
 def _sieve_cells(order: bytes) -> NDArray[np.intp]:
-    """(64,): where the key has put every second cell of every second row of the coarse code; first half of them, as the
-    black squares of a board."""
+    """Returns where the key has put every second cell of every second row of the coarse code, (64,). Half of them, as
+    the black squares of a board, come first.
+    """
     row, column = np.divmod(np.frombuffer(order, np.intp), COARSE_SIDE)
     odd_cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
     black = (row[odd_cells] // 2 + column[odd_cells] // 2) % 2 == 1

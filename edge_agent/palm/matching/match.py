@@ -1,4 +1,4 @@
-"""How alike a probe and a template are: exact masked Hamming distance, after the pose between them was found.
+"""Measures how alike a probe and a template are: exact masked Hamming distance, after the pose between them was found.
 
     coarse    every pose of the coarse lattice (5 turns × 4 scales × 121 shifts) by one matrix product; of the best six
               turns and scales the best shift goes on
@@ -46,7 +46,9 @@ Starts: TypeAlias = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """`agreement`: 1 the same picture, about 0 strangers. `pose`: how the probe lies against the template."""
+    """The result of one comparison. `agreement` is 1 for the same picture, about 0 for strangers; `pose` is how the
+    probe lies against the template.
+    """
 
     agreement: float
     pose: Pose
@@ -57,7 +59,7 @@ STRANGERS: Final = Likeness(0.0, UPRIGHT)
 
 @dataclass(frozen=True, slots=True)
 class Rough:
-    """What was found of one template so far: its loose agreement, and how its blocks lie."""
+    """The state of one template's comparison so far: its loose agreement, and how its blocks lie."""
 
     likeness: Likeness
     template: int
@@ -66,7 +68,7 @@ class Rough:
 
 @dataclass(frozen=True, slots=True)
 class Poses:
-    """Of n templates the pose that is worth a closer look."""
+    """The pose of each of n templates that is worth a closer look."""
 
     starts: Starts  # (n, 3)
     hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there
@@ -85,7 +87,7 @@ class Poses:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """Templates of one comparison with pad and inner turns taken off, cells still where the key put them."""
+    """Templates of one comparison with pad and inner turns taken off; the cells stay where the key put them."""
 
     fine: Cells  # (n, 1024)
     signs: Floats  # (n, 1536) +1 line, −1 none, 0 no palm
@@ -93,13 +95,13 @@ class Templates:
 
 
 def unlock(fine: Cells, coarse: Cells, fine_scramble: Scramble, coarse_scramble: Scramble) -> Templates:
-    """Make kept cells, (n, 1024) and (n, 256), comparable."""
+    """Makes kept cells, (n, 1024) and (n, 256), comparable."""
     signs, visibility = coarse_signs(coarse, coarse_scramble)
     return Templates(fine_scramble.unpad(fine), signs, visibility)
 
 
 def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
-    """Kept coarse cells (n, 256) as signs (n, 1536) and validity (n, 256)."""
+    """Returns kept coarse cells (n, 256) as signs (n, 1536) and validity (n, 256)."""
     cells = scramble.unpad(coarse)
     visibility = (cells >> 6).astype(np.float32)
     lines = (cells[:, :, None] >> np.arange(ORIENTATIONS, dtype=np.uint8)) & 1
@@ -108,7 +110,7 @@ def coarse_signs(coarse: Cells, scramble: Scramble) -> tuple[Floats, Floats]:
 
 
 def coarse_agreements(probe: Probe, templates: Templates) -> Floats:
-    """(n, poses): weighted agreement of the coarse codes at every pose of the coarse lattice."""
+    """Returns the weighted agreement of the coarse codes at every pose of the coarse lattice, (n, poses)."""
     whole = bool(templates.seen.all())  # as mostly: then what both show is what the probe shows
     return np.concatenate([_agreements(variants, templates, whole=whole) for variants in probe.coarse()], axis=1)
 
@@ -125,7 +127,7 @@ def _agreements(variants: CoarseVariants, templates: Templates, *, whole: bool) 
 
 
 def compare(probe: Probe, templates: Templates) -> list[Likeness]:
-    """The probe against each template, all stages."""
+    """Compares the probe with each template, by all stages."""
     poses = find_poses(probe, templates)
     likenesses = [Likeness(max(0.0, hint), UPRIGHT) for hint in poses.hints.tolist()]
     for index in np.flatnonzero(poses.loose >= LOOSE_POSE_MIN).tolist():
@@ -136,7 +138,9 @@ def compare(probe: Probe, templates: Templates) -> list[Likeness]:
 def compare_palm(
     probe: Probe, fine: Cells, poses: Poses, loose_min: float = LOOSE_POSE_MIN, bent_min: tuple[float, float] = BENT_MIN
 ) -> Likeness:
-    """The probe against one palm's several templates (n, 1024), of which `poses` were found. Given up below either."""
+    """Compares the probe with the templates of one palm (n, 1024) from their `poses`, and gives up below either
+    limit.
+    """
     best = np.argsort(-poses.loose, kind="stable")[:TEMPLATES_STRAIGHTENED].tolist()
     settled: list[Likeness] = []
     for index in best:
@@ -148,20 +152,21 @@ def compare_palm(
 
 
 def settle(probe: Probe, fine: Cells, rough: Rough, bent_min: tuple[float, float] = BENT_MIN) -> Likeness:
-    """The rest of the way, for a template that was found worth it."""
+    """Finishes the comparison of a template that was found worth it."""
     return Likeness(*straighten(probe, fine[rough.template], rough.likeness.pose, rough.bend, bent_min))
 
 
 def find_poses(probe: Probe, templates: Templates) -> Poses:
-    """Where each template may lie."""
+    """Finds where each template may lie."""
     return refine_poses(
         probe, templates.fine, best_starts(coarse_agreements(probe, templates), fine_shifts(COARSE_SHIFT))
     )
 
 
 def best_starts(alike: Floats, off: Shifts) -> Starts:
-    """Of the poses of the lattice, at which something is so much `alike` (n, poses), the best shift of the best few
-    turns and scales: (n, few, 3)."""
+    """Returns the best shift of the best few turns and scales, (n, few, 3), from how `alike` (n, poses) each pose of
+    the lattice is.
+    """
     of_grids = np.ascontiguousarray(alike).reshape(len(alike), len(COARSE_TURNS) * len(COARSE_SCALES), len(off))
     shifts = of_grids.argmax(2)  # (n, grids)
     best = np.take_along_axis(of_grids, shifts[..., None], 2)[..., 0]
@@ -170,7 +175,7 @@ def best_starts(alike: Floats, off: Shifts) -> Starts:
 
 
 def starts_around(alike: Floats, off: Shifts) -> Starts:
-    """Of the poses between those of the lattice the best one's neighbours on it: (n, 4, 3)."""
+    """Returns the four neighbours on the lattice of the best pose between its points, (n, 4, 3)."""
     grids, shifts = np.divmod(alike.argmax(1), len(off))
     turns, scales = np.divmod(grids, len(BETWEEN_SCALES))
     around = [(turns + turn) * len(COARSE_SCALES) + scales + scale for turn in (0, 1) for scale in (0, 1)]
@@ -182,7 +187,9 @@ def _poses(grids: NDArray[np.intp], off: Shifts) -> Starts:
 
 
 def refine_poses(probe: Probe, fine: Cells, starts: Starts) -> Poses:
-    """Of each template (n, 1024) the pose near one of its starts (n, few, 3) that the fine code agrees with best."""
+    """Finds for each template (n, 1024) the pose near one of its starts (n, few, 3) that the fine code agrees with
+    best.
+    """
     parts = [slice(first, first + HINTED_TOGETHER) for first in range(0, len(fine), HINTED_TOGETHER)]
     best_starts = [_best_start(probe, fine[part], starts[part]) for part in parts]
     none = np.zeros((0, (2 * LOOSE_REACH + 1) ** 2, ACROSS * ACROSS), np.float32)
@@ -196,7 +203,7 @@ def refine_poses(probe: Probe, fine: Cells, starts: Starts) -> Poses:
 
 
 def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
-    """Of the starts (n, poses, 3) the one among the best hints that agrees best."""
+    """Picks among the starts (n, poses, 3) with the best hints the one that agrees best."""
     thin = fine[:, None, None, probe.thin_cells]
     hints = agreement(_thin_around(probe, starts, 1), thin).max(2)  # (n, poses)
     order = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
@@ -213,14 +220,16 @@ def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
 
 
 def _thin_around(probe: Probe, starts: Starts, reach: int) -> Cells:
-    """(n, poses, places, 256): the probe's thin codes around each start, row by row."""
+    """Returns the probe's thin codes around each start, row by row, (n, poses, places, 256)."""
     down, right = np.divmod(np.arange((2 * reach + 1) ** 2), 2 * reach + 1)
     grids, dx, dy = (starts[..., axis, None] for axis in range(3))
     return probe.thin_at(grids, dy + down - reach, dx + right - reach)
 
 
 def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:
-    """Masked Hamming agreement of (…, cells) with (…, cells), both comparable; −1 where too little overlaps."""
+    """Returns the masked Hamming agreement of (…, cells) with (…, cells), both comparable; −1 where too little
+    overlaps.
+    """
     counted = _counted(moved, fine)
     cells, differing = (part.sum(-1, dtype=np.float64) for part in counted)
     overlap = cells / fine.shape[-1]
@@ -229,7 +238,7 @@ def agreement(moved: Cells, fine: Cells) -> NDArray[np.float64]:
 
 
 def _counted(moved: Cells, fine: Cells) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Of every eight cells (…, cells / 8): how many show palm in both, and how many bits of those differ."""
+    """Counts for every eight cells (…, cells / 8) how many show palm in both, and how many bits of those differ."""
     moved_words, right = np.ascontiguousarray(moved).view(np.uint64), np.ascontiguousarray(fine).view(np.uint64)
     valid = moved_words & right & _VALID_WORD
     lines = valid - (valid >> np.uint64(6))  # per byte 0x40 → 0x3F, 0 → 0; no byte borrows from the next

@@ -1,4 +1,4 @@
-"""Which agreement is enough, from how often a stranger may be taken for somebody.
+"""Chooses the agreement that is enough, from how often a stranger may be taken for somebody.
 
 A stranger searched among n templates has n chances to be taken for one. The share of single comparisons of strangers
 at or above an agreement falls as a straight line in its logarithm; the line below was laid through the strangers of
@@ -35,7 +35,7 @@ class OperatingPoint:
 
 
 def operating_point(templates: int, fpir: float = FPIR_DEFAULT, margin: float = MARGIN_DEFAULT) -> OperatingPoint:
-    """The threshold for a gallery of this size. `fpir` in 0…1."""
+    """Returns the threshold for a gallery of this size. `fpir` is a share, 0 to 1; raises ValueError outside."""
     if not 0 < fpir < 1:
         raise ValueError(f"fpir {fpir}: a share between 0 and 1")
     comparison = fpir / max(templates, 1)

@@ -1,4 +1,4 @@
-"""What the school's key does to a code: cells change places, so do orientations within a cell, bits are flipped.
+"""Applies the school's key to a code: cells change places, so do orientations within a cell, and bits are flipped.
 
     kept[i] = turn_i(plain[order[i]]) XOR pad[i]
 
@@ -30,7 +30,7 @@ Stream: TypeAlias = Callable[[int], bytes]
 
 
 def _turn_tables() -> tuple[Cells, Cells]:
-    """(720, 128): what an order of the orientations makes of each cell, and back."""
+    """Returns what an order of the orientations makes of each cell, and the way back, (720, 128) each."""
     cells = np.arange(128, dtype=np.uint8)
     bits = (cells[None, :, None] >> _ORDERS[:, None, :]) & 1  # (720, 128, 6): bit k of the result is bit order[k]
     forth = (bits << np.arange(6, dtype=np.uint8)).sum(-1, dtype=np.uint8) | (cells & np.uint8(VALID))
@@ -51,11 +51,11 @@ class Scramble:
     pad: Cells = field(repr=False)  # (cells,)
 
     def protect(self, plain: Cells) -> Cells:
-        """(…, cells) in the clear → as kept."""
+        """Turns cells in the clear (…, cells) into the form that is kept."""
         return np.asarray(_FORTH[self.turns, plain[..., self.order]] ^ self.pad, np.uint8)
 
     def unpad(self, protected: Cells) -> Cells:
-        """(…, cells) as kept → comparable: orientations in their order, cells where the key put them."""
+        """Makes kept cells (…, cells) comparable: orientations in their order, cells where the key put them."""
         return np.asarray(_BACK[self.turns, (protected ^ self.pad) & 0x7F], np.uint8)
 
 
@@ -67,26 +67,28 @@ class Scrambles:
 
 @dataclass(frozen=True, slots=True)
 class ProtectedCode:
-    """A sample as it is kept: useless without the school's key, and different under every school's."""
+    """A sample in the form that is kept: useless without the school's key, and different under every school's."""
 
     fine: Cells = field(repr=False)  # (1024,)
     coarse: Cells = field(repr=False)  # (256,)
     hand: Hand
 
     def erase(self) -> None:
-        """Overwrite with zeros. Copies that NumPy made on the way are gone or not, as the allocator pleases."""
+        """Overwrites the cells with zeros. Copies that NumPy made on the way may stay in memory for a while."""
         for cells in (self.fine, self.coarse):
             if cells.flags.writeable:
                 cells[...] = 0
 
 
 def draw(stream: Stream) -> Scrambles:
-    """Both codes' scrambles from a secret stream, always the same from the same stream."""
+    """Draws both codes' scrambles from a secret stream; the same stream gives the same ones."""
     return Scrambles(_draw(stream, FINE_CELLS), _draw(stream, COARSE_CELLS))
 
 
 def identity() -> Scrambles:
-    """The scramble that changes nothing: for evaluation on public sets, and to show that protection costs no score."""
+    """Returns the scrambles that change nothing: for evaluation on public sets, and to show that protection costs no
+    score.
+    """
     return Scrambles(_identity(FINE_CELLS), _identity(COARSE_CELLS))
 
 

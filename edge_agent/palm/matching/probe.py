@@ -74,7 +74,7 @@ class CoarseVariants:
     _windows: NDArray[np.intp]  # (shifts, 256)
 
     def seen(self) -> Floats:
-        """(shifts, 256): which cells show palm; hardly ever asked for."""
+        """Returns which cells show palm, (shifts, 256); hardly ever needed."""
         return np.take(self._seen, self._windows)
 
 
@@ -107,7 +107,7 @@ class Probe:
         return self._scrambles
 
     def coarse(self) -> Iterator[CoarseVariants]:
-        """For each coarse turn and scale. All at once would be 15 MB, which no processor has at hand."""
+        """Yields each coarse turn and scale. All at once would be 15 MB, more than a processor's cache holds."""
         grids, windows = self._coarse_grids(), _windows(_COARSE_SPAN)[:, self._scrambles.coarse.order]
         for cells, left, total, seen in zip(grids.cells, grids.left, grids.total, grids.seen, strict=True):
             weights = np.take(cells, windows, axis=0).reshape(-1, COARSE_CELLS * ORIENTATIONS)
@@ -116,7 +116,8 @@ class Probe:
     def in_short(
         self, cell_indices: NDArray[np.intp], reach: int, beyond: int = -1, *, between: bool = False
     ) -> Floats:
-        """(poses, len(kept) · 3): the lines of those coarse cells that the key put at `kept`, in short.
+        """Returns the lines of those coarse cells that the key put at `cell_indices`, in short: (poses,
+        len(cell_indices) · 3).
 
         At shifts of up to `reach` coarse cells but not of `beyond` or less, in the lattice's turns and scales or
         `between` them, and scaled so that their product with signs in short is about an agreement.
@@ -136,8 +137,9 @@ class Probe:
         return grids
 
     def thin_at(self, grids: Ints, down: Ints, right: Ints) -> Cells:
-        """Every fourth fine cell, (…, 256) as `thin_cells` has them, of these coarse turns and scales, so many fine
-        cells down and to the right, from −`FINE_SHIFT` to `FINE_SHIFT`."""
+        """Returns every fourth fine cell, (…, 256) as `thin_cells` has them, of these coarse turns and scales, at
+        shifts `down` and `right` in fine cells from −`FINE_SHIFT` to `FINE_SHIFT`.
+        """
         if self._thin is None:
             points = axis(FINE_SIDE + 2 * FINE_SHIFT, FINE_STEP)
             turns = [turn * TURN_STEP_DEG for turn in COARSE_TURNS]
@@ -148,7 +150,7 @@ class Probe:
         return thin_cells.reshape(*thin_cells.shape[:-2], -1).take(self._thin_order, axis=-1)
 
     def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
-        """Fine cells on a grid of `side` × `side` points, bent and then posed: (side²,)."""
+        """Returns fine cells (side²,) on a grid of `side` × `side` points, bent and then posed."""
         return to_cells(*sample_bent(self._responses, pose, bend, side, step_px)).reshape(-1)
 
     def _cells(self, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Cells:
@@ -158,19 +160,23 @@ class Probe:
 
 
 def pose_at(grid: int, dx: int, dy: int) -> Pose:
-    """A pose of the lattice in degrees and pixels. `grid` counts the coarse turns, and in each the coarse scales."""
+    """Returns a pose of the lattice in degrees and px. `grid` counts the coarse turns, and in each the coarse
+    scales.
+    """
     turn, scale = COARSE_TURNS[grid // len(COARSE_SCALES)], COARSE_SCALES[grid % len(COARSE_SCALES)]
     return Pose(turn * TURN_STEP_DEG, SCALE_STEP ** (scale / 2), dx * FINE_STEP, dy * FINE_STEP)
 
 
 def in_short(lines: Floats) -> Floats:
-    """(…, 6) → (…, 3): their mean and first wave over the six directions, so scaled that products stay the same."""
+    """Shortens (…, 6) lines to (…, 3): their mean and first wave over the six directions, scaled so that products stay
+    the same.
+    """
     return lines @ _terms()
 
 
 @cache
 def _terms() -> Floats:
-    """(6, 3)"""
+    """Returns the factors that shorten six lines to three numbers, (6, 3)."""
     wave = 2 * np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
     terms = np.stack([np.ones(ORIENTATIONS), np.sqrt(2) * np.cos(wave), np.sqrt(2) * np.sin(wave)], axis=1)
     return np.asarray(terms / np.sqrt(ORIENTATIONS), np.float32)
@@ -193,7 +199,7 @@ def _coarse_grids(responses: Responses, turns: list[float], scales: list[float])
 
 
 def _over_windows(cells: Floats) -> Floats:
-    """(grids, side²) whole numbers → (grids, shifts): their sums over the coarse code's window at every shift."""
+    """Sums whole numbers (grids, side²) over the coarse code's window at every shift, (grids, shifts)."""
     reach = 2 * COARSE_SHIFT + 1
     summed = np.zeros((len(cells), _COARSE_SPAN + 1, _COARSE_SPAN + 1), np.float64)
     summed[:, 1:, 1:] = cells.reshape(-1, _COARSE_SPAN, _COARSE_SPAN).cumsum(1, np.float64).cumsum(2)
@@ -211,21 +217,23 @@ def _shifts_within(reach: int, beyond: int = -1) -> NDArray[np.intp]:
 
 @cache
 def _windows(side: int) -> NDArray[np.intp]:
-    """(shifts, 256): for every shift the places of the coarse code's cells in a wider grid, row by row."""
+    """Returns for every shift the places of the coarse code's cells in a wider grid, row by row, (shifts, 256)."""
     grid = np.arange(side * side).reshape(side, side)
     return sliding_window_view(grid, (COARSE_SIDE, COARSE_SIDE)).reshape(-1, COARSE_CELLS).copy()
 
 
 @cache
 def fine_shifts(reach: int, beyond: int = -1) -> Shifts:
-    """(shifts, 2): those of up to `reach` coarse cells but not of `beyond` or less."""
+    """Returns the shifts (shifts, 2) of up to `reach` coarse cells but not of `beyond` or less."""
     down, right = np.divmod(_shifts_within(reach, beyond), 2 * COARSE_SHIFT + 1)
     return (np.stack([right, down], axis=1) - COARSE_SHIFT) * round(COARSE_STEP / FINE_STEP)
 
 
 @cache
 def fine_places(side: int, stride: int) -> NDArray[np.intp]:
-    """(1024,): places of the fine code's cells, `stride` apart, in the corner of a grid that is `side` wide."""
+    """Returns the places (1024,) of the fine code's cells, `stride` apart, in the corner of a grid that is `side`
+    wide.
+    """
     rows = np.arange(FINE_SIDE) * stride
     places = (rows[:, None] * side + rows[None, :]).reshape(FINE_CELLS)
     places.flags.writeable = False
@@ -234,8 +242,9 @@ def fine_places(side: int, stride: int) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=4)
 def _thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(256,) each: where the key has put every second cell of every second row, block by block of 4 × 4 of these; and
-    which of these, row by row, they are."""
+    """Returns where the key has put every second cell of every second row, block by block of 4 × 4 of these, and which
+    of these, row by row, they are; (256,) each.
+    """
     row, column = np.divmod(np.frombuffer(order, np.intp), FINE_SIDE)
     odd_cells = np.flatnonzero((row % 2 == 1) & (column % 2 == 1))
     block = row[odd_cells] // BLOCK_CELLS * FINE_SIDE + column[odd_cells] // BLOCK_CELLS

@@ -50,7 +50,7 @@ class Responses:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a probe lies against a template: template's point p is at the probe's centre + scale·turn·(p + shift)."""
+    """The place of a probe against a template: template's point p is at the probe's centre + scale·turn·(p + shift)."""
 
     turn_deg: float = 0.0
     scale: float = 1.0
@@ -62,7 +62,7 @@ UPRIGHT = Pose()
 
 
 def respond(region: Region) -> Responses:
-    """Filter a region at both scales."""
+    """Filters a region at both scales."""
     normalised = _normalise(region)
     half = cv2.resize(normalised, (REGION_SIDE // 2, REGION_SIDE // 2), interpolation=cv2.INTER_AREA)
     fine, coarse = _filter(normalised, FINE_GABOR), _filter(np.asarray(half, np.float32), COARSE_GABOR)
@@ -76,7 +76,7 @@ def respond(region: Region) -> Responses:
 def sample(
     maps: tuple[Floats, Floats], pixel_px: int, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats
 ) -> Floats:
-    """Responses at the points `xs` × `ys` (px from the centre) of every turn with every scale.
+    """Returns responses at the points `xs` × `ys` (px from the centre) of every turn with every scale.
 
     `pixel_px`: how many pixels of the region one pixel of `maps` covers. Result (turns, scales, ys, xs, 6).
     """
@@ -92,14 +92,14 @@ def sample(
 
 
 def sample_mask(mask: Floats, turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats) -> Floats:
-    """Where the same points show palm: 1 or 0, (turns, scales, ys, xs)."""
+    """Returns where these points show palm: 1 or 0, (turns, scales, ys, xs)."""
     map_x, map_y = _places(turns_deg, scales, xs, ys)
     visibility = cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(visibility, np.float32).reshape(len(turns_deg), len(scales), len(ys), len(xs))
 
 
 def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px: float) -> tuple[Floats, Floats]:
-    """Fine responses (side, side, 6) and mask (side, side) on a grid that is first bent, then posed."""
+    """Returns fine responses (side, side, 6) and mask (side, side) on a grid that is first bent, then posed."""
     points_x, points_y, terms = _grid(side, step_px)
     off = terms @ bend
     x, y = points_x + off[..., 0] + pose.dx, points_y + off[..., 1] + pose.dy
@@ -114,7 +114,7 @@ def sample_bent(responses: Responses, pose: Pose, bend: Bend, side: int, step_px
 
 
 def quadratic(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(…, 6): the terms of a quadratic at points given in px from the centre."""
+    """Returns the terms (…, 6) of a quadratic at points given in px from the centre."""
     x, y = x / (REGION_SIDE / 2), y / (REGION_SIDE / 2)
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).astype(np.float64)
 
@@ -124,19 +124,19 @@ def straight() -> Bend:
 
 
 def axis(count: int, step_px: float, middle_px: float = 0.0) -> Floats:
-    """`count` points `step_px` apart around `middle_px`."""
+    """Returns `count` points that lie `step_px` apart around `middle_px`."""
     return ((np.arange(count) - (count - 1) / 2) * step_px + middle_px).astype(np.float32)
 
 
 def _looked_up(maps: tuple[Floats, Floats], map_x: Floats, map_y: Floats) -> Floats:
-    """(rows, columns, 6): both parts of the maps at these places."""
+    """Returns both parts of the maps at these places, (rows, columns, 6)."""
     parts = [cv2.remap(part, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for part in maps]
     return np.asarray(cv2.merge(parts), np.float32)
 
 
 @lru_cache(maxsize=8)
 def _grid(side: int, step_px: float) -> tuple[Floats, Floats, NDArray[np.float64]]:
-    """The points of a square grid, (side, side) each, and their quadratic's terms (side, side, 6)."""
+    """Returns the points of a square grid, (side, side) each, and their quadratic's terms (side, side, 6)."""
     x, y = np.meshgrid(axis(side, step_px), axis(side, step_px))
     return x, y, quadratic(x, y)
 
@@ -153,7 +153,7 @@ def _places(turns_deg: list[float], scales: list[float], xs: Floats, ys: Floats)
 
 
 def _normalise(region: Region) -> Floats:
-    """Take light out: local mean and deviation over the palm's own pixels."""
+    """Takes the light out: subtracts the local mean and divides by the deviation over the palm's own pixels."""
     grey, mask = region.grey.astype(np.float32), region.mask.astype(np.float32)
     blur = (0, 0)
     weight = cv2.GaussianBlur(mask, blur, NORMALISE_SIGMA) + WEIGHT_TINY
@@ -182,7 +182,9 @@ def _gabors(sigma: float, wavelength: float, aspect: float, side: int) -> tuple[
 
 @lru_cache(maxsize=256)
 def _steering(turn_deg: float) -> Floats:
-    """(6, 6): responses at the six angles → those of the turned picture; Dirichlet's kernel over 180°."""
+    """Returns the factors (6, 6) from responses at the six angles to those of the turned picture; Dirichlet's kernel
+    over 180°.
+    """
     angles = np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS
     off = angles[None, :] + np.radians(turn_deg) - angles[:, None]
     kernel = (1 + 2 * np.cos(2 * off) + 2 * np.cos(4 * off) + np.cos(6 * off)) / ORIENTATIONS

@@ -1,1 +1,1 @@
-"""Measuring the palm on sets of pictures: error rates and their pictures. A kiosk loads none of it."""
+"""Measures recognition on sets of pictures: error rates and their pictures. A kiosk loads none of it."""

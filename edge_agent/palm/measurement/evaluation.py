@@ -1,4 +1,4 @@
-"""How well the palm is known, measured on pictures of which the truth is known, by exactly what the kiosk runs.
+"""Measures how well palms are recognised on pictures of people whose names are given, by exactly what the kiosk runs.
 
 Verification: every genuine pair across sessions, or every pair when there is one session; every impostor pair of the
 same kind. The earlier sample is the template, the later the probe. A sample that could not be acquired is refused in
@@ -45,7 +45,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture of a known palm. `region`: None where none was found."""
+    """One picture of a palm whose owner is given. `region` is None where none was found."""
 
     identity: str
     session: int
@@ -59,14 +59,16 @@ class Sample:
 
 
 class Mapper(Protocol):
-    """`map`, or that of processes: pieces of work are independent of one another, results keep their order."""
+    """The builtin `map`, or that of processes: pieces of work are independent of one another, results keep their
+    order.
+    """
 
     def __call__(self, work: Callable[[int], Any], items: Iterable[int], /) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Milliseconds."""
+    """Times in milliseconds."""
 
     p50: float
     p99: float
@@ -132,7 +134,7 @@ class _Set:
 
 
 def evaluate(samples: Iterable[Sample], scrambles: Scrambles, clock: Clock, mapper: Mapper = map) -> Evaluation:
-    """Both protocols over a set."""
+    """Runs both protocols over a set."""
     ordered = tuple(sorted(samples, key=lambda sample: (sample.identity, sample.session, sample.number)))
 
     def code(index: int) -> tuple[ProtectedCode | None, float]:
@@ -159,7 +161,7 @@ def evaluate(samples: Iterable[Sample], scrambles: Scrambles, clock: Clock, mapp
 
 
 def verify(coded_set: _Set, mapper: Mapper) -> Verification:
-    """Every pair once."""
+    """Compares every pair once."""
     samples = coded_set.samples
     several = len({sample.session for sample in samples}) > 1
     templates = _templates(coded_set)
@@ -214,7 +216,7 @@ def _named(pairs: list[tuple[float, int, int]], samples: Sequence[Sample]) -> It
 
 
 def identify(coded_set: _Set, clock: Clock, mapper: Mapper) -> tuple[Identification, list[float]]:
-    """Open-set search, and how long each took (s)."""
+    """Searches an open set, and returns how long each search took (s)."""
     enrolled, probes, singles = plan(coded_set.samples)
     gallery = enrol(coded_set, enrolled, mapper)
     point = gallery.operating_point()
@@ -268,7 +270,9 @@ def identify(coded_set: _Set, clock: Clock, mapper: Mapper) -> tuple[Identificat
 
 
 def plan(samples: Sequence[Sample]) -> tuple[dict[str, list[int]], list[int], list[int]]:
-    """Who is enrolled by which samples, the mated probes, and the strangers with one sample (indices)."""
+    """Plans the identification: who is enrolled by which samples, the mated probes, and the strangers with one sample
+    (indices).
+    """
     samples_by_palm: defaultdict[str, list[int]] = defaultdict(list)
     for index, sample in enumerate(samples):
         samples_by_palm[sample.identity].append(index)
@@ -287,7 +291,7 @@ def plan(samples: Sequence[Sample]) -> tuple[dict[str, list[int]], list[int], li
 
 
 def enrol(coded_set: _Set, enrolled: dict[str, list[int]], mapper: Mapper = map) -> Snapshot:
-    """A gallery of these; an identity of which no enrolment sample was acquired is not in it, and its probes miss."""
+    """Enrols these samples. An identity without any acquired sample is not in the gallery, and its probes miss."""
     people = list(enrolled.items())
 
     def palm(index: int) -> Palm | None:
@@ -303,7 +307,9 @@ def enrol(coded_set: _Set, enrolled: dict[str, list[int]], mapper: Mapper = map)
 
 
 def report(evaluation: Evaluation) -> dict[str, object]:
-    """What `--json` prints: rates in per cent, null where the set is too small, counts and intervals beside them."""
+    """Returns the object that `--json` prints: rates in per cent, null where the set is too small, counts and intervals
+    beside.
+    """
     equal = evaluation.verification.equal_error
     frr = {name: evaluation.verification.at(share) for name, share in FARS.items()}
     fnir = {name: evaluation.identification.at(share) for name, share in FPIRS.items()}
@@ -359,7 +365,7 @@ def report(evaluation: Evaluation) -> dict[str, object]:
 
 
 def _templates(coded_set: _Set) -> Templates:
-    """All samples' codes, comparable; rows of what was not acquired are empty."""
+    """Returns all samples' codes, comparable; rows of samples that were not acquired are empty."""
     blank = (np.zeros(1024, np.uint8), np.zeros(256, np.uint8))
     code_pairs = [(code.fine, code.coarse) if code is not None else blank for code in coded_set.codes]
     if not code_pairs:

@@ -1,4 +1,4 @@
-"""DET curve and score histograms as a picture, drawn with OpenCV: a plotting library is no dependency for a kiosk."""
+"""Draws a DET curve and score histograms with OpenCV: a plotting library is no dependency for a kiosk."""
 
 from math import log10
 from typing import Final
@@ -26,7 +26,7 @@ FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw(evaluation: Evaluation, title: str) -> Picture:
-    """DET of verification and identification, histograms of both: (1040, 1040, 3), BGR."""
+    """Draws DET of verification and identification, and histograms of both: (1040, 1040, 3), BGR."""
     check, who = evaluation.verification, evaluation.identification
     det = _det([(check.mated, check.strangers, MATED, "1:1"), (who.mated, who.strangers, SEARCHED, "1:N")], title)
     pairs = _histogram(check.mated, check.strangers, None, "1:1 agreement")

@@ -1,4 +1,4 @@
-"""Error rates from scores, with counts and intervals, and silence where a set is too small."""
+"""Calculates error rates from scores, with counts and intervals, and gives none where a set is too small."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -15,7 +15,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`events` of `trials`, in per cent, with Wilson's 95 % interval."""
+    """A rate of `events` in `trials`, in per cent, with Wilson's 95 % interval."""
 
     events: int
     trials: int
@@ -36,7 +36,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class RatePoint:
-    """Misses at the threshold that at most a given share of strangers passes."""
+    """The misses at the threshold that at most a given share of strangers passes."""
 
     misses: Rate
     threshold: float  # a score must be above it
@@ -52,7 +52,9 @@ class EqualError:
 
 
 def miss_rate(mated: Scores, strangers: Scores, share: float) -> RatePoint | None:
-    """Mated scores not above the threshold that `share` of the strangers' scores may pass. None without scores."""
+    """Returns the rate of mated scores not above the threshold that `share` of the strangers' scores may pass. None
+    without scores.
+    """
     if not len(mated) or not len(strangers):
         return None
     # floor(share · n) with care: 1e-4 · 30,000 is 2.9999999999999996 in floating point.
@@ -63,7 +65,9 @@ def miss_rate(mated: Scores, strangers: Scores, share: float) -> RatePoint | Non
 
 
 def equal_error(mated: Scores, strangers: Scores) -> EqualError | None:
-    """Where misses and false acceptances are equally frequent; between two steps their mean. Accepted is score ≥ t."""
+    """Returns where misses and false acceptances are equally frequent, or the mean between two steps. Accepted is score
+    ≥ t.
+    """
     if not len(mated) or not len(strangers):
         return None
     mated, strangers = np.sort(mated), np.sort(strangers)
@@ -76,7 +80,7 @@ def equal_error(mated: Scores, strangers: Scores) -> EqualError | None:
 
 
 def curve(mated: Scores, strangers: Scores, points: int = 400) -> tuple[Scores, Scores]:
-    """False acceptances and misses (shares) over all thresholds, for a DET plot."""
+    """Returns false acceptances and misses (shares) over all thresholds, for a DET plot."""
     strangers = np.sort(strangers)[::-1]
     ranks = np.unique(np.geomspace(1, max(len(strangers), 1), points).astype(int)) - 1
     thresholds = strangers[ranks]

@@ -58,7 +58,7 @@ Dice = Callable[[int], bytes]
 
 
 class KeyRefused(ValueError):
-    """What should bring a school's key does not: damaged, for somebody else, or of another version."""
+    """The message or printout brings no school's key: it is damaged, for another receiver, or of another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class SchoolKey:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that may be shown."""
+        """Returns sixteen hex digits that may be shown."""
         return _derive(self.secret, b"fingerprint", 8).hex()
 
     def scrambles(self) -> Scrambles:
-        """The permutations and pads of this school; the same on every kiosk of it."""
+        """Returns the permutations and pads of this school; they are the same on every kiosk of it."""
         cipher = Cipher(algorithms.AES(_derive(self.secret, b"codes", KEY_BYTES)), modes.CTR(bytes(16))).encryptor()
         return permutation.draw(lambda count: cipher.update(bytes(count)))
 
@@ -107,11 +107,11 @@ class Receiver:
         return _promise(self.hello)
 
     def code(self, offer: bytes) -> str:
-        """What this screen shows."""
+        """Returns the short code that this screen shows."""
         return _code(self.hello, _checked(offer, _OFFER_BYTES))
 
     def open(self, offer: bytes, parcel: bytes) -> SchoolKey:
-        """The school's key. Raises `KeyRefused`."""
+        """Returns the school's key from the parcel. Raises `KeyRefused`."""
         sealing = _pair(self.private, self.hello, _checked(offer, _OFFER_BYTES), offer[1:])
         if len(parcel) < 1 + NONCE_BYTES or parcel[0] != _VERSION:
             raise KeyRefused("no parcel of this version")
@@ -138,13 +138,15 @@ class Sender:
         return bytes((_VERSION,)) + self.private.public_key().public_bytes_raw()
 
     def code(self, hello: bytes) -> str:
-        """What this screen shows. Raises `KeyRefused` where the hello is not the promised one."""
+        """Returns the short code that this screen shows. Raises `KeyRefused` where the hello is not the promised
+        one.
+        """
         if not hmac.compare_digest(_promise(_checked(hello, _HELLO_BYTES)), self.promise):
             raise KeyRefused("the other kiosk's key is not the one it had promised: begin again")
         return _code(hello, self.offer)
 
     def parcel(self, key: SchoolKey, hello: bytes, compared: str, dice: Dice) -> bytes:
-        """The sealed key. `compared`: the code typed from the other screen. Raises `KeyRefused`."""
+        """Returns the sealed key. `compared` is the code typed from the other screen. Raises `KeyRefused`."""
         if not hmac.compare_digest("".join(compared.split()).encode(), "".join(self.code(hello).split()).encode()):
             raise KeyRefused("the screens show different codes: somebody may be in between, nothing was sent")
         sealing = _pair(self.private, hello, self.offer, hello[1 : 1 + KEY_BYTES])
@@ -153,14 +155,14 @@ class Sender:
 
 
 def to_paper(key: SchoolKey) -> tuple[str, ...]:
-    """Groups of four for the printout: version, key and checksum in base32 (no 0, 1, 8, 9 to be mistaken)."""
+    """Returns the printout in groups of four: version, key and checksum in base32 (no 0, 1, 8, 9 to be mistaken)."""
     body = bytes((_VERSION,)) + key.secret
     text = base64.b32encode(body + sha256(_LABEL + b"paper" + body).digest()[:_CHECK_BYTES]).decode().rstrip("=")
     return tuple(text[start : start + PAPER_GROUP] for start in range(0, len(text), PAPER_GROUP))
 
 
 def from_paper(text: str) -> SchoolKey:
-    """The key as somebody typed it, in any case, with any blanks or dashes. Raises `KeyRefused`."""
+    """Reads a key that was typed in, in any case, with any blanks or dashes. Raises `KeyRefused`."""
     letters = "".join(text.split()).replace("-", "").upper().replace("0", "O").replace("1", "I").replace("8", "B")
     try:
         raw = base64.b32decode(letters + "=" * (-len(letters) % 8))

@@ -33,14 +33,16 @@ _TAG_BYTES: Final = 16
 
 
 class Purpose(StrEnum):
-    """What a sealed palm is for; one made for the disk cannot be passed off as an export, nor the other way round."""
+    """The purpose of a sealed palm. One made for the disk cannot be passed off as an export, nor the other way
+    round.
+    """
 
     AT_REST = "at-rest"
     EXPORT = "export"  # to the school's other kiosks through a relay
 
 
 class Unsealable(ValueError):
-    """Sealed by another school, changed, for another purpose, or no sealed palm at all."""
+    """The bytes are sealed by another school, changed, for another purpose, or no sealed palm at all."""
 
 
 def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice, made_at: str = "") -> bytes:
@@ -57,7 +59,7 @@ def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice, 
 
 
 def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose, made_at: str = "") -> Palm:
-    """Raises `Unsealable`."""
+    """Returns the palm that was sealed. Raises `Unsealable`."""
     if len(sealed) > SEALED_BYTES_MAX or len(sealed) < len(MAGIC) + NONCE_BYTES + _TAG_BYTES:
         raise Unsealable(f"{len(sealed)} bytes are no sealed palm")
     if sealed[: len(MAGIC)] != MAGIC:
