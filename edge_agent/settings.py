@@ -24,6 +24,7 @@ from drivers.registry import DriverEntry
 from edge_agent.errors import SettingsWrong
 
 PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
+PATH_VARIABLE = "EDGE_AGENT_CONFIG"  # in the environment: another path
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Days = Annotated[int, Meta(ge=0, le=3_650)]

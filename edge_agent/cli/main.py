@@ -2,14 +2,16 @@
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import reset_tzpath
 
-import typer
-from rich.console import Console
-
 from drivers.errors import DeviceError
+from edge_agent.cli.start_daemon import read_plain_run, start_daemon
 from edge_agent.errors import AgentError, ExitCode
 from sync.errors import SyncError
+
+if TYPE_CHECKING:
+    import typer
 
 # A noun's module is imported when the noun is asked for, so that `run` does not pay for the ledger's parts.
 NOUNS = {
@@ -23,11 +25,11 @@ NOUNS = {
 }
 COMMANDS = {"run": "run", "doctor": "doctor", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
 
-console = Console(stderr=True, highlight=False)
 
-
-def build(wanted: str | None) -> typer.Typer:
+def build(wanted: str | None) -> "typer.Typer":
     """The command tree; only the noun that is asked for is loaded, or all of them for help."""
+    import typer
+
     app = typer.Typer(
         name="edge-agent",
         help="The canteen kiosk: reads palms and cards, keeps every visit, syncs it provably.",
@@ -53,15 +55,22 @@ def main() -> None:
     # The zones of the tzdata package: the system's, on a kiosk that is years old, still have the clock change of 2024
     # ahead of them.
     reset_tzpath(())
+    plain_run = read_plain_run(sys.argv[1:])
     wanted = next((word for word in sys.argv[1:2] if word in NOUNS or word in COMMANDS), None)
     try:
+        if plain_run is not None:
+            sys.exit(start_daemon(plain_run))
         build(wanted)()
     except AgentError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        _exit_with(error, error.exit_code)
     except DeviceError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        sys.exit(ExitCode.DEVICE)
+        _exit_with(error, ExitCode.DEVICE)
     except SyncError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
-        sys.exit(ExitCode.LEDGER)
+        _exit_with(error, ExitCode.LEDGER)
+
+
+def _exit_with(error: Exception, code: ExitCode) -> NoReturn:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
+    sys.exit(code)

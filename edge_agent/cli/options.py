@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.settings import PATH_DEFAULT
+from edge_agent.settings import PATH_DEFAULT, PATH_VARIABLE
 
 ConfigOption = Annotated[
-    Path, typer.Option("--config", envvar="EDGE_AGENT_CONFIG", help="The settings file.", show_default=True)
+    Path, typer.Option("--config", envvar=PATH_VARIABLE, help="The settings file.", show_default=True)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines: JSON on standard output.")]
 CONFIG_DEFAULT = PATH_DEFAULT

@@ -11,7 +11,6 @@ Each step is one transaction: a power cut leaves the old schema or the new one. 
 standard output; `migrate_in_child` raises it again.
 """
 
-import argparse
 import sqlite3
 import subprocess
 import sys
@@ -104,6 +103,8 @@ def migrate(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect)
 
 
 def main(connect: Callable[[Path], sqlite3.Connection] = connect) -> int:
+    import argparse  # the daemon imports this page and would keep it
+
     parser = argparse.ArgumentParser(description="Bring a journal's schema up to date.")
     parser.add_argument("path", type=Path, help="the journal's file; it is made if there is none")
     parser.add_argument(
