@@ -9,9 +9,9 @@ from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.identity import Registration
 from edge_agent.version import VERSION
-from sync.client.enrol import enrol
-from sync.client.http import Http
+from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
+from sync.client.registration import register_kiosk
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,8 +29,8 @@ def register(
     state_dir = kiosk.kiosk.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME)
-    with Http(url, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s) as http:
-        given = enrol(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
+    with HttpxTransport(url, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s) as http:
+        given = register_kiosk(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
     registration = Registration(device=given.device, school=given.school, ledger=url, server_key=given.server_key)
     identity.write_registration(state_dir, registration)
     if as_json:

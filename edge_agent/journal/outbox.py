@@ -9,7 +9,7 @@ from edge_agent.journal.epochs import KnownEpochs
 from edge_agent.journal.rows import read_hash, read_page
 from edge_agent.journal.store import Store
 from edge_agent.journal.succession import Succession
-from sync.client.ports import Line
+from sync.client.ports import OutboxRow
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
 QUARANTINE_SHOWN_MAX = 1_000
@@ -46,18 +46,18 @@ class JournalOutbox:
         current = self._epochs.current
         return current.head.seq - current.acked.seq
 
-    def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
+    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
         ordinal = self._epochs.current.ordinal
         page = self._store.run(lambda connection: read_page(connection, ordinal, after, events_max))
-        lines: list[Line] = []
+        lines: list[OutboxRow] = []
         for seq, payload, row_hash in page:
             bytes_max -= len(payload)
             if bytes_max < 0 and lines:
                 break
-            lines.append(Line(seq, payload, Hash(row_hash)))
+            lines.append(OutboxRow(seq, payload, Hash(row_hash)))
         return lines
 
-    def hash_at(self, seq: int) -> Hash | None:
+    def find_hash(self, seq: int) -> Hash | None:
         return self._store.run(lambda connection: read_hash(connection, self._epochs.current, seq))
 
     def acknowledge(self, head: Head, receipt: bytes) -> None:
@@ -88,7 +88,7 @@ class JournalOutbox:
         """Returns the quarantine of every epoch, newest event first."""
         return self._store.run(lambda connection: acknowledgement.read_quarantine(connection, rows_max))
 
-    def new_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
+    def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
         """Closes the epoch and opens one that cites `parent`; what is not acknowledged travels on in it.
 
         Raises `JournalDamaged` when a row that must be carried does not hold; then nothing was changed.

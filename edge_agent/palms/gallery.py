@@ -170,7 +170,7 @@ class PalmGallery:
 
     # To and from the school's other kiosks: `sync.client.ports.PalmStore`, and by a stick.
 
-    def pending(self) -> SealedPalmMessage | None:
+    def next_unsent_palm(self) -> SealedPalmMessage | None:
         while True:
             palm = self._journal.palms.next_unrelayed()
             match palm:
@@ -192,7 +192,7 @@ class PalmGallery:
                 case _:
                     assert_never(palm)
 
-    def relayed(self, parcel: SealedPalmMessage) -> None:
+    def mark_relayed(self, parcel: SealedPalmMessage) -> None:
         person = PersonId(parcel.person)
         if parcel.sealed:
             row = SealedPalm(person, parcel.hand, 1, b"", 0, read_time(parcel.made_at))
@@ -206,7 +206,7 @@ class PalmGallery:
     def roster_version(self) -> int:
         return self._journal.roster.version()
 
-    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
+    def accept_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         """Takes a page of palms from the ledger."""
         revoked = [
             (PersonId(palm_on_wire.person), palm_on_wire.hand) for palm_on_wire in palms if not palm_on_wire.sealed

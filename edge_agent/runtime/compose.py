@@ -304,7 +304,7 @@ def _uplink(
         settings.ledger,
         contact=contact,
         wall=lambda: now().utc,
-        condition=health_desk.condition,
+        agent_report=health_desk.agent_report,
         roster=roster_desk,
         random_source=random.Random(),  # noqa: S311  spreads requests, keeps no secret
         palms=palms.store if palms is not None else None,

@@ -19,7 +19,7 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station import Station
 from edge_agent.version import VERSION
-from sync.client.heartbeat import Condition
+from sync.client.heartbeat import AgentReport
 from sync.contract import wire
 from sync.errors import SyncAlarm
 
@@ -67,7 +67,7 @@ class HealthDesk:
         """Returns the line for `systemctl status`."""
         return render_status_line(self.examine(self.now()))
 
-    def condition(self) -> Condition:
+    def agent_report(self) -> AgentReport:
         """Returns what a heartbeat tells the ledger."""
         moment = self.now()
         health = self.examine(moment)
@@ -78,7 +78,7 @@ class HealthDesk:
         ]
         if judge_recording(health).level is HealthLevel.ACT:
             parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))
-        return Condition(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
+        return AgentReport(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
 
     def _invites_palms(self) -> bool:
         """A terminal recognises by itself; a camera invites only when somebody can be recognised here."""

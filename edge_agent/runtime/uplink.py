@@ -16,9 +16,9 @@ from edge_agent.process.supervision import Part, Pulse
 from edge_agent.settings import LedgerSettings
 from edge_agent.version import VERSION
 from sync.client.batches import BatchSender
-from sync.client.channel import Channel
-from sync.client.heartbeat import Condition, HeartbeatSender
-from sync.client.http import Http
+from sync.client.channel import LedgerChannel
+from sync.client.heartbeat import AgentReport, HeartbeatSender
+from sync.client.http import HttpxTransport
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
 from sync.client.ports import PalmStore, RosterStore
@@ -61,15 +61,17 @@ class Uplink:
         *,
         contact: LedgerContact,
         wall: Callable[[], datetime],
-        condition: Callable[[], Condition],
+        agent_report: Callable[[], AgentReport],
         roster: RosterStore,
         random_source: random.Random,
         palms: PalmStore | None = None,
     ) -> None:
         self._contact = contact
         self._journal = journal
-        self._http = Http(registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall)
-        channel = Channel(self._http, identity.key, identity.device, wall)
+        self._http = HttpxTransport(
+            registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall
+        )
+        channel = LedgerChannel(self._http, identity.key, identity.device, wall)
         pace = Pace(wall, time.monotonic, random_source, settings.retry_max_s)
         self._batches = BatchSender(
             journal.outbox,
@@ -81,7 +83,7 @@ class Uplink:
             interval_s=settings.heartbeat_s,
         )
         self._roster = RosterPull(roster, channel, registration.school, pace, interval_s=settings.roster_interval_s)
-        self._heartbeat = HeartbeatSender(journal.outbox, channel, condition, pace, interval_s=settings.heartbeat_s)
+        self._heartbeat = HeartbeatSender(journal.outbox, channel, agent_report, pace, interval_s=settings.heartbeat_s)
         self._palms: PalmRelay | None = None
         if palms is not None:
             self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)

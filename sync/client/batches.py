@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from sync.client.channel import Channel
+from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
-from sync.client.ports import Line, Outbox
+from sync.client.ports import Outbox, OutboxRow
 from sync.client.span import BatchSpan
 from sync.contract import batch, receipt, wire
 from sync.contract.batch import BatchHeader, Compressor, GzipCompressor, Tombstone
@@ -41,7 +41,7 @@ class BatchSender(PacedClient):
     def __init__(
         self,
         outbox: Outbox,
-        channel: Channel,
+        channel: LedgerChannel,
         server_key: bytes,
         pace: Pace,
         *,
@@ -100,7 +100,7 @@ class BatchSender(PacedClient):
             self._position = self._step_back(self._outbox.acknowledged())
             return self._aligned("the ledger does not have this epoch as its current one")
         self._elsewhere = False
-        own_hash = self._outbox.hash_at(ledger_head.seq)
+        own_hash = self._outbox.find_hash(ledger_head.seq)
         if ledger_head.seq > self._outbox.head.seq:
             return self._open_epoch(
                 f"the ledger has events up to {ledger_head.seq}, this disk to {self._outbox.head.seq}", ledger_head
@@ -140,7 +140,7 @@ class BatchSender(PacedClient):
         self._disputes += 1
         if self._disputes > DISPUTES_MAX:
             raise EpochsRefused(f"{why}; it takes none of the epochs opened since: ask its operator")
-        self._outbox.new_epoch(why, parent=ledger_head if ledger_head.seq else None)
+        self._outbox.open_epoch(why, parent=ledger_head if ledger_head.seq else None)
         self._begin_epoch()
         return SyncStep(SyncOutcome.NEW_EPOCH, self._dispute_pause_s(why), why, alarm, 0, self._offset_s)
 
@@ -158,7 +158,7 @@ class BatchSender(PacedClient):
     # One batch
 
     def _send(self, position: Head) -> SyncStep:
-        rows = self._outbox.take(position.seq, self._span.events_after(position.seq), _PAYLOADS_BYTES_MAX)
+        rows = self._outbox.read_rows(position.seq, self._span.events_after(position.seq), _PAYLOADS_BYTES_MAX)
         if not rows:
             return SyncStep(SyncOutcome.IDLE, self._interval_s, "everything is sent", ledger_offset_s=self._offset_s)
         if rows[0].seq != position.seq + 1:
@@ -171,7 +171,7 @@ class BatchSender(PacedClient):
             return self._replace(rows[0], "newline", "a newline inside an event would tear the batch apart")
         return self._post(position, rows[:torn], None)
 
-    def _post(self, position: Head, rows: Sequence[Line], tombstone: Tombstone | None) -> SyncStep:
+    def _post(self, position: Head, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> SyncStep:
         """Posts the rows behind `position`, or the tombstone in the place of the only one."""
         body = self._compose(position, rows, tombstone)
         path = wire.batches_path(self._outbox.device, self._epoch)
@@ -179,11 +179,11 @@ class BatchSender(PacedClient):
         try:
             accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
         except RequestRejected as error:
-            return self._answer_rejection(error, rows, tombstone)
+            return self._handle_rejection(error, rows, tombstone)
         self._note_time(accepted.time, requested)
         return self._acknowledge(position, rows, accepted, tombstone)
 
-    def _compose(self, position: Head, rows: Sequence[Line], tombstone: Tombstone | None) -> bytes:
+    def _compose(self, position: Head, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> bytes:
         """Returns the compressed body of the batch behind `position`."""
         first, last = rows[0].seq, rows[-1].seq
         header = BatchHeader(
@@ -201,7 +201,7 @@ class BatchSender(PacedClient):
         return self._compress(batch.encode(header, lines))
 
     def _acknowledge(
-        self, position: Head, rows: Sequence[Line], accepted: BatchReply, tombstone: Tombstone | None
+        self, position: Head, rows: Sequence[OutboxRow], accepted: BatchReply, tombstone: Tombstone | None
     ) -> SyncStep:
         """Marks what the answer covers. Raises `Deceived` for an answer that cannot be true."""
         through = accepted.accepted_through
@@ -231,7 +231,9 @@ class BatchSender(PacedClient):
 
     # What was refused
 
-    def _answer_rejection(self, error: RequestRejected, rows: Sequence[Line], tombstone: Tombstone | None) -> SyncStep:
+    def _handle_rejection(
+        self, error: RequestRejected, rows: Sequence[OutboxRow], tombstone: Tombstone | None
+    ) -> SyncStep:
         match error.status:
             case 409:
                 return self._dispute(error, rows[0].seq)
@@ -256,7 +258,7 @@ class BatchSender(PacedClient):
             case _:
                 raise error
 
-    def _replace(self, row: Line, code: str, detail: str) -> SyncStep:
+    def _replace(self, row: OutboxRow, code: str, detail: str) -> SyncStep:
         """Makes a tombstone go next. The note comes first: after a crash it must not be missing, rather too many."""
         self._outbox.quarantine(row.seq, code, detail[:_TEXT_MAX], tombstone=True)
         self._tombstone = Tombstone(hash=row.hash.hex(), reason=code, seq=row.seq)
@@ -310,10 +312,10 @@ class BatchSender(PacedClient):
 
     def _step_back(self, head: Head) -> Head:
         """Returns the event before `head`, or `head` where there is none before it."""
-        before = self._outbox.hash_at(head.seq - 1) if head.seq else None
+        before = self._outbox.find_hash(head.seq - 1) if head.seq else None
         return head if before is None else Head(head.seq - 1, before)
 
     def _genesis(self) -> Hash:
-        genesis = self._outbox.hash_at(0)
+        genesis = self._outbox.find_hash(0)
         assert genesis is not None, "an outbox always knows its genesis"
         return genesis

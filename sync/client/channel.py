@@ -1,4 +1,4 @@
-"""Signed requests to one ledger, and what its answers mean for whoever asked.
+"""Signed requests to one ledger, and the meaning of its answers.
 
 2xx                    the message
 401, 403               Unauthorised
@@ -22,14 +22,14 @@ from sync.contract import batch, signature, wire
 from sync.contract.wire import ProblemDocument
 from sync.errors import RequestRejected, Unauthorised, Unreachable
 
-ANSWER_BYTES_MAX: Final = 256 * 1024
+RESPONSE_BYTES_MAX: Final = 256 * 1024
 _TRANSIENT: Final = frozenset({408, 425, 429})
 
-_M = TypeVar("_M", bound=msgspec.Struct)
+_MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP response, read to its end. `headers` with lower-case names."""
 
     status: int
@@ -37,77 +37,86 @@ class Answer:
     body: bytes
 
 
-class Transport(Protocol):
-    """One HTTP request. Raises `Unreachable` when no whole answer came, `Untrusted` when TLS does not hold."""
+class HttpTransport(Protocol):
+    """Makes HTTP requests. Raises `Unreachable` when no whole answer came, `Untrusted` when TLS does not hold."""
 
     def request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-    ) -> Answer: ...
+    ) -> HttpResponse: ...
 
 
-class Channel:
-    """`keyid`: the device id, or before there is one the key's fingerprint."""
+class LedgerChannel:
+    """Signs requests and reads the answers. `keyid`: the device id, or before there is one the key's fingerprint."""
 
-    def __init__(self, transport: Transport, key: DeviceKey, keyid: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, transport: HttpTransport, key: DeviceKey, keyid: str, clock: Callable[[], datetime]) -> None:
         self._transport = transport
         self._key = key
         self._keyid = keyid
         self._clock = clock
 
-    def get(self, kind: type[_M], path: str, query: str = "", bytes_max: int = ANSWER_BYTES_MAX) -> _M:
-        return self._ask(kind, "GET", path, query, {}, b"", bytes_max)
+    def get(self, kind: type[_MessageT], path: str, query: str = "", bytes_max: int = RESPONSE_BYTES_MAX) -> _MessageT:
+        return self._request(kind, "GET", path, query, {}, b"", bytes_max)
 
-    def post(self, kind: type[_M], path: str, body: bytes, content_type: str = wire.JSON, encoding: str = "") -> _M:
+    def post(
+        self, kind: type[_MessageT], path: str, body: bytes, content_type: str = wire.JSON, encoding: str = ""
+    ) -> _MessageT:
         headers = {"content-type": content_type} | ({"content-encoding": encoding} if encoding else {})
-        return self._ask(kind, "POST", path, "", headers, body, ANSWER_BYTES_MAX)
+        return self._request(kind, "POST", path, "", headers, body, RESPONSE_BYTES_MAX)
 
-    def _ask(
-        self, kind: type[_M], method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-    ) -> _M:
+    def _request(
+        self,
+        kind: type[_MessageT],
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        bytes_max: int,
+    ) -> _MessageT:
         now = self._clock()
         headers |= {"accept": f"{wire.JSON}, {wire.PROBLEM_JSON}", "accept-encoding": "zstd, gzip"}
         request = signature.SignableRequest(method, path, query, headers, body)
         signed = signature.sign(request, self._key.private, self._keyid, int(now.timestamp()))
-        answer = self._transport.request(method, path, query, headers | signed, body, bytes_max)
-        self._refuse_unless_good(answer, now)
+        response = self._transport.request(method, path, query, headers | signed, body, bytes_max)
+        self._raise_unless_good(response, now)
         try:
-            return wire.read_json(kind, self._plain(answer, bytes_max))
+            return wire.read_json(kind, self._plain(response, bytes_max))
         except wire.InvalidMessage as error:
             raise Unreachable(
                 f"{path}: an answer that is not the ledger's ({error}); is there a portal between?"
             ) from error
 
-    def _refuse_unless_good(self, answer: Answer, now: datetime) -> None:
-        status = answer.status
+    def _raise_unless_good(self, response: HttpResponse, now: datetime) -> None:
+        status = response.status
         if 200 <= status < 300:
             return
-        problem = self._problem(answer)
-        said = f"{status} {problem.title or problem.type} {problem.detail}".strip()
+        problem = self._problem(response)
+        account = f"{status} {problem.title or problem.type} {problem.detail}".strip()
         if status in {401, 403}:
             raise Unauthorised(
-                f"{said}; the ledger does not take this kiosk's key: ask its operator, or register again"
+                f"{account}; the ledger does not take this kiosk's key: ask its operator, or register again"
             )
         if status in _TRANSIENT or status >= 500:
-            raise Unreachable(said, retry_after_s=retry_after_s(answer.headers.get("retry-after", ""), now))
+            raise Unreachable(account, retry_after_s=retry_after_s(response.headers.get("retry-after", ""), now))
         if status < 400:
-            raise Unreachable(f"{said}; redirected: check the ledger's address, or sign in to the network's portal")
+            raise Unreachable(f"{account}; redirected: check the ledger's address, or sign in to the network's portal")
         raise RequestRejected(status, problem)
 
-    def _problem(self, answer: Answer) -> ProblemDocument:
+    def _problem(self, response: HttpResponse) -> ProblemDocument:
         try:
-            return wire.read_json(ProblemDocument, self._plain(answer, ANSWER_BYTES_MAX))
+            return wire.read_json(ProblemDocument, self._plain(response, RESPONSE_BYTES_MAX))
         except (wire.InvalidMessage, Unreachable):
-            return ProblemDocument(status=answer.status, detail="no problem document")
+            return ProblemDocument(status=response.status, detail="no problem document")
 
-    def _plain(self, answer: Answer, bytes_max: int) -> bytes:
+    def _plain(self, response: HttpResponse, bytes_max: int) -> bytes:
         try:
-            return batch.decompress(answer.body, answer.headers.get("content-encoding", ""), bytes_max)
+            return batch.decompress(response.body, response.headers.get("content-encoding", ""), bytes_max)
         except (batch.MalformedBatch, batch.BodyTooLarge, batch.UnknownEncoding) as error:
             raise Unreachable(f"an answer that cannot be read: {error}") from error
 
 
 def retry_after_s(text: str, now: datetime) -> float | None:
-    """Seconds to wait by a Retry-After header: a number of seconds, or an HTTP date. None when it is neither."""
+    """Returns the seconds to wait by a Retry-After header: a number or an HTTP date. None when it is neither."""
     if re.fullmatch(r"[0-9]{1,9}", text.strip()):
         return float(text)
     try:

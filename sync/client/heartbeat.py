@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sync.client.channel import Channel
+from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Outbox
 from sync.contract import wire
@@ -16,8 +16,8 @@ HEARTBEAT_INTERVAL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """What the runtime knows of itself."""
+class AgentReport:
+    """The agent's own part of a heartbeat."""
 
     agent: str  # version
     roster: int  # version in force
@@ -34,8 +34,8 @@ class HeartbeatSender(PacedClient):
     def __init__(
         self,
         outbox: Outbox,
-        channel: Channel,
-        condition: Callable[[], Condition],
+        channel: LedgerChannel,
+        agent_report: Callable[[], AgentReport],
         pace: Pace,
         *,
         interval_s: float = HEARTBEAT_INTERVAL_S,
@@ -43,7 +43,7 @@ class HeartbeatSender(PacedClient):
         super().__init__(pace, interval_s)
         self._outbox = outbox
         self._channel = channel
-        self._condition = condition
+        self._agent_report = agent_report
         self._instance = f"{pace.random_source.getrandbits(64):016x}"
         self.newest_roster = 0
 
@@ -58,17 +58,17 @@ class HeartbeatSender(PacedClient):
         return SyncStep(SyncOutcome.SENT, self._spread_interval_s(), "the ledger knows how this kiosk is")
 
     def _compose(self) -> Heartbeat:
-        condition = self._condition()
+        report = self._agent_report()
         return Heartbeat(
             epoch=self._outbox.epoch,
             head=HeadText.from_head(self._outbox.head),
             acknowledged=self._outbox.acknowledged().seq,
             queue=self._outbox.queue_depth(),
-            agent=condition.agent,
-            roster=condition.roster,
-            boot=condition.boot,
+            agent=report.agent,
+            roster=report.roster,
+            boot=report.boot,
             instance=self._instance,
             at=wire.time_text(self._pace.clock()),
-            clock=condition.clock,
-            health=condition.health[:HEALTH_MAX],
+            clock=report.clock,
+            health=report.health[:HEALTH_MAX],
         )

@@ -1,4 +1,4 @@
-"""HTTP, by httpx. The only file that knows it: its line may move on to another library.
+"""HTTP, by httpx. The only file that knows this library.
 
 Connections are kept and reused. Redirects are not followed. TLS is verified, always; plain http is for a ledger on this
 very machine. Neither an answer's size nor its duration is left to the other end.
@@ -16,10 +16,10 @@ from typing import Final
 
 import httpx
 
-from sync.client.channel import Answer
+from sync.client.channel import HttpResponse
 from sync.errors import Unreachable, Untrusted
 
-ANSWER_S_MAX_FACTOR: Final = 6  # an answer that trickles: so many times the timeout, then it is given up
+RESPONSE_TIMEOUTS_MAX: Final = 6  # an answer that trickles is given up after so many timeouts
 
 _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 _EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
@@ -29,8 +29,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Http:
-    """One ledger. `url`: `https://ledger.example`; `ca_file`: PEM, instead of the system's authorities."""
+class HttpxTransport:
+    """The way to one ledger. `url`: `https://ledger.example`; `ca_file`: PEM, instead of the system's authorities."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Http:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._url = _checked(url)
-        self._answer_s_max = ANSWER_S_MAX_FACTOR * timeout_s
+        self._response_s_max = RESPONSE_TIMEOUTS_MAX * timeout_s
         self._extensions = {"timeout": httpx.Timeout(timeout_s).as_dict()}
         self._monotonic = monotonic
         self._clock = clock
@@ -55,14 +55,14 @@ class Http:
 
     def request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-    ) -> Answer:
+    ) -> HttpResponse:
         url = self._url.copy_with(raw_path=(path + (f"?{query}" if query else "")).encode("ascii"))
         try:
             # Built by hand: the client's own way parses the address three times and merges headers we do not have.
             request = httpx.Request(method, url, headers=headers, content=body or None, extensions=self._extensions)
             response = self._client.send(request, stream=True)
             with closing(response):
-                return Answer(response.status_code, dict(response.headers), self._read(response, bytes_max))
+                return HttpResponse(response.status_code, dict(response.headers), self._read(response, bytes_max))
         except httpx.HTTPError as error:
             raise self._translated(error) from error
         except RuntimeError as error:
@@ -71,10 +71,10 @@ class Http:
             raise Unreachable("the connection was closed from this side: the agent is stopping") from error
 
     def close(self) -> None:
-        """From any thread; a request under way ends with `Unreachable`."""
+        """Closes the connections; a request under way ends with `Unreachable`. Any thread may call it."""
         self._client.close()
 
-    def __enter__(self) -> "Http":
+    def __enter__(self) -> "HttpxTransport":
         return self
 
     def __exit__(
@@ -83,14 +83,14 @@ class Http:
         self.close()
 
     def _read(self, response: httpx.Response, bytes_max: int) -> bytes:
-        until = self._monotonic() + self._answer_s_max
+        until = self._monotonic() + self._response_s_max
         body = bytearray()
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > bytes_max:
                 raise Unreachable(f"an answer of more than {bytes_max} bytes; is this the ledger?")
             if self._monotonic() > until:
-                raise Unreachable(f"an answer that was not over after {self._answer_s_max:.0f} s")
+                raise Unreachable(f"an answer that was not over after {self._response_s_max:.0f} s")
         return bytes(body)
 
     def _translated(self, error: httpx.HTTPError) -> Unreachable | Untrusted:

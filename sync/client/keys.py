@@ -20,11 +20,13 @@ from sync.errors import KeyUnusable
 
 @dataclass(frozen=True, slots=True)
 class DeviceKey:
+    """The private key of a kiosk."""
+
     private: Ed25519PrivateKey = field(repr=False)
 
     @property
     def public_bytes(self) -> bytes:
-        """32 raw bytes, as they go into the genesis and the enrolment."""
+        """Returns the public key's 32 raw bytes, as they go into the genesis and the registration."""
         return self.private.public_key().public_bytes_raw()
 
     @property
@@ -37,7 +39,7 @@ class DeviceKey:
 
     @classmethod
     def load(cls, path: Path) -> "DeviceKey":
-        """The key in this PEM file. Raises `KeyUnusable`, also when others than its owner may read it."""
+        """Returns the key in this PEM file. Raises `KeyUnusable`, also when others than its owner may read it."""
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
@@ -58,7 +60,7 @@ class DeviceKey:
 
     @classmethod
     def load_or_make(cls, path: Path) -> "DeviceKey":
-        """The key in this file, made at the first call. A power cut leaves a whole file or none."""
+        """Returns the key in this file, made at the first call. A power cut leaves a whole file or none."""
         if path.exists():
             return cls.load(path)
         key = cls.make()
@@ -71,7 +73,7 @@ class DeviceKey:
         return key
 
     def write(self, path: Path) -> None:
-        """Raises FileExistsError rather than replace a key."""
+        """Writes the key to a PEM file. Raises FileExistsError rather than replace a key."""
         pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)

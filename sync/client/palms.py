@@ -7,7 +7,7 @@ does not come again.
 
 from typing import Final
 
-from sync.client.channel import Channel
+from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import PalmStore
 from sync.contract import wire
@@ -25,7 +25,7 @@ class PalmRelay(PacedClient):
     name = "palms"
 
     def __init__(
-        self, store: PalmStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = PALMS_INTERVAL_S
+        self, store: PalmStore, channel: LedgerChannel, school: str, pace: Pace, *, interval_s: float = PALMS_INTERVAL_S
     ) -> None:
         super().__init__(pace, interval_s)
         self._store = store
@@ -36,11 +36,11 @@ class PalmRelay(PacedClient):
         return self._send() or self._fetch()
 
     def _send(self) -> SyncStep | None:
-        palm = self._store.pending()
+        palm = self._store.next_unsent_palm()
         if palm is None:
             return None
         reply = self._channel.post(SealedPalmReply, palms_path(self._school), wire.to_json(palm))
-        self._store.relayed(palm)
+        self._store.mark_relayed(palm)
         why = "a palm is in the ledger" if reply.stored else "a palm of somebody who has not agreed was not taken"
         return SyncStep(SyncOutcome.SENT, 0.0, why)
 
@@ -56,7 +56,7 @@ class PalmRelay(PacedClient):
         if page.roster > self._store.roster_version():
             return SyncStep(SyncOutcome.BEHIND, ROSTER_WAIT_S, f"waits for roster version {page.roster}")
         if page.palms or page.version != since:
-            self._store.take_palms(page.palms, page.version)
+            self._store.accept_palms(page.palms, page.version)
         if page.version < since:
             why = f"the ledger went back to {page.version}, and begins again"
             return SyncStep(SyncOutcome.TAKEN, RESTORED_WAIT_S, why)

@@ -1,6 +1,6 @@
-"""What the kiosk's end of the wire needs from the kiosk. `edge_agent.journal` offers it.
+"""The stores that the kiosk's end of the wire needs from the kiosk. `edge_agent.journal` has them.
 
-Every method may raise errors of the journal's own; they pass through here untouched, for whoever supervises to judge.
+Every method may raise errors of the journal's own; they pass through untouched, for the supervisor to judge.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import RosterPage
 
 
-class Line(msgspec.Struct, frozen=True, gc=False):
-    """One event as it is kept and sent. A Struct, since a backlog makes many: a dataclass takes six times as long."""
+class OutboxRow(msgspec.Struct, frozen=True, gc=False):
+    """One event as it is stored and sent. A Struct, since a backlog makes many: a dataclass takes six times as long."""
 
     seq: int
     payload: bytes
@@ -23,7 +23,7 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outbox(Protocol):
-    """The journal as a queue. Everything speaks of the current epoch."""
+    """The journal as a queue. Everything is about the current epoch."""
 
     @property
     def device(self) -> DeviceId: ...
@@ -33,80 +33,84 @@ class Outbox(Protocol):
 
     @property
     def head(self) -> Head:
-        """The last event written; before the first one, seq 0 and the genesis."""
+        """Returns the last event written; before the first one, seq 0 and the genesis."""
         ...
 
     @property
     def parent_head(self) -> bytes:
-        """What this epoch's genesis cites: a hash, or empty."""
+        """Returns the hash that this epoch's genesis cites, or nothing."""
         ...
 
     def acknowledged(self) -> Head:
-        """The last event that a receipt covers; before the first one, seq 0 and the genesis."""
+        """Returns the last event that a receipt covers; before the first one, seq 0 and the genesis."""
         ...
 
-    def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
-        """The events behind `after`, ascending without gaps; at least one if there is any. `bytes_max`: of payloads.
+    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
+        """Returns the events behind `after`, ascending without gaps; at least one if there is any.
 
-        Begins later than `after` + 1 only if retention has removed what stood there.
+        `bytes_max` counts payloads. The run begins later than `after` + 1 only if retention has removed rows there.
         """
         ...
 
-    def hash_at(self, seq: int) -> Hash | None:
-        """The hash of this event, the genesis for 0, None when it is not there (any more)."""
+    def find_hash(self, seq: int) -> Hash | None:
+        """Returns the hash of this event, the genesis for 0, None when the journal does not have it."""
         ...
 
     def acknowledge(self, head: Head, receipt: bytes) -> None:
-        """Move the mark up to `head`, which was verified here, and keep the receipt. A lower head changes nothing."""
+        """Moves the mark up to `head`, which was verified, and keeps the receipt. A lower head changes nothing."""
         ...
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
-        """Note that the ledger finds this event odd, or (tombstone) has only its hash. Again for one seq: replaces."""
+        """Notes that the ledger finds this event odd, or (tombstone) has only its hash. A second note replaces this."""
         ...
 
-    def new_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
-        """Close the epoch and open one that cites `parent`; unacknowledged events travel on in it as `carried`."""
+    def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
+        """Closes the epoch and opens one that cites `parent`; unacknowledged events travel on in it as `carried`."""
         ...
 
     def queue_depth(self) -> int:
-        """Events that no receipt covers."""
+        """Returns how many events no receipt covers."""
         ...
 
 
 class PalmStore(Protocol):
-    """Sealed palms: what the other kiosks of the school do not have yet, and what they had first."""
+    """Sealed palms: those that the other kiosks of the school do not have yet, and those that they had first."""
 
-    def pending(self) -> SealedPalmMessage | None:
-        """One that the ledger does not have; None: it has all."""
+    def next_unsent_palm(self) -> SealedPalmMessage | None:
+        """Returns one that the ledger does not have; None: it has all."""
         ...
 
-    def relayed(self, parcel: SealedPalmMessage) -> None:
-        """The ledger has taken this one, or will never."""
+    def mark_relayed(self, palm: SealedPalmMessage) -> None:
+        """Notes that the ledger has taken this one, or will never take it."""
         ...
 
     def palms_version(self) -> int:
-        """The last number that was taken from the ledger; 0: none."""
+        """Returns the last number that was taken from the ledger; 0: none."""
         ...
 
-    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
-        """Take these over as far as consents allow, and note the number; all in one transaction.
+    def accept_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
+        """Stores these as far as consents allow, and notes the number; all in one transaction.
 
         A number below the noted one is of a ledger that was restored: it is to be sent everything again.
         """
         ...
 
-    def roster_version(self) -> int: ...
+    def roster_version(self) -> int:
+        """Returns the version of the roster in force; 0: none yet."""
+        ...
 
 
 class RosterStore(Protocol):
+    """The roster in force, and its replacement."""
+
     def roster_version(self) -> int:
-        """The version in force; 0: none yet."""
+        """Returns the version in force; 0: none yet."""
         ...
 
-    def apply_roster(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> object:
-        """All pages of one version in one transaction, or nothing."""
+    def apply_roster(self, pages: Sequence[RosterPage], confirmation_time: datetime) -> object:
+        """Brings all pages of one version into force in one transaction, or nothing."""
         ...
 
-    def confirm_roster(self, confirmed_at: datetime) -> None:
-        """The ledger has nothing newer."""
+    def confirm_roster(self, confirmation_time: datetime) -> None:
+        """Notes that the ledger has nothing newer."""
         ...

@@ -7,7 +7,7 @@ before it, or the ledger has dropped the place (410), the pull begins again.
 
 from typing import Final
 
-from sync.client.channel import Channel
+from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import RosterStore
 from sync.contract import wire
@@ -26,7 +26,13 @@ class RosterPull(PacedClient):
     name = "roster"
 
     def __init__(
-        self, store: RosterStore, channel: Channel, school: str, pace: Pace, *, interval_s: float = ROSTER_INTERVAL_S
+        self,
+        store: RosterStore,
+        channel: LedgerChannel,
+        school: str,
+        pace: Pace,
+        *,
+        interval_s: float = ROSTER_INTERVAL_S,
     ) -> None:
         super().__init__(pace, interval_s)
         self._store = store

@@ -18,11 +18,11 @@ from canteen_demo.postgres import EmbeddedPostgres
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.client.batches import BatchSender
-from sync.client.channel import Channel
-from sync.client.enrol import enrol
-from sync.client.http import Http
+from sync.client.channel import LedgerChannel
+from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
 from sync.client.paced import Pace, SyncOutcome
+from sync.client.registration import register_kiosk
 from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
@@ -134,8 +134,8 @@ def into_ledger(folder: Path, events: int) -> Spent:
     key = DeviceKey.make()
     with ledger(folder / "ledger") as (url, db):
         code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
-        with Http(url) as http:
-            identity = enrol(http, key, code, clock=_now)
+        with HttpxTransport(url) as http:
+            identity = register_kiosk(http, key, code, clock=_now)
             kiosk = KioskIdentity(DeviceId(identity.device), key.public_bytes, SCHOOL)
             recorded = drain.Recorded(http, [])
             with Journal.open(folder / "journal.db", kiosk, now=drain.now, ballast_bytes=0) as journal:
@@ -144,7 +144,7 @@ def into_ledger(folder: Path, events: int) -> Spent:
                     journal.append_all([msgspec.structs.replace(drain.entry(n), school=SCHOOL) for n in numbers])
                 client = BatchSender(
                     journal.outbox,
-                    Channel(recorded, key, identity.device, _now),
+                    LedgerChannel(recorded, key, identity.device, _now),
                     bytes.fromhex(identity.server_key),
                     Pace(_now, time.monotonic, Random(1)),
                 )

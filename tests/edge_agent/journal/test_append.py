@@ -130,7 +130,7 @@ def test_recent_rows_come_newest_first_over_epochs(tmp_path: Path) -> None:
         journal.append_all([entry(number) for number in range(1, 4)])
         journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         old = journal.outbox.epoch
-        new = journal.outbox.new_epoch("fork", parent=journal.outbox.head)
+        new = journal.outbox.open_epoch("fork", parent=journal.outbox.head)
         assert [(row.epoch, row.seq) for row in journal.recent(3)] == [(new, 1), (old, 3), (old, 2)]
         assert journal.recent(1)[0].payload.startswith(b"{")
 
@@ -154,7 +154,7 @@ def test_station_and_sync_use_it_at_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         while journal.outbox.acknowledged().seq < 2 * rows_each and not failures:
-            lines = journal.outbox.take(journal.outbox.acknowledged().seq, 50, 100_000)
+            lines = journal.outbox.read_rows(journal.outbox.acknowledged().seq, 50, 100_000)
             if lines:
                 journal.outbox.acknowledge(Head(lines[-1].seq, lines[-1].hash), b"receipt")
         for thread in threads:

@@ -192,7 +192,7 @@ def is_true(path: Path, told: str) -> int:
             if word == "ok":
                 (one,) = past
                 assert (str(one.seq), one.voided) == (rest[0], False), line
-                own = journal.outbox.hash_at(one.seq)
+                own = journal.outbox.find_hash(one.seq)
                 assert own is not None
                 assert own.hex() == rest[1], line
             else:

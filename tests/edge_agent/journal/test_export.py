@@ -48,11 +48,11 @@ def with_a_history(path: Path) -> None:
     clocks = Clocks()
     with opened(path, now=clocks) as journal:
         journal.append_all([entry(number, note="қазақша «x» \\ \n") for number in range(1, 1_101)])
-        early = journal.outbox.take(499, 1, 1)[0]
+        early = journal.outbox.read_rows(499, 1, 1)[0]
         journal.outbox.acknowledge(type(journal.outbox.head)(early.seq, early.hash), b"receipt")
         clocks.forward(days=40)
         journal.prune(before=clocks.at)
-        journal.outbox.new_epoch("fork", parent=journal.outbox.acknowledged())
+        journal.outbox.open_epoch("fork", parent=journal.outbox.acknowledged())
         journal.append(entry(2_000))
 
 

@@ -167,7 +167,7 @@ def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> Non
     path = tmp_path / "j.db"
     journal = opened(path)
     journal.append_all([entry(number) for number in range(1, 6)])
-    acked = journal.outbox.hash_at(3)
+    acked = journal.outbox.find_hash(3)
     assert acked is not None
     journal.outbox.acknowledge(replace(journal.outbox.head, seq=3, hash=acked), b"receipt")
     old, head = journal.outbox.epoch, journal.outbox.head

@@ -17,21 +17,21 @@ def test_it_is_what_the_wire_asks_for(tmp_path: Path) -> None:
         outbox: Outbox = journal.outbox
         assert outbox.head == outbox.acknowledged()
         assert outbox.head.seq == journal.roster.version() == outbox.queue_depth() == 0
-        assert outbox.take(0, 10, 1_000) == []
-        assert outbox.hash_at(0) == outbox.head.hash
-        assert outbox.hash_at(1) is None
+        assert outbox.read_rows(0, 10, 1_000) == []
+        assert outbox.find_hash(0) == outbox.head.hash
+        assert outbox.find_hash(1) is None
 
 
 def test_take_keeps_both_limits_and_gives_at_least_one(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db") as journal:
         rows = journal.append_all([entry(number, note="x" * 100) for number in range(1, 21)])
         size = len(journal.recent(1)[0].payload)
-        assert [line.seq for line in journal.outbox.take(3, 5, 1_000_000)] == [4, 5, 6, 7, 8]
-        assert [line.seq for line in journal.outbox.take(3, 5, 3 * size)] == [4, 5, 6]
-        assert [line.seq for line in journal.outbox.take(3, 5, 1)] == [4]
-        assert [line.seq for line in journal.outbox.take(18, 5, 1_000_000)] == [19, 20]
-        assert journal.outbox.take(20, 5, 1_000_000) == []
-        assert journal.outbox.take(3, 1, 1)[0].hash == rows[3].hash == journal.outbox.hash_at(4)
+        assert [line.seq for line in journal.outbox.read_rows(3, 5, 1_000_000)] == [4, 5, 6, 7, 8]
+        assert [line.seq for line in journal.outbox.read_rows(3, 5, 3 * size)] == [4, 5, 6]
+        assert [line.seq for line in journal.outbox.read_rows(3, 5, 1)] == [4]
+        assert [line.seq for line in journal.outbox.read_rows(18, 5, 1_000_000)] == [19, 20]
+        assert journal.outbox.read_rows(20, 5, 1_000_000) == []
+        assert journal.outbox.read_rows(3, 1, 1)[0].hash == rows[3].hash == journal.outbox.find_hash(4)
 
 
 def test_the_mark_moves_up_and_never_back(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_quarantine_keeps_the_reason_and_blocks_nobody(tmp_path: Path) -> None:
             "refused alone: 500",
             True,
         )
-        assert two.payload == journal.outbox.take(1, 1, 1)[0].payload
+        assert two.payload == journal.outbox.read_rows(1, 1, 1)[0].payload
         journal.outbox.acknowledge(Head(3, rows[2].hash), b"receipt")
         assert journal.outbox.queue_depth() == 0
         assert len(journal.outbox.read_quarantine(1)) == 1

@@ -27,10 +27,10 @@ def test_only_what_a_receipt_covers_goes_and_an_event_says_so(tmp_path: Path) ->
         (told,) = journal.prune(before=LATER - timedelta(days=30))
         assert (told.pruned_epoch, told.through_seq, told.rows) == (journal.outbox.epoch, 6, 6)
         assert decode(journal.recent(1)[0].payload) == told
-        assert [line.seq for line in journal.outbox.take(0, 100, 1_000_000)] == [7, 8, 9, 10, 11]
-        assert journal.outbox.hash_at(6) == rows[5].hash  # the chain that is kept still has its start
-        assert journal.outbox.hash_at(5) is None
-        assert journal.outbox.hash_at(0) is not None
+        assert [line.seq for line in journal.outbox.read_rows(0, 100, 1_000_000)] == [7, 8, 9, 10, 11]
+        assert journal.outbox.find_hash(6) == rows[5].hash  # the chain that is kept still has its start
+        assert journal.outbox.find_hash(5) is None
+        assert journal.outbox.find_hash(0) is not None
         assert journal.earlier_sightings(PersonId("p3"), DAY) == ()
         assert len(journal.earlier_sightings(PersonId("p7"), DAY)) == 1
         assert indexed(path) == [7, 8, 9, 10]
@@ -81,7 +81,7 @@ def test_quarantined_bytes_outlive_their_row(tmp_path: Path) -> None:
     clocks = Clocks()
     with opened(tmp_path / "j.db", now=clocks) as journal:
         journal.append_all([entry(1), entry(2)])
-        payload = journal.outbox.take(0, 1, 1)[0].payload
+        payload = journal.outbox.read_rows(0, 1, 1)[0].payload
         journal.outbox.quarantine(1, "tombstone", "refused", tombstone=True)
         journal.outbox.acknowledge(journal.outbox.head, b"receipt")
         clocks.forward(days=40)
@@ -95,9 +95,9 @@ def test_a_closed_epoch_goes_once_its_carried_events_have_arrived(tmp_path: Path
     with opened(path, now=clocks) as journal:
         rows = journal.append_all([entry(number) for number in range(1, 6)])
         journal.outbox.acknowledge(Head(2, rows[1].hash), b"receipt")
-        journal.outbox.new_epoch("fork", parent=journal.outbox.acknowledged())  # repair, 3 carried
+        journal.outbox.open_epoch("fork", parent=journal.outbox.acknowledged())  # repair, 3 carried
         assert [(told.through_seq, told.rows) for told in journal.prune(before=LATER)] == [(2, 2)]
-        third = journal.outbox.hash_at(3)
+        third = journal.outbox.find_hash(3)
         assert third is not None
         journal.outbox.acknowledge(Head(3, third), b"two of three carried")
         assert [told.pruned_epoch for told in journal.prune(before=LATER)] == [journal.outbox.epoch]
@@ -114,7 +114,7 @@ def test_a_fully_acknowledged_epoch_that_was_closed_keeps_its_days(tmp_path: Pat
     with opened(tmp_path / "j.db", now=clocks) as journal:
         journal.append_all([entry(1), entry(2)])
         journal.outbox.acknowledge(journal.outbox.head, b"receipt")
-        journal.outbox.new_epoch("identity", parent=journal.outbox.acknowledged())
+        journal.outbox.open_epoch("identity", parent=journal.outbox.acknowledged())
         assert journal.prune(before=NOON) == []
         assert len(journal.prune(before=NOON + timedelta(days=1))) == 1
 
@@ -123,11 +123,11 @@ def test_nothing_goes_where_our_own_hash_disagrees_with_the_receipt(tmp_path: Pa
     path = tmp_path / "j.db"
     with opened(path) as journal:
         journal.append_all([entry(number) for number in range(1, 1_300)])
-        early = journal.outbox.hash_at(100)
+        early = journal.outbox.find_hash(100)
         assert early is not None
         journal.outbox.acknowledge(Head(100, early), b"receipt")
     spoil(path, "UPDATE event SET hash = zeroblob(32) WHERE seq = 100", ALTERED + " 99")
     with opened(path) as journal:
         with pytest.raises(JournalDamaged, match="row 100"):
             journal.prune(before=LATER)
-        assert journal.outbox.take(0, 1, 1)[0].seq == 1
+        assert journal.outbox.read_rows(0, 1, 1)[0].seq == 1

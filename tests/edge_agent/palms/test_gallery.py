@@ -257,9 +257,9 @@ def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
 def brought(known: PalmGallery) -> list[SealedPalmMessage]:
     """All that this kiosk has to send; the ledger takes each."""
     parcels = []
-    while (parcel := known.pending()) is not None:
+    while (parcel := known.next_unsent_palm()) is not None:
         parcels.append(parcel)
-        known.relayed(parcel)
+        known.mark_relayed(parcel)
     return parcels
 
 
@@ -270,10 +270,10 @@ def test_a_palm_made_known_at_one_kiosk_is_known_at_the_other(journals: tuple[Jo
     assert (parcel.person, parcel.hand, parcel.made_at) == ("u1", "left", "2026-11-23T07:00:00.000Z")
     assert sealed not in parcel.sealed
     assert palm("u1", 1).fine[0, 10:40].tobytes() not in parcel.sealed
-    there.take_palms([parcel], 7)
+    there.accept_palms([parcel], 7)
     assert (people(there), there.palms_version(), brought(there)) == ({"u1"}, 7, [])
     assert np.array_equal(there.snapshot.palms[0].fine, palm("u1", 1).fine)
-    here.take_palms([parcel], 7)
+    here.accept_palms([parcel], 7)
     assert len(journals[0].recent(9)) == 1, "its own palm comes back, and nothing happens"
     again = gallery(journals[1])
     again.load(roster("u1", "u2"))
@@ -289,11 +289,11 @@ def test_the_ledgers_order_decides_but_what_was_made_here_since_comes_after_it(
     enrol(here, "u1", 1)
     (first,) = brought(here)
     enrol_at(there, "u1", 2, minutes=5)
-    there.take_palms([first], 1)
+    there.accept_palms([first], 1)
     assert np.array_equal(there.snapshot.palms[0].fine, palm("u1", 2).fine), "not sent yet: newer than the order"
     (second,) = brought(there)
-    here.take_palms([second], 2)
-    there.take_palms([second], 2)
+    here.accept_palms([second], 2)
+    there.accept_palms([second], 2)
     for known in (here, there):
         assert np.array_equal(known.snapshot.palms[0].fine, palm("u1", 2).fine)
         assert len(known.snapshot.palms) == 1
@@ -303,17 +303,17 @@ def test_what_is_taken_back_goes_from_the_other_kiosk_and_stays_away(journals: t
     here, there = (gallery(journal) for journal in journals)
     for person in ("u1", "u2"):
         enrol(here, person)
-    there.take_palms(brought(here), 2)
+    there.accept_palms(brought(here), 2)
     assert there.delete(PersonId("u1")) == 3
     (back,) = brought(there)
     assert (back.person, back.sealed) == ("u1", b"")
-    here.take_palms([back], 3)
+    here.accept_palms([back], 3)
     assert (people(here), people(there)) == ({"u2"}, {"u2"})
     receipt = decode(journals[0].recent(1)[0].payload)
     assert isinstance(receipt, ConsentWithdrawn)
     assert (receipt.person, receipt.templates_deleted) == ("u1", 3)
     enrol(here, "u1", 4)
-    here.take_palms([back], 3)
+    here.accept_palms([back], 3)
     assert people(here) == {"u1", "u2"}, "made known anew"
 
 
@@ -323,7 +323,7 @@ def test_without_a_consent_nothing_comes_in_whoever_brings_it(journals: tuple[Jo
         enrol(here, person)
     stick, parcels = list(here.exported()), brought(here)
     journals[1].roster.apply([page("u1", "u2", version=2, agreed=frozenset({"u1"}))], NOON)
-    there.take_palms(parcels, 2)
+    there.accept_palms(parcels, 2)
     assert people(there) == {"u1"}
     assert {row.person for row in journals[1].palms.read_all()} == {"u1"}
     assert there.import_(stick) == ImportedPalms(0, 2, 0)
@@ -348,16 +348,16 @@ def test_a_ledger_that_names_another_person_is_not_believed(journals: tuple[Jour
     here, there = (gallery(journal) for journal in journals)
     enrol(here, "u1")
     (parcel,) = brought(here)
-    there.take_palms([replace(parcel, person="u2"), replace(parcel, hand="right")], 1)
+    there.accept_palms([replace(parcel, person="u2"), replace(parcel, hand="right")], 1)
     assert (people(there), journals[1].palms.read_all()) == (set(), [])
 
 
 def test_a_ledger_that_was_restored_is_sent_everything_again(journals: tuple[Journal, Journal]) -> None:
     here, there = (gallery(journal) for journal in journals)
     enrol(here, "u1")
-    there.take_palms(brought(here), 40)
+    there.accept_palms(brought(here), 40)
     assert brought(there) == []
-    there.take_palms([], 12)
+    there.accept_palms([], 12)
     assert [parcel.person for parcel in brought(there)] == ["u1"]
     assert there.palms_version() == 12
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from sync.client.batches import BatchSender
-from sync.client.channel import Channel, Transport
-from sync.client.faults import Fault, FaultyTransport
+from sync.client.channel import HttpTransport, LedgerChannel
+from sync.client.faults import FaultyTransport, NetworkFault
 from sync.client.paced import Pace, SyncOutcome, SyncStep
 from tests.sync.client.disk import KEY, Disk, fact
 from tests.sync.client.ledger import SERVER_PUBLIC, LedgerModel
@@ -16,16 +16,16 @@ START = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
 class Bench:
     def __init__(
-        self, facts: int = 0, *, seed: int = 1, transport: Callable[[Transport], Transport] | None = None
+        self, facts: int = 0, *, seed: int = 1, transport: Callable[[HttpTransport], HttpTransport] | None = None
     ) -> None:
         self.disk, self.ledger = Disk(), LedgerModel()
         self.ledger.register(self.disk.device, KEY.public_bytes)
         self.ledger.clock = self.now
         self.seconds = 0.0
-        self.faults: list[Fault] = []
+        self.faults: list[NetworkFault] = []
         self.pace = Pace(self.now, lambda: self.seconds, Random(seed))
-        self.transport: Transport = FaultyTransport(
-            self.ledger, lambda: self.faults.pop(0) if self.faults else Fault.NONE
+        self.transport: HttpTransport = FaultyTransport(
+            self.ledger, lambda: self.faults.pop(0) if self.faults else NetworkFault.NONE
         )
         if transport:
             self.transport = transport(self.transport)
@@ -38,7 +38,7 @@ class Bench:
     def restarted(self, events_max: int = 1000) -> BatchSender:
         self.client = BatchSender(
             self.disk,
-            Channel(self.transport, KEY, self.disk.device, self.now),
+            LedgerChannel(self.transport, KEY, self.disk.device, self.now),
             SERVER_PUBLIC,
             self.pace,
             agent="0.1.0",

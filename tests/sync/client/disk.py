@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sync.client.keys import DeviceKey
-from sync.client.ports import Line
+from sync.client.ports import OutboxRow
 from sync.contract import chain, event, receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
@@ -28,7 +28,7 @@ class Life:
     epoch: Epoch
     parent: bytes
     genesis: Hash
-    lines: list[Line] = field(default_factory=list)
+    lines: list[OutboxRow] = field(default_factory=list)
     acknowledged: int = 0
 
     @property
@@ -68,7 +68,7 @@ class Disk:
 
     def append(self, payload: bytes) -> None:
         head = self.life.head
-        self.life.lines.append(Line(head.seq + 1, payload, chain.extend(head.hash, payload)))
+        self.life.lines.append(OutboxRow(head.seq + 1, payload, chain.extend(head.hash, payload)))
 
     # As `Outbox` wants it
 
@@ -88,16 +88,16 @@ class Disk:
         through = self.life.acknowledged
         return Head(through, self.life.lines[through - 1].hash) if through else Head(0, self.life.genesis)
 
-    def take(self, after: int, events_max: int, bytes_max: int) -> Sequence[Line]:
+    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
         self.selects += 1
-        taken: list[Line] = []
+        taken: list[OutboxRow] = []
         for line in self.life.lines[max(after, self.pruned_through) : max(after, self.pruned_through) + events_max]:
             if taken and sum(len(one.payload) for one in taken) + len(line.payload) > bytes_max:
                 break
             taken.append(line)
         return taken
 
-    def hash_at(self, seq: int) -> Hash | None:
+    def find_hash(self, seq: int) -> Hash | None:
         if seq == 0:
             return self.life.genesis
         if seq > len(self.life.lines) or seq <= self.pruned_through:
@@ -107,13 +107,13 @@ class Disk:
     def acknowledge(self, head: Head, receipt_bytes: bytes) -> None:
         self.receipts.append(receipt.from_json(receipt_bytes))
         if head.seq > self.life.acknowledged:
-            assert self.hash_at(head.seq) == head.hash, "the client must have verified this"
+            assert self.find_hash(head.seq) == head.hash, "the client must have verified this"
             self.life.acknowledged = head.seq
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
         self.quarantined[self.epoch, seq] = (code, tombstone)
 
-    def new_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
+    def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
         old = self.life
         self._begin(parent.hash if parent else b"")
         for line in old.lines[old.acknowledged :]:
@@ -128,7 +128,7 @@ class Disk:
         return len(self.life.lines) - self.life.acknowledged
 
 
-def _carried(epoch: Epoch, line: Line) -> bytes:
+def _carried(epoch: Epoch, line: OutboxRow) -> bytes:
     return event.encode(
         event.Carried(
             **BASE,  # type: ignore[arg-type]  # names as in Event

@@ -23,8 +23,8 @@ from edge_agent.domain.moment import Moment
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.client.batches import BatchSender
-from sync.client.channel import Answer, Channel, Transport
-from sync.client.http import Http
+from sync.client.channel import HttpResponse, HttpTransport, LedgerChannel
+from sync.client.http import HttpxTransport
 from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch, event, receipt, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
@@ -71,12 +71,12 @@ def answer(path: str, body: bytes) -> bytes:
 class Recorded:
     """A transport that remembers what was posted, for the floor to post again."""
 
-    transport: Transport
+    transport: HttpTransport
     posts: list[tuple[str, dict[str, str], bytes]]
 
     def request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-    ) -> Answer:
+    ) -> HttpResponse:
         if method == "POST":
             self.posts.append((path, headers, body))
         return self.transport.request(method, path, query, headers, body, bytes_max)
@@ -118,12 +118,12 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
     try:
         with (
             Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0, migrate=migrate_here) as journal,
-            Http(url) as http,
+            HttpxTransport(url) as http,
             httpx.Client(trust_env=False) as raw,
         ):
             fill(journal, events)
             recorded = Recorded(http, [])
-            channel = Channel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
+            channel = LedgerChannel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
             pace = Pace(lambda: datetime.now(UTC), time.monotonic, Random(1))
             client = BatchSender(journal.outbox, channel, SERVER_PUBLIC, pace)
             raw.get(f"{url}/v1/devices/{DEVICE}/cursor").raise_for_status()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.client.channel import Answer
+from sync.client.channel import HttpResponse
 from sync.contract import batch, chain, event, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.roster import RosterPage
@@ -37,7 +37,7 @@ class Device:
 class _No(Exception):
     def __init__(self, status: int, kind: ProblemType, **more: object) -> None:
         fields = {"type": kind.value, "status": status} | more
-        self.answer = Answer(status, {}, wire.to_json(ProblemDocument(**fields)))  # type: ignore[arg-type]  # names as in ProblemDocument
+        self.answer = HttpResponse(status, {}, wire.to_json(ProblemDocument(**fields)))  # type: ignore[arg-type]  # names as in ProblemDocument
 
 
 class LedgerModel:
@@ -81,11 +81,11 @@ class LedgerModel:
 
     def request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-    ) -> Answer:
+    ) -> HttpResponse:
         self.requests += 1
         request = signature.SignableRequest(method, path, query, headers, body)
         try:
-            return Answer(200, {}, wire.to_json(self.alter(self._answer(request))))
+            return HttpResponse(200, {}, wire.to_json(self.alter(self._answer(request))))
         except _No as no:
             return no.answer
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from sync.client.channel import Answer, Transport
+from sync.client.channel import HttpResponse, HttpTransport
 
 Serve = Callable[[BaseHTTPRequestHandler], None]
 """Answers one request by itself, down to the bytes."""
 
 
-def from_transport(transport: Transport) -> Serve:
+def from_transport(transport: HttpTransport) -> Serve:
     def serve(request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
         body = request.rfile.read(int(request.headers.get("content-length", "0")))
@@ -25,7 +25,7 @@ def from_transport(transport: Transport) -> Serve:
     return serve
 
 
-def respond(request: BaseHTTPRequestHandler, answer: Answer) -> None:
+def respond(request: BaseHTTPRequestHandler, answer: HttpResponse) -> None:
     request.send_response(answer.status)
     for name, value in answer.headers.items():
         request.send_header(name, value)

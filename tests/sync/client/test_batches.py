@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from sync.client.batches import DISPUTES_MAX
-from sync.client.channel import Answer, Transport
-from sync.client.faults import Fault
+from sync.client.channel import HttpResponse, HttpTransport
+from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.client.policy import BASE_S, CAP_S
 from sync.contract import chain, receipt, wire
@@ -51,7 +51,7 @@ def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
     expect = load_scenarios()["S22"]["expect"]
     bench = Bench(facts=100)
     bench.step()
-    bench.faults = [Fault.LOST_REPLY]
+    bench.faults = [NetworkFault.LOST_REPLY]
     assert bench.step().outcome is SyncOutcome.UNREACHABLE
     assert bench.disk.queue_depth() == 100, "nothing is marked without an answer"
     bench.drain()
@@ -85,14 +85,14 @@ def test_many_refused_events_do_not_stop_the_others() -> None:
 
 def test_a_ledger_that_refuses_everything_costs_no_event() -> None:
     class PostsRefused:
-        def __init__(self, transport: Transport) -> None:
+        def __init__(self, transport: HttpTransport) -> None:
             self.transport = transport
 
         def request(
             self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-        ) -> Answer:
+        ) -> HttpResponse:
             if method == "POST":
-                return Answer(400, {}, b"bad request")
+                return HttpResponse(400, {}, b"bad request")
             return self.transport.request(method, path, query, headers, body, bytes_max)
 
     bench = Bench(facts=50, transport=PostsRefused)
@@ -253,10 +253,12 @@ def test_a_genesis_that_the_ledger_does_not_take_is_replaced_by_a_good_one() -> 
 
 def test_a_ledger_that_takes_no_epoch_is_not_given_ever_more_of_them() -> None:
     class TakesNone:
-        def request(self, method: str, *_: object) -> Answer:
+        def request(self, method: str, *_: object) -> HttpResponse:
             if method == "POST":
-                return Answer(409, {}, wire.to_json(ProblemDocument(type=ProblemType.EPOCH_UNKNOWN.value, status=409)))
-            return Answer(200, {}, wire.to_json(Cursor(time="2026-11-22T04:40:00.000Z")))
+                return HttpResponse(
+                    409, {}, wire.to_json(ProblemDocument(type=ProblemType.EPOCH_UNKNOWN.value, status=409))
+                )
+            return HttpResponse(200, {}, wire.to_json(Cursor(time="2026-11-22T04:40:00.000Z")))
 
     bench = Bench(facts=1, transport=lambda _: TakesNone())
     for _ in range(100):
@@ -283,7 +285,7 @@ def test_a_suspended_kiosk_goes_on_recording_and_asks_rarely() -> None:
 
 def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
     class NotYetValid:
-        def request(self, *_: object) -> Answer:
+        def request(self, *_: object) -> HttpResponse:
             raise Untrusted("not yet valid: set the clock")
 
     bench = Bench(facts=1, transport=lambda _: NotYetValid())
@@ -297,7 +299,7 @@ def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
 
 def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
     bench = Bench(facts=1)
-    bench.faults = [Fault.BUSY]
+    bench.faults = [NetworkFault.BUSY]
     step = bench.client.step()
     assert step.outcome is SyncOutcome.UNREACHABLE
     assert step.due_s >= 30
@@ -313,10 +315,12 @@ def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
     assert bench.client.step().outcome is SyncOutcome.ALIGNED
 
 
-@pytest.mark.parametrize("fault", [Fault.PORTAL, Fault.STORM, Fault.TRUNCATED, Fault.SLOW, Fault.DOWN])
-def test_answers_that_are_none_mark_nothing(fault: Fault) -> None:
+@pytest.mark.parametrize(
+    "fault", [NetworkFault.PORTAL, NetworkFault.STORM, NetworkFault.TRUNCATED, NetworkFault.SLOW, NetworkFault.DOWN]
+)
+def test_answers_that_are_none_mark_nothing(fault: NetworkFault) -> None:
     bench = Bench(facts=10)
-    bench.faults = [Fault.NONE, fault]
+    bench.faults = [NetworkFault.NONE, fault]
     assert bench.step().outcome is SyncOutcome.ALIGNED
     assert bench.step().outcome is SyncOutcome.UNREACHABLE
     assert bench.disk.queue_depth() == 10
@@ -398,7 +402,7 @@ def test_a_journal_that_begins_anew_while_a_batch_is_away_is_not_marked_with_its
 
     def renew(message: msgspec.Struct) -> msgspec.Struct:
         if isinstance(message, BatchReply) and len(bench.disk.lives) == 1:
-            bench.disk.new_epoch("repair", parent=None)
+            bench.disk.open_epoch("repair", parent=None)
         return message
 
     bench.ledger.alter = renew

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sync.client.channel import Answer, Channel, retry_after_s
+from sync.client.channel import HttpResponse, LedgerChannel, retry_after_s
 from sync.contract import wire
 from sync.contract.wire import Cursor, ProblemType
 from sync.errors import RequestRejected, Unauthorised, Unreachable
@@ -12,16 +12,16 @@ NOW = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
 
 class Fixed:
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpResponse) -> None:
         self.answer = answer
 
-    def request(self, *_: object) -> Answer:
+    def request(self, *_: object) -> HttpResponse:
         return self.answer
 
 
 def ask(status: int, body: bytes = b"", **headers: str) -> Cursor:
-    answer = Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
-    return Channel(Fixed(answer), KEY, "k1", lambda: NOW).get(Cursor, "/v1/devices/k1/cursor")
+    answer = HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return LedgerChannel(Fixed(answer), KEY, "k1", lambda: NOW).get(Cursor, "/v1/devices/k1/cursor")
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -1,11 +1,11 @@
 import pytest
 
-from sync.client.channel import Channel
-from sync.client.enrol import enrol
-from sync.client.faults import Fault
-from sync.client.heartbeat import Condition, HeartbeatSender
+from sync.client.channel import LedgerChannel
+from sync.client.faults import NetworkFault
+from sync.client.heartbeat import AgentReport, HeartbeatSender
 from sync.client.keys import DeviceKey
 from sync.client.paced import SyncOutcome
+from sync.client.registration import register_kiosk
 from sync.contract.wire import HeadText, PartHealth
 from sync.errors import Unauthorised, Unreachable
 from tests.sync.client.bench import Bench
@@ -17,8 +17,8 @@ def sender(bench: Bench) -> HeartbeatSender:
     health = tuple(PartHealth(f"reader-{number}", "ok") for number in range(100))
     return HeartbeatSender(
         bench.disk,
-        Channel(bench.transport, KEY, bench.disk.device, bench.now),
-        lambda: Condition("0.1.0", 3, "boot", "synchronised", health),
+        LedgerChannel(bench.transport, KEY, bench.disk.device, bench.now),
+        lambda: AgentReport("0.1.0", 3, "boot", "synchronised", health),
         bench.pace,
     )
 
@@ -51,7 +51,7 @@ def test_beats_keep_their_pace_and_their_instance() -> None:
 def test_a_ledger_that_is_away_or_says_no() -> None:
     bench = Bench()
     beating = sender(bench)
-    bench.faults = [Fault.BUSY]
+    bench.faults = [NetworkFault.BUSY]
     beat = beating.step()
     assert beat.outcome is SyncOutcome.UNREACHABLE
     assert beat.due_s >= 30
@@ -66,12 +66,12 @@ def test_a_ledger_that_is_away_or_says_no() -> None:
 def test_a_code_gives_an_identity_once_and_the_same_one_again() -> None:
     bench, key = Bench(), DeviceKey.make()
     bench.ledger.codes["CODE-1"] = ""
-    bench.faults = [Fault.LOST_REPLY]
+    bench.faults = [NetworkFault.LOST_REPLY]
     with pytest.raises(Unreachable):
-        enrol(bench.transport, key, "CODE-1", clock=bench.now)
-    identity = enrol(bench.transport, key, " CODE-1\n", clock=bench.now, name="left door")
+        register_kiosk(bench.transport, key, "CODE-1", clock=bench.now)
+    identity = register_kiosk(bench.transport, key, " CODE-1\n", clock=bench.now, name="left door")
     assert (identity.school, identity.server_key) == ("s-12", SERVER_PUBLIC.hex())
     with pytest.raises(Unauthorised, match="code refused"):
-        enrol(bench.transport, DeviceKey.make(), "CODE-1", clock=bench.now)
+        register_kiosk(bench.transport, DeviceKey.make(), "CODE-1", clock=bench.now)
     with pytest.raises(Unauthorised):
-        enrol(bench.transport, key, "CODE-2", clock=bench.now)
+        register_kiosk(bench.transport, key, "CODE-2", clock=bench.now)

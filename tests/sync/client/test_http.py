@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from sync.client.channel import Answer
-from sync.client.http import Http
+from sync.client.channel import HttpResponse
+from sync.client.http import HttpxTransport
 from sync.client.paced import SyncOutcome
 from sync.contract.batch import Compressor
 from sync.errors import SyncAlarm, Unreachable, Untrusted
@@ -25,13 +25,13 @@ from tests.sync.client.loopback import from_transport, respond, server
 NOW = datetime.now(UTC)
 
 
-def get(http: Http, bytes_max: int = 1000) -> Answer:
+def get(http: HttpxTransport, bytes_max: int = 1000) -> HttpResponse:
     return http.request("GET", "/v1/x", "", {}, b"", bytes_max)
 
 
 def test_a_day_over_a_real_socket_on_one_connection() -> None:
     bench = Bench(facts=2500)
-    with server(from_transport(bench.ledger)) as (url, listening), Http(url) as http:
+    with server(from_transport(bench.ledger)) as (url, listening), HttpxTransport(url) as http:
         bench.transport = http
         bench.restarted()
         bench.drain()
@@ -45,9 +45,9 @@ def test_path_and_query_arrive_as_they_were_signed() -> None:
 
     def serve(request: BaseHTTPRequestHandler) -> None:
         seen.append(request.path)
-        respond(request, Answer(200, {}, b"{}"))
+        respond(request, HttpResponse(200, {}, b"{}"))
 
-    with server(serve) as (url, _), Http(url) as http:
+    with server(serve) as (url, _), HttpxTransport(url) as http:
         http.request("GET", "/v1/schools/s-12/roster", "since=0&cursor=a+b%26c%2F", {}, b"", 100)
     assert seen == ["/v1/schools/s-12/roster?since=0&cursor=a+b%26c%2F"]
 
@@ -55,12 +55,12 @@ def test_path_and_query_arrive_as_they_were_signed() -> None:
 def test_nobody_there() -> None:
     with server(lambda request: None) as (url, _):
         pass
-    with Http(url) as http, pytest.raises(Unreachable, match="check network"):
+    with HttpxTransport(url) as http, pytest.raises(Unreachable, match="check network"):
         get(http)
 
 
 def test_a_name_that_does_not_resolve() -> None:
-    with Http("https://ledger.invalid") as http, pytest.raises(Unreachable):
+    with HttpxTransport("https://ledger.invalid") as http, pytest.raises(Unreachable):
         get(http)
 
 
@@ -69,7 +69,7 @@ def test_an_answer_that_is_cut_off() -> None:
         request.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nonly this")
         request.close_connection = True
 
-    with server(serve) as (url, _), Http(url) as http, pytest.raises(Unreachable):
+    with server(serve) as (url, _), HttpxTransport(url) as http, pytest.raises(Unreachable):
         get(http)
 
 
@@ -79,7 +79,7 @@ def test_an_answer_that_is_no_http(answer: bytes) -> None:
         request.wfile.write(answer)
         request.close_connection = True
 
-    with server(serve) as (url, _), Http(url) as http, pytest.raises(Unreachable):
+    with server(serve) as (url, _), HttpxTransport(url) as http, pytest.raises(Unreachable):
         get(http)
 
 
@@ -90,7 +90,11 @@ def test_an_answer_without_an_end() -> None:
             request.wfile.write(b"x" * 1000)
             request.wfile.flush()
 
-    with server(serve) as (url, _), Http(url) as http, pytest.raises(Unreachable, match="more than 5000 bytes"):
+    with (
+        server(serve) as (url, _),
+        HttpxTransport(url) as http,
+        pytest.raises(Unreachable, match="more than 5000 bytes"),
+    ):
         get(http, 5000)
 
 
@@ -106,7 +110,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
 
     with (
         server(serve) as (url, _),
-        Http(url, monotonic=lambda: float(next(ticks))) as http,
+        HttpxTransport(url, monotonic=lambda: float(next(ticks))) as http,
         pytest.raises(Unreachable, match="not over after"),
     ):
         http.request("GET", "/v1/x", "", {}, b"", 200_000)
@@ -117,7 +121,7 @@ def test_a_ledger_that_does_not_answer_in_time() -> None:
         request.rfile.read(1)  # until the other end hangs up
 
     started = time.monotonic()
-    with server(serve) as (url, _), Http(url, timeout_s=0.1) as http, pytest.raises(Unreachable):
+    with server(serve) as (url, _), HttpxTransport(url, timeout_s=0.1) as http, pytest.raises(Unreachable):
         get(http)
     assert time.monotonic() - started < 5
 
@@ -128,10 +132,10 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
     def serve(request: BaseHTTPRequestHandler) -> None:
         paths.append(request.path)
         request.rfile.read(int(request.headers.get("content-length", "0")))
-        respond(request, Answer(302, {"location": "/login"}, b""))
+        respond(request, HttpResponse(302, {"location": "/login"}, b""))
 
     bench = Bench(facts=1)
-    with server(serve) as (url, _), Http(url) as http:
+    with server(serve) as (url, _), HttpxTransport(url) as http:
         bench.transport = http
         bench.restarted()
         step = bench.step()
@@ -147,12 +151,12 @@ def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
 
         def request(
             self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-        ) -> Answer:
+        ) -> HttpResponse:
             answer = bench.ledger.request(method, path, query, headers, body, bytes_max)
-            return Answer(answer.status, {"content-encoding": "zstd"}, Compressor()(self.body or answer.body))
+            return HttpResponse(answer.status, {"content-encoding": "zstd"}, Compressor()(self.body or answer.body))
 
     peer = Compressing()
-    with server(from_transport(peer)) as (url, _), Http(url) as http:
+    with server(from_transport(peer)) as (url, _), HttpxTransport(url) as http:
         bench.transport = http
         bench.restarted()
         peer.body = bytes(50_000_000)
@@ -163,7 +167,7 @@ def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
 
 
 def test_closing_from_elsewhere_is_no_crash() -> None:
-    http = Http("http://127.0.0.1:9")
+    http = HttpxTransport("http://127.0.0.1:9")
     http.close()
     with pytest.raises(Unreachable, match="stopping"):
         get(http)
@@ -176,15 +180,15 @@ def test_closing_from_elsewhere_is_no_crash() -> None:
 )  # fmt: skip
 def test_addresses_that_are_refused(url: str) -> None:
     with pytest.raises(Untrusted):
-        Http(url)
+        HttpxTransport(url)
 
 
 def test_a_ca_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Untrusted, match="ca_file"):
-        Http("https://x", ca_file=tmp_path / "no.pem")
+        HttpxTransport("https://x", ca_file=tmp_path / "no.pem")
     (tmp_path / "no.pem").write_text("rubbish")
     with pytest.raises(Untrusted, match="ca_file"):
-        Http("https://x", ca_file=tmp_path / "no.pem")
+        HttpxTransport("https://x", ca_file=tmp_path / "no.pem")
 
 
 def certificate(folder: Path, first: datetime, last: datetime, address: str = "127.0.0.1") -> ssl.SSLContext:
@@ -218,7 +222,10 @@ DAY = timedelta(days=1)
 def test_tls_with_the_ledgers_own_authority(tmp_path: Path) -> None:
     bench = Bench(facts=10)
     tls = certificate(tmp_path, NOW - DAY, NOW + DAY)
-    with server(from_transport(bench.ledger), tls) as (url, _), Http(url, ca_file=tmp_path / "tls.pem") as http:
+    with (
+        server(from_transport(bench.ledger), tls) as (url, _),
+        HttpxTransport(url, ca_file=tmp_path / "tls.pem") as http,
+    ):
         bench.transport = http
         bench.restarted()
         bench.drain()
@@ -238,7 +245,10 @@ def test_certificates_that_do_not_hold_stop_sending(
 ) -> None:
     tls = certificate(tmp_path, first, last, address)
     bench = Bench(facts=1)
-    with server(from_transport(bench.ledger), tls) as (url, _), Http(url, ca_file=tmp_path / "tls.pem") as http:
+    with (
+        server(from_transport(bench.ledger), tls) as (url, _),
+        HttpxTransport(url, ca_file=tmp_path / "tls.pem") as http,
+    ):
         with pytest.raises(Untrusted, match=says):
             get(http)
         bench.transport = http
@@ -251,5 +261,5 @@ def test_certificates_that_do_not_hold_stop_sending(
 def test_an_authority_that_nobody_named_is_not_trusted(tmp_path: Path) -> None:
     tls = certificate(tmp_path, NOW - DAY, NOW + DAY)
     bench = Bench()
-    with server(from_transport(bench.ledger), tls) as (url, _), Http(url) as http, pytest.raises(Untrusted):
+    with server(from_transport(bench.ledger), tls) as (url, _), HttpxTransport(url) as http, pytest.raises(Untrusted):
         get(http)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from sync.client.faults import Fault
+from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.contract import chain
 from tests.sync.client.bench import Bench
@@ -42,8 +42,8 @@ class KioskAndLedger(RuleBasedStateMachine):
     def the_ledger_will_refuse_one_event(self, position: int) -> None:
         self.bad.add(fact(max(0, self.number - 1 - position)))
 
-    @rule(faults=st.lists(st.sampled_from(Fault), min_size=1, max_size=6))
-    def sync_over_a_bad_network(self, faults: list[Fault]) -> None:
+    @rule(faults=st.lists(st.sampled_from(NetworkFault), min_size=1, max_size=6))
+    def sync_over_a_bad_network(self, faults: list[NetworkFault]) -> None:
         self.bench.faults = list(faults)
         for _ in faults:
             self.bench.step()
@@ -81,7 +81,7 @@ class KioskAndLedger(RuleBasedStateMachine):
     @rule()
     def the_journal_is_repaired(self) -> None:
         disk = self.bench.disk
-        disk.new_epoch("repair", parent=disk.acknowledged() if disk.acknowledged().seq else None)
+        disk.open_epoch("repair", parent=disk.acknowledged() if disk.acknowledged().seq else None)
 
     @rule()
     def back_up_the_ledger(self) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from sync.client.channel import Channel
-from sync.client.faults import Fault
+from sync.client.channel import LedgerChannel
+from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.client.palms import PalmRelay
 from sync.contract import signature, wire
@@ -31,16 +31,16 @@ class Drawer:
         self.taken: list[str] = []
         self.roster = 5
 
-    def pending(self) -> SealedPalmMessage | None:
+    def next_unsent_palm(self) -> SealedPalmMessage | None:
         return self.unsent[0] if self.unsent else None
 
-    def relayed(self, parcel: SealedPalmMessage) -> None:
+    def mark_relayed(self, parcel: SealedPalmMessage) -> None:
         self.unsent.remove(parcel)
 
     def palms_version(self) -> int:
         return self.version
 
-    def take_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
+    def accept_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         self.taken += [each.person for each in palms]
         self.version = version
 
@@ -55,7 +55,7 @@ class Relaying:
         self.bench.ledger.palms = self.answer
         self.relay = PalmRelay(
             self.drawer,
-            Channel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now),
+            LedgerChannel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now),
             "s-12",
             self.bench.pace,
         )
@@ -83,10 +83,10 @@ class Relaying:
         return outcomes
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_everything_is_sent_and_everything_comes_whatever_the_line_does(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", list(NetworkFault))
+def test_everything_is_sent_and_everything_comes_whatever_the_line_does(fault: NetworkFault) -> None:
     kiosk = Relaying(parcel(1), parcel(2), there=3)
-    kiosk.bench.faults = [fault, Fault.NONE] * 4
+    kiosk.bench.faults = [fault, NetworkFault.NONE] * 4
     kiosk.until(SyncOutcome.CURRENT)
     assert kiosk.drawer.unsent == []
     assert len(kiosk.there) == 5, "none twice"

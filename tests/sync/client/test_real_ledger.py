@@ -19,13 +19,13 @@ from canteen_demo.postgres import EmbeddedPostgres
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.client.batches import BatchSender
-from sync.client.channel import Channel, Transport
-from sync.client.enrol import enrol
-from sync.client.faults import Fault, FaultyTransport
-from sync.client.heartbeat import Condition, HeartbeatSender
-from sync.client.http import Http
+from sync.client.channel import HttpTransport, LedgerChannel
+from sync.client.faults import FaultyTransport, NetworkFault
+from sync.client.heartbeat import AgentReport, HeartbeatSender
+from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
 from sync.client.paced import Pace, SyncOutcome, SyncStep
+from sync.client.registration import register_kiosk
 from sync.contract.wire import RegistrationReply
 from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
@@ -61,8 +61,8 @@ def db(ledger: Server) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def http(ledger: Server) -> Iterator[Http]:
-    with Http(ledger.url) as connected:
+def http(ledger: Server) -> Iterator[HttpxTransport]:
+    with HttpxTransport(ledger.url) as connected:
         yield connected
 
 
@@ -73,14 +73,16 @@ def pace() -> Pace:
 class Desk:
     """One registered kiosk with its journal."""
 
-    def __init__(self, http: Http, db: psycopg.Connection, path: Path) -> None:
+    def __init__(self, http: HttpxTransport, db: psycopg.Connection, path: Path) -> None:
         self.key, self.path, self.db = DeviceKey.make(), path, db
         code = schools.new_code(db, SCHOOL, "left door", wall())
-        self.identity: RegistrationReply = enrol(http, self.key, code, clock=wall)
-        self.faults: list[Fault] = []
-        self.transport: Transport = FaultyTransport(http, lambda: self.faults.pop(0) if self.faults else Fault.NONE)
+        self.identity: RegistrationReply = register_kiosk(http, self.key, code, clock=wall)
+        self.faults: list[NetworkFault] = []
+        self.transport: HttpTransport = FaultyTransport(
+            http, lambda: self.faults.pop(0) if self.faults else NetworkFault.NONE
+        )
         self.kiosk = KioskIdentity(self.identity.device, self.key.public_bytes, SCHOOL)  # type: ignore[arg-type]  # just enrolled
-        self.channel = Channel(self.transport, self.key, self.identity.device, wall)
+        self.channel = LedgerChannel(self.transport, self.key, self.identity.device, wall)
 
     def journal(self) -> Journal:
         return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0, migrate=migrate_here)
@@ -104,15 +106,15 @@ class Desk:
 
 
 @pytest.fixture
-def desk(http: Http, db: psycopg.Connection, tmp_path: Path) -> Desk:
+def desk(http: HttpxTransport, db: psycopg.Connection, tmp_path: Path) -> Desk:
     return Desk(http, db, tmp_path / "journal.db")
 
 
 def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
-    bad = [fault for fault in Fault if fault is not Fault.NONE]
+    bad = [fault for fault in NetworkFault if fault is not NetworkFault.NONE]
     with desk.journal() as journal:
         fill(journal, 3_500)
-        desk.faults = [Fault.NONE, *bad, Fault.NONE, *bad]
+        desk.faults = [NetworkFault.NONE, *bad, NetworkFault.NONE, *bad]
         steps = desk.drain(journal)
         assert journal.outbox.queue_depth() == 0
         assert sum(step.outcome is SyncOutcome.UNREACHABLE for step in steps) >= 10
@@ -182,9 +184,11 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
     assert desk.count() == 5
 
 
-def test_a_heartbeat_and_a_used_code(desk: Desk, http: Http) -> None:
+def test_a_heartbeat_and_a_used_code(desk: Desk, http: HttpxTransport) -> None:
     with desk.journal() as journal:
-        sender = HeartbeatSender(journal.outbox, desk.channel, lambda: Condition("0.1.0", 0, "boot", "unknown"), pace())
+        sender = HeartbeatSender(
+            journal.outbox, desk.channel, lambda: AgentReport("0.1.0", 0, "boot", "unknown"), pace()
+        )
         assert sender.step().outcome is SyncOutcome.SENT
     with pytest.raises(Unauthorised):
-        enrol(http, DeviceKey.make(), "no such code", clock=wall)
+        register_kiosk(http, DeviceKey.make(), "no such code", clock=wall)

@@ -3,8 +3,8 @@ from datetime import datetime
 
 import pytest
 
-from sync.client.channel import Channel
-from sync.client.faults import Fault
+from sync.client.channel import LedgerChannel
+from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.client.policy import CAP_S
 from sync.client.roster import RosterPull
@@ -64,7 +64,7 @@ class Pulling:
     def __init__(self) -> None:
         self.bench, self.shelf, self.school = Bench(), Shelf(), School()
         self.bench.ledger.pages = self.school.pages
-        channel = Channel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now)
+        channel = LedgerChannel(self.bench.transport, KEY, self.bench.disk.device, self.bench.now)
         self.pull = RosterPull(
             self.shelf,
             channel,
@@ -103,10 +103,10 @@ def test_nothing_newer_confirms_what_is_here() -> None:
     assert kiosk.pull.step().outcome is SyncOutcome.CURRENT
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_a_bad_network_costs_a_page_and_not_the_pull(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", list(NetworkFault))
+def test_a_bad_network_costs_a_page_and_not_the_pull(fault: NetworkFault) -> None:
     kiosk = Pulling()
-    kiosk.bench.faults = [Fault.NONE, fault, Fault.NONE, fault]
+    kiosk.bench.faults = [NetworkFault.NONE, fault, NetworkFault.NONE, fault]
     kiosk.until(SyncOutcome.APPLIED)
     assert (kiosk.shelf.applied, len(kiosk.shelf.people)) == (1, 25)
     assert [cursor for _, cursor in kiosk.school.asked].count("") == 1, "the first page was asked for once"

@@ -1,17 +1,17 @@
-"""Register a kiosk: a one-time code and its public key against an identity."""
+"""Registers a kiosk: a one-time code and its public key against an identity."""
 
 from collections.abc import Callable
 from datetime import datetime
 
-from sync.client.channel import Channel, Transport
+from sync.client.channel import HttpTransport, LedgerChannel
 from sync.client.keys import DeviceKey
 from sync.contract import wire
 from sync.contract.wire import RegistrationReply, RegistrationRequest
 from sync.errors import Deceived
 
 
-def enrol(
-    transport: Transport,
+def register_kiosk(
+    transport: HttpTransport,
     key: DeviceKey,
     code: str,
     *,
@@ -19,12 +19,13 @@ def enrol(
     agent: str = "",
     name: str = "",
 ) -> RegistrationReply:
-    """The identity that the ledger gives for this code. Harmless to repeat with the same key when no answer came.
+    """Returns the identity that the ledger gives for this code.
 
-    Raises `Unauthorised` for a code that is unknown, expired or used up, `Unreachable`, `Untrusted`, `RequestRejected`.
+    It is harmless to repeat with the same key when no answer came. Raises `Unauthorised` for a code that is unknown,
+    expired or used up, `Unreachable`, `Untrusted`, `RequestRejected`.
     """
     request = RegistrationRequest(code=code.strip(), public_key=key.public_bytes.hex(), agent=agent, name=name)
-    channel = Channel(transport, key, key.fingerprint, clock)
+    channel = LedgerChannel(transport, key, key.fingerprint, clock)
     identity = channel.post(RegistrationReply, wire.REGISTRATIONS_PATH, wire.to_json(request))
     try:
         wire.parse_device_id(identity.device)
