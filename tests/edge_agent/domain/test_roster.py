@@ -1,6 +1,5 @@
 """Rosters: look-ups by a card's number, and wrong records that never stop the kiosk."""
 
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -211,14 +210,9 @@ def test_no_number_in_a_repr() -> None:
     assert "secret-pin" not in repr(snapshot) + repr(snapshot.find_codes("secret-pin"))
 
 
-@pytest.mark.alone
-def test_five_thousand_people_are_ready_at_once() -> None:
+def test_five_thousand_people_are_all_there() -> None:
+    """How long it takes is measured by the benchmark `start`: with as many people the kiosk must be ready in 2 s."""
     records = [record for number in range(1, 5_001) for record in pupil(number)]
-    fastest = min(_seconds([*records, LUNCH, *PROGRAMMES]) for _ in range(3))
-    assert fastest < 0.5
-
-
-def _seconds(records: list[Record]) -> float:
-    start = time.process_time()
-    build_roster(records, school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
-    return time.process_time() - start
+    roster = build_roster([*records, LUNCH, *PROGRAMMES], school=SCHOOL, version=1, confirmed_at=CONFIRMED, tz=ALMATY)
+    assert len(roster.people) == 5_000
+    assert roster.problems == ()
