@@ -9,7 +9,15 @@ DeviceError
 
 
 class DeviceError(Exception):
-    """Base of all device errors; the message says what to do next."""
+    """Base of all device errors. The message is `reason: next_step`, and says what to do next.
+
+    `next_step` is empty where the reason names it already.
+    """
+
+    def __init__(self, reason: str = "", next_step: str = "") -> None:
+        super().__init__(f"{reason}: {next_step}" if next_step else reason)
+        self.reason = reason
+        self.next_step = next_step
 
 
 class DeviceGone(DeviceError):

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 
+from drivers.obstacle import Obstacle
 from drivers.registry import DRIVERS, DriverEntry
 
 GROUP = "edge_agent.drivers"
@@ -34,11 +35,16 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPlugin:
-    """A driver that is installed and refused; `why` says what to do."""
+    """A driver that is not used, or a package that is missing, with the obstacle and its next step."""
 
     name: str
     distribution: str
-    why: str
+    obstacle: Obstacle
+
+    @property
+    def why(self) -> str:
+        """The obstacle in words: what is wrong, and what to do."""
+        return str(self.obstacle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +68,44 @@ def load(
     drivers: dict[str, DriverEntry] = {}
     refused: list[RefusedPlugin] = []
     for point in points:
-        why = _why_not(point, names_allowed, own, claims)
-        result = why or _entry_or_reason(point)
-        if isinstance(result, str):
+        result = _find_obstacle(point, names_allowed, own, claims) or _load_entry(point)
+        if isinstance(result, Obstacle):
             refused.append(RefusedPlugin(point.name, _from(point), result))
         else:
             drivers[point.name] = result
     missing = names_allowed - {_from(point) for point in points}
-    refused += [
-        RefusedPlugin("", name, "allowed, but not installed: install it, or correct its name") for name in missing
-    ]
+    not_installed = Obstacle("allowed, but not installed", "install it, or correct its name")
+    refused += [RefusedPlugin("", name, not_installed) for name in missing]
     return InstalledPlugins(drivers, tuple(refused))
 
 
-def _why_not(point: EntryPoint, allowed: Collection[str], own: Mapping[str, DriverEntry], claims: Counter[str]) -> str:
-    """Returns why a declaration is not even imported; empty where it may be."""
+def _find_obstacle(
+    point: EntryPoint, allowed: Collection[str], own: Mapping[str, DriverEntry], claims: Counter[str]
+) -> Obstacle | None:
+    """Returns why a declaration must not be imported; None if it may be."""
     if _from(point) not in allowed:
-        return f'not allowed: if you trust it, set drivers.allowed = ["{_from(point)}"] in the settings'
+        return Obstacle("not allowed", f'if you trust it, set drivers.allowed = ["{_from(point)}"] in the settings')
     if not _NAME.fullmatch(point.name):
-        return "a driver's name has small letters, digits and hyphens: tell its maker"
+        return Obstacle("a driver's name has small letters, digits and hyphens", "tell its maker")
     if point.name in own:
-        return "has the name of one of our own drivers, and is not taken for it: tell its maker"
+        return Obstacle("has the name of one of our own drivers, and is not taken for it", "tell its maker")
     if claims[point.name] > 1:
-        return "two packages bring a driver of this name, and neither is taken: remove one from drivers.allowed"
-    return ""
+        reason = "two packages bring a driver of this name, and neither is taken"
+        return Obstacle(reason, "remove one from drivers.allowed")
+    return None
 
 
-def _entry_or_reason(point: EntryPoint) -> DriverEntry | str:
+def _load_entry(point: EntryPoint) -> DriverEntry | Obstacle:
     try:
         plugin = point.load()
     except Exception as error:  # noqa: BLE001  another's code runs here, and may raise anything
-        return f"cannot be imported: {type(error).__name__}: {error}; install it anew, or tell its maker"
+        reason = f"cannot be imported: {type(error).__name__}: {error}"
+        return Obstacle(reason, "install it anew, or tell its maker")
     if not isinstance(plugin, Plugin):
-        return f"{point.value} is no drivers.plugins.Plugin: tell its maker"
+        return Obstacle(f"{point.value} is no drivers.plugins.Plugin", "tell its maker")
     if plugin.api != API:
-        return f"is made for version {plugin.api} of the drivers' interface and this is {API}: update the older one"
+        reason = f"is made for version {plugin.api} of the drivers' interface and this is {API}"
+        return Obstacle(reason, "update the older one")
     return replace(plugin.entry, distribution=_from(point))
 
 

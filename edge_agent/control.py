@@ -190,7 +190,7 @@ def ask(
 ) -> Iterator[Row]:
     """Yields the rows of the running daemon's answer.
 
-    Raises `AgentNotRunning`, `Refused` with the daemon's own exit code, or `DaemonVersionDiffers`.
+    Raises `AgentNotRunning`, `RequestRefused` with the daemon's own exit code, or `DaemonVersionDiffers`.
     """
     path = run_dir / SOCKET_NAME
     with socket.socket(socket.AF_UNIX) as connection:
@@ -198,11 +198,10 @@ def ask(
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise AgentNotRunning(f"no agent answers on {path}; start it (systemctl start edge-agent)") from error
+            raise AgentNotRunning(f"no agent answers on {path}", "start it (systemctl start edge-agent)") from error
         except PermissionError as error:
-            raise RequestRefused(
-                f"{path}: no right to ask; run this as root or as a member of the group canteen"
-            ) from error
+            step = "run this as root or as a member of the group canteen"
+            raise RequestRefused(f"{path}: no right to ask", step) from error
         connection.sendall(msgspec.json.encode({"command": command.name, "arguments": arguments}) + b"\n")
         with connection.makefile("rb") as lines:
             for line in lines:
@@ -215,7 +214,7 @@ def ask(
                     raise refused
                 else:
                     return
-    raise RequestRefused("the agent stopped in the middle of its answer; look at its log (journalctl -u edge-agent)")
+    raise RequestRefused("the agent stopped in the middle of its answer", "look at its log (journalctl -u edge-agent)")
 
 
 def _decode(line: bytes | msgspec.Raw, kind: type[Row], command: str) -> Row:

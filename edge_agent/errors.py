@@ -26,9 +26,17 @@ class ExitCode(IntEnum):
 
 
 class AgentError(Exception):
-    """The base of the agent's errors. Its text says what to do next."""
+    """The base of the agent's errors. The message is `reason; next_step`, and says what to do next.
+
+    `next_step` is empty where the reason names it already.
+    """
 
     exit_code = ExitCode.FAILED
+
+    def __init__(self, reason: str = "", next_step: str = "") -> None:
+        super().__init__(f"{reason}; {next_step}" if next_step else reason)
+        self.reason = reason
+        self.next_step = next_step
 
 
 class SettingsWrong(AgentError):

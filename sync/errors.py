@@ -29,9 +29,17 @@ class SyncAlarm(StrEnum):
 
 
 class SyncError(Exception):
-    """Base of all errors of the wire; the message says what to do next."""
+    """Base of all errors of the wire. The message is `reason; next_step`, and says what to do next.
+
+    `next_step` is empty where the reason names it already.
+    """
 
     alarm: ClassVar[SyncAlarm] = SyncAlarm.NONE
+
+    def __init__(self, reason: str = "", next_step: str = "") -> None:
+        super().__init__(f"{reason}; {next_step}" if next_step else reason)
+        self.reason = reason
+        self.next_step = next_step
 
 
 class Unreachable(SyncError):

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.obstacle import NoPermission, Obstacle
+
 IRON_LOGIC = "0403:1234"
 
 _RULES = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
@@ -45,7 +47,7 @@ class Attached:
     usb_id: str  # `0403:1234`, or empty for a port of the board itself
     port: str
     drivers: tuple[str, ...]
-    missing: tuple[str, ...]  # what to do before it works, in order
+    missing: tuple[Obstacle, ...]  # before it works, in the order of the steps
 
 
 def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
@@ -86,30 +88,37 @@ def _board(root: Path) -> Iterator[Attached]:
             )
 
 
-def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[str, ...]:
-    todo = []
+def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[Obstacle, ...]:
+    obstacles = []
     if not (root / "sys/module" / device.module).exists():
-        todo.append(f"kernel module {device.module} is not loaded: modprobe {device.module}")
+        obstacles.append(Obstacle(f"kernel module {device.module} is not loaded", f"modprobe {device.module}"))
     if usb_id == IRON_LOGIC:
         if not rule_mentions(root, usb_id):
-            todo.append(
-                "no udev rule for 0403:1234: install ours to /etc/udev/rules.d, then `udevadm control --reload`"
+            obstacles.append(
+                Obstacle(
+                    "no udev rule for 0403:1234", "install ours to /etc/udev/rules.d, then `udevadm control --reload`"
+                )
             )
-        todo.append(
-            "Linux does not bind 0403:1234 by itself: echo 0403 1234 > /sys/bus/usb-serial/drivers/ftdi_sio/new_id"
+        obstacles.append(
+            Obstacle(
+                "Linux does not bind 0403:1234 by itself",
+                "echo 0403 1234 > /sys/bus/usb-serial/drivers/ftdi_sio/new_id",
+            )
         )
-    elif not todo:
-        todo.append(f"{device.module} is loaded but has made no port: replug it, then look at `dmesg`")
-    return tuple(todo)
+    elif not obstacles:
+        reason = f"{device.module} is loaded but has made no port"
+        obstacles.append(Obstacle(reason, "replug it, then look at `dmesg`"))
+    return tuple(obstacles)
 
 
-def no_access(root: Path, port: str) -> Iterator[str]:
+def no_access(root: Path, port: str) -> Iterator[Obstacle]:
     """Yields the reasons why we cannot open this node."""
     node = root / port.removeprefix("/")
     if not node.exists():
-        yield f"{port} is not there: is udev running, or is this a container without it?"
+        yield Obstacle(f"{port} is not there", "is udev running, or is this a container without it?")
     elif not os.access(node, os.R_OK | os.W_OK):
-        yield f"no permission on {port}: install the udev rules or add this user to the group {_group(node)}"
+        step = f"install the udev rules or add this user to the group {_group(node)}"
+        yield NoPermission(f"no permission on {port}", step)
 
 
 def _group(node: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from drivers.bench import pcsc_checks
 from drivers.bench.discovery import Attached, children, linked, no_access, rule_mentions, text
+from drivers.obstacle import Obstacle
 
 TYPING_READER = "ffff:0035"  # Sycreader and its many copies
 _USB = "0003"  # include/uapi/linux/input.h, BUS_USB
@@ -27,23 +28,22 @@ def _keyboards(root: Path) -> Iterator[Attached]:
         usb_id = f"{text(device / 'id/vendor')}:{text(device / 'id/product')}"
         is_typing_reader = usb_id == TYPING_READER
         node = f"/dev/input/{event.name}"
-        todo = list(no_access(root, node))
+        obstacles = list(no_access(root, node))
         if is_typing_reader and not rule_mentions(root, usb_id):
-            todo.append(
-                "no udev rule keeps it from the screen: install ours to /etc/udev/rules.d, then plug it in again"
-            )
+            step = "install ours to /etc/udev/rules.d, then plug it in again"
+            obstacles.append(Obstacle("no udev rule keeps it from the screen", step))
         name = text(device / "name") or "no name"
         yield Attached(
             f"a reader that types ({name})" if is_typing_reader else f"a keyboard, or a reader that types ({name})",
             usb_id,
             linked(root, ["/dev/input/by-path"], event.name) or node,
             ("hid-wedge",),
-            tuple(todo),
+            tuple(obstacles),
         )
 
 
 def _smart_cards(root: Path) -> Iterator[Attached]:
-    missing: tuple[str, ...] | None = None
+    missing: tuple[Obstacle, ...] | None = None
     for attached in pcsc_checks.attached(root):
         usb_id, _, what = attached.partition(" ")
         if missing is None:

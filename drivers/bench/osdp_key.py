@@ -24,7 +24,7 @@ def key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
     if Path(name).is_absolute():
         return Path(name)
     if not folder:
-        raise NotSupported(f"key_file: {name} is no absolute path, and there is no credentials folder: name the path")
+        raise NotSupported(f"key_file: {name} is no absolute path, and there is no credentials folder", "name the path")
     return Path(folder) / name
 
 
@@ -32,21 +32,21 @@ def load(path: Path) -> bytes:
     """Returns the key in this file. Raises NotSupported, which says what to do and never what the file holds."""
     try:
         if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-            raise NotSupported(f"key_file: everybody can read {path}: chmod 600, then set a new key")
+            raise NotSupported(f"key_file: everybody can read {path}", "chmod 600, then set a new key")
         with path.open("rb") as file:
             text = file.read(_TEXT_MAX).strip()
     except OSError as error:
         raise NotSupported(
-            f"key_file: cannot read {path} ({error.strerror}): commission the reader to make it"
+            f"key_file: cannot read {path} ({error.strerror})", "commission the reader to make it"
         ) from error
     try:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:
         key = b""
     if len(key) != OSDP_KEY_BYTES:
-        raise NotSupported(f"key_file: {path} does not hold 32 hex digits: commission the reader anew")
+        raise NotSupported(f"key_file: {path} does not hold 32 hex digits", "commission the reader anew")
     if key == INSTALL_KEY or len(set(key)) == 1:
-        raise NotSupported(f"key_file: {path} holds a key that everybody knows: commission the reader")
+        raise NotSupported(f"key_file: {path} holds a key that everybody knows", "commission the reader")
     return key
 
 
@@ -62,7 +62,7 @@ def create(path: Path) -> bytes:
             os.fsync(file.fileno())
         sync_folder(path.parent)
     except FileExistsError as error:
-        raise NotSupported(f"{path} exists: a reader may have this key, so keep it or move it away") from error
+        raise NotSupported(f"{path} exists", "a reader may have this key, so keep it or move it away") from error
     except OSError as error:
         raise NotSupported(f"cannot write {path}: {error.strerror}; choose a folder of this user") from error
     return key

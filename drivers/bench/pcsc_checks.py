@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from drivers.obstacle import Obstacle
+
 ACS = "072f"  # the maker of the ACR122U
 _KERNEL_DRIVER = "pn533_usb"
 _POLKIT_RULES = ("etc/polkit-1/rules.d", "usr/share/polkit-1/rules.d", "var/lib/polkit-1/localauthority")
@@ -15,9 +17,10 @@ _MODPROBE = ("etc/modprobe.d", "run/modprobe.d", "usr/lib/modprobe.d", "lib/modp
 _TEXT_BYTES_MAX = 1024 * 1024
 
 
-def problems(root: Path = Path("/"), *, root_user: bool = False, lamp: bool = False) -> tuple[str, ...]:
-    """Returns the problems in the order in which they are met. Polkit is not asked for a `root_user`; `lamp` says that
-    there is an `acr122u-light`.
+def problems(root: Path = Path("/"), *, root_user: bool = False, lamp: bool = False) -> tuple[Obstacle, ...]:
+    """Returns the obstacles in the order in which they are met.
+
+    Polkit is not asked for a `root_user`. `lamp` says that there is an `acr122u-light`.
     """
     return tuple(_problems(root, root_user=root_user, lamp=lamp))
 
@@ -33,22 +36,22 @@ def attached(root: Path = Path("/")) -> tuple[str, ...]:
     return tuple(findings)
 
 
-def _problems(root: Path, *, root_user: bool, lamp: bool) -> Iterator[str]:
+def _problems(root: Path, *, root_user: bool, lamp: bool) -> Iterator[Obstacle]:
     if (root / "sys/module" / _KERNEL_DRIVER).exists():
-        yield (
-            f"the kernel's {_KERNEL_DRIVER} takes ACR122U readers away from pcscd: unplug the reader, "
-            f"`rmmod {_KERNEL_DRIVER} pn533`, plug it in"
+        yield Obstacle(
+            f"the kernel's {_KERNEL_DRIVER} takes ACR122U readers away from pcscd",
+            f"unplug the reader, `rmmod {_KERNEL_DRIVER} pn533`, plug it in",
         )
     if not _any_has(root, _MODPROBE, "*.conf", rf"^\s*(blacklist|install)\s+{_KERNEL_DRIVER}\b"):
-        yield f"nothing keeps {_KERNEL_DRIVER} away at the next start: install our file to /etc/modprobe.d"
+        yield Obstacle(f"nothing keeps {_KERNEL_DRIVER} away at the next start", "install our file to /etc/modprobe.d")
     if not (root / "run/pcscd/pcscd.comm").exists():
-        yield "pcscd does not listen: apt install pcscd, then systemctl enable --now pcscd.socket"
+        yield Obstacle("pcscd does not listen", "apt install pcscd, then systemctl enable --now pcscd.socket")
     if not root_user and not _any_has(root, _POLKIT_RULES, "*", r"org\.debian\.pcsc-lite\.access_"):
-        yield "no polkit rule lets the agent's user to the readers: see docs/drivers/pcsc.md for the rule"
+        yield Obstacle("no polkit rule lets the agent's user to the readers", "see docs/drivers/pcsc.md for the rule")
     if lamp and not _lamp_allowed(_text(root / "etc/libccid_Info.plist")):
-        yield (
-            "the reader's lamp works only while a card lies there: set ifdDriverOptions to 0x0001 in "
-            "/etc/libccid_Info.plist, then systemctl restart pcscd"
+        yield Obstacle(
+            "the reader's lamp works only while a card lies there",
+            "set ifdDriverOptions to 0x0001 in /etc/libccid_Info.plist, then systemctl restart pcscd",
         )
 
 

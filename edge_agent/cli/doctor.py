@@ -1,4 +1,4 @@
-"""`edge-agent doctor`: every check that support asks for, each going on when another fails."""
+"""`edge-agent doctor`: every check that support asks for. When one check fails, the next ones go on."""
 
 import os
 import pwd
@@ -12,7 +12,16 @@ import typer
 from drivers.errors import DeviceError
 from edge_agent import settings
 from edge_agent.cli.checks import daemon, devices, folders, journal, machine
-from edge_agent.cli.checks.finding import Check, Finding, Kiosk, State, fails, look, ok, split
+from edge_agent.cli.checks.finding import (
+    Check,
+    ExaminedKiosk,
+    Finding,
+    FindingState,
+    attention,
+    error_finding,
+    failure,
+    good,
+)
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, DaemonStatus
@@ -21,27 +30,27 @@ from edge_agent.settings import LoadedSettings
 from sync.errors import SyncError
 
 AGENT_USER = "canteen"
-ANSWER_S = 10.0
+STATUS_TIMEOUT_S = 10.0
 
 CHECKS: tuple[tuple[str, Check], ...] = (
-    ("version", machine.versions),
-    ("state folder", folders.state_folder),
-    ("disk", folders.disk),
-    ("run folder", folders.run_folder),
-    ("device key", folders.device_key),
-    ("registered", folders.registration),
-    ("daemon", daemon.daemon),
-    ("journal", journal.journal),
-    ("sqlite", journal.sqlite),
-    ("clock", machine.clock),
-    ("time zones", machine.time_zone),
-    ("plugged in", devices.attached),
-    ("pc/sc", devices.pcsc),
-    ("extras", devices.extras),
-    ("OSDP keys", devices.osdp_keys),
-    ("plug-ins", devices.plugins),
-    ("unit", machine.installed_files),
-    ("staff's PIN", machine.staff_pin),
+    ("version", machine.check_versions),
+    ("state folder", folders.check_state_folder),
+    ("disk", folders.check_disk),
+    ("run folder", folders.check_run_folder),
+    ("device key", folders.check_device_key),
+    ("registered", folders.check_registration),
+    ("daemon", daemon.check_daemon),
+    ("journal", journal.check_journal),
+    ("sqlite", journal.check_sqlite),
+    ("clock", machine.check_clock),
+    ("time zones", machine.check_time_zone),
+    ("plugged in", devices.check_attached),
+    ("pc/sc", devices.check_pcsc),
+    ("extras", devices.check_extras),
+    ("OSDP keys", devices.check_osdp_keys),
+    ("plug-ins", devices.check_plugins),
+    ("unit", machine.check_installed_files),
+    ("staff's PIN", machine.check_staff_pin),
 )
 
 
@@ -50,72 +59,77 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
-    """Look at everything that support asks for; each is ok, to look at, or fails, with what to do. Run it as root.
+    """Check all that support asks for: each part is ok, to look at, or fails, with the next step. Run it as root.
 
-    Nothing is changed, no secret and no card number is shown. The exit code is 1 when something fails.
+    It changes nothing, and shows no secret and no card number. The exit code is 1 when something fails.
     """
-    loaded, of_settings = read_settings(config)
-    status, of_daemon = ask_status(loaded.settings.kiosk.run_dir)
-    uid, groups = _agent()
-    found = [*of_settings, *of_daemon, *examine(Kiosk(loaded, status, agent_uid=uid, agent_groups=groups))]
+    loaded, settings_findings = read_settings(config)
+    status, daemon_findings = ask_status(loaded.settings.kiosk.run_dir)
+    uid, groups = _agent_user()
+    kiosk = ExaminedKiosk(loaded, status, agent_uid=uid, agent_groups=groups)
+    findings = [*settings_findings, *daemon_findings, *examine(kiosk)]
     if as_json:
-        print_json([asdict(each) for each in found])
+        print_json([asdict(finding) for finding in findings])
     else:
-        for each in found:
-            out.print(f"{each.state.value:5}  {each.part}: {each.detail}", markup=False, soft_wrap=True)
-            if each.next_step:
-                out.print(f"{'':5}  → {each.next_step}", markup=False, soft_wrap=True)
-        failing, looks = (sum(each.state is state for each in found) for state in (State.FAILS, State.LOOK))
-        out.print(f"\n{failing} fail, {looks} to look at, of {len(found)}")
-    if any(each.state is State.FAILS for each in found):
+        for finding in findings:
+            out.print(f"{finding.state.value:5}  {finding.part}: {finding.detail}", markup=False, soft_wrap=True)
+            if finding.next_step:
+                out.print(f"{'':5}  → {finding.next_step}", markup=False, soft_wrap=True)
+        states = [finding.state for finding in findings]
+        failures, to_look_at = states.count(FindingState.FAILURE), states.count(FindingState.ATTENTION)
+        out.print(f"\n{failures} fail, {to_look_at} to look at, of {len(findings)}")
+    if any(finding.state is FindingState.FAILURE for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
 
 
 def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
-    """Where the file is not sound, the rest is looked at under the defaults."""
+    """Returns the settings and the findings on their file. For a wrong file it returns the defaults."""
     try:
-        return settings.load_settings(config), [ok("settings", f"{config} is sound")]
+        return settings.load_settings(config), [good("settings", f"{config} is sound")]
     except SettingsWrong as error:
-        step = "mend the file, then: edge-agent config check; what follows is looked at under the defaults"
-        return settings.parse_settings("", config), [fails("settings", line, step) for line in str(error).splitlines()]
+        step = "correct the file, then: edge-agent config check; all further checks use the defaults"
+        return settings.parse_settings("", config), [
+            failure("settings", line, step) for line in str(error).splitlines()
+        ]
 
 
 def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:
     """Returns the daemon's status, or None with the reason as a finding."""
     part = "daemon"
     try:
-        (status,) = ask(run_dir, STATUS, NO_ARGUMENTS, ANSWER_S)
-        return status, [ok(part, "runs and answers")]
+        (status,) = ask(run_dir, STATUS, NO_ARGUMENTS, STATUS_TIMEOUT_S)
+        return status, [good(part, "runs and answers")]
     except AgentNotRunning:
         step = "systemctl start edge-agent; if it does not stay: journalctl -u edge-agent -b"
-        return None, [fails(part, "does not run: nobody is served", step)]
+        return None, [failure(part, "does not run: nobody is served", step)]
     except RequestRefused as error:
-        return None, [split(part, State.LOOK, str(error))]
+        return None, [error_finding(part, error, FindingState.ATTENTION)]
     except (OSError, ValueError, DaemonVersionDiffers) as error:
-        return None, [fails(part, f"does not answer as it should: {error}", "systemctl restart edge-agent")]
+        return None, [failure(part, f"gives no proper answer: {error}", "systemctl restart edge-agent")]
 
 
-def examine(kiosk: Kiosk) -> Iterator[Finding]:
+def examine(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields the findings of all checks."""
     for part, check in CHECKS:
-        yield from _going_on(part, check, kiosk)
+        yield from _run_check(part, check, kiosk)
 
 
-def _going_on(part: str, check: Check, kiosk: Kiosk) -> Iterator[Finding]:
-    """A check that cannot end is a finding, too."""
+def _run_check(part: str, check: Check, kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields the findings of one check. If the check breaks off, that is a finding, too."""
     try:
         yield from check(kiosk)
     except PermissionError as error:
-        yield look(part, f"this user may not look: {error.filename}", "run it as root: sudo edge-agent doctor")
+        yield attention(part, f"this user may not read {error.filename}", "run it as root: sudo edge-agent doctor")
     except (AgentError, DeviceError, SyncError) as error:
-        yield split(part, State.FAILS, str(error))
+        yield error_finding(part, error)
     except (OSError, sqlite3.Error, UnicodeError) as error:
-        yield fails(part, f"could not be looked at: {error}", "look at dmesg; send this report to support")
+        yield failure(part, f"could not be checked: {error}", "look at dmesg; send this report to support")
 
 
-def _agent() -> tuple[int | None, frozenset[int]]:
-    """The service's user and its groups on this machine."""
+def _agent_user() -> tuple[int | None, frozenset[int]]:
+    """Returns uid and groups of the service's user on this machine; None and empty if there is no such user."""
     try:
-        found = pwd.getpwnam(AGENT_USER)
+        user = pwd.getpwnam(AGENT_USER)
     except KeyError:
         return None, frozenset()
-    return found.pw_uid, frozenset(os.getgrouplist(AGENT_USER, found.pw_gid))
+    return user.pw_uid, frozenset(os.getgrouplist(AGENT_USER, user.pw_gid))

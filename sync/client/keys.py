@@ -45,17 +45,16 @@ class DeviceKey:
                 mode = os.fstat(file.fileno()).st_mode
                 text = file.read(4096)
         except OSError as error:
-            raise KeyUnusable(
-                f"{path}: {error.strerror}; run as the agent's user, or register this kiosk anew"
-            ) from error
+            step = "run as the agent's user, or register this kiosk anew"
+            raise KeyUnusable(f"{path}: {error.strerror}", step) from error
         if stat.S_IMODE(mode) & 0o077:
-            raise KeyUnusable(f"{path}: others may read this key (mode {stat.S_IMODE(mode):04o}); chmod 600 it")
+            raise KeyUnusable(f"{path}: others may read this key (mode {stat.S_IMODE(mode):04o})", "chmod 600 it")
         try:
             key = load_pem_private_key(text, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise KeyUnusable(f"{path}: holds no readable key; restore it, or register this kiosk anew") from error
+            raise KeyUnusable(f"{path}: holds no readable key", "restore it, or register this kiosk anew") from error
         if not isinstance(key, Ed25519PrivateKey):
-            raise KeyUnusable(f"{path}: holds another kind of key than Ed25519; register this kiosk anew")
+            raise KeyUnusable(f"{path}: holds another kind of key than Ed25519", "register this kiosk anew")
         return cls(key)
 
     @classmethod
@@ -69,7 +68,7 @@ class DeviceKey:
         except FileExistsError:  # another process was quicker: its key is the kiosk's
             return cls.load(path)
         except OSError as error:
-            raise KeyUnusable(f"{path}: {error.strerror}; the agent's user must be able to write there") from error
+            raise KeyUnusable(f"{path}: {error.strerror}", "the agent's user must be able to write there") from error
         return key
 
     def write(self, path: Path) -> None:

@@ -136,7 +136,7 @@ def test_users_and_folders_are_created_in_an_empty_system(tmp_path: Path) -> Non
 
 def test_the_polkit_rule_names_a_user_that_is_created_and_the_doctor_finds_it(tmp_path: Path) -> None:
     shutil.copytree(CONFIG / "polkit-1", tmp_path / "etc" / "polkit-1")
-    assert not any("polkit" in problem for problem in pcsc_checks.problems(tmp_path))
+    assert not any("polkit" in str(problem) for problem in pcsc_checks.problems(tmp_path))
     rule = (tmp_path / "etc" / "polkit-1" / "rules.d" / "50-edge-agent.rules").read_text()
     assert set(re.findall(r'subject\.user == "([^"]+)"', rule)) == set(confined.directives(UNIT, "User"))
 

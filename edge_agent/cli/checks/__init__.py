@@ -1,1 +1,1 @@
-"""What support asks for, for `edge-agent doctor`. Each check looks, changes nothing, and yields what it found."""
+"""The checks of `edge-agent doctor`. Each check reads, changes nothing, and yields its findings."""

@@ -1,9 +1,9 @@
-"""The daemon's own account of the kiosk, with what to do. How the kiosk is, `domain.health` judges."""
+"""Findings from the running daemon's status, with the next step. `domain.health` judges the kiosk's health."""
 
 from collections.abc import Iterator
 from typing import assert_never
 
-from edge_agent.cli.checks.finding import Finding, Kiosk, State, fails, look, ok
+from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, FindingState, attention, failure, good
 from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus
 from edge_agent.domain.health import (
     HealthLevel,
@@ -21,19 +21,24 @@ from edge_agent.settings import PalmSettings
 from sync.errors import SyncAlarm
 
 REGISTER = "register: edge-agent register URL CODE"
+CHECK_CABLE = "check cable and power: edge-agent devices probe"
 LOG = "read its log: journalctl -u edge-agent -b"
-_STATES = {HealthLevel.OK: State.OK, HealthLevel.WATCH: State.LOOK, HealthLevel.ACT: State.FAILS}
+_STATES = {
+    HealthLevel.OK: FindingState.GOOD,
+    HealthLevel.WATCH: FindingState.ATTENTION,
+    HealthLevel.ACT: FindingState.FAILURE,
+}
 
 
-def daemon(kiosk: Kiosk) -> Iterator[Finding]:
-    """Yields what the running daemon says; nothing where none runs, since that is a finding of its own already."""
+def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields the findings of the running daemon; none without one, which the doctor reports itself."""
     status = kiosk.status
     if status is None:
         return
     for fault in status.faults:
-        yield fails("daemon", fault, LOG)
+        yield failure("daemon", fault, LOG)
     settings = kiosk.loaded.settings
-    health = health_of(status, settings.rules.roster_age_max_s)
+    health = build_health(status, settings.rules.roster_age_max_s)
     yield _recording(judge_recording(health))
     yield from _journal(status.journal)
     yield _ledger(judge_ledger(health), status.ledger)
@@ -41,16 +46,16 @@ def daemon(kiosk: Kiosk) -> Iterator[Finding]:
     yield _roster(judge_roster(health), status)
     yield from _palm(status.palm, settings.palm)
     if not status.readers:
-        yield look("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
-    gone = judge_readers(health)
+        yield attention("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
+    absent = judge_readers(health)
     for reader in status.readers:
-        yield _gone(gone, reader) if reader.name in gone.names else _device(reader)
+        yield _absent_reader(absent, reader) if reader.name in absent.names else _device(reader)
     for indicator in status.indicators:
         yield _device(indicator)
 
 
-def health_of(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
-    """Returns the facts that health is judged by, from the daemon's answer."""
+def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
+    """Returns the kiosk's health from the daemon's status."""
     return KioskHealth(
         recording=status.recording,
         ledger=status.ledger.state if status.ledger is not None else LedgerState.NONE,
@@ -63,109 +68,117 @@ def health_of(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
     )
 
 
-def _found(line: HealthLine, part: str, detail: str, next_step: str) -> Finding:
-    """Returns a finding as pressing as the line; one that is OK needs no next step."""
+def _from_line(line: HealthLine, part: str, detail: str, next_step: str) -> Finding:
+    """Returns a finding as pressing as this line of health; a line that is OK needs no next step."""
     state = _STATES[line.level]
-    return Finding(part, state, detail, "" if state is State.OK else next_step)
+    return Finding(part, state, detail, "" if state is FindingState.GOOD else next_step)
 
 
 def _recording(line: HealthLine) -> Finding:
     detail = "every visit is written down" if line.value == "yes" else "NOT RECORDING: visits are not written down"
-    return _found(line, "recording", detail, f"staff count by hand; {LOG}")
+    return _from_line(line, "recording", detail, f"staff count by hand; {LOG}")
 
 
 def _journal(journal: JournalStatus) -> Iterator[Finding]:
     detail = f"row {journal.head} of epoch {journal.epoch[:6]}"
     match journal.checked:
         case None:
-            yield ok("journal", f"{detail}; the whole of it is not looked through yet")
+            yield good("journal", f"{detail}; the whole chain is not checked yet")
         case checked if checked.whole:
-            yield ok("journal", f"{detail}; {checked.rows} rows looked through, every link holds")
+            yield good("journal", f"{detail}; {checked.rows} rows checked, every link holds")
         case _:
-            yield fails("journal", f"{detail}; a link does not hold", "edge-agent journal verify names the row")
+            yield failure(
+                "journal", f"{detail}; a link does not hold", "run edge-agent journal verify: it names the row"
+            )
 
 
 def _ledger(line: HealthLine, ledger: LedgerStatus | None) -> Finding:
     if ledger is None:
-        return _found(line, "ledger", "the daemon sends nowhere", f"{REGISTER}, then restart it")
+        return _from_line(line, "ledger", "the daemon has no ledger to send to", f"{REGISTER}, then restart it")
     if ledger.alarm is not SyncAlarm.NONE:
-        return _found(line, "ledger", f"{ledger.alarm.value}: {ledger.why}", _against(ledger.alarm))
+        return _from_line(line, "ledger", f"{ledger.alarm.value}: {ledger.why}", _step_against(ledger.alarm))
     match ledger.state:
         case LedgerState.REACHABLE:
-            return _found(line, "ledger", "reachable", "")
+            return _from_line(line, "ledger", "reachable", "")
         case LedgerState.REFUSED:
-            return _found(line, "ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
+            return _from_line(line, "ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
         case _:
-            return _found(line, "ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on")
+            return _from_line(
+                line, "ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on"
+            )
 
 
-def _against(alarm: SyncAlarm) -> str:
+def _step_against(alarm: SyncAlarm) -> str:
     match alarm:
         case SyncAlarm.NONE:
             return ""
         case SyncAlarm.UNAUTHORISED:
-            return "ask the ledger's operator whether this kiosk is suspended; else register it again"
+            return "ask the ledger's operator if this kiosk is suspended; if not, register it again"
         case SyncAlarm.UNTRUSTED:
             return "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)"
         case SyncAlarm.DECEIVED:
-            return "tell the ledger's operator: its answer cannot be true"
+            return "tell the ledger's operator: the ledger's answer cannot be true"
         case SyncAlarm.REFUSED:
-            return "tell the ledger's operator: it does not understand our batches"
+            return "tell the ledger's operator: the ledger does not understand this kiosk's batches"
         case SyncAlarm.FORK:
             return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
         case SyncAlarm.LEDGER_BEHIND:
-            return "tell the ledger's operator: it has lost rows that it gave receipts for; they are sent again"
+            return "tell the ledger's operator: the ledger has lost rows with receipts; the kiosk sends them again"
         case _:
             assert_never(alarm)
 
 
 def _queue(line: HealthLine, status: DaemonStatus) -> Finding:
     step = "edge-agent sync now, then edge-agent sync status" if status.ledger is not None else REGISTER
-    return _found(line, "queue", f"{status.journal.queue} events wait for the ledger", step)
+    return _from_line(line, "queue", f"{status.journal.queue} events wait for the ledger", step)
 
 
 def _roster(line: HealthLine, status: DaemonStatus) -> Finding:
     roster = status.roster
     if line.value == "missing":
         step = "register, or: edge-agent roster import --local FOLDER"
-        return _found(line, "roster", "there is none, nobody is known", step)
+        return _from_line(line, "roster", "there is none: the kiosk knows nobody", step)
     detail = f"version {roster.version}, {roster.people} people, {roster.age_s // 3600} hours old"
     if line.level is not HealthLevel.OK:
-        step = "bring the ledger or a newer roster on a stick"
-        return _found(line, "roster", f"{detail}; last pull: {roster.last}", step)
+        step = "check the network to the ledger, or bring a newer roster on a stick"
+        return _from_line(line, "roster", f"{detail}; last pull: {roster.last}", step)
     if roster.problems:
-        return look("roster", f"{detail}; {roster.problems} problems in it", "edge-agent roster show names them")
-    return ok("roster", detail)
+        return attention(
+            "roster", f"{detail}; {roster.problems} problems in it", "run edge-agent roster show: it names them"
+        )
+    return good("roster", detail)
 
 
 def _palm(palm: PalmStatus | None, settings: PalmSettings) -> Iterator[Finding]:
     if palm is None:
         if settings.with_card == "confirm":
-            yield look("palms", "cards are to be confirmed, and there is no camera", "add one, or palm.with_card = off")
+            yield attention(
+                "palms",
+                "the palm must confirm cards, and there is no camera",
+                "add a camera, or set palm.with_card = off",
+            )
     elif palm.unreadable:
         detail = f"{palm.unreadable} palms cannot be opened with this kiosk's key"
-        yield fails("palms", detail, "edge-agent palm key restore with the school's printout, or enrol them again")
+        yield failure(
+            "palms", detail, "run edge-agent palm key restore with the school's printout, or enrol them again"
+        )
     elif palm.why:
-        detail, _, step = palm.why.rpartition("; ")
-        yield look("palms", f"nobody is recognised: {detail or step}", step)
+        yield attention("palms", "nobody can be recognised by the palm", palm.why)
     elif not palm.ready:
-        yield look("palms", "nobody is known by the palm yet", "edge-agent palm enrol PERSON --operator NAME")
+        yield attention("palms", "no palm is enrolled yet", "edge-agent palm enrol PERSON --operator NAME")
     else:
-        yield ok("palms", f"{palm.people} people are known by the palm")
+        yield good("palms", f"palms of {palm.people} people are enrolled")
 
 
-def _gone(line: HealthLine, device: DeviceStatus) -> Finding:
-    detail, _, step = device.why.partition(": ")
-    away = f"{device.driver} is away: {detail}"
-    return _found(line, f"device {device.name}", away, step or "check cable and power; devices probe")
+def _absent_reader(line: HealthLine, device: DeviceStatus) -> Finding:
+    return _from_line(line, f"device {device.name}", f"{device.driver} is not present", device.why or CHECK_CABLE)
 
 
 def _device(device: DeviceStatus) -> Finding:
     part = f"device {device.name}"
     if not device.is_present:
-        detail, _, step = device.why.partition(": ")
-        return fails(part, f"{device.driver} is away: {detail}", step or "check cable and power; devices probe")
-    detail = f"{device.driver} is there; {device.readings} readings, {device.faults} faults"
+        return failure(part, f"{device.driver} is not present", device.why or CHECK_CABLE)
+    detail = f"{device.driver} is present; {device.readings} readings, {device.faults} faults"
     if is_noisy(device.readings, device.faults):
-        return look(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
-    return ok(part, detail)
+        return attention(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
+    return good(part, detail)

@@ -1,4 +1,4 @@
-"""Readers and lights: what is plugged in, what is configured, and what is missing between the two."""
+"""Checks of readers and lights: what is plugged in, what is configured, and the obstacles between the two."""
 
 import stat
 from collections.abc import Iterator
@@ -9,118 +9,135 @@ from drivers import registry
 from drivers.bench import discovery, osdp_key, pcsc_checks
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import NotSupported
-from edge_agent.cli.checks.finding import Finding, Kiosk, State, fails, look, ok, split
+from drivers.obstacle import NoPermission, Obstacle
+from edge_agent.cli.checks.finding import (
+    ExaminedKiosk,
+    Finding,
+    FindingState,
+    attention,
+    error_finding,
+    failure,
+    good,
+)
 from edge_agent.settings import DeviceSettings
 
 _MODULES = {"osdp": "osdp_sys", "pcsc": "smartcard", "gpio": "gpiod"}
 _PCSC, _PCSC_LAMP = "pcsc", "acr122u-light"
 
 
-def attached(kiosk: Kiosk) -> Iterator[Finding]:
-    ports = {_port(device) for device in _configured(kiosk)}
-    found = discovery.probe(kiosk.root)
-    for each in found:
-        detail = " ".join(filter(None, (each.what, each.usb_id, each.port)))
-        says = fails if each.port in ports else look
-        missing = each.missing
-        if kiosk.agent_uid is not None:  # what this user may open is of no interest then, but what that one may
-            missing = tuple(todo for todo in missing if not todo.startswith("no permission"))
-            missing += tuple(_not_the_agents(kiosk, each.port))
-        for todo in missing:
-            wrong, _, step = todo.partition(": ")
-            yield says("plugged in", f"{detail}: {wrong}", step or "edge-agent devices probe")
-        if not missing:
-            yield ok("plugged in", f"{detail}: fits {' or '.join(each.drivers)}")
-    if not found:
-        yield ok("plugged in", "nothing on serial ports")
-    if kiosk.status is None:  # a running daemon tells better which are there
-        for device in _configured(kiosk):
-            port = _port(device)
+def check_attached(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding for each device on a serial port, and for each configured port that does not exist."""
+    ports = {_port(device) for device in _configured_devices(kiosk)}
+    attached = discovery.probe(kiosk.root)
+    for device in attached:
+        detail = " ".join(filter(None, (device.what, device.usb_id, device.port)))
+        state = FindingState.FAILURE if device.port in ports else FindingState.ATTENTION
+        obstacles = device.missing
+        if kiosk.agent_uid is not None:  # the rights of the agent's user matter then, and not those of this one
+            obstacles = tuple(obstacle for obstacle in obstacles if not isinstance(obstacle, NoPermission))
+            obstacles += tuple(_obstacles_of_agent(kiosk, device.port))
+        for obstacle in obstacles:
+            yield Finding("plugged in", state, f"{detail}: {obstacle.reason}", obstacle.next_step)
+        if not obstacles:
+            yield good("plugged in", f"{detail}: fits {' or '.join(device.drivers)}")
+    if not attached:
+        yield good("plugged in", "nothing on serial ports")
+    if kiosk.status is None:  # a running daemon reports its devices itself, and knows them better
+        for configured in _configured_devices(kiosk):
+            port = _port(configured)
             if port.startswith("/dev/") and not (kiosk.root / port[1:]).exists():
-                yield fails(f"device {device.name}", f"{port} is not there", "plug it in; edge-agent devices probe")
+                yield failure(
+                    f"device {configured.name}", f"{port} does not exist", "plug it in; edge-agent devices probe"
+                )
 
 
-def _not_the_agents(kiosk: Kiosk, port: str) -> Iterator[str]:
+def _obstacles_of_agent(kiosk: ExaminedKiosk, port: str) -> Iterator[Obstacle]:
     node = kiosk.root / port.removeprefix("/")
     if not port or not node.exists():
         return
-    found = node.stat()
-    needed = 0o600 if found.st_uid == kiosk.agent_uid else 0o060 if found.st_gid in kiosk.agent_groups else 0o006
-    if found.st_mode & needed != needed:
-        yield (
-            f"the agent's user may not open it (mode {stat.S_IMODE(found.st_mode):04o}): install the udev rules and "
-            "plug it in again; ports of the board: adduser canteen dialout"
+    status = node.stat()
+    needed = 0o600 if status.st_uid == kiosk.agent_uid else 0o060 if status.st_gid in kiosk.agent_groups else 0o006
+    if status.st_mode & needed != needed:
+        yield Obstacle(
+            f"the agent's user may not open it (mode {stat.S_IMODE(status.st_mode):04o})",
+            "install the udev rules and plug it in again; for a port of the board: adduser canteen dialout",
         )
 
 
-def pcsc(kiosk: Kiosk) -> Iterator[Finding]:
-    drivers = {device.driver for device in _configured(kiosk)}
-    there = pcsc_checks.attached(kiosk.root)
+def check_pcsc(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields what keeps smart card readers from working, if one is configured or plugged in."""
+    drivers = {device.driver for device in _configured_devices(kiosk)}
+    attached = pcsc_checks.attached(kiosk.root)
     configured = bool(drivers & {_PCSC, _PCSC_LAMP})
-    if not configured and not there:
+    if not configured and not attached:
         return
-    problems = pcsc_checks.problems(kiosk.root, lamp=_PCSC_LAMP in drivers)
-    for problem in problems:
-        yield split("pc/sc", State.FAILS if configured else State.LOOK, problem, between=": ")
-    if not problems:
-        yield ok("pc/sc", f"pcscd, polkit and kernel are ready; plugged in: {', '.join(there) or 'nothing'}")
+    obstacles = pcsc_checks.problems(kiosk.root, lamp=_PCSC_LAMP in drivers)
+    state = FindingState.FAILURE if configured else FindingState.ATTENTION
+    for obstacle in obstacles:
+        yield Finding("pc/sc", state, obstacle.reason, obstacle.next_step)
+    if not obstacles:
+        yield good("pc/sc", f"pcscd, polkit and kernel are ready; plugged in: {', '.join(attached) or 'nothing'}")
 
 
-def extras(kiosk: Kiosk) -> Iterator[Finding]:
-    wanted = {extra for device in _configured(kiosk) if (extra := _extra(kiosk, device))}
-    for extra in sorted(wanted):
+def check_extras(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding for each optional package that the configured devices need."""
+    needed = {extra for device in _configured_devices(kiosk) if (extra := _extra(kiosk, device))}
+    for extra in sorted(needed):
         module = _MODULES.get(extra, "")
         if module and find_spec(module) is None:
-            yield fails("extras", f"{extra} is not installed", f"pip install canteen-edge-agent[{extra}]")
+            yield failure("extras", f"{extra} is not installed", f"pip install canteen-edge-agent[{extra}]")
         else:
-            yield ok("extras", f"{extra} is installed")
+            yield good("extras", f"{extra} is installed")
 
 
-def osdp_keys(kiosk: Kiosk) -> Iterator[Finding]:
-    for device in _configured(kiosk):
+def check_osdp_keys(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the key of each OSDP reader; no finding shows a key."""
+    for device in _configured_devices(kiosk):
         if isinstance(device.options, OsdpSettings):
             part = f"key of {device.name}"
             if device.options.commissioning:
-                yield look(part, "commissioning is true: cards may come from anybody", "set it to false with the key")
-            yield _key(kiosk, part, device.options.key_file)
+                yield attention(
+                    part, "commissioning is true: any reader is believed", "set it to false once the reader has its key"
+                )
+            yield _check_osdp_key(kiosk, part, device.options.key_file)
 
 
-def _key(kiosk: Kiosk, part: str, name: str) -> Finding:
+def _check_osdp_key(kiosk: ExaminedKiosk, part: str, name: str) -> Finding:
     if not name:
-        return look(part, "none yet", "edge-agent devices commission NAME --key-file FILE")
-    # A plain name is handed over by the unit, from the folder of systemd's credentials.
+        return attention(part, "none yet", "edge-agent devices commission NAME --key-file FILE")
+    # The unit hands over the file of a plain name, from the folder of systemd's credentials.
     path = Path(name) if Path(name).is_absolute() else kiosk.root / "etc/credstore" / f"edge-agent.{name}"
     if path.is_relative_to(kiosk.root / "etc/credstore") and not path.exists():
         encrypted = kiosk.root / "etc/credstore.encrypted" / path.name
         if encrypted.exists():
-            return ok(part, f"{encrypted} is there")
+            return good(part, f"{encrypted} exists")
     elif path.exists():
-        path.open("rb").close()  # whoever may not read it is told so, and not that the key is bad
+        path.open("rb").close()  # a user without the right to read gets that answer, and not "the key is bad"
     try:
         osdp_key.load(path)
     except NotSupported as error:
-        return split(part, State.FAILS, str(error), between=": ")
-    return ok(part, f"{path} holds one")
+        return error_finding(part, error)
+    return good(part, f"{path} holds one")
 
 
-def plugins(kiosk: Kiosk) -> Iterator[Finding]:
-    for each in kiosk.loaded.refused_plugins:
-        detail, _, step = each.why.rpartition(": ")
-        name = each.name or each.distribution
-        yield look("plug-ins", f"{name}: {detail or each.why}", step if detail else "edge-agent devices list")
+def check_plugins(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding for each driver of another package that the agent does not use."""
+    for refused in kiosk.loaded.refused_plugins:
+        name = refused.name or refused.distribution
+        yield attention("plug-ins", f"{name}: {refused.obstacle.reason}", refused.obstacle.next_step)
 
 
-def _configured(kiosk: Kiosk) -> tuple[DeviceSettings, ...]:
+def _configured_devices(kiosk: ExaminedKiosk) -> tuple[DeviceSettings, ...]:
     settings = kiosk.loaded.settings
     return (*settings.readers, *settings.indicators)
 
 
 def _port(device: DeviceSettings) -> str:
-    """Where it hangs; empty for a driver that has no port."""
+    """Returns the device's port or chip; empty for a driver without a port."""
     return str(getattr(device.options, "port", "") or getattr(device.options, "chip", ""))
 
 
-def _extra(kiosk: Kiosk, device: DeviceSettings) -> str:
+def _extra(kiosk: ExaminedKiosk, device: DeviceSettings) -> str:
     if getattr(device.options, "by", "") == "gpio":  # a turnstile on pins
         return "gpio"
     return registry.entry(device.driver, kiosk.loaded.drivers).extra

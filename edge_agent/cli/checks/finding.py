@@ -1,33 +1,43 @@
-"""One line of the doctor's report, and what every check is given to look at."""
+"""Findings: the lines of the doctor's report, and the kiosk that every check examines."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from drivers.errors import DeviceError
 from edge_agent.control_api import DaemonStatus
+from edge_agent.errors import AgentError
 from edge_agent.settings import LoadedSettings
+from sync.errors import SyncError
+
+FOLLOW_MESSAGE = "do as it says; if that does not help, send this report to support"
 
 
-class State(StrEnum):
-    OK = "ok"
-    LOOK = "look"  # the kiosk works; somebody should know, or this user may not look
-    FAILS = "fails"  # children are not served, rows are at risk, or what the settings ask for cannot work
+class FindingState(StrEnum):
+    """How pressing a finding is. The values stand in the report and in `doctor --json`."""
+
+    GOOD = "ok"
+    ATTENTION = "look"  # the kiosk works; somebody should know, or this user may not look
+    FAILURE = "fails"  # children are not served, rows are at risk, or what the settings ask for cannot work
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One line of the report: the part of the kiosk, its state, what was found, and the next step."""
+
     part: str
-    state: State
+    state: FindingState
     detail: str
-    next_step: str = ""  # never empty where the state is not OK
+    next_step: str = ""  # empty only where the state is GOOD
 
 
 @dataclass(frozen=True, slots=True)
-class Kiosk:
-    """`status`: the running daemon's own account; None while none runs. `root`: tests build a small tree of their own.
+class ExaminedKiosk:
+    """The settings of the kiosk, its daemon's status, and the user whom the daemon runs as.
 
-    `agent_uid`, `agent_groups`: the service's user, where this machine has it; whoever asks is often another.
+    `status` is None while no daemon runs. `root` is the root of the machine; tests build a small tree of their own.
+    `agent_uid` and `agent_groups` are those of the service's user; None and empty if this machine has no such user.
     """
 
     loaded: LoadedSettings
@@ -38,27 +48,30 @@ class Kiosk:
 
     @property
     def state_dir(self) -> Path:
+        """The folder of journal, key and registration."""
         return self.loaded.settings.kiosk.state_dir
 
 
-Check = Callable[[Kiosk], Iterator[Finding]]
+Check = Callable[[ExaminedKiosk], Iterator[Finding]]
 
 
-def ok(part: str, detail: str) -> Finding:
-    return Finding(part, State.OK, detail)
+def good(part: str, detail: str) -> Finding:
+    """Returns a finding that needs nobody."""
+    return Finding(part, FindingState.GOOD, detail)
 
 
-def look(part: str, detail: str, next_step: str) -> Finding:
-    return Finding(part, State.LOOK, detail, next_step)
+def attention(part: str, detail: str, next_step: str) -> Finding:
+    """Returns a finding that somebody should know of, while the kiosk works."""
+    return Finding(part, FindingState.ATTENTION, detail, next_step)
 
 
-def fails(part: str, detail: str, next_step: str) -> Finding:
-    return Finding(part, State.FAILS, detail, next_step)
+def failure(part: str, detail: str, next_step: str) -> Finding:
+    """Returns a finding that somebody must act on."""
+    return Finding(part, FindingState.FAILURE, detail, next_step)
 
 
-def split(part: str, state: State, message: str, between: str = "; ") -> Finding:
-    """A message of ours says what is wrong, and behind the last `between` what to do."""
-    detail, _, next_step = message.rpartition(between)
-    if not detail:
-        detail, next_step = message, "do as it says; if that does not help, send this report to support"
-    return Finding(part, state, detail, next_step)
+def error_finding(
+    part: str, error: AgentError | DeviceError | SyncError, state: FindingState = FindingState.FAILURE
+) -> Finding:
+    """Returns the finding of an error: its reason as detail, and its own next step."""
+    return Finding(part, state, error.reason, error.next_step or FOLLOW_MESSAGE)

@@ -1,4 +1,4 @@
-"""The folders that the agent lives in, and what stands there: owner, mode, room, kind of disk, key, identity."""
+"""Checks of the agent's folders: owner, mode, free space, file system, key and registration."""
 
 import os
 import pwd
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge_agent.cli.checks.finding import Finding, Kiosk, State, fails, look, ok, split
+from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, attention, error_finding, failure, good
 from edge_agent.control import SOCKET_NAME
 from edge_agent.identity import DEVICE_KEY_NAME, read_registration
 from edge_agent.runtime.opening import CONDEMNED_NAME, JOURNAL_NAME
@@ -20,138 +20,158 @@ FREE_MIN = 64 * MIB
 FREE_GOOD = 512 * MIB
 FILES_SHOWN = 5
 
-# Gone with the power; without the locks or the shared memory that a WAL needs; without owners and modes.
+# File systems that lose everything with the power.
 _VOLATILE = {"tmpfs", "ramfs"}
+# File systems without the locks or the shared memory that a WAL needs.
 _FAR = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs", "ceph"}
+# File systems without owners and modes.
 _PLAIN = {"vfat", "exfat", "msdos", "ntfs", "ntfs3", "fuseblk"}
 
 
-def state_folder(kiosk: Kiosk) -> Iterator[Finding]:
+def check_state_folder(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields findings on owner and mode of the state folder and its files, and on journals that were set aside."""
     part, folder = "state folder", kiosk.state_dir
     if not folder.exists():
-        yield look(part, f"{folder} is not there", "systemd makes it at the first start: systemctl start edge-agent")
-        return
-    found = folder.stat()
-    detail = f"{folder} of {_name(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}"
-    if kiosk.agent_uid not in {None, found.st_uid}:
-        yield fails(part, detail, f"chown -R {_name(kiosk.agent_uid or 0)}: {folder}")
-    elif found.st_mode & 0o027:
-        yield look(part, f"{detail}: others than its owner may look or write", f"chmod 750 {folder}")
-    else:
-        yield ok(part, detail)
-    others = [file.name for file in sorted(folder.iterdir()) if file.lstat().st_uid != found.st_uid]
-    if others:
-        shown = ", ".join(others[:FILES_SHOWN])
-        yield fails(
-            part, f"not of its owner: {shown} (was something run as root?)", f"chown -R --reference={folder} {folder}"
+        yield attention(
+            part, f"{folder} does not exist", "systemd makes it at the first start: systemctl start edge-agent"
         )
-    yield from _aside(folder)
+        return
+    status = folder.stat()
+    detail = f"{folder} of {_user_name(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}"
+    if kiosk.agent_uid not in {None, status.st_uid}:
+        yield failure(part, detail, f"chown -R {_user_name(kiosk.agent_uid or 0)}: {folder}")
+    elif status.st_mode & 0o027:
+        yield attention(part, f"{detail}: other users may read or write it", f"chmod 750 {folder}")
+    else:
+        yield good(part, detail)
+    foreign = [file.name for file in sorted(folder.iterdir()) if file.lstat().st_uid != status.st_uid]
+    if foreign:
+        shown = ", ".join(foreign[:FILES_SHOWN])
+        yield failure(
+            part,
+            f"files of another user: {shown} (was something run as root?)",
+            f"chown -R --reference={folder} {folder}",
+        )
+    yield from _check_damaged_journals(folder)
 
 
-def _aside(folder: Path) -> Iterator[Finding]:
+def _check_damaged_journals(folder: Path) -> Iterator[Finding]:
     if (folder / CONDEMNED_NAME).exists():
-        yield fails(
+        yield failure(
             "state folder", "the journal is condemned", "restart the daemon: it sets the journal aside and keeps it"
         )
     damaged = [file for file in folder.glob(f"{JOURNAL_NAME}.damaged-*") if not file.name.endswith(("-wal", "-shm"))]
     if damaged:
-        yield look(
-            "state folder", f"{len(damaged)} damaged journals are kept", "send them to the ledger's operator, keep them"
+        yield attention(
+            "state folder",
+            f"{len(damaged)} damaged journals are kept",
+            "send them to the ledger's operator, and keep them",
         )
 
 
-def disk(kiosk: Kiosk) -> Iterator[Finding]:
+def check_disk(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields findings on free space, file system and ballast."""
     folder = kiosk.state_dir
     if folder.exists():
         room = os.statvfs(folder)
-        yield space(room.f_bavail * room.f_frsize, room.f_favail if room.f_files else None)
-        yield file_system(folder.resolve(), (kiosk.root / "proc/self/mounts").read_text("utf-8", "replace"))
+        yield judge_free_space(room.f_bavail * room.f_frsize, room.f_favail if room.f_files else None)
+        yield judge_file_system(folder.resolve(), (kiosk.root / "proc/self/mounts").read_text("utf-8", "replace"))
         if (folder / JOURNAL_NAME).exists():
-            yield _ballast(folder, kiosk.loaded.settings.journal.ballast_mib)
+            yield _judge_ballast(folder, kiosk.loaded.settings.journal.ballast_mib)
 
 
-def space(free: int, files_free: int | None) -> Finding:
-    """`files_free`: None where the file system does not count them."""
+def judge_free_space(free: int, files_free: int | None) -> Finding:
+    """Returns the finding for this many free bytes. `files_free` is None if the file system does not count files."""
     part, detail, step = "free space", f"{free // MIB} MiB free", "free the disk: journalctl --vacuum-size=50M, du -x /"
     if files_free is not None and files_free < 100:
-        return fails(part, f"{detail}, and no more files can be made", step)
+        return failure(part, f"{detail}, and no more files can be made", step)
     if free < FREE_MIN:
-        return fails(part, detail, step)
-    return look(part, detail, step) if free < FREE_GOOD else ok(part, detail)
+        return failure(part, detail, step)
+    return attention(part, detail, step) if free < FREE_GOOD else good(part, detail)
 
 
-def file_system(folder: Path, mounts: str) -> Finding:
-    """`mounts`: as in /proc/self/mounts. The longest mount point above the folder counts; of equal ones, the last."""
+def judge_file_system(folder: Path, mounts: str) -> Finding:
+    """Returns the finding for the file system that holds the folder. `mounts` is the text of /proc/self/mounts.
+
+    The longest mount point above the folder counts; among equal mount points, the last.
+    """
     part, kind, options, length = "file system", "unknown", "", -1
     for line in mounts.splitlines():
-        _, point, this_kind, these_options, *_ = [*line.split(" "), "", "", "", ""]
-        where = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))
-        if point and folder.is_relative_to(where) and len(where.parts) >= length:
-            kind, options, length = this_kind, these_options, len(where.parts)
+        _, point, point_kind, point_options, *_ = [*line.split(" "), "", "", "", ""]
+        mount_point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point))
+        if point and folder.is_relative_to(mount_point) and len(mount_point.parts) >= length:
+            kind, options, length = point_kind, point_options, len(mount_point.parts)
     detail = f"{kind} under {folder}"
     if "ro" in options.split(","):
-        return fails(part, f"{detail} is mounted read-only", "look at dmesg: a dying card is made read-only")
+        return failure(part, f"{detail} is mounted read-only", "look at dmesg: a dying card is made read-only")
     if kind in _VOLATILE:
-        return fails(part, f"{detail} is gone with the power", "put kiosk.state_dir on a disk")
+        return failure(part, f"{detail} is lost without power", "put kiosk.state_dir on a disk")
     if kind in _FAR or kind in _PLAIN:
-        return fails(part, f"{detail} cannot keep a journal", "put kiosk.state_dir on a local ext4")
+        return failure(part, f"{detail} cannot keep a journal", "put kiosk.state_dir on a local ext4")
     if kind in {"overlay", "unknown"}:
-        return look(part, f"{detail}: perhaps gone with the power", "make sure that kiosk.state_dir outlives a restart")
-    return ok(part, detail)
+        return attention(
+            part, f"{detail}: perhaps lost without power", "make sure that kiosk.state_dir outlives a restart"
+        )
+    return good(part, detail)
 
 
-def _ballast(folder: Path, wanted_mib: int) -> Finding:
+def _judge_ballast(folder: Path, configured_mib: int) -> Finding:
     part = "ballast"
-    if not wanted_mib:
-        return look(part, "none is wanted", "set journal.ballast_mib, so that a full disk can be worked on")
+    if not configured_mib:
+        return attention(part, "switched off", "set journal.ballast_mib, so that a full disk leaves room to work")
     if (folder / f"{JOURNAL_NAME}.ballast").exists():
-        return ok(part, f"{wanted_mib} MiB to give up when the disk is full")
-    return look(part, "given up, the disk was full", "free the disk: it comes back by itself")
+        return good(part, f"{configured_mib} MiB to give up when the disk is full")
+    return attention(part, "given up, because the disk was full", "free the disk: the ballast comes back by itself")
 
 
-def run_folder(kiosk: Kiosk) -> Iterator[Finding]:
+def check_run_folder(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on who may ask the daemon."""
     part, folder = "run folder", kiosk.loaded.settings.kiosk.run_dir
     if not folder.exists():
-        yield ok(part, f"{folder} is made when the daemon starts")
+        yield good(part, f"{folder} is made when the daemon starts")
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     socket = folder / SOCKET_NAME
     if socket.exists() and socket.stat().st_mode & 0o007:
-        yield fails(part, "everybody may ask the daemon for card numbers", "restart it: systemctl restart edge-agent")
+        yield failure(part, "everybody may ask the daemon for card numbers", "restart it: systemctl restart edge-agent")
     elif mode & 0o022:
-        yield look(part, f"{folder} has mode {mode:04o}: others may put a socket there", f"chmod 750 {folder}")
+        yield attention(part, f"{folder} has mode {mode:04o}: others may put a socket there", f"chmod 750 {folder}")
     else:
-        yield ok(part, f"{folder}, mode {mode:04o}")
+        yield good(part, f"{folder}, mode {mode:04o}")
 
 
-def device_key(kiosk: Kiosk) -> Iterator[Finding]:
+def check_device_key(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the kiosk's own key."""
     part, path = "device key", kiosk.state_dir / DEVICE_KEY_NAME
     if not path.exists():
-        yield look(part, "not made yet", "it is made at the daemon's first start")
+        yield attention(part, "there is none yet", "the daemon makes it at its first start")
         return
-    path.open("rb").close()  # whoever may not read it is told so, and not that the key is bad
+    path.open("rb").close()  # a user without the right to read gets that answer, and not "the key is bad"
     try:
         key = DeviceKey.load(path)
     except KeyUnusable as error:
-        yield split(part, State.FAILS, str(error))
+        yield error_finding(part, error)
     else:
-        yield ok(part, f"only its owner reads it; fingerprint {key.fingerprint}")
+        yield good(part, f"only its owner reads it; fingerprint {key.fingerprint}")
 
 
-def registration(kiosk: Kiosk) -> Iterator[Finding]:
-    part, found = "registered", read_registration(kiosk.state_dir)
-    if found is None:
-        yield look(part, "with no ledger: it records, and sends nothing", "edge-agent register URL CODE")
+def check_registration(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the ledger that the kiosk is registered with."""
+    part, registration = "registered", read_registration(kiosk.state_dir)
+    if registration is None:
+        yield attention(part, "with no ledger: it records, and sends nothing", "edge-agent register URL CODE")
         return
     school = kiosk.loaded.settings.kiosk.school
-    host = urlsplit(found.ledger).hostname or "?"
-    if school and school != found.school:
-        yield fails(part, f"for {found.school}, but kiosk.school is {school}", "leave kiosk.school out, or register")
+    host = urlsplit(registration.ledger).hostname or "?"
+    if school and school != registration.school:
+        yield failure(
+            part, f"for {registration.school}, but kiosk.school is {school}", "leave kiosk.school out, or register"
+        )
     else:
-        yield ok(part, f"as {found.device} of school {found.school} at {host}")
+        yield good(part, f"as {registration.device} of school {registration.school} at {host}")
 
 
-def _name(uid: int) -> str:
+def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -1,10 +1,10 @@
-"""The journal's end, read while no daemon is there to be asked, and the library that reads it."""
+"""Checks of the journal's last rows while no daemon runs, and of the SQLite library."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
+from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, attention, failure, good
 from edge_agent.journal.epochs import read_epochs
 from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage
 from edge_agent.journal.rows import check_tail
@@ -15,14 +15,15 @@ SQLITE_MIN = (3, 37, 0)  # STRICT tables
 SQLITE_SOUND = (3, 51, 3)
 
 
-def journal(kiosk: Kiosk) -> Iterator[Finding]:
+def check_journal(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the last epoch and its last links; none while a daemon runs."""
     part, path = "journal", kiosk.state_dir / JOURNAL_NAME
     if kiosk.status is not None:
-        return  # the daemon has it open, and was asked
+        return  # the daemon has it open, and has answered for it
     if not path.exists():
-        yield look(part, "there is none yet", "it is made at the daemon's first start")
+        yield attention(part, "there is none yet", "the daemon makes it at its first start")
         return
-    path.open("rb").close()  # SQLite does not tell a file that may not be read from a broken one
+    path.open("rb").close()  # SQLite reports a file without the right to read as a broken one
     try:
         with closing(connect_read_only(path)) as connection:
             last = read_epochs(connection)[-1]
@@ -30,26 +31,27 @@ def journal(kiosk: Kiosk) -> Iterator[Finding]:
             check_tail(connection, last)
     except (*STORE_ERRORS, IndexError, JournalDamaged) as error:
         if isinstance(error, (IndexError, JournalDamaged)) or is_damage(error):
-            yield fails(part, f"does not hold: {error}", "keep it: the next start sets it aside and begins a new epoch")
+            yield failure(part, f"is damaged: {error}", "keep it: the next start sets it aside and begins a new epoch")
         else:
-            yield look(part, f"cannot be read: {error}", "run this as root; if that does not help, look at dmesg")
+            yield attention(part, f"cannot be read: {error}", "run this as root; if that does not help, look at dmesg")
         return
-    yield ok(
+    yield good(
         part,
         f"row {last.head.seq} of epoch {last.id[:6]}, {last.head.seq - last.acked.seq} not acknowledged; "
-        f"the last links hold, `edge-agent journal verify` looks at all",
+        f"the last links hold, `edge-agent journal verify` checks all",
     )
 
 
-def sqlite(_: Kiosk) -> Iterator[Finding]:
+def check_sqlite(_: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the version of SQLite."""
     version = sqlite3.sqlite_version_info
     if version < SQLITE_MIN:
-        yield fails("sqlite", f"{sqlite3.sqlite_version} is too old", "use Debian 12 or later")
+        yield failure("sqlite", f"{sqlite3.sqlite_version} is too old", "use Debian 12 or later")
     elif version < SQLITE_SOUND:
-        yield ok(
+        yield good(
             "sqlite",
             f"{sqlite3.sqlite_version}; before 3.51.3 two writers can damage a WAL: the agent alone writes, "
             "never open the journal with another program",
         )
     else:
-        yield ok("sqlite", sqlite3.sqlite_version)
+        yield good("sqlite", sqlite3.sqlite_version)

@@ -1,4 +1,4 @@
-"""The machine around the agent: versions, clock, time zones, the files and the unit that a technician installs."""
+"""Checks of the machine around the agent: versions, clock, time zones, and the files that a technician installs."""
 
 import filecmp
 import platform
@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from edge_agent.cli.checks.finding import Finding, Kiosk, fails, look, ok
+from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, attention, failure, good
 from edge_agent.process.clock import read_clock_quality
 from edge_agent.version import VERSION
 from sync.contract.event import ClockQuality
 
-# Kazakhstan has had one time since 2024-03-01; older zone files would put every meal an hour off.
+# Kazakhstan has a single time zone since 2024-03-01. With older zone files every meal would be an hour off.
 _ALMATY, _SINCE = "Asia/Almaty", datetime(2024, 6, 1, tzinfo=UTC)
 _UNIT = "edge-agent.service"
 
-# Where each of our files goes. The first is needed; without one of the others some readers do not work.
+# Our files and their places. The first one is necessary; without one of the others some readers do not work.
 _FILES = {
     f"systemd/{_UNIT}": f"etc/systemd/system/{_UNIT}",
     "udev/70-edge-agent.rules": "etc/udev/rules.d/70-edge-agent.rules",
@@ -27,68 +27,73 @@ _FILES = {
 _ENABLED = f"etc/systemd/system/multi-user.target.wants/{_UNIT}"
 
 
-def versions(_: Kiosk) -> Iterator[Finding]:
-    yield ok("version", f"edge-agent {VERSION}, Python {platform.python_version()}, {platform.platform()}")
+def check_versions(_: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields the versions of agent, Python and system."""
+    yield good("version", f"edge-agent {VERSION}, Python {platform.python_version()}, {platform.platform()}")
 
 
-def clock(_: Kiosk) -> Iterator[Finding]:
-    yield quality(read_clock_quality())
+def check_clock(_: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the kernel's clock."""
+    yield judge_clock_quality(read_clock_quality())
 
 
-def quality(found: ClockQuality) -> Finding:
-    """What the kernel says of its clock."""
+def judge_clock_quality(quality: ClockQuality) -> Finding:
+    """Returns the finding for the kernel's judgement of its clock."""
     step = "timedatectl set-ntp true, and let the kiosk reach a time server; recording goes on meanwhile"
-    match found:
+    match quality:
         case ClockQuality.SYNCHRONISED:
-            return ok("clock", "synchronised")
+            return good("clock", "synchronised")
         case ClockQuality.UNSYNCHRONISED:
-            return look("clock", "not synchronised: meals are held until the ledger has put the time right", step)
+            return attention("clock", "not synchronised: meals are held until the ledger has put the time right", step)
         case ClockQuality.UNKNOWN:
-            return look("clock", "the kernel does not say how good it is", step)
+            return attention("clock", "the kernel cannot tell how good it is", step)
 
 
-def time_zone(kiosk: Kiosk) -> Iterator[Finding]:
-    yield zone(kiosk.loaded.settings.zone, ZoneInfo(_ALMATY))
+def check_time_zone(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the zone files."""
+    yield judge_zone_files(kiosk.loaded.settings.zone, ZoneInfo(_ALMATY))
 
 
-def zone(ours: ZoneInfo, almaty: ZoneInfo) -> Finding:
-    """`almaty`: as the zone files of this machine have it."""
+def judge_zone_files(ours: ZoneInfo, almaty: ZoneInfo) -> Finding:
+    """Returns the finding for the zone files. `almaty` is Asia/Almaty from the files of this machine."""
     if _SINCE.astimezone(almaty).utcoffset() != timedelta(hours=5):
-        return fails("time zones", "older than March 2024: Kazakhstan's clocks are wrong", "apt install tzdata")
-    return ok("time zones", f"{ours.key}, and the change of 2024 is known")
+        return failure("time zones", "older than March 2024: Kazakhstan's clocks are wrong", "apt install tzdata")
+    return good("time zones", f"{ours.key}, and the change of 2024 is known")
 
 
-def installed_files(kiosk: Kiosk) -> Iterator[Finding]:
-    yield from compared(Path(sys.prefix) / "share" / "edge-agent", kiosk.root)
+def check_installed_files(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields findings on the installed unit and rules."""
+    yield from compare_files(Path(sys.prefix) / "share" / "edge-agent", kiosk.root)
 
 
-def compared(ours: Path, root: Path) -> Iterator[Finding]:
-    """Files of this version (`ours`) against what is installed below `root`."""
+def compare_files(ours: Path, root: Path) -> Iterator[Finding]:
+    """Yields a finding for each installed file below `root`, against the file of this version below `ours`."""
     if not (root / "run/systemd/system").exists():
-        yield ok("systemd", "does not run this machine")
+        yield good("systemd", "does not run this machine")
         return
     for source, target in _FILES.items():
-        wanted, found = ours / source, root / target
+        packaged, installed = ours / source, root / target
         part = "unit" if source.endswith(_UNIT) else "files"
-        step = f"cp {wanted} /{target}" + (" && systemctl daemon-reload" if part == "unit" else "")
-        if not found.exists():
-            yield (fails if part == "unit" else look)(part, f"/{target} is not installed", step)
-        elif wanted.exists() and not filecmp.cmp(wanted, found, shallow=False):
-            yield look(part, f"/{target} is not the one of this version (own changes: systemctl edit)", step)
+        step = f"cp {packaged} /{target}" + (" && systemctl daemon-reload" if part == "unit" else "")
+        if not installed.exists():
+            yield (failure if part == "unit" else attention)(part, f"/{target} is not installed", step)
+        elif packaged.exists() and not filecmp.cmp(packaged, installed, shallow=False):
+            yield attention(part, f"/{target} differs from this version (for own changes use systemctl edit)", step)
         else:
-            yield ok(part, f"/{target} is installed")
+            yield good(part, f"/{target} is installed")
     if (root / _ENABLED).is_symlink():
-        yield ok("unit", "starts with the machine")
+        yield good("unit", "starts with the machine")
     else:
-        yield fails("unit", "does not start with the machine", "systemctl enable --now edge-agent")
+        yield failure("unit", "does not start with the machine", "systemctl enable --now edge-agent")
 
 
-def staff_pin(kiosk: Kiosk) -> Iterator[Finding]:
+def check_staff_pin(kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a finding on the staff's PIN; it never shows the PIN."""
     path = kiosk.root / "etc/credstore/edge-agent.staff-pin"
     encrypted = kiosk.root / "etc/credstore.encrypted/edge-agent.staff-pin"
     if not path.exists() and not encrypted.exists():
-        yield look("staff's PIN", "none: the staff's page changes nothing", f"write one to {path}, mode 0600")
+        yield attention("staff's PIN", "none: the staff cannot act on their page", f"write one to {path}, mode 0600")
     elif path.exists() and path.stat().st_mode & 0o077:
-        yield fails("staff's PIN", f"others may read {path}", f"chmod 600 {path}")
+        yield failure("staff's PIN", f"others may read {path}", f"chmod 600 {path}")
     else:
-        yield ok("staff's PIN", "is there")
+        yield good("staff's PIN", "is set")

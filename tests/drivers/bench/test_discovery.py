@@ -86,12 +86,12 @@ def test_iron_logic_that_linux_does_not_bind_says_every_step(tree: Tree) -> None
     tree.usb("1-3", "0403:1234", serial="IL03E3BH")
     [found] = probe(tree.root)
     assert (found.what, found.port, found.drivers) == ("Iron Logic Z-2 USB", "", ("ironlogic",))
-    assert [word in step for step, word in zip(found.missing, ("modprobe", "udev rule", "new_id"), strict=True)]
+    assert [word in str(step) for step, word in zip(found.missing, ("modprobe", "udev rule", "new_id"), strict=True)]
     tree.write("sys/module/ftdi_sio/version")
     tree.write("etc/udev/rules.d/60-edge.rules", 'ATTR{idVendor}=="0403", ATTR{idProduct}=="1234"')
     [found] = probe(tree.root)
     [step] = found.missing
-    assert "new_id" in step
+    assert "new_id" in str(step)
 
 
 def test_iron_logic_that_is_bound_misses_nothing(tree: Tree) -> None:
@@ -104,7 +104,7 @@ def test_iron_logic_that_is_bound_misses_nothing(tree: Tree) -> None:
 def test_a_known_adapter_without_its_module(tree: Tree) -> None:
     tree.usb("1-4", "10c4:ea60")
     [found] = probe(tree.root)
-    assert "modprobe cp210x" in found.missing[0]
+    assert "modprobe cp210x" in str(found.missing[0])
 
 
 def test_an_unknown_device_with_a_serial_port_is_shown_by_its_own_name(tree: Tree) -> None:
@@ -122,12 +122,12 @@ def test_mice_and_hubs_are_not_shown(tree: Tree) -> None:
 def test_a_node_that_is_missing_or_closed_to_us(tree: Tree) -> None:
     tree.usb("1-1", "0403:6001", tty="ttyUSB0")
     [found] = probe(tree.root)
-    assert "not there" in found.missing[0]
+    assert "not there" in str(found.missing[0])
     tree.node("ttyUSB0")
     (tree.root / "dev/ttyUSB0").chmod(0)
     if os.geteuid() != 0:  # nothing is closed to root
         [found] = probe(tree.root)
-        assert "group" in found.missing[0]
+        assert "group" in str(found.missing[0])
 
 
 def test_the_boards_own_port_but_not_ports_without_a_chip(tree: Tree) -> None:
@@ -173,7 +173,7 @@ def test_a_reader_that_types_goes_by_its_socket_and_must_be_kept_from_the_screen
     assert found.port == "/dev/input/by-path/platform-usb-0:1.3:1.0-event-kbd"
     assert found.what.startswith("a reader that types")
     [step] = found.missing
-    assert "udev rule" in step
+    assert "udev rule" in str(step)
     tree.write("etc/udev/rules.d/70.rules", 'ATTRS{idVendor}=="ffff", ATTRS{idProduct}=="0035"')
     [found] = discovery_input.probe(tree.root)
     assert found.missing == ()
@@ -193,8 +193,8 @@ def test_a_smart_card_reader_says_what_keeps_it_from_working(tree: Tree) -> None
     tree.write("sys/module/pn533_usb/version")
     [found] = discovery_input.probe(tree.root)
     assert (found.what, found.usb_id, found.drivers) == ("ACR122U PICC Interface", "072f:2200", ("pcsc",))
-    assert any("rmmod" in step for step in found.missing)
-    assert any("pcscd" in step for step in found.missing)
+    assert any("rmmod" in str(step) for step in found.missing)
+    assert any("pcscd" in str(step) for step in found.missing)
 
 
 def test_a_camera_by_its_lasting_name_and_the_pins_of_the_board(tree: Tree) -> None:
@@ -212,7 +212,7 @@ def test_a_camera_by_its_lasting_name_and_the_pins_of_the_board(tree: Tree) -> N
         ("camera",),
     )
     assert (pins.port, pins.drivers) == ("/dev/gpiochip0", ("gpio", "turnstile"))
-    assert "not there" in pins.missing[0]
+    assert "not there" in str(pins.missing[0])
 
 
 def test_the_machine_it_runs_on_can_be_probed() -> None:

@@ -1,4 +1,4 @@
-"""`edge-agent devices`, as a technician with a cable in the hand uses it."""
+"""The `edge-agent devices` commands."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def test_list_names_drivers_and_what_is_configured(config: Path) -> None:
     assert door["why"] == "the agent is not running"
 
 
-def test_probe_says_so_where_nothing_is_plugged_in() -> None:
+def test_probe_prints_a_line_when_nothing_is_plugged_in() -> None:
     assert run("devices", "probe")
 
 
@@ -82,10 +82,10 @@ def test_decode_takes_hex_however_it_is_laid_out(tmp_path: Path, text: str) -> N
 
 
 def test_decode_reads_standard_input_too() -> None:
-    assert '"1F00644BB6"' in run_bytes("devices", "decode", "em4100", given=bytes.fromhex(FRAME) + b"\xff\xff")
+    assert '"1F00644BB6"' in run_bytes("devices", "decode", "em4100", stdin=bytes.fromhex(FRAME) + b"\xff\xff")
 
 
-def test_decode_tells_what_comes_over_a_live_line_before_it_ends() -> None:
+def test_decode_prints_the_events_of_a_live_line_before_it_ends() -> None:
     code = "from edge_agent.cli.main import main; main()"
     command = [sys.executable, "-P", "-c", code, "devices", "decode", "em4100"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
@@ -99,13 +99,13 @@ def test_decode_tells_what_comes_over_a_live_line_before_it_ends() -> None:
 @pytest.mark.parametrize(
     "words", [("decode", "em4100", "nowhere"), ("decode", "em4100", "/"), ("import", "door", "nowhere")]
 )
-def test_a_file_that_is_not_there_is_said_so(words: tuple[str, ...]) -> None:
+def test_a_missing_file_is_an_error_of_use(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(build("devices"), ["devices", *words])
     assert result.exit_code == ExitCode.USAGE
     assert "does not exist" in result.output or "is a directory" in result.output
 
 
-def test_rows_of_a_terminal_are_not_taken_for_a_card_reader(config: Path, tmp_path: Path) -> None:
+def test_a_card_reader_imports_no_rows_of_a_terminal(config: Path, tmp_path: Path) -> None:
     rows = tmp_path / "attlog.dat"
     rows.write_text("     1001\t2026-11-20 09:40:15\t1\t0\t25\t0\n")
     with pytest.raises(RequestRefused, match="no terminal but RDM6300"):
@@ -127,7 +127,7 @@ def test_a_file_that_no_terminal_writes_is_not_read(tmp_path: Path) -> None:
 def test_decode_refuses_what_is_no_hex(tmp_path: Path) -> None:
     source = tmp_path / "bytes.hex"
     source.write_bytes(b"\xff\xfe")
-    with pytest.raises(RequestRefused, match="not hex; without --hex"):
+    with pytest.raises(RequestRefused, match="not hex; leave --hex out"):
         run("devices", "decode", "em4100", str(source), "--hex")
 
 
@@ -144,13 +144,13 @@ def test_capture_replaces_numbers_and_replay_plays_it_through_the_driver(config:
         peer.send(bytes.fromhex(FRAME))
         while_sending(peer, "devices", "capture", "door", str(target), "--seconds", "1", "--config", str(config))
     assert b"1F00644BB6".hex() not in target.read_text()
-    told = [json.loads(line) for line in run("devices", "replay", str(target), "--fast").splitlines()]
-    assert told
-    assert {event["event"] for event in told} == {"read"}
-    assert told[0]["uid"] != "1F00644BB6"
+    events = [json.loads(line) for line in run("devices", "replay", str(target), "--fast").splitlines()]
+    assert events
+    assert {event["event"] for event in events} == {"read"}
+    assert events[0]["uid"] != "1F00644BB6"
 
 
-def test_a_capture_of_nothing_leaves_no_file_in_the_way(config: Path, tmp_path: Path) -> None:
+def test_an_empty_capture_leaves_no_file(config: Path, tmp_path: Path) -> None:
     target = tmp_path / "capture.jsonl"
     words = ("devices", "capture", "door", str(target), "--seconds", "0.2", "--config", str(config))
     with pytest.raises(DeviceGone):
@@ -173,35 +173,35 @@ def test_a_capture_whose_settings_no_driver_has_is_refused(tmp_path: Path) -> No
 def test_watch_shows_bytes_and_what_they_mean(config: Path, tmp_path: Path) -> None:
     words = ("devices", "watch", "door", "--seconds", "1", "--config", str(config))
     with CardPeer(tmp_path / "door") as peer:
-        told = while_sending(peer, *words)
+        output = while_sending(peer, *words)
         rows = [json.loads(line) for line in while_sending(peer, *words, "--json").splitlines()]
     expected = {"event": "read", "uid": "1F00644BB6", "bits": 40, "tech": "em4100", "partial": False}
-    assert f"RECV {FRAME}" in told
-    assert expected in [json.loads(line) for line in told.splitlines() if line.lstrip().startswith("{")]
+    assert f"RECV {FRAME}" in output
+    assert expected in [json.loads(line) for line in output.splitlines() if line.lstrip().startswith("{")]
     assert {"hex": FRAME, "events": [expected]}.items() <= next(row for row in rows if row["events"]).items()
 
 
-def test_an_unknown_reader_is_answered_with_the_known_ones(config: Path) -> None:
-    with pytest.raises(RequestRefused, match="known are: door"):
+def test_the_error_for_an_unknown_reader_names_the_configured_readers(config: Path) -> None:
+    with pytest.raises(RequestRefused, match="choose one of: door"):
         run("devices", "watch", "dor", "--config", str(config), "--seconds", "1")
 
 
-def run_bytes(*arguments: str, given: bytes = b"") -> str:
-    """As a process: `decode` writes bytes past the text layer."""
+def run_bytes(*arguments: str, stdin: bytes = b"") -> str:
+    """Returns the output of a command in a process of its own: `decode` writes bytes past the text layer."""
     code = "from edge_agent.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], input=given, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code, *arguments], input=stdin, capture_output=True, check=True)
     return done.stdout.decode()
 
 
-def test_calibrate_finds_the_setting_from_one_card_and_writes_it(config: Path, tmp_path: Path) -> None:
+def test_calibrate_finds_the_setting_from_a_card_and_writes_it(config: Path, tmp_path: Path) -> None:
     with CardPeer(tmp_path / "door") as peer:
-        told = while_sending(peer, "devices", "calibrate", "door", "B64B64001F", "--write", "--config", str(config))
-    assert 'uid_encoding = "hex-reversed"' in told
+        output = while_sending(peer, "devices", "calibrate", "door", "B64B64001F", "--write", "--config", str(config))
+    assert 'uid_encoding = "hex-reversed"' in output
     assert 'uid_encoding = "hex-reversed"' in config.read_text()
 
 
 def while_sending(peer: CardPeer, *arguments: str, sent: bytes = bytes.fromhex(FRAME)) -> str:
-    """The card lies on the reader for as long as the command runs."""
+    """Returns the output of a command. The card lies on the reader for as long as it runs."""
     stop = threading.Event()
 
     def send() -> None:
@@ -218,18 +218,20 @@ def while_sending(peer: CardPeer, *arguments: str, sent: bytes = bytes.fromhex(F
 
 
 @pytest.mark.parametrize(
-    ("known", "said"),
+    ("number", "line"),
     [("04A3C6CA", 'uid_encoding = "w34-reversed"'), ("CAC6A304", 'uid_encoding = "w34"')],
 )
-def test_calibrate_tells_a_converters_order_of_bytes(tmp_path: Path, known: str, said: str) -> None:
+def test_calibrate_finds_a_converters_byte_order(tmp_path: Path, number: str, line: str) -> None:
     config = line_reader(tmp_path, "w34-hex")
     with CardPeer(tmp_path / "door") as peer:
-        told = while_sending(peer, "devices", "calibrate", "door", known, "--config", str(config), sent=b"CAC6A304\r\n")
-    assert said in told
+        output = while_sending(
+            peer, "devices", "calibrate", "door", number, "--config", str(config), sent=b"CAC6A304\r\n"
+        )
+    assert line in output
 
 
 @pytest.mark.parametrize(
-    ("typed", "known", "right"),
+    ("typed", "number", "encoding"),
     [
         ("0006572982", "0006572982", "dec10"),
         ("1F00644BB6", "0006572982", "hex"),
@@ -238,10 +240,10 @@ def test_calibrate_tells_a_converters_order_of_bytes(tmp_path: Path, known: str,
         ("805AC8DA68AF04", "04:AF:68:DA:C8:5A:80", "hex-reversed"),
     ],
 )
-def test_calibrate_finds_how_a_keyboard_reader_is_set_though_its_setting_is_another(
-    tmp_path: Path, typed: str, known: str, right: str
+def test_calibrate_finds_a_keyboard_readers_setting_under_a_wrong_setting(
+    tmp_path: Path, typed: str, number: str, encoding: str
 ) -> None:
-    """As shipped it is set to ten decimals, under which most of these are no card."""
+    """The default setting is ten decimals, under which most of these inputs are no card."""
     device = tmp_path / "event-kbd"
     os.mkfifo(device)
     config = tmp_path / "agent.toml"
@@ -251,13 +253,13 @@ def test_calibrate_finds_how_a_keyboard_reader_is_set_though_its_setting_is_anot
     )
     keys = os.open(device, os.O_RDWR)
     os.write(keys, hid.encode(typed, size=hid.SIZE_HERE, start_us=10**15))
-    told = run("devices", "calibrate", "desk", known, "--write", "--config", str(config))
+    output = run("devices", "calibrate", "desk", number, "--write", "--config", str(config))
     os.close(keys)
-    assert f'uid_encoding = "{right}"' in told
-    assert f'uid_encoding = "{right}"' in config.read_text()
+    assert f'uid_encoding = "{encoding}"' in output
+    assert f'uid_encoding = "{encoding}"' in config.read_text()
 
 
-def test_calibrate_says_what_came_instead_of_a_card(tmp_path: Path) -> None:
+def test_calibrate_names_the_fault_in_a_reading(tmp_path: Path) -> None:
     config = line_reader(tmp_path, "dec10")
     words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
     with CardPeer(tmp_path / "door") as peer, pytest.raises(RequestRefused, match="no card: a line that is no dec10"):

@@ -1,4 +1,4 @@
-"""`edge-agent devices` at an OSDP reader: libosdp's own, in another process."""
+"""The `edge-agent devices` commands with an OSDP reader: libosdp's own, in another process."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def peer(tmp_path: Path) -> Iterator[OsdpPeer]:
 
 @pytest.fixture
 def new(tmp_path: Path) -> Iterator[OsdpPeer]:
-    """A reader in install mode."""
+    """Starts a reader in install mode."""
     peer = OsdpPeer(tmp_path, None)
     yield peer
     peer.dispose()
@@ -55,12 +55,12 @@ def test_a_session_is_captured_then_decoded_and_replayed_with_the_readers_key(pe
     hidden = run_bytes("devices", "decode", "osdp", trace)
     assert "its key is needed" in hidden
     assert CARD.hex().upper() not in hidden
-    told = [json.loads(line) for line in run("devices", "replay", trace, "--fast", "--key-file", key).splitlines()]
-    assert [(event["event"], event["uid"]) for event in told] == [("read", READ["uid"])] * 2
+    events = [json.loads(line) for line in run("devices", "replay", trace, "--fast", "--key-file", key).splitlines()]
+    assert [(event["event"], event["uid"]) for event in events] == [("read", READ["uid"])] * 2
     assert KEY.hex() not in Path(trace).read_text().replace(" ", "").lower()
 
 
-def test_a_key_is_no_use_where_nothing_is_hidden(tmp_path: Path) -> None:
+def test_a_key_for_a_protocol_without_encryption_is_refused(tmp_path: Path) -> None:
     key, capture = tmp_path / "door.key", tmp_path / "capture.jsonl"
     osdp_key.create(key)
     capture.write_text('{"capture":1,"driver":"em4100","settings":{"port":"p"},"redacted":true}\n')
@@ -70,19 +70,23 @@ def test_a_key_is_no_use_where_nothing_is_hidden(tmp_path: Path) -> None:
         run("devices", "decode", "em4100", str(capture), "--key-file", str(key))
 
 
-def test_a_reader_is_given_a_key_and_it_is_said_before_and_after(new: OsdpPeer, tmp_path: Path) -> None:
+def test_a_reader_gets_a_key_and_the_operator_reads_each_step(new: OsdpPeer, tmp_path: Path) -> None:
     config = settings(tmp_path, new.port, "commissioning = true")
     key_file = tmp_path / "door.key"
-    told = run("devices", "commission", "door", "--key-file", str(key_file), "--config", config)
-    assert told.index("install mode") < told.index("answers to the new key") < told.index("commissioning = false")
+    output = run("devices", "commission", "door", "--key-file", str(key_file), "--config", config)
+    assert output.index("install mode") < output.index("answers to the new key") < output.index("commissioning = false")
     key = osdp_key.load(key_file)
     assert bytes.fromhex(new.command()["data"]) == key
-    assert key.hex() not in told.lower()
+    assert key.hex() not in output.lower()
 
 
-def test_nothing_is_touched_unless_the_settings_say_that_a_key_is_being_set(tmp_path: Path) -> None:
+def test_nothing_changes_unless_the_settings_allow_commissioning(tmp_path: Path) -> None:
     config, key_file = settings(tmp_path, tmp_path / "door", ""), tmp_path / "door.key"
-    for device, why in (("door", "commissioning = true"), ("coil", "no OSDP reader"), ("dor", "known are: door, coil")):
+    for device, why in (
+        ("door", "commissioning = true"),
+        ("coil", "no OSDP reader"),
+        ("dor", "choose one of: door, coil"),
+    ):
         with pytest.raises(RequestRefused, match=why):
             run("devices", "commission", device, "--key-file", str(key_file), "--config", config)
     assert not list(tmp_path.glob("door.key*"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.cli.checks.daemon import daemon, health_of
-from edge_agent.cli.checks.finding import State
+from edge_agent.cli.checks.daemon import build_health, check_daemon
+from edge_agent.cli.checks.finding import FindingState
 from edge_agent.control_api import (
     DaemonStatus,
     DeviceStatus,
@@ -18,10 +18,14 @@ from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judg
 from edge_agent.runtime.health_desk import render_status_line
 from sync.contract.event import ClockQuality
 from sync.errors import SyncAlarm
-from tests.edge_agent.cli.checks.given import kiosk
+from tests.edge_agent.cli.checks.kiosk import kiosk
 
 WELL = KioskHealth(ledger=LedgerState.REACHABLE, roster_age_s=60, clock=ClockQuality.SYNCHRONISED)
-STATES = {HealthLevel.OK: State.OK, HealthLevel.WATCH: State.LOOK, HealthLevel.ACT: State.FAILS}
+STATES = {
+    HealthLevel.OK: FindingState.GOOD,
+    HealthLevel.WATCH: FindingState.ATTENTION,
+    HealthLevel.ACT: FindingState.FAILURE,
+}
 TROUBLES = [
     WELL,
     replace(WELL, recording=False),
@@ -66,8 +70,10 @@ def build_status(health: KioskHealth) -> DaemonStatus:
 @pytest.mark.parametrize("health", TROUBLES)
 def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> None:
     status = build_status(health)
-    assert health_of(status, health.roster_age_max_s) == health
-    states = {finding.part.removesuffix(" door"): finding.state for finding in daemon(kiosk(tmp_path, status=status))}
+    assert build_health(status, health.roster_age_max_s) == health
+    states = {
+        finding.part.removesuffix(" door"): finding.state for finding in check_daemon(kiosk(tmp_path, status=status))
+    }
     for line in judge_health(health):
         part = {"readers": "device"}.get(line.subject, line.subject)
         if part != "clock":  # the doctor asks the kernel itself

@@ -1,4 +1,4 @@
-"""What the doctor makes of the daemon's own words."""
+"""Findings from the daemon's status."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent.cli.checks.daemon import daemon
-from edge_agent.cli.checks.finding import State
+from edge_agent.cli.checks.daemon import check_daemon
+from edge_agent.cli.checks.finding import FindingState
 from edge_agent.control_api import DaemonStatus
 from sync.errors import SyncAlarm
-from tests.edge_agent.cli.checks.given import kiosk, states
+from tests.edge_agent.cli.checks.kiosk import kiosk, states
 
 WELL: dict[str, Any] = {
     "device": "kiosk-1",
@@ -37,7 +37,7 @@ def status_with(**changes: Any) -> DaemonStatus:
 
 
 def test_a_daemon_that_is_well(tmp_path: Path) -> None:
-    assert set(states(daemon(kiosk(tmp_path, status=status_with())))) == {State.OK}
+    assert set(states(check_daemon(kiosk(tmp_path, status=status_with())))) == {FindingState.GOOD}
 
 
 DOOR = WELL["readers"][0]
@@ -46,53 +46,62 @@ DOOR = WELL["readers"][0]
 @pytest.mark.parametrize(
     ("changes", "state", "words"),
     [
-        ({"recording": False}, State.FAILS, "staff count by hand"),
-        ({"faults": ["station hangs"]}, State.FAILS, "journalctl"),
-        ({"journal": {"checked": {"rows": 3, "whole": False}}}, State.FAILS, "journal verify"),
-        ({"journal": {"queue": 5_000}}, State.LOOK, "sync now"),
-        ({"ledger": None}, State.LOOK, "register"),
-        ({"ledger": {"state": "unreachable"}}, State.LOOK, "network"),
-        ({"ledger": {"state": "refused"}}, State.FAILS, "operator"),
-        ({"ledger": {"alarm": "fork", "why": "other hash"}}, State.FAILS, "copy of this kiosk's card"),
-        ({"roster": {"version": 0}}, State.FAILS, "roster import"),
-        ({"roster": {"age_s": 40 * 3_600}}, State.LOOK, "newer roster"),
-        ({"roster": {"age_s": 30 * 86_400}}, State.FAILS, "newer roster"),
-        ({"roster": {"problems": 2}}, State.LOOK, "roster show"),
-        ({"palm": {"why": "there is no key; run palm key make", "ready": False}}, State.LOOK, "palm key make"),
-        ({"palm": {"ready": False}}, State.LOOK, "palm enrol"),
-        ({"palm": {"unreadable": 3}}, State.FAILS, "palm key restore"),
-        ({"readers": []}, State.LOOK, "devices probe"),
-        ({"readers": [{**DOOR, "there": False, "why": "no such port: check the cable"}]}, State.FAILS, "cable"),
-        ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, State.LOOK, "devices watch door"),
+        ({"recording": False}, FindingState.FAILURE, "staff count by hand"),
+        ({"faults": ["station hangs"]}, FindingState.FAILURE, "journalctl"),
+        ({"journal": {"checked": {"rows": 3, "whole": False}}}, FindingState.FAILURE, "journal verify"),
+        ({"journal": {"queue": 5_000}}, FindingState.ATTENTION, "sync now"),
+        ({"ledger": None}, FindingState.ATTENTION, "register"),
+        ({"ledger": {"state": "unreachable"}}, FindingState.ATTENTION, "network"),
+        ({"ledger": {"state": "refused"}}, FindingState.FAILURE, "operator"),
+        ({"ledger": {"alarm": "fork", "why": "other hash"}}, FindingState.FAILURE, "copy of this kiosk's card"),
+        ({"roster": {"version": 0}}, FindingState.FAILURE, "roster import"),
+        ({"roster": {"age_s": 40 * 3_600}}, FindingState.ATTENTION, "newer roster"),
+        ({"roster": {"age_s": 30 * 86_400}}, FindingState.FAILURE, "newer roster"),
+        ({"roster": {"problems": 2}}, FindingState.ATTENTION, "roster show"),
+        (
+            {"palm": {"why": "there is no key; run palm key make", "ready": False}},
+            FindingState.ATTENTION,
+            "palm key make",
+        ),
+        ({"palm": {"ready": False}}, FindingState.ATTENTION, "palm enrol"),
+        ({"palm": {"unreadable": 3}}, FindingState.FAILURE, "palm key restore"),
+        ({"readers": []}, FindingState.ATTENTION, "devices probe"),
+        (
+            {"readers": [{**DOOR, "there": False, "why": "no such port: check the cable"}]},
+            FindingState.FAILURE,
+            "cable",
+        ),
+        ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, FindingState.ATTENTION, "devices watch door"),
     ],
 )
-def test_each_trouble_is_told_with_what_to_do(
-    tmp_path: Path, changes: dict[str, Any], state: State, words: str
+def test_each_fault_has_its_state_and_its_next_step(
+    tmp_path: Path, changes: dict[str, Any], state: FindingState, words: str
 ) -> None:
-    found = list(daemon(kiosk(tmp_path, status=status_with(**changes))))
-    [trouble] = [each for each in found if each.state is not State.OK]
-    assert trouble.state is state
-    assert words in trouble.next_step
+    findings = list(check_daemon(kiosk(tmp_path, status=status_with(**changes))))
+    [finding] = [finding for finding in findings if finding.state is not FindingState.GOOD]
+    assert finding.state is state
+    assert words in finding.next_step
 
 
 def test_a_long_queue_without_a_ledger_asks_for_one(tmp_path: Path) -> None:
-    found = {
-        each.part: each for each in daemon(kiosk(tmp_path, status=status_with(ledger=None, journal={"queue": 2_000})))
+    findings = {
+        finding.part: finding
+        for finding in check_daemon(kiosk(tmp_path, status=status_with(ledger=None, journal={"queue": 2_000})))
     }
-    assert found["queue"].state is State.LOOK
-    assert "register" in found["queue"].next_step
+    assert findings["queue"].state is FindingState.ATTENTION
+    assert "register" in findings["queue"].next_step
 
 
-def test_cards_that_nothing_can_confirm_are_told(tmp_path: Path) -> None:
-    (trouble,) = [
-        each
-        for each in daemon(kiosk(tmp_path, '[palm]\nwith_card = "confirm"\n', status=status_with(palm=None)))
-        if each.state is not State.OK
+def test_cards_without_a_camera_to_confirm_them(tmp_path: Path) -> None:
+    (finding,) = [
+        finding
+        for finding in check_daemon(kiosk(tmp_path, '[palm]\nwith_card = "confirm"\n', status=status_with(palm=None)))
+        if finding.state is not FindingState.GOOD
     ]
-    assert "palm.with_card" in trouble.next_step
+    assert "palm.with_card" in finding.next_step
 
 
 @pytest.mark.parametrize("alarm", [alarm for alarm in SyncAlarm if alarm is not SyncAlarm.NONE])
 def test_every_alarm_has_its_step(tmp_path: Path, alarm: SyncAlarm) -> None:
-    found = daemon(kiosk(tmp_path, status=status_with(ledger={"alarm": alarm.value, "why": "w"})))
-    assert State.FAILS in states(found)
+    findings = check_daemon(kiosk(tmp_path, status=status_with(ledger={"alarm": alarm.value, "why": "w"})))
+    assert FindingState.FAILURE in states(findings)

@@ -1,0 +1,26 @@
+"""`edge-agent devices`: what is attached, what it sends, and what that means."""
+
+import typer
+
+from edge_agent.cli.devices import (
+    calibrate,
+    commission,
+    decode,
+    import_log,
+    inventory,
+    outputs,
+    replay,
+    traffic,
+)
+
+app = typer.Typer(no_args_is_help=True)
+app.command("list")(inventory.list_drivers)
+app.command("import")(import_log.import_log)
+app.command()(calibrate.calibrate)
+app.command()(inventory.probe)
+app.command()(traffic.watch)
+app.command()(traffic.capture)
+app.command()(replay.replay)
+app.command()(commission.commission)
+app.command("off")(outputs.switch_off)
+app.command()(decode.decode)

@@ -1,0 +1,58 @@
+"""`devices calibrate`: the setting under which a reader gives the number that stands on a card."""
+
+from typing import Annotated, assert_never
+
+import typer
+
+from drivers import registry
+from drivers.bench import calibration, one_card
+from drivers.readings import Uid
+from edge_agent import settings, settings_file
+from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
+from edge_agent.errors import RequestRefused
+
+
+def calibrate(
+    device: DeviceArgument,
+    known: Annotated[str, typer.Argument(help="The number on the card: 0006572982, 100,19382, hex.")],
+    seconds: SecondsOption = 20.0,
+    write: Annotated[bool, typer.Option("--write", help="Put the setting into the file.")] = False,
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Find a reader's uid_encoding from one card with a known number. Stop the daemon first."""
+    loaded = settings.load_settings(config)
+    chosen = find_reader(config, device)
+    current, encodings = calibration.choice(chosen.options)
+    driver = registry.reader_class(chosen.driver, loaded.drivers)
+    out.print("Hold the card to the reader.")
+    match one_card.read_card(driver, chosen.options, seconds):
+        case Uid() as uid:
+            outcome = calibration.calibrate(known, uid, current, encodings)
+        case one_card.NoCardReading(sent=sent, why=why):
+            readings = one_card.read_under_encodings(driver, chosen.options, encodings, sent)
+            if not readings and why:
+                raise RequestRefused(f"the reader sent something that is no card: {why}")
+            if not readings:
+                raise RequestRefused(
+                    f"no card within {seconds:.0f} s", "does the reader blink when the card comes near?"
+                )
+            outcome = calibration.calibrate_from(known, readings, current)
+    match outcome:
+        case calibration.Fits(candidate=candidate):
+            line = f'{calibration.SETTING} = "{candidate.encoding.value}"'
+            out.print(f"{candidate.how}: {line}", markup=False)
+            if candidate.partial:
+                out.print("The reader passes on a part of the number; several cards may have it in common.")
+            if write:
+                settings_file.set_reader_key(config, chosen.name, calibration.SETTING, candidate.encoding.value)
+                out.print(f"written to {config}; restart the daemon", markup=False)
+        case calibration.SeveralFit(candidates=candidates, what_next=what_next):
+            for candidate in candidates:
+                part = ", and the reader passes on a part of it" if candidate.partial else ""
+                out.print(f"{candidate.encoding.value}: {candidate.how}{part}", markup=False)
+            raise RequestRefused(what_next)
+        case calibration.NoneFits(what_next=what_next):
+            raise RequestRefused(what_next)
+        case _:
+            assert_never(outcome)

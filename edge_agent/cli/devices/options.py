@@ -1,0 +1,39 @@
+"""Options, arguments and preconditions that several `devices` commands share."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent import settings
+from edge_agent.control import ask
+from edge_agent.control_api import NO_ARGUMENTS, STATUS
+from edge_agent.errors import AgentNotRunning, AgentRunning, DaemonVersionDiffers, RequestRefused
+from edge_agent.settings import DeviceSettings
+
+SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
+KeyFileOption = Annotated[
+    Path | None, typer.Option("--key-file", help="The key of an OSDP reader, to decrypt its secure channel.")
+]
+DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the settings.")]
+
+
+def find_reader(config: Path, name: str) -> DeviceSettings:
+    """Returns the reader with this name from the settings. Raises RequestRefused."""
+    readers = settings.load_settings(config).settings.readers
+    for reader in readers:
+        if reader.name == name:
+            return reader
+    names = ", ".join(reader.name for reader in readers) or "none"
+    raise RequestRefused(f"no reader is named {name!r} in {config}", f"choose one of: {names}")
+
+
+def require_stopped_daemon(config: Path) -> None:
+    """Raises AgentRunning while the daemon runs: two programs on one line would cut each other short."""
+    with suppress(DaemonVersionDiffers):  # a daemon of another version has the device open just the same
+        try:
+            next(ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
+        except AgentNotRunning:
+            return
+    raise AgentRunning("the daemon has the device open", "stop it first (systemctl stop edge-agent)")
