@@ -27,7 +27,7 @@ START_S = 30.0
 STATUS_S = 2.0
 ANSWER_S = 2.0
 ENROL_WITHIN_S = 100_000.0  # simulated
-LOOK_S = 0.002
+LIGHT_POLL_S = 0.002
 HOLD_S = 0.08
 
 SETTINGS = """\
@@ -95,7 +95,7 @@ class Camera:
 
 
 class Light:
-    """What the kiosk's light says to a child: the file that the simulated light writes, followed."""
+    """The signals of the kiosk's light, read from the file that the simulated light writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -171,7 +171,7 @@ class Kiosk:
         self._light.new()
 
     def kill(self) -> None:
-        """As when the power goes: SIGKILL, nothing is said before."""
+        """Kills the process with SIGKILL, without a word before: the power goes."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -234,7 +234,7 @@ class Kiosk:
             seen += self._light.new()
             if time.monotonic() > until or not self.alive:
                 break
-            time.sleep(LOOK_S)
+            time.sleep(LIGHT_POLL_S)
         return seen[-1] if len(seen) >= signals else None
 
     def _ready(self) -> bool:

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 from canteen_demo.clock import FastClock
 from canteen_demo.kiosk import ANSWER_S, Kiosk
-from canteen_demo.plan import Means, Visit
+from canteen_demo.plan import Means, PlannedVisit
 from drivers.base import Signal
 
-TRIES_MAX = 40
+CARD_TRIES_MAX = 40
 AGAIN_S = 0.25
 PALM_ANSWER_S = 10.0  # on a machine that is busy with everything else
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the children of one kiosk have seen."""
+    """The signals that the children of one kiosk have seen."""
 
     made: int = 0  # times that somebody held something to a reader that was there
     answered: Counter[Signal] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ class Tally:
 class Queue:
     """The children before one kiosk."""
 
-    def __init__(self, kiosk: Kiosk, visits: Iterable[Visit], clock: FastClock) -> None:
+    def __init__(self, kiosk: Kiosk, visits: Iterable[PlannedVisit], clock: FastClock) -> None:
         self.kiosk = kiosk
         self.tally = Tally()
         self._visits = list(visits)
@@ -68,8 +68,8 @@ class Queue:
             if self._ended.is_set():
                 return
 
-    def _come(self, visit: Visit) -> None:
-        for _ in range(TRIES_MAX):
+    def _come(self, visit: PlannedVisit) -> None:
+        for _ in range(CARD_TRIES_MAX):
             signal = self._try(visit)
             if signal is not None:
                 self.tally.answered[signal] += 1
@@ -82,7 +82,7 @@ class Queue:
             time.sleep(AGAIN_S)
         self.tally.given_up += 1
 
-    def _try(self, visit: Visit) -> Signal | None:
+    def _try(self, visit: PlannedVisit) -> Signal | None:
         kiosk = self.kiosk
         if not kiosk.alive:
             return None

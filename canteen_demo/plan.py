@@ -16,7 +16,7 @@ class Means(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PlannedVisit:
     """One approach to a kiosk, `at_s` simulated seconds after the doors opened."""
 
     at_s: float
@@ -32,7 +32,7 @@ PALM_KIOSK = 1  # which is not the one that is killed
 
 def make_plan(
     pupils: Sequence[Pupil], minutes: float, kiosks: int, dice: random.Random, palms: Collection[str] = ()
-) -> list[Visit]:
+) -> list[PlannedVisit]:
     """All approaches of the break in the order of time.
 
     Most come in the first third, eat for a third of the break and leave by the kiosk they came in by. Some are away,
@@ -40,7 +40,7 @@ def make_plan(
     other building turns up. `palms`: pupils who are known by the palm.
     """
     length = minutes * 60.0
-    visits: list[Visit] = []
+    visits: list[PlannedVisit] = []
     for pupil in pupils:
         if dice.random() < 0.05:
             continue
@@ -49,17 +49,19 @@ def make_plan(
         if pupil.id in palms:
             means, kiosk = Means.PALM, PALM_KIOSK
         enters = length * dice.uniform(0.01, 0.45)
-        visits.append(Visit(enters, kiosk, means, pupil))
+        visits.append(PlannedVisit(enters, kiosk, means, pupil))
         if dice.random() < 0.04:
-            visits.append(Visit(enters + dice.uniform(1.0, 3.0), kiosk, means, pupil))
+            visits.append(PlannedVisit(enters + dice.uniform(1.0, 3.0), kiosk, means, pupil))
         if dice.random() < 0.9:
             leaves = enters + length * dice.uniform(0.25, 0.4)
-            visits.append(Visit(leaves, kiosk, means, pupil, leaving=True))
+            visits.append(PlannedVisit(leaves, kiosk, means, pupil, leaving=True))
             if dice.random() < 0.03:
-                visits.append(Visit(leaves + length * dice.uniform(0.08, 0.12), kiosk, means, pupil))
+                visits.append(PlannedVisit(leaves + length * dice.uniform(0.08, 0.12), kiosk, means, pupil))
     strangers = max(1, len(pupils) // 100)
     visits += [
-        Visit(length * dice.random(), dice.randrange(kiosks), Means.STRANGER, None, f"{dice.getrandbits(40):010X}")
+        PlannedVisit(
+            length * dice.random(), dice.randrange(kiosks), Means.STRANGER, None, f"{dice.getrandbits(40):010X}"
+        )
         for _ in range(strangers)
     ]
     return sorted(visits, key=lambda visit: visit.at_s)

@@ -41,7 +41,7 @@ PULLED_S = 1.5  # real seconds that a reader is away
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What the person at the command line asked for. `minutes` are simulated, `speed` times as fast as life."""
+    """The options of the person at the command line. `minutes` are simulated, `speed` times as fast as life."""
 
     pupils: int = 700
     minutes: float = 20.0
@@ -52,7 +52,7 @@ class Wish:
 
 @dataclass(slots=True)
 class Scene:
-    """What a spectator may look at; changed by the play, read by the view."""
+    """The state that a spectator may look at; the play changes it, the view reads it."""
 
     clock: FastClock
     minutes: float

@@ -179,7 +179,7 @@ def binaries(cluster: Path, account: Account, wheel: Path | None = None) -> Path
 
 
 def _runs(account: Account, folder: Path, cluster: Path) -> bool:
-    """Whether the account can execute initdb and read what it reads; tried, since modes alone do not tell."""
+    """Says if the account can execute initdb and read what it reads. It is tried: modes alone do not tell."""
     share = folder.parent / "share" / "postgres.bki"
     try:
         return account.run(
@@ -256,13 +256,13 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """What psycopg connects with; holds the password, so it is for no log."""
+        """The address that psycopg connects with. It holds the password, so it is for no log."""
         password = (self.folder / "password").read_text(encoding="ascii").strip()
         return f"host='{self._socket_folder}' port={PORT} user=ledger password={password} dbname=ledger"
 
     @property
     def owned(self) -> bool:
-        """Whether we hold the server, and will stop it; otherwise another process does."""
+        """Says if this object started the server and will stop it; otherwise another process does."""
         return self._lock is not None
 
     @property
@@ -325,7 +325,7 @@ class EmbeddedPostgres:
         self.stop()
 
     def _adopted(self) -> bool:
-        """Whether a server whose owner was killed goes on here; once it takes connections, or the time is over.
+        """Says if a server whose owner was killed goes on here; once it takes connections, or the time is over.
 
         One that was killed with its owner, or just before, is recovering: it says in its pid file when it is done,
         which is where pg_ctl looks, too.

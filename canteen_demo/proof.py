@@ -1,4 +1,4 @@
-"""What the children saw, what the journals hold and what the ledger has: held against each other, row by row."""
+"""The proof: the children's lights, the journals and the ledger are held against each other, row by row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Identity = tuple[str, str, int]  # device, epoch, seq
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProofLine:
     """One claim of the proof: what was expected, what was found."""
 
     what: str
@@ -34,7 +34,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Proof:
     figures: Mapping[str, int]
-    lines: tuple[Line, ...]
+    lines: tuple[ProofLine, ...]
 
     @property
     def holds(self) -> bool:
@@ -97,16 +97,16 @@ def prove(
     return Proof(
         figures,
         (
-            Line("no child gave up", 0, sum(tally.given_up for tally in tallies)),
-            Line("every chain is whole", [], broken),
-            Line("every answered scan is a row", True, 0 <= dark <= unanswered),
-            Line("each palm was taken for its owner", sum((tally.palms for tally in tallies), Counter()), palms),
-            Line("every row is in the ledger, byte for byte", rows, ledger),
-            Line("no row is there twice", 0, len(stored) - len(ledger)),
-            Line("no number is missing", 0, _gaps(ledger)),
-            Line("nothing is in quarantine", 0, figures["quarantined"]),
-            Line("no journal forked", 0, int(forks[0]) if forks else 0),
-            Line("one meal for each entitled child that a light greeted", len(fed & entitled), meals),
+            ProofLine("no child gave up", 0, sum(tally.given_up for tally in tallies)),
+            ProofLine("every chain is whole", [], broken),
+            ProofLine("every answered scan is a row", True, 0 <= dark <= unanswered),
+            ProofLine("each palm was taken for its owner", sum((tally.palms for tally in tallies), Counter()), palms),
+            ProofLine("every row is in the ledger, byte for byte", rows, ledger),
+            ProofLine("no row is there twice", 0, len(stored) - len(ledger)),
+            ProofLine("no number is missing", 0, _gaps(ledger)),
+            ProofLine("nothing is in quarantine", 0, figures["quarantined"]),
+            ProofLine("no journal forked", 0, int(forks[0]) if forks else 0),
+            ProofLine("one meal for each entitled child that a light greeted", len(fed & entitled), meals),
         ),
     )
 

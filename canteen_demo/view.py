@@ -1,4 +1,4 @@
-"""What a spectator sees in the terminal: two kiosks, the network, the ledger, and what has just happened."""
+"""The spectator's picture in the terminal: two kiosks, the network, the ledger, and what has just happened."""
 
 import time
 
@@ -14,7 +14,7 @@ from canteen_demo.play import Scene
 from canteen_demo.proof import Proof
 from drivers.base import Signal
 
-LOOK_S = 0.5
+REDRAW_S = 0.5
 WORDS = {
     Signal.WELCOME: "in",
     Signal.GOODBYE: "out",
@@ -27,14 +27,14 @@ WORDS = {
 def watch_quietly(scene: Scene) -> None:
     """Wait for the end of the break."""
     while not all(queue.done for queue in scene.queues):
-        time.sleep(LOOK_S / 2)
+        time.sleep(REDRAW_S / 2)
 
 
 def watch_live(scene: Scene, console: Console) -> None:
     """Redraw twice a second until the break is over."""
     with Live(_picture(scene), console=console, refresh_per_second=4) as live:
         while not all(queue.done for queue in scene.queues):
-            time.sleep(LOOK_S)
+            time.sleep(REDRAW_S)
             live.update(_picture(scene))
 
 

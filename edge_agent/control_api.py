@@ -163,7 +163,7 @@ class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
     queue: int
 
 
-class QuarantinedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
     """An event that the ledger found odd or refused. `tombstone`: its bytes are only here."""
 
     epoch: str
@@ -281,7 +281,7 @@ class PalmImportArguments(msgspec.Struct, frozen=True, kw_only=True):
     palms: tuple[SealedTemplates, ...]
 
 
-class ImportedPalms(msgspec.Struct, frozen=True, kw_only=True):
+class PalmImportRow(msgspec.Struct, frozen=True, kw_only=True):
     """How many palms of one request were imported, and why the others were not."""
 
     imported: int = field(name="taken")
@@ -295,7 +295,7 @@ JOURNAL_VERIFY: Final = ControlCommand("journal.verify", NoArguments, ChainVerdi
 JOURNAL_EXPORT: Final = ControlCommand("journal.export", NoArguments, ExportedJournal)
 JOURNAL_BACKUP: Final = ControlCommand("journal.backup", NoArguments, JournalCopy)
 SYNC_NOW: Final = ControlCommand("sync.now", NoArguments, QueueDepth)
-SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantinedEvent)
+SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantineRow)
 ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
 # A union is no class to mypy, and msgspec takes it as one.
 ROSTER_RECORDS: Final = ControlCommand("roster.records", NoArguments, cast("type[Record]", Record))
@@ -306,7 +306,7 @@ PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolSt
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
 PALM_EXPORT: Final = ControlCommand("palm.export", NoArguments, msgspec.Raw)
-PALM_IMPORT: Final = ControlCommand("palm.import", PalmImportArguments, ImportedPalms)
+PALM_IMPORT: Final = ControlCommand("palm.import", PalmImportArguments, PalmImportRow)
 
 COMMANDS: Final = (
     STATUS,

@@ -26,7 +26,7 @@ GROUND_GREY: Final = 18.0
 
 
 @dataclass(frozen=True, slots=True)
-class HandView:
+class DrawnHandView:
     """The way in which the hand was held and seen. All zero: as drawn."""
 
     turn_deg: float = 0.0
@@ -39,9 +39,9 @@ class HandView:
     blur_px: float = 0.0
 
 
-def some_capture(dice: np.random.Generator) -> HandView:
+def some_capture(dice: np.random.Generator) -> DrawnHandView:
     """Returns a capture as a careful child makes it."""
-    return HandView(
+    return DrawnHandView(
         turn_deg=float(dice.normal(0, 4)),
         scale=float(np.exp(dice.normal(0, 0.04))),
         dx=float(dice.normal(0, 0.02)),
@@ -77,12 +77,12 @@ def skin(person: str, hand: str) -> Texture:
     return np.asarray(SKIN_GREY + mottle + mounds - soft, np.float32)
 
 
-def palm(person: str, hand: str, capture: HandView, dice: np.random.Generator, side: int = 160) -> Picture:
+def palm(person: str, hand: str, capture: DrawnHandView, dice: np.random.Generator, side: int = 160) -> Picture:
     """Returns a picture of the palm's region, (side, side)."""
     return _expose(_place(skin(person, hand), capture, (side, side), side), capture, dice)
 
 
-def hand(person: str, which: str, capture: HandView, dice: np.random.Generator) -> Picture:
+def hand(person: str, which: str, capture: DrawnHandView, dice: np.random.Generator) -> Picture:
     """Returns a picture of the whole hand, fingers up, palm to the camera, (480, 640); a left one has its thumb
     left.
     """
@@ -150,7 +150,7 @@ def _stroke(
     np.maximum(canvas, line, out=canvas)
 
 
-def _place(texture: Texture, capture: HandView, size: tuple[int, int], region_px: float) -> Texture:
+def _place(texture: Texture, capture: DrawnHandView, size: tuple[int, int], region_px: float) -> Texture:
     """Returns the skin as the camera sees it: the region `region_px` wide in the middle of (height, width)."""
     height, width = size
     ratio = region_px / (SKIN_SIDE * REGION_SHARE) * capture.scale
@@ -161,7 +161,7 @@ def _place(texture: Texture, capture: HandView, size: tuple[int, int], region_px
     return np.asarray(cv2.warpAffine(texture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _on_hand(point: tuple[float, float], capture: HandView, region_px: float) -> tuple[int, int]:
+def _on_hand(point: tuple[float, float], capture: DrawnHandView, region_px: float) -> tuple[int, int]:
     turn = np.radians(capture.turn_deg)
     x, y = (value * region_px * capture.scale for value in point)
     height, width = HAND_SIZE
@@ -171,7 +171,7 @@ def _on_hand(point: tuple[float, float], capture: HandView, region_px: float) ->
     )
 
 
-def _expose(picture: Texture, capture: HandView, dice: np.random.Generator) -> Picture:
+def _expose(picture: Texture, capture: DrawnHandView, dice: np.random.Generator) -> Picture:
     slope = 1 + capture.slope * np.linspace(-0.5, 0.5, picture.shape[1], dtype=np.float32)[None, :]
     lit = picture * capture.light * slope
     if capture.blur_px > 0:

@@ -38,5 +38,5 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def print_pairs(pairs: Mapping[str, object]) -> None:
-    """What has a name and a value, one a line."""
+    """Prints names and values, one pair a line."""
     print_table(("", ""), ((name.replace("_", " "), value) for name, value in pairs.items()))

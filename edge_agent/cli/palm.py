@@ -22,10 +22,10 @@ from edge_agent.control_api import (
     PALM_EXPORT,
     PALM_FORGET,
     PALM_IMPORT,
-    ImportedPalms,
     PalmEnrolArguments,
     PalmForgetArguments,
     PalmImportArguments,
+    PalmImportRow,
 )
 from edge_agent.errors import ExitCode, RequestRefused
 from edge_agent.screen.state import Language
@@ -132,10 +132,10 @@ def import_(
 ) -> None:
     """Take over palms of another kiosk. Who has not agreed is not taken, and a younger palm here stays."""
     run_dir = settings.load_settings(config).settings.kiosk.run_dir
-    total = ImportedPalms(imported=0, passed_over=0, unreadable=0)
+    total = PalmImportRow(imported=0, passed_over=0, unreadable=0)
     for arguments in _exported(file):
         for answer in ask(run_dir, PALM_IMPORT, arguments, EXPORT_S):
-            total = ImportedPalms(
+            total = PalmImportRow(
                 imported=total.imported + answer.imported,
                 passed_over=total.passed_over + answer.passed_over,
                 unreadable=total.unreadable + answer.unreadable,
@@ -167,7 +167,7 @@ def quality(
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """What the kiosk sees in a picture: the hand, where its palm is, how good it is; or why it is refused."""
+    """Show what the kiosk sees in a picture: the hand, its palm and the quality, or the reason for a refusal."""
     import numpy as np
 
     from edge_agent.palm.hand.overlay import draw_overlay

@@ -83,7 +83,7 @@ def diff(
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """What an import would change; nothing is changed."""
+    """Show what an import would change, and change nothing."""
     with _refusals():
         if local:
             _told("", _built(export, org, _school(settings.load_settings(config).settings), _here(config)), as_json)

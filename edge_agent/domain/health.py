@@ -44,7 +44,7 @@ class KioskHealth:
 
 
 class HealthLevel(StrEnum):
-    """What a line asks of people."""
+    """The level of a health line: it says what people have to do."""
 
     OK = "ok"
     WATCH = "watch"  # the kiosk goes on; somebody should know

@@ -51,7 +51,7 @@ _SUCCESSES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SyncStep:
-    """What one call of `PacedClient.step` did, and when the next one is due."""
+    """The result of one call of `PacedClient.step`, and when the next one is due."""
 
     outcome: SyncOutcome
     due_s: float  # seconds until the next step is due; 0: now

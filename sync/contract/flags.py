@@ -15,7 +15,7 @@ from sync.contract.visits import EventId, ReceivedEvent, Visit, unpack_events
 
 
 class FlagKind(StrEnum):
-    """What looks odd."""
+    """The kinds of oddness that a flag names."""
 
     MANUAL_BURST = "manual_burst"  # one operator enters many by hand in a short time
     CARD_PILE = "card_pile"  # many cards one after the other, faster than children walk

@@ -25,7 +25,7 @@ from edge_agent.palm.types import Region
 
 @dataclass(frozen=True, slots=True)
 class PalmQuality:
-    """What was measured on a region, for the technician and for choosing among frames."""
+    """The measures of a region, for the technician and for choosing among frames."""
 
     focus: float  # contrast at the width of fine lines over that at the width of principal lines; light cancels out
     mean: float  # grey level of the palm, 0 to 255

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class UnfitReason(StrEnum):
-    """What is wrong with a picture."""
+    """The fault of a picture that gives no palm."""
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"

@@ -1,4 +1,4 @@
-"""What each channel shows of a hand, and which of these views is to be trusted."""
+"""The views of a hand, one a channel, and which of them is to be trusted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

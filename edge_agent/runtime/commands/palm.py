@@ -13,12 +13,12 @@ from edge_agent.control_api import (
     PALM_FORGET,
     PALM_IMPORT,
     ForgottenPalms,
-    ImportedPalms,
     NoArguments,
     PalmEnrolArguments,
     PalmEnrolStep,
     PalmForgetArguments,
     PalmImportArguments,
+    PalmImportRow,
 )
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import MomentSource
@@ -103,7 +103,7 @@ class PalmCommands:
         for line in (head, *palms):
             yield msgspec.Raw(msgspec.json.encode(line))
 
-    def import_palms(self, arguments: PalmImportArguments, requester: Requester) -> Iterator[ImportedPalms]:
+    def import_palms(self, arguments: PalmImportArguments, requester: Requester) -> Iterator[PalmImportRow]:
         """Takes some palms of an export; yields what became of them."""
         gallery, head = self._gallery(), arguments.head
         if head.version != STICK_VERSION:
@@ -118,7 +118,7 @@ class PalmCommands:
                 "(`edge-agent palm key import`)"
             )
         imported = gallery.import_(arguments.palms)
-        yield ImportedPalms(imported=imported.taken, passed_over=imported.passed_over, unreadable=imported.unreadable)
+        yield PalmImportRow(imported=imported.taken, passed_over=imported.passed_over, unreadable=imported.unreadable)
         self.uplink.hurry_palms()
 
     def _gallery(self) -> "PalmGallery":

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from drivers.simulated.palms import HandView, hand, palm, skin, some_capture
+from drivers.simulated.palms import DrawnHandView, hand, palm, skin, some_capture
 
 
 def test_the_same_seeds_give_the_same_bytes() -> None:
-    one, two = (palm("a", "left", HandView(noise=2), np.random.default_rng(1)) for _ in range(2))
+    one, two = (palm("a", "left", DrawnHandView(noise=2), np.random.default_rng(1)) for _ in range(2))
     assert np.array_equal(one, two)
     assert one.shape == (160, 160)
 
@@ -17,14 +17,14 @@ def test_people_and_hands_differ() -> None:
 
 
 def test_a_capture_moves_lights_and_disturbs() -> None:
-    plain = palm("a", "left", HandView(), np.random.default_rng(1))
-    assert palm("a", "left", HandView(light=0.5), np.random.default_rng(1)).mean() < 0.6 * plain.mean()
+    plain = palm("a", "left", DrawnHandView(), np.random.default_rng(1))
+    assert palm("a", "left", DrawnHandView(light=0.5), np.random.default_rng(1)).mean() < 0.6 * plain.mean()
     for capture in (
-        HandView(turn_deg=10),
-        HandView(scale=1.2),
-        HandView(dx=0.1),
-        HandView(noise=5),
-        HandView(blur_px=2),
+        DrawnHandView(turn_deg=10),
+        DrawnHandView(scale=1.2),
+        DrawnHandView(dx=0.1),
+        DrawnHandView(noise=5),
+        DrawnHandView(blur_px=2),
     ):
         assert not np.array_equal(palm("a", "left", capture, np.random.default_rng(1)), plain)
 
@@ -38,5 +38,5 @@ def test_a_whole_hand_stands_before_a_dark_ground(which: str) -> None:
 
 
 def test_a_left_hand_is_a_mirrored_right_one_in_outline() -> None:
-    shapes = [hand("a", which, HandView(), np.random.default_rng(1)) > 60 for which in ("left", "right")]
+    shapes = [hand("a", which, DrawnHandView(), np.random.default_rng(1)) > 60 for which in ("left", "right")]
     assert np.mean(shapes[0] == shapes[1][:, ::-1]) > 0.98

@@ -1,4 +1,4 @@
-"""What three valleys cost by themselves: where they lie, how their gaps lean, how well they were seen."""
+"""The cost of three valleys by themselves: where they lie, how their gaps lean, how well they were seen."""
 
 import numpy as np
 

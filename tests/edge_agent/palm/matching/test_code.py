@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.simulated.palms import HandView
+from drivers.simulated.palms import DrawnHandView
 from edge_agent.palm.matching.code import CODE_BYTES, LINES, VALID, NotAPalmCode, PalmCode, encode
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.types import Hand, Region
@@ -66,8 +66,8 @@ def test_a_refusal_says_what_is_wrong(at: int, value: int, says: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(gain=st.floats(0.4, 1.15), slope=st.floats(-0.5, 0.5))
 def test_light_changes_few_bits(gain: float, slope: float) -> None:
-    plain = encode(respond(region("a", HandView())), Hand.LEFT)
-    lit = encode(respond(region("a", HandView(light=gain, slope=slope))), Hand.LEFT)
+    plain = encode(respond(region("a", DrawnHandView())), Hand.LEFT)
+    lit = encode(respond(region("a", DrawnHandView(light=gain, slope=slope))), Hand.LEFT)
     assert differing(plain, lit) < 0.08
 
 
@@ -76,7 +76,7 @@ def test_people_differ() -> None:
 
 
 def test_what_is_no_palm_has_no_cell_and_changes_none_far_from_it() -> None:
-    whole = region("a", HandView())
+    whole = region("a", DrawnHandView())
     grey, mask = whole.grey.copy(), whole.mask.copy()
     grey[:, :40], mask[:, :40] = 255, False
     code, reference = encode(respond(Region(grey, mask, Hand.LEFT)), Hand.LEFT), encode(respond(whole), Hand.LEFT)

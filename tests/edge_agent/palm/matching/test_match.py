@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.simulated.palms import HandView
+from drivers.simulated.palms import DrawnHandView
 from edge_agent.palm.matching import bits
 from edge_agent.palm.matching.code import Cells, encode
 from edge_agent.palm.matching.match import Likeness, agreement, compare, find_poses, unlock
@@ -36,14 +36,14 @@ def test_a_picture_is_like_itself_and_lies_where_it_lies() -> None:
 @settings(max_examples=12, deadline=None)
 @given(turn=st.floats(-15, 15), scale=st.floats(0.87, 1.15), dx=st.floats(-0.12, 0.12), dy=st.floats(-0.12, 0.12))
 def test_a_moved_hand_is_still_the_same(turn: float, scale: float, dx: float, dy: float) -> None:
-    moved = respond(region("a", HandView(turn_deg=turn, scale=scale, dx=dx, dy=dy, noise=2)))
-    assert against(moved, respond(region("a", HandView(noise=2), seed=1))).agreement > ALIKE
+    moved = respond(region("a", DrawnHandView(turn_deg=turn, scale=scale, dx=dx, dy=dy, noise=2)))
+    assert against(moved, respond(region("a", DrawnHandView(noise=2), seed=1))).agreement > ALIKE
 
 
 @settings(max_examples=8, deadline=None)
 @given(gain=st.floats(0.4, 1.15), slope=st.floats(-0.5, 0.5), noise=st.floats(0, 4))
 def test_light_and_noise_do_not_make_a_stranger(gain: float, slope: float, noise: float) -> None:
-    lit = respond(region("a", HandView(light=gain, slope=slope, noise=noise)))
+    lit = respond(region("a", DrawnHandView(light=gain, slope=slope, noise=noise)))
     assert against(lit, responses("a", 7)).agreement > ALIKE
 
 
