@@ -148,11 +148,11 @@ class _RosterBuilder:
         self._programmes: set[str] = set()
         self._sessions: list[MealSession] = []
         self._closed: list[ClosedDay] = []
-        self._cards_by_own: dict[Alias, list[Credential]] = defaultdict(list)
-        self._cards_by_alias: dict[Alias, list[Credential]] = defaultdict(list)
-        self._codes: dict[str, list[Credential]] = defaultdict(list)
-        self._terminals: dict[str, list[Credential]] = defaultdict(list)
-        self._entitlements: dict[str, list[Entitlement]] = defaultdict(list)
+        self._cards_by_own: dict[Alias, tuple[Credential, ...]] = {}
+        self._cards_by_alias: dict[Alias, tuple[Credential, ...]] = {}
+        self._codes: dict[str, tuple[Credential, ...]] = {}
+        self._terminals: dict[str, tuple[Credential, ...]] = {}
+        self._entitlements: dict[str, tuple[Entitlement, ...]] = {}
         self._consents: list[Consent] = []
 
     def build(self, records: Iterable[Record]) -> Roster:
@@ -173,13 +173,13 @@ class _RosterBuilder:
             timetable=self._build_timetable(),
             people=self._people,
             problems=tuple(self._problems),
-            _cards_by_own=_frozen(self._cards_by_own),
-            _cards_by_alias=_frozen(self._cards_by_alias),
-            _codes=_frozen(self._codes),
-            _terminals=_frozen(self._terminals),
-            _entitlements=_frozen(self._entitlements),
+            _cards_by_own=self._cards_by_own,
+            _cards_by_alias=self._cards_by_alias,
+            _codes=self._codes,
+            _terminals=self._terminals,
+            _entitlements=self._entitlements,
             _consents=consents_in_force(self._consents),
-            _groups=_frozen(groups),
+            _groups={name: tuple(people) for name, people in groups.items()},
         )
 
     def _note_problem(self, record: Record, text: str) -> None:
@@ -231,9 +231,9 @@ class _RosterBuilder:
             case CredentialKind.CARD:
                 self._file_card(credential, value)
             case CredentialKind.CODE if value:
-                self._codes[value].append(credential)
+                _add(self._codes, value, (credential,))
             case CredentialKind.TERMINAL if value:
-                self._terminals[value].append(credential)
+                _add(self._terminals, value, (credential,))
             case CredentialKind.CODE | CredentialKind.TERMINAL:
                 self._note_problem(credential, "it has no value; no reading can match it")
             case CredentialKind.PALM:
@@ -253,9 +253,11 @@ class _RosterBuilder:
         if isinstance(uid, RejectedNumber):
             self._note_problem(credential, f"it is left out: {uid.why}")
             return
-        self._cards_by_own[own(uid)].append(credential)
+        # One tuple for all the ways to write the number: a school has thousands of cards, and each has several.
+        cards = (credential,)
+        _add(self._cards_by_own, own(uid), cards)
         for alias in aliases(uid):
-            self._cards_by_alias[alias].append(credential)
+            _add(self._cards_by_alias, alias, cards)
 
     def _file_personal(self, record: Entitlement | Consent) -> None:
         if record.person not in self._people:
@@ -274,7 +276,7 @@ class _RosterBuilder:
                     self._note_problem(
                         record, f"its programme {record.programme!r} is not in the roster; it is used all the same"
                     )
-                self._entitlements[record.person].append(record)
+                _add(self._entitlements, record.person, (record,))
             case _:
                 assert_never(record)
 
@@ -288,5 +290,6 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def _frozen(table: Mapping[Key, Sequence[Value]]) -> dict[Key, tuple[Value, ...]]:
-    return {key: tuple(values) for key, values in table.items()}
+def _add(table: dict[Key, tuple[Value, ...]], key: Key, values: tuple[Value, ...]) -> None:
+    """Adds the values behind those of this key; a key's first tuple is taken as it is."""
+    table[key] = table[key] + values if key in table else values

@@ -76,12 +76,17 @@ class RosterTable:
 
     def records(self) -> list[Record]:
         """Returns every record. Raises `RosterMismatch` when one cannot be read: only a whole roster helps then."""
+        texts = [bytes(text) for (text,) in self._store.read(SELECT_RECORDS)]
+        texts.reverse()
+        records = []
         try:
-            return [from_json(bytes(record)) for (record,) in self._store.read(SELECT_RECORDS)]
+            while texts:
+                records.append(from_json(texts.pop()))  # each text is let go at once: a large school has megabytes
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RosterMismatch(
                 f"a record of the roster here cannot be read ({error}); ask for the whole roster"
             ) from error
+        return records
 
     def apply(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> RosterChange:
         """Brings all pages of one version into force, or nothing of them.
