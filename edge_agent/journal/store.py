@@ -34,6 +34,7 @@ from edge_agent.journal.errors import (
 T = TypeVar("T")
 
 BUSY_MS = 5_000  # only a reader that recovers the WAL after a crash can make us wait
+CACHE_KIB = 1024  # an append and the rules' questions touch a few pages; half of SQLite's own size is plenty
 WAL_BYTES_MAX = 8 * 1024 * 1024  # what a folded WAL file may keep on disk
 
 
@@ -109,6 +110,7 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
 
 

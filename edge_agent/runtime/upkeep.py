@@ -8,6 +8,7 @@ from edge_agent.domain.moment import MomentSource
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import ChainCheck, verify_journal
+from edge_agent.process.memory import return_free_memory
 from edge_agent.process.supervision import Pulse
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class JournalUpkeep:
             return pulse.is_stopping()
 
         check = verify_journal(self._journal.path, stop=stop)
+        return_free_memory()  # of this walk; after the first one, of the whole start
         if not check.finished:
             return
         self.last_check = check
