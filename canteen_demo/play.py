@@ -89,7 +89,7 @@ def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], N
             kiosk = Kiosk(name, wish.folder / name, port=free_port(), palms_seed=seed)
             stack.callback(kiosk.close)
             with psycopg.connect(database_url, autocommit=True) as connection:
-                code = schools.new_code(connection, SCHOOL, name, datetime.now(ZONE), timedelta(hours=1))
+                code = schools.issue_code(connection, SCHOOL, name, datetime.now(ZONE), timedelta(hours=1))
             kiosk.register(f"http://127.0.0.1:{relay.port}", code)
             kiosks.append(kiosk)
         palms = [pupil.id for pupil in pupils if pupil.consent][: min(PALMS_MAX, wish.pupils // PUPILS_PER_PALM)]

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sync.ledger.errors import DatabaseUnavailable, FolderTaken
+from sync.ledger.errors import DatabaseUnavailable, FolderInUse
 
 log = logging.getLogger(__name__)
 
@@ -271,12 +271,12 @@ class EmbeddedPostgres:
         return pid is not None and pid in _processes_in(self.data)
 
     def start(self) -> None:
-        """Make the cluster if need be, run it, and own it. Raises FolderTaken, DatabaseUnavailable."""
+        """Make the cluster if need be, run it, and own it. Raises FolderInUse, DatabaseUnavailable."""
         if self._lock is None:
             lock = Lock(self.folder / "lock")
             if not lock.take():
                 lock.close()
-                raise FolderTaken(f"another process serves the ledger in {self.folder}: stop it, or ask it")
+                raise FolderInUse(f"another process serves the ledger in {self.folder}: stop it, or ask it")
             self._lock = lock
         _make_folder(self._socket_folder, 0o700, self.account)
         if self._adopted():

@@ -69,7 +69,7 @@ def prove(
         stored = connection.execute("SELECT device, epoch, seq, hash FROM event").fetchall()
         quarantined = connection.execute("SELECT count(*) FROM quarantine").fetchone()
         forks = connection.execute("SELECT count(*) FROM fork").fetchone()
-        report = reports.report(connection, SCHOOL, day, day, now=now)
+        report = reports.build_report(connection, SCHOOL, day, day, now=now)
     ledger = {(device, epoch, seq): bytes(digest) for device, epoch, seq, digest in stored}
     answers = sum(tally.answers for tally in tallies)
     unanswered = sum(tally.unanswered for tally in tallies)

@@ -70,14 +70,14 @@ def serve(
     rate: Annotated[float, typer.Option(min=1, help="Requests a second that are let in.")] = 200.0,
 ) -> None:
     """Run the ledger until it is told to stop (SIGTERM, Ctrl-C)."""
-    from sync.ledger.server import Options, serve_until
+    from sync.ledger.server import LedgerOptions, serve_until
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     ending = ShutdownFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    options = Options(
-        data=data, host=host, port=port, certificate=certificate, certificate_key=certificate_key, rate_per_s=rate,
+    options = LedgerOptions(
+        folder=data, host=host, port=port, certificate=certificate, certificate_key=certificate_key, rate_per_s=rate,
         burst=int(2 * rate),
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ def enrol_code(
     from sync.ledger.server import utc_now
 
     with open_ledger(data, database_url) as connection:
-        code = schools.new_code(connection, school, name, utc_now(), timedelta(hours=hours))
+        code = schools.issue_code(connection, school, name, utc_now(), timedelta(hours=hours))
     if as_json:
         print_json({"school": school, "code": code, "hours": hours})
     else:
@@ -138,7 +138,7 @@ def devices(data: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "", 
     from sync.ledger import schools
 
     with open_ledger(data, database_url) as connection:
-        rows = schools.devices(connection)
+        rows = schools.list_devices(connection)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -192,8 +192,8 @@ def report(
     end = _day(last) if last else begin
     with open_ledger(data, database_url) as connection:
         made = [
-            reports.report(connection, each, begin, end, now=utc_now(), attendance_factor=_share(attendance))
-            for each in school or schools.schools(connection)
+            reports.build_report(connection, each, begin, end, now=utc_now(), attendance_factor=_share(attendance))
+            for each in school or schools.list_schools(connection)
         ]
     lines = [line for one in made for line in one.lines]
     notices = [notice for one in made for notice in one.notices]

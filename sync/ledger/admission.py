@@ -1,6 +1,6 @@
-"""Who may come in now: a token bucket for the whole process, so that a city that returns at once is let in by turns.
+"""A token bucket for the whole process, so that a city that returns at once is let in by turns.
 
-A refused kiosk is told when to come again. It adds its own dice, so that all of them do not come at that second.
+A kiosk that is turned away learns when to come again. It adds a random wait, so that not all come at that second.
 """
 
 import math
@@ -8,24 +8,24 @@ import threading
 from collections.abc import Callable
 
 
-class Bucket:
-    """At most `rate_per_s` requests a second, with a reserve of `burst`. May be asked from any thread."""
+class TokenBucket:
+    """Admits `rate_per_s` requests a second, with a reserve of `burst`. Safe from any thread."""
 
     def __init__(self, rate_per_s: float, burst: int, monotonic: Callable[[], float]) -> None:
         self._rate = rate_per_s
         self._burst = burst
         self._monotonic = monotonic
         self._tokens = float(burst)
-        self._at = monotonic()
+        self._filled_s = monotonic()
         self._turned_away = 0  # since the bucket last had a token
         self._lock = threading.Lock()
 
-    def take(self) -> int:
-        """0 when admitted, else whole seconds after which to come again; they grow with the number turned away."""
+    def admit(self) -> int:
+        """Returns 0 when admitted, else whole seconds to wait; they grow with the number that was turned away."""
         with self._lock:
             now = self._monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_s) * self._rate)
+            self._filled_s = now
             if self._tokens >= 1:
                 self._tokens -= 1
                 self._turned_away = max(0, self._turned_away - 1)

@@ -2,7 +2,7 @@
 
 LedgerError
 ├── DatabaseUnavailable  PostgreSQL cannot be started or reached: see the log that it names, then start again
-├── FolderTaken          another process serves this data folder: ask that one, or stop it
+├── FolderInUse          another process serves this data folder: ask that one, or stop it
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
 
@@ -17,9 +17,9 @@ class DatabaseUnavailable(LedgerError):
     """PostgreSQL is not there."""
 
 
-class FolderTaken(LedgerError):
+class FolderInUse(LedgerError):
     """The data folder belongs to a running process."""
 
 
 class NotUnderstood(LedgerError):
-    """An operator asked for an unknown school, a wrong day, a code that cannot be."""
+    """An operator asked for an unknown school, a wrong day or a code that cannot be."""

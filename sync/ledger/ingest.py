@@ -2,11 +2,11 @@
 
 The caller has verified the signature. Then, in one transaction: lock the device's head row → what it covers already is
 answered from it → the rest goes in by `INSERT … SELECT unnest`, part by part → the head moves → commit → the receipt
-goes out. The chain inside the batch is walked on the way. Where it does not hold nothing is kept, and nothing else is
-said about the batch.
+goes out. The chain inside the batch is walked on the way. Where it does not hold nothing is stored, and the
+batch gets no other answer.
 
-A well-formed fact is never refused. What stops the line is only the chain: a gap, a fork, an epoch that is unknown or
-over. A fork is kept as evidence before it is answered.
+A well-formed event is never refused. Only the chain stops the line: a gap, a fork, an epoch that is unknown or closed.
+A fork is stored as evidence before it is answered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,16 +21,16 @@ from sync.contract import receipt
 from sync.contract.batch import Batch, link_hashes, walk_links
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, QuarantinedEvent, time_text
-from sync.ledger import facts
-from sync.ledger.people import People
+from sync.ledger.event_columns import CarriedEvent, EventColumns, OddEvent, read_columns
+from sync.ledger.people import RosterMembers
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
-PART = 125  # events that one statement stores: while PostgreSQL does, the next ones are read
-UNKNOWN = "unknown-person"
+PART_EVENTS = 125  # in one statement: while PostgreSQL stores them, the next ones are read
+UNKNOWN_PERSON = "unknown-person"
 
 
 @dataclass(frozen=True, slots=True)
-class Signature:
+class SignatureEvidence:
     """The evidence that a device sent these bytes, as it stood in the request."""
 
     content_digest: str
@@ -43,28 +43,32 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ArrivedBatch:
     """A batch whose signature is good."""
 
     school: str
     device: DeviceId
     epoch: Epoch
     batch: Batch
-    signature: Signature
+    signature: SignatureEvidence
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class _OpenEpoch:
     """The open epoch: the head that the lock protects."""
 
     epoch: str
     head: Head
 
 
-def ingest(
-    connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime, people: People
+def ingest_batch(
+    connection: psycopg.Connection,
+    arrival: ArrivedBatch,
+    key: Ed25519PrivateKey,
+    now: datetime,
+    members: RosterMembers,
 ) -> BatchReply | ProblemDocument:
-    """Store what is new of the batch and answer it. `key` signs the receipt. Commits before it returns.
+    """Stores the new events of the batch and returns the answer. `key` signs the receipt. Commits before it returns.
 
     Raises `MalformedBatch` for a batch that contradicts itself.
     """
@@ -72,61 +76,68 @@ def ingest(
     # In a pipeline statements are sent without waiting; only what is fetched waits. So a batch waits twice, for its
     # lock and for the commit, and PostgreSQL stores its first events while the rest is still being read.
     with connection.pipeline(), connection.transaction():
-        standing = _lock(connection, arrival)
-        hashes, known = walk_links(batch), 0  # how many of the batch are here already
-        if (standing.epoch, standing.head) != (arrival.epoch, Head(batch.header.first_seq - 1, batch.prev)):
-            new = _place(connection, arrival, standing)
+        opened = _lock(connection, arrival)
+        hashes, duplicates = walk_links(batch), 0
+        if (opened.epoch, opened.head) != (arrival.epoch, Head(batch.header.first_seq - 1, batch.prev)):
+            new = _find_new(connection, arrival, opened)
             if isinstance(new, ProblemDocument):
                 return new
-            hashes, known = iter(new), len(batch.lines) - len(new)
-        looks = _insert(connection, arrival, hashes, known, now, people) if known < len(batch.lines) else ()
+            hashes, duplicates = iter(new), len(batch.lines) - len(new)
+        odd: Sequence[OddEvent] = ()
+        if duplicates < len(batch.lines):
+            odd = _insert(connection, arrival, hashes, duplicates, now, members)
         issued = _receipt(connection, arrival, key, now)
-        # What has just gone in is known without asking; only what was there before must be looked up.
-        quarantined = _told(looks) if known == 0 else _quarantined(connection, arrival)
+        # For new events the list is at hand; only for older ones it must be looked up.
+        quarantined = _list_quarantined(odd) if duplicates == 0 else _read_quarantined(connection, arrival)
     return BatchReply(
         accepted_through=batch.last_seq,
         head=batch.header.head,
         time=time_text(now),
         receipt=issued,
-        duplicates=known,
+        duplicates=duplicates,
         quarantined=quarantined,
     )
 
 
-def _lock(connection: psycopg.Connection, arrival: Arrival) -> _Open:
+def _lock(connection: psycopg.Connection, arrival: ArrivedBatch) -> _OpenEpoch:
     row = connection.execute(
         "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE",
         (arrival.school, arrival.device),
     ).fetchone()
-    assert row is not None, "enrolment makes the head row"
+    assert row is not None, "registering makes the head row"
     epoch, seq, digest = row
-    return _Open(epoch, Head(seq, Hash(digest)))
+    return _OpenEpoch(epoch, Head(seq, Hash(digest)))
 
 
-def _place(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> ProblemDocument | Sequence[Hash]:
-    """What is new of a batch that does not simply go on: the first of its epoch, sent again, or not fitting at all."""
+def _find_new(
+    connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch
+) -> ProblemDocument | Sequence[Hash]:
+    """Returns the hashes of the new events of a batch that does not simply go on, or the problem with it.
+
+    It is the first batch of its epoch, one that is sent again, or one that does not fit at all.
+    """
     batch = arrival.batch
     hashes = link_hashes(batch)
-    if standing.epoch != arrival.epoch:
-        problem = _open_epoch(connection, arrival, standing)
+    if opened.epoch != arrival.epoch:
+        problem = _open_epoch(connection, arrival, opened)
         if problem is not None:
             return problem
-        standing = _Open(arrival.epoch, Head(0, batch.prev))
-    known = standing.head.seq - batch.header.first_seq + 1
-    return _check_joint(connection, arrival, hashes, standing.head, known) or hashes[known:]
+        opened = _OpenEpoch(arrival.epoch, Head(0, batch.prev))
+    duplicates = opened.head.seq - batch.header.first_seq + 1
+    return _check_joint(connection, arrival, hashes, opened.head, duplicates) or hashes[duplicates:]
 
 
-def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Open) -> ProblemDocument | None:
-    """Supersede the open epoch by the one that this batch begins, or say why that cannot be."""
+def _open_epoch(connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch) -> ProblemDocument | None:
+    """Supersedes the open epoch by the one that this batch begins, or returns the problem with that."""
     header = arrival.batch.header
-    over = connection.execute(
+    superseded = connection.execute(
         "SELECT 1 FROM epoch WHERE school = %s AND device = %s AND epoch = %s",
         (arrival.school, arrival.device, arrival.epoch),
     ).fetchone()
-    if over is not None:
+    if superseded is not None:
         return ProblemDocument(
             type=ProblemType.EPOCH_SUPERSEDED, status=409, title="this epoch is over",
-            detail=f"the device is in epoch {standing.epoch}: open a new epoch and carry over what is not acknowledged",
+            detail=f"the device is in epoch {opened.epoch}: open a new epoch and carry over what is not acknowledged",
         )  # fmt: skip
     parent = bytes.fromhex(header.parent)
     expected = genesis(arrival.device, arrival.signature.public_key, arrival.epoch, parent)
@@ -135,11 +146,11 @@ def _open_epoch(connection: psycopg.Connection, arrival: Arrival, standing: _Ope
             type=ProblemType.EPOCH_UNKNOWN, status=409, title="this epoch is not known",
             detail="a new epoch begins with event 1 behind the genesis of this device, its key and the parent it names",
         )  # fmt: skip
-    if standing.epoch:
+    if opened.epoch:
         connection.execute(
             "UPDATE epoch SET superseded_at = now(), last_seq = %s, last_hash = %s"
             " WHERE school = %s AND device = %s AND epoch = %s",
-            (standing.head.seq, standing.head.hash, arrival.school, arrival.device, standing.epoch),
+            (opened.head.seq, opened.head.hash, arrival.school, arrival.device, opened.epoch),
         )
     connection.execute(_INSERT_EPOCH, {
         **_identity(arrival), "public_key": arrival.signature.public_key, "genesis": bytes(expected),
@@ -162,22 +173,22 @@ _INSERT_EPOCH = """
 
 
 def _check_joint(
-    connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], head: Head, known: int
+    connection: psycopg.Connection, arrival: ArrivedBatch, hashes: Sequence[Hash], head: Head, duplicates: int
 ) -> ProblemDocument | None:
-    """Whether the batch and what is stored agree where they meet. `known`: events of the batch at or below the head."""
+    """Returns the problem where batch and stored events disagree. `duplicates`: events of the batch up to the head."""
     header = arrival.batch.header
-    if known < 0:
+    if duplicates < 0:
         return ProblemDocument(
             type=ProblemType.GAP, status=409, title="events are missing", expected_seq=head.seq + 1,
             detail=f"send from event {head.seq + 1}",
         )  # fmt: skip
-    if known == 0:
+    if duplicates == 0:
         if header.prev == head.hash.hex():
             return None
         return _fork(connection, arrival, hashes, head.seq, head.hash, arrival.batch.prev)
-    last_common = min(known, len(hashes))
-    if last_common == known:
-        if hashes[known - 1] == head.hash:
+    last_common = min(duplicates, len(hashes))
+    if last_common == duplicates:
+        if hashes[duplicates - 1] == head.hash:
             return None
     elif _stored(connection, arrival, arrival.batch.last_seq, arrival.batch.last_seq) == [hashes[-1]]:
         return None
@@ -191,7 +202,7 @@ def _check_joint(
     return _fork(connection, arrival, hashes, seq, ours, theirs)
 
 
-def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: int) -> list[Hash]:
+def _stored(connection: psycopg.Connection, arrival: ArrivedBatch, first: int, last: int) -> list[Hash]:
     rows = connection.execute(
         "SELECT hash FROM event WHERE school = %s AND device = %s AND epoch = %s AND seq BETWEEN %s AND %s"
         " ORDER BY seq",
@@ -201,16 +212,16 @@ def _stored(connection: psycopg.Connection, arrival: Arrival, first: int, last: 
 
 
 def _fork(
-    connection: psycopg.Connection, arrival: Arrival, hashes: Sequence[Hash], seq: int, ours: Hash, theirs: Hash
+    connection: psycopg.Connection, arrival: ArrivedBatch, hashes: Sequence[Hash], seq: int, ours: Hash, theirs: Hash
 ) -> ProblemDocument:
-    """Keep what was sent on the other chain, with its signature, and answer where the two part."""
-    kept = connection.execute(_INSERT_FORK, {
+    """Stores what was sent on the other chain, with its signature, and returns the problem: where the two part."""
+    inserted = connection.execute(_INSERT_FORK, {
         **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "hashes": list(hashes),
         "payloads": list(arrival.batch.lines), "content_digest": arrival.signature.content_digest,
         "rows_max": FORK_ROWS_MAX,
     })  # fmt: skip
-    if kept.fetchone() is not None:
-        _keep_evidence(connection, arrival, first_seq=0)
+    if inserted.fetchone() is not None:
+        _store_evidence(connection, arrival, first_seq=0)
     return ProblemDocument(
         type=ProblemType.FORK, status=409, title="another event stands under this number",
         detail=f"from event {seq} on the ledger holds another chain: open a new epoch that names the ledger's head",
@@ -271,49 +282,49 @@ _INSERT_QUARANTINE = """
 """
 
 
-def _identity(arrival: Arrival) -> dict[str, str]:
+def _identity(arrival: ArrivedBatch) -> dict[str, str]:
     return {"school": arrival.school, "device": arrival.device, "epoch": arrival.epoch}
 
 
 def _insert(
     connection: psycopg.Connection,
-    arrival: Arrival,
+    arrival: ArrivedBatch,
     hashes: Iterator[Hash],
-    known: int,
+    duplicates: int,
     now: datetime,
-    people: People,
-) -> Sequence[facts.Look]:
-    """Everything behind the first `known` events, whose `hashes` these are, and the head; what went into quarantine."""
-    _keep_evidence(connection, arrival, arrival.batch.header.first_seq + known)
-    starts = range(known, len(arrival.batch.lines), PART)
-    parts = [_insert_part(connection, arrival, start, list(islice(hashes, PART)), now) for start in starts]
+    members: RosterMembers,
+) -> Sequence[OddEvent]:
+    """Stores the events behind the duplicates, whose `hashes` these are, and the head. Returns the quarantined ones."""
+    _store_evidence(connection, arrival, arrival.batch.header.first_seq + duplicates)
+    starts = range(duplicates, len(arrival.batch.lines), PART_EVENTS)
+    parts = [_insert_part(connection, arrival, start, list(islice(hashes, PART_EVENTS)), now) for start in starts]
     named = {person: seq for part in reversed(parts) for person, seq in part.people.items()}  # where first named
-    looks = {look.seq: look for look in _strangers(connection, arrival, named, people)}
-    looks |= {look.seq: look for part in parts for look in part.looks}
-    parcels = [parcel for part in parts for parcel in part.parcels]
-    if parcels:
-        _insert_carried(connection, arrival, parcels)
-    if looks:
+    odd = {stranger.seq: stranger for stranger in _strangers(connection, arrival, named, members)}
+    odd |= {event.seq: event for part in parts for event in part.odd}
+    carried = [event for part in parts for event in part.carried]
+    if carried:
+        _insert_carried(connection, arrival, carried)
+    if odd:
         connection.execute(_INSERT_QUARANTINE, {
-            **_identity(arrival), "seqs": list(looks), "codes": [look.code for look in looks.values()],
-            "details": [look.detail for look in looks.values()],
+            **_identity(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],
+            "details": [event.detail for event in odd.values()],
         })  # fmt: skip
     connection.execute(
         "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
         (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, arrival.school, arrival.device),
     )
-    return tuple(looks.values())
+    return tuple(odd.values())
 
 
 def _insert_part(
-    connection: psycopg.Connection, arrival: Arrival, start: int, hashes: Sequence[Hash], now: datetime
-) -> facts.Columns:
-    """Send the events from the one at `start` on, as many as `hashes`; what was read of them. Does not wait."""
+    connection: psycopg.Connection, arrival: ArrivedBatch, start: int, hashes: Sequence[Hash], now: datetime
+) -> EventColumns:
+    """Sends the events from index `start` on, as many as `hashes`, and returns their columns. Does not wait."""
     first_seq = arrival.batch.header.first_seq + start
     payloads = arrival.batch.lines[start : start + len(hashes)]
-    columns = facts.read(
+    columns = read_columns(
         payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
-        stones=frozenset(arrival.batch.header.tombstones),
+        tombstones=frozenset(arrival.batch.header.tombstones),
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
         **_identity(arrival), "first_seq": first_seq, "payloads": list(payloads),
@@ -323,36 +334,37 @@ def _insert_part(
     return columns
 
 
-def _told(looks: Sequence[facts.Look]) -> tuple[QuarantinedEvent, ...]:
+def _list_quarantined(odd: Sequence[OddEvent]) -> tuple[QuarantinedEvent, ...]:
     return tuple(
-        QuarantinedEvent(seq=look.seq, code=look.code, detail=look.detail)
-        for look in sorted(looks, key=lambda each: each.seq)
+        QuarantinedEvent(seq=event.seq, code=event.code, detail=event.detail)
+        for event in sorted(odd, key=lambda event: event.seq)
     )
 
 
-def _insert_carried(connection: psycopg.Connection, arrival: Arrival, parcels: Sequence[facts.Parcel]) -> None:
+def _insert_carried(connection: psycopg.Connection, arrival: ArrivedBatch, carried: Sequence[CarriedEvent]) -> None:
     connection.execute(_INSERT_CARRIED, {
-        **_identity(arrival), "epochs": [p.epoch for p in parcels], "seqs": [p.seq for p in parcels],
-        "hashes": [p.hash for p in parcels], "payloads": [p.payload for p in parcels],
-        "kinds": [p.kind for p in parcels], "days": [p.day for p in parcels], "flags": [p.flags for p in parcels],
-        "by_seqs": [p.by_seq for p in parcels],
+        **_identity(arrival), "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
+        "hashes": [event.hash for event in carried], "payloads": [event.payload for event in carried],
+        "kinds": [event.kind for event in carried], "days": [event.day for event in carried],
+        "flags": [event.flags for event in carried],
+        "by_seqs": [event.by_seq for event in carried],
     })  # fmt: skip
 
 
 def _strangers(
-    connection: psycopg.Connection, arrival: Arrival, named: Mapping[str, int], people: People
-) -> list[facts.Look]:
+    connection: psycopg.Connection, arrival: ArrivedBatch, named: Mapping[str, int], members: RosterMembers
+) -> list[OddEvent]:
     if not named:
         return []
-    unknown = people.unknown(connection, arrival.school, named)
+    strangers = members.find_strangers(connection, arrival.school, named)
     return [
-        facts.Look(seq, UNKNOWN, "a person who was never on this school's roster")
+        OddEvent(seq, UNKNOWN_PERSON, "a person who was never on this school's roster")
         for person, seq in named.items()
-        if person in unknown
+        if person in strangers
     ]
 
 
-def _keep_evidence(connection: psycopg.Connection, arrival: Arrival, first_seq: int) -> None:
+def _store_evidence(connection: psycopg.Connection, arrival: ArrivedBatch, first_seq: int) -> None:
     signature = arrival.signature
     connection.execute(_INSERT_BATCH, {
         **_identity(arrival), "last_seq": arrival.batch.last_seq, "first_seq": first_seq,
@@ -362,8 +374,8 @@ def _keep_evidence(connection: psycopg.Connection, arrival: Arrival, first_seq: 
     })  # fmt: skip
 
 
-def _quarantined(connection: psycopg.Connection, arrival: Arrival) -> tuple[QuarantinedEvent, ...]:
-    """What of this batch stands in quarantine, told again to a kiosk that lost the first answer."""
+def _read_quarantined(connection: psycopg.Connection, arrival: ArrivedBatch) -> tuple[QuarantinedEvent, ...]:
+    """Returns the quarantined events of this batch, for a kiosk that lost the first answer."""
     rows = connection.execute(
         "SELECT seq, code, detail FROM quarantine WHERE school = %s AND device = %s AND epoch = %s"
         " AND seq BETWEEN %s AND %s ORDER BY seq",
@@ -373,9 +385,9 @@ def _quarantined(connection: psycopg.Connection, arrival: Arrival) -> tuple[Quar
 
 
 def _receipt(
-    connection: psycopg.Connection, arrival: Arrival, key: Ed25519PrivateKey, now: datetime
+    connection: psycopg.Connection, arrival: ArrivedBatch, key: Ed25519PrivateKey, now: datetime
 ) -> receipt.Receipt:
-    """The ledger's word for this batch, kept as it was given."""
+    """Returns the receipt for this batch, and stores it as it is given."""
     head = arrival.batch.head
     issued = receipt.issue(key, arrival.device, arrival.epoch, head, time_text(now))
     connection.execute(

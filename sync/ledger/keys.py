@@ -1,6 +1,6 @@
-"""The ledger's own key, with which it signs receipts. One for all processes of a ledger; kiosks learn it when enrolled.
+"""The ledger's own key, with which it signs receipts: one for all its processes. Kiosks learn it when they register.
 
-It lives in a file, not in the database: who can write the tables must not be able to sign for them.
+It lives in a file, not in the database: those who can write the tables must not be able to sign for them.
 """
 
 import contextlib
@@ -13,7 +13,10 @@ from sync.ledger.errors import NotUnderstood
 
 
 def load_or_create(path: Path) -> Ed25519PrivateKey:
-    """The key in `path` (64 hex digits, mode 0600), drawn and kept there when the file is missing."""
+    """Returns the key in `path` (64 hex digits, mode 0600), drawn and written there when the file is missing.
+
+    Raises `NotUnderstood` for a file that holds no key.
+    """
     with contextlib.suppress(FileExistsError):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

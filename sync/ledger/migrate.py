@@ -10,13 +10,13 @@ _LOCK = 0x63_6E_74_31  # `cnt1`: every process of the ledger that starts takes t
 
 
 def steps() -> list[tuple[int, str]]:
-    """Number and text of every schema file, ascending."""
-    found = [file for file in files("sync.ledger").joinpath("schema").iterdir() if file.name.endswith(".sql")]
-    return sorted((int(file.name.split("_", 1)[0]), file.read_text(encoding="utf-8")) for file in found)
+    """Returns number and text of every schema file, ascending."""
+    sql_files = [file for file in files("sync.ledger").joinpath("schema").iterdir() if file.name.endswith(".sql")]
+    return sorted((int(file.name.split("_", 1)[0]), file.read_text(encoding="utf-8")) for file in sql_files)
 
 
 def migrate(connection: psycopg.Connection) -> int:
-    """Bring the schema up to date; gives the number it stands at. All or nothing: PostgreSQL's DDL is transactional."""
+    """Brings the schema up to date and returns its number. All or nothing: PostgreSQL's DDL is transactional."""
     newest = steps()[-1][0]
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -24,13 +24,13 @@ def migrate(connection: psycopg.Connection) -> int:
             "CREATE TABLE IF NOT EXISTS schema_version (number int PRIMARY KEY, applied_at timestamptz DEFAULT now())"
         )
         row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_version").fetchone()
-        stands_at = int(row[0]) if row else 0
-        if stands_at > newest:
+        current = int(row[0]) if row else 0
+        if current > newest:
             raise DatabaseUnavailable(
-                f"the database's schema is {stands_at}, this program knows {newest}: install the newer program"
+                f"the database's schema is {current}, this program knows {newest}: install the newer program"
             )
         for number, text in steps():
-            if number > stands_at:
+            if number > current:
                 connection.execute(text.encode())
                 connection.execute("INSERT INTO schema_version (number) VALUES (%s)", (number,))
     return newest

@@ -1,4 +1,4 @@
-"""Visits and meals of a school, by day, session and programme, from the facts of all its kiosks together."""
+"""Visits and meals of a school, by day, session and programme, from the events of all its kiosks together."""
 
 import csv
 from collections import defaultdict
@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import psycopg
 
-from sync.contract import event, flags
+from sync.contract import event
 from sync.contract.edit_check import EditCheck, check_meal_count
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim, Event, Exit, Method, UnreadableEvent, Void
+from sync.contract.flags import Flag, find_flags
 from sync.contract.roster import ClosedDay, Entitlement, MealSession, School
 from sync.contract.sessions import Timetable
 from sync.contract.visits import DerivedVisits, EventId, ReceivedEvent, Visit, VisitClosing, derive_visits
@@ -27,7 +28,7 @@ ATTENDANCE_FACTOR = Decimal("0.938")  # 7 CFR 210.8(a)(3), the national one; a s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ReportLine:
     """One session of one day under one programme; '' where nobody pays."""
 
     school: str
@@ -35,7 +36,7 @@ class Line:
     session: str
     programme: str
     visits: int
-    meals: int  # may be billed now
+    meals: int  # may be billed
     second: int
     held: int  # until clock or roster has been judged again
     pending: int  # guests: the home school's programme pays
@@ -49,8 +50,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something that a person should look at."""
+class ReportNotice:
+    """Something odd that a person should check."""
 
     school: str
     kind: str
@@ -61,25 +62,27 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    lines: tuple[Line, ...]
-    notices: tuple[Notice, ...]
+    """The lines of a report, and the notices about its days."""
+
+    lines: tuple[ReportLine, ...]
+    notices: tuple[ReportNotice, ...]
 
 
-def report(
+def build_report(
     connection: psycopg.Connection, school: str, first: date, last: date, *, now: datetime,
     attendance_factor: Decimal = ATTENDANCE_FACTOR,
 ) -> Report:  # fmt: skip
-    """The report of the service dates from `first` to `last` inclusive."""
+    """Returns the report of the service dates from `first` to `last` inclusive. Raises NotUnderstood."""
     if last < first or (last - first).days >= DAYS_MAX:
         raise NotUnderstood(f"from {first} to {last}: ask for 1 to {DAYS_MAX} days, the earlier one first")
     timetable, entitlements = _roster(connection, school)
-    received, unread = _facts(connection, school, first, last)
+    received, unreadable = _read_events(connection, school, first, last)
     derived = derive_visits(received, timetable=timetable, now=now, entitlements=entitlements)
     days = {(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)}
     visits = [visit for visit in derived.visits if _day(visit) in days]
-    raised = flags.find_flags(received, visits, timetable=timetable)
+    raised = find_flags(received, visits, timetable=timetable)
     lines = _lines(school, visits, entitlements, attendance_factor)
-    return Report(tuple(lines), tuple(_notices(connection, school, raised, derived, visits, unread)))
+    return Report(tuple(lines), tuple(_notices(connection, school, raised, derived, visits, unreadable)))
 
 
 def _day(visit: Visit) -> str:
@@ -90,7 +93,7 @@ def _roster(connection: psycopg.Connection, school: str) -> tuple[Timetable, dic
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
         raise NotUnderstood(f"no school {school!r}: see `edge-agent ledger schools`")
-    records = rosters.current(connection, school)
+    records = rosters.read_records(connection, school)
     zone = next((record.timezone for record in records if isinstance(record, School)), row[0])
     try:
         tz = ZoneInfo(zone)
@@ -105,9 +108,9 @@ def _roster(connection: psycopg.Connection, school: str) -> tuple[Timetable, dic
     return Timetable.from_records(sessions, closed, tz), entitlements
 
 
-# The days asked for, with a day on each side for sessions over midnight; and whole boots in which a clock was wrong,
-# since only a later event of such a boot tells when its events were. None was received before it happened.
-_FACTS = """
+# The wanted days, with a day on each side for sessions over midnight; and whole boots in which a clock was wrong,
+# since only a later event of such a boot says when its events were. None was received before it happened.
+_SELECT_EVENTS = """
     WITH odd AS (
         SELECT DISTINCT device, epoch FROM fact
         WHERE school = %(school)s AND received_at >= %(first)s AND flags ~ '(clock|past|future)'
@@ -126,10 +129,12 @@ _FACTS = """
 """
 
 
-def _facts(connection: psycopg.Connection, school: str, first: date, last: date) -> tuple[list[ReceivedEvent], int]:
-    """The facts, and how many of the rows could not be read."""
+def _read_events(
+    connection: psycopg.Connection, school: str, first: date, last: date
+) -> tuple[list[ReceivedEvent], int]:
+    """Returns the events, and how many of the rows could not be read."""
     day = timedelta(days=1)
-    rows = connection.execute(_FACTS, {
+    rows = connection.execute(_SELECT_EVENTS, {
         "school": school, "first": datetime(first.year, first.month, first.day, tzinfo=UTC) - day,
         "before": (first - day).isoformat(), "after": (last + day).isoformat(),
     }).fetchall()  # fmt: skip
@@ -137,33 +142,33 @@ def _facts(connection: psycopg.Connection, school: str, first: date, last: date)
     for device, epoch, seq, branch, _ in rows:
         if branch:
             branches[device, epoch, branch] = min(seq, branches.get((device, epoch, branch), seq))
-    facts, unread = [], 0
+    events, unreadable = [], 0
     for device, epoch, seq, branch, payload in rows:
         try:
-            fact = event.decode(payload)
+            decoded = event.decode(payload)
         except UnreadableEvent:
-            unread += 1
+            unreadable += 1
             continue
         if branch:
-            fact = _on_branch(fact, epoch, branch, branches[device, epoch, branch])
-        facts.append(ReceivedEvent(EventId(device, f"{epoch}/{branch}" if branch else epoch, seq), fact))
-    return facts, unread
+            decoded = _move_to_branch(decoded, epoch, branch, branches[device, epoch, branch])
+        events.append(ReceivedEvent(EventId(device, f"{epoch}/{branch}" if branch else epoch, seq), decoded))
+    return events, unreadable
 
 
-def _on_branch(fact: Event, epoch: str, branch: str, parted_at: int) -> Event:
-    """An event of a branch names its entry by number; from where the branch parts that is the branch's own entry."""
-    match fact:
-        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= parted_at:
-            return msgspec.structs.replace(fact, entry_epoch=f"{epoch}/{branch}")
-        case Void(void_epoch=named, void_seq=seq) if named == epoch and seq >= parted_at:
-            return msgspec.structs.replace(fact, void_epoch=f"{epoch}/{branch}")
+def _move_to_branch(decoded: Event, epoch: str, branch: str, first_seq: int) -> Event:
+    """Returns an event of a branch with the branch's own entry in it: the number alone may name another branch's."""
+    match decoded:
+        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= first_seq:
+            return msgspec.structs.replace(decoded, entry_epoch=f"{epoch}/{branch}")
+        case Void(void_epoch=named, void_seq=seq) if named == epoch and seq >= first_seq:
+            return msgspec.structs.replace(decoded, void_epoch=f"{epoch}/{branch}")
         case _:
-            return fact
+            return decoded
 
 
 def _lines(
     school: str, visits: Iterable[Visit], entitlements: dict[str, list[Entitlement]], factor: Decimal
-) -> list[Line]:
+) -> list[ReportLine]:
     groups: dict[tuple[str, str, str], list[Visit]] = defaultdict(list)
     for visit in visits:
         groups[_day(visit), visit.session, visit.programme].append(visit)
@@ -173,15 +178,15 @@ def _lines(
 def _line(
     school: str, key: tuple[str, str, str], group: Sequence[Visit], entitlements: dict[str, list[Entitlement]],
     factor: Decimal,
-) -> Line:  # fmt: skip
+) -> ReportLine:  # fmt: skip
     day, session, programme = key
     counted = [visit for visit in group if visit.counts]
     claims = [visit.claim for visit in counted]
-    owed = (choose_entitlement(theirs, session, day) for theirs in entitlements.values())
-    entitled = sum(each is not None and each.programme == programme for each in owed)
+    paying = (choose_entitlement(owned, session, day) for owned in entitlements.values())
+    entitled = sum(entitlement is not None and entitlement.programme == programme for entitlement in paying)
     meals = claims.count(Claim.CLAIMABLE)
     check = check_meal_count(meals, entitled, factor) if programme else None
-    return Line(
+    return ReportLine(
         school=school, day=day, session=session, programme=programme, visits=len(counted), meals=meals,
         second=claims.count(Claim.SECOND), held=claims.count(Claim.HELD), pending=claims.count(Claim.PENDING),
         unpaid=claims.count(Claim.NONE), void=len(group) - len(counted),
@@ -192,35 +197,37 @@ def _line(
 
 
 def _notices(
-    connection: psycopg.Connection, school: str, raised: Iterable[flags.Flag], derived: DerivedVisits,
-    visits: Sequence[Visit], unread: int,
-) -> Iterable[Notice]:  # fmt: skip
+    connection: psycopg.Connection, school: str, raised: Iterable[Flag], derived: DerivedVisits,
+    visits: Sequence[Visit], unreadable: int,
+) -> Iterable[ReportNotice]:  # fmt: skip
     shown = {visit.id for visit in visits}
     for flag in raised:
         if flag.first in shown:
             where = f"{flag.first.device} {flag.first.epoch} {flag.first.seq}"
-            yield Notice(school=school, kind=flag.kind.value, where=where, count=flag.count, operator=flag.operator)
-    if unread:
-        yield Notice(school=school, kind="unreadable", where="see quarantine", count=unread)
+            yield ReportNotice(
+                school=school, kind=flag.kind.value, where=where, count=flag.count, operator=flag.operator
+            )
+    if unreadable:
+        yield ReportNotice(school=school, kind="unreadable", where="see quarantine", count=unreadable)
     rows = connection.execute(
         "SELECT device, count(*) FROM fork WHERE school = %s GROUP BY device ORDER BY device", (school,)
     )
     for device, count in rows:
-        yield Notice(school=school, kind="fork", where=device, count=count)
+        yield ReportNotice(school=school, kind="fork", where=device, count=count)
     rows = connection.execute(
         "SELECT code, count(*) FROM quarantine WHERE school = %s GROUP BY code ORDER BY code", (school,)
     )
     for code, count in rows:
-        yield Notice(school=school, kind=f"quarantine: {code}", where="all days", count=count)
+        yield ReportNotice(school=school, kind=f"quarantine: {code}", where="all days", count=count)
 
 
-def over(report: Report) -> list[Line]:
-    """The lines whose meals are more than the entitled children explain."""
+def find_excess_lines(report: Report) -> list[ReportLine]:
+    """Returns the lines whose meals are more than the entitled children explain."""
     return [line for line in report.lines if line.check not in ("", EditCheck.OK.value)]
 
 
-def write_csv(lines: Iterable[Line], target: TextIO) -> None:
-    """One row a line, for a spreadsheet. Give a text file opened with newline=''."""
-    writer = csv.DictWriter(target, [column.name for column in fields(Line)])
+def write_csv(lines: Iterable[ReportLine], target: TextIO) -> None:
+    """Writes one row a line, for a spreadsheet. `target`: a text file opened with newline=''."""
+    writer = csv.DictWriter(target, [column.name for column in fields(ReportLine)])
     writer.writeheader()
     writer.writerows(asdict(line) for line in lines)

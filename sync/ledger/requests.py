@@ -1,6 +1,6 @@
-"""From a signed request to an answer: what each call of the contract means, without HTTP.
+"""From a signed request to its answer: the meaning of each call of the contract, without HTTP.
 
-`Refusal` is raised for everything that is answered with a problem document. These functions block on the database;
+`ProblemReply` is raised for everything that is answered with a problem document. These functions block on the database;
 the service calls them from its worker threads.
 """
 
@@ -27,18 +27,18 @@ from sync.contract.wire import (
     RegistrationReply,
 )
 from sync.ledger import palms, rosters, schools
-from sync.ledger.ingest import Arrival, Signature, ingest
-from sync.ledger.people import People
+from sync.ledger.ingest import ArrivedBatch, SignatureEvidence, ingest_batch
+from sync.ledger.people import RosterMembers
 
 COMPRESSED_BYTES_MAX = batch.BODY_BYTES_MAX + 64 * 1024  # random bytes grow a little when they are compressed
 MESSAGE_BYTES_MAX = 64 * 1024
 
-_T = TypeVar("_T")
-_M = TypeVar("_M", bound=msgspec.Struct)
+_NameT = TypeVar("_NameT")
+_MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
 
 
-class Refusal(Exception):
-    """The answer is this problem. `retry_after_s` goes out as Retry-After where it is not 0."""
+class ProblemReply(Exception):
+    """The request is answered with this problem. `retry_after_s` goes out as Retry-After where it is not 0."""
 
     def __init__(self, problem: ProblemDocument, retry_after_s: int = 0) -> None:
         super().__init__(problem.title)
@@ -46,34 +46,35 @@ class Refusal(Exception):
         self.retry_after_s = retry_after_s
 
 
-def refusal(kind: ProblemType, status: int, title: str, detail: str = "", retry_after_s: int = 0) -> Refusal:
-    return Refusal(ProblemDocument(type=kind, status=status, title=title, detail=detail[:500]), retry_after_s)
+def problem_reply(kind: ProblemType, status: int, title: str, detail: str = "", retry_after_s: int = 0) -> ProblemReply:
+    """Returns the exception to raise, with at most 500 characters of `detail`."""
+    return ProblemReply(ProblemDocument(type=kind, status=status, title=title, detail=detail[:500]), retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """What every call needs: the receipts' key, the clock, and what is remembered between calls."""
+class LedgerContext:
+    """The parts that every call needs: the receipts' key, the clock, and the people remembered between calls."""
 
     key: Ed25519PrivateKey
     clock: Callable[[], datetime]
-    people: People = field(default_factory=People, repr=False)
+    members: RosterMembers = field(default_factory=RosterMembers, repr=False)
 
-    def take_batch(
+    def store_batch(
         self, connection: psycopg.Connection, request: SignableRequest, device: str, epoch: str
     ) -> BatchReply:
-        """POST /v1/devices/{device}/epochs/{epoch}/batches"""
-        known, public_key, signed = _authenticate(connection, request, device)
-        named = _named(wire.parse_epoch, epoch)
+        """Answers POST /v1/devices/{device}/epochs/{epoch}/batches."""
+        sender, public_key, signed = _authenticate(connection, request, device)
+        open_epoch = _path_name(wire.parse_epoch, epoch)
         encoding = request.headers.get("content-encoding", "")
         try:
             content = batch.decode(batch.decompress(request.body, encoding))
         except batch.BodyTooLarge as error:
-            raise refusal(ProblemType.TOO_LARGE, 413, "too many bytes", str(error)) from error
+            raise problem_reply(ProblemType.TOO_LARGE, 413, "too many bytes", str(error)) from error
         except batch.UnknownEncoding as error:
-            raise refusal(ProblemType.ENCODING, 415, "unknown content coding", str(error)) from error
+            raise problem_reply(ProblemType.ENCODING, 415, "unknown content coding", str(error)) from error
         except batch.MalformedBatch as error:
-            raise refusal(ProblemType.MALFORMED, 400, "no batch", str(error)) from error
-        evidence = Signature(
+            raise problem_reply(ProblemType.MALFORMED, 400, "no batch", str(error)) from error
+        evidence = SignatureEvidence(
             content_digest=signature.content_digest(request.body),
             signature_input=request.headers["signature-input"],
             signature=request.headers["signature"],
@@ -82,79 +83,82 @@ class Ledger:
             content_encoding=encoding,
             body=request.body,
         )
-        arrival = Arrival(known.school, known.device, named, content, evidence)
+        arrival = ArrivedBatch(sender.school, sender.device, open_epoch, content, evidence)
         try:
-            answer = ingest(connection, arrival, self.key, self.clock(), self.people)
+            outcome = ingest_batch(connection, arrival, self.key, self.clock(), self.members)
         except batch.MalformedBatch as error:
-            raise refusal(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
-        match answer:
+            raise problem_reply(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
+        match outcome:
             case ProblemDocument() as problem:
-                raise Refusal(problem)
+                raise ProblemReply(problem)
             case BatchReply() as accepted:
                 return accepted
 
-    def tell_cursor(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> Cursor:
-        """GET /v1/devices/{device}/cursor"""
-        known, _, _ = _authenticate(connection, request, device)
+    def read_cursor(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> Cursor:
+        """Answers GET /v1/devices/{device}/cursor."""
+        sender, _, _ = _authenticate(connection, request, device)
         now = wire.time_text(self.clock())
-        standing = schools.cursor(connection, known)
-        if standing is None:
+        position = schools.read_head(connection, sender)
+        if position is None:
             return Cursor(time=now)
-        epoch, head = standing
-        issued = receipt.issue(self.key, known.device, epoch, head, now)
+        epoch, head = position
+        issued = receipt.issue(self.key, sender.device, epoch, head, now)
         return Cursor(time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued)
 
-    def hear(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> HeartbeatReply:
-        """POST /v1/devices/{device}/heartbeats"""
-        known, _, _ = _authenticate(connection, request, device)
+    def record_heartbeat(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> HeartbeatReply:
+        """Answers POST /v1/devices/{device}/heartbeats."""
+        sender, _, _ = _authenticate(connection, request, device)
         beat = _message(Heartbeat, request.body)
         if "\0" in beat.instance or len(beat.instance) > 200:
-            raise refusal(ProblemType.MALFORMED, 400, "no heartbeat", "instance is no name")
-        schools.hear(connection, known, beat.instance, request.body)
-        return HeartbeatReply(time=wire.time_text(self.clock()), roster=rosters.version(connection, known.school))
+            raise problem_reply(ProblemType.MALFORMED, 400, "no heartbeat", "instance is no name")
+        schools.store_heartbeat(connection, sender, beat.instance, request.body)
+        return HeartbeatReply(time=wire.time_text(self.clock()), roster=rosters.read_version(connection, sender.school))
 
-    def tell_roster(
+    def read_roster(
         self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str, cursor: str
     ) -> RosterPage:
-        """GET /v1/schools/{school}/roster: of a device's own school, and of no other."""
-        known = self._of_school(connection, request, school)
+        """Answers GET /v1/schools/{school}/roster: a device gets its own school's, and no other."""
+        sender = self._authenticate_for(connection, request, school)
         version = _number(since)
         try:
-            page = rosters.page(connection, known.school, version, cursor)
-        except rosters.Restart as error:
-            raise refusal(ProblemType.ROSTER_RESTART, 410, "begin the pull again", str(error)) from error
+            page = rosters.read_page(connection, sender.school, version, cursor)
+        except rosters.PullRestart as error:
+            raise problem_reply(ProblemType.ROSTER_RESTART, 410, "begin the pull again", str(error)) from error
         assert page is not None, "a device has a school"
         return page
 
-    def keep_palm(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> SealedPalmReply:
-        """POST /v1/schools/{school}/palms: into a device's own school, and no other."""
-        known = self._of_school(connection, request, school)
-        return palms.keep(connection, known.school, known.device, _message(SealedPalmMessage, request.body))
+    def store_palm(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> SealedPalmReply:
+        """Answers POST /v1/schools/{school}/palms: into a device's own school, and no other."""
+        sender = self._authenticate_for(connection, request, school)
+        return palms.store_palm(connection, sender.school, sender.device, _message(SealedPalmMessage, request.body))
 
-    def tell_palms(
+    def read_palms(
         self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str
     ) -> SealedPalmPage:
-        """GET /v1/schools/{school}/palms"""
-        known = self._of_school(connection, request, school)
-        return palms.page(connection, known.school, _number(since))
+        """Answers GET /v1/schools/{school}/palms."""
+        sender = self._authenticate_for(connection, request, school)
+        return palms.read_page(connection, sender.school, _number(since))
 
-    def _of_school(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> schools.Device:
-        known, _, _ = _authenticate(connection, request, _keyid(request))
-        if known.school != school:
-            raise refusal(ProblemType.NOT_FOUND, 404, "no such school", "a device gets what is of its own school")
-        return known
+    def _authenticate_for(
+        self, connection: psycopg.Connection, request: SignableRequest, school: str
+    ) -> schools.RegisteredDevice:
+        """Returns the sender, which must be of this school."""
+        sender, _, _ = _authenticate(connection, request, _keyid(request))
+        if sender.school != school:
+            raise problem_reply(ProblemType.NOT_FOUND, 404, "no such school", "a device gets what is of its own school")
+        return sender
 
-    def enrol(self, connection: psycopg.Connection, request: SignableRequest) -> tuple[RegistrationReply, bool]:
-        """POST /v1/enrolments; the identity, and whether it is new."""
-        asked = _message(wire.RegistrationRequest, request.body)
-        public_key = bytes.fromhex(asked.public_key)
+    def register(self, connection: psycopg.Connection, request: SignableRequest) -> tuple[RegistrationReply, bool]:
+        """Answers POST /v1/enrolments: returns the identity, and True if it is new."""
+        registration = _message(wire.RegistrationRequest, request.body)
+        public_key = bytes.fromhex(registration.public_key)
         if _keyid(request) != receipt.fingerprint(public_key):
-            raise refusal(ProblemType.UNAUTHORISED, 401, "signed with another key", "sign with the key you show")
+            raise problem_reply(ProblemType.UNAUTHORISED, 401, "signed with another key", "sign with the key you show")
         _verify(request, (public_key,))
         now = self.clock()
-        match schools.enrol(connection, asked.code, public_key, asked.name, now):
-            case schools.Refused(why=why):
-                raise refusal(
+        match schools.register_device(connection, registration.code, public_key, registration.name, now):
+            case schools.RefusedCode(why=why):
+                raise problem_reply(
                     ProblemType.CODE_REFUSED, 403, "this code gives no identity",
                     f"{why}: ask for a new one (`edge-agent ledger enrol-code SCHOOL`)",
                 )  # fmt: skip
@@ -167,53 +171,57 @@ class Ledger:
 
 def _authenticate(
     connection: psycopg.Connection, request: SignableRequest, device: str
-) -> tuple[schools.Device, bytes, VerifiedSignature]:
-    """The device that signed this request, and with which key. Its clock may be wrong: `created` is not judged."""
+) -> tuple[schools.RegisteredDevice, bytes, VerifiedSignature]:
+    """Returns the device that signed this request, its key and the signature. `created` is not judged."""
     if _keyid(request) != device:
-        raise refusal(ProblemType.UNAUTHORISED, 401, "signed by somebody else", "a device signs with its id as keyid")
-    known = schools.find(connection, _named(wire.parse_device_id, device))
-    if known is None:
-        raise refusal(ProblemType.UNAUTHORISED, 401, "unknown device", "register it with a new code")
-    public_key, signed = _verify(request, known.public_keys)
-    if known.status != "active":
-        raise refusal(ProblemType.SUSPENDED, 403, "this device is suspended", "ask the ledger's operator")
-    return known, public_key, signed
+        raise problem_reply(
+            ProblemType.UNAUTHORISED, 401, "signed by somebody else", "a device signs with its id as keyid"
+        )
+    sender = schools.find_device(connection, _path_name(wire.parse_device_id, device))
+    if sender is None:
+        raise problem_reply(ProblemType.UNAUTHORISED, 401, "unknown device", "register it with a new code")
+    public_key, signed = _verify(request, sender.public_keys)
+    if sender.status != "active":
+        raise problem_reply(ProblemType.SUSPENDED, 403, "this device is suspended", "ask the ledger's operator")
+    return sender, public_key, signed
 
 
 def _keyid(request: SignableRequest) -> str:
     try:
         return signature.read_keyid(request)
     except signature.BadSignature as error:
-        raise refusal(ProblemType.UNAUTHORISED, 401, "no good signature", str(error)) from error
+        raise problem_reply(ProblemType.UNAUTHORISED, 401, "no good signature", str(error)) from error
 
 
 def _verify(request: SignableRequest, public_keys: tuple[bytes, ...]) -> tuple[bytes, VerifiedSignature]:
-    """The first of the keys that made the signature."""
+    """Returns the first of the keys that made the signature, and the signature."""
     why = signature.BadSignature("the device has no key in force")
     for public_key in public_keys:
         try:
             return public_key, signature.verify(request, public_key)
         except signature.BadSignature as error:
             why = error
-    raise refusal(ProblemType.UNAUTHORISED, 401, "no good signature", str(why)) from why
+    raise problem_reply(ProblemType.UNAUTHORISED, 401, "no good signature", str(why)) from why
 
 
 def _number(since: str) -> int:
     if not (since.isascii() and since.isdigit() and len(since) < 16):
-        raise refusal(ProblemType.MALFORMED, 400, "no version", "`since` is a whole number; 0 asks for everything")
+        raise problem_reply(
+            ProblemType.MALFORMED, 400, "no version", "`since` is a whole number; 0 asks for everything"
+        )
     return int(since)
 
 
-def _named(check: Callable[[str], _T], text: str) -> _T:
-    """A name out of the path, in the contract's form."""
+def _path_name(parse: Callable[[str], _NameT], text: str) -> _NameT:
+    """Returns a name out of the path, in the contract's form."""
     try:
-        return check(text)
+        return parse(text)
     except wire.InvalidMessage as error:
-        raise refusal(ProblemType.NOT_FOUND, 404, "no such name", str(error)) from error
+        raise problem_reply(ProblemType.NOT_FOUND, 404, "no such name", str(error)) from error
 
 
-def _message(kind: type[_M], body: bytes) -> _M:
+def _message(kind: type[_MessageT], body: bytes) -> _MessageT:
     try:
         return wire.read_json(kind, body)
     except wire.InvalidMessage as error:
-        raise refusal(ProblemType.MALFORMED, 400, "not understood", str(error)) from error
+        raise problem_reply(ProblemType.MALFORMED, 400, "not understood", str(error)) from error

@@ -13,7 +13,7 @@ BYTES_MAX = 256 * 1024 * 1024
 
 
 def read_export(path: Path) -> dict[str, bytes]:
-    """The CSV files of a folder or zip, by lower-case name. Raises `ExportRefused`."""
+    """Returns the CSV files of a folder or zip, by lower-case name. Raises `ExportRefused`."""
     try:
         if path.is_dir():
             return _folder(path)
@@ -33,7 +33,7 @@ def _folder(path: Path) -> dict[str, bytes]:
 
 
 def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
-    """Some exporters put everything into one folder; a Mac adds a second one with shadows of the files."""
+    """Reads a zip. Some exporters put everything into one folder; a Mac adds a second one with shadows of the files."""
     members = [
         member for member in archive.infolist()
         if member.filename.lower().endswith(".csv") and not member.is_dir()

@@ -16,8 +16,8 @@ VANISH_SHARE_MAX = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What became of one school."""
+class ImportedSchool:
+    """The result of an import for one school."""
 
     school: str
     version: int
@@ -28,52 +28,52 @@ class Imported:
 def import_export(
     connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, date: str, org: str = "",
     vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False,
-) -> tuple[Imported, ...]:  # fmt: skip
-    """Import for the schools named, or for every school of this ledger that the export speaks of.
+) -> tuple[ImportedSchool, ...]:  # fmt: skip
+    """Imports for the schools named, or for every school of this ledger that the export names.
 
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
     kept and the differences tell what would be. Raises ExportRefused, TooManyVanished or NotUnderstood; then no
     school has changed.
     """
     with connection.transaction(force_rollback=dry_run):
-        known = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
-        chosen = list(wanted) or [school for school in known if _speaks_of(connection, files, school)]
-        if not chosen or not set(chosen) <= set(known):
-            missing = ", ".join(sorted(set(chosen) - set(known))) or "those in the export"
+        present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
+        chosen = list(wanted) or [school for school in present if _is_named(connection, files, school)]
+        if not chosen or not set(chosen) <= set(present):
+            missing = ", ".join(sorted(set(chosen) - set(present))) or "those in the export"
             raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
-        return tuple(_import_one(connection, files, school, date, org, vanish_share_max) for school in chosen)
+        return tuple(_import_school(connection, files, school, date, org, vanish_share_max) for school in chosen)
 
 
-def _speaks_of(connection: psycopg.Connection, files: Mapping[str, bytes], school: str) -> bool:
+def _is_named(connection: psycopg.Connection, files: Mapping[str, bytes], school: str) -> bool:
     return school in list_schools(files, _load(connection, school))
 
 
-def _import_one(
+def _import_school(
     connection: psycopg.Connection, files: Mapping[str, bytes], school: str, date: str, org: str, share_max: float
-) -> Imported:
+) -> ImportedSchool:
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None
     built = import_roster(files, school, _load(connection, school), date=date, org=org, timezone=row[0])
-    old = rosters.current(connection, school)
+    old = rosters.read_records(connection, school)
     changed = compare_rosters(old, built.records)
     refuse_vanished_pupils(changed, old, share_max)
-    applied = rosters.apply(connection, school, changed.changes)
+    applied = rosters.apply_changes(connection, school, changed.changes)
     _save(connection, school, built)
-    return Imported(school, applied.version, changed, built.notes)
+    return ImportedSchool(school, applied.version, changed, built.notes)
 
 
-class _Stored(msgspec.Struct, frozen=True, array_like=True):
+class _StoredRow(msgspec.Struct, frozen=True, array_like=True):
     fields: dict[str, str]
     modified: str
     active: bool
 
 
 def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, RememberedRow]] | None:
-    """What the last import left, or None before the first."""
+    """Returns the rows that the last import left, or None before the first."""
     source: dict[str, dict[str, RememberedRow]] = {}
     rows = connection.execute("SELECT file, sourced_id, kept FROM roster_source WHERE school = %s", (school,))
     for file, sourced_id, text in rows:
-        stored = msgspec.json.decode(text, type=_Stored)
+        stored = msgspec.json.decode(text, type=_StoredRow)
         source.setdefault(file, {})
         if sourced_id:
             source[file][sourced_id] = RememberedRow(stored.fields, stored.modified, stored.active)
@@ -85,10 +85,10 @@ def _save(connection: psycopg.Connection, school: str, built: ImportedRoster) ->
     files, ids, texts = [], [], []
     for file, rows in built.files.items():
         # An empty row under the file's own name: a file that was given and held nothing is not one that never came.
-        for sourced_id, kept in [("", RememberedRow({})), *rows.items()]:
+        for sourced_id, row in [("", RememberedRow({})), *rows.items()]:
             files.append(file)
             ids.append(sourced_id)
-            texts.append(msgspec.json.encode(_Stored(dict(kept.fields), kept.modified, kept.active)).decode())
+            texts.append(msgspec.json.encode(_StoredRow(dict(row.fields), row.modified, row.active)).decode())
     connection.execute(
         "INSERT INTO roster_source (school, file, sourced_id, kept)"
         " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[])",

@@ -18,11 +18,11 @@ from sync.ledger.errors import NotUnderstood
 PAGE_RECORDS = 1_000
 
 
-class Restart(Exception):
-    """This cursor's pages are no more; the pull begins again."""
+class PullRestart(Exception):
+    """The pages of this cursor are not kept any more; the pull begins again."""
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+class _PageCursor(msgspec.Struct, frozen=True, array_like=True):
     version: int
     whole: bool
     type: str
@@ -30,21 +30,22 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What an application changed. The version stays when nothing did."""
+class AppliedChanges:
+    """The effect of changes on a roster. The version stays when nothing changed."""
 
     version: int
     changed: int
     deleted: int
 
 
-def version(connection: psycopg.Connection, school: str) -> int:
-    """The newest roster's number; 0 where there is none or no such school."""
+def read_version(connection: psycopg.Connection, school: str) -> int:
+    """Returns the newest roster's number; 0 where there is none or no such school."""
     row = connection.execute("SELECT roster_version FROM school WHERE school = %s", (school,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def current(connection: psycopg.Connection, school: str) -> tuple[Record, ...]:
+def read_records(connection: psycopg.Connection, school: str) -> tuple[Record, ...]:
+    """Returns the records in force, by type and id."""
     rows = connection.execute(
         "SELECT body FROM roster_record WHERE school = %s AND superseded IS NULL AND body IS NOT NULL"
         " ORDER BY type, id",
@@ -53,8 +54,8 @@ def current(connection: psycopg.Connection, school: str) -> tuple[Record, ...]:
     return tuple(roster.from_json(row[0]) for row in rows)
 
 
-def apply(connection: psycopg.Connection, school: str, changes: Sequence[Change]) -> Applied:
-    """Bring changes into force as one new version, whole or not at all. A change to the same state is none."""
+def apply_changes(connection: psycopg.Connection, school: str, changes: Sequence[Change]) -> AppliedChanges:
+    """Brings changes into force as one new version, whole or not at all. A change to the same state is none."""
     types, ids, bodies = [], [], []
     for change in {_name(change): change for change in changes}.values():
         types.append(_name(change)[0])
@@ -72,7 +73,7 @@ def apply(connection: psycopg.Connection, school: str, changes: Sequence[Change]
         newest = row[0] + 1 if changed + deleted else row[0]
         connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
         palms.forget_without_consent(connection, school)
-    return Applied(newest, changed, deleted)
+    return AppliedChanges(newest, changed, deleted)
 
 
 def _name(change: Change) -> tuple[str, str]:
@@ -116,10 +117,10 @@ _PAGE = """
 """
 
 
-def page(
+def read_page(
     connection: psycopg.Connection, school: str, since: int, cursor: str, limit: int = PAGE_RECORDS
 ) -> RosterPage | None:
-    """The next page of changes after version `since`. None: no such school. Raises Restart."""
+    """Returns the next page of changes after version `since`; None for an unknown school. Raises PullRestart."""
     row = connection.execute("SELECT roster_version, roster_floor FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
         return None
@@ -127,10 +128,10 @@ def page(
     if cursor:
         place = _place(cursor)
         if not floor <= place.version <= newest:
-            raise Restart("the roster was rebuilt since this pull began: begin it again")
+            raise PullRestart("the roster was rebuilt since this pull began: begin it again")
     else:
         # A kiosk ahead of the ledger (one that was restored from a backup) and one far behind get everything.
-        place = _Cursor(newest, since == 0 or since > newest or since < floor, "", "")
+        place = _PageCursor(newest, since == 0 or since > newest or since < floor, "", "")
     rows = connection.execute(_PAGE, {
         "school": school, "since": 0 if place.whole else since, "version": place.version, "whole": place.whole,
         "type": place.type, "id": place.id, "limit": limit + 1,
@@ -140,7 +141,7 @@ def page(
         DeletedRecord(deleted_type=kind, id=id_) if body is None else roster.from_json(body)
         for kind, id_, body in rows[:limit]
     )
-    onward = _Cursor(place.version, place.whole, rows[limit - 1][0], rows[limit - 1][1]) if more else None
+    onward = _PageCursor(place.version, place.whole, rows[limit - 1][0], rows[limit - 1][1]) if more else None
     return RosterPage(
         school=school,
         since=since,
@@ -152,20 +153,20 @@ def page(
     )
 
 
-def _place(cursor: str) -> _Cursor:
+def _place(cursor: str) -> _PageCursor:
     try:
-        place = msgspec.json.decode(bytes.fromhex(cursor), type=_Cursor)
+        place = msgspec.json.decode(bytes.fromhex(cursor), type=_PageCursor)
     except (ValueError, msgspec.DecodeError) as error:
-        raise Restart("this cursor is none of ours: begin the pull again") from error
+        raise PullRestart("this cursor is none of ours: begin the pull again") from error
     if "\0" in place.type + place.id:
-        raise Restart("this cursor is none of ours: begin the pull again")
+        raise PullRestart("this cursor is none of ours: begin the pull again")
     return place
 
 
-def forget(connection: psycopg.Connection, school: str, before: int) -> int:
-    """Remove superseded states that only versions below `before` show; kiosks older than that get the whole roster.
+def prune_history(connection: psycopg.Connection, school: str, before: int) -> int:
+    """Removes superseded states that only versions below `before` show; kiosks older than that get the whole roster.
 
-    Deletions older than `before` go too. Gives the number of rows removed.
+    Deletions older than `before` are removed too. Returns the number of rows removed.
     """
     with connection.transaction():
         connection.execute(

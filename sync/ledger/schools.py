@@ -24,7 +24,7 @@ _GROUPS, _GROUP = 4, 4  # 16 letters of 31: 79 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class RegisteredDevice:
     """A device as a request needs it. `public_keys`: those in force."""
 
     school: str
@@ -48,14 +48,14 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A code that gives no identity, and why; the kiosk is told only that it was refused."""
+class RefusedCode:
+    """A code that gives no identity, and the reason; the kiosk learns only that it was refused."""
 
     why: str
 
 
-def school_of(device: str) -> str:
-    """The school in a device's id. Raises `InvalidMessage` when it is no id of this ledger's."""
+def parse_school(device: str) -> str:
+    """Returns the school in a device's id. Raises `InvalidMessage` when it is no id of this ledger's."""
     school, dash, rest = parse_device_id(device).rpartition("-")
     if not dash or not rest:
         raise InvalidMessage(f"{device[:80]!r} is no device of this ledger")
@@ -63,7 +63,7 @@ def school_of(device: str) -> str:
 
 
 def add_school(connection: psycopg.Connection, school: str, name: str, timezone: str = "Asia/Almaty") -> None:
-    """Add a school, or rename the one of this id."""
+    """Adds a school, or renames the one of this id. Raises NotUnderstood."""
     try:
         parse_school_id(school)
     except InvalidMessage as error:
@@ -77,14 +77,15 @@ def add_school(connection: psycopg.Connection, school: str, name: str, timezone:
     )
 
 
-def schools(connection: psycopg.Connection) -> list[str]:
+def list_schools(connection: psycopg.Connection) -> list[str]:
+    """Returns the ids of all schools."""
     return [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
 
 
-def new_code(
+def issue_code(
     connection: psycopg.Connection, school: str, device_name: str, now: datetime, lifetime: timedelta = CODE_LIFETIME
 ) -> str:
-    """A code for one kiosk of this school. It is shown once; the ledger keeps its hash. Raises NotUnderstood."""
+    """Returns a code for one kiosk of this school. It is shown once; the ledger has its hash. Raises NotUnderstood."""
     letters = [secrets.choice(_LETTERS) for _ in range(_GROUPS * _GROUP)]
     groups = ["".join(letters[start : start + _GROUP]) for start in range(0, len(letters), _GROUP)]
     code = "-".join([school, *groups])
@@ -99,24 +100,24 @@ def new_code(
     return code
 
 
-def _school_of_code(code: str) -> str:
+def _parse_code_school(code: str) -> str:
     return code.rsplit("-", _GROUPS)[0]
 
 
 def _hash(code: str) -> bytes:
-    """Of 79 random bits, so that a plain hash holds. Case and stray spaces of the letters are forgiven."""
-    school = _school_of_code(code)
+    """Returns the hash of a code: plain, for it has 79 random bits. Case and stray spaces are forgiven."""
+    school = _parse_code_school(code)
     return hashlib.sha256(f"{school}-{code[len(school) + 1 :].upper()}".encode()).digest()
 
 
-def enrol(
+def register_device(
     connection: psycopg.Connection, code: str, public_key: bytes, name: str, now: datetime
-) -> tuple[Device, bool] | Refused:
-    """The identity behind a code, and whether it is new. The same code with the same key gives the same one again."""
+) -> tuple[RegisteredDevice, bool] | RefusedCode:
+    """Returns the identity behind a code, and True if it is new. The same code and key give the same one again."""
     code = "".join(code.split())
-    school = _school_of_code(code)
+    school = _parse_code_school(code)
     if "\0" in code or "\0" in name:
-        return Refused("a zero byte")
+        return RefusedCode("a zero byte")
     with connection.transaction():
         row = connection.execute(
             "SELECT device_name, expires_at, device, public_key FROM enrolment_code"
@@ -124,21 +125,21 @@ def enrol(
             (school, _hash(code)),
         ).fetchone()
         if row is None:
-            return Refused("unknown")
-        device_name, expires_at, used_by, used_key = row
+            return RefusedCode("unknown")
+        device_name, expiry, used_by, used_key = row
         if used_by is not None:
             if used_key != public_key:
-                return Refused("used with another key")
-            return Device(school, DeviceId(used_by), "active", (public_key,)), False
-        if now >= expires_at:
-            return Refused("expired")
+                return RefusedCode("used with another key")
+            return RegisteredDevice(school, DeviceId(used_by), "active", (public_key,)), False
+        if now >= expiry:
+            return RefusedCode("expired")
         device = DeviceId(f"{school}-{secrets.token_hex(8)}")
         _add_device(connection, school, device, device_name or name, public_key)
         connection.execute(
             "UPDATE enrolment_code SET used_at = %s, device = %s, public_key = %s WHERE school = %s AND code_hash = %s",
             (now, device, public_key, school, _hash(code)),
         )
-    return Device(school, device, "active", (public_key,)), True
+    return RegisteredDevice(school, device, "active", (public_key,)), True
 
 
 def _add_device(connection: psycopg.Connection, school: str, device: DeviceId, name: str, public_key: bytes) -> None:
@@ -151,10 +152,10 @@ def _add_device(connection: psycopg.Connection, school: str, device: DeviceId, n
     )
 
 
-def find(connection: psycopg.Connection, device: str) -> Device | None:
-    """The device of this id, with the keys in force."""
+def find_device(connection: psycopg.Connection, device: str) -> RegisteredDevice | None:
+    """Returns the device of this id, with the keys in force."""
     try:
-        school = school_of(device)
+        school = parse_school(device)
     except InvalidMessage:
         return None
     row = connection.execute(
@@ -162,20 +163,22 @@ def find(connection: psycopg.Connection, device: str) -> Device | None:
         " LEFT JOIN device_key k USING (school, device) WHERE d.school = %s AND d.device = %s GROUP BY d.status",
         (school, device),
     ).fetchone()
-    return None if row is None else Device(school, DeviceId(device), row[0], tuple(bytes(key) for key in row[1]))
+    return (
+        None if row is None else RegisteredDevice(school, DeviceId(device), row[0], tuple(bytes(key) for key in row[1]))
+    )
 
 
 def set_status(connection: psycopg.Connection, device: str, status: str) -> None:
-    """`suspended` stops a device's requests with 403; `active` lets it in again."""
+    """Sets a device's status: `suspended` stops its requests with 403, `active` admits it. Raises NotUnderstood."""
     done = connection.execute(
-        "UPDATE device SET status = %s WHERE school = %s AND device = %s", (status, school_of(device), device)
+        "UPDATE device SET status = %s WHERE school = %s AND device = %s", (status, parse_school(device), device)
     )
     if done.rowcount == 0:
         raise NotUnderstood(f"no device {device!r}: see `edge-agent ledger devices`")
 
 
-def devices(connection: psycopg.Connection) -> list[DeviceRow]:
-    """Every device, with what it has delivered and when it was last heard of."""
+def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:
+    """Returns every device, with the number of its last event and the time of its last heartbeat."""
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
         return cursor.execute(_DEVICES).fetchall()
 
@@ -195,8 +198,8 @@ _DEVICES = """
 HEARTBEATS_MAX = 20  # runs that are remembered of each device
 
 
-def hear(connection: psycopg.Connection, device: Device, instance: str, body: bytes) -> None:
-    """Keep a heartbeat as the last one of its run."""
+def store_heartbeat(connection: psycopg.Connection, device: RegisteredDevice, instance: str, body: bytes) -> None:
+    """Stores a heartbeat as the last one of its run."""
     with connection.transaction():
         connection.execute(
             "INSERT INTO heartbeat (school, device, instance, body) VALUES (%s, %s, %s, %s)"
@@ -211,8 +214,8 @@ def hear(connection: psycopg.Connection, device: Device, instance: str, body: by
         )
 
 
-def cursor(connection: psycopg.Connection, device: Device) -> tuple[Epoch, Head] | None:
-    """Where the ledger stands with a device; None before its first event."""
+def read_head(connection: psycopg.Connection, device: RegisteredDevice) -> tuple[Epoch, Head] | None:
+    """Returns the last event of a device and its epoch; None before its first event."""
     row = connection.execute(
         "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s", (device.school, device.device)
     ).fetchone()

@@ -20,11 +20,11 @@ from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from sync.ledger import keys
-from sync.ledger.admission import Bucket
+from sync.ledger.admission import TokenBucket
 from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
 from sync.ledger.migrate import migrate
-from sync.ledger.requests import Ledger
-from sync.ledger.service import Pool, application
+from sync.ledger.requests import LedgerContext
+from sync.ledger.service import Pool, build_application
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,13 @@ REVIVE_TRIES = 10  # starts of a database that keeps dying, a second apart, befo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to serve. Raises NotUnderstood for a certificate without its key, or a key without its certificate."""
+class LedgerOptions:
+    """The settings of a ledger's process.
 
-    data: Path  # holds the receipts' key
+    Raises NotUnderstood for a certificate without its key, or a key without its certificate.
+    """
+
+    folder: Path  # holds the receipts' key
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
     certificate: Path | None = None
@@ -70,16 +73,17 @@ def connected(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 def utc_now() -> datetime:
+    """Returns the wall clock."""
     return datetime.now(UTC)
 
 
-class Server:
+class LedgerServer:
     """A running ledger on the database of this URL.
 
     `start` returns once it answers; `stop` lets the requests under way finish.
     """
 
-    def __init__(self, database_url: str, options: Options) -> None:
+    def __init__(self, database_url: str, options: LedgerOptions) -> None:
         self.database_url = database_url  # holds a password: for tests and benches, not for a log
         self._options = options
         self._pool: Pool | None = None
@@ -100,7 +104,7 @@ class Server:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Raises LedgerError; what was started before that is stopped again."""
+        """Starts the parts in order. Raises LedgerError; the parts that were started before it are stopped again."""
         try:
             self._start()
         except BaseException:
@@ -109,17 +113,17 @@ class Server:
 
     def _start(self) -> None:
         options = self._options
-        if not options.data.exists():
-            options.data.mkdir(mode=0o755, parents=True)
+        if not options.folder.exists():
+            options.folder.mkdir(mode=0o755, parents=True)
         prepare_database(self.database_url)
-        key = keys.load_or_create(options.data / "receipt.key")
+        key = keys.load_or_create(options.folder / "receipt.key")
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
             kwargs={"autocommit": True}, check=_still_open,
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
-        bucket = Bucket(options.rate_per_s, options.burst, time.monotonic)
-        self.app = application(Ledger(key, utc_now), self._pool, bucket)
+        bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
+        self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket)
         self._socket = _listen(options.host, options.port)
         self.port = self._socket.getsockname()[1]
         self._http = uvicorn.Server(uvicorn.Config(
@@ -150,7 +154,7 @@ class Server:
             self._pool.close(timeout=10)
             self._pool = None
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> "LedgerServer":
         self.start()
         return self
 
@@ -161,7 +165,7 @@ class Server:
 def serve_until(
     stopped: Callable[[float], bool],
     database_url: str,
-    options: Options,
+    options: LedgerOptions,
     ready: Callable[[str], None],
     revive: Callable[[], object] = lambda: None,
 ) -> None:
@@ -170,7 +174,7 @@ def serve_until(
     `ready` receives the URL of the ledger. `revive` is called once a second, and starts a database of our own again if
     it has died. Raises LedgerError.
     """
-    with Server(database_url, options) as server:
+    with LedgerServer(database_url, options) as server:
         ready(server.url)
         failures = 0
         while not stopped(1.0):
@@ -187,10 +191,10 @@ def serve_until(
 
 
 def _still_open(connection: psycopg.Connection) -> None:
-    """Close, and raise, where the database has ended an idle connection: its socket has nothing to say otherwise.
+    """Closes a connection that the database has ended while it was idle: its socket has something to read. Raises then.
 
-    To ask the database instead would cost every request a round trip. What this cannot see, a host that is gone
-    without a word, a question would wait for, too.
+    To ask the database instead would cost every request a round trip. A host that vanished without a word is not
+    noticed here; a question to it would wait, too.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

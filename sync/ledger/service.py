@@ -1,7 +1,7 @@
-"""The ledger as an ASGI application: HTTP in, `requests` in worker threads, HTTP out. Keeps no state of its own.
+"""The ledger as an ASGI application: HTTP in, `requests` in worker threads, HTTP out. It has no state of its own.
 
 Bodies are read with a cap before anything is believed. The database is asked from worker threads, as many as the pool
-has connections; a kiosk beyond that waits its turn or is told when to come again.
+has connections; a kiosk beyond that waits its turn or learns when to come again.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,18 @@ from starlette.routing import Route
 from sync.contract import signature, wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
 from sync.contract.wire import ProblemDocument, ProblemType
-from sync.ledger.admission import Bucket
+from sync.ledger.admission import TokenBucket
 from sync.ledger.openapi import document
-from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, Ledger, Refusal, refusal
+from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply, problem_reply
 
 Pool = ConnectionPool[psycopg.Connection]
-_R = TypeVar("_R")
+_ResultT = TypeVar("_ResultT")
 
 DATABASE_RETRY_S = 5  # until a database that restarts is there again
 
 
-def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
-    """The contract's calls, over a pool of autocommit connections."""
+def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket) -> Starlette:
+    """Returns the application for the contract's calls, over a pool of autocommit connections."""
     service = _Service(ledger, pool, bucket)
     return Starlette(
         routes=[
@@ -41,14 +41,14 @@ def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
             Route("/v1/devices/{device}/cursor", service.cursor, methods=["GET"]),
             Route("/v1/devices/{device}/heartbeats", service.heartbeats, methods=["POST"]),
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
-            Route("/v1/schools/{school}/palms", service.keep_palm, methods=["POST"]),
+            Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
-            Route(wire.REGISTRATIONS_PATH, service.enrolments, methods=["POST"]),
+            Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
             Route("/v1/health", service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
         ],
         exception_handlers={
-            Refusal: _refused,
+            ProblemReply: _refused,
             HTTPException: _http_error,
             PoolTimeout: _database_away,
             TooManyRequests: _database_away,
@@ -60,7 +60,7 @@ def application(ledger: Ledger, pool: Pool, bucket: Bucket) -> Starlette:
 
 
 class _Service:
-    def __init__(self, ledger: Ledger, pool: Pool, bucket: Bucket) -> None:
+    def __init__(self, ledger: LedgerContext, pool: Pool, bucket: TokenBucket) -> None:
         self._ledger = ledger
         self._pool = pool
         self._bucket = bucket
@@ -69,38 +69,38 @@ class _Service:
     async def batches(self, request: Request) -> Response:
         signed = await self._admitted(request, COMPRESSED_BYTES_MAX)
         device, epoch = request.path_params["device"], request.path_params["epoch"]
-        return _json(await self._blocking(lambda db: self._ledger.take_batch(db, signed, device, epoch)))
+        return _json(await self._blocking(lambda db: self._ledger.store_batch(db, signed, device, epoch)))
 
     async def cursor(self, request: Request) -> Response:
         signed = await self._admitted(request, 0)
         device = request.path_params["device"]
-        return _json(await self._blocking(lambda db: self._ledger.tell_cursor(db, signed, device)))
+        return _json(await self._blocking(lambda db: self._ledger.read_cursor(db, signed, device)))
 
     async def heartbeats(self, request: Request) -> Response:
         # Not admitted by the bucket: small, and the centre wants to see every school while their queues wait.
         signed = await _signed(request, MESSAGE_BYTES_MAX)
         device = request.path_params["device"]
-        return _json(await self._blocking(lambda db: self._ledger.hear(db, signed, device)))
+        return _json(await self._blocking(lambda db: self._ledger.record_heartbeat(db, signed, device)))
 
     async def roster(self, request: Request) -> Response:
         signed = await self._admitted(request, 0)
         school = request.path_params["school"]
         since, cursor = request.query_params.get("since", "0"), request.query_params.get("cursor", "")
-        return _json(await self._blocking(lambda db: self._ledger.tell_roster(db, signed, school, since, cursor)))
+        return _json(await self._blocking(lambda db: self._ledger.read_roster(db, signed, school, since, cursor)))
 
-    async def keep_palm(self, request: Request) -> Response:
+    async def store_palm(self, request: Request) -> Response:
         signed = await self._admitted(request, PALM_MESSAGE_BYTES_MAX)
         school = request.path_params["school"]
-        return _json(await self._blocking(lambda db: self._ledger.keep_palm(db, signed, school)))
+        return _json(await self._blocking(lambda db: self._ledger.store_palm(db, signed, school)))
 
     async def palms(self, request: Request) -> Response:
         signed = await self._admitted(request, 0)
         school, since = request.path_params["school"], request.query_params.get("since", "0")
-        return _json(await self._blocking(lambda db: self._ledger.tell_palms(db, signed, school, since)))
+        return _json(await self._blocking(lambda db: self._ledger.read_palms(db, signed, school, since)))
 
-    async def enrolments(self, request: Request) -> Response:
+    async def register(self, request: Request) -> Response:
         signed = await self._admitted(request, MESSAGE_BYTES_MAX)
-        identity, new = await self._blocking(lambda db: self._ledger.enrol(db, signed))
+        identity, new = await self._blocking(lambda db: self._ledger.register(db, signed))
         return _json(identity, 201 if new else 200)
 
     async def health(self, _: Request) -> Response:
@@ -111,13 +111,13 @@ class _Service:
         return Response(document(), media_type=wire.JSON)
 
     async def _admitted(self, request: Request, bytes_max: int) -> signature.SignableRequest:
-        wait_s = self._bucket.take()
+        wait_s = self._bucket.admit()
         if wait_s:
-            raise refusal(ProblemType.BUSY, 503, "many kiosks at once", f"come again in {wait_s} s", wait_s)
+            raise problem_reply(ProblemType.BUSY, 503, "many kiosks at once", f"come again in {wait_s} s", wait_s)
         return await _signed(request, bytes_max)
 
-    async def _blocking(self, call: Callable[[psycopg.Connection], _R]) -> _R:
-        def with_connection() -> _R:
+    async def _blocking(self, call: Callable[[psycopg.Connection], _ResultT]) -> _ResultT:
+        def with_connection() -> _ResultT:
             with self._pool.connection() as connection:
                 return call(connection)
 
@@ -125,15 +125,15 @@ class _Service:
 
 
 async def _signed(request: Request, bytes_max: int) -> signature.SignableRequest:
-    """The request as its signature sees it, its body read with a cap."""
+    """Returns the request as its signature covers it; the body is read with a cap."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > bytes_max:
-                raise refusal(ProblemType.TOO_LARGE, 413, "too many bytes", f"at most {bytes_max} are taken here")
+                raise problem_reply(ProblemType.TOO_LARGE, 413, "too many bytes", f"at most {bytes_max} are taken here")
     except ClientDisconnect as error:
-        raise refusal(ProblemType.MALFORMED, 400, "the connection broke off", "nothing was stored") from error
+        raise problem_reply(ProblemType.MALFORMED, 400, "the connection broke off", "nothing was stored") from error
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -156,7 +156,7 @@ def _problem(problem: ProblemDocument, retry_after_s: int = 0) -> Response:
 
 
 def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
+    assert isinstance(error, ProblemReply)
     return _problem(error.problem, error.retry_after_s)
 
 

@@ -26,7 +26,8 @@ from sync.client.registration import register_kiosk
 from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.ledger import facts, schools
+from sync.ledger import schools
+from sync.ledger.event_columns import EventColumns, read_columns
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from tests.benchmarks.figures import Figure, Result, Run
@@ -99,7 +100,7 @@ class Floor:
         self.connection.execute("INSERT INTO device (school, device, name) VALUES (%s, %s, '')", (SCHOOL, self.device))
         self.connection.execute("INSERT INTO head VALUES (%s, %s, %s, 0, '')", (SCHOOL, self.device, EPOCH))
 
-    def unnest(self, sent: Batch, hashes: Sequence[Hash], columns: facts.Columns) -> None:
+    def unnest(self, sent: Batch, hashes: Sequence[Hash], columns: EventColumns) -> None:
         with self.connection.transaction():
             self.connection.execute(
                 "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE", (SCHOOL, self.device)
@@ -112,7 +113,7 @@ class Floor:
             })  # fmt: skip
             self._move(sent, hashes)
 
-    def copy(self, sent: Batch, hashes: Sequence[Hash], columns: facts.Columns) -> None:
+    def copy(self, sent: Batch, hashes: Sequence[Hash], columns: EventColumns) -> None:
         with self.connection.transaction():
             with self.connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 copy.set_types(_TYPES)
@@ -133,7 +134,7 @@ def into_ledger(folder: Path, events: int) -> Spent:
     folder.mkdir(mode=0o755)
     key = DeviceKey.make()
     with ledger(folder / "ledger") as (url, db):
-        code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
+        code = schools.issue_code(db, SCHOOL, "door", datetime.now(UTC))
         with HttpxTransport(url) as http:
             identity = register_kiosk(http, key, code, clock=_now)
             kiosk = KioskIdentity(DeviceId(identity.device), key.public_bytes, SCHOOL)
@@ -166,7 +167,7 @@ def _drain(
         _, _, body = recorded.posts.pop()
         sent = batch.decode(batch.decompress(body, "zstd"))
         hashes = batch.link_hashes(sent)
-        columns = facts.read(sent.lines, sent.header.first_seq, school=SCHOOL, epoch=EPOCH, now=_now())
+        columns = read_columns(sent.lines, sent.header.first_seq, school=SCHOOL, epoch=EPOCH, now=_now())
         started = time.perf_counter()
         unnest.unnest(sent, hashes, columns)
         unnested = time.perf_counter()

@@ -17,7 +17,7 @@ import psycopg
 
 from canteen_demo import postgres
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.ledger.errors import DatabaseUnavailable, FolderTaken
+from sync.ledger.errors import DatabaseUnavailable, FolderInUse
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand PostgreSQL to another account")
 
@@ -74,7 +74,7 @@ def test_rows_outlive_a_stop_and_a_kill(data: Path) -> None:
 def test_one_owner_others_attach(data: Path) -> None:
     with EmbeddedPostgres(data) as owner:
         other = EmbeddedPostgres(data)
-        with pytest.raises(FolderTaken, match="another process"):
+        with pytest.raises(FolderInUse, match="another process"):
             other.start()
         assert other.attach()
         with psycopg.connect(other.url) as connection:

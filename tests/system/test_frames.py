@@ -11,7 +11,7 @@ from drivers.simulated.card_peer import CardPeer, ReaderModel
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
-from sync.ledger.server import Server
+from sync.ledger.server import LedgerServer
 from tests.system.daemon import Daemon, edge_agent, school_export, serial_reader
 from tests.vectors import load_reader
 
@@ -19,7 +19,7 @@ HOLD_S = 0.55  # a reader's hysteresis: what comes sooner is the same card still
 
 
 def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
-    tmp_path: Path, server: Server, db: psycopg.Connection, school: str
+    tmp_path: Path, server: LedgerServer, db: psycopg.Connection, school: str
 ) -> None:
     em4100, ironlogic = load_reader("em4100_serial"), load_reader("ironlogic_text")
     frames = {"em4100": [bytes.fromhex(vector["frame_hex"]) for vector in em4100["vectors"]]}
@@ -31,7 +31,7 @@ def test_every_recorded_frame_is_a_row_in_the_ledger_and_no_phantom_is(
             cards[f"{name}-{number}"] = (technology, vector["expected_uid_hex"])
     export = school_export(tmp_path / "export", school, cards)
     import_export(db, read_export(export), [school], date=datetime.now(UTC).date().isoformat())
-    code = schools.new_code(db, school, "door", datetime.now(UTC))
+    code = schools.issue_code(db, school, "door", datetime.now(UTC))
     ports = {"em4100": tmp_path / "em", "ironlogic": tmp_path / "il"}
     readers = "".join(serial_reader(name, name, port) for name, port in ports.items())
     with (

@@ -29,7 +29,7 @@ from edge_agent.palms import keys as palm_keys
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
-from sync.ledger.server import Server
+from sync.ledger.server import LedgerServer
 from tests.outside import find_palms, needs_palms
 from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader
 
@@ -288,12 +288,12 @@ def test_without_a_key_cards_are_invited_and_the_reason_is_said(tmp_path: Path) 
 
 @needs_hands
 def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back(
-    tmp_path: Path, server: Server, db: psycopg.Connection, school: str
+    tmp_path: Path, server: LedgerServer, db: psycopg.Connection, school: str
 ) -> None:
     owner = pictures(ENROLLED)
     today = datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
-    code = schools.new_code(db, school, "door", datetime.now(UTC))
+    code = schools.issue_code(db, school, "door", datetime.now(UTC))
     with PalmKiosk(tmp_path) as kiosk:
         edge_agent("register", server.url, code, "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
@@ -316,7 +316,7 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
 
 @needs_hands
 def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
-    tmp_path: Path, server: Server, db: psycopg.Connection, school: str
+    tmp_path: Path, server: LedgerServer, db: psycopg.Connection, school: str
 ) -> None:
     owner, today = pictures(ENROLLED), datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
@@ -324,7 +324,7 @@ def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
         (tmp_path / door).mkdir()
     with PalmKiosk(tmp_path / "one") as first, PalmKiosk(tmp_path / "two") as second:
         for kiosk in (first, second):
-            code = schools.new_code(db, school, "door", datetime.now(UTC))
+            code = schools.issue_code(db, school, "door", datetime.now(UTC))
             edge_agent("register", server.url, code, "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(first.config))
         (tmp_path / "stick").mkdir()

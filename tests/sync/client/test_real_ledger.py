@@ -29,7 +29,7 @@ from sync.client.registration import register_kiosk
 from sync.contract.wire import RegistrationReply
 from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
-from sync.ledger.server import Options, Server
+from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.edge_agent.journal.given import migrate_here
 from tests.sync.client.drain import fill, now
 
@@ -43,11 +43,11 @@ def wall() -> datetime:
 
 
 @pytest.fixture(scope="module")
-def ledger() -> Iterator[Server]:
+def ledger() -> Iterator[LedgerServer]:
     folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
     folder.chmod(0o755)
-    options = Options(data=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
-    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
+    options = LedgerOptions(folder=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         with psycopg.connect(running.database_url, autocommit=True) as db:
             schools.add_school(db, SCHOOL, "Мектеп 12")
         yield running
@@ -55,13 +55,13 @@ def ledger() -> Iterator[Server]:
 
 
 @pytest.fixture
-def db(ledger: Server) -> Iterator[psycopg.Connection]:
+def db(ledger: LedgerServer) -> Iterator[psycopg.Connection]:
     with psycopg.connect(ledger.database_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
-def http(ledger: Server) -> Iterator[HttpxTransport]:
+def http(ledger: LedgerServer) -> Iterator[HttpxTransport]:
     with HttpxTransport(ledger.url) as connected:
         yield connected
 
@@ -75,7 +75,7 @@ class Desk:
 
     def __init__(self, http: HttpxTransport, db: psycopg.Connection, path: Path) -> None:
         self.key, self.path, self.db = DeviceKey.make(), path, db
-        code = schools.new_code(db, SCHOOL, "left door", wall())
+        code = schools.issue_code(db, SCHOOL, "left door", wall())
         self.identity: RegistrationReply = register_kiosk(http, self.key, code, clock=wall)
         self.faults: list[NetworkFault] = []
         self.transport: HttpTransport = FaultyTransport(

@@ -13,19 +13,19 @@ import psycopg
 
 from canteen_demo.postgres import EmbeddedPostgres
 from sync.ledger import schools
-from sync.ledger.server import Options, Server
+from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.sync.ledger.kiosk import Kiosk, new_school
 
 
 @pytest.fixture(scope="session")
-def server(open_folder: Path) -> Iterator[Server]:
-    options = Options(data=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
-    with EmbeddedPostgres(options.data) as postgres, Server(postgres.url, options) as running:
+def server(open_folder: Path) -> Iterator[LedgerServer]:
+    options = LedgerOptions(folder=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         yield running
 
 
 @pytest.fixture
-def db(server: Server) -> Iterator[psycopg.Connection]:
+def db(server: LedgerServer) -> Iterator[psycopg.Connection]:
     with psycopg.connect(server.database_url, autocommit=True) as connection:
         yield connection
 
@@ -36,12 +36,12 @@ def school(db: psycopg.Connection) -> str:
 
 
 @pytest.fixture
-def enrolled(db: psycopg.Connection, server: Server, school: str) -> Iterator[Callable[[], Kiosk]]:
+def enrolled(db: psycopg.Connection, server: LedgerServer, school: str) -> Iterator[Callable[[], Kiosk]]:
     """Makes kiosks of this test's school."""
     made: list[Kiosk] = []
 
     def enrol() -> Kiosk:
-        code = schools.new_code(db, school, "left door", datetime.now(UTC))
+        code = schools.issue_code(db, school, "left door", datetime.now(UTC))
         kiosk = Kiosk.enrol(server.url, code)
         made.append(kiosk)
         return kiosk

@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.ledger.server import Options, serve_until
+from sync.ledger.server import LedgerOptions, serve_until
 
 if __name__ == "__main__":
-    options = Options(data=Path(sys.argv[1]), port=int(sys.argv[2]), rate_per_s=100_000, burst=100_000)
-    with EmbeddedPostgres(options.data) as postgres:
+    options = LedgerOptions(folder=Path(sys.argv[1]), port=int(sys.argv[2]), rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.folder) as postgres:
         serve_until(threading.Event().wait, postgres.url, options, lambda url: print(url, flush=True), postgres.revive)

@@ -9,20 +9,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import wire
 from sync.ledger import schools
-from sync.ledger.server import Server
+from sync.ledger.server import LedgerServer
 from tests.sync.ledger.kiosk import Kiosk, ask_identity
 
 NOW = datetime.now(UTC)
 
 
 def test_the_code_is_kept_as_a_hash(db: psycopg.Connection, school: str) -> None:
-    code = schools.new_code(db, school, "", NOW)
+    code = schools.issue_code(db, school, "", NOW)
     (row,) = db.execute("SELECT * FROM enrolment_code WHERE school = %s", (school,)).fetchall()
     assert code.removeprefix(f"{school}-") not in str(row)
 
 
-def test_a_race_for_one_code_has_one_winner(db: psycopg.Connection, server: Server, school: str) -> None:
-    code = schools.new_code(db, school, "", NOW)
+def test_a_race_for_one_code_has_one_winner(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
+    code = schools.issue_code(db, school, "", NOW)
     answers: list[int] = []
 
     def ask() -> None:
@@ -38,8 +38,8 @@ def test_a_race_for_one_code_has_one_winner(db: psycopg.Connection, server: Serv
     assert db.execute("SELECT count(*) FROM device WHERE school = %s", (school,)).fetchone() == (1,)
 
 
-def test_the_same_key_gets_the_same_identity_again(db: psycopg.Connection, server: Server, school: str) -> None:
-    code = schools.new_code(db, school, "", NOW)
+def test_the_same_key_gets_the_same_identity_again(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
+    code = schools.issue_code(db, school, "", NOW)
     kiosk = Kiosk.enrol(server.url, code)
     again = ask_identity(kiosk.http, f" {code.lower().replace(school, school)} ", kiosk.key)
     assert again.status_code == 200
@@ -48,8 +48,8 @@ def test_the_same_key_gets_the_same_identity_again(db: psycopg.Connection, serve
     kiosk.close()
 
 
-def test_an_expired_code_is_refused(db: psycopg.Connection, server: Server, school: str) -> None:
-    code = schools.new_code(db, school, "", NOW, timedelta(seconds=-1))
+def test_an_expired_code_is_refused(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
+    code = schools.issue_code(db, school, "", NOW, timedelta(seconds=-1))
     with httpx.Client(base_url=server.url) as http:
         reply = ask_identity(http, code, Ed25519PrivateKey.generate())
     assert reply.status_code == 403
@@ -57,8 +57,8 @@ def test_an_expired_code_is_refused(db: psycopg.Connection, server: Server, scho
     assert code not in reply.text
 
 
-def test_the_shown_key_must_sign(db: psycopg.Connection, server: Server, school: str) -> None:
-    code = schools.new_code(db, school, "", NOW)
+def test_the_shown_key_must_sign(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
+    code = schools.issue_code(db, school, "", NOW)
     with httpx.Client(base_url=server.url) as http:
         unsigned = http.post(
             wire.REGISTRATIONS_PATH, json={"code": code, "public_key": "ab" * 32}, headers={"content-type": wire.JSON}

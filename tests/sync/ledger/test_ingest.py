@@ -20,7 +20,7 @@ from sync.contract.event import ClockQuality, Void, encode
 from sync.contract.roster import Person
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger import rosters, schools
-from sync.ledger.facts import read
+from sync.ledger.event_columns import read_columns
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
 
 
@@ -177,13 +177,13 @@ def test_flags(kiosk: Kiosk, db: psycopg.Connection, change: dict[str, object], 
 def test_strangers_are_named_once_there_is_a_roster(kiosk: Kiosk, db: psycopg.Connection) -> None:
     kiosk.record(entry("u1", school=kiosk.school))
     assert accepted(kiosk.send_all()).quarantined == ()
-    rosters.apply(db, kiosk.school, [Person(id="u1", given_name="Ә", family_name="Б")])
+    rosters.apply_changes(db, kiosk.school, [Person(id="u1", given_name="Ә", family_name="Б")])
     kiosk.record(entry("u1", school=kiosk.school), entry("nobody", school=kiosk.school))
     assert [(each.seq, each.code) for each in accepted(kiosk.send(2, 3)).quarantined] == [(3, "unknown-person")]
 
 
 def test_a_stranger_is_named_once_a_batch_at_the_first_event(kiosk: Kiosk, db: psycopg.Connection) -> None:
-    rosters.apply(db, kiosk.school, [Person(id="p-1", given_name="Ә", family_name="Б")])
+    rosters.apply_changes(db, kiosk.school, [Person(id="p-1", given_name="Ә", family_name="Б")])
     kiosk.record(*(entry("p-9" if n % 300 == 7 else "p-1", school=kiosk.school) for n in range(1, 1_001)))
     assert [(odd.seq, odd.code) for odd in accepted(kiosk.send_all()).quarantined] == [(7, "unknown-person")]
 
@@ -327,6 +327,8 @@ def test_any_cuts_in_any_order_keep_each_event_once(
 
 @given(st.lists(st.binary(max_size=300), max_size=20))
 def test_any_bytes_can_be_looked_at(payloads: list[bytes]) -> None:
-    columns = read(payloads, 1, school="s", epoch=Epoch("00000000000000aa"), now=datetime(2026, 11, 22, tzinfo=UTC))
+    columns = read_columns(
+        payloads, 1, school="s", epoch=Epoch("00000000000000aa"), now=datetime(2026, 11, 22, tzinfo=UTC)
+    )
     assert len(columns.kinds) == len(columns.days) == len(columns.flags) == len(payloads)
-    assert not any("\0" in look.detail for look in columns.looks)
+    assert not any("\0" in odd.detail for odd in columns.odd)

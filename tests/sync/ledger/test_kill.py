@@ -101,7 +101,7 @@ def check_kill(process: Process, kills: int, seed: int, *, postgres: bool, event
     process.wait_until_up()
     embedded = EmbeddedPostgres(process.folder)
     with psycopg.connect(embedded.url, autocommit=True) as db:
-        code = schools.new_code(db, new_school(db), "", datetime.now(UTC))
+        code = schools.issue_code(db, new_school(db), "", datetime.now(UTC))
     kiosk = Kiosk.enrol(process.url, code)
     kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(events)))
     kiosk.payloads[5] = b"no event"

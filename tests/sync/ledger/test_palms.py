@@ -35,69 +35,69 @@ def names(page: SealedPalmPage) -> list[tuple[str, str, bool]]:
 
 
 def test_what_one_kiosk_brings_the_others_get_in_its_order(db: psycopg.Connection, school: str) -> None:
-    rosters.apply(db, school, records("u1", "u2"))
-    assert palms.page(db, school, 0) == SealedPalmPage(school=school, since=0, version=0, roster=1)
+    rosters.apply_changes(db, school, records("u1", "u2"))
+    assert palms.read_page(db, school, 0) == SealedPalmPage(school=school, since=0, version=0, roster=1)
     first = parcel("u1")
-    assert palms.keep(db, school, "d1", first) == SealedPalmReply(version=1, stored=True)
-    assert palms.keep(db, school, "d1", first) == SealedPalmReply(version=1, stored=True), (
+    assert palms.store_palm(db, school, "d1", first) == SealedPalmReply(version=1, stored=True)
+    assert palms.store_palm(db, school, "d1", first) == SealedPalmReply(version=1, stored=True), (
         "sent again after a lost reply"
     )
-    assert palms.keep(db, school, "d2", parcel("u2", 1)).version == 2
-    assert palms.keep(db, school, "d2", parcel("u1", 2)).version == 3, "enrolled anew: moves behind the others"
-    assert names(palms.page(db, school, 0)) == [("u2", "left", True), ("u1", "left", True)]
-    (one,) = palms.page(db, school, 2).palms
+    assert palms.store_palm(db, school, "d2", parcel("u2", 1)).version == 2
+    assert palms.store_palm(db, school, "d2", parcel("u1", 2)).version == 3, "enrolled anew: moves behind the others"
+    assert names(palms.read_page(db, school, 0)) == [("u2", "left", True), ("u1", "left", True)]
+    (one,) = palms.read_page(db, school, 2).palms
     assert one == parcel("u1", 2)
-    pages = palms.page(db, school, 0, limit=1)
+    pages = palms.read_page(db, school, 0, limit=1)
     assert (pages.version, pages.more) == (2, True)
-    assert not palms.page(db, school, pages.version, limit=1).more
-    assert len(palms.page(db, school, 900).palms) == 2, "a kiosk ahead of a restored ledger gets everything"
+    assert not palms.read_page(db, school, pages.version, limit=1).more
+    assert len(palms.read_page(db, school, 900).palms) == 2, "a kiosk ahead of a restored ledger gets everything"
 
 
 def test_what_is_taken_back_is_told_and_leaves_no_byte(db: psycopg.Connection, school: str) -> None:
-    rosters.apply(db, school, records("u1"))
-    palms.keep(db, school, "d1", parcel("u1"))
+    rosters.apply_changes(db, school, records("u1"))
+    palms.store_palm(db, school, "d1", parcel("u1"))
     back = parcel("u1", 1, sealed=b"")
     assert (
-        palms.keep(db, school, "d1", back)
-        == palms.keep(db, school, "d1", back)
+        palms.store_palm(db, school, "d1", back)
+        == palms.store_palm(db, school, "d1", back)
         == SealedPalmReply(version=2, stored=True)
     )
-    assert names(palms.page(db, school, 0)) == [("u1", "left", False)]
-    assert palms.keep(db, school, "d1", parcel("u1", 1, "right", b"")).version == 2, "there was none of that hand"
-    assert palms.keep(db, school, "d1", parcel("u1", 2)) == SealedPalmReply(version=3, stored=True)
+    assert names(palms.read_page(db, school, 0)) == [("u1", "left", False)]
+    assert palms.store_palm(db, school, "d1", parcel("u1", 1, "right", b"")).version == 2, "there was none of that hand"
+    assert palms.store_palm(db, school, "d1", parcel("u1", 2)) == SealedPalmReply(version=3, stored=True)
 
 
 def test_without_a_consent_nothing_is_kept_and_with_its_end_everything_goes(
     db: psycopg.Connection, school: str
 ) -> None:
-    rosters.apply(db, school, records("u1", "u2"))
-    assert not palms.keep(db, school, "d1", parcel("u3")).stored
+    rosters.apply_changes(db, school, records("u1", "u2"))
+    assert not palms.store_palm(db, school, "d1", parcel("u3")).stored
     for person in ("u1", "u2"):
-        palms.keep(db, school, "d1", parcel(person))
+        palms.store_palm(db, school, "d1", parcel(person))
     other = new_school(db)
-    rosters.apply(db, other, records("u1"))
-    palms.keep(db, other, "d9", parcel("u1"))
+    rosters.apply_changes(db, other, records("u1"))
+    palms.store_palm(db, other, "d9", parcel("u1"))
     withdrawn = Consent(id="k-u1", person="u1", given_at="2026-09-01T00:00:00Z", withdrawn_at="2026-11-23T00:00:00Z")
-    rosters.apply(db, school, [withdrawn])
-    assert names(palms.page(db, school, 0)) == [("u2", "left", True)]
-    assert not palms.keep(db, school, "d1", parcel("u1", 1)).stored
-    rosters.apply(db, school, [DeletedRecord(deleted_type="person", id="u2")])
-    assert palms.page(db, school, 0).palms == ()
-    assert len(palms.page(db, other, 0).palms) == 1
+    rosters.apply_changes(db, school, [withdrawn])
+    assert names(palms.read_page(db, school, 0)) == [("u2", "left", True)]
+    assert not palms.store_palm(db, school, "d1", parcel("u1", 1)).stored
+    rosters.apply_changes(db, school, [DeletedRecord(deleted_type="person", id="u2")])
+    assert palms.read_page(db, school, 0).palms == ()
+    assert len(palms.read_page(db, other, 0).palms) == 1
 
 
 def test_an_id_with_signs_of_its_own_is_found(db: psycopg.Connection, school: str) -> None:
     odd = 'ұл "1" \\ ё'
-    rosters.apply(db, school, records(odd, "u1"))
-    assert palms.keep(db, school, "d1", parcel(odd)).stored
-    assert not palms.keep(db, school, "d1", parcel("u")).stored, "a part of an id is nobody"
+    rosters.apply_changes(db, school, records(odd, "u1"))
+    assert palms.store_palm(db, school, "d1", parcel(odd)).stored
+    assert not palms.store_palm(db, school, "d1", parcel("u")).stored, "a part of an id is nobody"
 
 
 def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
     db: psycopg.Connection, enrolled: Callable[[], Kiosk]
 ) -> None:
     one, other = enrolled(), enrolled()
-    rosters.apply(db, one.school, records("u1"))
+    rosters.apply_changes(db, one.school, records("u1"))
     path = palms_path(one.school)
     kept = one.call("POST", path, headers={"content-type": wire.JSON}, body=wire.to_json(parcel("u1")))
     assert wire.read_json(SealedPalmReply, kept.content).stored
@@ -124,7 +124,7 @@ def test_over_http_a_kiosk_reaches_its_own_schools_palms_only(
     ],
 )
 def test_what_is_no_parcel_is_refused(db: psycopg.Connection, kiosk: Kiosk, body: bytes, status: int) -> None:
-    rosters.apply(db, kiosk.school, records("u1"))
+    rosters.apply_changes(db, kiosk.school, records("u1"))
     answer = kiosk.call("POST", palms_path(kiosk.school), headers={"content-type": wire.JSON}, body=body)
     assert answer.status_code == status, answer.text
 

@@ -15,7 +15,7 @@ from sync.contract.event import Boot, Claim, ClockQuality, Entry, Exit, Manual, 
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger import rosters
 from sync.ledger.errors import NotUnderstood
-from sync.ledger.report import Line, Report, over, report, write_csv
+from sync.ledger.report import Report, ReportLine, build_report, find_excess_lines, write_csv
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
 
 DAY = date(2026, 11, 20)
@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 def lunch(db: psycopg.Connection, school: str) -> str:
     """A school with one lunch and ten pupils for whom the state pays."""
     pupils = [f"u{n}" for n in range(10)]
-    rosters.apply(db, school, [
+    rosters.apply_changes(db, school, [
         MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
         Programme(id="state", name="State meals"),
         *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in pupils),
@@ -41,10 +41,10 @@ def paid(person: str, school: str, minute: int = 0, **more: object) -> Entry:
 
 
 def made(db: psycopg.Connection, school: str, factor: str = "1") -> Report:
-    return report(db, school, DAY, DAY, now=NOW, attendance_factor=Decimal(factor))
+    return build_report(db, school, DAY, DAY, now=NOW, attendance_factor=Decimal(factor))
 
 
-def only(found: Report) -> Line:
+def only(found: Report) -> ReportLine:
     (line,) = found.lines
     return line
 
@@ -90,7 +90,7 @@ def test_the_edit_check(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> Non
     assert only(made(db, lunch)).check == "ok"
     found = made(db, lunch, "0.938")
     assert only(found).check == "over_factor"
-    assert over(found) == list(found.lines)
+    assert find_excess_lines(found) == list(found.lines)
 
 
 def test_a_burst_by_hand_is_noticed(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
@@ -183,6 +183,6 @@ def test_csv_opens_in_a_spreadsheet(db: psycopg.Connection, lunch: str, kiosk: K
 
 def test_wrong_questions(db: psycopg.Connection, school: str) -> None:
     with pytest.raises(NotUnderstood, match="no school"):
-        report(db, "nowhere", DAY, DAY, now=NOW)
+        build_report(db, "nowhere", DAY, DAY, now=NOW)
     with pytest.raises(NotUnderstood, match="the earlier one first"):
-        report(db, school, DAY, date(2026, 11, 1), now=NOW)
+        build_report(db, school, DAY, date(2026, 11, 1), now=NOW)

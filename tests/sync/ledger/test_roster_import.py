@@ -22,7 +22,7 @@ ON = "2026-11-22"
 
 
 def people(db: psycopg.Connection, school: str) -> list[str]:
-    return [record.id for record in rosters.current(db, school) if isinstance(record, Person)]
+    return [record.id for record in rosters.read_records(db, school) if isinstance(record, Person)]
 
 
 def test_bulk_and_delta_reach_a_kiosk(db: psycopg.Connection, school: str, kiosk: Kiosk) -> None:
@@ -59,7 +59,7 @@ def test_a_delta_first_is_refused(db: psycopg.Connection, school: str) -> None:
 def test_a_dry_run_keeps_nothing(db: psycopg.Connection, school: str) -> None:
     (would,) = import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151", dry_run=True)
     assert len(would.difference.added) == 8
-    assert rosters.version(db, school) == 0
+    assert rosters.read_version(db, school) == 0
 
 
 def test_schools_of_the_export_are_found(db: psycopg.Connection, school: str) -> None:

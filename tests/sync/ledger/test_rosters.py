@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sync.contract import wire
 from sync.contract.roster import Change, DeletedRecord, Person, RosterPage, record_type
 from sync.ledger import rosters
-from sync.ledger.server import Server
+from sync.ledger.server import LedgerServer
 from tests.sync.ledger.kiosk import Kiosk, new_school
 
 State = dict[tuple[str, str], Change]
@@ -25,7 +25,7 @@ def pull(db: psycopg.Connection, school: str, state: State, since: int, limit: i
     cursor = ""
     changes: list[Change] = []
     while True:
-        page = rosters.page(db, school, since, cursor, limit)
+        page = rosters.read_page(db, school, since, cursor, limit)
         assert page is not None
         changes += page.changes
         if not page.more:
@@ -52,39 +52,39 @@ def as_state(records: tuple[Change, ...]) -> State:
     )
 )
 def test_a_kiosk_that_follows_is_where_the_ledger_is(
-    db: psycopg.Connection, server: Server, rounds: list[list[tuple[int, str]]]
+    db: psycopg.Connection, server: LedgerServer, rounds: list[list[tuple[int, str]]]
 ) -> None:
     school = new_school(db)
     state: State = {}
     version = 0
     for edits in rounds:
-        rosters.apply(
+        rosters.apply_changes(
             db,
             school,
             [person(n, name) if name else DeletedRecord(deleted_type="person", id=f"u{n:05}") for n, name in edits],
         )
         version = pull(db, school, state, version)
-        assert state == as_state(rosters.current(db, school))
-        assert version == rosters.version(db, school)
+        assert state == as_state(rosters.read_records(db, school))
+        assert version == rosters.read_version(db, school)
 
 
 def test_the_same_again_is_no_new_version(db: psycopg.Connection, school: str) -> None:
-    first = rosters.apply(db, school, [person(1), person(2)])
+    first = rosters.apply_changes(db, school, [person(1), person(2)])
     assert (first.version, first.changed) == (1, 2)
-    again = rosters.apply(db, school, [person(2), person(1), DeletedRecord(deleted_type="person", id="u99999")])
+    again = rosters.apply_changes(db, school, [person(2), person(1), DeletedRecord(deleted_type="person", id="u99999")])
     assert (again.version, again.changed, again.deleted) == (1, 0, 0)
 
 
 def test_pages_show_one_moment(db: psycopg.Connection, school: str) -> None:
-    rosters.apply(db, school, [person(n) for n in range(50)])
-    first = rosters.page(db, school, 0, "", 20)
+    rosters.apply_changes(db, school, [person(n) for n in range(50)])
+    first = rosters.read_page(db, school, 0, "", 20)
     assert first is not None
-    rosters.apply(
+    rosters.apply_changes(
         db, school, [*(person(n, "Кейін") for n in range(50)), DeletedRecord(deleted_type="person", id="u00030")]
     )
-    second = rosters.page(db, school, 0, first.cursor, 20)
+    second = rosters.read_page(db, school, 0, first.cursor, 20)
     assert second is not None
-    third = rosters.page(db, school, 0, second.cursor, 20)
+    third = rosters.read_page(db, school, 0, second.cursor, 20)
     assert third is not None
     pages = (first, second, third)
     assert {page.version for page in pages} == {1}
@@ -93,7 +93,7 @@ def test_pages_show_one_moment(db: psycopg.Connection, school: str) -> None:
     assert [page.more for page in pages] == [True, True, False]
 
 
-def test_pulls_while_the_roster_changes(server: Server, db: psycopg.Connection, school: str) -> None:
+def test_pulls_while_the_roster_changes(server: LedgerServer, db: psycopg.Connection, school: str) -> None:
     """Every version has all people under one name: a page of two versions would show two."""
     stop = threading.Event()
 
@@ -102,7 +102,7 @@ def test_pulls_while_the_roster_changes(server: Server, db: psycopg.Connection, 
             number = 0
             while not stop.is_set():
                 number += 1
-                rosters.apply(own, school, [person(n, f"нұсқа {number}") for n in range(30)])
+                rosters.apply_changes(own, school, [person(n, f"нұсқа {number}") for n in range(30)])
 
     thread = threading.Thread(target=change)
     thread.start()
@@ -116,28 +116,28 @@ def test_pulls_while_the_roster_changes(server: Server, db: psycopg.Connection, 
 
 
 def test_forgotten_versions_are_answered_whole(db: psycopg.Connection, school: str) -> None:
-    rosters.apply(db, school, [person(n) for n in range(30)])
-    begun = rosters.page(db, school, 0, "", 10)
+    rosters.apply_changes(db, school, [person(n) for n in range(30)])
+    begun = rosters.read_page(db, school, 0, "", 10)
     assert begun is not None
-    rosters.apply(db, school, [person(1, "Жаңа"), DeletedRecord(deleted_type="person", id="u00002")])
-    rosters.apply(db, school, [person(1, "Тағы")])
-    assert rosters.forget(db, school, 3) == 4
-    with pytest.raises(rosters.Restart):
-        rosters.page(db, school, 0, begun.cursor, 10)
-    page = rosters.page(db, school, 1, "")
+    rosters.apply_changes(db, school, [person(1, "Жаңа"), DeletedRecord(deleted_type="person", id="u00002")])
+    rosters.apply_changes(db, school, [person(1, "Тағы")])
+    assert rosters.prune_history(db, school, 3) == 4
+    with pytest.raises(rosters.PullRestart):
+        rosters.read_page(db, school, 0, begun.cursor, 10)
+    page = rosters.read_page(db, school, 1, "")
     assert page is not None
     assert (page.whole, len(page.changes)) == (True, 29)
 
 
 def test_a_kiosk_ahead_of_a_restored_ledger_gets_everything(db: psycopg.Connection, school: str) -> None:
-    rosters.apply(db, school, [person(1)])
-    page = rosters.page(db, school, 900, "")
+    rosters.apply_changes(db, school, [person(1)])
+    page = rosters.read_page(db, school, 900, "")
     assert page is not None
     assert (page.whole, page.version, len(page.changes)) == (True, 1, 1)
 
 
 def test_over_http_a_kiosk_sees_its_own_school_only(kiosk: Kiosk, db: psycopg.Connection) -> None:
-    rosters.apply(db, kiosk.school, [person(n) for n in range(1_500)])
+    rosters.apply_changes(db, kiosk.school, [person(n) for n in range(1_500)])
     own = kiosk.call("GET", wire.roster_path(kiosk.school), query=wire.roster_query(0))
     page = wire.read_json(RosterPage, own.content)
     assert (len(page.changes), page.more, page.whole) == (1_000, True, True)

@@ -22,19 +22,19 @@ from sync.contract.chain import Head
 from sync.contract.event import ClockQuality
 from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, ProblemDocument
 from sync.ledger import schools
-from sync.ledger.admission import Bucket
+from sync.ledger.admission import TokenBucket
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.keys import load_or_create
-from sync.ledger.server import Options, Server
+from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry, read_reply
 
 
 @pytest.fixture
-def contract(server: Server) -> Any:
+def contract(server: LedgerServer) -> Any:
     return json.loads(httpx.get(f"{server.url}/openapi.json").content)
 
 
-def test_every_route_stands_in_the_contract(server: Server, contract: Any) -> None:
+def test_every_route_stands_in_the_contract(server: LedgerServer, contract: Any) -> None:
     assert contract["openapi"].startswith("3.1")
     assert server.app is not None
     routes = {
@@ -130,7 +130,7 @@ def beat(kiosk: Kiosk, instance: str) -> httpx.Response:
 
 def test_two_kiosks_with_one_identity_are_seen(kiosk: Kiosk, db: psycopg.Connection) -> None:
     def twins() -> bool:
-        (row,) = [row for row in schools.devices(db) if row.device == kiosk.device]
+        (row,) = [row for row in schools.list_devices(db) if row.device == kiosk.device]
         assert row.last_heard is not None
         return row.twins
 
@@ -153,7 +153,7 @@ def test_heartbeats_are_bounded(kiosk: Kiosk, db: psycopg.Connection) -> None:
     ("method", "path", "status"),
     [("GET", "/nowhere", 404), ("GET", "/v1/enrolments", 405), ("GET", "/v1/devices/x/cursor", 401)],
 )
-def test_problems_are_documents(server: Server, method: str, path: str, status: int) -> None:
+def test_problems_are_documents(server: LedgerServer, method: str, path: str, status: int) -> None:
     response = httpx.request(method, server.url + path)
     assert (response.status_code, response.headers["content-type"]) == (status, wire.PROBLEM_JSON)
     assert wire.read_json(ProblemDocument, response.content).status == status
@@ -165,21 +165,21 @@ def test_a_body_beyond_the_cap_is_cut_off(kiosk: Kiosk) -> None:
 
 def test_the_bucket_lets_in_by_turns() -> None:
     now = 0.0
-    bucket = Bucket(10, 3, lambda: now)
-    assert [bucket.take() for _ in range(3)] == [0, 0, 0]
-    waits = [bucket.take() for _ in range(100)]
+    bucket = TokenBucket(10, 3, lambda: now)
+    assert [bucket.admit() for _ in range(3)] == [0, 0, 0]
+    waits = [bucket.admit() for _ in range(100)]
     assert min(waits) >= 1
     assert waits == sorted(waits)
     assert waits[-1] == 11  # a hundred turned away, ten a second
     now = 1.0
-    assert bucket.take() == 0
+    assert bucket.admit() == 0
 
 
-def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: Server) -> None:
-    options = Options(
-        data=open_folder / "flooded", port=0, rate_per_s=1, burst=2
+def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: LedgerServer) -> None:
+    options = LedgerOptions(
+        folder=open_folder / "flooded", port=0, rate_per_s=1, burst=2
     )  # fmt: skip
-    with Server(server.database_url, options) as small:
+    with LedgerServer(server.database_url, options) as small:
         replies = [httpx.get(f"{small.url}/v1/devices/x-1/cursor") for _ in range(4)]
         assert [reply.status_code for reply in replies] == [401, 401, 503, 503]
         assert int(replies[-1].headers["retry-after"]) >= 1
@@ -187,12 +187,12 @@ def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: Server) -
         assert httpx.get(f"{small.url}/v1/health").status_code == 200
 
 
-def test_a_second_process_shares_the_database(open_folder: Path, server: Server, kiosk: Kiosk) -> None:
+def test_a_second_process_shares_the_database(open_folder: Path, server: LedgerServer, kiosk: Kiosk) -> None:
     """Stateless: a kiosk may talk to either."""
     folder = open_folder / "second"
     folder.mkdir()
     (folder / "receipt.key").write_bytes((open_folder / "ledger/receipt.key").read_bytes())
-    with Server(server.database_url, Options(data=folder, port=0)) as second:
+    with LedgerServer(server.database_url, LedgerOptions(folder=folder, port=0)) as second:
         kiosk.record(*(entry(f"u{n}", school=kiosk.school) for n in range(10)))
         accepted(kiosk.send(1, 5))
         kiosk.http.close()
@@ -230,12 +230,12 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     return chain, private
 
 
-def test_tls(open_folder: Path, tmp_path: Path, server: Server) -> None:
+def test_tls(open_folder: Path, tmp_path: Path, server: LedgerServer) -> None:
     chain, private = self_signed(tmp_path)
-    options = Options(
-        data=open_folder / "tls", port=0, certificate=chain, certificate_key=private
+    options = LedgerOptions(
+        folder=open_folder / "tls", port=0, certificate=chain, certificate_key=private
     )  # fmt: skip
-    with Server(server.database_url, options) as secure:
+    with LedgerServer(server.database_url, options) as secure:
         trusted = ssl.create_default_context(cafile=str(chain))
         assert httpx.get(f"{secure.url}/v1/health", verify=trusted).status_code == 200
         with pytest.raises(httpx.ConnectError):
@@ -244,7 +244,7 @@ def test_tls(open_folder: Path, tmp_path: Path, server: Server) -> None:
 
 def test_a_certificate_needs_its_key(open_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NotUnderstood, match="both or neither"):
-        Options(data=open_folder / "half", certificate=tmp_path / "chain.pem")
+        LedgerOptions(folder=open_folder / "half", certificate=tmp_path / "chain.pem")
 
 
 def test_replies_are_read_as_written(kiosk: Kiosk) -> None:

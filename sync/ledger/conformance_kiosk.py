@@ -17,17 +17,19 @@ from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.errors import Unreachable
 
 TIMEOUT_S = 30.0
-_M = TypeVar("_M", bound=msgspec.Struct)
+_MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class LedgerReply:
+    """An HTTP response of the ledger, read to its end."""
+
     status: int
     headers: Mapping[str, str]  # lower-case names
     body: bytes = field(repr=False)
 
-    def message(self, kind: type[_M]) -> _M:
-        """Raises `wire.InvalidMessage`."""
+    def message(self, kind: type[_MessageT]) -> _MessageT:
+        """Returns the message in the body. Raises `wire.InvalidMessage`."""
         return wire.read_json(kind, self.body)
 
     @property
@@ -35,8 +37,8 @@ class Reply:
         return self.message(wire.ProblemDocument)
 
 
-class Line:
-    """Requests to one ledger, a connection each: what one of them breaks does not reach the next."""
+class LedgerConnection:
+    """Sends requests to one ledger, each over a new connection: a broken one does not reach the next."""
 
     def __init__(self, url: str, authority: Path | None = None) -> None:
         parts = urlsplit(url)
@@ -48,8 +50,8 @@ class Line:
             return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._tls)
 
-    def send(self, request: signature.SignableRequest, *, hang_up: bool = False) -> Reply | None:
-        """The reply; None after `hang_up`, which sends the whole request and closes before anything comes back.
+    def send(self, request: signature.SignableRequest, *, hang_up: bool = False) -> LedgerReply | None:
+        """Returns the reply; None after `hang_up`, which sends the whole request and closes before anything comes back.
 
         Raises `Unreachable`.
         """
@@ -59,9 +61,9 @@ class Line:
             connection.request(request.method, target, request.body or None, dict(request.headers))
             if hang_up:
                 return None
-            answer = connection.getresponse()
-            headers = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, headers, answer.read())
+            response = connection.getresponse()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return LedgerReply(response.status, headers, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self._host}: {error or type(error).__name__}") from error
         finally:
@@ -69,13 +71,13 @@ class Line:
 
 
 @dataclass(slots=True)
-class Probe:
+class ConformanceKiosk:
     """A registered test kiosk with a chain of its own."""
 
-    line: Line
+    connection: LedgerConnection
     identity: wire.RegistrationReply
     key: Ed25519PrivateKey
-    now_s: int  # what its signatures say
+    now_s: int  # the time in its signatures, Unix seconds
     epoch: Epoch = field(default_factory=lambda: Epoch(secrets.token_hex(8)))
     parent: bytes = b""
     payloads: list[bytes] = field(default_factory=list)
@@ -85,13 +87,13 @@ class Probe:
         return DeviceId(self.identity.device)
 
     def hashes(self) -> list[Hash]:
-        """The genesis, then the hash of each event."""
+        """Returns the genesis, then the hash of each event."""
         public = self.key.public_key().public_bytes_raw()
         start = chain.genesis(self.device, public, self.epoch, self.parent)
         return [start, *chain.chain_hashes(start, self.payloads)]
 
-    def body(self, first: int, last: int) -> bytes:
-        """The batch of the events from `first` to `last`, before compression."""
+    def compose(self, first: int, last: int) -> bytes:
+        """Returns the batch of the events from `first` to `last`, before compression."""
         hashes = self.hashes()
         header = batch.BatchHeader(
             first_seq=first, count=last - first + 1, prev=hashes[first - 1].hex(), head=hashes[last].hex(),
@@ -102,41 +104,50 @@ class Probe:
     def begin_epoch(self, parent: bytes, payloads: Sequence[bytes]) -> None:
         self.epoch, self.parent, self.payloads = Epoch(secrets.token_hex(8)), parent, list(payloads)
 
-    def send(self, first: int, last: int) -> Reply:
-        return self.post(batch.Compressor()(self.body(first, last)), "zstd")
+    def send_events(self, first: int, last: int) -> LedgerReply:
+        """Sends the events from `first` to `last`, compressed."""
+        return self.send_body(batch.Compressor()(self.compose(first, last)), "zstd")
 
-    def post(self, body: bytes, encoding: str = "") -> Reply:
-        return self.ask("POST", wire.batches_path(self.device, self.epoch), body, encoding=encoding, kind=wire.NDJSON)
+    def send_body(self, body: bytes, encoding: str = "") -> LedgerReply:
+        """Posts a batch that is made already, whole or broken."""
+        return self.send("POST", wire.batches_path(self.device, self.epoch), body, encoding=encoding, kind=wire.NDJSON)
 
-    def ask(
+    def send(
         self, method: str, path: str, body: bytes = b"", *, query: str = "", encoding: str = "", kind: str = wire.JSON
-    ) -> Reply:
-        reply = self.line.send(self.request(method, path, body, query=query, encoding=encoding, kind=kind))
+    ) -> LedgerReply:
+        """Sends one signed request and returns the reply."""
+        reply = self.connection.send(self.sign(method, path, body, query=query, encoding=encoding, kind=kind))
         assert reply is not None
         return reply
 
-    def request(
+    def sign(
         self, method: str, path: str, body: bytes = b"", *, query: str = "", encoding: str = "", kind: str = wire.JSON
     ) -> signature.SignableRequest:
-        return signed(self.key, self.device, self.now_s, method, path, body, query=query, encoding=encoding, kind=kind)
+        """Returns a request signed by this kiosk."""
+        return sign_request(
+            self.key, self.device, self.now_s, method, path, body, query=query, encoding=encoding, kind=kind
+        )
 
 
-def signed(
+def sign_request(
     key: Ed25519PrivateKey, keyid: str, now_s: int, method: str, path: str, body: bytes = b"", *, query: str = "",
     encoding: str = "", kind: str = wire.JSON,
 ) -> signature.SignableRequest:  # fmt: skip
-    """A request with all that the contract wants on it."""
+    """Returns a request with all the headers that the contract wants."""
     headers = {"content-type": kind} if body else {}
     headers |= {"content-encoding": encoding} if encoding else {}
     bare = signature.SignableRequest(method, path, query, headers, body)
     return signature.SignableRequest(method, path, query, headers | signature.sign(bare, key, keyid, now_s), body)
 
 
-def ask_identity(line: Line, code: str, key: Ed25519PrivateKey, now_s: int) -> Reply:
+def request_identity(connection: LedgerConnection, code: str, key: Ed25519PrivateKey, now_s: int) -> LedgerReply:
+    """Asks for an identity by a code, and returns the reply."""
     public = key.public_key().public_bytes_raw()
     body = wire.to_json(
         wire.RegistrationRequest(code=code, public_key=public.hex(), agent="conformance", name="conformance")
     )
-    reply = line.send(signed(key, receipt.fingerprint(public), now_s, "POST", wire.REGISTRATIONS_PATH, body))
+    reply = connection.send(
+        sign_request(key, receipt.fingerprint(public), now_s, "POST", wire.REGISTRATIONS_PATH, body)
+    )
     assert reply is not None
     return reply
