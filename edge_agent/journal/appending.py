@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge_agent.journal.epochs import KnownEpochs
+from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.rows import AppendedEvent, append_payloads
@@ -61,7 +61,7 @@ class Append(Generic[T]):
         self,
         work: Callable[[sqlite3.Connection], T],
         events_for: Callable[[T], Sequence[Event]],
-        epochs: KnownEpochs,
+        epochs: LoadedEpochs,
         prepare_head: Callable[[sqlite3.Connection], Head],
     ) -> None:
         self._work = work
@@ -116,7 +116,7 @@ class Append(Generic[T]):
 class Appender:
     """Appends events to the current epoch. While the kiosk runs, scans reach the chain only by this way."""
 
-    def __init__(self, store: Store, epochs: KnownEpochs, own_events: OwnEvents) -> None:
+    def __init__(self, store: Store, epochs: LoadedEpochs, own_events: OwnEvents) -> None:
         self._store = store
         self._epochs = epochs
         self._own_events = own_events
@@ -165,8 +165,8 @@ class Appender:
     def _append_void(
         self, connection: sqlite3.Connection, head: Head, entry_ordinal: int, entry_seq: int, entry: Entry | Manual
     ) -> Head:
-        void = self._own_events.void_of_unreported_entry(
-            self._epochs.id_of_ordinal(entry_ordinal), entry_seq, entry.person
+        void = self._own_events.void_unreported_entry(
+            self._epochs.find_epoch_id(entry_ordinal), entry_seq, entry.person
         )
         ordinal = self._epochs.current.ordinal
         (void_head,) = append_payloads(connection, ordinal, head, [encode(void)])

@@ -120,7 +120,7 @@ def insert_epoch(
     )
 
 
-class KnownEpochs:
+class LoadedEpochs:
     """The epochs as the disk holds them, in memory. The store's lock guards them.
 
     They change only after a transaction is on the disk, or when the file was opened again and is read anew.
@@ -143,7 +143,7 @@ class KnownEpochs:
     def ordinals(self) -> Mapping[Epoch, int]:
         return self._ordinals
 
-    def id_of_ordinal(self, ordinal: int) -> Epoch:
+    def find_epoch_id(self, ordinal: int) -> Epoch:
         return self._ids[ordinal]
 
     def load(self, connection: sqlite3.Connection) -> None:

@@ -27,7 +27,7 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal import schema
 from edge_agent.journal.appending import Appender
 from edge_agent.journal.ballast import Ballast
-from edge_agent.journal.epochs import EpochRow, KioskIdentity, KnownEpochs
+from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
 from edge_agent.journal.marks import MarkTable
 from edge_agent.journal.migrate import migrate_in_child
 from edge_agent.journal.outbox import JournalOutbox
@@ -60,7 +60,7 @@ class Journal:
     def __init__(
         self,
         store: Store,
-        epochs: KnownEpochs,
+        epochs: LoadedEpochs,
         kiosk: KioskIdentity,
         now: MomentSource,
         random_bytes: Callable[[int], bytes],
@@ -97,7 +97,7 @@ class Journal:
 
         Raises `JournalBusy`, `JournalDamaged`, `JournalNewer`, `JournalUnwritable`.
         """
-        epochs = KnownEpochs()
+        epochs = LoadedEpochs()
         store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes), reload=epochs.load)
         try:
             journal = cls(store, epochs, kiosk, now, random_bytes)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from edge_agent.domain.moment import MomentSource
 from edge_agent.journal import acknowledgement
 from edge_agent.journal.acknowledgement import QuarantineRow
-from edge_agent.journal.epochs import KnownEpochs
+from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.rows import read_hash, read_page
 from edge_agent.journal.store import Store
 from edge_agent.journal.succession import Succession
@@ -19,7 +19,7 @@ class JournalOutbox:
     """The events that no receipt covers, and the ledger's word about them."""
 
     def __init__(
-        self, store: Store, epochs: KnownEpochs, succession: Succession, device: DeviceId, now: MomentSource
+        self, store: Store, epochs: LoadedEpochs, succession: Succession, device: DeviceId, now: MomentSource
     ) -> None:
         self._store = store
         self._epochs = epochs

@@ -45,7 +45,7 @@ class OwnEvents:
         """Returns the receipt for `samples` of this person's palms, deleted under this roster."""
         return ConsentWithdrawn(**self._envelope(), roster=roster_version, person=person, templates_deleted=samples)
 
-    def void_of_unreported_entry(self, epoch: Epoch, seq: int, person: str) -> Void:
+    def void_unreported_entry(self, epoch: Epoch, seq: int, person: str) -> Void:
         """Returns the void of an entry that is on the disk although the staff were told that it is not."""
         return Void(
             **self._envelope(),

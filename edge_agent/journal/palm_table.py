@@ -64,7 +64,7 @@ class SealedPalmTable:
         """
         with self._store.lock:
             return self.write_deletion(
-                lambda connection: (None, sealed_palms.delete_palms_of(connection, people)),
+                lambda connection: (None, sealed_palms.delete_palms_by_person(connection, people)),
                 self._marks.roster_version(),
             )[1]
 
@@ -76,7 +76,7 @@ class SealedPalmTable:
 
         def work(connection: sqlite3.Connection) -> tuple[None, Mapping[PersonId, int]]:
             connection.execute(sealed_palms.INSERT_REVOKED_PALMS, (self._now().text, person))
-            return None, sealed_palms.delete_palms_of(connection, [person])
+            return None, sealed_palms.delete_palms_by_person(connection, [person])
 
         with self._store.lock:
             return self.write_deletion(work, self._marks.roster_version())[1].get(person, 0)

@@ -44,7 +44,7 @@ INSERT_PALM = """
 UPDATE_RELAYED = "UPDATE template SET relayed = 1 WHERE person = ? AND hand = ? AND made_at = ?"
 UPDATE_ALL_UNRELAYED = "UPDATE template SET relayed = 0"
 DELETE_PALM = "DELETE FROM template WHERE person = ? AND hand = ?"
-DELETE_PALMS_OF_PERSON = "DELETE FROM template WHERE person = ?"
+DELETE_PALMS_BY_PERSON = "DELETE FROM template WHERE person = ?"
 # Not a palm that was enrolled here again and is not with the ledger yet.
 DELETE_RELAYED_PALM = "DELETE FROM template WHERE person = ? AND hand = ? AND relayed = 1 RETURNING samples"
 
@@ -173,11 +173,11 @@ def accept_allowed_palms(connection: sqlite3.Connection, palms: Collection[Seale
     return accepted
 
 
-def _replaces(palm: SealedPalm, present_made_at: str, present_relayed: int) -> bool:
+def _replaces(palm: SealedPalm, present_time: str, present_relayed: int) -> bool:
     made_at = time_text(palm.made_at)
     if palm.relayed:
-        return present_made_at != made_at and bool(present_relayed)
-    return present_made_at < made_at
+        return present_time != made_at and bool(present_relayed)
+    return present_time < made_at
 
 
 def delete_relayed_hands(
@@ -196,13 +196,13 @@ def delete_relayed_hands(
     return deleted
 
 
-def delete_palms_of(connection: sqlite3.Connection, people: Collection[PersonId]) -> dict[PersonId, int]:
+def delete_palms_by_person(connection: sqlite3.Connection, people: Collection[PersonId]) -> dict[PersonId, int]:
     """Deletes every palm of these people; returns the number of samples deleted, by person."""
     deleted: dict[PersonId, int] = {}
     with overwriting_deletions(connection):
         for person in sorted(people):
             (samples,) = connection.execute(SELECT_SAMPLES, (person,)).fetchone()
-            connection.execute(DELETE_PALMS_OF_PERSON, (person,))
+            connection.execute(DELETE_PALMS_BY_PERSON, (person,))
             if samples:
                 deleted[person] = samples
     return deleted
@@ -233,7 +233,7 @@ def delete_palms_without_consent(connection: sqlite3.Connection) -> Mapping[Pers
     people = {PersonId(person) for (person,) in connection.execute(SELECT_PEOPLE)}
     if not people:
         return {}
-    return delete_palms_of(connection, people - read_consenting_people(connection))
+    return delete_palms_by_person(connection, people - read_consenting_people(connection))
 
 
 def read_consenting_people(connection: sqlite3.Connection) -> frozenset[str]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import structs
 
 from edge_agent.domain.sighting import EarlierSighting
-from edge_agent.journal.epochs import KnownEpochs
+from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch
 from sync.contract.event import Entry, Event, Exit, Manual, PersonId, Refusal, Repeat, Sighting, Void
@@ -19,7 +19,7 @@ from sync.contract.event import Entry, Event, Exit, Manual, PersonId, Refusal, R
 # If a sighting makes or ends a visit. The rules need all of those, and of the others only the last few: a child who
 # taps a card a thousand times must neither slow the next scan nor push the entry out of sight.
 _VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
-OTHER_SIGHTINGS_MAX = 8
+LAST_SIGHTINGS_MAX = 8
 
 # CROSS JOIN makes SQLite begin with the index, in which the sightings of one person lie together.
 SELECT_VISITS_SINCE = """
@@ -54,7 +54,7 @@ _sighting_decoder = msgspec.json.Decoder(EarlierSighting)
 class SightingIndex:
     """Answers what the rules ask of the journal."""
 
-    def __init__(self, store: Store, epochs: KnownEpochs) -> None:
+    def __init__(self, store: Store, epochs: LoadedEpochs) -> None:
         self._store = store
         self._epochs = epochs
 
@@ -63,7 +63,7 @@ class SightingIndex:
         of any kind and date; oldest first, in the order in which they were appended."""
         rows = sorted(self._store.run(lambda connection: read_sighting_rows(connection, person, since)))
         sightings = (
-            decode_sighting(self._epochs.id_of_ordinal(ordinal), seq, bool(voided), payload)
+            decode_sighting(self._epochs.find_epoch_id(ordinal), seq, bool(voided), payload)
             for ordinal, seq, voided, payload in rows
         )
         return tuple(sighting for sighting in sightings if sighting is not None)
@@ -84,7 +84,7 @@ def read_sighting_rows(
 ) -> set[tuple[int, int, int, bytes]]:
     """Returns (ordinal, seq, voided, payload) of each of this person's sightings that the rules need."""
     visits = connection.execute(SELECT_VISITS_SINCE, (person, since)).fetchall()
-    return {*visits, *connection.execute(SELECT_LAST_SIGHTINGS, (person, OTHER_SIGHTINGS_MAX))}
+    return {*visits, *connection.execute(SELECT_LAST_SIGHTINGS, (person, LAST_SIGHTINGS_MAX))}
 
 
 def index_event(

@@ -54,7 +54,7 @@ class _Stopped(Exception):
     pass
 
 
-class _BreakFound(Exception):
+class _ChainBroken(Exception):
     def __init__(self, chain_break: ChainBreak) -> None:
         super().__init__(chain_break)
         self.chain_break = chain_break
@@ -76,8 +76,8 @@ def verify_journal(path: Path, *, stop: Callable[[], bool] = lambda: False) -> C
             for epoch in read_epochs(connection):
                 walk.check_epoch(connection, epoch, stop)
             walk.check_file(connection)
-    except _BreakFound as found:
-        return walk.verdict(found.chain_break)
+    except _ChainBroken as broken:
+        return walk.verdict(broken.chain_break)
     except JournalDamaged as damage:
         return walk.verdict(ChainBreak("", 0, str(damage)))
     except _Stopped:
@@ -92,7 +92,7 @@ def verify_journal(path: Path, *, stop: Callable[[], bool] = lambda: False) -> C
 
 
 class _ChainWalk:
-    """The place that the walk has reached. It raises `_BreakFound` at the first place that does not hold."""
+    """The place that the walk has reached. It raises `_ChainBroken` at the first place that does not hold."""
 
     def __init__(self) -> None:
         self.epochs = 0
@@ -130,13 +130,13 @@ class _ChainWalk:
         for ordinal, seq in connection.execute(SELECT_VOIDED_SIGHTINGS):
             if (ordinal, seq) not in self._voided:
                 epoch = next((epoch for epoch, number in self._ordinals.items() if number == ordinal), "")
-                raise _BreakFound(ChainBreak(epoch, seq, "the index has it as voided, and no event voids it"))
-        (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if answer != "ok":
-            raise self._break(0, f"SQLite finds the file damaged: {answer}")
+                raise _ChainBroken(ChainBreak(epoch, seq, "the index has it as voided, and no event voids it"))
+        (report,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if report != "ok":
+            raise self._break(0, f"SQLite finds the file damaged: {report}")
 
-    def _break(self, seq: int, what: str) -> _BreakFound:
-        return _BreakFound(ChainBreak(self.epoch, seq, what))
+    def _break(self, seq: int, what: str) -> _ChainBroken:
+        return _ChainBroken(ChainBreak(self.epoch, seq, what))
 
     def _check_link(self, seq: int, payload: bytes, row_hash: bytes) -> None:
         expected_seq = self.head.seq + 1

@@ -73,7 +73,7 @@ class BareLoop:
         while (frame := self._frames.get()) is not None:
             person = self._people[frame]
             self._database.execute(sightings.SELECT_VISITS_SINCE, (person, TODAY)).fetchall()
-            self._database.execute(sightings.SELECT_LAST_SIGHTINGS, (person, sightings.OTHER_SIGHTINGS_MAX)).fetchall()
+            self._database.execute(sightings.SELECT_LAST_SIGHTINGS, (person, sightings.LAST_SIGHTINGS_MAX)).fetchall()
             self._keep(person)
             self._feedback.put(self._seq)
 

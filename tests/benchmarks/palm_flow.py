@@ -39,7 +39,7 @@ from sync.contract.event import ClockQuality
 from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run, high, middle
 from tests.benchmarks.palm import PEOPLE, QUICK_PEOPLE, reading_ms
-from tests.edge_agent.journal.given import opened
+from tests.edge_agent.journal.samples import open_journal
 from tests.outside import PALMS
 
 SETS = ("full_hands11k", "full_nir_hand", "full_polyu2")
@@ -82,7 +82,7 @@ def run(run: Run) -> Result:
     count = QUICK_CHILDREN if run.quick else CHILDREN
     played = run.folder / "hands"
     _lay_out(played, children)
-    with opened(run.folder / "flow.db") as journal:
+    with open_journal(run.folder / "flow.db") as journal:
         gallery = PalmGallery(journal, "school-1", key, ErrorTarget(0.001, 0.04))
         own = [child.palm for child in children if child.palm is not None]
         gallery.snapshot = crowd.school(others, QUICK_PEOPLE if run.quick else PEOPLE, scrambles, own)

@@ -50,7 +50,7 @@ from sync.contract.roster import (
     Programme,
     Record,
 )
-from tests.edge_agent.journal.given import migrate_here
+from tests.edge_agent.journal.samples import migrate_in_process
 
 NOON = datetime(2026, 11, 20, 7, 0, tzinfo=UTC)  # 12:00 in Almaty
 SECOND_NS = 1_000_000_000
@@ -90,7 +90,7 @@ def card(number: int, reader: str = "door", time_ns: int = 0, *, again: bool = F
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
-    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0, migrate=migrate_here)
+    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0, migrate=migrate_in_process)
 
 
 def read_events(journal: Journal) -> list[Event]:
@@ -224,7 +224,7 @@ def test_same_in_same_out(tmp_path: Path) -> None:
     for name in ("one", "two"):
         kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
         with Journal.open(
-            tmp_path / name, kiosk, now=moment, random_bytes=bytes, ballast_bytes=0, migrate=migrate_here
+            tmp_path / name, kiosk, now=moment, random_bytes=bytes, ballast_bytes=0, migrate=migrate_in_process
         ) as journal:
             station = Station(journal, roster(), POLICY)
             for reading, seconds in script:

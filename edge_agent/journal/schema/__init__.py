@@ -40,10 +40,10 @@ def read_missing_steps(connection: sqlite3.Connection) -> list[str]:
     Raises `JournalNewer` when the database has steps that this version does not know, `JournalDamaged` when no version
     could have made it.
     """
-    known, applied = step_names(), read_applied_steps(connection)
-    if applied == known[: len(applied)]:
-        return known[len(applied) :]
-    if applied[: len(known)] == known:
+    all_steps, applied = step_names(), read_applied_steps(connection)
+    if applied == all_steps[: len(applied)]:
+        return all_steps[len(applied) :]
+    if applied[: len(all_steps)] == all_steps:
         raise JournalNewer(f"this journal was written by a later version ({applied[-1]}); install that version again")
     raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
 
@@ -53,9 +53,9 @@ def check(connection: sqlite3.Connection) -> None:
 
     Only of the steps that were taken: a journal of an older version that was not opened since is whole, too.
     """
-    known = step_names()
-    applied = read_applied_steps(connection)[: len(known)]
-    if not applied or applied != known[: len(applied)]:
+    all_steps = step_names()
+    applied = read_applied_steps(connection)[: len(all_steps)]
+    if not applied or applied != all_steps[: len(applied)]:
         raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.journal.errors import JournalUnwritable
-from tests.edge_agent.journal.given import entry, opened
+from tests.edge_agent.journal.samples import build_entry, open_journal
 
 
 def main() -> None:
@@ -19,12 +19,12 @@ def main() -> None:
     parser.add_argument("--hold", action="store_true", help="stay until stdin ends")
     parser.add_argument("--ballast", type=int, default=0)
     arguments = parser.parse_args()
-    with opened(arguments.path, ballast_bytes=arguments.ballast) as journal:
+    with open_journal(arguments.path, ballast_bytes=arguments.ballast) as journal:
         start = journal.outbox.head.seq
         for number in range(start + 1, start + arguments.rows + 1):
             person = f"p{number}"
             try:
-                row = journal.append(entry(number, person))
+                row = journal.append(build_entry(number, person))
             except JournalUnwritable:
                 say(f"no {person}")
             else:

@@ -17,7 +17,7 @@ import pytest
 
 from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import verify_journal
-from tests.edge_agent.journal.given import opened
+from tests.edge_agent.journal.samples import open_journal
 
 pytestmark = pytest.mark.slow
 
@@ -53,19 +53,19 @@ class Child:
         self.process.stdout.close()
 
 
-def holds(path: Path, confirmed: list[tuple[int, str]]) -> None:
+def check_rows(path: Path, confirmed: list[tuple[int, str]]) -> None:
     """Every confirmed row is there with its hash; the chain is whole and goes on."""
-    with opened(path) as journal:
+    with open_journal(path) as journal:
         head = journal.outbox.head.seq
     connection = connect_read_only(path)
-    kept = {seq: own.hex() for seq, own in connection.execute("SELECT seq, hash FROM event")}
+    hashes = {seq: own.hex() for seq, own in connection.execute("SELECT seq, hash FROM event")}
     connection.close()
-    assert sorted(kept) == list(range(1, head + 1))
-    assert [seq for seq, own in confirmed if kept.get(seq) != own] == []
+    assert sorted(hashes) == list(range(1, head + 1))
+    assert [seq for seq, own in confirmed if hashes.get(seq) != own] == []
     assert verify_journal(path).whole
 
 
-def killed(path: Path, rounds: int) -> None:
+def kill_rounds(path: Path, rounds: int) -> None:
     dice = random.Random(20261122)
     confirmed: list[tuple[int, str]] = []
     for _ in range(rounds):
@@ -77,18 +77,18 @@ def killed(path: Path, rounds: int) -> None:
         assert child.confirmed
         assert not confirmed or child.confirmed[0][0] > confirmed[-1][0]
         confirmed += child.confirmed
-        holds(path, confirmed)
+        check_rows(path, confirmed)
 
 
 @pytest.mark.timeout(300)
 def test_kill_9_loses_nothing_that_was_confirmed(tmp_path: Path) -> None:
-    killed(tmp_path / "j.db", rounds=20)
+    kill_rounds(tmp_path / "j.db", rounds=20)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 def test_kill_9_two_hundred_times(tmp_path: Path) -> None:
-    killed(tmp_path / "j.db", rounds=200)
+    kill_rounds(tmp_path / "j.db", rounds=200)
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def power_cuts(folder: Path, rounds: int) -> None:
             subprocess.run(["umount", mount], check=True)
             subprocess.run(["mount", "-o", "loop", folder / "disk.img", mount], check=True)
             confirmed += before
-            holds(path, confirmed)
+            check_rows(path, confirmed)
 
 
 @pytest.mark.timeout(300)

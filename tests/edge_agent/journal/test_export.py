@@ -12,12 +12,12 @@ from edge_agent.journal.backup import back_up_journal
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.export import NotAnExport, export_journal, verify_export
 from edge_agent.journal.verify import ChainBreak, verify_journal
-from tests.edge_agent.journal.given import Clocks, entry, opened
+from tests.edge_agent.journal.samples import StandingClock, build_entry, open_journal
 from tests.edge_agent.journal.test_epochs import append_raw
 from tests.edge_agent.journal.test_open import ALTERED, spoil
 
 
-def walked_by_an_auditor(path: Path) -> int:
+def walk_as_auditor(path: Path) -> int:
     """An own little checker: no word of our code, only json, hashlib and the contract."""
 
     def lp(field: bytes) -> bytes:
@@ -26,42 +26,46 @@ def walked_by_an_auditor(path: Path) -> int:
     rows = 0
     own, seq, end = b"", 0, (0, "")
     for line in path.read_bytes().splitlines():
-        said = json.loads(line)
-        if "device" in said:
+        line_content = json.loads(line)
+        if "device" in line_content:
             assert (seq, own.hex()) == end or not rows
-            fields = [said["device"].encode(), bytes.fromhex(said["public_key"]), said["epoch"].encode()]
-            start = sha256(b"cnt1-genesis" + b"".join(map(lp, [*fields, bytes.fromhex(said["parent_head"])])))
-            seq, own = said["anchor_seq"], bytes.fromhex(said["anchor_hash"])
+            fields = [
+                line_content["device"].encode(),
+                bytes.fromhex(line_content["public_key"]),
+                line_content["epoch"].encode(),
+            ]
+            start = sha256(b"cnt1-genesis" + b"".join(map(lp, [*fields, bytes.fromhex(line_content["parent_head"])])))
+            seq, own = line_content["anchor_seq"], bytes.fromhex(line_content["anchor_hash"])
             assert seq > 0 or own == start.digest()
-            end = (said["head_seq"], said["head_hash"])
+            end = (line_content["head_seq"], line_content["head_hash"])
             continue
         payload = line[line.index(b'"event":') + 8 : -1]
         own = sha256(b"cnt1" + own + struct.pack(">I", len(payload)) + payload).digest()
         seq, rows = seq + 1, rows + 1
-        assert (said["seq"], said["hash"]) == (seq, own.hex())
-        assert json.loads(payload) == said["event"]
+        assert (line_content["seq"], line_content["hash"]) == (seq, own.hex())
+        assert json.loads(payload) == line_content["event"]
     assert (seq, own.hex()) == end
     return rows
 
 
-def with_a_history(path: Path) -> None:
-    clocks = Clocks()
-    with opened(path, now=clocks) as journal:
-        journal.append_all([entry(number, note="қазақша «x» \\ \n") for number in range(1, 1_101)])
+def make_history(path: Path) -> None:
+    clocks = StandingClock()
+    with open_journal(path, now=clocks) as journal:
+        journal.append_all([build_entry(number, note="қазақша «x» \\ \n") for number in range(1, 1_101)])
         early = journal.outbox.read_rows(499, 1, 1)[0]
         journal.outbox.acknowledge(type(journal.outbox.head)(early.seq, early.hash), b"receipt")
         clocks.forward(days=40)
-        journal.prune(before=clocks.at)
+        journal.prune(before=clocks.utc)
         journal.outbox.open_epoch("fork", parent=journal.outbox.acknowledged())
-        journal.append(entry(2_000))
+        journal.append(build_entry(2_000))
 
 
-def test_the_round_trip(tmp_path: Path) -> None:
+def test_an_export_has_every_row_and_can_be_verified(tmp_path: Path) -> None:
     path, target = tmp_path / "j.db", tmp_path / "out.jsonl"
-    with_a_history(path)
+    make_history(path)
     append_raw(path, b'{"kind":"thought","of":"a later version"}')
     count = export_journal(path, target)
-    assert count == verify_journal(path).rows == walked_by_an_auditor(target)
+    assert count == verify_journal(path).rows == walk_as_auditor(target)
     verdict = verify_export(target)
     assert (verdict.whole, verdict.rows, verdict.epochs) == (True, count, 2)
     with pytest.raises(FileExistsError):
@@ -69,10 +73,10 @@ def test_the_round_trip(tmp_path: Path) -> None:
     assert target.stat().st_mode & 0o077 == 0
 
 
-def test_an_altered_export_is_seen_through(tmp_path: Path) -> None:
+def test_an_altered_export_is_detected(tmp_path: Path) -> None:
     path, target = tmp_path / "j.db", tmp_path / "out.jsonl"
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 11)])
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 11)])
         epoch = journal.outbox.epoch
     export_journal(path, target)
     lines = target.read_bytes().splitlines(keepends=True)
@@ -98,25 +102,25 @@ def test_an_altered_export_is_seen_through(tmp_path: Path) -> None:
 
 def test_a_broken_journal_is_not_exported_as_if_it_were_whole(tmp_path: Path) -> None:
     path, target = tmp_path / "j.db", tmp_path / "out.jsonl"
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 11)])
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 11)])
     spoil(path, ALTERED + " 6")
     with pytest.raises(JournalDamaged, match="row 6"):
         export_journal(path, target)
     assert not target.exists()
 
 
-def test_export_and_backup_of_a_journal_that_is_being_written(tmp_path: Path) -> None:
+def test_a_journal_is_exported_and_backed_up_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     stop = threading.Event()
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 2_001)])
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 2_001)])
 
         def scans() -> None:
             number = 3_000
             while not stop.is_set():
                 number += 1
-                journal.append(entry(number))
+                journal.append(build_entry(number))
 
         thread = threading.Thread(target=scans)
         thread.start()
@@ -129,17 +133,17 @@ def test_export_and_backup_of_a_journal_that_is_being_written(tmp_path: Path) ->
         finally:
             stop.set()
             thread.join()
-        assert walked_by_an_auditor(tmp_path / "out.jsonl") >= before
+        assert walk_as_auditor(tmp_path / "out.jsonl") >= before
     assert verify_journal(path).whole
-    with opened(tmp_path / "copy.db") as copy:
-        copy.append(entry(1))
+    with open_journal(tmp_path / "copy.db") as copy:
+        copy.append(build_entry(1))
     with pytest.raises(FileExistsError):
         back_up_journal(path, tmp_path / "copy.db")
 
 
-def test_a_backup_is_one_file_and_proven(tmp_path: Path) -> None:
+def test_a_backup_is_a_single_proven_file(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with_a_history(path)
+    make_history(path)
     target = tmp_path / "stick" / "copy.db"
     target.parent.mkdir()
     assert back_up_journal(path, target).rows == verify_journal(path).rows

@@ -17,7 +17,7 @@ from edge_agent.journal.migrate import PROGRAM, migrate, migrate_in_child
 from edge_agent.journal.schema.migrations import migrations
 from edge_agent.journal.store import ProcessLock, connect, connect_read_only
 from edge_agent.journal.verify import verify_journal
-from tests.edge_agent.journal.given import KIOSK, Clocks, entry, opened
+from tests.edge_agent.journal.samples import KIOSK, StandingClock, build_entry, open_journal
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ STEPS = schema.step_names()
 
 def open_with_child(path: Path) -> Journal:
     """Opens the journal as the daemon does."""
-    return Journal.open(path, KIOSK, now=Clocks(), ballast_bytes=0)
+    return Journal.open(path, KIOSK, now=StandingClock(), ballast_bytes=0)
 
 
 def make_older_journal(path: Path, steps: int) -> None:
@@ -55,7 +55,7 @@ def read_applied_steps(path: Path) -> list[str]:
         connection.close()
 
 
-def test_every_file_is_a_migration_of_the_same_name() -> None:
+def test_every_file_has_a_migration_with_its_name() -> None:
     assert [step.name for step in migrations.pending(Database(memory=True))] == STEPS
 
 
@@ -70,12 +70,12 @@ def test_the_steps_are_read_as_sqlite_utils_notes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", range(len(STEPS) + 1))
-def test_a_journal_of_each_older_schema_comes_up_to_date(tmp_path: Path, steps: int) -> None:
+def test_every_older_schema_is_brought_up_to_date(tmp_path: Path, steps: int) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     make_older_journal(old, steps)
-    for path, open_journal in ((old, open_with_child), (new, opened)):
-        with open_journal(path) as journal:
-            journal.append(entry(1))
+    for path, opener in ((old, open_with_child), (new, open_journal)):
+        with opener(path) as journal:
+            journal.append(build_entry(1))
     assert read_schema(old) == read_schema(new)
     assert verify_journal(old).whole
 
@@ -94,23 +94,23 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_child_that_is_killed_leaves_the_old_schema_or_the_new_one(tmp_path: Path) -> None:
-    steps_left = set()
+def test_a_killed_child_leaves_the_old_schema_or_the_new(tmp_path: Path) -> None:
+    step_counts = set()
     for statements in range(0, 80, 4):
         path = tmp_path / f"{statements}.db"
         make_older_journal(path, 1)
         if migrates_alive(path, statements):
             break
         steps = read_applied_steps(path)
-        steps_left.add(len(steps))
+        step_counts.add(len(steps))
         assert steps == STEPS[: len(steps)]
         check_schema(path)
-        with opened(path) as journal:
-            journal.append(entry(1))
+        with open_journal(path) as journal:
+            journal.append(build_entry(1))
         assert read_applied_steps(path) == STEPS
         assert verify_journal(path).whole
     assert read_applied_steps(path) == STEPS, "the child was never let through"
-    assert steps_left == {1, 2}, "it was not killed between the steps"
+    assert step_counts == {1, 2}, "it was not killed between the steps"
 
 
 def migrates_alive(path: Path, statements: int) -> bool:
@@ -136,9 +136,9 @@ def check_schema(path: Path) -> None:
         connection.close()
 
 
-def test_a_later_version_is_seen_without_a_child(tmp_path: Path) -> None:
+def test_a_later_version_is_refused_without_a_child(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    opened(path).close()
+    open_journal(path).close()
     connection = sqlite3.connect(path)
     connection.execute(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('journal', '9999_future', '')"
@@ -155,7 +155,7 @@ def test_a_later_version_is_seen_without_a_child(tmp_path: Path) -> None:
     ("name", "raised"),
     [("JournalUnwritable", JournalUnwritable), ("JournalNewer", JournalNewer), ("JournalError", JournalError)],
 )
-def test_the_childs_error_is_raised_here(tmp_path: Path, name: str, raised: type[JournalError]) -> None:
+def test_the_childs_error_reaches_the_parent(tmp_path: Path, name: str, raised: type[JournalError]) -> None:
     path = tmp_path / "j.db"
     lock = ProcessLock.take(path)
     line = f'{{"error":"{name}","message":"the disk is full; free it"}}'
@@ -177,7 +177,7 @@ def test_by_hand_it_takes_the_lock_itself(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     subprocess.run([*PROGRAM, str(path)], check=True)
     assert read_applied_steps(path) == STEPS
-    with opened(path):
+    with open_journal(path):
         done = subprocess.run([*PROGRAM, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert '"error":"JournalBusy"' in done.stdout
@@ -206,17 +206,17 @@ def test_the_journal_stays_locked_until_the_child_has_ended(tmp_path: Path) -> N
         pid = int(path.with_name("j.db.lock").read_text())
         assert pid != parent.pid
         with pytest.raises(JournalBusy, match=str(pid)):
-            opened(path)
+            open_journal(path)
         Path(f"{path}.gate").write_text("go")
         assert parent.stderr.read() == ""  # the child holds the other end: it has ended
-    opened(path).close()
+    open_journal(path).close()
 
 
-def test_whoever_opens_a_journal_loads_neither_sqlite_utils_nor_numpy(tmp_path: Path) -> None:
+def test_opening_a_journal_loads_neither_sqlite_utils_nor_numpy(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from tests.edge_agent.journal.given import KIOSK, Clocks\n"
+        "import sys; from pathlib import Path; from tests.edge_agent.journal.samples import KIOSK, StandingClock\n"
         "from edge_agent.journal.journal import Journal\n"
-        "Journal.open(Path(sys.argv[1]), KIOSK, now=Clocks(), ballast_bytes=0).close()\n"
+        "Journal.open(Path(sys.argv[1]), KIOSK, now=StandingClock(), ballast_bytes=0).close()\n"
         "print(sorted({'sqlite_utils', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Opening: one process at a time, the schema brought up to date, damage seen before the first scan."""
+"""Opening lets one process in at a time, and finds damage before the first scan."""
 
 import dataclasses
 import os
@@ -16,18 +16,18 @@ from edge_agent.journal.setting_aside import set_journal_aside
 from edge_agent.journal.verify import verify_journal
 from sync.contract.chain import DeviceId, extend, genesis
 from sync.contract.event import Carried, Repair, decode, encode
-from tests.edge_agent.journal.given import KIOSK, NOON, entry, opened
+from tests.edge_agent.journal.samples import KIOSK, NOON, build_entry, open_journal
 
 ALTERED = "UPDATE event SET payload = CAST(replace(CAST(payload AS TEXT), 'lunch', 'brunch') AS BLOB) WHERE seq ="
 
 
-def filled(path: Path, rows: int = 5) -> None:
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, rows + 1)])
+def fill_journal(path: Path, rows: int = 5) -> None:
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, rows + 1)])
 
 
 def spoil(path: Path, *statements: str) -> None:
-    """As a failing card would: around the triggers that hold our own code back."""
+    """Changes the file as a failing card would: around the triggers that hold our own code back."""
     connection = sqlite3.connect(path, isolation_level=None)
     triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in triggers:
@@ -47,49 +47,49 @@ def dump(path: Path) -> list[str]:
         connection.close()
 
 
-def test_a_second_journal_is_told_who_has_the_first(tmp_path: Path) -> None:
+def test_a_second_journal_names_the_first_owner(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path), pytest.raises(JournalBusy, match=str(os.getpid())):
-        opened(path)
-    opened(path).close()
+    with open_journal(path), pytest.raises(JournalBusy, match=str(os.getpid())):
+        open_journal(path)
+    open_journal(path).close()
 
 
-def test_another_process_is_told_too(tmp_path: Path) -> None:
+def test_a_second_process_names_the_owner_too(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     program = [sys.executable, "-m", "tests.edge_agent.journal.appender", str(path), "1", "--hold"]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline().startswith(b"ok 1 ")
         with pytest.raises(JournalBusy, match=str(child.pid)):
-            opened(path)
+            open_journal(path)
         child.kill()
-    opened(path).close()  # a lock does not outlive its process
+    open_journal(path).close()  # a lock does not outlive its process
 
 
-def test_a_state_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_state_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalUnwritable, match="state folder"):
-        opened(tmp_path / "missing" / "j.db")
+        open_journal(tmp_path / "missing" / "j.db")
 
 
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path, ballast_bytes=4096) as journal:
-        journal.append(entry(1))
+    with open_journal(path, ballast_bytes=4096) as journal:
+        journal.append(build_entry(1))
         for file in tmp_path.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
 def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    filled(path)
+    fill_journal(path)
     before = dump(path)
-    opened(path).close()
+    open_journal(path).close()
     assert dump(path) == before
 
 
-def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_later_versions_journal_stays_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    filled(path)
+    fill_journal(path)
     connection = sqlite3.connect(path)
     connection.execute(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('journal', '9999_future', '')"
@@ -98,7 +98,7 @@ def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     before = dump(path)
     with pytest.raises(JournalNewer, match="9999_future"):
-        opened(path)
+        open_journal(path)
     assert dump(path) == before
 
 
@@ -115,35 +115,35 @@ def test_a_journal_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
         ("DROP TABLE sighting", "sighting is not as the schema has it"),
     ],
 )
-def test_damage_is_seen_at_the_door(tmp_path: Path, statement: str, said: str) -> None:
+def test_opening_finds_damage(tmp_path: Path, statement: str, said: str) -> None:
     path = tmp_path / "j.db"
-    filled(path)
+    fill_journal(path)
     spoil(path, statement)
     with pytest.raises(JournalDamaged, match=said):
-        opened(path)
+        open_journal(path)
 
 
 def test_a_journal_without_its_guards_is_no_journal(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    filled(path)
+    fill_journal(path)
     connection = sqlite3.connect(path)
     connection.execute("DROP TRIGGER event_is_never_changed")
     connection.close()
     with pytest.raises(JournalDamaged, match="event_is_never_changed"):
-        opened(path)
+        open_journal(path)
 
 
-def test_only_the_last_thousand_links_are_walked_at_the_door(tmp_path: Path) -> None:
+def test_opening_walks_only_the_last_thousand_links(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    filled(path, rows=1_200)
+    fill_journal(path, rows=1_200)
     spoil(path, ALTERED + " 150")
-    opened(path).close()
+    open_journal(path).close()
     broken = verify_journal(path).broken
     assert broken is not None
     assert broken.seq == 150
     spoil(path, ALTERED + " 201")
     with pytest.raises(JournalDamaged, match="row 201"):
-        opened(path)
+        open_journal(path)
 
 
 @pytest.mark.parametrize(
@@ -153,20 +153,20 @@ def test_rubbish_is_set_aside_and_a_new_journal_names_it(tmp_path: Path, content
     path = tmp_path / "j.db"
     path.write_bytes(content)
     with pytest.raises(JournalDamaged, match="set the journal aside"):
-        opened(path)
-    kept = set_journal_aside(path, NOON)
-    assert kept.path.read_bytes() == content
-    with opened(path, after=kept) as journal:
+        open_journal(path)
+    damaged = set_journal_aside(path, NOON)
+    assert damaged.path.read_bytes() == content
+    with open_journal(path, after=damaged) as journal:
         first = decode(journal.recent(1)[0].payload)
         assert isinstance(first, Repair)
-        assert (first.why, first.kept_as, first.old_epoch) == ("damaged", kept.path.name, "")
-        journal.append(entry(1))
+        assert (first.why, first.kept_as, first.old_epoch) == ("damaged", damaged.path.name, "")
+        journal.append(build_entry(1))
 
 
-def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> None:
+def test_a_damaged_journal_stays_with_its_wal_and_is_cited(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    journal = opened(path)
-    journal.append_all([entry(number) for number in range(1, 6)])
+    journal = open_journal(path)
+    journal.append_all([build_entry(number) for number in range(1, 6)])
     acked = journal.outbox.find_hash(3)
     assert acked is not None
     journal.outbox.acknowledge(replace(journal.outbox.head, seq=3, hash=acked), b"receipt")
@@ -174,14 +174,14 @@ def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> Non
     journal.close()
     spoil(path, "UPDATE event SET payload = x'7b7d' WHERE seq = 5")
     with pytest.raises(JournalDamaged):
-        opened(path)
+        open_journal(path)
     path.with_name("j.db-wal").write_bytes(b"")
-    kept = set_journal_aside(path, NOON)
-    assert kept.path.name == "j.db.damaged-20261123T070000Z"
-    assert kept.path.with_name(kept.path.name + "-wal").exists()
+    damaged = set_journal_aside(path, NOON)
+    assert damaged.path.name == "j.db.damaged-20261123T070000Z"
+    assert damaged.path.with_name(damaged.path.name + "-wal").exists()
     assert not path.exists()
-    assert (kept.epoch, kept.head) == (old, head)
-    with opened(path, after=kept) as journal:
+    assert (damaged.epoch, damaged.head) == (old, head)
+    with open_journal(path, after=damaged) as journal:
         first = decode(journal.recent(1)[0].payload)
         assert isinstance(first, Repair)
         assert (first.old_epoch, first.old_seq, first.old_head) == (old, 5, head.hash.hex())
@@ -189,47 +189,47 @@ def test_a_damaged_journal_is_kept_with_its_wal_and_cited(tmp_path: Path) -> Non
         start = genesis(KIOSK.device, KIOSK.public_key, journal.outbox.epoch, acked)
         assert journal.outbox.head.hash == extend(start, encode(first))
     path.write_bytes(b"rubbish again, in the same second, and just as long as the header of one" * 99)
-    assert set_journal_aside(path, NOON).path != kept.path
+    assert set_journal_aside(path, NOON).path != damaged.path
 
 
-def test_a_wal_whose_journal_is_gone_is_not_poured_into_a_new_one(tmp_path: Path) -> None:
+def test_a_wal_without_its_journal_enters_no_new_journal(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     wal = path.with_name("j.db-wal")
     wal.write_bytes(b"rows of an old journal")
     with pytest.raises(JournalDamaged, match="only its WAL"):
-        opened(path)
-    kept = set_journal_aside(path, NOON)
+        open_journal(path)
+    damaged = set_journal_aside(path, NOON)
     assert not wal.exists()
-    with opened(path, after=kept) as journal:
+    with open_journal(path, after=damaged) as journal:
         assert journal.outbox.head.seq == 1
 
 
 def test_setting_aside_waits_for_nobody(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path), pytest.raises(JournalBusy):
+    with open_journal(path), pytest.raises(JournalBusy):
         set_journal_aside(path, NOON)
     assert path.exists()
 
 
 def test_a_new_identity_goes_on_in_a_new_epoch(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        row = journal.append(entry(1, "u1"))
+    with open_journal(path) as journal:
+        row = journal.append(build_entry(1, "u1"))
         journal.outbox.acknowledge(journal.outbox.head, b"receipt")
-        journal.append(entry(2, "u2"))
+        journal.append(build_entry(2, "u2"))
         old = journal.outbox.epoch
     same_device = dataclasses.replace(KIOSK, public_key=bytes(32))
-    with opened(path, same_device) as journal:
+    with open_journal(path, same_device) as journal:
         assert journal.outbox.epoch != old
         assert journal.outbox.parent_head == row.hash
-        repair, carried = (decode(kept.payload) for kept in reversed(journal.recent(2)))
+        repair, carried = (decode(damaged.payload) for damaged in reversed(journal.recent(2)))
         assert isinstance(repair, Repair)
         assert repair.why == "identity"
         assert isinstance(carried, Carried)
         assert (carried.old_epoch, carried.old_seq) == (old, 2)
         epoch = journal.outbox.epoch
-    with opened(path, same_device) as journal:
+    with open_journal(path, same_device) as journal:
         assert journal.outbox.epoch == epoch
-    with opened(path, dataclasses.replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
+    with open_journal(path, dataclasses.replace(KIOSK, device=DeviceId("kiosk-2"))) as journal:
         assert journal.outbox.parent_head == b""  # the new device's ledger account knows nothing of the old one's heads
     assert verify_journal(path).whole

@@ -1,4 +1,4 @@
-"""What the ledger says moves a mark and nothing else; where it contradicts us, that is said aloud."""
+"""The ledger's word moves the acknowledged head and nothing else; a contradiction is an error."""
 
 import sqlite3
 from pathlib import Path
@@ -9,11 +9,11 @@ from edge_agent.journal.errors import AcknowledgementDisagrees
 from edge_agent.journal.verify import verify_journal
 from sync.client.ports import Outbox
 from sync.contract.chain import Hash, Head
-from tests.edge_agent.journal.given import Clocks, entry, opened
+from tests.edge_agent.journal.samples import StandingClock, build_entry, open_journal
 
 
-def test_it_is_what_the_wire_asks_for(tmp_path: Path) -> None:
-    with opened(tmp_path / "j.db") as journal:
+def test_the_outbox_has_every_part_that_sync_uses(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.db") as journal:
         outbox: Outbox = journal.outbox
         assert outbox.head == outbox.acknowledged()
         assert outbox.head.seq == journal.roster.version() == outbox.queue_depth() == 0
@@ -22,9 +22,9 @@ def test_it_is_what_the_wire_asks_for(tmp_path: Path) -> None:
         assert outbox.find_hash(1) is None
 
 
-def test_take_keeps_both_limits_and_gives_at_least_one(tmp_path: Path) -> None:
-    with opened(tmp_path / "j.db") as journal:
-        rows = journal.append_all([entry(number, note="x" * 100) for number in range(1, 21)])
+def test_reading_keeps_both_limits_but_returns_a_row(tmp_path: Path) -> None:
+    with open_journal(tmp_path / "j.db") as journal:
+        rows = journal.append_all([build_entry(number, note="x" * 100) for number in range(1, 21)])
         size = len(journal.recent(1)[0].payload)
         assert [line.seq for line in journal.outbox.read_rows(3, 5, 1_000_000)] == [4, 5, 6, 7, 8]
         assert [line.seq for line in journal.outbox.read_rows(3, 5, 3 * size)] == [4, 5, 6]
@@ -36,22 +36,22 @@ def test_take_keeps_both_limits_and_gives_at_least_one(tmp_path: Path) -> None:
 
 def test_the_mark_moves_up_and_never_back(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        rows = journal.append_all([entry(number) for number in range(1, 11)])
+    with open_journal(path) as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, 11)])
         journal.outbox.acknowledge(Head(6, rows[5].hash), b"six")
         journal.outbox.acknowledge(Head(4, rows[3].hash), b"four")  # a ledger that was restored from its backup
         journal.outbox.acknowledge(Head(6, rows[5].hash), b"six again")
         assert journal.outbox.acknowledged() == Head(6, rows[5].hash)
         assert journal.outbox.queue_depth() == 4
-    with opened(path) as journal:
+    with open_journal(path) as journal:
         assert journal.outbox.acknowledged() == Head(6, rows[5].hash)
 
 
 @pytest.mark.parametrize(("seq", "said"), [(3, "is another one"), (10, "is another one"), (11, "ends at 10")])
 def test_a_ledger_that_has_something_else_is_not_believed(tmp_path: Path, seq: int, said: str) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        rows = journal.append_all([entry(number) for number in range(1, 11)])
+    with open_journal(path) as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, 11)])
         journal.outbox.acknowledge(Head(5, rows[4].hash), b"receipt")
         with pytest.raises(AcknowledgementDisagrees, match=said):
             journal.outbox.acknowledge(Head(seq, Hash(bytes(32))), b"receipt")
@@ -59,11 +59,11 @@ def test_a_ledger_that_has_something_else_is_not_believed(tmp_path: Path, seq: i
     assert verify_journal(path).whole
 
 
-def test_the_last_receipt_of_each_day_is_kept(tmp_path: Path) -> None:
+def test_each_days_last_receipt_stays(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    clocks = Clocks()
-    with opened(path, now=clocks) as journal:
-        rows = journal.append_all([entry(number) for number in range(1, 11)])
+    clocks = StandingClock()
+    with open_journal(path, now=clocks) as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, 11)])
         for row in rows:
             journal.outbox.acknowledge(Head(row.seq, row.hash), b"receipt %d" % row.seq)
             if row.seq == 4:
@@ -77,8 +77,8 @@ def test_the_last_receipt_of_each_day_is_kept(tmp_path: Path) -> None:
 
 
 def test_quarantine_keeps_the_reason_and_blocks_nobody(tmp_path: Path) -> None:
-    with opened(tmp_path / "j.db") as journal:
-        rows = journal.append_all([entry(number) for number in range(1, 4)])
+    with open_journal(tmp_path / "j.db") as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, 4)])
         journal.outbox.quarantine(2, "unknown-person", "p2 is on no roster", tombstone=False)
         journal.outbox.quarantine(2, "tombstone", "refused alone: 500", tombstone=True)
         journal.outbox.quarantine(3, "odd", "", tombstone=False)

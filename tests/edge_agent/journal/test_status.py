@@ -8,14 +8,14 @@ from edge_agent.journal.errors import JournalBusy, JournalDamaged
 from edge_agent.journal.offline import read_recent_offline
 from edge_agent.journal.status import read_status
 from sync.contract.chain import Head
-from tests.edge_agent.journal.given import KIOSK, NOON, entry, opened
+from tests.edge_agent.journal.samples import KIOSK, NOON, build_entry, open_journal
 from tests.edge_agent.journal.test_roster_table import FIRST
 
 
-def test_beside_the_daemon_and_without_one(tmp_path: Path) -> None:
+def test_the_status_is_read_beside_the_daemon_and_after_its_end(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path, ballast_bytes=4096) as journal:
-        rows = journal.append_all([entry(number) for number in range(1, 6)])
+    with open_journal(path, ballast_bytes=4096) as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, 6)])
         journal.outbox.acknowledge(Head(2, rows[1].hash), b"receipt")
         journal.outbox.quarantine(1, "odd", "", tombstone=False)
         journal.roster.apply(FIRST, NOON)
@@ -33,7 +33,7 @@ def test_beside_the_daemon_and_without_one(tmp_path: Path) -> None:
     assert [row.seq for row in read_recent_offline(path, 3)] == [5, 4, 3]
 
 
-def test_nothing_is_made_where_nothing_is(tmp_path: Path) -> None:
+def test_a_missing_journal_stays_missing(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     for ask in (lambda: read_status(path), lambda: read_recent_offline(path, 1)):
         with pytest.raises(FileNotFoundError):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_agent.journal.errors import JournalDamaged
 from edge_agent.journal.verify import ChainBreak, verify_journal
 from sync.contract.chain import Head
-from tests.edge_agent.journal.given import entry, opened, repeat, void
+from tests.edge_agent.journal.samples import build_entry, build_repeat, build_void, open_journal
 from tests.edge_agent.journal.test_epochs import append_raw
 from tests.edge_agent.journal.test_open import ALTERED, spoil
 
@@ -23,19 +23,19 @@ ROWS = 40
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sound") / "j.db"
-    with opened(path) as journal:
-        rows = journal.append_all([entry(number) for number in range(1, ROWS + 1)])
+    with open_journal(path) as journal:
+        rows = journal.append_all([build_entry(number) for number in range(1, ROWS + 1)])
         journal.outbox.acknowledge(Head(7, rows[6].hash), b"receipt")
-        journal.append(void(41, "p5", journal.outbox.epoch, 5))
-        journal.append(void(42, "p999", journal.outbox.epoch, 5))  # of somebody else: voids nothing
-        journal.append(repeat(43, "p5"))
+        journal.append(build_void(41, "p5", journal.outbox.epoch, 5))
+        journal.append(build_void(42, "p999", journal.outbox.epoch, 5))  # of somebody else: voids nothing
+        journal.append(build_repeat(43, "p5"))
     return path
 
 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seq=st.integers(1, ROWS), column=st.sampled_from(["payload", "hash"]), dice=st.randoms(use_true_random=False))
-def test_every_flipped_bit_is_found_and_its_row_named(
+def test_every_flipped_bit_names_its_row(
     sound: Path, tmp_path_factory: pytest.TempPathFactory, seq: int, column: str, dice: random.Random
 ) -> None:
     path = tmp_path_factory.mktemp("flipped") / "j.db"
@@ -55,24 +55,24 @@ def test_every_flipped_bit_is_found_and_its_row_named(
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(dice=st.randoms(use_true_random=False))
-def test_a_flip_anywhere_in_the_file_never_passes_for_other_rows(
+def test_no_flipped_bit_passes_for_different_rows(
     sound: Path, tmp_path_factory: pytest.TempPathFactory, dice: random.Random
 ) -> None:
     """It is found, or it hit bytes that no row depends on. Opening says damaged, or it opens: nothing else happens."""
     path = tmp_path_factory.mktemp("flipped") / "j.db"
-    data = bytearray(sound.read_bytes())
-    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-    path.write_bytes(data)
+    content = bytearray(sound.read_bytes())
+    content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    path.write_bytes(content)
     verdict = verify_journal(path)
     if verdict.whole:
-        assert rows_of(path) == rows_of(sound)
+        assert read_rows(path) == read_rows(sound)
     try:
-        opened(path).close()
+        open_journal(path).close()
     except JournalDamaged:
         assert not verdict.whole
 
 
-def rows_of(path: Path) -> list[tuple[object, ...]]:
+def read_rows(path: Path) -> list[tuple[object, ...]]:
     connection = sqlite3.connect(path)
     try:
         return connection.execute("SELECT epoch, seq, payload, hash FROM event ORDER BY epoch, seq").fetchall()
@@ -97,7 +97,7 @@ def rows_of(path: Path) -> list[tuple[object, ...]]:
         ("UPDATE sighting SET voided = 1 WHERE seq = 6", 6, "no event voids it"),
     ],
 )
-def test_what_does_not_hold_is_named(sound: Path, tmp_path: Path, statement: str, seq: int, what: str) -> None:
+def test_a_broken_link_is_named(sound: Path, tmp_path: Path, statement: str, seq: int, what: str) -> None:
     path = tmp_path / "j.db"
     shutil.copy(sound, path)
     assert verify_journal(path).whole
@@ -109,34 +109,34 @@ def test_what_does_not_hold_is_named(sound: Path, tmp_path: Path, statement: str
     assert what in verdict.broken.what
 
 
-def test_a_page_of_zeros_is_named_where_the_chain_ends(tmp_path: Path) -> None:
+def test_a_zeroed_page_is_named(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 2_000)])
-    data = bytearray(path.read_bytes())
-    data[40 * 4096 : 41 * 4096] = bytes(4096)
-    path.write_bytes(data)
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 2_000)])
+    content = bytearray(path.read_bytes())
+    content[40 * 4096 : 41 * 4096] = bytes(4096)
+    path.write_bytes(content)
     assert verify_journal(path).broken is not None
     path.write_bytes(b"no database at all" * 1000)
     assert verify_journal(path).broken == ChainBreak("", 0, "file is not a database")
 
 
-def test_events_of_a_later_version_are_walked_as_bytes(tmp_path: Path) -> None:
+def test_a_later_versions_events_are_walked_as_bytes(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        journal.append(entry(1))
+    with open_journal(path) as journal:
+        journal.append(build_entry(1))
     append_raw(path, b'{"kind":"thought"}')
     append_raw(path, b"\xff\x00 not even text")
     assert verify_journal(path).rows == 3
     assert verify_journal(path).whole
 
 
-def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
+def test_a_walk_runs_while_the_journal_is_written(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     verdicts = []
     done = threading.Event()
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 3_001)])
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 3_001)])
 
         def check() -> None:
             while not done.is_set():
@@ -145,7 +145,7 @@ def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
         thread = threading.Thread(target=check)
         thread.start()
         for number in range(3_001, 3_201):
-            journal.append(entry(number))
+            journal.append(build_entry(number))
             if number % 50 == 0:
                 journal.maintain()
                 journal.outbox.acknowledge(journal.outbox.head, b"receipt")
@@ -156,10 +156,10 @@ def test_it_runs_while_the_journal_is_written(tmp_path: Path) -> None:
     assert verify_journal(path).rows == 3_200
 
 
-def test_it_can_be_stopped(tmp_path: Path) -> None:
+def test_a_walk_can_be_stopped(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with opened(path) as journal:
-        journal.append_all([entry(number) for number in range(1, 5_001)])
+    with open_journal(path) as journal:
+        journal.append_all([build_entry(number) for number in range(1, 5_001)])
     looks = iter(range(100))
     verdict = verify_journal(path, stop=lambda: next(looks) >= 2)
     assert not verdict.finished

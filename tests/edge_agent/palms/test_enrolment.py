@@ -24,7 +24,7 @@ from edge_agent.runtime.inbox import Inbox
 from edge_agent.screen.state import Language
 from edge_agent.settings import PalmSettings
 from sync.contract.event import ClockQuality, PalmEnrolled, PersonId, decode
-from tests.edge_agent.journal.given import opened
+from tests.edge_agent.journal.samples import open_journal
 from tests.edge_agent.palms.test_gallery import KEY, SCHOOL, TARGET, page, roster
 
 WISH = EnrolmentRequest(PersonId("u1"), "Nurse")
@@ -33,7 +33,7 @@ EMPTY = np.full((480, 640), 12, np.uint8)
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    with opened(tmp_path / "j.db") as journal:
+    with open_journal(tmp_path / "j.db") as journal:
         journal.roster.apply([page("u1", "u2")], datetime(2026, 11, 23, tzinfo=UTC))
         yield journal
 

@@ -25,7 +25,7 @@ from edge_agent.palms.gallery import ErrorTarget, ImportedPalms, PalmGallery
 from sync.contract.event import ClockQuality, ConsentWithdrawn, PalmEnrolled, PersonId, decode
 from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import Consent, Person, Record, RosterPage
-from tests.edge_agent.journal.given import NOON, opened
+from tests.edge_agent.journal.samples import NOON, open_journal
 from tests.edge_agent.palm.made import responses
 
 SCHOOL = "school-1"
@@ -70,7 +70,7 @@ def page(*people: str, version: int = 1, agreed: frozenset[str] | None = None) -
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    with opened(tmp_path / "j.db") as journal:
+    with open_journal(tmp_path / "j.db") as journal:
         journal.roster.apply([page("u1", "u2", "u3", agreed=frozenset({"u1", "u2"}))], NOON)
         yield journal
 
@@ -248,7 +248,7 @@ def test_who_has_withdrawn_is_not_learned_anew(journal: Journal) -> None:
 @pytest.fixture
 def journals(tmp_path: Path) -> Iterator[tuple[Journal, Journal]]:
     """Of two kiosks of one school, with one roster."""
-    with opened(tmp_path / "one.db") as one, opened(tmp_path / "two.db") as two:
+    with open_journal(tmp_path / "one.db") as one, open_journal(tmp_path / "two.db") as two:
         for journal in (one, two):
             journal.roster.apply([page("u1", "u2")], NOON)
         yield one, two

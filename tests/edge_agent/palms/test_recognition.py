@@ -30,7 +30,7 @@ from edge_agent.runtime.inbox import Inbox, PalmScan
 from edge_agent.settings import PalmSettings
 from edge_agent.station import PalmPresentation
 from sync.contract.event import ClockQuality, PersonId
-from tests.edge_agent.journal.given import opened
+from tests.edge_agent.journal.samples import open_journal
 from tests.edge_agent.palms.test_gallery import KEY, TARGET, roster
 from tests.outside import find_palms
 
@@ -45,7 +45,7 @@ def picture(hand: str, number: int) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    with opened(tmp_path / "j.db") as journal:
+    with open_journal(tmp_path / "j.db") as journal:
         yield journal
 
 

@@ -28,7 +28,7 @@ from sync.client.http import HttpxTransport
 from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch, event, receipt, wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from tests.edge_agent.journal.given import migrate_here
+from tests.edge_agent.journal.samples import migrate_in_process
 from tests.sync.client.disk import KEY
 from tests.sync.client.ledger import SERVER_KEY, SERVER_PUBLIC
 
@@ -117,7 +117,7 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
     drained_s = posted_s = 0.0
     try:
         with (
-            Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0, migrate=migrate_here) as journal,
+            Journal.open(folder / "journal.db", kiosk, now=now, ballast_bytes=0, migrate=migrate_in_process) as journal,
             HttpxTransport(url) as http,
             httpx.Client(trust_env=False) as raw,
         ):

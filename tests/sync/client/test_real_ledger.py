@@ -30,7 +30,7 @@ from sync.contract.wire import RegistrationReply
 from sync.errors import SyncAlarm, Unauthorised
 from sync.ledger import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
-from tests.edge_agent.journal.given import migrate_here
+from tests.edge_agent.journal.samples import migrate_in_process
 from tests.sync.client.drain import fill, now
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ class Desk:
         self.channel = LedgerChannel(self.transport, self.key, self.identity.device, wall)
 
     def journal(self) -> Journal:
-        return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0, migrate=migrate_here)
+        return Journal.open(self.path, self.kiosk, now=now, ballast_bytes=0, migrate=migrate_in_process)
 
     def drain(self, journal: Journal) -> list[SyncStep]:
         client = BatchSender(journal.outbox, self.channel, bytes.fromhex(self.identity.server_key), pace())
@@ -162,7 +162,7 @@ def test_two_disks_with_one_identity(desk: Desk, tmp_path: Path) -> None:
     twin = tmp_path / "twin.db"
     with (
         desk.journal() as journal,
-        Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0, migrate=migrate_here) as other,
+        Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0, migrate=migrate_in_process) as other,
     ):
         for turn in range(3):
             fill(journal, 4, first=100 * turn + 100)

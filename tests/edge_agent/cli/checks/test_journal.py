@@ -9,7 +9,7 @@ import pytest
 from edge_agent.cli.checks.finding import FindingState
 from edge_agent.cli.checks.journal import check_journal
 from tests.edge_agent.cli.checks.kiosk import kiosk, states
-from tests.edge_agent.journal.given import entry, opened
+from tests.edge_agent.journal.samples import build_entry, open_journal
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def journal_path(tmp_path: Path) -> Path:
     """A journal of three entries that was closed."""
     folder = tmp_path / "state"
     folder.mkdir()
-    with_rows = opened(folder / "journal.db")
+    with_rows = open_journal(folder / "journal.db")
     for number in range(3):
-        with_rows.append(entry(number, f"p{number}"))
+        with_rows.append(build_entry(number, f"p{number}"))
     with_rows.close()
     return folder / "journal.db"
 

@@ -19,20 +19,20 @@ BOOT = "3c5e6f0e-0000-4000-8000-000000000001"
 DAY = "2026-11-23"
 
 
-class Clocks:
+class StandingClock:
     """A clock that stands until it is moved."""
 
-    def __init__(self, at: datetime = NOON) -> None:
-        self.at = at
+    def __init__(self, utc: datetime = NOON) -> None:
+        self.utc = utc
 
     def __call__(self) -> Moment:
-        return Moment(self.at, int((self.at - NOON).total_seconds() * 1000), BOOT, ClockQuality.SYNCHRONISED)
+        return Moment(self.utc, int((self.utc - NOON).total_seconds() * 1000), BOOT, ClockQuality.SYNCHRONISED)
 
     def forward(self, **step: float) -> None:
-        self.at += timedelta(**step)
+        self.utc += timedelta(**step)
 
 
-def opened(
+def open_journal(
     path: Path,
     kiosk: KioskIdentity = KIOSK,
     now: Callable[[], Moment] | None = None,
@@ -41,17 +41,17 @@ def opened(
     after: JournalSetAside | None = None,
 ) -> Journal:
     return Journal.open(
-        path, kiosk, now=now or Clocks(), ballast_bytes=ballast_bytes, after=after, migrate=migrate_here
+        path, kiosk, now=now or StandingClock(), ballast_bytes=ballast_bytes, after=after, migrate=migrate_in_process
     )
 
 
-def migrate_here(path: Path, lock: ProcessLock) -> None:
+def migrate_in_process(path: Path, lock: ProcessLock) -> None:
     """Brings the schema up to date in this process: a child for every journal of a test would take too long."""
     if not is_up_to_date(path):
         migrate(path)
 
 
-def entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunch", note: str = "") -> Entry:
+def build_entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunch", note: str = "") -> Entry:
     return Entry(
         school="school-1",
         at="2026-11-23T04:40:00.123Z",
@@ -71,7 +71,7 @@ def entry(number: int, person: str = "", *, day: str = DAY, session: str = "lunc
     )
 
 
-def exit_(number: int, person: str, epoch: Epoch, seq: int, *, day: str = DAY) -> Exit:
+def build_exit(number: int, person: str, epoch: Epoch, seq: int, *, day: str = DAY) -> Exit:
     return Exit(
         school="school-1",
         at="2026-11-23T04:52:00.000Z",
@@ -86,7 +86,7 @@ def exit_(number: int, person: str, epoch: Epoch, seq: int, *, day: str = DAY) -
     )
 
 
-def repeat(number: int, person: str, *, day: str = DAY) -> Repeat:
+def build_repeat(number: int, person: str, *, day: str = DAY) -> Repeat:
     return Repeat(
         school="school-1",
         at="2026-11-23T04:40:02.000Z",
@@ -99,7 +99,7 @@ def repeat(number: int, person: str, *, day: str = DAY) -> Repeat:
     )
 
 
-def refusal(number: int, person: str = "") -> Refusal:
+def build_refusal(number: int, person: str = "") -> Refusal:
     return Refusal(
         school="school-1",
         at="2026-11-23T04:40:02.000Z",
@@ -111,7 +111,7 @@ def refusal(number: int, person: str = "") -> Refusal:
     )
 
 
-def void(number: int, person: str, epoch: Epoch, seq: int) -> Void:
+def build_void(number: int, person: str, epoch: Epoch, seq: int) -> Void:
     return Void(
         school="school-1",
         at="2026-11-23T04:45:00.000Z",
