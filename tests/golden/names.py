@@ -154,6 +154,7 @@ def environment() -> str:
             text = path.read_text("utf-8")
             found |= set(re.findall(r"""environ(?:\.get|\.setdefault)?[\[(]\s*["']([A-Z0-9_]+)["']""", text))
             found |= set(re.findall(r"""["']([A-Z_]{4,})["'] in os\.environ""", text))
+            found |= set(re.findall(r"""^[A-Z_]*VARIABLE = ["']([A-Z0-9_]+)["']""", text, re.MULTILINE))
             found |= set(re.findall(r"""envvar=["']([A-Z0-9_]+)["']""", text))
     return "".join(f"{name}\n" for name in sorted(found))
 
