@@ -163,7 +163,7 @@ class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
     queue: int
 
 
-class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
+class QuarantineListRow(msgspec.Struct, frozen=True, kw_only=True):
     """An event that the ledger found odd or refused. `tombstone`: its bytes are only here."""
 
     epoch: str
@@ -295,7 +295,7 @@ JOURNAL_VERIFY: Final = ControlCommand("journal.verify", NoArguments, ChainVerdi
 JOURNAL_EXPORT: Final = ControlCommand("journal.export", NoArguments, ExportedJournal)
 JOURNAL_BACKUP: Final = ControlCommand("journal.backup", NoArguments, JournalCopy)
 SYNC_NOW: Final = ControlCommand("sync.now", NoArguments, QueueDepth)
-SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantineRow)
+SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantineListRow)
 ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
 # A union is no class to mypy, and msgspec takes it as one.
 ROSTER_RECORDS: Final = ControlCommand("roster.records", NoArguments, cast("type[Record]", Record))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.control import Handler, Requester, bind_handler
-from edge_agent.control_api import SYNC_NOW, SYNC_QUARANTINE, NoArguments, QuarantineRow, QueueDepth
+from edge_agent.control_api import SYNC_NOW, SYNC_QUARANTINE, NoArguments, QuarantineListRow, QueueDepth
 from edge_agent.errors import RequestRefused
 from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.journal import Journal
@@ -30,10 +30,10 @@ class SyncCommands:
         self.uplink.hurry()
         yield QueueDepth(queue=self.journal.outbox.queue_depth())
 
-    def list_quarantine(self, _: NoArguments, requester: Requester) -> Iterator[QuarantineRow]:
+    def list_quarantine(self, _: NoArguments, requester: Requester) -> Iterator[QuarantineListRow]:
         """Yields every event that the ledger found odd or refused, with the reason."""
         for row in self.journal.outbox.read_quarantine():
-            yield QuarantineRow(
+            yield QuarantineListRow(
                 epoch=row.epoch,
                 seq=row.seq,
                 code=row.code,
