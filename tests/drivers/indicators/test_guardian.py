@@ -252,8 +252,8 @@ class Window:
 def test_what_is_switched_by_an_ioctl_is_off_as_well_when_the_agent_was_killed() -> None:
     window = Window()
     script = (
-        "import os, sys; from drivers.indicators.guard import Guard\n"
-        f"guard = Guard(int(sys.argv[1]), {window.request}, bytes(8)); print(guard.pid, flush=True)\n"
+        "import os, sys; from drivers.indicators.guard import GuardianProcess\n"
+        f"guard = GuardianProcess(int(sys.argv[1]), {window.request}, bytes(8)); print(guard.pid, flush=True)\n"
         "guard.pulse(bytes((1, 0)) + bytes(6), 60_000)"
     )
     agent = subprocess.Popen(

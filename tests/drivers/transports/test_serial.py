@@ -124,8 +124,8 @@ def test_a_flock_of_another_process_is_busy_and_so_are_we_for_it(peer: CardPeer,
 
 def test_a_killed_holder_leaves_the_port_free(peer: CardPeer) -> None:
     script = (
-        "import sys\nfrom drivers.transports.serial import Line, Serial\n"
-        "port = Serial(sys.argv[1], Line()); port.open()\n"
+        "import sys\nfrom drivers.transports.serial import SerialLine, Serial\n"
+        "port = Serial(sys.argv[1], SerialLine()); port.open()\n"
         "print('held', flush=True); port.read(1000)\n"
     )
     with subprocess.Popen(
