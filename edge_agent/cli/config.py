@@ -1,4 +1,4 @@
-"""`edge-agent config`: what is in force and where it came from."""
+"""`edge-agent config`: the settings in force, and where each value came from."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
 
 @app.command()
 def check(config: ConfigOption = CONFIG_DEFAULT, quiet: Annotated[bool, typer.Option("--quiet")] = False) -> None:
-    """Check the settings file; every fault is named with its key, what was found and what is accepted."""
+    """Check the settings file. Each fault is named with its key, the wrong value and the accepted ones."""
     settings.load_settings(config)
     if not quiet:
         out.print(f"{config}: sound", markup=False)

@@ -1,4 +1,4 @@
-"""`edge-agent demo`: a school day, simulated, with everything that goes wrong in it."""
+"""`edge-agent demo`: a simulated school day with an outage, a killed kiosk and a pulled reader."""
 
 import shutil
 import sys
@@ -14,6 +14,7 @@ from edge_agent.errors import ExitCode, RequestRefused
 
 
 def add_to(app: typer.Typer) -> None:
+    """Adds the command to the tree."""
     app.command()(demo)
 
 
@@ -23,13 +24,15 @@ def demo(
     speed: Annotated[float, typer.Option(min=0.1, max=200, help="Times real time.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same school and plan.")] = 1,
     headless: Annotated[bool, typer.Option("--headless", help="No live view and no browser.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep journals, logs and database; say where.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep journals, logs and database, and print their folder.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a lunch break with an outage, a killed kiosk and a pulled reader; prove that every count agrees."""
+    """Play a lunch break with an outage, a killed kiosk and a pulled reader, and prove that all counts agree."""
     from edge_agent.cli import ledger
 
-    ledger.extra()
+    ledger.require_ledger_extra()
     from canteen_demo import view
     from canteen_demo.play import Scene, Wish, play
 
@@ -53,7 +56,7 @@ def demo(
         proof = play(wish, progress, watch)
     except RequestRefused as refused:
         if not keep:
-            raise RequestRefused(f"{refused}\nrun it with --keep to have a look") from refused
+            raise RequestRefused(f"{refused}\nrun it with --keep to look at the logs") from refused
         raise
     finally:
         if keep:

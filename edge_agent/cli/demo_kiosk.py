@@ -1,4 +1,4 @@
-"""`edge-agent demo-kiosk`: what one kiosk of the demo runs. Hidden: it is no way to run a kiosk."""
+"""`edge-agent demo-kiosk`: one kiosk of the demo. Hidden, because nobody should run a kiosk so."""
 
 import sys
 from pathlib import Path
@@ -13,11 +13,12 @@ from edge_agent.runtime import daemon
 
 
 def add_to(app: typer.Typer) -> None:
+    """Adds the hidden command to the tree."""
     app.command("demo-kiosk", hidden=True)(demo_kiosk)
 
 
 def demo_kiosk(opens: str, zero_ns: str, speed: str, config: Annotated[Path, typer.Option("--config")]) -> None:
-    """A kiosk of the demo: the daemon itself, under a clock that runs faster."""
+    """Run a kiosk of the demo: the daemon itself, under a clock that runs faster."""
     loaded = settings.load_settings(config)
     logs.set_up_logging(loaded.settings.log.level)
     sys.exit(daemon.run(loaded, now=FastClock.parse(opens, zero_ns, speed)))

@@ -1,6 +1,7 @@
-"""`edge-agent journal`: what this kiosk has recorded.
+"""`edge-agent journal`: the records of this kiosk.
 
-While the daemon runs it is asked, for it alone has the journal open; while it is stopped, the file is read here.
+While the daemon runs, it answers, because it alone has the journal open. While it is stopped, this process reads the
+file.
 """
 
 import shutil
@@ -34,7 +35,7 @@ from edge_agent.runtime.opening import JOURNAL_NAME
 
 app = typer.Typer(no_args_is_help=True)
 
-TargetArgument = Annotated[Path, typer.Argument(help="Where to write it; must not exist yet.")]
+TargetArgument = Annotated[Path, typer.Argument(help="The new file; it must not exist yet.")]
 VERIFY_S = 3_600.0  # a large journal on a slow card
 
 
@@ -44,12 +45,12 @@ def list_rows(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many of the last rows.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """The last rows, oldest first."""
+    """Show the last rows, oldest first."""
 
     def stopped(path: Path) -> Iterator[JournalRow]:
         return (journal_row(row) for row in reversed(read_recent_offline(path, limit)))
 
-    rows = _either(config, JOURNAL_LIST, JournalListArguments(limit=limit), stopped)
+    rows = _ask_or_read(config, JOURNAL_LIST, JournalListArguments(limit=limit), stopped)
     if as_json:
         for row in rows:
             print_json(row)
@@ -64,11 +65,11 @@ def verify(
     export: Annotated[Path | None, typer.Option(help="Verify this export instead of the kiosk's own journal.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Walk the whole chain; the first broken row is named, and the exit code is 1."""
+    """Check the whole chain. It names the first broken row, and the exit code is 1."""
     if export is not None:
         verdict = chain_verdict(verify_export(export))
     else:
-        (verdict,) = _either(
+        (verdict,) = _ask_or_read(
             config, JOURNAL_VERIFY, NO_ARGUMENTS, lambda path: iter([chain_verdict(verify_journal(path))])
         )
     if as_json:
@@ -85,59 +86,59 @@ def verify(
 
 @app.command()
 def export(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> None:
-    """Write everything as JSON Lines: bytes as they were hashed, so that anyone can walk the chain."""
-    _fresh(target)
+    """Write everything as JSON Lines, with the hashed bytes: everybody can check the chain."""
+    _require_new(target)
 
     def stopped(path: Path) -> Iterator[ExportedJournal]:
         yield ExportedJournal(path=str(target), rows=export_journal(path, target))
 
-    (answer,) = _either(config, JOURNAL_EXPORT, NO_ARGUMENTS, stopped)
-    _fetch(Path(answer.path), target)
-    out.print(f"{target}: {answer.rows} rows", markup=False)
+    (exported,) = _ask_or_read(config, JOURNAL_EXPORT, NO_ARGUMENTS, stopped)
+    _move_file(Path(exported.path), target)
+    out.print(f"{target}: {exported.rows} rows", markup=False)
 
 
 @app.command()
 def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> None:
-    """Copy the journal while it is in use; the copy is verified before it counts."""
-    _fresh(target)
+    """Copy the journal while it is in use. The copy is checked before the command succeeds."""
+    _require_new(target)
 
     def stopped(path: Path) -> Iterator[JournalCopy]:
         yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(path, target)))
 
-    (answer,) = _either(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
-    _fetch(Path(answer.path), target)
-    out.print(f"{target}: {answer.verdict.rows} rows, every link holds", markup=False)
+    (copy,) = _ask_or_read(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
+    _move_file(Path(copy.path), target)
+    out.print(f"{target}: {copy.verdict.rows} rows, every link holds", markup=False)
 
 
-def _either(
+def _ask_or_read(
     config: Path,
     command: ControlCommand[Arguments, Row],
     arguments: Arguments,
     stopped: Callable[[Path], Iterator[Row]],
 ) -> Iterator[Row]:
-    """The daemon's answer, or what is read here while there is none."""
+    """Yields the daemon's rows; while it is stopped, the rows that `stopped` reads from the file."""
     kiosk = settings.load_settings(config).settings.kiosk
-    answers = ask(kiosk.run_dir, command, arguments, VERIFY_S)
+    rows = ask(kiosk.run_dir, command, arguments, VERIFY_S)
     try:
-        first = next(answers, None)
+        first = next(rows, None)
     except AgentNotRunning:
         try:
             yield from stopped(kiosk.state_dir / JOURNAL_NAME)
         except FileNotFoundError as error:
-            raise RequestRefused(f"{error}; is this the right --config?") from error
+            raise RequestRefused(str(error), "is this the right --config?") from error
         return
     if first is not None:
         yield first
-        yield from answers
+        yield from rows
 
 
-def _fresh(target: Path) -> None:
+def _require_new(target: Path) -> None:
     if target.exists():
-        raise RequestRefused(f"{target} exists; name a new file, nothing is overwritten")
+        raise RequestRefused(f"{target} exists", "name a new file, nothing is overwritten")
 
 
-def _fetch(source: Path, target: Path) -> None:
-    """The daemon writes in its own folder only; bring the file to where it was asked for."""
+def _move_file(source: Path, target: Path) -> None:
+    """Moves the file to its target: the daemon writes into its own folder only."""
     if source != target:
         shutil.move(source, target)
 

@@ -1,4 +1,4 @@
-"""The console script: puts the nouns together and turns errors into exit codes."""
+"""The console script: it builds the command tree, and turns errors into exit codes."""
 
 import sys
 from importlib import import_module
@@ -13,21 +13,21 @@ from sync.errors import SyncError
 if TYPE_CHECKING:
     import typer
 
-# A noun's module is imported when the noun is asked for, so that `run` does not pay for the ledger's parts.
+# Only the module of the noun on the command line is imported, so that `run` does not load the ledger's parts.
 NOUNS = {
-    "config": "The settings in force, and whether they are sound.",
-    "devices": "Readers and lights: what is there, what it sends, what it means.",
-    "journal": "What this kiosk has recorded.",
-    "ledger": "The central ledger: serve it, read it, check one.",
-    "palm": "Hands: make them known, look as the kiosk does, measure, keep the school's key.",
-    "roster": "People, cards and meal sessions known here.",
-    "sync": "How the journal travels to the ledger.",
+    "config": "The settings in force, and a check of their file.",
+    "devices": "Readers and lights: what is attached, what it sends, what that means.",
+    "journal": "The records of this kiosk.",
+    "ledger": "The central ledger: serve it, read it, check it.",
+    "palm": "Palms: enrol them, judge pictures, measure recognition, keep the school's key.",
+    "roster": "The people, cards and meal sessions of this kiosk or of a ledger.",
+    "sync": "The way of the journal to the ledger.",
 }
 COMMANDS = {"run": "run", "doctor": "doctor", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
 
 
 def build(wanted: str | None) -> "typer.Typer":
-    """The command tree; only the noun that is asked for is loaded, or all of them for help."""
+    """Returns the command tree with the wanted noun or command only; with `wanted` None, for help, with all of them."""
     import typer
 
     app = typer.Typer(
@@ -46,14 +46,15 @@ def build(wanted: str | None) -> "typer.Typer":
 
     @app.callback()
     def nouns() -> None:
-        """Keep the noun in front even when only one is loaded."""
+        """Keeps the noun on the command line even when only one is loaded."""
 
     return app
 
 
 def main() -> None:
-    # The zones of the tzdata package: the system's, on a kiosk that is years old, still have the clock change of 2024
-    # ahead of them.
+    """Runs the command of `sys.argv`. Prints the text of an error in red, and exits with its code."""
+    # Only the zones of the tzdata package count. On a kiosk that is years old, the system's zones do not know the clock
+    # change of 2024.
     reset_tzpath(())
     plain_run = read_plain_run(sys.argv[1:])
     wanted = next((word for word in sys.argv[1:2] if word in NOUNS or word in COMMANDS), None)

@@ -1,4 +1,4 @@
-"""Options and output that several nouns share."""
+"""Options and output that several commands share."""
 
 import json
 import sys
@@ -20,17 +20,18 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines: JSON on standard output.")]
 CONFIG_DEFAULT = PATH_DEFAULT
 
-# Into a file or a pipe, lines are not cut to the width of a terminal that is not there.
+# A file or a pipe has no width, so lines are not cut to one.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, or one line of a stream of them."""
+    """Prints a value as one line of JSON."""
     sys.stdout.write(json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
+    """Prints rows under the names of their columns."""
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))  # no markup: [osdp] is an extra
@@ -38,5 +39,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
 
 
 def print_pairs(pairs: Mapping[str, object]) -> None:
-    """Prints names and values, one pair a line."""
+    """Prints a name and a value on each line."""
     print_table(("", ""), ((name.replace("_", " "), value) for name, value in pairs.items()))
+
+
+def print_document(document: Mapping[str, object], as_json: bool) -> None:
+    """Prints a flat document: as JSON for machines, else a name and a value on each line."""
+    if as_json:
+        print_json(document)
+    else:
+        print_pairs(document)

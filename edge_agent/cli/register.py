@@ -1,4 +1,4 @@
-"""`edge-agent register`: a one-time code against an identity."""
+"""`edge-agent register`: an identity for this kiosk, in exchange for a one-time code."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -15,12 +15,13 @@ from sync.client.registration import register_kiosk
 
 
 def add_to(app: typer.Typer) -> None:
+    """Adds the command to the tree."""
     app.command()(register)
 
 
 def register(
     url: Annotated[str, typer.Argument(help="The ledger's address, https://…")],
-    code: Annotated[str, typer.Argument(help="The one-time code that the city's operator gave for this kiosk.")],
+    code: Annotated[str, typer.Argument(help="The one-time code for this kiosk, from the operator of the ledger.")],
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
@@ -30,14 +31,14 @@ def register(
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME)
     with HttpxTransport(url, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s) as http:
-        given = register_kiosk(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
-    registration = Registration(device=given.device, school=given.school, ledger=url, server_key=given.server_key)
+        granted = register_kiosk(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
+    registration = Registration(device=granted.device, school=granted.school, ledger=url, server_key=granted.server_key)
     identity.write_registration(state_dir, registration)
     if as_json:
         print_json(registration)
     else:
         out.print(
-            f"Registered as {given.device} of school {given.school}.\n"
-            "Restart the daemon so that it takes this up: systemctl restart edge-agent",
+            f"Registered as {granted.device} of school {granted.school}.\n"
+            "Restart the daemon, so that it sends to the ledger: systemctl restart edge-agent",
             markup=False,
         )

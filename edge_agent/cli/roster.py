@@ -1,4 +1,4 @@
-"""`edge-agent roster`: people, cards and meal sessions, in the ledger or, for a kiosk without a network, here."""
+"""`edge-agent roster`: people, cards and meal sessions, in the ledger or on a kiosk without one."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,29 +27,34 @@ from sync.ledger.roster_files import read_export
 app = typer.Typer(no_args_is_help=True)
 
 ExportArgument = Annotated[Path, typer.Argument(help="Folder or zip of a OneRoster 1.2 export.", exists=True)]
-OrgOption = Annotated[str, typer.Option(help="The school's id in the export, where it differs from the one here.")]
-LocalOption = Annotated[bool, typer.Option("--local", help="This kiosk, which has no ledger yet.")]
+OrgOption = Annotated[str, typer.Option(help="The school's id in the export, if it differs from ours.")]
+LocalOption = Annotated[bool, typer.Option("--local", help="Import into this kiosk, which has no ledger yet.")]
 VanishOption = Annotated[float, typer.Option(min=0, max=1, help="Share of pupils that may vanish at once.")]
 DataOption = Annotated[Path, typer.Option("--data", envvar="LEDGER_DATA", help="The ledger's folder.")]
-DatabaseOption = Annotated[str, typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="Its PostgreSQL.")]
+DatabaseOption = Annotated[
+    str, typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="Its PostgreSQL's URL.")
+]
 SchoolsOption = Annotated[list[str] | None, typer.Option("--school", help="Only this school; may be repeated.")]
 DATA_DEFAULT = Path("/var/lib/edge-agent-ledger/data")
 
 
 class ImportRefused(AgentError):
-    """The export was read and not taken; nothing has changed."""
+    """The export was read and not imported; nothing has changed."""
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Every fault of the export, a line each."""
+def _translate_refusals() -> Iterator[None]:
+    """Turns the refusals of an import into an ImportRefused that names every fault on its own line."""
     try:
         yield
     except ExportRefused as refused:
         lines = "\n".join(map(str, refused.faults))
-        raise ImportRefused(f"{lines}\nnothing was imported: {len(refused.faults)} faults, listed above") from refused
-    except TooManyVanished as gone:
-        raise ImportRefused(f"nothing was imported: {gone} (--vanish)") from gone
+        raise ImportRefused(
+            f"{lines}\nnothing was imported: correct the {len(refused.faults)} faults above in the export"
+        ) from refused
+    except TooManyVanished as vanished:
+        step = "if that is right, raise --vanish"
+        raise ImportRefused(f"nothing was imported: {vanished}", step) from vanished
 
 
 @app.command("import")
@@ -59,17 +64,17 @@ def import_export(
     school: SchoolsOption = None,
     org: OrgOption = "",
     vanish: VanishOption = 0.1,
-    data: DataOption = DATA_DEFAULT,
+    data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a roster into force, whole or not at all; every fault of the export is named with file, line and column."""
-    with _refusals():
+    """Bring a roster into force, whole or not at all. Each fault of the export is named with file, line and column."""
+    with _translate_refusals():
         if local:
-            _import_here(export, org, vanish, config, as_json)
+            _import_into_kiosk(export, org, vanish, config, as_json)
         else:
-            _import_into_ledger(export, school or (), org, vanish, data, database_url, as_json, dry_run=False)
+            _import_into_ledger(export, school or (), org, vanish, data_dir, database_url, as_json, dry_run=False)
 
 
 @app.command()
@@ -78,77 +83,85 @@ def diff(
     local: LocalOption = False,
     school: SchoolsOption = None,
     org: OrgOption = "",
-    data: DataOption = DATA_DEFAULT,
+    data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an import would change, and change nothing."""
-    with _refusals():
+    """Show what an import would change. Nothing is changed."""
+    with _translate_refusals():
         if local:
-            _told("", _built(export, org, _school(settings.load_settings(config).settings), _here(config)), as_json)
+            loaded = settings.load_settings(config).settings
+            _print_changes("", _compare(export, org, _require_school(loaded), _read_records(loaded)), as_json)
         else:
-            _import_into_ledger(export, school or (), org, 1.0, data, database_url, as_json, dry_run=True)
+            _import_into_ledger(export, school or (), org, 1.0, data_dir, database_url, as_json, dry_run=True)
 
 
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
-    """The roster in force on this kiosk: version, age, how many of each kind, what is wrong with it."""
-    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
+    """Show the roster in force on this kiosk: version, age, number of records, and problems."""
+    (summary,) = ask(settings.load_settings(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
     if as_json:
-        print_json(answer)
+        print_json(summary)
         return
-    print_pairs({"school": answer.school, "version": answer.version, "age_s": answer.age_s, **answer.records})
-    if answer.problems:
-        rows = ((problem.type, problem.id, problem.what) for problem in answer.problems)
+    print_pairs({"school": summary.school, "version": summary.version, "age_s": summary.age_s, **summary.records})
+    if summary.problems:
+        rows = ((problem.type, problem.id, problem.what) for problem in summary.problems)
         print_table(("type", "id", "to correct"), rows)
 
 
 def _import_into_ledger(
-    export: Path, schools: Sequence[str], org: str, vanish: float, data: Path, url: str, as_json: bool, *, dry_run: bool
+    export: Path,
+    schools: Sequence[str],
+    org: str,
+    vanish: float,
+    data_dir: Path,
+    url: str,
+    as_json: bool,
+    *,
+    dry_run: bool,
 ) -> None:
     from edge_agent.cli import ledger
 
-    ledger.extra()
-    from sync.ledger.roster_import import import_export as into_ledger
+    ledger.require_ledger_extra()
+    from sync.ledger.roster_import import import_export as import_into_database
 
     files = read_export(export)
-    with ledger.open_ledger(data, url) as connection:
-        imported = into_ledger(
+    with ledger.open_ledger(data_dir, url) as connection:
+        imports = import_into_database(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
         )
-    for each in imported:
-        _told(each.school, each.difference, as_json, each.version)
-        for note in each.notes if not as_json else ():
-            out.print(f"{each.school}: {note}", markup=False)
+    for imported in imports:
+        _print_changes(imported.school, imported.difference, as_json, imported.version)
+        for note in imported.notes if not as_json else ():
+            out.print(f"{imported.school}: {note}", markup=False)
 
 
-def _import_here(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
+def _import_into_kiosk(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
     loaded = settings.load_settings(config).settings
-    school, before = _school(loaded), _here(config)
-    built = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
-    changed = compare_rosters(before, built.records)
+    school, before = _require_school(loaded), _read_records(loaded)
+    roster = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
+    changed = compare_rosters(before, roster.records)
     refuse_vanished_pupils(changed, before, vanish)
-    version = int(datetime.now(UTC).timestamp())  # rises from import to import, and below any ledger's own count
-    page = RosterPage(school=school, since=0, version=version, changes=built.records, whole=True)
+    version = int(datetime.now(UTC).timestamp())  # rises from import to import
+    page = RosterPage(school=school, since=0, version=version, changes=roster.records, whole=True)
     try:
-        (answer,) = ask(loaded.kiosk.run_dir, ROSTER_APPLY, RosterApplyArguments(page=page))
-        version = answer.version
+        (applied,) = ask(loaded.kiosk.run_dir, ROSTER_APPLY, RosterApplyArguments(page=page))
+        version = applied.version
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
             journal.roster.apply((page,), datetime.now(UTC))
-    _told(school, changed, as_json, version)
-    for note in built.notes if not as_json else ():
+    _print_changes(school, changed, as_json, version)
+    for note in roster.notes if not as_json else ():
         out.print(note, markup=False)
 
 
-def _built(export: Path, org: str, school: str, before: Sequence[Record]) -> RosterComparison:
+def _compare(export: Path, org: str, school: str, before: Sequence[Record]) -> RosterComparison:
     return compare_rosters(before, import_roster(read_export(export), school, date=_today(), org=org).records)
 
 
-def _here(config: Path) -> list[Record]:
-    """The roster in force on this kiosk, asked of the daemon or read from the journal."""
-    loaded = settings.load_settings(config).settings
+def _read_records(loaded: Settings) -> list[Record]:
+    """Returns the roster in force on this kiosk, from the daemon or, while it is stopped, from the journal."""
     try:
         return list(ask(loaded.kiosk.run_dir, ROSTER_RECORDS, NO_ARGUMENTS))
     except AgentNotRunning:
@@ -159,26 +172,26 @@ def _here(config: Path) -> list[Record]:
 @contextmanager
 def _stopped_journal(loaded: Settings) -> Iterator[Journal]:
     state_dir = loaded.kiosk.state_dir
-    me = identity.read_identity(state_dir, loaded.kiosk.school)
-    if me.registration is not None:
-        raise RequestRefused("this kiosk gets its roster from the ledger; import it there")
-    kiosk = KioskIdentity(me.device, me.key.public_bytes, me.school)
+    own = identity.read_identity(state_dir, loaded.kiosk.school)
+    if own.registration is not None:
+        raise RequestRefused("this kiosk gets its roster from the ledger", "import it there")
+    kiosk = KioskIdentity(own.device, own.key.public_bytes, own.school)
     with Journal.open(state_dir / JOURNAL_NAME, kiosk, now=KernelClock(), ballast_bytes=0) as journal:
         yield journal
 
 
-def _school(loaded: Settings) -> str:
+def _require_school(loaded: Settings) -> str:
     if not loaded.kiosk.school:
-        raise RequestRefused("this kiosk does not know its school; set kiosk.school in the settings")
+        raise RequestRefused("this kiosk does not know its school", "set kiosk.school in the settings")
     return loaded.kiosk.school
 
 
-def _told(school: str, changed: RosterComparison, as_json: bool, version: int = 0) -> None:
-    """Counts for people, ids for machines; never a card's number."""
+def _print_changes(school: str, changed: RosterComparison, as_json: bool, version: int = 0) -> None:
+    """Prints numbers for people, and ids for machines; never a card's number."""
     after = [record for _, record in changed.changed]
     groups = {"added": changed.added, "changed": after, "removed": changed.removed}
     if as_json:
-        ids = {name: [f"{record_type(each)} {each.id}" for each in records] for name, records in groups.items()}
+        ids = {name: [f"{record_type(record)} {record.id}" for record in records] for name, records in groups.items()}
         print_json({"school": school, "version": version, **ids})
     else:
         counts = {name: len(records) for name, records in groups.items()}

@@ -1,7 +1,7 @@
 """`edge-agent run` as systemd calls it, started without the libraries of the command line.
 
-The daemon lives for months, and would keep what was loaded to read two words: typer, rich and what they bring are
-8 MiB, and a quarter of the time from the start to READY.
+The daemon lives for months, and would keep everything that was loaded to read two words. Typer, rich and their
+dependencies are 8 MiB, and a quarter of the time from the start to READY.
 """
 
 import os
@@ -26,8 +26,8 @@ def read_plain_run(arguments: Sequence[str]) -> Path | None:
 
 def start_daemon(config: Path) -> ExitCode:
     """Runs the daemon under these settings until it ends. Raises `AgentError`."""
-    # httpx loads a command line of its own, with click, rich and pygments (3 MiB), where these can be imported. Marked
-    # as absent, it is left out, as on a machine that has none of them.
+    # httpx loads its own command line with click, rich and pygments (3 MiB), if it can import them. Marked as absent,
+    # it stays out, as on a machine without them.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from edge_agent.process import logs
     from edge_agent.runtime import daemon

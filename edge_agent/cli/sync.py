@@ -1,4 +1,4 @@
-"""`edge-agent sync`: how the journal travels to the ledger. All of it is asked of the running daemon."""
+"""`edge-agent sync`: the way of the journal to the ledger. The running daemon answers all of it."""
 
 import msgspec
 import typer
@@ -15,33 +15,33 @@ UNREGISTERED = "not registered: edge-agent register URL CODE"
 
 @app.command()
 def status(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
-    """Where the queue stands, what the ledger said last, and what to do about it."""
-    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
+    """Show the queue, the ledger's last word, and the next step."""
+    (daemon,) = ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
     if as_json:
-        print_json(answer)
+        print_json(daemon)
         return
     print_pairs(
-        {"device": answer.device, "school": answer.school, "recording": answer.recording, "clock": answer.clock.value}
-        | _named("journal", answer.journal)
-        | (_named("ledger", answer.ledger) if answer.ledger is not None else {"ledger state": UNREGISTERED})
-        | _named("roster", answer.roster)
+        {"device": daemon.device, "school": daemon.school, "recording": daemon.recording, "clock": daemon.clock.value}
+        | _prefix_names("journal", daemon.journal)
+        | (_prefix_names("ledger", daemon.ledger) if daemon.ledger is not None else {"ledger state": UNREGISTERED})
+        | _prefix_names("roster", daemon.roster)
     )
 
 
-def _named(part: str, values: msgspec.Struct) -> dict[str, object]:
+def _prefix_names(part: str, values: msgspec.Struct) -> dict[str, object]:
     return {f"{part} {name}": value for name, value in msgspec.to_builtins(values).items()}
 
 
 @app.command()
 def now(config: ConfigOption = CONFIG_DEFAULT) -> None:
-    """Send now what is queued, without waiting for the next attempt."""
-    (answer,) = ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
-    out.print(f"{answer.queue} events to send; `edge-agent sync status` shows how it goes", markup=False)
+    """Send the queue now, without a wait for the next attempt."""
+    (depth,) = ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
+    out.print(f"{depth.queue} events to send; `edge-agent sync status` shows the progress", markup=False)
 
 
 @app.command()
 def quarantine(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
-    """Events that the ledger found odd or refused: kept here with the reason, for ever."""
+    """Show the events that the ledger found odd or refused. This kiosk keeps them with the reason, for ever."""
     rows = list(ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_QUARANTINE, NO_ARGUMENTS))
     if as_json:
         for row in rows:

@@ -10,7 +10,7 @@ from drivers.bench import osdp_key
 from drivers.errors import NotSupported
 from edge_agent.errors import AgentRunning, RequestRefused
 from tests.drivers.osdp_peer import OsdpPeer
-from tests.edge_agent.cli.answering import answering
+from tests.edge_agent.cli.control_peer import serve_status
 from tests.edge_agent.cli.test_devices import run, run_bytes
 
 KEY = bytes.fromhex("000102030405060708090A0B0C0D0E0F")
@@ -94,6 +94,6 @@ def test_nothing_changes_unless_the_settings_allow_commissioning(tmp_path: Path)
 
 def test_a_daemon_that_has_the_reader_open_must_be_stopped_first(tmp_path: Path) -> None:
     config, key_file = settings(tmp_path, tmp_path / "door", "commissioning = true"), tmp_path / "door.key"
-    with answering(tmp_path, {}), pytest.raises(AgentRunning, match="stop it first"):
+    with serve_status(tmp_path, {}), pytest.raises(AgentRunning, match="stop it first"):
         run("devices", "commission", "door", "--key-file", str(key_file), "--config", config)
     assert not list(tmp_path.glob("door.key*"))

@@ -20,8 +20,8 @@ from edge_agent.cli.checks.finding import (
 )
 from edge_agent.cli.main import build
 from edge_agent.errors import RequestRefused
-from tests.edge_agent.cli.answering import answering
 from tests.edge_agent.cli.checks.kiosk import kiosk
+from tests.edge_agent.cli.control_peer import serve_status
 from tests.system.daemon import Daemon, edge_agent, serial_reader
 
 PARTS = {"settings", "daemon", "version", "device key", "registered", "sqlite", "clock", "time zones", "plugged in"}
@@ -67,7 +67,7 @@ def test_every_line_has_its_state_and_its_next_step(config: Path) -> None:
 
 @pytest.mark.parametrize("status", [{}, {"recording": "perhaps"}], ids=["empty", "of another version"])
 def test_a_daemon_that_answers_something_else(config: Path, tmp_path: Path, status: dict[str, str]) -> None:
-    with answering(tmp_path / "run", status):
+    with serve_status(tmp_path / "run", status):
         assert "daemon" in parts(run(config, "--json"), FindingState.FAILURE)
 
 

@@ -1,4 +1,4 @@
-"""Every command says what it does, and is found in the documentation."""
+"""Help: every command explains itself, and stands in the documentation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def _name(command: "typer.models.CommandInfo") -> str:
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_it_explains_itself(words: tuple[str, ...]) -> None:
+def test_every_command_has_help_and_documentation(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(build(words[0]), [*words, "--help"])
     assert result.exit_code == 0
     assert len(result.output.split()) > 10

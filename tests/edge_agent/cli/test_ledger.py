@@ -1,4 +1,4 @@
-"""`edge-agent ledger` as an operator types it, against a served ledger."""
+"""The `edge-agent ledger` commands with a running ledger."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from sync.ledger.server import LedgerOptions, LedgerServer
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ledger-test-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
+    temporary = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    temporary.chmod(0o755)
+    yield temporary
+    shutil.rmtree(temporary)
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +34,26 @@ def server(folder: Path) -> Iterator[LedgerServer]:
         yield running
 
 
-def edge_agent(*words: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+def edge_agent(*words: str, data_dir: Path | None = None) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-c", "from edge_agent.cli.main import main; main()", "ledger", *words]
     return subprocess.run(
-        [*program, *(("--data", str(data)) if data else ())], capture_output=True, text=True, check=False, timeout=60,
-        env={**os.environ, "COLUMNS": "200"},
+        [*program, *(("--data", str(data_dir)) if data_dir else ())], capture_output=True, text=True, check=False,
+        timeout=60, env={**os.environ, "COLUMNS": "200"},
     )  # fmt: skip
 
 
 def test_an_operators_day(server: LedgerServer, folder: Path) -> None:
-    data = folder / "ledger"
-    assert edge_agent("school", "sch-0151", "№ 151", data=data).returncode == 0
-    code = json.loads(edge_agent("enrol-code", "sch-0151", "--json", data=data).stdout)["code"]
+    data_dir = folder / "ledger"
+    assert edge_agent("school", "sch-0151", "№ 151", data_dir=data_dir).returncode == 0
+    code = json.loads(edge_agent("enrol-code", "sch-0151", "--json", data_dir=data_dir).stdout)["code"]
     checked = edge_agent("conformance", server.url, code, "--json")
     assert checked.returncode == 0, checked.stdout
     assert all(result["ok"] for result in json.loads(checked.stdout))
-    (device,) = json.loads(edge_agent("devices", "--json", data=data).stdout)
-    assert edge_agent("suspend", device["device"], data=data).stdout.strip().endswith("suspended")
+    (device,) = json.loads(edge_agent("devices", "--json", data_dir=data_dir).stdout)
+    assert edge_agent("suspend", device["device"], data_dir=data_dir).stdout.strip().endswith("suspended")
     csv_file = folder / "report.csv"
     words = ("report", "--from", "2026-11-20", "--csv", str(csv_file), "--json")
-    report = json.loads(edge_agent(*words, data=data).stdout)
+    report = json.loads(edge_agent(*words, data_dir=data_dir).stdout)
     assert report["lines"][0]["visits"] > 1_000
     assert csv_file.read_bytes().startswith(b"\xef\xbb\xbfschool,day,")
 
@@ -68,15 +68,15 @@ def test_an_operators_day(server: LedgerServer, folder: Path) -> None:
         (("conformance", "http://127.0.0.1:9", "x-1"), 7, "127.0.0.1"),
     ],
 )
-def test_what_cannot_be_done_says_why(
+def test_a_refused_command_names_the_reason(
     server: LedgerServer, folder: Path, words: tuple[str, ...], status: int, says: str
 ) -> None:
-    data = None if words[0] == "conformance" else folder / "ledger"
-    done = edge_agent(*words, data=data)
+    data_dir = None if words[0] == "conformance" else folder / "ledger"
+    done = edge_agent(*words, data_dir=data_dir)
     assert (done.returncode, says in done.stderr) == (status, True), done.stderr
 
 
-def test_serve_stops_when_told(folder: Path) -> None:
+def test_serve_stops_on_sigterm(folder: Path) -> None:
     program = [sys.executable, "-c", "from edge_agent.cli.main import main; main()", "ledger", "serve"]
     with subprocess.Popen(
         [*program, "--data", str(folder / "served"), "--port", "0"], stdout=subprocess.PIPE, text=True

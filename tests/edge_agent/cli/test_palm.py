@@ -1,4 +1,4 @@
-"""The palm's commands on real files: good hands, hostile ones, and what is printed of them."""
+"""The `edge-agent palm` commands on real files, good ones and hostile ones."""
 
 import json
 import struct
@@ -27,8 +27,8 @@ KEYS = {
 }
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that claims to be a hundred megapixels."""
+def png_bomb(width: int, height: int) -> bytes:
+    """Returns a PNG of a few bytes that claims to have this size."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -39,35 +39,35 @@ def bomb(width: int, height: int) -> bytes:
     )
 
 
-def texture(seed: int) -> NDArray[np.uint8]:
-    """Something with lines in it, different for each seed."""
+def draw_texture(seed: int) -> NDArray[np.uint8]:
+    """Returns a grey picture with lines, different for each seed."""
     dice = np.random.default_rng(seed)
     grey = cv2.GaussianBlur(dice.normal(128, 60, (128, 128)).astype(np.float32), (0, 0), 3)
     return np.asarray(30 + 190 * (grey - grey.min()) / np.ptp(grey), np.uint8)
 
 
-def png(picture: NDArray[np.uint8]) -> bytes:
-    made, content = cv2.imencode(".png", picture)
-    assert made
+def encode_png(picture: NDArray[np.uint8]) -> bytes:
+    encoded, content = cv2.imencode(".png", picture)
+    assert encoded
     return content.tobytes()
 
 
 @pytest.fixture
 def regions(tmp_path: Path) -> Path:
-    """Four palms with three samples, and one folder of nothing but harm."""
+    """Makes a folder with four palms of three samples each, and an identity with hostile files only."""
     folder = tmp_path / "set"
     for identity in range(4):
         (folder / f"p{identity}").mkdir(parents=True)
         for sample in range(3):
-            moved = np.roll(texture(identity), sample, axis=1)
-            (folder / f"p{identity}" / f"{1 + (sample == 2)}-{sample}.png").write_bytes(png(moved))
+            moved = np.roll(draw_texture(identity), sample, axis=1)
+            (folder / f"p{identity}" / f"{1 + (sample == 2)}-{sample}.png").write_bytes(encode_png(moved))
     (folder / "harm").mkdir()
     harm = {
-        "1-bomb.png": bomb(10_000, 10_000),
-        "1-huge.png": bomb(65_000, 65_000),
-        "1-cut.png": png(texture(9))[:400],
+        "1-bomb.png": png_bomb(10_000, 10_000),
+        "1-huge.png": png_bomb(65_000, 65_000),
+        "1-cut.png": encode_png(draw_texture(9))[:400],
         "1-empty.jpg": b"",
-        "1-pixel.png": png(np.zeros((1, 1), np.uint8)),
+        "1-pixel.png": encode_png(np.zeros((1, 1), np.uint8)),
         "noname.jpg": b"\xff\xd8\xff\xe0" + bytes(64),
     }
     for name, content in harm.items():
@@ -76,37 +76,37 @@ def regions(tmp_path: Path) -> Path:
     return folder
 
 
-def test_evaluate_counts_what_could_not_be_acquired(regions: Path, tmp_path: Path) -> None:
+def test_evaluate_counts_unreadable_pictures(regions: Path, tmp_path: Path) -> None:
     plot = tmp_path / "det.png"
     done = edge_agent("palm", "evaluate", str(regions), "--roi", "--json", "--plot", str(plot))
-    told = json.loads(done.stdout)
-    assert set(told) >= KEYS
-    assert (told["identities"], told["samples"], told["failed_to_acquire"]) == (5, 18, 6)
-    assert told["rank1"] == round(100 * 4 / 9, 4), "five probes of the harmful identity are misses, not left out"
-    assert told["ms"]["region"] is None
-    assert told["frr_at_far"]["1e-5"] is None, "too small a set to show it"
-    assert told["template_bytes"] <= 2048
+    figures = json.loads(done.stdout)
+    assert set(figures) >= KEYS
+    assert (figures["identities"], figures["samples"], figures["failed_to_acquire"]) == (5, 18, 6)
+    assert figures["rank1"] == round(100 * 4 / 9, 4), "five probes of the harmful identity are misses, not left out"
+    assert figures["ms"]["region"] is None
+    assert figures["frr_at_far"]["1e-5"] is None, "too small a set to show it"
+    assert figures["template_bytes"] <= 2048
     drawn = cv2.imdecode(np.frombuffer(plot.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     assert drawn is not None
     assert drawn.size > 10_000
 
 
-def test_the_same_set_gives_the_same_rates_whatever_the_number_of_processes(regions: Path) -> None:
-    told = [
+def test_the_rates_do_not_depend_on_the_process_count(regions: Path) -> None:
+    reports = [
         json.loads(edge_agent("palm", "evaluate", str(regions), "--roi", "--json", *more).stdout)
         for more in (("--jobs", "1"), ("--jobs", "3"))
     ]
-    for each in told:
-        del each["ms"]
-    assert told[0] == told[1]
+    for report in reports:
+        del report["ms"]
+    assert reports[0] == reports[1]
 
 
-def test_odd_pictures_are_read_and_other_files_are_told(tmp_path: Path) -> None:
-    """16 bit, colour, oblong, small; one sample only; and what is no picture at all."""
+def test_odd_pictures_are_read_and_foreign_files_are_counted(tmp_path: Path) -> None:
+    """Pictures with 16 bits, in colour, oblong or small; a single sample; and a file that is no picture."""
     for seed, identity in enumerate(("a", "b", "c")):
         (tmp_path / identity).mkdir()
         for number in range(1 if identity == "c" else 4):
-            grey = np.roll(texture(seed), number, axis=1)
+            grey = np.roll(draw_texture(seed), number, axis=1)
             odd = (
                 grey.astype(np.uint16) * 257,
                 cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR),
@@ -116,20 +116,20 @@ def test_odd_pictures_are_read_and_other_files_are_told(tmp_path: Path) -> None:
             cv2.imwrite(str(tmp_path / identity / f"1-{number}.PNG"), odd[number])
     (tmp_path / "c" / "notes.txt").write_text("x")
     done = edge_agent("palm", "evaluate", str(tmp_path), "--roi", "--json")
-    told = json.loads(done.stdout)
-    assert (told["identities"], told["samples"], told["failed_to_acquire"]) == (3, 9, 0)
-    assert told["rank1"] == 100, "two probes; c is a stranger only"
+    figures = json.loads(done.stdout)
+    assert (figures["identities"], figures["samples"], figures["failed_to_acquire"]) == (3, 9, 0)
+    assert figures["rank1"] == 100, "two probes; c is a stranger only"
     assert "1 files are neither" in done.stderr
 
 
-def test_where_the_plot_goes_is_looked_at_before_anything_is_measured(regions: Path, tmp_path: Path) -> None:
+def test_a_wrong_plot_path_is_refused_before_the_evaluation(regions: Path, tmp_path: Path) -> None:
     for wrong in (tmp_path / "plot.jpg", tmp_path / "nowhere" / "plot.png"):
         done = edge_agent("palm", "evaluate", str(regions), "--roi", "--plot", str(wrong), check=False)
         assert done.returncode == 1
         assert "name it .png" in done.stderr
 
 
-def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     done = edge_agent("palm", "evaluate", str(tmp_path), check=False)
     assert done.returncode == 1
     assert "SESSION-SAMPLE" in done.stderr
@@ -150,9 +150,9 @@ def test_quality_names_hand_and_score(tmp_path: Path) -> None:
     folder = find_palms("full_hands11k") / "0000061_L"
     overlay = tmp_path / "seen.png"
     done = edge_agent("palm", "quality", str(min(folder.iterdir())), "--overlay", str(overlay), "--json")
-    told = json.loads(done.stdout)
-    assert (told["usable"], told["hand"]) == (True, "left")
-    assert 0.5 < told["score"] <= 1
+    judgement = json.loads(done.stdout)
+    assert (judgement["usable"], judgement["hand"]) == (True, "left")
+    assert 0.5 < judgement["score"] <= 1
     assert overlay.stat().st_size > 10_000
 
 
@@ -164,7 +164,7 @@ def test_pictures_are_only_written_as_png(regions: Path, tmp_path: Path) -> None
     assert "name it .png" in done.stderr
 
 
-def test_enrolling_without_a_daemon_says_so(tmp_path: Path) -> None:
+def test_enrolling_without_a_daemon_fails(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
     config.write_text(f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n')
     done = edge_agent("palm", "enrol", "u-1", "--operator", "Nurse", "--config", str(config), check=False)
@@ -174,11 +174,11 @@ def test_enrolling_without_a_daemon_says_so(tmp_path: Path) -> None:
 def test_the_printout_and_its_way_back(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
     config.write_text(f'[kiosk]\nstate_dir = "{tmp_path}"\nrun_dir = "{tmp_path}"\n')
-    made = edge_agent("palm", "key", "make", "--yes", "--config", str(config)).stdout
+    output = edge_agent("palm", "key", "make", "--yes", "--config", str(config)).stdout
     printed = edge_agent("palm", "key", "print", "--config", str(config)).stdout
     shown = edge_agent("palm", "key", "show-code", "--json", "--config", str(config)).stdout
     fingerprint = json.loads(shown)["fingerprint"]
-    assert fingerprint in made
+    assert fingerprint in output
     assert fingerprint in printed
     groups = [group for line in printed.splitlines() if line.startswith("    ") for group in line.split()]
     (key,) = tmp_path.glob("palm.key")

@@ -1,4 +1,4 @@
-"""`edge-agent roster`: into a ledger, and into a kiosk that has none."""
+"""The `edge-agent roster` commands, with a ledger and with a kiosk alone."""
 
 import json
 import shutil
@@ -30,18 +30,18 @@ def kiosk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ledger-test-"))
-    made.chmod(0o755)  # the ledger's PostgreSQL runs as another user when this is root
-    yield made
-    shutil.rmtree(made)
+    temporary = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    temporary.chmod(0o755)  # the ledger's PostgreSQL runs as another user when this is root
+    yield temporary
+    shutil.rmtree(temporary)
 
 
 def test_a_stick_brings_a_roster_into_a_kiosk_without_a_network(kiosk: Path) -> None:
     local = ("--local", "--config", str(kiosk), "--json")
     foreseen = json.loads(edge_agent("roster", "diff", str(SAMPLES / "bulk"), *local).stdout)
-    taken = json.loads(edge_agent("roster", "import", str(SAMPLES / "bulk"), *local).stdout)
-    assert taken["added"] == foreseen["added"]
-    assert {f"person u-{number}" for number in range(1, 7)} <= set(taken["added"])
+    imported = json.loads(edge_agent("roster", "import", str(SAMPLES / "bulk"), *local).stdout)
+    assert imported["added"] == foreseen["added"]
+    assert {f"person u-{number}" for number in range(1, 7)} <= set(imported["added"])
     again = json.loads(edge_agent("roster", "import", str(SAMPLES / "bulk"), *local).stdout)
     assert (again["added"], again["changed"], again["removed"]) == ([], [], [])
 
@@ -63,13 +63,13 @@ def test_an_export_with_faults_changes_nothing_and_every_fault_is_named(kiosk: P
     assert untouched["changed"] == []
 
 
-def test_into_the_ledger_whole_or_not_at_all(folder: Path) -> None:
-    data = ("--data", str(folder / "ledger"))
-    assert edge_agent("ledger", "school", "sch-0151", "№ 151", *data).returncode == 0
-    taken = json.loads(edge_agent("roster", "import", str(SAMPLES / "bulk"), "--json", *data).stdout)
-    assert len(taken["added"]) == 8
-    refused = edge_agent("roster", "import", str(SAMPLES / "delta"), *data)
+def test_an_import_into_the_ledger_succeeds_whole_or_changes_nothing(folder: Path) -> None:
+    folder_options = ("--data", str(folder / "ledger"))
+    assert edge_agent("ledger", "school", "sch-0151", "№ 151", *folder_options).returncode == 0
+    imported = json.loads(edge_agent("roster", "import", str(SAMPLES / "bulk"), "--json", *folder_options).stdout)
+    assert len(imported["added"]) == 8
+    refused = edge_agent("roster", "import", str(SAMPLES / "delta"), *folder_options)
     assert refused.returncode == 1
     assert "2 of 6 pupils would vanish" in refused.stderr
-    foreseen = json.loads(edge_agent("roster", "diff", str(SAMPLES / "delta"), "--json", *data).stdout)
+    foreseen = json.loads(edge_agent("roster", "diff", str(SAMPLES / "delta"), "--json", *folder_options).stdout)
     assert set(foreseen["removed"]) >= {"person u-2", "person u-4"}

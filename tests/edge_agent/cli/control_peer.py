@@ -1,4 +1,4 @@
-"""A control socket that gives one answer to `status`: the daemon as the command line sees it."""
+"""A control socket that answers `status` with a fixed row, in place of a daemon."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,8 @@ from edge_agent.control import SOCKET_NAME, ControlServer
 
 
 @contextmanager
-def answering(run_dir: Path, status: Mapping[str, object]) -> Iterator[None]:
+def serve_status(run_dir: Path, status: Mapping[str, object]) -> Iterator[None]:
+    """Serves `status` on the control socket of this folder."""
     server = ControlServer(run_dir / SOCKET_NAME, {"status": lambda arguments, requester: [dict(status)]})
     server.listen()
     thread = threading.Thread(target=server.serve, args=(lambda: None, 0.05))
