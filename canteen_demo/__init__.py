@@ -1,1 +1,1 @@
-"""A school day through the real code: real processes, bytes and PostgreSQL; only people and time are made up."""
+"""A school day through the real code, with real processes, bytes and PostgreSQL. Only people and time are invented."""

@@ -1,4 +1,4 @@
-"""A clock that runs faster: the demo's fourth seam. Every process of one demo shares its zero."""
+"""A clock that runs faster than life. All processes of one demo share its zero."""
 
 import time
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from sync.contract.event import ClockQuality
 
 @dataclass(frozen=True, slots=True)
 class FastClock:
-    """Shows `opens` (aware) when the machine's monotonic clock stands at `zero_ns`, and runs `speed` times as fast.
+    """A moment source that shows `opens` (aware) when the monotonic clock stands at `zero_ns`.
 
-    Calls itself synchronised: within the demo nobody doubts it, so that meals are claimed and not held.
+    It runs `speed` times as fast as life. Its quality is synchronised, so that meals are claimed and not held.
     """
 
     opens: datetime
@@ -24,19 +24,20 @@ class FastClock:
         passed_s = self.seconds()
         return Moment(
             utc=self.opens + timedelta(seconds=passed_s),
-            mono_ms=int((passed_s + 3_600) * 1000),  # the machine is taken to have been up for an hour
+            mono_ms=int((passed_s + 3_600) * 1000),  # so the machine seems to run for an hour already
             boot=BOOT_ID.read_text("ascii").strip(),
             clock=ClockQuality.SYNCHRONISED,
         )
 
     def seconds(self) -> float:
-        """Simulated seconds since the doors opened; negative before."""
+        """Returns the simulated seconds since the doors opened; negative before."""
         return (time.monotonic_ns() - self.zero_ns) / 1e9 * self.speed
 
     def arguments(self) -> tuple[str, str, str]:
-        """For the command line of another process; `parse` there."""
+        """Returns this clock as words of a command line; another process reads them with `parse`."""
         return self.opens.isoformat(), str(self.zero_ns), str(self.speed)
 
     @classmethod
     def parse(cls, opens: str, zero_ns: str, speed: str) -> "FastClock":
+        """Returns the clock that another process wrote with `arguments`."""
         return cls(datetime.fromisoformat(opens), int(zero_ns), float(speed))

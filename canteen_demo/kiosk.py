@@ -1,4 +1,4 @@
-"""One kiosk of the demo: a real `edge-agent` process; its card reader, palm terminal and camera are on this side."""
+"""One kiosk of the demo: a real `edge-agent` process. Its card reader, palm terminal and camera are simulated here."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from edge_agent.errors import AgentNotRunning, RequestRefused
 
 START_S = 30.0
 STATUS_S = 2.0
-ANSWER_S = 2.0
+SIGNAL_TIMEOUT_S = 2.0
 ENROL_WITHIN_S = 100_000.0  # simulated
 LIGHT_POLL_S = 0.002
 HOLD_S = 0.08
@@ -74,8 +74,8 @@ folder = "{folder}/pictures"
 """
 
 
-class Camera:
-    """Holds drawn palms before the kiosk's camera: nobody's, and no proof of how real ones are recognised."""
+class DrawnPalmCamera:
+    """Holds drawn palms before the kiosk's camera. They belong to nobody, and prove nothing about real palms."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
@@ -84,24 +84,25 @@ class Camera:
         folder.mkdir()
 
     def show(self, pupil: str) -> None:
-        """One picture of this pupil's left hand, held a little differently each time."""
-        made, content = cv2.imencode(".png", palms.hand(pupil, "left", palms.some_capture(self._dice), self._dice))
-        assert made
+        """Shows one picture of this pupil's left hand, held a little differently each time."""
+        encoded, content = cv2.imencode(".png", palms.hand(pupil, "left", palms.some_capture(self._dice), self._dice))
+        assert encoded
         self._shown += 1
-        # Under its name only when it is whole.
-        laid = self._folder / f".{self._shown:06}"
-        laid.write_bytes(content.tobytes())
-        laid.rename(self._folder / f"{self._shown:06}.png")
+        # The file gets its name only when it is whole.
+        hidden = self._folder / f".{self._shown:06}"
+        hidden.write_bytes(content.tobytes())
+        hidden.rename(self._folder / f"{self._shown:06}.png")
 
 
-class Light:
+class LightFollower:
     """The signals of the kiosk's light, read from the file that the simulated light writes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = 0
 
-    def new(self) -> list[Signal]:
+    def read_new(self) -> list[Signal]:
+        """Returns the signals since the last call, without IDLE."""
         try:
             size = self._path.stat().st_size
         except FileNotFoundError:
@@ -119,9 +120,13 @@ class Light:
         return [signal for signal in signals if signal is not Signal.IDLE]
 
 
-class Kiosk:
+class DemoKiosk:
+    """A kiosk of the demo, with its settings, its simulated devices and its process.
+
+    `palms_seed` is the seed of the pictures before its camera; with None it has no camera.
+    """
+
     def __init__(self, name: str, folder: Path, port: int, *, palms_seed: int | None = None) -> None:
-        """`palms_seed`: of the pictures before its camera; None: it has no camera."""
         self.name = name
         self.folder = folder
         self.url = f"http://127.0.0.1:{port}/"
@@ -129,28 +134,31 @@ class Kiosk:
         self.config = folder / "agent.toml"
         settings = SETTINGS if palms_seed is None else SETTINGS + CAMERA
         self.config.write_text(settings.format(name=name, folder=folder, port=port), "utf-8")
-        self.camera = None if palms_seed is None else Camera(folder / "pictures", palms_seed)
+        self.camera = None if palms_seed is None else DrawnPalmCamera(folder / "pictures", palms_seed)
         self.peer = CardPeer(folder / "cards", ReaderModel.RDM6300)
-        self._light = Light(folder / "light.jsonl")
+        self._light = LightFollower(folder / "light.jsonl")
         self._feeder: PalmFeeder | None = None
         self._shown: dict[str, float] = {}  # cards, and when they were last held to the reader
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def journal(self) -> Path:
+        """The file of its journal."""
         return self.folder / "state" / "journal.db"
 
     def register(self, ledger: str, code: str) -> None:
+        """Registers the kiosk with the ledger; a kiosk with a camera makes the school's key as well."""
         _run(["register", ledger, code, "--config", str(self.config)])
         if self.camera is not None:
             _run(["palm", "key", "make", "--yes", "--config", str(self.config)])
 
     def enrol(self, pupil: str) -> None:
-        """Make a pupil's drawn palm known, through the real enrolment, while the kiosk runs."""
+        """Enrols a pupil's drawn palm through the real enrolment, while the kiosk runs."""
         assert self.camera is not None
         arguments = PalmEnrolArguments(person=pupil, operator="demo", within_s=ENROL_WITHIN_S)
         for step in ask(self.folder / "run", PALM_ENROL, arguments, START_S):
@@ -158,33 +166,34 @@ class Kiosk:
                 self.camera.show(pupil)
 
     def start(self, clock: FastClock) -> None:
-        """Returns when the kiosk answers, its readers included."""
+        """Starts the process, and returns when it answers and all its readers are present. Raises RequestRefused."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*AGENT, "demo-kiosk", *clock.arguments(), "--config", str(self.config)], stdout=log, stderr=log
             )
         until = time.monotonic() + START_S
-        while not self._ready():
-            if not self.alive or time.monotonic() > until:
-                raise RequestRefused(f"kiosk {self.name} does not start; its log is {self.folder / 'log'}")
+        while not self._is_ready():
+            if not self.is_alive or time.monotonic() > until:
+                raise RequestRefused(f"kiosk {self.name} does not start", f"see its log {self.folder / 'log'}")
             time.sleep(0.05)
-        self._light.new()
+        self._light.read_new()
 
     def kill(self) -> None:
-        """Kills the process with SIGKILL, without a word before: the power goes."""
+        """Kills the process with SIGKILL, as if the power failed."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        if self.alive:
+        """Stops the process in an orderly way."""
+        if self.is_alive:
             assert self._process is not None
             self._process.terminate()
             self._process.wait(START_S)
 
     def close(self) -> None:
-        """At the end, or in the middle of an error."""
-        if self.alive:
+        """Ends process and devices, at the end of the demo or after an error."""
+        if self.is_alive:
             self.kill()
         self.peer.unplug()
         if self._feeder is not None:
@@ -198,9 +207,9 @@ class Kiosk:
             return None
         return status
 
-    def card(self, card_hex: str, frames: int = 1) -> bool:
-        """Hold a card to the reader; False where there is none."""
-        # Within the reader's hysteresis it would be the same presentation, and no second tap.
+    def present_card(self, card_hex: str, frames: int = 1) -> bool:
+        """Holds a card to the reader. Returns False while the reader is unplugged."""
+        # Within the reader's hysteresis a second tap would belong to the first presentation.
         time.sleep(max(0.0, HOLD_S - (time.monotonic() - self._shown.get(card_hex, 0.0))))
         self._shown[card_hex] = time.monotonic()
         try:
@@ -209,8 +218,8 @@ class Kiosk:
             return False
         return True
 
-    def palm(self, number: str) -> bool:
-        """Have the palm terminal recognise somebody; False where it is not there."""
+    def match_palm(self, number: str) -> bool:
+        """Makes the palm terminal recognise a person. Returns False while the terminal is absent."""
         try:
             if self._feeder is None:
                 self._feeder = PalmFeeder(self.folder / "palms")
@@ -221,23 +230,23 @@ class Kiosk:
         return True
 
     def show_palm(self, pupil: str) -> bool:
-        """Hold a pupil's drawn palm before the camera."""
+        """Holds a pupil's drawn palm before the camera. Returns True."""
         assert self.camera is not None
         self.camera.show(pupil)
         return True
 
-    def answer(self, signals: int = 1, within_s: float = ANSWER_S) -> Signal | None:
-        """The last of so many signals; None when the kiosk stays dark."""
-        seen: list[Signal] = []
+    def wait_signal(self, count: int = 1, within_s: float = SIGNAL_TIMEOUT_S) -> Signal | None:
+        """Waits for so many signals of the light. Returns the last one, or None if they do not come in time."""
+        signals: list[Signal] = []
         until = time.monotonic() + within_s
-        while len(seen) < signals:
-            seen += self._light.new()
-            if time.monotonic() > until or not self.alive:
+        while len(signals) < count:
+            signals += self._light.read_new()
+            if time.monotonic() > until or not self.is_alive:
                 break
             time.sleep(LIGHT_POLL_S)
-        return seen[-1] if len(seen) >= signals else None
+        return signals[-1] if len(signals) >= count else None
 
-    def _ready(self) -> bool:
+    def _is_ready(self) -> bool:
         status = self.status()
         return status is not None and all(reader.is_present for reader in status.readers)
 
@@ -245,14 +254,14 @@ class Kiosk:
 AGENT = [sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main()"]
 
 
-def free_port() -> int:
-    """A loopback port that nobody has just now."""
+def find_free_port() -> int:
+    """Returns a loopback port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 def _run(arguments: Sequence[str]) -> str:
-    """One command of the command line, as a technician would give it."""
+    """Runs one command of the command line, and returns its output. Raises RequestRefused with its error."""
     done = subprocess.run([*AGENT, *arguments], capture_output=True, text=True, check=False, env=os.environ)
     if done.returncode != 0:
         raise RequestRefused(f"edge-agent {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")

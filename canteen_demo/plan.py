@@ -1,43 +1,45 @@
-"""Who comes when, to which kiosk, with what: the lunch break as the demo's dice see it, and what must come of it."""
+"""The plan of the lunch break: for each child the times, the kiosk and the card or palm, drawn at random."""
 
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from canteen_demo.school import Pupil
+from canteen_demo.school import DemoPupil
 
 
 class Means(StrEnum):
+    """The ways in which a child can be recognised."""
+
     CARD = "card"
     TERMINAL = "terminal"  # palm, matched by the outside terminal
-    PALM = "palm"  # drawn, before the camera of the one kiosk that has one
+    PALM = "palm"  # drawn, before the only camera of the demo
     STRANGER = "stranger"  # a card that is on no roster
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedVisit:
-    """One approach to a kiosk, `at_s` simulated seconds after the doors opened."""
+    """One approach to a kiosk, `planned_s` simulated seconds after the doors opened."""
 
-    at_s: float
+    planned_s: float
     kiosk: int
     means: Means
-    pupil: Pupil | None
+    pupil: DemoPupil | None
     card_hex: str = ""
     leaving: bool = False
 
 
-PALM_KIOSK = 1  # which is not the one that is killed
+PALM_KIOSK = 1  # the kiosk with the camera; the demo kills the other one
 
 
 def make_plan(
-    pupils: Sequence[Pupil], minutes: float, kiosks: int, dice: random.Random, palms: Collection[str] = ()
+    pupils: Sequence[DemoPupil], minutes: float, kiosks: int, dice: random.Random, palms: Collection[str] = ()
 ) -> list[PlannedVisit]:
-    """All approaches of the break in the order of time.
+    """Returns all approaches of the break in the order of time.
 
-    Most come in the first third, eat for a third of the break and leave by the kiosk they came in by. Some are away,
-    some forget to sign out, a few tap twice at once, a few come a second time, and now and then a card of some
-    other building turns up. `palms`: pupils who are known by the palm.
+    Most children come in the first third, eat for a third of the break and leave by the kiosk of their entry. Some are
+    absent, some forget to sign out, a few tap twice, and a few come a second time. Now and then a child holds up the
+    card of another building. `palms` holds the pupils with an enrolled palm.
     """
     length = minutes * 60.0
     visits: list[PlannedVisit] = []
@@ -64,4 +66,4 @@ def make_plan(
         )
         for _ in range(strangers)
     ]
-    return sorted(visits, key=lambda visit: visit.at_s)
+    return sorted(visits, key=lambda visit: visit.planned_s)

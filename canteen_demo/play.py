@@ -1,4 +1,4 @@
-"""The whole play: a ledger, a school, two kiosks, one lunch with everything that goes wrong in it, and the proof."""
+"""The whole demo: a ledger, a school, two kiosks, a lunch with three mishaps, and the proof."""
 
 import random
 import re
@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from canteen_demo.clock import FastClock
-from canteen_demo.kiosk import AGENT, Kiosk, free_port
-from canteen_demo.lunch import Queue
+from canteen_demo.kiosk import AGENT, DemoKiosk, find_free_port
+from canteen_demo.lunch import ChildrenQueue
 from canteen_demo.plan import PALM_KIOSK, make_plan
 from canteen_demo.postgres import embedded_database
 from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
-from canteen_demo.school import LATE_MINUTES, SCHOOL, Pupil, make_pupils, roster_files
+from canteen_demo.school import LATE_MINUTES, SCHOOL, DemoPupil, make_pupils, roster_files
 from edge_agent.errors import RequestRefused
 from sync.ledger import schools
 from sync.ledger.roster_files import read_export
@@ -33,15 +33,15 @@ KIOSKS = ("left", "right")
 LEDGER_START_S = 120.0
 DRAIN_S = 60.0
 DOORS_S = 6.0  # real seconds from the last registration to the first child
-ENROL_S = 2.0  # and for each palm that is made known before
+ENROL_S = 2.0  # more for each palm that is enrolled before
 PALMS_MAX = 8  # a picture takes two cores a fifth of a second, in which two cards could be read
 PUPILS_PER_PALM = 8
-PULLED_S = 1.5  # real seconds that a reader is away
+UNPLUGGED_S = 1.5  # real seconds without the reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """The options of the person at the command line. `minutes` are simulated, `speed` times as fast as life."""
+class DemoOptions:
+    """The options of a demo. `minutes` are simulated, and pass `speed` times as fast as life."""
 
     pupils: int = 700
     minutes: float = 20.0
@@ -52,75 +52,80 @@ class Wish:
 
 @dataclass(slots=True)
 class Scene:
-    """The state that a spectator may look at; the play changes it, the view reads it."""
+    """The state of a running demo. The play changes it, and the view reads it."""
 
     clock: FastClock
     minutes: float
     relay: Relay
-    queues: list[Queue]
+    queues: list[ChildrenQueue]
     database_url: str
     log: list[tuple[float, str]]
 
-    def say(self, text: str) -> None:
+    def announce(self, text: str) -> None:
+        """Notes an event of the demo with its simulated time."""
         self.log.append((self.clock.seconds(), text))
 
-    def ledger_rows(self) -> int:
+    def count_ledger_rows(self) -> int:
+        """Returns the number of events in the ledger."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             row = connection.execute("SELECT count(*) FROM event").fetchone()
         return int(row[0]) if row else 0
 
 
-def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], None]) -> Proof:
-    """Run it all. `progress` hears what is being prepared; `watch` is called when the doors open and returns when it
-    has seen the end (`Queue.done`)."""
-    dice = random.Random(wish.seed)  # noqa: S311  the same seed, the same school day
-    pupils = make_pupils(wish.pupils, dice)
+def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[[Scene], None]) -> Proof:
+    """Runs the whole demo, and returns its proof.
+
+    `progress` is called with each step of the preparation. `watch` is called when the doors open, and returns after the
+    end of all queues (`ChildrenQueue.is_done`).
+    """
+    dice = random.Random(options.seed)  # noqa: S311  the same seed, the same school day
+    pupils = make_pupils(options.pupils, dice)
     opens = datetime.now(ZONE).replace(hour=12, minute=30, second=0, microsecond=0)
     with ExitStack() as stack:
         progress("a ledger on a PostgreSQL of its own")
-        ledger = stack.enter_context(_ledger(wish.folder / "ledger"))
+        ledger = stack.enter_context(_run_ledger(options.folder / "ledger"))
         relay = Relay(("127.0.0.1", ledger.port))
         stack.callback(relay.close)
-        database_url = stack.enter_context(_school(wish, ledger, pupils, opens, progress))
+        database_url = stack.enter_context(_import_school(options, ledger, pupils, opens, progress))
         kiosks = []
         for number, name in enumerate(KIOSKS):
             progress(f"kiosk {name}, registered with a one-time code")
-            seed = wish.seed if number == PALM_KIOSK else None
-            kiosk = Kiosk(name, wish.folder / name, port=free_port(), palms_seed=seed)
+            seed = options.seed if number == PALM_KIOSK else None
+            kiosk = DemoKiosk(name, options.folder / name, port=find_free_port(), palms_seed=seed)
             stack.callback(kiosk.close)
             with psycopg.connect(database_url, autocommit=True) as connection:
                 code = schools.issue_code(connection, SCHOOL, name, datetime.now(ZONE), timedelta(hours=1))
             kiosk.register(f"http://127.0.0.1:{relay.port}", code)
             kiosks.append(kiosk)
-        palms = [pupil.id for pupil in pupils if pupil.consent][: min(PALMS_MAX, wish.pupils // PUPILS_PER_PALM)]
+        palms = [pupil.id for pupil in pupils if pupil.consent][: min(PALMS_MAX, options.pupils // PUPILS_PER_PALM)]
         doors_s = DOORS_S + ENROL_S * len(palms)
-        clock = FastClock(opens, time.monotonic_ns() + int(doors_s * 1e9), wish.speed)
-        plan = make_plan(pupils, wish.minutes, len(KIOSKS), dice, palms)
+        clock = FastClock(opens, time.monotonic_ns() + int(doors_s * 1e9), options.speed)
+        plan = make_plan(pupils, options.minutes, len(KIOSKS), dice, palms)
         queues = [
-            Queue(kiosk, [visit for visit in plan if visit.kiosk == number], clock)
+            ChildrenQueue(kiosk, [visit for visit in plan if visit.kiosk == number], clock)
             for number, kiosk in enumerate(kiosks)
         ]
         for kiosk in kiosks:
             progress(f"kiosk {kiosk.name} starts; its screen is {kiosk.url}")
             kiosk.start(clock)
         for kiosk in kiosks:
-            _wait_for_roster(kiosk, wish.pupils)
-        progress(f"{len(palms)} palms, drawn and nobody's, are made known at the camera of kiosk {KIOSKS[PALM_KIOSK]}")
+            _wait_for_roster(kiosk, options.pupils)
+        progress(f"{len(palms)} drawn palms of nobody are enrolled at the camera of kiosk {KIOSKS[PALM_KIOSK]}")
         for pupil in palms:
             kiosks[PALM_KIOSK].enrol(pupil)
-        scene = Scene(clock, wish.minutes, relay, queues, database_url, [])
-        mishaps = threading.Thread(target=_mishaps, args=(scene,), daemon=True)
+        scene = Scene(clock, options.minutes, relay, queues, database_url, [])
+        mishaps = threading.Thread(target=_play_mishaps, args=(scene,), daemon=True)
         for queue in queues:
             stack.callback(queue.abandon)
             queue.start()
         mishaps.start()
         watch(scene)
         mishaps.join()
-        progress("what is queued goes to the ledger")
-        _drain(scene)
+        progress("the queued events go to the ledger")
+        _wait_for_empty_queues(scene)
         for queue in queues:
             queue.kiosk.stop()
-        after = opens + timedelta(minutes=wish.minutes + LATE_MINUTES + 60)
+        after = opens + timedelta(minutes=options.minutes + LATE_MINUTES + 60)
         return prove(
             database_url,
             [queue.kiosk.journal for queue in queues],
@@ -132,22 +137,22 @@ def play(wish: Wish, progress: Callable[[str], None], watch: Callable[[Scene], N
 
 
 @dataclass(frozen=True, slots=True)
-class _Ledger:
-    data: Path
+class _RunningLedger:
+    folder: Path
     port: int
 
 
 @contextmanager
-def _ledger(data: Path) -> Iterator[_Ledger]:
-    """`edge-agent ledger serve` as a process; its last words say where it listens."""
-    data.mkdir(parents=True)
-    log = data.with_name("ledger.log").open("wb")
+def _run_ledger(folder: Path) -> Iterator[_RunningLedger]:
+    """Runs `edge-agent ledger serve` as a process."""
+    folder.mkdir(parents=True)
+    log = folder.with_name("ledger.log").open("wb")
     with log:
         process = subprocess.Popen(
-            [*AGENT, "ledger", "serve", "--data", str(data), "--port", "0"], stdout=subprocess.PIPE, stderr=log
+            [*AGENT, "ledger", "serve", "--data", str(folder), "--port", "0"], stdout=subprocess.PIPE, stderr=log
         )
     try:
-        yield _Ledger(data, _port(process))
+        yield _RunningLedger(folder, _read_port(process))
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -157,74 +162,78 @@ def _ledger(data: Path) -> Iterator[_Ledger]:
             process.wait()
 
 
-def _port(process: "subprocess.Popen[bytes]") -> int:
-    """From the line `ledger at http://127.0.0.1:…`."""
+def _read_port(process: "subprocess.Popen[bytes]") -> int:
+    """Returns the port from the line `ledger at http://127.0.0.1:…` of the process."""
     assert process.stdout is not None
     for line in process.stdout:
-        found = re.search(rb"ledger at http://127\.0\.0\.1:(\d+)", line)
-        if found:
-            return int(found[1])
-    raise RequestRefused("the ledger did not start; its log is beside its folder, in ledger.log")
+        match = re.search(rb"ledger at http://127\.0\.0\.1:(\d+)", line)
+        if match:
+            return int(match[1])
+    raise RequestRefused("the ledger did not start", "see ledger.log beside its folder")
 
 
 @contextmanager
-def _school(
-    wish: Wish, ledger: _Ledger, pupils: Sequence[Pupil], opens: datetime, progress: Callable[[str], None]
+def _import_school(
+    options: DemoOptions,
+    ledger: _RunningLedger,
+    pupils: Sequence[DemoPupil],
+    opens: datetime,
+    progress: Callable[[str], None],
 ) -> Iterator[str]:
-    """The school in the ledger, its roster imported as a city would; the database's URL while it is looked at."""
-    export = wish.folder / "oneroster"
+    """Imports the school into the ledger. Yields the URL of the ledger's database."""
+    export = options.folder / "oneroster"
     export.mkdir()
-    for name, content in roster_files(pupils, opens, wish.minutes).items():
+    for name, content in roster_files(pupils, opens, options.minutes).items():
         (export / name).write_bytes(content)
     progress(f"a school of {len(pupils)} pupils, imported from OneRoster files")
-    with embedded_database(ledger.data) as url:
+    with embedded_database(ledger.folder) as url:
         with connected(url) as connection:
             schools.add_school(connection, SCHOOL, "Школа «Демо»", str(ZONE))
             import_export(connection, read_export(export), [SCHOOL], date=opens.date().isoformat())
         yield url
 
 
-def _wait_for_roster(kiosk: Kiosk, people: int) -> None:
+def _wait_for_roster(kiosk: DemoKiosk, people: int) -> None:
     until = time.monotonic() + 60
     while (status := kiosk.status()) is None or status.roster.people < people:
         if time.monotonic() > until:
-            raise RequestRefused(f"kiosk {kiosk.name} gets no roster; its log is {kiosk.folder / 'log'}")
+            raise RequestRefused(f"kiosk {kiosk.name} gets no roster", f"see its log {kiosk.folder / 'log'}")
         time.sleep(0.1)
 
 
-def _mishaps(scene: Scene) -> None:
-    """An outage in the middle; within it a kiosk is killed and a reader pulled."""
+def _play_mishaps(scene: Scene) -> None:
+    """Cuts the network for a while; within the outage a kiosk is killed and a reader unplugged."""
     first, second = (queue.kiosk for queue in scene.queues)
     length_s = scene.minutes * 60
 
-    def at(share: float) -> None:
+    def wait_until(share: float) -> None:
         time.sleep(max(0.0, (share * length_s - scene.clock.seconds()) / scene.clock.speed))
 
-    at(0.25)
+    wait_until(0.25)
     scene.relay.cut()
-    scene.say("the network goes down")
-    at(0.35)
+    scene.announce("the network goes down")
+    wait_until(0.35)
     first.kill()
-    scene.say(f"kiosk {first.name} is killed (SIGKILL)")
+    scene.announce(f"kiosk {first.name} is killed (SIGKILL)")
     first.start(scene.clock)
-    scene.say(f"kiosk {first.name} is back, still without a network")
-    at(0.45)
+    scene.announce(f"kiosk {first.name} is back, still without a network")
+    wait_until(0.45)
     second.peer.unplug()
-    scene.say(f"kiosk {second.name}: the card reader is pulled")
-    time.sleep(PULLED_S)
+    scene.announce(f"kiosk {second.name}: the card reader is pulled")
+    time.sleep(UNPLUGGED_S)
     second.peer.replug()
-    scene.say(f"kiosk {second.name}: the card reader is back")
-    at(0.6)
+    scene.announce(f"kiosk {second.name}: the card reader is back")
+    wait_until(0.6)
     scene.relay.mend()
-    scene.say("the network is back")
+    scene.announce("the network is back")
 
 
-def _drain(scene: Scene) -> None:
+def _wait_for_empty_queues(scene: Scene) -> None:
     until = time.monotonic() + DRAIN_S
     for queue in scene.queues:
         while (status := queue.kiosk.status()) is None or status.journal.queue > 0:
             if time.monotonic() > until:
                 raise RequestRefused(
-                    f"kiosk {queue.kiosk.name} does not get rid of its queue; see {queue.kiosk.folder}/log"
+                    f"kiosk {queue.kiosk.name} cannot send its queue", f"see its log {queue.kiosk.folder / 'log'}"
                 )
             time.sleep(0.1)

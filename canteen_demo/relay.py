@@ -1,4 +1,4 @@
-"""The school's way to the outside: a TCP relay that can be cut, so that the outage is a real one."""
+"""The school's line to the ledger: a TCP relay that can be cut, so that the outage is real."""
 
 import contextlib
 import socket
@@ -18,6 +18,7 @@ class Relay:
         threading.Thread(target=self._accept, name="relay", daemon=True).start()
 
     def cut(self) -> None:
+        """Drops every connection, and refuses new ones."""
         with self._lock:
             self._up = False
             for connection in self._open:
@@ -25,14 +26,17 @@ class Relay:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
+        """Accepts connections again."""
         with self._lock:
             self._up = True
 
     @property
-    def up(self) -> bool:
+    def is_up(self) -> bool:
+        """False while the line is cut."""
         return self._up
 
     def close(self) -> None:
+        """Ends the relay."""
         self.cut()
         self._listener.close()
 
@@ -63,7 +67,7 @@ class Relay:
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while data := source.recv(65_536):
-            target.sendall(data)
+        while chunk := source.recv(65_536):
+            target.sendall(chunk)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)

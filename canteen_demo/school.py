@@ -1,7 +1,7 @@
-"""A made-up school: pupils, cards, programmes and one lunch, written as the files a real one would send.
+"""An invented school: pupils, cards, programmes and one lunch, in the files that a real school would send.
 
-The roster goes the real way in: OneRoster 1.2 CSV with the canteen's own files beside it, imported into the ledger.
-Names are common given and family names put together by dice; any likeness to a living child is chance.
+The roster takes the real way: OneRoster 1.2 CSV with the canteen's own files beside it, imported into the ledger.
+Names are common given and family names, combined at random. Any likeness to a living child is chance.
 """
 
 import csv
@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 SCHOOL = "sch-demo"
 SESSION = "lunch"
-EARLY_MINUTES = 5  # the doors open before the first child comes, so that nobody stands in the minute of the start
-LATE_MINUTES = 120  # a slow machine plays late; at 20 times as fast these are six minutes to catch up in
+EARLY_MINUTES = 5  # the session starts before the first child comes, so that no child comes in the minute of its start
+LATE_MINUTES = 120  # a slow machine falls behind; at speed 20 these are six minutes to catch up
 
-GIVEN = (
+GIVEN_NAMES = (
     "Әлия",
     "Нұрлан",
     "Іңкәр",
@@ -48,7 +48,7 @@ GIVEN = (
     "Күнсұлу",
     "Алихан",
 )
-FAMILY = (
+FAMILY_NAMES = (
     "Қасымова",
     "Әбенов",
     "Жүнісова",
@@ -77,25 +77,27 @@ FAMILY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pupil:
+class DemoPupil:
+    """A pupil of the demo, with a card and a terminal number."""
+
     id: str
     given_name: str
     family_name: str
     grade: int
     card_hex: str  # of an EM4100 card, 40 bits
     terminal: str  # the number under which the palm terminal knows the child
-    entitled: bool  # some programme pays
+    entitled: bool  # a programme pays for the meals
     consent: bool  # the parent agreed to the palm
 
 
-def make_pupils(count: int, dice: random.Random) -> list[Pupil]:
-    """`count` pupils; one in ten has no programme, one in six no consent. The same dice give the same school."""
+def make_pupils(count: int, dice: random.Random) -> list[DemoPupil]:
+    """Returns `count` pupils. One in ten has no programme, one in six no consent. Equal dice give equal schools."""
     cards = dice.sample(range(0x01_0000_0000, 0xFF_FFFF_FFFF), count)
     return [
-        Pupil(
+        DemoPupil(
             id=f"u-{number + 1}",
-            given_name=dice.choice(GIVEN),
-            family_name=dice.choice(FAMILY),
+            given_name=dice.choice(GIVEN_NAMES),
+            family_name=dice.choice(FAMILY_NAMES),
             grade=1 + number * 11 // count,
             card_hex=f"{cards[number]:010X}",
             terminal=str(1001 + number),
@@ -106,8 +108,8 @@ def make_pupils(count: int, dice: random.Random) -> list[Pupil]:
     ]
 
 
-def roster_files(pupils: Sequence[Pupil], opens: datetime, minutes: float) -> dict[str, bytes]:
-    """File name → bytes of the whole import. `opens`: local time at which the first child may come."""
+def roster_files(pupils: Sequence[DemoPupil], opens: datetime, minutes: float) -> dict[str, bytes]:
+    """Returns all files of the import, by name. `opens` is the local time at which the first child may come."""
     start = opens - timedelta(minutes=EARLY_MINUTES)
     end = opens + timedelta(minutes=minutes + LATE_MINUTES)
     files = {"academicSessions": "absent", "orgs": "bulk", "courses": "absent", "classes": "absent", "users": "bulk"}

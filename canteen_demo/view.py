@@ -1,4 +1,4 @@
-"""The spectator's picture in the terminal: two kiosks, the network, the ledger, and what has just happened."""
+"""The live view of the demo in the terminal: two kiosks, the network, the ledger, and the last events."""
 
 import time
 
@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from canteen_demo.lunch import Queue
+from canteen_demo.lunch import ChildrenQueue
 from canteen_demo.play import Scene
 from canteen_demo.proof import Proof
 from drivers.base import Signal
@@ -25,15 +25,15 @@ WORDS = {
 
 
 def watch_quietly(scene: Scene) -> None:
-    """Wait for the end of the break."""
-    while not all(queue.done for queue in scene.queues):
+    """Waits for the end of the break."""
+    while not all(queue.is_done for queue in scene.queues):
         time.sleep(REDRAW_S / 2)
 
 
 def watch_live(scene: Scene, console: Console) -> None:
-    """Redraw twice a second until the break is over."""
+    """Draws the scene twice a second until the break is over."""
     with Live(_picture(scene), console=console, refresh_per_second=4) as live:
-        while not all(queue.done for queue in scene.queues):
+        while not all(queue.is_done for queue in scene.queues):
             time.sleep(REDRAW_S)
             live.update(_picture(scene))
 
@@ -45,36 +45,37 @@ def _picture(scene: Scene) -> Group:
     for column in ("kiosk", "", "scans", *WORDS.values(), "to send", "screen"):
         table.add_column(column, justify="right" if column in {"scans", "to send", *WORDS.values()} else "left")
     for queue in scene.queues:
-        table.add_row(*_row(queue))
-    down = not scene.relay.up
+        table.add_row(*_kiosk_row(queue))
+    down = not scene.relay.is_up
     network = Text("network down", style="bold red") if down else Text("network up", style="green")
-    happened = [Text(f"{int(at // 60):3}:{int(at % 60):02}  {what}") for at, what in scene.log[-5:]]
+    events = [Text(f"{int(second // 60):3}:{int(second % 60):02}  {text}") for second, text in scene.log[-5:]]
     progress = Table.grid(expand=True)
     progress.add_row(ProgressBar(total=length, completed=min(passed, length)))
     clock = Text(f"{scene.clock().utc.astimezone(scene.clock.opens.tzinfo):%H:%M:%S}  ×{scene.clock.speed:g}   ")
     return Group(
         Panel(
             Group(
-                clock + network + Text(f"   {scene.ledger_rows()} rows in the ledger"),
+                clock + network + Text(f"   {scene.count_ledger_rows()} rows in the ledger"),
                 progress,
                 table,
-                *happened,
+                *events,
             ),
             title="lunch break (simulated people and time, real everything else)",
         )
     )
 
 
-def _row(queue: Queue) -> list[str | Text]:
+def _kiosk_row(queue: ChildrenQueue) -> list[str | Text]:
     status = queue.kiosk.status()
     tally = queue.tally
     state = Text("runs", style="green") if status else Text("down", style="bold red")
     waiting = str(status.journal.queue) if status else "?"
-    answers = [str(tally.answered[signal]) for signal in WORDS]
-    return [queue.kiosk.name, state, str(tally.made), *answers, waiting, queue.kiosk.url]
+    signals = [str(tally.signals[signal]) for signal in WORDS]
+    return [queue.kiosk.name, state, str(tally.presentations), *signals, waiting, queue.kiosk.url]
 
 
 def show_proof(proof: Proof, console: Console) -> None:
+    """Prints the counts and the claims of the proof."""
     figures = Table(
         "what", "count", box=None, pad_edge=False, header_style="bold", title="Counts", title_justify="left"
     )
@@ -83,12 +84,16 @@ def show_proof(proof: Proof, console: Console) -> None:
         figures.add_row(name, str(value))
     claims = Table("claim", "", box=None, pad_edge=False, header_style="bold", title="Proof", title_justify="left")
     for line in proof.lines:
-        verdict = Text("holds", style="green") if line.holds else Text(_difference(line.expected, line.found), "red")
-        claims.add_row(line.what, verdict)
+        result = (
+            Text("holds", style="green")
+            if line.holds
+            else Text(_describe_difference(line.expected, line.actual), "red")
+        )
+        claims.add_row(line.claim, result)
     console.print(figures, "", claims)
 
 
-def _difference(expected: object, found: object) -> str:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return f"FAILS: {len(expected.items() ^ found.items())} rows differ"
-    return f"FAILS: expected {expected}, found {found}"
+def _describe_difference(expected: object, actual: object) -> str:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return f"FAILS: {len(expected.items() ^ actual.items())} rows differ"
+    return f"FAILS: expected {expected}, found {actual}"

@@ -34,11 +34,11 @@ def demo(
 
     ledger.require_ledger_extra()
     from canteen_demo import view
-    from canteen_demo.play import Scene, Wish, play
+    from canteen_demo.play import DemoOptions, Scene, play
 
     folder = Path(tempfile.mkdtemp(prefix="edge-agent-demo-"))
     folder.chmod(0o755)  # the ledger's PostgreSQL runs as another user when this is root
-    wish = Wish(pupils=pupils, minutes=minutes, speed=speed, seed=seed, folder=folder)
+    options = DemoOptions(pupils=pupils, minutes=minutes, speed=speed, seed=seed, folder=folder)
     quiet = headless or as_json
 
     def progress(text: str) -> None:
@@ -53,7 +53,7 @@ def demo(
             view.watch_live(scene, out)
 
     try:
-        proof = play(wish, progress, watch)
+        proof = play(options, progress, watch)
     except RequestRefused as refused:
         if not keep:
             raise RequestRefused(f"{refused}\nrun it with --keep to look at the logs") from refused
@@ -64,7 +64,7 @@ def demo(
         else:
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        claims = [{"claim": line.what, "holds": line.holds} for line in proof.lines]
+        claims = [{"claim": line.claim, "holds": line.holds} for line in proof.lines]
         print_json({"holds": proof.holds, "figures": dict(proof.figures), "claims": claims})
     else:
         view.show_proof(proof, out)

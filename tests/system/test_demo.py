@@ -1,4 +1,4 @@
-"""The demo itself: what `make demo` shows a newcomer, small and without a browser."""
+"""The demo of `make demo`, with fewer pupils and without a browser."""
 
 import json
 
