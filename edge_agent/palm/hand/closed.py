@@ -22,9 +22,9 @@ from edge_agent.palm.hand.proportions import (
     DARKNESS_GAIN,
     DARKNESS_OFFSET,
     DIRECTIONS,
-    ENDS_ALIKE,
+    ENDS_ALIKE_MIN,
     ENDS_MAX,
-    ENDS_NEAR,
+    ENDS_NEAR_MAX,
     ENDS_SIDE,
     FAN_DEG,
     FAN_REACH,
@@ -147,8 +147,8 @@ def _choose_clearest(places: Floats, directions: Floats, strengths: Floats, evid
     while len(waiting) and len(chosen) < ENDS_MAX:
         best = waiting[0]
         chosen.append(int(best))
-        near = np.hypot(*(places[waiting] - places[best]).T) < ENDS_NEAR * MAP_RADIUS
-        waiting = waiting[~(near & (directions[waiting] @ directions[best] > ENDS_ALIKE))]
+        near = np.hypot(*(places[waiting] - places[best]).T) < ENDS_NEAR_MAX * MAP_RADIUS
+        waiting = waiting[~(near & (directions[waiting] @ directions[best] > ENDS_ALIKE_MIN))]
     straight = _straighten(evidence.gaps.max(axis=0), places[chosen], directions[chosen])
     points = (places[chosen] + 0.5) / evidence.scale - 0.5
     return [

@@ -24,7 +24,7 @@ measured by `scripts/mutate_terms.py`, which takes one rule away at a time.
 
 from typing import Final
 
-from edge_agent.palm.hand.rules import AtLeast, AtMost, Band, Span, Steps
+from edge_agent.palm.hand.rules import AtLeast, AtMost, Band, Limits, Span, Steps
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The picture (region.py). Origin: sets.
@@ -126,8 +126,8 @@ FLANK_SIDE: Final = 0.3  # R; side of the square that must be hand
 FLANK_LEVEL_MIN: Final = 180  # grey, of 255 where the square is all hand
 STRENGTH_MIN: Final = 0.55  # share of the sure level
 ENDS_SIDE: Final = 5  # px of the map; one end stands out among these
-ENDS_NEAR: Final = 0.18  # R; nearer ends that point alike are one gap
-ENDS_ALIKE: Final = 0.7  # cos
+ENDS_NEAR_MAX: Final = 0.18  # R; nearer ends that point alike are one gap
+ENDS_ALIKE_MIN: Final = 0.7  # cos
 ENDS_MAX: Final = 32  # the clearest. Origin: speed
 
 # The direction of a gap between the twelve: the mean of a fan, each ray by what it sees above a share of the best.
@@ -138,8 +138,8 @@ FAN_SHARE_MIN: Final = 0.8  # share of the best ray
 # ---------------------------------------------------------------------------------------------------------------------
 # Candidates for the three gaps (anatomy/candidates.py). Origin: sets.
 
-CANDIDATE_NEAR: Final = 0.12  # R; nearer candidates that point alike are one gap
-CANDIDATE_ALIKE: Final = 0.7  # cos
+CANDIDATE_NEAR_MAX: Final = 0.12  # R; nearer candidates that point alike are one gap
+CANDIDATE_ALIKE_MIN: Final = 0.7  # cos
 GAP_CANDIDATES_MAX: Final = 44  # Origin: speed
 TRIPLES_MAX: Final = 80  # triples that pass the cheap terms and for which the mask is looked at. Origin: speed
 TRIPLES_FIRST: Final = 12  # of them, those that are judged to the end at once. Origin: speed
@@ -211,7 +211,7 @@ WIDTH_LEVEL_MIN: Final = 0.3  # L; where the level look ends sooner, the tilted 
 WIDTH_TILTED_MAX: Final = 0.8  # L that the tilted look may say: it runs through the palm
 WIDTH_HIGHER: Final = 0.45  # L up a closed gap: a thumb beside the finger does not reach so far up
 WIDTH_HIGHER_MIN: Final = 0.3  # L; less at that height is no finger's width
-WIDTH_HIDDEN: Final = (0.45, 0.68)  # L; limits of a width that the picture's edge cuts, and so hides
+WIDTH_HIDDEN: Final = Limits(0.45, 0.68)  # L; a width that the picture's edge cuts, and so hides
 OUTER_WIDTH_MIN: Final = AtLeast(0.32, unit=0.08, ceiling=12.0)  # L
 OUTER_WIDTH_MAX: Final = AtMost(0.64, unit=0.08, ceiling=16.0)  # L
 
@@ -301,12 +301,12 @@ PRESSED_STRENGTH_MIN: Final = 0.75  # share of the sure level
 # From valleys to a region (region.py). Origin: sets, where nothing else is said.
 
 SCORE_MAX: Final = 40.0  # above it, it is no hand, or not one held open
-SCORE_LIKELY: Final = 12.0  # a likely hand; enough for a second hand in the picture
-SCORE_SURE: Final = 4.0  # good enough to end the search
-SCORE_ASK: Final = 0.3  # landmarks are asked from here on; below, the outline has never been seen to err
+SCORE_LIKELY_MAX: Final = 12.0  # a likely hand; enough for a second hand in the picture
+SCORE_SURE_MAX: Final = 4.0  # good enough to end the search
+SCORE_ASK_MIN: Final = 0.3  # landmarks are asked from here on; below, the outline has never been seen to err
 SCORE_LANDMARKS: Final = 8.0  # what valleys of landmarks count
 SCORE_OF_POSE: Final = 20.0  # the score at which a pose's quality has fallen to 1/e
-CLOSED_MARGIN: Final = 4.0  # by which closed gaps must beat likely open ones, which are placed better
+CLOSED_LEAD_MIN: Final = 4.0  # by which closed gaps must beat likely open ones, which are placed better
 AGREED_MAX: Final = 0.15  # L between outer valleys of two opinions that agree
 AGREED_BONUS: Final = 2.5  # score that each channel takes off, which sees the same valleys
 LANDMARK_COVERAGE_MIN: Final = 0.8  # share of the landmarks' palm that must be hand
@@ -318,13 +318,13 @@ FIST_ROUNDNESS_MIN: Final = 0.5  # share of the silhouette that the largest circ
 RADIUS_TO_LENGTH: Final = 0.96  # L; R of an open hand. Origin: medians
 PALM_MIDDLE: Final = 0.8  # L below the valleys, where the palm's circle is looked for
 PALM_MIDDLE_REACH: Final = 0.35  # L around it
-PALM_RADIUS_LIMITS: Final = (0.75, 1.35)  # times the usual R; beyond them the width is not believed
+PALM_WIDTH_BELIEVED: Final = Limits(0.75, 1.35)  # times the usual R
 FINGER_LEAN: Final = 0.18  # rad; how far fingers lean from straight over the valleys to the thumb. Origin: medians
 
 # The cut. Origin: reading.
 CUT_MARGIN: Final = 4  # px of the region around it that are read with it
 CUT_MARGIN_EXTRA: Final = 2  # px of the picture more
-CUT_BLUR_FROM: Final = 1.3  # px of the picture to one of the region; from there on detail must be taken out first
+CUT_BLUR_STEP_MIN: Final = 1.3  # px of the picture to one of the region; from there on detail must be taken out first
 CUT_BLUR: Final = 0.45  # sigma, in pixels of the region
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -19,21 +19,21 @@ from edge_agent.palm.hand.proportions import (
     COLOUR_LOOKS,
     COLOURLESS_MAX,
     CUT_BLUR,
-    CUT_BLUR_FROM,
+    CUT_BLUR_STEP_MIN,
     CUT_MARGIN,
     CUT_MARGIN_EXTRA,
     FIST_ROUNDNESS_MIN,
     NEAR_SHARE_MIN,
     PALM_MIDDLE,
     PALM_MIDDLE_REACH,
-    PALM_RADIUS_LIMITS,
+    PALM_WIDTH_BELIEVED,
     PICTURE_PIXELS_MAX,
     PICTURE_SIDE_MIN,
     RADIUS_TO_LENGTH,
     REGION_DROP,
     REGION_SIZE,
-    SCORE_ASK,
-    SCORE_LIKELY,
+    SCORE_ASK_MIN,
+    SCORE_LIKELY_MAX,
     SCORE_MAX,
     SCORE_OF_POSE,
     VALLEY_DISTANCE_MIN,
@@ -87,7 +87,7 @@ def find_region(image: Pixels, landmarks: LandmarkFinder | None = None) -> Frame
     best = choose_view(views)
     opinion = None
     # Asked before closed gaps are followed: an opinion saves that.
-    if finder is not None and best is not None and best.score >= SCORE_ASK:
+    if finder is not None and best is not None and best.score >= SCORE_ASK_MIN:
         opinion = finder.find_valleys(picture)
         corrected = correct_valleys(best, opinion) if opinion is not None else None
         if corrected is None:
@@ -157,7 +157,7 @@ def _shows_second_hand(picture: Pixels, view: HandView) -> bool:
     second = picture[start_y:end_y, start_x:end_x]
     if min(second.shape[:2]) < PICTURE_SIDE_MIN:
         return False
-    return any(view_outline(silhouette).score < SCORE_LIKELY for silhouette in find_silhouettes(second))
+    return any(view_outline(silhouette).score < SCORE_LIKELY_MAX for silhouette in find_silhouettes(second))
 
 
 def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion: LandmarkValleys | None) -> FramedPalm:
@@ -195,7 +195,8 @@ def _measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> floa
     middle = np.zeros_like(distances, np.uint8)
     cv2.circle(middle, (round(x) + 1, round(y) + 1), max(1, round(reach)), 1, -1)
     radius = float(cv2.minMaxLoc(distances, middle)[1])
-    least, most = (factor * RADIUS_TO_LENGTH * valleys.length for factor in PALM_RADIUS_LIMITS)
+    believed = PALM_WIDTH_BELIEVED
+    least, most = (end * RADIUS_TO_LENGTH * valleys.length for end in (believed.low, believed.high))
     return min(max(radius, least), most)
 
 
@@ -211,7 +212,7 @@ def _cut_region(picture: Pixels, silhouette: Silhouette, to_picture: Floats) -> 
     end_x, end_y = (max(1, int(edge)) for edge in np.ceil(ends.max(axis=1) + margin))
     crop = picture[min(start_y, picture.shape[0] - 1) : end_y, min(start_x, picture.shape[1] - 1) : end_x]
     grey = convert_to_grey(crop)
-    if step > CUT_BLUR_FROM:
+    if step > CUT_BLUR_STEP_MIN:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), CUT_BLUR * step), np.uint8)
     # Centres of pixels lie half a pixel from their corners, in the region as in the picture.
     centred = to_picture.copy()

@@ -1,4 +1,4 @@
-"""The shapes that a number of the table can have: bands, limits with a cost, spans and steps.
+"""The shapes that a number of the table can have: bands and limits with a cost, spans, limits and steps.
 
 A cost is 0 where a value is as a hand has it and grows with the square of the deviation, counted in units that the
 table gives. Costs only add up: nothing counts in favour of a hand.
@@ -62,6 +62,18 @@ class Span:
     def holds(self, value: Value) -> Flags:
         """Returns True where the value lies between the two ends, the ends left out."""
         return np.asarray((value > self.low) & (value < self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A closed range that values are brought into."""
+
+    low: float
+    high: float
+
+    def clip(self, value: Value) -> Floats:
+        """Returns the value, or the end of the range that it lies beyond."""
+        return np.asarray(np.clip(value, self.low, self.high))
 
 
 @dataclass(frozen=True, slots=True)

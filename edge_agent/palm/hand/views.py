@@ -15,12 +15,12 @@ from edge_agent.palm.hand.landmarks import LandmarkValleys
 from edge_agent.palm.hand.proportions import (
     AGREED_BONUS,
     AGREED_MAX,
-    CLOSED_MARGIN,
+    CLOSED_LEAD_MIN,
     FINGER_LEAN,
     LANDMARK_COVERAGE_MIN,
     SCORE_LANDMARKS,
-    SCORE_LIKELY,
-    SCORE_SURE,
+    SCORE_LIKELY_MAX,
+    SCORE_SURE_MAX,
 )
 from edge_agent.palm.hand.segment import Silhouette, find_silhouettes
 from edge_agent.palm.types import Hand
@@ -49,7 +49,7 @@ def view_channels(picture: Pixels, *, follow_closed: bool) -> list[HandView]:
     for silhouette in find_silhouettes(picture):
         view = view_outline(silhouette)
         views.append(add_closed_gaps(view) if follow_closed else view)
-        if min(_doubt(earlier, views) for earlier in views) < SCORE_SURE:
+        if min(_doubt(earlier, views) for earlier in views) < SCORE_SURE_MAX:
             break
     return views
 
@@ -66,13 +66,13 @@ def view_outline(silhouette: Silhouette) -> HandView:
 
 def add_closed_gaps(view: HandView) -> HandView:
     """Returns the view with the gaps between closed fingers, where that is clearly better."""
-    if view.score < SCORE_SURE:
+    if view.score < SCORE_SURE_MAX:
         return view
     silhouette = view.silhouette
     closed = find_closed_gaps(view.evidence)
     candidates = drop_doubles(view.gaps + closed, silhouette.radius)
     valleys = find_best_valleys(candidates, silhouette.solid, silhouette.radius, view.evidence, with_unseen=True)
-    margin = CLOSED_MARGIN if view.score < SCORE_LIKELY else 0.0
+    margin = CLOSED_LEAD_MIN if view.score < SCORE_LIKELY_MAX else 0.0
     if valleys is None or valleys.score + margin >= view.score:
         return view
     return replace(view, valleys=valleys, closed=closed)

@@ -9,8 +9,8 @@ from edge_agent.palm.hand.anatomy.triples import GapColumns, GapTriples
 from edge_agent.palm.hand.arrays import TINY_LENGTH, Flags, Rows
 from edge_agent.palm.hand.contour import FingerGap
 from edge_agent.palm.hand.proportions import (
-    CANDIDATE_ALIKE,
-    CANDIDATE_NEAR,
+    CANDIDATE_ALIKE_MIN,
+    CANDIDATE_NEAR_MAX,
     GAP_CANDIDATES_MAX,
     NEIGHBOUR_ALIKE_MIN,
     NEIGHBOUR_ASIDE,
@@ -41,8 +41,8 @@ def drop_doubles(gaps: list[FingerGap], radius: float) -> list[FingerGap]:
     while len(waiting) and len(chosen) < GAP_CANDIDATES_MAX:
         best = waiting[0]
         chosen.append(ordered[best])
-        near = np.hypot(*(points[waiting] - points[best]).T) < CANDIDATE_NEAR * radius
-        alike = directions[waiting] @ directions[best] > CANDIDATE_ALIKE
+        near = np.hypot(*(points[waiting] - points[best]).T) < CANDIDATE_NEAR_MAX * radius
+        alike = directions[waiting] @ directions[best] > CANDIDATE_ALIKE_MIN
         waiting = waiting[~(near & alike)]
     return chosen
 
@@ -52,7 +52,7 @@ def find_triples(gaps: GapColumns, radius: float, *, with_unseen: bool) -> GapTr
 
     `with_unseen` adds pairs of outer gaps whose middle one nobody saw. `radius` is in px of the crop.
     """
-    first, middle, third = _pair_up(gaps, radius, with_unseen=with_unseen)
+    first, middle, third = pair_up(gaps, radius, with_unseen=with_unseen)
     if not len(first):
         return None
     span = gaps.points[third] - gaps.points[first]
@@ -100,7 +100,7 @@ def _find_possible(triples: GapTriples, gaps: GapColumns, radius: float) -> Flag
     return np.asarray(possible & (rises.min(axis=0) > np.where(unseen, POSSIBLE_RISE_UNSEEN_MIN, POSSIBLE_RISE_MIN)))
 
 
-def _pair_up(gaps: GapColumns, radius: float, *, with_unseen: bool) -> tuple[Rows, Rows, Rows]:
+def pair_up(gaps: GapColumns, radius: float, *, with_unseen: bool) -> tuple[Rows, Rows, Rows]:
     """Returns the rows of triples whose neighbours lie side by side, left to right; -1 for a middle nobody saw."""
     directions = gaps.directions[:-1]
     mean = directions[:, None] + directions[None]

@@ -23,11 +23,11 @@ from edge_agent.palm.hand.proportions import (
 
 
 @dataclass(frozen=True, slots=True)
-class _GapLine:
+class GapLine:
     """One of the three gaps of every triple, as a line from its valley."""
 
     valley: Floats = field(repr=False)  # (n, 2), px of the crop
-    direction: Floats = field(repr=False)  # (n, 2), unit vectors; of a gap that nobody saw, to the fingertips
+    direction: Floats = field(repr=False)  # (n, 2), unit vectors
     length: Floats = field(repr=False)  # (n,), L in px of the crop
 
     def read(self, evidence: GapEvidence, levels: Pixels, heights: Floats, aside: Floats) -> Floats:
@@ -40,19 +40,27 @@ class _GapLine:
         return np.asarray(read.max(axis=2).mean(axis=1), np.float64)
 
 
+GapLines = tuple[GapLine, GapLine, GapLine]
+
+
 def score_dark_lines(triples: GapTriples, gaps: GapColumns, evidence: GapEvidence) -> Floats:
     """Returns the cost (n,) of all that the dark lines say against a triple."""
-    unseen = (triples.middle < 0)[:, None]
-    lines = (
-        _GapLine(triples.first_point, gaps.directions[triples.first], triples.length),
-        _GapLine(triples.middle_point, np.where(unseen, triples.up, gaps.directions[triples.middle]), triples.length),
-        _GapLine(triples.third_point, gaps.directions[triples.third], triples.length),
-    )
+    lines = draw_gap_lines(triples, gaps)
     cost = score_gaps_without_line(lines, evidence) + score_lines_behind_valleys(lines, evidence)
     return cost + score_lines_along_fingers(lines, triples, evidence)
 
 
-def score_gaps_without_line(lines: tuple[_GapLine, _GapLine, _GapLine], evidence: GapEvidence) -> Floats:
+def draw_gap_lines(triples: GapTriples, gaps: GapColumns) -> GapLines:
+    """Returns the three gaps of every triple as lines; one that nobody saw leads to the fingertips."""
+    unseen = (triples.middle < 0)[:, None]
+    return (
+        GapLine(triples.first_point, gaps.directions[triples.first], triples.length),
+        GapLine(triples.middle_point, np.where(unseen, triples.up, gaps.directions[triples.middle]), triples.length),
+        GapLine(triples.third_point, gaps.directions[triples.third], triples.length),
+    )
+
+
+def score_gaps_without_line(lines: GapLines, evidence: GapEvidence) -> Floats:
     """Returns the cost (n,) of chosen gaps that show neither ground nor a dark line on their way up."""
     heights, aside = LINE_HEIGHTS.places(), LINE_BESIDE.places()
     cost = np.zeros(len(lines[0].length))
@@ -61,7 +69,7 @@ def score_gaps_without_line(lines: tuple[_GapLine, _GapLine, _GapLine], evidence
     return cost
 
 
-def score_lines_behind_valleys(lines: tuple[_GapLine, _GapLine, _GapLine], evidence: GapEvidence) -> Floats:
+def score_lines_behind_valleys(lines: GapLines, evidence: GapEvidence) -> Floats:
     """Returns the cost (n,) of lines that go on behind the valley, into the palm: a crease, or a gap's middle."""
     depths, aside = -LINE_DEPTHS.places(), 2 * LINE_BESIDE.places()
     low, sides = np.array(BROAD_HEIGHTS), (np.array([-BROAD_ASIDE]), np.array([BROAD_ASIDE]))
@@ -74,14 +82,12 @@ def score_lines_behind_valleys(lines: tuple[_GapLine, _GapLine, _GapLine], evide
     return cost
 
 
-def score_lines_along_fingers(
-    lines: tuple[_GapLine, _GapLine, _GapLine], triples: GapTriples, evidence: GapEvidence
-) -> Floats:
+def score_lines_along_fingers(lines: GapLines, triples: GapTriples, evidence: GapEvidence) -> Floats:
     """Returns the cost (n,) of lines along the middle of a finger: a gap that was left out."""
     first, middle, third = lines
     half = 0.5 * triples.length[:, None] * triples.along
-    beyond_first = _GapLine(first.valley - half, first.direction, first.length)
-    beyond_third = _GapLine(third.valley + half, third.direction, third.length)
+    beyond_first = GapLine(first.valley - half, first.direction, first.length)
+    beyond_third = GapLine(third.valley + half, third.direction, third.length)
     heights, aside = FINGER_HEIGHTS.places(), FINGER_ASIDE.places()[None, None, :, None]
     unit = triples.length[:, None, None, None]
     cost = np.zeros(len(triples.cost))

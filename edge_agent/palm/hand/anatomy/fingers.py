@@ -84,7 +84,7 @@ def _measure_widths(mask: Mask, points: Floats, steps: Floats) -> Floats:
     """Returns how far the hand reaches along rays (n, rays, k, 2) in L, (n, rays)."""
     rays = follow_rays(mask, points, steps, WIDTH_BEYOND)
     # The picture's edge hides the rest of a finger.
-    return np.where(rays.hidden, np.clip(rays.reach, *WIDTH_HIDDEN), rays.reach)
+    return np.where(rays.hidden, WIDTH_HIDDEN.clip(rays.reach), rays.reach)
 
 
 def score_outer_reaches(triples: GapTriples, gaps: GapColumns, mask: Mask, whole: Flags) -> Floats:
