@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.errors import RequestRefused
-from edge_agent.palm.hand.landmarks import HandNetworks
+from edge_agent.palm.hand.landmarks import HandNetworks, load_networks
 
 FOLDER: Final = "palm-models"
 
@@ -78,7 +78,7 @@ def load(state_dir: Path) -> HandNetworks | None:
                 contents.append(_checked(model, file.read(model.bytes + 1)))
         except OSError as error:
             raise RequestRefused(f"{folder / model.name}: {error.strerror}; {_AGAIN}") from error
-    return HandNetworks(*contents)
+    return load_networks(*contents)
 
 
 _AGAIN = "install them again (`edge-agent palm models WHEEL`), or remove the folder to go on without them"

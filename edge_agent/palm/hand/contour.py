@@ -55,7 +55,7 @@ def trace_outline(mask: Mask, radius: float) -> Floats:
 def find_open_gaps(points: Floats, radius: float) -> list[FingerGap]:
     """Returns the outline's deep bays; a flat-bottomed one also as the middle between its corners."""
     gaps = _find_bays(points, radius)
-    return gaps + _find_flat_bottoms(gaps, radius)
+    return gaps + find_flat_bottoms(gaps, radius)
 
 
 def measure_concavity(points: Floats, reach: int) -> Floats:
@@ -86,7 +86,7 @@ def _find_bays(points: Floats, radius: float) -> list[FingerGap]:
     return gaps
 
 
-def _find_flat_bottoms(gaps: list[FingerGap], radius: float) -> list[FingerGap]:
+def find_flat_bottoms(gaps: list[FingerGap], radius: float) -> list[FingerGap]:
     """Returns a gap in the middle of every two bays that are the corners of one flat bottom."""
     flats = []
     for number, corner in enumerate(gaps):

@@ -9,7 +9,9 @@ for the landmarks on one core. They are asked only when the outline is not sure.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import cv2
@@ -48,28 +50,32 @@ class LandmarkFinder(Protocol):
         """Returns the valleys in a grey or BGR picture, or None where no hand is seen."""
 
 
+Network = Callable[[Pixels, str], NDArray[np.float32]]
+"""A network: from a BGR picture of its size and the name of an output to that output."""
+
+
 class HandNetworks:
     """The two networks as a landmark finder. Not safe for threads: each thread needs its own."""
 
     __slots__ = ("_detector", "_landmarks")
 
-    def __init__(self, palm_detection: bytes, hand_landmark: bytes) -> None:
-        self._detector = cv2.dnn.readNetFromTFLite(np.frombuffer(palm_detection, np.uint8))
-        self._landmarks = cv2.dnn.readNetFromTFLite(np.frombuffer(hand_landmark, np.uint8))
+    def __init__(self, detector: Network, landmarks: Network) -> None:
+        self._detector = detector
+        self._landmarks = landmarks
 
     def find_valleys(self, picture: Pixels) -> LandmarkValleys | None:
         """Returns the valleys in a grey or BGR picture, or None where the networks see no hand."""
-        colour = (
-            picture if picture.ndim > GREY_AXES else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
-        )
+        colour = picture
+        if picture.ndim == GREY_AXES:
+            colour = np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), np.uint8)
         to_picture = self._detect(colour)
         if to_picture is None:
             return None
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(colour, to_picture, (_LANDMARK_SIDE, _LANDMARK_SIDE), flags=flags)
-        if float(_run(self._landmarks, crop, "Identity_1").ravel()[0]) < PRESENT_MIN:
+        crop = np.asarray(cv2.warpAffine(colour, to_picture, (_LANDMARK_SIDE, _LANDMARK_SIDE), flags=flags), np.uint8)
+        if float(self._landmarks(crop, "Identity_1").ravel()[0]) < PRESENT_MIN:
             return None
-        points = _run(self._landmarks, crop, "Identity").reshape(_LANDMARKS)[:, :2].astype(np.float64)
+        points = self._landmarks(crop, "Identity").reshape(_LANDMARKS)[:, :2].astype(np.float64)
         return place_valleys(points @ to_picture[:, :2].T + to_picture[:, 2])
 
     def _detect(self, colour: Pixels) -> Floats | None:
@@ -81,11 +87,11 @@ class HandNetworks:
         boxed = np.zeros((_DETECTOR_SIDE, _DETECTOR_SIDE, colour.shape[2]), np.uint8)
         small = cv2.resize(colour, size, interpolation=cv2.INTER_AREA)
         boxed[start_y : start_y + size[1], start_x : start_x + size[0]] = small
-        scores = _run(self._detector, boxed, "Identity_1")[0, :, 0]
+        scores = self._detector(boxed, "Identity_1")[0, :, 0]
         best = int(np.argmax(scores))
         if float(scores[best]) < math.log(DETECTED_MIN / (1 - DETECTED_MIN)):
             return None
-        box = _run(self._detector, boxed, "Identity")[0, best].astype(np.float64)
+        box = self._detector(boxed, "Identity")[0, best].astype(np.float64)
         origin = _ANCHORS[best] * _DETECTOR_SIDE - (start_x, start_y)
         keypoints = (box[_BOX_NUMBERS:].reshape(_KEYPOINTS, 2) + origin) / scale
         side = float(box[2:_BOX_NUMBERS].max()) / scale
@@ -101,6 +107,15 @@ class HandNetworks:
         return np.column_stack([step * right, -step * up, corner])
 
 
+def load_networks(palm_detection: bytes, hand_landmark: bytes) -> HandNetworks:
+    """Returns the landmark finder of two TFLite models. Raises `cv2.error` where one is no such model."""
+    detector, landmarks = (
+        partial(_run, cv2.dnn.readNetFromTFLite(np.frombuffer(content, np.uint8)))
+        for content in (palm_detection, hand_landmark)
+    )
+    return HandNetworks(detector, landmarks)
+
+
 def place_valleys(landmarks: Floats) -> LandmarkValleys:
     """Returns the valleys of a hand by its 21 landmarks (21, 2) in px of the picture."""
     base = landmarks[_INDEX_JOINT]
@@ -112,7 +127,7 @@ def place_valleys(landmarks: Floats) -> LandmarkValleys:
     return LandmarkValleys(np.array([base + x * along + y * across for x, y in JOINT_VALLEYS]), hand)
 
 
-def _run(network: "cv2.dnn.Net", image: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+def _run(network: "cv2.dnn.Net", image: Pixels, name: str) -> NDArray[np.float32]:
     """Returns one output of a network on a BGR picture of its size."""
     planes = np.asarray(image, np.float32)[..., ::-1].transpose(2, 0, 1)[None] / np.float32(WHITE)
     network.setInput(np.ascontiguousarray(planes))

@@ -173,12 +173,12 @@ def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion
     up = valleys.up + valleys.towards
     up = up / np.hypot(*up)
     right = np.array([-up[1], up[0]]) * (-1 if mirrored else 1)
-    palm_radius = _measure_palm_radius(silhouette, valleys)
+    palm_radius = measure_palm_radius(silhouette, valleys)
     length = float(np.sqrt(valleys.length * palm_radius / RADIUS_TO_LENGTH)) / silhouette.scale
     side = REGION_SIZE * length
     corner = 0.5 * (points[0] + points[-1]) - 0.5 * side * right - REGION_DROP * length * up
     to_picture = np.column_stack([right * side / REGION_SIDE, -up * side / REGION_SIDE, corner])
-    grey, mask = _cut_region(picture, silhouette, to_picture)
+    grey, mask = cut_region(picture, silhouette, to_picture)
     corners = np.array([corner, corner + side * right, corner + side * (right - up), corner - side * up])
     turn = float(np.degrees(np.arctan2(up[0], -up[1])))
     outline = silhouette.to_picture(view.outline)
@@ -187,7 +187,7 @@ def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion
     return FramedPalm(region, PalmPlacement(corners, points, outline, length, turn, mirrored), quality)
 
 
-def _measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> float:
+def measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> float:
     """Returns half the palm's width in px of the crop: the radius of the largest circle around the palm's middle."""
     distances = measure_distances(silhouette.solid)
     x, y = 0.5 * (valleys.points[0] + valleys.points[-1]) - PALM_MIDDLE * valleys.length * valleys.up
@@ -200,7 +200,7 @@ def _measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> floa
     return min(max(radius, least), most)
 
 
-def _cut_region(picture: Pixels, silhouette: Silhouette, to_picture: Floats) -> tuple[Pixels, Flags]:
+def cut_region(picture: Pixels, silhouette: Silhouette, to_picture: Floats) -> tuple[Pixels, Flags]:
     """Returns the region's picture and what of it is palm.
 
     `to_picture` (2, 3) is the affine map from the region's pixels to those of the picture.

@@ -173,7 +173,7 @@ def _cut_crop(
     radius = _measure_radius(mask)
     if radius < RADIUS_MIN:
         return None
-    mask, solid = _fill_holes(mask, radius)
+    mask, solid = fill_holes(mask, radius)
     # Burnt-out spots hide how wide the palm is until they are filled.
     radius = _measure_radius(solid)
     return Silhouette(channel.name, work, mask, solid, radius, scale, (float(start_x), float(start_y)), second)
@@ -238,7 +238,7 @@ def _follow_light(level: Pixels, mask: Mask, hand_level: float) -> Mask:
     return mask
 
 
-def _fill_holes(mask: Mask, radius: float) -> tuple[Mask, Mask]:
+def fill_holes(mask: Mask, radius: float) -> tuple[Mask, Mask]:
     """Returns two masks without holes: in the first thin slivers of ground stay open, in the second none does."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=FOUR_NEIGHBOURS)
     height, width = mask.shape

@@ -72,10 +72,18 @@ def add_closed_gaps(view: HandView) -> HandView:
     closed = find_closed_gaps(view.evidence)
     candidates = drop_doubles(view.gaps + closed, silhouette.radius)
     valleys = find_best_valleys(candidates, silhouette.solid, silhouette.radius, view.evidence, with_unseen=True)
-    margin = CLOSED_LEAD_MIN if view.score < SCORE_LIKELY_MAX else 0.0
-    if valleys is None or valleys.score + margin >= view.score:
+    if valleys is None or not is_better_closed(view.score, valleys.score):
         return view
     return replace(view, valleys=valleys, closed=closed)
+
+
+def is_better_closed(open_score: float, closed_score: float) -> bool:
+    """Returns True where valleys with closed gaps are to be believed, and not those of the open gaps alone.
+
+    Likely open gaps are placed better than closed ones, which have to beat them by a lead.
+    """
+    lead = CLOSED_LEAD_MIN if open_score < SCORE_LIKELY_MAX else 0.0
+    return closed_score + lead < open_score
 
 
 def correct_valleys(view: HandView, landmarks: LandmarkValleys) -> HandView | None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_agent.palm.hand.landmarks import LandmarkValleys, place_valleys
+from edge_agent.palm.hand.landmarks import HandNetworks, LandmarkValleys, place_valleys
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
@@ -76,3 +76,71 @@ def test_grey_pictures_are_not_shown_to_the_networks() -> None:
     find_region(grey, told)
     find_region(np.dstack([grey] * 3), told)
     assert told.asked == 0
+
+
+def test_an_outline_that_is_sure_needs_no_second_opinion() -> None:
+    told = Told(None)
+    find_region(draw(Pose(colour=True)).picture, told)
+    assert told.asked == 0
+
+
+SIDE = 480  # px of the picture
+
+
+class PaintedNetworks:
+    """Networks that see an upright palm in the middle of a picture, as sure as the test wants."""
+
+    def __init__(self, detected: float = 0.9, present: float = 0.99) -> None:
+        self.detected = detected
+        self.present = present
+        self.crops: list[NDArray[np.uint8]] = []
+
+    def detect(self, picture: NDArray[np.uint8], output: str) -> NDArray[np.float32]:
+        """Returns the palm at the anchor nearest the middle, (1, 2016, 1) or (1, 2016, 18)."""
+        anchor = 24 * 2 * 12 + 2 * 12  # the first of cell 12, 12
+        if output == "Identity_1":
+            scores = np.full((1, 2016, 1), -9.0, np.float32)
+            scores[0, anchor] = np.log(self.detected / (1 - self.detected))
+            return scores
+        boxes = np.zeros((1, 2016, 18), np.float32)
+        # From the anchor at (100, 100) of 192: a palm of 40 px around (96, 96), wrist below, middle joint above.
+        keypoints = np.zeros((7, 2))
+        keypoints[0], keypoints[2] = (-4, 16), (-4, -24)
+        boxes[0, anchor] = np.concatenate([[-4, -4, 40, 40], keypoints.ravel()])
+        return boxes
+
+    def mark(self, crop: NDArray[np.uint8], output: str) -> NDArray[np.float32]:
+        self.crops.append(crop)
+        if output == "Identity_1":
+            return np.array([[self.present]], np.float32)
+        landmarks = np.zeros((21, 3), np.float32)
+        landmarks[0, :2], landmarks[5, :2], landmarks[17, :2] = (112, 200), (72, 112), (152, 132)
+        return landmarks.reshape(1, 63)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_the_networks_landmarks_are_carried_back_to_the_picture(axes: int) -> None:
+    painted = PaintedNetworks()
+    picture = np.zeros((SIDE, SIDE, 3) if axes == 3 else (SIDE, SIDE), np.uint8)
+    seen = HandNetworks(painted.detect, painted.mark).find_valleys(picture)
+    # The crop: 2.6 times the palm's 40 px of 192, which are 100 px here, half a side above its middle.
+    scale, corner = 260 / 224, np.array([240 - 130, 240 - 50 - 130])
+    wanted = place_valleys(landmarks({0: (112, 200), 5: (72, 112), 17: (152, 132)}) * scale + corner)
+    assert seen is not None
+    assert seen.hand is wanted.hand is Hand.LEFT
+    assert np.allclose(seen.valleys, wanted.valleys, atol=0.5)
+    assert {crop.shape for crop in painted.crops} == {(224, 224, 3)}
+
+
+def landmarks(points: dict[int, tuple[float, float]]) -> NDArray[np.float64]:
+    hand = np.zeros((21, 2))
+    for number, point in points.items():
+        hand[number] = point
+    return hand
+
+
+def test_an_unsure_network_has_no_opinion() -> None:
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    for painted, crops in ((PaintedNetworks(detected=0.5), 0), (PaintedNetworks(present=0.8), 1)):
+        assert HandNetworks(painted.detect, painted.mark).find_valleys(picture) is None
+        assert len(painted.crops) == crops

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from edge_agent.palm.hand.quality import judge_quality, measure_quality
+from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.types import Hand, Region
 from tests.edge_agent.palm.hands import Pose, draw
@@ -43,3 +45,27 @@ def test_nothing_shown_is_no_quality() -> None:
     seen = measure_quality(Region(region().grey, ~WHOLE, Hand.UNKNOWN), 1.0)
     assert seen.score == 0
     assert judge_quality(seen) is not None
+
+
+def test_a_region_that_shows_little_palm_is_turned() -> None:
+    half = WHOLE.copy()
+    half[:, :64] = False
+    refused = judge_quality(measure_quality(Region(region().grey, half, Hand.LEFT), 1.0))
+    assert refused is not None
+    assert refused.reason is UnfitReason.TURNED
+
+
+def test_the_score_falls_with_each_fault() -> None:
+    good = PalmQuality(focus=0.3, mean=120, saturated=0, coverage=1, pose=1)
+    assert good.score == 1
+    for worse in ({"focus": 0.15}, {"mean": 30}, {"saturated": 0.5}, {"coverage": 0.5}, {"pose": 0}):
+        assert replace(good, **worse).score == pytest.approx(0.5)
+
+
+def test_webs_and_shadows_at_the_regions_rim_are_no_lines() -> None:
+    grey = region().grey
+    framed = grey.copy()
+    framed[0] = 0
+    assert measure_quality(Region(framed, WHOLE, Hand.LEFT), 1.0).focus == pytest.approx(
+        measure_quality(Region(grey, WHOLE, Hand.LEFT), 1.0).focus, rel=0.1
+    )

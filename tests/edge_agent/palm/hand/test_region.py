@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge_agent.palm.hand.anatomy.valleys import FingerValleys
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.region import FramedPalm, find_region
+from edge_agent.palm.hand.region import FramedPalm, cut_region, find_region, measure_palm_radius
+from edge_agent.palm.hand.segment import Silhouette
 from edge_agent.palm.types import Hand
 from tests.edge_agent.palm.hands import Pose, draw
 
@@ -174,6 +176,87 @@ def test_a_disk_is_no_open_hand() -> None:
     y, x = np.mgrid[0:480, 0:640]
     disk = np.where((x - 320) ** 2 + (y - 240) ** 2 < 150**2, 180, 15).astype(np.uint8)
     assert refusal(disk) is UnfitReason.FIST
+
+
+def polygon(teeth: int, inner: float, centre: tuple[int, int] = (320, 240), reach: float = 200) -> NDArray[np.uint8]:
+    """Returns a picture of a wheel with teeth."""
+    angle = np.arange(2 * teeth) * np.pi / teeth
+    radius = np.where(np.arange(2 * teeth) % 2, inner, 1.0) * reach
+    points = np.stack([centre[0] + radius * np.sin(angle), centre[1] - radius * np.cos(angle)], axis=1)
+    picture = np.full((480, 720), 15, np.uint8)
+    cv2.fillPoly(picture, [np.rint(points).astype(np.int32)], 180)
+    return picture
+
+
+def test_a_toothed_wheel_is_no_open_hand() -> None:
+    assert refusal(polygon(6, 0.6)) is UnfitReason.TURNED
+
+
+def test_a_toothed_wheel_beside_a_hand_is_no_second_hand() -> None:
+    hand = draw(Pose(scale=70, centre=(180, 200), size=(720, 480))).picture
+    assert isinstance(find_region(np.maximum(hand, polygon(6, 0.6, (560, 240), 130))), FramedPalm)
+
+
+def test_a_long_shape_without_fingers_is_no_hand() -> None:
+    picture = np.full((480, 640), 15, np.uint8)
+    cv2.ellipse(picture, (320, 240), (280, 70), 0, 0, 360, 180, -1)
+    assert refusal(picture) is UnfitReason.NO_HAND
+
+
+def test_what_fills_the_picture_is_too_near() -> None:
+    picture = np.full((480, 640), 15, np.uint8)
+    picture[20:, 60:620] = 180
+    assert refusal(picture) is UnfitReason.TOO_NEAR
+
+
+def test_a_narrow_picture_is_too_far() -> None:
+    assert refusal(np.zeros((40, 640), np.uint8)) is UnfitReason.TOO_FAR
+
+
+def test_a_picture_of_too_many_pixels_is_not_looked_at() -> None:
+    assert refusal(HOSTILE["a hundred megapixels"]) is UnfitReason.TOO_LARGE
+
+
+def test_a_hand_as_bright_as_its_ground_is_found_by_its_colour() -> None:
+    assert found(draw(Pose(hand=170, ground=170, colour=True)).picture).region.hand is Hand.LEFT
+
+
+def silhouette(solid: NDArray[np.uint8]) -> Silhouette:
+    return Silhouette("test", solid, solid, solid, 80.0, 1.0, (0.0, 0.0), None)
+
+
+VALLEYS = FingerValleys(
+    np.array([[150.0, 150], [200, 142], [250, 150]]),
+    np.array([1.0, 0]),
+    np.array([0, -1.0]),
+    100.0,
+    0.0,
+    np.array([0, -1.0]),
+    0.0,
+)
+
+
+@pytest.mark.parametrize(("radius", "believed"), [(95, 95), (40, 72), (160, 129.6)])
+def test_the_palms_width_is_believed_within_limits(radius: int, believed: float) -> None:
+    solid = np.zeros((500, 400), np.uint8)
+    cv2.circle(solid, (200, 230), radius, 1, -1)
+    assert measure_palm_radius(silhouette(solid), VALLEYS) == pytest.approx(believed, abs=1.5)
+
+
+def test_a_region_of_the_pictures_own_scale_is_its_pixels() -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (200, 220), dtype=np.uint8)
+    solid = np.zeros((200, 220), np.uint8)
+    solid[:, :100] = 1
+    grey, mask = cut_region(picture, silhouette(solid), np.array([[1.0, 0, 30], [0, 1, 20]]))
+    assert np.array_equal(grey, picture[20:148, 30:158])
+    assert np.array_equal(mask, solid[20:148, 30:158] > 0)
+
+
+def test_detail_finer_than_the_regions_pixels_is_taken_out() -> None:
+    chequers = (np.indices((600, 600)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    whole = silhouette(np.ones((600, 600), np.uint8))
+    grey, _ = cut_region(chequers, whole, np.array([[4.0, 0, 0.25], [0, 4, 0.25]]))
+    assert grey.std() < 20
 
 
 HOSTILE: dict[str, Any] = {
