@@ -1,7 +1,7 @@
 """Gaps between fingers that touch: a dark line, or a sliver of ground, instead of a bay in the outline.
 
 Such a gap is straight and long, has a finger on both sides, and ends at the palm. It is looked for everywhere and in
-every direction: a gap's end is where much evidence lies ahead, little behind, and hand to both sides. Creases of the
+every direction: a gap's end is where much evidence lies height, little behind, and hand to both sides. Creases of the
 palm are shorter, fainter or go on. The same evidence says later whether three gaps leave any line between fingers
 unexplained.
 """
@@ -40,9 +40,9 @@ from edge_agent.palm.hand.proportions import (
     STRENGTH_MIN,
     STRETCH_BEHIND,
     STRETCH_HALF,
+    STRETCH_HEIGHTS,
     STRETCH_LEVEL_MIN,
     STRETCH_SHARES,
-    STRETCHES_AHEAD,
     SURE_LEVEL,
     WIDE_GROUND,
     WIDE_GROUND_PAD,
@@ -130,7 +130,7 @@ def _score_ends(line: Pixels, level: Pixels, flanked: Pixels, up: Floats) -> Pix
     """
     # At its end the gap is narrow; wider ones the outline shows.
     near, middle, far = (
-        _shift_map(levels, ahead * up) for levels, ahead in zip((line, level, level), STRETCHES_AHEAD, strict=True)
+        _shift_map(levels, height * up) for levels, height in zip((line, level, level), STRETCH_HEIGHTS, strict=True)
     )
     behind = cv2.convertScaleAbs(_shift_map(level, -STRETCH_BEHIND * up), alpha=BEHIND_WEIGHT)
     score = np.asarray(cv2.subtract(near + middle + far, behind), np.uint8)

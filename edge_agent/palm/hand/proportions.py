@@ -116,7 +116,7 @@ STRETCH_HALF: Final = 0.15  # R; half the length of the stretch that a line is a
 STRETCH_SHARES: Final = 3  # stretches ahead of a gap's end; each counts as a third
 
 # Where the stretches of a gap lie, from its end at the palm towards the fingertips.
-STRETCHES_AHEAD: Final = (0.15, 0.42, 0.69)  # R
+STRETCH_HEIGHTS: Final = (0.15, 0.42, 0.69)  # R
 STRETCH_BEHIND: Final = 0.28  # R; a gap does not go on into the palm
 BEHIND_WEIGHT: Final = 1.8  # times that what lies behind counts against
 STRETCH_LEVEL_MIN: Final = SURE_LEVEL // 6  # a third's level; the first stretch and one of the others must show a line
@@ -176,7 +176,7 @@ CLOSED_COST: Final = 1.0  # cost of a gap that is a dark line, not a bay
 CLOSED_CLEARNESS: Final = AtLeast(0.9, unit=0.1)  # share of the sure level
 FOLD_COST: Final = 16.0  # cost of a dark line that is the fold of skin at an open gap's end, where it meets that end
 FOLD_ASIDE_MAX: Final = 0.2  # R beside the line
-FOLD_AHEAD: Final = 0.4  # R ahead, over which the cost of a fold falls to nothing
+FOLD_DISTANCE: Final = 0.4  # R ahead, over which the cost of a fold falls to nothing
 UNSEEN_COST: Final = 18.0  # cost of a gap that nobody saw
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ SCORE_LIKELY_MAX: Final = 12.0  # a likely hand; enough for a second hand in the
 SCORE_SURE_MAX: Final = 4.0  # good enough to end the search
 SCORE_ASK_MIN: Final = 0.3  # landmarks are asked from here on; below, the outline has never been seen to err
 SCORE_LANDMARKS: Final = 8.0  # what valleys of landmarks count
-SCORE_OF_POSE: Final = 20.0  # the score at which a pose's quality has fallen to 1/e
+POSE_SCORE: Final = 20.0  # the score at which a pose's quality has fallen to 1/e
 CLOSED_LEAD_MIN: Final = 4.0  # by which closed gaps must beat likely open ones, which are placed better
 AGREED_MAX: Final = 0.15  # L between outer valleys of two opinions that agree
 AGREED_BONUS: Final = 2.5  # score that each channel takes off, which sees the same valleys

@@ -29,13 +29,13 @@ from edge_agent.palm.hand.proportions import (
     PALM_WIDTH_BELIEVED,
     PICTURE_PIXELS_MAX,
     PICTURE_SIDE_MIN,
+    POSE_SCORE,
     RADIUS_TO_LENGTH,
     REGION_DROP,
     REGION_SIZE,
     SCORE_ASK_MIN,
     SCORE_LIKELY_MAX,
     SCORE_MAX,
-    SCORE_OF_POSE,
     VALLEY_DISTANCE_MIN,
 )
 from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
@@ -183,7 +183,7 @@ def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion
     turn = float(np.degrees(np.arctan2(up[0], -up[1])))
     outline = silhouette.to_picture(view.outline)
     region = Region(grey, mask, hand)
-    quality = measure_quality(region, float(np.exp(-valleys.score / SCORE_OF_POSE)))
+    quality = measure_quality(region, float(np.exp(-valleys.score / POSE_SCORE)))
     return FramedPalm(region, PalmPlacement(corners, points, outline, length, turn, mirrored), quality)
 
 

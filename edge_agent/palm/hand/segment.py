@@ -63,7 +63,7 @@ _LOGARITHM: Final = np.clip(
     0,
     WHITE,
 ).astype(np.uint8)
-_LOGARITHM_OF_TINT: Final = np.log(_GREY_LEVELS + TINT_OFFSET).astype(np.float32)
+_TINT_LOGARITHM: Final = np.log(_GREY_LEVELS + TINT_OFFSET).astype(np.float32)
 _CELL_NUMBERS: Final = np.array([64 * 64, 64, 1])  # a number for each cell of Lab, less than 64 cells each way
 
 
@@ -233,8 +233,8 @@ def _follow_light(level: Pixels, mask: Mask, hand_level: float) -> Mask:
         bright = cv2.boxFilter(value * hand, -1, window)
         threshold = hand_level * bright / np.maximum(share, TINY_SHARE)
         threshold += (1 - hand_level) * (total - bright) / np.maximum(1 - share, TINY_SHARE)
-        at_edge = (share > EDGE_SHARE.low) & (share < EDGE_SHARE.high)
-        mask = np.where(at_edge, value > threshold, mask).astype(np.uint8)
+        is_edge = (share > EDGE_SHARE.low) & (share < EDGE_SHARE.high)
+        mask = np.where(is_edge, value > threshold, mask).astype(np.uint8)
     return mask
 
 
@@ -270,7 +270,7 @@ def _measure_ground(image: Pixels) -> Floats:
 
 def _divide_red_by_blue(image: Pixels) -> NDArray[np.float32]:
     """Returns the logarithm of red over blue, which shadows hardly change."""
-    return np.asarray(_LOGARITHM_OF_TINT[image[..., 2]] - _LOGARITHM_OF_TINT[image[..., 0]], np.float32)
+    return np.asarray(_TINT_LOGARITHM[image[..., 2]] - _TINT_LOGARITHM[image[..., 0]], np.float32)
 
 
 def _brighten_by_logarithm(image: Pixels, _ground: Floats | None) -> Pixels:

@@ -32,7 +32,7 @@ _LEAN = -0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnHand:
     """A picture of a hand with the truth about it."""
 
     picture: Picture = field(repr=False)
@@ -42,7 +42,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class HandPose:
     turn_deg: float = 0.0
     scale: float = 100.0
     right: bool = False
@@ -60,7 +60,7 @@ class Pose:
     laid: bool = False
     seed: int = 1
 
-    def turned(self, by: float) -> "Pose":
+    def turned(self, by: float) -> "HandPose":
         return replace(self, turn_deg=self.turn_deg + by)
 
 
@@ -87,7 +87,7 @@ def _lines(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(sheet, (0, 0), 1.2), np.float32)
 
 
-def draw(pose: Pose) -> Drawn:
+def draw_hand(pose: HandPose) -> DrawnHand:
     width, height = pose.size
     turn = math.radians(pose.turn_deg)
     # Up in the picture is -y; a turn is clockwise on the screen.
@@ -134,4 +134,4 @@ def draw(pose: Pose) -> Drawn:
     if pose.colour:
         tint = share[..., None] * np.array([0.72, 0.82, 1.08]) + (1 - share[..., None])
         picture = np.clip(grey[..., None] * tint, 0, 255)
-    return Drawn(np.asarray(picture, np.uint8), place(VALLEYS), pose.turn_deg)
+    return DrawnHand(np.asarray(picture, np.uint8), place(VALLEYS), pose.turn_deg)

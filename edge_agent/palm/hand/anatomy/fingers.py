@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge_agent.palm.hand.anatomy.rays import follow_rays, look_at
+from edge_agent.palm.hand.anatomy.rays import follow_rays, sample_mask
 from edge_agent.palm.hand.anatomy.triples import GapColumns, GapTriples
 from edge_agent.palm.hand.arrays import Flags, Floats, Mask
 from edge_agent.palm.hand.proportions import (
@@ -39,7 +39,7 @@ def score_missing_fingers(triples: GapTriples, mask: Mask) -> Floats:
     for start, end in triples.neighbours():
         columns = start[:, None, :] + (end - start)[:, None, :] * across[:, None]
         points = columns[:, :, None, :] + above[:, None] * (triples.length[:, None] * triples.up)[:, None, None, :]
-        hand, inside = look_at(mask, points)
+        hand, inside = sample_mask(mask, points)
         filled = np.sort(np.where(inside, hand, True).mean(axis=2), axis=1)
         cost += FINGER_BETWEEN.cost(filled[:, -BETWEEN_COLUMNS:].mean(axis=1))
     return cost

@@ -16,7 +16,7 @@ class RayReach:
     hidden: Flags = field(repr=False)  # (...,), True where the ray leaves the picture before it leaves the hand
 
 
-def look_at(mask: Mask, points: Floats) -> tuple[Flags, Flags]:
+def sample_mask(mask: Mask, points: Floats) -> tuple[Flags, Flags]:
     """Returns where points (..., 2) are hand, and where they are in the picture at all, each (...,)."""
     height, width = mask.shape
     x, y = np.rint(points[..., 0]).astype(np.intp), np.rint(points[..., 1]).astype(np.intp)
@@ -26,7 +26,7 @@ def look_at(mask: Mask, points: Floats) -> tuple[Flags, Flags]:
 
 def follow_rays(mask: Mask, points: Floats, steps: Floats, beyond: float) -> RayReach:
     """Returns how far rays run whose points (..., k, 2) lie at the steps (k,); `beyond` where they do not end."""
-    hand, inside = look_at(mask, points)
+    hand, inside = sample_mask(mask, points)
     whole = np.asarray(hand.all(axis=-1))
     end = np.argmax(~hand, axis=-1)
     hidden = ~whole & ~np.take_along_axis(inside, end[..., None], axis=-1)[..., 0]

@@ -7,9 +7,9 @@ from edge_agent.palm.hand.arrays import Floats
 from edge_agent.palm.hand.proportions import (
     CLOSED_CLEARNESS,
     CLOSED_COST,
-    FOLD_AHEAD,
     FOLD_ASIDE_MAX,
     FOLD_COST,
+    FOLD_DISTANCE,
     HAND_SIZE,
     LITTLE_SIDE_LEAN,
     MIDDLE_HEIGHT,
@@ -70,9 +70,9 @@ def _score_closed(gaps: GapColumns, radius: float) -> Floats:
     for row in np.flatnonzero(closed):
         # A line whose way leads through the end of an open gap is the fold of skin behind it.
         offsets = opened - gaps.points[row]
-        ahead = np.einsum("gd,d->g", offsets, directions[row]) / radius
+        distance = np.einsum("gd,d->g", offsets, directions[row]) / radius
         aside = np.einsum("gd,d->g", offsets, np.array([-directions[row, 1], directions[row, 0]])) / radius
-        folds = FOLD_COST * (1 - ahead / FOLD_AHEAD)
-        in_line = (ahead > 0) & (np.abs(aside) < FOLD_ASIDE_MAX)
+        folds = FOLD_COST * (1 - distance / FOLD_DISTANCE)
+        in_line = (distance > 0) & (np.abs(aside) < FOLD_ASIDE_MAX)
         costs[row] = max(costs[row], np.max(folds[in_line], initial=0.0))
     return costs

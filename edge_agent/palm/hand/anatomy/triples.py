@@ -91,8 +91,8 @@ class GapTriples:
 
     def lean(self, directions: Floats) -> Floats:
         """Returns how far directions (n, 2) lean to the right of the frame's fingers, in rad (n,)."""
-        aside, ahead = (np.einsum("nd,nd->n", directions, axis) for axis in (self.along, self.up))
-        return np.asarray(np.arctan2(aside, ahead))
+        aside, upward = (np.einsum("nd,nd->n", directions, axis) for axis in (self.along, self.up))
+        return np.asarray(np.arctan2(aside, upward))
 
 
 def place_points(

@@ -8,17 +8,17 @@ from edge_agent.palm.hand.contour import FingerGap
 from edge_agent.palm.hand.proportions import MAP_RADIUS
 from edge_agent.palm.hand.segment import Silhouette
 
-SIDE = 140  # px of the picture, which is the map: R is 36 px
-MIDDLE = SIDE // 2
+MAP_SIDE = 140  # px of the picture, which is the map: R is 36 px
+MIDDLE = MAP_SIDE // 2
 Line = tuple[tuple[int, int], tuple[int, int]]
 
 
 def draw_lines(*lines: Line, dark: int = 60, ground: tuple[slice, slice] | None = None) -> GapEvidence:
     """Returns the evidence of dark lines on skin, the hand everywhere but on the ground."""
-    image = np.full((SIDE, SIDE), 160, np.uint8)
+    image = np.full((MAP_SIDE, MAP_SIDE), 160, np.uint8)
     for start, end in lines:
         cv2.line(image, start, end, dark, 2)
-    mask: Mask = np.ones((SIDE, SIDE), np.uint8)
+    mask: Mask = np.ones((MAP_SIDE, MAP_SIDE), np.uint8)
     if ground is not None:
         mask[ground] = 0
         image[ground] = 10
@@ -47,16 +47,16 @@ def test_a_line_between_the_twelve_directions_is_followed_where_it_leads(lean: f
 
 
 @pytest.mark.parametrize(
-    "seen",
+    "evidence",
     [
         pytest.param(draw_lines(), id="nothing"),
         pytest.param(draw_lines(((MIDDLE, 40), (MIDDLE, 80)), dark=152), id="a faint line"),
         pytest.param(draw_lines(((MIDDLE, 72), (MIDDLE, 80))), id="a short line"),
-        pytest.param(draw_lines(((MIDDLE, 0), (MIDDLE, SIDE))), id="a line that goes on"),
+        pytest.param(draw_lines(((MIDDLE, 0), (MIDDLE, MAP_SIDE))), id="a line that goes on"),
     ],
 )
-def test_what_is_no_gap(seen: GapEvidence) -> None:
-    assert not clear(seen)
+def test_what_is_no_gap(evidence: GapEvidence) -> None:
+    assert not clear(evidence)
 
 
 def test_skin_without_any_line_has_no_gaps_at_all() -> None:
@@ -89,22 +89,22 @@ def test_gaps_side_by_side_and_gaps_of_other_directions_are_all_found() -> None:
 
 
 def test_levels_are_read_along_a_lines_direction() -> None:
-    seen = draw_lines(((MIDDLE, 40), (MIDDLE, 80)))
-    there = np.array([[MIDDLE, 60.0]])
-    along, across = (seen.read_levels(seen.lines, there, np.array([way])) for way in ((0.0, -1.0), (1.0, 0.0)))
+    evidence = draw_lines(((MIDDLE, 40), (MIDDLE, 80)))
+    place = np.array([[MIDDLE, 60.0]])
+    along, across = (evidence.read_levels(evidence.lines, place, np.array([way])) for way in ((0.0, -1.0), (1.0, 0.0)))
     assert along[0] > 0.9
     assert across[0] < 0.8
-    assert seen.read_levels(seen.lines, np.array([[20.0, 60]]), np.array([[0.0, -1.0]]))[0] < 0.1
+    assert evidence.read_levels(evidence.lines, np.array([[20.0, 60]]), np.array([[0.0, -1.0]]))[0] < 0.1
 
 
 def test_wide_ground_is_a_gap_and_no_line() -> None:
-    seen = draw_lines(ground=(slice(0, 70), slice(60, 80)))
-    there, up_way = np.array([[MIDDLE, 30.0]]), np.array([[0.0, -1.0]])
-    assert seen.read_levels(seen.gaps, there, up_way)[0] > 0.9
-    assert seen.read_levels(seen.lines, there, up_way)[0] < 0.1
+    evidence = draw_lines(ground=(slice(0, 70), slice(60, 80)))
+    place, up_way = np.array([[MIDDLE, 30.0]]), np.array([[0.0, -1.0]])
+    assert evidence.read_levels(evidence.gaps, place, up_way)[0] > 0.9
+    assert evidence.read_levels(evidence.lines, place, up_way)[0] < 0.1
 
 
 def test_a_sliver_of_ground_is_a_line() -> None:
-    seen = draw_lines(ground=(slice(0, 70), slice(69, 71)))
-    there, up_way = np.array([[MIDDLE, 30.0]]), np.array([[0.0, -1.0]])
-    assert seen.read_levels(seen.lines, there, up_way)[0] > 0.9
+    evidence = draw_lines(ground=(slice(0, 70), slice(69, 71)))
+    place, up_way = np.array([[MIDDLE, 30.0]]), np.array([[0.0, -1.0]])
+    assert evidence.read_levels(evidence.lines, place, up_way)[0] > 0.9

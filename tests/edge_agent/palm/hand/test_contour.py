@@ -13,7 +13,7 @@ from edge_agent.palm.hand.contour import (
     trace_outline,
 )
 
-RADIUS = 60.0  # px
+OUTLINE_RADIUS = 60.0  # px
 
 
 def fill(*polygons: list[tuple[float, float]]) -> Mask:
@@ -29,7 +29,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> list[tuple[float, float]]
 
 def corner(x: float, lean: float, depth: float = 0.8) -> FingerGap:
     """Returns a bay at (x R, 0) that leads up, leaning to the right by radians."""
-    return FingerGap(np.array([x * RADIUS, 0.0]), np.array([math.sin(lean), -math.cos(lean)]), depth)
+    return FingerGap(np.array([x * OUTLINE_RADIUS, 0.0]), np.array([math.sin(lean), -math.cos(lean)]), depth)
 
 
 def disk(radius: int) -> Mask:
@@ -39,7 +39,7 @@ def disk(radius: int) -> Mask:
 
 
 def test_an_outline_runs_clockwise_by_steps_of_a_pixel() -> None:
-    outline = trace_outline(fill(box(50, 60, 200, 220)), RADIUS)
+    outline = trace_outline(fill(box(50, 60, 200, 220)), OUTLINE_RADIUS)
     x, y = outline.T
     assert np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0
     steps = np.hypot(*(np.roll(outline, -1, axis=0) - outline).T)
@@ -61,12 +61,12 @@ def test_a_bay_is_as_deep_as_its_chord_lies_above_it() -> None:
 
 
 def test_a_round_shape_has_no_bay() -> None:
-    assert find_open_gaps(trace_outline(disk(80), RADIUS), RADIUS) == []
+    assert find_open_gaps(trace_outline(disk(80), OUTLINE_RADIUS), OUTLINE_RADIUS) == []
 
 
 def test_the_bay_between_two_fingers_leads_to_their_tips() -> None:
     hand = fill(box(60, 150, 220, 260), box(70, 40, 130, 160), box(145, 40, 210, 160))
-    gaps = find_open_gaps(trace_outline(hand, RADIUS), RADIUS)
+    gaps = find_open_gaps(trace_outline(hand, OUTLINE_RADIUS), OUTLINE_RADIUS)
     deepest = max(gaps, key=lambda gap: gap.depth)
     assert np.hypot(*(deepest.point - (137, 150))) < 8
     assert deepest.direction[1] < -0.95
@@ -81,8 +81,8 @@ def test_a_line_of_a_few_points_has_no_bays() -> None:
 
 
 def test_two_bays_that_face_each_other_are_the_corners_of_a_web() -> None:
-    (web,) = find_flat_bottoms([corner(0, 0.5), corner(0.6, -0.5, depth=0.5)], RADIUS)
-    assert np.allclose(web.point, (0.3 * RADIUS, 0))
+    (web,) = find_flat_bottoms([corner(0, 0.5), corner(0.6, -0.5, depth=0.5)], OUTLINE_RADIUS)
+    assert np.allclose(web.point, (0.3 * OUTLINE_RADIUS, 0))
     assert np.allclose(web.direction, (0, -1))
     assert web.flat
     assert 0 < web.depth < 0.5
@@ -100,11 +100,11 @@ def test_two_bays_that_face_each_other_are_the_corners_of_a_web() -> None:
     ],
 )
 def test_two_bays_that_are_no_web(corners: tuple[FingerGap, FingerGap]) -> None:
-    assert find_flat_bottoms(list(corners), RADIUS) == []
+    assert find_flat_bottoms(list(corners), OUTLINE_RADIUS) == []
 
 
 def test_a_flat_bottom_is_found_in_an_outline() -> None:
     hand = fill(box(40, 150, 260, 260), box(50, 40, 120, 160), box(160, 40, 250, 160))
-    gaps = find_open_gaps(trace_outline(hand, RADIUS), RADIUS)
+    gaps = find_open_gaps(trace_outline(hand, OUTLINE_RADIUS), OUTLINE_RADIUS)
     (web,) = (gap for gap in gaps if gap.flat)
     assert np.hypot(*(web.point - (140, 150))) < 8

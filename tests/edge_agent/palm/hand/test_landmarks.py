@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from edge_agent.palm.hand.landmarks import HandNetworks, LandmarkValleys, place_valleys
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.types import Hand
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 # A left hand, fingers up: wrist, index and little finger's first joints; the rest is not looked at.
 HAND = np.zeros((21, 2))
@@ -23,9 +23,9 @@ def turned(points: NDArray[np.float64], degrees: float, scale: float) -> NDArray
 @given(st.floats(0, 360), st.floats(0.3, 4), st.booleans())
 def test_valleys_turn_with_the_hand_and_mirror_with_it(degrees: float, scale: float, mirrored: bool) -> None:
     flip = np.array([-1.0, 1.0]) if mirrored else np.ones(2)
-    upright, seen = place_valleys(HAND), place_valleys(turned(HAND * flip, degrees, scale))
-    assert np.allclose(seen.valleys, turned(upright.valleys * flip, degrees, scale))
-    assert seen.hand is (Hand.RIGHT if mirrored else Hand.LEFT)
+    upright, moved = place_valleys(HAND), place_valleys(turned(HAND * flip, degrees, scale))
+    assert np.allclose(moved.valleys, turned(upright.valleys * flip, degrees, scale))
+    assert moved.hand is (Hand.RIGHT if mirrored else Hand.LEFT)
 
 
 def test_valleys_lie_between_the_joints_and_the_fingertips() -> None:
@@ -34,57 +34,59 @@ def test_valleys_lie_between_the_joints_and_the_fingertips() -> None:
     assert (np.diff(valleys[:, 0]) > 0).all()
 
 
-class Told:
-    """A landmark finder that gives a fixed answer and counts how often it was asked."""
+class FixedLandmarks:
+    """A landmark finder that always says the same and counts its calls."""
 
-    def __init__(self, answer: LandmarkValleys | None) -> None:
-        self.answer = answer
-        self.asked = 0
+    def __init__(self, fixed: LandmarkValleys | None) -> None:
+        self.fixed = fixed
+        self.calls = 0
 
     def find_valleys(self, picture: NDArray[np.uint8]) -> LandmarkValleys | None:
-        self.asked += 1
-        return self.answer
+        self.calls += 1
+        return self.fixed
 
 
 # Fingers pressed together and drawn without a line between them: the outline cannot know.
-CLOSED = Pose(spread=-1.2, colour=True, ground=235, scale=90)
+CLOSED = HandPose(spread=-1.2, colour=True, ground=235, scale=90)
 
 
 @pytest.mark.parametrize("right", [False, True])
 def test_landmarks_correct_what_the_outline_cannot_see(right: bool) -> None:
-    drawn = draw(Pose(spread=-1.2, colour=True, ground=235, scale=90, right=right))
-    told = Told(LandmarkValleys(drawn.valleys, Hand.RIGHT if right else Hand.LEFT))
-    seen = find_region(drawn.picture, told)
-    assert told.asked == 1
-    assert isinstance(seen, FramedPalm)
-    assert np.abs(seen.placement.valleys - drawn.valleys).max() < 0.16 * 90
-    assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
+    drawn = draw_hand(HandPose(spread=-1.2, colour=True, ground=235, scale=90, right=right))
+    finder = FixedLandmarks(LandmarkValleys(drawn.valleys, Hand.RIGHT if right else Hand.LEFT))
+    finding = find_region(drawn.picture, finder)
+    assert finder.calls == 1
+    assert isinstance(finding, FramedPalm)
+    assert np.abs(finding.placement.valleys - drawn.valleys).max() < 0.16 * 90
+    assert finding.region.hand is (Hand.RIGHT if right else Hand.LEFT)
 
 
 def test_landmarks_on_the_ground_are_not_believed() -> None:
-    drawn = draw(CLOSED)
+    drawn = draw_hand(CLOSED)
     plain = find_region(drawn.picture)
-    misled = find_region(drawn.picture, Told(LandmarkValleys(np.array([[5.0, 5], [15, 3], [25, 5]]), Hand.LEFT)))
+    misled = find_region(
+        drawn.picture, FixedLandmarks(LandmarkValleys(np.array([[5.0, 5], [15, 3], [25, 5]]), Hand.LEFT))
+    )
     assert isinstance(misled, FramedPalm) == isinstance(plain, FramedPalm)
     if isinstance(plain, FramedPalm) and isinstance(misled, FramedPalm):
         assert np.array_equal(misled.region.grey, plain.region.grey)
 
 
 def test_grey_pictures_are_not_shown_to_the_networks() -> None:
-    told = Told(None)
-    grey = draw(Pose(spread=0.2)).picture
-    find_region(grey, told)
-    find_region(np.dstack([grey] * 3), told)
-    assert told.asked == 0
+    finder = FixedLandmarks(None)
+    grey = draw_hand(HandPose(spread=0.2)).picture
+    find_region(grey, finder)
+    find_region(np.dstack([grey] * 3), finder)
+    assert finder.calls == 0
 
 
 def test_an_outline_that_is_sure_needs_no_second_opinion() -> None:
-    told = Told(None)
-    find_region(draw(Pose(colour=True)).picture, told)
-    assert told.asked == 0
+    finder = FixedLandmarks(None)
+    find_region(draw_hand(HandPose(colour=True)).picture, finder)
+    assert finder.calls == 0
 
 
-SIDE = 480  # px of the picture
+PAINTED_SIDE = 480  # px of the picture
 
 
 class PaintedNetworks:
@@ -121,14 +123,14 @@ class PaintedNetworks:
 @pytest.mark.parametrize("axes", [2, 3])
 def test_the_networks_landmarks_are_carried_back_to_the_picture(axes: int) -> None:
     painted = PaintedNetworks()
-    picture = np.zeros((SIDE, SIDE, 3) if axes == 3 else (SIDE, SIDE), np.uint8)
-    seen = HandNetworks(painted.detect, painted.mark).find_valleys(picture)
+    picture = np.zeros((PAINTED_SIDE, PAINTED_SIDE, 3) if axes == 3 else (PAINTED_SIDE, PAINTED_SIDE), np.uint8)
+    finding = HandNetworks(painted.detect, painted.mark).find_valleys(picture)
     # The crop: 2.6 times the palm's 40 px of 192, which are 100 px here, half a side above its middle.
     scale, corner = 260 / 224, np.array([240 - 130, 240 - 50 - 130])
     wanted = place_valleys(landmarks({0: (112, 200), 5: (72, 112), 17: (152, 132)}) * scale + corner)
-    assert seen is not None
-    assert seen.hand is wanted.hand is Hand.LEFT
-    assert np.allclose(seen.valleys, wanted.valleys, atol=0.5)
+    assert finding is not None
+    assert finding.hand is wanted.hand is Hand.LEFT
+    assert np.allclose(finding.valleys, wanted.valleys, atol=0.5)
     assert {crop.shape for crop in painted.crops} == {(224, 224, 3)}
 
 
@@ -140,7 +142,7 @@ def landmarks(points: dict[int, tuple[float, float]]) -> NDArray[np.float64]:
 
 
 def test_an_unsure_network_has_no_opinion() -> None:
-    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    picture = np.zeros((PAINTED_SIDE, PAINTED_SIDE, 3), np.uint8)
     for painted, crops in ((PaintedNetworks(detected=0.5), 0), (PaintedNetworks(present=0.8), 1)):
         assert HandNetworks(painted.detect, painted.mark).find_valleys(picture) is None
         assert len(painted.crops) == crops

@@ -3,7 +3,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.liveness import score_flatness, score_gloss, score_raster, score_stillness
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 Grey = NDArray[np.uint8]
 WHOLE = np.ones((256, 256), np.bool_)
@@ -11,7 +11,7 @@ WHOLE = np.ones((256, 256), np.bool_)
 
 def palm(light: float = 0.4, seed: int = 1) -> Grey:
     return np.ascontiguousarray(
-        draw(Pose(scale=240, size=(640, 640), light=light, seed=seed)).picture[300:556, 190:446]
+        draw_hand(HandPose(scale=240, size=(640, 640), light=light, seed=seed)).picture[300:556, 190:446]
     )
 
 

@@ -4,19 +4,19 @@ import pytest
 from edge_agent.palm.hand.overlay import draw_overlay
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 
 @pytest.mark.parametrize("colour", [False, True])
 def test_what_was_seen_is_drawn_on_a_copy(colour: bool) -> None:
-    picture = draw(Pose(colour=colour, turn_deg=40)).picture
+    picture = draw_hand(HandPose(colour=colour, turn_deg=40)).picture
     before = picture.copy()
-    seen = find_region(picture)
-    assert isinstance(seen, FramedPalm)
-    drawn = draw_overlay(picture, seen)
+    palm = find_region(picture)
+    assert isinstance(palm, FramedPalm)
+    drawn = draw_overlay(picture, palm)
     assert np.array_equal(picture, before)
     assert drawn.shape == (*picture.shape[:2], 3)
-    x, y = np.rint(seen.placement.valleys[1]).astype(int)
+    x, y = np.rint(palm.placement.valleys[1]).astype(int)
     assert drawn[y, x].tolist() == [255, 0, 255]
 
 

@@ -7,13 +7,13 @@ import pytest
 from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitReason
 from edge_agent.palm.types import Hand, Region
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 WHOLE = np.ones((128, 128), np.bool_)
 
 
 def region(blur: float = 0.0, gain: float = 1.0, offset: float = 0.0) -> Region:
-    grey = draw(Pose(scale=150, size=(640, 560))).picture[240:368, 256:384].astype(np.float64)
+    grey = draw_hand(HandPose(scale=150, size=(640, 560))).picture[240:368, 256:384].astype(np.float64)
     if blur:
         grey = cv2.GaussianBlur(grey, (0, 0), blur).astype(np.float64)
     return Region(np.clip(grey * gain + offset, 0, 255).astype(np.uint8), WHOLE, Hand.LEFT)
@@ -42,9 +42,9 @@ def test_each_fault_is_named() -> None:
 
 
 def test_nothing_shown_is_no_quality() -> None:
-    seen = measure_quality(Region(region().grey, ~WHOLE, Hand.UNKNOWN), 1.0)
-    assert seen.score == 0
-    assert judge_quality(seen) is not None
+    quality = measure_quality(Region(region().grey, ~WHOLE, Hand.UNKNOWN), 1.0)
+    assert quality.score == 0
+    assert judge_quality(quality) is not None
 
 
 def test_a_region_that_shows_little_palm_is_turned() -> None:

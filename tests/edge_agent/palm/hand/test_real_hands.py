@@ -1,4 +1,4 @@
-"""A few pictures of the public research sets, where they are at hand: found, framed alike, told apart."""
+"""A few pictures of the public research sets: their palms are found, framed alike and not confused."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -52,33 +52,33 @@ def pictures(name: str, samples: tuple[str, ...] = ()) -> Iterator[tuple[str, ND
         yield sample.split("/")[0], picture
 
 
-def likeness(one: FramedPalm, other: FramedPalm) -> float:
+def likeness(first: FramedPalm, second: FramedPalm) -> float:
     """Return the best correlation of the regions' line pictures over small shifts."""
     lines = []
-    for seen in (one, other):
-        grey = seen.region.grey.astype(np.float32)
+    for framed in (first, second):
+        grey = framed.region.grey.astype(np.float32)
         lines.append(cv2.GaussianBlur(grey, (0, 0), 1.5) - cv2.GaussianBlur(grey, (0, 0), 8))
     return float(cv2.matchTemplate(lines[0], lines[1][20:-20, 20:-20], cv2.TM_CCOEFF_NORMED).max())
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_palms_are_found_and_framed_alike(name: str) -> None:
-    seen: list[tuple[str, FramedPalm]] = []
+def test_two_pictures_give_a_palm_alike_regions(name: str) -> None:
+    framed: list[tuple[str, FramedPalm]] = []
     for identity, picture in pictures(name):
-        found = find_region(picture)
-        assert isinstance(found, FramedPalm), (identity, found)
-        assert found.region.mask.mean() > 0.8
-        seen.append((identity, found))
-    same = [likeness(a, b) for (i, a), (j, b) in combinations(seen, 2) if i == j]
-    others = [likeness(a, b) for (i, a), (j, b) in combinations(seen, 2) if i != j]
-    assert min(same) > max(others)
+        palm = find_region(picture)
+        assert isinstance(palm, FramedPalm), (identity, palm)
+        assert palm.region.mask.mean() > 0.8
+        framed.append((identity, palm))
+    alike = [likeness(a, b) for (i, a), (j, b) in combinations(framed, 2) if i == j]
+    different = [likeness(a, b) for (i, a), (j, b) in combinations(framed, 2) if i != j]
+    assert min(alike) > max(different)
 
 
-def test_left_and_right_are_told_apart() -> None:
+def test_left_and_right_hands_get_their_names() -> None:
     for identity, picture in pictures("full_hands11k"):
-        found = find_region(picture)
-        assert isinstance(found, FramedPalm)
-        assert found.region.hand is (Hand.LEFT if identity.endswith("_L") else Hand.RIGHT)
+        palm = find_region(picture)
+        assert isinstance(palm, FramedPalm)
+        assert palm.region.hand is (Hand.LEFT if identity.endswith("_L") else Hand.RIGHT)
 
 
 def test_a_quarter_turn_changes_the_name_of_no_hand_and_moves_no_region() -> None:
@@ -110,8 +110,8 @@ def test_palms_are_known_however_they_are_turned(name: str, mirrored: bool) -> N
     for number, (person, picture) in enumerate(pictures(folder, samples)):
         half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         small = np.asarray(half, np.uint8) if max(picture.shape) > 1000 else picture
-        seen = find_region(turned(small[:, ::-1] if mirrored else small, 77.0 * number))
-        assert isinstance(seen, FramedPalm), (person, seen)
-        held.append(Sample(person, 0, str(number), seen.region))
-    found = evaluate(held, permutation.identity(), lambda: 0.0).verification
-    assert found.mated.min() > found.strangers.max()
+        palm = find_region(turned(small[:, ::-1] if mirrored else small, 77.0 * number))
+        assert isinstance(palm, FramedPalm), (person, palm)
+        held.append(Sample(person, 0, str(number), palm.region))
+    verification = evaluate(held, permutation.identity(), lambda: 0.0).verification
+    assert verification.mated.min() > verification.strangers.max()

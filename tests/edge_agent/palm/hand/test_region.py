@@ -12,12 +12,12 @@ from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, cut_region, find_region, measure_palm_radius
 from edge_agent.palm.hand.segment import Silhouette
 from edge_agent.palm.types import Hand
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 GROUNDS = {"dark": 15, "bright": 235}
 
 poses = st.builds(
-    Pose,
+    HandPose,
     turn_deg=st.floats(0, 360),
     scale=st.floats(55, 105),
     right=st.booleans(),
@@ -30,32 +30,32 @@ poses = st.builds(
 )
 
 
-def found(picture: NDArray[np.uint8]) -> FramedPalm:
-    seen = find_region(picture)
-    assert isinstance(seen, FramedPalm), seen
-    return seen
+def frame_palm(picture: NDArray[np.uint8]) -> FramedPalm:
+    palm = find_region(picture)
+    assert isinstance(palm, FramedPalm), palm
+    return palm
 
 
-def difference(one: FramedPalm, other: FramedPalm) -> float:
-    both = one.region.mask & other.region.mask
-    return float(np.abs(one.region.grey.astype(float) - other.region.grey)[both].mean())
+def measure_difference(first: FramedPalm, second: FramedPalm) -> float:
+    both = first.region.mask & second.region.mask
+    return float(np.abs(first.region.grey.astype(float) - second.region.grey)[both].mean())
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(poses)
-def test_any_pose_is_framed_within_a_twelfth_of_the_valleys_distance(pose: Pose) -> None:
-    drawn = draw(pose)
-    seen = found(drawn.picture)
-    assert np.abs(seen.placement.valleys - drawn.valleys).max() < pose.scale / 12
-    turned = (seen.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
+def test_any_pose_is_framed_within_a_twelfth_of_the_valleys_distance(pose: HandPose) -> None:
+    drawn = draw_hand(pose)
+    palm = frame_palm(drawn.picture)
+    assert np.abs(palm.placement.valleys - drawn.valleys).max() < pose.scale / 12
+    turned = (palm.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
     assert abs(turned) < 3
-    assert seen.placement.scale_px == pytest.approx(pose.scale, rel=0.08)
-    assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
-    assert seen.placement.mirrored == pose.right
+    assert palm.placement.scale_px == pytest.approx(pose.scale, rel=0.08)
+    assert palm.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
+    assert palm.placement.mirrored == pose.right
 
 
 held = st.builds(
-    Pose,
+    HandPose,
     turn_deg=st.floats(0, 360),
     scale=st.floats(60, 105),
     right=st.booleans(),
@@ -69,113 +69,113 @@ held = st.builds(
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(held)
-def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: Pose) -> None:
-    drawn = draw(pose)
-    seen = found(drawn.picture)
-    turned = (seen.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
+def test_closed_fingers_are_framed_within_the_reach_of_the_search(pose: HandPose) -> None:
+    drawn = draw_hand(pose)
+    palm = frame_palm(drawn.picture)
+    turned = (palm.placement.turn_deg - drawn.turn_deg + 180) % 360 - 180
     assert abs(turned) < 15
-    assert seen.placement.scale_px == pytest.approx(pose.scale, rel=0.25)
-    middle = seen.placement.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
+    assert palm.placement.scale_px == pytest.approx(pose.scale, rel=0.25)
+    middle = palm.placement.valleys[[0, 2]].mean(axis=0) - drawn.valleys[[0, 2]].mean(axis=0)
     assert np.hypot(*middle) < 0.25 * pose.scale
-    assert seen.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
+    assert palm.region.hand is (Hand.RIGHT if pose.right else Hand.LEFT)
 
 
 @pytest.mark.parametrize("turn", [0, 75, 140, 200, 290])
 @pytest.mark.parametrize("right", [False, True])
 def test_a_thumb_laid_along_closed_fingers_is_not_taken_for_one(turn: float, right: bool) -> None:
-    drawn = draw(Pose(scale=90, turn_deg=turn, right=right, closed=True, laid=True, seed=4))
-    seen = found(drawn.picture)
-    assert np.abs(seen.placement.valleys - drawn.valleys).max() < 90 / 5
-    assert seen.region.hand is (Hand.RIGHT if right else Hand.LEFT)
+    drawn = draw_hand(HandPose(scale=90, turn_deg=turn, right=right, closed=True, laid=True, seed=4))
+    palm = frame_palm(drawn.picture)
+    assert np.abs(palm.placement.valleys - drawn.valleys).max() < 90 / 5
+    assert palm.region.hand is (Hand.RIGHT if right else Hand.LEFT)
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(poses, st.floats(0, 360), st.floats(0.75, 1.3))
-def test_the_same_palm_gives_the_same_region_however_it_is_held(pose: Pose, turn: float, zoom: float) -> None:
+def test_the_same_palm_gives_the_same_region_however_it_is_held(pose: HandPose, turn: float, zoom: float) -> None:
     # Light stays with the room, not with the hand, so it is left flat here.
-    pose = Pose(turn_deg=pose.turn_deg, scale=75, seed=pose.seed, ground=pose.ground)
-    held = Pose(turn_deg=turn, scale=75 * zoom, seed=pose.seed, ground=pose.ground)
-    assert difference(found(draw(pose).picture), found(draw(held).picture)) < 8
+    pose = HandPose(turn_deg=pose.turn_deg, scale=75, seed=pose.seed, ground=pose.ground)
+    held = HandPose(turn_deg=turn, scale=75 * zoom, seed=pose.seed, ground=pose.ground)
+    assert measure_difference(frame_palm(draw_hand(pose).picture), frame_palm(draw_hand(held).picture)) < 8
 
 
 @pytest.mark.parametrize("right", [False, True])
 def test_a_mirrored_picture_gives_the_same_region_under_the_other_name(right: bool) -> None:
-    picture = draw(Pose(right=right, turn_deg=25)).picture
-    seen, mirrored = found(picture), found(np.ascontiguousarray(picture[:, ::-1]))
-    assert {seen.region.hand, mirrored.region.hand} == {Hand.LEFT, Hand.RIGHT}
-    assert difference(seen, mirrored) < 3
+    picture = draw_hand(HandPose(right=right, turn_deg=25)).picture
+    palm, mirrored = frame_palm(picture), frame_palm(np.ascontiguousarray(picture[:, ::-1]))
+    assert {palm.region.hand, mirrored.region.hand} == {Hand.LEFT, Hand.RIGHT}
+    assert measure_difference(palm, mirrored) < 3
 
 
 @pytest.mark.parametrize("ground", sorted(GROUNDS))
 def test_fingertips_may_be_cut_by_the_picture(ground: str) -> None:
-    pose = Pose(scale=150, centre=(320, 90), size=(640, 480), ground=GROUNDS[ground])
-    drawn = draw(pose)
-    assert np.abs(found(drawn.picture).placement.valleys - drawn.valleys).max() < pose.scale / 10
+    pose = HandPose(scale=150, centre=(320, 90), size=(640, 480), ground=GROUNDS[ground])
+    drawn = draw_hand(pose)
+    assert np.abs(frame_palm(drawn.picture).placement.valleys - drawn.valleys).max() < pose.scale / 10
 
 
-def test_a_hand_without_its_thumb_is_not_given_a_name_nor_mirrored() -> None:
-    seen = found(draw(Pose(thumb=False, right=True)).picture)
-    assert seen.region.hand is Hand.UNKNOWN
-    assert not seen.placement.mirrored
+def test_a_hand_without_its_thumb_gets_no_name_and_is_not_mirrored() -> None:
+    palm = frame_palm(draw_hand(HandPose(thumb=False, right=True)).picture)
+    assert palm.region.hand is Hand.UNKNOWN
+    assert not palm.placement.mirrored
 
 
 def test_region_mask_leaves_out_what_is_not_in_the_picture() -> None:
-    drawn = draw(Pose(scale=110, turn_deg=180, centre=(320, 200)))
-    below = found(np.ascontiguousarray(drawn.picture[130:]))
+    drawn = draw_hand(HandPose(scale=110, turn_deg=180, centre=(320, 200)))
+    below = frame_palm(np.ascontiguousarray(drawn.picture[130:]))
     assert 0.3 < below.region.mask.mean() < 0.99
     assert not below.region.mask[-1].any()
 
 
 def test_four_channels_and_one_are_read_as_colour_and_grey() -> None:
-    picture = draw(Pose(colour=True)).picture
+    picture = draw_hand(HandPose(colour=True)).picture
     alpha = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
-    assert np.array_equal(found(alpha).region.grey, found(picture).region.grey)
-    grey = draw(Pose()).picture
-    assert np.array_equal(found(grey[..., None]).region.grey, found(grey).region.grey)
+    assert np.array_equal(frame_palm(alpha).region.grey, frame_palm(picture).region.grey)
+    grey = draw_hand(HandPose()).picture
+    assert np.array_equal(frame_palm(grey[..., None]).region.grey, frame_palm(grey).region.grey)
 
 
-def test_the_picture_is_not_changed_and_answers_do_not_depend_on_what_was_seen_before() -> None:
-    picture = draw(Pose()).picture
+def test_the_finder_changes_no_picture_and_keeps_nothing_from_the_last_one() -> None:
+    picture = draw_hand(HandPose()).picture
     before = picture.copy()
-    first = found(picture)
-    find_region(draw(Pose(turn_deg=90, ground=235)).picture)
-    assert np.array_equal(found(picture).region.grey, first.region.grey)
+    first = frame_palm(picture)
+    find_region(draw_hand(HandPose(turn_deg=90, ground=235)).picture)
+    assert np.array_equal(frame_palm(picture).region.grey, first.region.grey)
     assert np.array_equal(picture, before)
 
 
-def refusal(picture: NDArray[np.uint8]) -> UnfitReason:
-    seen = find_region(picture)
-    assert isinstance(seen, UnfitPicture), seen
-    return seen.reason
+def refuse(picture: NDArray[np.uint8]) -> UnfitReason:
+    palm = find_region(picture)
+    assert isinstance(palm, UnfitPicture), palm
+    return palm.reason
 
 
 def test_two_hands_are_refused() -> None:
-    one = draw(Pose(scale=70, centre=(180, 200), size=(720, 480))).picture
-    other = draw(Pose(scale=70, centre=(520, 200), size=(720, 480), right=True, seed=2)).picture
-    assert refusal(np.maximum(one, other)) is UnfitReason.TWO_HANDS
+    first = draw_hand(HandPose(scale=70, centre=(180, 200), size=(720, 480))).picture
+    second = draw_hand(HandPose(scale=70, centre=(520, 200), size=(720, 480), right=True, seed=2)).picture
+    assert refuse(np.maximum(first, second)) is UnfitReason.TWO_HANDS
 
 
 def test_a_small_hand_is_too_far() -> None:
-    assert refusal(draw(Pose(scale=24)).picture) is UnfitReason.TOO_FAR
+    assert refuse(draw_hand(HandPose(scale=24)).picture) is UnfitReason.TOO_FAR
 
 
 def test_a_blurred_palm_is_refused_as_blurred() -> None:
-    picture = draw(Pose(scale=100)).picture
-    assert refusal(np.asarray(cv2.GaussianBlur(picture, (0, 0), 7), np.uint8)) is UnfitReason.BLURRED
+    picture = draw_hand(HandPose(scale=100)).picture
+    assert refuse(np.asarray(cv2.GaussianBlur(picture, (0, 0), 7), np.uint8)) is UnfitReason.BLURRED
 
 
 def test_a_burnt_out_palm_is_refused_as_over_exposed() -> None:
-    assert refusal(draw(Pose(hand=300)).picture) is UnfitReason.OVER_EXPOSED
+    assert refuse(draw_hand(HandPose(hand=300)).picture) is UnfitReason.OVER_EXPOSED
 
 
 def test_a_dark_palm_is_refused_as_under_exposed() -> None:
-    assert refusal(draw(Pose(hand=11, ground=1)).picture) in {UnfitReason.UNDER_EXPOSED, UnfitReason.NO_HAND}
+    assert refuse(draw_hand(HandPose(hand=11, ground=1)).picture) in {UnfitReason.UNDER_EXPOSED, UnfitReason.NO_HAND}
 
 
 def test_a_disk_is_no_open_hand() -> None:
     y, x = np.mgrid[0:480, 0:640]
     disk = np.where((x - 320) ** 2 + (y - 240) ** 2 < 150**2, 180, 15).astype(np.uint8)
-    assert refusal(disk) is UnfitReason.FIST
+    assert refuse(disk) is UnfitReason.FIST
 
 
 def polygon(teeth: int, inner: float, centre: tuple[int, int] = (320, 240), reach: float = 200) -> NDArray[np.uint8]:
@@ -189,36 +189,36 @@ def polygon(teeth: int, inner: float, centre: tuple[int, int] = (320, 240), reac
 
 
 def test_a_toothed_wheel_is_no_open_hand() -> None:
-    assert refusal(polygon(6, 0.6)) is UnfitReason.TURNED
+    assert refuse(polygon(6, 0.6)) is UnfitReason.TURNED
 
 
 def test_a_toothed_wheel_beside_a_hand_is_no_second_hand() -> None:
-    hand = draw(Pose(scale=70, centre=(180, 200), size=(720, 480))).picture
+    hand = draw_hand(HandPose(scale=70, centre=(180, 200), size=(720, 480))).picture
     assert isinstance(find_region(np.maximum(hand, polygon(6, 0.6, (560, 240), 130))), FramedPalm)
 
 
 def test_a_long_shape_without_fingers_is_no_hand() -> None:
     picture = np.full((480, 640), 15, np.uint8)
     cv2.ellipse(picture, (320, 240), (280, 70), 0, 0, 360, 180, -1)
-    assert refusal(picture) is UnfitReason.NO_HAND
+    assert refuse(picture) is UnfitReason.NO_HAND
 
 
 def test_what_fills_the_picture_is_too_near() -> None:
     picture = np.full((480, 640), 15, np.uint8)
     picture[20:, 60:620] = 180
-    assert refusal(picture) is UnfitReason.TOO_NEAR
+    assert refuse(picture) is UnfitReason.TOO_NEAR
 
 
 def test_a_narrow_picture_is_too_far() -> None:
-    assert refusal(np.zeros((40, 640), np.uint8)) is UnfitReason.TOO_FAR
+    assert refuse(np.zeros((40, 640), np.uint8)) is UnfitReason.TOO_FAR
 
 
 def test_a_picture_of_too_many_pixels_is_not_looked_at() -> None:
-    assert refusal(HOSTILE["a hundred megapixels"]) is UnfitReason.TOO_LARGE
+    assert refuse(HOSTILE["a hundred megapixels"]) is UnfitReason.TOO_LARGE
 
 
-def test_a_hand_as_bright_as_its_ground_is_found_by_its_colour() -> None:
-    assert found(draw(Pose(hand=170, ground=170, colour=True)).picture).region.hand is Hand.LEFT
+def test_colour_alone_shows_a_hand_as_bright_as_its_ground() -> None:
+    assert frame_palm(draw_hand(HandPose(hand=170, ground=170, colour=True)).picture).region.hand is Hand.LEFT
 
 
 def silhouette(solid: NDArray[np.uint8]) -> Silhouette:
@@ -299,4 +299,4 @@ def test_smooth_noise_never_breaks_the_finder(seed: int, height: int, width: int
 
 
 def test_biometrics_are_not_in_a_repr() -> None:
-    assert "array" not in repr(found(draw(Pose()).picture))
+    assert "array" not in repr(frame_palm(draw_hand(HandPose()).picture))

@@ -6,10 +6,10 @@ import pytest
 
 from edge_agent.palm.hand.arrays import Mask, Pixels
 from edge_agent.palm.hand.segment import Silhouette, fill_holes, find_silhouettes, measure_distances
-from tests.edge_agent.palm.hands import Pose, draw
+from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 HEIGHT, WIDTH = 300, 400
-RADIUS = 40.0  # px
+MASK_RADIUS = 40.0  # px
 
 
 def picture(hand: int = 200, ground: int = 10) -> tuple[Pixels, Pixels]:
@@ -34,9 +34,9 @@ def likeness(silhouette: Silhouette, truth: Mask) -> float:
     crop = np.rint(silhouette.from_picture(np.stack([x, y], axis=-1).astype(np.float64))).astype(int)
     height, width = silhouette.solid.shape
     inside = (crop[..., 0] >= 0) & (crop[..., 0] < width) & (crop[..., 1] >= 0) & (crop[..., 1] < height)
-    seen = silhouette.solid[np.clip(crop[..., 1], 0, height - 1), np.clip(crop[..., 0], 0, width - 1)].astype(bool)
-    seen &= inside
-    return float((seen & (truth > 0)).sum() / (seen | (truth > 0)).sum())
+    shown = silhouette.solid[np.clip(crop[..., 1], 0, height - 1), np.clip(crop[..., 0], 0, width - 1)].astype(bool)
+    shown &= inside
+    return float((shown & (truth > 0)).sum() / (shown | (truth > 0)).sum())
 
 
 HAND = (slice(60, 240), slice(100, 280))
@@ -44,11 +44,11 @@ TRUTH = (paint(HAND) > 100).astype(np.uint8)
 
 
 def test_a_bright_hand_is_cut_from_dark_ground() -> None:
-    seen = channels(paint(HAND))
-    assert likeness(seen["logarithm"], TRUTH) > 0.97
-    assert likeness(seen["root"], TRUTH) > 0.97
-    assert seen["root"].radius == pytest.approx(90 * seen["root"].scale, rel=0.03)
-    assert seen["root"].second is None
+    views = channels(paint(HAND))
+    assert likeness(views["logarithm"], TRUTH) > 0.97
+    assert likeness(views["root"], TRUTH) > 0.97
+    assert views["root"].radius == pytest.approx(90 * views["root"].scale, rel=0.03)
+    assert views["root"].second is None
 
 
 def test_a_dark_hand_is_cut_from_bright_ground() -> None:
@@ -120,7 +120,7 @@ def hole(x: slice, y: slice) -> tuple[bool, bool]:
     """Returns if a hole stays open in the two masks that are filled."""
     mask = np.ones((260, 260), np.uint8)
     mask[y, x] = 0
-    filled, solid = fill_holes(mask, RADIUS)
+    filled, solid = fill_holes(mask, MASK_RADIUS)
     return not filled[y, x].all(), not solid[y, x].all()
 
 
@@ -144,7 +144,7 @@ def test_a_large_web_of_thin_lines_is_filled_in_both() -> None:
     mask = np.ones((260, 260), np.uint8)
     mask[20:240:4, 20:240] = 0
     mask[20:240, 20] = 0
-    filled, solid = fill_holes(mask, RADIUS)
+    filled, solid = fill_holes(mask, MASK_RADIUS)
     assert filled.all()
     assert solid.all()
 
@@ -152,7 +152,7 @@ def test_a_large_web_of_thin_lines_is_filled_in_both() -> None:
 def test_ground_at_the_crops_edge_is_no_hole() -> None:
     mask = np.ones((100, 100), np.uint8)
     mask[:30, 40:60] = 0
-    filled, solid = fill_holes(mask, RADIUS)
+    filled, solid = fill_holes(mask, MASK_RADIUS)
     assert np.array_equal(filled, mask)
     assert np.array_equal(solid, mask)
 
@@ -163,8 +163,8 @@ def test_distances_count_from_the_pictures_edge_too() -> None:
 
 @pytest.mark.parametrize("light", [0.0, 0.4])
 def test_colour_alone_shows_a_hand_that_is_as_bright_as_its_ground(light: float) -> None:
-    pose = Pose(hand=170, ground=170, colour=True, light=light)
-    truth = draw(replace(pose, hand=250, ground=0, light=0.0, colour=False)).picture > 120
-    seen = channels(draw(pose).picture)
+    pose = HandPose(hand=170, ground=170, colour=True, light=light)
+    truth = draw_hand(replace(pose, hand=250, ground=0, light=0.0, colour=False)).picture > 120
+    views = channels(draw_hand(pose).picture)
     for channel in ("skin", "tint", "ground"):
-        assert likeness(seen[channel], truth.astype(np.uint8)) > 0.95
+        assert likeness(views[channel], truth.astype(np.uint8)) > 0.95

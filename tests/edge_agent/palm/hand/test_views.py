@@ -19,7 +19,7 @@ from edge_agent.palm.hand.views import (
     view_outline,
 )
 from edge_agent.palm.types import Hand
-from tests.edge_agent.palm.hands import Drawn, Pose, draw
+from tests.edge_agent.palm.hands import DrawnHand, HandPose, draw_hand
 
 EMPTY = np.zeros((4, 4), np.uint8)
 NO_LINES = np.zeros((DIRECTIONS, 4, 4), np.uint8)
@@ -34,7 +34,7 @@ def view(score: float, places: Floats = PLACES, scale: float = 1.0) -> HandView:
     return HandView(silhouette, PLACES, [], GapEvidence(NO_LINES, NO_LINES, NO_LINES, EMPTY, 1.0), valleys)
 
 
-def first_view(drawn: Drawn) -> HandView:
+def first_view(drawn: DrawnHand) -> HandView:
     return view_outline(next(find_silhouettes(drawn.picture)))
 
 
@@ -67,34 +67,34 @@ def test_closed_gaps_must_beat_likely_open_ones_by_a_lead() -> None:
 
 
 def test_the_first_channel_that_is_sure_ends_the_search() -> None:
-    assert len(view_channels(draw(Pose()).picture, follow_closed=True)) == 1
+    assert len(view_channels(draw_hand(HandPose()).picture, follow_closed=True)) == 1
 
 
 def test_closed_fingers_are_followed_where_the_outline_is_not_sure() -> None:
-    drawn = draw(Pose(closed=True, scale=100))
-    seen = first_view(drawn)
-    followed = add_closed_gaps(seen)
-    assert followed.score < seen.score
+    drawn = draw_hand(HandPose(closed=True, scale=100))
+    view_before = first_view(drawn)
+    followed = add_closed_gaps(view_before)
+    assert followed.score < view_before.score
     assert followed.closed
     assert followed.valleys is not None
-    found = followed.silhouette.to_picture(followed.valleys.points)
-    assert np.abs(found - drawn.valleys).max() < 20
+    points = followed.silhouette.to_picture(followed.valleys.points)
+    assert np.abs(points - drawn.valleys).max() < 20
 
 
 def test_a_sure_outline_is_left_as_it_is() -> None:
-    seen = first_view(draw(Pose()))
-    assert add_closed_gaps(seen) is seen
+    view_before = first_view(draw_hand(HandPose()))
+    assert add_closed_gaps(view_before) is view_before
 
 
 def test_landmarks_that_agree_leave_the_outlines_valleys() -> None:
-    drawn = draw(Pose(scale=100))
-    seen = first_view(drawn)
-    assert correct_valleys(seen, placed(drawn.valleys + 5)) is seen
+    drawn = draw_hand(HandPose(scale=100))
+    view_before = first_view(drawn)
+    assert correct_valleys(view_before, placed(drawn.valleys + 5)) is view_before
 
 
 @pytest.mark.parametrize("right", [False, True])
 def test_landmarks_that_disagree_place_the_valleys_and_the_lean(right: bool) -> None:
-    drawn = draw(Pose(scale=100, right=right))
+    drawn = draw_hand(HandPose(scale=100, right=right))
     moved = drawn.valleys + np.array([0, 25])
     corrected = correct_valleys(first_view(drawn), placed(moved, Hand.RIGHT if right else Hand.LEFT))
     assert corrected is not None
@@ -107,5 +107,5 @@ def test_landmarks_that_disagree_place_the_valleys_and_the_lean(right: bool) -> 
 
 
 def test_landmarks_that_mean_no_palm_are_not_believed() -> None:
-    drawn = draw(Pose(scale=100))
+    drawn = draw_hand(HandPose(scale=100))
     assert correct_valleys(first_view(drawn), placed(drawn.valleys + np.array([150, 0]))) is None

@@ -19,8 +19,8 @@ from edge_agent.palm.hand.contour import FingerGap
 from edge_agent.palm.hand.proportions import DIRECTIONS, SURE_LEVEL
 
 UNIT = 100.0  # px to L
-RADIUS = UNIT / 1.2  # px: R of a usual hand
-SIDE = 500  # px of the picture
+HAND_RADIUS = UNIT / 1.2  # px: R of a usual hand
+SCENE_SIDE = 500  # px of the picture
 ORIGIN = np.array([200.0, 250.0])  # px of the first valley
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
@@ -49,7 +49,7 @@ def gap(
 VALLEYS = (gap(0.0, 0.0, -0.2), gap(0.5, 0.08, -0.1), gap(1.0, 0.0, 0.1))
 
 
-def triple(gaps: Sequence[FingerGap] = VALLEYS, radius: float = RADIUS) -> tuple[GapTriples, GapColumns]:
+def triple(gaps: Sequence[FingerGap] = VALLEYS, radius: float = HAND_RADIUS) -> tuple[GapTriples, GapColumns]:
     """Returns the triple of the first three gaps, however unlike a hand it is, and the columns of all gaps.
 
     Of two gaps it is the pair whose middle one nobody saw.
@@ -79,7 +79,7 @@ def triple(gaps: Sequence[FingerGap] = VALLEYS, radius: float = RADIUS) -> tuple
     ), columns
 
 
-def count_triples(*gaps: FingerGap, radius: float = RADIUS, with_unseen: bool = False) -> int:
+def count_triples(*gaps: FingerGap, radius: float = HAND_RADIUS, with_unseen: bool = False) -> int:
     """Returns how many triples of the gaps can be a hand."""
     triples = find_triples(stack_gaps(gaps), radius, with_unseen=with_unseen)
     return 0 if triples is None else len(triples.cost)
@@ -87,9 +87,9 @@ def count_triples(*gaps: FingerGap, radius: float = RADIUS, with_unseen: bool = 
 
 def draw_mask(*boxes: Box) -> Mask:
     """Returns a mask that is hand in the boxes."""
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    for left_end, bottom, right_end, top in boxes:
-        (x0, y0), (x1, y1) = place(left_end, top), place(right_end, bottom)
+    mask = np.zeros((SCENE_SIDE, SCENE_SIDE), np.uint8)
+    for x_start, bottom, x_end, top in boxes:
+        (x0, y0), (x1, y1) = place(x_start, top), place(x_end, bottom)
         mask[max(0, round(y0)) : max(0, round(y1)), max(0, round(x0)) : max(0, round(x1))] = 1
     return mask
 
@@ -97,14 +97,14 @@ def draw_mask(*boxes: Box) -> Mask:
 def draw_evidence(*lines: Line, ground: Sequence[Line] = ()) -> GapEvidence:
     """Returns evidence of dark lines in every direction at once, and of strips of open ground."""
     dark = _draw_lines(lines)
-    hand = np.full((SIDE, SIDE), 255, np.uint8)
+    hand = np.full((SCENE_SIDE, SCENE_SIDE), 255, np.uint8)
     lit = np.maximum(dark, _draw_lines(ground))
     levels, gaps = (np.repeat(level[None], DIRECTIONS, axis=0) for level in (dark, lit))
     return GapEvidence(levels, gaps, levels, hand, 1.0)
 
 
 def _draw_lines(lines: Sequence[Line]) -> Pixels:
-    level = np.zeros((SIDE, SIDE), np.uint8)
+    level = np.zeros((SCENE_SIDE, SCENE_SIDE), np.uint8)
     for start, end in lines:
         ends = [tuple(int(v) for v in np.rint(place(*point))) for point in (start, end)]
         cv2.line(level, ends[0], ends[1], SURE_LEVEL, 5)

@@ -4,31 +4,31 @@ import pytest
 from edge_agent.palm.hand.anatomy.candidates import drop_doubles, find_triples, pair_up
 from edge_agent.palm.hand.anatomy.triples import stack_gaps
 from edge_agent.palm.hand.contour import FingerGap
-from tests.edge_agent.palm.hand.anatomy.scenes import RADIUS, UNIT, VALLEYS, count_triples, gap
+from tests.edge_agent.palm.hand.anatomy.scenes import HAND_RADIUS, UNIT, VALLEYS, count_triples, gap
 
 FIRST, MIDDLE, THIRD = VALLEYS
 
 
 def neighbours(*gaps: FingerGap, with_unseen: bool = False) -> set[tuple[int, ...]]:
     """Returns the triples of rows that lie side by side."""
-    rows = pair_up(stack_gaps(gaps), RADIUS, with_unseen=with_unseen)
+    rows = pair_up(stack_gaps(gaps), HAND_RADIUS, with_unseen=with_unseen)
     return set(zip(*(row.tolist() for row in rows), strict=True))
 
 
 def test_of_two_gaps_in_one_place_the_deeper_is_tried() -> None:
     shallow, deep = gap(0, 0, depth=0.3), gap(0.05, 0, depth=0.9)
-    assert drop_doubles([shallow, deep], RADIUS) == [deep]
+    assert drop_doubles([shallow, deep], HAND_RADIUS) == [deep]
 
 
 def test_a_bay_counts_more_than_a_dark_line_in_its_place() -> None:
     bay, line = gap(0, 0, depth=0.3), gap(0.05, 0, depth=1.0, closed=True)
-    assert drop_doubles([line, bay], RADIUS) == [bay]
+    assert drop_doubles([line, bay], HAND_RADIUS) == [bay]
 
 
 def test_gaps_apart_or_with_other_directions_are_all_tried() -> None:
     gaps = [gap(0, 0), gap(0.3, 0), gap(0.05, 0, 1.5)]
-    assert drop_doubles(gaps, RADIUS) == gaps
-    assert drop_doubles([], RADIUS) == []
+    assert drop_doubles(gaps, HAND_RADIUS) == gaps
+    assert drop_doubles([], HAND_RADIUS) == []
 
 
 def test_neighbours_lie_side_by_side_left_to_right() -> None:
@@ -52,7 +52,7 @@ def test_gaps_that_are_no_neighbours(gaps: tuple[FingerGap, ...]) -> None:
 def test_two_outer_gaps_may_have_a_middle_one_that_nobody_saw() -> None:
     assert neighbours(FIRST, THIRD) == set()
     assert neighbours(FIRST, THIRD, with_unseen=True) == {(0, -1, 1)}
-    triples = find_triples(stack_gaps([FIRST, THIRD]), RADIUS, with_unseen=True)
+    triples = find_triples(stack_gaps([FIRST, THIRD]), HAND_RADIUS, with_unseen=True)
     assert triples is not None
     assert np.allclose([triples.middle_along[0], triples.middle_height[0]], [0.5, 0.1])
 

@@ -9,7 +9,7 @@ from edge_agent.palm.hand.anatomy.shape import (
     score_visibility,
 )
 from edge_agent.palm.hand.contour import FingerGap
-from tests.edge_agent.palm.hand.anatomy.scenes import RADIUS, UNIT, VALLEYS, gap, triple
+from tests.edge_agent.palm.hand.anatomy.scenes import HAND_RADIUS, UNIT, VALLEYS, gap, triple
 
 FIRST, MIDDLE, THIRD = VALLEYS
 
@@ -19,7 +19,7 @@ def posture(*gaps: FingerGap) -> float:
 
 
 def visibility(*gaps: FingerGap) -> float:
-    return float(score_visibility(*triple(gaps), RADIUS)[0])
+    return float(score_visibility(*triple(gaps), HAND_RADIUS)[0])
 
 
 @pytest.mark.parametrize(("height", "fits"), [(0.08, True), (0.02, True), (0.14, True), (0.25, False), (-0.1, False)])
@@ -38,7 +38,7 @@ def test_the_outer_valleys_are_as_far_apart_as_the_palm_is_wide(radii: float, fi
 def test_a_hand_as_it_is_held_costs_nothing_also_mirrored() -> None:
     assert posture(FIRST, MIDDLE, THIRD) < 0.01
     assert posture(gap(0, 0, -0.1), gap(0.5, 0.08, 0.1), gap(1, 0, 0.2)) < 0.01
-    assert score_shape(*triple(), RADIUS)[0] < 0.01
+    assert score_shape(*triple(), HAND_RADIUS)[0] < 0.01
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_hand_as_it_is_held_costs_nothing_also_mirrored() -> None:
 )
 def test_gaps_that_lean_unlike_a_hand_cost(gaps: tuple[FingerGap, ...]) -> None:
     assert posture(*gaps) > 1
-    assert score_shape(*triple(gaps), RADIUS)[0] > 1
+    assert score_shape(*triple(gaps), HAND_RADIUS)[0] > 1
 
 
 def test_a_middle_gap_that_nobody_saw_leans_as_its_neighbours_do() -> None:
