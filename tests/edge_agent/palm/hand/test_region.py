@@ -92,6 +92,13 @@ def test_a_thumb_laid_along_closed_fingers_is_not_taken_for_one(turn: float, rig
     assert palm.region.hand is (Hand.RIGHT if right else Hand.LEFT)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("right", [False, True])
+def test_an_open_hand_gets_its_name_from_a_thumb_that_is_laid_along_the_palm(right: bool, spread: float) -> None:
+    drawn = draw_hand(HandPose(right=right, laid=True, spread=spread, turn_deg=30))
+    assert frame_palm(drawn.picture).region.hand is (Hand.RIGHT if right else Hand.LEFT)
+
+
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(poses, st.floats(0, 360), st.floats(0.75, 1.3))
 def test_the_same_palm_gives_the_same_region_however_it_is_held(pose: HandPose, turn: float, zoom: float) -> None:
