@@ -18,7 +18,7 @@ from tests.edge_agent.palm.hand.anatomy.scenes import (
 )
 
 # A fourth finger beside the little one's place, as where the valleys of index to ring finger were chosen wrongly.
-NEXT: Box = (1.5, -0.2, 2.4, 1.2)
+NEXT: Box = (1.5, -0.8, 2.4, 1.2)
 STUBS: tuple[Box, ...] = (PALM, (-0.45, 0.0, -0.04, 0.5), (0.04, 0.0, 0.46, 0.5), (0.54, 0.0, 0.96, 0.5), LITTLE)
 
 
