@@ -1,9 +1,9 @@
 """Gaps between fingers that touch: a dark line, or a sliver of ground, instead of a bay in the outline.
 
 Such a gap is straight and long, has a finger on both sides, and ends at the palm. It is looked for everywhere and in
-every direction: a gap's end is where much evidence lies height, little behind, and hand to both sides. Creases of the
-palm are shorter, fainter or go on. The same evidence says later whether three gaps leave any line between fingers
-unexplained.
+every direction: a gap's end is where much evidence lies on the way to the fingertips, little behind, and hand to both
+sides. Creases of the palm are shorter, fainter or go on. The same evidence says later whether three gaps leave any line
+between fingers unexplained.
 """
 
 from dataclasses import dataclass, field
