@@ -74,7 +74,10 @@ class Desk:
         self._card: Card | None = None
 
     def plug(self) -> None:
-        self._daemon = subprocess.Popen(["pcscd", "--foreground"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = ["pcscd", "--foreground"]
+        if "--disable-polkit" in subprocess.run(["pcscd", "--help"], capture_output=True, text=True, check=True).stdout:
+            command.append("--disable-polkit")  # pcscd 2 refuses everybody, root too, where no polkitd answers
+        self._daemon = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         connected().close()
         for _ in range(TRIES):
             if COMMON.exists():

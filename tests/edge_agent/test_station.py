@@ -1,6 +1,7 @@
 """The steps of one scan: feedback comes after the event is on disk, and names a journal that refuses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,9 +89,12 @@ def card(number: int, reader: str = "door", time_ns: int = 0, *, again: bool = F
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(tmp_path: Path) -> Iterator[Journal]:
     kiosk = KioskIdentity(DeviceId("d"), bytes(32), "s")
-    return Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0, migrate=migrate_in_process)
+    with closing(
+        Journal.open(tmp_path / "journal.db", kiosk, now=moment, ballast_bytes=0, migrate=migrate_in_process)
+    ) as opened:
+        yield opened
 
 
 def read_events(journal: Journal) -> list[Event]:

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import repeat
 from pathlib import Path
 
@@ -222,14 +223,14 @@ def _rows_on_disk(daemon: Daemon) -> list[dict[str, object]]:
 
 
 def _damage_last_row(journal: Path) -> None:
-    with sqlite3.connect(journal) as database:
+    with closing(sqlite3.connect(journal)) as database:
         (last,) = database.execute("SELECT max(seq) FROM event").fetchone()
     _damage_row(journal, last)
 
 
 def _damage_row(journal: Path, seq: int) -> None:
     """Flip one letter of a payload where it lies in the file, past every rule that SQLite could hold."""
-    with sqlite3.connect(journal) as database:
+    with closing(sqlite3.connect(journal)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (payload,) = database.execute("SELECT payload FROM event WHERE seq = ?", (seq,)).fetchone()
     content = journal.read_bytes()

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def read_applied_steps(path: Path) -> list[str]:
 
 
 def test_every_file_has_a_migration_with_its_name() -> None:
-    assert [step.name for step in migrations.pending(Database(memory=True))] == STEPS
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert [step.name for step in migrations.pending(Database(connection))] == STEPS
 
 
 def test_the_steps_are_read_as_sqlite_utils_notes_them(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Palms at rest: stored with a consent, deleted when it ends, with the receipt in the same transaction."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,7 +238,7 @@ def test_a_journal_from_before_palms_or_their_relay_is_brought_up_to_date(
             ]
             pending = journal.palms.next_unrelayed()
             assert [pending.person] * len(people) == people if pending else not people
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert schema.read_applied_steps(connection) == schema.step_names()
 
 
