@@ -1,4 +1,4 @@
-"""The journal of a kiosk: every fact is on the disk before anybody is told, and waits there for the ledger.
+"""The journal of a kiosk: every event is on the disk before anybody hears of it, and waits there for the ledger.
 
 `Journal` opens the file and hands out its parts; this page is the way in:
 

@@ -22,7 +22,7 @@ SELECT_PAGE = """
     SELECT seq, CAST(payload AS BLOB), CAST(hash AS BLOB)
     FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?
 """
-# CROSS JOIN makes SQLite walk the events backwards and stop early; it would sort all of them otherwise.
+# CROSS JOIN fixes the order of the tables: the events are walked backwards along their key, and the walk stops early.
 SELECT_RECENT = """
     SELECT p.id, e.seq, CAST(e.payload AS BLOB), CAST(e.hash AS BLOB)
     FROM event AS e CROSS JOIN epoch AS p ON p.ordinal = e.epoch

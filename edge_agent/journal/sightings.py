@@ -21,7 +21,7 @@ from sync.contract.event import Entry, Event, Exit, Manual, PersonId, Refusal, R
 _VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
 LAST_SIGHTINGS_MAX = 8
 
-# CROSS JOIN makes SQLite begin with the index, in which the sightings of one person lie together.
+# CROSS JOIN fixes the order of the tables: first the index, in which the sightings of one person lie together.
 SELECT_VISITS_SINCE = """
     SELECT s.epoch, s.seq, s.voided, e.payload
     FROM sighting AS s CROSS JOIN event AS e ON e.epoch = s.epoch AND e.seq = s.seq
