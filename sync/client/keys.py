@@ -31,10 +31,12 @@ class DeviceKey:
 
     @property
     def fingerprint(self) -> str:
+        """Returns sixteen hex digits that name the key."""
         return fingerprint(self.public_bytes)
 
     @classmethod
     def make(cls) -> "DeviceKey":
+        """Returns a fresh random key."""
         return cls(Ed25519PrivateKey.generate())
 
     @classmethod

@@ -31,7 +31,7 @@ class SyncOutcome(StrEnum):
     # The roster, and the palms of the school's other kiosks
     PAGE = "page"  # one more of several
     APPLIED = "applied"  # a newer roster is in force
-    TAKEN = "taken"  # a page of palms
+    RECEIVED = "taken"  # a page of palms
     CURRENT = "current"  # the ledger has nothing newer
     BEHIND = "behind"  # the roster here is older than the palms
 
@@ -42,7 +42,7 @@ _SUCCESSES: Final = frozenset(
         SyncOutcome.SENT,
         SyncOutcome.IDLE,
         SyncOutcome.APPLIED,
-        SyncOutcome.TAKEN,
+        SyncOutcome.RECEIVED,
         SyncOutcome.CURRENT,
         SyncOutcome.BEHIND,
     }
@@ -84,19 +84,19 @@ class PacedClient(ABC):
         self._pace = pace
         self._interval_s = interval_s
         self._backoff = Backoff(pace.random_source, cap_s=pace.retry_max_s)
-        self._due_at = pace.monotonic()
+        self._due_s = pace.monotonic()
 
     def hurry(self) -> None:
         """Makes the next step due now: a person asks, or the ledger is known to have something newer."""
-        self._due_at = self._pace.monotonic()
+        self._due_s = self._pace.monotonic()
 
     def step(self) -> SyncStep:
         """Does at most one request. Errors of the kiosk's stores pass through; those of the wire become a step."""
-        wait_s = self._due_at - self._pace.monotonic()
+        wait_s = self._due_s - self._pace.monotonic()
         if wait_s > 0 and not self._may_go_early():
             return SyncStep(SyncOutcome.WAITING, wait_s, self.last.why, self.last.alarm)
         self.last = self._attempt()
-        self._due_at = self._pace.monotonic() + self.last.due_s
+        self._due_s = self._pace.monotonic() + self.last.due_s
         return self.last
 
     def _attempt(self) -> SyncStep:

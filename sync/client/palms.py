@@ -59,8 +59,8 @@ class PalmRelay(PacedClient):
             self._store.accept_palms(page.palms, page.version)
         if page.version < since:
             why = f"the ledger went back to {page.version}, and begins again"
-            return SyncStep(SyncOutcome.TAKEN, RESTORED_WAIT_S, why)
+            return SyncStep(SyncOutcome.RECEIVED, RESTORED_WAIT_S, why)
         if page.more:
-            return SyncStep(SyncOutcome.TAKEN, 0.0, f"{len(page.palms)} palms, and there are more")
-        outcome = SyncOutcome.TAKEN if page.palms else SyncOutcome.CURRENT
+            return SyncStep(SyncOutcome.RECEIVED, 0.0, f"{len(page.palms)} palms, and there are more")
+        outcome = SyncOutcome.RECEIVED if page.palms else SyncOutcome.CURRENT
         return SyncStep(outcome, self._spread_interval_s(), f"{len(page.palms)} palms")

@@ -60,8 +60,8 @@ class WaitByError(wait_base):
         jitter_s = self._jitter.draw_s()
         if error.retry_after_s is None:
             return jitter_s
-        asked_s = min(max(error.retry_after_s, 0.0), RETRY_AFTER_MAX_S)
-        return asked_s + self._random_source.uniform(0, max(asked_s / 4, BASE_S))
+        requested_s = min(max(error.retry_after_s, 0.0), RETRY_AFTER_MAX_S)
+        return requested_s + self._random_source.uniform(0, max(requested_s / 4, BASE_S))
 
 
 class Backoff:

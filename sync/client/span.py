@@ -27,16 +27,16 @@ class BatchSpan:
         return self._ceiling
 
     def note_refused(self, through: int) -> None:
-        """The run that was just sent, up to event `through`, holds one that the ledger does not take."""
+        """Notes that the run just sent, up to event `through`, holds one that the ledger does not take."""
         self._suspect = through
 
     def note_too_large(self, events: int) -> None:
-        """So many events were too many at once."""
+        """Notes that so many events were too many at once."""
         self._ceiling = max(1, events // 2)
         self._accepted_batches = 0
 
     def note_accepted(self, through: int) -> None:
-        """A batch was accepted up to event `through`."""
+        """Notes that a batch was accepted up to event `through`."""
         if through >= self._suspect:
             self._suspect = 0
         self._accepted_batches += 1
@@ -45,5 +45,5 @@ class BatchSpan:
             self._ceiling = min(self._events_max, 2 * self._ceiling)
 
     def forget_suspect(self) -> None:
-        """The numbers begin again: no run of them is suspect."""
+        """Forgets the suspect run, since the numbers begin again."""
         self._suspect = 0

@@ -75,6 +75,7 @@ class Batch:
 
     @property
     def prev(self) -> Hash:
+        """Returns the hash before the first event."""
         return Hash(bytes.fromhex(self.header.prev))
 
     @property
@@ -84,6 +85,7 @@ class Batch:
 
     @property
     def last_seq(self) -> int:
+        """Returns the number of the last event."""
         return self.header.first_seq + self.header.count - 1
 
 

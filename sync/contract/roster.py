@@ -15,12 +15,16 @@ class _RosterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PersonKind(StrEnum):
+    """The part that a person has in a school."""
+
     PUPIL = "pupil"
     TEACHER = "teacher"
     GUEST = "guest"
 
 
 class Person(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="person"):
+    """A person who may come to a meal."""
+
     given_name: str
     family_name: str
     kind: PersonKind = PersonKind.PUPIL
@@ -32,6 +36,8 @@ class Person(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class CredentialKind(StrEnum):
+    """The kind of a credential."""
+
     CARD = "card"
     CODE = "code"  # QR or barcode text, PIN
     TERMINAL = "terminal"  # the number under which an outside palm terminal knows the person
@@ -107,6 +113,8 @@ class ClosedDay(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class School(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="school"):
+    """The school of a roster."""
+
     name: str
     timezone: str = "Asia/Almaty"
 

@@ -33,6 +33,8 @@ class ContractDeparture(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """The result of one check."""
+
     name: str
     ok: bool
     detail: str

@@ -34,6 +34,7 @@ class LedgerReply:
 
     @property
     def problem(self) -> wire.ProblemDocument:
+        """Returns the problem document in the body."""
         return self.message(wire.ProblemDocument)
 
 
@@ -102,6 +103,7 @@ class ConformanceKiosk:
         return batch.encode(header, self.payloads[first - 1 : last])
 
     def begin_epoch(self, parent: bytes, payloads: Sequence[bytes]) -> None:
+        """Begins a new chain with these events; `parent` is the head of the former one."""
         self.epoch, self.parent, self.payloads = Epoch(secrets.token_hex(8)), parent, list(payloads)
 
     def send_events(self, first: int, last: int) -> LedgerReply:

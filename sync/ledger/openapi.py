@@ -33,12 +33,12 @@ def _content(kind: str, media: str = wire.JSON) -> _Node:
     return {media: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}
 
 
-def _answer(kind: str, text: str) -> _Node:
+def _response(kind: str, text: str) -> _Node:
     return {"description": text, "content": _content(kind)}
 
 
 def _problems(**texts: str) -> _Node:
-    """`_409="…"`: status and what it means."""
+    """Returns the responses for `_409="…"`: a status and its meaning."""
     return {
         status.removeprefix("_"): {
             "description": text,
@@ -86,7 +86,7 @@ def _paths() -> _Node:
                 "parameters": [_DEVICE, _EPOCH, *_SIGNED, _DIGEST, _ENCODING],
                 "requestBody": {"required": True, "content": {wire.NDJSON: {"schema": {"type": "string"}}}},
                 "responses": {
-                    "200": _answer("BatchReply", "the batch is stored, or was before"),
+                    "200": _response("BatchReply", "the batch is stored, or was before"),
                     **_problems(
                         _400="not readable as a batch",
                         _409="gap, fork, epoch-unknown or epoch-superseded: the chain does not go on here",
@@ -103,7 +103,7 @@ def _paths() -> _Node:
                 "operationId": "getCursor",
                 "description": "Where the ledger stands with this device. Ask at start and after every 409.",
                 "parameters": [_DEVICE, *_SIGNED],
-                "responses": {"200": _answer("Cursor", "the open epoch and its head"), **_USUAL},
+                "responses": {"200": _response("Cursor", "the open epoch and its head"), **_USUAL},
             }
         },
         "/v1/devices/{device}/heartbeats": {
@@ -112,7 +112,7 @@ def _paths() -> _Node:
                 "parameters": [_DEVICE, *_SIGNED, _DIGEST],
                 "requestBody": {"required": True, "content": _content("Heartbeat")},
                 "responses": {
-                    "200": _answer("HeartbeatReply", "heard"),
+                    "200": _response("HeartbeatReply", "heard"),
                     **_problems(_400="no heartbeat", _413="too many bytes"),
                     **_USUAL,
                 },
@@ -129,7 +129,7 @@ def _paths() -> _Node:
                     *_SIGNED,
                 ],
                 "responses": {
-                    "200": _answer("RosterPage", "changes since that version"),
+                    "200": _response("RosterPage", "changes since that version"),
                     **_problems(_400="no version", _404="not this device's school", _410="begin the pull again"),
                     **_USUAL,
                 },
@@ -142,7 +142,7 @@ def _paths() -> _Node:
                 "parameters": [_SCHOOL, *_SIGNED, _DIGEST],
                 "requestBody": {"required": True, "content": _content("SealedPalmMessage")},
                 "responses": {
-                    "200": _answer("SealedPalmReply", "kept, or nothing was stored since there is no consent"),
+                    "200": _response("SealedPalmReply", "kept, or nothing was stored since there is no consent"),
                     **_problems(_400="no parcel", _404="not this device's school", _413="too many bytes"),
                     **_USUAL,
                 },
@@ -156,7 +156,7 @@ def _paths() -> _Node:
                     *_SIGNED,
                 ],
                 "responses": {
-                    "200": _answer("SealedPalmPage", "what came after that number"),
+                    "200": _response("SealedPalmPage", "what came after that number"),
                     **_problems(_400="no number", _404="not this device's school"),
                     **_USUAL,
                 },
@@ -169,8 +169,8 @@ def _paths() -> _Node:
                 "parameters": [*_SIGNED, _DIGEST],
                 "requestBody": {"required": True, "content": _content("RegistrationRequest")},
                 "responses": {
-                    "200": _answer("RegistrationReply", "the identity that this code and key already have"),
-                    "201": _answer("RegistrationReply", "a new identity"),
+                    "200": _response("RegistrationReply", "the identity that this code and key already have"),
+                    "201": _response("RegistrationReply", "a new identity"),
                     **_USUAL,
                     **_problems(_400="not understood", _403="code-refused", _413="too many bytes"),
                 },
@@ -179,7 +179,7 @@ def _paths() -> _Node:
         "/v1/health": {
             "get": {
                 "operationId": "getHealth",
-                "responses": {"200": _answer("PartHealth", "the database answers"), **_problems(_503="it does not")},
+                "responses": {"200": _response("PartHealth", "the database answers"), **_problems(_503="it does not")},
             }
         },
         "/openapi.json": {
@@ -193,7 +193,7 @@ def _paths() -> _Node:
 
 @cache
 def document() -> bytes:
-    """The document's JSON."""
+    """Returns the document's JSON."""
     _, schemas = msgspec.json.schema_components(_MESSAGES, ref_template="#/components/schemas/{name}")
     return msgspec.json.encode({
         "openapi": "3.1.0",

@@ -143,6 +143,7 @@ class LedgerServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        """Stops the parts in reverse order; the requests under way finish."""
         if self._http is not None and self._thread is not None:
             self._http.should_exit = True
             self._thread.join(timeout=40)

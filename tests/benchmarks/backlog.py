@@ -138,7 +138,7 @@ def into_ledger(folder: Path, events: int) -> Spent:
         with HttpxTransport(url) as http:
             identity = register_kiosk(http, key, code, clock=_now)
             kiosk = KioskIdentity(DeviceId(identity.device), key.public_bytes, SCHOOL)
-            recorded = drain.Recorded(http, [])
+            recorded = drain.RecordingTransport(http, [])
             with Journal.open(folder / "journal.db", kiosk, now=drain.now, ballast_bytes=0) as journal:
                 for first in range(0, events, 1_000):
                     numbers = range(first, min(first + 1_000, events))
@@ -156,7 +156,7 @@ def into_ledger(folder: Path, events: int) -> Spent:
 
 
 def _drain(
-    journal: Journal, client: BatchSender, recorded: drain.Recorded, db: psycopg.Connection, spent: Spent
+    journal: Journal, client: BatchSender, recorded: drain.RecordingTransport, db: psycopg.Connection, spent: Spent
 ) -> None:
     unnest, copy = Floor(db, DeviceId(f"{SCHOOL}-unnest")), Floor(db, DeviceId(f"{SCHOOL}-copy"))
     while journal.outbox.queue_depth():

@@ -69,7 +69,7 @@ def _answer(target: str, body: bytes) -> bytes:
         return wire.to_json(RosterPage(school=parts.path.split("/")[3], since=since, version=since, changes=()))
     if parts.path.endswith("/palms"):
         return _palms_answer(parts.path.split("/")[3], parse_qs(parts.query))
-    return drain.answer(parts.path, body)
+    return drain.respond(parts.path, body)
 
 
 def _palms_answer(school: str, query: Mapping[str, Sequence[str]]) -> bytes:

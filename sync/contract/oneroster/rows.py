@@ -45,6 +45,8 @@ class ExportRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ManifestRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """One property of the export: which files are in it, and if they are whole."""
+
     file = "manifest.csv"
     property_name: Annotated[str, ID] = ""
     value: Annotated[str, TEXT] = ""
@@ -62,12 +64,16 @@ class OneRosterRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class OrgRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
+    """One school, or another organisation."""
+
     file = "orgs.csv"
     name: Annotated[str, TEXT] = ""
     type: Annotated[str, column(r"[\w:]{1,80}", "school, district, …")] = ""
 
 
 class ClassRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
+    """One class or subject group."""
+
     file = "classes.csv"
     title: Annotated[str, TEXT] = ""
     grades: Annotated[str, GRADES] = ""
@@ -76,6 +82,8 @@ class ClassRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class UserRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
+    """One person."""
+
     file = "users.csv"
     enabled_user: Annotated[str, column(r"true|false", "true or false")] = ""
     given_name: Annotated[str, TEXT] = ""
@@ -87,6 +95,8 @@ class UserRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class RoleRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
+    """The role of one person in one organisation."""
+
     file = "roles.csv"
     user_sourced_id: Annotated[str, ID] = ""
     role_type: Annotated[str, column("primary|secondary", "primary or secondary")] = ""
@@ -99,6 +109,8 @@ class RoleRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class EnrollmentRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
+    """The membership of one person in one class."""
+
     file = "enrollments.csv"
     class_sourced_id: Annotated[str, ID] = ""
     school_sourced_id: Annotated[str, ID] = ""
@@ -114,6 +126,8 @@ class EnrollmentRow(OneRosterRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class CardRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """One card of one person."""
+
     file = "cards.csv"
     user_sourced_id: Annotated[str, ID] = ""
     number: Annotated[str, CARD_NUMBER] = ""
@@ -130,12 +144,16 @@ class CardRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class TerminalRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The number under which outside terminals know one person."""
+
     file = "terminals.csv"
     user_sourced_id: Annotated[str, ID] = ""
     number: Annotated[str, column(r"[0-9A-Za-z_.:-]{1,64}", "the number under which terminals know them")] = ""
 
 
 class EntitlementRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The programme that pays for one person, or for all pupils of some grades."""
+
     file = "entitlements.csv"
     user_sourced_id: Annotated[str, optional(ID_OR_BLANK)] = ""
     grades: Annotated[str, optional(GRADES)] = ""
@@ -147,12 +165,16 @@ class EntitlementRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class ProgrammeRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The name of one programme."""
+
     file = "programmes.csv"
     sourced_id: Annotated[str, ID] = ""
     name: Annotated[str, TEXT] = ""
 
 
 class SessionRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The hours of one meal."""
+
     file = "sessions.csv"
     sourced_id: Annotated[str, ID] = ""
     name: Annotated[str, TEXT] = ""
@@ -167,12 +189,16 @@ class SessionRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
 
 
 class ClosedDayRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """One day without meals."""
+
     file = "closed_days.csv"
     date: Annotated[str, DAY] = ""
     why: Annotated[str, optional(TEXT)] = ""
 
 
 class ConsentRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The consent of one person to biometrics."""
+
     file = "consents.csv"
     user_sourced_id: Annotated[str, ID] = ""
     scope: Annotated[str, optional(column("(palm)?", "palm, or nothing"))] = ""
@@ -182,7 +208,7 @@ class ConsentRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     withdrawn_at: Annotated[str, MOMENT] = ""
 
 
-def columns_of(row: type[ExportRow]) -> Mapping[str, Column]:
+def list_columns(row: type[ExportRow]) -> Mapping[str, Column]:
     """Returns the rule of each column of a file, by the column's name in the file."""
     return {
         field.encode_name: next(rule for rule in get_args(field.type) if isinstance(rule, Column))
@@ -192,12 +218,12 @@ def columns_of(row: type[ExportRow]) -> Mapping[str, Column]:
 
 Columns = Mapping[str, Column]
 
-MANIFEST_COLUMNS: Final[Columns] = columns_of(ManifestRow)
+MANIFEST_COLUMNS: Final[Columns] = list_columns(ManifestRow)
 ONEROSTER: Final[Mapping[str, Columns]] = {
-    row.file: columns_of(row) for row in (OrgRow, ClassRow, UserRow, RoleRow, EnrollmentRow)
+    row.file: list_columns(row) for row in (OrgRow, ClassRow, UserRow, RoleRow, EnrollmentRow)
 }
 OWN: Final[Mapping[str, Columns]] = {
-    row.file: columns_of(row)
+    row.file: list_columns(row)
     for row in (
         CardRow,
         TerminalRow,

@@ -8,17 +8,19 @@ from sync.client.batches import BatchSender
 from sync.client.channel import HttpTransport, LedgerChannel
 from sync.client.faults import FaultyTransport, NetworkFault
 from sync.client.paced import Pace, SyncOutcome, SyncStep
-from tests.sync.client.disk import KEY, Disk, fact
+from tests.sync.client.disk import KEY, KioskDisk, make_payload
 from tests.sync.client.ledger import SERVER_PUBLIC, LedgerModel
 
 START = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
 
 class Bench:
+    """One kiosk and its ledger."""
+
     def __init__(
-        self, facts: int = 0, *, seed: int = 1, transport: Callable[[HttpTransport], HttpTransport] | None = None
+        self, events: int = 0, *, seed: int = 1, transport: Callable[[HttpTransport], HttpTransport] | None = None
     ) -> None:
-        self.disk, self.ledger = Disk(), LedgerModel()
+        self.disk, self.ledger = KioskDisk(), LedgerModel()
         self.ledger.register(self.disk.device, KEY.public_bytes)
         self.ledger.clock = self.now
         self.seconds = 0.0
@@ -29,13 +31,13 @@ class Bench:
         )
         if transport:
             self.transport = transport(self.transport)
-        self.client = self.restarted()
-        self.record(*range(facts))
+        self.client = self.restart_client()
+        self.record(*range(events))
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
 
-    def restarted(self, events_max: int = 1000) -> BatchSender:
+    def restart_client(self, events_max: int = 1000) -> BatchSender:
         self.client = BatchSender(
             self.disk,
             LedgerChannel(self.transport, KEY, self.disk.device, self.now),
@@ -48,10 +50,10 @@ class Bench:
 
     def record(self, *numbers: int) -> None:
         for number in numbers:
-            self.disk.append(fact(number))
+            self.disk.append(make_payload(number))
 
     def step(self) -> SyncStep:
-        """One step when it is due: time passes as far as that needs."""
+        """Does one step when it is due: time passes as far as that needs."""
         step = self.client.step()
         if step.outcome is SyncOutcome.WAITING:
             self.seconds += step.due_s

@@ -1,4 +1,4 @@
-"""A journal in memory that does what `Outbox` asks: a disk that can be copied, put back, and cut at any moment."""
+"""A journal in memory, as an `Outbox`: a disk that can be copied, put back, and cut at any moment."""
 
 import copy
 from collections.abc import Sequence
@@ -19,27 +19,32 @@ BASE = {
 }
 
 
-def fact(number: int) -> bytes:
-    return event.encode(event.Repeat(**BASE, note=f"fact {number}"))  # type: ignore[arg-type]  # names as in Event
+def make_payload(number: int) -> bytes:
+    """Returns the payload of an event; another number gives other bytes."""
+    return event.encode(event.Repeat(**BASE, note=f"event {number}"))  # type: ignore[arg-type]  # names as in Event
 
 
 @dataclass
-class Life:
+class JournalEpoch:
+    """One life of the journal."""
+
     epoch: Epoch
     parent: bytes
     genesis: Hash
-    lines: list[OutboxRow] = field(default_factory=list)
+    rows: list[OutboxRow] = field(default_factory=list)
     acknowledged: int = 0
 
     @property
     def head(self) -> Head:
-        return Head(self.lines[-1].seq, self.lines[-1].hash) if self.lines else Head(0, self.genesis)
+        return Head(self.rows[-1].seq, self.rows[-1].hash) if self.rows else Head(0, self.genesis)
 
 
-class Disk:
+class KioskDisk:
+    """The disk of one kiosk."""
+
     def __init__(self, device: str = "kiosk-7") -> None:
         self.device = DeviceId(device)
-        self.lives: list[Life] = []
+        self.journal_epochs: list[JournalEpoch] = []
         self.quarantined: dict[tuple[str, int], tuple[str, bool]] = {}
         self.receipts: list[receipt.Receipt] = []
         self.pruned_through = 0
@@ -47,10 +52,10 @@ class Disk:
         self._epochs = 0
         self._begin(b"")
 
-    def copied(self) -> "Disk":
+    def make_image(self) -> "KioskDisk":
         return copy.deepcopy(self)
 
-    def put_back(self, image: "Disk") -> None:
+    def put_back(self, image: "KioskDisk") -> None:
         """The card is replaced by an old image of it. Epochs are random, so a number is never drawn twice."""
         drawn = self._epochs
         self.__dict__.update(copy.deepcopy(image.__dict__))
@@ -59,82 +64,82 @@ class Disk:
     def _begin(self, parent: bytes) -> None:
         self._epochs += 1
         epoch = Epoch(f"{self._epochs:016x}")
-        self.lives.append(Life(epoch, parent, chain.genesis(self.device, KEY.public_bytes, epoch, parent)))
+        self.journal_epochs.append(JournalEpoch(epoch, parent, chain.genesis(self.device, KEY.public_bytes, epoch, parent)))
         self.pruned_through = 0
 
     @property
-    def life(self) -> Life:
-        return self.lives[-1]
+    def current(self) -> JournalEpoch:
+        return self.journal_epochs[-1]
 
     def append(self, payload: bytes) -> None:
-        head = self.life.head
-        self.life.lines.append(OutboxRow(head.seq + 1, payload, chain.extend(head.hash, payload)))
+        head = self.current.head
+        self.current.rows.append(OutboxRow(head.seq + 1, payload, chain.extend(head.hash, payload)))
 
-    # As `Outbox` wants it
+    # The methods of `Outbox`
 
     @property
     def epoch(self) -> Epoch:
-        return self.life.epoch
+        return self.current.epoch
 
     @property
     def head(self) -> Head:
-        return self.life.head
+        return self.current.head
 
     @property
     def parent_head(self) -> bytes:
-        return self.life.parent
+        return self.current.parent
 
     def acknowledged(self) -> Head:
-        through = self.life.acknowledged
-        return Head(through, self.life.lines[through - 1].hash) if through else Head(0, self.life.genesis)
+        through = self.current.acknowledged
+        return Head(through, self.current.rows[through - 1].hash) if through else Head(0, self.current.genesis)
 
     def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
         self.selects += 1
-        taken: list[OutboxRow] = []
-        for line in self.life.lines[max(after, self.pruned_through) : max(after, self.pruned_through) + events_max]:
-            if taken and sum(len(one.payload) for one in taken) + len(line.payload) > bytes_max:
+        rows: list[OutboxRow] = []
+        for row in self.current.rows[max(after, self.pruned_through) : max(after, self.pruned_through) + events_max]:
+            if rows and sum(len(earlier.payload) for earlier in rows) + len(row.payload) > bytes_max:
                 break
-            taken.append(line)
-        return taken
+            rows.append(row)
+        return rows
 
     def find_hash(self, seq: int) -> Hash | None:
         if seq == 0:
-            return self.life.genesis
-        if seq > len(self.life.lines) or seq <= self.pruned_through:
+            return self.current.genesis
+        if seq > len(self.current.rows) or seq <= self.pruned_through:
             return None
-        return self.life.lines[seq - 1].hash
+        return self.current.rows[seq - 1].hash
 
     def acknowledge(self, head: Head, receipt_bytes: bytes) -> None:
         self.receipts.append(receipt.from_json(receipt_bytes))
-        if head.seq > self.life.acknowledged:
+        if head.seq > self.current.acknowledged:
             assert self.find_hash(head.seq) == head.hash, "the client must have verified this"
-            self.life.acknowledged = head.seq
+            self.current.acknowledged = head.seq
 
     def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
         self.quarantined[self.epoch, seq] = (code, tombstone)
 
     def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
-        old = self.life
+        old = self.current
         self._begin(parent.hash if parent else b"")
-        for line in old.lines[old.acknowledged :]:
+        for row in old.rows[old.acknowledged :]:
             try:
-                known = isinstance(event.decode(line.payload), event.Carried)
+                carried = isinstance(event.decode(row.payload), event.Carried)
             except event.UnreadableEvent:
-                known = False
-            self.append(line.payload if known else _carried(old.epoch, line))
+                carried = False
+            self.append(row.payload if carried else _carry(old.epoch, row))
         return self.epoch
 
     def queue_depth(self) -> int:
-        return len(self.life.lines) - self.life.acknowledged
+        return len(self.current.rows) - self.current.acknowledged
 
 
-def _carried(epoch: Epoch, line: OutboxRow) -> bytes:
+def _carry(epoch: Epoch, row: OutboxRow) -> bytes:
     return event.encode(
         event.Carried(
             **BASE,  # type: ignore[arg-type]  # names as in Event
             old_epoch=epoch,
-            old_seq=line.seq,
-            old_hash=line.hash.hex(),
-            payload=line.payload.decode(),
+            old_seq=row.seq,
+            old_hash=row.hash.hex(),
+            payload=row.payload.decode(),
         )
     )

@@ -35,10 +35,10 @@ from tests.sync.client.ledger import SERVER_KEY, SERVER_PUBLIC
 DEVICE = DeviceId("kiosk-7")
 
 
-def sink(told: Connection) -> None:
-    """Accept every connection, and every batch on it. Tells its port first."""
+def sink(port_pipe: Connection) -> None:
+    """Accepts every connection, and every batch on it. Sends its port first."""
     listening = socket.create_server(("127.0.0.1", 0))
-    told.send(listening.getsockname()[1])
+    port_pipe.send(listening.getsockname()[1])
     while True:
         connection, _ = listening.accept()
         threading.Thread(target=attend, args=(connection,), daemon=True).start()
@@ -52,24 +52,25 @@ def attend(connection: socket.socket) -> None:
             while (header := stream.readline()) not in {b"\r\n", b""}:
                 if header.lower().startswith(b"content-length:"):
                     length = int(header.split(b":")[1])
-            body = answer(path, stream.read(length))
+            body = respond(path, stream.read(length))
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
 
-def answer(path: str, body: bytes) -> bytes:
-    at = wire.time_text(datetime.now(UTC))
+def respond(path: str, body: bytes) -> bytes:
+    """Returns the ledger's answer, as JSON."""
+    now_text = wire.time_text(datetime.now(UTC))
     if path.endswith("/cursor"):
-        return wire.to_json(wire.Cursor(time=at))
+        return wire.to_json(wire.Cursor(time=now_text))
     header = batch.decode(batch.decompress(body, "zstd")).header
     through = header.first_seq + header.count - 1
     head = Head(through, Hash(bytes.fromhex(header.head)))
-    word = receipt.issue(SERVER_KEY, DEVICE, Epoch(path.split("/")[5]), head, at)
-    return wire.to_json(wire.BatchReply(accepted_through=through, head=header.head, time=at, receipt=word))
+    signed = receipt.issue(SERVER_KEY, DEVICE, Epoch(path.split("/")[5]), head, now_text)
+    return wire.to_json(wire.BatchReply(accepted_through=through, head=header.head, time=now_text, receipt=signed))
 
 
 @dataclass
-class Recorded:
-    """A transport that remembers what was posted, for the floor to post again."""
+class RecordingTransport:
+    """A transport that remembers what was posted, so that the floor can post it again."""
 
     transport: HttpTransport
     posts: list[tuple[str, dict[str, str], bytes]]
@@ -89,30 +90,30 @@ def now() -> Moment:
 
 
 def fill(journal: Journal, events: int, first: int = 0) -> None:
-    """So many facts, made from the numbers from `first` on: the same number, the same bytes."""
+    """Appends so many events, made from the numbers from `first` on: the same number gives the same bytes."""
     numbers = range(first, first + events)
     for start in range(0, events, 1000):
         journal.append_all([entry(number) for number in numbers[start : start + 1000]])
 
 
 def entry(number: int) -> event.Entry:
-    dice = Random(number)
+    random_source = Random(number)
     return event.Entry(
-        school="s-12", at=f"2026-11-22T04:{number // 60 % 60:02}:{number % 60:02}.{dice.randrange(1000):03}Z",
-        boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=number * 700 + dice.randrange(700),
-        clock=event.ClockQuality.SYNCHRONISED, roster=17, roster_age_s=dice.randrange(120),
-        person=f"p-{dice.randrange(1729)}",
-        session="lunch-1", service_date="2026-11-22", reader="left", credential=f"c-{dice.randrange(1729)}",
+        school="s-12", at=f"2026-11-22T04:{number // 60 % 60:02}:{number % 60:02}.{random_source.randrange(1000):03}Z",
+        boot="7a1c2f5e-0f8b-4c55-9a51-b1a9f2f0c3de", mono_ms=number * 700 + random_source.randrange(700),
+        clock=event.ClockQuality.SYNCHRONISED, roster=17, roster_age_s=random_source.randrange(120),
+        person=f"p-{random_source.randrange(1729)}",
+        session="lunch-1", service_date="2026-11-22", reader="left", credential=f"c-{random_source.randrange(1729)}",
         reason="entitled", programme="state", claim=event.Claim.CLAIMABLE,
     )  # fmt: skip
 
 
 def measure(events: int, folder: Path) -> tuple[float, float]:
-    """Events a second, by the client and by raw httpx: batch by batch in turn, so that noise hits both."""
-    told, tell = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=sink, args=(tell,), daemon=True)
+    """Returns events a second, by the client and by raw httpx: batch by batch in turn, so that noise hits both."""
+    port_pipe, child_pipe = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=sink, args=(child_pipe,), daemon=True)
     process.start()
-    url = f"http://127.0.0.1:{told.recv()}"
+    url = f"http://127.0.0.1:{port_pipe.recv()}"
     kiosk = KioskIdentity(DEVICE, KEY.public_bytes, "s-12")
     drained_s = posted_s = 0.0
     try:
@@ -122,7 +123,7 @@ def measure(events: int, folder: Path) -> tuple[float, float]:
             httpx.Client(trust_env=False) as raw,
         ):
             fill(journal, events)
-            recorded = Recorded(http, [])
+            recorded = RecordingTransport(http, [])
             channel = LedgerChannel(recorded, KEY, DEVICE, lambda: datetime.now(UTC))
             pace = Pace(lambda: datetime.now(UTC), time.monotonic, Random(1))
             client = BatchSender(journal.outbox, channel, SERVER_PUBLIC, pace)

@@ -1,6 +1,6 @@
-"""A small honest ledger on the contract's pure functions, in memory: what the kiosk's end is tested against.
+"""A small honest ledger on the contract's pure functions, in memory: the kiosk's end is tested against it.
 
-It keeps every event, verifies everything, and can be told to be difficult (`refuses`, `half`, `takes_zstd`,
+It stores every event, verifies everything, and can be made difficult (`refuses`, `half`, `takes_zstd`,
 `events_max`). It lies only where a test makes it (`alter`).
 """
 
@@ -22,27 +22,31 @@ SERVER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(100, 132)))
 SERVER_PUBLIC = SERVER_KEY.public_key().public_bytes_raw()
 TIME = "2026-11-22T04:40:00.000Z"
 
-Row = tuple[Hash, bytes, bool]  # hash, the line, whether it is a tombstone
+LedgerRow = tuple[Hash, bytes, bool]  # hash, line, True for a tombstone
 
 
 @dataclass
-class Device:
+class LedgerDevice:
+    """The ledger's part of one kiosk."""
+
     public_key: bytes
-    epochs: dict[str, list[Row]] = field(default_factory=dict)
+    epochs: dict[str, list[LedgerRow]] = field(default_factory=dict)
     geneses: dict[str, Hash] = field(default_factory=dict)
     current: str = ""
     suspended: bool = False
 
 
-class _No(Exception):
+class _ProblemRaised(Exception):
     def __init__(self, status: int, kind: ProblemType, **more: object) -> None:
         fields = {"type": kind.value, "status": status} | more
-        self.answer = HttpResponse(status, {}, wire.to_json(ProblemDocument(**fields)))  # type: ignore[arg-type]  # names as in ProblemDocument
+        self.response = HttpResponse(status, {}, wire.to_json(ProblemDocument(**fields)))  # type: ignore[arg-type]  # names as in ProblemDocument
 
 
 class LedgerModel:
+    """The ledger, as a transport."""
+
     def __init__(self) -> None:
-        self.devices: dict[str, Device] = {}
+        self.devices: dict[str, LedgerDevice] = {}
         self.forks: list[tuple[str, int, bytes]] = []
         self.refuses: Callable[[bytes], bool] = lambda line: False
         self.half = False
@@ -57,23 +61,23 @@ class LedgerModel:
         self.clock: Callable[[], datetime] = lambda: datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
     def register(self, device: DeviceId, public_key: bytes) -> None:
-        self.devices[device] = Device(public_key)
+        self.devices[device] = LedgerDevice(public_key)
 
-    def backup(self) -> dict[str, Device]:
+    def backup(self) -> dict[str, LedgerDevice]:
         return copy.deepcopy(self.devices)
 
-    def restore(self, backup: dict[str, Device]) -> None:
+    def restore(self, backup: dict[str, LedgerDevice]) -> None:
         self.devices = copy.deepcopy(backup)
 
-    def facts(self, device: DeviceId) -> Iterator[tuple[tuple[str, int, str], bytes]]:
-        """Every event by its identity (epoch, seq, hash), a carried one by its old identity; no tombstones."""
+    def list_events(self, device: DeviceId) -> Iterator[tuple[tuple[str, int, str], bytes]]:
+        """Yields every event by its identity (epoch, seq, hash), a carried one by its old identity; no tombstones."""
         for epoch, rows in self.devices[device].epochs.items():
-            for seq, (link, line, stone) in enumerate(rows, 1):
-                if stone:
+            for seq, (link, line, is_tombstone) in enumerate(rows, 1):
+                if is_tombstone:
                     continue
-                fact = event.decode(line)
-                if isinstance(fact, event.Carried):
-                    yield (fact.old_epoch, fact.old_seq, fact.old_hash), fact.payload.encode()
+                decoded = event.decode(line)
+                if isinstance(decoded, event.Carried):
+                    yield (decoded.old_epoch, decoded.old_seq, decoded.old_hash), decoded.payload.encode()
                 else:
                     yield (epoch, seq, link.hex()), line
 
@@ -85,11 +89,11 @@ class LedgerModel:
         self.requests += 1
         request = signature.SignableRequest(method, path, query, headers, body)
         try:
-            return HttpResponse(200, {}, wire.to_json(self.alter(self._answer(request))))
-        except _No as no:
-            return no.answer
+            return HttpResponse(200, {}, wire.to_json(self.alter(self._route(request))))
+        except _ProblemRaised as problem:
+            return problem.response
 
-    def _answer(self, request: signature.SignableRequest) -> msgspec.Struct:
+    def _route(self, request: signature.SignableRequest) -> msgspec.Struct:
         match request.method, request.path.split("/")[2:]:
             case "POST", ["devices", name, "epochs", epoch, "batches"]:
                 return self._batch(DeviceId(name), wire.parse_epoch(epoch), request)
@@ -106,48 +110,48 @@ class LedgerModel:
                 self._authentic(signature.read_keyid(request), request)
                 return self.palms(request)
             case "POST", ["enrolments"]:
-                return self._enrol(request)
+                return self._register(request)
             case _:
-                raise _No(404, ProblemType.NOT_FOUND)
+                raise _ProblemRaised(404, ProblemType.NOT_FOUND)
 
-    def _authentic(self, name: str, request: signature.SignableRequest) -> Device:
+    def _authentic(self, name: str, request: signature.SignableRequest) -> LedgerDevice:
         device = self.devices.get(name)
         if device is None:
-            raise _No(401, ProblemType.UNAUTHORISED, detail="unknown device")
+            raise _ProblemRaised(401, ProblemType.UNAUTHORISED, detail="unknown device")
         try:
-            found = signature.verify(request, device.public_key)
+            verified = signature.verify(request, device.public_key)
         except signature.BadSignature as error:
-            raise _No(401, ProblemType.UNAUTHORISED, detail=str(error)) from error
-        if found.keyid != name or device.suspended:
-            raise _No(403, ProblemType.SUSPENDED)
+            raise _ProblemRaised(401, ProblemType.UNAUTHORISED, detail=str(error)) from error
+        if verified.keyid != name or device.suspended:
+            raise _ProblemRaised(403, ProblemType.SUSPENDED)
         return device
 
     def _page(self, query: str) -> RosterPage:
-        asked = dict(pair.split("=") for pair in query.split("&"))
-        page = self.pages(int(asked["since"]), asked.get("cursor", ""))
+        parameters = dict(pair.split("=") for pair in query.split("&"))
+        page = self.pages(int(parameters["since"]), parameters.get("cursor", ""))
         if page is None:
-            raise _No(410, ProblemType.ROSTER_RESTART)
+            raise _ProblemRaised(410, ProblemType.ROSTER_RESTART)
         return page
 
-    def _enrol(self, request: signature.SignableRequest) -> RegistrationReply:
-        asked = wire.read_json(wire.RegistrationRequest, request.body)
-        signature.verify(request, bytes.fromhex(asked.public_key))
-        if self.codes.get(asked.code) not in {"", asked.public_key}:
-            raise _No(403, ProblemType.CODE_REFUSED, title="code refused")
-        self.codes[asked.code] = asked.public_key
-        device = DeviceId(f"kiosk-{asked.public_key[:8]}")
-        self.register(device, bytes.fromhex(asked.public_key))
+    def _register(self, request: signature.SignableRequest) -> RegistrationReply:
+        registration = wire.read_json(wire.RegistrationRequest, request.body)
+        signature.verify(request, bytes.fromhex(registration.public_key))
+        if self.codes.get(registration.code) not in {"", registration.public_key}:
+            raise _ProblemRaised(403, ProblemType.CODE_REFUSED, title="code refused")
+        self.codes[registration.code] = registration.public_key
+        device = DeviceId(f"kiosk-{registration.public_key[:8]}")
+        self.register(device, bytes.fromhex(registration.public_key))
         return RegistrationReply(device=device, school="s-12", server_key=SERVER_PUBLIC.hex(), time=TIME)
 
-    def _cursor(self, name: DeviceId, device: Device) -> Cursor:
+    def _cursor(self, name: DeviceId, device: LedgerDevice) -> Cursor:
         now = wire.time_text(self.clock())
         if not device.current:
             return Cursor(time=now)
         head = self._head(device, device.current)
-        word = receipt.issue(SERVER_KEY, name, Epoch(device.current), head, now)
-        return Cursor(time=now, epoch=device.current, accepted_through=head.seq, head=head.hash.hex(), receipt=word)
+        signed = receipt.issue(SERVER_KEY, name, Epoch(device.current), head, now)
+        return Cursor(time=now, epoch=device.current, accepted_through=head.seq, head=head.hash.hex(), receipt=signed)
 
-    def _head(self, device: Device, epoch: str) -> Head:
+    def _head(self, device: LedgerDevice, epoch: str) -> Head:
         rows = device.epochs[epoch]
         return Head(len(rows), rows[-1][0]) if rows else Head(0, device.geneses[epoch])
 
@@ -155,61 +159,61 @@ class LedgerModel:
         device = self._authentic(name, request)
         coding = request.headers.get("content-encoding", "")
         if coding == "zstd" and not self.takes_zstd:
-            raise _No(415, ProblemType.ENCODING)
+            raise _ProblemRaised(415, ProblemType.ENCODING)
         try:
             sent = batch.decode(batch.decompress(request.body, coding))
             if sent.header.count > self.events_max:
-                raise _No(413, ProblemType.TOO_LARGE)
+                raise _ProblemRaised(413, ProblemType.TOO_LARGE)
             links = batch.link_hashes(sent)
         except batch.MalformedBatch as error:
-            raise _No(422, ProblemType.MALFORMED, detail=str(error)) from error
-        stones = set(sent.header.tombstones)
+            raise _ProblemRaised(422, ProblemType.MALFORMED, detail=str(error)) from error
+        tombstones = set(sent.header.tombstones)
         lines = list(enumerate(zip(links, sent.lines, strict=True), sent.header.first_seq))
-        if any(self.refuses(line) for seq, (_, line) in lines if seq not in stones):
-            raise _No(400, ProblemType.MALFORMED, detail="one event is not to my taste")
+        if any(self.refuses(line) for seq, (_, line) in lines if seq not in tombstones):
+            raise _ProblemRaised(400, ProblemType.MALFORMED, detail="one event is not to my taste")
         self._open(name, device, epoch, sent.header)
         if epoch != device.current:
-            raise _No(409, ProblemType.EPOCH_SUPERSEDED)
+            raise _ProblemRaised(409, ProblemType.EPOCH_SUPERSEDED)
         rows = device.epochs[epoch]
-        self._joins(device, epoch, sent.header)
+        self._check_joint(device, epoch, sent.header)
         duplicates = 0
         for seq, (link, line) in lines:
             if seq <= len(rows):
                 duplicates += 1
                 if rows[seq - 1][0] != link:
                     self.forks.append((epoch, seq, line))
-                    raise _No(409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex())
-        fresh = [(link, line, seq in stones) for seq, (link, line) in lines if seq > len(rows)]
+                    raise _ProblemRaised(409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex())
+        fresh = [(link, line, seq in tombstones) for seq, (link, line) in lines if seq > len(rows)]
         if self.half and len(fresh) > 1:
             fresh = fresh[: len(fresh) // 2]
         rows.extend(fresh)
         through = min(sent.last_seq, len(rows))
         head, now = Head(through, rows[through - 1][0]), wire.time_text(self.clock())
-        odd = tuple(wire.QuarantinedEvent(seq, "tombstone") for seq in sorted(stones))
-        word = receipt.issue(SERVER_KEY, name, epoch, head, now)
+        odd = tuple(wire.QuarantinedEvent(seq, "tombstone") for seq in sorted(tombstones))
+        signed = receipt.issue(SERVER_KEY, name, epoch, head, now)
         return BatchReply(
             accepted_through=through,
             head=head.hash.hex(),
             time=now,
-            receipt=word,
+            receipt=signed,
             duplicates=duplicates,
             quarantined=odd,
         )
 
-    def _open(self, name: DeviceId, device: Device, epoch: Epoch, header: batch.BatchHeader) -> None:
+    def _open(self, name: DeviceId, device: LedgerDevice, epoch: Epoch, header: batch.BatchHeader) -> None:
         if epoch in device.epochs:
             return
         if header.first_seq != 1:
-            raise _No(409, ProblemType.EPOCH_UNKNOWN)
+            raise _ProblemRaised(409, ProblemType.EPOCH_UNKNOWN)
         genesis = chain.genesis(name, device.public_key, epoch, bytes.fromhex(header.parent))
         if genesis.hex() != header.prev:
-            raise _No(409, ProblemType.EPOCH_UNKNOWN, detail="another genesis")
+            raise _ProblemRaised(409, ProblemType.EPOCH_UNKNOWN, detail="another genesis")
         device.epochs[epoch], device.geneses[epoch], device.current = [], genesis, epoch
 
-    def _joins(self, device: Device, epoch: Epoch, header: batch.BatchHeader) -> None:
+    def _check_joint(self, device: LedgerDevice, epoch: Epoch, header: batch.BatchHeader) -> None:
         rows = device.epochs[epoch]
         if header.first_seq > len(rows) + 1:
-            raise _No(409, ProblemType.GAP, expected_seq=len(rows) + 1)
+            raise _ProblemRaised(409, ProblemType.GAP, expected_seq=len(rows) + 1)
         before = rows[header.first_seq - 2][0] if header.first_seq > 1 else device.geneses[epoch]
         if before.hex() != header.prev:
-            raise _No(409, ProblemType.FORK, seq=header.first_seq - 1, stored=before.hex(), received=header.prev)
+            raise _ProblemRaised(409, ProblemType.FORK, seq=header.first_seq - 1, stored=before.hex(), received=header.prev)

@@ -1,4 +1,4 @@
-"""A real HTTP server on a loopback socket, in a thread: with TLS if wished, and with bad manners."""
+"""A real HTTP server on a loopback socket, in a thread: with TLS where a test wants it, and with bad manners."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from sync.client.channel import HttpResponse, HttpTransport
 
 Serve = Callable[[BaseHTTPRequestHandler], None]
-"""Answers one request by itself, down to the bytes."""
+"""A function that answers one request, down to the bytes."""
 
 
 def from_transport(transport: HttpTransport) -> Serve:
@@ -19,22 +19,22 @@ def from_transport(transport: HttpTransport) -> Serve:
         parts = urlsplit(request.path)
         body = request.rfile.read(int(request.headers.get("content-length", "0")))
         headers = {name.lower(): value for name, value in request.headers.items()}
-        answer = transport.request(request.command, parts.path, parts.query, headers, body, 1 << 20)
-        respond(request, answer)
+        response = transport.request(request.command, parts.path, parts.query, headers, body, 1 << 20)
+        respond(request, response)
 
     return serve
 
 
-def respond(request: BaseHTTPRequestHandler, answer: HttpResponse) -> None:
-    request.send_response(answer.status)
-    for name, value in answer.headers.items():
+def respond(request: BaseHTTPRequestHandler, response: HttpResponse) -> None:
+    request.send_response(response.status)
+    for name, value in response.headers.items():
         request.send_header(name, value)
-    request.send_header("content-length", str(len(answer.body)))
+    request.send_header("content-length", str(len(response.body)))
     request.end_headers()
-    request.wfile.write(answer.body)
+    request.wfile.write(response.body)
 
 
-class _Server(ThreadingHTTPServer):
+class _CountingServer(ThreadingHTTPServer):
     daemon_threads = True
     serve: Serve
     connections = 0
@@ -44,13 +44,13 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A kiosk that hangs up is part of the tests, and no news."""
+        """Stays silent: a kiosk that hangs up is part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one write an answer: two would cost 40 ms each on a loopback with delayed acknowledgements
-    server: _Server
+    server: _CountingServer
 
     def do_GET(self) -> None:  # the library's name
         self.server.serve(self)
@@ -62,9 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def server(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, _Server]]:
-    """Its address, and itself to count connections."""
-    listening = _Server(("127.0.0.1", 0), _Handler)
+def server(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, _CountingServer]]:
+    """Yields the server's address, and the server, which counts connections."""
+    listening = _CountingServer(("127.0.0.1", 0), _Handler)
     listening.serve = serve
     if tls:
         listening.socket = tls.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)

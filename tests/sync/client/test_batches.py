@@ -16,32 +16,32 @@ from sync.contract.receipt import Receipt
 from sync.contract.wire import BatchReply, Cursor, ProblemDocument, ProblemType, QuarantinedEvent
 from sync.errors import SyncAlarm, Untrusted
 from tests.sync.client.bench import Bench
-from tests.sync.client.disk import fact
+from tests.sync.client.disk import make_payload
 from tests.sync.client.ledger import SERVER_KEY
 from tests.vectors import load_scenarios
 
 
 def stored(bench: Bench) -> list[bytes]:
-    return [payload for _, payload in bench.ledger.facts(bench.disk.device)]
+    return [payload for _, payload in bench.ledger.list_events(bench.disk.device)]
 
 
 def test_what_was_recorded_is_stored_once_and_in_order() -> None:
-    bench = Bench(facts=2500)
+    bench = Bench(events=2500)
     outcomes = [step.outcome for step in bench.drain()]
     assert outcomes == [SyncOutcome.ALIGNED, *[SyncOutcome.SENT] * 3, SyncOutcome.IDLE]
-    assert stored(bench) == [fact(number) for number in range(2500)]
+    assert stored(bench) == [make_payload(number) for number in range(2500)]
     assert bench.disk.queue_depth() == 0
     assert bench.disk.receipts[-1].covers() == bench.disk.head
 
 
 def test_one_select_a_batch() -> None:
-    bench = Bench(facts=5000)
+    bench = Bench(events=5000)
     bench.drain()
     assert bench.disk.selects == 5 + 1  # the last one finds nothing
 
 
 def test_idle_is_ended_by_a_new_event_without_a_wait() -> None:
-    bench = Bench(facts=1)
+    bench = Bench(events=1)
     assert bench.drain()[-1].due_s > 0
     bench.record(7)
     assert bench.client.step().outcome is SyncOutcome.SENT
@@ -49,7 +49,7 @@ def test_idle_is_ended_by_a_new_event_without_a_wait() -> None:
 
 def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
     expect = load_scenarios()["S22"]["expect"]
-    bench = Bench(facts=100)
+    bench = Bench(events=100)
     bench.step()
     bench.faults = [NetworkFault.LOST_REPLY]
     assert bench.step().outcome is SyncOutcome.UNREACHABLE
@@ -62,24 +62,24 @@ def test_s22_a_lost_answer_is_sent_again_and_stored_once() -> None:
 
 def test_s23_one_refused_row_of_a_hundred() -> None:
     expect = load_scenarios()["S23"]["expect"]
-    bench = Bench(facts=100)
-    bench.ledger.refuses = lambda line: line == fact(37)
+    bench = Bench(events=100)
+    bench.ledger.refuses = lambda line: line == make_payload(37)
     steps = bench.drain()
     assert len(stored(bench)) == expect["acked"]
-    assert fact(37) not in stored(bench)
+    assert make_payload(37) not in stored(bench)
     assert list(bench.disk.quarantined.values()) == [("refused-400", True)]
     assert len(bench.disk.quarantined) == expect["quarantined"]
-    assert bench.disk.life.lines[37].payload == fact(37), "its bytes stay here"
+    assert bench.disk.current.rows[37].payload == make_payload(37), "its bytes stay here"
     assert bench.disk.queue_depth() == 0
     assert sum(step.outcome is SyncOutcome.NARROWED for step in steps) <= 12
 
 
 def test_many_refused_events_do_not_stop_the_others() -> None:
-    bench = Bench(facts=300)
-    bad = {fact(number) for number in (0, 1, 2, 150, 298, 299)}
+    bench = Bench(events=300)
+    bad = {make_payload(number) for number in (0, 1, 2, 150, 298, 299)}
     bench.ledger.refuses = lambda line: line in bad
     bench.drain()
-    assert stored(bench) == [fact(number) for number in range(300) if fact(number) not in bad]
+    assert stored(bench) == [make_payload(number) for number in range(300) if make_payload(number) not in bad]
     assert len(bench.disk.quarantined) == len(bad)
 
 
@@ -95,61 +95,61 @@ def test_a_ledger_that_refuses_everything_costs_no_event() -> None:
                 return HttpResponse(400, {}, b"bad request")
             return self.transport.request(method, path, query, headers, body, bytes_max)
 
-    bench = Bench(facts=50, transport=PostsRefused)
+    bench = Bench(events=50, transport=PostsRefused)
     steps = [bench.step() for _ in range(60)]
     assert SyncAlarm.REFUSED in {step.alarm for step in steps}
     assert [tombstone for _, tombstone in bench.disk.quarantined.values()] == [False], "one note, and no tombstone"
     assert bench.seconds > CAP_S, "it is tried again, and rarely"
     bench.transport = bench.ledger
-    bench.restarted()
+    bench.restart_client()
     bench.drain()
-    assert stored(bench) == [fact(number) for number in range(50)], "once the ledger is mended, every event is there"
+    assert stored(bench) == [make_payload(number) for number in range(50)], "once the ledger is mended, every event is there"
 
 
 def test_an_event_with_a_newline_in_it_does_not_tear_the_batch() -> None:
-    bench = Bench(facts=5)
+    bench = Bench(events=5)
     bench.disk.append(b'{"torn":\n1}')
     bench.record(6, 7)
     bench.drain()
     assert bench.disk.quarantined == {(bench.disk.epoch, 6): ("newline", True)}
-    assert stored(bench) == [fact(number) for number in (0, 1, 2, 3, 4, 6, 7)]
+    assert stored(bench) == [make_payload(number) for number in (0, 1, 2, 3, 4, 6, 7)]
 
 
 def test_rot_under_one_event_costs_that_event_alone() -> None:
-    bench = Bench(facts=20)
-    line = bench.disk.life.lines[8]
-    bench.disk.life.lines[8] = type(line)(line.seq, line.payload.replace(b"fact", b"fuct"), line.hash)
+    bench = Bench(events=20)
+    line = bench.disk.current.rows[8]
+    bench.disk.current.rows[8] = type(line)(line.seq, line.payload.replace(b"fact", b"fuct"), line.hash)
     bench.drain()
-    assert stored(bench) == [fact(number) for number in range(20) if number != 8]
+    assert stored(bench) == [make_payload(number) for number in range(20) if number != 8]
     assert bench.disk.quarantined == {(bench.disk.epoch, 9): ("refused-422", True)}
 
 
 def test_413_halves_until_it_fits() -> None:
-    bench = Bench(facts=1000)
+    bench = Bench(events=1000)
     bench.ledger.events_max = 130
     outcomes = [step.outcome for step in bench.drain()]
     assert outcomes.count(SyncOutcome.NARROWED) == 3
-    assert stored(bench) == [fact(number) for number in range(1000)]
+    assert stored(bench) == [make_payload(number) for number in range(1000)]
     assert not bench.disk.quarantined
 
 
 def test_a_ledger_without_zstd_gets_gzip() -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     bench.ledger.takes_zstd = False
     bench.drain()
     assert len(stored(bench)) == 10
 
 
 def test_a_ledger_that_takes_the_first_half_of_everything() -> None:
-    bench = Bench(facts=64)
+    bench = Bench(events=64)
     bench.ledger.half = True
     bench.drain()
-    assert stored(bench) == [fact(number) for number in range(64)]
+    assert stored(bench) == [make_payload(number) for number in range(64)]
     assert bench.disk.queue_depth() == 0
 
 
 def test_what_the_ledger_finds_odd_is_noted_and_goes_on() -> None:
-    bench = Bench(facts=3)
+    bench = Bench(events=3)
 
     def odd(message: msgspec.Struct) -> msgspec.Struct:
         if isinstance(message, BatchReply):
@@ -163,29 +163,29 @@ def test_what_the_ledger_finds_odd_is_noted_and_goes_on() -> None:
 
 
 def test_an_old_card_image_is_noticed_at_the_start_and_nothing_is_lost() -> None:
-    bench = Bench(facts=50)
+    bench = Bench(events=50)
     bench.drain()
-    image = bench.disk.copied()
+    image = bench.disk.make_image()
     bench.record(*range(50, 80))
     bench.drain()
     bench.disk.put_back(image)
     bench.record(100, 101)  # recorded offline, under numbers that the ledger has already
-    bench.restarted()
+    bench.restart_client()
     steps = bench.drain()
     assert SyncAlarm.FORK in {step.alarm for step in steps}
-    assert stored(bench) == [fact(number) for number in (*range(80), 100, 101)]
-    assert len({identity for identity, _ in bench.ledger.facts(bench.disk.device)}) == 82
+    assert stored(bench) == [make_payload(number) for number in (*range(80), 100, 101)]
+    assert len({identity for identity, _ in bench.ledger.list_events(bench.disk.device)}) == 82
     assert bench.disk.parent_head == bench.ledger.devices[bench.disk.device].epochs["0000000000000001"][-1][0]
 
 
 def test_two_kiosks_with_one_identity_lose_nothing_of_either() -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     bench.drain()
     twin = Bench()
-    twin.ledger, twin.disk = bench.ledger, bench.disk.copied()
+    twin.ledger, twin.disk = bench.ledger, bench.disk.make_image()
     twin.disk._epochs = 1000
     twin.transport = bench.transport
-    twin.restarted()
+    twin.restart_client()
     bench.record(20, 21, 22)
     twin.record(30)
     for turn in range(3):
@@ -195,15 +195,15 @@ def test_two_kiosks_with_one_identity_lose_nothing_of_either() -> None:
         twin.record(200 + turn)
     twin.drain()
     bench.drain()
-    texts = list(dict(bench.ledger.facts(bench.disk.device)).values())
-    recorded = {line.payload for disk in (bench.disk, twin.disk) for life in disk.lives for line in life.lines}
+    texts = list(dict(bench.ledger.list_events(bench.disk.device)).values())
+    recorded = {line.payload for disk in (bench.disk, twin.disk) for life in disk.journal_epochs for line in life.rows}
     assert {text for text in recorded if b"carried" not in text} <= set(texts)
     assert len(texts) == len(set(texts))
     assert bench.ledger.forks or len(bench.ledger.devices[bench.disk.device].epochs) > 1
 
 
 def test_a_ledger_restored_from_a_backup_gets_again_what_it_lost() -> None:
-    bench = Bench(facts=30)
+    bench = Bench(events=30)
     bench.drain()
     backup = bench.ledger.backup()
     bench.record(*range(30, 60))
@@ -211,9 +211,9 @@ def test_a_ledger_restored_from_a_backup_gets_again_what_it_lost() -> None:
     bench.ledger.restore(backup)
     bench.record(60)
     steps = bench.drain()
-    assert stored(bench) == [fact(number) for number in range(61)]
+    assert stored(bench) == [make_payload(number) for number in range(61)]
     assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
-    assert len(bench.disk.lives) == 1
+    assert len(bench.disk.journal_epochs) == 1
 
 
 def test_a_ledger_that_lost_everything_gets_the_epoch_from_its_first_event() -> None:
@@ -224,31 +224,31 @@ def test_a_ledger_that_lost_everything_gets_the_epoch_from_its_first_event() -> 
     bench.ledger.restore(blank)
     bench.record(30)
     bench.drain()
-    assert stored(bench) == [fact(number) for number in range(31)]
-    assert len(bench.disk.lives) == 1
+    assert stored(bench) == [make_payload(number) for number in range(31)]
+    assert len(bench.disk.journal_epochs) == 1
 
 
 def test_what_retention_removed_and_the_ledger_lost_ends_the_epoch() -> None:
-    bench = Bench(facts=30)
+    bench = Bench(events=30)
     backup = bench.ledger.backup()
     bench.drain()
     bench.ledger.restore(backup)
     bench.disk.pruned_through = 20
     bench.record(30, 31)
-    bench.restarted()
+    bench.restart_client()
     steps = bench.drain()
     assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
-    assert stored(bench) == [fact(30), fact(31)]
+    assert stored(bench) == [make_payload(30), make_payload(31)]
 
 
 def test_a_genesis_that_the_ledger_does_not_take_is_replaced_by_a_good_one() -> None:
     bench = Bench()
-    life = bench.disk.life
+    life = bench.disk.current
     life.genesis = chain.genesis(bench.disk.device, bytes(32), life.epoch)  # made with a key of long ago
     bench.record(1, 2)
     bench.drain()
-    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(1), fact(2)}
-    assert len(bench.disk.lives) == 2
+    assert {payload for _, payload in bench.ledger.list_events(bench.disk.device)} == {make_payload(1), make_payload(2)}
+    assert len(bench.disk.journal_epochs) == 2
 
 
 def test_a_ledger_that_takes_no_epoch_is_not_given_ever_more_of_them() -> None:
@@ -260,19 +260,19 @@ def test_a_ledger_that_takes_no_epoch_is_not_given_ever_more_of_them() -> None:
                 )
             return HttpResponse(200, {}, wire.to_json(Cursor(time="2026-11-22T04:40:00.000Z")))
 
-    bench = Bench(facts=1, transport=lambda _: TakesNone())
+    bench = Bench(events=1, transport=lambda _: TakesNone())
     for _ in range(100):
         bench.step()
-    assert 1 < len(bench.disk.lives) <= DISPUTES_MAX
+    assert 1 < len(bench.disk.journal_epochs) <= DISPUTES_MAX
     assert bench.seconds > 20 * BASE_S, "and they are spaced"
     bench.transport = bench.ledger
-    bench.restarted()
+    bench.restart_client()
     bench.drain()
-    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(0)}
+    assert {payload for _, payload in bench.ledger.list_events(bench.disk.device)} == {make_payload(0)}
 
 
 def test_a_suspended_kiosk_goes_on_recording_and_asks_rarely() -> None:
-    bench = Bench(facts=5)
+    bench = Bench(events=5)
     bench.ledger.devices[bench.disk.device].suspended = True
     step = bench.step()
     assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNAUTHORISED)
@@ -288,7 +288,7 @@ def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
         def request(self, *_: object) -> HttpResponse:
             raise Untrusted("not yet valid: set the clock")
 
-    bench = Bench(facts=1, transport=lambda _: NotYetValid())
+    bench = Bench(events=1, transport=lambda _: NotYetValid())
     step = bench.step()
     assert (step.outcome, step.alarm, step.why) == (
         SyncOutcome.STOPPED,
@@ -298,19 +298,19 @@ def test_a_certificate_fault_stops_sending_with_what_it_says() -> None:
 
 
 def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
-    bench = Bench(facts=1)
+    bench = Bench(events=1)
     bench.faults = [NetworkFault.BUSY]
     step = bench.client.step()
     assert step.outcome is SyncOutcome.UNREACHABLE
     assert step.due_s >= 30
-    asked = bench.ledger.requests
+    requests = bench.ledger.requests
     for number in range(1, 20):
         bench.record(number)
         bench.seconds += 1
         waiting = bench.client.step()
         assert waiting.outcome is SyncOutcome.WAITING
         assert waiting.due_s == pytest.approx(step.due_s - number)
-    assert bench.ledger.requests == asked
+    assert bench.ledger.requests == requests
     bench.client.hurry()
     assert bench.client.step().outcome is SyncOutcome.ALIGNED
 
@@ -319,7 +319,7 @@ def test_waits_hold_even_when_every_scan_wakes_the_sync() -> None:
     "fault", [NetworkFault.PORTAL, NetworkFault.STORM, NetworkFault.TRUNCATED, NetworkFault.SLOW, NetworkFault.DOWN]
 )
 def test_answers_that_are_none_mark_nothing(fault: NetworkFault) -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     bench.faults = [NetworkFault.NONE, fault]
     assert bench.step().outcome is SyncOutcome.ALIGNED
     assert bench.step().outcome is SyncOutcome.UNREACHABLE
@@ -329,7 +329,7 @@ def test_answers_that_are_none_mark_nothing(fault: NetworkFault) -> None:
 
 
 def foreign(word: Receipt, **change: object) -> Receipt:
-    """The same receipt with something changed, and signed by the ledger all the same."""
+    """Returns the receipt with something changed, and signed by the ledger nevertheless."""
     changed = msgspec.structs.replace(word, **change)
     head = Head(changed.accepted_through, Hash(bytes.fromhex(changed.head)))
     return receipt.issue(SERVER_KEY, changed.device, changed.epoch, head, changed.time)  # type: ignore[arg-type]
@@ -365,7 +365,7 @@ LIES: dict[str, Callable[[BatchReply], BatchReply]] = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_lies_mark_nothing(lie: Callable[[BatchReply], BatchReply]) -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     bench.ledger.alter = lambda message: lie(message) if isinstance(message, BatchReply) else message
     bench.step()
     step = bench.step()
@@ -388,31 +388,31 @@ CURSOR_LIES: dict[str, Callable[[Cursor], Cursor]] = {
 
 @pytest.mark.parametrize("lie", CURSOR_LIES.values(), ids=CURSOR_LIES.keys())
 def test_a_lying_cursor_opens_no_epoch(lie: Callable[[Cursor], Cursor]) -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     bench.drain()
-    bench.restarted()
+    bench.restart_client()
     bench.ledger.alter = lambda message: lie(message) if isinstance(message, Cursor) else message
     step = bench.step()
     assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.DECEIVED)
-    assert len(bench.disk.lives) == 1
+    assert len(bench.disk.journal_epochs) == 1
 
 
 def test_a_journal_that_begins_anew_while_a_batch_is_away_is_not_marked_with_its_receipt() -> None:
-    bench = Bench(facts=5)
+    bench = Bench(events=5)
 
     def renew(message: msgspec.Struct) -> msgspec.Struct:
-        if isinstance(message, BatchReply) and len(bench.disk.lives) == 1:
+        if isinstance(message, BatchReply) and len(bench.disk.journal_epochs) == 1:
             bench.disk.open_epoch("repair", parent=None)
         return message
 
     bench.ledger.alter = renew
     bench.drain()
-    assert {payload for _, payload in bench.ledger.facts(bench.disk.device)} == {fact(number) for number in range(5)}
-    assert len({identity for identity, _ in bench.ledger.facts(bench.disk.device)}) == 5
+    assert {payload for _, payload in bench.ledger.list_events(bench.disk.device)} == {make_payload(number) for number in range(5)}
+    assert len({identity for identity, _ in bench.ledger.list_events(bench.disk.device)}) == 5
 
 
 def test_the_ledgers_clock_is_compared_with_ours() -> None:
-    bench = Bench(facts=1)
+    bench = Bench(events=1)
     slow = bench.ledger.clock
     bench.ledger.clock = lambda: slow().replace(hour=slow().hour + 1)
     assert bench.step().ledger_offset_s == pytest.approx(3600)

@@ -11,29 +11,29 @@ from tests.sync.client.disk import KEY
 NOW = datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
 
-class Fixed:
-    def __init__(self, answer: HttpResponse) -> None:
-        self.answer = answer
+class FixedTransport:
+    def __init__(self, response: HttpResponse) -> None:
+        self.response = response
 
     def request(self, *_: object) -> HttpResponse:
-        return self.answer
+        return self.response
 
 
-def ask(status: int, body: bytes = b"", **headers: str) -> Cursor:
-    answer = HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
-    return LedgerChannel(Fixed(answer), KEY, "k1", lambda: NOW).get(Cursor, "/v1/devices/k1/cursor")
+def request_cursor(status: int, body: bytes = b"", **headers: str) -> Cursor:
+    response = HttpResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    return LedgerChannel(FixedTransport(response), KEY, "k1", lambda: NOW).get(Cursor, "/v1/devices/k1/cursor")
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_not_trusted(status: int) -> None:
     with pytest.raises(Unauthorised, match="register"):
-        ask(status)
+        request_cursor(status)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 408, 425, 429, 500, 502, 503, 504, 599])
 def test_again_later(status: int) -> None:
     with pytest.raises(Unreachable) as caught:
-        ask(status)
+        request_cursor(status)
     assert caught.value.retry_after_s is None
 
 
@@ -44,7 +44,7 @@ def test_again_later(status: int) -> None:
 )
 def test_when(status: int, header: str, seconds: float) -> None:
     with pytest.raises(Unreachable) as caught:
-        ask(status, retry_after=header)
+        request_cursor(status, retry_after=header)
     assert caught.value.retry_after_s == seconds
 
 
@@ -58,18 +58,18 @@ def test_when_it_is_no_time(text: str) -> None:
 def test_rejected_with_and_without_a_problem_document() -> None:
     problem = b'{"type":"urn:canteen:problem:gap","title":"gap","status":409,"expected_seq":7}'
     with pytest.raises(RequestRejected, match="409 gap") as caught:
-        ask(409, problem, content_type=wire.PROBLEM_JSON)
+        request_cursor(409, problem, content_type=wire.PROBLEM_JSON)
     assert (caught.value.problem.type, caught.value.problem.expected_seq) == (ProblemType.GAP.value, 7)
     with pytest.raises(RequestRejected) as caught:
-        ask(404, b"<html>nothing here</html>")
+        request_cursor(404, b"<html>nothing here</html>")
     assert caught.value.problem.type == "about:blank"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"time":', b"\x28\xb5\x2f\xfd"])
 def test_an_answer_that_says_nothing(body: bytes) -> None:
     with pytest.raises(Unreachable):
-        ask(200, body)
+        request_cursor(200, body)
     with pytest.raises(Unreachable):
-        ask(200, body, content_encoding="zstd")
+        request_cursor(200, body, content_encoding="zstd")
     with pytest.raises(Unreachable):
-        ask(200, body, content_encoding="br")
+        request_cursor(200, body, content_encoding="br")

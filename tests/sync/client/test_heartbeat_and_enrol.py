@@ -24,7 +24,7 @@ def sender(bench: Bench) -> HeartbeatSender:
 
 
 def test_a_beat_says_how_the_kiosk_is() -> None:
-    bench = Bench(facts=3)
+    bench = Bench(events=3)
     beating = sender(bench)
     beat = beating.step()
     assert beat.outcome is SyncOutcome.SENT

@@ -30,26 +30,26 @@ def get(http: HttpxTransport, bytes_max: int = 1000) -> HttpResponse:
 
 
 def test_a_day_over_a_real_socket_on_one_connection() -> None:
-    bench = Bench(facts=2500)
+    bench = Bench(events=2500)
     with server(from_transport(bench.ledger)) as (url, listening), HttpxTransport(url) as http:
         bench.transport = http
-        bench.restarted()
+        bench.restart_client()
         bench.drain()
         assert listening.connections == 1
-    assert len(list(bench.ledger.facts(bench.disk.device))) == 2500
+    assert len(list(bench.ledger.list_events(bench.disk.device))) == 2500
     assert bench.disk.queue_depth() == 0
 
 
 def test_path_and_query_arrive_as_they_were_signed() -> None:
-    seen: list[str] = []
+    targets: list[str] = []
 
     def serve(request: BaseHTTPRequestHandler) -> None:
-        seen.append(request.path)
+        targets.append(request.path)
         respond(request, HttpResponse(200, {}, b"{}"))
 
     with server(serve) as (url, _), HttpxTransport(url) as http:
         http.request("GET", "/v1/schools/s-12/roster", "since=0&cursor=a+b%26c%2F", {}, b"", 100)
-    assert seen == ["/v1/schools/s-12/roster?since=0&cursor=a+b%26c%2F"]
+    assert targets == ["/v1/schools/s-12/roster?since=0&cursor=a+b%26c%2F"]
 
 
 def test_nobody_there() -> None:
@@ -73,10 +73,10 @@ def test_an_answer_that_is_cut_off() -> None:
         get(http)
 
 
-@pytest.mark.parametrize("answer", [b"", b"\x00\x01rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"])
-def test_an_answer_that_is_no_http(answer: bytes) -> None:
+@pytest.mark.parametrize("reply", [b"", b"\x00\x01rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"])
+def test_an_answer_that_is_no_http(reply: bytes) -> None:
     def serve(request: BaseHTTPRequestHandler) -> None:
-        request.wfile.write(answer)
+        request.wfile.write(reply)
         request.close_connection = True
 
     with server(serve) as (url, _), HttpxTransport(url) as http, pytest.raises(Unreachable):
@@ -134,17 +134,17 @@ def test_a_redirect_is_an_answer_and_not_followed() -> None:
         request.rfile.read(int(request.headers.get("content-length", "0")))
         respond(request, HttpResponse(302, {"location": "/login"}, b""))
 
-    bench = Bench(facts=1)
+    bench = Bench(events=1)
     with server(serve) as (url, _), HttpxTransport(url) as http:
         bench.transport = http
-        bench.restarted()
+        bench.restart_client()
         step = bench.step()
     assert (step.outcome, len(paths)) == (SyncOutcome.UNREACHABLE, 1)
     assert "portal" in step.why
 
 
 def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
-    bench = Bench(facts=3)
+    bench = Bench(events=3)
 
     class Compressing:
         body = b""
@@ -152,13 +152,13 @@ def test_a_compressed_answer_is_read_and_a_bomb_is_not() -> None:
         def request(
             self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
         ) -> HttpResponse:
-            answer = bench.ledger.request(method, path, query, headers, body, bytes_max)
-            return HttpResponse(answer.status, {"content-encoding": "zstd"}, Compressor()(self.body or answer.body))
+            response = bench.ledger.request(method, path, query, headers, body, bytes_max)
+            return HttpResponse(response.status, {"content-encoding": "zstd"}, Compressor()(self.body or response.body))
 
     peer = Compressing()
     with server(from_transport(peer)) as (url, _), HttpxTransport(url) as http:
         bench.transport = http
-        bench.restarted()
+        bench.restart_client()
         peer.body = bytes(50_000_000)
         assert bench.step().outcome is SyncOutcome.UNREACHABLE
         peer.body = b""
@@ -220,14 +220,14 @@ DAY = timedelta(days=1)
 
 
 def test_tls_with_the_ledgers_own_authority(tmp_path: Path) -> None:
-    bench = Bench(facts=10)
+    bench = Bench(events=10)
     tls = certificate(tmp_path, NOW - DAY, NOW + DAY)
     with (
         server(from_transport(bench.ledger), tls) as (url, _),
         HttpxTransport(url, ca_file=tmp_path / "tls.pem") as http,
     ):
         bench.transport = http
-        bench.restarted()
+        bench.restart_client()
         bench.drain()
     assert bench.disk.queue_depth() == 0
 
@@ -244,7 +244,7 @@ def test_certificates_that_do_not_hold_stop_sending(
     tmp_path: Path, first: datetime, last: datetime, address: str, says: str
 ) -> None:
     tls = certificate(tmp_path, first, last, address)
-    bench = Bench(facts=1)
+    bench = Bench(events=1)
     with (
         server(from_transport(bench.ledger), tls) as (url, _),
         HttpxTransport(url, ca_file=tmp_path / "tls.pem") as http,
@@ -252,7 +252,7 @@ def test_certificates_that_do_not_hold_stop_sending(
         with pytest.raises(Untrusted, match=says):
             get(http)
         bench.transport = http
-        bench.restarted()
+        bench.restart_client()
         step = bench.step()
     assert (step.outcome, step.alarm) == (SyncOutcome.STOPPED, SyncAlarm.UNTRUSTED)
     assert bench.disk.queue_depth() == 1

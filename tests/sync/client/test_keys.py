@@ -12,11 +12,11 @@ from sync.errors import KeyUnusable
 
 def test_made_once_and_found_again(tmp_path: Path) -> None:
     path = tmp_path / "device.key"
-    made = DeviceKey.load_or_make(path)
-    assert DeviceKey.load_or_make(path).public_bytes == made.public_bytes
+    first = DeviceKey.load_or_make(path)
+    assert DeviceKey.load_or_make(path).public_bytes == first.public_bytes
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["device.key"]
-    Ed25519PublicKey.from_public_bytes(made.public_bytes).verify(made.private.sign(b"x"), b"x")
+    Ed25519PublicKey.from_public_bytes(first.public_bytes).verify(first.private.sign(b"x"), b"x")
 
 
 def test_it_does_not_show(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_a_damaged_file_says_so(tmp_path: Path, text: bytes) -> None:
 
 def test_another_kind_of_key(tmp_path: Path) -> None:
     path = tmp_path / "device.key"
-    other = ec.generate_private_key(ec.SECP256R1())
-    path.write_bytes(other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    elliptic = ec.generate_private_key(ec.SECP256R1())
+    path.write_bytes(elliptic.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     path.chmod(0o600)
     with pytest.raises(KeyUnusable, match="Ed25519"):
         DeviceKey.load(path)

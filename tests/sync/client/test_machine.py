@@ -13,8 +13,8 @@ from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.contract import chain
 from tests.sync.client.bench import Bench
-from tests.sync.client.disk import KEY, Disk, fact
-from tests.sync.client.ledger import Device
+from tests.sync.client.disk import KEY, KioskDisk, make_payload
+from tests.sync.client.ledger import LedgerDevice
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +24,8 @@ class KioskAndLedger(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench()
         self.number = 0
-        self.image: Disk | None = None
-        self.backup: dict[str, Device] | None = None
+        self.image: KioskDisk | None = None
+        self.backup: dict[str, LedgerDevice] | None = None
         self.bad: set[bytes] = set()
 
     @initialize(seed=st.integers(0, 2**32))
@@ -40,7 +40,7 @@ class KioskAndLedger(RuleBasedStateMachine):
 
     @rule(position=st.integers(0, 11))
     def the_ledger_will_refuse_one_event(self, position: int) -> None:
-        self.bad.add(fact(max(0, self.number - 1 - position)))
+        self.bad.add(make_payload(max(0, self.number - 1 - position)))
 
     @rule(faults=st.lists(st.sampled_from(NetworkFault), min_size=1, max_size=6))
     def sync_over_a_bad_network(self, faults: list[NetworkFault]) -> None:
@@ -56,7 +56,7 @@ class KioskAndLedger(RuleBasedStateMachine):
 
     @rule(events_max=st.sampled_from([1, 2, 3, 7, 1000]))
     def restart_with_other_batch_boundaries(self, events_max: int) -> None:
-        self.bench.restarted(events_max)
+        self.bench.restart_client(events_max)
 
     @rule(events_max=st.sampled_from([1, 3, 1000]), half=st.booleans(), zstd=st.booleans())
     def the_ledger_is_difficult(self, events_max: int, half: bool, zstd: bool) -> None:
@@ -66,7 +66,7 @@ class KioskAndLedger(RuleBasedStateMachine):
 
     @rule()
     def make_an_image_of_the_card(self) -> None:
-        self.image = self.bench.disk.copied()
+        self.image = self.bench.disk.make_image()
 
     @precondition(lambda self: self.image is not None and self._ledger_has_what_it_signed_for())
     @rule(restart=st.booleans())
@@ -75,7 +75,7 @@ class KioskAndLedger(RuleBasedStateMachine):
         self.bench.disk.put_back(self.image)
         self.backup = None  # the ledger's backup knows epochs that this disk has never heard of
         if restart:
-            self.bench.restarted()
+            self.bench.restart_client()
 
     @precondition(lambda self: self._ledger_has_what_it_signed_for())
     @rule()
@@ -99,18 +99,18 @@ class KioskAndLedger(RuleBasedStateMachine):
     def _restorable(self) -> bool:
         if self.backup is None:
             return False
-        known = self.backup[self.bench.disk.device].epochs
-        return all(len(known.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.lives[:-1])
+        ledger_epochs = self.backup[self.bench.disk.device].epochs
+        return all(len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs[:-1])
 
     def _ledger_has_what_it_signed_for(self) -> bool:
-        known = self.bench.ledger.devices[self.bench.disk.device].epochs
-        return all(len(known.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.lives)
+        ledger_epochs = self.bench.ledger.devices[self.bench.disk.device].epochs
+        return all(len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs)
 
     def teardown(self) -> None:
         bench = self.bench
         bench.faults = []
         bench.ledger.events_max = 1000
-        bench.restarted()
+        bench.restart_client()
         bench.drain(3000)
         last = bench.client.step()
         assert last.outcome is SyncOutcome.IDLE
@@ -119,9 +119,9 @@ class KioskAndLedger(RuleBasedStateMachine):
 
     def _no_loss(self) -> None:
         disk, ledger = self.bench.disk, self.bench.ledger
-        facts = dict(ledger.facts(disk.device))
+        facts = dict(ledger.list_events(disk.device))
         assert len(facts) == len(set(facts.values())), "no fact twice under two identities"
-        held = {line.payload for life in disk.lives for line in life.lines if b'"kind":"carried"' not in line.payload}
+        held = {line.payload for life in disk.journal_epochs for line in life.rows if b'"kind":"carried"' not in line.payload}
         missing = held - set(facts.values()) - self.bad
         assert not missing, f"lost: {sorted(missing)}"
         assert disk.queue_depth() == 0
@@ -130,10 +130,10 @@ class KioskAndLedger(RuleBasedStateMachine):
         device = self.bench.ledger.devices[self.bench.disk.device]
         for epoch, rows in device.epochs.items():
             link = device.geneses[epoch]
-            for stated, line, stone in rows:
-                link = stated if stone else chain.extend(link, line)
+            for stated, line, is_tombstone in rows:
+                link = stated if is_tombstone else chain.extend(link, line)
                 assert link == stated
-        for life in self.bench.disk.lives:
+        for life in self.bench.disk.journal_epochs:
             assert life.genesis == chain.genesis(self.bench.disk.device, KEY.public_bytes, life.epoch, life.parent)
 
 

@@ -37,14 +37,14 @@ def test_success_forgets() -> None:
 
 
 @given(st.integers(), st.floats(0, 10 * RETRY_AFTER_MAX_S))
-def test_retry_after_is_never_undercut_and_always_spread(seed: int, asked_s: float) -> None:
-    wait = Backoff(Random(seed)).wait_s_after(Unreachable("busy", retry_after_s=asked_s))
-    assert min(asked_s, RETRY_AFTER_MAX_S) <= wait <= 1.25 * min(asked_s, RETRY_AFTER_MAX_S) + BASE_S
+def test_retry_after_is_never_undercut_and_always_spread(seed: int, requested_s: float) -> None:
+    wait = Backoff(Random(seed)).wait_s_after(Unreachable("busy", retry_after_s=requested_s))
+    assert min(requested_s, RETRY_AFTER_MAX_S) <= wait <= 1.25 * min(requested_s, RETRY_AFTER_MAX_S) + BASE_S
 
 
 def test_the_same_random_source_gives_the_same_waits() -> None:
-    one, other = Backoff(Random(7)), Backoff(Random(7))
-    assert [one.wait_s_after(DOWN) for _ in range(20)] == [other.wait_s_after(DOWN) for _ in range(20)]
+    first, second = Backoff(Random(7)), Backoff(Random(7))
+    assert [first.wait_s_after(DOWN) for _ in range(20)] == [second.wait_s_after(DOWN) for _ in range(20)]
 
 
 def test_another_thread_may_step_than_the_one_that_made_it() -> None:
@@ -81,32 +81,32 @@ class City:
         self.jitters = [DecorrelatedJitter(source) for source in sources]
         self.backoffs = [Backoff(source) for source in sources]
         self.rows = [ROWS] * AGENTS
-        self.asked: Counter[int] = Counter()
+        self.requests: Counter[int] = Counter()
         self.refused = 0
         # All lose the network in the same second, the worst start there is.
         self.due = [(0.0, agent) for agent in range(AGENTS)]
 
     def run(self) -> float:
         """Seconds from the network's return until the last row is there."""
-        taken: Counter[int] = Counter()
-        at = 0.0
+        served: Counter[int] = Counter()
+        now_s = 0.0
         while self.due:
-            at, agent = heapq.heappop(self.due)
-            if at < OUTAGE_S:
-                heapq.heappush(self.due, (at + self.jitters[agent].draw_s(), agent))
+            now_s, agent = heapq.heappop(self.due)
+            if now_s < OUTAGE_S:
+                heapq.heappush(self.due, (now_s + self.jitters[agent].draw_s(), agent))
                 continue
             backoff = self.backoffs[agent]
-            self.asked[int(at)] += 1
-            if taken[int(at)] >= CAPACITY:
+            self.requests[int(now_s)] += 1
+            if served[int(now_s)] >= CAPACITY:
                 self.refused += 1
-                heapq.heappush(self.due, (at + backoff.wait_s_after(BUSY), agent))
+                heapq.heappush(self.due, (now_s + backoff.wait_s_after(BUSY), agent))
                 continue
-            taken[int(at)] += 1
+            served[int(now_s)] += 1
             backoff.succeeded()
             self.rows[agent] -= min(ROWS_A_BATCH, self.rows[agent])
             if self.rows[agent]:
-                heapq.heappush(self.due, (at + 0.2, agent))  # the time that one batch takes
-        return at - OUTAGE_S
+                heapq.heappush(self.due, (now_s + 0.2, agent))  # the time that one batch takes
+        return now_s - OUTAGE_S
 
 
 @pytest.mark.slow
@@ -119,5 +119,5 @@ def test_s34_the_whole_city_returns_at_once(seed: int) -> None:
     took_s = city.run()
     assert not any(city.rows), "no loss"
     assert took_s <= 1.25 * CAP_S, "everybody is done soon after the longest wait there is"
-    assert max(city.asked.values()) <= 3 * CAPACITY, "no herd: never more than the ledger can turn away politely"
+    assert max(city.requests.values()) <= 3 * CAPACITY, "no herd: never more than the ledger can turn away politely"
     assert city.refused <= AGENTS

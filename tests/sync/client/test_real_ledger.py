@@ -70,7 +70,7 @@ def pace() -> Pace:
     return Pace(wall, time.monotonic, Random(1))
 
 
-class Desk:
+class RegisteredKiosk:
     """One registered kiosk with its journal."""
 
     def __init__(self, http: HttpxTransport, db: psycopg.Connection, path: Path) -> None:
@@ -106,11 +106,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(http: HttpxTransport, db: psycopg.Connection, tmp_path: Path) -> Desk:
-    return Desk(http, db, tmp_path / "journal.db")
+def desk(http: HttpxTransport, db: psycopg.Connection, tmp_path: Path) -> RegisteredKiosk:
+    return RegisteredKiosk(http, db, tmp_path / "journal.db")
 
 
-def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
+def test_a_backlog_over_a_bad_network_arrives_once(desk: RegisteredKiosk) -> None:
     bad = [fault for fault in NetworkFault if fault is not NetworkFault.NONE]
     with desk.journal() as journal:
         fill(journal, 3_500)
@@ -121,7 +121,7 @@ def test_a_backlog_over_a_bad_network_arrives_once(desk: Desk) -> None:
     assert desk.count() == 3_500
 
 
-def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: RegisteredKiosk, tmp_path: Path) -> None:
     with desk.journal() as journal:
         fill(journal, 50)
         desk.drain(journal)
@@ -140,7 +140,7 @@ def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Desk, 
     assert desk.count("carried") == 7
 
 
-def test_an_old_card_image_that_records_the_very_same_again_adds_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_an_old_card_image_that_records_the_very_same_again_adds_nothing(desk: RegisteredKiosk, tmp_path: Path) -> None:
     """Same bytes behind the same chain are the same facts: their identity says so, and the ledger counts them once."""
     with desk.journal() as journal:
         fill(journal, 50)
@@ -154,7 +154,7 @@ def test_an_old_card_image_that_records_the_very_same_again_adds_nothing(desk: D
     assert desk.count() + desk.count("carried") == 80
 
 
-def test_two_disks_with_one_identity(desk: Desk, tmp_path: Path) -> None:
+def test_two_disks_with_one_identity(desk: RegisteredKiosk, tmp_path: Path) -> None:
     with desk.journal() as journal:
         fill(journal, 10)
         desk.drain(journal)
@@ -162,17 +162,17 @@ def test_two_disks_with_one_identity(desk: Desk, tmp_path: Path) -> None:
     twin = tmp_path / "twin.db"
     with (
         desk.journal() as journal,
-        Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0, migrate=migrate_in_process) as other,
+        Journal.open(twin, desk.kiosk, now=now, ballast_bytes=0, migrate=migrate_in_process) as twin_journal,
     ):
         for turn in range(3):
             fill(journal, 4, first=100 * turn + 100)
-            fill(other, 6, first=100 * turn + 1000)
+            fill(twin_journal, 6, first=100 * turn + 1000)
             desk.drain(journal)
-            desk.drain(other)
+            desk.drain(twin_journal)
     assert desk.count() + desk.count("carried") == 10 + 3 * (4 + 6)
 
 
-def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
+def test_a_suspended_kiosk_records_on(desk: RegisteredKiosk) -> None:
     with desk.journal() as journal:
         fill(journal, 5)
         desk.db.execute("UPDATE device SET status = 'suspended' WHERE device = %s", (desk.identity.device,))
@@ -184,7 +184,7 @@ def test_a_suspended_kiosk_records_on(desk: Desk) -> None:
     assert desk.count() == 5
 
 
-def test_a_heartbeat_and_a_used_code(desk: Desk, http: HttpxTransport) -> None:
+def test_a_heartbeat_and_a_used_code(desk: RegisteredKiosk, http: HttpxTransport) -> None:
     with desk.journal() as journal:
         sender = HeartbeatSender(
             journal.outbox, desk.channel, lambda: AgentReport("0.1.0", 0, "boot", "unknown"), pace()
