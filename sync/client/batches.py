@@ -266,7 +266,7 @@ class BatchSender(PacedClient):
         return SyncStep(SyncOutcome.NARROWED, 0.0, why)
 
     def _dispute(self, error: RequestRejected, first: int) -> SyncStep:
-        """Makes the next step ask for the cursor: the chains do not meet, and it says how. Every kind of 409 leads there."""
+        """Makes the next step read the cursor, which says how the chains meet. Every kind of 409 leads there."""
         self._disputes += 1
         alarm = SyncAlarm.NONE
         match error.problem.type:

@@ -64,7 +64,9 @@ class KioskDisk:
     def _begin(self, parent: bytes) -> None:
         self._epochs += 1
         epoch = Epoch(f"{self._epochs:016x}")
-        self.journal_epochs.append(JournalEpoch(epoch, parent, chain.genesis(self.device, KEY.public_bytes, epoch, parent)))
+        self.journal_epochs.append(
+            JournalEpoch(epoch, parent, chain.genesis(self.device, KEY.public_bytes, epoch, parent))
+        )
         self.pruned_through = 0
 
     @property

@@ -182,7 +182,9 @@ class LedgerModel:
                 duplicates += 1
                 if rows[seq - 1][0] != link:
                     self.forks.append((epoch, seq, line))
-                    raise _ProblemRaised(409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex())
+                    raise _ProblemRaised(
+                        409, ProblemType.FORK, seq=seq, stored=rows[seq - 1][0].hex(), received=link.hex()
+                    )
         fresh = [(link, line, seq in tombstones) for seq, (link, line) in lines if seq > len(rows)]
         if self.half and len(fresh) > 1:
             fresh = fresh[: len(fresh) // 2]
@@ -216,4 +218,6 @@ class LedgerModel:
             raise _ProblemRaised(409, ProblemType.GAP, expected_seq=len(rows) + 1)
         before = rows[header.first_seq - 2][0] if header.first_seq > 1 else device.geneses[epoch]
         if before.hex() != header.prev:
-            raise _ProblemRaised(409, ProblemType.FORK, seq=header.first_seq - 1, stored=before.hex(), received=header.prev)
+            raise _ProblemRaised(
+                409, ProblemType.FORK, seq=header.first_seq - 1, stored=before.hex(), received=header.prev
+            )

@@ -103,7 +103,9 @@ def test_a_ledger_that_refuses_everything_costs_no_event() -> None:
     bench.transport = bench.ledger
     bench.restart_client()
     bench.drain()
-    assert stored(bench) == [make_payload(number) for number in range(50)], "once the ledger is mended, every event is there"
+    assert stored(bench) == [make_payload(number) for number in range(50)], (
+        "once the ledger is mended, every event is there"
+    )
 
 
 def test_an_event_with_a_newline_in_it_does_not_tear_the_batch() -> None:
@@ -407,7 +409,9 @@ def test_a_journal_that_begins_anew_while_a_batch_is_away_is_not_marked_with_its
 
     bench.ledger.alter = renew
     bench.drain()
-    assert {payload for _, payload in bench.ledger.list_events(bench.disk.device)} == {make_payload(number) for number in range(5)}
+    assert {payload for _, payload in bench.ledger.list_events(bench.disk.device)} == {
+        make_payload(number) for number in range(5)
+    }
     assert len({identity for identity, _ in bench.ledger.list_events(bench.disk.device)}) == 5
 
 

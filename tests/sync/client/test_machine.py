@@ -100,11 +100,15 @@ class KioskAndLedger(RuleBasedStateMachine):
         if self.backup is None:
             return False
         ledger_epochs = self.backup[self.bench.disk.device].epochs
-        return all(len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs[:-1])
+        return all(
+            len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs[:-1]
+        )
 
     def _ledger_has_what_it_signed_for(self) -> bool:
         ledger_epochs = self.bench.ledger.devices[self.bench.disk.device].epochs
-        return all(len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs)
+        return all(
+            len(ledger_epochs.get(life.epoch, [])) >= life.acknowledged for life in self.bench.disk.journal_epochs
+        )
 
     def teardown(self) -> None:
         bench = self.bench
@@ -121,7 +125,12 @@ class KioskAndLedger(RuleBasedStateMachine):
         disk, ledger = self.bench.disk, self.bench.ledger
         facts = dict(ledger.list_events(disk.device))
         assert len(facts) == len(set(facts.values())), "no fact twice under two identities"
-        held = {line.payload for life in disk.journal_epochs for line in life.rows if b'"kind":"carried"' not in line.payload}
+        held = {
+            line.payload
+            for life in disk.journal_epochs
+            for line in life.rows
+            if b'"kind":"carried"' not in line.payload
+        }
         missing = held - set(facts.values()) - self.bad
         assert not missing, f"lost: {sorted(missing)}"
         assert disk.queue_depth() == 0

@@ -67,7 +67,7 @@ class RelayBench:
                 self.stored.append(brought)
             return SealedPalmReply(version=len(self.stored), stored=True)
         since = int(request.query.removeprefix("since="))
-        page = tuple(self.there[since : since + 2])
+        page = tuple(self.stored[since : since + 2])
         last = since + len(page)
         return SealedPalmPage(
             school="s-12", since=since, version=last, roster=5, palms=page, more=last < len(self.stored)
@@ -135,7 +135,7 @@ def test_a_ledger_that_was_restored_is_followed_back_and_not_round_and_round() -
         since = int(request.query.removeprefix("since="))
         if since <= len(kiosk.stored):
             return respond(request)
-        return SealedPalmPage(school="s-12", since=since, version=2, roster=5, palms=tuple(kiosk.there[:2]), more=True)
+        return SealedPalmPage(school="s-12", since=since, version=2, roster=5, palms=tuple(kiosk.stored[:2]), more=True)
 
     kiosk.bench.ledger.palms = restored
     first = kiosk.relay.step()
