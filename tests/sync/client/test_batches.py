@@ -120,7 +120,7 @@ def test_an_event_with_a_newline_in_it_does_not_tear_the_batch() -> None:
 def test_rot_under_one_event_costs_that_event_alone() -> None:
     bench = Bench(events=20)
     line = bench.disk.current.rows[8]
-    bench.disk.current.rows[8] = type(line)(line.seq, line.payload.replace(b"fact", b"fuct"), line.hash)
+    bench.disk.current.rows[8] = type(line)(line.seq, line.payload.replace(b"event", b"evunt"), line.hash)
     bench.drain()
     assert stored(bench) == [make_payload(number) for number in range(20) if number != 8]
     assert bench.disk.quarantined == {(bench.disk.epoch, 9): ("refused-422", True)}
