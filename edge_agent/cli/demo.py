@@ -30,9 +30,9 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Play a lunch break with an outage, a killed kiosk and a pulled reader, and prove that all counts agree."""
-    from edge_agent.cli import ledger
+    from edge_agent.cli.ledger.database import require_ledger_extra
 
-    ledger.require_ledger_extra()
+    require_ledger_extra()
     from canteen_demo import view
     from canteen_demo.play import DemoOptions, Scene, play
 

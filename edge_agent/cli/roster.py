@@ -121,13 +121,13 @@ def _import_into_ledger(
     *,
     dry_run: bool,
 ) -> None:
-    from edge_agent.cli import ledger
+    from edge_agent.cli.ledger import database
 
-    ledger.require_ledger_extra()
+    database.require_ledger_extra()
     from sync.ledger.roster_import import import_export as import_into_database
 
     files = read_export(export)
-    with ledger.open_ledger(data_dir, url) as connection:
+    with database.open_ledger(data_dir, url) as connection:
         imports = import_into_database(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
         )

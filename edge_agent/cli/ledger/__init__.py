@@ -1,0 +1,16 @@
+"""`edge-agent ledger`: the central ledger, for its operators and its readers."""
+
+import typer
+
+from edge_agent.cli.ledger import conformance, report, schools, serving
+from edge_agent.cli.ledger.database import require_ledger_extra
+
+app = typer.Typer(no_args_is_help=True)
+app.callback()(require_ledger_extra)
+app.command()(serving.serve)
+app.command()(schools.school)
+app.command("enrol-code")(schools.enrol_code)
+app.command()(schools.devices)
+app.command()(schools.suspend)
+app.command()(report.report)
+app.command()(conformance.conformance)

@@ -1,0 +1,49 @@
+"""The database that the commands of `edge-agent ledger` use: the named one, or the one in the data folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.errors import AgentError
+
+if TYPE_CHECKING:
+    import psycopg
+
+DataOption = Annotated[
+    Path, typer.Option("--data", envvar="LEDGER_DATA", help="The ledger's folder: its key, and its own PostgreSQL.")
+]
+DatabaseOption = Annotated[
+    str,
+    typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="A PostgreSQL of yours instead of its own."),
+]
+DATA_DEFAULT = Path("/var/lib/edge-agent-ledger/data")
+
+
+class LedgerExtraMissing(AgentError):
+    """The packages of the ledger are not installed."""
+
+
+def require_ledger_extra() -> None:
+    """The central ledger: serve it, read it, check it."""
+    missing = [name for name in ("psycopg", "psycopg_pool") if find_spec(name) is None]
+    if missing:
+        raise LedgerExtraMissing(f"{' and '.join(missing)} not installed", "pip install 'canteen-edge-agent[ledger]'")
+
+
+@contextmanager
+def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connection]":
+    """Yields a connection to the ledger's database: the named one, or else the one in the data folder."""
+    from sync.ledger.server import connected
+
+    if database_url:
+        with connected(database_url) as connection:
+            yield connection
+        return
+    from canteen_demo.postgres import embedded_database
+
+    with embedded_database(data_dir) as url, connected(url) as connection:
+        yield connection

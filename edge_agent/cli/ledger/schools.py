@@ -1,0 +1,86 @@
+"""`edge-agent ledger school`, `enrol-code`, `devices` and `suspend`: schools and their kiosks."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
+
+
+def school(
+    school: Annotated[str, typer.Argument(help="A short id: letters, digits, - and _.")],
+    name: Annotated[str, typer.Argument(help="The name that people use.")],
+    timezone: Annotated[str, typer.Option(help="IANA name of its time zone.")] = "Asia/Almaty",
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Add a school, or rename it."""
+    from sync.ledger import schools
+
+    with open_ledger(data_dir, database_url) as connection:
+        schools.add_school(connection, school, name, timezone)
+    out.print(f"{school}: {name}; next: `edge-agent ledger enrol-code {school}`", markup=False)
+
+
+def enrol_code(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    name: Annotated[str, typer.Option(help="A name for the kiosk: `left door`.")] = "",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 30, help="For how many hours the code is valid.")] = 72,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a one-time code that gives one kiosk its identity. The code is shown only once."""
+    from sync.ledger import schools
+    from sync.ledger.server import utc_now
+
+    with open_ledger(data_dir, database_url) as connection:
+        code = schools.issue_code(connection, school, name, utc_now(), timedelta(hours=hours))
+    if as_json:
+        print_json({"school": school, "code": code, "hours": hours})
+    else:
+        out.print(
+            f"{code}\nvalid once within {hours} hours; on the kiosk run: `edge-agent register URL {code}`", markup=False
+        )
+
+
+def devices(
+    data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "", as_json: JsonOption = False
+) -> None:
+    """Show every kiosk: its delivered events, and the time of its last contact."""
+    from dataclasses import asdict
+
+    from sync.ledger import schools
+
+    with open_ledger(data_dir, database_url) as connection:
+        rows = schools.list_devices(connection)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("school", "device", "name", "status", "events", "last heard", ""),
+        (
+            (
+                row.school, row.device, row.name, row.status, row.seq,
+                row.last_heard.isoformat(timespec="seconds") if row.last_heard else "never",
+                "TWO KIOSKS WITH ONE IDENTITY" if row.twins else "",
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+
+
+def suspend(
+    device: Annotated[str, typer.Argument(help="The kiosk's id.")],
+    lift: Annotated[bool, typer.Option("--lift", help="Accept its requests again.")] = False,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Refuse a kiosk's requests from now on. The kiosk goes on recording."""
+    from sync.ledger import schools
+
+    with open_ledger(data_dir, database_url) as connection:
+        schools.set_status(connection, device, "active" if lift else "suspended")
+    out.print(f"{device}: {'active' if lift else 'suspended'}", markup=False)

@@ -1,0 +1,45 @@
+"""`edge-agent ledger serve`: the service itself."""
+
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption
+from edge_agent.cli.options import out
+from edge_agent.process.shutdown import ShutdownFlag
+
+
+def serve(
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8460,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
+) -> None:
+    """Run the ledger until SIGTERM or Ctrl-C."""
+    from sync.ledger.server import LedgerOptions, serve_until
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    ending = ShutdownFlag()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    options = LedgerOptions(
+        folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
+        rate_per_s=rate, burst=int(2 * rate),
+    )  # fmt: skip
+
+    def announce(url: str) -> None:
+        out.print(f"ledger at {url}", markup=False)
+
+    if database_url:
+        serve_until(ending.wait, database_url, options, announce)
+        return
+    from canteen_demo.postgres import EmbeddedPostgres
+
+    with EmbeddedPostgres(data_dir) as postgres:
+        serve_until(ending.wait, postgres.url, options, announce, postgres.revive)
