@@ -1,0 +1,1 @@
+"""Append-only logs, and proofs that a stranger checks. Pure: no files, no clock, no random source."""
