@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PURE = ("edge_agent/domain", "edge_agent/palm", "sync/contract", "drivers/protocols")
+PURE = ("edge_agent/domain", "edge_agent/palm", "sync/contract", "sync/money", "drivers/protocols")
 PACKAGES = {"edge_agent", "drivers", "sync", "canteen_demo"}
 
 
