@@ -53,7 +53,7 @@ class RejectedNumber:
     why: str
 
 
-class Alias(msgspec.Struct, frozen=True):
+class Alias(msgspec.Struct, frozen=True, gc=False):  # a school has tens of thousands of them
     """One way to write a card's number. `bits` tells numbers of different length apart."""
 
     notation: UidNotation

@@ -57,8 +57,7 @@ class Roster:
     timetable: Timetable
     people: Mapping[str, Person] = field(repr=False)
     problems: tuple[RosterProblem, ...] = field(repr=False)
-    _cards_by_own: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # by the roster's own number
-    _cards_by_alias: Mapping[Alias, tuple[Credential, ...]] = field(repr=False)  # by every other way to write it
+    _cards: Mapping[int, tuple[Credential, ...]] = field(repr=False)  # by the number in each of its ways to write it
     _codes: Mapping[str, tuple[Credential, ...]] = field(repr=False)
     _terminals: Mapping[str, tuple[Credential, ...]] = field(repr=False)
     _entitlements: Mapping[str, tuple[Entitlement, ...]] = field(repr=False)
@@ -72,15 +71,20 @@ class Roster:
         count against it. Otherwise every card with the same known digits fits.
         """
         exact = own(uid)
-        cards = [] if uid.partial else self._with_technology(uid, self._cards_by_own.get(exact, ()))
+        cards = [] if uid.partial else self._with_technology(uid, self._cards_with_own(exact))
         if not cards:
-            cards = self._with_technology(uid, self._cards_by_alias.get(exact, ()))
+            written_so = [card for card in self._cards.get(exact.number, ()) if exact in aliases(_card_uid(card))]
+            cards = self._with_technology(uid, written_so)
             for alias in aliases(uid):
-                cards += self._with_technology(uid, self._cards_by_own.get(alias, ()))
+                cards += self._with_technology(uid, self._cards_with_own(alias))
         if len(cards) == 1:
             return (cards[0],)
         by_id = {card.id: card for card in cards}
         return tuple(by_id[card_id] for card_id in sorted(by_id))
+
+    def _cards_with_own(self, alias: Alias) -> list[Credential]:
+        """Returns the cards whose number stands in the roster in just this way."""
+        return [card for card in self._cards.get(alias.number, ()) if own(_card_uid(card)) == alias]
 
     def _with_technology(self, uid: Uid, cards: Sequence[Credential]) -> list[Credential]:
         """Returns the cards with the technology of `uid`; one without a technology, in roster or reading, fits all."""
@@ -148,8 +152,7 @@ class _RosterBuilder:
         self._programmes: set[str] = set()
         self._sessions: list[MealSession] = []
         self._closed: list[ClosedDay] = []
-        self._cards_by_own: dict[Alias, tuple[Credential, ...]] = {}
-        self._cards_by_alias: dict[Alias, tuple[Credential, ...]] = {}
+        self._cards: dict[int, tuple[Credential, ...]] = {}
         self._codes: dict[str, tuple[Credential, ...]] = {}
         self._terminals: dict[str, tuple[Credential, ...]] = {}
         self._entitlements: dict[str, tuple[Entitlement, ...]] = {}
@@ -173,8 +176,7 @@ class _RosterBuilder:
             timetable=self._build_timetable(),
             people=self._people,
             problems=tuple(self._problems),
-            _cards_by_own=self._cards_by_own,
-            _cards_by_alias=self._cards_by_alias,
+            _cards=self._cards,
             _codes=self._codes,
             _terminals=self._terminals,
             _entitlements=self._entitlements,
@@ -229,7 +231,7 @@ class _RosterBuilder:
         value = credential.value.strip()
         match credential.kind:
             case CredentialKind.CARD:
-                self._file_card(credential, value)
+                self._file_card(credential)
             case CredentialKind.CODE if value:
                 _add(self._codes, value, (credential,))
             case CredentialKind.TERMINAL if value:
@@ -241,7 +243,7 @@ class _RosterBuilder:
             case _:
                 assert_never(credential.kind)
 
-    def _file_card(self, credential: Credential, value: str) -> None:
+    def _file_card(self, credential: Credential) -> None:
         try:
             technology = Technology(credential.technology) if credential.technology else Technology.UNKNOWN
         except ValueError:
@@ -249,15 +251,14 @@ class _RosterBuilder:
                 credential, f"no reader knows the technology {credential.technology!r}; any technology fits"
             )
             technology, credential = Technology.UNKNOWN, replace(credential, technology="")
-        uid = from_roster(UidNotation(credential.notation.value), value, technology)
+        uid = _read_number(credential, technology)
         if isinstance(uid, RejectedNumber):
             self._note_problem(credential, f"it is left out: {uid.why}")
             return
-        # One tuple for all the ways to write the number: a school has thousands of cards, and each has several.
+        # By the bare number, and one tuple for all of a card's: a school has thousands of cards.
         cards = (credential,)
-        _add(self._cards_by_own, own(uid), cards)
-        for alias in aliases(uid):
-            _add(self._cards_by_alias, alias, cards)
+        for number in {alias.number for alias in aliases(uid)}:
+            _add(self._cards, number, cards)
 
     def _file_personal(self, record: Entitlement | Consent) -> None:
         if record.person not in self._people:
@@ -281,9 +282,30 @@ class _RosterBuilder:
                 assert_never(record)
 
     def _note_shared_cards(self) -> None:
-        for alias, cards in self._cards_by_own.items():
-            if alias.notation is UidNotation.FULL and len({card.person for card in cards}) > 1:
-                self._note_problem(cards[-1], "another person has the same card number; it recognises neither of them")
+        for number, cards in self._cards.items():
+            if len(cards) == 1:
+                continue
+            alike: dict[Alias, list[Credential]] = defaultdict(list)
+            for card in cards:
+                alias = own(_card_uid(card))
+                if alias.number == number and alias.notation is UidNotation.FULL:
+                    alike[alias].append(card)
+            for same in alike.values():
+                if len({card.person for card in same}) > 1:
+                    self._note_problem(
+                        same[-1], "another person has the same card number; it recognises neither of them"
+                    )
+
+
+def _card_uid(credential: Credential) -> Uid:
+    """Returns the number of a card that is in the snapshot."""
+    uid = _read_number(credential, Technology(credential.technology) if credential.technology else Technology.UNKNOWN)
+    assert isinstance(uid, Uid), "the builder leaves out a card whose number cannot be read"
+    return uid
+
+
+def _read_number(credential: Credential, technology: Technology) -> Uid | RejectedNumber:
+    return from_roster(UidNotation(credential.notation.value), credential.value.strip(), technology)
 
 
 Key = TypeVar("Key")

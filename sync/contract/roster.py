@@ -10,7 +10,8 @@ from enum import StrEnum
 import msgspec
 
 
-class _RosterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+# Records hold texts and tuples of texts and so no cycle; without the collector's header each takes 16 bytes less.
+class _RosterRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     id: str
 
 
