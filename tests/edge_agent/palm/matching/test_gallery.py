@@ -1,9 +1,8 @@
 from functools import cache
 
-import numpy as np
 import pytest
 
-from edge_agent.palm.matching.code import encode
+from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE, encode
 from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.fusion import fuse_frames
 from edge_agent.palm.matching.gallery import (
@@ -17,10 +16,11 @@ from edge_agent.palm.matching.gallery import (
     empty,
 )
 from edge_agent.palm.matching.operating_point import OperatingPoint, operating_point
-from edge_agent.palm.matching.permutation import identity, protect
+from edge_agent.palm.matching.permutation import identity
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import respond
-from edge_agent.palm.types import Hand, Region
+from edge_agent.palm.types import Hand
+from tests.benchmarks import crowd
 from tests.edge_agent.palm.made import region, responses, scrambles
 
 PEOPLE = tuple("abcdef")
@@ -147,17 +147,13 @@ def test_sieve_and_sketch_lose_nobody_whom_exhaustive_search_names() -> None:
     plain = identity()
     palms = []
     for person in range(80):
-        drawn = region(f"x{person}", None, 1)
-        for turned in range(8):
-            grey, mask = np.rot90(drawn.grey, turned % 4), np.rot90(drawn.mask, turned % 4)
-            if turned >= 4:
-                grey, mask = grey[:, ::-1], mask[:, ::-1]
-            seen = Region(np.ascontiguousarray(grey), np.ascontiguousarray(mask), Hand.LEFT)
-            code = protect(encode(respond(seen), Hand.LEFT), plain)
-            palms.append(Palm.of(f"x{person}/{turned}", Hand.LEFT, [code]))
-    crowd = empty(plain).changed(palms)
+        code = encode(respond(region(f"x{person}", None, 1)), Hand.LEFT)
+        for way in range(8):
+            fine, coarse = crowd.lay(code.fine[None], FINE_SIDE, way), crowd.lay(code.coarse[None], COARSE_SIDE, way)
+            palms.append(crowd.palm(f"x{person}/{way}", Hand.LEFT, fine, coarse, plain, samples=1))
+    everybody = empty(plain).changed(palms)
     assert len(palms) == 640  # more than the first look's sieve lets pass
     for person in range(0, 80, 16):
         moved = Probe(respond(region(f"x{person}", None, 2)), plain)
-        assert crowd.search(moved)[0] == crowd.search_exhaustively(moved)[0]
-        assert crowd.search(moved)[0].person == f"x{person}/0"
+        assert everybody.search(moved)[0] == everybody.search_exhaustively(moved)[0]
+        assert everybody.search(moved)[0].person == f"x{person}/0"
