@@ -67,7 +67,6 @@ PIECES = st.sampled_from(
 )
 
 
-@pytest.mark.alone
 @settings(max_examples=400, deadline=None)
 @given(pattern=st.lists(PIECES, max_size=14).map("".join), letter=st.sampled_from("ab0"))
 def test_no_pattern_that_is_taken_is_slow(pattern: str, letter: str) -> None:
@@ -76,15 +75,14 @@ def test_no_pattern_that_is_taken_is_slow(pattern: str, letter: str) -> None:
     except Unbounded:
         return
     text = letter * (TEXT_MAX - 1) + "!"
-    started = time.perf_counter()
+    started = time.thread_time()
     compiled.fullmatch(text)
-    assert time.perf_counter() - started < SLOW_S, pattern
+    assert time.thread_time() - started < SLOW_S, pattern
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("pattern", [r".*.*x", r"a*a*b", r"[ab]+[ab]+c", r"a{0,256}a{0,256}b"])
 def test_the_slowest_that_are_taken_stay_in_their_time(pattern: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     assert not bounded(pattern).fullmatch("a" * TEXT_MAX)
-    assert time.perf_counter() - started < SLOW_S
+    assert time.thread_time() - started < SLOW_S
     assert isinstance(bounded(pattern), re.Pattern)

@@ -333,11 +333,10 @@ def test_the_server_stops_quickly_with_open_streams_and_starts_again(screen: Scr
         assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
 
 
-@pytest.mark.alone
-def test_showing_never_waits_for_the_screen(screen: ScreenServer) -> None:
+def test_showing_never_waits_for_a_page_that_reads_nothing(screen: ScreenServer) -> None:
     with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
         next(states(stream.iter_lines()))
-        before = time.perf_counter()
-        for _ in range(1_000):
+        for _ in range(5_000):  # more than any buffer between here and the page holds
             screen.show(WELCOME)
-        assert (time.perf_counter() - before) / 1_000 < 0.002
+    with open_client(screen) as requester, requester.stream("GET", "/events") as stream:
+        assert big_notice(next(states(stream.iter_lines()))[1])["greeting"] == "Айгерім"
