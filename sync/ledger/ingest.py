@@ -21,6 +21,7 @@ from sync.contract import receipt
 from sync.contract.batch import Batch, link_hashes, walk_links
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, QuarantinedEvent, time_text
+from sync.ledger import logs
 from sync.ledger.event_columns import CarriedEvent, EventColumns, OddEvent, read_columns
 from sync.ledger.people import RosterMembers
 
@@ -313,6 +314,7 @@ def _insert(
         "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
         (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, arrival.school, arrival.device),
     )
+    logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
     return tuple(odd.values())
 
 

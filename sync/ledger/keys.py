@@ -1,6 +1,6 @@
-"""The ledger's own key, with which it signs receipts: one for all its processes. Kiosks learn it when they register.
+"""The ledger's own keys: one signs receipts, and kiosks learn it when they register; the other signs its logs.
 
-It lives in a file, not in the database: those who can write the tables must not be able to sign for them.
+They live in files, not in the database: those who can write the tables must not be able to sign for them.
 """
 
 import contextlib
@@ -10,6 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.ledger.errors import NotUnderstood
+from sync.proof.notes import BadNote
+from sync.proof.signer import LogSigner, format_signer, parse_signer
 
 
 def load_or_create(path: Path) -> Ed25519PrivateKey:
@@ -17,13 +19,7 @@ def load_or_create(path: Path) -> Ed25519PrivateKey:
 
     Raises `NotUnderstood` for a file that holds no key.
     """
-    with contextlib.suppress(FileExistsError):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(file, Ed25519PrivateKey.generate().private_bytes_raw().hex().encode() + b"\n")
-            os.fsync(file)
-        finally:
-            os.close(file)
+    _write_once(path, Ed25519PrivateKey.generate().private_bytes_raw().hex())
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
     except ValueError as error:
@@ -31,3 +27,32 @@ def load_or_create(path: Path) -> Ed25519PrivateKey:
             f"{path} holds no ledger key (64 hex digits): restore it from the backup; with a new one every kiosk "
             "must be registered again"
         ) from error
+
+
+def load_or_create_signer(path: Path, ledger: str) -> LogSigner:
+    """Returns the logs' key in `path`, drawn under the name `ledger` and written there when the file is missing.
+
+    Raises `NotUnderstood` for a name that cannot be, or a file that holds no such key.
+    """
+    try:
+        drawn = format_signer(LogSigner(ledger, Ed25519PrivateKey.generate()))
+    except BadNote as error:
+        raise NotUnderstood(f"{error}; choose another name for the logs") from error
+    _write_once(path, drawn)
+    try:
+        return parse_signer(path.read_text(encoding="utf-8").strip())
+    except ValueError as error:
+        raise NotUnderstood(
+            f"{path}: {error}; restore it from the backup: with a new key no witness and no slip of paper fits the logs"
+        ) from error
+
+
+def _write_once(path: Path, secret: str) -> None:
+    """Writes a secret with mode 0600, unless the file is there."""
+    with contextlib.suppress(FileExistsError):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(file, f"{secret}\n".encode())
+            os.fsync(file)
+        finally:
+            os.close(file)

@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.admission import TokenBucket
+from sync.ledger.checkpointer import Checkpointer
 from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
 from sync.ledger.migrate import migrate
 from sync.ledger.requests import LedgerContext
@@ -38,7 +39,8 @@ class LedgerOptions:
     Raises NotUnderstood for a certificate without its key, or a key without its certificate.
     """
 
-    folder: Path  # holds the receipts' key
+    folder: Path  # holds the keys of receipts and logs
+    log_name: str = "canteen.local"  # with which the origins of all logs begin; used when their key is drawn
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
     certificate: Path | None = None
@@ -87,6 +89,7 @@ class LedgerServer:
         self.database_url = database_url  # holds a password: for tests and benches, not for a log
         self._options = options
         self._pool: Pool | None = None
+        self._checkpointer: Checkpointer | None = None
         self._http: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -122,6 +125,9 @@ class LedgerServer:
             kwargs={"autocommit": True}, check=_still_open,
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
+        signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
+        self._checkpointer = Checkpointer(self._pool, signer, utc_now)
+        self._checkpointer.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
         self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket)
         self._socket = _listen(options.host, options.port)
@@ -151,6 +157,9 @@ class LedgerServer:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
+            self._checkpointer = None
         if self._pool is not None:
             self._pool.close(timeout=10)
             self._pool = None

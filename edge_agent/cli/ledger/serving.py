@@ -19,6 +19,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8460,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
     certificate_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    log_name: Annotated[
+        str, typer.Option(help="With which the names of all logs begin, such as your domain; fixed at the first start.")
+    ] = "canteen.local",
     rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
@@ -30,7 +33,7 @@ def serve(
         signal.signal(number, lambda *_: ending.set())
     options = LedgerOptions(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
-        rate_per_s=rate, burst=int(2 * rate),
+        rate_per_s=rate, burst=int(2 * rate), log_name=log_name,
     )  # fmt: skip
 
     def announce(url: str) -> None:
