@@ -67,15 +67,13 @@ def build_sheet(
 def build_correction(
     subject: SheetSubject, version: int, facts: SheetFacts, closed: Sequence[tuple[str, Sheet]],
     objections: Iterable[SheetObjection] = (),
-) -> Sheet | None:  # fmt: skip
-    """Returns the correction sheet of this number, or None where nothing differs.
+) -> Sheet:  # fmt: skip
+    """Returns the correction sheet of this number; without rows where nothing differs.
 
     `closed`: digest and sheet of everything that was closed before, the month's own first. Raises TermsMissing.
     """
     whole = build_sheet(replace(subject, number=0), version, facts)
     rows = find_corrections((sheet for _, sheet in closed), whole)
-    if not rows:
-        return None
     base = tuple(name for name, _ in closed)
     return replace(
         whole, subject=subject, rows=(), corrections=rows, outages=(), objections=tuple(sorted(objections)), base=base

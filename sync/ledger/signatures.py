@@ -1,0 +1,178 @@
+"""Detached signatures over a sheet's bytes: Ed25519 by a registered key, CMS (ЭЦП) by a certificate, others by plug-in.
+
+The ledger verifies and never signs: no private key of a side is ever here. A certificate's chain is verified by the
+`openssl` program, since `cryptography` has no verification of CMS; only the authority that the city names is trusted,
+never the machine's own list. National algorithms need the national library: a package brings a verifier for them under
+the entry-point group `canteen_edge_agent.signature_schemes`.
+"""
+
+import base64
+import binascii
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sync.ledger.errors import LedgerError
+
+ENTRY_POINTS = "canteen_edge_agent.signature_schemes"
+SIGNATURE_BYTES_MAX = 256 * 1024
+OPENSSL_TIMEOUT_S = 30
+
+
+class SignatureRefused(LedgerError):
+    """A signature that does not hold, or is of nobody who may sign for the side."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredSigner:
+    """A person or office that may sign for a side. `material` is what the scheme knows it by."""
+
+    scheme: str
+    material: str
+    name: str
+
+
+class SignatureScheme(Protocol):
+    """A way of signing. A plug-in is a class without arguments that has this method."""
+
+    def find_signer(
+        self, content: bytes, signature: bytes, signers: Sequence[RegisteredSigner], authority: bytes
+    ) -> RegisteredSigner:
+        """Returns the one of these signers who made the detached signature over `content`.
+
+        `authority`: certificates (and revocation lists) of the trusted authority, PEM; empty where none is set up.
+        Raises SignatureRefused.
+        """
+        ...
+
+
+class Ed25519Scheme:
+    """Signatures of a registered 32-byte key: raw, hex or base64, as `openssl pkeyutl -sign -rawin` makes them."""
+
+    def find_signer(
+        self, content: bytes, signature: bytes, signers: Sequence[RegisteredSigner], authority: bytes
+    ) -> RegisteredSigner:
+        """Returns the signer whose key made the signature. Raises SignatureRefused."""
+        raw = _unwrap(signature)
+        for signer in signers:
+            try:
+                Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer.material)).verify(raw, content)
+            except InvalidSignature:
+                continue
+            return signer
+        raise SignatureRefused(
+            "no registered key of this side made this signature over these bytes",
+            "sign the file that `edge-agent ledger sheet sign-request` wrote, unchanged, or register the key with"
+            " `edge-agent ledger sheet signer`",
+        )
+
+
+class CmsScheme:
+    """CMS (PKCS#7) by a certificate of the authority; a signer is an attribute of the certificate's subject."""
+
+    def find_signer(
+        self, content: bytes, signature: bytes, signers: Sequence[RegisteredSigner], authority: bytes
+    ) -> RegisteredSigner:
+        """Returns the signer to whom the verified certificate belongs. Raises SignatureRefused."""
+        if not authority:
+            raise SignatureRefused(
+                "no authority is set up, so no certificate can be trusted",
+                "give its certificates with --authority FILE.pem",
+            )
+        certificate = _verify_cms(content, _to_der(signature), authority)
+        parts = ((part.rfc4514_attribute_name, part.value) for part in certificate.subject)
+        present = {f"{name}={value}" for name, value in parts if isinstance(value, str)}
+        for signer in signers:
+            if signer.material in present:
+                return signer
+        raise SignatureRefused(
+            f"the certificate of {certificate.subject.rfc4514_string()} is valid, and nobody of this side has it",
+            "register the signer with `edge-agent ledger sheet signer`",
+        )
+
+
+_SCHEMES: Mapping[str, type[SignatureScheme]] = {"ed25519": Ed25519Scheme, "cms": CmsScheme}
+
+
+def load_scheme(name: str) -> SignatureScheme:
+    """Returns the scheme of this name, ours or an installed one. Raises SignatureRefused that names those there are."""
+    if name in _SCHEMES:
+        return _SCHEMES[name]()
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in installed:
+        scheme: SignatureScheme = installed[name].load()()
+        return scheme
+    names = ", ".join([*_SCHEMES, *sorted(installed)])
+    raise SignatureRefused(f"no signature scheme {name!r}", f"take one of {names}, or install the package that has it")
+
+
+def _unwrap(signature: bytes) -> bytes:
+    """Returns the raw 64 bytes of a signature that came raw, as hex or as base64. Raises SignatureRefused."""
+    if len(signature) == 64:
+        return signature
+    text = b"".join(signature.split())
+    try:
+        raw = bytes.fromhex(text.decode("ascii")) if len(text) == 128 else base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise SignatureRefused(
+            "this file holds no Ed25519 signature", "hand in 64 bytes, raw, hex or base64"
+        ) from error
+    if len(raw) != 64:
+        raise SignatureRefused(f"a signature of {len(raw)} bytes", "hand in 64 bytes, raw, hex or base64")
+    return raw
+
+
+def _to_der(signature: bytes) -> bytes:
+    """Returns a CMS signature as DER, whichever of DER, PEM and base64 it came as. Raises SignatureRefused."""
+    if len(signature) > SIGNATURE_BYTES_MAX:
+        raise SignatureRefused(f"a signature of {len(signature)} bytes", f"at most {SIGNATURE_BYTES_MAX} are read")
+    if signature[:1] == b"\x30":
+        return signature
+    body = b"".join(line.strip() for line in signature.splitlines() if not line.startswith(b"-----"))
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise SignatureRefused("this file holds no CMS signature", "hand it in as DER, PEM or base64") from error
+
+
+def _verify_cms(content: bytes, der: bytes, authority: bytes) -> x509.Certificate:
+    """Returns the certificate of the one signer, after openssl has verified signature and chain."""
+    with tempfile.TemporaryDirectory(prefix="sheet-signature-") as name:
+        folder = Path(name)
+        for file, text in (("content", content), ("signature.der", der), ("authority.pem", authority)):
+            (folder / file).write_bytes(text)
+        revocation = ["-crl_check"] if b"BEGIN X509 CRL" in authority else []
+        done = subprocess.run(
+            [
+                "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signature.der", "-content", "content",
+                "-CAfile", "authority.pem", "-no-CApath", "-no-CAstore", "-x509_strict", "-purpose", "any", *revocation,
+                "-signer", "signer.pem", "-out", "verified",
+            ],
+            cwd=folder, capture_output=True, check=False, timeout=OPENSSL_TIMEOUT_S,
+        )  # fmt: skip
+        if done.returncode != 0:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise SignatureRefused(
+                f"openssl does not verify this signature: {_reason(lines)}",
+                "sign the file that `edge-agent ledger sheet sign-request` wrote, unchanged, with a valid certificate",
+            )
+        # With content inside it, the signature could be over something else.
+        if (folder / "verified").read_bytes() != content:
+            raise SignatureRefused("the signature has a content of its own", "hand in a detached signature")
+        certificates = x509.load_pem_x509_certificates((folder / "signer.pem").read_bytes())
+    if len(certificates) != 1:
+        raise SignatureRefused(f"{len(certificates)} people signed at once", "hand in one signature a file")
+    return certificates[0]
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """Returns the last part of openssl's own account, without its codes."""
+    return lines[-1].rsplit(":", 1)[-1].strip() or lines[-1] if lines else "no reason given"
