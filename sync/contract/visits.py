@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from sync.contract.clocks import TrueClocks
 from sync.contract.entitlements import choose_entitlement
@@ -39,8 +40,7 @@ from sync.contract.sessions import Timetable
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EventId:
+class EventId(NamedTuple):
     """An event's identity, for ever."""
 
     device: str
@@ -88,6 +88,8 @@ class Visit:
     method: Method
     programme: str
     claim: Claim
+    recorded_programme: str = ""  # as the kiosk judged
+    recorded_claim: Claim = Claim.NONE
     why: ClaimReason = ClaimReason.AS_RECORDED
     first: EventId | None = None  # of a second meal: the entry that is billed
     entry_time: datetime | None
@@ -99,6 +101,13 @@ class Visit:
     operator: str = ""
     note: str = ""
     group: str = ""
+
+    @property
+    def day(self) -> str:
+        """Returns the date on which it is counted: its service date, else the UTC date on which it happened."""
+        if self.service_date or self.entry_time is None:
+            return self.service_date or self.recorded_time[:10]
+        return self.entry_time.date().isoformat()
 
     @property
     def counts(self) -> bool:
@@ -126,15 +135,18 @@ def derive_visits(
     now: datetime,
     grace: timedelta = timedelta(),
     entitlements: Mapping[str, Sequence[Entitlement]] | None = None,
+    clocks: TrueClocks | None = None,
 ) -> DerivedVisits:
     """Returns the visits and claims in these events.
 
     Give all events of the school's kiosks for the days in question, and of the boots in which they fell. `timetable`
     and `grace` (before a start, after an end) place entries whose clock was wrong; `entitlements`, by person, says
-    who pays for them then, else the kiosk's own choice stands. Sessions that ended by `now` are closed.
+    who pays for them then, else the kiosk's own choice stands. Sessions that ended by `now` are closed. `clocks` is the
+    evidence about the kiosks' clocks, where it is more than what these events hold.
     """
     events = unpack_events(received)
-    clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
+    if clocks is None:
+        clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
     visits = {
         entry.id: _place(entry.id, entry.event, clocks, timetable, grace, entitlements)
         for entry in events
@@ -195,6 +207,8 @@ def _place(
         method=entry.method,
         programme=entry.programme,
         claim=entry.claim,
+        recorded_programme=entry.programme,
+        recorded_claim=entry.claim,
         entry_time=clocks.true_time(event_id.device, entry),
         recorded_time=entry.at,
         review=entry.review,
@@ -246,7 +260,12 @@ def _end_visits(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent], c
         if not isinstance(received.event, Exit):
             continue
         entry = visits.get(EventId(received.id.device, received.event.entry_epoch, received.event.entry_seq))
-        if entry is not None and entry.exit is None and entry.person == received.event.person:
+        if (
+            entry is not None
+            and entry.exit is None
+            and entry.person == received.event.person
+            and entry.day in _exit_days(received, received.event, clocks)
+        ):
             visits[entry.id] = _ended(entry, received, clocks)
         else:
             unnamed.append((received, received.event))
@@ -265,6 +284,13 @@ def _end_visits(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent], c
         else:
             unmatched.append(received.id)
     return unmatched
+
+
+def _exit_days(received: ReceivedEvent, exit_event: Exit, clocks: TrueClocks) -> tuple[str, ...]:
+    """Returns the days whose visits an exit may end: the one that it names, and the one on which it happened."""
+    exit_time = clocks.true_time(received.id.device, exit_event)
+    own = exit_event.service_date or exit_event.at[:10]
+    return (own, exit_time.date().isoformat()) if exit_time else (own,)
 
 
 def _can_end(visit: Visit, exit_event: Exit, exit_time: datetime) -> bool:

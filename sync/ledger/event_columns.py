@@ -1,4 +1,4 @@
-"""The columns of an event, read out of its bytes: for reports and flags, with a reason where a person should check it.
+"""The columns of an event, read out of its bytes: for judgement and flags, with a reason where a person should look.
 
 The bytes decide nothing about being stored: a line that cannot be read is stored like any other, with a reason.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sync.contract.chain import Epoch, Hash
+from sync.contract.clocks import CLOCK_SLACK, is_utc_text
 from sync.contract.event import (
     PAYLOAD_BYTES_MAX,
     Carried,
@@ -23,11 +24,11 @@ from sync.contract.event import (
     decode,
 )
 from sync.contract.wire import INT_MAX, parse_epoch
+from sync.ledger.event_rows import UNREAD, CarriedEvent, DayEffects, EventRow, build_row
 
 # Nothing of this product is older; a kiosk whose clock lost its battery says 1970 or the image's build date.
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
-_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -41,26 +42,12 @@ class OddEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedEvent:
-    """A carried event under its old identity, and the event that carried it."""
-
-    epoch: Epoch
-    seq: int
-    hash: Hash
-    payload: bytes
-    kind: str
-    day: str
-    flags: str
-    by_seq: int
-
-
-@dataclass(frozen=True, slots=True)
 class EventColumns:
-    """The columns of a run of events, in their order; one entry an event in the three lists."""
+    """The columns of a run of events, in their order."""
 
-    kinds: list[str]
-    days: list[str]
-    flags: list[str]
+    rows: list[EventRow]
+    latest_before: list[str]  # of each event: the latest good wall time before it in its epoch
+    latest: str  # behind the last of them
     odd: tuple[OddEvent, ...]
     carried: tuple[CarriedEvent, ...]
     people: dict[str, int]  # person id → the first event of this run that names them
@@ -74,38 +61,50 @@ def read_columns(
     epoch: Epoch,
     now: datetime,
     tombstones: Container[int] = (),
+    latest: str = "",
+    effects: DayEffects | None = None,
 ) -> EventColumns:
-    """Returns the columns of a run of events. `tombstones`: the numbers at which one stands instead of a payload."""
+    """Returns the columns of a run of events.
+
+    `tombstones`: the numbers at which one stands instead of a payload. `latest`: the latest good wall time of the
+    epoch's earlier events. What the events bear on is added to `effects`.
+    """
     reader = _EventReader(school, now)
-    kinds, days, flags = [], [], []
+    effects = effects or DayEffects()
+    rows: list[EventRow] = []
+    latest_before: list[str] = []
     odd: list[OddEvent] = []
     carried: list[CarriedEvent] = []
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
         event: Event | None = None
+        latest_before.append(latest)
         if seq in tombstones:
-            kind, day, flag = "tombstone", "", ""
+            row = EventRow("tombstone", "", "")
             oddity: _Oddity | None = ("tombstone", payload[:200].decode("utf-8", "replace"))
         else:
-            kind, day, flag, oddity, event = reader.read(payload)
-        if isinstance(event, Sighting):
-            if event.person not in people:
-                if "\0" in event.person:
-                    oddity = ("unreadable", "a person id with a zero byte")
-                elif event.person:
-                    people[event.person] = seq
-        elif isinstance(event, Carried):
+            row, oddity, event = reader.read(payload)
+        if isinstance(event, Carried):
             unpacked, oddity = _unpack(event, seq, reader)
             if unpacked is not None:
                 carried.append(unpacked)
-        elif isinstance(event, Void) and event.void_epoch == epoch and event.void_seq >= seq:
-            oddity = ("orphan", f"voids event {event.void_seq}, which had not happened yet")
-        kinds.append(kind)
-        days.append(day)
-        flags.append(flag)
+                effects.carried_epochs.add(unpacked.epoch)
+                effects.note(unpacked.epoch, unpacked.seq, unpacked.hash, unpacked.row)
+        elif event is not None:
+            effects.note(epoch, seq, b"", row)
+            latest = max(latest, reader.good_time(row))
+            if isinstance(event, Sighting):
+                if event.person not in people:
+                    if "\0" in event.person:
+                        oddity = ("unreadable", "a person id with a zero byte")
+                    elif event.person:
+                        people[event.person] = seq
+            elif isinstance(event, Void) and event.void_epoch == epoch and event.void_seq >= seq:
+                oddity = ("orphan", f"voids event {event.void_seq}, which had not happened yet")
+        rows.append(row)
         if oddity is not None:
             odd.append(OddEvent(seq, oddity[0], oddity[1].replace("\0", "␀")))  # PostgreSQL's text holds no zero byte
-    return EventColumns(kinds, days, flags, tuple(odd), tuple(carried), people)
+    return EventColumns(rows, latest_before, latest, tuple(odd), tuple(carried), people)
 
 
 _Oddity = tuple[str, str]  # code and detail
@@ -117,20 +116,26 @@ class _EventReader:
     def __init__(self, school: str, now: datetime) -> None:
         self._school = school
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
+        self._now = (now.astimezone(UTC) + CLOCK_SLACK).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # whose form was checked before
 
-    def read(self, payload: bytes) -> tuple[str, str, str, _Oddity | None, Event | None]:
-        """Returns kind, day, flags, the reason why a person should check it, and the event."""
+    def good_time(self, row: EventRow) -> str:
+        """Returns an event's wall time where it is good evidence about the events behind it; '' else."""
+        good = row.clock == ClockQuality.SYNCHRONISED and row.day and row.recorded_at <= self._now
+        return row.recorded_at if good else ""
+
+    def read(self, payload: bytes) -> tuple[EventRow, _Oddity | None, Event | None]:
+        """Returns the columns, the reason why a person should check it, and the event."""
         if len(payload) > PAYLOAD_BYTES_MAX:
-            return "", "", "", ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
+            return UNREAD, ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
         try:
             event = decode(payload)
         except UnreadableEvent as error:
-            return "", "", "", ("unreadable", str(error)[:200]), None
+            return UNREAD, ("unreadable", str(error)[:200]), None
         recorded = event.at
         oddity: _Oddity | None = None
         day = recorded[:10]
-        if _UTC_TEXT.fullmatch(recorded) is None:
+        if not is_utc_text(recorded):
             day, oddity = "", ("bad-time", f"at {recorded[:40]!r} is no UTC time")
         if isinstance(event, Sighting) and event.service_date:
             if event.service_date in self._days or _DAY.fullmatch(event.service_date):
@@ -147,7 +152,10 @@ class _EventReader:
             or getattr(event, "review", False)
         ):
             flags = ",".join(self._flags(event))
-        return event.__struct_config__.tag, day, flags, oddity, event  # type: ignore[return-value]  # tags are texts here
+        row = build_row(event, day, flags)
+        if b"\\u0000" in payload:
+            row = EventRow._make(value.replace("\0", "␀") if isinstance(value, str) else value for value in row)
+        return row, oddity, event
 
     def _flags(self, event: Event) -> Iterator[str]:
         if event.at < _EARLIEST:
@@ -170,7 +178,7 @@ def _unpack(wrapping: Carried, seq: int, reader: _EventReader) -> tuple[CarriedE
     if len(old_hash) != 32 or not 1 <= wrapping.old_seq <= INT_MAX:
         return None, ("unreadable", "the old identity is none")
     payload = wrapping.payload.encode()
-    kind, day, flags, oddity, event = reader.read(payload)
+    row, oddity, event = reader.read(payload)
     if isinstance(event, Carried):
-        kind, day, flags, oddity = "", "", "", ("unreadable", "a carried event inside a carried event")
-    return CarriedEvent(old_epoch, wrapping.old_seq, old_hash, payload, kind, day, flags, seq), oddity
+        row, oddity = UNREAD, ("unreadable", "a carried event inside a carried event")
+    return CarriedEvent(old_epoch, wrapping.old_seq, old_hash, payload, seq, row), oddity

@@ -22,7 +22,9 @@ from sync.contract.batch import Batch, link_hashes, walk_links
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, QuarantinedEvent, time_text
 from sync.ledger import logs
-from sync.ledger.event_columns import CarriedEvent, EventColumns, OddEvent, read_columns
+from sync.ledger.day_marks import mark_days
+from sync.ledger.event_columns import EventColumns, OddEvent, read_columns
+from sync.ledger.event_rows import CarriedEvent, DayEffects, as_arrays
 from sync.ledger.people import RosterMembers
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
@@ -56,10 +58,11 @@ class ArrivedBatch:
 
 @dataclass(frozen=True, slots=True)
 class _OpenEpoch:
-    """The open epoch: the head that the lock protects."""
+    """The open epoch: the head that the lock protects, and the latest good wall time of its events."""
 
     epoch: str
     head: Head
+    latest: str = ""
 
 
 def ingest_batch(
@@ -86,7 +89,8 @@ def ingest_batch(
             hashes, duplicates = iter(new), len(batch.lines) - len(new)
         odd: Sequence[OddEvent] = ()
         if duplicates < len(batch.lines):
-            odd = _insert(connection, arrival, hashes, duplicates, now, members)
+            latest = opened.latest if opened.epoch == arrival.epoch else ""
+            odd = _insert(connection, arrival, hashes, duplicates, now, members, latest)
         issued = _receipt(connection, arrival, key, now)
         # For new events the list is at hand; only for older ones it must be looked up.
         quarantined = _list_quarantined(odd) if duplicates == 0 else _read_quarantined(connection, arrival)
@@ -102,12 +106,12 @@ def ingest_batch(
 
 def _lock(connection: psycopg.Connection, arrival: ArrivedBatch) -> _OpenEpoch:
     row = connection.execute(
-        "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE",
+        "SELECT epoch, seq, hash, latest FROM head WHERE school = %s AND device = %s FOR UPDATE",
         (arrival.school, arrival.device),
     ).fetchone()
     assert row is not None, "registering makes the head row"
-    epoch, seq, digest = row
-    return _OpenEpoch(epoch, Head(seq, Hash(digest)))
+    epoch, seq, digest, latest = row
+    return _OpenEpoch(epoch, Head(seq, Hash(digest)), latest)
 
 
 def _find_new(
@@ -247,10 +251,25 @@ _INSERT_FORK = """
 """
 
 _INSERT_EVENTS = """
-    INSERT INTO event (school, device, epoch, seq, payload, hash, kind, day, flags)
-    SELECT %(school)s, %(device)s, %(epoch)s, %(first_seq)s::int8 + n - 1, payload, hash, kind, day, flags
-    FROM unnest(%(payloads)b::bytea[], %(hashes)b::bytea[], %(kinds)b::text[], %(days)b::text[], %(flags)b::text[])
-         WITH ORDINALITY AS line (payload, hash, kind, day, flags, n)
+    INSERT INTO event (
+        school, device, epoch, seq, payload, hash, latest_before, kind, day, flags, person, session, service_date,
+        programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
+        named_device, named_epoch, named_seq
+    )
+    SELECT %(school)s, %(device)s, %(epoch)s, %(first_seq)s::int8 + n - 1, payload, hash, latest_before, kind, day,
+           flags, person, session, service_date, programme, method, claim, reader, operator, note, group_id,
+           recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq
+    FROM unnest(
+        %(payloads)b::bytea[], %(hashes)b::bytea[], %(latest_before)b::text[], %(kind)b::text[], %(day)b::text[],
+        %(flags)b::text[], %(person)b::text[], %(session)b::text[], %(service_date)b::text[], %(programme)b::text[],
+        %(method)b::text[], %(claim)b::text[], %(reader)b::text[], %(operator)b::text[], %(note)b::text[],
+        %(group_id)b::text[], %(recorded_at)b::text[], %(boot)b::text[], %(mono_ms)b::int8[], %(clock)b::text[],
+        %(roster)b::int8[], %(named_device)b::text[], %(named_epoch)b::text[], %(named_seq)b::int8[]
+    ) WITH ORDINALITY AS line (
+        payload, hash, latest_before, kind, day, flags, person, session, service_date, programme, method, claim,
+        reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch,
+        named_seq, n
+    )
 """
 
 _INSERT_BATCH = """
@@ -263,12 +282,24 @@ _INSERT_BATCH = """
 
 # An old identity is new here unless the ledger has it with this very hash, as an event or carried before.
 _INSERT_CARRIED = """
-    INSERT INTO carried (school, device, epoch, seq, hash, payload, kind, day, flags, by_epoch, by_seq)
-    SELECT %(school)s, %(device)s, parcel.epoch, parcel.seq, parcel.hash, parcel.payload, parcel.kind, parcel.day,
-           parcel.flags, %(epoch)s, parcel.by_seq
-    FROM unnest(%(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[], %(payloads)b::bytea[], %(kinds)b::text[],
-                %(days)b::text[], %(flags)b::text[], %(by_seqs)b::int8[])
-         AS parcel (epoch, seq, hash, payload, kind, day, flags, by_seq)
+    INSERT INTO carried (
+        school, device, by_epoch, epoch, seq, hash, payload, by_seq, kind, day, flags, person, session, service_date,
+        programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
+        named_device, named_epoch, named_seq
+    )
+    SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.*
+    FROM unnest(
+        %(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[], %(payloads)b::bytea[], %(by_seqs)b::int8[],
+        %(kind)b::text[], %(day)b::text[], %(flags)b::text[], %(person)b::text[], %(session)b::text[],
+        %(service_date)b::text[], %(programme)b::text[], %(method)b::text[], %(claim)b::text[], %(reader)b::text[],
+        %(operator)b::text[], %(note)b::text[], %(group_id)b::text[], %(recorded_at)b::text[], %(boot)b::text[],
+        %(mono_ms)b::int8[], %(clock)b::text[], %(roster)b::int8[], %(named_device)b::text[],
+        %(named_epoch)b::text[], %(named_seq)b::int8[]
+    ) AS parcel (
+        epoch, seq, hash, payload, by_seq, kind, day, flags, person, session, service_date, programme, method, claim,
+        reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch,
+        named_seq
+    )
     WHERE NOT EXISTS (
         SELECT 1 FROM event
         WHERE event.school = %(school)s AND event.device = %(device)s AND event.epoch = parcel.epoch
@@ -294,11 +325,15 @@ def _insert(
     duplicates: int,
     now: datetime,
     members: RosterMembers,
+    latest: str,
 ) -> Sequence[OddEvent]:
     """Stores the events behind the duplicates, whose `hashes` these are, and the head. Returns the quarantined ones."""
     _store_evidence(connection, arrival, arrival.batch.header.first_seq + duplicates)
-    starts = range(duplicates, len(arrival.batch.lines), PART_EVENTS)
-    parts = [_insert_part(connection, arrival, start, list(islice(hashes, PART_EVENTS)), now) for start in starts]
+    effects, parts = DayEffects(), list[EventColumns]()
+    for start in range(duplicates, len(arrival.batch.lines), PART_EVENTS):
+        part = _insert_part(connection, arrival, start, list(islice(hashes, PART_EVENTS)), now, latest, effects)
+        latest = part.latest
+        parts.append(part)
     named = {person: seq for part in reversed(parts) for person, seq in part.people.items()}  # where first named
     odd = {stranger.seq: stranger for stranger in _strangers(connection, arrival, named, members)}
     odd |= {event.seq: event for part in parts for event in part.odd}
@@ -311,27 +346,28 @@ def _insert(
             "details": [event.detail for event in odd.values()],
         })  # fmt: skip
     connection.execute(
-        "UPDATE head SET epoch = %s, seq = %s, hash = %s WHERE school = %s AND device = %s",
-        (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, arrival.school, arrival.device),
+        "UPDATE head SET epoch = %s, seq = %s, hash = %s, latest = %s WHERE school = %s AND device = %s",
+        (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, latest, arrival.school, arrival.device),
     )
     logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
+    mark_days(connection, arrival.school, arrival.device, effects)
     return tuple(odd.values())
 
 
 def _insert_part(
-    connection: psycopg.Connection, arrival: ArrivedBatch, start: int, hashes: Sequence[Hash], now: datetime
-) -> EventColumns:
+    connection: psycopg.Connection, arrival: ArrivedBatch, start: int, hashes: Sequence[Hash], now: datetime,
+    latest: str, effects: DayEffects,
+) -> EventColumns:  # fmt: skip
     """Sends the events from index `start` on, as many as `hashes`, and returns their columns. Does not wait."""
     first_seq = arrival.batch.header.first_seq + start
     payloads = arrival.batch.lines[start : start + len(hashes)]
     columns = read_columns(
         payloads, first_seq, school=arrival.school, epoch=arrival.epoch, now=now,
-        tombstones=frozenset(arrival.batch.header.tombstones),
+        tombstones=frozenset(arrival.batch.header.tombstones), latest=latest, effects=effects,
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
         **_identity(arrival), "first_seq": first_seq, "payloads": list(payloads),
-        "hashes": list(hashes), "kinds": columns.kinds,
-        "days": columns.days, "flags": columns.flags,
+        "hashes": list(hashes), "latest_before": columns.latest_before, **as_arrays(columns.rows),
     })  # fmt: skip
     return columns
 
@@ -345,11 +381,10 @@ def _list_quarantined(odd: Sequence[OddEvent]) -> tuple[QuarantinedEvent, ...]:
 
 def _insert_carried(connection: psycopg.Connection, arrival: ArrivedBatch, carried: Sequence[CarriedEvent]) -> None:
     connection.execute(_INSERT_CARRIED, {
-        **_identity(arrival), "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
+        "school": arrival.school, "device": arrival.device, "by_epoch": arrival.epoch,
+        "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
         "hashes": [event.hash for event in carried], "payloads": [event.payload for event in carried],
-        "kinds": [event.kind for event in carried], "days": [event.day for event in carried],
-        "flags": [event.flags for event in carried],
-        "by_seqs": [event.by_seq for event in carried],
+        "by_seqs": [event.by_seq for event in carried], **as_arrays([event.row for event in carried]),
     })  # fmt: skip
 
 

@@ -4,9 +4,11 @@ from importlib.resources import files
 
 import psycopg
 
+from sync.ledger.column_filling import fill_columns
 from sync.ledger.errors import DatabaseUnavailable
 
 _LOCK = 0x63_6E_74_31  # `cnt1`: every process of the ledger that starts takes the same lock
+COLUMNS_SINCE = 4  # the schema from which events have columns beside their bytes
 
 
 def steps() -> list[tuple[int, str]]:
@@ -23,14 +25,15 @@ def migrate(connection: psycopg.Connection) -> int:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (number int PRIMARY KEY, applied_at timestamptz DEFAULT now())"
         )
-        row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_version").fetchone()
-        current = int(row[0]) if row else 0
-        if current > newest:
+        applied = {row[0] for row in connection.execute("SELECT number FROM schema_version")}
+        if max(applied, default=0) > newest:
             raise DatabaseUnavailable(
-                f"the database's schema is {current}, this program knows {newest}: install the newer program"
+                f"the database's schema is {max(applied)}, this program knows {newest}: install the newer program"
             )
         for number, text in steps():
-            if number > current:
+            if number not in applied:
                 connection.execute(text.encode())
                 connection.execute("INSERT INTO schema_version (number) VALUES (%s)", (number,))
+        if applied and COLUMNS_SINCE not in applied:
+            fill_columns(connection)
     return newest

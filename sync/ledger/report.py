@@ -1,27 +1,25 @@
-"""Visits and meals of a school, by day, session and programme, from the events of all its kiosks together."""
+"""Visits and meals of a school, by day, session and programme, as the ledger has judged them."""
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TextIO
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
 import psycopg
 
-from sync.contract import event
 from sync.contract.edit_check import EditCheck, check_meal_count
 from sync.contract.entitlements import choose_entitlement
-from sync.contract.event import Claim, Event, Exit, Method, UnreadableEvent, Void
+from sync.contract.event import Claim, Method
 from sync.contract.flags import Flag, find_flags
-from sync.contract.roster import ClosedDay, Entitlement, MealSession, School
-from sync.contract.sessions import Timetable
-from sync.contract.visits import DerivedVisits, EventId, ReceivedEvent, Visit, VisitClosing, derive_visits
-from sync.ledger import rosters
+from sync.contract.roster import Entitlement
+from sync.contract.visits import Visit, VisitClosing
+from sync.ledger.day_events import read_day_events
+from sync.ledger.days import read_visits, settle_days
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.judgement_basis import read_basis
 
 DAYS_MAX = 370
 ATTENDANCE_FACTOR = Decimal("0.938")  # 7 CFR 210.8(a)(3), the national one; a school's own is better
@@ -75,108 +73,27 @@ def build_report(
     """Returns the report of the service dates from `first` to `last` inclusive. Raises NotUnderstood."""
     if last < first or (last - first).days >= DAYS_MAX:
         raise NotUnderstood(f"from {first} to {last}: ask for 1 to {DAYS_MAX} days, the earlier one first")
-    timetable, entitlements = _roster(connection, school)
-    received, unreadable = _read_events(connection, school, first, last)
-    derived = derive_visits(received, timetable=timetable, now=now, entitlements=entitlements)
-    days = {(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)}
-    visits = [visit for visit in derived.visits if _day(visit) in days]
-    raised = find_flags(received, visits, timetable=timetable)
-    lines = _lines(school, visits, entitlements, attendance_factor)
-    return Report(tuple(lines), tuple(_notices(connection, school, raised, derived, visits, unreadable)))
-
-
-def _day(visit: Visit) -> str:
-    return visit.service_date or visit.recorded_time[:10]
-
-
-def _roster(connection: psycopg.Connection, school: str) -> tuple[Timetable, dict[str, list[Entitlement]]]:
-    row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
-    if row is None:
-        raise NotUnderstood(f"no school {school!r}: see `edge-agent ledger schools`")
-    records = rosters.read_records(connection, school)
-    zone = next((record.timezone for record in records if isinstance(record, School)), row[0])
-    try:
-        tz = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise NotUnderstood(f"school {school} has the time zone {zone!r}, which is none") from error
-    sessions = (record for record in records if isinstance(record, MealSession))
-    closed = (record for record in records if isinstance(record, ClosedDay))
-    entitlements: dict[str, list[Entitlement]] = defaultdict(list)
-    for record in records:
-        if isinstance(record, Entitlement):
-            entitlements[record.person].append(record)
-    return Timetable.from_records(sessions, closed, tz), entitlements
-
-
-# The wanted days, with a day on each side for sessions over midnight; and whole boots in which a clock was wrong,
-# since only a later event of such a boot says when its events were. None was received before it happened.
-_SELECT_EVENTS = """
-    WITH odd AS (
-        SELECT DISTINCT device, epoch FROM fact
-        WHERE school = %(school)s AND received_at >= %(first)s AND flags ~ '(clock|past|future)'
-    ), booted AS (
-        SELECT f.*, substring(encode(f.payload, 'escape') from '"boot":"([^"]*)"') AS boot
-        FROM fact f JOIN odd USING (device, epoch) WHERE f.school = %(school)s
-    ), wrong AS (
-        SELECT DISTINCT device, boot FROM booted
-        WHERE flags ~ '(clock|past|future)' AND received_at >= %(first)s
-    )
-    SELECT device, epoch, seq, branch, payload FROM fact
-    WHERE school = %(school)s AND day BETWEEN %(before)s AND %(after)s
-    UNION
-    SELECT device, epoch, seq, branch, payload FROM booted JOIN wrong USING (device, boot)
-    ORDER BY device, epoch, branch, seq
-"""
-
-
-def _read_events(
-    connection: psycopg.Connection, school: str, first: date, last: date
-) -> tuple[list[ReceivedEvent], int]:
-    """Returns the events, and how many of the rows could not be read."""
-    day = timedelta(days=1)
-    rows = connection.execute(_SELECT_EVENTS, {
-        "school": school, "first": datetime(first.year, first.month, first.day, tzinfo=UTC) - day,
-        "before": (first - day).isoformat(), "after": (last + day).isoformat(),
-    }).fetchall()  # fmt: skip
-    branches: dict[tuple[str, str, str], int] = {}
-    for device, epoch, seq, branch, _ in rows:
-        if branch:
-            branches[device, epoch, branch] = min(seq, branches.get((device, epoch, branch), seq))
-    events, unreadable = [], 0
-    for device, epoch, seq, branch, payload in rows:
-        try:
-            decoded = event.decode(payload)
-        except UnreadableEvent:
-            unreadable += 1
-            continue
-        if branch:
-            decoded = _move_to_branch(decoded, epoch, branch, branches[device, epoch, branch])
-        events.append(ReceivedEvent(EventId(device, f"{epoch}/{branch}" if branch else epoch, seq), decoded))
-    return events, unreadable
-
-
-def _move_to_branch(decoded: Event, epoch: str, branch: str, first_seq: int) -> Event:
-    """Returns an event of a branch with the branch's own entry in it: the number alone may name another branch's."""
-    match decoded:
-        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= first_seq:
-            return msgspec.structs.replace(decoded, entry_epoch=f"{epoch}/{branch}")
-        case Void(void_epoch=named, void_seq=seq) if named == epoch and seq >= first_seq:
-            return msgspec.structs.replace(decoded, void_epoch=f"{epoch}/{branch}")
-        case _:
-            return decoded
+    settle_days(connection, school, now=now)
+    basis = read_basis(connection, school)
+    visits = read_visits(connection, school, first, last)
+    days = [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
+    received = [event for day in days for event in read_day_events(connection, school, day).received]
+    raised = find_flags(received, visits, timetable=basis.timetable)
+    lines = _lines(school, visits, basis.entitlements, attendance_factor)
+    return Report(tuple(lines), tuple(_notices(connection, school, raised, visits)))
 
 
 def _lines(
-    school: str, visits: Iterable[Visit], entitlements: dict[str, list[Entitlement]], factor: Decimal
+    school: str, visits: Iterable[Visit], entitlements: Mapping[str, Sequence[Entitlement]], factor: Decimal
 ) -> list[ReportLine]:
     groups: dict[tuple[str, str, str], list[Visit]] = defaultdict(list)
     for visit in visits:
-        groups[_day(visit), visit.session, visit.programme].append(visit)
+        groups[visit.day, visit.session, visit.programme].append(visit)
     return [_line(school, key, group, entitlements, factor) for key, group in sorted(groups.items())]
 
 
 def _line(
-    school: str, key: tuple[str, str, str], group: Sequence[Visit], entitlements: dict[str, list[Entitlement]],
+    school: str, key: tuple[str, str, str], group: Sequence[Visit], entitlements: Mapping[str, Sequence[Entitlement]],
     factor: Decimal,
 ) -> ReportLine:  # fmt: skip
     day, session, programme = key
@@ -197,9 +114,8 @@ def _line(
 
 
 def _notices(
-    connection: psycopg.Connection, school: str, raised: Iterable[Flag], derived: DerivedVisits,
-    visits: Sequence[Visit], unreadable: int,
-) -> Iterable[ReportNotice]:  # fmt: skip
+    connection: psycopg.Connection, school: str, raised: Iterable[Flag], visits: Sequence[Visit]
+) -> Iterable[ReportNotice]:
     shown = {visit.id for visit in visits}
     for flag in raised:
         if flag.first in shown:
@@ -207,8 +123,6 @@ def _notices(
             yield ReportNotice(
                 school=school, kind=flag.kind.value, where=where, count=flag.count, operator=flag.operator
             )
-    if unreadable:
-        yield ReportNotice(school=school, kind="unreadable", where="see quarantine", count=unreadable)
     rows = connection.execute(
         "SELECT device, count(*) FROM fork WHERE school = %s GROUP BY device ORDER BY device", (school,)
     )

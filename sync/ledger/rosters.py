@@ -13,6 +13,7 @@ import psycopg
 from sync.contract import roster
 from sync.contract.roster import Change, DeletedRecord, Record, RosterPage
 from sync.ledger import palms
+from sync.ledger.day_marks import mark_dirty
 from sync.ledger.errors import NotUnderstood
 
 PAGE_RECORDS = 1_000
@@ -72,8 +73,15 @@ def apply_changes(connection: psycopg.Connection, school: str, changes: Sequence
         changed, deleted = done
         newest = row[0] + 1 if changed + deleted else row[0]
         connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
+        if newest != row[0]:
+            _mark_open_days(connection, school)
         palms.forget_without_consent(connection, school)
     return AppliedChanges(newest, changed, deleted)
+
+
+def _mark_open_days(connection: psycopg.Connection, school: str) -> None:
+    rows = connection.execute("SELECT day FROM settled_day WHERE school = %s", (school,))
+    mark_dirty(connection, school, [row[0] for row in rows])
 
 
 def _name(change: Change) -> tuple[str, str]:

@@ -28,6 +28,8 @@ from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger import schools
 from sync.ledger.event_columns import EventColumns, read_columns
+from sync.ledger.event_rows import EventRow, as_arrays
+from sync.ledger.ingest import _INSERT_EVENTS
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from tests.benchmarks.figures import Figure, Result, Run
@@ -41,14 +43,11 @@ WEEK_EVENTS = 7 * 2_500  # of a school with 1,700 pupils
 WEEK_S_MAX = 600.0  # a line that was down for a week is made good within a lesson break
 EPOCH = Epoch("0" * 16)
 
-_INSERT = """
-    INSERT INTO event (school, device, epoch, seq, payload, hash, kind, day, flags)
-    SELECT %(school)s, %(device)s, %(epoch)s, %(first_seq)s::int8 + n - 1, payload, hash, kind, day, flags
-    FROM unnest(%(payloads)b::bytea[], %(hashes)b::bytea[], %(kinds)b::text[], %(days)b::text[], %(flags)b::text[])
-         WITH ORDINALITY AS line (payload, hash, kind, day, flags, n)
-"""
-_COPY = "COPY event (school, device, epoch, seq, payload, hash, kind, day, flags) FROM STDIN (FORMAT BINARY)"
-_TYPES = ("text", "text", "text", "int8", "bytea", "bytea", "text", "text", "text")
+_NAMES = ("school", "device", "epoch", "seq", "payload", "hash", "latest_before", *EventRow._fields)
+_COPY = f"COPY event ({', '.join(_NAMES)}) FROM STDIN (FORMAT BINARY)"
+_NUMBERS = {"seq", "mono_ms", "roster", "named_seq"}
+_BYTES = {"payload", "hash"}
+_TYPES = ["int8" if name in _NUMBERS else "bytea" if name in _BYTES else "text" for name in _NAMES]
 
 
 def run(run: Run) -> Result:
@@ -105,11 +104,10 @@ class Floor:
             self.connection.execute(
                 "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE", (SCHOOL, self.device)
             ).fetchone()
-            self.connection.execute(_INSERT, {
+            self.connection.execute(_INSERT_EVENTS, {
                 "school": SCHOOL, "device": self.device, "epoch": EPOCH, "first_seq": sent.header.first_seq,
-                "payloads": list(sent.lines), "hashes": list(hashes),
-                "kinds": columns.kinds, "days": columns.days,
-                "flags": columns.flags,
+                "payloads": list(sent.lines), "hashes": list(hashes), "latest_before": columns.latest_before,
+                **as_arrays(columns.rows),
             })  # fmt: skip
             self._move(sent, hashes)
 
@@ -117,9 +115,9 @@ class Floor:
         with self.connection.transaction():
             with self.connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 copy.set_types(_TYPES)
-                rows = zip(sent.lines, hashes, columns.kinds, columns.days, columns.flags, strict=True)
-                for seq, row in enumerate(rows, sent.header.first_seq):
-                    copy.write_row((SCHOOL, self.device, EPOCH, seq, *row))
+                rows = zip(sent.lines, hashes, columns.latest_before, columns.rows, strict=True)
+                for seq, (payload, digest, latest, row) in enumerate(rows, sent.header.first_seq):
+                    copy.write_row((SCHOOL, self.device, EPOCH, seq, payload, digest, latest, *row))
             self._move(sent, hashes)
 
     def _move(self, sent: Batch, hashes: Sequence[Hash]) -> None:

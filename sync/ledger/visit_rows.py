@@ -1,0 +1,114 @@
+"""Visits as rows of the table `visit`, and back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from sync.contract.event import Claim, Method
+from sync.contract.visits import ClaimReason, EventId, Visit, VisitClosing
+
+VisitRow = tuple[Any, ...]  # in the order of _COLUMNS, without school and day
+
+_COLUMNS = """
+    device, epoch, seq, person, session, service_date, method, programme, claim, why, recorded_programme,
+    recorded_claim, first_device, first_epoch, first_seq, entry_time, recorded_time, exit_time, exit_device,
+    exit_epoch, exit_seq, closing, review, operator, note, group_id
+"""
+_TYPES = (
+    *("text", "text", "int8"), *("text",) * 9, *("text", "text", "int8"), "timestamptz", "text", "timestamptz",
+    *("text", "text", "int8"), "text", "bool", *("text",) * 3,
+)  # fmt: skip
+_NOBODY = EventId("", "", 0)
+
+_METHODS = {method.value: method for method in Method}
+_CLAIMS = {claim.value: claim for claim in Claim}
+_REASONS = {reason.value: reason for reason in ClaimReason}
+_CLOSINGS = {closing.value: closing for closing in VisitClosing}
+
+
+def to_row(visit: Visit) -> VisitRow:
+    """Returns a visit as a row, without school and day."""
+    return (
+        *visit.id, visit.person, visit.session, visit.service_date, visit.method._value_, visit.programme,
+        visit.claim._value_, visit.why._value_, visit.recorded_programme, visit.recorded_claim._value_,
+        *(visit.first or _NOBODY), visit.entry_time, visit.recorded_time, visit.exit_time, *(visit.exit or _NOBODY),
+        visit.closing._value_, visit.review, visit.operator, visit.note, visit.group,
+    )  # fmt: skip
+
+
+def to_visit(row: VisitRow) -> Visit:
+    """Returns the visit in a row."""
+    (
+        device, epoch, seq, person, session, service_date, method, programme, claim, why, recorded_programme,
+        recorded_claim, first_device, first_epoch, first_seq, entry_time, recorded_time, exit_time, exit_device,
+        exit_epoch, exit_seq, closing, review, operator, note, group,
+    ) = row  # fmt: skip
+    return Visit(
+        id=EventId(device, epoch, seq), person=person, session=session, service_date=service_date,
+        method=_METHODS[method], programme=programme, claim=_CLAIMS[claim], recorded_programme=recorded_programme,
+        recorded_claim=_CLAIMS[recorded_claim], why=_REASONS[why],
+        first=EventId(first_device, first_epoch, first_seq) if first_device else None, entry_time=entry_time,
+        recorded_time=recorded_time, exit_time=exit_time,
+        exit=EventId(exit_device, exit_epoch, exit_seq) if exit_device else None, closing=_CLOSINGS[closing],
+        review=review, operator=operator, note=note, group=group,
+    )  # fmt: skip
+
+
+# Only UTC: whatever zone the session shows, Python is to have the visits as they were derived.
+_SELECT = f"""
+    SELECT {_COLUMNS} FROM visit WHERE school = %s AND day BETWEEN %s AND %s
+    ORDER BY entry_time NULLS LAST, device COLLATE "C", epoch COLLATE "C", seq
+"""  # noqa: S608  only texts of this file
+
+
+def read_visit_rows(connection: psycopg.Connection, school: str, first_day: str, last_day: str) -> list[VisitRow]:
+    """Returns the rows of these days, by true time, then by entry."""
+    rows = connection.execute(_SELECT, (school, first_day, last_day), binary=True).fetchall()
+    return [tuple(_as_utc(value) for value in row) for row in rows]
+
+
+def _as_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def replace_visits(
+    connection: psycopg.Connection, school: str, day: str, visits: Iterable[Visit], now: datetime
+) -> bool:
+    """Makes these visits the day's. Returns False where nothing has changed, and writes nothing then."""
+    rows = {(visit.id): to_row(visit) for visit in visits}
+    stored = {EventId(*row[:3]): row for row in read_visit_rows(connection, school, day, day)}
+    dropped = [event_id for event_id, row in stored.items() if rows.get(event_id) != row]
+    added = [row for event_id, row in rows.items() if stored.get(event_id) != row]
+    changed = bool(dropped or added)
+    if dropped:
+        devices, epochs, seqs = (list(column) for column in zip(*dropped, strict=True))
+        connection.execute(_DELETE, {"school": school, "day": day, "devices": devices, "epochs": epochs, "seqs": seqs})
+    if added:
+        _insert(connection, school, day, added)
+    connection.execute(_NOTE_SETTLED, {"school": school, "day": day, "now": now, "step": int(changed)})
+    return changed
+
+
+_DELETE = """
+    DELETE FROM visit USING unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[])
+                            AS dropped (device, epoch, seq)
+    WHERE visit.school = %(school)s AND visit.day = %(day)s AND visit.device = dropped.device
+      AND visit.epoch = dropped.epoch AND visit.seq = dropped.seq
+"""
+_NOTE_SETTLED = """
+    INSERT INTO settled_day (school, day, version, settled_at) VALUES (%(school)s, %(day)s, %(step)s, %(now)s)
+    ON CONFLICT (school, day)
+    DO UPDATE SET version = settled_day.version + %(step)s, settled_at = excluded.settled_at
+"""
+
+
+def _insert(connection: psycopg.Connection, school: str, day: str, rows: Sequence[VisitRow]) -> None:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY visit (school, day, {_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(("text", "text", *_TYPES))
+        for row in rows:
+            copy.write_row((school, day, *row))
