@@ -10,8 +10,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.ledger.errors import NotUnderstood
-from sync.proof.notes import BadNote
-from sync.proof.signer import LogSigner, format_signer, parse_signer
+from sync.proof.notes import BadNote, NoteKey, NoteKeyKind
+from sync.proof.signer import LogSigner, WitnessSigner, format_private_key, parse_private_key
 
 
 def load_or_create(path: Path) -> Ed25519PrivateKey:
@@ -34,16 +34,29 @@ def load_or_create_signer(path: Path, ledger: str) -> LogSigner:
 
     Raises `NotUnderstood` for a name that cannot be, or a file that holds no such key.
     """
+    return LogSigner(*_load_note_key(path, ledger, NoteKeyKind.ED25519))
+
+
+def load_or_create_witness(path: Path, name: str) -> WitnessSigner:
+    """Returns the witness's key in `path`, drawn under `name` and written there when the file is missing.
+
+    Raises `NotUnderstood` for a name that cannot be, or a file that holds no such key.
+    """
+    return WitnessSigner(*_load_note_key(path, name, NoteKeyKind.COSIGNATURE))
+
+
+def _load_note_key(path: Path, name: str, kind: NoteKeyKind) -> tuple[str, Ed25519PrivateKey]:
+    private = Ed25519PrivateKey.generate()
     try:
-        drawn = format_signer(LogSigner(ledger, Ed25519PrivateKey.generate()))
+        drawn = format_private_key(NoteKey(name, private.public_key().public_bytes_raw(), kind), private)
     except BadNote as error:
-        raise NotUnderstood(f"{error}; choose another name for the logs") from error
+        raise NotUnderstood(f"{error}; choose another name") from error
     _write_once(path, drawn)
     try:
-        return parse_signer(path.read_text(encoding="utf-8").strip())
+        return parse_private_key(path.read_text(encoding="utf-8").strip(), kind)
     except ValueError as error:
         raise NotUnderstood(
-            f"{path}: {error}; restore it from the backup: with a new key no witness and no slip of paper fits the logs"
+            f"{path}: {error}; restore it from the backup: what was printed on slips fits no other key"
         ) from error
 
 

@@ -5,8 +5,6 @@ The database is not its business: the server receives the URL of a PostgreSQL th
 
 import logging
 import select
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
-import uvicorn
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.admission import TokenBucket
 from sync.ledger.checkpointer import Checkpointer
-from sync.ledger.errors import DatabaseUnavailable, LedgerError, NotUnderstood
+from sync.ledger.cosigner import Cosigner, WitnessPeer
+from sync.ledger.errors import DatabaseUnavailable, LedgerError
+from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.requests import LedgerContext
 from sync.ledger.service import Pool, build_application
@@ -41,6 +40,7 @@ class LedgerOptions:
 
     folder: Path  # holds the keys of receipts and logs
     log_name: str = "canteen.local"  # with which the origins of all logs begin; used when their key is drawn
+    witness: WitnessPeer | None = None  # without one nothing is cosigned, and no proof of a meal can be made
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
     certificate: Path | None = None
@@ -50,8 +50,13 @@ class LedgerOptions:
     connections_max: int = 8
 
     def __post_init__(self) -> None:
-        if (self.certificate is None) != (self.certificate_key is None):
-            raise NotUnderstood("a certificate needs its key and a key its certificate: name both or neither")
+        self.address()  # or it cannot be started
+
+    def address(self) -> ListeningAddress:
+        """Returns where to listen, and with which certificate."""
+        return ListeningAddress(
+            host=self.host, port=self.port, certificate=self.certificate, certificate_key=self.certificate_key
+        )
 
 
 def prepare_database(url: str) -> None:
@@ -90,21 +95,26 @@ class LedgerServer:
         self._options = options
         self._pool: Pool | None = None
         self._checkpointer: Checkpointer | None = None
-        self._http: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
+        self._cosigner: Cosigner | None = None
+        self._http: HttpServerThread | None = None
         self.app: Starlette | None = None
-        self.port = options.port
+
+    @property
+    def _running(self) -> HttpServerThread:
+        assert self._http is not None, "start it first"
+        return self._http
+
+    @property
+    def port(self) -> int:
+        return self._running.port
 
     @property
     def url(self) -> str:
-        scheme = "https" if self._options.certificate else "http"
-        host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
-        return f"{scheme}://{host}:{self.port}"
+        return self._running.url
 
     @property
     def alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        return self._http is not None and self._http.alive
 
     def start(self) -> None:
         """Starts the parts in order. Raises LedgerError; the parts that were started before it are stopped again."""
@@ -128,35 +138,21 @@ class LedgerServer:
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
         self._checkpointer = Checkpointer(self._pool, signer, utc_now)
         self._checkpointer.start()
+        if options.witness is not None:
+            self._cosigner = Cosigner(self._pool, options.witness)
+            self._cosigner.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
         self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket)
-        self._socket = _listen(options.host, options.port)
-        self.port = self._socket.getsockname()[1]
-        self._http = uvicorn.Server(uvicorn.Config(
-            self.app, access_log=False, log_config=None, lifespan="off", server_header=False, timeout_keep_alive=75,
-            timeout_graceful_shutdown=30, limit_concurrency=2_000, ws="none",
-            ssl_certfile=str(options.certificate) if options.certificate else None,
-            ssl_keyfile=str(options.certificate_key) if options.certificate_key else None,
-        ))  # fmt: skip
-        self._thread = threading.Thread(
-            target=self._http.run, kwargs={"sockets": [self._socket]}, name="ledger-http", daemon=True
-        )
-        self._thread.start()
-        deadline = time.monotonic() + 30
-        while not self._http.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise LedgerError("the HTTP server did not start: see the log above")
-            time.sleep(0.01)
+        self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 
     def stop(self) -> None:
         """Stops the parts in reverse order; the requests under way finish."""
-        if self._http is not None and self._thread is not None:
-            self._http.should_exit = True
-            self._thread.join(timeout=40)
-            self._thread = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._http is not None:
+            self._http.stop()
+            self._http = None
+        if self._cosigner is not None:
+            self._cosigner.stop()
+            self._cosigner = None
         if self._checkpointer is not None:
             self._checkpointer.stop()
             self._checkpointer = None
@@ -211,12 +207,3 @@ def _still_open(connection: psycopg.Connection) -> None:
     if poll.poll(0):
         connection.close()  # or the pool would take it for a good one and offer it again
         raise psycopg.OperationalError("the database has ended this connection")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise NotUnderstood(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening

@@ -1,12 +1,23 @@
-"""The ledger as the signer of all its schools' logs: one key, under each log's origin as its name."""
+"""Those who sign: the ledger, with one key for all its schools' logs, and a witness.
+
+A private key is written as Go's note package writes it: `PRIVATE+KEY+name+id+base64`.
+"""
 
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.proof.checkpoints import LogCheckpoint, sign_checkpoint
+from sync.proof.checkpoints import LogCheckpoint, cosign, sign_checkpoint
 from sync.proof.leaves import LogName, origin
-from sync.proof.notes import BadNote, NoteKey, SignedNote, decode_base64, encode_base64
+from sync.proof.notes import (
+    BadNote,
+    NoteKey,
+    NoteKeyKind,
+    NoteSignature,
+    SignedNote,
+    decode_base64,
+    encode_base64,
+)
 
 _PREFIX = "PRIVATE+KEY+"
 
@@ -32,22 +43,38 @@ class LogSigner:
         return sign_checkpoint(LogCheckpoint(origin(self.ledger, school, log), size, root), self.private)
 
 
-def format_signer(signer: LogSigner) -> str:
-    """Returns the private key as Go's note package writes it: `PRIVATE+KEY+name+id+base64`."""
-    body = encode_base64(bytes([signer.ledger_key.kind]) + signer.private.private_bytes_raw())
-    return f"{_PREFIX}{signer.ledger}+{signer.ledger_key.key_id.hex()}+{body}"
+@dataclass(frozen=True, slots=True)
+class WitnessSigner:
+    """The key that signs below other people's checkpoints, with the time."""
+
+    name: str
+    private: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def key(self) -> NoteKey:
+        """Returns the key by which cosignatures are verified, as it stands on slips."""
+        return NoteKey(self.name, self.private.public_key().public_bytes_raw(), NoteKeyKind.COSIGNATURE)
+
+    def cosign(self, text: str, seconds: int) -> NoteSignature:
+        """Returns the line below a checkpoint of this text. `seconds`: Unix time."""
+        return cosign(text, self.name, self.private, seconds)
 
 
-def parse_signer(text: str) -> LogSigner:
-    """Returns the private key in `PRIVATE+KEY+name+id+base64`. Raises `BadNote`."""
+def format_private_key(key: NoteKey, private: Ed25519PrivateKey) -> str:
+    """Returns the private key of `key` as one line of text."""
+    return f"{_PREFIX}{key.name}+{key.key_id.hex()}+{encode_base64(bytes([key.kind]) + private.private_bytes_raw())}"
+
+
+def parse_private_key(text: str, kind: NoteKeyKind) -> tuple[str, Ed25519PrivateKey]:
+    """Returns name and private key in `PRIVATE+KEY+name+id+base64`. Raises `BadNote`."""
     parts = text.removeprefix(_PREFIX).split("+", 2)
     if not text.startswith(_PREFIX) or len(parts) != 3:
         raise BadNote("no private key of notes: expected PRIVATE+KEY+name+id+key")
     name, key_id, encoded = parts
     body = decode_base64(encoded)
-    if len(body) != 33 or body[0] != 1:
-        raise BadNote(f"the private key {name} is not one of Ed25519")
-    signer = LogSigner(name, Ed25519PrivateKey.from_private_bytes(body[1:]))
-    if signer.ledger_key.key_id.hex() != key_id:
+    if len(body) != 33 or body[0] != kind:
+        raise BadNote(f"the private key {name} is not of the kind {kind.name}")
+    private = Ed25519PrivateKey.from_private_bytes(body[1:])
+    if NoteKey(name, private.public_key().public_bytes_raw(), kind).key_id.hex() != key_id:
         raise BadNote(f"the id of the private key {name} does not fit it")
-    return signer
+    return name, private

@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import conformance, report, schools, serving
+from edge_agent.cli.ledger import conformance, proof, report, schools, serving
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -14,3 +14,5 @@ app.command()(schools.devices)
 app.command()(schools.suspend)
 app.command()(report.report)
 app.command()(conformance.conformance)
+app.command("log-key")(proof.log_key)
+app.command()(proof.witness)

@@ -3,13 +3,17 @@
 import logging
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption
+from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import out
 from edge_agent.process.shutdown import ShutdownFlag
+
+if TYPE_CHECKING:
+    from sync.ledger.cosigner import WitnessPeer
 
 
 def serve(
@@ -22,6 +26,8 @@ def serve(
     log_name: Annotated[
         str, typer.Option(help="With which the names of all logs begin, such as your domain; fixed at the first start.")
     ] = "canteen.local",
+    witness_url: Annotated[str, typer.Option(help="Where a witness cosigns checkpoints: https://witness.example")] = "",
+    witness_key: Annotated[str, typer.Option(help="The witness's key: `edge-agent ledger witness` shows it.")] = "",
     rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
@@ -34,6 +40,7 @@ def serve(
     options = LedgerOptions(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
         rate_per_s=rate, burst=int(2 * rate), log_name=log_name,
+        witness=_witness_peer(witness_url, witness_key),
     )  # fmt: skip
 
     def announce(url: str) -> None:
@@ -46,3 +53,13 @@ def serve(
 
     with EmbeddedPostgres(data_dir) as postgres:
         serve_until(ending.wait, postgres.url, options, announce, postgres.revive)
+
+
+def _witness_peer(url: str, key: str) -> "WitnessPeer | None":
+    from sync.ledger.cosigner import WitnessPeer
+    from sync.ledger.outgoing import check_address
+
+    if not url and not key:
+        return None
+    check_address(url)
+    return WitnessPeer(url, read_note_key(key))
