@@ -6,6 +6,8 @@ file.
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +29,10 @@ from edge_agent.control_api import (
 )
 from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
 from edge_agent.journal.backup import back_up_journal
+from edge_agent.journal.damage.salvage import read_journal
 from edge_agent.journal.export import export_journal, verify_export
 from edge_agent.journal.offline import read_recent_offline
+from edge_agent.journal.setting_aside import hand_to_kiosk
 from edge_agent.journal.verify import verify_journal
 from edge_agent.runtime.commands.journal import chain_verdict, journal_row
 from edge_agent.runtime.opening import JOURNAL_NAME
@@ -37,6 +41,18 @@ app = typer.Typer(no_args_is_help=True)
 
 TargetArgument = Annotated[Path, typer.Argument(help="The new file; it must not exist yet.")]
 VERIFY_S = 3_600.0  # a large journal on a slow card
+
+
+@dataclass(frozen=True, slots=True)
+class SalvageReport:
+    """The answer of `journal salvage`. `--json` shows these names."""
+
+    device: str  # empty: nothing can be read
+    epoch: str
+    acknowledged: int
+    rows: int  # of the last epoch, that can be read
+    proven: int  # of these, by the hash chain
+    holes: tuple[tuple[int, int], ...]  # first and last row of each, behind the acknowledged one
 
 
 @app.command("list")
@@ -108,6 +124,48 @@ def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     (copy,) = _ask_or_read(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
     _move_file(Path(copy.path), target)
     out.print(f"{target}: {copy.verdict.rows} rows, every link holds", markup=False)
+
+
+@app.command()
+def salvage(
+    file: Annotated[Path, typer.Argument(help="A damaged journal, with its -wal beside it if there is one.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+    carry: Annotated[
+        bool, typer.Option("--carry", help="Hand it to this kiosk: the next start brings its rows over.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a damaged journal still holds. It names every hole, and the exit code is 1 where there is one."""
+    if not file.exists():
+        raise RequestRefused(f"{file}: there is no such file", "name the damaged journal")
+    found = read_journal(file, None, everything=True)
+    report = SalvageReport(
+        device=found.epoch.device if found.epoch else "",
+        epoch=found.epoch.id if found.epoch else "",
+        acknowledged=found.acked.seq if found.acked else 0,
+        rows=len(found.rows),
+        proven=sum(row.proven for row in found.rows),
+        holes=found.holes,
+    )
+    if as_json:
+        print_json(report)
+    elif found.epoch is None:
+        out.print("nothing in it can be read: keep it, and send it to the ledger's operator")
+    else:
+        out.print(
+            f"epoch {report.epoch} of {report.device}: {report.rows} rows can be read, {report.proven} are proven"
+        )
+        for first, last in report.holes:
+            out.print(f"HOLE: rows {first} to {last} are missing")
+    if carry:
+        target = hand_to_kiosk(file, settings.load_settings(config).settings.kiosk.state_dir / JOURNAL_NAME, _utc_now())
+        out.print(f"{target}: the next start of the agent brings its rows over", markup=False)
+    if found.epoch is None or found.holes:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _ask_or_read(

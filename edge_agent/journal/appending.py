@@ -24,7 +24,7 @@ from edge_agent.journal.rows import AppendedEvent, append_payloads
 from edge_agent.journal.sightings import index_event
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch, Head
-from sync.contract.event import Entry, Event, Manual, encode
+from sync.contract.event import PAYLOAD_BYTES_MAX, Carried, Entry, Event, Manual, encode
 
 T = TypeVar("T")
 
@@ -175,8 +175,8 @@ class Appender:
 
 
 def encode_within_limit(event: Event) -> bytes:
-    """Returns the event's payload. Raises ValueError when it is longer than `EVENT_BYTES_MAX`."""
+    """Returns the event's payload. Raises ValueError when it is longer than `EVENT_BYTES_MAX`, and is not carried."""
     payload = encode(event)
-    if len(payload) > EVENT_BYTES_MAX:
+    if len(payload) > (PAYLOAD_BYTES_MAX if isinstance(event, Carried) else EVENT_BYTES_MAX):
         raise ValueError(f"event of {len(payload)} bytes; at most {EVENT_BYTES_MAX} can be kept and carried")
     return payload

@@ -1,7 +1,7 @@
 """The epochs of a journal: their rows on the disk, and the picture of them that is kept in memory."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -126,7 +126,9 @@ class LoadedEpochs:
     They change only after a transaction is on the disk, or when the file was opened again and is read anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note_head: Callable[[EpochRow], None] = lambda _: None) -> None:
+        """`note_head` is called with the current epoch whenever its head has moved on the disk."""
+        self._note_head = note_head
         self._rows: list[EpochRow] = []
         self._ids: Mapping[int, Epoch] = {}
         self._ordinals: Mapping[Epoch, int] = {}
@@ -147,13 +149,26 @@ class LoadedEpochs:
         return self._ids[ordinal]
 
     def load(self, connection: sqlite3.Connection) -> None:
-        """Reads the epochs anew: after the file was opened, only the file says where the journal stands."""
+        """Reads the epochs anew: after the file was opened, only the file says where the journal stands.
+
+        Raises `JournalDamaged`, also when rows are gone that were on the disk before.
+        """
         rows = read_epochs(connection)
         for row in rows:
             row.check()
-        self.replace(rows)
+        if self._rows:
+            before = self.current
+            if not any(row.id == before.id and row.head.seq >= before.head.seq for row in rows):
+                raise JournalDamaged(
+                    f"epoch {before.id}: rows up to {before.head.seq} were kept and are gone; {SET_ASIDE}"
+                )
+        self._set(rows)
 
     def replace(self, rows: list[EpochRow]) -> None:
+        self._set(rows)
+        self._note_head(self.current)
+
+    def _set(self, rows: list[EpochRow]) -> None:
         self._rows = rows
         self._ids = {row.ordinal: row.id for row in rows}
         self._ordinals = {row.id: row.ordinal for row in rows}
@@ -163,6 +178,7 @@ class LoadedEpochs:
 
     def move_head(self, head: Head) -> None:
         self._rows[-1] = structs.replace(self.current, head=head)
+        self._note_head(self.current)
 
     def move_acknowledged_head(self, acked: Head) -> None:
         self._rows[-1] = structs.replace(self.current, acked=acked)

@@ -8,6 +8,7 @@
     journal.roster           the roster in force                                        roster_table.py
     journal.palms            the sealed palms of the people on it                       palm_table.py
     journal.prune            rows that the ledger has, after their days                 retention.py
+    journal.carry            rows of a journal that was set aside                       damage/
 
 Several threads may use one `Journal`: the station appends, sync takes and acknowledges. One lock orders them.
 """
@@ -17,6 +18,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +29,8 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal import schema
 from edge_agent.journal.appending import Appender
 from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.damage.chain_proof import SalvagedRow
+from edge_agent.journal.damage.mark import HeadMark, MarkedHead
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
 from edge_agent.journal.marks import MarkTable
 from edge_agent.journal.migrate import migrate_in_child
@@ -35,14 +39,22 @@ from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.palm_table import SealedPalmTable
 from edge_agent.journal.retention import prune_rows
 from edge_agent.journal.roster_table import RosterTable
-from edge_agent.journal.rows import AppendedEvent, StoredRow, append_payloads, check_tail, read_recent_rows
+from edge_agent.journal.rows import (
+    AppendedEvent,
+    StoredRow,
+    append_payloads,
+    check_tail,
+    read_hash,
+    read_recent_rows,
+)
 from edge_agent.journal.setting_aside import JournalSetAside
-from edge_agent.journal.sightings import SightingIndex
+from edge_agent.journal.sightings import SightingIndex, select_uncarried
 from edge_agent.journal.store import ProcessLock, Store
-from edge_agent.journal.succession import Succession
+from edge_agent.journal.succession import LostRange, Succession
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId, Pruned, encode
 
+CARRIED_AT_ONCE = 1_000  # rows in one transaction
 BALLAST_BYTES = 32 * 1024 * 1024
 
 
@@ -64,12 +76,14 @@ class Journal:
         kiosk: KioskIdentity,
         now: MomentSource,
         random_bytes: Callable[[int], bytes],
+        mark: HeadMark,
     ) -> None:
         own_events = OwnEvents(kiosk.school, now)
         self._store = store
         self._epochs = epochs
         self._kiosk = kiosk
         self._own_events = own_events
+        self._mark = mark
         self._succession = Succession(kiosk, own_events, now, random_bytes)
         self._appender = Appender(store, epochs, own_events)
         self.sightings = SightingIndex(store, epochs)
@@ -95,22 +109,29 @@ class Journal:
         Without a file at `path` a new journal begins; `after` names the damaged one it takes the place of. A kiosk
         whose device or key is not that of the current epoch goes on in a new epoch.
 
+        A mark that is ahead of the journal proves that it has lost rows: then a new epoch begins, too, and names them.
+
         Raises `JournalBusy`, `JournalDamaged`, `JournalNewer`, `JournalUnwritable`.
         """
-        epochs = LoadedEpochs()
+        mark = HeadMark(path)
+        epochs = LoadedEpochs(lambda epoch: mark.write(epoch.id, epoch.head))
         store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes), reload=epochs.load)
         try:
-            journal = cls(store, epochs, kiosk, now, random_bytes)
+            journal = cls(store, epochs, kiosk, now, random_bytes, mark)
             store.open(prepare=schema.check, migrate=migrate)
-            journal._enter_epoch(after)
+            journal._enter_epoch(after, None if after else mark.read())
+            mark.begin(epochs.current.id, epochs.current.head)
             store.ballast.restore()
         except BaseException:
+            mark.close()
             store.close()
             raise
         return journal
 
     def close(self) -> None:
+        self._mark.sync()
         self._store.close()
+        self._mark.close()
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +166,31 @@ class Journal:
         """Returns the last rows, newest first, over every epoch."""
         return self._store.run(lambda connection: read_recent_rows(connection, rows_max))
 
+    def sync_mark(self) -> None:
+        """Brings the mark of the head to the disk."""
+        self._mark.sync()
+
+    def carry(self, epoch: Epoch, rows: Sequence[SalvagedRow]) -> int:
+        """Appends rows of an epoch of a journal that was set aside, as carried events; returns how many were new here.
+
+        What was carried before stays out. Raises as `append`.
+        """
+        carried = 0
+        for start in range(0, len(rows), CARRIED_AT_ONCE):
+            events = [
+                self._own_events.carried(epoch, row.seq, row.hash, row.payload)
+                for row in rows[start : start + CARRIED_AT_ONCE]
+            ]
+            fresh, _ = self._appender.append_with(
+                partial(select_uncarried, events=events, ordinals=self._epochs.ordinals), lambda fresh: fresh
+            )
+            carried += len(fresh)
+        return carried
+
+    def name_lost(self, epoch: Epoch, holes: Sequence[tuple[int, int]], file_name: str) -> None:
+        """Appends an event for each hole, (first, last), of a journal that was set aside. Raises as `append`."""
+        self.append_all([self._own_events.lost(epoch, first, last, "damaged", file_name) for first, last in holes])
+
     def maintain(self) -> MaintenanceResult:
         """Folds the WAL into the file, and puts the ballast back where the disk has room for it again.
 
@@ -175,17 +221,13 @@ class Journal:
             self._epochs.replace(epochs)
             return events
 
-    def _enter_epoch(self, after: JournalSetAside | None) -> None:
-        """Goes on in the current epoch, or opens one: for a new file, or a kiosk with another device or key."""
+    def _enter_epoch(self, after: JournalSetAside | None, marked: MarkedHead | None) -> None:
+        """Goes on in the current epoch, or opens one: for a new file, lost rows, or another device or key."""
 
         def work(connection: sqlite3.Connection) -> None:
             self._epochs.load(connection)
             if not self._epochs.rows:
-                self._epochs.add(
-                    self._succession.open_first_epoch(connection)
-                    if after is None
-                    else self._succession.open_epoch_after_damage(connection, after)
-                )
+                self._epochs.add(self._open_first_epoch(connection, after, marked))
                 return
             current = self._epochs.current
             check_tail(connection, current)
@@ -193,5 +235,34 @@ class Journal:
                 same_device = current.device == self._kiosk.device
                 parent_head = current.acked.hash if same_device and current.acked.seq else b""
                 self._epochs.add(self._succession.open_next_epoch(connection, current, "identity", parent_head))
+                return
+            lost = self._find_loss(connection, marked)
+            if lost is not None:
+                parent_head = current.acked.hash if current.acked.seq else b""
+                self._epochs.add(
+                    self._succession.open_next_epoch(connection, current, "missing", parent_head, lost=lost)
+                )
 
         self._store.write(work)
+
+    def _open_first_epoch(
+        self, connection: sqlite3.Connection, after: JournalSetAside | None, marked: MarkedHead | None
+    ) -> EpochRow:
+        if after is not None:
+            return self._succession.open_epoch_after_damage(connection, after)
+        if marked is not None and marked.head.seq:
+            return self._succession.open_epoch_after_loss(connection, marked.epoch, marked.head.seq)
+        return self._succession.open_first_epoch(connection)
+
+    def _find_loss(self, connection: sqlite3.Connection, marked: MarkedHead | None) -> LostRange | None:
+        """Returns the rows that the mark has and this journal has not; None where they agree."""
+        if marked is None or marked.head.seq == 0:
+            return None
+        epoch = next((row for row in self._epochs.rows if row.id == marked.epoch), None)
+        if epoch is None:
+            return LostRange(marked.epoch, 1, marked.head.seq)
+        if marked.head.seq > epoch.head.seq:
+            return LostRange(marked.epoch, epoch.head.seq + 1, marked.head.seq)
+        if read_hash(connection, epoch, marked.head.seq) in (marked.head.hash, None):
+            return None
+        return LostRange(marked.epoch, min(epoch.acked.seq + 1, marked.head.seq), marked.head.seq)

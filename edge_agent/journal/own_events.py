@@ -3,8 +3,19 @@
 from typing import TypedDict
 
 from edge_agent.domain.moment import MomentSource
-from sync.contract.chain import Epoch, Head
-from sync.contract.event import ClockQuality, ConsentWithdrawn, PersonId, Pruned, Repair, Void
+from sync.contract.chain import Epoch, Hash, Head
+from sync.contract.event import (
+    Carried,
+    ClockQuality,
+    ConsentWithdrawn,
+    EventsLost,
+    PersonId,
+    Pruned,
+    Repair,
+    UnreadableEvent,
+    Void,
+    decode,
+)
 
 
 class EventEnvelope(TypedDict):
@@ -40,6 +51,28 @@ class OwnEvents:
 
     def pruned(self, epoch: Epoch, through_seq: int, rows: int) -> Pruned:
         return Pruned(**self._envelope(), pruned_epoch=epoch, through_seq=through_seq, rows=rows)
+
+    def lost(self, epoch: str, first_seq: int, last_seq: int, why: str, file_name: str) -> EventsLost:
+        """Returns the event that names a hole; `file_name` is where the damaged journal lies, if it was set aside."""
+        return EventsLost(
+            **self._envelope(), lost_epoch=epoch, first_seq=first_seq, last_seq=last_seq, why=why, kept_as=file_name
+        )
+
+    def carried(self, epoch: Epoch, seq: int, row_hash: Hash, payload: bytes) -> Carried:
+        """Returns the event under which one of another epoch travels on.
+
+        An event that was carried before goes on as it is, under its first identity. To wrap it again would give it a
+        second identity, and it would outgrow the limit.
+        """
+        try:
+            event = decode(payload)
+        except UnreadableEvent:
+            event = None  # a later version made it: it travels all the same
+        if isinstance(event, Carried):
+            return event
+        return Carried(
+            **self._envelope(), old_epoch=epoch, old_seq=seq, old_hash=row_hash.hex(), payload=payload.decode()
+        )
 
     def consent_withdrawn(self, person: PersonId, samples: int, roster_version: int) -> ConsentWithdrawn:
         """Returns the receipt for `samples` of this person's palms, deleted under this roster."""

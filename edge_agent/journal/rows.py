@@ -97,9 +97,12 @@ def check_links(epoch: Epoch, head: Head, page: Sequence[PageRow]) -> Head:
 
 
 def check_tail(connection: sqlite3.Connection, epoch: EpochRow, links_max: int = LINKS_CHECKED_WHEN_OPENED) -> None:
-    """Checks that the last links hold and end in the head row. Raises `JournalDamaged`."""
-    start = max(epoch.anchor.seq, epoch.head.seq - links_max)
-    start_hash = read_hash(connection, epoch, start)
+    """Checks that the last links hold and end in the head row. Raises `JournalDamaged`.
+
+    It begins at the acknowledged head at the earliest: what the ledger has may be damaged here and blocks nothing.
+    """
+    start = max(epoch.anchor.seq, epoch.acked.seq, epoch.head.seq - links_max)
+    start_hash = epoch.acked.hash if start == epoch.acked.seq else read_hash(connection, epoch, start)
     if start_hash is None:
         raise JournalDamaged(f"epoch {epoch.id}: row {start} is missing; {SET_ASIDE}")
     end = check_links(epoch.id, Head(start, start_hash), read_page(connection, epoch.ordinal, start, links_max + 1))

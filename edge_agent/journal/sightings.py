@@ -4,7 +4,8 @@ Only the names of rows stand in the index; what happened is read from the event'
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -14,7 +15,21 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch
-from sync.contract.event import Entry, Event, Exit, Manual, PersonId, Refusal, Repeat, Sighting, Void
+from sync.contract.event import (
+    Carried,
+    Entry,
+    Event,
+    Exit,
+    Manual,
+    PersonId,
+    Refusal,
+    Repeat,
+    Sighting,
+    UnreadableEvent,
+    Void,
+    decode,
+)
+from sync.contract.wire import InvalidMessage, read_time
 
 # If a sighting makes or ends a visit. The rules need all of those, and of the others only the last few: a child who
 # taps a card a thousand times must neither slow the next scan nor push the entry out of sight.
@@ -39,15 +54,26 @@ INSERT_SIGHTING = """
     INSERT INTO sighting (person, epoch, seq, session, service_date, visit) VALUES (?, ?, ?, ?, ?, ?)
 """
 UPDATE_VOIDED = "UPDATE sighting SET voided = 1 WHERE person = ? AND epoch = ? AND seq = ?"
+# Events of an epoch that is not in this file, by their old names. Some come twice: after a crash, or from two journals.
+INSERT_CARRIED = "INSERT INTO carried (old_epoch, old_seq, epoch, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+SELECT_CARRIED = "SELECT epoch, seq FROM carried WHERE old_epoch = ? AND old_seq = ?"
+DELETE_CARRIED = "DELETE FROM carried WHERE old_epoch = ? AND old_seq = ? AND epoch = ? AND seq = ?"
+CARRIED_DAYS_INDEXED = 3  # an older sighting must not push a newer one out of the last few
 # By the whole key: the index has no other order.
 DELETE_SIGHTING = "DELETE FROM sighting WHERE person = ? AND epoch = ? AND seq = ?"
 
 
-class _PersonOnly(msgspec.Struct):
+class _IndexedNames(msgspec.Struct):
+    """The names under which an event is indexed; of a carried one, its old name and its bytes."""
+
     person: str = ""
+    old_epoch: str = ""
+    old_seq: int = 0
+    payload: str = ""
 
 
-_person_decoder = msgspec.json.Decoder(_PersonOnly)
+_names_decoder = msgspec.json.Decoder(_IndexedNames)
+_carried_decoder = msgspec.json.Decoder(Carried)
 _sighting_decoder = msgspec.json.Decoder(EarlierSighting)
 
 
@@ -70,12 +96,12 @@ class SightingIndex:
 
     def read_sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
         """Returns the sighting of this name; None where that event is none, or was never written, or was pruned."""
-        ordinal = self._epochs.ordinals.get(epoch)
-        payloads = self._store.read(SELECT_PAYLOAD, (ordinal, seq))
+        place = self._store.run(lambda connection: find_place(connection, epoch, seq, self._epochs.ordinals))
+        payloads = self._store.read(SELECT_PAYLOAD, place)
         sighting = decode_sighting(epoch, seq, False, payloads[0][0]) if payloads else None
         if sighting is None or not sighting.person:
             return sighting
-        marks = self._store.read(SELECT_VOIDED, (sighting.person, ordinal, seq))
+        marks = self._store.read(SELECT_VOIDED, (sighting.person, *place))
         return structs.replace(sighting, voided=bool(marks[0][0])) if marks else sighting
 
 
@@ -101,29 +127,88 @@ def index_event(
                 (event.person, ordinal, seq, event.session, event.service_date, _VISIT[type(event)]),
             )
     elif isinstance(event, Void):
-        connection.execute(UPDATE_VOIDED, (event.person, ordinals.get(Epoch(event.void_epoch)), event.void_seq))
+        place = find_place(connection, Epoch(event.void_epoch), event.void_seq, ordinals)
+        connection.execute(UPDATE_VOIDED, (event.person, *place))
+    elif isinstance(event, Carried) and event.old_epoch not in ordinals:
+        _index_carried(connection, ordinal, seq, event, ordinals)
+
+
+def find_place(
+    connection: sqlite3.Connection, epoch: Epoch, seq: int, ordinals: Mapping[Epoch, int]
+) -> tuple[int | None, int]:
+    """Returns ordinal and number of the row that holds the event of this name; (None, seq) where this file has none."""
+    ordinal = ordinals.get(epoch)
+    if ordinal is not None:
+        return ordinal, seq
+    row: tuple[int, int] | None = connection.execute(SELECT_CARRIED, (epoch, seq)).fetchone()
+    return row or (None, seq)
+
+
+def select_uncarried(
+    connection: sqlite3.Connection, events: Sequence[Carried], ordinals: Mapping[Epoch, int]
+) -> list[Carried]:
+    """Returns those of these events that are in this file under no name."""
+    return [
+        event
+        for event in events
+        if event.old_epoch not in ordinals
+        and connection.execute(SELECT_CARRIED, (event.old_epoch, event.old_seq)).fetchone() is None
+    ]
+
+
+def _index_carried(
+    connection: sqlite3.Connection, ordinal: int, seq: int, event: Carried, ordinals: Mapping[Epoch, int]
+) -> None:
+    """Enters an event of a journal that was set aside, under its old name; an older sighting stays out of the index."""
+    added = connection.execute(INSERT_CARRIED, (event.old_epoch, event.old_seq, ordinal, seq))
+    if not added.rowcount:
+        return
+    try:
+        inner = decode(event.payload.encode())
+        oldest = (read_time(event.at) - timedelta(days=CARRIED_DAYS_INDEXED)).date().isoformat()
+    except (UnreadableEvent, InvalidMessage, OverflowError):
+        return
+    if isinstance(inner, Void) or (isinstance(inner, Sighting) and inner.service_date >= oldest):
+        index_event(connection, ordinal, seq, inner, ordinals)
 
 
 def remove_from_index(connection: sqlite3.Connection, ordinal: int, rows: Iterable[tuple[int, bytes]]) -> None:
     """Takes the events of these rows, (seq, payload), out of the index."""
+    names = [(seq, _read_names(payload)) for seq, payload in rows]
+    connection.executemany(DELETE_SIGHTING, ((found.person, ordinal, seq) for seq, found in names if found.person))
     connection.executemany(
-        DELETE_SIGHTING,
-        ((person, ordinal, seq) for seq, payload in rows if (person := _read_person(payload))),
+        DELETE_CARRIED,
+        ((found.old_epoch, found.old_seq, ordinal, seq) for seq, found in names if found.old_epoch),
     )
 
 
-def _read_person(payload: bytes) -> str:
-    """Returns the person of an event, also of one that a later version made and indexed; empty without one."""
+def _read_names(payload: bytes) -> _IndexedNames:
+    """Returns the names of an event, also of one that a later version made and indexed; empty ones without any."""
     try:
-        return _person_decoder.decode(payload).person
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
+        names = _names_decoder.decode(payload)
+        if not names.payload:
+            return names
+        return structs.replace(names, person=_names_decoder.decode(names.payload.encode()).person)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _IndexedNames()
 
 
 def decode_sighting(epoch: Epoch, seq: int, voided: bool, payload: bytes) -> EarlierSighting | None:
-    """Returns the sighting in these bytes; None for an event of another kind, or of a later version of the agent."""
+    """Returns the sighting in these bytes; None for an event of another kind, or of a later version of the agent.
+
+    A carried one comes under its old name, since its exit and its void name it so.
+    """
     try:
         sighting = _sighting_decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_carried_sighting(voided, payload)
     return structs.replace(sighting, epoch=epoch, seq=seq, voided=voided)
+
+
+def _decode_carried_sighting(voided: bool, payload: bytes) -> EarlierSighting | None:
+    try:
+        carried = _carried_decoder.decode(payload)
+        sighting = _sighting_decoder.decode(carried.payload.encode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return structs.replace(sighting, epoch=Epoch(carried.old_epoch), seq=carried.old_seq, voided=voided)

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.damage.wal_file import mend_wal
 from edge_agent.journal.errors import (
     STORE_ERRORS,
     JournalBusy,
@@ -180,7 +181,7 @@ class Store:
         prepare: Callable[[sqlite3.Connection], None],
         migrate: Callable[[Path, ProcessLock], None] = lambda _path, _lock: None,
     ) -> None:
-        """Calls `migrate`, connects and calls `prepare`.
+        """Mends the WAL, calls `migrate`, connects and calls `prepare`.
 
         `migrate` comes first because it may write, and only one connection may. Even to open a journal takes room, for
         the WAL's index: on a full disk the ballast makes it, and everything is tried once more.
@@ -248,6 +249,7 @@ class Store:
     def _connect(
         self, prepare: Callable[[sqlite3.Connection], None], migrate: Callable[[Path, ProcessLock], None]
     ) -> None:
+        mend_wal(self.path)
         migrate(self.path, self._process_lock)
         self._connection = self._connect_to(self.path)
         prepare(self._connection)

@@ -1,7 +1,8 @@
 """One epoch of the journal ends and the next begins: what the new one opens with, and what it carries on."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -11,10 +12,19 @@ from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.rows import append_payloads, walk_chain
 from edge_agent.journal.setting_aside import JournalSetAside
 from sync.contract.chain import Epoch, Hash
-from sync.contract.event import Carried, Repair, UnreadableEvent, decode, encode
+from sync.contract.event import Carried, Event, Repair, UnreadableEvent, decode, encode
 
 # The rows up to this one hold events of earlier epochs: once they are acknowledged, the earlier epochs are, too.
 UPDATE_CARRIED = "UPDATE epoch SET carried_seq = ? WHERE ordinal = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class LostRange:
+    """Events that were recorded and are not in the journal any more."""
+
+    epoch: Epoch
+    first_seq: int
+    last_seq: int
 
 
 class Succession:
@@ -37,20 +47,36 @@ class Succession:
         """Opens the first epoch of a file that takes the place of a damaged one; its first event names that one."""
         repair = self._own_events.repair("damaged", damaged.epoch, damaged.head, damaged.path.name)
         parent_head = damaged.acked.hash if damaged.acked is not None and damaged.acked.seq else b""
-        return self._begin_epoch(connection, parent_head, repair)
+        return self._begin_epoch(connection, parent_head, [repair])
+
+    def open_epoch_after_loss(self, connection: sqlite3.Connection, epoch: Epoch, last_seq: int) -> EpochRow:
+        """Opens the first epoch of a new file, where a mark tells of a journal that is gone; names it as a hole."""
+        why = "missing"
+        repair = self._own_events.repair(why, epoch, None, "")
+        return self._begin_epoch(connection, b"", [repair, self._own_events.lost(epoch, 1, last_seq, why, "")])
 
     def open_next_epoch(
-        self, connection: sqlite3.Connection, current: EpochRow, why: str, parent_head: bytes, kept_as: str = ""
+        self,
+        connection: sqlite3.Connection,
+        current: EpochRow,
+        why: str,
+        parent_head: bytes,
+        kept_as: str = "",
+        lost: LostRange | None = None,
     ) -> EpochRow:
-        """Opens the epoch behind `current`, with every event of it that is not acknowledged.
+        """Opens the epoch behind `current`, with every event of it that is not acknowledged; names what is `lost`.
 
         Raises `JournalDamaged` when a row that must be carried does not hold.
         """
         repair = self._own_events.repair(why, current.id, current.head, kept_as)
-        opened = self._begin_epoch(connection, parent_head, repair)
+        holes = [] if lost is None else [self._own_events.lost(lost.epoch, lost.first_seq, lost.last_seq, why, kept_as)]
+        opened = self._begin_epoch(connection, parent_head, [repair, *holes])
         return carry_events(connection, current, opened, repair)
 
-    def _begin_epoch(self, connection: sqlite3.Connection, parent_head: bytes, repair: Repair) -> EpochRow:
+    def _begin_epoch(self, connection: sqlite3.Connection, parent_head: bytes, events: Sequence[Event]) -> EpochRow:
+        """Opens an epoch with these events, the repair first."""
+        repair = events[0]
+        assert isinstance(repair, Repair), "it says why the epoch begins"
         opened = insert_epoch(
             connection,
             self._kiosk,
@@ -59,7 +85,8 @@ class Succession:
             opened_at=repair.at,
             why=repair.why,
         )
-        return replace(opened, head=append_payloads(connection, opened.ordinal, opened.head, [encode(repair)])[-1])
+        payloads = [encode(event) for event in events]
+        return replace(opened, head=append_payloads(connection, opened.ordinal, opened.head, payloads)[-1])
 
     def _draw_epoch(self) -> Epoch:
         return Epoch(self._random_bytes(8).hex())

@@ -15,9 +15,10 @@ from edge_agent.journal import schema
 from edge_agent.journal.epochs import EpochRow, read_epochs
 from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage, sqlite_name
 from edge_agent.journal.rows import NO_HASH, read_page
+from edge_agent.journal.sightings import find_place
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import Epoch, Head, extend, genesis
-from sync.contract.event import Sighting, UnreadableEvent, Void, decode
+from sync.contract.event import Carried, Sighting, UnreadableEvent, Void, decode
 
 _INTERRUPT_STEPS = 20_000  # of SQLite's machine, between two calls of `stop`
 
@@ -99,7 +100,7 @@ class _ChainWalk:
         self.rows = 0
         self.epoch: Epoch | str = ""  # the one under way
         self.head = Head(0, NO_HASH)
-        self._ordinals: dict[str, int] = {}
+        self._ordinals: dict[Epoch, int] = {}
         self._voided: set[tuple[int, int]] = set()
 
     def verdict(self, broken: ChainBreak | None, *, finished: bool = True) -> ChainCheck:
@@ -158,11 +159,15 @@ class _ChainWalk:
             event = decode(payload)
         except UnreadableEvent:
             return  # a later version made it
-        if isinstance(event, Void):
-            voided = (event.person, self._ordinals.get(event.void_epoch), event.void_seq)
+        if isinstance(event, Carried) and event.old_epoch not in self._ordinals:
+            payload = event.payload.encode()
+            if b'"kind":"void"' in payload:
+                self._check_index(connection, ordinal, payload)
+        elif isinstance(event, Void):
+            place = find_place(connection, Epoch(event.void_epoch), event.void_seq, self._ordinals)
             # None: there was no sighting to be voided.
-            self._expect_in_index(connection, SELECT_SIGHTING_VOIDED, voided, [(1,), None])
-            self._voided.add((voided[1] or 0, event.void_seq))
+            self._expect_in_index(connection, SELECT_SIGHTING_VOIDED, (event.person, *place), [(1,), None])
+            self._voided.add((place[0] or 0, place[1]))
         elif isinstance(event, Sighting) and event.person:
             key = (event.person, ordinal, self.head.seq)
             self._expect_in_index(connection, SELECT_SIGHTING, key, [(event.session, event.service_date)])

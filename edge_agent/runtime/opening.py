@@ -1,6 +1,7 @@
 """Opens the journal, also when the one on the disk cannot go on.
 
-A damaged journal is set aside and kept. A new one takes its place, and its first event names the old one. Damage that
+A damaged journal is set aside and kept. A new one takes its place, and its first event names the old one. The meals of
+the last days come over before the first scan, so that no child eats twice; the upkeep brings the rest. Damage that
 shows in the middle of the day condemns the journal: a file says why, the process ends, and the next start comes here.
 """
 
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.domain.moment import MomentSource
+from edge_agent.journal.damage.salvage import read_recent
 from edge_agent.journal.epochs import KioskIdentity
-from edge_agent.journal.errors import JournalDamaged
+from edge_agent.journal.errors import JournalDamaged, JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.roster_table import rescue_roster
 from edge_agent.journal.sealed_palms import rescue_palms
-from edge_agent.journal.setting_aside import JournalSetAside, set_journal_aside
+from edge_agent.journal.setting_aside import JournalSetAside, list_unsalvaged, set_journal_aside
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,12 @@ class JournalOpener:
 
         Raises `JournalBusy`, `JournalNewer`, `JournalUnwritable`.
         """
+        journal = self._open_or_replace()
+        for aside in list_unsalvaged(journal.path):
+            self._carry_recent(journal, aside)
+        return journal
+
+    def _open_or_replace(self) -> Journal:
         condemned = self.state_dir / CONDEMNED_NAME
         if not condemned.exists():
             try:
@@ -47,6 +55,19 @@ class JournalOpener:
         journal = self._replace_damaged()
         condemned.unlink()
         return journal
+
+    def _carry_recent(self, journal: Journal, aside: Path) -> None:
+        """Brings the last days' sightings of a journal that was set aside into this one."""
+        moment = self.now()
+        found = read_recent(aside, moment.utc if moment.is_trusted else None)
+        if found.epoch is None:
+            return
+        try:
+            carried = journal.carry(found.epoch.id, found.rows)
+        except JournalUnwritable as error:
+            log.warning("the meals in %s are not brought over yet: %s", aside, error)
+        else:
+            log.info("%d sightings of the last days brought over from %s", carried, aside)
 
     def condemn(self, reason: str) -> None:
         """Makes the next `open_journal` set this journal aside."""

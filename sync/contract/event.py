@@ -186,6 +186,19 @@ class Pruned(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="prun
     rows: int
 
 
+class EventsLost(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="lost"):
+    """Events that this kiosk had recorded and cannot read any more: a hole in its journal, named so that it is known.
+
+    Some of them may be at the ledger all the same. With `kept_as` a person can look for the rest in that file.
+    """
+
+    lost_epoch: str
+    first_seq: int
+    last_seq: int
+    why: str
+    kept_as: str = ""  # file name in the state folder
+
+
 class Carried(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
     """An unacknowledged event of a closed epoch, travelling in its successor under its old identity."""
 
@@ -210,6 +223,7 @@ Event = (
     | ConsentWithdrawn
     | PalmEnrolled
     | Pruned
+    | EventsLost
     | Carried
 )
 
@@ -236,5 +250,5 @@ def decode(payload: bytes) -> Event:
     """
     try:
         return _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableEvent(str(error)) from error

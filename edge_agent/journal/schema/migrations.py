@@ -26,6 +26,11 @@ def create_palm_relay(database: Database) -> None:
     _execute_step(database, "0003_palm_relay")
 
 
+@migrations(name="0040_carried")
+def create_carried(database: Database) -> None:
+    _execute_step(database, "0040_carried")
+
+
 def _execute_step(database: Database, step: str) -> None:
     for statement in read_statements(step):
         database.conn.execute(statement)

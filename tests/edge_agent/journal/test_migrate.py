@@ -112,7 +112,7 @@ def test_a_killed_child_leaves_the_old_schema_or_the_new(tmp_path: Path) -> None
         assert read_applied_steps(path) == STEPS
         assert verify_journal(path).whole
     assert read_applied_steps(path) == STEPS, "the child was never let through"
-    assert step_counts == {1, 2}, "it was not killed between the steps"
+    assert step_counts == set(range(1, len(STEPS))), "it was not killed between the steps"
 
 
 def migrates_alive(path: Path, statements: int) -> bool:

@@ -1,0 +1,1 @@
+"""Damage of a journal: finding it out, mending it, and bringing over what still holds."""
