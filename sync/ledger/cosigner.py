@@ -1,20 +1,18 @@
-"""The thread that shows each new checkpoint to the witness, and stores it with the witness's cosignature.
+"""Shows each new checkpoint to the witness, and stores it with the witness's cosignature.
 
 A witness that cannot be reached is tried again. One that has seen another history than this database holds (it was
 restored, or somebody edited it) never signs again: that is said in the log as an error, for a person to act on.
 """
 
 import logging
-import threading
 from dataclasses import dataclass
 
 import psycopg
-from psycopg_pool import PoolTimeout, TooManyRequests
 
 from sync.errors import Unreachable
 from sync.ledger import logs
+from sync.ledger.background import IsStopping
 from sync.ledger.outgoing import OutgoingReply, post
-from sync.ledger.service import Pool
 from sync.ledger.witness import SIZE_MEDIA
 from sync.proof.checkpoints import parse_checkpoint, read_cosignature
 from sync.proof.leaves import LogName
@@ -82,40 +80,15 @@ def _ask(
     return post(f"{witness.url.rstrip('/')}/add-checkpoint", body, {"Content-Type": "text/plain; charset=utf-8"})
 
 
-class Cosigner:
-    """Shows new checkpoints to one witness, again and again, until it is stopped."""
-
-    def __init__(self, pool: Pool, witness: WitnessPeer) -> None:
-        self._pool = pool
-        self._witness = witness
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ledger-cosigner", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stops the thread after the request under way."""
-        self._stopping.set()
-        self._thread.join(timeout=30)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(COSIGN_INTERVAL_S):
-            try:
-                with self._pool.connection() as connection:
-                    self._cosign_all(connection)
-            except (psycopg.OperationalError, PoolTimeout, TooManyRequests) as error:
-                logger.warning("no cosignatures now: %s; tried again", error)
-
-    def _cosign_all(self, connection: psycopg.Connection) -> None:
-        for school, log in list_uncosigned(connection):
-            if self._stopping.is_set():
-                return
-            try:
-                cosign_log(connection, school, log, self._witness)
-            except WitnessRefusal as error:
-                logger.error("%s", error)  # noqa: TRY400  # its message says all; no trace for operators
-            except Unreachable as error:
-                logger.warning("the witness: %s", error)
-                return  # nor would it answer for the next log
+def cosign_all(connection: psycopg.Connection, witness: WitnessPeer, is_stopping: IsStopping) -> None:
+    """Has every log's newest checkpoint cosigned; what the witness refuses is said in the log of this process."""
+    for school, log in list_uncosigned(connection):
+        if is_stopping():
+            return
+        try:
+            cosign_log(connection, school, log, witness)
+        except WitnessRefusal as error:
+            logger.error("%s", error)  # noqa: TRY400  # its message says all; no trace for operators
+        except Unreachable as error:
+            logger.warning("the witness: %s", error)
+            return  # nor would it answer for the next log

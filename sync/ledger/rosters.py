@@ -12,9 +12,11 @@ import psycopg
 
 from sync.contract import roster
 from sync.contract.roster import Change, DeletedRecord, Record, RosterPage
-from sync.ledger import palms
+from sync.ledger import logs, palms
 from sync.ledger.day_marks import mark_dirty
 from sync.ledger.errors import NotUnderstood
+from sync.proof.leaves import VersionedKind
+from sync.proof.roster_digest import digest_judged
 
 PAGE_RECORDS = 1_000
 
@@ -75,6 +77,8 @@ def apply_changes(connection: psycopg.Connection, school: str, changes: Sequence
         connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
         if newest != row[0]:
             _mark_open_days(connection, school)
+            judged = digest_judged(read_records(connection, school))
+            logs.append_version(connection, school, VersionedKind.ROSTER, school, newest, judged)
         palms.forget_without_consent(connection, school)
     return AppliedChanges(newest, changed, deleted)
 

@@ -18,13 +18,16 @@ from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.admission import TokenBucket
-from sync.ledger.checkpointer import Checkpointer
-from sync.ledger.cosigner import Cosigner, WitnessPeer
+from sync.ledger.background import BackgroundWork
+from sync.ledger.checkpointer import SEAL_INTERVAL_S, seal_all
+from sync.ledger.cosigner import COSIGN_INTERVAL_S, WitnessPeer, cosign_all
+from sync.ledger.day_publisher import publish_days
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.requests import LedgerContext
 from sync.ledger.service import Pool, build_application
+from sync.proof.signer import LogSigner
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class LedgerOptions:
 
     folder: Path  # holds the keys of receipts and logs
     log_name: str = "canteen.local"  # with which the origins of all logs begin; used when their key is drawn
+    settle_interval_s: float = 120.0  # between two judgements of the marked days, and their statements; 0: none
     witness: WitnessPeer | None = None  # without one nothing is cosigned, and no proof of a meal can be made
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
@@ -94,8 +98,7 @@ class LedgerServer:
         self.database_url = database_url  # holds a password: for tests and benches, not for a log
         self._options = options
         self._pool: Pool | None = None
-        self._checkpointer: Checkpointer | None = None
-        self._cosigner: Cosigner | None = None
+        self._background: list[BackgroundWork] = []
         self._http: HttpServerThread | None = None
         self.app: Starlette | None = None
 
@@ -136,26 +139,30 @@ class LedgerServer:
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
-        self._checkpointer = Checkpointer(self._pool, signer, utc_now)
-        self._checkpointer.start()
-        if options.witness is not None:
-            self._cosigner = Cosigner(self._pool, options.witness)
-            self._cosigner.start()
+        self._background = list(self._compose_background(self._pool, signer))
+        for part in self._background:
+            part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
         self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
+
+    def _compose_background(self, pool: Pool, signer: LogSigner) -> Iterator[BackgroundWork]:
+        yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, signer, utc_now()))
+        witness, interval_s = self._options.witness, self._options.settle_interval_s
+        if witness is not None:
+            yield BackgroundWork(
+                "cosignatures", pool, COSIGN_INTERVAL_S, lambda db, stop: cosign_all(db, witness, stop)
+            )
+        if interval_s > 0:
+            yield BackgroundWork("days", pool, interval_s, lambda db, stop: publish_days(db, utc_now, stop))
 
     def stop(self) -> None:
         """Stops the parts in reverse order; the requests under way finish."""
         if self._http is not None:
             self._http.stop()
             self._http = None
-        if self._cosigner is not None:
-            self._cosigner.stop()
-            self._cosigner = None
-        if self._checkpointer is not None:
-            self._checkpointer.stop()
-            self._checkpointer = None
+        while self._background:
+            self._background.pop().stop()
         if self._pool is not None:
             self._pool.close(timeout=10)
             self._pool = None

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import psycopg
 
+from sync.ledger import logs
 from sync.ledger.sheet_store import (
     ActRecord,
     StoredVersion,
@@ -38,6 +39,7 @@ from sync.money.protocol import (
     advance,
 )
 from sync.money.sheet import Sheet, SheetObjection, SheetSubject
+from sync.proof.leaves import LogName, sheet_leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,14 @@ def close(
     connection: psycopg.Connection, subject: SheetSubject, digest: str, obstacles: Sequence[ClosingObstacle], *,
     by: str, now: datetime,
 ) -> ActOutcome:  # fmt: skip
-    """Closes what both sides have signed. Raises ActRefused that names what is missing or stands in the way."""
+    """Closes what both sides have signed, and logs it. Raises ActRefused that names what is missing or in the way."""
     record = ActRecord(kind="closing", version=0, digest=digest, side=SheetSide.CITY, done_by=by, done_at=now)
-    return _act(connection, subject, Closing(digest, by), record, obstacles)
+    with connection.transaction():
+        outcome = _act(connection, subject, Closing(digest, by), record, obstacles)
+        if not outcome.recognised:
+            leaf = sheet_leaf(subject.month, subject.programme, subject.number, bytes.fromhex(outcome.process.digest))
+            logs.append_leaf(connection, subject.school, LogName.CLAIMS, leaf)
+    return outcome
 
 
 def find_changes(

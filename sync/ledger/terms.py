@@ -6,11 +6,13 @@ from datetime import datetime
 
 import psycopg
 
+from sync.ledger import logs
 from sync.ledger.errors import NotUnderstood
 from sync.money.calendars import Calendar
 from sync.money.errors import TermsMissing
 from sync.money.tariffs import TariffBook
 from sync.money.terms_file import digest, read_json, to_bytes
+from sync.proof.leaves import VersionedKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ def import_calendar(
             "INSERT INTO calendar_version VALUES (%s, %s, %s, %s, %s, %s, %s)",
             (school, calendar.id, version + 1, name, to_bytes(calendar), by, now),
         )
+        logs.append_version(connection, school, VersionedKind.CALENDAR, calendar.id, version + 1, bytes.fromhex(name))
     return ImportedTerms(school, calendar.id, version + 1, name, True)
 
 
@@ -63,6 +66,7 @@ def import_tariffs(
             "INSERT INTO tariff_version VALUES (%s, %s, %s, %s, %s, %s)",
             (school, version + 1, name, to_bytes(book), by, now),
         )
+        logs.append_version(connection, school, VersionedKind.TARIFF, book.id, version + 1, bytes.fromhex(name))
     return ImportedTerms(school, book.id, version + 1, name, True)
 
 

@@ -11,6 +11,7 @@ statement number n+1 of its day; number n stays true as what was stated then.
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from typing import Final
 
@@ -44,6 +45,18 @@ class MealRow:
     def encode(self) -> bytes:
         """Returns the row's bytes. Raises ValueError for a field above 65,535 bytes."""
         return b"".join(map(prefix_field, astuple(self)))
+
+
+def read_row(body: bytes) -> MealRow:
+    """Returns the row in these bytes, which `MealRow.encode` made. Raises ValueError for any others."""
+    fields, start = [], 0
+    while start < len(body):
+        stop = start + 2 + int.from_bytes(body[start : start + 2], "big")
+        fields.append(body[start + 2 : stop].decode())
+        start = stop
+    if start != len(body) or len(fields) != len(dataclass_fields(MealRow)):
+        raise ValueError("no row of a statement")
+    return MealRow(*fields)
 
 
 def prefix_field(text: str) -> bytes:

@@ -371,3 +371,14 @@ def test_any_order_of_acts_keeps_the_sheet_true(db: psycopg.Connection, november
         machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None,
                                    suppress_health_check=list(HealthCheck)),
     )  # fmt: skip
+
+
+def test_a_closing_is_logged_once(
+    db: psycopg.Connection, subject: SheetSubject, november: SheetFacts, caterer: Party,
+    principal: Party,
+) -> None:  # fmt: skip
+    digest = agree(db, subject, november, caterer, principal)
+    for _ in range(2):
+        sheets.close(db, subject, digest, (), by="city", now=NOW)
+    rows = db.execute("SELECT leaf FROM log_leaf WHERE school = %s AND log = 'claims'", (subject.school,)).fetchall()
+    assert rows == [(f"canteen sheet v1\n{MONTH}\nstate\n0\n{digest}\n".encode(),)]
