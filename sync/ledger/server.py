@@ -25,6 +25,7 @@ from sync.ledger.day_publisher import publish_days
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
+from sync.ledger.pages.app import mount_pages
 from sync.ledger.requests import LedgerContext
 from sync.ledger.service import Pool, build_application
 from sync.proof.signer import LogSigner
@@ -143,7 +144,8 @@ class LedgerServer:
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
-        self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket)
+        pages = mount_pages(self._pool, utc_now)
+        self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 
     def _compose_background(self, pool: Pool, signer: LogSigner) -> Iterator[BackgroundWork]:

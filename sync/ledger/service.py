@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from sync.contract import signature, wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
@@ -32,8 +32,8 @@ _ResultT = TypeVar("_ResultT")
 DATABASE_RETRY_S = 5  # until a database that restarts is there again
 
 
-def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket) -> Starlette:
-    """Returns the application for the contract's calls, over a pool of autocommit connections."""
+def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pages: Mount | None = None) -> Starlette:
+    """Returns the application for the contract's calls, over a pool of autocommit connections, and for the pages."""
     service = _Service(ledger, pool, bucket)
     return Starlette(
         routes=[
@@ -46,6 +46,7 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket) ->
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
             Route("/v1/health", service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
+            *([pages] if pages else []),
         ],
         exception_handlers={
             ProblemReply: _refused,

@@ -40,5 +40,17 @@ class Month:
         """Returns all days, ascending."""
         return tuple(self.first + number * _DAY for number in range(self.last.day))
 
+    @property
+    def previous(self) -> "Month":
+        """Returns the month before."""
+        day = self.first - _DAY
+        return Month(day.year, day.month)
+
+    @property
+    def following(self) -> "Month":
+        """Returns the month after."""
+        day = self.last + _DAY
+        return Month(day.year, day.month)
+
     def __str__(self) -> str:
         return f"{self.year:04}-{self.number:02}"

@@ -173,7 +173,10 @@ def installed_files() -> str:
 
 def catalogues() -> str:
     """The keys of the screen's words, the same in each language."""
-    found = {path.stem: _keys(json.loads(path.read_text("utf-8"))) for path in (ROOT).rglob("catalogue/*.json")}
+    found = {
+        path.stem: _keys(json.loads(path.read_text("utf-8")))
+        for path in (ROOT / "edge_agent").rglob("catalogue/*.json")
+    }
     return _sections({name: "\n".join(keys) for name, keys in sorted(found.items())})
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import conformance, proof, report, schools, serving
+from edge_agent.cli.ledger import account, conformance, proof, report, schools, serving
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -16,3 +16,4 @@ app.command()(report.report)
 app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)
 app.command()(proof.witness)
+app.add_typer(account.app, name="account", help="Those who read the pages.")

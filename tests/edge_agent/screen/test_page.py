@@ -1,26 +1,20 @@
 """The pages in a real Chromium: every state, language and size, the staff's acts, and a lost agent."""
 
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.health import KioskHealth, LedgerState
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
+from tests.browser import run_browser
 from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, run_screen
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
-
-QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 SIZES = ((1920, 1080), (1280, 800), (800, 480), (1080, 1920))
 LONG_NAME = "Мұхаммедәлі-Нұрсұлтанбек"
 STATES = [child for child in FeedbackKind if child is not FeedbackKind.IDLE]
@@ -40,15 +34,8 @@ FIND_OVERFLOWING = """() => [...document.querySelectorAll("body *")].filter((ele
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    node = subprocess.run(
-        [sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True, check=False
-    )
-    if node.returncode != 0:
-        pytest.skip(f"Playwright's node does not start, apt install libatomic1: {node.stderr.strip()}")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with run_browser() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

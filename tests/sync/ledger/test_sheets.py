@@ -19,7 +19,7 @@ from sync.money.building import SheetFacts, build_sheet
 from sync.money.calendars import Calendar, read_calendar, take_six_days
 from sync.money.canonical import decode_sheet, digest_sheet
 from sync.money.errors import ActRefused, TermsMissing
-from sync.money.protocol import ClosingObstacle, Objection, SheetSide, SheetState
+from sync.money.protocol import ClosingObstacle, Objection, SheetProcess, SheetSide, SheetState
 from sync.money.sheet import SheetSubject, sum_billed
 from sync.money.tariffs import TariffBook, read_tariffs
 from tests.sync.ledger.kiosk import new_school
@@ -268,7 +268,7 @@ class SheetMachine(RuleBasedStateMachine):
         self.closed_facts: SheetFacts | None = None
         self.signed: dict[SheetSide, str] = {}
 
-    def _process(self) -> sheets.SheetProcess:
+    def _process(self) -> SheetProcess:
         return sheet_store.read_process(self.db, self.subject)
 
     @rule(person=st.sampled_from(["p1", "p2", "p3"]), day=st.sampled_from([3, 4, 5, 6, 7]))

@@ -1,0 +1,55 @@
+"""Who may see what on the ledger's pages. Pure.
+
+| role | schools | people | programmes | events and proofs |
+|---|---|---|---|---|
+| school | its own | by name | yes | yes |
+| caterer | its own | by opaque id | no | no |
+| city | all | by opaque id | yes | no |
+| auditor | all | by opaque id | yes | yes |
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PageRole(StrEnum):
+    """The four sides that read the pages."""
+
+    SCHOOL = "school"
+    CATERER = "caterer"
+    CITY = "city"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """A signed-in person. `school` is '' for those of the city, who read every school's pages."""
+
+    school: str
+    login: str
+    role: PageRole
+    name: str
+
+    def may_read(self, school: str) -> bool:
+        """Returns True for the reader's own school, and for every school to those of the city."""
+        return self.school in ("", school)
+
+    @property
+    def sees_names(self) -> bool:
+        """Returns True where people are shown by name; to the others by their opaque id."""
+        return self.role is PageRole.SCHOOL
+
+    @property
+    def sees_programmes(self) -> bool:
+        """Returns False for a caterer: who pays for a child is none of the kitchen's business."""
+        return self.role is not PageRole.CATERER
+
+    @property
+    def sees_events(self) -> bool:
+        """Returns True where single events and their proofs are shown."""
+        return self.role in (PageRole.SCHOOL, PageRole.AUDITOR)
+
+    @property
+    def sees_views(self) -> bool:
+        """Returns True where the log of views is shown: to the school about its own children, and to auditors."""
+        return self.role in (PageRole.SCHOOL, PageRole.AUDITOR)
