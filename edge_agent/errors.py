@@ -5,7 +5,7 @@ AgentError                the message says what to do next
 ├── AgentNotRunning       start the daemon, or use the offline way     exit 4
 ├── AgentRunning          stop the daemon first, or ask it instead     exit 4
 ├── DaemonVersionDiffers  restart the daemon: it is of another version
-├── NotRegistered         register this kiosk with the ledger first    exit 5
+├── KioskNotRegistered    register this kiosk with the ledger first    exit 5
 └── RequestRefused        the request was understood and not carried out; the message says why
 """
 
@@ -61,7 +61,7 @@ class DaemonVersionDiffers(AgentError):
     """The daemon answered on the control socket, and the answer does not have the shape that this version knows."""
 
 
-class NotRegistered(AgentError):
+class KioskNotRegistered(AgentError):
     """This kiosk is not registered with a ledger, or its registration cannot be read."""
 
     exit_code = ExitCode.UNREGISTERED

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.errors import NotRegistered, SettingsWrong
+from edge_agent.errors import KioskNotRegistered, SettingsWrong
 from sync.client.keys import DeviceKey
 from sync.contract.chain import DeviceId
 
@@ -58,14 +58,14 @@ def read_identity(state_dir: Path, school: str) -> DeviceIdentity:
 
 
 def read_registration(state_dir: Path) -> Registration | None:
-    """Returns the registration; None where there is none. Raises `NotRegistered` where its file is damaged."""
+    """Returns the registration; None where there is none. Raises `KioskNotRegistered` where its file is damaged."""
     path = state_dir / IDENTITY_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Registration)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
-        raise NotRegistered(f"{path}: damaged ({error}); move it away and register this kiosk again") from error
+        raise KioskNotRegistered(f"{path}: damaged ({error}); move it away and register this kiosk again") from error
 
 
 def write_registration(state_dir: Path, registration: Registration) -> None:

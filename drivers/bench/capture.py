@@ -70,7 +70,7 @@ class CaptureTap:
         return self._bytes_remaining == 0
 
     def __call__(self, direction: str, data: bytes) -> None:
-        self._put(
+        self._write_pieces(
             [(self._clock(), direction, data)]
             if self._redactor is None
             else self._redactor.push(self._clock(), direction, data)
@@ -79,10 +79,10 @@ class CaptureTap:
     def finish(self) -> None:
         """Writes what redaction still held back. The file stays open: it is the caller's."""
         if self._redactor is not None:
-            self._put(self._redactor.end())
+            self._write_pieces(self._redactor.end())
         self._out.flush()
 
-    def _put(self, pieces: Iterable[Piece]) -> None:
+    def _write_pieces(self, pieces: Iterable[Piece]) -> None:
         for t_ns, direction, data in pieces:
             chunk = {"t_ns": t_ns, "dir": direction, "hex": data.hex()}
             self._write(msgspec.json.encode(chunk))

@@ -131,5 +131,5 @@ _REWRITING: Mapping[str, _Rewriting] = {
     "pcsc": _Rewriting(_after(b"\n"), _pcsc),
     "pn532": _Rewriting(rewriting.pn532_ends, rewriting.pn532_record, framing=b"\x00"),
     "line": _Rewriting(rewriting.line_ends, rewriting.line_record),
-    "hid": _Rewriting(rewriting.hid_ends, rewriting.hid_record, framing=b"\x00"),
+    "hid": _Rewriting(rewriting.find_hid_text_ends, rewriting.redact_hid_record, framing=b"\x00"),
 }

@@ -104,7 +104,7 @@ def _pn532_body(body: bytes, pseudonym: Pseudonym) -> bytes:
     return body[:1] + bytes(len(body) - 1)
 
 
-def hid_ends(data: bytes) -> list[int]:
+def find_hid_text_ends(data: bytes) -> list[int]:
     """Returns the place behind each press of Enter, and behind each event before a text begins. Events have this
     machine's size.
     """
@@ -120,7 +120,7 @@ def hid_ends(data: bytes) -> list[int]:
     return ends
 
 
-def hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
+def redact_hid_record(record: bytes, pseudonym: Pseudonym) -> bytes | None:
     """Rewrites the events of one text. The keyboard's messages about its own switches (MSC) are the same for each
     key.
     """

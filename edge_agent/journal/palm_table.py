@@ -89,9 +89,9 @@ class SealedPalmTable:
         """Notes that the ledger knows of this one."""
         self._store.write(lambda connection: sealed_palms.mark_palm_relayed(connection, palm))
 
-    def relay_version(self, fingerprint: str) -> int:
+    def merged_palm_version(self, fingerprint: str) -> int:
         """Returns how far the ledger's palms were taken over under this school key; 0 under another key."""
-        return self._store.run(lambda connection: sealed_palms.read_relay_version(connection, fingerprint))
+        return self._store.run(lambda connection: sealed_palms.read_merged_palm_version(connection, fingerprint))
 
     def accept(
         self,
@@ -108,7 +108,7 @@ class SealedPalmTable:
 
         def work(connection: sqlite3.Connection) -> tuple[list[SealedPalm], Mapping[PersonId, int]]:
             if fingerprint:
-                sealed_palms.write_relay_version(connection, version, fingerprint)
+                sealed_palms.write_merged_palm_version(connection, version, fingerprint)
             return sealed_palms.accept_allowed_palms(connection, palms), sealed_palms.delete_relayed_hands(
                 connection, revoked
             )

@@ -140,17 +140,17 @@ def mark_palm_relayed(connection: sqlite3.Connection, palm: SealedPalm | Revoked
             assert_never(palm)
 
 
-def read_relay_version(connection: sqlite3.Connection, fingerprint: str) -> int:
+def read_merged_palm_version(connection: sqlite3.Connection, fingerprint: str) -> int:
     row = connection.execute(SELECT_RELAY_VERSION, (fingerprint,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def write_relay_version(connection: sqlite3.Connection, version: int, fingerprint: str) -> None:
+def write_merged_palm_version(connection: sqlite3.Connection, version: int, fingerprint: str) -> None:
     """Notes how far the ledger's palms were taken over under this school key.
 
     A version below the noted one comes from a ledger that was restored: it may lack every palm, so all are sent again.
     """
-    if version < read_relay_version(connection, fingerprint):
+    if version < read_merged_palm_version(connection, fingerprint):
         connection.execute(UPDATE_ALL_UNRELAYED)
     connection.execute(UPSERT_RELAY_VERSION, (version, fingerprint))
 

@@ -201,7 +201,7 @@ class PalmGallery:
             self._journal.palms.mark_relayed(RevokedPalm(person, parcel.hand, parcel.made_at))
 
     def palms_version(self) -> int:
-        return self._journal.palms.relay_version(self.fingerprint)
+        return self._journal.palms.merged_palm_version(self.fingerprint)
 
     def roster_version(self) -> int:
         return self._journal.roster.version()

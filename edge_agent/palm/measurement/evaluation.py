@@ -400,7 +400,7 @@ def _point(rate: RatePoint | None) -> dict[str, object] | None:
 
 
 def _rate(rate: Rate) -> dict[str, object]:
-    low, high = rate.interval
+    low, high = rate.confidence_interval
     return {
         "percent": _round(rate.percent),
         "events": rate.events,

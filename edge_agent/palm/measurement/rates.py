@@ -25,7 +25,8 @@ class Rate:
         return 100 * self.events / self.trials if self.trials else 0.0
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def confidence_interval(self) -> tuple[float, float]:
+        """Returns the 95 % Wilson interval, in percent."""
         if not self.trials:
             return 0.0, 100.0
         share, spread = self.events / self.trials, _Z_95**2 / self.trials

@@ -254,10 +254,10 @@ def test_a_restored_backup_asks_for_all_palms_again(tmp_path: Path) -> None:
     with open_journal(tmp_path / "j.db") as journal:
         journal.roster.apply([FIRST], NOON)
         journal.palms.accept([replace(build_palm("u1"), relayed=True)], (), 12, "key")
-        assert (journal.palms.relay_version("key"), journal.palms.relay_version("other key")) == (12, 0)
+        assert (journal.palms.merged_palm_version("key"), journal.palms.merged_palm_version("other key")) == (12, 0)
         back_up_journal(tmp_path / "j.db", tmp_path / "copy.db")
     with open_journal(tmp_path / "copy.db") as copy:
-        assert (copy.palms.relay_version("key"), copy.palms.read_all()) == (0, [])
+        assert (copy.palms.merged_palm_version("key"), copy.palms.read_all()) == (0, [])
 
 
 def test_a_sealed_palms_repr_hides_it() -> None:

@@ -7,9 +7,9 @@ from edge_agent.palm.measurement.rates import Rate, curve, equal_error, miss_rat
 
 
 def test_wilsons_interval_as_in_the_tables() -> None:
-    assert Rate(0, 100).interval == pytest.approx((0.0, 3.6994), abs=1e-3)
-    assert Rate(5, 100).interval == pytest.approx((2.1543, 11.1752), abs=1e-3)
-    assert Rate(0, 0).interval == (0.0, 100.0)
+    assert Rate(0, 100).confidence_interval == pytest.approx((0.0, 3.6994), abs=1e-3)
+    assert Rate(5, 100).confidence_interval == pytest.approx((2.1543, 11.1752), abs=1e-3)
+    assert Rate(0, 0).confidence_interval == (0.0, 100.0)
     assert Rate(3, 4).percent == 75
 
 
