@@ -10,7 +10,7 @@ from sync.ledger import logs
 from sync.ledger.errors import NotUnderstood
 from sync.money.calendars import Calendar
 from sync.money.errors import TermsMissing
-from sync.money.tariffs import TariffBook
+from sync.money.tariffs import ProgrammeTerms, TariffBook
 from sync.money.terms_file import digest, read_json, to_bytes
 from sync.proof.leaves import VersionedKind
 
@@ -87,6 +87,14 @@ def read_tariffs(connection: psycopg.Connection, school: str) -> TariffBook:
     if row is None:
         raise TermsMissing(f"school {school} has no tariffs", "import them with `edge-agent ledger tariff import FILE`")
     return read_json(bytes(row[0]), TariffBook)
+
+
+def find_programme(connection: psycopg.Connection, school: str, programme: str) -> ProgrammeTerms | None:
+    """Returns the newest terms of a programme; None where there are none."""
+    try:
+        return read_tariffs(connection, school).find_programme(programme)
+    except TermsMissing:
+        return None
 
 
 def set_categories(connection: psycopg.Connection, school: str, categories: Mapping[str, str]) -> None:

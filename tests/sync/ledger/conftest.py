@@ -12,7 +12,10 @@ import psycopg
 
 from sync.ledger import schools
 from sync.ledger.server import LedgerServer
+from sync.money.calendars import Calendar, read_calendar
+from sync.money.tariffs import TariffBook, read_tariffs
 from tests.sync.ledger.kiosk import Kiosk
+from tests.sync.money.conftest import MONEY
 
 
 @pytest.fixture
@@ -34,3 +37,15 @@ def enrolled(db: psycopg.Connection, server: LedgerServer, school: str) -> Itera
 @pytest.fixture
 def kiosk(enrolled: Callable[[], Kiosk]) -> Kiosk:
     return enrolled()
+
+
+@pytest.fixture(scope="session")
+def calendar() -> Calendar:
+    """The school year 2025/26, as it is shipped."""
+    return read_calendar((MONEY / "calendar-2025-26.toml").read_text("utf-8"))
+
+
+@pytest.fixture(scope="session")
+def tariffs() -> TariffBook:
+    """The example of a region's prices, as it is shipped."""
+    return read_tariffs((MONEY / "tariffs.example.toml").read_text("utf-8"))

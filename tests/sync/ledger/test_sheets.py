@@ -16,29 +16,18 @@ from sync.ledger import sheet_signers, sheet_store, sheets, terms
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.signatures import RegisteredSigner, SignatureRefused
 from sync.money.building import SheetFacts, build_sheet
-from sync.money.calendars import Calendar, read_calendar, take_six_days
+from sync.money.calendars import Calendar, take_six_days
 from sync.money.canonical import decode_sheet, digest_sheet
 from sync.money.errors import ActRefused, TermsMissing
 from sync.money.protocol import ClosingObstacle, Objection, SheetProcess, SheetSide, SheetState
 from sync.money.sheet import SheetSubject, sum_billed
-from sync.money.tariffs import TariffBook, read_tariffs
+from sync.money.tariffs import TariffBook
 from tests.sync.ledger.kiosk import new_school
-from tests.sync.money.conftest import MONEY
 from tests.sync.money.school import MONTH, PRICE, SUBJECT, facts, pupil, visit
 
 NOW = datetime(2025, 12, 2, 9, tzinfo=UTC)
 CATERER, SCHOOL, CITY = SheetSide.CATERER, SheetSide.SCHOOL, SheetSide.CITY
 PEOPLE = [pupil("p1"), pupil("p2"), pupil("p3")]
-
-
-@pytest.fixture(scope="session")
-def calendar() -> Calendar:
-    return read_calendar((MONEY / "calendar-2025-26.toml").read_text("utf-8"))
-
-
-@pytest.fixture(scope="session")
-def tariffs() -> TariffBook:
-    return read_tariffs((MONEY / "tariffs.example.toml").read_text("utf-8"))
 
 
 @pytest.fixture
