@@ -39,7 +39,7 @@ class SheetFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SheetNames:
-    """What is joined to the opaque ids of a sheet, as the newest roster has it."""
+    """The names that are joined to the opaque ids of a sheet, as the newest roster has them."""
 
     school: str
     programme: str

@@ -110,9 +110,13 @@ class _Builder:
         marks: dict[RowKey, _Marks] = defaultdict(_Marks)
         prefix, programme = f"{self._month}-", self._subject.programme
         for visit in self._facts.visits:
-            if visit.programme != programme or visit.claim is Claim.SECOND or visit.claim is Claim.NONE:
+            if (
+                (visit.programme or visit.recorded_programme) != programme
+                or visit.claim is Claim.SECOND
+                or visit.claim is Claim.NONE
+            ):
                 continue
-            day_text = visit.service_date or visit.recorded_time[:10]
+            day_text = visit.day
             if not day_text.startswith(prefix) or not self._counts_session(visit.session):
                 continue
             day = int(day_text[8:10])

@@ -7,7 +7,7 @@ from sync.money.terms_file import TermsBase, read_toml
 
 
 class FormField(StrEnum):
-    """What a column shows."""
+    """The content of a column."""
 
     NUMBER = "number"  # counted from 1 within a class
     PERSON = "person"  # the opaque id
@@ -40,7 +40,7 @@ class FormColumn(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 
 class FormMarks(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What stands in a day's cell. A billed meal is the number 1, so that a spreadsheet can add it up."""
+    """The signs in a day's cell. A billed meal is the number 1, so that a spreadsheet can add it up."""
 
     absent: str = "–"
     down: str = "×"

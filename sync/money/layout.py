@@ -18,7 +18,7 @@ _NUMBER_THEN_LETTERS = re.compile(r"\s*(\d*)\W*(.*)")
 
 @dataclass(frozen=True, slots=True)
 class ShownPerson:
-    """What is joined to an opaque id when a sheet is shown."""
+    """The name, class and category that are joined to an opaque id when a sheet is shown."""
 
     name: str
     group: str = ""

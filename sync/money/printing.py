@@ -58,7 +58,7 @@ class SheetWords(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 @dataclass(frozen=True, slots=True)
 class SheetHeading:
-    """What stands above a printed sheet."""
+    """The heading of a printed sheet."""
 
     school: str
     programme: str

@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import account, conformance, proof, report, schools, serving
+from edge_agent.cli.ledger import account, conformance, money, proof, report, schools, serving, sheet
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,3 +17,6 @@ app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)
 app.command()(proof.witness)
 app.add_typer(account.app, name="account", help="Those who read the pages.")
+app.add_typer(sheet.app, name="sheet")
+app.add_typer(money.calendar_app, name="calendar")
+app.add_typer(money.tariff_app, name="tariff")

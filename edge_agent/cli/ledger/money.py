@@ -1,0 +1,145 @@
+"""`edge-agent ledger calendar` and `tariff`: the terms of money, as data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.sheet import ByOption, WrongFile, read_file
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from sync.ledger.terms import ImportedTerms
+
+calendar_app = typer.Typer(no_args_is_help=True, help="School years: the taught days that a sheet counts.")
+tariff_app = typer.Typer(no_args_is_help=True, help="Programmes, prices and categories.")
+
+FileArgument = Annotated[Path, typer.Argument(help="The file: TOML.")]
+SchoolsOption = Annotated[list[str] | None, typer.Option("--school", help="Only this school; may be repeated.")]
+
+
+@calendar_app.command("import")
+def import_calendar(
+    file: FileArgument,
+    by: ByOption,
+    school: SchoolsOption = None,
+    six_days: Annotated[bool, typer.Option("--six-days", help="These schools teach on Saturdays.")] = False,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a calendar into force, as its newest version."""
+    from sync.ledger import terms
+    from sync.ledger.server import utc_now
+    from sync.money.calendars import read_calendar, take_six_days
+
+    calendar = read_calendar(read_text(file))
+    if six_days:
+        calendar = take_six_days(calendar)
+    with open_ledger(data_dir, database_url) as connection:
+        imported = [
+            terms.import_calendar(connection, each, calendar, by=by, now=utc_now())
+            for each in _schools(connection, school)
+        ]
+    _print_imported(imported, as_json)
+
+
+@calendar_app.command("list")
+def list_calendars(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the calendars in force at a school, with the taught days of each month."""
+    from sync.ledger import terms
+    from sync.money.months import Month
+
+    with open_ledger(data_dir, database_url) as connection:
+        calendars = terms.read_calendars(connection, school)
+    rows = []
+    for calendar in calendars:
+        month = Month(calendar.first.year, calendar.first.month)
+        while calendar.speaks_for(month):
+            taught = len(calendar.find_taught_days(month))
+            rows.append({"calendar": calendar.id, "kind": calendar.kind, "month": str(month), "taught_days": taught})
+            month = Month(month.year + month.number // 12, month.number % 12 + 1)
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("calendar", "kind", "month", "taught_days")
+        print_table(columns, ([row[name] for name in columns] for row in rows))
+
+
+@tariff_app.command("import")
+def import_tariff(
+    file: FileArgument,
+    by: ByOption,
+    school: SchoolsOption = None,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Bring programmes and prices into force, as the newest version."""
+    from sync.ledger import terms
+    from sync.ledger.server import utc_now
+    from sync.money.tariffs import read_tariffs
+
+    book = read_tariffs(read_text(file))
+    with open_ledger(data_dir, database_url) as connection:
+        imported = [
+            terms.import_tariffs(connection, each, book, by=by, now=utc_now()) for each in _schools(connection, school)
+        ]
+    _print_imported(imported, as_json)
+
+
+@tariff_app.command("categories")
+def import_categories(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns person and category.")],
+    school: Annotated[str, typer.Option(help="The school's id.")],
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Replace the opaque categories of a school's people; a price may depend on one, no sheet shows it."""
+    import csv
+
+    from sync.ledger import terms
+
+    rows = list(csv.DictReader(read_text(file).splitlines()))
+    if not rows or not {"person", "category"} <= rows[0].keys():
+        raise WrongFile(f"{file} has no columns person and category", "write them in its first line")
+    with open_ledger(data_dir, database_url) as connection:
+        terms.set_categories(connection, school, {row["person"]: row["category"] or "" for row in rows})
+    out.print(f"{school}: {len(rows)} people with a category", markup=False)
+
+
+def read_text(file: Path) -> str:
+    """Returns the text of a file named on the command line. Raises WrongFile."""
+    try:
+        return read_file(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WrongFile(f"{file} is no UTF-8 text", "save it as UTF-8") from error
+
+
+def _schools(connection: "psycopg.Connection", named: list[str] | None) -> list[str]:
+    from sync.ledger import schools
+
+    return named or schools.list_schools(connection)
+
+
+def _print_imported(imported: "list[ImportedTerms]", as_json: bool) -> None:
+    rows = [
+        {
+            "school": each.school, "name": each.name, "version": each.version, "changed": each.changed,
+            "digest": each.digest,
+        }
+        for each in imported
+    ]  # fmt: skip
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("school", "name", "version", "changed", "digest")
+        print_table(columns, ([row[name] for name in columns] for row in rows))

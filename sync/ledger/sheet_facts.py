@@ -1,0 +1,118 @@
+"""The facts that a sheet follows from, read out of one school's tables: settled visits, people, terms, outages."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+
+from sync.contract.event import Boot, UnreadableEvent, decode
+from sync.contract.roster import Person
+from sync.contract.sessions import Timetable
+from sync.contract.visits import EventId, ReceivedEvent, Visit
+from sync.ledger import rosters, terms
+from sync.ledger.days import read_visits
+from sync.ledger.judgement_basis import read_basis
+from sync.money.building import SheetFacts, SheetPerson
+from sync.money.calendars import choose_calendar
+from sync.money.months import Month
+from sync.money.outages import find_outages
+from sync.money.protocol import ClosingObstacle
+from sync.money.sheet import SheetOutage
+
+_RETURN_DAYS_MAX = 14  # a kiosk that comes back later than this says nothing of the month
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolMonth:
+    """A school's month before a programme is chosen. The visits are as they were settled last."""
+
+    school: str
+    month: Month
+    visits: tuple[Visit, ...]
+    people: tuple[SheetPerson, ...]
+    timetable: Timetable
+    outages: tuple[SheetOutage, ...]
+
+
+def read_school_month(connection: psycopg.Connection, school: str, month: Month) -> SchoolMonth:
+    """Returns a school's month. Call `settle_days` before. Raises NotUnderstood for no such school."""
+    basis = read_basis(connection, school)
+    categories = terms.read_categories(connection, school)
+    people = [
+        SheetPerson(
+            record.id, record.grade, record.group, categories.get(record.id, ""),
+            tuple(basis.entitlements.get(record.id, ())),
+        )
+        for record in rosters.read_records(connection, school)
+        if isinstance(record, Person)
+    ]  # fmt: skip
+    outages = find_outages(_read_outage_events(connection, school, month), basis.timetable, month)
+    visits = read_visits(connection, school, month.first, month.last)
+    return SchoolMonth(school, month, tuple(visits), tuple(people), basis.timetable, outages)
+
+
+def choose_facts(connection: psycopg.Connection, school_month: SchoolMonth, programme: str) -> SheetFacts:
+    """Returns the month under the calendar and tariffs of a programme. Raises TermsMissing or TermsWrong."""
+    tariffs = terms.read_tariffs(connection, school_month.school)
+    kind = tariffs.find_programme(programme).calendar
+    calendar = choose_calendar(terms.read_calendars(connection, school_month.school), kind, school_month.month)
+    return SheetFacts(
+        school_month.visits, school_month.people, school_month.timetable, calendar, tariffs, school_month.outages
+    )
+
+
+def find_open_days(connection: psycopg.Connection, school: str, month: Month) -> tuple[ClosingObstacle, ...]:
+    """Returns an obstacle where days of the month still wait to be judged."""
+    rows = connection.execute(
+        "SELECT day FROM dirty_day WHERE school = %s AND day BETWEEN %s AND %s ORDER BY day",
+        (school, month.first.isoformat(), month.last.isoformat()),
+    ).fetchall()
+    if not rows:
+        return ()
+    days = ", ".join(row[0] for row in rows)
+    return (
+        ClosingObstacle(
+            f"days that are not judged yet: {days}", "wait until their sessions have ended, and propose again"
+        ),
+    )
+
+
+_SELECT_RETURNS = """
+    SELECT device, epoch, seq, payload FROM event
+    WHERE school = %(school)s AND day BETWEEN %(first)s AND %(last)s
+      AND kind IN ('boot', 'stop', 'repair', 'clock_step')
+"""
+# The event before a boot: of its epoch, or of the epoch before where the boot is the first of its own.
+_SELECT_BEFORE = """
+    SELECT e.device, e.epoch, e.seq, e.payload
+    FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[]) AS back (device, epoch, seq)
+    JOIN event e ON e.school = %(school)s AND e.device = back.device AND e.epoch = back.epoch AND e.seq = back.seq - 1
+    UNION
+    SELECT e.device, e.epoch, e.seq, e.payload
+    FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[]) AS back (device, epoch, seq)
+    JOIN epoch p ON p.school = %(school)s AND p.device = back.device AND p.epoch = back.epoch AND back.seq = 1
+    JOIN event e ON e.school = %(school)s AND e.device = p.device AND e.epoch = p.parent AND e.seq = p.parent_seq
+"""
+
+
+def _read_outage_events(connection: psycopg.Connection, school: str, month: Month) -> list[ReceivedEvent]:
+    before, after = month.first - timedelta(days=1), month.last + timedelta(days=_RETURN_DAYS_MAX)
+    place = {"school": school, "first": before.isoformat(), "last": after.isoformat()}
+    returns = _decode(connection.execute(_SELECT_RETURNS, place).fetchall())
+    boots = [received.id for received in returns if isinstance(received.event, Boot)]
+    earlier = connection.execute(_SELECT_BEFORE, {
+        "school": school, "devices": [boot.device for boot in boots], "epochs": [boot.epoch for boot in boots],
+        "seqs": [boot.seq for boot in boots],
+    }).fetchall()  # fmt: skip
+    return list({received.id: received for received in [*returns, *_decode(earlier)]}.values())
+
+
+def _decode(rows: Iterable[tuple[str, str, int, bytes]]) -> list[ReceivedEvent]:
+    received = []
+    for device, epoch, seq, payload in rows:
+        try:
+            received.append(ReceivedEvent(EventId(device, epoch, seq), decode(payload)))
+        except UnreadableEvent:
+            continue  # the ledger lists it in its quarantine
+    return received

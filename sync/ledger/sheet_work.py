@@ -1,0 +1,67 @@
+"""One act on a sheet from end to end: the month is settled, its facts are read, the act is done."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import psycopg
+
+from sync.ledger import sheets
+from sync.ledger.days import settle_days
+from sync.ledger.sheet_facts import choose_facts, find_open_days, read_school_month
+from sync.ledger.sheet_store import read_version
+from sync.ledger.sheets import ActOutcome
+from sync.money.building import SheetFacts
+from sync.money.months import Month
+from sync.money.protocol import ClosingObstacle, Objection
+from sync.money.sheet import SheetSubject
+
+
+def read_facts(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> SheetFacts:
+    """Returns the facts of a sheet after the marked days of its school were judged.
+
+    Raises NotUnderstood, TermsMissing or TermsWrong.
+    """
+    month = Month.parse(subject.month)
+    settle_days(connection, subject.school, now=now)
+    return choose_facts(connection, read_school_month(connection, subject.school, month), subject.programme)
+
+
+def propose(connection: psycopg.Connection, subject: SheetSubject, *, by: str, now: datetime) -> ActOutcome:
+    """Offers the sheet that follows from the ledger's rows as they stand. Raises ActRefused."""
+    return sheets.propose(connection, subject, read_facts(connection, subject, now=now), by=by, now=now)
+
+
+def propose_correction(
+    connection: psycopg.Connection, subject: SheetSubject, *, by: str, now: datetime
+) -> tuple[SheetSubject, ActOutcome]:
+    """Offers the next correction sheet of a closed month. Raises ActRefused where nothing is to be corrected."""
+    correction = sheets.next_correction(connection, subject.school, subject.programme, subject.month)
+    facts = read_facts(connection, replace(subject, number=0), now=now)
+    return correction, sheets.propose(connection, correction, facts, by=by, now=now)
+
+
+def object_to(
+    connection: psycopg.Connection, subject: SheetSubject, objection: Objection, *, by: str, now: datetime
+) -> ActOutcome:
+    """Keeps an objection and makes the next version from the ledger's rows as they stand. Raises ActRefused."""
+    facts = read_facts(connection, subject, now=now)
+    return sheets.object_to(connection, subject, objection, facts, by=by, now=now)
+
+
+def find_obstacles(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> list[ClosingObstacle]:
+    """Returns everything that keeps a sheet from closing: days not judged yet, rows that have changed since."""
+    facts = read_facts(connection, subject, now=now)
+    return [
+        *find_open_days(connection, subject.school, Month.parse(subject.month)),
+        *sheets.find_changes(connection, subject, facts),
+    ]
+
+
+def close(
+    connection: psycopg.Connection, subject: SheetSubject, *, by: str, now: datetime, digest: str = ""
+) -> ActOutcome:
+    """Closes a sheet, by default in the version in force. Raises ActRefused that names every obstacle."""
+    with connection.transaction():
+        wanted = digest or read_version(connection, subject).digest
+        obstacles = find_obstacles(connection, subject, now=now)
+        return sheets.close(connection, subject, wanted, obstacles, by=by, now=now)

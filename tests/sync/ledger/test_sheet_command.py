@@ -1,0 +1,173 @@
+"""A month through the command line: from a kiosk's events to a closed sheet and its correction."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from openpyxl import load_workbook
+from typer.testing import CliRunner
+
+from edge_agent.cli.ledger import app
+from edge_agent.errors import AgentError
+from sync.contract.event import Boot, Claim, ClockQuality, Entry
+from sync.contract.roster import Entitlement, MealSession, Person, Programme
+from sync.errors import SyncError
+from sync.ledger import rosters
+from sync.ledger.server import LedgerServer
+from sync.money.errors import ActRefused, TermsMissing
+from tests.sync.ledger.authority import Authority
+from tests.sync.ledger.kiosk import Kiosk, accepted, entry
+from tests.sync.money.conftest import MONEY
+
+Command = Callable[..., str]
+BIN = "OU=BIN123456789012"
+
+
+@pytest.fixture
+def command(server: LedgerServer) -> Command:
+    """Runs a command of the ledger and returns what it prints. Its own errors come out as they are."""
+
+    def run(*arguments: object) -> str:
+        words = [*map(str, arguments), "--database-url", server.database_url]
+        done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+        if isinstance(done.exception, SyncError | AgentError):
+            raise done.exception
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def lunch(db: psycopg.Connection, school: str) -> str:
+    """A school with lunch and three pupils for whom the state pays."""
+    pupils = ["u1", "u2", "u3"]
+    rosters.apply_changes(db, school, [
+        MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
+        Programme(id="state", name="State meals"),
+        *(Person(id=id_, given_name="Арман", family_name=f"Әлиев {id_}", grade="05", group="5 «А»") for id_ in pupils),
+        *(Entitlement(id=f"{id_}.state", person=id_, programme="state") for id_ in pupils),
+    ])  # fmt: skip
+    return school
+
+
+def meal(person: str, school: str, day: int, minute: int = 0) -> Entry:
+    """An entry in November 2025 at 09:00 in Almaty, UTC+5, and some minutes."""
+    when = {"at": f"2025-11-{day:02}T04:{minute:02}:00.000Z", "service_date": f"2025-11-{day:02}"}
+    paid = {"programme": "state", "claim": Claim.CLAIMABLE, "mono_ms": (day * 1440 + minute) * 60_000}
+    return msgspec.structs.replace(entry(person, school=school), **when, **paid)
+
+
+def boot(school: str, day: int, minute: int) -> Boot:
+    return Boot(
+        school=school, at=f"2025-11-{day:02}T04:{minute:02}:00.000Z", boot=f"b{day}", mono_ms=1,
+        clock=ClockQuality.SYNCHRONISED, version="1",
+    )  # fmt: skip
+
+
+def import_terms(command: Command, school: str) -> None:
+    command("calendar", "import", MONEY / "calendar-2025-26.toml", "--by", "city", "--school", school)
+    command("tariff", "import", MONEY / "tariffs.example.toml", "--by", "city", "--school", school)
+
+
+def test_a_month_from_events_to_a_closed_sheet_and_its_correction(
+    lunch: str, kiosk: Kiosk, command: Command, tmp_path: Path
+) -> None:
+    kiosk.record(
+        meal("u1", lunch, 3), meal("u2", lunch, 3, 1), meal("u1", lunch, 4), boot(lunch, 4, 30), meal("u2", lunch, 5)
+    )  # fmt: skip
+    accepted(kiosk.send_all())
+    month = (lunch, "state", "2025-11")
+    with pytest.raises(TermsMissing, match="has no tariffs; import them with `edge-agent ledger tariff import"):
+        command("sheet", "propose", *month, "--by", "cook")
+    import_terms(command, lunch)
+    with pytest.raises(TermsMissing, match="no calendar of kind 'school' speaks for 2025-07"):
+        command("sheet", "propose", lunch, "state", "2025-07", "--by", "cook")
+    taught = json.loads(command("calendar", "list", lunch, "--json"))
+    assert sum(row["taught_days"] for row in taught) == 165
+
+    proposed = json.loads(command("sheet", "propose", *month, "--by", "cook", "--json"))
+    assert (proposed["state"], proposed["version"]) == ("proposed", 1)
+    shown = json.loads(command("sheet", "show", *month, "--json"))
+    rows = {row["line"]: (row["days"], row["absent"], row["down"]) for row in shown["rows"]}
+    assert rows == {"u1:lunch": ("3 4", 18, 0), "u2:lunch": ("3 5", 18, 1), "u3:lunch": ("", 20, 1)}
+    assert (shown["meals"], shown["tiyn"]) == (4, 4 * 90100)
+
+    sheet_file = tmp_path / "sheet"
+    command("sheet", "sign-request", *month, sheet_file)
+    sign_for_the_caterer(command, month, sheet_file, tmp_path)
+    sign_for_the_school(command, month, sheet_file, tmp_path)
+    assert json.loads(command("sheet", "list", lunch, "--json"))[0]["state"] == "agreed"
+    closed = json.loads(command("sheet", "close", *month, "--by", "city", "--json"))
+    assert (closed["state"], closed["digest"]) == ("closed", proposed["digest"])
+    assert "nothing has changed" in command("sheet", "close", *month, "--by", "city")
+
+    with pytest.raises(ActRefused, match="there is nothing to correct"):
+        command("sheet", "correction", *month, "--by", "cook")
+    kiosk.record(meal("u3", lunch, 6))
+    accepted(kiosk.send(6, 6))
+    with pytest.raises(ActRefused, match="put what came later into a correction sheet"):
+        command("sheet", "propose", *month, "--by", "cook")
+    assert "sign-request --number 1" in command("sheet", "correction", *month, "--by", "cook")
+    corrected = json.loads(command("sheet", "show", *month, "--number", 1, "--json"))
+    assert [(row["line"], row["days"], row["tiyn"]) for row in corrected["rows"]] == [("u3:lunch", "+6", 90100)]
+
+
+def sign_for_the_caterer(command: Command, month: tuple[str, str, str], sheet_file: Path, folder: Path) -> None:
+    """With a certificate of an authority, as ЭЦП is."""
+    authority = Authority(folder / "ca")
+    authority.issue("caterer", f"/CN=Асхана/{BIN}")
+    signature = folder / "caterer.cms"
+    signature.write_bytes(authority.sign("caterer", sheet_file.read_bytes()))
+    command("sheet", "signer", month[0], "Асхана", BIN, "--side", "caterer", "--by", "city")
+    words = ("--side", "caterer", "--by", "cook", "--authority", folder / "ca/ca.pem")
+    assert "signature of Асхана" in command("sheet", "hand-in", *month, sheet_file, signature, *words)
+    assert "nothing has changed" in command("sheet", "hand-in", *month, sheet_file, signature, *words)
+
+
+def sign_for_the_school(command: Command, month: tuple[str, str, str], sheet_file: Path, folder: Path) -> None:
+    """With a key of its own."""
+    key = Ed25519PrivateKey.generate()
+    signature = folder / "school.sig"
+    signature.write_bytes(key.sign(sheet_file.read_bytes()))
+    public = key.public_key().public_bytes_raw().hex()
+    command("sheet", "signer", month[0], "Director", public, "--side", "school", "--by", "city", "--scheme", "ed25519")
+    words = ("--side", "school", "--by", "office", "--scheme", "ed25519")
+    command("sheet", "hand-in", *month, sheet_file, signature, *words)
+
+
+def test_objected_confirmed_and_exported(lunch: str, kiosk: Kiosk, command: Command, tmp_path: Path) -> None:
+    kiosk.record(meal("u1", lunch, 3))
+    accepted(kiosk.send_all())
+    import_terms(command, lunch)
+    categories = tmp_path / "categories.csv"
+    categories.write_text("person,category\nu1,c2\n", "utf-8")
+    command("tariff", "categories", categories, "--school", lunch)
+    month = (lunch, "state", "2025-11")
+    command("sheet", "propose", *month, "--by", "cook")
+    command("sheet", "confirm", *month, "--side", "school", "--by", "office")
+    said = ("--side", "school", "--by", "office", "--text", "was away", "--version", 1)
+    assert "next version made" in command("sheet", "object", *month, "u1:lunch", *said)
+    assert "objection" in command("sheet", "show", *month)
+    with pytest.raises(ActRefused, match="no signature of the caterer and school"):
+        command("sheet", "close", *month, "--by", "city")
+    form = tmp_path / "form.toml"
+    form.write_text(read_form_text(), "utf-8")
+    for kind in ("csv", "xlsx", "html"):
+        command("sheet", "export", *month, tmp_path / f"sheet.{kind}", "--language", "ru", "--form", form)
+    assert "Әлиев u1 Арман" in (tmp_path / "sheet.csv").read_text("utf-8-sig")
+    assert load_workbook(tmp_path / "sheet.xlsx").sheetnames == ["5 «А»", "Итого по табелю"]
+    assert "1\N{NO-BREAK SPACE}050,00" in (tmp_path / "sheet.html").read_text("utf-8")
+    with pytest.raises(AgentError, match=r"name the file .csv, .xlsx, .html or .pdf"):
+        command("sheet", "export", *month, tmp_path / "sheet.doc")
+
+
+def read_form_text() -> str:
+    text = CliRunner().invoke(app, ["sheet", "form"]).stdout
+    assert re.search(r"^field = \"days\"$", text, re.MULTILINE)
+    return text
