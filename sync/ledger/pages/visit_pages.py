@@ -1,0 +1,97 @@
+"""The pages from the city down to one event."""
+
+import psycopg
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from sync.ledger.days import read_visits
+from sync.ledger.pages import overview
+from sync.ledger.pages.access import PageReader
+from sync.ledger.pages.accounts import PageSession
+from sync.ledger.pages.desk import PageDesk, home_path, parse_day
+from sync.money.months import Month
+
+
+class VisitPages:
+    """Answers with schools, days, people and events."""
+
+    def __init__(self, desk: PageDesk) -> None:
+        self._desk = desk
+
+    def city(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with every school with its month."""
+        if session.reader.school:
+            return RedirectResponse(home_path(session.reader), 303)
+        month = self._desk.read_month(request)
+        rows = overview.read_schools(connection, "", month.first, month.last)
+        return self._desk.render(request, "city.html", session, month=month, rows=rows)
+
+    def school(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with the days of one school's month."""
+        school, month = request.path_params["school"], self._desk.read_month(request)
+        head = overview.read_schools(connection, school, month.first, month.last)
+        if not head:
+            raise HTTPException(404)
+        days = overview.read_days(connection, school, month.first, month.last)
+        return self._desk.render(request, "school.html", session, school=head[0], month=month, days=days)
+
+    def day(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with the visits of one day."""
+        school, day = request.path_params["school"], parse_day(request.path_params["day"])
+        self._desk.log_view(connection, request, session.reader, day.isoformat())
+        visits = read_visits(connection, school, day, day)
+        people = self._people(connection, session.reader, school, [visit.person for visit in visits])
+        month = Month(day.year, day.month)
+        return self._desk.render(
+            request, "day.html", session, school=school, day=day, visits=visits, people=people, month=month,
+            zone=overview.read_zone(connection, school),
+        )  # fmt: skip
+
+    def person(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with the month of one person."""
+        school, person, month = (
+            request.path_params["school"],
+            request.path_params["person"],
+            self._desk.read_month(request),
+        )
+        self._desk.log_view(connection, request, session.reader, person)
+        visits = [visit for visit in read_visits(connection, school, month.first, month.last) if visit.person == person]
+        people = self._people(connection, session.reader, school, [person])
+        return self._desk.render(
+            request, "person.html", session, school=school, person=person, month=month, visits=visits, people=people,
+            zone=overview.read_zone(connection, school),
+        )  # fmt: skip
+
+    def event(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with one event as it is stored."""
+        if not session.reader.sees_events:
+            raise HTTPException(404)
+        names = request.path_params
+        stored = overview.read_event(connection, names["school"], names["device"], names["epoch"], names["seq"])
+        if stored is None:
+            raise HTTPException(404)
+        subject = str((stored.payload or {}).get("person", "")) or f"event {stored.seq}"
+        self._desk.log_view(connection, request, session.reader, subject)
+        return self._desk.render(request, "event.html", session, school=names["school"], event=stored)
+
+    def views(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with who has looked at whom."""
+        if not session.reader.sees_views:
+            raise HTTPException(404)
+        school, subject = request.path_params["school"], request.query_params.get("subject", "")
+        rows = overview.read_views(connection, school, subject)
+        days = overview.VIEW_RETENTION.days
+        return self._desk.render(
+            request, "views.html", session, school=school, subject=subject, rows=rows, retention_days=days
+        )
+
+    def _people(
+        self, connection: psycopg.Connection, reader: PageReader, school: str, people: list[str]
+    ) -> dict[str, str]:
+        """Returns what to call these people: by name to their own school, to the others by opaque id."""
+        if not reader.sees_names:
+            return {person: person for person in people}
+        records = overview.read_people(connection, school, people)
+        names = {person: f"{record.family_name} {record.given_name}".strip() for person, record in records.items()}
+        return {person: names.get(person) or person for person in people}
