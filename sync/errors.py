@@ -6,6 +6,7 @@ SyncError
 ├── Unauthorised     the ledger does not (or no longer) trust this kiosk: stop sending, tell the technician
 ├── Untrusted        we cannot trust the ledger: certificate, clock or key; stop sending, tell the technician
 ├── Deceived         an answer that cannot be true: mark nothing, tell the technician
+├── SplitLog         the ledger's log contradicts this kiosk's journal or itself: evidence is stored, tell an auditor
 ├── EpochsRefused    the ledger takes none of the epochs that were opened: stop sending, tell the technician
 └── KeyUnusable      the kiosk's own key cannot be read or made: nothing can be sent, tell the technician
 """
@@ -24,6 +25,7 @@ class SyncAlarm(StrEnum):
     UNTRUSTED = "untrusted"  # certificate or clock
     DECEIVED = "deceived"
     REFUSED = "refused"  # the ledger does not understand our requests at all
+    SPLIT_LOG = "split-log"  # the ledger shows a log that cannot be true; the evidence is on this kiosk
     FORK = "fork"  # the ledger had something else under our numbers: restored card, or two kiosks with one identity
     LEDGER_BEHIND = "ledger-behind"  # it has lost events that it had signed for; they are sent again
 
@@ -77,6 +79,12 @@ class Deceived(SyncError):
     """The answer contradicts what this kiosk knows for certain, or its signature is not the ledger's."""
 
     alarm = SyncAlarm.DECEIVED
+
+
+class SplitLog(SyncError):
+    """The ledger's log contradicts itself, or what this kiosk has written and the ledger has signed for."""
+
+    alarm = SyncAlarm.SPLIT_LOG
 
 
 class EpochsRefused(SyncError):

@@ -32,6 +32,7 @@ from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
+from edge_agent.runtime.evidence import EvidenceFolder
 from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.runtime.journal_guard import JournalGuard
@@ -307,6 +308,7 @@ def _uplink(
         agent_report=health_desk.agent_report,
         roster=roster_desk,
         random_source=random.Random(),  # noqa: S311  spreads requests, keeps no secret
+        evidence=EvidenceFolder(settings.kiosk.state_dir),
         palms=palms.store if palms is not None else None,
     )
     # One request may take long on a bad line; it has its own limits.

@@ -53,7 +53,7 @@ class HealthDesk:
         return KioskHealth(
             recording=self.guard.recording,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
-            ledger_alarm=self.contact is not None and self.contact.step.alarm is not SyncAlarm.NONE,
+            ledger_alarm=self.contact is not None and self.contact.concern.alarm is not SyncAlarm.NONE,
             queued=self.journal.outbox.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
             roster_age_max_s=self.roster_age_max_s,

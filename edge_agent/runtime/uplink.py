@@ -19,6 +19,7 @@ from sync.client.batches import BatchSender
 from sync.client.channel import LedgerChannel
 from sync.client.heartbeat import AgentReport, HeartbeatSender
 from sync.client.http import HttpxTransport
+from sync.client.log_watch import EvidenceStore, LogWatch
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
 from sync.client.ports import PalmStore, RosterStore
@@ -40,7 +41,14 @@ class LedgerContact:
 
     step: SyncStep = NOT_TRIED  # of the journal's events
     pull: SyncStep = NOT_TRIED  # of the roster
+    watch: SyncStep = NOT_TRIED  # of the ledger's log
     sent: int = 0  # events acknowledged since the start
+
+    @property
+    def concern(self) -> SyncStep:
+        """Returns the step that people should hear of: the events', unless only the log raises an alarm."""
+        calm = self.step.alarm is SyncAlarm.NONE and self.watch.alarm is SyncAlarm.SPLIT_LOG
+        return self.watch if calm else self.step
 
     def state(self) -> LedgerState:
         """Returns how the ledger can be reached."""
@@ -64,6 +72,7 @@ class Uplink:
         agent_report: Callable[[], AgentReport],
         roster: RosterStore,
         random_source: random.Random,
+        evidence: EvidenceStore,
         palms: PalmStore | None = None,
     ) -> None:
         self._contact = contact
@@ -84,10 +93,14 @@ class Uplink:
         )
         self._roster = RosterPull(roster, channel, registration.school, pace, interval_s=settings.roster_interval_s)
         self._heartbeat = HeartbeatSender(journal.outbox, channel, agent_report, pace, interval_s=settings.heartbeat_s)
+        receipts_key = bytes.fromhex(registration.server_key)
+        self._watch = LogWatch(journal.outbox, channel, registration.school, receipts_key, evidence, pace)
         self._palms: PalmRelay | None = None
         if palms is not None:
             self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)
-        clients: tuple[PacedClient | None, ...] = (self._batches, self._roster, self._heartbeat, self._palms)
+        clients: tuple[PacedClient | None, ...] = (
+            self._batches, self._roster, self._heartbeat, self._watch, self._palms,
+        )  # fmt: skip
         self._clients = [client for client in clients if client is not None]
         self._requested_roster = 0  # the version that a heartbeat has last made the roster's pull hurry for
 
@@ -128,6 +141,7 @@ class Uplink:
             level = logging.INFO if step.alarm is SyncAlarm.NONE else logging.WARNING
             log.log(level, "%s: %s: %s", client.name, step.outcome, step.why)
         self._contact.step, self._contact.pull = self._batches.last, self._roster.last
+        self._contact.watch = self._watch.last
         self._contact.sent += step.accepted
         if step.outcome is SyncOutcome.BEHIND:
             self._roster.hurry()

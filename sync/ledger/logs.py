@@ -138,6 +138,16 @@ def find_number(connection: psycopg.Connection, school: str, log: LogName, entry
     return None if row is None else row[0]
 
 
+def find_newest_batch(connection: psycopg.Connection, school: str, device: str, size: int) -> tuple[int, bytes] | None:
+    """Returns place and leaf of a device's newest batch among the first `size` leaves of the events; None: no batch."""
+    row = connection.execute(
+        "SELECT number, leaf FROM log_leaf WHERE school = %s AND log = 'events' AND device = %s AND number < %s"
+        " ORDER BY number DESC LIMIT 1",
+        (school, device, size),
+    ).fetchone()
+    return None if row is None else (row[0], bytes(row[1]))
+
+
 def prove_inclusion(connection: psycopg.Connection, school: str, log: LogName, index: int, size: int) -> list[bytes]:
     """Returns the path from a leaf to the root of the log's first `size` leaves. Raises IndexError."""
     return _hash_parts(connection, school, log, inclusion_parts(index, size))

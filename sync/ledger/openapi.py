@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, palms, receipt, roster, wire
+from sync.contract import batch, log_view, palms, receipt, roster, wire
 
 _MESSAGES = (
     wire.BatchReply,
@@ -21,6 +21,7 @@ _MESSAGES = (
     batch.Tombstone,
     receipt.Receipt,
     roster.RosterPage,
+    log_view.LogView,
     palms.SealedPalmMessage,
     palms.SealedPalmReply,
     palms.SealedPalmPage,
@@ -114,6 +115,22 @@ def _paths() -> _Node:
                 "responses": {
                     "200": _response("HeartbeatReply", "heard"),
                     **_problems(_400="no heartbeat", _413="too many bytes"),
+                    **_USUAL,
+                },
+            }
+        },
+        "/v1/devices/{device}/log": {
+            "get": {
+                "operationId": "getLogView",
+                "description": "The newest checkpoint of the school's events, with this device's newest batch in it.",
+                "parameters": [
+                    _DEVICE,
+                    _in("query", "since", {"type": "integer", "minimum": 0}, "leaves of the last checkpoint; 0: none"),
+                    *_SIGNED,
+                ],
+                "responses": {
+                    "200": _response("LogView", "the checkpoint, signed by the log"),
+                    **_problems(_400="no number", _404="this ledger has no logs"),
                     **_USUAL,
                 },
             }

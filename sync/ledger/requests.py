@@ -14,6 +14,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
+from sync.contract.log_view import LogView
 from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
 from sync.contract.roster import RosterPage
 from sync.contract.signature import SignableRequest, VerifiedSignature
@@ -26,9 +27,11 @@ from sync.contract.wire import (
     ProblemType,
     RegistrationReply,
 )
-from sync.ledger import palms, rosters, schools
+from sync.ledger import log_views, palms, rosters, schools
 from sync.ledger.ingest import ArrivedBatch, SignatureEvidence, ingest_batch
 from sync.ledger.people import RosterMembers
+from sync.proof.leaves import LogName
+from sync.proof.signer import LogSigner
 
 COMPRESSED_BYTES_MAX = batch.BODY_BYTES_MAX + 64 * 1024  # random bytes grow a little when they are compressed
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -53,10 +56,11 @@ def problem_reply(kind: ProblemType, status: int, title: str, detail: str = "", 
 
 @dataclass(frozen=True, slots=True)
 class LedgerContext:
-    """The parts that every call needs: the receipts' key, the clock, and the people remembered between calls."""
+    """The parts that every call needs: both keys, the clock, and the people remembered between calls."""
 
     key: Ed25519PrivateKey
     clock: Callable[[], datetime]
+    signer: LogSigner
     members: RosterMembers = field(default_factory=RosterMembers, repr=False)
 
     def store_batch(
@@ -104,6 +108,15 @@ class LedgerContext:
         epoch, head = position
         issued = receipt.issue(self.key, sender.device, epoch, head, now)
         return Cursor(time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued)
+
+    def read_log_view(
+        self, connection: psycopg.Connection, request: SignableRequest, device: str, since: str
+    ) -> LogView:
+        """Answers GET /v1/devices/{device}/log."""
+        sender, _, _ = _authenticate(connection, request, device)
+        log_key = self.signer.log_key(sender.school, LogName.EVENTS)
+        now = wire.time_text(self.clock())
+        return log_views.read_log_view(connection, sender, _number(since), log_key, self.key, now)
 
     def record_heartbeat(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> HeartbeatReply:
         """Answers POST /v1/devices/{device}/heartbeats."""

@@ -145,7 +145,7 @@ class LedgerServer:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
         pages = mount_pages(self._pool, utc_now)
-        self.app = build_application(LedgerContext(key, utc_now), self._pool, bucket, pages)
+        self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 
     def _compose_background(self, pool: Pool, signer: LogSigner) -> Iterator[BackgroundWork]:

@@ -40,6 +40,7 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pa
             Route("/v1/devices/{device}/epochs/{epoch}/batches", service.batches, methods=["POST"]),
             Route("/v1/devices/{device}/cursor", service.cursor, methods=["GET"]),
             Route("/v1/devices/{device}/heartbeats", service.heartbeats, methods=["POST"]),
+            Route("/v1/devices/{device}/log", service.log_view, methods=["GET"]),
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
             Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
@@ -82,6 +83,11 @@ class _Service:
         signed = await _signed(request, MESSAGE_BYTES_MAX)
         device = request.path_params["device"]
         return _json(await self._blocking(lambda db: self._ledger.record_heartbeat(db, signed, device)))
+
+    async def log_view(self, request: Request) -> Response:
+        signed = await self._admitted(request, 0)
+        device, since = request.path_params["device"], request.query_params.get("since", "0")
+        return _json(await self._blocking(lambda db: self._ledger.read_log_view(db, signed, device, since)))
 
     async def roster(self, request: Request) -> Response:
         signed = await self._admitted(request, 0)

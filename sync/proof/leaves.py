@@ -6,9 +6,12 @@ claims  canteen sheet v1\n month\n programme\n number\n digest in hex\n        a
 """
 
 from enum import StrEnum
+from typing import Final
 
-from sync.contract.chain import DeviceId, Epoch, Head
+from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.proof.notes import join_lines
+
+_BATCH_TAG: Final = "canteen batch v1"
 
 
 class LogName(StrEnum):
@@ -33,7 +36,16 @@ def origin(ledger: str, school: str, log: LogName) -> str:
 
 def batch_leaf(device: DeviceId, epoch: Epoch, head: Head) -> bytes:
     """Returns the leaf of a batch that was accepted up to `head`."""
-    return join_lines(["canteen batch v1", device, epoch, str(head.seq), head.hash.hex()]).encode()
+    return join_lines([_BATCH_TAG, device, epoch, str(head.seq), head.hash.hex()]).encode()
+
+
+def read_batch_leaf(leaf: bytes) -> tuple[DeviceId, Epoch, Head]:
+    """Returns device, epoch and head in a leaf that `batch_leaf` made. Raises ValueError for any other."""
+    tag, device, epoch, seq, digest, rest = leaf.decode().split("\n")
+    head = Head(int(seq), Hash(bytes.fromhex(digest)))
+    if tag != _BATCH_TAG or rest or batch_leaf(DeviceId(device), Epoch(epoch), head) != leaf:
+        raise ValueError("no leaf of a batch")
+    return DeviceId(device), Epoch(epoch), head
 
 
 def version_leaf(kind: VersionedKind, name: str, number: int, digest: bytes) -> bytes:

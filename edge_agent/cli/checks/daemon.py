@@ -120,6 +120,8 @@ def _step_against(alarm: SyncAlarm) -> str:
             return "tell the ledger's operator: the ledger's answer cannot be true"
         case SyncAlarm.REFUSED:
             return "tell the ledger's operator: the ledger does not understand this kiosk's batches"
+        case SyncAlarm.SPLIT_LOG:
+            return "give the evidence that it names to an auditor, and tell the ledger's operator"
         case SyncAlarm.FORK:
             return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
         case SyncAlarm.LEDGER_BEHIND:

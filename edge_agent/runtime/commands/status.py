@@ -93,8 +93,8 @@ class StatusCommand:
         return LedgerStatus(
             state=self.contact.state(),
             last=step.outcome.value,
-            why=step.why,
-            alarm=step.alarm,
+            why=self.contact.concern.why,
+            alarm=self.contact.concern.alarm,
             next_s=round(step.due_s, 1),
             sent=self.contact.sent,
         )

@@ -18,12 +18,14 @@ import psycopg
 from canteen_demo.postgres import EmbeddedPostgres
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
+from edge_agent.runtime.evidence import EvidenceFolder
 from sync.client.batches import BatchSender
 from sync.client.channel import HttpTransport, LedgerChannel
 from sync.client.faults import FaultyTransport, NetworkFault
 from sync.client.heartbeat import AgentReport, HeartbeatSender
 from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
+from sync.client.log_watch import LogWatch
 from sync.client.paced import Pace, SyncOutcome, SyncStep
 from sync.client.registration import register_kiosk
 from sync.contract.wire import RegistrationReply
@@ -192,3 +194,27 @@ def test_a_heartbeat_and_a_used_code(desk: RegisteredKiosk, http: HttpxTransport
         assert sender.step().outcome is SyncOutcome.SENT
     with pytest.raises(Unauthorised):
         register_kiosk(http, DeviceKey.make(), "no such code", clock=wall)
+
+
+def test_the_ledger_s_own_log_has_what_was_delivered(
+    desk: RegisteredKiosk, db: psycopg.Connection, tmp_path: Path
+) -> None:
+    key = bytes.fromhex(desk.identity.server_key)
+    with desk.journal() as journal:
+        watch = LogWatch(journal.outbox, desk.channel, SCHOOL, key, EvidenceFolder(tmp_path), pace())
+        for _ in range(3):
+            fill(journal, 40)
+            desk.drain(journal)
+            for _ in range(600):
+                waiting = db.execute("SELECT count(*) FROM log_leaf WHERE number IS NULL").fetchone()
+                if waiting == (0,):
+                    break
+                time.sleep(0.05)
+            watch.hurry()
+            step = watch.step()
+            assert (step.outcome, step.alarm) == (SyncOutcome.CURRENT, SyncAlarm.NONE), step.why
+            assert "leaves holds" in step.why
+        db.execute("DELETE FROM log_leaf WHERE device = %s", (desk.identity.device,))
+        watch.hurry()
+        assert watch.step().alarm is SyncAlarm.SPLIT_LOG
+    assert list(tmp_path.glob("log-evidence-*.json"))
