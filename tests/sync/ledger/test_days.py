@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -39,8 +40,8 @@ def lunch(db: psycopg.Connection, school: str) -> str:
     return school
 
 
-def paid(school: str, person: str = "u1", minute: int = 0, day: str = "2026-11-20", **more: object) -> Entry:
-    fields = {"programme": "state", "claim": Claim.CLAIMABLE} | more
+def paid(school: str, person: str = "u1", minute: int = 0, day: str = "2026-11-20", **more: Any) -> Entry:
+    fields: dict[str, Any] = {"programme": "state", "claim": Claim.CLAIMABLE} | more
     return entry(person, school=school, minute=minute, day=day, **fields)
 
 
@@ -79,7 +80,7 @@ def test_a_later_void_marks_the_day_of_its_entry(db: psycopg.Connection, lunch: 
 
 def test_clock_evidence_marks_all_days_of_its_boot(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     """The kiosk stood a week behind. Its two days are marked, and those on which its children really came."""
-    wrong = {"clock": ClockQuality.UNSYNCHRONISED, "claim": Claim.HELD}
+    wrong: dict[str, Any] = {"clock": ClockQuality.UNSYNCHRONISED, "claim": Claim.HELD}
     kiosk.record(
         paid(lunch, "u0", day="2026-11-13", mono_ms=0, **wrong),
         paid(lunch, "u1", day="2026-11-14", mono_ms=86_400_000, **wrong),
@@ -172,11 +173,11 @@ class SchoolDays:
         fields = self.fields(which, true, synchronised)
         match what:
             case "entry":
-                meal = {"session": "lunch", "service_date": true.date().isoformat()} if synchronised else {}
+                meal: dict[str, Any] = {"session": "lunch", "service_date": true.date().isoformat()} if synchronised else {}
                 claim = self.dice.choice(list(Claim))
                 self.record(which, Entry(person=person, programme="state", claim=claim, **fields, **meal))
             case "exit":
-                named = {"entry_epoch": kiosk.epoch, "entry_seq": self.dice.choice(entries)} if entries else {}
+                named: dict[str, Any] = {"entry_epoch": kiosk.epoch, "entry_seq": self.dice.choice(entries)} if entries else {}
                 meal = {"session": "lunch", "service_date": true.date().isoformat()}
                 self.record(which, Exit(person=person, **fields, **meal, **named))
             case "void" if entries:
@@ -197,7 +198,7 @@ class SchoolDays:
                 pay = Entitlement(id="e", person=person, programme=f"p{minute}", first=f"2026-11-{18 + day}")
                 rosters.apply_changes(self.db, self.school, [pay])
 
-    def fields(self, which: int, true: datetime, synchronised: bool) -> dict[str, object]:
+    def fields(self, which: int, true: datetime, synchronised: bool) -> dict[str, Any]:
         boot_began = datetime(2026, 11, 17, tzinfo=UTC)
         shown = true if synchronised else true - timedelta(days=5, hours=2)
         return {
