@@ -80,7 +80,8 @@ def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[
     """
     dice = random.Random(options.seed)  # noqa: S311  the same seed, the same school day
     pupils = make_pupils(options.pupils, dice)
-    opens = datetime.now(ZONE).replace(hour=12, minute=30, second=0, microsecond=0)
+    # Yesterday's lunch: the ledger holds what claims to be later than its own clock.
+    opens = (datetime.now(ZONE) - timedelta(days=1)).replace(hour=12, minute=30, second=0, microsecond=0)
     with ExitStack() as stack:
         progress("a ledger on a PostgreSQL of its own")
         ledger = stack.enter_context(_run_ledger(options.folder / "ledger"))
@@ -189,7 +190,8 @@ def _import_school(
     with embedded_database(ledger.folder) as url:
         with connected(url) as connection:
             schools.add_school(connection, SCHOOL, "Школа «Демо»", str(ZONE))
-            import_export(connection, read_export(export), [SCHOOL], date=opens.date().isoformat())
+            day = opens.date().isoformat()
+            import_export(connection, read_export(export), [SCHOOL], date=day, in_force=opens - timedelta(hours=4))
         yield url
 
 

@@ -120,6 +120,7 @@ class Void(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="void")
     person: str
     operator: str
     note: str
+    void_device: str = ""  # the kiosk of the entry, where it is another one of the school
 
 
 class Boot(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="boot"):

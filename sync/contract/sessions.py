@@ -165,3 +165,10 @@ class Timetable:
         except ValueError:
             return None
         return window.to_slot(day, self.tz) if _YEAR_FIRST <= day.year <= _YEAR_LAST else None
+
+    def served_slot(self, session: str, service_date: str) -> Slot | None:
+        """Returns a session's slot on a service date on which it is served; None on closed days and other weekdays."""
+        slot = self.slot(session, service_date)
+        if slot is None or slot.service_date != service_date or service_date in self.closed_days:
+            return None
+        return slot if date.fromisoformat(service_date).isoweekday() in self._by_session[session].weekdays else None

@@ -3,9 +3,13 @@
 A kiosk claims by what it knows; only here are all kiosks of the school seen together. Rules:
 
 - An event counts once, under its own identity, however often and in whatever wrapping it came.
+- What may be billed for an entry is the ledger's judgement (`sync.contract.judgement`) where it gives its basis. The
+  kiosk's own claim stays beside it.
+- A named person's decision about an entry goes before every other word on it.
 - One entry of a person in one session on one service date may be billed: the earliest by true time, then by
-  kiosk id. The others stay, as second meals, and name the one that is billed.
-- An entry that was taken back stays, and counts for nothing; the next one moves up.
+  kiosk id. The others stay, as second meals, and name the one that is billed. Held ones compete for nothing.
+- An entry that was taken back stays, and counts for nothing; the next one moves up. It is taken back by its own kiosk,
+  by one that names its kiosk, or by any one of the school if no other event has this epoch and number.
 - An entry under an uncertain clock is held until its boot's clock has been put right; then its session is found again.
 - An exit is what was seen. A visit without one is closed by its session's end, and its exit has no time.
 
@@ -14,118 +18,31 @@ Pure and set-wise: the order of the events does not matter, and the work grows a
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import NamedTuple
+from operator import attrgetter
 
 from sync.contract.clocks import TrueClocks
 from sync.contract.entitlements import choose_entitlement
-from sync.contract.event import (
-    Carried,
-    Claim,
-    ClockQuality,
-    Entry,
-    Event,
-    Exit,
-    Manual,
-    Method,
-    UnreadableEvent,
-    Void,
-    decode,
-)
+from sync.contract.event import Carried, Claim, ClockQuality, Entry, Exit, Manual, UnreadableEvent, Void, decode
+from sync.contract.judgement import JudgementBasis, Verdict
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import Timetable
+from sync.contract.visit import ClaimReason, DerivedVisits, EventId, ReceivedEvent, Visit, VisitClosing
+
+__all__ = [
+    "ClaimReason",
+    "DerivedVisits",
+    "EventId",
+    "JudgementBasis",
+    "ReceivedEvent",
+    "Visit",
+    "VisitClosing",
+    "derive_visits",
+    "unpack_events",
+]
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-class EventId(NamedTuple):
-    """An event's identity, for ever."""
-
-    device: str
-    epoch: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedEvent:
-    """An event as the ledger or a kiosk holds it."""
-
-    id: EventId
-    event: Event
-
-
-class VisitClosing(StrEnum):
-    """The way in which a visit ended."""
-
-    OPEN = "open"  # its session is still running
-    EXIT = "exit"
-    SESSION = "closed_by_session"  # nobody saw the exit: it has no time
-    VOID = "void"
-
-
-class ClaimReason(StrEnum):
-    """The reason of a claim, where the entry alone does not say it."""
-
-    AS_RECORDED = ""
-    SECOND_MEAL = "second_meal"
-    VOIDED = "voided"
-    CLOCK = "clock"  # held: nothing vouches for the time
-    NO_SESSION = "no_session"  # held: at its true time no meal was served
-    NO_ENTITLEMENT = "no_entitlement"  # seen when its session was looked up again
-    MOVED_UP = "moved_up"  # the entry before it was voided
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """One entry and its consequences. Times in UTC; None where nothing vouches for the clock, or nobody saw it."""
-
-    id: EventId  # of the entry
-    person: str
-    session: str  # empty: not known
-    service_date: str
-    method: Method
-    programme: str
-    claim: Claim
-    recorded_programme: str = ""  # as the kiosk judged
-    recorded_claim: Claim = Claim.NONE
-    why: ClaimReason = ClaimReason.AS_RECORDED
-    first: EventId | None = None  # of a second meal: the entry that is billed
-    entry_time: datetime | None
-    recorded_time: str  # the kiosk's wall clock, as it stood
-    exit_time: datetime | None = None
-    exit: EventId | None = None
-    closing: VisitClosing = VisitClosing.OPEN
-    review: bool = False
-    operator: str = ""
-    note: str = ""
-    group: str = ""
-
-    @property
-    def day(self) -> str:
-        """Returns the date on which it is counted: its service date, else the UTC date on which it happened."""
-        if self.service_date or self.entry_time is None:
-            return self.service_date or self.recorded_time[:10]
-        return self.entry_time.date().isoformat()
-
-    @property
-    def counts(self) -> bool:
-        """Returns True where somebody was here, by hand or by card alike: parents are told of these visits."""
-        return self.closing is not VisitClosing.VOID
-
-
-@dataclass(frozen=True, slots=True)
-class DerivedVisits:
-    """The visits in a set of events, and the exits that belong to none of them."""
-
-    visits: tuple[Visit, ...]  # by true time, then kiosk, epoch and seq; those without a time last
-    unmatched_exits: tuple[EventId, ...]  # exits that end no entry of this set
-
-    @property
-    def meals(self) -> int:
-        """Returns how many visits may be billed."""
-        return sum(visit.claim is Claim.CLAIMABLE for visit in self.visits)
 
 
 def derive_visits(
@@ -136,27 +53,66 @@ def derive_visits(
     grace: timedelta = timedelta(),
     entitlements: Mapping[str, Sequence[Entitlement]] | None = None,
     clocks: TrueClocks | None = None,
+    basis: JudgementBasis | None = None,
 ) -> DerivedVisits:
     """Returns the visits and claims in these events.
 
-    Give all events of the school's kiosks for the days in question, and of the boots in which they fell. `timetable`
-    and `grace` (before a start, after an end) place entries whose clock was wrong; `entitlements`, by person, says
-    who pays for them then, else the kiosk's own choice stands. Sessions that ended by `now` are closed. `clocks` is the
-    evidence about the kiosks' clocks, where it is more than what these events hold.
+    Give all events of the school's kiosks for the days in question, and of the boots in which they fell, or the
+    evidence about these boots' `clocks`. With a `basis` the ledger judges each entry. Without one the kiosks' own word
+    stands, except for entries whose clock was wrong: `timetable` and `grace` (before a start, after an end) place them,
+    and `entitlements`, by person, says who pays for them then. The timetable's sessions that ended by `now` are closed.
     """
     events = unpack_events(received)
     if clocks is None:
         clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
-    visits = {
-        entry.id: _place(entry.id, entry.event, clocks, timetable, grace, entitlements)
-        for entry in events
-        if isinstance(entry.event, Entry | Manual)
-    }
-    unmatched = _end_visits(visits, events, clocks)
-    _apply_voids(visits, events)
-    _close(visits, timetable, now)
-    _settle_claims(visits)
-    return DerivedVisits(tuple(sorted(visits.values(), key=_order)), tuple(unmatched))
+    without = _WithoutBasis(timetable, grace, entitlements)
+    drafts: dict[EventId, _Draft] = {}
+    for arrival in events:
+        entry = arrival.event
+        if isinstance(entry, Entry | Manual):
+            when = clocks.true_time(arrival.id.device, entry)
+            verdict = basis.judge(arrival, entry, when) if basis else without.judge(entry, when)
+            drafts[arrival.id] = _Draft(arrival.id, entry, when, *verdict)
+    _apply_voids(drafts, events, basis)
+    unmatched = _end_visits(drafts, events, clocks)
+    _close(drafts.values(), timetable, now)
+    _settle_claims(drafts.values())
+    ordered = sorted(drafts.values(), key=_order)
+    return DerivedVisits(tuple(draft.to_visit() for draft in ordered), tuple(unmatched))
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A visit while it is being derived."""
+
+    id: EventId
+    entry: Entry | Manual
+    entry_time: datetime | None
+    session: str
+    service_date: str
+    programme: str
+    claim: Claim
+    why: ClaimReason
+    first: EventId | None = None
+    exit: EventId | None = None
+    exit_time: datetime | None = None
+    closing: VisitClosing = VisitClosing.OPEN
+
+    @property
+    def day(self) -> str:
+        if self.service_date or self.entry_time is None:
+            return self.service_date or self.entry.at[:10]
+        return self.entry_time.date().isoformat()
+
+    def to_visit(self) -> Visit:
+        entry = self.entry
+        return Visit(
+            id=self.id, person=entry.person, session=self.session, service_date=self.service_date, method=entry.method,
+            programme=self.programme, claim=self.claim, recorded_programme=entry.programme, recorded_claim=entry.claim,
+            why=self.why, first=self.first, entry_time=self.entry_time, recorded_time=entry.at,
+            exit_time=self.exit_time, exit=self.exit, closing=self.closing, review=entry.review,
+            operator=entry.operator, note=entry.note, group=entry.group if isinstance(entry, Manual) else "",
+        )  # fmt: skip
 
 
 def unpack_events(received: Iterable[ReceivedEvent]) -> list[ReceivedEvent]:
@@ -176,170 +132,183 @@ def unpack_events(received: Iterable[ReceivedEvent]) -> list[ReceivedEvent]:
             if isinstance(inner, Carried):
                 continue  # a carried event holds an event, never another carried one
             old_id = EventId(arrival.id.device, wrapping.old_epoch, wrapping.old_seq)
-            unpacked = ReceivedEvent(old_id, inner)
+            unpacked = ReceivedEvent(old_id, inner, arrival.received_at)
         rival = events.get(unpacked.id)
         if rival is None or _evidence(unpacked) < _evidence(rival):
             events[unpacked.id] = unpacked
-    return [events[event_id] for event_id in sorted(events)]
+    return sorted(events.values(), key=attrgetter("id"))
 
 
 def _evidence(received: ReceivedEvent) -> tuple[str, str]:
     return received.event.at, repr(received.event)
 
 
-def _order(visit: Visit) -> tuple[datetime, EventId]:
-    return visit.entry_time or _NEVER, visit.id
+def _order(draft: _Draft) -> tuple[datetime, EventId]:
+    return draft.entry_time or _NEVER, draft.id
 
 
-def _place(
-    event_id: EventId,
-    entry: Entry | Manual,
-    clocks: TrueClocks,
-    timetable: Timetable,
-    grace: timedelta,
-    entitlements: Mapping[str, Sequence[Entitlement]] | None,
-) -> Visit:
-    visit = Visit(
-        id=event_id,
-        person=entry.person,
-        session=entry.session,
-        service_date=entry.service_date,
-        method=entry.method,
-        programme=entry.programme,
-        claim=entry.claim,
-        recorded_programme=entry.programme,
-        recorded_claim=entry.claim,
-        entry_time=clocks.true_time(event_id.device, entry),
-        recorded_time=entry.at,
-        review=entry.review,
-        operator=entry.operator,
-        note=entry.note,
-        group=entry.group if isinstance(entry, Manual) else "",
-    )
-    if entry.clock is ClockQuality.SYNCHRONISED:
-        return visit if visit.entry_time else _hold(visit, ClaimReason.CLOCK)
-    if visit.entry_time is None:
-        return _hold(visit, ClaimReason.CLOCK)
-    return _place_again(visit, timetable, grace, entitlements)
+@dataclass(frozen=True, slots=True)
+class _WithoutBasis:
+    """The kiosk's own word on an entry, for those who have no basis of judgement."""
+
+    timetable: Timetable
+    grace: timedelta
+    entitlements: Mapping[str, Sequence[Entitlement]] | None
+
+    def judge(self, entry: Entry | Manual, when: datetime | None) -> Verdict:
+        verdict = Verdict(entry.session, entry.service_date, entry.programme, entry.claim, ClaimReason.AS_RECORDED)
+        if when is None:
+            return _hold(verdict, ClaimReason.CLOCK)
+        if entry.clock is ClockQuality.SYNCHRONISED:
+            return verdict
+        return self._place_again(entry, verdict, when)
+
+    def _place_again(self, entry: Entry | Manual, recorded: Verdict, when: datetime) -> Verdict:
+        """Returns the verdict in the session of its true time, which the kiosk did not know."""
+        slots = self.timetable.find_slots(when, early=self.grace, late=self.grace).slots
+        if not slots:
+            return _hold(recorded._replace(session="", service_date=""), ClaimReason.NO_SESSION)
+        named = [slot for slot in slots if (slot.session, slot.service_date) == (entry.session, entry.service_date)]
+        owed = () if self.entitlements is None else self.entitlements.get(entry.person, ())
+        paid = [slot for slot in slots if choose_entitlement(owed, slot.session, slot.service_date)]
+        slot = (named or paid or slots)[0]
+        placed = recorded._replace(session=slot.session, service_date=slot.service_date)
+        if self.entitlements is None or placed.claim is Claim.PENDING:
+            return placed._replace(claim=Claim.CLAIMABLE) if placed.claim is Claim.HELD else placed
+        paying = choose_entitlement(owed, slot.session, slot.service_date)
+        if paying is None:
+            return placed._replace(programme="", claim=Claim.NONE, why=ClaimReason.NO_ENTITLEMENT)
+        return placed._replace(programme=paying.programme, claim=Claim.CLAIMABLE)
 
 
-def _hold(visit: Visit, why: ClaimReason) -> Visit:
-    """Returns the visit with its claim held. Nobody who was owed nothing comes to be owed something."""
-    if visit.claim is Claim.NONE:
-        return visit
-    claim = visit.claim if visit.claim in (Claim.PENDING, Claim.SECOND) else Claim.HELD
-    return replace(visit, claim=claim, why=why)
+def _hold(verdict: Verdict, why: ClaimReason) -> Verdict:
+    """Returns the verdict with its claim held. Nobody who was owed nothing comes to be owed something."""
+    if verdict.claim is Claim.NONE:
+        return verdict
+    claim = verdict.claim if verdict.claim in (Claim.PENDING, Claim.SECOND) else Claim.HELD
+    return verdict._replace(claim=claim, why=why)
 
 
-def _place_again(
-    visit: Visit, timetable: Timetable, grace: timedelta, entitlements: Mapping[str, Sequence[Entitlement]] | None
-) -> Visit:
-    """Returns the visit in the session of its true time, which the kiosk did not know."""
-    assert visit.entry_time is not None
-    slots = timetable.find_slots(visit.entry_time, early=grace, late=grace).slots
-    if not slots:
-        return _hold(replace(visit, session="", service_date=""), ClaimReason.NO_SESSION)
-    recorded = [slot for slot in slots if (slot.session, slot.service_date) == (visit.session, visit.service_date)]
-    owed = () if entitlements is None else entitlements.get(visit.person, ())
-    paid = [slot for slot in slots if choose_entitlement(owed, slot.session, slot.service_date)]
-    slot = (recorded or paid or slots)[0]
-    placed = replace(visit, session=slot.session, service_date=slot.service_date)
-    if entitlements is None or placed.claim is Claim.PENDING:
-        return replace(placed, claim=Claim.CLAIMABLE) if placed.claim is Claim.HELD else placed
-    paying = choose_entitlement(owed, slot.session, slot.service_date)
-    if paying is None:
-        return replace(placed, programme="", claim=Claim.NONE, why=ClaimReason.NO_ENTITLEMENT)
-    return replace(placed, programme=paying.programme, claim=Claim.CLAIMABLE)
-
-
-def _end_visits(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent], clocks: TrueClocks) -> list[EventId]:
+def _end_visits(drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent], clocks: TrueClocks) -> list[EventId]:
     """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
     unnamed: list[tuple[ReceivedEvent, Exit]] = []
     unmatched: list[EventId] = []
-    for received in events:
-        if not isinstance(received.event, Exit):
+    for arrival in events:
+        leaving = arrival.event
+        if not isinstance(leaving, Exit):
             continue
-        entry = visits.get(EventId(received.id.device, received.event.entry_epoch, received.event.entry_seq))
-        if (
-            entry is not None
-            and entry.exit is None
-            and entry.person == received.event.person
-            and entry.day in _exit_days(received, received.event, clocks)
-        ):
-            visits[entry.id] = _ended(entry, received, clocks)
+        draft = drafts.get(EventId(arrival.id.device, leaving.entry_epoch, leaving.entry_seq))
+        if draft is None or draft.exit is not None or draft.entry.person != leaving.person:
+            unnamed.append((arrival, leaving))
+            continue
+        exit_time = clocks.true_time(arrival.id.device, leaving)
+        # Its own day alone: otherwise one exit could reach into any other day's visits.
+        if draft.day in (leaving.service_date or leaving.at[:10], exit_time and exit_time.date().isoformat()):
+            _end(draft, arrival.id, exit_time)
         else:
-            unnamed.append((received, received.event))
-    entries: dict[str, list[EventId]] = defaultdict(list)
-    for visit in sorted(visits.values(), key=_order):
-        entries[visit.person].append(visit.id)
-    for received, exit_event in unnamed:
-        exit_time = clocks.true_time(received.id.device, exit_event)
+            unnamed.append((arrival, leaving))
+    if not unnamed:
+        return unmatched
+    entries: dict[str, list[_Draft]] = defaultdict(list)
+    for draft in sorted(drafts.values(), key=_order):
+        entries[draft.entry.person].append(draft)
+    for arrival, leaving in unnamed:
+        exit_time = clocks.true_time(arrival.id.device, leaving)
         open_before = [
-            visits[entry]
-            for entry in entries.get(exit_event.person, ())
-            if exit_time is not None and _can_end(visits[entry], exit_event, exit_time)
+            draft
+            for draft in entries.get(leaving.person, ())
+            if exit_time is not None and _can_end(draft, leaving, exit_time)
         ]
-        if exit_event.entry_seq == 0 and open_before:
-            visits[open_before[-1].id] = _ended(open_before[-1], received, clocks)
+        if leaving.entry_seq == 0 and open_before:
+            _end(open_before[-1], arrival.id, exit_time)
         else:
-            unmatched.append(received.id)
+            unmatched.append(arrival.id)
     return unmatched
 
 
-def _exit_days(received: ReceivedEvent, exit_event: Exit, clocks: TrueClocks) -> tuple[str, ...]:
-    """Returns the days whose visits an exit may end: the one that it names, and the one on which it happened."""
-    exit_time = clocks.true_time(received.id.device, exit_event)
-    own = exit_event.service_date or exit_event.at[:10]
-    return (own, exit_time.date().isoformat()) if exit_time else (own,)
-
-
-def _can_end(visit: Visit, exit_event: Exit, exit_time: datetime) -> bool:
+def _can_end(draft: _Draft, leaving: Exit, exit_time: datetime) -> bool:
     """Returns True if an exit at another kiosk can be of this visit: the same session, and later."""
     return (
-        visit.exit is None
-        and (visit.session, visit.service_date) == (exit_event.session, exit_event.service_date)
-        and visit.entry_time is not None
-        and visit.entry_time <= exit_time
+        draft.exit is None
+        and (draft.session, draft.service_date) == (leaving.session, leaving.service_date)
+        and draft.entry_time is not None
+        and draft.entry_time <= exit_time
     )
 
 
-def _ended(visit: Visit, received: ReceivedEvent, clocks: TrueClocks) -> Visit:
-    exit_time = clocks.true_time(received.id.device, received.event)
-    return replace(visit, exit=received.id, exit_time=exit_time, closing=VisitClosing.EXIT)
+def _end(draft: _Draft, leaving: EventId, exit_time: datetime | None) -> None:
+    draft.exit, draft.exit_time = leaving, exit_time
+    if draft.closing is VisitClosing.OPEN:
+        draft.closing = VisitClosing.EXIT
 
 
-def _apply_voids(visits: dict[EventId, Visit], events: Sequence[ReceivedEvent]) -> None:
-    for received in events:
-        if isinstance(received.event, Void):
-            visit = visits.get(EventId(received.id.device, received.event.void_epoch, received.event.void_seq))
-            if visit is not None:
-                visits[visit.id] = replace(visit, closing=VisitClosing.VOID, claim=Claim.NONE, why=ClaimReason.VOIDED)
-
-
-def _close(visits: dict[EventId, Visit], timetable: Timetable, now: datetime) -> None:
-    for visit in list(visits.values()):
-        if visit.closing is not VisitClosing.OPEN:
+def _apply_voids(
+    drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent], basis: JudgementBasis | None
+) -> None:
+    """Takes back what voids name, then lets the decisions of persons stand."""
+    voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
+    by_number: dict[tuple[str, int], list[EventId]] = defaultdict(list)
+    if voids:
+        for arrival in events:
+            by_number[arrival.id.epoch, arrival.id.seq].append(arrival.id)
+    for device, void in voids:
+        draft = _find_voided(drafts, by_number, device, void)
+        if draft is not None:
+            draft.closing, draft.claim, draft.why = VisitClosing.VOID, Claim.NONE, ClaimReason.VOIDED
+    if basis is None:
+        return
+    for event_id, reversal in basis.reversals.items():
+        draft = drafts.get(event_id)
+        if draft is None:
             continue
-        slot = timetable.slot(visit.session, visit.service_date)
-        if slot is None or slot.ends <= now:
-            visits[visit.id] = replace(visit, closing=VisitClosing.SESSION)
+        draft.claim, draft.why = reversal.claim, ClaimReason.REVERSED
+        draft.programme = reversal.programme or draft.programme or draft.entry.programme
+        if reversal.claim is not Claim.NONE:
+            draft.closing = VisitClosing.OPEN
 
 
-def _settle_claims(visits: dict[EventId, Visit]) -> None:
+def _find_voided(
+    drafts: Mapping[EventId, _Draft], by_number: Mapping[tuple[str, int], Sequence[EventId]], device: str, void: Void
+) -> _Draft | None:
+    own = drafts.get(EventId(void.void_device or device, void.void_epoch, void.void_seq))
+    if own is not None and own.entry.person == void.person:
+        return own
+    if void.void_device:
+        return None
+    namesakes = by_number.get((void.void_epoch, void.void_seq), ())
+    draft = drafts.get(namesakes[0]) if len(namesakes) == 1 else None
+    return draft if draft is not None and draft.entry.person == void.person else None
+
+
+def _close(drafts: Iterable[_Draft], timetable: Timetable, now: datetime) -> None:
+    ended: dict[tuple[str, str], bool] = {}
+    for draft in drafts:
+        if draft.closing is not VisitClosing.OPEN:
+            continue
+        key = (draft.session, draft.service_date)
+        if key not in ended:
+            slot = timetable.slot(*key)
+            ended[key] = slot is None or slot.ends <= now
+        if ended[key]:
+            draft.closing = VisitClosing.SESSION
+
+
+def _settle_claims(drafts: Iterable[_Draft]) -> None:
     """Lets one of each person's entries in a session be billed."""
-    meals: dict[tuple[str, str, str], list[Visit]] = defaultdict(list)
-    for visit in visits.values():
-        if visit.session and visit.counts and visit.claim is not Claim.NONE:
-            meals[visit.person, visit.session, visit.service_date].append(visit)
-    for entries in meals.values():
+    meals: dict[tuple[str, str, str], list[_Draft]] = defaultdict(list)
+    for draft in drafts:
         # Entries without a time have no place in the order: they wait, and only certain ones compete.
-        certain = sorted((entry for entry in entries if entry.entry_time is not None), key=_order)
-        if not certain:
-            continue
-        first, *later = certain
+        if draft.session and draft.claim in _COMPETING and draft.entry_time is not None:
+            meals[draft.entry.person, draft.session, draft.service_date].append(draft)
+    for entries in meals.values():
+        if len(entries) > 1:
+            entries.sort(key=_order)
+        first, *later = entries
         if first.claim is Claim.SECOND:
             guest = any(entry.claim is Claim.PENDING for entry in later)
-            claim = Claim.PENDING if guest else Claim.CLAIMABLE
-            visits[first.id] = replace(first, claim=claim, why=ClaimReason.MOVED_UP)
+            first.claim, first.why = Claim.PENDING if guest else Claim.CLAIMABLE, ClaimReason.MOVED_UP
         for entry in later:
-            visits[entry.id] = replace(entry, claim=Claim.SECOND, why=ClaimReason.SECOND_MEAL, first=first.id)
+            entry.claim, entry.why, entry.first = Claim.SECOND, ClaimReason.SECOND_MEAL, first.id
+
+
+_COMPETING = frozenset({Claim.CLAIMABLE, Claim.SECOND, Claim.PENDING})

@@ -5,7 +5,7 @@ of these entries, whenever they came.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ import psycopg
 from msgspec.structs import replace
 
 from sync.contract.clocks import ClockAnchor, TrueClocks
-from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Void
-from sync.contract.visits import EventId, ReceivedEvent
+from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Repeat, Void
+from sync.contract.visit import EventId, ReceivedEvent
+from sync.ledger.carried_history import BearerName, CarriedHistory, read_bearers
 from sync.ledger.day_marks import neighbours
 
 _METHODS = {method.value: method for method in Method}
 _CLAIMS = {claim.value: claim for claim in Claim}
+_DEVICE, _EPOCH, _SEQ = 20, 21, 22  # where a row names what a void takes back
 _CLOCKS = {clock.value: clock for clock in ClockQuality}
 
 
@@ -33,45 +35,47 @@ class DayEvents:
 _COLUMNS = """
     e.device, e.epoch, e.seq, e.kind, position('review' in e.flags) > 0, e.person, e.session, e.service_date,
     e.programme, e.method, e.claim, e.reader, e.operator, e.note, e.group_id, e.recorded_at, e.boot, e.mono_ms,
-    e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq
+    e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq, e.received_at
 """
 
 _OWN_EVENTS = f"""
-    SELECT {_COLUMNS}, '' FROM event e
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
     WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
 """  # noqa: S608  only texts of this file
 _OWN_CARRIED = f"""
-    SELECT {_COLUMNS}, e.by_epoch FROM carried e
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
     WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
 """  # noqa: S608  only texts of this file
 _STRAYED_EVENTS = f"""
-    SELECT {_COLUMNS}, '' FROM strayed_event s JOIN event e USING (school, device, epoch, seq)
+    SELECT {_COLUMNS}, e.latest_before, '' FROM strayed_event s JOIN event e USING (school, device, epoch, seq)
     WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND s.hash = '' AND e.day <> %(day)s
 """  # noqa: S608  only texts of this file
 _STRAYED_CARRIED = f"""
-    SELECT {_COLUMNS}, e.by_epoch FROM strayed_event s JOIN carried e USING (school, device, epoch, seq, hash)
+    SELECT {_COLUMNS}, '', e.by_epoch FROM strayed_event s JOIN carried e USING (school, device, epoch, seq, hash)
     WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND e.day <> %(day)s
 """  # noqa: S608  only texts of this file
 _VOIDS = f"""
-    SELECT {_COLUMNS}, '' FROM event e
+    SELECT {_COLUMNS}, '', '' FROM event e
     JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
       ON e.named_epoch = entries.epoch AND e.named_seq BETWEEN entries.first_seq AND entries.last_seq
     WHERE e.school = %(school)s AND e.kind = 'void'
     UNION ALL
-    SELECT {_COLUMNS}, e.by_epoch FROM carried e
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
     JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
       ON e.named_epoch = entries.epoch AND e.named_seq BETWEEN entries.first_seq AND entries.last_seq
     WHERE e.school = %(school)s AND e.kind = 'void'
 """  # noqa: S608  only texts of this file
-# Where the events that one epoch carried part from those that the ledger has under the same numbers.
-_PARTINGS = """
-    SELECT c.device, c.epoch, c.by_epoch, min(c.seq)
-    FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(by_epochs)s::text[]) AS named (device, epoch, by_epoch)
-    JOIN carried c ON c.school = %(school)s AND c.device = named.device AND c.epoch = named.epoch
-                  AND c.by_epoch = named.by_epoch
-    JOIN event e ON e.school = %(school)s AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.seq
-    GROUP BY c.device, c.epoch, c.by_epoch
-"""
+# All events of the school with the number that a void names, where it does not name its own kiosk's.
+_NAMESAKES = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
+    JOIN unnest(%(epochs)s::text[], %(seqs)s::int8[]) AS named (epoch, seq) USING (epoch, seq)
+    WHERE e.school = %(school)s AND e.device IN (SELECT device FROM device WHERE school = %(school)s)
+      AND e.kind <> 'carried'
+    UNION ALL
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
+    JOIN unnest(%(epochs)s::text[], %(seqs)s::int8[]) AS named (epoch, seq) USING (epoch, seq)
+    WHERE e.school = %(school)s AND e.device IN (SELECT device FROM device WHERE school = %(school)s)
+"""  # noqa: S608  only texts of this file
 
 
 def read_day_events(connection: psycopg.Connection, school: str, day: str) -> DayEvents:
@@ -82,14 +86,15 @@ def read_day_events(connection: psycopg.Connection, school: str, day: str) -> Da
         for query in (_OWN_EVENTS, _OWN_CARRIED, _STRAYED_EVENTS, _STRAYED_CARRIED)
         for row in connection.execute(query, place, binary=True)
     ]
-    rows += _read_voids(connection, school, rows)
-    partings = _read_partings(connection, school, rows)
-    received = [_build_received(row, partings) for row in rows]
+    voids = _read_voids(connection, school, rows)
+    rows += voids
+    rows += _read_namesakes(connection, school, rows, voids)
+    bearers = read_bearers(connection, school, {(row[0], row[1], row[-1]) for row in rows if row[-1]})
+    received = [_build_received(row, bearers) for row in rows]
     return DayEvents(received, _read_clocks(connection, school, received))
 
 
 _Row = tuple[Any, ...]
-_Partings = dict[tuple[str, str, str], int]
 
 
 def _read_voids(connection: psycopg.Connection, school: str, rows: Iterable[_Row]) -> list[_Row]:
@@ -105,15 +110,19 @@ def _read_voids(connection: psycopg.Connection, school: str, rows: Iterable[_Row
     }, binary=True).fetchall()  # fmt: skip
 
 
-def _read_partings(connection: psycopg.Connection, school: str, rows: Iterable[_Row]) -> _Partings:
-    carried = {(row[0], row[1], row[-1]) for row in rows if row[-1]}
-    if not carried:
-        return {}
-    devices, epochs, by_epochs = zip(*carried, strict=True)
-    partings = connection.execute(_PARTINGS, {
-        "school": school, "devices": list(devices), "epochs": list(epochs), "by_epochs": list(by_epochs)
-    })  # fmt: skip
-    return {(device, epoch, by_epoch): seq for device, epoch, by_epoch, seq in partings}
+def _read_namesakes(
+    connection: psycopg.Connection, school: str, rows: Iterable[_Row], voids: Iterable[_Row]
+) -> list[_Row]:
+    own = {row[:3] for row in rows}
+    # A void without a kiosk's name that is not about an entry of its own kiosk of this day.
+    named = {
+        (row[_EPOCH], row[_SEQ]) for row in voids if not row[_DEVICE] and (row[0], row[_EPOCH], row[_SEQ]) not in own
+    }
+    if not named:
+        return []
+    epochs, seqs = zip(*named, strict=True)
+    wanted = {"school": school, "epochs": list(epochs), "seqs": list(seqs)}
+    return [row for row in connection.execute(_NAMESAKES, wanted, binary=True) if row[:3] not in own]
 
 
 def _read_clocks(connection: psycopg.Connection, school: str, received: Iterable[ReceivedEvent]) -> TrueClocks:
@@ -131,23 +140,28 @@ def _read_clocks(connection: psycopg.Connection, school: str, received: Iterable
     return clocks
 
 
-def _build_received(row: _Row, partings: _Partings) -> ReceivedEvent:
-    device, epoch, seq, *_, by_epoch = row
+def _build_received(row: _Row, bearers: Mapping[BearerName, CarriedHistory]) -> ReceivedEvent:
+    device, epoch, seq, *_, received_at, latest_before, by_epoch = row
     event = _build_event(row)
-    parting = partings.get((device, epoch, by_epoch)) if by_epoch else None
-    if parting is None or seq < parting:
-        return ReceivedEvent(EventId(device, epoch, seq), event)
-    branch = f"{epoch}/{by_epoch}"
-    return ReceivedEvent(EventId(device, branch, seq), _move_to_branch(event, epoch, branch, parting))
+    if not by_epoch:
+        return ReceivedEvent(EventId(device, epoch, seq), event, received_at, latest_before)
+    bearer = bearers[device, epoch, by_epoch]
+    branch = epoch
+    if bearer.is_parted(seq):
+        branch = f"{epoch}/{by_epoch}"
+        event = _move_to_branch(event, epoch, branch, bearer)
+    return ReceivedEvent(
+        EventId(device, branch, seq), event, received_at, bearer.latest_before(seq), bearer.before_ledger
+    )
 
 
 def _build_event(row: _Row) -> Event:
     """Returns the event in these columns; the fields that bear on no visit are at their defaults."""
     (
         _, _, _, kind, review, person, session, service_date, programme, method, claim, reader, operator, note, group,
-        recorded_at, boot, mono_ms, clock, roster, _, named_epoch, named_seq, _,
+        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, *_,
     ) = row  # fmt: skip
-    quality = _CLOCKS[clock]
+    quality = _CLOCKS.get(clock, ClockQuality.UNKNOWN)  # of a line that is no event there is none
     match kind:
         case "entry":
             return Entry(
@@ -167,19 +181,21 @@ def _build_event(row: _Row) -> Event:
                 session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
                 note=note, entry_epoch=named_epoch, entry_seq=named_seq,
             )  # fmt: skip
-        case _:
+        case "void":
             return Void(
                 school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
-                void_epoch=named_epoch, void_seq=named_seq, operator=operator, note=note,
+                void_epoch=named_epoch, void_seq=named_seq, operator=operator, note=note, void_device=named_device,
             )  # fmt: skip
+        case _:  # a namesake: it only has to be there
+            return Repeat(school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, person=person)
 
 
-def _move_to_branch(event: Event, epoch: str, branch: str, parting: int) -> Event:
+def _move_to_branch(event: Event, epoch: str, branch: str, bearer: CarriedHistory) -> Event:
     """Returns an event of a branch with the branch's own entry in it: the number alone may name another branch's."""
     match event:
-        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= parting:
+        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and bearer.is_parted(seq):
             return replace(event, entry_epoch=branch)
-        case Void(void_epoch=named, void_seq=seq) if named == epoch and seq >= parting:
+        case Void(void_epoch=named, void_seq=seq) if named == epoch and bearer.is_parted(seq):
             return replace(event, void_epoch=branch)
         case _:
             return event

@@ -36,6 +36,12 @@ def mark_dirty(connection: psycopg.Connection, school: str, days: Iterable[str])
         connection.execute(_MARK, {"school": school, "days": ordered})
 
 
+def change_basis(connection: psycopg.Connection, school: str, days: Iterable[str]) -> None:
+    """Notes in the caller's transaction that these days must be judged by another basis. Call it before the change."""
+    connection.execute("UPDATE school SET basis_version = basis_version + 1 WHERE school = %s", (school,))
+    mark_dirty(connection, school, days)
+
+
 # ON CONFLICT takes the row even where another transaction has just marked it: see the module's text.
 _MARK = """
     INSERT INTO dirty_day (school, day) SELECT %(school)s, day FROM unnest(%(days)s::text[]) AS given (day)

@@ -17,25 +17,27 @@ from sync.ledger.visit_rows import read_visit_rows, replace_visits, to_visit
 
 
 def settle_days(connection: psycopg.Connection, school: str, *, now: datetime) -> tuple[str, ...]:
-    """Judges the marked days of a school again and returns them, ascending. Raises NotUnderstood for no such school.
+    """Judges the marked days of a school again and returns them, ascending.
 
     A day on which a session still runs at `now` stays marked. Each day is settled in a transaction of its own.
     """
-    basis = read_basis(connection, school)
     days = [row[0] for row in connection.execute("SELECT day FROM dirty_day WHERE school = %s ORDER BY day", (school,))]
+    if not days:
+        return ()
+    basis = read_basis(connection, school)
     for day in days:
         basis = _settle_day(connection, day, basis, now)
     return tuple(days)
 
 
 def _settle_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now: datetime) -> SchoolBasis:
-    """Judges one day. Returns the basis by which it was judged: another one where the roster has changed."""
+    """Judges one day. Returns the basis by which it was judged: another one where it has changed meanwhile."""
     school = basis.school
     with connection.transaction():
         newest = connection.execute(
-            "SELECT roster_version FROM school WHERE school = %s FOR NO KEY UPDATE", (school,)
+            "SELECT basis_version FROM school WHERE school = %s FOR NO KEY UPDATE", (school,)
         ).fetchone()
-        if newest != (basis.roster_version,):
+        if newest != (basis.version,):
             basis = read_basis(connection, school)
         marks = connection.execute(
             "SELECT marks FROM dirty_day WHERE school = %s AND day = %s", (school, day)
@@ -55,8 +57,9 @@ def judge_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now:
     """Returns the visits of one day, as they follow from the columns of its events."""
     events = read_day_events(connection, basis.school, day)
     derived = derive_visits(
-        events.received, timetable=basis.timetable, now=now, entitlements=basis.entitlements, clocks=events.clocks
-    )
+        events.received, timetable=basis.timetable, now=now, entitlements=basis.entitlements, clocks=events.clocks,
+        basis=basis.judgement,
+    )  # fmt: skip
     return [visit for visit in derived.visits if visit.day == day]
 
 

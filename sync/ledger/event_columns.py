@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sync.contract.chain import Epoch, Hash
-from sync.contract.clocks import CLOCK_SLACK, is_utc_text
+from sync.contract.clocks import is_utc_text
 from sync.contract.event import (
     PAYLOAD_BYTES_MAX,
     Carried,
@@ -24,11 +24,12 @@ from sync.contract.event import (
     decode,
 )
 from sync.contract.wire import INT_MAX, parse_epoch
-from sync.ledger.event_rows import UNREAD, CarriedEvent, DayEffects, EventRow, build_row
+from sync.ledger.event_rows import UNREAD, CarriedEvent, DayEffects, EventRow, build_row, receipt_limit
 
 # Nothing of this product is older; a kiosk whose clock lost its battery says 1970 or the image's build date.
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
+_GOOD = ClockQuality.SYNCHRONISED.value
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -69,7 +70,7 @@ def read_columns(
     `tombstones`: the numbers at which one stands instead of a payload. `latest`: the latest good wall time of the
     epoch's earlier events. What the events bear on is added to `effects`.
     """
-    reader = _EventReader(school, now)
+    reader, received_by = _EventReader(school, now), receipt_limit(now)
     effects = effects or DayEffects()
     rows: list[EventRow] = []
     latest_before: list[str] = []
@@ -92,7 +93,8 @@ def read_columns(
                 effects.note(unpacked.epoch, unpacked.seq, unpacked.hash, unpacked.row)
         elif event is not None:
             effects.note(epoch, seq, b"", row)
-            latest = max(latest, reader.good_time(row))
+            if row.clock == _GOOD and latest < row.recorded_at <= received_by and row.day:
+                latest = row.recorded_at
             if isinstance(event, Sighting):
                 if event.person not in people:
                     if "\0" in event.person:
@@ -116,13 +118,7 @@ class _EventReader:
     def __init__(self, school: str, now: datetime) -> None:
         self._school = school
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
-        self._now = (now.astimezone(UTC) + CLOCK_SLACK).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # whose form was checked before
-
-    def good_time(self, row: EventRow) -> str:
-        """Returns an event's wall time where it is good evidence about the events behind it; '' else."""
-        good = row.clock == ClockQuality.SYNCHRONISED and row.day and row.recorded_at <= self._now
-        return row.recorded_at if good else ""
 
     def read(self, payload: bytes) -> tuple[EventRow, _Oddity | None, Event | None]:
         """Returns the columns, the reason why a person should check it, and the event."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sync.contract.chain import Epoch, Hash
-from sync.contract.clocks import ClockAnchor, is_utc_text
+from sync.contract.clocks import CLOCK_SLACK, ClockAnchor, is_utc_text
 from sync.contract.event import ClockQuality, Entry, Event, Exit, Manual, Sighting, Void
 from sync.contract.wire import INT_MAX
 
@@ -76,7 +77,8 @@ def build_row(event: Event, day: str, flags: str) -> EventRow:
     if isinstance(event, Void):
         return EventRow(
             kind, day, flags, event.person, operator=event.operator, note=event.note, recorded_at=event.at, boot=boot,
-            mono_ms=mono_ms, clock=clock, roster=roster, named_epoch=event.void_epoch[:_NAME_CHARS_MAX],
+            mono_ms=mono_ms, clock=clock, roster=roster, named_device=event.void_device[:_NAME_CHARS_MAX],
+            named_epoch=event.void_epoch[:_NAME_CHARS_MAX],
             named_seq=_clamp(event.void_seq),
         )  # fmt: skip
     return EventRow(kind, day, flags, recorded_at=event.at, boot=boot, mono_ms=mono_ms, clock=clock, roster=roster)
@@ -85,6 +87,17 @@ def build_row(event: Event, day: str, flags: str) -> EventRow:
 def _clamp(number: int) -> int:
     """Returns the number, or the nearest one that a column holds: an absurd one must not stop the line."""
     return max(-INT_MAX, min(INT_MAX, number))
+
+
+def receipt_limit(received_at: datetime) -> str:
+    """Returns the latest wall time that an event received at this moment can truly have, as events write it."""
+    return (received_at.astimezone(UTC) + CLOCK_SLACK).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def good_time(kind: str, clock: str, day: str, recorded_at: str, received_at: datetime) -> str:
+    """Returns an event's wall time where it is good evidence about the order of its chain; '' else."""
+    good = kind not in ("", "carried") and clock == ClockQuality.SYNCHRONISED and day
+    return recorded_at if good and recorded_at <= receipt_limit(received_at) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import psycopg
@@ -27,13 +28,13 @@ class ImportedSchool:
 
 def import_export(
     connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, date: str, org: str = "",
-    vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False,
+    vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False, in_force: datetime | None = None,
 ) -> tuple[ImportedSchool, ...]:  # fmt: skip
     """Imports for the schools named, or for every school of this ledger that the export names.
 
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
-    kept and the differences tell what would be. Raises ExportRefused, TooManyVanished or NotUnderstood; then no
-    school has changed.
+    kept and the differences tell what would be. `in_force`: the time from which the roster is, where that is not now.
+    Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed.
     """
     with connection.transaction(force_rollback=dry_run):
         present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
@@ -41,7 +42,9 @@ def import_export(
         if not chosen or not set(chosen) <= set(present):
             missing = ", ".join(sorted(set(chosen) - set(present))) or "those in the export"
             raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
-        return tuple(_import_school(connection, files, school, date, org, vanish_share_max) for school in chosen)
+        return tuple(
+            _import_school(connection, files, school, date, org, vanish_share_max, in_force) for school in chosen
+        )
 
 
 def _is_named(connection: psycopg.Connection, files: Mapping[str, bytes], school: str) -> bool:
@@ -49,15 +52,16 @@ def _is_named(connection: psycopg.Connection, files: Mapping[str, bytes], school
 
 
 def _import_school(
-    connection: psycopg.Connection, files: Mapping[str, bytes], school: str, date: str, org: str, share_max: float
-) -> ImportedSchool:
+    connection: psycopg.Connection, files: Mapping[str, bytes], school: str, date: str, org: str, share_max: float,
+    in_force: datetime | None,
+) -> ImportedSchool:  # fmt: skip
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None
     built = import_roster(files, school, _load(connection, school), date=date, org=org, timezone=row[0])
     old = rosters.read_records(connection, school)
     changed = compare_rosters(old, built.records)
     refuse_vanished_pupils(changed, old, share_max)
-    applied = rosters.apply_changes(connection, school, changed.changes)
+    applied = rosters.apply_changes(connection, school, changed.changes, in_force=in_force)
     _save(connection, school, built)
     return ImportedSchool(school, applied.version, changed, built.notes)
 

@@ -6,6 +6,7 @@ version on its first page and carries it in the cursor, so that all its pages sh
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import psycopg
@@ -13,7 +14,7 @@ import psycopg
 from sync.contract import roster
 from sync.contract.roster import Change, DeletedRecord, Record, RosterPage
 from sync.ledger import logs, palms
-from sync.ledger.day_marks import mark_dirty
+from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
 from sync.proof.leaves import VersionedKind
 from sync.proof.roster_digest import digest_judged
@@ -57,8 +58,13 @@ def read_records(connection: psycopg.Connection, school: str) -> tuple[Record, .
     return tuple(roster.from_json(row[0]) for row in rows)
 
 
-def apply_changes(connection: psycopg.Connection, school: str, changes: Sequence[Change]) -> AppliedChanges:
-    """Brings changes into force as one new version, whole or not at all. A change to the same state is none."""
+def apply_changes(
+    connection: psycopg.Connection, school: str, changes: Sequence[Change], *, in_force: datetime | None = None
+) -> AppliedChanges:
+    """Brings changes into force as one new version, whole or not at all. A change to the same state is none.
+
+    `in_force`: the time from which it is, by the database's clock now where it is None.
+    """
     types, ids, bodies = [], [], []
     for change in {_name(change): change for change in changes}.values():
         types.append(_name(change)[0])
@@ -74,18 +80,27 @@ def apply_changes(connection: psycopg.Connection, school: str, changes: Sequence
         assert done is not None
         changed, deleted = done
         newest = row[0] + 1 if changed + deleted else row[0]
-        connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
         if newest != row[0]:
-            _mark_open_days(connection, school)
+            connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
+            connection.execute(
+                "INSERT INTO roster_version (school, version, in_force) VALUES (%s, %s, coalesce(%s, now()))",
+                (school, newest, in_force),
+            )
             judged = digest_judged(read_records(connection, school))
             logs.append_version(connection, school, VersionedKind.ROSTER, school, newest, judged)
+            change_basis(connection, school, _list_open_days(connection, school))
         palms.forget_without_consent(connection, school)
     return AppliedChanges(newest, changed, deleted)
 
 
-def _mark_open_days(connection: psycopg.Connection, school: str) -> None:
-    rows = connection.execute("SELECT day FROM settled_day WHERE school = %s", (school,))
-    mark_dirty(connection, school, [row[0] for row in rows])
+def _list_open_days(connection: psycopg.Connection, school: str) -> list[str]:
+    """Returns the settled days whose months are not closed."""
+    rows = connection.execute(
+        "SELECT day FROM settled_day d WHERE school = %s AND NOT EXISTS ("
+        " SELECT 1 FROM closed_month m WHERE m.school = d.school AND m.month = left(d.day, 7))",
+        (school,),
+    )
+    return [row[0] for row in rows]
 
 
 def _name(change: Change) -> tuple[str, str]:
@@ -178,9 +193,11 @@ def _place(cursor: str) -> _PageCursor:
 def prune_history(connection: psycopg.Connection, school: str, before: int) -> int:
     """Removes superseded states that only versions below `before` show; kiosks older than that get the whole roster.
 
-    Deletions older than `before` are removed too. Returns the number of rows removed.
+    Deletions older than `before` are removed too. The versions by which days of open months are judged stay, whatever
+    `before` says. Returns the number of rows removed.
     """
     with connection.transaction():
+        before = min(before, _first_judging_version(connection, school, before))
         connection.execute(
             "UPDATE school SET roster_floor = greatest(roster_floor, least(%s, roster_version)) WHERE school = %s",
             (before, school),
@@ -191,3 +208,20 @@ def prune_history(connection: psycopg.Connection, school: str, before: int) -> i
             (school,),
         )
     return done.rowcount
+
+
+def _first_judging_version(connection: psycopg.Connection, school: str, otherwise: int) -> int:
+    """Returns the version in force on the day before the first open one; without open days, `otherwise`.
+
+    A kiosk that was offline may have judged by an older one; then the version in force judges alone.
+    """
+    days = [*_list_open_days(connection, school)]
+    days += [row[0] for row in connection.execute("SELECT day FROM dirty_day WHERE school = %s", (school,))]
+    if not days:
+        return otherwise
+    row = connection.execute(
+        "SELECT coalesce(max(version) FILTER (WHERE in_force::date < %(day)s::date), min(version)) FROM roster_version"
+        " WHERE school = %(school)s",
+        {"school": school, "day": min(days)},
+    ).fetchone()
+    return int(row[0]) if row and row[0] is not None else otherwise

@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.wire import InvalidMessage, parse_device_id, parse_school_id
+from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
 
 SCHOOL_ID_MAX = 40  # leaves room for the device's part in a name of 64
@@ -168,13 +169,33 @@ def find_device(connection: psycopg.Connection, device: str) -> RegisteredDevice
     )
 
 
-def set_status(connection: psycopg.Connection, device: str, status: str) -> None:
-    """Sets a device's status: `suspended` stops its requests with 403, `active` admits it. Raises NotUnderstood."""
-    done = connection.execute(
-        "UPDATE device SET status = %s WHERE school = %s AND device = %s", (status, parse_school(device), device)
-    )
-    if done.rowcount == 0:
-        raise NotUnderstood(f"no device {device!r}: see `edge-agent ledger devices`")
+def set_status(connection: psycopg.Connection, device: str, status: str, *, since: datetime | None = None) -> None:
+    """Sets a device's status: `suspended` stops its requests with 403, `active` admits it. Raises NotUnderstood.
+
+    What it records while it is suspended is held. `since`: the time from which it was, where that is not now.
+    """
+    school = parse_school(device)
+    with connection.transaction():
+        done = connection.execute(
+            "UPDATE device SET status = %s WHERE school = %s AND device = %s", (status, school, device)
+        )
+        if done.rowcount == 0:
+            raise NotUnderstood(f"no device {device!r}: see `edge-agent ledger devices`")
+        connection.execute(
+            "UPDATE device_suspension SET until = now() WHERE school = %s AND device = %s AND until IS NULL",
+            (school, device),
+        )
+        if status == "suspended":
+            connection.execute(
+                "INSERT INTO device_suspension (school, device, since) VALUES (%s, %s, coalesce(%s, now()))"
+                " ON CONFLICT (school, device, since) DO UPDATE SET until = NULL",
+                (school, device, since),
+            )
+            first = (since - timedelta(days=1)).date().isoformat() if since else ""
+            days = connection.execute("SELECT day FROM settled_day WHERE school = %s AND day >= %s", (school, first))
+            change_basis(connection, school, [row[0] for row in days if first])
+        else:
+            change_basis(connection, school, ())
 
 
 def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:

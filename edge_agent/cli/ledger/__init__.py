@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import account, conformance, money, proof, report, schools, serving, sheet
+from edge_agent.cli.ledger import account, conformance, judgement, money, proof, report, schools, serving, sheet
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -13,6 +13,9 @@ app.command("enrol-code")(schools.enrol_code)
 app.command()(schools.devices)
 app.command()(schools.suspend)
 app.command()(report.report)
+app.command()(judgement.settle)
+app.command()(judgement.reverse)
+app.add_typer(judgement.officer_app, name="officer")
 app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)
 app.command()(proof.witness)

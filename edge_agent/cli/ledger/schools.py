@@ -1,12 +1,19 @@
 """`edge-agent ledger school`, `enrol-code`, `devices` and `suspend`: schools and their kiosks."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.errors import AgentError, ExitCode
+
+
+class WrongTime(AgentError):
+    """A time on the command line is wrong."""
+
+    exit_code = ExitCode.USAGE
 
 
 def school(
@@ -75,12 +82,17 @@ def devices(
 def suspend(
     device: Annotated[str, typer.Argument(help="The kiosk's id.")],
     lift: Annotated[bool, typer.Option("--lift", help="Accept its requests again.")] = False,
+    since: Annotated[str, typer.Option(help="From then on its entries are held: 2026-11-22T09:00+05:00.")] = "",
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Refuse a kiosk's requests from now on. The kiosk goes on recording."""
+    """Refuse a kiosk's requests from now on. It goes on recording; claims of that time are held."""
     from sync.ledger import schools
 
+    try:
+        moment = datetime.fromisoformat(since).astimezone() if since else None
+    except ValueError as error:
+        raise WrongTime(f"{since!r} is no time", "write it as 2026-11-22T09:00+05:00") from error
     with open_ledger(data_dir, database_url) as connection:
-        schools.set_status(connection, device, "active" if lift else "suspended")
+        schools.set_status(connection, device, "active" if lift else "suspended", since=moment)
     out.print(f"{device}: {'active' if lift else 'suspended'}", markup=False)

@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,11 +15,11 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Void
 from sync.contract.roster import Entitlement, MealSession, Person
 from sync.contract.visits import VisitClosing
-from sync.ledger import rosters
+from sync.ledger import rosters, schools
 from sync.ledger.day_marks import mark_dirty
 from sync.ledger.days import read_settled, read_visits, settle_days
 from sync.ledger.server import LedgerServer
-from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
+from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry, new_school
 from tests.sync.ledger.recomputation import read_by_day, recompute_visits
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -30,14 +29,18 @@ PEOPLE = ("u0", "u1", "u2")
 
 @pytest.fixture
 def lunch(db: psycopg.Connection, school: str) -> str:
-    """A school with breakfast and lunch, and three pupils of whom the state pays for two."""
+    add_roster(db, school)
+    return school
+
+
+def add_roster(db: psycopg.Connection, school: str) -> None:
+    """Breakfast and lunch, and three pupils of whom the state pays for two."""
     rosters.apply_changes(db, school, [
         MealSession(id="breakfast", name="Breakfast", start="08:00", end="08:30"),
         MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
         *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in PEOPLE),
         *(Entitlement(id=f"{id_}.state", person=id_, programme="state") for id_ in PEOPLE[:2]),
-    ])  # fmt: skip
-    return school
+    ], in_force=datetime(2026, 11, 1, tzinfo=UTC))  # fmt: skip
 
 
 def paid(school: str, person: str = "u1", minute: int = 0, day: str = "2026-11-20", **more: Any) -> Entry:
@@ -173,11 +176,15 @@ class SchoolDays:
         fields = self.fields(which, true, synchronised)
         match what:
             case "entry":
-                meal: dict[str, Any] = {"session": "lunch", "service_date": true.date().isoformat()} if synchronised else {}
+                meal: dict[str, Any] = (
+                    {"session": "lunch", "service_date": true.date().isoformat()} if synchronised else {}
+                )
                 claim = self.dice.choice(list(Claim))
                 self.record(which, Entry(person=person, programme="state", claim=claim, **fields, **meal))
             case "exit":
-                named: dict[str, Any] = {"entry_epoch": kiosk.epoch, "entry_seq": self.dice.choice(entries)} if entries else {}
+                named: dict[str, Any] = (
+                    {"entry_epoch": kiosk.epoch, "entry_seq": self.dice.choice(entries)} if entries else {}
+                )
                 meal = {"session": "lunch", "service_date": true.date().isoformat()}
                 self.record(which, Exit(person=person, **fields, **meal, **named))
             case "void" if entries:
@@ -236,12 +243,19 @@ class SchoolDays:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps, st.randoms(use_true_random=False))
 def test_settled_days_equal_a_recomputation_from_the_bytes(
-    enrolled: Callable[[], Kiosk], db: psycopg.Connection, lunch: str, day: list[Step], dice: random.Random
+    db: psycopg.Connection, server: LedgerServer, day: list[Step], dice: random.Random
 ) -> None:
-    days = SchoolDays([enrolled(), enrolled()], db, lunch, dice)
-    for step in day:
-        days.play(step)
-    for which in (0, 1):
-        days.send(which, 1_000)
-    settle_days(db, lunch, now=NOW)
-    assert read_by_day(db, lunch) == recompute_visits(db, lunch, NOW)
+    school = new_school(db)
+    add_roster(db, school)
+    codes = [schools.issue_code(db, school, name, NOW) for name in ("left", "right")]
+    days = SchoolDays([Kiosk.enrol(server.url, code) for code in codes], db, school, dice)
+    try:
+        for step in day:
+            days.play(step)
+        for which in (0, 1):
+            days.send(which, 1_000)
+        settle_days(db, school, now=NOW)
+        assert read_by_day(db, school) == recompute_visits(db, school, NOW)
+    finally:
+        for kiosk in days.kiosks:
+            kiosk.close()

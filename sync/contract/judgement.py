@@ -1,0 +1,167 @@
+"""The ledger's judgement of one entry: may its meal be billed, under which programme, and why.
+
+A kiosk claims by what it knows, and a kiosk may lie. The rules, the first that fits (voids, reversals and second meals
+are seen where all entries are together, in `sync.contract.visits`):
+
+    the kiosk was suspended then                                                        held
+    later than the ledger received it                                                   held
+    the person, or the session, is on no roster that was in force then                  held
+    nothing vouches for the time                                                        held
+    earlier than an event before it in its chain, if a kiosk's reader saw it            held
+    its session was not served on that date at that time                                held
+    a guest                                                                             pending, if the kiosk said so
+    not entitled on that date                                                           none
+    entitled                                                                            claimable
+
+What the kiosk left unpaid and the roster does not pay for stays unpaid, whatever else speaks against it. A school
+without any roster is judged by its kiosks alone, and so is what a kiosk recorded before it was registered, at a time
+from which the ledger has no roster.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sync.contract.clocks import CLOCK_SLACK, parse_utc
+from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method
+from sync.contract.reversals import Reversal
+from sync.contract.roster import Entitlement
+from sync.contract.roster_history import RosterHistory
+from sync.contract.sessions import Slot
+from sync.contract.visit import ClaimReason, EventId, ReceivedEvent
+
+GRACE_MAX = timedelta(days=1)  # the widest that a kiosk's settings allow before a session's start and after its end
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A time in which a kiosk was suspended; it lasts where `until` is None."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def covers(self, when: datetime) -> bool:
+        """Returns True where it was in force at that moment."""
+        return self.since <= when and (self.until is None or when < self.until)
+
+
+class Verdict(NamedTuple):
+    """The ledger's word on one entry."""
+
+    session: str
+    service_date: str
+    programme: str
+    claim: Claim
+    why: ClaimReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgementBasis:
+    """All that the ledger judges a school's entries by, beside the events themselves."""
+
+    history: RosterHistory
+    suspensions: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)  # by device
+    reversals: Mapping[EventId, Reversal] = field(default_factory=dict)  # the newest of each event
+
+    def judge(self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None) -> Verdict:
+        """Returns the verdict on an entry that happened at `when`."""
+        history = self.history
+        if arrival.before_ledger and when is not None and when < history.first_in_force:
+            return _as_recorded(entry, ClaimReason.NO_ROSTER)
+        versions = () if when is None else history.find_versions(when, entry.roster)
+        session, service_date = entry.session, entry.service_date
+        if when is not None and (entry.clock is not ClockQuality.SYNCHRONISED or not session):
+            slot = self._find_slot(entry, when, versions)
+            session, service_date = (slot.session, slot.service_date) if slot else ("", "")
+        paying = history.choose_entitlement(entry.person, session, service_date)
+        if entry.claim is Claim.NONE and paying is None:
+            return Verdict(session, service_date, "", Claim.NONE, ClaimReason.AS_RECORDED)
+        why = self._find_doubt(arrival, entry, when, versions, session, service_date)
+        if why is not None:
+            programme = paying.programme if paying else entry.programme
+            return Verdict(session, service_date, programme, Claim.HELD, why)
+        return self._settle(entry, versions, session, service_date, paying)
+
+    def _find_slot(self, entry: Entry | Manual, when: datetime, versions: Sequence[int]) -> Slot | None:
+        """Returns the slot of its true time: the one that the kiosk named, else one that somebody pays for."""
+        slots = [
+            slot
+            for version in versions
+            for slot in self.history.timetable(version).find_slots(when, early=GRACE_NONE, late=GRACE_NONE).slots
+        ]
+        named = [slot for slot in slots if (slot.session, slot.service_date) == (entry.session, entry.service_date)]
+        paid = [
+            slot for slot in slots if self.history.choose_entitlement(entry.person, slot.session, slot.service_date)
+        ]
+        return next(iter(named or paid or slots), None)
+
+    def _find_doubt(
+        self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None, versions: Sequence[int],
+        session: str, service_date: str,
+    ) -> ClaimReason | None:  # fmt: skip
+        """Returns the first reason to hold the claim; None where there is none."""
+        history = self.history
+        if when is not None:
+            suspensions = self.suspensions.get(arrival.id.device)
+            if suspensions and any(suspension.covers(when) for suspension in suspensions):
+                return ClaimReason.SUSPENDED
+        if self._is_future(arrival.received_at, when, service_date):
+            return ClaimReason.FUTURE
+        if when is None:
+            return ClaimReason.CLOCK if history.was_member(entry.person) else ClaimReason.UNKNOWN_PERSON
+        if history.find_person(entry.person, versions) is None:
+            return ClaimReason.UNKNOWN_PERSON
+        if not session:
+            return ClaimReason.NO_SESSION
+        if not history.has_session(session, versions):
+            return ClaimReason.UNKNOWN_SESSION
+        freely_timed = entry.method in (Method.TERMINAL, Method.MANUAL) or isinstance(entry, Manual)
+        if not freely_timed and _is_out_of_order(arrival.latest_before, entry, when):
+            return ClaimReason.CHAIN_ORDER
+        if not history.is_served(session, service_date, versions, None if freely_timed else when, GRACE_MAX):
+            return ClaimReason.NOT_SERVED
+        return None
+
+    def _is_future(self, received_at: datetime | None, when: datetime | None, service_date: str) -> bool:
+        if received_at is None:
+            return False
+        latest = received_at + CLOCK_SLACK
+        if when is not None and when > latest:
+            return True
+        return service_date > latest.astimezone(self.history.tz).date().isoformat()
+
+    def _settle(
+        self, entry: Entry | Manual, versions: Sequence[int], session: str, service_date: str,
+        paying: Entitlement | None,
+    ) -> Verdict:  # fmt: skip
+        person = self.history.find_person(entry.person, versions)
+        if person is not None and person.home_school:
+            claim = Claim.NONE if entry.claim is Claim.NONE else Claim.PENDING
+            why = ClaimReason.AS_RECORDED if entry.claim is claim else ClaimReason.GUEST
+            return Verdict(session, service_date, entry.programme, claim, why)
+        if paying is None:
+            return Verdict(session, service_date, "", Claim.NONE, ClaimReason.NO_ENTITLEMENT)
+        return Verdict(session, service_date, paying.programme, Claim.CLAIMABLE, _CLAIMABLE_REASONS[entry.claim])
+
+
+GRACE_NONE = timedelta()
+_CLAIMABLE_REASONS = {
+    Claim.CLAIMABLE: ClaimReason.AS_RECORDED,
+    Claim.SECOND: ClaimReason.MOVED_UP,
+    Claim.HELD: ClaimReason.JUDGED_AGAIN,
+    Claim.PENDING: ClaimReason.JUDGED_AGAIN,
+    Claim.NONE: ClaimReason.ENTITLED,
+}
+
+
+def _as_recorded(entry: Entry | Manual, why: ClaimReason) -> Verdict:
+    return Verdict(entry.session, entry.service_date, entry.programme, entry.claim, why)
+
+
+def _is_out_of_order(latest_before: str, entry: Entry | Manual, when: datetime) -> bool:
+    """Returns True for an entry that is earlier than the chain before it allows."""
+    if latest_before <= entry.at and entry.clock is ClockQuality.SYNCHRONISED:
+        return False  # the usual case, told from the texts alone
+    latest = parse_utc(latest_before)
+    return latest is not None and when < latest - CLOCK_SLACK

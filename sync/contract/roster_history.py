@@ -1,0 +1,138 @@
+"""The rosters of a school over time: who was known when, what was served when, and who pays.
+
+Each version is in force from a time on until the next one. Before the first there was none, and the first is the best
+that can be known of that time. Membership and timetable are those in force at the time of an event, or of the version
+by which its kiosk judged, where that had come into force by then: a kiosk may be offline for weeks. Entitlements have
+dates of their own, and count as the newest roster states them, since they are granted with effect from an earlier day
+every month; for a month that is closed, as the roster at its closing stated them.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from sync.contract.entitlements import choose_entitlement
+from sync.contract.roster import ClosedDay, Entitlement, MealSession, Person, Record
+from sync.contract.sessions import Slot, Timetable
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """One state of a record: in the versions from `since` on, up to but without `until` (0: up to the newest)."""
+
+    record: Record
+    since: int
+    until: int = 0
+
+    def is_in(self, version: int) -> bool:
+        """Returns True where this version has this state."""
+        return self.since <= version and (not self.until or version < self.until)
+
+
+class RosterHistory:
+    """The versions of a school's roster. `versions`: the time from which each was in force."""
+
+    def __init__(
+        self,
+        states: Iterable[RecordState],
+        versions: Mapping[int, datetime],
+        tz: tzinfo,
+        closed_months: Mapping[str, int] | None = None,
+    ) -> None:
+        """Reads the states in any order. `closed_months`: `2026-11` → the version that was the newest at its close."""
+        self.tz = tz
+        self.newest = max(versions, default=0)
+        self._in_force = dict(versions)
+        self._closed_months = dict(closed_months or {})
+        self._starts: list[datetime] = []
+        self._numbers: list[int] = []
+        for number, start in sorted(versions.items(), key=lambda pair: (pair[1], pair[0])):
+            self._starts.append(start)
+            self._numbers.append(max([number, *self._numbers[-1:]]))
+        self._people: dict[str, list[RecordState]] = defaultdict(list)
+        self._entitlements: dict[str, list[RecordState]] = defaultdict(list)
+        self._served: list[RecordState] = []  # sessions and closed days
+        for state in states:
+            match state.record:
+                case Person(id=person):
+                    self._people[person].append(state)
+                case Entitlement(person=person):
+                    self._entitlements[person].append(state)
+                case MealSession() | ClosedDay():
+                    self._served.append(state)
+                case _:
+                    pass
+        self._timetables: dict[int, Timetable] = {}
+        self._slots: dict[tuple[str, str, int], Slot | None] = {}
+
+    @property
+    def first_in_force(self) -> datetime:
+        """Returns when the first roster came into force; the beginning of time where there is none."""
+        return self._starts[0] if self._starts else _ALWAYS
+
+    def find_versions(self, when: datetime, judged_by: int) -> tuple[int, ...]:
+        """Returns the versions that may speak for this moment: the one in force, and the kiosk's own."""
+        index = bisect_right(self._starts, when)
+        if not index:
+            return (self._numbers[:1] and (self._numbers[0],)) or ()
+        number = self._numbers[index - 1]
+        own = self._in_force.get(judged_by)
+        return (number, judged_by) if own is not None and judged_by != number and own <= when else (number,)
+
+    def find_person(self, person: str, versions: Sequence[int]) -> Person | None:
+        """Returns the person's record in the first of these versions that has one."""
+        states = self._people.get(person, ())
+        for version in versions:
+            for state in states:
+                if state.is_in(version) and isinstance(state.record, Person):
+                    return state.record
+        return None
+
+    def was_member(self, person: str) -> bool:
+        """Returns True where any version has this person."""
+        return person in self._people
+
+    def timetable(self, version: int) -> Timetable:
+        """Returns what was served by this version."""
+        timetable = self._timetables.get(version)
+        if timetable is None:
+            served = [state.record for state in self._served if state.is_in(version)]
+            sessions = (record for record in served if isinstance(record, MealSession))
+            closed = (record for record in served if isinstance(record, ClosedDay))
+            timetable = self._timetables[version] = Timetable.from_records(sessions, closed, self.tz)
+        return timetable
+
+    def has_session(self, session: str, versions: Iterable[int]) -> bool:
+        """Returns True where one of these versions has a session of this id."""
+        return any(window.session == session for version in versions for window in self.timetable(version).windows)
+
+    def is_served(
+        self, session: str, service_date: str, versions: Iterable[int], when: datetime | None, grace: timedelta
+    ) -> bool:
+        """Returns True where the session was served on that date, and at that time where one is given."""
+        for version in versions:
+            slot = self._served_slot(session, service_date, version)
+            if slot is not None and (when is None or slot.starts - grace <= when < slot.ends + grace):
+                return True
+        return False
+
+    def _served_slot(self, session: str, service_date: str, version: int) -> Slot | None:
+        key = (session, service_date, version)
+        try:
+            return self._slots[key]
+        except KeyError:
+            slot = self._slots[key] = self.timetable(version).served_slot(session, service_date)
+            return slot
+
+    def choose_entitlement(self, person: str, session: str, service_date: str) -> Entitlement | None:
+        """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it."""
+        states = self._entitlements.get(person)
+        if not states:
+            return None
+        version = self._closed_months.get(service_date[:7], self.newest)
+        owned = [state.record for state in states if state.is_in(version) and isinstance(state.record, Entitlement)]
+        return choose_entitlement(owned, session, service_date)
