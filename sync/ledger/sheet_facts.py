@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import psycopg
 
+from sync.contract import roster
 from sync.contract.event import Boot, UnreadableEvent, decode
 from sync.contract.roster import Person
 from sync.contract.sessions import Timetable
-from sync.contract.visits import EventId, ReceivedEvent, Visit
-from sync.ledger import rosters, terms
+from sync.contract.visit import EventId, ReceivedEvent, Visit
+from sync.ledger import terms
 from sync.ledger.days import read_visits
 from sync.ledger.judgement_basis import read_basis
 from sync.money.building import SheetFacts, SheetPerson
@@ -41,15 +42,38 @@ def read_school_month(connection: psycopg.Connection, school: str, month: Month)
     categories = terms.read_categories(connection, school)
     people = [
         SheetPerson(
-            record.id, record.grade, record.group, categories.get(record.id, ""),
-            tuple(basis.entitlements.get(record.id, ())),
+            person.id, person.grade, person.group, categories.get(person.id, ""),
+            tuple(basis.entitlements.get(person.id, ())),
         )
-        for record in rosters.read_records(connection, school)
-        if isinstance(record, Person)
+        for person in _read_people(connection, school, month)
     ]  # fmt: skip
     outages = find_outages(_read_outage_events(connection, school, month), basis.timetable, month)
     visits = read_visits(connection, school, month.first, month.last)
     return SchoolMonth(school, month, tuple(visits), tuple(people), basis.timetable, outages)
+
+
+def _read_people(connection: psycopg.Connection, school: str, month: Month) -> list[Person]:
+    """Returns everybody who was ever on the roster, as they were at the month's end.
+
+    A price may depend on the grade, and a sheet may be corrected in the next school year.
+    """
+    row = connection.execute(
+        "SELECT coalesce(max(version), 0) FROM roster_version WHERE school = %s AND in_force < %s",
+        (school, month.last + timedelta(days=1)),
+    ).fetchone()
+    at_end = row[0] if row else 0
+    people: dict[str, Person] = {}
+    for body, version in connection.execute(
+        "SELECT body, version FROM roster_record"
+        " WHERE school = %s AND type = 'person' AND body IS NOT NULL ORDER BY id, version",
+        (school,),
+    ):
+        record = roster.from_json(body)
+        assert isinstance(record, Person)
+        # The last state before the month's end; of somebody who came on the roster later, the first one.
+        if record.id not in people or version <= at_end:
+            people[record.id] = record
+    return list(people.values())
 
 
 def choose_facts(connection: psycopg.Connection, school_month: SchoolMonth, programme: str) -> SheetFacts:

@@ -7,8 +7,9 @@ import psycopg
 
 from sync.ledger import sheets
 from sync.ledger.days import settle_days
+from sync.ledger.months import close_month
 from sync.ledger.sheet_facts import choose_facts, find_open_days, read_school_month
-from sync.ledger.sheet_store import read_version
+from sync.ledger.sheet_store import list_subjects, read_process, read_version
 from sync.ledger.sheets import ActOutcome
 from sync.money.building import SheetFacts
 from sync.money.months import Month
@@ -60,8 +61,22 @@ def find_obstacles(connection: psycopg.Connection, subject: SheetSubject, *, now
 def close(
     connection: psycopg.Connection, subject: SheetSubject, *, by: str, now: datetime, digest: str = ""
 ) -> ActOutcome:
-    """Closes a sheet, by default in the version in force. Raises ActRefused that names every obstacle."""
+    """Closes a sheet, by default in the version in force; with the last sheet of a school's month, the month itself.
+
+    From then on a newer roster changes nothing in it. Raises ActRefused that names every obstacle.
+    """
     with connection.transaction():
         wanted = digest or read_version(connection, subject).digest
         obstacles = find_obstacles(connection, subject, now=now)
-        return sheets.close(connection, subject, wanted, obstacles, by=by, now=now)
+        outcome = sheets.close(connection, subject, wanted, obstacles, by=by, now=now)
+        if all(read_process(connection, main).closing for main in _list_mains(connection, subject)):
+            close_month(connection, subject.school, subject.month, now=now)
+        return outcome
+
+
+def _list_mains(connection: psycopg.Connection, subject: SheetSubject) -> list[SheetSubject]:
+    """Returns the month's own sheets of all programmes of this school."""
+    return [
+        each for each in list_subjects(connection, subject.school)
+        if each.month == subject.month and each.number == 0
+    ]  # fmt: skip

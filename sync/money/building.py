@@ -13,7 +13,7 @@ from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import Timetable
-from sync.contract.visits import Visit
+from sync.contract.visit import Visit
 from sync.money.calendars import Calendar
 from sync.money.months import Month
 from sync.money.sheet import RowKey, Sheet, SheetObjection, SheetOutage, SheetRow, SheetSubject, find_corrections

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sync.contract.roster import Entitlement
-from sync.contract.visits import EventId, Visit
+from sync.contract.visit import EventId, Visit
 from sync.money.payer_people import MatchFault
 from sync.money.sheet import Sheet
 

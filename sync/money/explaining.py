@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
 from sync.contract.event import Claim
-from sync.contract.visits import ClaimReason, EventId, Visit, VisitClosing
+from sync.contract.visit import ClaimReason, EventId, Visit, VisitClosing
 from sync.money.differences import (
     LATE_AFTER,
     CountComparison,
@@ -33,7 +33,7 @@ def compare_counts(ours: OurCount, theirs: TheirCount) -> CountComparison:
 
 @dataclass(slots=True)
 class _Cell:
-    """What is there of one person and day."""
+    """Both counts of one person and day, with our visits."""
 
     billed: Counter[str] = field(default_factory=Counter)  # by session
     meals: list[TheirMeal] = field(default_factory=list)
@@ -192,7 +192,7 @@ class _Comparison:
             return _KINDS[visit.claim]
         day = date.fromisoformat(visit.day)
         if visit.claim is Claim.NONE:
-            if visit.why.value == _REVERSED:
+            if visit.why is ClaimReason.REVERSED:
                 return DifferenceKind.REVERSED
             withdrawn = self._was_withdrawn(visit.person, day)
             return DifferenceKind.WITHDRAWN_VOUCHER if withdrawn else DifferenceKind.ROSTER_VERSION
@@ -249,9 +249,9 @@ class _Comparison:
             voided = [each.id for each in cell.visits if each.closing is VisitClosing.VOID]
             voids = [self._ours.voids[entry] for entry in voided if entry in self._ours.voids]
             return DifferenceKind.VOID, (*events, *voided, *voids)
-        if any(visit.why.value == _REVERSED for visit in visits):
+        if any(visit.why is ClaimReason.REVERSED for visit in visits):
             return DifferenceKind.REVERSED, events
-        if any(visit.recorded_claim is Claim.HELD or visit.why.value == _JUDGED_AGAIN for visit in visits):
+        if any(visit.recorded_claim is Claim.HELD or visit.why is ClaimReason.JUDGED_AGAIN for visit in visits):
             return DifferenceKind.HELD, events
         if any(self._is_newly_entitled(visit) for visit in visits):
             return DifferenceKind.ROSTER_VERSION, events
@@ -266,7 +266,7 @@ class _Comparison:
 
     def _is_newly_entitled(self, visit: Visit) -> bool:
         """Returns True if the kiosk did not know of the entitlement by which the ledger bills."""
-        return visit.why.value == _ENTITLED or visit.recorded_programme not in ("", visit.programme)
+        return visit.why is ClaimReason.ENTITLED or visit.recorded_programme not in ("", visit.programme)
 
     def _add(
         self, person: str, day: date, session: str, kind: DifferenceKind, ours: int, theirs: int,
@@ -285,7 +285,6 @@ class _Comparison:
 _KINDS = {
     Claim.SECOND: DifferenceKind.SECOND_MEAL, Claim.HELD: DifferenceKind.HELD, Claim.PENDING: DifferenceKind.GUEST
 }  # fmt: skip
-_REVERSED, _JUDGED_AGAIN, _ENTITLED = "reversed", "judged_again", "entitled"
 # Of several visits that could explain one meal of theirs, the one of the first kind does.
 _RANK = {
     kind: place

@@ -13,7 +13,7 @@ from itertools import pairwise
 from sync.contract.clocks import TrueClocks
 from sync.contract.event import Boot, Repair, Stop
 from sync.contract.sessions import Slot, Timetable
-from sync.contract.visits import ReceivedEvent
+from sync.contract.visit import ReceivedEvent
 from sync.money.months import Month
 from sync.money.sheet import OutageKind, SheetOutage
 

@@ -63,7 +63,7 @@ class PayerChild:
 
 @dataclass(frozen=True, slots=True)
 class PayerMeal:
-    """What one line says of one child and day. `session` and `school` are ours; empty where the file has none."""
+    """The meals of one child and day in one line. `session` and `school` are ours; empty where the file has none."""
 
     line: int
     child: PayerChild

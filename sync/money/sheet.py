@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sync.contract.visits import EventId
+from sync.contract.visit import EventId
 
 RowKey = tuple[str, str]  # person, session
 

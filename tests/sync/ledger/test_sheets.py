@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from sync.contract.visits import Visit
+from sync.contract.visit import Visit
 from sync.ledger import sheet_signers, sheet_store, sheets, terms
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.signatures import RegisteredSigner, SignatureRefused

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement
-from sync.contract.visits import ClaimReason, EventId, Visit, VisitClosing
+from sync.contract.visit import ClaimReason, EventId, Visit, VisitClosing
 from sync.money.building import SheetPerson, build_sheet
 from sync.money.calendars import Calendar
 from sync.money.differences import DifferenceKind, OurCount

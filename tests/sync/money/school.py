@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sync.contract.event import Claim, Method
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import SessionWindow, Timetable
-from sync.contract.visits import EventId, Visit
+from sync.contract.visit import EventId, Visit
 from sync.money.building import SheetFacts, SheetPerson
 from sync.money.calendars import Calendar
 from sync.money.sheet import SheetOutage, SheetSubject
