@@ -56,6 +56,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float = P
     """Returns the answer to a POST. Raises `Unreachable` where no whole one came, NotUnderstood for a bad address."""
     parts = check_address(url)
     host, port = parts.hostname or "", parts.port
+    connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context()
         connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)

@@ -144,7 +144,7 @@ class LedgerServer:
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
-        pages = mount_pages(self._pool, utc_now)
+        pages = mount_pages(self._pool, utc_now, options.folder / "authority.pem")
         self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 

@@ -187,14 +187,14 @@ class _PayerReader:
                 yield day, cells[place] if place < len(cells) else ""
             return
         text = self._cell("date", cells)
-        day = self._parse_date(text)
-        if day is None:
+        parsed = self._parse_date(text)
+        if parsed is None:
             if text or not self._cell("withdrawn", cells):  # a row may do nothing but withdraw a voucher
                 self._faults.append(PayerFault(line, f"{text!r} is no date", child, None, session))
-        elif self._month.first <= day <= self._month.last:
-            yield day, self._cell("count", cells) if self._places["count"] else "1"
+        elif self._month.first <= parsed <= self._month.last:
+            yield parsed, self._cell("count", cells) if self._places["count"] else "1"
         else:
-            self._faults.append(PayerFault(line, f"{day} is not in {self._month}", child, day, session))
+            self._faults.append(PayerFault(line, f"{parsed} is not in {self._month}", child, parsed, session))
 
     def _read_withdrawal(self, line: int, child: PayerChild, cells: Sequence[str]) -> None:
         text = self._cell("withdrawn", cells)

@@ -7,6 +7,10 @@ GET  /pages/schools/SCHOOL/days/DAY                 the visits of a day
 GET  /pages/schools/SCHOOL/people/PERSON            a person's month
 GET  /pages/schools/SCHOOL/events/DEVICE/EPOCH/SEQ  one event as it is stored
 GET  /pages/schools/SCHOOL/views                    who has looked at whom
+GET  /pages/schools/SCHOOL/sheets                   its sheets
+GET  /pages/schools/SCHOOL/sheets/MONTH/PROGRAMME/NUMBER              one sheet in the version in force
+GET  …/files/KIND                                   the same as bytes, csv, xlsx, html or pdf
+POST …/confirm, …/object, …/sign, …/close           the acts of a side
 
 Each page about people is logged before it is sent. A reader who may not see a page gets 404: it need not be known here.
 """
@@ -14,6 +18,7 @@ Each page about people is logged before it is sent. A reader who may not see a p
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 
 import anyio
 import psycopg
@@ -24,8 +29,8 @@ from starlette.routing import Mount, Route
 from sync.ledger.pages import accounts
 from sync.ledger.pages.accounts import PageSession, RefusedSignIn
 from sync.ledger.pages.desk import (
-    COOKIE,
     PREFIX,
+    SESSION_COOKIE,
     PageDesk,
     PageForm,
     PagePool,
@@ -35,14 +40,19 @@ from sync.ledger.pages.desk import (
     is_secure,
     read_form,
 )
+from sync.ledger.pages.sheet_pages import SheetPages
 from sync.ledger.pages.visit_pages import VisitPages
 
 
-def mount_pages(pool: PagePool, clock: Callable[[], datetime]) -> Mount:
-    """Returns the pages as a mount for the ledger's application, over a pool of autocommit connections."""
+def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: Path) -> Mount:
+    """Returns the pages as a mount for the ledger's application, over a pool of autocommit connections.
+
+    `authority_file` holds the certificates of the authority whose CMS signatures are taken; it may be missing.
+    """
     desk = PageDesk(pool, clock)
-    door, visits = _DoorPages(desk), VisitPages(desk)
+    door, visits, sheets = _DoorPages(desk), VisitPages(desk), SheetPages(desk, authority_file)
     school = "/schools/{school}"
+    sheet = f"{school}/sheets/{{month}}/{{programme}}/{{number:int}}"
     return Mount(
         PREFIX,
         routes=[
@@ -56,6 +66,13 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime]) -> Mount:
             Route(f"{school}/people/{{person}}", desk.page(visits.person), methods=["GET"]),
             Route(f"{school}/events/{{device}}/{{epoch}}/{{seq:int}}", desk.page(visits.event), methods=["GET"]),
             Route(f"{school}/views", desk.page(visits.views), methods=["GET"]),
+            Route(f"{school}/sheets", desk.page(sheets.list_sheets), methods=["GET"]),
+            Route(sheet, desk.page(sheets.show), methods=["GET"]),
+            Route(f"{sheet}/files/{{kind}}", desk.page(sheets.download), methods=["GET"]),
+            Route(f"{sheet}/confirm", desk.form(sheets.confirm), methods=["POST"]),
+            Route(f"{sheet}/object", desk.form(sheets.object_to), methods=["POST"]),
+            Route(f"{sheet}/sign", desk.form(sheets.hand_in), methods=["POST"]),
+            Route(f"{sheet}/close", desk.form(sheets.close), methods=["POST"]),
         ],
     )
 
@@ -84,15 +101,15 @@ class _DoorPages:
             return guarded(self._desk.render(request, "login.html", None, 403, wait_s=outcome.wait_s, failed=True))
         response = RedirectResponse(home_path(outcome.reader), 303)
         response.set_cookie(
-            COOKIE, outcome.token, max_age=int(accounts.SESSION_LIFETIME.total_seconds()), path=PREFIX, httponly=True,
-            samesite="strict", secure=is_secure(request),
+            SESSION_COOKIE, outcome.token, max_age=int(accounts.SESSION_LIFETIME.total_seconds()), path=PREFIX,
+            httponly=True, samesite="strict", secure=is_secure(request),
         )  # fmt: skip
         return guarded(response)
 
     def sign_out(self, connection: psycopg.Connection, _: Request, session: PageSession, __: PageForm) -> Response:
         accounts.sign_out(connection, session)
         response = RedirectResponse(f"{PREFIX}/login", 303)
-        response.delete_cookie(COOKIE, path=PREFIX)
+        response.delete_cookie(SESSION_COOKIE, path=PREFIX)
         return response
 
     async def style(self, _: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What every page shares: the signed-in reader, the words of a language, the templates, the log of views."""
+"""The parts that all pages share: the signed-in reader, the words of a language, the templates, the log of views."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from sync.money.errors import TermsWrong
 from sync.money.months import Month
 
 PREFIX: Final = "/pages"
-COOKIE: Final = "ledger_session"
+SESSION_COOKIE: Final = "ledger_session"
 LANGUAGE_COOKIE: Final = "ledger_language"
 FORM_BYTES_MAX: Final = 400 * 1024  # a signature with its certificates, as text
 SECURITY_HEADERS: Final = {
@@ -66,6 +66,8 @@ class PageDesk:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.filters["path"] = lambda text: quote(str(text), safe="")
+        self._templates.filters["tenge"] = lambda tiyn: f"{tiyn / 100:,.2f}".replace(",", "\u00a0").replace(".", ",")
+        self._templates.filters["sides"] = lambda sides, words: ", ".join(words(f"side.{side}") for side in sides)
         self._templates.filters["local_time"] = lambda moment, zone: moment.astimezone(zone).strftime("%H:%M")
 
     def page(self, call: PageCall) -> Callable[[Request], Awaitable[Response]]:
@@ -92,7 +94,7 @@ class PageDesk:
 
     def _answer(self, request: Request, call: PageCall) -> Response:
         with self.pool.connection() as connection:
-            session = accounts.find_session(connection, request.cookies.get(COOKIE, ""), self.clock())
+            session = accounts.find_session(connection, request.cookies.get(SESSION_COOKIE, ""), self.clock())
             if session is None:
                 return RedirectResponse(f"{PREFIX}/login", 303)
             try:

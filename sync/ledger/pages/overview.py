@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from sync.contract import roster
-from sync.contract.roster import Person
+from sync.contract.roster import MealSession, Person, Programme
 
 VIEW_RETENTION: Final = timedelta(days=366)  # a school year, and the summer in which families ask
 
@@ -145,6 +145,37 @@ def read_zone(connection: psycopg.Connection, school: str) -> ZoneInfo:
     """Returns the time zone in which a school's times are shown."""
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     return ZoneInfo(row[0] if row else "UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolLabels:
+    """The names by which people know a school's kiosks, sessions and programmes, by id."""
+
+    devices: Mapping[str, str]
+    sessions: Mapping[str, str]
+    programmes: Mapping[str, str]
+
+
+def read_labels(connection: psycopg.Connection, school: str, language: str) -> SchoolLabels:
+    """Returns a school's labels in a language (kk or ru), as the newest roster has them."""
+    devices: dict[str, str] = dict(
+        connection.execute("SELECT device, name FROM device WHERE school = %s AND name <> ''", (school,))
+    )
+    rows = connection.execute(
+        "SELECT body FROM roster_record WHERE school = %s AND type IN ('session', 'programme')"
+        " AND superseded IS NULL AND body IS NOT NULL",
+        (school,),
+    )
+    records = [roster.from_json(row[0]) for row in rows]
+    return SchoolLabels(
+        devices,
+        {
+            record.id: (record.name_kk if language == "kk" else record.name_ru) or record.name
+            for record in records
+            if isinstance(record, MealSession)
+        },
+        {record.id: record.name for record in records if isinstance(record, Programme)},
+    )
 
 
 @dataclass(frozen=True, slots=True)

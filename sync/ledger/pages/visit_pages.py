@@ -34,7 +34,8 @@ class VisitPages:
         if not head:
             raise HTTPException(404)
         days = overview.read_days(connection, school, month.first, month.last)
-        return self._desk.render(request, "school.html", session, school=head[0], month=month, days=days)
+        labels = self._labels(connection, request, school)
+        return self._desk.render(request, "school.html", session, school=head[0], month=month, days=days, labels=labels)
 
     def day(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
         """Responds with the visits of one day."""
@@ -45,7 +46,7 @@ class VisitPages:
         month = Month(day.year, day.month)
         return self._desk.render(
             request, "day.html", session, school=school, day=day, visits=visits, people=people, month=month,
-            zone=overview.read_zone(connection, school),
+            zone=overview.read_zone(connection, school), labels=self._labels(connection, request, school),
         )  # fmt: skip
 
     def person(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
@@ -60,7 +61,7 @@ class VisitPages:
         people = self._people(connection, session.reader, school, [person])
         return self._desk.render(
             request, "person.html", session, school=school, person=person, month=month, visits=visits, people=people,
-            zone=overview.read_zone(connection, school),
+            zone=overview.read_zone(connection, school), labels=self._labels(connection, request, school),
         )  # fmt: skip
 
     def event(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
@@ -85,6 +86,9 @@ class VisitPages:
         return self._desk.render(
             request, "views.html", session, school=school, subject=subject, rows=rows, retention_days=days
         )
+
+    def _labels(self, connection: psycopg.Connection, request: Request, school: str) -> overview.SchoolLabels:
+        return overview.read_labels(connection, school, self._desk.words(request).language)
 
     def _people(
         self, connection: psycopg.Connection, reader: PageReader, school: str, people: list[str]

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.event import Claim, ClockQuality, Void
-from sync.contract.roster import MealSession, Person
+from sync.contract.roster import MealSession, Person, Record
 from sync.ledger import logs, rosters, statements
 from sync.ledger.cosigner import cosign_log
 from sync.ledger.days import read_visits, settle_days
@@ -129,13 +129,13 @@ def test_the_running_ledger_judges_and_states_by_itself(
 
 
 def test_each_roster_version_is_logged_without_names(db: psycopg.Connection, school: str) -> None:
-    people = [
+    people: list[Record] = [
         Person(id="p1", given_name="Айгерім", family_name="Омар", grade="01"),
         MealSession(id="lunch", name="Lunch", start="12:00", end="14:00"),
     ]
     rosters.apply_changes(db, school, people)
     rosters.apply_changes(db, school, people)  # nothing new
-    renamed = [Person(id="p1", given_name="Айша", family_name="Омар", grade="01")]
+    renamed: list[Record] = [Person(id="p1", given_name="Айша", family_name="Омар", grade="01")]
     rosters.apply_changes(db, school, renamed)
     leaves = [row[0] for row in db.execute("SELECT leaf FROM log_leaf WHERE school = %s ORDER BY entry", (school,))]
     digest = digest_judged(people)

@@ -65,7 +65,7 @@ def test_a_recovery_code_opens_once(db: psycopg.Connection, school: str) -> None
 
 def test_failures_make_an_account_wait_at_most_half_a_minute(db: psycopg.Connection, school: str) -> None:
     fresh = add(db, school)
-    waits = []
+    waits: list[int] = []
     for _ in range(9):
         outcome = accounts.sign_in(db, school, "aigul", "wrong", "000000", NOW + timedelta(hours=len(waits)))
         assert isinstance(outcome, RefusedSignIn)

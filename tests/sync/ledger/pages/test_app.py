@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sync.contract.event import Claim
-from sync.contract.roster import Entitlement, MealSession, Person
+from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger import rosters
 from sync.ledger.days import settle_days
 from sync.ledger.pages import accounts
@@ -41,6 +41,7 @@ def eaten(db: psycopg.Connection, kiosk: Kiosk) -> str:
     school = kiosk.school
     rosters.apply_changes(db, school, [
         MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
+        Programme(id="state", name="Тегін тамақ"),
         Person(id="u1", given_name="Әлия", family_name="Қасымова"),
         Entitlement(id="e1", person="u1", programme="state"),
     ])  # fmt: skip
@@ -148,10 +149,10 @@ def test_the_language_is_chosen_by_hand_and_stays(
 @pytest.mark.parametrize(
     ("role", "readable", "shows", "hides"),
     [
-        (PageRole.SCHOOL, {"school", "day", "person", "event", "views"}, {NAME, "state"}, set()),
-        (PageRole.CATERER, {"school", "day", "person"}, {"u1"}, {NAME, "state"}),
-        (PageRole.CITY, {"school", "day", "person"}, {"u1", "state"}, {NAME}),
-        (PageRole.AUDITOR, {"school", "day", "person", "event", "views"}, {"u1", "state"}, {NAME}),
+        (PageRole.SCHOOL, {"school", "day", "person", "event", "views"}, {NAME, "Тегін тамақ"}, set()),
+        (PageRole.CATERER, {"school", "day", "person"}, {"u1"}, {NAME, "Тегін тамақ"}),
+        (PageRole.CITY, {"school", "day", "person"}, {"u1", "Тегін тамақ"}, {NAME}),
+        (PageRole.AUDITOR, {"school", "day", "person", "event", "views"}, {"u1", "Тегін тамақ"}, {NAME}),
     ],
 )
 def test_each_side_sees_its_own(
