@@ -43,6 +43,7 @@ class ClaimReason(StrEnum):
     SECOND_MEAL = "second_meal"
     VOIDED = "voided"
     REVERSED = "reversed"  # a named person has decided
+    CONTESTED = "contested"  # held: a family says it is not right; none: a named person has found so, too
     SUSPENDED = "suspended"  # held: the kiosk was suspended then
     FUTURE = "future"  # held: later than the ledger received it
     UNKNOWN_PERSON = "unknown_person"  # held: on no roster that was in force then

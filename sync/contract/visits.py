@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
 from sync.contract.clocks import TrueClocks
+from sync.contract.contests import ContestOutcome
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Carried, Claim, ClockQuality, Entry, Exit, Manual, UnreadableEvent, Void, decode
 from sync.contract.judgement import JudgementBasis, Verdict
@@ -245,7 +246,7 @@ def _end(draft: _Draft, leaving: EventId, exit_time: datetime | None) -> None:
 def _apply_voids(
     drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent], basis: JudgementBasis | None
 ) -> None:
-    """Takes back what voids name, then lets the decisions of persons stand."""
+    """Takes back what voids name, then lets the decisions of persons stand, then holds what families contest."""
     voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
     by_number: dict[tuple[str, int], list[EventId]] = defaultdict(list)
     if voids:
@@ -265,6 +266,11 @@ def _apply_voids(
         draft.programme = reversal.programme or draft.programme or draft.entry.programme
         if reversal.claim is not Claim.NONE:
             draft.closing = VisitClosing.OPEN
+    for event_id, outcome in basis.contested.items():
+        draft = drafts.get(event_id)
+        if draft is not None and draft.claim is not Claim.NONE:
+            draft.claim = Claim.NONE if outcome is ContestOutcome.UPHELD else Claim.HELD
+            draft.why = ClaimReason.CONTESTED
 
 
 def _find_voided(

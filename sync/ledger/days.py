@@ -63,12 +63,14 @@ def judge_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now:
     return [visit for visit in derived.visits if visit.day == day]
 
 
-def read_visits(connection: psycopg.Connection, school: str, first: date, last: date) -> list[Visit]:
+def read_visits(connection: psycopg.Connection, school: str, first: date, last: date, person: str = "") -> list[Visit]:
     """Returns the visits from `first` to `last` inclusive as they were settled, by true time, then by entry.
+
+    Only those of one person where `person` names it.
 
     Call `settle_days` before, where the newest events must be in them.
     """
-    return [to_visit(row) for row in read_visit_rows(connection, school, first.isoformat(), last.isoformat())]
+    return [to_visit(row) for row in read_visit_rows(connection, school, first.isoformat(), last.isoformat(), person)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sync.contract.judgement import JudgementBasis, Suspension
 from sync.contract.roster import Entitlement, School
 from sync.contract.roster_history import RecordState, RosterHistory
 from sync.contract.sessions import Timetable
+from sync.ledger.contests import read_contested
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.reversals import read_reversals
 
@@ -43,8 +44,9 @@ def read_basis(connection: psycopg.Connection, school: str) -> SchoolBasis:
         if isinstance(record, Entitlement):
             entitlements[record.person].append(record)
     judgement = JudgementBasis(
-        history=history, suspensions=_read_suspensions(connection, school), reversals=read_reversals(connection, school)
-    )
+        history=history, suspensions=_read_suspensions(connection, school),
+        reversals=read_reversals(connection, school), contested=read_contested(connection, school),
+    )  # fmt: skip
     return SchoolBasis(
         school, row[1], history.timetable(history.newest), entitlements, judgement if history.newest else None
     )

@@ -23,6 +23,7 @@ from sync.ledger.checkpointer import SEAL_INTERVAL_S, seal_all
 from sync.ledger.cosigner import COSIGN_INTERVAL_S, WitnessPeer, cosign_all
 from sync.ledger.day_publisher import publish_days
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
+from sync.ledger.family.app import mount_family
 from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
@@ -144,7 +145,11 @@ class LedgerServer:
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
-        pages = mount_pages(self._pool, utc_now, options.folder / "authority.pem")
+        witness_key = options.witness.key if options.witness else None
+        pages = [
+            mount_pages(self._pool, utc_now, options.folder / "authority.pem"),
+            mount_family(self._pool, utc_now, signer, witness_key),
+        ]
         self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 

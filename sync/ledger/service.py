@@ -4,7 +4,7 @@ Bodies are read with a cap before anything is believed. The database is asked fr
 has connections; a kiosk beyond that waits its turn or learns when to come again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -32,7 +32,7 @@ _ResultT = TypeVar("_ResultT")
 DATABASE_RETRY_S = 5  # until a database that restarts is there again
 
 
-def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pages: Mount | None = None) -> Starlette:
+def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pages: Sequence[Mount] = ()) -> Starlette:
     """Returns the application for the contract's calls, over a pool of autocommit connections, and for the pages."""
     service = _Service(ledger, pool, bucket)
     return Starlette(
@@ -47,7 +47,7 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pa
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
             Route("/v1/health", service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
-            *([pages] if pages else []),
+            *pages,
         ],
         exception_handlers={
             ProblemReply: _refused,

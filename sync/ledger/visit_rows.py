@@ -58,14 +58,16 @@ def to_visit(row: VisitRow) -> Visit:
 
 # Only UTC: whatever zone the session shows, Python is to have the visits as they were derived.
 _SELECT = f"""
-    SELECT {_COLUMNS} FROM visit WHERE school = %s AND day BETWEEN %s AND %s
+    SELECT {_COLUMNS} FROM visit WHERE school = %s AND day BETWEEN %s AND %s AND %s IN ('', person)
     ORDER BY entry_time NULLS LAST, device COLLATE "C", epoch COLLATE "C", seq
 """  # noqa: S608  only texts of this file
 
 
-def read_visit_rows(connection: psycopg.Connection, school: str, first_day: str, last_day: str) -> list[VisitRow]:
-    """Returns the rows of these days, by true time, then by entry."""
-    rows = connection.execute(_SELECT, (school, first_day, last_day), binary=True).fetchall()
+def read_visit_rows(
+    connection: psycopg.Connection, school: str, first_day: str, last_day: str, person: str = ""
+) -> list[VisitRow]:
+    """Returns the rows of these days, by true time, then by entry; of one person where `person` names it."""
+    rows = connection.execute(_SELECT, (school, first_day, last_day, person), binary=True).fetchall()
     return [tuple(_as_utc(value) for value in row) for row in rows]
 
 

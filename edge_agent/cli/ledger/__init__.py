@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import account, conformance, judgement, money, proof, report, schools, serving, sheet
+from edge_agent.cli.ledger import account, conformance, family, judgement, money, proof, report, schools, serving, sheet
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -19,6 +19,8 @@ app.add_typer(judgement.officer_app, name="officer")
 app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)
 app.command()(proof.witness)
+app.command()(family.slip)
+app.add_typer(family.contest_app, name="contest")
 app.add_typer(account.app, name="account", help="Those who read the pages.")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(money.calendar_app, name="calendar")

@@ -364,14 +364,22 @@ def close(
     database_url: DatabaseOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Close what both sides have signed, as the city. It closes once; later rows go to a correction sheet."""
+    """Close what both sides have signed, as the city. It closes once; later rows go to a correction sheet.
+
+    Contests of families that nobody has answered are listed: their meals are held, and are not on the sheet.
+    """
     from sync.ledger import sheet_work
+    from sync.ledger.contests import list_contests
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
         subject = _subject(school, programme, month, number)
         outcome = sheet_work.close(connection, subject, by=by, now=utc_now(), digest=digest)
+        contested = list_contests(connection, school, f"{month}-01", f"{month}-31", open_only=True)
     _print_outcome(outcome, "closed", as_json)
+    for contest in contested if not as_json else ():
+        entry = "/".join(map(str, contest.entry)) if contest.entry else "an entry is missing"
+        out.print(f"open contest {contest.contest}: {contest.day} {contest.person}, {entry}", markup=False)
 
 
 @app.command()

@@ -8,9 +8,9 @@ import msgspec
 LANGUAGES: Final = {"kk": "Қазақша", "ru": "Русский"}  # a code, and what the language calls itself
 
 
-def load_catalogues() -> dict[str, dict[str, str]]:
-    """Returns every text by language and key."""
-    folder = files("sync.ledger.pages").joinpath("catalogue")
+def load_catalogues(package: str = "sync.ledger.pages") -> dict[str, dict[str, str]]:
+    """Returns every text of a package's pages, by language and key."""
+    folder = files(package).joinpath("catalogue")
     return {
         language: msgspec.json.decode(folder.joinpath(f"{language}.json").read_bytes(), type=dict[str, str])
         for language in LANGUAGES

@@ -22,7 +22,7 @@ from sync.ledger.outgoing import post
 from sync.ledger.witness import SIZE_MEDIA, Witness, build_witness_application
 from sync.proof.checkpoints import open_checkpoint, read_cosignature
 from sync.proof.leaves import LogName
-from sync.proof.notes import BadNote, SignedNote, parse_key, parse_note, parse_signatures
+from sync.proof.notes import BadNote, NoteKey, SignedNote, parse_key, parse_note, parse_signatures
 from sync.proof.signer import LogSigner, WitnessSigner
 from sync.proof.tree import HashTree, hash_leaf
 from sync.proof.witnessing import CheckpointRequest, parse_request
@@ -36,8 +36,8 @@ ORIGIN = "canteen.example/sch-1/events"
 class RunningWitness:
     """A witness's server; a second one over the same folder is its restart."""
 
-    def __init__(self, folder: Path) -> None:
-        self.witness = Witness(folder, SIGNER, [LEDGER.ledger_key], lambda: NOW)
+    def __init__(self, folder: Path, ledger_key: NoteKey = LEDGER.ledger_key) -> None:
+        self.witness = Witness(folder, SIGNER, [ledger_key], lambda: NOW)
         self._server = HttpServerThread(build_witness_application(self.witness), ListeningAddress(), "witness-http")
         self.http = httpx.Client(base_url=self._server.url, timeout=30)
 

@@ -1,0 +1,127 @@
+"""`edge-agent ledger slip` and `contest`: paper for families, and the answers to their objections."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.key_files import read_private_key
+from edge_agent.cli.ledger.proof import read_note_key
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.errors import AgentError, ExitCode
+
+contest_app = typer.Typer(no_args_is_help=True, help="Objections of families, and their answers.")
+
+DAY_FIRST, DAY_LAST = "0000-00-00", "9999-99-99"
+
+
+class WrongAnswer(AgentError):
+    """An answer on the command line is none."""
+
+    exit_code = ExitCode.USAGE
+
+
+def slip(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    person: Annotated[str, typer.Argument(help="The child's id on the roster.")],
+    by: Annotated[str, typer.Option(help="Who hands the slip out.")] = "",
+    witness_key: Annotated[str, typer.Option(help="The witness's key, to be printed on the slip.")] = "",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take all codes of this child back instead.")] = False,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a family's paper slip: a code for the child's page until the year's end, and the keys that check proofs."""
+    from sync.ledger.family.codes import find_year_end, issue_family_code, revoke_family_codes
+    from sync.ledger.keys import load_or_create_signer
+    from sync.ledger.server import LedgerOptions, utc_now
+    from sync.proof.leaves import LogName
+
+    now = utc_now()
+    with open_ledger(data_dir, database_url) as connection:
+        if revoke:
+            count = revoke_family_codes(connection, school, person, now)
+            out.print(f"{person}: {count} codes are taken back, and every device is shut out", markup=False)
+            return
+        code = issue_family_code(connection, school, person, by=by, now=now)
+    signer = load_or_create_signer(data_dir / "log.key", LedgerOptions(folder=data_dir).log_name)
+    key = str(signer.log_key(school, LogName.CLAIMS))
+    seer = str(read_note_key(witness_key)) if witness_key else ""
+    expiry = find_year_end(now).date().isoformat()
+    if as_json:
+        print_json({"person": person, "code": code, "until": expiry, "ledger_key": key, "witness_key": seer})
+        return
+    for line in (
+        f"child:   {person}",
+        f"code:    {code}   (until {expiry})",
+        f"ledger:  {key}",
+        f"witness: {seer or '-'}",
+    ):
+        out.print(line, markup=False, soft_wrap=True)
+
+
+@contest_app.command("list")
+def list_open(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    month: Annotated[str, typer.Option(help="Only this month, as 2026-11.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that have an answer, too.")] = False,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what families object to and nobody has answered."""
+    from sync.ledger.contests import list_contests
+
+    first, last = (f"{month}-01", f"{month}-31") if month else (DAY_FIRST, DAY_LAST)
+    with open_ledger(data_dir, database_url) as connection:
+        contests = list_contests(connection, school, first, last, open_only=not everything)
+    rows = [
+        {
+            "contest": contest.contest, "day": contest.day, "session": contest.session, "person": contest.person,
+            "kind": contest.kind.value, "entry": "/".join(map(str, contest.entry)) if contest.entry else "",
+            "note": contest.note, "answer": contest.answer.outcome.value if contest.answer else "",
+        }
+        for contest in contests
+    ]  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("contest", "day", "session", "person", "kind", "entry", "note", "answer"), (list(row.values()) for row in rows)
+    )
+
+
+@contest_app.command("answer")
+def answer(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    contest: Annotated[str, typer.Argument(help="The contest, as `contest list` names it.")],
+    outcome: Annotated[str, typer.Option(help="upheld: the family is right. declined: what the ledger has stands.")],
+    reason: Annotated[str, typer.Option(help="Why; the family reads it.")],
+    key: Annotated[Path, typer.Option(help="Your private key, PEM. It is read here and goes nowhere.")],
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Answer one objection, by name and signature."""
+    from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, sign_answer
+    from sync.ledger.contests import answer_contest
+    from sync.ledger.reversals import find_officer
+    from sync.ledger.server import utc_now
+
+    private_key, now = read_private_key(key), utc_now()
+    public_key = private_key.public_key().public_bytes_raw()
+    with open_ledger(data_dir, database_url) as connection:
+        officer = find_officer(connection, school, public_key)
+        try:
+            decided_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+            body, signature = sign_answer(
+                ContestAnswer(
+                    school=school, contest=contest, outcome=ContestOutcome(outcome), reason=reason,
+                    officer=officer.officer, decided_at=decided_at,
+                ),
+                private_key,
+            )  # fmt: skip
+        except (BadAnswer, ValueError) as error:
+            raise WrongAnswer(str(error), "choose upheld or declined, and give a reason") from error
+        answer_contest(connection, body, signature, public_key, now)
+    out.print(f"{contest}: {outcome}, answered by {officer.name}", markup=False)
