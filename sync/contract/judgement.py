@@ -14,8 +14,8 @@ are seen where all entries are together, in `sync.contract.visits`):
     entitled                                                                            claimable
 
 What the kiosk left unpaid and the roster does not pay for stays unpaid, whatever else speaks against it. A school
-without any roster is judged by its kiosks alone, and so is what a kiosk recorded before it was registered, at a time
-from which the ledger has no roster.
+without any roster is judged by its kiosks alone; so is a month that was closed without one, and what a kiosk recorded
+before it was registered, at a time from which the ledger has no roster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,10 @@ class JudgementBasis:
         history = self.history
         if arrival.before_ledger and when is not None and when < history.first_in_force:
             return _as_recorded(entry, ClaimReason.NO_ROSTER)
-        versions = () if when is None else history.find_versions(when, entry.roster)
+        last = history.last_version(entry.service_date or entry.at)
+        if not last:
+            return _as_recorded(entry, ClaimReason.NO_ROSTER)
+        versions = () if when is None else history.find_versions(when, entry.roster, last)
         session, service_date = entry.session, entry.service_date
         if when is not None and (entry.clock is not ClockQuality.SYNCHRONISED or not session):
             slot = self._find_slot(entry, when, versions)

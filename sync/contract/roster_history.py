@@ -4,7 +4,7 @@ Each version is in force from a time on until the next one. Before the first the
 that can be known of that time. Membership and timetable are those in force at the time of an event, or of the version
 by which its kiosk judged, where that had come into force by then: a kiosk may be offline for weeks. Entitlements have
 dates of their own, and count as the newest roster states them, since they are granted with effect from an earlier day
-every month; for a month that is closed, as the roster at its closing stated them.
+every month. About a month that is closed no version speaks that came after its closing.
 """
 
 from bisect import bisect_right
@@ -48,11 +48,7 @@ class RosterHistory:
         self.newest = max(versions, default=0)
         self._in_force = dict(versions)
         self._closed_months = dict(closed_months or {})
-        self._starts: list[datetime] = []
-        self._numbers: list[int] = []
-        for number, start in sorted(versions.items(), key=lambda pair: (pair[1], pair[0])):
-            self._starts.append(start)
-            self._numbers.append(max([number, *self._numbers[-1:]]))
+        self._timelines: dict[int, tuple[list[datetime], list[int]]] = {}
         self._people: dict[str, list[RecordState]] = defaultdict(list)
         self._entitlements: dict[str, list[RecordState]] = defaultdict(list)
         self._served: list[RecordState] = []  # sessions and closed days
@@ -72,16 +68,30 @@ class RosterHistory:
     @property
     def first_in_force(self) -> datetime:
         """Returns when the first roster came into force; the beginning of time where there is none."""
-        return self._starts[0] if self._starts else _ALWAYS
+        return min(self._in_force.values(), default=_ALWAYS)
 
-    def find_versions(self, when: datetime, judged_by: int) -> tuple[int, ...]:
-        """Returns the versions that may speak for this moment: the one in force, and the kiosk's own."""
-        index = bisect_right(self._starts, when)
-        if not index:
-            return (self._numbers[:1] and (self._numbers[0],)) or ()
-        number = self._numbers[index - 1]
-        own = self._in_force.get(judged_by)
+    def last_version(self, date: str) -> int:
+        """Returns the last version that may speak about this date: the newest, or that of its month's closing."""
+        return self._closed_months.get(date[:7], self.newest)
+
+    def find_versions(self, when: datetime, judged_by: int, last: int) -> tuple[int, ...]:
+        """Returns the versions up to `last` that may speak for this moment: the one in force, and the kiosk's own."""
+        starts, numbers = self._timelines.get(last) or self._make_timeline(last)
+        if not numbers:
+            return ()
+        number = numbers[max(0, bisect_right(starts, when) - 1)]
+        own = self._in_force.get(judged_by) if judged_by <= last else None
         return (number, judged_by) if own is not None and judged_by != number and own <= when else (number,)
+
+    def _make_timeline(self, last: int) -> tuple[list[datetime], list[int]]:
+        starts: list[datetime] = []
+        numbers: list[int] = []
+        for number, start in sorted(self._in_force.items(), key=lambda pair: (pair[1], pair[0])):
+            if number <= last:
+                starts.append(start)
+                numbers.append(max([number, *numbers[-1:]]))
+        self._timelines[last] = starts, numbers
+        return starts, numbers
 
     def find_person(self, person: str, versions: Sequence[int]) -> Person | None:
         """Returns the person's record in the first of these versions that has one."""
@@ -133,6 +143,6 @@ class RosterHistory:
         states = self._entitlements.get(person)
         if not states:
             return None
-        version = self._closed_months.get(service_date[:7], self.newest)
+        version = self.last_version(service_date)
         owned = [state.record for state in states if state.is_in(version) and isinstance(state.record, Entitlement)]
         return choose_entitlement(owned, session, service_date)

@@ -20,6 +20,7 @@ from sync.ledger.day_events import read_day_events
 from sync.ledger.days import read_visits, settle_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement_basis import read_basis
+from sync.ledger.reversals import list_broken_reversals
 
 DAYS_MAX = 370
 ATTENDANCE_FACTOR = Decimal("0.938")  # 7 CFR 210.8(a)(3), the national one; a school's own is better
@@ -123,6 +124,9 @@ def _notices(
             yield ReportNotice(
                 school=school, kind=flag.kind.value, where=where, count=flag.count, operator=flag.operator
             )
+    for event_id in list_broken_reversals(connection, school):
+        where = f"{event_id.device} {event_id.epoch} {event_id.seq}"
+        yield ReportNotice(school=school, kind="reversal without an officer's signature", where=where, count=1)
     rows = connection.execute(
         "SELECT device, count(*) FROM fork WHERE school = %s GROUP BY device ORDER BY device", (school,)
     )

@@ -249,6 +249,15 @@ def test_an_entitlement_counts_by_its_own_dates_as_the_newest_roster_states_them
     assert school.verdicts() == before
 
 
+def test_no_version_that_came_after_a_months_closing_speaks_about_it() -> None:
+    gone = [*states(*ROSTER[:2], *ROSTER[3:]), *states(ALIYA, until=2)]
+    school = School(roster=gone, versions={1: SEPTEMBER, 2: local("09:00:00")}, closed_months={"2026-11": 1})
+    school.add(entry())
+    assert school.verdicts() == [(Claim.CLAIMABLE, ClaimReason.AS_RECORDED)]
+    school.closed_months = {"2026-11": 0}
+    assert school.verdicts() == [(Claim.CLAIMABLE, ClaimReason.NO_ROSTER)]
+
+
 def test_the_first_roster_speaks_for_the_time_before_it() -> None:
     school = School(versions={1: EVENING})
     school.add(entry())
