@@ -77,4 +77,3 @@ def test_old_events_get_the_columns_that_new_ones_have(
     settle_days(old, lunch, now=NOW)
     assert read_by_day(old, lunch) == recompute_visits(old, lunch, NOW)
     assert sum(map(len, read_by_day(old, lunch).values())) == 4
-

@@ -196,7 +196,7 @@ def test_kept_visits_follow_from_the_events(
         pass
 
     Machine.db, Machine.url = db, server.url
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=examples, stateful_step_count=steps, deadline=None,
