@@ -243,7 +243,9 @@ class _Comparison:
         """Returns why the payer may lack a meal that we bill, and the events that show it."""
         visits = self._visits(cell, session)
         events = tuple(visit.id for visit in visits)
-        if visits and all(self._is_late(visit, day) for visit in visits):
+        if not visits:
+            return self._judge_gone(cell, session)
+        if all(self._is_late(visit, day) for visit in visits):
             return DifferenceKind.LATE, events
         if any(visit.why is ClaimReason.MOVED_UP for visit in visits):
             voided = [each.id for each in cell.visits if each.closing is VisitClosing.VOID]
@@ -256,6 +258,17 @@ class _Comparison:
         if any(self._is_newly_entitled(visit) for visit in visits):
             return DifferenceKind.ROSTER_VERSION, events
         return DifferenceKind.OURS_WITHOUT_THEIRS, events
+
+    def _judge_gone(self, cell: _Cell, session: str) -> tuple[DifferenceKind, tuple[EventId, ...]]:
+        """Returns why nothing claimable is behind a meal on our sheet any more."""
+        judged = [
+            (kind, visit) for visit in cell.visits
+            if (self._daily or visit.session == session) and (kind := self._judge(visit, cell)) is not None
+        ]  # fmt: skip
+        if not judged:
+            return DifferenceKind.OURS_WITHOUT_THEIRS, ()
+        kind, visit = min(judged, key=lambda pair: (_RANK[pair[0]], pair[1].id))
+        return kind, tuple(filter(None, (visit.id, self._ours.voids.get(visit.id), visit.first)))
 
     def _is_late(self, visit: Visit, day: date) -> bool:
         received = self._ours.received.get(visit.id)

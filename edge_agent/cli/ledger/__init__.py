@@ -2,7 +2,7 @@
 
 import typer
 
-from edge_agent.cli.ledger import account, conformance, family, judgement, money, proof, report, schools, serving, sheet
+from edge_agent.cli.ledger import account, conformance, family, judgement, money, payer, proof, report, schools, serving, sheet
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)
@@ -25,3 +25,4 @@ app.add_typer(account.app, name="account", help="Those who read the pages.")
 app.add_typer(sheet.app, name="sheet")
 app.add_typer(money.calendar_app, name="calendar")
 app.add_typer(money.tariff_app, name="tariff")
+app.add_typer(payer.app, name="payer")
