@@ -2,7 +2,19 @@
 
 import typer
 
-from edge_agent.cli.ledger import account, conformance, family, judgement, money, payer, proof, report, schools, serving, sheet
+from edge_agent.cli.ledger import (
+    account,
+    conformance,
+    family,
+    judgement,
+    money,
+    payer,
+    proof,
+    report,
+    schools,
+    serving,
+    sheet,
+)
 from edge_agent.cli.ledger.database import require_ledger_extra
 
 app = typer.Typer(no_args_is_help=True)

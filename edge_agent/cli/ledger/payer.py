@@ -118,7 +118,7 @@ def compare(
     with open_ledger(data_dir, database_url) as connection:
         subject = SheetSubject(school, programme, month, number)
         comparison = compare_with_payer(connection, subject, payer, key=key, now=utc_now(), made_at=counted)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "person": line.person, "day": line.day.isoformat(), "session": line.session, "why": line.kind.value,
             "ours": line.ours, "theirs": line.theirs, "lines": " ".join(map(str, line.lines)),
