@@ -14,8 +14,8 @@ are seen where all entries are together, in `sync.contract.visits`):
     entitled                                                                            claimable
 
 What the kiosk left unpaid and the roster does not pay for stays unpaid, whatever else speaks against it. A school
-without any roster is judged by its kiosks alone; so is a month that was closed without one, and what a kiosk recorded
-before it was registered, at a time from which the ledger has no roster.
+without any roster is judged by its kiosks alone, and so is a month that was closed without one. What a kiosk recorded
+before it was registered is judged like the rest, by the first roster: it would be the easiest way to invent a month.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,8 +69,6 @@ class JudgementBasis:
     def judge(self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None) -> Verdict:
         """Returns the verdict on an entry that happened at `when`."""
         history = self.history
-        if arrival.before_ledger and when is not None and when < history.first_in_force:
-            return _as_recorded(entry, ClaimReason.NO_ROSTER)
         last = history.last_version(entry.service_date or entry.at)
         if not last:
             return _as_recorded(entry, ClaimReason.NO_ROSTER)

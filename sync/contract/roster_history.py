@@ -11,13 +11,11 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.roster import ClosedDay, Entitlement, MealSession, Person, Record
 from sync.contract.sessions import Slot, Timetable
-
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,6 @@ class RosterHistory:
                     pass
         self._timetables: dict[int, Timetable] = {}
         self._slots: dict[tuple[str, str, int], Slot | None] = {}
-
-    @property
-    def first_in_force(self) -> datetime:
-        """Returns when the first roster came into force; the beginning of time where there is none."""
-        return min(self._in_force.values(), default=_ALWAYS)
 
     def last_version(self, date: str) -> int:
         """Returns the last version that may speak about this date: the newest, or that of its month's closing."""

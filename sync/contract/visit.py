@@ -24,7 +24,6 @@ class ReceivedEvent:
     event: Event
     received_at: datetime | None = None  # None: nothing is in the future of a kiosk's own events
     latest_before: str = ""  # the latest good wall time before it in its epoch, as its event says it
-    before_ledger: bool = False  # of an epoch that the ledger never opened: recorded before the kiosk was registered
 
 
 class VisitClosing(StrEnum):
@@ -56,7 +55,7 @@ class ClaimReason(StrEnum):
     NO_ENTITLEMENT = "no_entitlement"  # none: nobody pays for this person then
     ENTITLED = "entitled"  # claimable, though the kiosk did not know it
     JUDGED_AGAIN = "judged_again"  # claimable, where the kiosk had left it open
-    NO_ROSTER = "no_roster"  # the kiosk's own word, from a time before this ledger had a roster
+    NO_ROSTER = "no_roster"  # the kiosk's own word: there is no roster to judge it by
     MOVED_UP = "moved_up"  # the entry before it does not count
 
 

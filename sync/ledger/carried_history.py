@@ -14,7 +14,6 @@ BearerName = tuple[str, str, str]  # device, old epoch, the epoch that carried t
 class CarriedHistory:
     """The events that one epoch carried of an older one, by their place in its chain."""
 
-    before_ledger: bool  # the ledger never opened the old epoch
     parting: int = 0  # the first number under which the ledger has another event; 0: nowhere
     latest: list[tuple[int, str]] = field(default_factory=list)  # number → the latest good wall time before it
 
@@ -34,7 +33,6 @@ def read_bearers(
     return {name: _read_history(connection, school, name) for name in names}
 
 
-_OPENED = "SELECT 1 FROM epoch WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s"
 _PARTING = """
     SELECT coalesce(min(c.seq), 0) FROM carried c
     JOIN event e ON e.school = c.school AND e.device = c.device AND e.epoch = c.epoch AND e.seq = c.seq
@@ -55,9 +53,8 @@ _BEFORE = """
 def _read_history(connection: psycopg.Connection, school: str, name: BearerName) -> CarriedHistory:
     device, epoch, by_epoch = name
     place = {"school": school, "device": device, "epoch": epoch, "by_epoch": by_epoch}
-    opened = connection.execute(_OPENED, place).fetchone()
     parted = connection.execute(_PARTING, place).fetchone()
-    history = CarriedHistory(before_ledger=opened is None, parting=parted[0] if parted else 0)
+    history = CarriedHistory(parted[0] if parted else 0)
     latest, number = "", 0
     for seq, *row in connection.execute(_CARRIED, place).fetchall():
         if not history.latest:

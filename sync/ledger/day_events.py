@@ -150,9 +150,7 @@ def _build_received(row: _Row, bearers: Mapping[BearerName, CarriedHistory]) -> 
     if bearer.is_parted(seq):
         branch = f"{epoch}/{by_epoch}"
         event = _move_to_branch(event, epoch, branch, bearer)
-    return ReceivedEvent(
-        EventId(device, branch, seq), event, received_at, bearer.latest_before(seq), bearer.before_ledger
-    )
+    return ReceivedEvent(EventId(device, branch, seq), event, received_at, bearer.latest_before(seq))
 
 
 def _build_event(row: _Row) -> Event:

@@ -268,14 +268,6 @@ def test_the_first_roster_speaks_for_the_time_before_it() -> None:
     ]
 
 
-def test_what_a_kiosk_recorded_before_it_was_registered_and_before_the_first_roster_is_its_own_word() -> None:
-    school = School(versions={1: EVENING})
-    school.add(entry(person="u9"), before_ledger=True)
-    assert school.verdicts() == [(Claim.CLAIMABLE, ClaimReason.NO_ROSTER)]
-    school.versions = {1: SEPTEMBER}
-    assert school.verdicts() == [(HELD, ClaimReason.UNKNOWN_PERSON)]
-
-
 # Voids and decisions
 
 

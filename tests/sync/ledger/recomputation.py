@@ -41,7 +41,6 @@ def read_received(db: psycopg.Connection, school: str) -> list[ReceivedEvent]:
             latest = max((time for _, time in times), default="")
             received.append(ReceivedEvent(EventId(device, epoch, seq), decoded, received_at, latest))
         times.append((seq, _good_time(decoded, received_at)))
-    opened = {tuple(row) for row in db.execute("SELECT device, epoch FROM epoch WHERE school = %s", (school,))}
     carried: dict[tuple[str, str, str], list[tuple[int, Event | None, datetime]]] = defaultdict(list)
     for device, epoch, by_epoch, seq, payload, received_at in db.execute(
         "SELECT device, epoch, by_epoch, seq, payload, received_at FROM carried WHERE school = %s ORDER BY seq, hash",
@@ -61,8 +60,7 @@ def read_received(db: psycopg.Connection, school: str) -> list[ReceivedEvent]:
             parted = 0 < parting <= seq
             branch = f"{epoch}/{by_epoch}" if parted else epoch
             moved = _move_to_branch(decoded, epoch, branch, parting) if parted else decoded
-            unknown = (device, epoch) not in opened
-            received.append(ReceivedEvent(EventId(device, branch, seq), moved, received_at, latest, unknown))
+            received.append(ReceivedEvent(EventId(device, branch, seq), moved, received_at, latest))
     return received
 
 
