@@ -27,6 +27,7 @@ class SyncAlarm(StrEnum):
     REFUSED = "refused"  # the ledger does not understand our requests at all
     SPLIT_LOG = "split-log"  # the ledger shows a log that cannot be true; the evidence is on this kiosk
     FORK = "fork"  # the ledger had something else under our numbers: restored card, or two kiosks with one identity
+    DEFERRED = "deferred"  # an event was refused, and not by the ledger's signed word: it is offered again daily
     LEDGER_BEHIND = "ledger-behind"  # it has lost events that it had signed for; they are sent again
 
 
@@ -53,14 +54,18 @@ class Unreachable(SyncError):
 
 
 class RequestRejected(SyncError):
-    """A 4xx about this request. `problem` is the ledger's own account, or one made from the bare status."""
+    """A 4xx about this request. `problem` is the ledger's own account, or one made from the bare status.
+
+    `is_signed`: the ledger has signed it. Otherwise it may be the word of whoever stands on the way.
+    """
 
     alarm = SyncAlarm.REFUSED
 
-    def __init__(self, status: int, problem: ProblemDocument) -> None:
+    def __init__(self, status: int, problem: ProblemDocument, *, is_signed: bool = False) -> None:
         super().__init__(f"{status} {problem.title or problem.type}: {problem.detail}".rstrip(": "))
         self.status = status
         self.problem = problem
+        self.is_signed = is_signed
 
 
 class Unauthorised(SyncError):

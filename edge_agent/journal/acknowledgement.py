@@ -7,6 +7,7 @@ from datetime import datetime
 from edge_agent.journal.epochs import EpochRow
 from edge_agent.journal.errors import AcknowledgementDisagrees
 from edge_agent.journal.rows import read_hash
+from sync.client.ports import DEFERRED, DeferredEvent
 from sync.contract.chain import Epoch, Head
 from sync.contract.wire import read_time, time_text
 
@@ -29,6 +30,13 @@ SELECT_QUARANTINE = """
     FROM quarantine AS q JOIN epoch AS p ON p.ordinal = q.epoch
     LEFT JOIN event AS e ON e.epoch = q.epoch AND e.seq = q.seq
     ORDER BY q.epoch DESC, q.seq DESC LIMIT ?
+"""
+
+
+# Epoch and number are the row's own: these events stay until their bytes are stored somewhere else, too.
+SELECT_DEFERRED = """
+    SELECT p.id, q.seq, q.at FROM quarantine AS q JOIN epoch AS p ON p.ordinal = q.epoch
+    WHERE q.tombstone = 1 AND q.code >= ? AND q.code < ? ORDER BY q.at, q.epoch, q.seq
 """
 
 
@@ -81,6 +89,12 @@ def note_quarantine(
 ) -> None:
     """Notes why the ledger did not take an event as it is."""
     connection.execute(UPSERT_QUARANTINE, (ordinal, seq, code, detail, int(tombstone), time_text(noted_utc)))
+
+
+def read_deferred(connection: sqlite3.Connection) -> list[DeferredEvent]:
+    """Returns the events that were refused by somebody other than the ledger, the longest noted first."""
+    rows = connection.execute(SELECT_DEFERRED, (DEFERRED, DEFERRED + "~")).fetchall()
+    return [DeferredEvent(epoch, seq, read_time(noted_utc)) for epoch, seq, noted_utc in rows]
 
 
 def read_quarantine(connection: sqlite3.Connection, rows_max: int) -> list[QuarantineRow]:

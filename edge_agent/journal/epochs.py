@@ -148,6 +148,9 @@ class LoadedEpochs:
     def find_epoch_id(self, ordinal: int) -> Epoch:
         return self._ids[ordinal]
 
+    def find(self, epoch: Epoch) -> EpochRow:
+        return self._rows[[row.id for row in self._rows].index(epoch)]
+
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads the epochs anew: after the file was opened, only the file says where the journal stands.
 
@@ -180,5 +183,5 @@ class LoadedEpochs:
         self._rows[-1] = structs.replace(self.current, head=head)
         self._note_head(self.current)
 
-    def move_acknowledged_head(self, acked: Head) -> None:
-        self._rows[-1] = structs.replace(self.current, acked=acked)
+    def move_acknowledged_head(self, ordinal: int, acked: Head) -> None:
+        self._rows = [structs.replace(row, acked=acked) if row.ordinal == ordinal else row for row in self._rows]

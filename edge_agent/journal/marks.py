@@ -7,6 +7,7 @@ from edge_agent.journal.store import Store
 
 ROSTER_VERSION = "roster_version"
 ROSTER_CONFIRMED = "roster_confirmed_at"
+LEDGER_INCARNATION = "ledger_incarnation"  # of the ledger that the roster's version is of
 
 SELECT_MARK = "SELECT value FROM state WHERE key = ?"
 SELECT_MARKS = "SELECT key, value FROM state"

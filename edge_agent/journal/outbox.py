@@ -1,15 +1,15 @@
-"""The journal as the queue to the ledger: `sync.client.ports.Outbox`. Everything is about the current epoch."""
+"""The journal as the queue to the ledger: `sync.client.ports.Outbox`, a list of epochs."""
 
 from collections.abc import Sequence
 
 from edge_agent.domain.moment import MomentSource
 from edge_agent.journal import acknowledgement
 from edge_agent.journal.acknowledgement import QuarantineRow
-from edge_agent.journal.epochs import LoadedEpochs
+from edge_agent.journal.epochs import EpochRow, LoadedEpochs
 from edge_agent.journal.rows import read_hash, read_page
 from edge_agent.journal.store import Store
-from edge_agent.journal.succession import Succession
-from sync.client.ports import OutboxRow
+from edge_agent.journal.succession import LostRange, Succession
+from sync.client.ports import DeferredEvent, OutboxEpoch, OutboxRow
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
 QUARANTINE_SHOWN_MAX = 1_000
@@ -46,8 +46,17 @@ class JournalOutbox:
         current = self._epochs.current
         return current.head.seq - current.acked.seq
 
-    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
-        ordinal = self._epochs.current.ordinal
+    def epochs(self) -> Sequence[OutboxEpoch]:
+        """Returns the epochs of this device and key, the current one last."""
+        current = self._epochs.current
+        return [
+            OutboxEpoch(row.id, row.parent_head, row.genesis, row.anchor, row.head, row.acked)
+            for row in self._epochs.rows
+            if (row.device, row.public_key) == (current.device, current.public_key)
+        ]
+
+    def read_rows(self, after: int, events_max: int, bytes_max: int, epoch: Epoch | None = None) -> Sequence[OutboxRow]:
+        ordinal = self._row(epoch).ordinal
         page = self._store.run(lambda connection: read_page(connection, ordinal, after, events_max))
         lines: list[OutboxRow] = []
         for seq, payload, row_hash in page:
@@ -57,10 +66,10 @@ class JournalOutbox:
             lines.append(OutboxRow(seq, payload, Hash(row_hash)))
         return lines
 
-    def find_hash(self, seq: int) -> Hash | None:
-        return self._store.run(lambda connection: read_hash(connection, self._epochs.current, seq))
+    def find_hash(self, seq: int, epoch: Epoch | None = None) -> Hash | None:
+        return self._store.run(lambda connection: read_hash(connection, self._row(epoch), seq))
 
-    def acknowledge(self, head: Head, receipt: bytes) -> None:
+    def acknowledge(self, head: Head, receipt: bytes, epoch: Epoch | None = None) -> None:
         """Moves the acknowledged head and stores the receipt.
 
         Raises `AcknowledgementDisagrees` when the row here has another hash, or there is no such row.
@@ -69,15 +78,15 @@ class JournalOutbox:
         with self._store.lock:
             acked = self._store.write(
                 lambda connection: acknowledgement.acknowledge_head(
-                    connection, self._epochs.current, head, receipt, received_utc
+                    connection, self._row(epoch), head, receipt, received_utc
                 )
             )
-            self._epochs.move_acknowledged_head(acked)
+            self._epochs.move_acknowledged_head(self._row(epoch).ordinal, acked)
 
-    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
+    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool, epoch: Epoch | None = None) -> None:
         noted_utc = self._now().utc
         with self._store.lock:
-            ordinal = self._epochs.current.ordinal
+            ordinal = self._row(epoch).ordinal
             self._store.write(
                 lambda connection: acknowledgement.note_quarantine(
                     connection, ordinal, seq, code, detail, tombstone, noted_utc
@@ -87,6 +96,28 @@ class JournalOutbox:
     def read_quarantine(self, rows_max: int = QUARANTINE_SHOWN_MAX) -> list[QuarantineRow]:
         """Returns the quarantine of every epoch, newest event first."""
         return self._store.run(lambda connection: acknowledgement.read_quarantine(connection, rows_max))
+
+    def list_deferred(self) -> Sequence[DeferredEvent]:
+        """Returns the events whose bytes the ledger is still to be offered, the longest noted first."""
+        return self._store.run(acknowledgement.read_deferred)
+
+    def declare_lost(self, through: int) -> Epoch:
+        """Opens an epoch and names the events behind this one's head, up to `through`, as a hole: they were here."""
+        with self._store.lock:
+            current = self._epochs.current
+            lost = LostRange(current.id, current.head.seq + 1, through)
+            parent_head = current.acked.hash if current.acked.seq else b""
+            opened = self._store.write(
+                lambda connection: self._succession.open_next_epoch(
+                    connection, current, "missing", parent_head, lost=lost
+                )
+            )
+            self._epochs.add(opened)
+            return opened.id
+
+    def _row(self, epoch: Epoch | None) -> EpochRow:
+        """Returns the epoch of this id; the current one for None."""
+        return self._epochs.current if epoch is None else self._epochs.find(epoch)
 
     def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
         """Closes the epoch and opens one that cites `parent`; what is not acknowledged travels on in it.

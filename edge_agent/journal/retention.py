@@ -15,11 +15,14 @@ from edge_agent.journal.epochs import EpochRow
 from edge_agent.journal.errors import SET_ASIDE, JournalDamaged
 from edge_agent.journal.rows import read_hash
 from edge_agent.journal.sightings import remove_from_index
+from sync.client.ports import DEFERRED
 from sync.contract.chain import Epoch, Head
 
 SELECT_LAST_RECEIPT_BEFORE = """
     SELECT seq, hash FROM receipt WHERE epoch = ? AND received_on < ? ORDER BY seq DESC LIMIT 1
 """
+# Of these the ledger has only the hash: their bytes are still to be offered.
+SELECT_FIRST_DEFERRED = "SELECT min(seq) FROM quarantine WHERE epoch = ? AND tombstone = 1 AND code >= ? AND code < ?"
 # Quarantined events outlive their rows: a person must still be able to read them.
 UPDATE_QUARANTINE_PAYLOADS = """
     UPDATE quarantine
@@ -78,6 +81,9 @@ def _find_covered_seqs(connection: sqlite3.Connection, epochs: Sequence[EpochRow
         # What a closed epoch could not send travels in its successor: once that has arrived, all of it has.
         if successor is not None and 0 < successor.carried_seq <= covered[successor.ordinal]:
             through = epoch.head.seq
+        (deferred,) = connection.execute(SELECT_FIRST_DEFERRED, (epoch.ordinal, DEFERRED, DEFERRED + "~")).fetchone()
+        if deferred is not None:
+            through = min(through, deferred - 1)
         covered[epoch.ordinal] = max(through, epoch.anchor.seq)
         successor = epoch
     return covered

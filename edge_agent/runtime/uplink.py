@@ -12,6 +12,7 @@ from edge_agent.domain.health import LedgerState
 from edge_agent.identity import DeviceIdentity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
+from edge_agent.journal.marks import LEDGER_INCARNATION
 from edge_agent.process.supervision import Part, Pulse
 from edge_agent.settings import LedgerSettings
 from edge_agent.version import VERSION
@@ -80,12 +81,13 @@ class Uplink:
         self._http = HttpxTransport(
             registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall
         )
-        channel = LedgerChannel(self._http, identity.key, identity.device, wall)
+        server_key = bytes.fromhex(registration.server_key)
+        channel = LedgerChannel(self._http, identity.key, identity.device, wall, server_key)
         pace = Pace(wall, time.monotonic, random_source, settings.retry_max_s)
         self._batches = BatchSender(
             journal.outbox,
             channel,
-            bytes.fromhex(registration.server_key),
+            server_key,
             pace,
             agent=VERSION,
             roster_version=journal.roster.version,
@@ -102,6 +104,7 @@ class Uplink:
             self._batches, self._roster, self._heartbeat, self._watch, self._palms,
         )  # fmt: skip
         self._clients = [client for client in clients if client is not None]
+        self._fetched_incarnation = ""  # of the ledger, for which the whole roster was asked for
         self._requested_roster = 0  # the version that a heartbeat has last made the roster's pull hurry for
 
     def hurry(self) -> None:
@@ -145,10 +148,36 @@ class Uplink:
         self._contact.sent += step.accepted
         if step.outcome is SyncOutcome.BEHIND:
             self._roster.hurry()
-        if client is self._heartbeat and step.outcome is SyncOutcome.SENT and self._is_roster_outdated():
-            self._roster.hurry()
-            return 0.0
+        if step.outcome is SyncOutcome.APPLIED and self._fetched_incarnation:
+            self._journal.marks.write({LEDGER_INCARNATION: self._fetched_incarnation})
+        if client is self._heartbeat and step.outcome is SyncOutcome.SENT:
+            return 0.0 if self._follow_heartbeat() else step.due_s
         return step.due_s
+
+    def _follow_heartbeat(self) -> bool:
+        """Does what follows from the reply to a heartbeat; returns True where something is due now."""
+        if self._heartbeat.differs:
+            self._batches.realign()
+        restored = self._is_ledger_restored()
+        if restored:
+            log.warning("the ledger was restored from a backup: the whole roster is fetched")
+            self._roster.fetch_whole()
+        elif self._is_roster_outdated():
+            self._roster.hurry()
+        else:
+            return self._heartbeat.differs
+        return True
+
+    def _is_ledger_restored(self) -> bool:
+        """Returns True once for each incarnation of the ledger that follows on another one."""
+        incarnation = self._heartbeat.incarnation
+        known = self._journal.marks.read(LEDGER_INCARNATION)
+        if incarnation in {"", known, self._fetched_incarnation}:
+            return False
+        self._fetched_incarnation = incarnation
+        if known is None:
+            self._journal.marks.write({LEDGER_INCARNATION: incarnation})
+        return known is not None
 
     def _is_roster_outdated(self) -> bool:
         """Returns True once for each version that a heartbeat's reply names and that is not in force."""

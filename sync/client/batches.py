@@ -1,6 +1,6 @@
 """The kiosk's events on their way to the ledger: `step` takes a run of them, sends it, marks what a receipt covers.
 
-What it knows between steps is where the ledger stands (`_position`), and that only from the ledger's own signed word,
+What it knows between steps is where the ledger stands (`_place`), and that only from the ledger's own signed word,
 compared with the journal's own hashes:
 
     unknown ── cursor ──▶ known ── batch, 200 ──▶ known, further on
@@ -10,23 +10,28 @@ compared with the journal's own hashes:
 Rules of the file:
 - Nothing is marked in the outbox before the receipt's signature, its device, epoch, number and hash are all right.
 - Losing all that this object knows costs one question to the ledger, never an event.
+- Only the ledger's signed word makes a tombstone final. An event that anybody else refused is deferred: its hash goes
+  on, and its bytes are offered once a day until they are stored where the hash stands.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
-from sync.client.ports import Outbox, OutboxRow
+from sync.client.places import SendingPlace, find_place, next_place
+from sync.client.ports import DEFERRED, DeferredEvent, Outbox, OutboxRow
 from sync.client.span import BatchSpan
 from sync.contract import batch, receipt, wire
-from sync.contract.batch import BatchHeader, Compressor, GzipCompressor, Tombstone
-from sync.contract.chain import Hash, Head
+from sync.contract.batch import BatchHeader, Compressor, GzipCompressor, NamedHole, Tombstone
+from sync.contract.chain import Epoch, Hash, Head
 from sync.contract.wire import BatchReply, Cursor, ProblemType
 from sync.errors import Deceived, EpochsRefused, RequestRejected, SyncAlarm, SyncError, Unreachable
 
 IDLE_S: Final = 60.0
+OFFER_EVERY: Final = timedelta(days=1)
 DISPUTES_WITHOUT_PAUSE: Final = 3  # 409s and new epochs in a row
 DISPUTES_MAX: Final = 8  # then no further epoch is opened until something was accepted
 _PAYLOADS_BYTES_MAX: Final = batch.LINES_BYTES_MAX - batch.EVENTS_MAX  # each line has a newline
@@ -59,7 +64,10 @@ class BatchSender(PacedClient):
         self._span = BatchSpan(events_max)
         self._compress: Compressor | GzipCompressor = Compressor()
         self._epoch = outbox.epoch
-        self._position: Head | None = None  # the last event that the ledger has, as far as we know
+        self._place: SendingPlace | None = None  # the last event that the ledger has, as far as we know
+        self._skipped: set[Epoch] = set()  # closed epochs whose lost events the ledger does not take
+        self._holes: tuple[NamedHole, ...] = ()  # to be named in the next batch
+        self._holes_refused = False  # an older ledger: it cannot go on behind a hole
         self._elsewhere = False  # the ledger's current epoch is not ours
         self._superseded = False  # the ledger said that this epoch is closed
         self._disputes = 0  # 409s and new epochs since something was accepted
@@ -74,13 +82,18 @@ class BatchSender(PacedClient):
         if self._outbox.epoch != self._epoch:
             self._begin_epoch()
         try:
-            return self._align() if self._position is None else self._send(self._position)
+            return self._align() if self._place is None else self._send(self._place)
         except Unreachable:
             raise
         except SyncError:
             # A person will have changed something before the next try: ask the ledger again where it stands.
-            self._position, self._superseded = None, False
+            self._place, self._superseded = None, False
             raise
+
+    def realign(self) -> None:
+        """Makes the next step, which is due now, ask the ledger where it stands: something says that it has changed."""
+        self._place = None
+        self.hurry()
 
     # Where the ledger stands
 
@@ -94,10 +107,13 @@ class BatchSender(PacedClient):
         if cursor.epoch != self._epoch:
             if self._superseded:
                 return self._open_epoch("the ledger has a later epoch of this device", ledger_head)
+            self._elsewhere = True
+            self._place = find_place(self._outbox, cursor.epoch, ledger_head, self._skipped)
+            if self._place is not None:
+                return self._aligned_behind(self._place)
             # Ours may be yet to be opened, closed by another kiosk, or lost with the ledger's disk. The answer to a
             # batch tells; it begins one event early, so that there is one to send even when all was acknowledged.
-            self._elsewhere = True
-            self._position = self._step_back(self._outbox.acknowledged())
+            self._place = self._current_place(self._step_back(self._outbox.acknowledged()))
             return self._aligned("the ledger does not have this epoch as its current one")
         self._elsewhere = False
         own_hash = self._outbox.find_hash(ledger_head.seq)
@@ -107,7 +123,7 @@ class BatchSender(PacedClient):
             )
         if own_hash is not None and own_hash != ledger_head.hash:
             return self._open_epoch(f"the ledger has another event {ledger_head.seq} than this disk", ledger_head)
-        self._position = ledger_head
+        self._place = self._current_place(ledger_head)
         acknowledged = self._outbox.acknowledged()
         why = f"the ledger has events up to {ledger_head.seq}"
         if ledger_head.seq > acknowledged.seq and cursor.receipt is not None:
@@ -120,6 +136,16 @@ class BatchSender(PacedClient):
 
     def _aligned(self, why: str, alarm: SyncAlarm = SyncAlarm.NONE, accepted: int = 0) -> SyncStep:
         return SyncStep(SyncOutcome.ALIGNED, 0.0, why, alarm, accepted, self._offset_s)
+
+    def _aligned_behind(self, place: SendingPlace) -> SyncStep:
+        """Returns the step for a ledger that stands in an epoch which this kiosk has closed."""
+        if place.is_closed or self._outbox.acknowledged().seq:
+            why = f"the ledger has lost events behind {place.position.seq} of epoch {place.epoch}; they are sent again"
+            return self._aligned(why, SyncAlarm.LEDGER_BEHIND)
+        return self._aligned("the ledger does not have this epoch as its current one")
+
+    def _current_place(self, position: Head) -> SendingPlace:
+        return SendingPlace(self._epoch, self._outbox.parent_head, position)
 
     def _check_cursor(self, cursor: Cursor) -> Head:
         """Returns the signed head of the cursor; (0, genesis) for a blank ledger. Raises `Deceived`."""
@@ -150,75 +176,113 @@ class BatchSender(PacedClient):
 
     def _begin_epoch(self) -> None:
         self._epoch = self._outbox.epoch
-        self._position = None
+        self._place, self._holes = None, ()
+        self._skipped.clear()
         self._elsewhere = self._superseded = False
         self._tombstone = None
         self._span.forget_suspect()
 
     # One batch
 
-    def _send(self, position: Head) -> SyncStep:
-        rows = self._outbox.read_rows(position.seq, self._span.events_after(position.seq), _PAYLOADS_BYTES_MAX)
-        if not rows:
-            return SyncStep(SyncOutcome.IDLE, self._interval_s, "everything is sent", ledger_offset_s=self._offset_s)
-        if rows[0].seq != position.seq + 1:
-            why = f"the ledger lacks events from {position.seq + 1} on, and this disk keeps none before {rows[0].seq}"
-            return self._open_epoch(why, position, SyncAlarm.LEDGER_BEHIND)
+    def _send(self, place: SendingPlace) -> SyncStep:
+        position = place.position
+        events = self._span.events_after(position.seq)
+        if place.through is not None:
+            events = min(events, place.through - position.seq)
+            if events <= 0:
+                return self._send(self._go_on_behind(place))
+        rows = self._outbox.read_rows(position.seq, events, _PAYLOADS_BYTES_MAX, place.epoch)
+        if not rows and place.through is None:
+            return self._offer_deferred() or SyncStep(
+                SyncOutcome.IDLE, self._interval_s, "everything is sent", ledger_offset_s=self._offset_s
+            )
+        first = rows[0].seq if rows else (place.through or 0) + 1
+        if first != position.seq + 1:
+            return self._leap(place, first - 1)
         if self._tombstone is not None and self._tombstone.seq == rows[0].seq:
-            return self._post(position, rows[:1], self._tombstone)
+            return self._post(place, rows[:1], self._tombstone)
         torn = next((index for index, row in enumerate(rows) if b"\n" in row.payload), None)
         if torn == 0:
             return self._replace(rows[0], "newline", "a newline inside an event would tear the batch apart")
-        return self._post(position, rows[:torn], None)
+        return self._post(place, rows[:torn], None)
 
-    def _post(self, position: Head, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> SyncStep:
-        """Posts the rows behind `position`, or the tombstone in the place of the only one."""
-        body = self._compose(position, rows, tombstone)
-        path = wire.batches_path(self._outbox.device, self._epoch)
+    def _go_on_behind(self, place: SendingPlace) -> SendingPlace:
+        """Returns where to go on when the ledger has all that it ever had of a closed epoch."""
+        self._span.forget_suspect()
+        self._place = next_place(self._outbox, place.epoch, self._skipped)
+        return self._place
+
+    def _leap(self, place: SendingPlace, last_seq: int) -> SyncStep:
+        """Goes over events that retention has removed, and that the ledger has lost since: they are named as a hole."""
+        position = place.position
+        why = f"the ledger lacks events {position.seq + 1} to {last_seq} of epoch {place.epoch}, and so does this disk"
+        last_hash = self._outbox.find_hash(last_seq, place.epoch)
+        if self._holes_refused or last_hash is None:
+            if place.is_closed:
+                self._skipped.add(place.epoch)
+                self._go_on_behind(place)
+                return self._aligned(why, SyncAlarm.LEDGER_BEHIND)
+            return self._open_epoch(why, position, SyncAlarm.LEDGER_BEHIND)
+        self._holes += (NamedHole(place.epoch, position.seq + 1, last_seq, last_hash.hex()),)
+        self._place = replace(place, position=Head(last_seq, last_hash))
+        return self._aligned(f"{why}: a hole, which is named", SyncAlarm.LEDGER_BEHIND)
+
+    def _post(self, place: SendingPlace, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> SyncStep:
+        """Posts the rows behind the place, or the tombstone in the place of the only one."""
+        body = self._compose(place, rows, tombstone)
+        path = wire.batches_path(self._outbox.device, place.epoch)
         requested = self._pace.clock()
         try:
             accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
         except RequestRejected as error:
-            return self._handle_rejection(error, rows, tombstone)
+            return self._handle_rejection(error, place, rows, tombstone)
         self._note_time(accepted.time, requested)
-        return self._acknowledge(position, rows, accepted, tombstone)
+        return self._acknowledge(place, rows, accepted, tombstone)
 
-    def _compose(self, position: Head, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> bytes:
-        """Returns the compressed body of the batch behind `position`."""
+    def _compose(self, place: SendingPlace, rows: Sequence[OutboxRow], tombstone: Tombstone | None) -> bytes:
+        """Returns the compressed body of the batch behind the place."""
         first, last = rows[0].seq, rows[-1].seq
+        opens = first == 1 or any(hole.epoch == place.epoch and hole.first_seq == 1 for hole in self._holes)
+        before = 0 if place.through is None else place.through  # of a closed epoch, before all of the current one
         header = BatchHeader(
             first_seq=first,
             count=len(rows),
-            prev=position.hash.hex(),
+            prev=place.position.hash.hex(),
             head=rows[-1].hash.hex(),
-            queue=self._outbox.head.seq - last,
+            queue=before + self._outbox.head.seq - last,
             agent=self._agent,
             roster=self._roster_version(),
-            parent=self._outbox.parent_head.hex() if first == 1 else "",
+            parent=place.parent_head.hex() if opens else "",
             tombstones=(first,) if tombstone else (),
+            closed=place.is_closed,
+            holes=self._holes,
         )
         lines = [batch.tombstone_line(tombstone)] if tombstone else [row.payload for row in rows]
         return self._compress(batch.encode(header, lines))
 
     def _acknowledge(
-        self, position: Head, rows: Sequence[OutboxRow], accepted: BatchReply, tombstone: Tombstone | None
+        self, place: SendingPlace, rows: Sequence[OutboxRow], accepted: BatchReply, tombstone: Tombstone | None
     ) -> SyncStep:
         """Marks what the answer covers. Raises `Deceived` for an answer that cannot be true."""
-        through = accepted.accepted_through
+        through, position = accepted.accepted_through, place.position
         if not position.seq < through <= rows[-1].seq:
             raise Deceived(f"the ledger answers {through} to events {rows[0].seq} to {rows[-1].seq}; ask its operator")
         head = Head(through, rows[through - rows[0].seq].hash)
-        if accepted.head != head.hash.hex() or self._check_receipt(accepted.receipt, self._epoch) != head:
+        if accepted.head != head.hash.hex() or self._check_receipt(accepted.receipt, place.epoch) != head:
             raise Deceived(f"the ledger names another event {through} than the one it was sent; ask its operator")
         for odd in accepted.quarantined:
             if not rows[0].seq <= odd.seq <= through:
                 raise Deceived(f"the ledger finds fault with event {odd.seq}, which it was not sent; ask its operator")
         self._check_epoch()
         for odd in accepted.quarantined if tombstone is None else ():
-            self._outbox.quarantine(odd.seq, odd.code[:_TEXT_MAX], odd.detail[:_TEXT_MAX], tombstone=False)
-        self._tombstone = None
-        self._outbox.acknowledge(head, receipt.to_json(accepted.receipt))
-        self._position = head
+            if odd.code == "tombstone":  # the note of why it was sent says more
+                continue
+            self._outbox.quarantine(
+                odd.seq, odd.code[:_TEXT_MAX], odd.detail[:_TEXT_MAX], tombstone=False, epoch=place.epoch
+            )
+        self._tombstone, self._holes = None, ()
+        self._outbox.acknowledge(head, receipt.to_json(accepted.receipt), place.epoch)
+        self._place = replace(place, position=head)
         self._disputes = 0
         self._span.note_accepted(through)
         return SyncStep(
@@ -232,11 +296,11 @@ class BatchSender(PacedClient):
     # What was refused
 
     def _handle_rejection(
-        self, error: RequestRejected, rows: Sequence[OutboxRow], tombstone: Tombstone | None
+        self, error: RequestRejected, place: SendingPlace, rows: Sequence[OutboxRow], tombstone: Tombstone | None
     ) -> SyncStep:
         match error.status:
             case 409:
-                return self._dispute(error, rows[0].seq)
+                return self._dispute(error, place, rows[0].seq)
             case 415 if isinstance(self._compress, Compressor):
                 self._compress = GzipCompressor()
                 return SyncStep(SyncOutcome.NARROWED, 0.0, "the ledger does not take zstd; gzip from now on")
@@ -244,10 +308,14 @@ class BatchSender(PacedClient):
                 # So it is not this event that is the trouble. It stays, and the queue stops until somebody acts.
                 self._tombstone = None
                 detail = "the ledger refuses a tombstone, too"
-                self._outbox.quarantine(tombstone.seq, tombstone.reason, detail, tombstone=False)
+                self._outbox.quarantine(tombstone.seq, tombstone.reason, detail, tombstone=False, epoch=place.epoch)
                 raise error
+            case 400 | 413 | 422 if not self._stands_on(place):
+                self._place = None  # the disk is not the one that was aligned
+                return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
             case 400 | 413 | 422 if len(rows) == 1:
-                return self._replace(rows[0], f"refused-{error.status}", str(error))
+                code = "refused" if error.is_signed else DEFERRED
+                return self._replace(rows[0], f"{code}-{error.status}", str(error))
             case 413:
                 self._span.note_too_large(len(rows))
                 return SyncStep(SyncOutcome.NARROWED, 0.0, f"{len(rows)} events were too many at once")
@@ -258,31 +326,84 @@ class BatchSender(PacedClient):
             case _:
                 raise error
 
+    def _stands_on(self, place: SendingPlace) -> bool:
+        """Returns True where the journal has the event that the ledger is known to have last, or has pruned it."""
+        return self._outbox.find_hash(place.position.seq, place.epoch) in (place.position.hash, None)
+
     def _replace(self, row: OutboxRow, code: str, detail: str) -> SyncStep:
         """Makes a tombstone go next. The note comes first: after a crash it must not be missing, rather too many."""
-        self._outbox.quarantine(row.seq, code, detail[:_TEXT_MAX], tombstone=True)
+        epoch = self._epoch if self._place is None else self._place.epoch
+        self._outbox.quarantine(row.seq, code, detail[:_TEXT_MAX], tombstone=True, epoch=epoch)
         self._tombstone = Tombstone(hash=row.hash.hex(), reason=code, seq=row.seq)
         why = f"event {row.seq} is refused: {detail}; a tombstone goes in its place"
-        return SyncStep(SyncOutcome.NARROWED, 0.0, why)
+        alarm = SyncAlarm.NONE
+        if code.startswith(DEFERRED):
+            why, alarm = f"{why}, and its bytes are offered again every day", SyncAlarm.DEFERRED
+        return SyncStep(SyncOutcome.NARROWED, 0.0, why, alarm)
 
-    def _dispute(self, error: RequestRejected, first: int) -> SyncStep:
+    def _offer_deferred(self) -> SyncStep | None:
+        """Offers the bytes of one deferred event, whose hash the ledger has; None where none is due."""
+        now = self._pace.clock()
+        event = next((one for one in self._outbox.list_deferred() if abs(now - one.noted_utc) >= OFFER_EVERY), None)
+        if event is None:
+            return None
+        stored, detail = self._offer(event)
+        if stored:
+            self._outbox.quarantine(event.seq, "stored-later", detail, tombstone=False, epoch=event.epoch)
+            return SyncStep(SyncOutcome.SENT, 0.0, f"event {event.seq} is stored after all")
+        self._outbox.quarantine(event.seq, f"{DEFERRED}-again", detail, tombstone=True, epoch=event.epoch)
+        return SyncStep(SyncOutcome.NARROWED, 0.0, f"event {event.seq} is not stored: {detail}", SyncAlarm.DEFERRED)
+
+    def _offer(self, event: DeferredEvent) -> tuple[bool, str]:
+        """Returns if the ledger has stored the bytes of this event, and in words what it said."""
+        before = self._outbox.find_hash(event.seq - 1, event.epoch)
+        rows = self._outbox.read_rows(event.seq - 1, 1, _PAYLOADS_BYTES_MAX, event.epoch)
+        if before is None or not rows or rows[0].seq != event.seq:
+            return False, "this disk does not have it any more"
+        through = None if event.epoch == self._epoch else event.seq
+        place = SendingPlace(event.epoch, b"", Head(event.seq - 1, before), through)
+        path = wire.batches_path(self._outbox.device, event.epoch)
+        body = self._compose(place, rows, None)
+        try:
+            accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
+        except RequestRejected as error:
+            return False, str(error)[:_TEXT_MAX]
+        if event.seq in accepted.filled and self._check_receipt(accepted.receipt, event.epoch).seq == event.seq:
+            return True, "the ledger stored its bytes where its hash stood"
+        return False, "the ledger does not say that it has stored the bytes"
+
+    def _dispute(self, error: RequestRejected, place: SendingPlace, first: int) -> SyncStep:
         """Makes the next step read the cursor, which says how the chains meet. Every kind of 409 leads there."""
         self._disputes += 1
         alarm = SyncAlarm.NONE
+        if self._holes:
+            self._holes, self._holes_refused, self._place = (), True, None
+            return SyncStep(
+                SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error), SyncAlarm.LEDGER_BEHIND
+            )
+        if self._channel.signs and not error.is_signed:
+            self._place = None  # somebody on the way: the cursor, which is signed, must do
+            return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
+        if place.is_closed:
+            if error.problem.type != ProblemType.GAP.value:
+                self._skipped.add(place.epoch)
+            self._place = None
+            why = f"the ledger does not take the lost events of epoch {place.epoch}: {error}"
+            return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(why), why, SyncAlarm.LEDGER_BEHIND)
         match error.problem.type:
             case ProblemType.EPOCH_UNKNOWN.value if first > 1:
                 # It has lost the whole epoch. Sent from the first event on, it opens again.
-                self._position = Head(0, self._genesis())
+                self._place = self._current_place(Head(0, self._genesis()))
             case ProblemType.EPOCH_SUPERSEDED.value | ProblemType.EPOCH_UNKNOWN.value:
                 # Closed; or it cannot be opened, since its genesis was made with another key or parent.
-                self._superseded, self._position = True, None
+                self._superseded, self._place = True, None
             case ProblemType.FORK.value:
                 # In an epoch that is not the ledger's current one, its cursor cannot tell more than that.
-                self._superseded, self._position, alarm = self._elsewhere, None, SyncAlarm.FORK
+                self._superseded, self._place, alarm = self._elsewhere, None, SyncAlarm.FORK
             case ProblemType.GAP.value:
-                self._superseded, self._position = self._elsewhere, None
+                self._superseded, self._place = self._elsewhere, None
             case _:  # cut off on the way, or of a later contract: the cursor must do
-                self._position = None
+                self._place = None
         return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error), alarm)
 
     # What the ledger signs and says

@@ -6,11 +6,16 @@
 3xx                    Unreachable: nobody of ours redirects; it is a captive portal, or a wrong address
 other 4xx              RequestRejected with the problem document
 2xx without a message  Unreachable: a portal, or an answer cut off on the way
+
+A ledger signs its answers. Once one of them was good, a 401 or 403 without a signature is somebody else's on the way
+and counts as Unreachable, and a RequestRejected says if it is the ledger's own word. Until then the ledger may be an
+older one, which signs none: `signs` is False, and its 401 and 403 are taken as they are.
 """
 
+import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol, TypeVar
@@ -21,6 +26,8 @@ from sync.client.keys import DeviceKey
 from sync.contract import batch, signature, wire
 from sync.contract.wire import ProblemDocument
 from sync.errors import RequestRejected, Unauthorised, Unreachable
+
+log = logging.getLogger(__name__)
 
 RESPONSE_BYTES_MAX: Final = 256 * 1024
 _TRANSIENT: Final = frozenset({408, 425, 429})
@@ -48,7 +55,18 @@ class HttpTransport(Protocol):
 class LedgerChannel:
     """Signs requests and reads the answers. `keyid`: the device id, or before there is one the key's fingerprint."""
 
-    def __init__(self, transport: HttpTransport, key: DeviceKey, keyid: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        transport: HttpTransport,
+        key: DeviceKey,
+        keyid: str,
+        clock: Callable[[], datetime],
+        server_key: bytes = b"",
+    ) -> None:
+        """`server_key`: the ledger's 32 raw bytes; without them no answer counts as signed."""
+        self.signs = False  # an answer with a good signature has come
+        self.last_was_signed = False  # the last answer had one
+        self._server_key = server_key
         self._transport = transport
         self._key = key
         self._keyid = keyid
@@ -78,7 +96,10 @@ class LedgerChannel:
         request = signature.SignableRequest(method, path, query, headers, body)
         signed = signature.sign(request, self._key.private, self._keyid, int(now.timestamp()))
         response = self._transport.request(method, path, query, headers | signed, body, bytes_max)
-        self._raise_unless_good(response, now)
+        is_signed = self._is_signed(response, replace(request, headers=headers | signed))
+        self.signs = self.signs or is_signed
+        self.last_was_signed = is_signed
+        self._raise_unless_good(response, now, is_signed)
         try:
             return wire.read_json(kind, self._plain(response, bytes_max))
         except wire.InvalidMessage as error:
@@ -86,12 +107,26 @@ class LedgerChannel:
                 f"{path}: an answer that is not the ledger's ({error}); is there a portal between?"
             ) from error
 
-    def _raise_unless_good(self, response: HttpResponse, now: datetime) -> None:
+    def _is_signed(self, response: HttpResponse, request: signature.SignableRequest) -> bool:
+        """Returns if this very answer to this very request is the ledger's word."""
+        if not self._server_key or "signature" not in response.headers:
+            return False
+        answer = signature.SignableAnswer(response.status, response.headers, response.body)
+        try:
+            signature.verify_answer(answer, request, self._server_key)
+        except signature.BadSignature as error:
+            log.debug("%s: %s; it counts as unsigned", request.path, error)
+            return False
+        return True
+
+    def _raise_unless_good(self, response: HttpResponse, now: datetime, is_signed: bool) -> None:
         status = response.status
         if 200 <= status < 300:
             return
         problem = self._problem(response)
         account = f"{status} {problem.title or problem.type} {problem.detail}".strip()
+        if status in {401, 403} and self.signs and not is_signed:
+            raise Unreachable(f"{account}; the ledger has not signed this: is there a proxy or a portal between?")
         if status in {401, 403}:
             raise Unauthorised(
                 f"{account}; the ledger does not take this kiosk's key: ask its operator, or register again"
@@ -100,7 +135,7 @@ class LedgerChannel:
             raise Unreachable(account, retry_after_s=retry_after_s(response.headers.get("retry-after", ""), now))
         if status < 400:
             raise Unreachable(f"{account}; redirected: check the ledger's address, or sign in to the network's portal")
-        raise RequestRejected(status, problem)
+        raise RequestRejected(status, problem, is_signed=is_signed)
 
     def _problem(self, response: HttpResponse) -> ProblemDocument:
         try:

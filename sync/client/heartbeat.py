@@ -9,7 +9,7 @@ from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Outbox
 from sync.contract import wire
 from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, PartHealth
-from sync.errors import RequestRejected, Unreachable
+from sync.errors import RequestRejected, SyncAlarm, Unreachable
 
 HEALTH_MAX: Final = 32  # parts that one heartbeat tells of
 HEARTBEAT_INTERVAL_S: Final = 60.0
@@ -27,7 +27,11 @@ class AgentReport:
 
 
 class HeartbeatSender(PacedClient):
-    """Sends heartbeats. `newest_roster` is the newest version that the ledger has named, 0 before the first reply."""
+    """Sends heartbeats, and compares heads with the ledger, so that a kiosk with nothing to send finds out, too.
+
+    `newest_roster` is the newest version that the ledger has named, 0 before the first reply; `incarnation` is the
+    ledger's, empty before it has named one.
+    """
 
     name = "heartbeat"
 
@@ -46,16 +50,34 @@ class HeartbeatSender(PacedClient):
         self._agent_report = agent_report
         self._instance = f"{pace.random_source.getrandbits(64):016x}"
         self.newest_roster = 0
+        self.incarnation = ""
+        self.differs = False  # by the last reply the ledger lacks something that it had signed for
 
     def _request(self) -> SyncStep:
         path = wire.heartbeats_path(self._outbox.device)
+        beat = self._compose()
         try:
-            reply = self._channel.post(HeartbeatReply, path, wire.to_json(self._compose()))
+            reply = self._channel.post(HeartbeatReply, path, wire.to_json(beat))
         except RequestRejected as error:
             # A later heartbeat says other things, so it is tried at the pace of a bad line.
             raise Unreachable(str(error)) from error
         self.newest_roster = reply.roster
-        return SyncStep(SyncOutcome.SENT, self._spread_interval_s(), "the ledger knows how this kiosk is")
+        why = "the ledger knows how this kiosk is"
+        if self._channel.last_was_signed:
+            self.incarnation = reply.incarnation
+            self.differs = self._is_behind(reply)
+            if beat.epoch == self._outbox.epoch and reply.heard > self._outbox.head.seq:
+                why = f"the ledger has heard of event {reply.heard}, this disk ends at {self._outbox.head.seq}"
+                self._outbox.declare_lost(reply.heard)
+                return SyncStep(SyncOutcome.NEW_EPOCH, 0.0, f"{why}: rows are lost", SyncAlarm.FORK)
+        return SyncStep(SyncOutcome.SENT, self._spread_interval_s(), why)
+
+    def _is_behind(self, reply: HeartbeatReply) -> bool:
+        """Returns True where the ledger stands before the last event that it has signed for."""
+        acknowledged = self._outbox.acknowledged()
+        if reply.epoch == self._outbox.epoch:
+            return reply.accepted_through < acknowledged.seq
+        return acknowledged.seq > 0
 
     def _compose(self) -> Heartbeat:
         report = self._agent_report()

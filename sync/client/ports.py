@@ -5,13 +5,15 @@ Every method may raise errors of the journal's own; they pass through untouched,
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import RosterPage
+
+DEFERRED: Final = "deferred"  # begins the code of an event that was refused, and not by the ledger's signed word
 
 
 class OutboxRow(msgspec.Struct, frozen=True, gc=False):
@@ -22,8 +24,27 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
     hash: Hash
 
 
+class OutboxEpoch(msgspec.Struct, frozen=True):
+    """One epoch of the journal, as far as sending needs it."""
+
+    id: Epoch
+    parent_head: bytes  # that its genesis cites, or nothing
+    genesis: Hash
+    anchor: Head  # the rows that are still here begin behind it
+    head: Head
+    acknowledged: Head  # in a closed epoch, what is behind it travels in its successor
+
+
+class DeferredEvent(msgspec.Struct, frozen=True):
+    """An event whose bytes nobody has stored yet, while its hash stands in the chain at the ledger."""
+
+    epoch: Epoch
+    seq: int
+    noted_utc: datetime  # when it was last refused
+
+
 class Outbox(Protocol):
-    """The journal as a queue. Everything is about the current epoch."""
+    """The journal as a queue: a list of epochs. Where no `epoch` is named, everything is about the current one."""
 
     @property
     def device(self) -> DeviceId: ...
@@ -45,27 +66,39 @@ class Outbox(Protocol):
         """Returns the last event that a receipt covers; before the first one, seq 0 and the genesis."""
         ...
 
-    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
+    def epochs(self) -> Sequence[OutboxEpoch]:
+        """Returns the epochs that were opened with this device and key, the current one last."""
+        ...
+
+    def read_rows(self, after: int, events_max: int, bytes_max: int, epoch: Epoch | None = None) -> Sequence[OutboxRow]:
         """Returns the events behind `after`, ascending without gaps; at least one if there is any.
 
         `bytes_max` counts payloads. The run begins later than `after` + 1 only if retention has removed rows there.
         """
         ...
 
-    def find_hash(self, seq: int) -> Hash | None:
+    def find_hash(self, seq: int, epoch: Epoch | None = None) -> Hash | None:
         """Returns the hash of this event, the genesis for 0, None when the journal does not have it."""
         ...
 
-    def acknowledge(self, head: Head, receipt: bytes) -> None:
+    def acknowledge(self, head: Head, receipt: bytes, epoch: Epoch | None = None) -> None:
         """Moves the mark up to `head`, which was verified, and keeps the receipt. A lower head changes nothing."""
         ...
 
-    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
+    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool, epoch: Epoch | None = None) -> None:
         """Notes that the ledger finds this event odd, or (tombstone) has only its hash. A second note replaces this."""
+        ...
+
+    def list_deferred(self) -> Sequence[DeferredEvent]:
+        """Returns the events with a tombstone whose code begins with `DEFERRED`, the longest noted first."""
         ...
 
     def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
         """Closes the epoch and opens one that cites `parent`; unacknowledged events travel on in it as `carried`."""
+        ...
+
+    def declare_lost(self, through: int) -> Epoch:
+        """Opens an epoch, since events of this one up to `through` were here and are gone; names them as a hole."""
         ...
 
     def queue_depth(self) -> int:

@@ -29,6 +29,7 @@ LINES_BYTES_MAX: Final = BODY_BYTES_MAX - HEADER_BYTES_MAX  # what is left for e
 WINDOW_BYTES_MAX: Final = 8 * 1024 * 1024  # of zstd in HTTP, RFC 9659
 
 
+EpochText = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 Parent = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
 
 
@@ -44,6 +45,15 @@ class UnknownEncoding(ValueError):
     """A content coding other than zstd, gzip and identity."""
 
 
+class NamedHole(msgspec.Struct, frozen=True):
+    """Events of an epoch that the kiosk no longer has, and the hash after the last of them."""
+
+    epoch: EpochText
+    first_seq: Seq
+    last_seq: Seq
+    last_hash: HexHash
+
+
 class BatchHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first line of a batch."""
 
@@ -56,6 +66,8 @@ class BatchHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     roster: Count = 0  # the roster in force
     parent: Parent = ""  # with `first_seq` 1: the former epoch's head that the genesis was made with; empty: none
     tombstones: tuple[Seq, ...] = ()  # ascending
+    closed: bool = False  # the kiosk has closed this epoch, too, and knows that the ledger may have
+    holes: tuple[NamedHole, ...] = ()  # events before `first_seq` that a receipt covered and that are no longer here
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,7 +115,7 @@ def read_tombstone(line: bytes) -> Tombstone:
     """Returns the tombstone in this line. Raises `MalformedBatch`."""
     try:
         return _tombstone_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBatch(f"no tombstone: {error}") from error
 
 
@@ -122,7 +134,7 @@ def decode(body: bytes) -> Batch:
         raise MalformedBatch(f"not between 1 and {EVENTS_MAX} events, each line ended by a newline")
     try:
         header = _header_decoder.decode(lines[0])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedBatch(f"no batch header: {error}") from error
     if header.count != len(lines) - 1:
         raise MalformedBatch(f"the header announces {header.count} events, {len(lines) - 1} came")

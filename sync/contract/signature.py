@@ -15,6 +15,21 @@ The text above, lines joined by one newline, is what is signed. It travels as `S
 reverse proxy may change it, and path and digest already tie a request to its device and its bytes.
 
 `verify` is strict: it takes only the forms that `sign` writes, and demands that all `required_components` are signed.
+
+The ledger signs its answers, and binds each to its request (RFC 9421, 2.4): the status, the bytes, and of the request
+the method, the path, the query, the digest of its body and the signature itself, which no other request has:
+
+    "@status": 400
+    "content-digest": sha-256=:…:
+    "content-type": application/problem+json
+    "@method";req: POST
+    "@path";req: /v1/devices/k1/epochs/00000000000000aa/batches
+    "@query";req: ?
+    "content-digest";req: sha-256=:…:
+    "signature";req;key="cnt": :…:
+    "@signature-params": ("@status" "content-digest" …);created=1795322401;keyid="0011223344556677";alg="ed25519"
+
+So a proxy's error page is not the ledger's word, and neither is an answer that the ledger gave to something else.
 """
 
 import re
@@ -38,6 +53,12 @@ _DIGEST = re.compile(r"(?:^|, ?)sha-256=:(?P<value>[A-Za-z0-9+/=]*):(?=$|, ?)")
 _PARAM = re.compile(r';(?P<name>[a-z]+)=(?:(?P<number>-?[0-9]{1,15})|"(?P<text>[^"\\]*)")')
 
 
+_ANSWER_INPUT = re.compile(
+    r"(?:^|, ?)cnt=(?P<params>(?P<list>\([^()]*\));created=(?P<created>[0-9]{1,15})"
+    r';keyid="(?P<keyid>[A-Za-z0-9_-]{1,64})";alg="ed25519")(?=$|, ?)'
+)
+
+
 class BadSignature(ValueError):
     """Missing, not understood, incomplete, or wrong."""
 
@@ -52,6 +73,15 @@ class SignableRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     authority: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignableAnswer:
+    """The parts of an answer that are signed. `headers` with lower-case names; `body` as it is sent, compressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +150,64 @@ def sign(request: SignableRequest, key: Ed25519PrivateKey, keyid: str, created: 
     }
 
 
+def sign_answer(
+    answer: SignableAnswer, request: SignableRequest, key: Ed25519PrivateKey, keyid: str, created: int
+) -> dict[str, str]:
+    """Returns the headers to add to an answer: Content-Digest, Signature-Input, Signature.
+
+    `request` is the signed request that it answers; `created`: Unix seconds. Raises `BadSignature` for one without.
+    """
+    digest = {"content-digest": content_digest(answer.body)}
+    whole = replace(answer, headers={**answer.headers, **digest})
+    lines = _answer_lines(whole, request)
+    params = f'({" ".join(name for name, _ in lines)});created={created};keyid="{keyid}";alg="ed25519"'
+    signature = key.sign(_answer_base(lines, params))
+    return digest | {
+        "signature-input": f"{LABEL}={params}",
+        "signature": f"{LABEL}=:{b64encode(signature).decode()}:",
+    }
+
+
+def verify_answer(answer: SignableAnswer, request: SignableRequest, public_key: bytes) -> VerifiedSignature:
+    """Returns the signature of an answer, once it is found good over this answer to this request.
+
+    `public_key`: the ledger's 32 raw bytes; `request` with the headers that `sign` added. Raises `BadSignature`.
+    """
+    text = answer.headers.get("signature-input", "")
+    stated = _ANSWER_INPUT.search(text) if len(text) <= HEADER_TEXT_MAX else None
+    if stated is None:
+        raise BadSignature("the answer carries no signature of the expected form")
+    lines = _answer_lines(answer, request)
+    if stated["list"] != f"({' '.join(name for name, _ in lines)})":
+        raise BadSignature("the answer's signature covers something else than this answer to this request")
+    if _digest_of(answer.headers.get("content-digest", "")) != sha256(answer.body).digest():
+        raise BadSignature("the answer does not have the sha-256 that Content-Digest states")
+    base = _answer_base(lines, stated["params"])
+    signature = _decoded(_find_member(answer.headers, "signature", _SIGNATURE, LABEL)["value"])
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, base)
+    except (InvalidSignature, ValueError) as error:
+        raise BadSignature("the signature is not this ledger's over this answer") from error
+    return VerifiedSignature(stated["keyid"], int(stated["created"]), base.decode(), signature)
+
+
+def _answer_lines(answer: SignableAnswer, request: SignableRequest) -> list[tuple[str, str]]:
+    """Returns the components that an answer's signature covers, each with its value."""
+    own = [name for name in ("content-digest", "content-type", "content-encoding") if name in answer.headers]
+    asked = ["@method", "@path", "@query", *(["content-digest"] if "content-digest" in request.headers else [])]
+    member = _find_member(request.headers, "signature", _SIGNATURE, LABEL)["value"]
+    return [
+        ('"@status"', str(answer.status)),
+        *((f'"{name}"', answer.headers[name].strip()) for name in own),
+        *((f'"{name}";req', _component(request, name)) for name in asked),
+        (f'"signature";req;key="{LABEL}"', f":{member}:"),
+    ]
+
+
+def _answer_base(lines: Sequence[tuple[str, str]], params: str) -> bytes:
+    return "\n".join([*(f"{name}: {value}" for name, value in lines), f'"@signature-params": {params}']).encode()
+
+
 def read_keyid(request: SignableRequest, label: str = LABEL) -> str:
     """Returns the key id that the signature claims: to find the key before `verify`. Raises `BadSignature`."""
     _, params = _input(request, label)
@@ -175,7 +263,11 @@ def _parameters(params: str) -> dict[str, int | str]:
 
 def _member(request: SignableRequest, header: str, pattern: re.Pattern[str], label: str) -> dict[str, str]:
     """Returns the one member of a structured dictionary that carries our label."""
-    text = request.headers.get(header, "")
+    return _find_member(request.headers, header, pattern, label)
+
+
+def _find_member(headers: Mapping[str, str], header: str, pattern: re.Pattern[str], label: str) -> dict[str, str]:
+    text = headers.get(header, "")
     if not text or len(text) > HEADER_TEXT_MAX:
         raise BadSignature(f"header {header} missing, or longer than {HEADER_TEXT_MAX} characters")
     match [member for member in pattern.finditer(text) if member["label"] == label]:
@@ -186,9 +278,14 @@ def _member(request: SignableRequest, header: str, pattern: re.Pattern[str], lab
 
 
 def _check_digest(request: SignableRequest) -> None:
-    digest = _DIGEST.search(request.headers.get("content-digest", "")[:HEADER_TEXT_MAX])
-    if digest is None or _decoded(digest["value"]) != sha256(request.body).digest():
+    if _digest_of(request.headers.get("content-digest", "")) != sha256(request.body).digest():
         raise BadSignature("the body does not have the sha-256 that Content-Digest states")
+
+
+def _digest_of(text: str) -> bytes | None:
+    """Returns the sha-256 that a Content-Digest states; None where it states none. Raises `BadSignature`."""
+    digest = _DIGEST.search(text[:HEADER_TEXT_MAX])
+    return None if digest is None else _decoded(digest["value"])
 
 
 def _decoded(text: str) -> bytes:

@@ -106,7 +106,10 @@ def read_time(text: str) -> datetime:
         raise InvalidMessage(f"{text[:40]!r} is no time") from error
     if moment.tzinfo is None:
         raise InvalidMessage(f"{text[:40]!r} has no zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidMessage(f"{text[:40]!r} is no time that can be reckoned with") from error
 
 
 class HeadText(msgspec.Struct, frozen=True):
@@ -144,6 +147,7 @@ class BatchReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     receipt: Receipt
     duplicates: Count = 0  # events of this batch that the ledger already had
     quarantined: tuple[QuarantinedEvent, ...] = ()
+    filled: tuple[Seq, ...] = ()  # whose bytes now stand where only a tombstone stood
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -185,6 +189,11 @@ class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     time: str
     roster: Count = 0  # the newest version for this school: a higher one than ours is a reason to pull
+    incarnation: str = ""  # of the ledger: another one than before means that it was restored from a backup
+    epoch: str = ""  # the ledger's current epoch of this device, the last event that it has of it, and its hash
+    accepted_through: Count = 0
+    head: str = ""
+    heard: Count = 0  # the highest event of the heartbeat's epoch that any heartbeat of this device has told of
 
 
 class RegistrationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -256,5 +265,5 @@ def read_json(kind: type[_MessageT], text: bytes) -> _MessageT:
     """Returns the message of this kind in `text`. Raises `InvalidMessage`."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidMessage(f"no {kind.__name__}: {error}") from error

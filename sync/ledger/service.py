@@ -23,6 +23,7 @@ from sync.contract import signature, wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.admission import TokenBucket
+from sync.ledger.answers import AnswerSigner
 from sync.ledger.openapi import document
 from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply, problem_reply
 
@@ -57,7 +58,10 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pa
             psycopg.OperationalError: _database_away,
         },
         # Answers to batches are small; a roster is not. zstd is not among what every HTTP client asks for.
-        middleware=[Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1)],
+        middleware=[
+            Middleware(AnswerSigner, ledger.key, ledger.clock),
+            Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1),
+        ],
     )
 
 

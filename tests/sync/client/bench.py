@@ -22,7 +22,7 @@ class Bench:
     ) -> None:
         self.disk, self.ledger = KioskDisk(), LedgerModel()
         self.ledger.register(self.disk.device, KEY.public_bytes)
-        self.ledger.clock = self.now
+        self.ledger.clock = self.disk.clock = self.now
         self.seconds = 0.0
         self.faults: list[NetworkFault] = []
         self.pace = Pace(self.now, lambda: self.seconds, Random(seed))
@@ -40,7 +40,7 @@ class Bench:
     def restart_client(self, events_max: int = 1000) -> BatchSender:
         self.client = BatchSender(
             self.disk,
-            LedgerChannel(self.transport, KEY, self.disk.device, self.now),
+            LedgerChannel(self.transport, KEY, self.disk.device, self.now, SERVER_PUBLIC),
             SERVER_PUBLIC,
             self.pace,
             agent="0.1.0",

@@ -1,11 +1,12 @@
 """A journal in memory, as an `Outbox`: a disk that can be copied, put back, and cut at any moment."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sync.client.keys import DeviceKey
-from sync.client.ports import OutboxRow
+from sync.client.ports import DEFERRED, DeferredEvent, OutboxEpoch, OutboxRow
 from sync.contract import chain, event, receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
@@ -33,6 +34,13 @@ class JournalEpoch:
     genesis: Hash
     rows: list[OutboxRow] = field(default_factory=list)
     acknowledged: int = 0
+    pruned_through: int = 0
+
+    def hash_at(self, seq: int) -> Hash | None:
+        """Returns the hash at this number, also of the last pruned row."""
+        if seq == 0:
+            return self.genesis
+        return self.rows[seq - 1].hash if self.pruned_through <= seq <= len(self.rows) else None
 
     @property
     def head(self) -> Head:
@@ -46,19 +54,27 @@ class KioskDisk:
         self.device = DeviceId(device)
         self.journal_epochs: list[JournalEpoch] = []
         self.quarantined: dict[tuple[str, int], tuple[str, bool]] = {}
+        self.noted: dict[tuple[str, int], datetime] = {}
+        self.clock: Callable[[], datetime] = lambda: datetime(2026, 11, 22, tzinfo=UTC)
+        self.lost: list[tuple[str, int, int]] = []
         self.receipts: list[receipt.Receipt] = []
-        self.pruned_through = 0
         self.selects = 0
         self._epochs = 0
         self._begin(b"")
 
     def make_image(self) -> "KioskDisk":
-        return copy.deepcopy(self)
+        image = copy.copy(self)
+        image.__dict__.update(self._copy_state())
+        return image
+
+    def _copy_state(self) -> dict[str, object]:
+        """Returns what is on the card: the clock is not."""
+        return copy.deepcopy({name: value for name, value in self.__dict__.items() if name != "clock"})
 
     def put_back(self, image: "KioskDisk") -> None:
         """The card is replaced by an old image of it. Epochs are random, so a number is never drawn twice."""
         drawn = self._epochs
-        self.__dict__.update(copy.deepcopy(image.__dict__))
+        self.__dict__.update(image._copy_state())
         self._epochs = drawn
 
     def _begin(self, parent: bytes) -> None:
@@ -67,11 +83,21 @@ class KioskDisk:
         self.journal_epochs.append(
             JournalEpoch(epoch, parent, chain.genesis(self.device, KEY.public_bytes, epoch, parent))
         )
-        self.pruned_through = 0
 
     @property
     def current(self) -> JournalEpoch:
         return self.journal_epochs[-1]
+
+    @property
+    def pruned_through(self) -> int:
+        return self.current.pruned_through
+
+    @pruned_through.setter
+    def pruned_through(self, through: int) -> None:
+        self.current.pruned_through = through
+
+    def _life(self, epoch: Epoch | None) -> JournalEpoch:
+        return next(life for life in reversed(self.journal_epochs) if epoch in (None, life.epoch))
 
     def append(self, payload: bytes) -> None:
         head = self.current.head
@@ -95,30 +121,54 @@ class KioskDisk:
         through = self.current.acknowledged
         return Head(through, self.current.rows[through - 1].hash) if through else Head(0, self.current.genesis)
 
-    def read_rows(self, after: int, events_max: int, bytes_max: int) -> Sequence[OutboxRow]:
+    def epochs(self) -> Sequence[OutboxEpoch]:
+        return [
+            OutboxEpoch(
+                life.epoch,
+                life.parent,
+                life.genesis,
+                Head(life.pruned_through, life.hash_at(life.pruned_through) or life.genesis),
+                life.head,
+                Head(life.acknowledged, life.rows[life.acknowledged - 1].hash if life.acknowledged else life.genesis),
+            )
+            for life in self.journal_epochs
+        ]
+
+    def read_rows(self, after: int, events_max: int, bytes_max: int, epoch: Epoch | None = None) -> Sequence[OutboxRow]:
         self.selects += 1
         rows: list[OutboxRow] = []
-        for row in self.current.rows[max(after, self.pruned_through) : max(after, self.pruned_through) + events_max]:
+        life = self._life(epoch)
+        start = max(after, life.pruned_through)
+        for row in life.rows[start : start + events_max]:
             if rows and sum(len(earlier.payload) for earlier in rows) + len(row.payload) > bytes_max:
                 break
             rows.append(row)
         return rows
 
-    def find_hash(self, seq: int) -> Hash | None:
-        if seq == 0:
-            return self.current.genesis
-        if seq > len(self.current.rows) or seq <= self.pruned_through:
-            return None
-        return self.current.rows[seq - 1].hash
+    def find_hash(self, seq: int, epoch: Epoch | None = None) -> Hash | None:
+        return self._life(epoch).hash_at(seq)
 
-    def acknowledge(self, head: Head, receipt_bytes: bytes) -> None:
+    def acknowledge(self, head: Head, receipt_bytes: bytes, epoch: Epoch | None = None) -> None:
         self.receipts.append(receipt.from_json(receipt_bytes))
-        if head.seq > self.current.acknowledged:
-            assert self.find_hash(head.seq) == head.hash, "the client must have verified this"
-            self.current.acknowledged = head.seq
+        life = self._life(epoch)
+        if head.seq > life.acknowledged:
+            assert life.hash_at(head.seq) == head.hash, "the client must have verified this"
+            life.acknowledged = head.seq
 
-    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool) -> None:
-        self.quarantined[self.epoch, seq] = (code, tombstone)
+    def quarantine(self, seq: int, code: str, detail: str, *, tombstone: bool, epoch: Epoch | None = None) -> None:
+        self.quarantined[epoch or self.epoch, seq] = (code, tombstone)
+        self.noted[epoch or self.epoch, seq] = self.clock()
+
+    def list_deferred(self) -> Sequence[DeferredEvent]:
+        return [
+            DeferredEvent(Epoch(epoch), seq, self.noted[epoch, seq])
+            for (epoch, seq), (code, tombstone) in self.quarantined.items()
+            if tombstone and code.startswith(DEFERRED)
+        ]
+
+    def declare_lost(self, through: int) -> Epoch:
+        self.lost.append((self.epoch, self.head.seq + 1, through))
+        return self.open_epoch("missing", parent=self.acknowledged())
 
     def open_epoch(self, why: str, *, parent: Head | None, kept_as: str = "") -> Epoch:
         old = self.current

@@ -58,6 +58,9 @@ class LedgerModel:
         self.beats: list[wire.Heartbeat] = []
         self.codes: dict[str, str] = {}  # code → public key that used it, or empty
         self.requests = 0
+        self.signs = True  # False: a ledger of the first version
+        self.knows_holes = True  # likewise
+        self.holes: list[tuple[str, int, int]] = []
         self.clock: Callable[[], datetime] = lambda: datetime(2026, 11, 22, 4, 40, tzinfo=UTC)
 
     def register(self, device: DeviceId, public_key: bytes) -> None:
@@ -89,9 +92,17 @@ class LedgerModel:
         self.requests += 1
         request = signature.SignableRequest(method, path, query, headers, body)
         try:
-            return HttpResponse(200, {}, wire.to_json(self.alter(self._route(request))))
+            return self._sign(HttpResponse(200, {}, wire.to_json(self.alter(self._route(request)))), request)
         except _ProblemRaised as problem:
-            return problem.response
+            return self._sign(problem.response, request)
+
+    def _sign(self, response: HttpResponse, request: signature.SignableRequest) -> HttpResponse:
+        if not self.signs:
+            return response
+        answer = signature.SignableAnswer(response.status, response.headers, response.body)
+        keyid = receipt.fingerprint(SERVER_PUBLIC)
+        signed = signature.sign_answer(answer, request, SERVER_KEY, keyid, int(self.clock().timestamp()))
+        return HttpResponse(response.status, {**response.headers, **signed}, response.body)
 
     def _route(self, request: signature.SignableRequest) -> msgspec.Struct:
         match request.method, request.path.split("/")[2:]:
@@ -172,14 +183,19 @@ class LedgerModel:
         if any(self.refuses(line) for seq, (_, line) in lines if seq not in tombstones):
             raise _ProblemRaised(400, ProblemType.MALFORMED, detail="one event is not to my taste")
         self._open(name, device, epoch, sent.header)
-        if epoch != device.current:
+        if epoch != device.current and not (sent.header.closed and self.knows_holes):
             raise _ProblemRaised(409, ProblemType.EPOCH_SUPERSEDED)
         rows = device.epochs[epoch]
+        if self.knows_holes:
+            self._note_holes(epoch, rows, sent.header)
         self._check_joint(device, epoch, sent.header)
-        duplicates = 0
+        duplicates, filled = 0, []
         for seq, (link, line) in lines:
             if seq <= len(rows):
                 duplicates += 1
+                if rows[seq - 1][0] == link and rows[seq - 1][2] and seq not in tombstones and self.knows_holes:
+                    rows[seq - 1] = (link, line, False)
+                    filled.append(seq)
                 if rows[seq - 1][0] != link:
                     self.forks.append((epoch, seq, line))
                     raise _ProblemRaised(
@@ -200,15 +216,25 @@ class LedgerModel:
             receipt=signed,
             duplicates=duplicates,
             quarantined=odd,
+            filled=tuple(filled),
         )
+
+    def _note_holes(self, epoch: str, rows: list[LedgerRow], header: batch.BatchHeader) -> None:
+        """Goes over the hole that the batch names between the last row and its first: rows without bytes."""
+        for hole in header.holes:
+            self.holes.append((hole.epoch, hole.first_seq, hole.last_seq))
+            if hole.epoch == epoch and hole.first_seq == len(rows) + 1 and hole.last_seq == header.first_seq - 1:
+                link = Hash(bytes.fromhex(hole.last_hash))
+                rows.extend((link, b"", True) for _ in range(hole.first_seq, hole.last_seq + 1))
 
     def _open(self, name: DeviceId, device: LedgerDevice, epoch: Epoch, header: batch.BatchHeader) -> None:
         if epoch in device.epochs:
             return
-        if header.first_seq != 1:
+        behind_hole = any(hole.epoch == epoch and hole.first_seq == 1 for hole in header.holes) and self.knows_holes
+        if header.first_seq != 1 and not behind_hole:
             raise _ProblemRaised(409, ProblemType.EPOCH_UNKNOWN)
         genesis = chain.genesis(name, device.public_key, epoch, bytes.fromhex(header.parent))
-        if genesis.hex() != header.prev:
+        if genesis.hex() != header.prev and not behind_hole:
             raise _ProblemRaised(409, ProblemType.EPOCH_UNKNOWN, detail="another genesis")
         device.epochs[epoch], device.geneses[epoch], device.current = [], genesis, epoch
 

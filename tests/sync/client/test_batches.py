@@ -10,7 +10,7 @@ from sync.client.channel import HttpResponse, HttpTransport
 from sync.client.faults import NetworkFault
 from sync.client.paced import SyncOutcome
 from sync.client.policy import BASE_S, CAP_S
-from sync.contract import chain, receipt, wire
+from sync.contract import batch, chain, receipt, wire
 from sync.contract.chain import Hash, Head
 from sync.contract.receipt import Receipt
 from sync.contract.wire import BatchReply, Cursor, ProblemDocument, ProblemType, QuarantinedEvent
@@ -67,7 +67,7 @@ def test_s23_one_refused_row_of_a_hundred() -> None:
     steps = bench.drain()
     assert len(stored(bench)) == expect["acked"]
     assert make_payload(37) not in stored(bench)
-    assert list(bench.disk.quarantined.values()) == [("refused-400", True)]
+    assert list(bench.disk.quarantined.values()) == [("refused-400", True)], "the ledger's own, signed word"
     assert len(bench.disk.quarantined) == expect["quarantined"]
     assert bench.disk.current.rows[37].payload == make_payload(37), "its bytes stay here"
     assert bench.disk.queue_depth() == 0
@@ -230,8 +230,77 @@ def test_a_ledger_that_lost_everything_gets_the_epoch_from_its_first_event() -> 
     assert len(bench.disk.journal_epochs) == 1
 
 
-def test_what_retention_removed_and_the_ledger_lost_ends_the_epoch() -> None:
+def test_what_retention_removed_and_the_ledger_lost_is_a_named_hole() -> None:
     bench = Bench(events=30)
+    backup = bench.ledger.backup()
+    bench.drain()
+    epoch = bench.disk.epoch
+    bench.ledger.restore(backup)
+    bench.disk.pruned_through = 20
+    bench.record(30, 31)
+    bench.restart_client()
+    steps = bench.drain()
+    assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert stored(bench) == [make_payload(number) for number in range(20, 32)]
+    assert bench.ledger.holes == [(epoch, 1, 20)]
+    assert bench.disk.epoch == epoch
+
+
+def test_a_restored_ledger_gets_the_rows_of_closed_epochs_before_the_current_one_opens() -> None:
+    """Backup, 200 rows more, a new epoch, and the backup put back: nothing is missing, and nothing comes twice."""
+    bench = Bench(events=125)
+    bench.drain()
+    backup = bench.ledger.backup()
+    bench.record(*range(125, 325))
+    bench.drain()
+    bench.record(325)
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(*range(326, 400))
+    bench.drain()
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(*range(400, 410))
+    bench.drain()
+    bench.ledger.restore(backup)
+    bench.restart_client()
+    steps = bench.drain()
+    assert SyncAlarm.LEDGER_BEHIND in {step.alarm for step in steps}
+    assert SyncOutcome.NEW_EPOCH not in {step.outcome for step in steps}
+    assert stored(bench) == [make_payload(number) for number in range(410)]
+    assert list(bench.ledger.devices[bench.disk.device].epochs) == [life.epoch for life in bench.disk.journal_epochs]
+
+
+def test_a_blank_ledger_gets_every_epoch_from_its_first_event() -> None:
+    bench = Bench(events=10)
+    blank = bench.ledger.backup()
+    bench.drain()
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(10, 11)
+    bench.drain()
+    bench.ledger.restore(blank)
+    bench.restart_client()
+    bench.drain()
+    assert stored(bench) == [make_payload(number) for number in range(12)]
+
+
+def test_pruned_rows_of_a_closed_epoch_are_a_named_hole_in_front_of_the_next_one() -> None:
+    bench = Bench(events=10)
+    blank = bench.ledger.backup()
+    bench.drain()
+    first = bench.disk.current
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(10, 11)
+    bench.drain()
+    first.pruned_through = 10
+    bench.ledger.restore(blank)
+    bench.restart_client()
+    bench.drain()
+    assert stored(bench) == [make_payload(10), make_payload(11)]
+    assert bench.ledger.holes == [(first.epoch, 1, 10)]
+
+
+def test_an_older_ledger_that_knows_no_holes_is_given_a_new_epoch() -> None:
+    bench = Bench(events=30)
+    bench.ledger.knows_holes = False
     backup = bench.ledger.backup()
     bench.drain()
     bench.ledger.restore(backup)
@@ -420,3 +489,96 @@ def test_the_ledgers_clock_is_compared_with_ours() -> None:
     slow = bench.ledger.clock
     bench.ledger.clock = lambda: slow().replace(hour=slow().hour + 1)
     assert bench.step().ledger_offset_s == pytest.approx(3600)
+
+
+class RefusedByProxy:
+    """A proxy on the way that answers 400 to every request that holds these bytes, in words of its own."""
+
+    def __init__(self, transport: HttpTransport, bytes_refused: bytes) -> None:
+        self.transport = transport
+        self.bytes_refused = bytes_refused
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> HttpResponse:
+        if body and self.bytes_refused in batch.decompress(body, headers.get("content-encoding", "")):
+            return HttpResponse(400, {"content-type": "text/html"}, b"<h1>400 Bad Request</h1>")
+        return self.transport.request(method, path, query, headers, body, bytes_max)
+
+
+@pytest.mark.parametrize("signs", [True, False], ids=["a ledger that signs", "an older ledger"])
+def test_an_event_that_a_proxy_refused_is_deferred_and_stored_once_the_proxy_is_gone(signs: bool) -> None:
+    refused = make_payload(3)
+    bench = Bench(events=8, transport=lambda transport: RefusedByProxy(transport, refused))
+    bench.ledger.signs = signs
+    epoch = bench.disk.epoch
+    steps = bench.drain()
+    assert SyncAlarm.DEFERRED in {step.alarm for step in steps}
+    assert stored(bench) == [make_payload(number) for number in range(8) if number != 3]
+    assert bench.disk.quarantined == {(epoch, 4): ("deferred-400", True)}
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(8)
+    bench.drain()
+    bench.seconds += 24 * 3600
+    assert SyncAlarm.DEFERRED in {step.alarm for step in bench.drain()}, "it is offered, and refused again"
+    assert bench.drain()[-1].alarm is SyncAlarm.NONE, "not more than once a day"
+    bench.transport = bench.ledger
+    bench.restart_client()
+    bench.drain()
+    bench.seconds += 24 * 3600
+    bench.drain()
+    assert sorted(stored(bench)) == sorted(make_payload(number) for number in range(9))
+    assert bench.disk.quarantined == {(epoch, 4): ("stored-later", False)}
+
+
+def test_an_older_ledger_never_says_that_it_has_stored_it_and_it_stays_deferred() -> None:
+    refused = make_payload(3)
+    bench = Bench(events=8, transport=lambda transport: RefusedByProxy(transport, refused))
+    bench.ledger.signs = bench.ledger.knows_holes = False
+    bench.drain()
+    bench.transport = bench.ledger
+    bench.restart_client()
+    for _ in range(3):
+        bench.seconds += 24 * 3600
+        bench.drain()
+    assert list(bench.disk.quarantined.values()) == [("deferred-again", True)]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_portal_does_not_speak_for_a_ledger_that_signs(status: int) -> None:
+    bench = Bench(events=3)
+    bench.step()
+    bench.transport = Portal(status)
+    bench.client._channel._transport = bench.transport
+    assert bench.step().outcome is SyncOutcome.UNREACHABLE
+    bench.restart_client()
+    assert bench.step().outcome is SyncOutcome.STOPPED, "without a signed answer it may be an older ledger's"
+
+
+class Portal:
+    """A captive portal with a status of its own."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> HttpResponse:
+        return HttpResponse(self.status, {"content-type": "text/html"}, b"<html>sign in</html>")
+
+
+def test_a_forged_superseded_opens_no_epoch() -> None:
+    class SaysSuperseded(RefusedByProxy):
+        def request(
+            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+        ) -> HttpResponse:
+            if method == "POST":
+                problem = ProblemDocument(type=ProblemType.EPOCH_SUPERSEDED.value, status=409)
+                return HttpResponse(409, {"content-type": wire.PROBLEM_JSON}, wire.to_json(problem))
+            return self.transport.request(method, path, query, headers, body, bytes_max)
+
+    bench = Bench(events=3, transport=lambda transport: SaysSuperseded(transport, b""))
+    epoch = bench.disk.epoch
+    outcomes = {bench.step().outcome for _ in range(12)}
+    assert SyncOutcome.NEW_EPOCH not in outcomes
+    assert bench.disk.epoch == epoch

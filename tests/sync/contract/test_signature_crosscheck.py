@@ -15,7 +15,7 @@ from http_message_signatures import (
 )
 
 from sync.contract import signature
-from sync.contract.signature import BadSignature, SignableRequest
+from sync.contract.signature import BadSignature, SignableAnswer, SignableRequest
 
 DEVICE = "kiosk-7"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -134,3 +134,102 @@ def test_both_refuse_another_key() -> None:
         verify_by_library(sign_by_us(REQUESTS["a cursor"]), STRANGER)
     with pytest.raises(BadSignature):
         verify_by_us(sign_by_library(REQUESTS["a cursor"]), STRANGER)
+
+
+@dataclass
+class LibraryAnswer:
+    """An answer as the library reads and changes it."""
+
+    request: LibraryMessage
+    status_code: int
+    headers: dict[str, str]
+
+
+ANSWER = SignableAnswer(400, {"content-type": "application/problem+json"}, b'{"title":"no"}')
+LEDGER = "00112233aabbccdd"
+
+
+def answer_components(request: SignableRequest) -> list[str]:
+    digest = ['"content-digest";req'] if request.body else []
+    own = ["@status", "content-digest", "content-type"]
+    return [*own, '"@method";req', '"@path";req', '"@query";req', *digest, '"signature";req;key="cnt"']
+
+
+def answer_by_us(request: SignableRequest, answer: SignableAnswer = ANSWER) -> SignableAnswer:
+    created = int(datetime.now(UTC).timestamp())
+    return replace(
+        answer, headers={**answer.headers, **signature.sign_answer(answer, request, STRANGER, LEDGER, created)}
+    )
+
+
+def answer_by_library(request: SignableRequest) -> SignableAnswer:
+    message = LibraryAnswer(to_library(request), ANSWER.status, dict(ANSWER.headers))
+    signer = HTTPMessageSigner(
+        signature_algorithm=algorithms.ED25519,
+        key_resolver=MappingKeyResolver(public_keys={}, private_keys={LEDGER: STRANGER}),
+    )
+    signer.sign(
+        message,
+        key_id=LEDGER,
+        label=signature.LABEL,
+        covered_component_ids=answer_components(request),
+        body=ANSWER.body,
+    )
+    return replace(ANSWER, headers={name.lower(): value for name, value in message.headers.items()})
+
+
+def verify_answer_by_library(answer: SignableAnswer, request: SignableRequest) -> None:
+    verifier = HTTPMessageVerifier(
+        signature_algorithm=algorithms.ED25519,
+        key_resolver=MappingKeyResolver(public_keys={LEDGER: STRANGER.public_key()}, private_keys={}),
+    )
+    message = LibraryAnswer(to_library(request), answer.status, dict(answer.headers))
+    verifier.verify(message, require_components=answer_components(request), body=answer.body)
+
+
+@pytest.mark.parametrize("request_sent", REQUESTS.values(), ids=REQUESTS.keys())
+def test_answers_are_signed_as_the_library_signs_them(request_sent: SignableRequest) -> None:
+    signed = sign_by_us(request_sent)
+    public_key = STRANGER.public_key().public_bytes_raw()
+    verify_answer_by_library(answer_by_us(signed), signed)
+    assert signature.verify_answer(answer_by_library(signed), signed, public_key).keyid == LEDGER
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": 422},
+        {"body": b'{"title":"yes"}'},
+        {"headers": {"content-type": "text/html"}},
+    ],
+    ids=["another status", "another body", "another type"],
+)
+def test_both_refuse_an_answer_that_was_changed(change: dict[str, object]) -> None:
+    signed = sign_by_us(REQUESTS["a batch"])
+    answer = answer_by_us(signed)
+    if "headers" in change:
+        change = {"headers": {**answer.headers, "content-type": "text/html"}}
+    changed = replace(answer, **change)  # type: ignore[arg-type]  # one field at a time
+    with pytest.raises(InvalidSignature):
+        verify_answer_by_library(changed, signed)
+    with pytest.raises(BadSignature):
+        signature.verify_answer(changed, signed, STRANGER.public_key().public_bytes_raw())
+
+
+def test_an_answer_to_another_request_is_no_answer_to_this_one() -> None:
+    """Not even to the same bytes under another path, or at another time."""
+    batch = REQUESTS["a batch"]
+    elsewhere = replace(batch, path="/v1/devices/kiosk-7/epochs/00000000000000bb/batches")
+    later = with_headers(batch, signature.sign(batch, KEY, DEVICE, 1_795_322_400))
+    public_key = STRANGER.public_key().public_bytes_raw()
+    for other in (sign_by_us(elsewhere), sign_by_us(replace(batch, body=b"other")), later):
+        answer = answer_by_us(other)
+        with pytest.raises(BadSignature):
+            signature.verify_answer(answer, sign_by_us(batch), public_key)
+        with pytest.raises(InvalidSignature):
+            verify_answer_by_library(answer, sign_by_us(batch))
+
+
+def test_an_unsigned_answer_is_told() -> None:
+    with pytest.raises(BadSignature, match="no signature"):
+        signature.verify_answer(ANSWER, sign_by_us(REQUESTS["a batch"]), bytes(32))

@@ -1,0 +1,72 @@
+"""Signs what the ledger answers, so that a kiosk can tell its word from that of a proxy on the way.
+
+Outermost of all, since the signature covers the bytes as they are sent, compressed ones too. Only the answer to a
+signed request is signed, for it is bound to that request's own signature. An answer that says "later" (429 and from
+500 on) is obeyed whoever says it, and costs no signature.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sync.contract import receipt, signature
+
+_LATER = 429
+
+
+class AnswerSigner:
+    """ASGI middleware that signs with the receipts' key, which every kiosk has pinned."""
+
+    def __init__(self, app: ASGIApp, key: Ed25519PrivateKey, clock: Callable[[], datetime]) -> None:
+        self._app = app
+        self._key = key
+        self._keyid = receipt.fingerprint(key.public_key().public_bytes_raw())
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _read_headers(scope["headers"]) if scope["type"] == "http" else {}
+        if "signature" not in headers:
+            await self._app(scope, receive, send)
+            return
+        request = signature.SignableRequest(
+            method=scope["method"],
+            path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+        )
+        start: Message = {}
+        body = bytearray()
+
+        async def sign_and_send(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                await send(self._sign(start, bytes(body), request))
+                await send({"type": "http.response.body", "body": bytes(body)})
+
+        await self._app(scope, receive, sign_and_send)
+
+    def _sign(self, start: Message, body: bytes, request: signature.SignableRequest) -> Message:
+        """Returns the answer's start with the headers of its signature."""
+        if start["status"] >= _LATER:
+            return start
+        answer = signature.SignableAnswer(start["status"], _read_headers(start["headers"]), body)
+        try:
+            signed = signature.sign_answer(answer, request, self._key, self._keyid, int(self._clock().timestamp()))
+        except signature.BadSignature:  # the request's is of no known form: there is nothing to bind an answer to
+            return start
+        added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in signed.items()]
+        return {**start, "headers": [*start["headers"], *added]}
+
+
+def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
