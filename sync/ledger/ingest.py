@@ -7,10 +7,14 @@ batch gets no other answer.
 
 A well-formed event is never refused. Only the chain stops the line: a gap, a fork, an epoch that is unknown or closed.
 A fork is stored as evidence before it is answered.
+
+Three things come late, after a backup was put back or a proxy has stood in the way: the rest of a closed epoch, behind
+its stored last event and no other; a run behind a hole that the kiosk names; and the bytes of an event of which only a
+tombstone stands here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
@@ -25,6 +29,7 @@ from sync.ledger import logs
 from sync.ledger.day_marks import mark_days
 from sync.ledger.event_columns import EventColumns, OddEvent, read_columns
 from sync.ledger.event_rows import CarriedEvent, DayEffects, as_arrays
+from sync.ledger.holes import note_holes, note_lost
 from sync.ledger.people import RosterMembers
 
 FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing new
@@ -58,11 +63,15 @@ class ArrivedBatch:
 
 @dataclass(frozen=True, slots=True)
 class _OpenEpoch:
-    """The open epoch: the head that the lock protects, and the latest good wall time of its events."""
+    """The open epoch: the head that the lock protects, and the latest good wall time of its events.
+
+    Or one that is closed, and goes on with what the kiosk still has of it.
+    """
 
     epoch: str
     head: Head
     latest: str = ""
+    is_closed: bool = False
 
 
 def ingest_batch(
@@ -83,14 +92,16 @@ def ingest_batch(
         opened = _lock(connection, arrival)
         hashes, duplicates = walk_links(batch), 0
         if (opened.epoch, opened.head) != (arrival.epoch, Head(batch.header.first_seq - 1, batch.prev)):
-            new = _find_new(connection, arrival, opened)
-            if isinstance(new, ProblemDocument):
-                return new
+            joined = _find_new(connection, arrival, opened)
+            if isinstance(joined, ProblemDocument):
+                return joined
+            opened, new = joined
             hashes, duplicates = iter(new), len(batch.lines) - len(new)
         odd: Sequence[OddEvent] = ()
         if duplicates < len(batch.lines):
-            latest = opened.latest if opened.epoch == arrival.epoch else ""
-            odd = _insert(connection, arrival, hashes, duplicates, now, members, latest)
+            odd = _insert(connection, arrival, opened, hashes, duplicates, now, members)
+        filled = _fill_tombstones(connection, arrival, duplicates, now) if duplicates else ()
+        note_holes(connection, arrival.school, arrival.device, batch.header.holes)
         issued = _receipt(connection, arrival, key, now)
         # For new events the list is at hand; only for older ones it must be looked up.
         quarantined = _list_quarantined(odd) if duplicates == 0 else _read_quarantined(connection, arrival)
@@ -101,6 +112,7 @@ def ingest_batch(
         receipt=issued,
         duplicates=duplicates,
         quarantined=quarantined,
+        filled=filled,
     )
 
 
@@ -116,37 +128,66 @@ def _lock(connection: psycopg.Connection, arrival: ArrivedBatch) -> _OpenEpoch:
 
 def _find_new(
     connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch
-) -> ProblemDocument | Sequence[Hash]:
-    """Returns the hashes of the new events of a batch that does not simply go on, or the problem with it.
+) -> ProblemDocument | tuple[_OpenEpoch, Sequence[Hash]]:
+    """Returns the epoch and the hashes of the new events of a batch that does not simply go on, or the problem with it.
 
-    It is the first batch of its epoch, one that is sent again, or one that does not fit at all.
+    It is the first batch of its epoch, one that is sent again, one behind a hole, or one that does not fit at all.
     """
     batch = arrival.batch
     hashes = link_hashes(batch)
     if opened.epoch != arrival.epoch:
-        problem = _open_epoch(connection, arrival, opened)
-        if problem is not None:
-            return problem
-        opened = _OpenEpoch(arrival.epoch, Head(0, batch.prev))
+        stored = _read_closed(connection, arrival)
+        joined = _open_epoch(connection, arrival, opened) if stored is None else stored
+        if isinstance(joined, ProblemDocument):
+            return joined
+        opened = joined
+    if _leaps(batch, arrival.epoch, opened.head.seq):
+        opened = replace(opened, head=Head(batch.header.first_seq - 1, batch.prev))
     duplicates = opened.head.seq - batch.header.first_seq + 1
-    return _check_joint(connection, arrival, hashes, opened.head, duplicates) or hashes[duplicates:]
+    return _check_joint(connection, arrival, hashes, opened.head, duplicates) or (opened, hashes[max(duplicates, 0) :])
 
 
-def _open_epoch(connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch) -> ProblemDocument | None:
-    """Supersedes the open epoch by the one that this batch begins, or returns the problem with that."""
-    header = arrival.batch.header
-    superseded = connection.execute(
-        "SELECT 1 FROM epoch WHERE school = %s AND device = %s AND epoch = %s",
-        (arrival.school, arrival.device, arrival.epoch),
-    ).fetchone()
-    if superseded is not None:
+def _leaps(batch: Batch, epoch: Epoch, stored_seq: int) -> bool:
+    """Returns True where the batch names a hole that lies exactly between the stored events and its own."""
+    expected = (epoch, stored_seq + 1, batch.header.first_seq - 1, batch.header.prev)
+    return any((hole.epoch, hole.first_seq, hole.last_seq, hole.last_hash) == expected for hole in batch.header.holes)
+
+
+def _read_closed(connection: psycopg.Connection, arrival: ArrivedBatch) -> _OpenEpoch | ProblemDocument | None:
+    """Returns a closed epoch, to go on with what the kiosk still has of it; None for an epoch that is new here.
+
+    Only a kiosk that knows the epoch to be closed may add to it: another one is told to open a new epoch.
+    """
+    row = connection.execute(_SELECT_CLOSED, _identity(arrival)).fetchone()
+    if row is None:
+        return None
+    if not arrival.batch.header.closed:
         return ProblemDocument(
             type=ProblemType.EPOCH_SUPERSEDED, status=409, title="this epoch is over",
-            detail=f"the device is in epoch {opened.epoch}: open a new epoch and carry over what is not acknowledged",
+            detail="the device is in a later epoch: open a new one and carry over what is not acknowledged",
         )  # fmt: skip
+    seq, last_hash, latest = row
+    return _OpenEpoch(arrival.epoch, Head(seq, Hash(last_hash)), latest, is_closed=True)
+
+
+_SELECT_CLOSED = """
+    SELECT last_seq, coalesce(last_hash, genesis), coalesce((
+        SELECT latest_before FROM event
+        WHERE event.school = epoch.school AND event.device = epoch.device AND event.epoch = epoch.epoch
+          AND event.seq = epoch.last_seq
+    ), '')
+    FROM epoch WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
+"""
+
+
+def _open_epoch(
+    connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch
+) -> ProblemDocument | _OpenEpoch:
+    """Supersedes the open epoch by the one that this batch begins and returns it, or the problem with that."""
+    header = arrival.batch.header
     parent = bytes.fromhex(header.parent)
     expected = genesis(arrival.device, arrival.signature.public_key, arrival.epoch, parent)
-    if header.first_seq != 1 or header.prev != expected.hex():
+    if not _leaps(arrival.batch, arrival.epoch, 0) and (header.first_seq != 1 or header.prev != expected.hex()):
         return ProblemDocument(
             type=ProblemType.EPOCH_UNKNOWN, status=409, title="this epoch is not known",
             detail="a new epoch begins with event 1 behind the genesis of this device, its key and the parent it names",
@@ -161,7 +202,7 @@ def _open_epoch(connection: psycopg.Connection, arrival: ArrivedBatch, opened: _
         **_identity(arrival), "public_key": arrival.signature.public_key, "genesis": bytes(expected),
         "parent_hash": parent,
     })  # fmt: skip
-    return None
+    return _OpenEpoch(arrival.epoch, Head(0, expected))
 
 
 # The parent is a head that was acknowledged, so its receipt says which epoch and event it was.
@@ -321,19 +362,23 @@ def _identity(arrival: ArrivedBatch) -> dict[str, str]:
 def _insert(
     connection: psycopg.Connection,
     arrival: ArrivedBatch,
+    opened: _OpenEpoch,
     hashes: Iterator[Hash],
     duplicates: int,
     now: datetime,
     members: RosterMembers,
-    latest: str,
 ) -> Sequence[OddEvent]:
     """Stores the events behind the duplicates, whose `hashes` these are, and the head. Returns the quarantined ones."""
     _store_evidence(connection, arrival, arrival.batch.header.first_seq + duplicates)
-    effects, parts = DayEffects(), list[EventColumns]()
+    effects, parts, latest = DayEffects(), list[EventColumns](), opened.latest
     for start in range(duplicates, len(arrival.batch.lines), PART_EVENTS):
         part = _insert_part(connection, arrival, start, list(islice(hashes, PART_EVENTS)), now, latest, effects)
         latest = part.latest
         parts.append(part)
+    if opened.is_closed:
+        connection.execute(_DELETE_CARRIED, {
+            **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "last_seq": arrival.batch.last_seq,
+        })  # fmt: skip
     named = {person: seq for part in reversed(parts) for person, seq in part.people.items()}  # where first named
     odd = {stranger.seq: stranger for stranger in _strangers(connection, arrival, named, members)}
     odd |= {event.seq: event for part in parts for event in part.odd}
@@ -345,13 +390,78 @@ def _insert(
             **_identity(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],
             "details": [event.detail for event in odd.values()],
         })  # fmt: skip
-    connection.execute(
-        "UPDATE head SET epoch = %s, seq = %s, hash = %s, latest = %s WHERE school = %s AND device = %s",
-        (arrival.epoch, arrival.batch.last_seq, arrival.batch.head.hash, latest, arrival.school, arrival.device),
-    )
+    note_lost(connection, arrival.school, arrival.device, arrival.batch.lines[duplicates:])
+    _move_head(connection, arrival, opened, latest)
     logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
     mark_days(connection, arrival.school, arrival.device, effects)
     return tuple(odd.values())
+
+
+def _move_head(connection: psycopg.Connection, arrival: ArrivedBatch, opened: _OpenEpoch, latest: str) -> None:
+    seq, last_hash = arrival.batch.last_seq, arrival.batch.head.hash
+    where = (arrival.school, arrival.device)
+    if opened.is_closed:
+        connection.execute(
+            "UPDATE epoch SET last_seq = %s, last_hash = %s WHERE school = %s AND device = %s AND epoch = %s",
+            (seq, last_hash, *where, arrival.epoch),
+        )
+        return
+    connection.execute(
+        "UPDATE head SET epoch = %s, seq = %s, hash = %s, latest = %s WHERE school = %s AND device = %s",
+        (arrival.epoch, seq, last_hash, latest, *where),
+    )
+
+
+# While the ledger lacked these events, copies of them may have come in a later epoch, under their own names. Each fact
+# counts once; the event that carried it stays.
+_DELETE_CARRIED = """
+    DELETE FROM carried USING event
+    WHERE carried.school = %(school)s AND carried.device = %(device)s AND carried.epoch = %(epoch)s
+      AND carried.seq BETWEEN %(first_seq)s AND %(last_seq)s
+      AND event.school = %(school)s AND event.device = %(device)s AND event.epoch = %(epoch)s
+      AND event.seq = carried.seq AND event.hash = carried.hash
+"""
+
+
+def _fill_tombstones(
+    connection: psycopg.Connection, arrival: ArrivedBatch, duplicates: int, now: datetime
+) -> tuple[int, ...]:
+    """Stores the bytes of events of which only a tombstone stands here; their hashes agree. Returns their numbers."""
+    header, lines = arrival.batch.header, arrival.batch.lines
+    rows = connection.execute(
+        "SELECT seq FROM event WHERE school = %s AND device = %s AND epoch = %s AND seq BETWEEN %s AND %s"
+        " AND kind = 'tombstone' ORDER BY seq",
+        (arrival.school, arrival.device, arrival.epoch, header.first_seq, header.first_seq + duplicates - 1),
+    ).fetchall()
+    filled = [seq for (seq,) in rows if seq not in header.tombstones]
+    for seq in filled:
+        payload, effects = lines[seq - header.first_seq], DayEffects()
+        columns = read_columns([payload], seq, school=arrival.school, epoch=arrival.epoch, now=now, effects=effects)
+        identity = {**_identity(arrival), "seq": seq}
+        connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows[0]._asdict()})
+        connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
+        if columns.carried:
+            _insert_carried(connection, arrival, columns.carried)
+        note_lost(connection, arrival.school, arrival.device, [payload])
+        mark_days(connection, arrival.school, arrival.device, effects)
+    if filled:
+        _store_evidence(connection, arrival, first_seq=0)
+    return tuple(filled)
+
+
+_FILL_TOMBSTONE = """
+    UPDATE event SET payload = %(payload)b, kind = %(kind)s, day = %(day)s, flags = %(flags)s, person = %(person)s,
+        session = %(session)s, service_date = %(service_date)s, programme = %(programme)s, method = %(method)s,
+        claim = %(claim)s, reader = %(reader)s, operator = %(operator)s, note = %(note)s, group_id = %(group_id)s,
+        recorded_at = %(recorded_at)s, boot = %(boot)s, mono_ms = %(mono_ms)s, clock = %(clock)s, roster = %(roster)s,
+        named_device = %(named_device)s, named_epoch = %(named_epoch)s, named_seq = %(named_seq)s
+    WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s AND seq = %(seq)s
+"""
+
+_DELETE_TOMBSTONE_NOTE = """
+    DELETE FROM quarantine
+    WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s AND seq = %(seq)s AND code = 'tombstone'
+"""
 
 
 def _insert_part(

@@ -125,7 +125,12 @@ class LedgerContext:
         if "\0" in beat.instance or len(beat.instance) > 200:
             raise problem_reply(ProblemType.MALFORMED, 400, "no heartbeat", "instance is no name")
         schools.store_heartbeat(connection, sender, beat.instance, request.body)
-        return HeartbeatReply(time=wire.time_text(self.clock()), roster=rosters.read_version(connection, sender.school))
+        heard = schools.note_heard(connection, sender, beat.epoch, beat.head) if _is_epoch(beat.epoch) else 0
+        standing = schools.read_standing(connection, sender)
+        return HeartbeatReply(
+            time=wire.time_text(self.clock()), roster=standing.roster_version, incarnation=standing.incarnation,
+            epoch=standing.epoch, accepted_through=standing.seq, head=standing.hash.hex(), heard=heard,
+        )  # fmt: skip
 
     def read_roster(
         self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str, cursor: str
@@ -215,6 +220,14 @@ def _verify(request: SignableRequest, public_keys: tuple[bytes, ...]) -> tuple[b
         except signature.BadSignature as error:
             why = error
     raise problem_reply(ProblemType.UNAUTHORISED, 401, "no good signature", str(why)) from why
+
+
+def _is_epoch(text: str) -> bool:
+    try:
+        wire.parse_epoch(text)
+    except wire.InvalidMessage:
+        return False
+    return True
 
 
 def _number(since: str) -> int:

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
-from sync.contract.wire import InvalidMessage, parse_device_id, parse_school_id
+from sync.contract.wire import HeadText, InvalidMessage, parse_device_id, parse_school_id
 from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
 
@@ -233,6 +233,42 @@ def store_heartbeat(connection: psycopg.Connection, device: RegisteredDevice, in
             " ORDER BY received_at DESC OFFSET %(most)s)",
             {"school": device.school, "device": device.device, "most": HEARTBEATS_MAX},
         )
+
+
+def note_heard(connection: psycopg.Connection, device: RegisteredDevice, epoch: str, head: HeadText) -> int:
+    """Notes how far a device says that its journal goes; returns the highest number that it has ever told of."""
+    row = connection.execute(
+        "INSERT INTO heard_head (school, device, epoch, seq, hash) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (school, device, epoch) DO UPDATE SET seq = greatest(heard_head.seq, excluded.seq),"
+        " hash = CASE WHEN excluded.seq > heard_head.seq THEN excluded.hash ELSE heard_head.hash END"
+        " RETURNING seq",
+        (device.school, device.device, epoch, head.seq, head.hash),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStanding:
+    """Where the ledger stands with a device: its open epoch ('': none), the last event, the roster of its school."""
+
+    epoch: str
+    seq: int
+    hash: bytes
+    roster_version: int
+    incarnation: str
+
+
+def read_standing(connection: psycopg.Connection, device: RegisteredDevice) -> DeviceStanding:
+    """Returns where the ledger stands with a device."""
+    with connection.cursor(row_factory=class_row(DeviceStanding)) as cursor:
+        standing = cursor.execute(
+            "SELECT h.epoch, h.seq, h.hash, s.roster_version, s.incarnation FROM head h JOIN school s USING (school)"
+            " WHERE h.school = %s AND h.device = %s",
+            (device.school, device.device),
+        ).fetchone()
+    assert standing is not None, "registering makes the head row"
+    return standing
 
 
 def read_head(connection: psycopg.Connection, device: RegisteredDevice) -> tuple[Epoch, Head] | None:

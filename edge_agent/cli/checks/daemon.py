@@ -124,6 +124,8 @@ def _step_against(alarm: SyncAlarm) -> str:
             return "give the evidence that it names to an auditor, and tell the ledger's operator"
         case SyncAlarm.FORK:
             return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
+        case SyncAlarm.DEFERRED:
+            return "find what refuses it on the way to the ledger (a proxy?); the event is kept and offered every day"
         case SyncAlarm.LEDGER_BEHIND:
             return "tell the ledger's operator: the ledger has lost rows with receipts; the kiosk sends them again"
         case _:

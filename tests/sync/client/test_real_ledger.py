@@ -40,6 +40,12 @@ pytestmark = pytest.mark.slow
 SCHOOL = "s-12"
 
 
+def copy_card(source: Path, target: Path) -> None:
+    """Copies a card's image: the journal and the mark beside it, which both grow old."""
+    for suffix in ("", ".mark"):
+        shutil.copy(source.with_name(source.name + suffix), target.with_name(target.name + suffix))
+
+
 def wall() -> datetime:
     return datetime.now(UTC)
 
@@ -127,12 +133,12 @@ def test_an_old_card_image_goes_on_in_a_new_epoch_and_loses_nothing(desk: Regist
     with desk.journal() as journal:
         fill(journal, 50)
         desk.drain(journal)
-    shutil.copy(desk.path, tmp_path / "image.db")
+    copy_card(desk.path, tmp_path / "image.db")
     with desk.journal() as journal:
         fill(journal, 30, first=50)
         desk.drain(journal)
         old = journal.outbox.epoch
-    shutil.copy(tmp_path / "image.db", desk.path)
+    copy_card(tmp_path / "image.db", desk.path)
     with desk.journal() as journal:
         fill(journal, 7, first=500)
         assert SyncAlarm.FORK in {step.alarm for step in desk.drain(journal)}
@@ -147,9 +153,9 @@ def test_an_old_card_image_that_records_the_very_same_again_adds_nothing(desk: R
     with desk.journal() as journal:
         fill(journal, 50)
         desk.drain(journal)
-    shutil.copy(desk.path, tmp_path / "image.db")
+    copy_card(desk.path, tmp_path / "image.db")
     for events in (30, 7):
-        shutil.copy(tmp_path / "image.db", desk.path)
+        copy_card(tmp_path / "image.db", desk.path)
         with desk.journal() as journal:
             fill(journal, events, first=50)
             desk.drain(journal)
