@@ -20,7 +20,8 @@ from sync.contract.event import ClockQuality, EventBase
 SPAN_MS = 600_000
 CLOCK_SLACK = timedelta(minutes=5)  # two good clocks, and a reading and its row in the chain, lie less apart
 _MILLISECOND = timedelta(milliseconds=1)
-_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+# ASCII, since `\d` would also take the digits of other scripts.
+_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
 def is_utc_text(text: str) -> bool:

@@ -6,7 +6,7 @@ The bytes decide nothing about being stored: a line that cannot be read is store
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sync.contract.chain import Epoch, Hash
 from sync.contract.clocks import is_utc_text
@@ -30,7 +30,7 @@ from sync.ledger.event_rows import UNREAD, CarriedEvent, DayEffects, EventRow, b
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
 _GOOD = ClockQuality.SYNCHRONISED.value
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +131,11 @@ class _EventReader:
         recorded = event.at
         oddity: _Oddity | None = None
         day = recorded[:10]
-        if not is_utc_text(recorded):
+        if not is_utc_text(recorded) or not self._is_day(day):
             day, oddity = "", ("bad-time", f"at {recorded[:40]!r} is no UTC time")
         if isinstance(event, Sighting) and event.service_date:
-            if event.service_date in self._days or _DAY.fullmatch(event.service_date):
+            if self._is_day(event.service_date):
                 day = event.service_date
-                self._days.add(day)
             else:
                 oddity = ("bad-time", f"service_date {event.service_date[:40]!r} is no date")
         if event.school != self._school:
@@ -152,6 +151,18 @@ class _EventReader:
         if b"\\u0000" in payload:
             row = EventRow._make(value.replace("\0", "␀") if isinstance(value, str) else value for value in row)
         return row, oddity, event
+
+    def _is_day(self, text: str) -> bool:
+        """Returns True for a day of the calendar, as 2026-11-22."""
+        if text in self._days:
+            return True
+        try:
+            known = _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+        except ValueError:
+            return False
+        if known:
+            self._days.add(text)
+        return known
 
     def _flags(self, event: Event) -> Iterator[str]:
         if event.at < _EARLIEST:

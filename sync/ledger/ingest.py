@@ -72,6 +72,7 @@ class _OpenEpoch:
     head: Head
     latest: str = ""
     is_closed: bool = False
+    has_copies: bool = False  # some of its events may be here under their own names, carried or from a stick
 
 
 def ingest_batch(
@@ -118,12 +119,14 @@ def ingest_batch(
 
 def _lock(connection: psycopg.Connection, arrival: ArrivedBatch) -> _OpenEpoch:
     row = connection.execute(
-        "SELECT epoch, seq, hash, latest FROM head WHERE school = %s AND device = %s FOR UPDATE",
+        "SELECT epoch, seq, hash, latest, EXISTS ("
+        " SELECT 1 FROM carried c WHERE c.school = head.school AND c.device = head.device AND c.epoch = head.epoch"
+        ") FROM head WHERE school = %s AND device = %s FOR UPDATE",
         (arrival.school, arrival.device),
     ).fetchone()
     assert row is not None, "registering makes the head row"
-    epoch, seq, digest, latest = row
-    return _OpenEpoch(epoch, Head(seq, Hash(digest)), latest)
+    epoch, seq, digest, latest, has_copies = row
+    return _OpenEpoch(epoch, Head(seq, Hash(digest)), latest, has_copies=has_copies)
 
 
 def _find_new(
@@ -167,7 +170,7 @@ def _read_closed(connection: psycopg.Connection, arrival: ArrivedBatch) -> _Open
             detail="the device is in a later epoch: open a new one and carry over what is not acknowledged",
         )  # fmt: skip
     seq, last_hash, latest = row
-    return _OpenEpoch(arrival.epoch, Head(seq, Hash(last_hash)), latest, is_closed=True)
+    return _OpenEpoch(arrival.epoch, Head(seq, Hash(last_hash)), latest, is_closed=True, has_copies=True)
 
 
 _SELECT_CLOSED = """
@@ -202,7 +205,7 @@ def _open_epoch(
         **_identity(arrival), "public_key": arrival.signature.public_key, "genesis": bytes(expected),
         "parent_hash": parent,
     })  # fmt: skip
-    return _OpenEpoch(arrival.epoch, Head(0, expected))
+    return _OpenEpoch(arrival.epoch, Head(0, expected), has_copies=True)
 
 
 # The parent is a head that was acknowledged, so its receipt says which epoch and event it was.
@@ -375,7 +378,7 @@ def _insert(
         part = _insert_part(connection, arrival, start, list(islice(hashes, PART_EVENTS)), now, latest, effects)
         latest = part.latest
         parts.append(part)
-    if opened.is_closed:
+    if opened.has_copies:
         connection.execute(_DELETE_CARRIED, {
             **_identity(arrival), "first_seq": arrival.batch.header.first_seq, "last_seq": arrival.batch.last_seq,
         })  # fmt: skip
@@ -384,7 +387,7 @@ def _insert(
     odd |= {event.seq: event for part in parts for event in part.odd}
     carried = [event for part in parts for event in part.carried]
     if carried:
-        _insert_carried(connection, arrival, carried)
+        insert_carried(connection, arrival.school, arrival.device, arrival.epoch, carried)
     if odd:
         connection.execute(_INSERT_QUARANTINE, {
             **_identity(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],
@@ -412,8 +415,8 @@ def _move_head(connection: psycopg.Connection, arrival: ArrivedBatch, opened: _O
     )
 
 
-# While the ledger lacked these events, copies of them may have come in a later epoch, under their own names. Each fact
-# counts once; the event that carried it stays.
+# While the ledger lacked these events, copies of them may have come in a later epoch or on a stick, under their own
+# names. Each fact counts once; the event that carried it stays.
 _DELETE_CARRIED = """
     DELETE FROM carried USING event
     WHERE carried.school = %(school)s AND carried.device = %(device)s AND carried.epoch = %(epoch)s
@@ -441,7 +444,7 @@ def _fill_tombstones(
         connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows[0]._asdict()})
         connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
         if columns.carried:
-            _insert_carried(connection, arrival, columns.carried)
+            insert_carried(connection, arrival.school, arrival.device, arrival.epoch, columns.carried)
         note_lost(connection, arrival.school, arrival.device, [payload])
         mark_days(connection, arrival.school, arrival.device, effects)
     if filled:
@@ -489,9 +492,12 @@ def _list_quarantined(odd: Sequence[OddEvent]) -> tuple[QuarantinedEvent, ...]:
     )
 
 
-def _insert_carried(connection: psycopg.Connection, arrival: ArrivedBatch, carried: Sequence[CarriedEvent]) -> None:
+def insert_carried(
+    connection: psycopg.Connection, school: str, device: DeviceId, by_epoch: str, carried: Sequence[CarriedEvent]
+) -> None:
+    """Stores events under their old names, where they are not there already. Does not wait for the database."""
     connection.execute(_INSERT_CARRIED, {
-        "school": arrival.school, "device": arrival.device, "by_epoch": arrival.epoch,
+        "school": school, "device": device, "by_epoch": by_epoch,
         "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
         "hashes": [event.hash for event in carried], "payloads": [event.payload for event in carried],
         "by_seqs": [event.by_seq for event in carried], **as_arrays([event.row for event in carried]),

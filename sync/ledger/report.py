@@ -19,6 +19,7 @@ from sync.contract.visits import Visit, VisitClosing
 from sync.ledger.day_events import read_day_events
 from sync.ledger.days import read_visits, settle_days
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.holes import read_holes
 from sync.ledger.judgement_basis import read_basis
 from sync.ledger.reversals import list_broken_reversals
 
@@ -132,6 +133,9 @@ def _notices(
     )
     for device, count in rows:
         yield ReportNotice(school=school, kind="fork", where=device, count=count)
+    for hole in read_holes(connection, school):
+        where = f"{hole.device} {hole.epoch} {hole.first_seq}-{hole.last_seq}"
+        yield ReportNotice(school=school, kind="hole", where=where, count=hole.last_seq - hole.first_seq + 1)
     rows = connection.execute(
         "SELECT code, count(*) FROM quarantine WHERE school = %s GROUP BY code ORDER BY code", (school,)
     )

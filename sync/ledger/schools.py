@@ -7,7 +7,8 @@ A device's id begins with its school's, so that every request can be answered by
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import psycopg
@@ -17,6 +18,7 @@ from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.wire import HeadText, InvalidMessage, parse_device_id, parse_school_id
 from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.holes import read_holes
 
 SCHOOL_ID_MAX = 40  # leaves room for the device's part in a name of 64
 CODE_LIFETIME = timedelta(days=3)
@@ -46,6 +48,7 @@ class DeviceRow:
     seq: int
     last_heard: datetime | None
     twins: bool  # two runs of it were heard at the same time: two kiosks with one identity
+    missing: int = 0  # events that it had recorded and nobody can give any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,12 @@ def set_status(connection: psycopg.Connection, device: str, status: str, *, sinc
 def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:
     """Returns every device, with the number of its last event and the time of its last heartbeat."""
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
-        return cursor.execute(_DEVICES).fetchall()
+        rows = cursor.execute(_DEVICES).fetchall()
+    missing: dict[str, int] = defaultdict(int)
+    for (school,) in connection.execute("SELECT DISTINCT school FROM hole").fetchall():
+        for hole in read_holes(connection, school):
+            missing[hole.device] += hole.last_seq - hole.first_seq + 1
+    return [replace(row, missing=missing[row.device]) for row in rows]
 
 
 _DEVICES = """

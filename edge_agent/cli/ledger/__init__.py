@@ -11,6 +11,7 @@ from edge_agent.cli.ledger import (
     payer,
     proof,
     report,
+    salvage,
     schools,
     serving,
     sheet,
@@ -25,6 +26,7 @@ app.command("enrol-code")(schools.enrol_code)
 app.command()(schools.devices)
 app.command()(schools.suspend)
 app.command()(report.report)
+app.command()(salvage.salvage)
 app.command()(judgement.settle)
 app.command()(judgement.reverse)
 app.add_typer(judgement.officer_app, name="officer")

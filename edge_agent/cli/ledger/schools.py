@@ -67,10 +67,10 @@ def devices(
         print_json([asdict(row) for row in rows])
         return
     print_table(
-        ("school", "device", "name", "status", "events", "last heard", ""),
+        ("school", "device", "name", "status", "events", "missing", "last heard", ""),
         (
             (
-                row.school, row.device, row.name, row.status, row.seq,
+                row.school, row.device, row.name, row.status, row.seq, row.missing,
                 row.last_heard.isoformat(timespec="seconds") if row.last_heard else "never",
                 "TWO KIOSKS WITH ONE IDENTITY" if row.twins else "",
             )

@@ -1,0 +1,88 @@
+"""Takes events out of a damaged journal that was brought on a stick.
+
+Nobody has signed for them as a batch. What vouches for them is the hash chain, behind a genesis that names the device
+and its key, and the operator who brings the file. So they never move a head: they are stored as carried events under
+their own names, as if a later epoch had brought them, and the report counts each once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from sync.contract.chain import DeviceId, Epoch, Hash
+from sync.ledger.day_marks import mark_days
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.event_columns import read_columns
+from sync.ledger.event_rows import CarriedEvent, DayEffects
+from sync.ledger.holes import note_lost
+from sync.ledger.ingest import insert_carried
+from sync.ledger.schools import parse_school
+
+BY_STICK = "stick"  # in the place of the epoch that carried them
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtEvent:
+    """An event of a damaged journal, under its own name. `is_proven`: the chain leads to it."""
+
+    seq: int
+    hash: Hash
+    payload: bytes
+    is_proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSalvage:
+    """The outcome. `--json` shows these names."""
+
+    school: str
+    device: str
+    epoch: str
+    brought: int
+    stored: int  # the others were here before
+    unproven: int  # of those brought: nothing before them leads to them; they are listed in the quarantine
+
+
+def store_salvaged(
+    connection: psycopg.Connection, device: DeviceId, public_key: bytes, epoch: Epoch, events: Sequence[BroughtEvent],
+    now: datetime,
+) -> StoredSalvage:  # fmt: skip
+    """Stores those of the events that are not here, in one transaction. Raises NotUnderstood for a foreign device."""
+    school = parse_school(device)
+    with connection.transaction():
+        known = connection.execute(
+            "SELECT 1 FROM head JOIN device_key USING (school, device)"
+            " WHERE school = %s AND device = %s AND public_key = %s FOR UPDATE OF head",
+            (school, device, public_key),
+        ).fetchone()
+        if known is None:
+            raise NotUnderstood(f"no device {device!r} with the key of this journal: see `edge-agent ledger devices`")
+        before = _count(connection, school, device)
+        effects, unproven = DayEffects(), 0
+        for event in events:
+            columns = read_columns([event.payload], event.seq, school=school, epoch=epoch, now=now, effects=effects)
+            named = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, columns.rows[0])
+            effects.carried_epochs.add(epoch)
+            insert_carried(connection, school, device, BY_STICK, columns.carried or [named])
+            if not event.is_proven:
+                unproven += 1
+                connection.execute(_NOTE_UNPROVEN, (school, device, epoch, event.seq))
+        note_lost(connection, school, device, [event.payload for event in events])
+        mark_days(connection, school, device, effects)
+        stored = _count(connection, school, device) - before
+    return StoredSalvage(school, device, epoch, len(events), stored, unproven)
+
+
+_NOTE_UNPROVEN = """
+    INSERT INTO quarantine (school, device, epoch, seq, code, detail)
+    VALUES (%s, %s, %s, %s, 'unproven', 'from a damaged journal, behind a hole') ON CONFLICT DO NOTHING
+"""
+
+
+def _count(connection: psycopg.Connection, school: str, device: str) -> int:
+    row = connection.execute(
+        "SELECT count(*) FROM carried WHERE school = %s AND device = %s", (school, device)
+    ).fetchone()
+    return int(row[0]) if row else 0
