@@ -24,6 +24,6 @@ CREATE TABLE heard_head (
     FOREIGN KEY (school, device) REFERENCES device
 );
 
--- Drawn anew when a start finds that the database is older than the file of acts beside it, that is: restored. Versions
--- of a roster compare within one incarnation only.
-ALTER TABLE school ADD COLUMN incarnation text NOT NULL DEFAULT '';
+-- Drawn anew when a start finds that the database was restored from a backup. The versions of a roster compare within
+-- one incarnation only.
+ALTER TABLE school ADD COLUMN incarnation text NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', '');
