@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+import msgspec
 import psycopg
 
 from sync.contract import roster
@@ -77,8 +78,9 @@ def read_our_count(connection: psycopg.Connection, subject: SheetSubject, *, now
         sheet = build_sheet(subject, 1, choose_facts(connection, school_month, subject.programme))
     basis = read_basis(connection, subject.school)
     people = {person.person for person in school_month.people}
+    visits = read_visits(connection, subject.school, month.first, month.last)
     return OurCount(
-        sheet=sheet, visits=school_month.visits, elsewhere=_read_elsewhere(connection, subject.school, month, people),
+        sheet=sheet, visits=visits, elsewhere=_read_elsewhere(connection, subject.school, month, people),
         received=_read_arrivals(connection, subject.school, month), voids=_read_voids(connection, subject.school),
         entitlements=basis.entitlements, former=_read_former(connection, subject.school),
     )  # fmt: skip
@@ -99,19 +101,32 @@ def _read_sheet(connection: psycopg.Connection, subject: SheetSubject) -> Sheet 
     return replace(closed[0], rows=tuple(rows[key] for key in sorted(rows)))
 
 
+# Ids are opaque and a school's own: the same id at two schools may be two children. The same child is one who has the
+# same keyed hash at both, or whom the other school's roster names as a guest of this one.
+_SELECT_ELSEWHERE = """
+    SELECT o.school, o.person, m.person FROM payer_number m JOIN payer_number o USING (number_hash)
+    WHERE m.school = %(school)s AND o.school <> %(school)s
+    UNION
+    SELECT school, id, id FROM roster_record
+    WHERE school <> %(school)s AND type = 'person' AND superseded IS NULL
+      AND position(%(guest)s IN body) > 0 AND id = ANY(%(people)s)
+"""
+
+
 def _read_elsewhere(
     connection: psycopg.Connection, school: str, month: Month, people: Collection[str]
 ) -> tuple[Visit, ...]:
-    """Returns the visits of these people at other schools. The city's statement: it asks every school."""
-    rows = connection.execute(
-        "SELECT DISTINCT school FROM visit WHERE school <> %s AND day BETWEEN %s AND %s AND person = ANY(%s)",
-        (school, month.first.isoformat(), month.last.isoformat(), list(people)),
-    ).fetchall()
+    """Returns the visits of these people at other schools, under their ids here. The city's statement."""
+    guest = f'"home_school":{msgspec.json.encode(school).decode()}'
+    place = {"school": school, "guest": guest, "people": list(people)}
+    ids: dict[str, dict[str, str]] = defaultdict(dict)
+    for other, person, own in connection.execute(_SELECT_ELSEWHERE, place):
+        ids[other][person] = own
     return tuple(
-        visit
-        for (other,) in rows
+        replace(visit, person=ids[other][visit.person])
+        for other in sorted(ids)
         for visit in read_visits(connection, other, month.first, month.last)
-        if visit.person in people
+        if visit.person in ids[other]
     )
 
 

@@ -1,20 +1,19 @@
 """The facts that a sheet follows from, read out of one school's tables: settled visits, people, terms, outages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 
 from sync.contract import roster
-from sync.contract.event import Boot, UnreadableEvent, decode
+from sync.contract.event import Boot, Claim, UnreadableEvent, decode
 from sync.contract.roster import Person
 from sync.contract.sessions import Timetable
-from sync.contract.visit import EventId, ReceivedEvent, Visit
+from sync.contract.visit import EventId, ReceivedEvent
 from sync.ledger import terms
-from sync.ledger.days import read_visits
 from sync.ledger.judgement_basis import read_basis
-from sync.money.building import SheetFacts, SheetPerson
+from sync.money.building import SheetFacts, SheetPerson, VisitDays
 from sync.money.calendars import choose_calendar
 from sync.money.months import Month
 from sync.money.outages import find_outages
@@ -30,7 +29,7 @@ class SchoolMonth:
 
     school: str
     month: Month
-    visits: tuple[Visit, ...]
+    visits: tuple[VisitDays, ...]
     people: tuple[SheetPerson, ...]
     timetable: Timetable
     outages: tuple[SheetOutage, ...]
@@ -48,8 +47,8 @@ def read_school_month(connection: psycopg.Connection, school: str, month: Month)
         for person in _read_people(connection, school, month)
     ]  # fmt: skip
     outages = find_outages(_read_outage_events(connection, school, month), basis.timetable, month)
-    visits = read_visits(connection, school, month.first, month.last)
-    return SchoolMonth(school, month, tuple(visits), tuple(people), basis.timetable, outages)
+    visits = tuple(_read_visit_days(connection, school, month))
+    return SchoolMonth(school, month, visits, tuple(people), basis.timetable, outages)
 
 
 def _read_people(connection: psycopg.Connection, school: str, month: Month) -> list[Person]:
@@ -82,8 +81,21 @@ def choose_facts(connection: psycopg.Connection, school_month: SchoolMonth, prog
     kind = tariffs.find_programme(programme).calendar
     calendar = choose_calendar(terms.read_calendars(connection, school_month.school), kind, school_month.month)
     return SheetFacts(
-        school_month.visits, school_month.people, school_month.timetable, calendar, tariffs, school_month.outages
+        (), school_month.people, school_month.timetable, calendar, tariffs, school_month.outages, school_month.visits
     )
+
+
+def _read_visit_days(connection: psycopg.Connection, school: str, month: Month) -> Iterator[VisitDays]:
+    """Yields the settled visits as `group_visits` groups them."""
+    rows = connection.execute(
+        "SELECT person, session, CASE programme WHEN '' THEN recorded_programme ELSE programme END, claim,"
+        " array_agg(DISTINCT substr(day, 9, 2)::int) FROM visit"
+        " WHERE school = %s AND day BETWEEN %s AND %s AND claim NOT IN ('second', 'none') GROUP BY 1, 2, 3, 4",
+        (school, month.first.isoformat(), month.last.isoformat()),
+        binary=True,
+    )
+    for person, session, programme, claim, days in rows:
+        yield VisitDays(person, session, programme, Claim(claim), tuple(days))
 
 
 def find_open_days(connection: psycopg.Connection, school: str, month: Month) -> tuple[ClosingObstacle, ...]:

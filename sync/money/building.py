@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim
@@ -34,9 +35,22 @@ class SheetPerson:
     entitlements: tuple[Entitlement, ...] = ()
 
 
+class VisitDays(NamedTuple):
+    """The days of the month on which one person had visits with one claim, in one session, under one programme."""
+
+    person: str
+    session: str
+    programme: str
+    claim: Claim
+    days: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SheetFacts:
-    """Everything that a sheet follows from, besides its subject. `outages` of the month's sessions."""
+    """Everything that a sheet follows from, besides its subject. `outages` of the month's sessions.
+
+    `visits` and `grouped` count alike: a database groups a city's visits ten times as fast as they can be read.
+    """
 
     visits: Sequence[Visit]
     people: Sequence[SheetPerson]
@@ -44,6 +58,7 @@ class SheetFacts:
     calendar: Calendar
     tariffs: TariffBook
     outages: Sequence[SheetOutage] = ()
+    grouped: Sequence[VisitDays] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +70,17 @@ class _Marks:
     pending: set[int] = field(default_factory=set)
     outside: set[int] = field(default_factory=set)
     expected: frozenset[int] = frozenset()
+
+
+def group_visits(visits: Iterable[Visit], month: Month) -> list[VisitDays]:
+    """Returns the visits of a month that are, or may come to be, billed, by person, session, programme and claim."""
+    days: dict[tuple[str, str, str, Claim], set[int]] = defaultdict(set)
+    prefix = f"{month}-"
+    for visit in visits:
+        if visit.claim is not Claim.SECOND and visit.claim is not Claim.NONE and visit.day.startswith(prefix):
+            programme = visit.programme or visit.recorded_programme
+            days[visit.person, visit.session, programme, visit.claim].add(int(visit.day[8:10]))
+    return [VisitDays(*key, tuple(sorted(numbers))) for key, numbers in days.items()]
 
 
 def build_sheet(
@@ -108,27 +134,18 @@ class _Builder:
 
     def _count_visits(self) -> dict[RowKey, _Marks]:
         marks: dict[RowKey, _Marks] = defaultdict(_Marks)
-        prefix, programme = f"{self._month}-", self._subject.programme
-        for visit in self._facts.visits:
-            if (
-                (visit.programme or visit.recorded_programme) != programme
-                or visit.claim is Claim.SECOND
-                or visit.claim is Claim.NONE
-            ):
+        for group in (*group_visits(self._facts.visits, self._month), *self._facts.grouped):
+            if group.programme != self._subject.programme or not self._counts_session(group.session):
                 continue
-            day_text = visit.day
-            if not day_text.startswith(prefix) or not self._counts_session(visit.session):
-                continue
-            day = int(day_text[8:10])
-            row = marks[visit.person, self._row_session(visit.session)]
-            if visit.claim is Claim.PENDING:
-                row.pending.add(day)
-            elif visit.claim is Claim.HELD:
-                row.held.add(day)
-            elif day in self._taught_days(visit.person):
-                row.billed.add(day)
+            row = marks[group.person, self._row_session(group.session)]
+            if group.claim is Claim.PENDING:
+                row.pending.update(group.days)
+            elif group.claim is Claim.HELD:
+                row.held.update(group.days)
             else:
-                row.outside.add(day)
+                taught = self._taught_days(group.person)
+                row.billed.update(taught.intersection(group.days))
+                row.outside.update(set(group.days) - taught)
         return marks
 
     def _counts_session(self, session: str) -> bool:

@@ -75,9 +75,9 @@ def test_differences_between_a_payers_file_and_what_kiosks_sent(
         meal("u1", lunch, 4), meal("u1", lunch, 4, 20), boot(lunch, 5, 30),
     )  # fmt: skip
     accepted(kiosk.send_all())
-    other_school(db, enrolled)
     import_terms(command, lunch)
     numbered(command, files, lunch, ["u1", "u2", "u3"])
+    other_school(db, enrolled, command, files)
     their_file = write(files / "theirs.csv", [
         ("991", "", "", "03.11.2025", "Обед"),
         ("992", "", "", "03.11.2025", "Обед"),
@@ -105,17 +105,18 @@ def test_differences_between_a_payers_file_and_what_kiosks_sent(
     assert "cannot be matched" in command(*words, *made_at)
 
 
-def other_school(db: psycopg.Connection, enrolled: Callable[[], Kiosk]) -> None:
-    """u3 eats at another school on the 6th, and is entitled there, too."""
+def other_school(db: psycopg.Connection, enrolled: Callable[[], Kiosk], command: Command, files: Path) -> None:
+    """u3 eats at another school on the 6th, where the id is another one, and the number the same."""
     there = new_school(db)
     rosters.apply_changes(db, there, [
         MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
-        Person(id="u3", given_name="Арман", family_name="Әлиев"),
-        Entitlement(id="u3.state", person="u3", programme="state"),
+        Person(id="x3", given_name="Арман", family_name="Әлиев"),
+        Entitlement(id="x3.state", person="x3", programme="state"),
     ])  # fmt: skip
     url = str(enrolled().http.base_url)
     kiosk = Kiosk.enrol(url, schools.issue_code(db, there, "door", datetime.now(UTC)))
-    kiosk.record(meal("u3", there, 6))
+    numbered(command, files, there, ["x3"])
+    kiosk.record(meal("x3", there, 6))
     accepted(kiosk.send_all())
     kiosk.close()
     settle_days(db, there, now=datetime.now(UTC))

@@ -2,8 +2,11 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from openpyxl import load_workbook
@@ -11,7 +14,12 @@ from typer.testing import CliRunner
 
 from edge_agent.cli.ledger import app
 from edge_agent.errors import AgentError
+from sync.contract.event import Claim
+from sync.ledger.days import read_visits, settle_days
+from sync.ledger.sheet_facts import read_school_month
+from sync.money.building import group_visits
 from sync.money.errors import ActRefused, TermsMissing
+from sync.money.months import Month
 from tests.sync.ledger.authority import Authority
 from tests.sync.ledger.kiosk import Kiosk, accepted
 from tests.sync.ledger.sheet_school import Command, boot, import_terms, meal
@@ -115,3 +123,18 @@ def read_form_text() -> str:
     text = CliRunner().invoke(app, ["sheet", "form"]).stdout
     assert re.search(r"^field = \"days\"$", text, re.MULTILINE)
     return text
+
+
+def test_the_database_groups_visits_as_the_rule_does(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command
+) -> None:
+    kiosk.record(
+        meal("u1", lunch, 3), meal("u1", lunch, 3, 20), meal("u2", lunch, 3, 1), meal("u1", lunch, 4),
+        msgspec.structs.replace(meal("stranger", lunch, 5), programme=""), meal("u9", lunch, 6),
+    )  # fmt: skip
+    accepted(kiosk.send_all())
+    settle_days(db, lunch, now=datetime.now(UTC))
+    month = Month(2025, 11)
+    grouped = group_visits(read_visits(db, lunch, month.first, month.last), month)
+    assert {group.claim for group in grouped} == {Claim.CLAIMABLE, Claim.HELD}
+    assert sorted(read_school_month(db, lunch, month).visits) == sorted(grouped)
