@@ -1,11 +1,11 @@
 """Who may see what on the ledger's pages. Pure.
 
-| role | schools | people | programmes | events and proofs |
-|---|---|---|---|---|
-| school | its own | by name | yes | yes |
-| caterer | its own | by opaque id | no | no |
-| city | all | by opaque id | yes | no |
-| auditor | all | by opaque id | yes | yes |
+| role | schools | people | programmes | contests | events and proofs |
+|---|---|---|---|---|---|
+| school | its own | by name | yes | with the family's words | yes |
+| caterer | its own | by opaque id | no | no | no |
+| city | all | by opaque id | yes | without the words | no |
+| auditor | all | by opaque id | yes | without the words | yes |
 """
 
 from dataclasses import dataclass
@@ -48,6 +48,11 @@ class PageReader:
     def sees_events(self) -> bool:
         """Returns True where single events and their proofs are shown."""
         return self.role in (PageRole.SCHOOL, PageRole.AUDITOR)
+
+    @property
+    def sees_contests(self) -> bool:
+        """Returns False for a caterer: what families say is between them, the school and the city."""
+        return self.role is not PageRole.CATERER
 
     @property
     def sees_views(self) -> bool:

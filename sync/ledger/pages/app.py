@@ -6,6 +6,7 @@ GET  /pages/schools/SCHOOL                          a school's month, day by day
 GET  /pages/schools/SCHOOL/days/DAY                 the visits of a day
 GET  /pages/schools/SCHOOL/people/PERSON            a person's month
 GET  /pages/schools/SCHOOL/events/DEVICE/EPOCH/SEQ  one event as it is stored
+GET  /pages/schools/SCHOOL/contests                 what families object to, and the answers
 GET  /pages/schools/SCHOOL/views                    who has looked at whom
 GET  /pages/schools/SCHOOL/sheets                   its sheets
 GET  /pages/schools/SCHOOL/sheets/MONTH/PROGRAMME/NUMBER              one sheet in the version in force
@@ -65,6 +66,7 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
             Route(f"{school}/days/{{day}}", desk.page(visits.day), methods=["GET"]),
             Route(f"{school}/people/{{person}}", desk.page(visits.person), methods=["GET"]),
             Route(f"{school}/events/{{device}}/{{epoch}}/{{seq:int}}", desk.page(visits.event), methods=["GET"]),
+            Route(f"{school}/contests", desk.page(visits.contests), methods=["GET"]),
             Route(f"{school}/views", desk.page(visits.views), methods=["GET"]),
             Route(f"{school}/sheets", desk.page(sheets.list_sheets), methods=["GET"]),
             Route(sheet, desk.page(sheets.show), methods=["GET"]),

@@ -5,11 +5,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from sync.ledger.contests import list_contests
 from sync.ledger.days import read_visits
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageReader
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import PageDesk, home_path, parse_day
+from sync.ledger.statements import read_statements
 from sync.money.months import Month
 
 
@@ -45,7 +47,8 @@ class VisitPages:
         people = self._people(connection, session.reader, school, [visit.person for visit in visits])
         month = Month(day.year, day.month)
         return self._desk.render(
-            request, "day.html", session, school=school, day=day, visits=visits, people=people, month=month,
+            request, "day.html", session, statements=read_statements(connection, school, str(day), str(day)),
+            school=school, day=day, visits=visits, people=people, month=month,
             zone=overview.read_zone(connection, school), labels=self._labels(connection, request, school),
         )  # fmt: skip
 
@@ -75,6 +78,19 @@ class VisitPages:
         subject = str((stored.payload or {}).get("person", "")) or f"event {stored.seq}"
         self._desk.log_view(connection, request, session.reader, subject)
         return self._desk.render(request, "event.html", session, school=names["school"], event=stored)
+
+    def contests(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
+        """Responds with what families have objected to in a month, and the answers."""
+        if not session.reader.sees_contests:
+            raise HTTPException(404)
+        school, month = request.path_params["school"], self._desk.read_month(request)
+        self._desk.log_view(connection, request, session.reader, f"contests {month}")
+        rows = list_contests(connection, school, month.first.isoformat(), month.last.isoformat())
+        people = self._people(connection, session.reader, school, [row.person for row in rows])
+        return self._desk.render(
+            request, "contests.html", session, school=school, month=month, rows=rows, people=people,
+            labels=self._labels(connection, request, school),
+        )  # fmt: skip
 
     def views(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
         """Responds with who has looked at whom."""

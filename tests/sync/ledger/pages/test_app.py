@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
+from sync.contract.visit import EventId
 from sync.ledger import rosters
+from sync.ledger.contests import contest_entry
 from sync.ledger.days import settle_days
 from sync.ledger.pages import accounts
 from sync.ledger.pages.access import PageRole
@@ -54,9 +56,9 @@ def eaten(db: psycopg.Connection, kiosk: Kiosk) -> str:
     return school
 
 
-def open_account(db: psycopg.Connection, school: str, role: PageRole) -> PageSession:
+def open_account(db: psycopg.Connection, school: str, role: PageRole, name: str = "") -> PageSession:
     home = school if role in (PageRole.SCHOOL, PageRole.CATERER) else ""
-    login = f"{role}-{school}"
+    login = f"{name or role}-{school}"
     fresh = accounts.add_account(db, home, login, role, f"{role} reader", PASSWORD)
     session = accounts.sign_in(db, home, login, PASSWORD, fresh.recovery_codes[0], datetime.now(UTC))
     assert isinstance(session, PageSession)
@@ -233,3 +235,20 @@ def test_a_browsers_language_is_taken_where_there_is_one() -> None:
     assert choose_language("", "de, en;q=0.5") == "kk"
     assert choose_language("ru", "kk") == "ru"
     assert choose_language("xx", "") == "kk"
+
+
+def test_contests_stand_on_their_page_and_the_familys_words_are_for_the_school(
+    browser: Browser, server: LedgerServer, db: psycopg.Connection, eaten: str, kiosk: Kiosk
+) -> None:
+    note, entry_id = "She was ill that day.", EventId(kiosk.device, kiosk.epoch, 1)
+    contest_entry(db, eaten, "u1", entry_id, note, datetime(2026, 11, 21, tzinfo=UTC))
+    path = f"/schools/{eaten}/contests?month={MONTH}"
+    pages = {role: get(server, open_account(db, eaten, role), path) for role in PageRole}
+    assert {role for role, page in pages.items() if page.status_code == 200} == set(PageRole) - {PageRole.CATERER}
+    assert {role for role, page in pages.items() if note in page.text} == {PageRole.SCHOOL}
+    context = open_pages(browser, server, open_account(db, eaten, PageRole.SCHOOL, "head"), "kk")
+    page = context.new_page()
+    page.goto(f"{server.url}/pages{path}")
+    expect(page.get_by_role("main")).to_contain_text(load_catalogues()["kk"]["contest_open"])
+    check_accessible(page)
+    context.close()
