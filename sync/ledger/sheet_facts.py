@@ -17,7 +17,6 @@ from sync.money.building import SheetFacts, SheetPerson, VisitDays
 from sync.money.calendars import choose_calendar
 from sync.money.months import Month
 from sync.money.outages import find_outages
-from sync.money.protocol import ClosingObstacle
 from sync.money.sheet import SheetOutage
 
 _RETURN_DAYS_MAX = 14  # a kiosk that comes back later than this says nothing of the month
@@ -96,22 +95,6 @@ def _read_visit_days(connection: psycopg.Connection, school: str, month: Month) 
     )
     for person, session, programme, claim, days in rows:
         yield VisitDays(person, session, programme, Claim(claim), tuple(days))
-
-
-def find_open_days(connection: psycopg.Connection, school: str, month: Month) -> tuple[ClosingObstacle, ...]:
-    """Returns an obstacle where days of the month still wait to be judged."""
-    rows = connection.execute(
-        "SELECT day FROM dirty_day WHERE school = %s AND day BETWEEN %s AND %s ORDER BY day",
-        (school, month.first.isoformat(), month.last.isoformat()),
-    ).fetchall()
-    if not rows:
-        return ()
-    days = ", ".join(row[0] for row in rows)
-    return (
-        ClosingObstacle(
-            f"days that are not judged yet: {days}", "wait until their sessions have ended, and propose again"
-        ),
-    )
 
 
 _SELECT_RETURNS = """

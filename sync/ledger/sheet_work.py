@@ -8,7 +8,8 @@ import psycopg
 from sync.ledger import sheets
 from sync.ledger.days import settle_days
 from sync.ledger.months import close_month
-from sync.ledger.sheet_facts import choose_facts, find_open_days, read_school_month
+from sync.ledger.sheet_facts import choose_facts, read_school_month
+from sync.ledger.sheet_obstacles import find_open_questions
 from sync.ledger.sheet_store import list_subjects, read_process, read_version
 from sync.ledger.sheets import ActOutcome
 from sync.money.building import SheetFacts
@@ -50,10 +51,10 @@ def object_to(
 
 
 def find_obstacles(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> list[ClosingObstacle]:
-    """Returns everything that keeps a sheet from closing: days not judged yet, rows that have changed since."""
+    """Returns everything that keeps a sheet from closing: questions that are open, rows that have changed since."""
     facts = read_facts(connection, subject, now=now)
     return [
-        *find_open_days(connection, subject.school, Month.parse(subject.month)),
+        *find_open_questions(connection, subject.school, Month.parse(subject.month)),
         *sheets.find_changes(connection, subject, facts),
     ]
 

@@ -14,12 +14,16 @@ from typer.testing import CliRunner
 
 from edge_agent.cli.ledger import app
 from edge_agent.errors import AgentError
+from sync.contract.batch import NamedHole
 from sync.contract.event import Claim
+from sync.ledger import contests, holes, sheet_work
 from sync.ledger.days import read_visits, settle_days
 from sync.ledger.sheet_facts import read_school_month
+from sync.ledger.sheet_obstacles import find_open_questions
 from sync.money.building import group_visits
 from sync.money.errors import ActRefused, TermsMissing
 from sync.money.months import Month
+from sync.money.sheet import SheetSubject
 from tests.sync.ledger.authority import Authority
 from tests.sync.ledger.kiosk import Kiosk, accepted
 from tests.sync.ledger.sheet_school import Command, boot, import_terms, meal
@@ -138,3 +142,23 @@ def test_the_database_groups_visits_as_the_rule_does(
     grouped = group_visits(read_visits(db, lunch, month.first, month.last), month)
     assert {group.claim for group in grouped} == {Claim.CLAIMABLE, Claim.HELD}
     assert sorted(read_school_month(db, lunch, month).visits) == sorted(grouped)
+
+
+def test_a_month_with_a_contest_or_a_hole_has_obstacles(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command
+) -> None:
+    kiosk.record(meal("u1", lunch, 3), meal("u2", lunch, 6, 1))
+    accepted(kiosk.send_all())
+    import_terms(command, lunch)
+    subject = SheetSubject(lunch, "state", "2025-11")
+    now = datetime.now(UTC)
+    sheet_work.propose(db, subject, by="cook", now=now)
+    assert sheet_work.find_obstacles(db, subject, now=now) == []
+    contest = contests.contest_absence(db, lunch, "u3", "2025-11-05", "lunch", "", now)
+    (obstacle,) = sheet_work.find_obstacles(db, subject, now=now)
+    assert obstacle.what == f"contests that nobody has answered: {contest} of u3 on 2025-11-05"
+    holes.note_holes(db, lunch, kiosk.device, [NamedHole("f" * 16, 3, 5, "0" * 64)])
+    assert [each.what for each in sheet_work.find_obstacles(db, subject, now=now)[1:]] == [
+        f"events that are missing: {kiosk.device} {'f' * 16} 3-5"
+    ]
+    assert find_open_questions(db, lunch, Month(2025, 9)) == find_open_questions(db, lunch, Month(2025, 11))[1:]
