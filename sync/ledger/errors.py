@@ -3,6 +3,7 @@
 LedgerError
 ├── DatabaseUnavailable  PostgreSQL cannot be started or reached: see the log that it names, then start again
 ├── FolderInUse          another process serves this data folder: ask that one, or stop it
+├── ActsDamaged          the file of acts beside the database is not what was written: restore it from a copy
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
 
@@ -19,6 +20,10 @@ class DatabaseUnavailable(LedgerError):
 
 class FolderInUse(LedgerError):
     """The data folder belongs to a running process."""
+
+
+class ActsDamaged(LedgerError):
+    """The file of acts holds a line that this ledger did not write, or does not understand."""
 
 
 class NotUnderstood(LedgerError):

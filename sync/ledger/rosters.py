@@ -12,8 +12,9 @@ import msgspec
 import psycopg
 
 from sync.contract import roster
-from sync.contract.roster import Change, DeletedRecord, Record, RosterPage
+from sync.contract.roster import Change, Consent, DeletedRecord, Record, RosterPage
 from sync.ledger import logs, palms
+from sync.ledger.acts import ActKind, note_act
 from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
 from sync.proof.leaves import VersionedKind
@@ -86,6 +87,8 @@ def apply_changes(
                 "INSERT INTO roster_version (school, version, in_force) VALUES (%s, %s, coalesce(%s, now()))",
                 (school, newest, in_force),
             )
+            ended = [" ".join(_name(change)) for change in changes if _is_ending(change)]
+            note_act(connection, ActKind.ROSTER, school, {"version": str(newest), "deleted": "\n".join(ended)})
             judged = digest_judged(read_records(connection, school))
             logs.append_version(connection, school, VersionedKind.ROSTER, school, newest, judged)
             change_basis(connection, school, _list_open_days(connection, school))
@@ -101,6 +104,11 @@ def _list_open_days(connection: psycopg.Connection, school: str) -> list[str]:
         (school,),
     )
     return [row[0] for row in rows]
+
+
+def _is_ending(change: Change) -> bool:
+    """Returns True for what a restored backup must not bring back."""
+    return isinstance(change, DeletedRecord) or (isinstance(change, Consent) and bool(change.withdrawn_at))
 
 
 def _name(change: Change) -> tuple[str, str]:

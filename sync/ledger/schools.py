@@ -9,13 +9,14 @@ import hashlib
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg.rows import class_row
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.wire import HeadText, InvalidMessage, parse_device_id, parse_school_id
+from sync.ledger.acts import ActKind, note_act
 from sync.ledger.day_marks import change_basis
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.holes import read_holes
@@ -143,6 +144,10 @@ def register_device(
             "UPDATE enrolment_code SET used_at = %s, device = %s, public_key = %s WHERE school = %s AND code_hash = %s",
             (now, device, public_key, school, _hash(code)),
         )
+        note_act(connection, ActKind.REGISTRATION, school, {
+            "device": device, "name": device_name or name, "public_key": public_key.hex(),
+            "code_hash": _hash(code).hex(),
+        })  # fmt: skip
     return RegisteredDevice(school, device, "active", (public_key,)), True
 
 
@@ -153,6 +158,19 @@ def _add_device(connection: psycopg.Connection, school: str, device: DeviceId, n
     )
     connection.execute(
         "INSERT INTO head (school, device, epoch, seq, hash) VALUES (%s, %s, '', 0, '')", (school, device)
+    )
+
+
+def restore_device(
+    connection: psycopg.Connection, school: str, device: DeviceId, name: str, public_key: bytes, code_hash: bytes
+) -> None:
+    """Adds a device that had registered before the database was restored, and uses up its code."""
+    if find_device(connection, device) is None:
+        _add_device(connection, school, device, name, public_key)
+    connection.execute(
+        "UPDATE enrolment_code SET used_at = now(), device = %s, public_key = %s"
+        " WHERE school = %s AND code_hash = %s AND device IS NULL",
+        (device, public_key, school, code_hash),
     )
 
 
@@ -184,6 +202,9 @@ def set_status(connection: psycopg.Connection, device: str, status: str, *, sinc
         )
         if done.rowcount == 0:
             raise NotUnderstood(f"no device {device!r}: see `edge-agent ledger devices`")
+        note_act(connection, ActKind.SUSPENSION, school, {
+            "device": device, "status": status, "since": (since or datetime.now(UTC)).isoformat(),
+        })  # fmt: skip
         connection.execute(
             "UPDATE device_suspension SET until = now() WHERE school = %s AND device = %s AND until IS NULL",
             (school, device),

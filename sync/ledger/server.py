@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from sync.ledger import keys
+from sync.ledger.acts import WRITE_INTERVAL_S, ActFile, write_acts
 from sync.ledger.admission import TokenBucket
 from sync.ledger.background import BackgroundWork
 from sync.ledger.checkpointer import SEAL_INTERVAL_S, seal_all
@@ -28,6 +29,7 @@ from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.requests import LedgerContext
+from sync.ledger.restoring import catch_up, open_acts
 from sync.ledger.service import Pool, build_application
 from sync.proof.signer import LogSigner
 
@@ -135,13 +137,16 @@ class LedgerServer:
             options.folder.mkdir(mode=0o755, parents=True)
         prepare_database(self.database_url)
         key = keys.load_or_create(options.folder / "receipt.key")
+        acts = open_acts(options.folder, key)
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            catch_up(connection, acts)
         self._pool = ConnectionPool(
             self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
             kwargs={"autocommit": True}, check=_still_open,
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
-        self._background = list(self._compose_background(self._pool, signer))
+        self._background = list(self._compose_background(self._pool, signer, acts))
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
@@ -153,7 +158,8 @@ class LedgerServer:
         self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 
-    def _compose_background(self, pool: Pool, signer: LogSigner) -> Iterator[BackgroundWork]:
+    def _compose_background(self, pool: Pool, signer: LogSigner, acts: ActFile) -> Iterator[BackgroundWork]:
+        yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, acts))
         yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, signer, utc_now()))
         witness, interval_s = self._options.witness, self._options.settle_interval_s
         if witness is not None:

@@ -1,5 +1,6 @@
 """The database that the commands of `edge-agent ledger` use: the named one, or the one in the data folder."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -36,14 +37,30 @@ def require_ledger_extra() -> None:
 
 @contextmanager
 def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connection]":
-    """Yields a connection to the ledger's database: the named one, or else the one in the data folder."""
+    """Yields a connection to the ledger's database: the named one, or else the one in the data folder.
+
+    Acts that a restored backup must not undo are in the file beside it when this ends.
+    """
     from sync.ledger.server import connected
 
     if database_url:
         with connected(database_url) as connection:
             yield connection
+            _write_acts(connection, data_dir)
         return
     from canteen_demo.postgres import embedded_database
 
     with embedded_database(data_dir) as url, connected(url) as connection:
         yield connection
+        _write_acts(connection, data_dir)
+
+
+def _write_acts(connection: "psycopg.Connection", data_dir: Path) -> None:
+    """Brings noted acts into the file where the ledger's key is here; else the process that serves does it."""
+    from sync.ledger import keys
+    from sync.ledger.acts import write_acts
+    from sync.ledger.restoring import open_acts
+
+    key_file = data_dir / "receipt.key"
+    if key_file.exists() and os.access(key_file, os.R_OK):
+        write_acts(connection, open_acts(data_dir, keys.load_or_create(key_file)))

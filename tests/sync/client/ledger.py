@@ -34,6 +34,7 @@ class LedgerDevice:
     geneses: dict[str, Hash] = field(default_factory=dict)
     current: str = ""
     suspended: bool = False
+    heard: dict[str, int] = field(default_factory=dict)  # the highest event of each epoch that a heartbeat told of
 
 
 class _ProblemRaised(Exception):
@@ -111,9 +112,7 @@ class LedgerModel:
             case "GET", ["devices", name, "cursor"]:
                 return self._cursor(DeviceId(name), self._authentic(name, request))
             case "POST", ["devices", name, "heartbeats"]:
-                self._authentic(name, request)
-                self.beats.append(wire.read_json(wire.Heartbeat, request.body))
-                return wire.HeartbeatReply(time=TIME, roster=5)
+                return self._beat(self._authentic(name, request), wire.read_json(wire.Heartbeat, request.body))
             case "GET", ["schools", _, "roster"]:
                 self._authentic(signature.read_keyid(request), request)
                 return self._page(request.query)
@@ -136,6 +135,16 @@ class LedgerModel:
         if verified.keyid != name or device.suspended:
             raise _ProblemRaised(403, ProblemType.SUSPENDED)
         return device
+
+    def _beat(self, device: LedgerDevice, beat: wire.Heartbeat) -> wire.HeartbeatReply:
+        self.beats.append(beat)
+        heard = device.heard[beat.epoch] = max(beat.head.seq, device.heard.get(beat.epoch, 0))
+        if not device.current:
+            return wire.HeartbeatReply(time=TIME, roster=5, heard=heard)
+        head = self._head(device, device.current)
+        return wire.HeartbeatReply(
+            time=TIME, roster=5, epoch=device.current, accepted_through=head.seq, head=head.hash.hex(), heard=heard
+        )
 
     def _page(self, query: str) -> RosterPage:
         parameters = dict(pair.split("=") for pair in query.split("&"))

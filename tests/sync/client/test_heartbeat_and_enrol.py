@@ -7,7 +7,7 @@ from sync.client.keys import DeviceKey
 from sync.client.paced import SyncOutcome
 from sync.client.registration import register_kiosk
 from sync.contract.wire import HeadText, PartHealth
-from sync.errors import Unauthorised, Unreachable
+from sync.errors import SyncAlarm, Unauthorised, Unreachable
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
 from tests.sync.client.ledger import SERVER_PUBLIC
@@ -75,3 +75,54 @@ def test_a_code_gives_an_identity_once_and_the_same_one_again() -> None:
         register_kiosk(bench.transport, DeviceKey.make(), "CODE-1", clock=bench.now)
     with pytest.raises(Unauthorised):
         register_kiosk(bench.transport, key, "CODE-2", clock=bench.now)
+
+
+def make_sender(bench: Bench) -> HeartbeatSender:
+    channel = LedgerChannel(bench.ledger, KEY, bench.disk.device, bench.now, SERVER_PUBLIC)
+    return HeartbeatSender(bench.disk, channel, lambda: AgentReport("0.1.0", 0, "b", "synchronised"), bench.pace)
+
+
+def test_a_kiosk_with_nothing_to_send_finds_a_restored_ledger_by_its_heartbeats() -> None:
+    bench = Bench(events=10)
+    bench.drain()
+    backup = bench.ledger.backup()
+    bench.record(10, 11, 12)
+    bench.drain()
+    sender = make_sender(bench)
+    sender.step()
+    assert not sender.differs
+    bench.ledger.restore(backup)
+    bench.seconds += 120
+    sender.step()
+    assert sender.differs
+    bench.client.realign()
+    bench.drain()
+    assert len(list(bench.ledger.list_events(bench.disk.device))) == 13
+    bench.seconds += 120
+    sender.step()
+    assert not sender.differs
+
+
+def test_the_ledger_remembers_how_far_the_journal_went_when_the_disk_does_not() -> None:
+    bench = Bench(events=58)
+    sender = make_sender(bench)
+    sender.step()
+    epoch = bench.disk.epoch
+    del bench.disk.current.rows[40:]
+    bench.seconds += 120
+    step = sender.step()
+    assert (step.outcome, step.alarm) == (SyncOutcome.NEW_EPOCH, SyncAlarm.FORK)
+    assert bench.disk.lost == [(epoch, 41, 58)]
+    assert bench.disk.epoch != epoch
+
+
+def test_an_unsigned_answer_proves_no_loss() -> None:
+    bench = Bench(events=58)
+    bench.ledger.signs = False
+    sender = make_sender(bench)
+    sender.step()
+    del bench.disk.current.rows[40:]
+    bench.seconds += 120
+    assert sender.step().outcome is SyncOutcome.SENT
+    assert bench.disk.lost == []
+    assert not sender.differs

@@ -1,0 +1,161 @@
+"""Acts that a restored backup must not undo, in a file beside the database.
+
+A backup that is put back revives what was ended since: a suspended key, a used code, a withdrawn consent. So each such
+act is noted in the transaction that does it, and within a second it is a line of `acts.jsonl` in the ledger's folder,
+too. The file is signed with the receipts' key, and each signature covers the one before, so that no line can be changed
+or taken out of the middle. Before the door opens, the lines that the database does not know are done again. If there
+are any, the database was restored: then every school begins a new incarnation, in which the numbers of its rosters
+compare with none of those before, and the kiosks fetch them whole.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import psycopg
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync.ledger.errors import ActsDamaged
+
+FILE_NAME = "acts.jsonl"
+WRITE_INTERVAL_S = 1.0
+
+
+class ActKind(StrEnum):
+    """The kinds of acts, as they stand in the file."""
+
+    SUSPENSION = "suspension"  # device, status, since
+    REGISTRATION = "registration"  # device, name, public_key, code_hash
+    ROSTER = "roster"  # deleted: a type and an id a line; the new version is not repeated, the kiosks pull whole
+
+
+class RecordedAct(msgspec.Struct, frozen=True):
+    """One line of the file. `fields` by the kind; `signature` in hex."""
+
+    number: int
+    school: str
+    token: str
+    kind: str
+    fields: dict[str, str]
+    signature: str = ""
+
+
+ActHandler = Callable[[psycopg.Connection, str, Mapping[str, str]], None]
+"""Does an act once more, for a school, from its fields. It may find that it was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActFile:
+    """The file at `path`; `key` signs its lines."""
+
+    path: Path
+    key: Ed25519PrivateKey
+
+    def append(self, school: str, token: str, kind: str, fields: Mapping[str, str]) -> RecordedAct:
+        """Adds a line and returns it, once it is on the disk. Raises ActsDamaged, OSError."""
+        descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # several processes of one ledger share the file
+            content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+            whole = content[: content.rfind(b"\n") + 1]
+            if len(whole) != len(content):  # torn by a power cut: its act was never done
+                os.ftruncate(descriptor, len(whole))
+            last = self._decode(len(whole.splitlines()), whole.splitlines()[-1]) if whole else None
+            act = RecordedAct(last.number + 1 if last else 1, school, token, kind, dict(fields))
+            signed = self._sign(act, last.signature if last else "")
+            os.write(descriptor, msgspec.json.encode(signed) + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return signed
+
+    def read(self) -> list[RecordedAct]:
+        """Returns every act, the oldest first. Raises ActsDamaged where a line is not what was written."""
+        content = self.path.read_bytes() if self.path.exists() else b""
+        acts: list[RecordedAct] = []
+        for place, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), 1):
+            act = self._decode(place, line)
+            self._verify(act, acts[-1].signature if acts else "", place)
+            acts.append(act)
+        return acts
+
+    def _decode(self, place: int, line: bytes) -> RecordedAct:
+        try:
+            return msgspec.json.decode(line, type=RecordedAct)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._damaged(place) from error
+
+    def _sign(self, act: RecordedAct, before: str) -> RecordedAct:
+        return msgspec.structs.replace(act, signature=self.key.sign(_statement(act, before)).hex())
+
+    def _verify(self, act: RecordedAct, before: str, number: int) -> None:
+        if act.number != number:
+            raise self._damaged(number)
+        try:
+            self.key.public_key().verify(bytes.fromhex(act.signature), _statement(act, before))
+        except (InvalidSignature, ValueError) as error:
+            raise self._damaged(number) from error
+
+    def _damaged(self, number: int) -> ActsDamaged:
+        return ActsDamaged(
+            f"{self.path}: line {number} is not what this ledger wrote; restore the file from a copy, "
+            "it may be newer than the database's backup"
+        )
+
+
+def _statement(act: RecordedAct, before: str) -> bytes:
+    unsigned = msgspec.json.encode(msgspec.structs.replace(act, signature=""), order="sorted")
+    return b"cnt1-act" + bytes.fromhex(before) + len(unsigned).to_bytes(4, "big") + unsigned
+
+
+def note_act(connection: psycopg.Connection, kind: ActKind, school: str, fields: Mapping[str, str]) -> None:
+    """Notes an act in the caller's transaction; `write_acts` brings it into the file. Does not wait."""
+    text = msgspec.json.encode(dict(fields)).decode().replace("\\u0000", "")
+    connection.execute(
+        "INSERT INTO act (school, token, kind, fields) VALUES (%s, %s, %s, %s)",
+        (school, secrets.token_hex(16), kind, text),
+    )
+
+
+def write_acts(connection: psycopg.Connection, acts: ActFile) -> int:
+    """Brings what was noted into the file; returns how many acts there were. Raises ActsDamaged, OSError."""
+    # The city's: whatever school an act is of, it goes into the one file.
+    with connection.transaction():
+        rows = connection.execute(
+            "SELECT school, token, kind, fields FROM act WHERE NOT written ORDER BY noted_at, school, token"
+            " FOR UPDATE SKIP LOCKED"  # another process of this ledger is at it
+        ).fetchall()
+        for school, token, kind, fields in rows:
+            acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]))
+            connection.execute("UPDATE act SET written = true WHERE school = %s AND token = %s", (school, token))
+    return len(rows)
+
+
+def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping[str, ActHandler]) -> int:
+    """Does the acts that the database does not know, each in one transaction; returns how many there were.
+
+    If there were any, every school begins a new incarnation. Raises ActsDamaged, also for a kind without a handler.
+    """
+    # The city's: all schools at once, before anybody is served.
+    known = {(school, token) for school, token in connection.execute("SELECT school, token FROM act")}
+    missing = [act for act in acts.read() if (act.school, act.token) not in known]
+    for act in missing:
+        handler = handlers.get(act.kind)
+        if handler is None:
+            raise ActsDamaged(f"{acts.path}: line {act.number} is of a later version: install that version again")
+        with connection.transaction():
+            connection.execute(
+                "INSERT INTO act (school, token, kind, fields, written) VALUES (%s, %s, %s, %s, true)"
+                " ON CONFLICT DO NOTHING",
+                (act.school, act.token, act.kind, msgspec.json.encode(act.fields).decode()),
+            )
+            handler(connection, act.school, act.fields)
+    if missing:
+        connection.execute("UPDATE school SET incarnation = replace(gen_random_uuid()::text, '-', '')")
+    return len(missing)
