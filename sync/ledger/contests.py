@@ -175,6 +175,19 @@ def read_contested(connection: psycopg.Connection, school: str) -> Mapping[Event
     return contested
 
 
+def read_answers(connection: psycopg.Connection, school: str) -> list[tuple[str, EventId, bytes, bytes, bytes]]:
+    """Returns name, entry, answer, signature and key of each contest of an entry, for an auditor; empty: no answer."""
+    rows = connection.execute(
+        "SELECT contest, device, epoch, seq, coalesce(answer, ''), coalesce(signature, ''), coalesce(public_key, '')"
+        " FROM contest WHERE school = %s AND kind = 'not_right' ORDER BY raised_at",
+        (school,),
+    )
+    return [
+        (contest, EventId(device, epoch, seq), bytes(answer), bytes(signature), bytes(key))
+        for contest, device, epoch, seq, answer, signature, key in rows
+    ]
+
+
 def forget_notes(connection: psycopg.Connection, school: str, now: datetime) -> int:
     """Deletes the families' words whose time of retention is over, and returns how many. The contests stay."""
     done = connection.execute(

@@ -4,6 +4,7 @@ import typer
 
 from edge_agent.cli.ledger import (
     account,
+    audit,
     conformance,
     family,
     judgement,
@@ -34,6 +35,8 @@ app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)
 app.command()(proof.witness)
 app.command()(family.slip)
+app.command()(audit.export)
+app.command()(audit.verify)
 app.add_typer(family.contest_app, name="contest")
 app.add_typer(account.app, name="account", help="Those who read the pages.")
 app.add_typer(sheet.app, name="sheet")

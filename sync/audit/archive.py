@@ -1,0 +1,282 @@
+"""The lines of an export: everything from which an auditor can follow a school's sheet, and nothing by name.
+
+UTF-8, one JSON object a line; the field `line` says of what kind it is, bytes are base64. The lines may stand in any
+number of files, in this order within their kind. What is of no kind is an error: nothing is passed over.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from sync.contract.roster import Record
+
+
+class AuditFailure(Exception):
+    """The first line that does not hold: file, number and reason."""
+
+    def __init__(self, place: "ArchivePlace | None", reason: str) -> None:
+        super().__init__(f"{place}: {reason}" if place else reason)
+        self.place = place
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ArchivePlace:
+    """A line of an exported file; numbers begin at 1."""
+
+    file: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.file} line {self.number}"
+
+
+class _ArchiveLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="line"):
+    pass
+
+
+class SubjectLine(_ArchiveLine, frozen=True, kw_only=True, tag="subject"):
+    """The subject of the export, and its time: days whose sessions had ended by then are closed."""
+
+    school: str
+    timezone: str
+    programme: str
+    month: str
+    exported_at: datetime
+    receipts_key: bytes
+    ledger_key: str  # of the logs, under the ledger's own name
+    witness_key: str  # empty: no witness
+
+
+class DeviceLine(_ArchiveLine, frozen=True, kw_only=True, tag="device"):
+    """A kiosk's public key."""
+
+    device: str
+    public_key: bytes
+
+
+class BatchLine(_ArchiveLine, frozen=True, kw_only=True, tag="batch"):
+    """A batch as it came, with the signature that came with it."""
+
+    device: str
+    epoch: str
+    signature_input: str
+    signature: str
+    content_encoding: str
+    body: bytes
+    received_at: datetime
+
+
+class ReceiptLine(_ArchiveLine, frozen=True, kw_only=True, tag="receipt"):
+    """A receipt, as the ledger signed it."""
+
+    body: bytes
+
+
+class LeafLine(_ArchiveLine, frozen=True, kw_only=True, tag="leaf"):
+    """A leaf of a log, in the log's order."""
+
+    log: str
+    leaf: bytes
+
+
+class CheckpointLine(_ArchiveLine, frozen=True, kw_only=True, tag="checkpoint"):
+    """A log's newest checkpoint, a signed note; it covers all exported leaves of the log."""
+
+    log: str
+    note: str
+
+
+class RosterVersionLine(_ArchiveLine, frozen=True, kw_only=True, tag="roster_version"):
+    """A version of the roster, and the time from which it was in force."""
+
+    version: int
+    in_force: datetime
+
+
+class RosterRecordLine(_ArchiveLine, frozen=True, kw_only=True, tag="roster_record"):
+    """One state of a judged record, without names: in the versions from `since` up to but without `until`, 0: all."""
+
+    record: Record
+    since: int
+    until: int
+
+
+class ClosedMonthLine(_ArchiveLine, frozen=True, kw_only=True, tag="closed_month"):
+    """A closed month, and the newest roster at its closing."""
+
+    month: str
+    roster_version: int
+
+
+class SuspensionLine(_ArchiveLine, frozen=True, kw_only=True, tag="suspension"):
+    """A time in which a kiosk was suspended."""
+
+    device: str
+    since: datetime
+    until: datetime | None
+
+
+class OfficerLine(_ArchiveLine, frozen=True, kw_only=True, tag="officer"):
+    """A key of a named person who may decide."""
+
+    officer: str
+    public_key: bytes
+
+
+class ReversalLine(_ArchiveLine, frozen=True, kw_only=True, tag="reversal"):
+    """A signed decision about a claim; of several about one entry the last counts."""
+
+    body: bytes
+    signature: bytes
+    public_key: bytes
+
+
+class ContestLine(_ArchiveLine, frozen=True, kw_only=True, tag="contest"):
+    """A family's objection to an entry, and the signed answer where there is one. The family's words stay out."""
+
+    contest: str
+    device: str
+    epoch: str
+    seq: int
+    answer: bytes
+    signature: bytes
+    public_key: bytes
+
+
+class CalendarLine(_ArchiveLine, frozen=True, kw_only=True, tag="calendar"):
+    """A version of a calendar: canonical JSON."""
+
+    name: str
+    number: int
+    body: bytes
+
+
+class TariffLine(_ArchiveLine, frozen=True, kw_only=True, tag="tariff"):
+    """A version of the tariff book: canonical JSON."""
+
+    name: str
+    number: int
+    body: bytes
+
+
+class CategoryLine(_ArchiveLine, frozen=True, kw_only=True, tag="category"):
+    """The opaque code of a person that may have a price of its own."""
+
+    person: str
+    category: str
+
+
+class StatementLine(_ArchiveLine, frozen=True, kw_only=True, tag="statement"):
+    """A statement of a day of the month."""
+
+    day: str
+    number: int
+    stated_at: str
+    rows: int
+    root: bytes
+
+
+class StatementRowLine(_ArchiveLine, frozen=True, kw_only=True, tag="row"):
+    """A row of a statement, in the order of its tree. Of somebody who was erased only the hash is there."""
+
+    day: str
+    number: int
+    body: bytes
+    salt: bytes
+    hash: bytes
+
+
+class SheetLine(_ArchiveLine, frozen=True, kw_only=True, tag="sheet"):
+    """A version of the month's sheet (`number` 0) or of a correction sheet: its canonical bytes."""
+
+    number: int
+    version: int
+    body: bytes
+
+
+class SheetActLine(_ArchiveLine, frozen=True, kw_only=True, tag="act"):
+    """An act on a sheet, in order: proposals, objections, signatures, closing."""
+
+    number: int
+    version: int
+    kind: str
+    digest: str
+    side: str
+    scheme: str
+    signer: str
+    signature: bytes
+    lines: tuple[tuple[str, str], ...]
+
+
+class SignerLine(_ArchiveLine, frozen=True, kw_only=True, tag="signer"):
+    """Who may sign for a side: of ed25519 the public key in hex."""
+
+    side: str
+    scheme: str
+    material: str
+    name: str
+
+
+ArchiveLine = (
+    SubjectLine | DeviceLine | BatchLine | ReceiptLine | LeafLine | CheckpointLine | RosterVersionLine
+    | RosterRecordLine | ClosedMonthLine | SuspensionLine | OfficerLine | ReversalLine | ContestLine | CalendarLine
+    | TariffLine | CategoryLine | StatementLine | StatementRowLine | SheetLine | SheetActLine | SignerLine
+)  # fmt: skip
+
+_LineT = TypeVar("_LineT", bound=_ArchiveLine)
+_decoder: msgspec.json.Decoder[ArchiveLine] = msgspec.json.Decoder(ArchiveLine)
+
+
+def encode_line(line: ArchiveLine) -> bytes:
+    """Returns a line of an export, with its newline."""
+    return msgspec.json.encode(line, order="sorted") + b"\n"
+
+
+@dataclass(slots=True)
+class SchoolArchive:
+    """All lines of an export, by kind, each with its place."""
+
+    lines: dict[type[_ArchiveLine], list[tuple[ArchivePlace, _ArchiveLine]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def read(self, kind: type[_LineT]) -> list[tuple[ArchivePlace, _LineT]]:
+        """Returns the lines of a kind, in the order of the files."""
+        return [(place, line) for place, line in self.lines.get(kind, ()) if isinstance(line, kind)]
+
+    def read_lines(self, kind: type[_LineT]) -> list[_LineT]:
+        """Returns the lines of a kind without their places."""
+        return [line for _, line in self.read(kind)]
+
+    @property
+    def subject(self) -> SubjectLine:
+        """Returns what was exported. Raises AuditFailure unless one line says so."""
+        subjects = self.read_lines(SubjectLine)
+        if len(subjects) != 1:
+            raise AuditFailure(
+                None, f"{len(subjects)} lines say what was exported, expected 1: give all files of one export"
+            )
+        return subjects[0]
+
+
+def read_archive(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> SchoolArchive:
+    """Returns the lines of all files. Raises AuditFailure that names the first one that cannot be read."""
+    archive = SchoolArchive()
+    for name, content in files.items() if isinstance(files, Mapping) else files:
+        for number, text in enumerate(content.split(b"\n"), 1):
+            place = ArchivePlace(name, number)
+            if not text:
+                if number <= content.count(b"\n"):
+                    raise AuditFailure(place, "an empty line")
+                continue
+            try:
+                line = _decoder.decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise AuditFailure(place, f"no line of an export: {error}") from error
+            archive.lines[type(line)].append((place, line))
+    return archive

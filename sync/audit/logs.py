@@ -1,0 +1,100 @@
+"""The two logs of an export: their leaves lead to signed checkpoints, and speak of all that is there, and no more."""
+
+from hashlib import sha256
+
+from sync.audit.archive import (
+    ArchivePlace,
+    AuditFailure,
+    CalendarLine,
+    CheckpointLine,
+    LeafLine,
+    RosterRecordLine,
+    RosterVersionLine,
+    SchoolArchive,
+    TariffLine,
+)
+from sync.audit.chains import EpochChain, EpochName
+from sync.proof.checkpoints import open_checkpoint, read_cosignature
+from sync.proof.leaves import LogName, VersionedKind, origin, read_batch_leaf, version_leaf
+from sync.proof.notes import BadNote, NoteKey, parse_note
+from sync.proof.roster_digest import digest_judged
+from sync.proof.tree import HashTree, hash_leaf
+
+Leaves = dict[bytes, ArchivePlace]  # each leaf of a log, with its place
+
+
+def check_log(archive: SchoolArchive, log: LogName, ledger_key: NoteKey, witness_key: NoteKey | None) -> Leaves:
+    """Returns a log's leaves, once their root is found under the log's signature and the witness's.
+
+    Raises AuditFailure.
+    """
+    placed = [(place, line) for place, line in archive.read(LeafLine) if line.log == log]
+    notes = [(place, line) for place, line in archive.read(CheckpointLine) if line.log == log]
+    if len(notes) != 1:
+        if not placed and not notes:
+            return {}
+        raise AuditFailure(None, f"{len(notes)} checkpoints of the log of {log}, expected 1")
+    place, line = notes[0]
+    log_key = ledger_key.rename(origin(ledger_key.name, archive.subject.school, log))
+    try:
+        note = parse_note(line.note.encode())
+        checkpoint = open_checkpoint(note, log_key)
+        if witness_key is not None:
+            read_cosignature(note, witness_key)
+    except BadNote as error:
+        raise AuditFailure(place, str(error)) from error
+    if checkpoint.size != len(placed):
+        raise AuditFailure(place, f"the checkpoint has {checkpoint.size} leaves, the export {len(placed)}")
+    if HashTree(hash_leaf(leaf.leaf) for _, leaf in placed).root() != checkpoint.root:
+        raise AuditFailure(
+            place, f"the leaves of {log} do not lead to the signed root: one was added, removed or changed"
+        )
+    return {leaf.leaf: leaf_place for leaf_place, leaf in placed}
+
+
+def check_batches(leaves: Leaves, chains: dict[EpochName, EpochChain], receipts: set[tuple[str, str, int]]) -> None:
+    """Raises AuditFailure where log, batches and receipts speak of different events."""
+    logged: dict[EpochName, int] = {}
+    for leaf, place in leaves.items():
+        try:
+            device, epoch, head = read_batch_leaf(leaf)
+        except ValueError:
+            continue  # a version of a roster or of terms
+        chain = chains.get((device, epoch))
+        if chain is None or head.seq > chain.head.seq:
+            raise AuditFailure(place, f"the log has event {head.seq} of {epoch}; its batch was removed from the export")
+        if chain.hashes.get(head.seq) != head.hash:
+            raise AuditFailure(place, f"the log has another event {head.seq} of {epoch} than the batches")
+        if (device, epoch, head.seq) not in receipts:
+            raise AuditFailure(place, f"the ledger's receipt for event {head.seq} of {epoch} is missing")
+        logged[device, epoch] = max(head.seq, logged.get((device, epoch), 0))
+    for (device, epoch), chain in chains.items():
+        if chain.head.seq > logged.get((device, epoch), 0):
+            seq = logged.get((device, epoch), 0) + 1
+            raise AuditFailure(None, f"event {seq} of {device} {epoch} is in no leaf of the log: it was added")
+
+
+def check_versions(archive: SchoolArchive, leaves: Leaves) -> None:
+    """Raises AuditFailure where a roster or the terms are not those that the log has."""
+    school = archive.subject.school
+    expected: dict[bytes, ArchivePlace] = {}
+    states = archive.read_lines(RosterRecordLine)
+    for place, version in archive.read(RosterVersionLine):
+        number = version.version
+        records = [
+            state.record for state in states if state.since <= number and (not state.until or number < state.until)
+        ]
+        expected[version_leaf(VersionedKind.ROSTER, school, number, digest_judged(records))] = place
+    for place, terms in [*archive.read(CalendarLine), *archive.read(TariffLine)]:
+        kind = VersionedKind.CALENDAR if isinstance(terms, CalendarLine) else VersionedKind.TARIFF
+        expected[version_leaf(kind, terms.name, terms.number, sha256(terms.body).digest())] = place
+    for leaf, place in expected.items():
+        if leaf not in leaves:
+            raise AuditFailure(place, "the log has no such version: it was changed or added")
+    oldest = min((line.version for line in archive.read_lines(RosterVersionLine)), default=0)
+    for leaf, place in leaves.items():
+        tag, kind, _, number, *_ = (*leaf.decode().split("\n"), "", "")
+        if tag != "canteen version v1" or leaf in expected:
+            continue
+        if kind != VersionedKind.ROSTER or int(number) >= oldest:  # rosters of closed months may have been pruned
+            raise AuditFailure(place, "the log has a version that the export lacks, or has changed")

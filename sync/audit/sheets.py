@@ -1,0 +1,240 @@
+"""The sheet of an export: it follows from the visits and the terms, byte by byte, and both sides signed these bytes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sync.audit.archive import (
+    ArchivePlace,
+    AuditFailure,
+    CalendarLine,
+    CategoryLine,
+    ClosedMonthLine,
+    RosterRecordLine,
+    RosterVersionLine,
+    SchoolArchive,
+    SheetActLine,
+    SheetLine,
+    SignerLine,
+    TariffLine,
+)
+from sync.audit.chains import EpochChain, EpochName
+from sync.audit.events import find_returns
+from sync.audit.logs import Leaves
+from sync.contract.judgement import JudgementBasis
+from sync.contract.roster import Entitlement, Person
+from sync.contract.visit import Visit
+from sync.money.building import SheetFacts, SheetPerson, build_correction, build_sheet
+from sync.money.calendars import Calendar, choose_calendar
+from sync.money.canonical import decode_sheet, digest_sheet, encode_sheet
+from sync.money.errors import MoneyError
+from sync.money.months import Month
+from sync.money.outages import find_outages
+from sync.money.protocol import SheetSide
+from sync.money.sheet import Sheet, SheetObjection, SheetSubject
+from sync.money.tariffs import TariffBook
+from sync.money.terms_file import read_json
+from sync.proof.leaves import sheet_leaf
+
+RETURN_DAYS_MAX = 14  # a kiosk that comes back later than this says nothing of the month
+
+
+def read_facts(
+    archive: SchoolArchive, basis: JudgementBasis, visits: Sequence[Visit], chains: Mapping[EpochName, EpochChain]
+) -> SheetFacts:
+    """Returns the facts of the month's sheet. Raises AuditFailure where the terms are missing."""
+    subject, month = archive.subject, Month.parse(archive.subject.month)
+    timetable = basis.history.timetable(basis.history.newest)
+    first, last = month.first - timedelta(days=1), month.last + timedelta(days=RETURN_DAYS_MAX)
+    outages = find_outages(find_returns(chains, first.isoformat(), last.isoformat()), timetable, month)
+    try:
+        tariffs = _newest_tariffs(archive)
+        calendar = choose_calendar(
+            _newest_calendars(archive), tariffs.find_programme(subject.programme).calendar, month
+        )
+    except MoneyError as error:
+        raise AuditFailure(None, str(error)) from error
+    of_month = [visit for visit in visits if visit.day.startswith(subject.month)]
+    return SheetFacts(of_month, _read_people(archive, month), timetable, calendar, tariffs, outages)
+
+
+def _newest_calendars(archive: SchoolArchive) -> list[Calendar]:
+    newest = {line.name: line for line in sorted(archive.read_lines(CalendarLine), key=lambda line: line.number)}
+    return [read_json(newest[name].body, Calendar) for name in sorted(newest)]
+
+
+def _newest_tariffs(archive: SchoolArchive) -> TariffBook:
+    lines = sorted(archive.read_lines(TariffLine), key=lambda line: line.number)
+    if not lines:
+        raise AuditFailure(None, "the export has no tariffs")
+    return read_json(lines[-1].body, TariffBook)
+
+
+def _read_people(archive: SchoolArchive, month: Month) -> list[SheetPerson]:
+    """Returns everybody who was ever on the roster, as they were at the month's end, with the newest entitlements."""
+    versions = archive.read_lines(RosterVersionLine)
+    after = month.last + timedelta(days=1)
+    at_end = max((line.version for line in versions if line.in_force.date() < after), default=0)
+    people: dict[str, Person] = {}
+    entitlements: dict[str, list[Entitlement]] = defaultdict(list)
+    for line in sorted(archive.read_lines(RosterRecordLine), key=lambda line: (line.record.id, line.since)):
+        match line.record:
+            case Person() as person if person.id not in people or line.since <= at_end:
+                people[person.id] = person
+            case Entitlement() as entitlement if line.until == 0:
+                entitlements[entitlement.person].append(entitlement)
+            case _:
+                pass
+    categories = {line.person: line.category for line in archive.read_lines(CategoryLine)}
+    return [
+        SheetPerson(
+            person.id, person.grade, person.group, categories.get(person.id, ""), tuple(entitlements.get(person.id, ()))
+        )
+        for person in people.values()
+    ]
+
+
+def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves) -> list[str]:
+    """Returns what was found of each sheet, in words. Raises AuditFailure at the first line that does not hold."""
+    newest: dict[int, tuple[ArchivePlace, SheetLine]] = {}
+    for place, line in archive.read(SheetLine):
+        if line.number not in newest or newest[line.number][1].version < line.version:
+            newest[line.number] = place, line
+    _check_proposals(archive)
+    _check_closings(archive, claims)
+    if not newest:
+        raise AuditFailure(None, "the export has no sheet of this programme and month")
+    closed: list[tuple[str, Sheet]] = []
+    words = []
+    last = max(newest)
+    for number in sorted(newest):
+        place, line = newest[number]
+        acts = [(act_place, act) for act_place, act in archive.read(SheetActLine) if act.number == number]
+        sheet = _decode(place, line)
+        subject = SheetSubject(archive.subject.school, archive.subject.programme, archive.subject.month, number)
+        if sheet.subject != subject or sheet.version != line.version:
+            raise AuditFailure(place, f"these are the bytes of {sheet.subject} version {sheet.version}")
+        if number == last:  # the ones before it were true of the rows of their time
+            _check_follows(place, line, subject, facts, acts, closed)
+        words.append(_check_acts(archive, acts, line, subject, claims))
+        closed.append((digest_sheet(line.body), sheet))
+    return words
+
+
+def _check_proposals(archive: SchoolArchive) -> None:
+    """Raises AuditFailure where a version and its proposal do not belong together."""
+    versions: dict[tuple[int, int, str], ArchivePlace] = {}
+    for place, line in archive.read(SheetLine):
+        _decode(place, line)
+        key = (line.number, line.version, digest_sheet(line.body))
+        if key in versions:
+            raise AuditFailure(place, f"version {line.version} is there twice")
+        versions[key] = place
+    for place, act in archive.read(SheetActLine):
+        if act.kind == "proposal" and versions.pop((act.number, act.version, act.digest), None) is None:
+            raise AuditFailure(place, f"version {act.version} was proposed, and its bytes are missing or others")
+    for place in versions.values():
+        raise AuditFailure(place, "a version that was never proposed")
+
+
+def _check_closings(archive: SchoolArchive, claims: Leaves) -> None:
+    """Raises AuditFailure where the log has a closing of the month that the export lacks, or the roster of it is."""
+    subject = archive.subject
+    versions = {line.version for line in archive.read_lines(RosterVersionLine)}
+    closed_months = {line.month for line in archive.read_lines(ClosedMonthLine) if line.roster_version in versions}
+    for place, act in archive.read(SheetActLine):
+        if act.kind == "closing" and subject.month not in closed_months:
+            raise AuditFailure(place, f"{subject.month} was closed, and the roster at its closing is missing")
+    closings = {(act.number, act.digest) for act in archive.read_lines(SheetActLine) if act.kind == "closing"}
+    for leaf, place in claims.items():
+        tag, month, programme, number, digest, *_ = (*leaf.decode().split("\n"), "", "")
+        of_month = tag == "canteen sheet v1" and (month, programme) == (subject.month, subject.programme)
+        if of_month and (int(number), digest) not in closings:
+            raise AuditFailure(place, f"the closing of number {number} is in the log and was removed from the export")
+
+
+def _decode(place: ArchivePlace, line: SheetLine) -> Sheet:
+    try:
+        return decode_sheet(line.body)
+    except MoneyError as error:
+        raise AuditFailure(place, str(error)) from error
+
+
+def _check_follows(
+    place: ArchivePlace, line: SheetLine, subject: SheetSubject, facts: SheetFacts,
+    acts: list[tuple[ArchivePlace, SheetActLine]], closed: list[tuple[str, Sheet]],
+) -> None:  # fmt: skip
+    objections = [
+        SheetObjection(act.version, act.side, person, session)
+        for _, act in acts
+        if act.kind == "objection" and act.version < line.version
+        for person, session in act.lines
+    ]
+    try:
+        if subject.number:
+            built = encode_sheet(build_correction(subject, line.version, facts, closed, objections))
+        else:
+            built = encode_sheet(build_sheet(subject, line.version, facts, objections))
+    except MoneyError as error:
+        raise AuditFailure(place, str(error)) from error
+    if built == line.body:
+        return
+    pairs = enumerate(zip(line.body.split(b"\n"), built.split(b"\n"), strict=False), 1)
+    number, (theirs, ours) = next(((number, pair) for number, pair in pairs if pair[0] != pair[1]), (0, (b"", b"")))
+    raise AuditFailure(
+        place,
+        f"line {number} of {subject} does not follow from the events: it says {_show(theirs)}, they say {_show(ours)}",
+    )
+
+
+def _show(text: bytes) -> str:
+    return text[:200].decode("utf-8", "replace") or "nothing"
+
+
+def _check_acts(
+    archive: SchoolArchive, acts: list[tuple[ArchivePlace, SheetActLine]], line: SheetLine, subject: SheetSubject,
+    claims: Leaves,
+) -> str:  # fmt: skip
+    digest = digest_sheet(line.body)
+    signed, is_closed = [], False
+    for place, act in acts:
+        if act.kind == "signature" and act.version == line.version:
+            signed.append(_check_signature(archive, place, act, line.body))
+        if act.kind == "proposal" and (act.side or act.scheme or act.signer or act.signature):
+            raise AuditFailure(place, "a proposal that somebody signed")
+        if act.kind == "closing":
+            is_closed = True
+            if (act.digest, act.version, act.side) != (digest, line.version, SheetSide.CITY):
+                raise AuditFailure(place, f"{subject} was closed with other bytes than these")
+            if {"caterer", "school"} - {side for side, _ in signed}:
+                raise AuditFailure(place, f"{subject} was closed without the signatures of both sides")
+            leaf = sheet_leaf(subject.month, subject.programme, subject.number, bytes.fromhex(digest))
+            if leaf not in claims:
+                raise AuditFailure(place, f"the closing of {subject} is not in the log of claims")
+    names = ", ".join(f"{side} ({scheme})" for side, scheme in signed) or "nobody"
+    return f"{subject} version {line.version}: signed by {names}{', closed' if is_closed else ''}, {digest}"
+
+
+def _check_signature(archive: SchoolArchive, place: ArchivePlace, act: SheetActLine, body: bytes) -> tuple[str, str]:
+    """Returns side and scheme. Only Ed25519 is checked here; CMS needs the authority's certificates, and openssl."""
+    if act.digest != digest_sheet(body):
+        raise AuditFailure(place, f"the {act.side} signed other bytes than these")
+    if act.scheme != "ed25519":
+        return act.side, f"{act.scheme}, not checked here"
+    keys = [
+        line.material
+        for line in archive.read_lines(SignerLine)
+        if (line.side, line.scheme, line.name) == (act.side, "ed25519", act.signer)
+    ]
+    for material in keys:
+        try:
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(material)).verify(act.signature, body)
+        except (InvalidSignature, ValueError):
+            continue
+        return act.side, "ed25519"
+    raise AuditFailure(
+        place, f"no registered key of {act.signer} for the {act.side} made this signature over these bytes"
+    )
