@@ -7,7 +7,8 @@ import msgspec
 import psycopg
 
 from sync.ledger.errors import NotUnderstood
-from sync.money.canonical import decode_sheet
+from sync.money.canonical import decode_sheet, digest_sheet
+from sync.money.errors import SheetUnreadable
 from sync.money.protocol import (
     ClickConfirmation,
     Closing,
@@ -69,7 +70,7 @@ def read_version(connection: psycopg.Connection, subject: SheetSubject, version:
     if row is None:
         wanted = f"version {version} of {subject}" if version else f"{subject}"
         raise NotUnderstood(f"{wanted} was never proposed", "propose it with `edge-agent ledger sheet propose`")
-    return StoredVersion(row[0], row[1], bytes(row[2]))
+    return StoredVersion(row[0], row[1], _check_digest(subject, bytes(row[2]), row[1]))
 
 
 def insert_version(connection: psycopg.Connection, subject: SheetSubject, version: StoredVersion) -> None:
@@ -131,7 +132,18 @@ def read_closed(connection: psycopg.Connection, school: str, programme: str, mon
         " WHERE school = %s AND programme = %s AND month = %s AND kind = 'closing' ORDER BY number",
         (school, programme, month),
     )
-    return [(digest, decode_sheet(bytes(body))) for digest, body in rows]
+    subject = SheetSubject(school, programme, month)
+    return [(digest, decode_sheet(_check_digest(subject, bytes(body), digest))) for digest, body in rows]
+
+
+def _check_digest(subject: SheetSubject, body: bytes, digest: str) -> bytes:
+    """Returns the bytes themselves. Raises SheetUnreadable where somebody has changed them in the table."""
+    if digest_sheet(body) != digest:
+        raise SheetUnreadable(
+            f"the stored bytes of {subject} are not those of digest {digest[:16]}…",
+            "restore the table sheet_version from a backup; the signed files of both sides show what it must hold",
+        )
+    return body
 
 
 def _key(subject: SheetSubject) -> tuple[str, str, str, int]:

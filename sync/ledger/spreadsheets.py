@@ -19,6 +19,7 @@ PAYER_FILE_BYTES_MAX = 32 * 1024 * 1024
 WORKBOOK_BYTES_MAX = 256 * 1024 * 1024
 PAYER_ROWS_MAX = 200_000
 PAYER_COLUMNS_MAX = 200
+_SNIFFED_LINES = 20  # a title above the table has no delimiter
 _TITLE_MAX = 31  # of a worksheet
 _NOT_IN_TITLES = re.compile(r"[\[\]:*?/\\]")
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -102,7 +103,7 @@ def _read_csv(name: str, content: bytes) -> list[list[str]]:
             continue
     else:
         raise PayerFileWrong(f"{name} is neither UTF-8 nor Windows-1251 text", "save it as CSV UTF-8 or as XLSX")
-    head = text.split("\n", 1)[0]
+    head = "\n".join(text.split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
     delimiter = max(";\t,", key=head.count)
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))

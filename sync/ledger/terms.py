@@ -9,7 +9,7 @@ import psycopg
 from sync.ledger import logs
 from sync.ledger.errors import NotUnderstood
 from sync.money.calendars import Calendar
-from sync.money.errors import TermsMissing
+from sync.money.errors import TermsMissing, TermsWrong
 from sync.money.tariffs import ProgrammeTerms, TariffBook
 from sync.money.terms_file import digest, read_json, to_bytes
 from sync.proof.leaves import VersionedKind
@@ -29,10 +29,19 @@ class ImportedTerms:
 def import_calendar(
     connection: psycopg.Connection, school: str, calendar: Calendar, *, by: str, now: datetime
 ) -> ImportedTerms:
-    """Makes the calendar the newest version of its id at this school. Raises NotUnderstood for an unknown school."""
+    """Makes the calendar the newest version of its id at this school.
+
+    Raises NotUnderstood for an unknown school, TermsWrong where another calendar of its kind speaks for its months.
+    """
     name = digest(calendar)
     with connection.transaction():
         lock_school(connection, school)
+        for present in read_calendars(connection, school):
+            if present.id != calendar.id and calendar.meets(present):
+                raise TermsWrong(
+                    f"{calendar.id} and {present.id} speak for the same months at {school}",
+                    "let one of them end in the month before, or give it the other's id",
+                )
         row = connection.execute(
             "SELECT version, digest FROM calendar_version WHERE school = %s AND calendar = %s"
             " ORDER BY version DESC LIMIT 1",

@@ -14,6 +14,8 @@ from enum import StrEnum
 
 from sync.money.payer_file import PayerChild
 
+NATIONAL_DIGITS = 12
+
 NameKey = tuple[str, str]  # folded name, folded class
 
 # A Kazakh name is often typed with Russian letters.
@@ -69,9 +71,13 @@ class ChildMatcher:
     def match(self, child: PayerChild) -> MatchedChild:
         """Returns the person whom a payer's line means, or why nobody can be named."""
         if child.number and self.key:
-            people = self.numbers.get(hash_number(child.number, self.key), ())
+            people = {
+                person
+                for number in _spell_number(child.number)
+                for person in self.numbers.get(hash_number(number, self.key), ())
+            }
             if len(people) == 1:
-                return MatchedChild(people[0])
+                return MatchedChild(people.pop())
             if people:
                 return MatchedChild(fault=MatchFault.SEVERAL, candidates=tuple(sorted(people)))
         confirmed = self.confirmed.get(name_key(child))
@@ -100,6 +106,16 @@ class ChildMatcher:
         return tuple(sorted(
             person for names, person in self._by_group.get(fold_group(child.group), ()) if names and names <= words
         ))  # fmt: skip
+
+
+def _spell_number(number: str) -> tuple[str, ...]:
+    """Returns a number as it stands and, where a spreadsheet took it for a quantity, with the zeros that it has lost.
+
+    The national number has 12 digits; of a child born from 2000 to 2009 it begins with a zero.
+    """
+    plain = "".join(letter for letter in number if letter.isalnum())
+    lost = plain.isdecimal() and len(plain) < NATIONAL_DIGITS
+    return (number, plain.zfill(NATIONAL_DIGITS)) if lost else (number,)
 
 
 def hash_number(number: str, key: bytes) -> str:

@@ -101,7 +101,7 @@ class CorrectionRow:
 
 @dataclass(frozen=True, slots=True)
 class DaySum:
-    """The meals and the money of one day."""
+    """The meals of one day."""
 
     day: int
     meals: int

@@ -18,9 +18,13 @@ default_ca = crl_ca
 [crl_ca]
 database = index.txt
 crlnumber = crlnumber
+serial = serial
 default_md = sha256
 default_crl_days = 30
 crl_extensions = crl_extensions
+[any]
+commonName = supplied
+organizationalUnitName = optional
 [crl_extensions]
 authorityKeyIdentifier = keyid
 """
@@ -51,6 +55,25 @@ class Authority:
         self._openssl(
             "x509", "-req", "-in", f"{who}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", *validity,
             "-extfile", "ext", "-extensions", "person", "-out", f"{who}.pem",
+        )  # fmt: skip
+
+    def issue_expired(self, who: str, subject: str) -> None:
+        """Gives a person a certificate that has expired."""
+        self.issue(who, subject)
+        (self.folder / "index.txt").touch()
+        (self.folder / "serial").write_text("1000\n", "ascii")
+        shared = ("-config", "ext", "-name", "crl_ca", "-keyfile", "ca.key", "-cert", "ca.pem", "-batch", "-notext")
+        self._openssl(
+            "ca", *shared, "-in", f"{who}.csr", "-startdate", "200101000000Z", "-enddate", "210101000000Z",
+            "-policy", "any", "-outdir", ".", "-extensions", "person", "-out", f"{who}.pem",
+        )  # fmt: skip
+
+    def issue_by(self, issuer: str, who: str, subject: str) -> None:
+        """Gives a person a certificate that another person signed, who is no authority."""
+        self.issue(who, subject)
+        self._openssl(
+            "x509", "-req", "-in", f"{who}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-days", "365",
+            "-CAcreateserial", "-extfile", "ext", "-extensions", "person", "-out", f"{who}.pem",
         )  # fmt: skip
 
     def sign(self, who: str, content: bytes, *extra: str) -> bytes:

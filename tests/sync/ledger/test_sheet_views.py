@@ -168,6 +168,8 @@ def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wante
 
 def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
     assert read_table("a.csv", "№;Аты\n1;Әли\n".encode("utf-8-sig")) == [["№", "Аты"], ["1", "Әли"]]
+    titled = "Табель за ноябрь\n№,Аты\n1,Әли\n2,Дана\n"
+    assert read_table("a.csv", titled.encode()) == [["Табель за ноябрь"], ["№", "Аты"], ["1", "Әли"], ["2", "Дана"]]
     assert read_table("a.csv", "Имя,День\nОля,3\n".encode("cp1251")) == [["Имя", "День"], ["Оля", "3"]]
     book = Workbook()
     table = book.worksheets[0]

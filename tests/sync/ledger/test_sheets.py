@@ -2,8 +2,9 @@
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+import msgspec
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,7 +19,7 @@ from sync.ledger.signatures import RegisteredSigner, SignatureRefused
 from sync.money.building import SheetFacts, build_sheet
 from sync.money.calendars import Calendar, take_six_days
 from sync.money.canonical import decode_sheet, digest_sheet
-from sync.money.errors import ActRefused, TermsMissing
+from sync.money.errors import ActRefused, SheetUnreadable, TermsMissing, TermsWrong
 from sync.money.protocol import ClosingObstacle, Objection, SheetProcess, SheetSide, SheetState
 from sync.money.sheet import SheetSubject, sum_billed
 from sync.money.tariffs import TariffBook
@@ -224,6 +225,15 @@ def test_a_signature_of_the_other_side_or_a_retired_signer_is_refused(
             sheet_signers.add_signer(db, subject.school, CATERER, wrong, by="city", now=NOW)
 
 
+def test_bytes_that_somebody_changed_in_the_table_are_not_shown(
+    db: psycopg.Connection, subject: SheetSubject, november: SheetFacts
+) -> None:
+    propose(db, subject, november)
+    db.execute("UPDATE sheet_version SET body = body || ' ' WHERE school = %s", (subject.school,))
+    with pytest.raises(SheetUnreadable, match=r"are not those of digest .*; restore the table"):
+        sheet_store.read_version(db, subject)
+
+
 def test_terms_come_in_versions(db: psycopg.Connection, school: str, calendar: Calendar, tariffs: TariffBook) -> None:
     with pytest.raises(TermsMissing, match="has no tariffs; import them"):
         terms.read_tariffs(db, school)
@@ -234,6 +244,11 @@ def test_terms_come_in_versions(db: psycopg.Connection, school: str, calendar: C
     assert terms.import_tariffs(db, school, tariffs, by="city", now=NOW).changed
     assert not terms.import_tariffs(db, school, tariffs, by="city", now=NOW).changed
     assert terms.read_tariffs(db, school) == tariffs
+    twin = msgspec.structs.replace(calendar, id="twin", first=date(2026, 5, 26), last=date(2026, 8, 31))
+    with pytest.raises(TermsWrong, match="twin and school-2025-26 speak for the same months"):
+        terms.import_calendar(db, school, twin, by="city", now=NOW)
+    camp = msgspec.structs.replace(twin, kind="camp")
+    assert terms.import_calendar(db, school, camp, by="city", now=NOW).changed
     terms.set_categories(db, school, {"p1": "c2", "p2": "c3"})
     terms.set_categories(db, school, {"p1": "c2"})
     assert terms.read_categories(db, school) == {"p1": "c2"}

@@ -69,6 +69,16 @@ def test_a_revoked_certificate_is_refused_where_a_list_says_so(authority: Author
     assert find(authority.sign("caterer", CONTENT), authority.certificate + revoked) == CATERER
 
 
+def test_an_expired_certificate_and_one_of_a_person_who_is_no_authority_are_refused(authority: Authority) -> None:
+    authority.issue_expired("late", "/CN=Late/OU=BIN123456789012")
+    with pytest.raises(SignatureRefused, match="openssl does not verify"):
+        find(authority.sign("late", CONTENT), authority.certificate)
+    authority.issue_by("stranger", "mallory", "/CN=Mallory/OU=BIN123456789012")
+    chained = authority.sign("mallory", CONTENT, "-certfile", "stranger.pem")
+    with pytest.raises(SignatureRefused, match="openssl does not verify"):
+        find(chained, authority.certificate)
+
+
 @pytest.mark.parametrize("wrap", [bytes, lambda raw: raw.hex().encode() + b"\n", base64.encodebytes])
 def test_an_ed25519_key_signs_raw_hex_or_base64(wrap) -> None:  # type: ignore[no-untyped-def]
     key, stranger = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
