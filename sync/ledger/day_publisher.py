@@ -10,6 +10,7 @@ from sync.ledger.background import IsStopping
 from sync.ledger.days import settle_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.statements import state_days
+from sync.ledger.webhooks import enqueue_news
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +21,13 @@ def list_marked_schools(connection: psycopg.Connection) -> list[str]:
 
 
 def publish_days(connection: psycopg.Connection, clock: Callable[[], datetime], is_stopping: IsStopping) -> None:
-    """Settles and states the marked days, one school after the other."""
+    """Settles and states the marked days, and queues the news of them, one school after the other."""
     for school in list_marked_schools(connection):
         if is_stopping():
             return
         try:
-            settle_days(connection, school, now=clock())
+            settled = settle_days(connection, school, now=clock())
             state_days(connection, school, now=clock())
+            enqueue_news(connection, school, settled, clock())
         except NotUnderstood as error:
             logger.error("%s: its days are not judged: %s", school, error)  # noqa: TRY400  # its message says all

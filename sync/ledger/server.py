@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
@@ -31,6 +32,7 @@ from sync.ledger.pages.app import mount_pages
 from sync.ledger.requests import LedgerContext
 from sync.ledger.restoring import catch_up, open_acts
 from sync.ledger.service import Pool, build_application
+from sync.ledger.webhooks import WEBHOOK_INTERVAL_S, deliver_due
 from sync.proof.signer import LogSigner
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class LedgerOptions:
     folder: Path  # holds the keys of receipts and logs
     log_name: str = "canteen.local"  # with which the origins of all logs begin; used when their key is drawn
     settle_interval_s: float = 120.0  # between two judgements of the marked days, and their statements; 0: none
+    webhook_hosts: tuple[str, ...] = ()  # the hosts that may hear of visits; none: nobody is told
     witness: WitnessPeer | None = None  # without one nothing is cosigned, and no proof of a meal can be made
     host: str = "127.0.0.1"
     port: int = 8460  # 0: any free one
@@ -146,7 +149,7 @@ class LedgerServer:
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
-        self._background = list(self._compose_background(self._pool, signer, acts))
+        self._background = list(self._compose_background(self._pool, signer, key, acts))
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
@@ -158,13 +161,20 @@ class LedgerServer:
         self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
         self._http = HttpServerThread(self.app, options.address(), "ledger-http")
 
-    def _compose_background(self, pool: Pool, signer: LogSigner, acts: ActFile) -> Iterator[BackgroundWork]:
+    def _compose_background(
+        self, pool: Pool, signer: LogSigner, key: Ed25519PrivateKey, acts: ActFile
+    ) -> Iterator[BackgroundWork]:
         yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, acts))
         yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, signer, utc_now()))
         witness, interval_s = self._options.witness, self._options.settle_interval_s
         if witness is not None:
             yield BackgroundWork(
                 "cosignatures", pool, COSIGN_INTERVAL_S, lambda db, stop: cosign_all(db, witness, stop)
+            )
+        hosts = self._options.webhook_hosts
+        if hosts:
+            yield BackgroundWork(
+                "webhooks", pool, WEBHOOK_INTERVAL_S, lambda db, stop: deliver_due(db, key, hosts, utc_now(), stop)
             )
         if interval_s > 0:
             yield BackgroundWork("days", pool, interval_s, lambda db, stop: publish_days(db, utc_now, stop))

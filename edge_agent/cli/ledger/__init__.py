@@ -16,6 +16,7 @@ from edge_agent.cli.ledger import (
     schools,
     serving,
     sheet,
+    webhook,
 )
 from edge_agent.cli.ledger.database import require_ledger_extra
 
@@ -43,3 +44,4 @@ app.add_typer(sheet.app, name="sheet")
 app.add_typer(money.calendar_app, name="calendar")
 app.add_typer(money.tariff_app, name="tariff")
 app.add_typer(payer.app, name="payer")
+app.add_typer(webhook.app, name="webhook")

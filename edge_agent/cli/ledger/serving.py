@@ -28,6 +28,9 @@ def serve(
     ] = "canteen.local",
     witness_url: Annotated[str, typer.Option(help="Where a witness cosigns checkpoints: https://witness.example")] = "",
     witness_key: Annotated[str, typer.Option(help="The witness's key: `edge-agent ledger witness` shows it.")] = "",
+    webhook_host: Annotated[
+        list[str] | None, typer.Option(help="A host that may hear of visits by webhooks; may be repeated.")
+    ] = None,
     rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
@@ -40,6 +43,7 @@ def serve(
     options = LedgerOptions(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
         rate_per_s=rate, burst=int(2 * rate), log_name=log_name,
+        webhook_hosts=tuple(webhook_host or ()),
         witness=_witness_peer(witness_url, witness_key),
     )  # fmt: skip
 
