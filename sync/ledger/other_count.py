@@ -120,13 +120,13 @@ def _read_elsewhere(
     guest = f'"home_school":{msgspec.json.encode(school).decode()}'
     place = {"school": school, "guest": guest, "people": list(people)}
     ids: dict[str, dict[str, str]] = defaultdict(dict)
-    for other, person, own in connection.execute(_SELECT_ELSEWHERE, place):
-        ids[other][person] = own
+    for elsewhere, person, own in connection.execute(_SELECT_ELSEWHERE, place):
+        ids[elsewhere][person] = own
     return tuple(
-        replace(visit, person=ids[other][visit.person])
-        for other in sorted(ids)
-        for visit in read_visits(connection, other, month.first, month.last)
-        if visit.person in ids[other]
+        replace(visit, person=ids[away][visit.person])
+        for away in sorted(ids)
+        for visit in read_visits(connection, away, month.first, month.last)
+        if visit.person in ids[away]
     )
 
 

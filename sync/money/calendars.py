@@ -61,10 +61,10 @@ class Calendar(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbid_
         """Returns True if a day of this month lies in the calendar."""
         return self.first <= month.last and month.first <= self.last
 
-    def meets(self, other: "Calendar") -> bool:
+    def meets(self, rival: "Calendar") -> bool:
         """Returns True if both are of one kind and speak for a common month."""
-        months = [(span.year, span.month) for span in (self.first, self.last, other.first, other.last)]
-        return self.kind == other.kind and months[0] <= months[3] and months[2] <= months[1]
+        months = [(span.year, span.month) for span in (self.first, self.last, rival.first, rival.last)]
+        return self.kind == rival.kind and months[0] <= months[3] and months[2] <= months[1]
 
     def is_taught(self, day: date, grade: str = "", group: str = "") -> bool:
         """Returns True if this grade and group is taught in the school on this day."""

@@ -229,5 +229,5 @@ def _read_line(decoder: msgspec.json.Decoder[_Line_T], text: bytes, number: int)
 def _first_difference(a: bytes, b: bytes) -> int:
     """Returns the number of the first line that differs, from 1."""
     lines = zip(a.split(b"\n"), b.split(b"\n"), strict=False)
-    same = next((number for number, (left, right) in enumerate(lines, 1) if left != right), None)
+    same = next((number for number, (line, twin) in enumerate(lines, 1) if line != twin), None)
     return same or min(a.count(b"\n"), b.count(b"\n")) + 1

@@ -72,7 +72,9 @@ class UnmatchedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TheirCount:
-    """The payer's sheet after matching. `made_at`: when it was counted; None: each day's meals on the next day."""
+    """The payer's sheet after matching. `made_at`: when it was counted; None: nobody says, and late is
+    what came days after the meal, and after every event that the payer has counted.
+    """
 
     meals: Sequence[TheirMeal]
     unreadable: Sequence[UnreadableCell] = ()
@@ -124,4 +126,4 @@ class CountComparison:
     theirs_total: int  # the unmatched lines' meals among them
 
 
-LATE_AFTER = timedelta(days=1)  # where nobody says when the payer counted: a day's meals, on the next day
+LATE_AFTER = timedelta(days=1)  # of the day after the meal's, where nobody says when the payer counted

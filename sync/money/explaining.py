@@ -51,16 +51,18 @@ class _Comparison:
         self._unreadable: dict[str, list[UnreadableCell]] = defaultdict(list)
         self._maybe: dict[PersonDay, list[UnmatchedLine]] = defaultdict(list)
         self._outages: dict[tuple[int, str], list[SheetOutage]] = defaultdict(list)
-        self._found: list[CountDifference] = []
+        self._lines: list[CountDifference] = []
+        self._last_counted: datetime | None = None
 
     def run(self) -> CountComparison:
         self._fill()
+        self._last_counted = self._find_last_counted()
         for person, day in sorted(self._cells):
             self._compare(person, day, self._cells[person, day])
         counted = [meal.count for meal in self._theirs.meals if meal.school in ("", self._school)]
         theirs_total = sum(counted) + sum(line.count for line in self._theirs.unmatched)
         return CountComparison(
-            tuple(sorted(self._found)), tuple(sorted(self._theirs.unmatched, key=lambda line: line.line)),
+            tuple(sorted(self._lines)), tuple(sorted(self._theirs.unmatched, key=lambda line: line.line)),
             self._ours.sheet.meals, theirs_total,
         )  # fmt: skip
 
@@ -112,13 +114,13 @@ class _Comparison:
 
     def _report_unreadable(self, person: str, day: date, cell: _Cell, billed: list[str]) -> list[str]:
         """Names the payer's cell that cannot be read, for what we bill on its day."""
-        cells = [each for each in self._unreadable.get(person, ()) if each.day in (None, day)]
+        cells = [cell for cell in self._unreadable.get(person, ()) if cell.day in (None, day)]
         if not cells:
             return billed
         for session in billed:
-            lines = tuple(each.line for each in cells)
+            lines = tuple(unread.line for unread in cells)
             visits = self._visits(cell, session)
-            self._found.append(
+            self._lines.append(
                 CountDifference(
                     person, day, session, DifferenceKind.UNREADABLE, 1, 0, lines, tuple(visit.id for visit in visits)
                 )
@@ -228,16 +230,16 @@ class _Comparison:
         if maybe:
             lines = tuple(line.line for line in maybe)
             events = tuple(visit.id for visit in visits)
-            self._found.append(CountDifference(person, day, session, DifferenceKind.NOT_MATCHED, 1, 0, lines, events))
+            self._lines.append(CountDifference(person, day, session, DifferenceKind.NOT_MATCHED, 1, 0, lines, events))
             return
         withdrawn = self._theirs.withdrawn.get(person)
         if withdrawn is not None and withdrawn[0] <= day:
             events = tuple(visit.id for visit in visits)
             kind = DifferenceKind.WITHDRAWN_VOUCHER
-            self._found.append(CountDifference(person, day, session, kind, 1, 0, (withdrawn[1],), events))
+            self._lines.append(CountDifference(person, day, session, kind, 1, 0, (withdrawn[1],), events))
             return
         kind, events = self._judge_ours(cell, session, day)
-        self._found.append(CountDifference(person, day, session, kind, 1, 0, (), events))
+        self._lines.append(CountDifference(person, day, session, kind, 1, 0, (), events))
 
     def _judge_ours(self, cell: _Cell, session: str, day: date) -> tuple[DifferenceKind, tuple[EventId, ...]]:
         """Returns why the payer may lack a meal that we bill, and the events that show it."""
@@ -248,7 +250,7 @@ class _Comparison:
         if all(self._is_late(visit, day) for visit in visits):
             return DifferenceKind.LATE, events
         if any(visit.why is ClaimReason.MOVED_UP for visit in visits):
-            voided = [each.id for each in cell.visits if each.closing is VisitClosing.VOID]
+            voided = [visit.id for visit in cell.visits if visit.closing is VisitClosing.VOID]
             voids = [self._ours.voids[entry] for entry in voided if entry in self._ours.voids]
             return DifferenceKind.VOID, (*events, *voided, *voids)
         if any(visit.why is ClaimReason.REVERSED for visit in visits):
@@ -274,8 +276,19 @@ class _Comparison:
         received = self._ours.received.get(visit.id)
         if received is None:
             return False
+        if self._theirs.made_at is not None:
+            return received > self._theirs.made_at
         midnight = datetime.combine(day, time(), UTC)
-        return received > (self._theirs.made_at or midnight + 2 * LATE_AFTER)
+        return received > midnight + 2 * LATE_AFTER and (self._last_counted is None or received > self._last_counted)
+
+    def _find_last_counted(self) -> datetime | None:
+        """Returns when the last of our events came that the payer has counted: the payer counted after that."""
+        arrivals = [
+            self._ours.received[visit.id]
+            for cell in self._cells.values() if cell.meals
+            for visit in cell.visits if visit.claim is Claim.CLAIMABLE and visit.id in self._ours.received
+        ]  # fmt: skip
+        return max(arrivals, default=None)
 
     def _is_newly_entitled(self, visit: Visit) -> bool:
         """Returns True if the kiosk did not know of the entitlement by which the ledger bills."""
@@ -292,7 +305,7 @@ class _Comparison:
         meals: Sequence[TheirMeal], events: Sequence[EventId], note: str,
     ) -> None:  # fmt: skip
         lines = tuple(sorted({meal.line for meal in meals}))
-        self._found.append(CountDifference(person, day, session, kind, ours, theirs, lines, tuple(events), note))
+        self._lines.append(CountDifference(person, day, session, kind, ours, theirs, lines, tuple(events), note))
 
 
 _KINDS = {

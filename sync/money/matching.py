@@ -38,23 +38,23 @@ def match_sheet(
         if fault.child is not None and match(fault.child).person
     ]
     for meal in payer.meals:
-        found = match(meal.child)
+        matched = match(meal.child)
         at_school = meal.school if names_schools else ""
         if meal.session and meal.session not in sessions:
             what = f"session {meal.session!r} is none of this school's: add it to the map's sessions"
-            if found.person:
-                unreadable.append(UnreadableCell(meal.line, found.person, meal.day, what))
+            if matched.person:
+                unreadable.append(UnreadableCell(meal.line, matched.person, meal.day, what))
             else:
-                faults.append(UnmatchedLine(meal.line, 0, found.fault, what, found.candidates))
-        elif found.person:
-            meals.append(TheirMeal(meal.line, found.person, meal.day, meal.count, meal.session, at_school))
+                faults.append(UnmatchedLine(meal.line, 0, matched.fault, what, matched.candidates))
+        elif matched.person:
+            meals.append(TheirMeal(meal.line, matched.person, meal.day, meal.count, meal.session, at_school))
         elif at_school in ("", school):
-            unmatched[meal.line].append((found, meal.day, meal.count))
+            unmatched[meal.line].append((matched, meal.day, meal.count))
     for line, parts in unmatched.items():
-        found = parts[0][0]
+        matched = parts[0][0]
         days = tuple(day for _, day, _ in parts)
         total = sum(count for _, _, count in parts)
-        faults.append(UnmatchedLine(line, total, found.fault, "", found.candidates, days))
+        faults.append(UnmatchedLine(line, total, matched.fault, "", matched.candidates, days))
     withdrawn = {
         match(withdrawal.child).person: (withdrawal.first, withdrawal.line)
         for withdrawal in sorted(payer.withdrawals, key=lambda each: each.first, reverse=True)

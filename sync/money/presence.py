@@ -42,15 +42,15 @@ def compare_presence(
     away: dict[int, list[EventId]] = {}
     for outage in sheet.outages:
         away.setdefault(outage.day, []).append(outage.id)
-    found = set()
+    lines = set()
     for row in sheet.rows:
         for number in {*row.days, *row.held, *row.pending, *row.outside} & days.keys():
             if row.person not in present[days[number]]:
                 events = tuple(sorted(entries.get((row.person, number), ())))
                 kind = PresenceKind.MEAL_WITHOUT_PRESENCE
-                found.add(PresenceDifference(days[number], row.person, kind, events))
+                lines.add(PresenceDifference(days[number], row.person, kind, events))
         for number in set(row.absent) & days.keys():
             if row.person in present[days[number]]:
                 kind = PresenceKind.PRESENCE_WITHOUT_MEAL
-                found.add(PresenceDifference(days[number], row.person, kind, tuple(away.get(number, ()))))
-    return tuple(sorted(found))
+                lines.add(PresenceDifference(days[number], row.person, kind, tuple(away.get(number, ()))))
+    return tuple(sorted(lines))

@@ -133,10 +133,10 @@ def _schools(connection: "psycopg.Connection", named: list[str] | None) -> list[
 def _print_imported(imported: "list[ImportedTerms]", as_json: bool) -> None:
     rows = [
         {
-            "school": each.school, "name": each.name, "version": each.version, "changed": each.changed,
-            "digest": each.digest,
+            "school": done.school, "name": done.name, "version": done.version, "changed": done.changed,
+            "digest": done.digest,
         }
-        for each in imported
+        for done in imported
     ]  # fmt: skip
     if as_json:
         print_json(rows)

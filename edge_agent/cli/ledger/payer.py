@@ -199,10 +199,10 @@ def _read_time(text: str) -> datetime | None:
     if not text:
         return None
     try:
-        given = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise WrongFile(f"{text!r} is no time", "write it as 2026-12-01T09:00") from error
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read_rows(file: Path, *columns: str) -> list[dict[str, str]]:

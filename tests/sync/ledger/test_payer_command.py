@@ -103,6 +103,8 @@ def test_differences_between_a_payers_file_and_what_kiosks_sent(
     assert json.loads(printed)["totals"] == {"ours": 3, "theirs": 7}
     assert "second_meal" in (files / "out.csv").read_text("utf-8-sig")
     assert "cannot be matched" in command(*words, *made_at)
+    # Nobody says when the payer counted, and what is missing came together with what is there.
+    assert read_differences(command(*words, "--json"))[("u3", "2025-11-03")][0] == "ours_without_theirs"
 
 
 def other_school(db: psycopg.Connection, enrolled: Callable[[], Kiosk], command: Command, files: Path) -> None:
