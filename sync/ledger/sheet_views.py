@@ -1,14 +1,14 @@
 """Sheets as people read them: CSV, XLSX, HTML, PDF. Names, classes and categories are joined here and kept nowhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
 import psycopg
 
-from sync.contract.roster import Person, Programme, School
+from sync.contract.roster import MealSession, Person, Programme, School
 from sync.ledger import rosters, terms
 from sync.ledger.pdf import to_pdf
 from sync.ledger.sheet_store import StoredVersion
@@ -44,6 +44,7 @@ class SheetNames:
     school: str
     programme: str
     people: Mapping[str, ShownPerson]
+    sessions: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache
@@ -68,7 +69,7 @@ def read_names(
     records = rosters.read_records(connection, subject.school)
     codes = terms.read_categories(connection, subject.school) if categories else {}
     school, programme = subject.school, subject.programme
-    people = {}
+    people, sessions = {}, {}
     for record in records:
         match record:
             case Person():
@@ -76,12 +77,15 @@ def read_names(
                 people[record.id] = ShownPerson(name, record.group, codes.get(record.id, ""))
             case School():
                 school = record.name
+            case MealSession():
+                named = record.name_kk if language is SheetLanguage.KK else record.name_ru
+                sessions[record.id] = named or record.name
             case Programme() if record.id == subject.programme:
                 programme = record.name
     stored = terms.find_programme(connection, subject.school, subject.programme)
     if stored is not None:
         programme = (stored.name_kk if language is SheetLanguage.KK else stored.name_ru) or programme
-    return SheetNames(school, programme, people)
+    return SheetNames(school, programme, people, sessions)
 
 
 def render(
@@ -89,12 +93,12 @@ def render(
 ) -> bytes:
     """Returns a sheet as a file. Raises BrowserMissing for a PDF where no Chromium is."""
     sheet, words = decode_sheet(stored.body), load_words(language)
-    layout = lay_out(sheet, form, names.people, language.value)
+    layout = lay_out(sheet, form, names.people, language.value, names.sessions)
     if wanted is SheetFormat.CSV:
         return to_csv(layout)
     if wanted is SheetFormat.XLSX:
         return to_xlsx(layout, words.total, words.no_group)
-    heading = SheetHeading(names.school, names.programme, stored.digest, language.value)
+    heading = SheetHeading(names.school, names.programme, stored.digest, language.value, names.sessions)
     html = render_html(sheet, layout, form, heading, words)
     return to_pdf(html) if wanted is SheetFormat.PDF else html.encode()
 

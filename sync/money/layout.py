@@ -43,8 +43,13 @@ class SheetLayout:
     total: tuple[Cell, ...]
 
 
-def lay_out(sheet: Sheet, form: SheetForm, people: Mapping[str, ShownPerson], language: str) -> SheetLayout:
+def lay_out(
+    sheet: Sheet, form: SheetForm, people: Mapping[str, ShownPerson], language: str,
+    sessions: Mapping[str, str] | None = None,
+) -> SheetLayout:  # fmt: skip
     """Returns the sheet in a form, in a language (kk or ru): classes in their order, people by name.
+
+    `sessions`: the names that people use, by id; an id without one is shown itself.
 
     A person of whom nothing is known any more is shown by the opaque id, in a class without a name.
     """
@@ -57,7 +62,11 @@ def lay_out(sheet: Sheet, form: SheetForm, people: Mapping[str, ShownPerson], la
     for group in sorted(by_group, key=_group_order):
         rows = sorted(by_group[group], key=lambda row: (_name_order(_shown(people, row.person).name), row.key))
         cells = tuple(
-            tuple(cell for column in form.columns for cell in _cells(column, row, number, form, people, month))
+            tuple(
+                cell
+                for column in form.columns
+                for cell in _cells(column, row, number, form, people, sessions or {}, month)
+            )
             for number, row in enumerate(rows, 1)
         )
         pages.append(SheetPage(group, cells, _total(form, rows, month)))
@@ -83,7 +92,7 @@ def _titles(form: SheetForm, month: Month, language: str) -> tuple[str, ...]:
 
 def _cells(
     column: FormColumn, row: SheetRow | CorrectionRow, number: int, form: SheetForm,
-    people: Mapping[str, ShownPerson], month: Month,
+    people: Mapping[str, ShownPerson], sessions: Mapping[str, str], month: Month,
 ) -> Sequence[Cell]:  # fmt: skip
     person = _shown(people, row.person)
     match column.field:
@@ -98,7 +107,7 @@ def _cells(
         case FormField.CATEGORY:
             return (person.category,)
         case FormField.SESSION:
-            return (row.session,)
+            return (sessions.get(row.session, row.session),)
         case FormField.DAYS:
             marks = _marks(row, form)
             return [marks.get(day.day, "") for day in month.days]

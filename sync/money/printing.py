@@ -1,8 +1,8 @@
 """A sheet as a page to print: HTML with everything in it, one class a page, in Kazakh or Russian."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from sync.money.form import SheetForm
@@ -64,6 +64,7 @@ class SheetHeading:
     programme: str
     digest: str
     language: str
+    sessions: Mapping[str, str] = field(default_factory=dict)  # id → the name that people use
 
 
 _SUM = re.compile("−?\\d[\\d\N{NO-BREAK SPACE}]*,\\d\\d")  # as `format_tenge` writes it
@@ -130,7 +131,7 @@ def _summary(
     yield _table(titles, rows, (words.total, *(layout.total[place] for place in summed)), "")
     yield _facts([(words.meals, str(sheet.meals)), (words.tenge, format_tenge(sheet.tiyn))])
     if sheet.outages:
-        yield f"<h2>{escape(words.outages)}</h2>{_outages(sheet.outages, words)}"
+        yield f"<h2>{escape(words.outages)}</h2>{_outages(sheet.outages, heading, words)}"
     yield f"<h2>{escape(words.legend)}</h2>{_legend(form, words)}"
     yield f'<div class="sign"><p>{escape(words.caterer)}</p><p>{escape(words.principal)}</p>'
     yield f"<p>{escape(words.date)}</p></div></section>"
@@ -149,10 +150,15 @@ def _legend(form: SheetForm, words: SheetWords) -> str:
     return _facts(pairs)
 
 
-def _outages(outages: Sequence[SheetOutage], words: SheetWords) -> str:
+def _outages(outages: Sequence[SheetOutage], heading: SheetHeading, words: SheetWords) -> str:
     kinds = {"boot": words.boot, "stop": words.stop, "fault": words.fault}
     rows = [
-        (outage.day, outage.session, outage.device, f"{kinds[outage.kind]} ({outage.epoch} {outage.seq})")
+        (
+            outage.day,
+            heading.sessions.get(outage.session, outage.session),
+            outage.device,
+            f"{kinds[outage.kind]} ({outage.epoch} {outage.seq})",
+        )
         for outage in outages
     ]
     titles = (words.outage_day, words.outage_session, words.outage_kiosk, words.outage_event)

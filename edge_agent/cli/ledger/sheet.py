@@ -1,5 +1,6 @@
 """`edge-agent ledger sheet`: the month's sheet, from its proposal to its closing and its corrections."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,6 +82,43 @@ def propose(
     with open_ledger(data_dir, database_url) as connection:
         outcome = sheet_work.propose(connection, _subject(school, programme, month), by=by, now=utc_now())
     _print_outcome(outcome, "proposed; next: sign-request, for each side", as_json)
+
+
+@app.command("propose-all")
+def propose_all(
+    programme: ProgrammeArgument,
+    month: MonthArgument,
+    by: ByOption,
+    school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make the sheets of all schools. A school whose sheet cannot be made is named, and the others go on."""
+    from sync.errors import SyncError
+    from sync.ledger import schools, sheet_work
+    from sync.ledger.server import utc_now
+
+    rows: list[dict[str, object]] = []
+    with open_ledger(data_dir, database_url) as connection:
+        for name in school or schools.list_schools(connection):
+            try:
+                subject = _subject(name, programme, month)
+                process = sheet_work.propose(connection, subject, by=by, now=utc_now()).process
+            except SyncError as error:
+                rows.append({"school": name, "state": "", "version": 0, "digest": "", "problem": str(error)})
+                continue
+            rows.append({
+                "school": name, "state": process.state.value, "version": process.version, "digest": process.digest,
+                "problem": "",
+            })  # fmt: skip
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("school", "state", "version", "digest", "problem")
+        print_table(columns, ([row[name] for name in columns] for row in rows))
+    if any(row["problem"] for row in rows):
+        sys.exit(ExitCode.FAILED)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from sync.contract.batch import NamedHole
 from sync.contract.event import Claim
 from sync.ledger import contests, holes, sheet_work
 from sync.ledger.days import read_visits, settle_days
+from sync.ledger.server import LedgerServer
 from sync.ledger.sheet_facts import read_school_month
 from sync.ledger.sheet_obstacles import find_open_questions
 from sync.money.building import group_visits
@@ -25,7 +26,7 @@ from sync.money.errors import ActRefused, TermsMissing
 from sync.money.months import Month
 from sync.money.sheet import SheetSubject
 from tests.sync.ledger.authority import Authority
-from tests.sync.ledger.kiosk import Kiosk, accepted
+from tests.sync.ledger.kiosk import Kiosk, accepted, new_school
 from tests.sync.ledger.sheet_school import Command, boot, import_terms, meal
 
 BIN = "OU=BIN123456789012"
@@ -162,3 +163,18 @@ def test_a_month_with_a_contest_or_a_hole_has_obstacles(
         f"events that are missing: {kiosk.device} {'f' * 16} 3-5"
     ]
     assert find_open_questions(db, lunch, Month(2025, 9)) == find_open_questions(db, lunch, Month(2025, 11))[1:]
+
+
+def test_the_sheets_of_all_schools_are_made_and_a_school_without_terms_is_named(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command, server: LedgerServer
+) -> None:
+    kiosk.record(meal("u1", lunch, 3))
+    accepted(kiosk.send_all())
+    import_terms(command, lunch)
+    bare = new_school(db)
+    words = ["sheet", "propose-all", "state", "2025-11", "--by", "city", "--school", lunch, "--school", bare, "--json"]
+    done = CliRunner().invoke(app, words, env={"LEDGER_DATABASE_URL": server.database_url})
+    assert done.exit_code == 1
+    made, refused = json.loads(done.stdout)
+    assert (made["school"], made["state"], made["problem"]) == (lunch, "proposed", "")
+    assert "has no tariffs; import them" in refused["problem"]

@@ -13,7 +13,7 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from sync.contract.event import Claim
-from sync.contract.roster import Person, School
+from sync.contract.roster import MealSession, Person, School
 from sync.ledger import rosters, terms
 from sync.ledger.pdf import BROWSERS
 from sync.ledger.sheet_store import StoredVersion
@@ -45,7 +45,7 @@ PEOPLE: Mapping[str, ShownPerson] = {
     "p3": ShownPerson("Әлиев <b>Арман</b>", "2 «А»"),
     "p4": ShownPerson("Бек Дана", "2 «А»"),
 }
-NAMES = SheetNames("№ 151 мектеп", "Тегін тамақ", PEOPLE)
+NAMES = SheetNames("№ 151 мектеп", "Тегін тамақ", PEOPLE, {"lunch": "Түскі ас"})
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,7 @@ def test_classes_come_as_numbers_and_people_by_the_kazakh_alphabet(stored: Store
     names = ["Әлиев <b>Арман</b>", "Бек Дана", "Ябеда Анна", "'=HYPERLINK(1)", "gone"]
     assert [row[1] for row in people] == names
     assert [row[0] for row in people] == ["1", "2", "3", "1", "1"]
+    assert {row[2] for row in people} == {"Түскі ас"}
     day = titles.index("6")
     assert [row[day] for row in people] == ["×", "×", "×", "×", ""]
     assert people[0][titles.index("5")] == "?"
@@ -157,7 +158,10 @@ def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wante
 ) -> None:
     subject = SheetSubject(school, "state", "2025-11")
     pupil_record = Person(id="p1", given_name="Арман", family_name="Әлиев", group="2 «А»")
-    rosters.apply_changes(db, school, [School(id=school, name="№ 151"), pupil_record])
+    lunch = MealSession(id="lunch", name="Lunch", start="12:00", end="14:00", name_ru="Обед")
+    rosters.apply_changes(db, school, [School(id=school, name="№ 151"), pupil_record, lunch])
+    assert read_names(db, subject, RU, categories=False).sessions == {"lunch": "Обед"}
+    assert read_names(db, subject, KK, categories=False).sessions == {"lunch": "Lunch"}
     terms.set_categories(db, school, {"p1": "c2"})
     assert read_names(db, subject, RU, categories=False).people == {"p1": ShownPerson("Әлиев Арман", "2 «А»")}
     assert read_names(db, subject, RU, categories=True).people["p1"].category == "c2"
