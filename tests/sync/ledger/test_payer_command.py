@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from openpyxl import Workbook
 
 from edge_agent.errors import AgentError
-from sync.contract.event import ClockQuality, Void
-from sync.contract.roster import Entitlement, MealSession, Person
+from sync.contract.event import Claim, ClockQuality, Void
+from sync.contract.roster import DeletedRecord, Entitlement, MealSession, Person
 from sync.ledger import rosters, schools
 from sync.ledger.days import settle_days
 from sync.ledger.errors import NotUnderstood
@@ -122,6 +123,33 @@ def other_school(db: psycopg.Connection, enrolled: Callable[[], Kiosk], command:
     accepted(kiosk.send_all())
     kiosk.close()
     settle_days(db, there, now=datetime.now(UTC))
+
+
+def test_what_rosters_changed_between_kiosk_and_sheet_is_explained(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command, files: Path
+) -> None:
+    """u1's voucher ended on the 5th, u2's was given backdated, u3's was taken off the roster."""
+    unknown = msgspec.structs.replace(meal("u2", lunch, 6, 1), programme="", claim=Claim.NONE)
+    doubtful = msgspec.structs.replace(meal("u2", lunch, 7, 1), claim=Claim.HELD)
+    kiosk.record(meal("u1", lunch, 6), unknown, meal("u3", lunch, 6, 2), doubtful)
+    accepted(kiosk.send_all())
+    rosters.apply_changes(db, lunch, [
+        Entitlement(id="u1.state", person="u1", programme="state", last="2025-11-05"),
+        DeletedRecord(deleted_type="entitlement", id="u3.state"),
+    ])  # fmt: skip
+    import_terms(command, lunch)
+    numbered(command, files, lunch, ["u1", "u2", "u3"])
+    rows = [("991", "06"), ("993", "06")]
+    their_file = write(files / "theirs.csv", [(number, "", "", f"{day}.11.2025", "Обед") for number, day in rows])
+    options = ("--map", files / "map.toml", "--key-file", files / "key", "--json")
+    explained = read_differences(command("payer", "compare", lunch, "state", "2025-11", their_file, *options))
+    place = f"{kiosk.device}/{kiosk.epoch}"
+    assert explained == {
+        ("u1", "2025-11-06"): ("withdrawn_voucher", "2", f"{place}/1"),
+        ("u2", "2025-11-06"): ("roster_version", "", f"{place}/2"),
+        ("u3", "2025-11-06"): ("roster_version", "3", f"{place}/3"),
+        ("u2", "2025-11-07"): ("held", "", f"{place}/4"),
+    }
 
 
 def test_names_count_once_somebody_has_confirmed_them(lunch: str, kiosk: Kiosk, command: Command, files: Path) -> None:
