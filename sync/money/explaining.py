@@ -279,14 +279,15 @@ class _Comparison:
         if self._theirs.made_at is not None:
             return received > self._theirs.made_at
         midnight = datetime.combine(day, time(), UTC)
-        return received > midnight + 2 * LATE_AFTER and (self._last_counted is None or received > self._last_counted)
+        counted = self._last_counted
+        return counted is not None and received > max(counted, midnight + 2 * LATE_AFTER)
 
     def _find_last_counted(self) -> datetime | None:
         """Returns when the last of our events came that the payer has counted: the payer counted after that."""
         arrivals = [
             self._ours.received[visit.id]
             for cell in self._cells.values() if cell.meals
-            for visit in cell.visits if visit.claim is Claim.CLAIMABLE and visit.id in self._ours.received
+            for visit in cell.visits if visit.id in self._ours.received
         ]  # fmt: skip
         return max(arrivals, default=None)
 
