@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.ledger.signatures import CmsScheme, Ed25519Scheme, RegisteredSigner, SignatureRefused, load_scheme
+from sync.ledger.signatures import (
+    ENTRY_POINTS,
+    CmsScheme,
+    Ed25519Scheme,
+    RegisteredSigner,
+    SignatureRefused,
+    load_scheme,
+)
 from tests.sync.ledger.authority import Authority
 
 CONTENT = b'{"format":"canteen-sheet/1"}\nline\r\n'
@@ -103,3 +110,22 @@ def test_what_is_no_ed25519_signature_is_refused(signature: bytes) -> None:
 def test_an_unknown_scheme_names_those_there_are() -> None:
     with pytest.raises(SignatureRefused, match="take one of ed25519, cms"):
         load_scheme("kalkan")
+
+
+def test_an_installed_package_brings_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a package with the national library would: the ledger's code knows nothing of it."""
+    (tmp_path / "national_scheme.py").write_text(
+        "class National:\n"
+        "    def find_signer(self, content, signature, signers, authority):\n"
+        "        return next(signer for signer in signers if signature == content[::-1])\n",
+        "utf-8",
+    )
+    about = tmp_path / "national_scheme-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: national-scheme\nVersion: 1.0\n", "utf-8")
+    (about / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\nnational = national_scheme:National\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    signer = RegisteredSigner("national", "OU=BIN1", "Caterer")
+    assert load_scheme("national").find_signer(CONTENT, CONTENT[::-1], [signer], b"") == signer
+    with pytest.raises(SignatureRefused, match="take one of ed25519, cms, national"):
+        load_scheme("other")
