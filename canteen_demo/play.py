@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import IO
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -17,6 +18,7 @@ import psycopg
 from canteen_demo.clock import FastClock
 from canteen_demo.kiosk import AGENT, DemoKiosk, find_free_port
 from canteen_demo.lunch import ChildrenQueue
+from canteen_demo.money import DemoMoney, settle_money
 from canteen_demo.plan import PALM_KIOSK, make_plan
 from canteen_demo.postgres import embedded_database
 from canteen_demo.proof import Proof, prove
@@ -24,11 +26,15 @@ from canteen_demo.relay import Relay
 from canteen_demo.school import LATE_MINUTES, SCHOOL, DemoPupil, make_pupils, roster_files
 from edge_agent.errors import RequestRefused
 from sync.ledger import schools
+from sync.ledger.keys import load_or_create_signer
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
 from sync.ledger.server import connected
+from sync.proof.leaves import LogName
+from sync.proof.notes import NoteKey, parse_key
 
 ZONE = ZoneInfo("Asia/Almaty")
+LOG_NAME = "demo.canteen"
 KIOSKS = ("left", "right")
 LEDGER_START_S = 120.0
 DRAIN_S = 60.0
@@ -72,8 +78,21 @@ class Scene:
         return int(row[0]) if row else 0
 
 
-def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[[Scene], None]) -> Proof:
-    """Runs the whole demo, and returns its proof.
+@dataclass(frozen=True, slots=True)
+class DemoOutcome:
+    """The proof of a demo, and the money that follows from it."""
+
+    proof: Proof
+    money: DemoMoney
+
+    @property
+    def holds(self) -> bool:
+        """True when every claim holds."""
+        return self.proof.holds and all(line.holds for line in self.money.lines)
+
+
+def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[[Scene], None]) -> DemoOutcome:
+    """Runs the whole demo, and returns what came of it.
 
     `progress` is called with each step of the preparation. `watch` is called when the doors open, and returns after the
     end of all queues (`ChildrenQueue.is_done`).
@@ -83,8 +102,12 @@ def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[
     # Yesterday's lunch: the ledger holds what claims to be later than its own clock.
     opens = (datetime.now(ZONE) - timedelta(days=1)).replace(hour=12, minute=30, second=0, microsecond=0)
     with ExitStack() as stack:
-        progress("a ledger on a PostgreSQL of its own")
-        ledger = stack.enter_context(_run_ledger(options.folder / "ledger"))
+        folder = options.folder / "ledger"
+        folder.mkdir(parents=True)
+        signer = load_or_create_signer(folder / "log.key", LOG_NAME)
+        progress("a witness, and a ledger on a PostgreSQL of its own")
+        witness = stack.enter_context(_run_witness(options.folder / "witness", signer.ledger_key))
+        ledger = stack.enter_context(_run_ledger(folder, witness))
         relay = Relay(("127.0.0.1", ledger.port))
         stack.callback(relay.close)
         database_url = stack.enter_context(_import_school(options, ledger, pupils, opens, progress))
@@ -127,14 +150,18 @@ def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[
         for queue in queues:
             queue.kiosk.stop()
         after = opens + timedelta(minutes=options.minutes + LATE_MINUTES + 60)
-        return prove(
+        now = max(after, datetime.now(ZONE))
+        proof = prove(
             database_url,
             [queue.kiosk.journal for queue in queues],
             [queue.tally for queue in queues],
             pupils,
             opens.date(),
-            max(after, datetime.now(ZONE)),
+            now,
         )
+        progress("the day's sheets, a proof read back, and another count")
+        log_key = signer.log_key(SCHOOL, LogName.CLAIMS)
+        return DemoOutcome(proof, settle_money(database_url, opens.date(), now, log_key, witness.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +170,39 @@ class _RunningLedger:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class _RunningWitness:
+    url: str
+    key: NoteKey
+
+
 @contextmanager
-def _run_ledger(folder: Path) -> Iterator[_RunningLedger]:
+def _run_ledger(folder: Path, witness: _RunningWitness) -> Iterator[_RunningLedger]:
     """Runs `edge-agent ledger serve` as a process."""
-    folder.mkdir(parents=True)
-    log = folder.with_name("ledger.log").open("wb")
-    with log:
-        process = subprocess.Popen(
-            [*AGENT, "ledger", "serve", "--data", str(folder), "--port", "0"], stdout=subprocess.PIPE, stderr=log
-        )
+    arguments = ("--data", str(folder), "--port", "0", "--log-name", LOG_NAME, "--settle-interval", "1")
+    peer = ("--witness-url", witness.url, "--witness-key", str(witness.key))
+    with _run_service(folder.with_name("ledger.log"), "serve", *arguments, *peer) as output:
+        url = _read_line(output, rb"ledger at (http://127\.0\.0\.1:\d+)")
+        yield _RunningLedger(folder, int(url.rsplit(":", 1)[1]))
+
+
+@contextmanager
+def _run_witness(folder: Path, ledger_key: NoteKey) -> Iterator[_RunningWitness]:
+    """Runs `edge-agent ledger witness` as a process."""
+    arguments = ("--name", "witness.demo", "--data", str(folder), "--port", "0")
+    with _run_service(folder.with_name("witness.log"), "witness", str(ledger_key), *arguments) as output:
+        url = _read_line(output, rb"witness at (http://127\.0\.0\.1:\d+)")
+        yield _RunningWitness(url, parse_key(_read_line(output, rb"(witness\.demo\+\S+)")))
+
+
+@contextmanager
+def _run_service(log_file: Path, *command: str) -> Iterator[IO[bytes]]:
+    """Runs a service of `edge-agent ledger` as a process, and yields what it prints."""
+    with log_file.open("wb") as log:
+        process = subprocess.Popen([*AGENT, "ledger", *command], stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout is not None
     try:
-        yield _RunningLedger(folder, _read_port(process))
+        yield process.stdout
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -163,14 +212,15 @@ def _run_ledger(folder: Path) -> Iterator[_RunningLedger]:
             process.wait()
 
 
-def _read_port(process: "subprocess.Popen[bytes]") -> int:
-    """Returns the port from the line `ledger at http://127.0.0.1:…` of the process."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        match = re.search(rb"ledger at http://127\.0\.0\.1:(\d+)", line)
+def _read_line(output: IO[bytes], pattern: bytes) -> str:
+    """Returns the group of a pattern in the first line that fits. Raises RequestRefused where none comes."""
+    for line in output:
+        match = re.search(pattern, line)
         if match:
-            return int(match[1])
-    raise RequestRefused("the ledger did not start", "see ledger.log beside its folder")
+            return match[1].decode()
+    raise RequestRefused(
+        "the ledger or its witness did not start", "see ledger.log and witness.log in the demo's folder"
+    )
 
 
 @contextmanager

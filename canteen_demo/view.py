@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from canteen_demo.lunch import ChildrenQueue
-from canteen_demo.play import Scene
-from canteen_demo.proof import Proof
+from canteen_demo.play import DemoOutcome, Scene
 from drivers.base import Signal
 
 REDRAW_S = 0.5
@@ -74,23 +73,29 @@ def _kiosk_row(queue: ChildrenQueue) -> list[str | Text]:
     return [queue.kiosk.name, state, str(tally.presentations), *signals, waiting, queue.kiosk.url]
 
 
-def show_proof(proof: Proof, console: Console) -> None:
-    """Prints the counts and the claims of the proof."""
+def show_outcome(outcome: DemoOutcome, console: Console) -> None:
+    """Prints the counts and the claims of the proof, the money, and the meal's proof as it was read back."""
+    proof, money = outcome.proof, outcome.money
     figures = Table(
         "what", "count", box=None, pad_edge=False, header_style="bold", title="Counts", title_justify="left"
     )
     figures.columns[1].justify = "right"
-    for name, value in proof.figures.items():
+    for name, value in {**proof.figures, **money.figures}.items():
         figures.add_row(name, str(value))
     claims = Table("claim", "", box=None, pad_edge=False, header_style="bold", title="Proof", title_justify="left")
-    for line in proof.lines:
+    for line in (*proof.lines, *money.lines):
         result = (
             Text("holds", style="green")
             if line.holds
             else Text(_describe_difference(line.expected, line.actual), "red")
         )
         claims.add_row(line.claim, result)
-    console.print(figures, "", claims)
+    console.print(figures, "", claims, "")
+    console.print("A family's proof of one meal, read back by verify_meal.py:", style="bold")
+    console.print(money.read_back, markup=False, highlight=False)
+    console.print("The payer's count, with a meal left out and one counted twice:", style="bold")
+    for difference in money.differences:
+        console.print(f"  {difference}", markup=False, highlight=False)
 
 
 def _describe_difference(expected: object, actual: object) -> str:

@@ -53,7 +53,7 @@ def demo(
             view.watch_live(scene, out)
 
     try:
-        proof = play(options, progress, watch)
+        outcome = play(options, progress, watch)
     except RequestRefused as refused:
         if not keep:
             raise RequestRefused(f"{refused}\nrun it with --keep to look at the logs") from refused
@@ -64,8 +64,9 @@ def demo(
         else:
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        claims = [{"claim": line.claim, "holds": line.holds} for line in proof.lines]
-        print_json({"holds": proof.holds, "figures": dict(proof.figures), "claims": claims})
+        proof, money = outcome.proof, outcome.money
+        claims = [{"claim": line.claim, "holds": line.holds} for line in (*proof.lines, *money.lines)]
+        print_json({"holds": outcome.holds, "figures": {**proof.figures, **money.figures}, "claims": claims})
     else:
-        view.show_proof(proof, out)
-    sys.exit(ExitCode.OK if proof.holds else ExitCode.FAILED)
+        view.show_outcome(outcome, out)
+    sys.exit(ExitCode.OK if outcome.holds else ExitCode.FAILED)

@@ -15,14 +15,20 @@ from sync.ledger.webhooks import enqueue_news
 logger = logging.getLogger(__name__)
 
 
-def list_marked_schools(connection: psycopg.Connection) -> list[str]:
-    """Returns the schools with days that must be judged. The city's: it looks at all schools at once."""
-    return [row[0] for row in connection.execute("SELECT DISTINCT school FROM dirty_day ORDER BY school")]
+def list_due_schools(connection: psycopg.Connection) -> list[str]:
+    """Returns the schools with days to be judged or stated. The city's: it looks at all schools at once.
+
+    A report or a sheet judges days, too: what it has judged is still to be stated.
+    """
+    rows = connection.execute(
+        "SELECT school FROM dirty_day UNION SELECT school FROM settled_day WHERE version <> stated_version ORDER BY 1"
+    )
+    return [row[0] for row in rows]
 
 
 def publish_days(connection: psycopg.Connection, clock: Callable[[], datetime], is_stopping: IsStopping) -> None:
-    """Settles and states the marked days, and queues the news of them, one school after the other."""
-    for school in list_marked_schools(connection):
+    """Settles and states the days that are due, and queues the news of them, one school after the other."""
+    for school in list_due_schools(connection):
         if is_stopping():
             return
         try:

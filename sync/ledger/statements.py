@@ -49,14 +49,9 @@ def state_days(connection: psycopg.Connection, school: str, *, now: datetime) ->
     return tuple(stated)
 
 
-# `settled_day` has the version of what was judged; the newest statement has the version that it stated.
 _SELECT_DUE = """
     SELECT d.day FROM settled_day d
-    LEFT JOIN LATERAL (
-        SELECT settled_version FROM statement s WHERE s.school = d.school AND s.day = d.day ORDER BY number DESC LIMIT 1
-    ) AS newest ON true
-    WHERE d.school = %(school)s AND d.version IS DISTINCT FROM newest.settled_version
-      AND (d.version > 0 OR newest.settled_version IS NOT NULL)
+    WHERE d.school = %(school)s AND d.version <> d.stated_version
       AND NOT EXISTS (SELECT 1 FROM dirty_day w WHERE w.school = d.school AND w.day = d.day)
     ORDER BY d.day
 """
@@ -66,23 +61,25 @@ def _state_day(connection: psycopg.Connection, school: str, day: str, now: datet
     with connection.transaction():
         # The row that a settling of this day would change: so version and visits belong together.
         settled = connection.execute(
-            "SELECT version FROM settled_day WHERE school = %s AND day = %s FOR UPDATE", (school, day)
-        ).fetchone()
-        newest = connection.execute(
-            "SELECT number, settled_version FROM statement WHERE school = %s AND day = %s ORDER BY number DESC LIMIT 1",
+            "SELECT version, stated_version,"
+            " (SELECT coalesce(max(number), 0) FROM statement s WHERE s.school = d.school AND s.day = d.day)"
+            " FROM settled_day d WHERE school = %s AND day = %s FOR UPDATE",
             (school, day),
-        ).fetchone() or (0, None)
-        if settled is None or settled[0] == newest[1]:
+        ).fetchone()
+        if settled is None or settled[0] == settled[1]:
             return False  # another process has stated it
         visits = read_visits(connection, school, date.fromisoformat(day), date.fromisoformat(day))
         rows = [(visit.person, make_row(visit).encode(), secrets.token_bytes(SALT_BYTES)) for visit in visits]
         hashes = [hash_row(body, salt) for _, body, salt in rows]
-        statement = state_day(day, newest[0] + 1, now, hashes)
+        statement = state_day(day, settled[2] + 1, now, hashes)
         entry = logs.append_leaf(connection, school, LogName.CLAIMS, statement.leaf())
         connection.execute(
             "INSERT INTO statement (school, day, number, stated_at, row_count, root, settled_version, entry)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             (school, day, statement.number, now, statement.rows, statement.root, settled[0], entry),
+        )
+        connection.execute(
+            "UPDATE settled_day SET stated_version = %s WHERE school = %s AND day = %s", (settled[0], school, day)
         )
         connection.execute(_INSERT_ROWS, {
             "school": school, "day": day, "number": statement.number, "persons": [person for person, _, _ in rows],

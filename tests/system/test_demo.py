@@ -18,4 +18,5 @@ def test_a_lunch_break_with_an_outage_a_kill_and_a_pulled_reader_adds_up() -> No
     figures = proof["figures"]
     assert figures["rows journaled"] == figures["rows in the ledger"] > figures["of them scans"] > 30
     assert figures["meals"] > 20
+    assert figures["meals on the day's sheets"] == figures["meals"]
     assert figures["of them by palm (drawn, nobody's)"] >= 3

@@ -31,6 +31,9 @@ def serve(
     webhook_host: Annotated[
         list[str] | None, typer.Option(help="A host that may hear of visits by webhooks; may be repeated.")
     ] = None,
+    settle_interval: Annotated[
+        float, typer.Option(min=0, help="Seconds between two judgements of the days that are due; 0: never.")
+    ] = 120.0,
     rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
@@ -43,8 +46,8 @@ def serve(
     options = LedgerOptions(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
         rate_per_s=rate, burst=int(2 * rate), log_name=log_name,
-        webhook_hosts=tuple(webhook_host or ()),
-        witness=_witness_peer(witness_url, witness_key),
+        webhook_hosts=tuple(webhook_host or ()), witness=_witness_peer(witness_url, witness_key),
+        settle_interval_s=settle_interval,
     )  # fmt: skip
 
     def announce(url: str) -> None:

@@ -13,6 +13,7 @@ from sync.contract.event import Claim, ClockQuality, Void
 from sync.contract.roster import MealSession, Person, Record
 from sync.ledger import logs, rosters, statements
 from sync.ledger.cosigner import cosign_log
+from sync.ledger.day_publisher import list_due_schools, publish_days
 from sync.ledger.days import read_visits, settle_days
 from sync.ledger.server import LedgerOptions, LedgerServer
 from sync.proof.leaves import LogName, VersionedKind, version_leaf
@@ -143,3 +144,12 @@ def test_each_roster_version_is_logged_without_names(db: psycopg.Connection, sch
     assert leaves == [version_leaf(VersionedKind.ROSTER, school, number, digest) for number in (1, 2)]
     assert "Омар" not in encode_judged(people).decode()
     assert digest != digest_judged([Person(id="p1", given_name="", family_name="", grade="02"), people[1]])
+
+
+def test_a_day_that_a_report_has_judged_is_stated_by_the_publisher(db: psycopg.Connection, kiosk: Kiosk) -> None:
+    kiosk.record(entry("p1", school=kiosk.school, day=DAY))
+    accepted(kiosk.send_all())
+    settle_days(db, kiosk.school, now=NOW)
+    publish_days(db, lambda: NOW, lambda: False)
+    assert len(statements.read_statements(db, kiosk.school, DAY, DAY)) == 1
+    assert kiosk.school not in list_due_schools(db)
