@@ -1,4 +1,4 @@
-"""What keeps a month's sheet from closing, besides its own signatures: open days, open contests, missing events."""
+"""Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events."""
 
 import psycopg
 
