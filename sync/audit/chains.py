@@ -1,7 +1,7 @@
 """From batches to events: each batch signed by its kiosk, each event chained to the one before it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -45,8 +45,8 @@ class EpochChain:
 def read_chains(archive: SchoolArchive) -> dict[EpochName, EpochChain]:
     """Returns the chains of all kiosks. Raises AuditFailure at the first batch that does not hold."""
     keys: dict[str, list[bytes]] = defaultdict(list)
-    for line in archive.read_lines(DeviceLine):
-        keys[line.device].append(line.public_key)
+    for device in archive.read_lines(DeviceLine):
+        keys[device.device].append(device.public_key)
     chains: dict[EpochName, EpochChain] = {}
     for place, line in archive.read(BatchLine):
         content, public_key = _open(place, line, keys.get(line.device, []))
@@ -134,7 +134,7 @@ def check_receipts(archive: SchoolArchive, chains: dict[EpochName, EpochChain]) 
     return signed
 
 
-def walk_events(chains: dict[EpochName, EpochChain]) -> Iterator[ChainedEvent]:
+def walk_events(chains: Mapping[EpochName, EpochChain]) -> Iterator[ChainedEvent]:
     """Yields all events, by device, epoch and number."""
     for name in sorted(chains):
         for _, chained in sorted(chains[name].events.items()):

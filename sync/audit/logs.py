@@ -68,10 +68,10 @@ def check_batches(leaves: Leaves, chains: dict[EpochName, EpochChain], receipts:
         if (device, epoch, head.seq) not in receipts:
             raise AuditFailure(place, f"the ledger's receipt for event {head.seq} of {epoch} is missing")
         logged[device, epoch] = max(head.seq, logged.get((device, epoch), 0))
-    for (device, epoch), chain in chains.items():
-        if chain.head.seq > logged.get((device, epoch), 0):
-            seq = logged.get((device, epoch), 0) + 1
-            raise AuditFailure(None, f"event {seq} of {device} {epoch} is in no leaf of the log: it was added")
+    for name, whole in chains.items():
+        seq = logged.get(name, 0) + 1
+        if whole.head.seq >= seq:
+            raise AuditFailure(None, f"event {seq} of {' '.join(name)} is in no leaf of the log: it was added")
 
 
 def check_versions(archive: SchoolArchive, leaves: Leaves) -> None:
@@ -85,16 +85,20 @@ def check_versions(archive: SchoolArchive, leaves: Leaves) -> None:
             state.record for state in states if state.since <= number and (not state.until or number < state.until)
         ]
         expected[version_leaf(VersionedKind.ROSTER, school, number, digest_judged(records))] = place
-    for place, terms in [*archive.read(CalendarLine), *archive.read(TariffLine)]:
-        kind = VersionedKind.CALENDAR if isinstance(terms, CalendarLine) else VersionedKind.TARIFF
-        expected[version_leaf(kind, terms.name, terms.number, sha256(terms.body).digest())] = place
+    for place, calendar in archive.read(CalendarLine):
+        digest = sha256(calendar.body).digest()
+        expected[version_leaf(VersionedKind.CALENDAR, calendar.name, calendar.number, digest)] = place
+    for place, book in archive.read(TariffLine):
+        expected[version_leaf(VersionedKind.TARIFF, book.name, book.number, sha256(book.body).digest())] = place
     for leaf, place in expected.items():
         if leaf not in leaves:
             raise AuditFailure(place, "the log has no such version: it was changed or added")
     oldest = min((line.version for line in archive.read_lines(RosterVersionLine)), default=0)
     for leaf, place in leaves.items():
-        tag, kind, _, number, *_ = (*leaf.decode().split("\n"), "", "")
+        tag, kind_text, _, number_text, *_ = (*leaf.decode().split("\n"), "", "")
         if tag != "canteen version v1" or leaf in expected:
             continue
-        if kind != VersionedKind.ROSTER or int(number) >= oldest:  # rosters of closed months may have been pruned
+        if (
+            kind_text != VersionedKind.ROSTER or int(number_text) >= oldest
+        ):  # rosters of closed months may have been pruned
             raise AuditFailure(place, "the log has a version that the export lacks, or has changed")

@@ -80,6 +80,6 @@ def _check_newest(
                 )
         missing = sorted(expected[day] - stated[day].keys())
         if len(missing) != erased[day]:
-            fields = read_row(missing[0]) if missing else None
-            name = f"{fields.device} {fields.epoch} {fields.seq}" if fields else "nothing"
+            lost = read_row(missing[0]) if missing else None
+            name = f"{lost.device} {lost.epoch} {lost.seq}" if lost else "nothing"
             raise AuditFailure(newest[day][0] if day in newest else None, f"{day}: no row says what event {name} says")

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.consents import consenting_people
-from sync.contract.roster import Consent, Person
+from sync.contract.roster import Consent, Person, Record
 from sync.ledger import keys, rosters, schools
 from sync.ledger.acts import ActFile, ActKind, note_act, replay_acts, write_acts
 from sync.ledger.errors import ActsDamaged
@@ -32,7 +32,7 @@ def test_what_was_ended_stays_ended_after_a_restore(
 ) -> None:
     school = new_school(db)
     code = schools.issue_code(db, school, "left door", NOW)
-    people = [
+    people: list[Record] = [
         Person(id="p1", given_name="Aliya", family_name="K"),
         Consent(id="c1", person="p1", given_at="2026-09-01T00:00:00.000Z"),
     ]
