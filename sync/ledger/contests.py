@@ -188,6 +188,14 @@ def read_answers(connection: psycopg.Connection, school: str) -> list[tuple[str,
     ]
 
 
+def erase_notes(connection: psycopg.Connection, school: str, person: str) -> int:
+    """Deletes a family's words about its child, and returns how many. The contests stay."""
+    done = connection.execute(
+        "UPDATE contest SET note = '' WHERE school = %s AND person = %s AND note <> ''", (school, person)
+    )
+    return done.rowcount
+
+
 def forget_notes(connection: psycopg.Connection, school: str, now: datetime) -> int:
     """Deletes the families' words whose time of retention is over, and returns how many. The contests stay."""
     done = connection.execute(

@@ -7,6 +7,7 @@ from datetime import datetime
 import psycopg
 
 from sync.ledger.background import IsStopping
+from sync.ledger.contests import forget_notes
 from sync.ledger.days import settle_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.statements import state_days
@@ -35,5 +36,6 @@ def publish_days(connection: psycopg.Connection, clock: Callable[[], datetime], 
             settled = settle_days(connection, school, now=clock())
             state_days(connection, school, now=clock())
             enqueue_news(connection, school, settled, clock())
+            forget_notes(connection, school, clock())
         except NotUnderstood as error:
             logger.error("%s: its days are not judged: %s", school, error)  # noqa: TRY400  # its message says all

@@ -12,8 +12,9 @@ from datetime import datetime
 import psycopg
 
 from sync.contract.chain import DeviceId, Epoch, Head
+from sync.proof.checkpoints import open_checkpoint
 from sync.proof.leaves import LogName, VersionedKind, batch_leaf, version_leaf
-from sync.proof.notes import SignedNote, parse_note
+from sync.proof.notes import BadNote, SignedNote, parse_note
 from sync.proof.signer import LogSigner
 from sync.proof.tree import (
     SubtreeName,
@@ -107,6 +108,37 @@ _INSERT_SUBTREES = """
     INSERT INTO log_subtree (school, log, level, number, hash)
     SELECT %s, %s, * FROM unnest(%s::int4[], %s::int8[], %s::bytea[])
 """
+
+
+def renew_checkpoints(connection: psycopg.Connection, signer: LogSigner) -> int:
+    """Signs all logs anew whose checkpoint is not of this key and name, and returns how many there were.
+
+    So a ledger begins logs of a new name: after a restored backup, which the witness of the old ones never cosigns, or
+    when the key was lost. Leaves and numbers stay; cosignatures begin again. The city's: it looks at all schools.
+    """
+    renewed = 0
+    heads = connection.execute("SELECT school, log, checkpoint FROM log_head WHERE size > 0 ORDER BY school, log")
+    for school, log, checkpoint in heads.fetchall():
+        name = LogName(log)
+        try:
+            open_checkpoint(checkpoint.encode(), signer.log_key(school, name))
+        except BadNote:
+            _renew_checkpoint(connection, school, name, signer)
+            renewed += 1
+    return renewed
+
+
+def _renew_checkpoint(connection: psycopg.Connection, school: str, log: LogName, signer: LogSigner) -> None:
+    with connection.transaction():
+        row = connection.execute(
+            "SELECT size, hashes FROM log_head WHERE school = %s AND log = %s FOR UPDATE", (school, log)
+        ).fetchone()
+        assert row is not None, "a log's head is never deleted"
+        note = signer.sign(school, log, row[0], TreeFrontier(row[0], tuple(row[1])).root())
+        connection.execute(
+            "UPDATE log_head SET checkpoint = %s, cosigned = '', cosigned_size = 0 WHERE school = %s AND log = %s",
+            (str(note), school, log),
+        )
 
 
 def read_log_head(connection: psycopg.Connection, school: str, log: LogName) -> LogHead:

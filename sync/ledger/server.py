@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
-from sync.ledger import keys
+from sync.ledger import keys, logs
 from sync.ledger.acts import WRITE_INTERVAL_S, ActFile, write_acts
 from sync.ledger.admission import TokenBucket
 from sync.ledger.background import BackgroundWork
@@ -149,6 +149,9 @@ class LedgerServer:
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
+        with self._pool.connection() as connection:
+            if renewed := logs.renew_checkpoints(connection, signer):
+                logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, signer.ledger)
         self._background = list(self._compose_background(self._pool, signer, key, acts))
         for part in self._background:
             part.start()

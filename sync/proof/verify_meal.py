@@ -198,14 +198,13 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"wrong keys: {error}", file=sys.stderr)
         return 2
-    text = arguments.proof
-    if text == "-":
-        text = sys.stdin.read(4 * PROOF_BYTES_MAX)
-        text = text.removesuffix("\n")  # the line's own end; nothing else is passed over
     try:
+        text = arguments.proof
+        if text == "-":  # bytes, since text would have its line ends changed; one newline is the line's own end
+            text = sys.stdin.buffer.read(4 * PROOF_BYTES_MAX).removesuffix(b"\n").decode("ascii")
         stated = verify_meal(decode_base45(text), ledger, witness)
         check_subject(stated, person=arguments.child, day=arguments.day)
-    except ProofRefused as error:
+    except (ProofRefused, UnicodeDecodeError) as error:
         print(f"REFUSED: {error}")
         return 1
     print(f"holds: statement {stated['number']} of {stated['day']}, stated {stated['stated_at']}, says:")

@@ -61,6 +61,28 @@ def slip(
         out.print(line, markup=False, soft_wrap=True)
 
 
+def erase(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    person: Annotated[str, typer.Argument(help="The person's id.")],
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Erase a person from statements and contests, and shut their family's devices out.
+
+    Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names go with the roster.
+    """
+    from sync.ledger.contests import erase_notes
+    from sync.ledger.family.codes import revoke_family_codes
+    from sync.ledger.server import utc_now
+    from sync.ledger.statements import erase_person
+
+    with open_ledger(data_dir, database_url) as connection, connection.transaction():
+        revoke_family_codes(connection, school, person, utc_now())
+        notes = erase_notes(connection, school, person)
+        rows = erase_person(connection, school, person)
+    out.print(f"{person}: {rows} rows of statements and {notes} notes of contests are erased", markup=False)
+
+
 @contest_app.command("list")
 def list_open(
     school: Annotated[str, typer.Argument(help="The school's id.")],

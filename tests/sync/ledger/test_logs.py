@@ -130,3 +130,23 @@ def test_the_key_of_the_logs_is_drawn_once_and_a_damaged_one_is_refused(tmp_path
     path.write_text("PRIVATE+KEY+canteen.example+00000000+AAAA\n", encoding="ascii")
     with pytest.raises(NotUnderstood, match="backup"):
         keys.load_or_create_signer(path, "canteen.example")
+
+
+def test_a_ledger_with_a_new_key_or_name_begins_its_logs_anew(db: psycopg.Connection, school: str) -> None:
+    log, other = LogName.CLAIMS, Ed25519PrivateKey.generate()
+    with db.transaction(force_rollback=True):
+        append_versions(db, school, range(5))
+        logs.seal_log(db, school, log, SIGNER, NOW)
+        before = logs.read_log_head(db, school, log)
+        assert before.checkpoint is not None
+        logs.store_cosigned(db, school, log, 5, before.checkpoint)
+        logs.renew_checkpoints(db, SIGNER)  # of other tests' schools, which the running ledger signs
+        assert logs.read_log_head(db, school, log) == logs.LogHead(5, before.checkpoint, 5, before.checkpoint)
+        for signer in (LogSigner("canteen.example/2", SIGNER.private), LogSigner("canteen.example/2", other)):
+            assert logs.renew_checkpoints(db, signer) >= 1
+            after = logs.read_log_head(db, school, log)
+            assert (after.size, after.cosigned_size, after.cosigned) == (5, 0, None)
+            assert after.checkpoint is not None
+            again = open_checkpoint(after.checkpoint, signer.log_key(school, log))
+            assert again.root == open_checkpoint(before.checkpoint, SIGNER.log_key(school, log)).root
+            assert logs.renew_checkpoints(db, signer) == 0

@@ -326,6 +326,8 @@ def test_the_stand_alone_file_is_short_and_needs_nothing_of_ours(
     paper.write_text(f"{log.key}\n{WITNESS_KEY}\n", encoding="utf-8")
     assert alone("--slip", str(paper), "-", text=f"{text}\n").returncode == 0
     assert alone("--slip", str(paper), "-", text=f"{text}\n\n").returncode == 1
+    for tail in ("\r", "\r\n", " ", "\0", "ы", "\x85"):
+        assert alone("--slip", str(paper), "-", text=f"{text}{tail}").returncode == 1, repr(tail)
     assert alone(*keys, "--child", "child-12", "--", text).returncode == 1
     assert alone(*keys, "--day", "2026-11-09", "--", text).returncode == 1
     assert alone(*keys, "--", f"{text}0").returncode == 1
