@@ -29,6 +29,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
+from sync.contract import roster
+from sync.contract.roster import MealSession
 from sync.contract.visit import EventId, Visit
 from sync.ledger.contests import Contest, contest_absence, contest_entry, list_contests
 from sync.ledger.days import read_visits
@@ -153,11 +155,14 @@ class _FamilyPages:
     def _find_session(self, connection: psycopg.Connection, request: Request) -> FamilySession | None:
         return codes.find_session(connection, request.cookies.get(FAMILY_COOKIE, ""), self._clock())
 
-    def _render(self, request: Request, template: str, status: int = 200, **values: object) -> Response:
-        language = choose_language(
+    def _choose_language(self, request: Request) -> str:
+        return choose_language(
             request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, ""),
             request.headers.get("accept-language", ""),
         )
+
+    def _render(self, request: Request, template: str, status: int = 200, **values: object) -> Response:
+        language = self._choose_language(request)
         words = PageWords(language, self._catalogues[language])
         body = self._templates.get_template(template).render(
             w=words, prefix=FAMILY_PREFIX, languages=LANGUAGES, path=request.url.path, **values
@@ -204,6 +209,7 @@ class _FamilyPages:
             missing=[contest for contest in contests if contest.entry is None], session=session,
             devices=codes.list_family_devices(connection, session, self._clock()), has_witness=bool(self._witness_key),
             sessions=sorted({visit.session for visit in visits if visit.session}), today=self._clock().date(),
+            meal_names=_read_meal_names(connection, school, self._choose_language(request)),
         )  # fmt: skip
 
     def _prove(
@@ -241,6 +247,7 @@ class _FamilyPages:
         return self._render(
             request, "proof.html", visit=visit, proof=proof, zone=overview.read_zone(connection, session.school),
             log_key=self._signer.log_key(session.school, LogName.CLAIMS), witness_key=self._witness_key,
+            meal_names=_read_meal_names(connection, session.school, self._choose_language(request)),
         )  # fmt: skip
 
     def draw_qr(self, connection: psycopg.Connection, request: Request, session: FamilySession) -> Response:
@@ -295,6 +302,18 @@ class _FamilyPages:
     async def style(self, _: Request) -> Response:
         """Sends the style sheet of all the ledger's pages."""
         return guarded(Response(files("sync.ledger.pages").joinpath("style.css").read_bytes(), media_type="text/css"))
+
+
+def _read_meal_names(connection: psycopg.Connection, school: str, language: str) -> dict[str, str]:
+    """Returns what to call each session in a language, by its id."""
+    rows = connection.execute(
+        "SELECT body FROM roster_record WHERE school = %s AND type = 'session' AND superseded IS NULL"
+        " AND body IS NOT NULL",
+        (school,),
+    )
+    records = [roster.from_json(row[0]) for row in rows]
+    sessions = [record for record in records if isinstance(record, MealSession)]
+    return {meal.id: (meal.name_kk if language == "kk" else meal.name_ru) or meal.name for meal in sessions}
 
 
 def _text(name: str) -> str:

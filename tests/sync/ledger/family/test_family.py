@@ -10,98 +10,39 @@ import httpx
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from psycopg_pool import ConnectionPool
-from starlette.applications import Starlette
 
 from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, encode_answer, sign_answer, verify_answer
 from sync.contract.event import Claim
-from sync.contract.roster import Change, Entitlement, MealSession, Person
 from sync.contract.visit import ClaimReason, Visit
-from sync.ledger import contests, keys, logs, reversals, rosters
+from sync.ledger import contests, logs, reversals
 from sync.ledger.cosigner import cosign_log
 from sync.ledger.days import read_visits, settle_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import codes
-from sync.ledger.family.app import mount_family
-from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.pages.catalogues import load_catalogues
-from sync.ledger.server import LedgerServer
-from sync.ledger.statements import state_days
 from sync.proof import verify_meal
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
 from sync.proof.verify_meal import SlipKey, decode_base45
-from tests.sync.ledger.kiosk import Kiosk, accepted, entry
+from tests.sync.ledger.family.conftest import DAY, NOW, settle
+from tests.sync.ledger.kiosk import Kiosk
 from tests.sync.ledger.test_witness import RunningWitness
 
-DAY = "2026-11-20"
-NOW = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
-ROSTER: list[Change] = [
-    *(Person(id=f"p{number}", given_name="Айгерім", family_name=f"Омар{number}") for number in range(3)),
-    *(Entitlement(id=f"e{number}", person=f"p{number}", programme="state") for number in range(2)),
-    MealSession(id="lunch", name="Lunch", start="08:00", end="12:00"),
-]
-
 
 @pytest.fixture
-def signer(server: LedgerServer, open_folder: Path) -> LogSigner:
-    return keys.load_or_create_signer(open_folder / "ledger" / "log.key", "canteen.local")
-
-
-@pytest.fixture
-def witness(tmp_path: Path, signer: LogSigner) -> Iterator[RunningWitness]:
-    running = RunningWitness(tmp_path, signer.ledger_key)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def pool(server: LedgerServer) -> Iterator[ConnectionPool[psycopg.Connection]]:
-    with ConnectionPool(
-        server.database_url, connection_class=psycopg.Connection, min_size=1, max_size=2, open=True,
-        kwargs={"autocommit": True},
-    ) as opened:  # fmt: skip
-        yield opened
-
-
-@pytest.fixture
-def browser(
-    pool: ConnectionPool[psycopg.Connection], signer: LogSigner, witness: RunningWitness
-) -> Iterator[Callable[[], httpx.Client]]:
+def browser(family_url: str) -> Iterator[Callable[[], httpx.Client]]:
     """Makes browsers of different devices."""
-    app = Starlette(routes=[mount_family(pool, lambda: NOW, signer, witness.witness.key)])
-    running = HttpServerThread(app, ListeningAddress(), "family-http")
     opened: list[httpx.Client] = []
 
     def open_browser() -> httpx.Client:
         opened.append(
-            httpx.Client(base_url=running.url, headers={"accept-language": "ru"}, follow_redirects=True, timeout=60)
+            httpx.Client(base_url=family_url, headers={"accept-language": "ru"}, follow_redirects=True, timeout=60)
         )
         return opened[-1]
 
     yield open_browser
     for client in opened:
         client.close()
-    running.stop()
-
-
-@pytest.fixture
-def lunch(db: psycopg.Connection, kiosk: Kiosk) -> Kiosk:
-    """A kiosk whose school has had one lunch, judged and stated."""
-    rosters.apply_changes(db, kiosk.school, ROSTER)
-    db.execute("UPDATE roster_version SET in_force = '2026-09-01' WHERE school = %s", (kiosk.school,))
-    kiosk.record(*(
-        entry(f"p{number}", school=kiosk.school, minute=number, claim=Claim.CLAIMABLE, programme="state", roster=1)
-        for number in range(3)
-    ))  # fmt: skip
-    accepted(kiosk.send_all())
-    settle(db, kiosk)
-    return kiosk
-
-
-def settle(db: psycopg.Connection, kiosk: Kiosk) -> None:
-    settle_days(db, kiosk.school, now=NOW)
-    state_days(db, kiosk.school, now=NOW)
 
 
 def read_one(db: psycopg.Connection, kiosk: Kiosk, person: str) -> Visit:
@@ -131,6 +72,9 @@ def test_a_paper_code_lets_devices_in_until_it_is_taken_back(
     assert page.headers["cache-control"] == "no-store"
     assert DAY in page.text
     assert "09:01" in page.text  # 04:01 UTC
+    assert "Обед" in page.text
+    assert "Түскі ас" in phone.get("/family/?month=2026-11&lang=kk").text
+    phone.get("/family/?month=2026-11&lang=ru")
     assert page.text.count("Закрыть доступ") == 2
     for word in ("state", "claimable", "Омар2", "p2"):
         assert word not in page.text
