@@ -43,7 +43,7 @@ def test_every_route_stands_in_the_contract(server: LedgerServer, contract: Any)
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }
-    assert len(routes) == len(server.app.routes)
+    assert len(routes) == sum(isinstance(route, Route) for route in server.app.routes), "pages are mounted beside them"
     assert routes == {(path, method.upper()) for path, item in contract["paths"].items() for method in item}
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_page_that_cannot_be_read_hides_only_its_own_rows(tmp_path: Path) -> N
     open_kiosk(folder).close()  # folds the WAL
     epoch = read_epoch(folder)
     path = folder / JOURNAL_NAME
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event'").fetchone()
     content = bytearray(path.read_bytes())
     content[(root - 1) * 4096 : root * 4096] = bytes(4096)  # the tree's root: SQLite finds no row any more
