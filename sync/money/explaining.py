@@ -94,7 +94,9 @@ class _Comparison:
         """Cancels what both count, then explains what one of them has more."""
         meals = self._unfold(meal for meal in cell.meals if meal.school in ("", self._school))
         elsewhere = [meal for meal in cell.meals if meal.school not in ("", self._school)]
-        meals, billed = _cancel_same(meals, sorted(cell.billed.elements()))
+        # A meal of theirs without a session is the one of ours that nothing keeps them from having.
+        billed = sorted(cell.billed.elements(), key=lambda session: (self._is_explained(cell, session, day), session))
+        meals, billed = _cancel_same(meals, billed)
         billed = self._report_unreadable(person, day, cell, billed)
         meals = self._explain_by_visits(person, day, cell, meals)
         meals, billed = self._pair_sessions(person, day, cell, meals, billed)
@@ -260,6 +262,9 @@ class _Comparison:
         if any(self._is_newly_entitled(visit) for visit in visits):
             return DifferenceKind.ROSTER_VERSION, events
         return DifferenceKind.OURS_WITHOUT_THEIRS, events
+
+    def _is_explained(self, cell: _Cell, session: str, day: date) -> bool:
+        return self._judge_ours(cell, session, day)[0] is not DifferenceKind.OURS_WITHOUT_THEIRS
 
     def _judge_gone(self, cell: _Cell, session: str) -> tuple[DifferenceKind, tuple[EventId, ...]]:
         """Returns why nothing claimable is behind a meal on our sheet any more."""

@@ -4,6 +4,7 @@ Two shapes: *long* has a row for each meal (or each child and day, with a count)
 column for each day. A row that cannot be read is named by its line and never guessed; of a wide row only the cell.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,6 +14,7 @@ from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
 from sync.money.terms_file import TermsBase, read_toml
 
+_DAY_TITLE = re.compile(r"(?P<day>\d{1,2})(?:\.(?P<month>\d{1,2})\.?)?(?:\s+\D*)?")
 _FORMULA_MARKS = ("=", "@")  # its remembered result is not believed
 COUNT_MAX = 20  # meals of one child on one day in one cell; more is a mistake
 
@@ -239,10 +241,17 @@ class _PayerReader:
 
     def _find_days(self) -> Iterator[tuple[int, date]]:
         for place, title in enumerate(self._titles):
-            number = int(title) if title.isdecimal() and len(title) <= 2 else 0
-            day = self._month.days[number - 1] if 1 <= number <= len(self._month.days) else self._parse_date(title)
+            day = self._parse_date(title) or self._read_day_title(title)
             if day is not None and self._month.first <= day <= self._month.last:
                 yield place, day
+
+    def _read_day_title(self, title: str) -> date | None:
+        """Returns the day that a title names without its year: `3`, `03`, `3 пн`, `03.11`."""
+        match = _DAY_TITLE.fullmatch(title)
+        if match is None or int(match["month"] or self._month.number) != self._month.number:
+            return None
+        number = int(match["day"])
+        return self._month.days[number - 1] if 1 <= number <= len(self._month.days) else None
 
 
 def _fold(text: str) -> str:

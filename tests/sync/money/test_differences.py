@@ -1,7 +1,7 @@
 """The payer's count against ours: planted differences are all explained rightly, and none is invented."""
 
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -97,6 +97,18 @@ def test_without_the_payers_time_late_is_what_came_after_everything_that_is_coun
     assert {line.events[0]: line.kind for line in lines} == {
         missing.id: DifferenceKind.OURS_WITHOUT_THEIRS, late.id: DifferenceKind.LATE,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("late", ["breakfast", "lunch"])
+def test_a_meal_without_a_session_is_the_one_that_the_payer_could_have(
+    late: str, calendar: Calendar, tariffs: TariffBook
+) -> None:
+    visits = [visit("p1", 3, number, session=session) for number, session in enumerate(["breakfast", "lunch"], 1)]
+    sheet = build_sheet(SUBJECT, 1, facts(visits, [pupil("p1")], calendar, tariffs))
+    received = {each.id: MADE_AT if each.session != late else MADE_AT + timedelta(hours=1) for each in visits}
+    theirs = TheirCount(meals=[TheirMeal(2, "p1", date(2025, 11, 3), 1)], made_at=MADE_AT)
+    (line,) = compare_counts(OurCount(sheet=sheet, visits=visits, received=received), theirs).differences
+    assert (line.kind, line.session) == (DifferenceKind.LATE, late)
 
 
 claims = st.sampled_from([Claim.CLAIMABLE, Claim.HELD, Claim.SECOND, Claim.NONE, Claim.PENDING])

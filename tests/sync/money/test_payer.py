@@ -60,9 +60,11 @@ def test_good_lines_are_read_and_bad_ones_are_named() -> None:
 
 def test_a_wide_row_loses_only_the_cell_that_cannot_be_read() -> None:
     column_map = read_payer_map('id = "w"\nshape = "wide"\n[columns]\nnumber = "№"\n')
-    titles = ["№", "1", "02.11.2025", "3", "32", "Всего"]
-    sheet = read_payer_sheet([titles, ["7", "+", "2", "=1+1", "9", "3"], ["8", "н", "21"]], column_map, NOVEMBER)
-    assert [(meal.child.number, meal.day.day, meal.count) for meal in sheet.meals] == [("7", 1, 1), ("7", 2, 2)]
+    titles = ["№", "1 сб", "02.11.2025", "3", "32", "04.11", "05.12", "Всего"]
+    rows = [["7", "+", "2", "=1+1", "9", "1", "1", "3"], ["8", "н", "21"]]
+    sheet = read_payer_sheet([titles, *rows], column_map, NOVEMBER)
+    meals = [(meal.child.number, meal.day.day, meal.count) for meal in sheet.meals]
+    assert meals == [("7", 1, 1), ("7", 2, 2), ("7", 4, 1)]
     assert [(fault.line, fault.day, fault.what) for fault in sheet.faults] == [
         (2, date(2025, 11, 3), "'=1+1' is no count of meals"),
         (3, date(2025, 11, 2), "'21' is no count of meals"),
