@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
-from edge_agent.cli.ledger.sheet import ByOption, WrongFile, read_file
+from edge_agent.cli.ledger.sheet_options import ByOption, WrongFile, read_file
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
 from edge_agent.cli.ledger.money import read_text
-from edge_agent.cli.ledger.sheet import (
+from edge_agent.cli.ledger.sheet_options import (
     ByOption,
     MonthArgument,
     NumberOption,

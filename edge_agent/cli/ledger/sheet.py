@@ -1,4 +1,4 @@
-"""`edge-agent ledger sheet`: the month's sheet, from its proposal to its closing and its corrections."""
+"""`edge-agent ledger sheet`: the month's sheet, made and shown."""
 
 import sys
 from pathlib import Path
@@ -6,63 +6,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_agent.cli.ledger import sheet_acts
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
-from edge_agent.cli.options import JsonOption, out, print_document, print_json, print_table
-from edge_agent.errors import AgentError, ExitCode
-from sync.money.protocol import SheetSide
+from edge_agent.cli.ledger.sheet_options import (
+    ByOption,
+    MonthArgument,
+    NumberOption,
+    ProgrammeArgument,
+    SchoolArgument,
+    VersionOption,
+    WrongFile,
+    print_outcome,
+    read_file,
+    read_subject,
+    write_file,
+)
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.errors import ExitCode
 
 if TYPE_CHECKING:
-    from sync.ledger.sheets import ActOutcome
-    from sync.money.sheet import RowKey, Sheet, SheetSubject
+    from sync.money.sheet import Sheet
 
 app = typer.Typer(no_args_is_help=True, help="The sheet of a month: propose, sign, object, close, correct, show.")
-
-SchoolArgument = Annotated[str, typer.Argument(help="The school's id.")]
-ProgrammeArgument = Annotated[str, typer.Argument(help="The programme that pays, as in the tariffs.")]
-MonthArgument = Annotated[str, typer.Argument(help="The month, as 2026-11.")]
-NumberOption = Annotated[int, typer.Option(min=0, help="Of a correction sheet its number; 0: the month's own.")]
-VersionOption = Annotated[int, typer.Option(min=0, help="An older version; 0: the one in force.")]
-ByOption = Annotated[str, typer.Option(help="Your name, for the sheet's history.")]
-SideOption = Annotated[SheetSide, typer.Option(help="The side that acts.")]
-
-
-class WrongFile(AgentError):
-    """A file on the command line cannot be read or written."""
-
-    exit_code = ExitCode.USAGE
-
-
-def _subject(school: str, programme: str, month: str, number: int = 0) -> "SheetSubject":
-    from sync.money.months import Month
-    from sync.money.sheet import SheetSubject
-
-    return SheetSubject(school, programme, str(Month.parse(month)), number)
-
-
-def read_file(path: Path) -> bytes:
-    """Returns the bytes of a file named on the command line. Raises WrongFile."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WrongFile(f"{path}: {error.strerror}", "name a file that can be read") from error
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a file named on the command line. Raises WrongFile."""
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise WrongFile(f"{path}: {error.strerror}", "name a file that can be written") from error
-
-
-def _print_outcome(outcome: "ActOutcome", done: str, as_json: bool) -> None:
-    process = outcome.process
-    document = {
-        "sheet": process.name, "state": process.state.value, "version": process.version, "digest": process.digest,
-        "signed_by": " ".join(sorted(process.signatures)), "missing": " ".join(process.missing_sides),
-        "done": "there already: nothing has changed" if outcome.recognised else done,
-    }  # fmt: skip
-    print_document(document, as_json)
+app.command("sign-request")(sheet_acts.sign_request)
+app.command("hand-in")(sheet_acts.hand_in)
+app.command()(sheet_acts.confirm)
+app.command("object")(sheet_acts.object_to)
+app.command()(sheet_acts.close)
+app.command()(sheet_acts.signer)
 
 
 @app.command()
@@ -80,8 +51,8 @@ def propose(
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
-        outcome = sheet_work.propose(connection, _subject(school, programme, month), by=by, now=utc_now())
-    _print_outcome(outcome, "proposed; next: sign-request, for each side", as_json)
+        outcome = sheet_work.propose(connection, read_subject(school, programme, month), by=by, now=utc_now())
+    print_outcome(outcome, "proposed; next: sign-request, for each side", as_json)
 
 
 @app.command("propose-all")
@@ -103,7 +74,7 @@ def propose_all(
     with open_ledger(data_dir, database_url) as connection:
         for name in school or schools.list_schools(connection):
             try:
-                subject = _subject(name, programme, month)
+                subject = read_subject(name, programme, month)
                 process = sheet_work.propose(connection, subject, by=by, now=utc_now()).process
             except SyncError as error:
                 rows.append({"school": name, "state": "", "version": 0, "digest": "", "problem": str(error)})
@@ -136,9 +107,9 @@ def correction(
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
-        subject = _subject(school, programme, month)
+        subject = read_subject(school, programme, month)
         corrected, outcome = sheet_work.propose_correction(connection, subject, by=by, now=utc_now())
-    _print_outcome(outcome, f"proposed; next: sign-request --number {corrected.number}, for each side", as_json)
+    print_outcome(outcome, f"proposed; next: sign-request --number {corrected.number}, for each side", as_json)
 
 
 @app.command("list")
@@ -184,7 +155,7 @@ def show(
     from sync.money.canonical import decode_sheet
     from sync.money.layout import format_tenge
 
-    subject = _subject(school, programme, month, number)
+    subject = read_subject(school, programme, month, number)
     with open_ledger(data_dir, database_url) as connection:
         stored, acts = read_version(connection, subject, version), read_acts(connection, subject)
         state = read_process(connection, subject).state
@@ -261,7 +232,7 @@ def export(
     except ValueError as error:
         raise WrongFile(str(error), "name the file .csv, .xlsx, .html or .pdf, and the language kk or ru") from error
     columns = load_form(read_file(form).decode("utf-8", "replace") if form else "")
-    subject = _subject(school, programme, month, number)
+    subject = read_subject(school, programme, month, number)
     with open_ledger(data_dir, database_url) as connection:
         stored = read_version(connection, subject, version)
         names = read_names(connection, subject, spoken, categories=categories)
@@ -275,173 +246,3 @@ def form() -> None:
     from sync.ledger.sheet_views import load_form_text
 
     out.print(load_form_text(), markup=False, end="", soft_wrap=True)
-
-
-@app.command("sign-request")
-def sign_request(
-    school: SchoolArgument,
-    programme: ProgrammeArgument,
-    month: MonthArgument,
-    target: Annotated[Path, typer.Argument(help="Where to write the bytes that are to be signed.")],
-    number: NumberOption = 0,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Write the bytes of the version in force. Sign them with your own key, elsewhere; then `hand-in`."""
-    from sync.ledger.sheet_store import read_version
-
-    subject = _subject(school, programme, month, number)
-    with open_ledger(data_dir, database_url) as connection:
-        stored = read_version(connection, subject)
-    write_file(target, stored.body)
-    document = {
-        "file": str(target), "version": stored.version, "digest": stored.digest,
-        "next": f"sign {target} detached, then `edge-agent ledger sheet hand-in {school} {programme} {month}`",
-    }  # fmt: skip
-    print_document(document, as_json)
-
-
-@app.command("hand-in")
-def hand_in(
-    school: SchoolArgument,
-    programme: ProgrammeArgument,
-    month: MonthArgument,
-    sheet_file: Annotated[Path, typer.Argument(help="The signed bytes, as sign-request wrote them.")],
-    signature_file: Annotated[Path, typer.Argument(help="The detached signature over them.")],
-    side: SideOption,
-    by: ByOption,
-    scheme: Annotated[str, typer.Option(help="ed25519, cms, or the name of an installed verifier.")] = "cms",
-    authority: Annotated[
-        Path | None, typer.Option(help="Certificates and revocation lists of the trusted authority, PEM.")
-    ] = None,
-    number: NumberOption = 0,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Hand in a side's signature. The same sheet again is recognised, another one is refused."""
-    from sync.ledger import sheets
-    from sync.ledger.server import utc_now
-    from sync.ledger.sheet_signers import verify_signature
-
-    content, signature = read_file(sheet_file), read_file(signature_file)
-    trusted = read_file(authority) if authority else b""
-    with open_ledger(data_dir, database_url) as connection:
-        signed = verify_signature(connection, school, side, scheme, content, signature, trusted)
-        subject = _subject(school, programme, month, number)
-        outcome = sheets.hand_in(connection, subject, signed, signature, by=by, now=utc_now())
-    _print_outcome(outcome, f"signature of {signed.signer} taken in", as_json)
-
-
-@app.command()
-def confirm(
-    school: SchoolArgument,
-    programme: ProgrammeArgument,
-    month: MonthArgument,
-    side: SideOption,
-    by: ByOption,
-    number: NumberOption = 0,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Note that a person of a side has read the version in force. This is no signature."""
-    from sync.ledger import sheets
-    from sync.ledger.server import utc_now
-    from sync.ledger.sheet_store import read_version
-
-    subject = _subject(school, programme, month, number)
-    with open_ledger(data_dir, database_url) as connection:
-        digest = read_version(connection, subject).digest
-        outcome = sheets.confirm(connection, subject, side, digest, by=by, now=utc_now())
-    _print_outcome(outcome, "confirmed, which is no signature", as_json)
-
-
-@app.command("object")
-def object_to(
-    school: SchoolArgument,
-    programme: ProgrammeArgument,
-    month: MonthArgument,
-    lines: Annotated[list[str], typer.Argument(help="The lines, as `show` names them: PERSON:SESSION.")],
-    side: SideOption,
-    by: ByOption,
-    text: Annotated[str, typer.Option(help="The reason, without names of children.")],
-    version: Annotated[int, typer.Option(min=1, help="The version that you have read.")],
-    number: NumberOption = 0,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Object to lines of the version in force. The next version is made at once and names them."""
-    from sync.ledger import sheet_work
-    from sync.ledger.server import utc_now
-    from sync.money.protocol import Objection
-
-    objection = Objection(side, version, tuple(sorted(_parse_line(line) for line in lines)), text)
-    with open_ledger(data_dir, database_url) as connection:
-        subject = _subject(school, programme, month, number)
-        outcome = sheet_work.object_to(connection, subject, objection, by=by, now=utc_now())
-    _print_outcome(outcome, "objection kept, next version made; next: sign-request, for each side", as_json)
-
-
-def _parse_line(text: str) -> "RowKey":
-    person, _, session = text.rpartition(":") if ":" in text else (text, "", "")
-    return person, session
-
-
-@app.command()
-def close(
-    school: SchoolArgument,
-    programme: ProgrammeArgument,
-    month: MonthArgument,
-    by: ByOption,
-    digest: Annotated[str, typer.Option(help="The digest to close; default: of the version in force.")] = "",
-    number: NumberOption = 0,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Close what both sides have signed, as the city. It closes once; later rows go to a correction sheet.
-
-    Contests of families that nobody has answered are listed: their meals are held, and are not on the sheet.
-    """
-    from sync.ledger import sheet_work
-    from sync.ledger.contests import list_contests
-    from sync.ledger.server import utc_now
-
-    with open_ledger(data_dir, database_url) as connection:
-        subject = _subject(school, programme, month, number)
-        outcome = sheet_work.close(connection, subject, by=by, now=utc_now(), digest=digest)
-        contested = list_contests(connection, school, f"{month}-01", f"{month}-31", open_only=True)
-    _print_outcome(outcome, "closed", as_json)
-    for contest in contested if not as_json else ():
-        entry = "/".join(map(str, contest.entry)) if contest.entry else "an entry is missing"
-        out.print(f"open contest {contest.contest}: {contest.day} {contest.person}, {entry}", markup=False)
-
-
-@app.command()
-def signer(
-    school: SchoolArgument,
-    name: Annotated[str, typer.Argument(help="The signer's name, for the history.")],
-    material: Annotated[
-        str, typer.Argument(help="ed25519: the public key, 64 hex digits. cms: a subject's attribute, OU=BIN….")
-    ],
-    side: SideOption,
-    by: ByOption,
-    scheme: Annotated[str, typer.Option(help="ed25519, cms, or the name of an installed verifier.")] = "cms",
-    retire: Annotated[bool, typer.Option("--retire", help="Take no further signature from this signer.")] = False,
-    data_dir: DataOption = DATA_DEFAULT,
-    database_url: DatabaseOption = "",
-) -> None:
-    """Let somebody sign for a side. The ledger learns a public key or a certificate's subject, never a private key."""
-    from sync.ledger.server import utc_now
-    from sync.ledger.sheet_signers import add_signer, retire_signer
-    from sync.ledger.signatures import RegisteredSigner
-
-    with open_ledger(data_dir, database_url) as connection:
-        if retire:
-            retire_signer(connection, school, side, scheme, material, now=utc_now())
-        else:
-            add_signer(connection, school, side, RegisteredSigner(scheme, material, name), by=by, now=utc_now())
-    out.print(f"{name}: {'retired' if retire else 'may sign'} for the {side.value} of {school}", markup=False)
