@@ -1,6 +1,7 @@
 """Detached signatures: what holds, and everything that does not."""
 
 import base64
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,18 @@ def test_an_ed25519_key_signs_raw_hex_or_base64(wrap) -> None:  # type: ignore[n
         scheme.find_signer(CONTENT, wrap(key.sign(CONTENT)), signers[:1], b"")
     with pytest.raises(SignatureRefused, match="no registered key of this side"):
         scheme.find_signer(CONTENT + b" ", wrap(key.sign(CONTENT)), signers, b"")
+
+
+def test_openssl_signs_with_ed25519_as_the_page_says(tmp_path: Path) -> None:
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "sheet").write_bytes(CONTENT)
+    openssl("genpkey", "-algorithm", "ed25519", "-out", "own.key")
+    openssl("pkey", "-in", "own.key", "-pubout", "-outform", "DER", "-out", "own.pub")
+    openssl("pkeyutl", "-sign", "-rawin", "-inkey", "own.key", "-in", "sheet", "-out", "sheet.sig")
+    signer = RegisteredSigner("ed25519", (tmp_path / "own.pub").read_bytes()[-32:].hex(), "School")
+    assert Ed25519Scheme().find_signer(CONTENT, (tmp_path / "sheet.sig").read_bytes(), [signer], b"") == signer
 
 
 @pytest.mark.parametrize("signature", [b"", b"x", b"0" * 128 + b"zz", base64.b64encode(b"short")])
