@@ -150,14 +150,17 @@ def _verify_cms(content: bytes, der: bytes, authority: bytes) -> x509.Certificat
         for file, text in (("content", content), ("signature.der", der), ("authority.pem", authority)):
             (folder / file).write_bytes(text)
         revocation = ["-crl_check"] if b"BEGIN X509 CRL" in authority else []
-        done = subprocess.run(
-            [
-                "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signature.der", "-content", "content",
-                "-CAfile", "authority.pem", "-no-CApath", "-no-CAstore", "-x509_strict", "-purpose", "any", *revocation,
-                "-signer", "signer.pem", "-out", "verified",
-            ],
-            cwd=folder, capture_output=True, check=False, timeout=OPENSSL_TIMEOUT_S,
-        )  # fmt: skip
+        command = [
+            "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signature.der", "-content", "content",
+            "-CAfile", "authority.pem", "-no-CApath", "-no-CAstore", "-x509_strict", "-purpose", "any", *revocation,
+            "-signer", "signer.pem", "-out", "verified",
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=OPENSSL_TIMEOUT_S)
+        except FileNotFoundError as error:
+            raise SignatureRefused("the program openssl is not here", "install it: apt install openssl") from error
+        except subprocess.TimeoutExpired as error:
+            raise SignatureRefused(f"openssl took more than {OPENSSL_TIMEOUT_S} s", "hand it in again") from error
         if done.returncode != 0:
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise SignatureRefused(

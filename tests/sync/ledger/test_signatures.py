@@ -87,6 +87,13 @@ def test_an_expired_certificate_and_one_of_a_person_who_is_no_authority_are_refu
         find(chained, authority.certificate)
 
 
+def test_without_openssl_the_error_names_the_package(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    der = authority.sign("caterer", CONTENT)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(SignatureRefused, match="apt install openssl"):
+        find(der, authority.certificate)
+
+
 @pytest.mark.parametrize("wrap", [bytes, lambda raw: raw.hex().encode() + b"\n", base64.encodebytes])
 def test_an_ed25519_key_signs_raw_hex_or_base64(wrap) -> None:  # type: ignore[no-untyped-def]
     key, stranger = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
