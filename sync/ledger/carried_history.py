@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from sync.contract.clocks import CLOCK_SLACK
 from sync.ledger.event_rows import good_time
 
 BearerName = tuple[str, str, str]  # device, old epoch, the epoch that carried the events
@@ -44,9 +45,10 @@ _CARRIED = """
     ORDER BY seq, hash
 """
 _BEFORE = """
-    SELECT latest_before, kind, clock, day, recorded_at, received_at FROM event
+    SELECT coalesce(max(recorded_at COLLATE "C"), '') FROM event
     WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s AND seq < %(seq)s
-    ORDER BY seq DESC LIMIT 1
+      AND kind NOT IN ('', 'carried') AND clock = 'synchronised' AND day <> '' AND recorded_at
+          <= to_char((received_at + %(slack)s) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') COLLATE "C"
 """
 
 
@@ -58,8 +60,8 @@ def _read_history(connection: psycopg.Connection, school: str, name: BearerName)
     latest, number = "", 0
     for seq, *row in connection.execute(_CARRIED, place).fetchall():
         if not history.latest:
-            stored = connection.execute(_BEFORE, place | {"seq": seq}).fetchone()
-            latest = max(stored[0], good_time(*stored[1:])) if stored else ""
+            stored = connection.execute(_BEFORE, {**place, "seq": seq, "slack": CLOCK_SLACK}).fetchone()
+            latest = stored[0] if stored else ""
         if seq != number:
             history.latest.append((seq, latest))
         number = seq

@@ -3,14 +3,15 @@
 Part of the schema's step, in its transaction. Each statement is about one school.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import psycopg
 
 from sync.contract.chain import Epoch
 from sync.ledger.day_marks import mark_days
-from sync.ledger.event_columns import read_columns
-from sync.ledger.event_rows import DayEffects, EventRow, as_arrays
+from sync.ledger.event_columns import read_columns, read_inner
+from sync.ledger.event_rows import COLUMN_NAMES, ColumnValues, DayEffects
 
 _PART_EVENTS = 5_000
 
@@ -37,7 +38,7 @@ def _fill_events(connection: psycopg.Connection, school: str, device: str, effec
         ).fetchall()
         if not stored:
             break
-        rows, before = list[EventRow](), list[str]()
+        rows: list[ColumnValues] = []
         for row_epoch, row_seq, payload, kind, received_at in stored:
             latest = latest if row_epoch == epoch else ""
             epoch, seq = row_epoch, row_seq
@@ -46,11 +47,10 @@ def _fill_events(connection: psycopg.Connection, school: str, device: str, effec
                 [payload], seq, school=school, epoch=Epoch(epoch), now=received_at, tombstones=tombstones,
                 latest=latest, effects=effects,
             )  # fmt: skip
-            before.append(latest)
             latest = columns.latest
-            rows += columns.rows
-        keys = {"epochs": [row[0] for row in stored], "seqs": [row[1] for row in stored], "before": before}
-        connection.execute(_FILL_EVENTS, {"school": school, "device": device, **keys, **as_arrays(rows)})
+            rows += columns.rows.values()
+        keys = {"epochs": [row[0] for row in stored], "seqs": [row[1] for row in stored]}
+        connection.execute(_FILL_EVENTS, {"school": school, "device": device, **keys, **_as_columns(rows)})
         connection.execute(
             "UPDATE head SET latest = %s WHERE school = %s AND device = %s AND epoch = %s",
             (latest, school, device, epoch),
@@ -62,17 +62,21 @@ def _fill_carried(connection: psycopg.Connection, school: str, device: str, effe
         "SELECT epoch, seq, hash, payload, received_at FROM carried WHERE school = %s AND device = %s",
         (school, device),
     ).fetchall()
-    rows: list[EventRow] = []
+    rows: list[ColumnValues] = []
     for epoch, seq, digest, payload, received_at in stored:
-        (row,) = read_columns([payload], seq, school=school, epoch=Epoch(epoch), now=received_at).rows
-        effects.note(epoch, seq, digest, row)
-        rows.append(row)
+        row, _ = read_inner(payload, epoch, seq, digest, school, received_at, effects)
+        rows.append((*row.context, *row[1:]))
     keys = {
         "epochs": [row[0] for row in stored],
         "seqs": [row[1] for row in stored],
         "hashes": [row[2] for row in stored],
     }
-    connection.execute(_FILL_CARRIED, {"school": school, "device": device, **keys, **as_arrays(rows)})
+    connection.execute(_FILL_CARRIED, {"school": school, "device": device, **keys, **_as_columns(rows)})
+
+
+def _as_columns(rows: Sequence[ColumnValues]) -> dict[str, list[str | int]]:
+    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in COLUMN_NAMES)
+    return dict(zip(COLUMN_NAMES, columns, strict=True))
 
 
 _FILL_EVENTS = """
@@ -84,7 +88,7 @@ _FILL_EVENTS = """
         roster = line.roster, named_device = line.named_device, named_epoch = line.named_epoch,
         named_seq = line.named_seq
     FROM unnest(
-        %(epochs)s::text[], %(seqs)s::int8[], %(before)s::text[], %(person)s::text[], %(session)s::text[],
+        %(epochs)s::text[], %(seqs)s::int8[], %(latest_before)s::text[], %(person)s::text[], %(session)s::text[],
         %(service_date)s::text[], %(programme)s::text[], %(method)s::text[], %(claim)s::text[], %(reader)s::text[],
         %(operator)s::text[], %(note)s::text[], %(group_id)s::text[], %(recorded_at)s::text[], %(boot)s::text[],
         %(mono_ms)s::int8[], %(clock)s::text[], %(roster)s::int8[], %(named_device)s::text[],

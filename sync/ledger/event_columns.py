@@ -24,7 +24,15 @@ from sync.contract.event import (
     decode,
 )
 from sync.contract.wire import INT_MAX, parse_epoch
-from sync.ledger.event_rows import UNREAD, CarriedEvent, DayEffects, EventRow, build_row, receipt_limit
+from sync.ledger.event_rows import (
+    UNREAD,
+    CarriedEvent,
+    DayEffects,
+    EventContext,
+    EventRow,
+    RowArrays,
+    receipt_limit,
+)
 
 # Nothing of this product is older; a kiosk whose clock lost its battery says 1970 or the image's build date.
 _EARLIEST = "2020-01-01"
@@ -46,9 +54,8 @@ class OddEvent:
 class EventColumns:
     """The columns of a run of events, in their order."""
 
-    rows: list[EventRow]
-    latest_before: list[str]  # of each event: the latest good wall time before it in its epoch
-    latest: str  # behind the last of them
+    rows: RowArrays
+    latest: str  # the latest good wall time of their epoch, behind the last of them
     odd: tuple[OddEvent, ...]
     carried: tuple[CarriedEvent, ...]
     people: dict[str, int]  # person id → the first event of this run that names them
@@ -70,31 +77,26 @@ def read_columns(
     `tombstones`: the numbers at which one stands instead of a payload. `latest`: the latest good wall time of the
     epoch's earlier events. What the events bear on is added to `effects`.
     """
-    reader, received_by = _EventReader(school, now), receipt_limit(now)
+    rows = RowArrays()
+    reader, received_by = EventReader(school, now, rows), receipt_limit(now)
     effects = effects or DayEffects()
-    rows: list[EventRow] = []
-    latest_before: list[str] = []
     odd: list[OddEvent] = []
     carried: list[CarriedEvent] = []
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
-        event: Event | None = None
-        latest_before.append(latest)
         if seq in tombstones:
-            row = EventRow("tombstone", "", "")
-            oddity: _Oddity | None = ("tombstone", payload[:200].decode("utf-8", "replace"))
-        else:
-            row, oddity, event = reader.read(payload)
+            rows.add(EventRow(EventContext("tombstone")))
+            odd.append(_odd(seq, "tombstone", payload[:200].decode("utf-8", "replace")))
+            continue
+        context, oddity, event = reader.read(payload, latest)
         if isinstance(event, Carried):
-            unpacked, oddity = _unpack(event, seq, reader)
+            unpacked, oddity = _unpack(event, seq, school, now, effects)
             if unpacked is not None:
                 carried.append(unpacked)
-                effects.carried_epochs.add(unpacked.epoch)
-                effects.note(unpacked.epoch, unpacked.seq, unpacked.hash, unpacked.row)
         elif event is not None:
-            effects.note(epoch, seq, b"", row)
-            if row.clock == _GOOD and latest < row.recorded_at <= received_by and row.day:
-                latest = row.recorded_at
+            effects.note((epoch, seq, b""), context, event, rows)
+            if latest < event.at <= received_by and context.clock == _GOOD and context.day:
+                latest = event.at
             if isinstance(event, Sighting):
                 if event.person not in people:
                     if "\0" in event.person:
@@ -103,31 +105,37 @@ def read_columns(
                         people[event.person] = seq
             elif isinstance(event, Void) and event.void_epoch == epoch and event.void_seq >= seq:
                 oddity = ("orphan", f"voids event {event.void_seq}, which had not happened yet")
-        rows.append(row)
         if oddity is not None:
-            odd.append(OddEvent(seq, oddity[0], oddity[1].replace("\0", "␀")))  # PostgreSQL's text holds no zero byte
-    return EventColumns(rows, latest_before, latest, tuple(odd), tuple(carried), people)
+            odd.append(_odd(seq, *oddity))
+    return EventColumns(rows, latest, tuple(odd), tuple(carried), people)
+
+
+def _odd(seq: int, code: str, detail: str) -> OddEvent:
+    return OddEvent(seq, code, detail.replace("\0", "␀"))  # PostgreSQL's text holds no zero byte
 
 
 _Oddity = tuple[str, str]  # code and detail
 
 
-class _EventReader:
+class EventReader:
     """Reads payloads of one school at one moment. Written for speed: a backlog of weeks comes through here."""
 
-    def __init__(self, school: str, now: datetime) -> None:
+    def __init__(self, school: str, now: datetime, rows: RowArrays) -> None:
         self._school = school
+        self._rows = rows
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # whose form was checked before
 
-    def read(self, payload: bytes) -> tuple[EventRow, _Oddity | None, Event | None]:
-        """Returns the columns, the reason why a person should check it, and the event."""
+    def read(self, payload: bytes, latest: str) -> tuple[EventContext, _Oddity | None, Event | None]:
+        """Adds the columns and returns their context, the reason why a person should check it, and the event."""
         if len(payload) > PAYLOAD_BYTES_MAX:
-            return UNREAD, ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
+            self._rows.add(UNREAD)
+            return UNREAD.context, ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
         try:
             event = decode(payload)
         except UnreadableEvent as error:
-            return UNREAD, ("unreadable", str(error)[:200]), None
+            self._rows.add(UNREAD)
+            return UNREAD.context, ("unreadable", str(error)[:200]), None
         recorded = event.at
         oddity: _Oddity | None = None
         day = recorded[:10]
@@ -147,10 +155,10 @@ class _EventReader:
             or getattr(event, "review", False)
         ):
             flags = ",".join(self._flags(event))
-        row = build_row(event, day, flags)
+        context = self._rows.add_event(event, day, flags, latest)
         if b"\\u0000" in payload:
-            row = EventRow._make(value.replace("\0", "␀") if isinstance(value, str) else value for value in row)
-        return row, oddity, event
+            self._rows.replace_zero_bytes()
+        return context, oddity, event
 
     def _is_day(self, text: str) -> bool:
         """Returns True for a day of the calendar, as 2026-11-22."""
@@ -175,7 +183,9 @@ class _EventReader:
             yield "review"
 
 
-def _unpack(wrapping: Carried, seq: int, reader: _EventReader) -> tuple[CarriedEvent | None, _Oddity | None]:
+def _unpack(
+    wrapping: Carried, seq: int, school: str, now: datetime, effects: DayEffects
+) -> tuple[CarriedEvent | None, _Oddity | None]:
     """Returns the carried event and, where it is odd, the reason."""
     try:
         old_hash = Hash(bytes.fromhex(wrapping.old_hash))
@@ -185,7 +195,19 @@ def _unpack(wrapping: Carried, seq: int, reader: _EventReader) -> tuple[CarriedE
     if len(old_hash) != 32 or not 1 <= wrapping.old_seq <= INT_MAX:
         return None, ("unreadable", "the old identity is none")
     payload = wrapping.payload.encode()
-    row, oddity, event = reader.read(payload)
-    if isinstance(event, Carried):
-        row, oddity = UNREAD, ("unreadable", "a carried event inside a carried event")
+    row, oddity = read_inner(payload, old_epoch, wrapping.old_seq, old_hash, school, now, effects)
     return CarriedEvent(old_epoch, wrapping.old_seq, old_hash, payload, seq, row), oddity
+
+
+def read_inner(
+    payload: bytes, epoch: str, seq: int, digest: bytes, school: str, now: datetime, effects: DayEffects
+) -> tuple[EventRow, _Oddity | None]:
+    """Returns the columns of a carried event under its old identity and, where it is odd, the reason."""
+    rows = RowArrays()
+    context, oddity, event = EventReader(school, now, rows).read(payload, "")
+    if isinstance(event, Carried):
+        return UNREAD, ("unreadable", "a carried event inside a carried event")
+    effects.carried_epochs.add(epoch)
+    if event is not None:
+        effects.note((epoch, seq, digest), context, event, rows)
+    return rows.last(), oddity

@@ -28,7 +28,7 @@ from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, Quarant
 from sync.ledger import logs
 from sync.ledger.day_marks import mark_days
 from sync.ledger.event_columns import EventColumns, OddEvent, read_columns
-from sync.ledger.event_rows import CarriedEvent, DayEffects, as_arrays
+from sync.ledger.event_rows import CarriedEvent, DayEffects, RowArrays
 from sync.ledger.holes import note_holes, note_lost
 from sync.ledger.people import RosterMembers
 
@@ -294,6 +294,7 @@ _INSERT_FORK = """
     RETURNING seq
 """
 
+# The columns that many events share come once a context; each event names its own.
 _INSERT_EVENTS = """
     INSERT INTO event (
         school, device, epoch, seq, payload, hash, latest_before, kind, day, flags, person, session, service_date,
@@ -304,16 +305,14 @@ _INSERT_EVENTS = """
            flags, person, session, service_date, programme, method, claim, reader, operator, note, group_id,
            recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq
     FROM unnest(
-        %(payloads)b::bytea[], %(hashes)b::bytea[], %(latest_before)b::text[], %(kind)b::text[], %(day)b::text[],
-        %(flags)b::text[], %(person)b::text[], %(session)b::text[], %(service_date)b::text[], %(programme)b::text[],
-        %(method)b::text[], %(claim)b::text[], %(reader)b::text[], %(operator)b::text[], %(note)b::text[],
-        %(group_id)b::text[], %(recorded_at)b::text[], %(boot)b::text[], %(mono_ms)b::int8[], %(clock)b::text[],
-        %(roster)b::int8[], %(named_device)b::text[], %(named_epoch)b::text[], %(named_seq)b::int8[]
-    ) WITH ORDINALITY AS line (
-        payload, hash, latest_before, kind, day, flags, person, session, service_date, programme, method, claim,
-        reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch,
-        named_seq, n
-    )
+        %(payloads)b::bytea[], %(hashes)b::bytea[], %(context)b::int8[], %(person)b::text[],
+        %(recorded_at)b::text[], %(mono_ms)b::int8[], %(named_seq)b::int8[]
+    ) WITH ORDINALITY AS line (payload, hash, number, person, recorded_at, mono_ms, named_seq, n)
+    JOIN jsonb_to_recordset(%(contexts)s::jsonb) AS context (
+        number int8, kind text, day text, flags text, session text, service_date text, programme text, method text,
+        claim text, reader text, operator text, note text, group_id text, boot text, clock text, roster int8,
+        named_device text, named_epoch text, latest_before text
+    ) USING (number)
 """
 
 _INSERT_BATCH = """
@@ -331,19 +330,18 @@ _INSERT_CARRIED = """
         programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
         named_device, named_epoch, named_seq
     )
-    SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.*
+    SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.epoch, seq, hash, payload, by_seq, kind, day, flags, person,
+           session, service_date, programme, method, claim, reader, operator, note, group_id, recorded_at, boot,
+           mono_ms, clock, roster, named_device, named_epoch, named_seq
     FROM unnest(
         %(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[], %(payloads)b::bytea[], %(by_seqs)b::int8[],
-        %(kind)b::text[], %(day)b::text[], %(flags)b::text[], %(person)b::text[], %(session)b::text[],
-        %(service_date)b::text[], %(programme)b::text[], %(method)b::text[], %(claim)b::text[], %(reader)b::text[],
-        %(operator)b::text[], %(note)b::text[], %(group_id)b::text[], %(recorded_at)b::text[], %(boot)b::text[],
-        %(mono_ms)b::int8[], %(clock)b::text[], %(roster)b::int8[], %(named_device)b::text[],
-        %(named_epoch)b::text[], %(named_seq)b::int8[]
-    ) AS parcel (
-        epoch, seq, hash, payload, by_seq, kind, day, flags, person, session, service_date, programme, method, claim,
-        reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch,
-        named_seq
-    )
+        %(context)b::int8[], %(person)b::text[], %(recorded_at)b::text[], %(mono_ms)b::int8[], %(named_seq)b::int8[]
+    ) AS parcel (epoch, seq, hash, payload, by_seq, number, person, recorded_at, mono_ms, named_seq)
+    JOIN jsonb_to_recordset(%(contexts)s::jsonb) AS context (
+        number int8, kind text, day text, flags text, session text, service_date text, programme text, method text,
+        claim text, reader text, operator text, note text, group_id text, boot text, clock text, roster int8,
+        named_device text, named_epoch text, latest_before text
+    ) USING (number)
     WHERE NOT EXISTS (
         SELECT 1 FROM event
         WHERE event.school = %(school)s AND event.device = %(device)s AND event.epoch = parcel.epoch
@@ -480,7 +478,7 @@ def _insert_part(
     )  # fmt: skip
     connection.execute(_INSERT_EVENTS, {
         **_identity(arrival), "first_seq": first_seq, "payloads": list(payloads),
-        "hashes": list(hashes), "latest_before": columns.latest_before, **as_arrays(columns.rows),
+        "hashes": list(hashes), **columns.rows.parameters(),
     })  # fmt: skip
     return columns
 
@@ -496,11 +494,14 @@ def insert_carried(
     connection: psycopg.Connection, school: str, device: DeviceId, by_epoch: str, carried: Sequence[CarriedEvent]
 ) -> None:
     """Stores events under their old names, where they are not there already. Does not wait for the database."""
+    rows = RowArrays()
+    for event in carried:
+        rows.add(event.row)
     connection.execute(_INSERT_CARRIED, {
         "school": school, "device": device, "by_epoch": by_epoch,
         "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
         "hashes": [event.hash for event in carried], "payloads": [event.payload for event in carried],
-        "by_seqs": [event.by_seq for event in carried], **as_arrays([event.row for event in carried]),
+        "by_seqs": [event.by_seq for event in carried], **rows.parameters(),
     })  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger import schools
 from sync.ledger.event_columns import EventColumns, read_columns
-from sync.ledger.event_rows import EventRow, as_arrays
+from sync.ledger.event_rows import COLUMN_NAMES
 from sync.ledger.ingest import _INSERT_EVENTS
 from sync.ledger.roster_files import read_export
 from sync.ledger.roster_import import import_export
@@ -43,7 +43,7 @@ WEEK_EVENTS = 7 * 2_500  # of a school with 1,700 pupils
 WEEK_S_MAX = 600.0  # a line that was down for a week is made good within a lesson break
 EPOCH = Epoch("0" * 16)
 
-_NAMES = ("school", "device", "epoch", "seq", "payload", "hash", "latest_before", *EventRow._fields)
+_NAMES = ("school", "device", "epoch", "seq", "payload", "hash", *COLUMN_NAMES)
 _COPY = f"COPY event ({', '.join(_NAMES)}) FROM STDIN (FORMAT BINARY)"
 _NUMBERS = {"seq", "mono_ms", "roster", "named_seq"}
 _BYTES = {"payload", "hash"}
@@ -106,8 +106,8 @@ class Floor:
             ).fetchone()
             self.connection.execute(_INSERT_EVENTS, {
                 "school": SCHOOL, "device": self.device, "epoch": EPOCH, "first_seq": sent.header.first_seq,
-                "payloads": list(sent.lines), "hashes": list(hashes), "latest_before": columns.latest_before,
-                **as_arrays(columns.rows),
+                "payloads": list(sent.lines), "hashes": list(hashes),
+                **columns.rows.parameters(),
             })  # fmt: skip
             self._move(sent, hashes)
 
@@ -115,9 +115,9 @@ class Floor:
         with self.connection.transaction():
             with self.connection.cursor() as cursor, cursor.copy(_COPY) as copy:
                 copy.set_types(_TYPES)
-                rows = zip(sent.lines, hashes, columns.latest_before, columns.rows, strict=True)
-                for seq, (payload, digest, latest, row) in enumerate(rows, sent.header.first_seq):
-                    copy.write_row((SCHOOL, self.device, EPOCH, seq, payload, digest, latest, *row))
+                rows = zip(sent.lines, hashes, columns.rows.values(), strict=True)
+                for seq, (payload, digest, row) in enumerate(rows, sent.header.first_seq):
+                    copy.write_row((SCHOOL, self.device, EPOCH, seq, payload, digest, *row))
             self._move(sent, hashes)
 
     def _move(self, sent: Batch, hashes: Sequence[Hash]) -> None:
