@@ -33,6 +33,8 @@ def parse_utc(text: str) -> datetime | None:
     """Returns the aware time in a text, in UTC; None where there is none."""
     try:
         recorded = datetime.fromisoformat(text)
+        if recorded.tzinfo is UTC:
+            return recorded
         return recorded.astimezone(UTC) if recorded.tzinfo else None
     except (ValueError, OverflowError):
         return None

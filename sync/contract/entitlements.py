@@ -21,11 +21,13 @@ def check_dates(entitlement: Entitlement) -> None:
 
 def choose_entitlement(entitlements: Iterable[Entitlement], session: str, service_date: str) -> Entitlement | None:
     """Returns the entitlement that pays for this session on this date: the lowest priority, then the lowest id."""
-    fitting = (
-        entitlement
-        for entitlement in entitlements
-        if (not entitlement.sessions or session in entitlement.sessions)
-        and (not entitlement.first or entitlement.first <= service_date)
-        and (not entitlement.last or service_date <= entitlement.last)
-    )
-    return min(fitting, key=lambda entitlement: (entitlement.priority, entitlement.id), default=None)
+    chosen: Entitlement | None = None
+    for entitlement in entitlements:
+        if (
+            (not entitlement.sessions or session in entitlement.sessions)
+            and (not entitlement.first or entitlement.first <= service_date)
+            and (not entitlement.last or service_date <= entitlement.last)
+            and (chosen is None or (entitlement.priority, entitlement.id) < (chosen.priority, chosen.id))
+        ):
+            chosen = entitlement
+    return chosen

@@ -100,7 +100,7 @@ class JudgementBasis:
         return next(iter(named or paid or slots), None)
 
     def _find_doubt(
-        self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None, versions: Sequence[int],
+        self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None, versions: tuple[int, ...],
         session: str, service_date: str,
     ) -> ClaimReason | None:  # fmt: skip
         """Returns the first reason to hold the claim; None where there is none."""
@@ -117,25 +117,26 @@ class JudgementBasis:
             return ClaimReason.UNKNOWN_PERSON
         if not session:
             return ClaimReason.NO_SESSION
-        if not history.has_session(session, versions):
+        freely_timed = isinstance(entry, Manual) or entry.method is Method.TERMINAL or entry.method is Method.MANUAL
+        served = history.is_served(session, service_date, versions, None if freely_timed else when, GRACE_MAX)
+        if not served and not history.has_session(session, versions):
             return ClaimReason.UNKNOWN_SESSION
-        freely_timed = entry.method in (Method.TERMINAL, Method.MANUAL) or isinstance(entry, Manual)
-        if not freely_timed and _is_out_of_order(arrival.latest_before, entry, when):
+        if not freely_timed and arrival.latest_before and _is_out_of_order(arrival.latest_before, entry, when):
             return ClaimReason.CHAIN_ORDER
-        if not history.is_served(session, service_date, versions, None if freely_timed else when, GRACE_MAX):
-            return ClaimReason.NOT_SERVED
-        return None
+        return None if served else ClaimReason.NOT_SERVED
 
     def _is_future(self, received_at: datetime | None, when: datetime | None, service_date: str) -> bool:
         if received_at is None:
             return False
+        if when is not None and when <= received_at and service_date <= when.date().isoformat():
+            return False  # the usual case
         latest = received_at + CLOCK_SLACK
         if when is not None and when > latest:
             return True
         return service_date > latest.astimezone(self.history.tz).date().isoformat()
 
     def _settle(
-        self, entry: Entry | Manual, versions: Sequence[int], session: str, service_date: str,
+        self, entry: Entry | Manual, versions: tuple[int, ...], session: str, service_date: str,
         paying: Entitlement | None,
     ) -> Verdict:  # fmt: skip
         person = self.history.find_person(entry.person, versions)

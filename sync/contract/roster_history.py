@@ -9,7 +9,7 @@ every month. About a month that is closed no version speaks that came after its 
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -62,6 +62,9 @@ class RosterHistory:
                     pass
         self._timetables: dict[int, Timetable] = {}
         self._slots: dict[tuple[str, str, int], Slot | None] = {}
+        # As they were asked for: a day asks about hundreds of people by one and the same versions.
+        self._members: dict[tuple[int, ...], dict[str, Person | None]] = defaultdict(dict)
+        self._owned: dict[int, dict[str, list[Entitlement]]] = defaultdict(dict)
 
     def last_version(self, date: str) -> int:
         """Returns the last version that may speak about this date: the newest, or that of its month's closing."""
@@ -86,8 +89,16 @@ class RosterHistory:
         self._timelines[last] = starts, numbers
         return starts, numbers
 
-    def find_person(self, person: str, versions: Sequence[int]) -> Person | None:
+    def find_person(self, person: str, versions: tuple[int, ...]) -> Person | None:
         """Returns the person's record in the first of these versions that has one."""
+        members = self._members[versions]
+        try:
+            return members[person]
+        except KeyError:
+            record = members[person] = self._search_person(person, versions)
+            return record
+
+    def _search_person(self, person: str, versions: tuple[int, ...]) -> Person | None:
         states = self._people.get(person, ())
         for version in versions:
             for state in states:
@@ -133,9 +144,12 @@ class RosterHistory:
 
     def choose_entitlement(self, person: str, session: str, service_date: str) -> Entitlement | None:
         """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it."""
-        states = self._entitlements.get(person)
-        if not states:
-            return None
-        version = self.last_version(service_date)
-        owned = [state.record for state in states if state.is_in(version) and isinstance(state.record, Entitlement)]
-        return choose_entitlement(owned, session, service_date)
+        owned = self._owned[self.last_version(service_date)]
+        if person not in owned:
+            version = self.last_version(service_date)
+            owned[person] = [
+                state.record
+                for state in self._entitlements.get(person, ())
+                if state.is_in(version) and isinstance(state.record, Entitlement)
+            ]
+        return choose_entitlement(owned[person], session, service_date)

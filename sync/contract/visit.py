@@ -16,8 +16,7 @@ class EventId(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedEvent:
+class ReceivedEvent(NamedTuple):
     """An event as the ledger or a kiosk holds it, with what the ledger knows of its coming."""
 
     id: EventId

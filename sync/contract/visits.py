@@ -39,7 +39,9 @@ __all__ = [
     "ReceivedEvent",
     "Visit",
     "VisitClosing",
+    "VisitDraft",
     "derive_visits",
+    "draft_visits",
     "unpack_events",
 ]
 
@@ -63,28 +65,47 @@ def derive_visits(
     stands, except for entries whose clock was wrong: `timetable` and `grace` (before a start, after an end) place them,
     and `entitlements`, by person, says who pays for them then. The timetable's sessions that ended by `now` are closed.
     """
+    drafts, unmatched = draft_visits(
+        received, timetable=timetable, now=now, grace=grace, entitlements=entitlements, clocks=clocks, basis=basis
+    )
+    return DerivedVisits(tuple(draft.to_visit() for draft in drafts), tuple(unmatched))
+
+
+def draft_visits(
+    received: Iterable[ReceivedEvent],
+    *,
+    timetable: Timetable,
+    now: datetime,
+    grace: timedelta = timedelta(),
+    entitlements: Mapping[str, Sequence[Entitlement]] | None = None,
+    clocks: TrueClocks | None = None,
+    basis: JudgementBasis | None = None,
+) -> tuple[list["VisitDraft"], list[EventId]]:
+    """Returns the visits as drafts, by true time and then by entry, and the exits that end none of them.
+
+    It is `derive_visits` for those who make something else than visits of them, thousands at a time.
+    """
     events = unpack_events(received)
     if clocks is None:
         clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
     without = _WithoutBasis(timetable, grace, entitlements)
-    drafts: dict[EventId, _Draft] = {}
+    drafts: dict[EventId, VisitDraft] = {}
     for arrival in events:
         entry = arrival.event
         if isinstance(entry, Entry | Manual):
             when = clocks.true_time(arrival.id.device, entry)
             verdict = basis.judge(arrival, entry, when) if basis else without.judge(entry, when)
-            drafts[arrival.id] = _Draft(arrival.id, entry, when, *verdict)
+            drafts[arrival.id] = VisitDraft(arrival.id, entry, when, *verdict)
     _apply_voids(drafts, events, basis)
     unmatched = _end_visits(drafts, events, clocks)
     _close(drafts.values(), timetable, now)
     _settle_claims(drafts.values())
-    ordered = sorted(drafts.values(), key=_order)
-    return DerivedVisits(tuple(draft.to_visit() for draft in ordered), tuple(unmatched))
+    return sorted(drafts.values(), key=_order), unmatched
 
 
 @dataclass(slots=True)
-class _Draft:
-    """A visit while it is being derived."""
+class VisitDraft:
+    """A visit while it is being derived: its entry, and what has been found out about it."""
 
     id: EventId
     entry: Entry | Manual
@@ -101,11 +122,13 @@ class _Draft:
 
     @property
     def day(self) -> str:
+        """Returns the date on which it is counted, as `Visit.day`."""
         if self.service_date or self.entry_time is None:
             return self.service_date or self.entry.at[:10]
         return self.entry_time.date().isoformat()
 
     def to_visit(self) -> Visit:
+        """Returns the visit."""
         entry = self.entry
         return Visit(
             id=self.id, person=entry.person, session=self.session, service_date=self.service_date, method=entry.method,
@@ -144,7 +167,7 @@ def _evidence(received: ReceivedEvent) -> tuple[str, str]:
     return received.event.at, repr(received.event)
 
 
-def _order(draft: _Draft) -> tuple[datetime, EventId]:
+def _order(draft: VisitDraft) -> tuple[datetime, EventId]:
     return draft.entry_time or _NEVER, draft.id
 
 
@@ -190,7 +213,9 @@ def _hold(verdict: Verdict, why: ClaimReason) -> Verdict:
     return verdict._replace(claim=claim, why=why)
 
 
-def _end_visits(drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent], clocks: TrueClocks) -> list[EventId]:
+def _end_visits(
+    drafts: Mapping[EventId, VisitDraft], events: Sequence[ReceivedEvent], clocks: TrueClocks
+) -> list[EventId]:
     """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
     unnamed: list[tuple[ReceivedEvent, Exit]] = []
     unmatched: list[EventId] = []
@@ -203,14 +228,15 @@ def _end_visits(drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent
             unnamed.append((arrival, leaving))
             continue
         exit_time = clocks.true_time(arrival.id.device, leaving)
+        day = draft.day
         # Its own day alone: otherwise one exit could reach into any other day's visits.
-        if draft.day in (leaving.service_date or leaving.at[:10], exit_time and exit_time.date().isoformat()):
+        if day == (leaving.service_date or leaving.at[:10]) or (exit_time and day == exit_time.date().isoformat()):
             _end(draft, arrival.id, exit_time)
         else:
             unnamed.append((arrival, leaving))
     if not unnamed:
         return unmatched
-    entries: dict[str, list[_Draft]] = defaultdict(list)
+    entries: dict[str, list[VisitDraft]] = defaultdict(list)
     for draft in sorted(drafts.values(), key=_order):
         entries[draft.entry.person].append(draft)
     for arrival, leaving in unnamed:
@@ -227,7 +253,7 @@ def _end_visits(drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent
     return unmatched
 
 
-def _can_end(draft: _Draft, leaving: Exit, exit_time: datetime) -> bool:
+def _can_end(draft: VisitDraft, leaving: Exit, exit_time: datetime) -> bool:
     """Returns True if an exit at another kiosk can be of this visit: the same session, and later."""
     return (
         draft.exit is None
@@ -237,14 +263,14 @@ def _can_end(draft: _Draft, leaving: Exit, exit_time: datetime) -> bool:
     )
 
 
-def _end(draft: _Draft, leaving: EventId, exit_time: datetime | None) -> None:
+def _end(draft: VisitDraft, leaving: EventId, exit_time: datetime | None) -> None:
     draft.exit, draft.exit_time = leaving, exit_time
     if draft.closing is VisitClosing.OPEN:
         draft.closing = VisitClosing.EXIT
 
 
 def _apply_voids(
-    drafts: Mapping[EventId, _Draft], events: Sequence[ReceivedEvent], basis: JudgementBasis | None
+    drafts: Mapping[EventId, VisitDraft], events: Sequence[ReceivedEvent], basis: JudgementBasis | None
 ) -> None:
     """Takes back what voids name, then lets the decisions of persons stand, then holds what families contest."""
     voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
@@ -274,8 +300,11 @@ def _apply_voids(
 
 
 def _find_voided(
-    drafts: Mapping[EventId, _Draft], by_number: Mapping[tuple[str, int], Sequence[EventId]], device: str, void: Void
-) -> _Draft | None:
+    drafts: Mapping[EventId, VisitDraft],
+    by_number: Mapping[tuple[str, int], Sequence[EventId]],
+    device: str,
+    void: Void,
+) -> VisitDraft | None:
     own = drafts.get(EventId(void.void_device or device, void.void_epoch, void.void_seq))
     if own is not None and own.entry.person == void.person:
         return own
@@ -286,7 +315,7 @@ def _find_voided(
     return draft if draft is not None and draft.entry.person == void.person else None
 
 
-def _close(drafts: Iterable[_Draft], timetable: Timetable, now: datetime) -> None:
+def _close(drafts: Iterable[VisitDraft], timetable: Timetable, now: datetime) -> None:
     ended: dict[tuple[str, str], bool] = {}
     for draft in drafts:
         if draft.closing is not VisitClosing.OPEN:
@@ -299,9 +328,9 @@ def _close(drafts: Iterable[_Draft], timetable: Timetable, now: datetime) -> Non
             draft.closing = VisitClosing.SESSION
 
 
-def _settle_claims(drafts: Iterable[_Draft]) -> None:
+def _settle_claims(drafts: Iterable[VisitDraft]) -> None:
     """Lets one of each person's entries in a session be billed."""
-    meals: dict[tuple[str, str, str], list[_Draft]] = defaultdict(list)
+    meals: dict[tuple[str, str, str], list[VisitDraft]] = defaultdict(list)
     for draft in drafts:
         # Entries without a time have no place in the order: they wait, and only certain ones compete.
         if draft.session and draft.claim in _COMPETING and draft.entry_time is not None:

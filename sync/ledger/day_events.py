@@ -5,7 +5,7 @@ of these entries, whenever they came.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,21 @@ _COLUMNS = """
     e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq, e.received_at
 """
 
+# Nearly all events of a day are entries and exits by a reader under a good clock: of these only what bears on a visit.
+_GOOD_ENTRIES = """
+    SELECT device, epoch, seq, position('review' in flags) > 0, person, session, service_date, programme, method, claim,
+           recorded_at, roster, received_at, latest_before
+    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'entry' AND clock = 'synchronised'
+"""
+_GOOD_EXITS = """
+    SELECT device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq
+    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'exit' AND clock = 'synchronised'
+"""
+_OTHER_EVENTS = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
+    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+      AND (e.kind = 'manual' OR e.clock <> 'synchronised')
+"""  # noqa: S608  only texts of this file
 _OWN_EVENTS = f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM event e
     WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
@@ -78,42 +93,74 @@ _NAMESAKES = f"""
 """  # noqa: S608  only texts of this file
 
 
-def read_day_events(connection: psycopg.Connection, school: str, day: str) -> DayEvents:
-    """Returns the events that bear on a day."""
+def read_day_events(connection: psycopg.Connection, school: str, day: str, *, in_full: bool = False) -> DayEvents:
+    """Returns the events that bear on a day. Readers and monotonic times are in them only where they are `in_full`."""
     place = {"school": school, "day": day, "near": list(neighbours(day))}
+    received = [] if in_full else _read_good_events(connection, place)
     rows = [
         row
-        for query in (_OWN_EVENTS, _OWN_CARRIED, _STRAYED_EVENTS, _STRAYED_CARRIED)
-        for row in connection.execute(query, place, binary=True)
-    ]
-    voids = _read_voids(connection, school, rows)
+        for query in (
+            _OWN_EVENTS if in_full else _OTHER_EVENTS, _OWN_CARRIED, _STRAYED_EVENTS, _STRAYED_CARRIED
+        )
+        for row in connection.execute(query, place, binary=True).fetchall()
+    ]  # fmt: skip
+    own = {*(arrival.id for arrival in received), *(row[:3] for row in rows)}
+    voids = _read_voids(connection, school, own)
     rows += voids
-    rows += _read_namesakes(connection, school, rows, voids)
+    rows += _read_namesakes(connection, school, own, voids)
     bearers = read_bearers(connection, school, {(row[0], row[1], row[-1]) for row in rows if row[-1]})
-    received = [_build_received(row, bearers) for row in rows]
+    received += [_build_received(row, bearers) for row in rows]
     return DayEvents(received, _read_clocks(connection, school, received))
+
+
+def _read_good_events(connection: psycopg.Connection, place: Mapping[str, object]) -> list[ReceivedEvent]:
+    good = ClockQuality.SYNCHRONISED
+    entries = connection.execute(_GOOD_ENTRIES, place, binary=True).fetchall()
+    received = [
+        ReceivedEvent(
+            EventId(device, epoch, seq),
+            Entry(
+                school="", at=recorded_at, boot="", mono_ms=0, clock=good, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], programme=programme,
+                claim=_CLAIMS[claim], review=review,
+            ),
+            received_at, latest_before,
+        )
+        for device, epoch, seq, review, person, session, service_date, programme, method, claim, recorded_at, roster,
+            received_at, latest_before in entries
+    ]  # fmt: skip
+    exits = connection.execute(_GOOD_EXITS, place, binary=True).fetchall()
+    received += [
+        ReceivedEvent(
+            EventId(device, epoch, seq),
+            Exit(
+                school="", at=recorded_at, boot="", mono_ms=0, clock=good, person=person, session=session,
+                service_date=service_date, entry_epoch=named_epoch, entry_seq=named_seq,
+            ),
+        )
+        for device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq in exits
+    ]  # fmt: skip
+    return received
 
 
 _Row = tuple[Any, ...]
 
 
-def _read_voids(connection: psycopg.Connection, school: str, rows: Iterable[_Row]) -> list[_Row]:
-    spans: dict[str, tuple[int, int]] = {}
-    for row in rows:
-        first, last = spans.get(row[1], (row[2], row[2]))
-        spans[row[1]] = min(first, row[2]), max(last, row[2])
-    if not spans:
+def _read_voids(connection: psycopg.Connection, school: str, own: Collection[tuple[str, str, int]]) -> list[_Row]:
+    seqs: dict[str, list[int]] = defaultdict(list)
+    for _, epoch, seq in own:
+        seqs[epoch].append(seq)
+    if not seqs:
         return []
     return connection.execute(_VOIDS, {
-        "school": school, "epochs": list(spans), "firsts": [first for first, _ in spans.values()],
-        "lasts": [last for _, last in spans.values()],
+        "school": school, "epochs": list(seqs), "firsts": [min(numbers) for numbers in seqs.values()],
+        "lasts": [max(numbers) for numbers in seqs.values()],
     }, binary=True).fetchall()  # fmt: skip
 
 
 def _read_namesakes(
-    connection: psycopg.Connection, school: str, rows: Iterable[_Row], voids: Iterable[_Row]
+    connection: psycopg.Connection, school: str, own: Collection[tuple[str, str, int]], voids: Iterable[_Row]
 ) -> list[_Row]:
-    own = {row[:3] for row in rows}
     # A void without a kiosk's name that is not about an entry of its own kiosk of this day.
     named = {
         (row[_EPOCH], row[_SEQ]) for row in voids if not row[_DEVICE] and (row[0], row[_EPOCH], row[_SEQ]) not in own

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 import psycopg
 
-from sync.contract.visits import Visit, VisitClosing, derive_visits
+from sync.contract.visits import Visit, VisitClosing, VisitDraft, draft_visits
 from sync.ledger.day_events import read_day_events
 from sync.ledger.judgement_basis import SchoolBasis, read_basis
 from sync.ledger.visit_rows import read_visit_rows, replace_visits, to_visit
@@ -44,23 +44,23 @@ def _settle_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, no
         ).fetchone()
         if marks is None:
             return basis  # another process has settled it
-        visits = judge_day(connection, day, basis, now)
-        replace_visits(connection, school, day, visits, now)
-        if all(visit.closing is not VisitClosing.OPEN for visit in visits):
+        drafts = _judge_day(connection, day, basis, now)
+        replace_visits(connection, school, day, drafts, now)
+        if all(draft.closing is not VisitClosing.OPEN for draft in drafts):
             connection.execute(
                 "DELETE FROM dirty_day WHERE school = %s AND day = %s AND marks = %s", (school, day, marks[0])
             )
     return basis
 
 
-def judge_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now: datetime) -> list[Visit]:
+def _judge_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now: datetime) -> list[VisitDraft]:
     """Returns the visits of one day, as they follow from the columns of its events."""
     events = read_day_events(connection, basis.school, day)
-    derived = derive_visits(
+    drafts, _ = draft_visits(
         events.received, timetable=basis.timetable, now=now, entitlements=basis.entitlements, clocks=events.clocks,
         basis=basis.judgement,
     )  # fmt: skip
-    return [visit for visit in derived.visits if visit.day == day]
+    return [draft for draft in drafts if draft.day == day]
 
 
 def read_visits(connection: psycopg.Connection, school: str, first: date, last: date, person: str = "") -> list[Visit]:

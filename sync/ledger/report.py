@@ -79,7 +79,7 @@ def build_report(
     basis = read_basis(connection, school)
     visits = read_visits(connection, school, first, last)
     days = [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]
-    received = [event for day in days for event in read_day_events(connection, school, day).received]
+    received = [event for day in days for event in read_day_events(connection, school, day, in_full=True).received]
     raised = find_flags(received, visits, timetable=basis.timetable)
     lines = _lines(school, visits, basis.entitlements, attendance_factor)
     return Report(tuple(lines), tuple(_notices(connection, school, raised, visits)))

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from sync.contract.event import Claim, Method
-from sync.contract.visits import ClaimReason, EventId, Visit, VisitClosing
+from sync.contract.event import Claim, Manual, Method
+from sync.contract.visits import ClaimReason, EventId, Visit, VisitClosing, VisitDraft
 
 VisitRow = tuple[Any, ...]  # in the order of _COLUMNS, without school and day
 
@@ -28,13 +28,14 @@ _REASONS = {reason.value: reason for reason in ClaimReason}
 _CLOSINGS = {closing.value: closing for closing in VisitClosing}
 
 
-def to_row(visit: Visit) -> VisitRow:
+def to_row(draft: VisitDraft) -> VisitRow:
     """Returns a visit as a row, without school and day."""
+    entry = draft.entry
     return (
-        *visit.id, visit.person, visit.session, visit.service_date, visit.method._value_, visit.programme,
-        visit.claim._value_, visit.why._value_, visit.recorded_programme, visit.recorded_claim._value_,
-        *(visit.first or _NOBODY), visit.entry_time, visit.recorded_time, visit.exit_time, *(visit.exit or _NOBODY),
-        visit.closing._value_, visit.review, visit.operator, visit.note, visit.group,
+        *draft.id, entry.person, draft.session, draft.service_date, entry.method._value_, draft.programme,
+        draft.claim._value_, draft.why._value_, entry.programme, entry.claim._value_, *(draft.first or _NOBODY),
+        draft.entry_time, entry.at, draft.exit_time, *(draft.exit or _NOBODY), draft.closing._value_, entry.review,
+        entry.operator, entry.note, entry.group if isinstance(entry, Manual) else "",
     )  # fmt: skip
 
 
@@ -49,14 +50,13 @@ def to_visit(row: VisitRow) -> Visit:
         id=EventId(device, epoch, seq), person=person, session=session, service_date=service_date,
         method=_METHODS[method], programme=programme, claim=_CLAIMS[claim], recorded_programme=recorded_programme,
         recorded_claim=_CLAIMS[recorded_claim], why=_REASONS[why],
-        first=EventId(first_device, first_epoch, first_seq) if first_device else None, entry_time=entry_time,
-        recorded_time=recorded_time, exit_time=exit_time,
+        first=EventId(first_device, first_epoch, first_seq) if first_device else None, entry_time=_as_utc(entry_time),
+        recorded_time=recorded_time, exit_time=_as_utc(exit_time),
         exit=EventId(exit_device, exit_epoch, exit_seq) if exit_device else None, closing=_CLOSINGS[closing],
         review=review, operator=operator, note=note, group=group,
     )  # fmt: skip
 
 
-# Only UTC: whatever zone the session shows, Python is to have the visits as they were derived.
 _SELECT = f"""
     SELECT {_COLUMNS} FROM visit WHERE school = %s AND day BETWEEN %s AND %s AND %s IN ('', person)
     ORDER BY entry_time NULLS LAST, device COLLATE "C", epoch COLLATE "C", seq
@@ -67,20 +67,20 @@ def read_visit_rows(
     connection: psycopg.Connection, school: str, first_day: str, last_day: str, person: str = ""
 ) -> list[VisitRow]:
     """Returns the rows of these days, by true time, then by entry; of one person where `person` names it."""
-    rows = connection.execute(_SELECT, (school, first_day, last_day, person), binary=True).fetchall()
-    return [tuple(_as_utc(value) for value in row) for row in rows]
+    return connection.execute(_SELECT, (school, first_day, last_day, person), binary=True).fetchall()
 
 
-def _as_utc(value: Any) -> Any:
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+def _as_utc(moment: datetime | None) -> datetime | None:
+    """Returns the moment in UTC, whatever zone the session shows it in."""
+    return moment if moment is None or moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def replace_visits(
-    connection: psycopg.Connection, school: str, day: str, visits: Iterable[Visit], now: datetime
+    connection: psycopg.Connection, school: str, day: str, drafts: Iterable[VisitDraft], now: datetime
 ) -> bool:
     """Makes these visits the day's. Returns False where nothing has changed, and writes nothing then."""
-    rows = {(visit.id): to_row(visit) for visit in visits}
-    stored = {EventId(*row[:3]): row for row in read_visit_rows(connection, school, day, day)}
+    rows = {draft.id: to_row(draft) for draft in drafts}
+    stored = {row[:3]: row for row in read_visit_rows(connection, school, day, day)}
     dropped = [event_id for event_id, row in stored.items() if rows.get(event_id) != row]
     added = [row for event_id, row in rows.items() if stored.get(event_id) != row]
     changed = bool(dropped or added)
