@@ -28,9 +28,9 @@ from sync.ledger.event_rows import (
     UNREAD,
     CarriedEvent,
     DayEffects,
-    EventContext,
     EventRow,
     RowArrays,
+    SharedColumns,
     receipt_limit,
 )
 
@@ -85,7 +85,7 @@ def read_columns(
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
         if seq in tombstones:
-            rows.add(EventRow(EventContext("tombstone")))
+            rows.add(EventRow(SharedColumns("tombstone")))
             odd.append(_odd(seq, "tombstone", payload[:200].decode("utf-8", "replace")))
             continue
         context, oddity, event = reader.read(payload, latest)
@@ -126,7 +126,7 @@ class EventReader:
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # whose form was checked before
 
-    def read(self, payload: bytes, latest: str) -> tuple[EventContext, _Oddity | None, Event | None]:
+    def read(self, payload: bytes, latest: str) -> tuple[SharedColumns, _Oddity | None, Event | None]:
         """Adds the columns and returns their context, the reason why a person should check it, and the event."""
         if len(payload) > PAYLOAD_BYTES_MAX:
             self._rows.add(UNREAD)

@@ -20,7 +20,7 @@ _GOOD = ClockQuality.SYNCHRONISED.value
 _VISITING = frozenset({"entry", "manual", "exit"})
 
 
-class EventContext(NamedTuple):
+class SharedColumns(NamedTuple):
     """The columns that events share with their neighbours, in the order of the tables `event` and `carried`."""
 
     kind: str = ""
@@ -46,7 +46,7 @@ class EventContext(NamedTuple):
 class EventRow(NamedTuple):
     """The columns of one event."""
 
-    context: EventContext
+    context: SharedColumns
     person: str = ""
     recorded_at: str = ""
     mono_ms: int = 0
@@ -54,8 +54,8 @@ class EventRow(NamedTuple):
 
 
 ColumnValues = tuple[str | int, ...]  # in the order of COLUMN_NAMES
-COLUMN_NAMES = (*EventContext._fields, *EventRow._fields[1:])
-UNREAD = EventRow(EventContext())  # of a line that is no event
+COLUMN_NAMES = (*SharedColumns._fields, *EventRow._fields[1:])
+UNREAD = EventRow(SharedColumns())  # of a line that is no event
 # Asked of the class once: to ask an event costs as much as to decode it.
 _KINDS: dict[type[Event], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Event)}
 
@@ -65,7 +65,7 @@ class RowArrays:
 
     def __init__(self) -> None:
         self._numbers: dict[ColumnValues, int] = {}  # context → its number, from 1
-        self._contexts: list[EventContext] = []
+        self._contexts: list[SharedColumns] = []
         self._context: list[int] = []
         self._people: list[str] = []
         self._times: list[str] = []
@@ -79,7 +79,7 @@ class RowArrays:
         """Adds one event's columns."""
         self._append(tuple(row.context), row.person, row.recorded_at, row.mono_ms, row.named_seq)
 
-    def add_event(self, event: Event, day: str, flags: str, latest: str) -> EventContext:
+    def add_event(self, event: Event, day: str, flags: str, latest: str) -> SharedColumns:
         """Adds an event that was filed under this day, with these flags, and returns its context.
 
         `latest`: the latest good wall time before it in its epoch.
@@ -116,7 +116,7 @@ class RowArrays:
 
     def _append(
         self, context: ColumnValues, person: str, recorded_at: str, mono_ms: int, named_seq: int
-    ) -> EventContext:
+    ) -> SharedColumns:
         number = self._numbers.get(context)
         if number is None:
             self._contexts.append(_fit_context(context))
@@ -138,6 +138,10 @@ class RowArrays:
         self._people[-1] = _without_zero(self._people[-1])
         self._times[-1] = _without_zero(self._times[-1])
 
+    def first(self) -> dict[str, str | int]:
+        """Returns the columns of the first event by their names."""
+        return dict(zip(COLUMN_NAMES, self.values()[0], strict=True))
+
     def parameters(self) -> dict[str, str | list[str] | list[int]]:
         """Returns an array a column by its name, the numbers of the contexts from 1, and the contexts as a JSON text.
 
@@ -151,13 +155,16 @@ class RowArrays:
 
     def values(self) -> list[ColumnValues]:
         """Returns each event's columns in the order of COLUMN_NAMES."""
-        own = zip(self._context, self._people, self._times, self._monotonic, self._named, strict=True)
-        return [(*self._contexts[number - 1], *row) for number, *row in own]
+        columns = zip(self._context, self._people, self._times, self._monotonic, self._named, strict=True)
+        return [
+            (*self._contexts[number - 1], person, recorded_at, mono_ms, named_seq)
+            for number, person, recorded_at, mono_ms, named_seq in columns
+        ]
 
 
-def _fit_context(context: ColumnValues) -> EventContext:
+def _fit_context(context: ColumnValues) -> SharedColumns:
     """Returns a context as its columns can hold it."""
-    fitting = EventContext._make(_without_zero(value) if isinstance(value, str) else value for value in context)
+    fitting = SharedColumns._make(_without_zero(value) if isinstance(value, str) else value for value in context)
     return fitting._replace(
         boot=fitting.boot[:_NAME_CHARS_MAX], roster=max(0, _clamp(fitting.roster)),
         named_device=fitting.named_device[:_NAME_CHARS_MAX], named_epoch=fitting.named_epoch[:_NAME_CHARS_MAX],
@@ -221,7 +228,7 @@ class DayEffects:
     voids: list[EventRow] = field(default_factory=list)
     carried_epochs: set[str] = field(default_factory=set)
 
-    def note(self, name: tuple[str, int, bytes], context: EventContext, event: Event, rows: RowArrays) -> None:
+    def note(self, name: tuple[str, int, bytes], context: SharedColumns, event: Event, rows: RowArrays) -> None:
         """Adds what the event that was added to `rows` last bears on. `name`: epoch, number, hash if it was carried."""
         kind, day = context.kind, context.day
         synchronised = context.clock == _GOOD

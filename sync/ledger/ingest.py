@@ -439,7 +439,7 @@ def _fill_tombstones(
         payload, effects = lines[seq - header.first_seq], DayEffects()
         columns = read_columns([payload], seq, school=arrival.school, epoch=arrival.epoch, now=now, effects=effects)
         identity = {**_identity(arrival), "seq": seq}
-        connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows[0]._asdict()})
+        connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows.first()})
         connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
         if columns.carried:
             insert_carried(connection, arrival.school, arrival.device, arrival.epoch, columns.carried)

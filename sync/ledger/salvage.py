@@ -14,7 +14,7 @@ import psycopg
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger.day_marks import mark_days
 from sync.ledger.errors import NotUnderstood
-from sync.ledger.event_columns import read_columns
+from sync.ledger.event_columns import read_columns, read_inner
 from sync.ledger.event_rows import CarriedEvent, DayEffects
 from sync.ledger.holes import note_lost
 from sync.ledger.ingest import insert_carried
@@ -62,10 +62,14 @@ def store_salvaged(
         before = _count(connection, school, device)
         effects, unproven = DayEffects(), 0
         for event in events:
-            columns = read_columns([event.payload], event.seq, school=school, epoch=epoch, now=now, effects=effects)
-            named = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, columns.rows[0])
-            effects.carried_epochs.add(epoch)
-            insert_carried(connection, school, device, BY_STICK, columns.carried or [named])
+            carried = read_columns([event.payload], event.seq, school=school, epoch=epoch, now=now).carried
+            if carried:
+                inner = carried[0]
+                read_inner(inner.payload, inner.epoch, inner.seq, inner.hash, school, now, effects)
+            else:
+                row, _ = read_inner(event.payload, epoch, event.seq, event.hash, school, now, effects)
+                inner = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, row)
+            insert_carried(connection, school, device, BY_STICK, [inner])
             if not event.is_proven:
                 unproven += 1
                 connection.execute(_NOTE_UNPROVEN, (school, device, epoch, event.seq))

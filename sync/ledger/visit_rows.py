@@ -28,8 +28,16 @@ _REASONS = {reason.value: reason for reason in ClaimReason}
 _CLOSINGS = {closing.value: closing for closing in VisitClosing}
 
 
-def to_row(draft: VisitDraft) -> VisitRow:
+def to_row(draft: Visit | VisitDraft) -> VisitRow:
     """Returns a visit as a row, without school and day."""
+    if isinstance(draft, Visit):
+        visit = draft
+        return (
+            *visit.id, visit.person, visit.session, visit.service_date, visit.method._value_, visit.programme,
+            visit.claim._value_, visit.why._value_, visit.recorded_programme, visit.recorded_claim._value_,
+            *(visit.first or _NOBODY), visit.entry_time, visit.recorded_time, visit.exit_time,
+            *(visit.exit or _NOBODY), visit.closing._value_, visit.review, visit.operator, visit.note, visit.group,
+        )  # fmt: skip
     entry = draft.entry
     return (
         *draft.id, entry.person, draft.session, draft.service_date, entry.method._value_, draft.programme,
@@ -76,11 +84,11 @@ def _as_utc(moment: datetime | None) -> datetime | None:
 
 
 def replace_visits(
-    connection: psycopg.Connection, school: str, day: str, drafts: Iterable[VisitDraft], now: datetime
+    connection: psycopg.Connection, school: str, day: str, drafts: Iterable[Visit | VisitDraft], now: datetime
 ) -> bool:
     """Makes these visits the day's. Returns False where nothing has changed, and writes nothing then."""
-    rows = {draft.id: to_row(draft) for draft in drafts}
-    stored = {row[:3]: row for row in read_visit_rows(connection, school, day, day)}
+    rows: dict[tuple[Any, ...], VisitRow] = {tuple(draft.id): to_row(draft) for draft in drafts}
+    stored: dict[tuple[Any, ...], VisitRow] = {row[:3]: row for row in read_visit_rows(connection, school, day, day)}
     dropped = [event_id for event_id, row in stored.items() if rows.get(event_id) != row]
     added = [row for event_id, row in rows.items() if stored.get(event_id) != row]
     changed = bool(dropped or added)
