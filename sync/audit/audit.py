@@ -11,12 +11,14 @@ from datetime import tzinfo
 
 from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, SchoolArchive, read_archive
 from sync.audit.basis import read_basis
-from sync.audit.chains import check_receipts, read_chains
+from sync.audit.chains import EpochChain, EpochName, check_receipts, read_chains
 from sync.audit.events import read_events
-from sync.audit.logs import check_batches, check_log, check_versions
+from sync.audit.logs import Leaves, check_batches, check_log, check_versions
 from sync.audit.sheets import check_sheets, read_facts
 from sync.audit.statements import check_statements
+from sync.contract.judgement import JudgementBasis
 from sync.contract.receipt import fingerprint
+from sync.contract.visit import Visit
 from sync.contract.visits import derive_visits
 from sync.proof.leaves import LogName
 from sync.proof.notes import BadNote, NoteKey, parse_key
@@ -38,23 +40,40 @@ class AuditReport:
     unproved: list[str] = field(default_factory=list)  # what a person must compare with paper
 
 
+@dataclass(frozen=True, slots=True)
+class AuditedMonth:
+    """The part of an export that is proved before its sheets: the visits, and what they follow from."""
+
+    archive: SchoolArchive
+    basis: JudgementBasis
+    visits: tuple[Visit, ...]
+    chains: Mapping[EpochName, EpochChain]
+    claims: Leaves
+
+
 def audit_files(files: Mapping[str, bytes], trusted: TrustedKeys, find_zone: Callable[[str], tzinfo]) -> AuditReport:
     """Returns what holds. `find_zone` returns a time zone by its IANA name, or raises KeyError, ValueError or OSError.
 
     Raises AuditFailure that names the first line that does not hold.
     """
-    archive, report = read_archive(files), AuditReport()
+    report = AuditReport()
+    month = audit_visits(read_archive(files), trusted, find_zone, report)
+    facts = read_facts(month.archive, month.basis, month.visits, month.chains)
+    report.steps += check_sheets(month.archive, facts, month.claims)
+    return report
+
+
+def audit_visits(
+    archive: SchoolArchive, trusted: TrustedKeys, find_zone: Callable[[str], tzinfo], report: AuditReport
+) -> AuditedMonth:
+    """Returns the visits of an export, once chains, logs, rosters and statements hold; notes in `report` what does.
+
+    Raises AuditFailure.
+    """
     subject = archive.subject
     ledger_key, witness_key = _choose_keys(archive, trusted, report)
     chains = read_chains(archive)
-    count = sum(len(chain.events) for chain in chains.values())
-    report.steps.append(f"{count} events in {len(archive.read_lines(BatchLine))} signed batches, each chained")
-    for (device, epoch), chain in sorted(chains.items()):
-        for hole in chain.holes:
-            lost = (
-                f"events {hole.start} to {hole.stop - 1} of {device} {epoch}: the kiosk has signed that they are lost"
-            )
-            report.unproved.append(lost)
+    _report_chains(archive, chains, report)
     receipts = check_receipts(archive, chains)
     events = check_log(archive, LogName.EVENTS, ledger_key, witness_key)
     check_batches(events, chains, receipts)
@@ -72,11 +91,21 @@ def audit_files(files: Mapping[str, bytes], trusted: TrustedKeys, find_zone: Cal
     ).visits  # fmt: skip
     claims = check_log(archive, LogName.CLAIMS, ledger_key, witness_key)
     statements = check_statements(archive, claims, visits)
-    report.steps.append(f"{statements} statements of {subject.month} say what the events say")
-    report.steps += check_sheets(archive, read_facts(archive, basis, visits, chains), claims)
+    report.steps.append(f"{statements.held} statements of {subject.month} say what the events say")
+    if statements.erased:
+        report.unproved.append(f"what {statements.erased} rows of statements said of people who were erased")
+    return AuditedMonth(archive, basis, visits, chains, claims)
+
+
+def _report_chains(archive: SchoolArchive, chains: Mapping[EpochName, EpochChain], report: AuditReport) -> None:
+    count = sum(len(chain.events) for chain in chains.values())
+    report.steps.append(f"{count} events in {len(archive.read_lines(BatchLine))} signed batches, each chained")
+    for (device, epoch), chain in sorted(chains.items()):
+        for hole in chain.holes:
+            run = f"events {hole.start} to {hole.stop - 1} of {device} {epoch}"
+            report.unproved.append(f"{run}: the kiosk has signed that they are lost")
     keys = sorted({f"{line.device} {fingerprint(line.public_key)}" for line in archive.read_lines(DeviceLine)})
     report.unproved.append(f"that these keys are the kiosks': {', '.join(keys)}")
-    return report
 
 
 def _choose_keys(archive: SchoolArchive, trusted: TrustedKeys, report: AuditReport) -> tuple[NoteKey, NoteKey | None]:

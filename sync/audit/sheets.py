@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,6 +24,7 @@ from sync.audit.archive import (
     TariffLine,
 )
 from sync.audit.chains import EpochChain, EpochName
+from sync.audit.closings import check_closed
 from sync.audit.events import find_returns
 from sync.audit.logs import Leaves
 from sync.contract.judgement import JudgementBasis
@@ -117,11 +120,29 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves) -> l
         subject = SheetSubject(archive.subject.school, archive.subject.programme, archive.subject.month, number)
         if sheet.subject != subject or sheet.version != line.version:
             raise AuditFailure(place, f"these are the bytes of {sheet.subject} version {sheet.version}")
-        if number == last:  # the ones before it were true of the rows of their time
-            _check_follows(place, line, subject, facts, acts, closed)
-        words.append(_check_acts(archive, acts, line, subject, claims))
-        closed.append((digest_sheet(line.body), sheet))
+        difference = _find_difference(place, line, subject, facts, acts, closed) if number == last else ""
+        digest = digest_sheet(line.body)
+        closed.append((digest, sheet))
+        is_closed = any(act.kind == "closing" for _, act in acts)
+        if is_closed:
+            own_facts = _choose_terms(archive, place, sheet, facts)
+            check_closed(archive, place, subject, digest, own_facts, [each for _, each in closed], claims)
+        elif difference:
+            raise AuditFailure(place, difference)
+        found = _check_acts(archive, acts, line, subject, claims)
+        words.append(f"{found}; what came later is for a correction sheet" if difference else found)
     return words
+
+
+def _choose_terms(archive: SchoolArchive, place: ArchivePlace, sheet: Sheet, facts: SheetFacts) -> SheetFacts:
+    """Returns the facts under the terms that the sheet names, which may not be the newest any more."""
+    calendars = [
+        line.body for line in archive.read_lines(CalendarLine) if sha256(line.body).hexdigest() == sheet.calendar
+    ]
+    tariffs = [line.body for line in archive.read_lines(TariffLine) if sha256(line.body).hexdigest() == sheet.tariff]
+    if not calendars or not tariffs:
+        raise AuditFailure(place, "the calendar or the tariffs by which it was made are not in the export")
+    return replace(facts, calendar=read_json(calendars[0], Calendar), tariffs=read_json(tariffs[0], TariffBook))
 
 
 def _check_proposals(archive: SchoolArchive) -> None:
@@ -163,10 +184,11 @@ def _decode(place: ArchivePlace, line: SheetLine) -> Sheet:
         raise AuditFailure(place, str(error)) from error
 
 
-def _check_follows(
+def _find_difference(
     place: ArchivePlace, line: SheetLine, subject: SheetSubject, facts: SheetFacts,
     acts: list[tuple[ArchivePlace, SheetActLine]], closed: list[tuple[str, Sheet]],
-) -> None:  # fmt: skip
+) -> str:  # fmt: skip
+    """Returns where the sheet is not what the events say now, byte by byte; empty: nowhere. Raises AuditFailure."""
     objections = [
         SheetObjection(act.version, act.side, person, session)
         for _, act in acts
@@ -181,12 +203,11 @@ def _check_follows(
     except MoneyError as error:
         raise AuditFailure(place, str(error)) from error
     if built == line.body:
-        return
+        return ""
     pairs = enumerate(zip(line.body.split(b"\n"), built.split(b"\n"), strict=False), 1)
     number, (theirs, ours) = next(((number, pair) for number, pair in pairs if pair[0] != pair[1]), (0, (b"", b"")))
-    raise AuditFailure(
-        place,
-        f"line {number} of {subject} does not follow from the events: it says {_show(theirs)}, they say {_show(ours)}",
+    return (
+        f"line {number} of {subject} does not follow from the events: it says {_show(theirs)}, they say {_show(ours)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from sync.audit.archive import ArchivePlace, AuditFailure, SchoolArchive, StatementLine, StatementRowLine
 from sync.audit.logs import Leaves
@@ -12,8 +13,16 @@ from sync.proof.tree import HashTree
 StatementName = tuple[str, int]  # day and number
 
 
-def check_statements(archive: SchoolArchive, leaves: Leaves, visits: Iterable[Visit]) -> int:
-    """Returns how many statements hold. Raises AuditFailure at the first one that does not."""
+@dataclass(frozen=True, slots=True)
+class CheckedStatements:
+    """How many statements hold, and how many rows of theirs were erased."""
+
+    held: int
+    erased: int
+
+
+def check_statements(archive: SchoolArchive, leaves: Leaves, visits: Iterable[Visit]) -> CheckedStatements:
+    """Returns what was found of the statements. Raises AuditFailure at the first one that does not hold."""
     rows: dict[StatementName, list[tuple[ArchivePlace, StatementRowLine]]] = defaultdict(list)
     for place, row in archive.read(StatementRowLine):
         rows[row.day, row.number].append((place, row))
@@ -26,7 +35,8 @@ def check_statements(archive: SchoolArchive, leaves: Leaves, visits: Iterable[Vi
         raise AuditFailure(stray[0][0], "a row of no statement")
     _check_complete(archive, leaves)
     _check_newest(archive, newest, visits)
-    return len(archive.read_lines(StatementLine))
+    erased = sum(not row.body for row in archive.read_lines(StatementRowLine))
+    return CheckedStatements(len(archive.read_lines(StatementLine)), erased)
 
 
 def _check_statement(

@@ -12,6 +12,7 @@ from sync.ledger.sheet_facts import choose_facts, read_school_month
 from sync.ledger.sheet_obstacles import find_open_questions
 from sync.ledger.sheet_store import list_subjects, read_process, read_version
 from sync.ledger.sheets import ActOutcome
+from sync.ledger.statements import state_days
 from sync.money.building import SheetFacts
 from sync.money.months import Month
 from sync.money.protocol import ClosingObstacle, Objection
@@ -69,6 +70,7 @@ def close(
     with connection.transaction():
         wanted = digest or read_version(connection, subject).digest
         obstacles = find_obstacles(connection, subject, now=now)
+        state_days(connection, subject.school, now=now)  # the log has what it was closed by before it has the closing
         outcome = sheets.close(connection, subject, wanted, obstacles, by=by, now=now)
         if all(read_process(connection, main).closing for main in _list_mains(connection, subject)):
             close_month(connection, subject.school, subject.month, now=now)
