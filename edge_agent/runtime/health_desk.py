@@ -78,6 +78,8 @@ class HealthDesk:
         ]
         if judge_recording(health).level is HealthLevel.ACT:
             parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))
+        if self.contact is not None and self.contact.watch.alarm is SyncAlarm.SPLIT_LOG:
+            parts.append(wire.PartHealth("log", "failed", self.contact.watch.why[:WHY_CHARS_MAX]))
         return AgentReport(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
 
     def _invites_palms(self) -> bool:

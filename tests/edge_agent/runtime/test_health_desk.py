@@ -16,6 +16,8 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
 from edge_agent.runtime.health_desk import render_status_line
+from edge_agent.runtime.uplink import LedgerContact
+from sync.client.paced import SyncOutcome, SyncStep
 from sync.contract.event import ClockQuality
 from sync.errors import SyncAlarm
 from tests.edge_agent.cli.checks.kiosk import kiosk
@@ -91,3 +93,14 @@ def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> 
 )
 def test_the_status_line(health: KioskHealth, line: str) -> None:
     assert render_status_line(health) == line
+
+
+def test_a_split_log_is_shown_unless_the_line_itself_needs_somebody() -> None:
+    sent = SyncStep(SyncOutcome.SENT, 0.0, "sent")
+    split = SyncStep(SyncOutcome.STOPPED, 900.0, "the log does not hold", SyncAlarm.SPLIT_LOG)
+    fork = SyncStep(SyncOutcome.STOPPED, 900.0, "fork", SyncAlarm.FORK)
+    unauthorised = SyncStep(SyncOutcome.STOPPED, 900.0, "who are you", SyncAlarm.UNAUTHORISED)
+    assert LedgerContact(step=sent, watch=split).concern is split
+    assert LedgerContact(step=fork, watch=split).concern is fork
+    assert LedgerContact(step=sent, watch=unauthorised).concern is sent  # the batches will say so themselves
+    assert LedgerContact(step=sent, watch=sent).concern is sent

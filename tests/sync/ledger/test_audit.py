@@ -1,6 +1,7 @@
 """An exported month of a real ledger is proved from its files alone, and fails at whichever line was touched."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -184,6 +185,9 @@ UNPROVED_VALUES = {
 }  # fmt: skip
 
 
+CHANGED_LINES_MAX = 3  # of each kind; every line is left out once
+
+
 def test_a_month_is_proved_and_every_touched_line_is_found(exported: ExportedMonth) -> None:
     report = exported.audit()
     assert "signed by caterer (ed25519), school (ed25519), closed" in "\n".join(report.steps)
@@ -196,12 +200,14 @@ def test_a_month_is_proved_and_every_touched_line_is_found(exported: ExportedMon
     text = b"".join(exported.lines).decode()
     for secret in ("Омар", "Айгерім"):
         assert secret not in text
-    unnoticed = []
+    unnoticed, changed_kinds = [], Counter[str]()
     for number, line in enumerate(exported.lines):
         without = exported.lines[:number] + exported.lines[number + 1 :]
         if not fails(exported, without):
             unnoticed.append(("removed", line))
-        for changed in changed_texts(line):
+        kind = json.loads(line)["line"]
+        changed_kinds[kind] += 1
+        for changed in changed_texts(line) if changed_kinds[kind] <= CHANGED_LINES_MAX else ():
             before, after = json.loads(line), json.loads(changed)
             [name] = [name for name in before if before[name] != after[name]]
             if (before["line"], name) in UNPROVED_VALUES:
