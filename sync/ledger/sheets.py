@@ -69,10 +69,8 @@ def _propose(
     if process.state is SheetState.CLOSED:
         advance(process, Proposal(process.version + 1, ""))  # refuses, and says what to do
     objections = _read_objections(connection, subject)
-    if process.version and process.objection is None:
-        same = _build(connection, subject, process.version, facts, objections)
-        if digest_sheet(encode_sheet(same)) == process.digest:
-            return ActOutcome(process, True)
+    if process.version and process.objection is None and _follows(connection, subject, facts, objections):
+        return ActOutcome(process, True)
     version = process.version + 1
     sheet = _build(connection, subject, version, facts, objections)
     if subject.number and version == 1 and not sheet.corrections:
@@ -179,17 +177,29 @@ def find_changes(
     connection: psycopg.Connection, subject: SheetSubject, facts: SheetFacts
 ) -> tuple[ClosingObstacle, ...]:
     """Returns an obstacle where the version in force does not follow from these facts any more."""
-    stored = read_version(connection, subject)
-    objections = _read_objections(connection, subject)
-    body = encode_sheet(_build(connection, subject, stored.version, facts, objections))
-    if digest_sheet(body) == stored.digest:
+    if _follows(connection, subject, facts, _read_objections(connection, subject)):
         return ()
+    version = read_version(connection, subject).version
     return (
         ClosingObstacle(
-            f"rows of {subject} have changed since version {stored.version}",
+            f"rows of {subject} have changed since version {version}",
             "propose it again with `edge-agent ledger sheet propose` and let both sides sign",
         ),
     )
+
+
+def _follows(
+    connection: psycopg.Connection, subject: SheetSubject, facts: SheetFacts, objections: Sequence[SheetObjection]
+) -> bool:
+    """Returns True if the version in force says what these facts say.
+
+    A newer calendar or tariff that changes nothing of this month makes no new version: a remote day in March does not
+    void the signatures of November.
+    """
+    stored = read_version(connection, subject)
+    signed = decode_sheet(stored.body)
+    built = _build(connection, subject, stored.version, facts, objections)
+    return encode_sheet(replace(built, calendar=signed.calendar, tariff=signed.tariff)) == stored.body
 
 
 def _act(

@@ -17,7 +17,7 @@ from sync.ledger import sheet_signers, sheet_store, sheets, terms
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.signatures import RegisteredSigner, SignatureRefused
 from sync.money.building import SheetFacts, build_sheet
-from sync.money.calendars import Calendar, take_six_days
+from sync.money.calendars import Calendar, CalendarSpan, take_six_days
 from sync.money.canonical import decode_sheet, digest_sheet
 from sync.money.errors import ActRefused, SheetUnreadable, TermsMissing, TermsWrong
 from sync.money.protocol import ClosingObstacle, Objection, SheetProcess, SheetSide, SheetState
@@ -120,6 +120,20 @@ def test_handed_in_and_closed_exactly_once(
         sheets.close(db, subject, digest_sheet(first), (), by="city", now=NOW)
     with pytest.raises(ActRefused, match="is closed and never changes; put what came later into a correction sheet"):
         sheets.propose(db, subject, november, by="caterer", now=NOW)
+
+
+def test_terms_that_change_nothing_of_the_month_make_no_version(
+    db: psycopg.Connection, subject: SheetSubject, november: SheetFacts, caterer: Party
+) -> None:
+    caterer.hand_in(subject, propose(db, subject, november))
+    storm = CalendarSpan(first=date(2026, 3, 3))
+    march = replace(november, calendar=msgspec.structs.replace(november.calendar, remote=(storm,)))
+    assert sheets.propose(db, subject, march, by="caterer", now=NOW).recognised
+    assert sheets.find_changes(db, subject, march) == ()
+    here = CalendarSpan(first=date(2025, 11, 4))
+    remote = replace(november, calendar=msgspec.structs.replace(november.calendar, remote=(here,)))
+    assert sheets.find_changes(db, subject, remote)
+    assert sheets.propose(db, subject, remote, by="caterer", now=NOW).process.version == 2
 
 
 def test_an_objection_names_lines_and_makes_the_next_version(
