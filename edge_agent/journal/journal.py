@@ -16,6 +16,7 @@ Several threads may use one `Journal`: the station appends, sync takes and ackno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -32,6 +33,7 @@ from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.damage.chain_proof import SalvagedRow
 from edge_agent.journal.damage.mark import HeadMark, MarkedHead
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
+from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.marks import MarkTable
 from edge_agent.journal.migrate import migrate_in_child
 from edge_agent.journal.outbox import JournalOutbox
@@ -119,8 +121,11 @@ class Journal:
         try:
             journal = cls(store, epochs, kiosk, now, random_bytes, mark)
             store.open(prepare=schema.check, migrate=migrate)
-            journal._enter_epoch(after, None if after else mark.read())
+            opened = journal._enter_epoch(after, None if after else mark.read())
             mark.begin(epochs.current.id, epochs.current.head)
+            if opened:  # what names a loss must not be lost with the next WAL
+                with suppress(JournalUnwritable):  # no room for it: then upkeep does it
+                    store.fold()
             store.ballast.restore()
         except BaseException:
             mark.close()
@@ -221,29 +226,33 @@ class Journal:
             self._epochs.replace(epochs)
             return events
 
-    def _enter_epoch(self, after: JournalSetAside | None, marked: MarkedHead | None) -> None:
-        """Goes on in the current epoch, or opens one: for a new file, lost rows, or another device or key."""
+    def _enter_epoch(self, after: JournalSetAside | None, marked: MarkedHead | None) -> bool:
+        """Goes on in the current epoch, or opens one: for a new file, lost rows, or another device or key.
 
-        def work(connection: sqlite3.Connection) -> None:
+        Returns True where it opened one.
+        """
+
+        def work(connection: sqlite3.Connection) -> bool:
             self._epochs.load(connection)
             if not self._epochs.rows:
                 self._epochs.add(self._open_first_epoch(connection, after, marked))
-                return
+                return True
             current = self._epochs.current
             check_tail(connection, current)
             if (current.device, current.public_key) != (self._kiosk.device, self._kiosk.public_key):
                 same_device = current.device == self._kiosk.device
                 parent_head = current.acked.hash if same_device and current.acked.seq else b""
                 self._epochs.add(self._succession.open_next_epoch(connection, current, "identity", parent_head))
-                return
+                return True
             lost = self._find_loss(connection, marked)
             if lost is not None:
                 parent_head = current.acked.hash if current.acked.seq else b""
                 self._epochs.add(
                     self._succession.open_next_epoch(connection, current, "missing", parent_head, lost=lost)
                 )
+            return lost is not None
 
-        self._store.write(work)
+        return self._store.write(work)
 
     def _open_first_epoch(
         self, connection: sqlite3.Connection, after: JournalSetAside | None, marked: MarkedHead | None

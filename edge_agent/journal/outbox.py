@@ -1,11 +1,13 @@
 """The journal as the queue to the ledger: `sync.client.ports.Outbox`, a list of epochs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from edge_agent.domain.moment import MomentSource
 from edge_agent.journal import acknowledgement
 from edge_agent.journal.acknowledgement import QuarantineRow
 from edge_agent.journal.epochs import EpochRow, LoadedEpochs
+from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import read_hash, read_page
 from edge_agent.journal.store import Store
 from edge_agent.journal.succession import LostRange, Succession
@@ -112,8 +114,7 @@ class JournalOutbox:
                     connection, current, "missing", parent_head, lost=lost
                 )
             )
-            self._epochs.add(opened)
-            return opened.id
+            return self._enter(opened)
 
     def _row(self, epoch: Epoch | None) -> EpochRow:
         """Returns the epoch of this id; the current one for None."""
@@ -131,5 +132,11 @@ class JournalOutbox:
                     connection, self._epochs.current, why, parent_head, kept_as
                 )
             )
-            self._epochs.add(opened)
-            return opened.id
+            return self._enter(opened)
+
+    def _enter(self, opened: EpochRow) -> Epoch:
+        """Goes on in the epoch that was just opened, and folds the WAL: the mark beside it tells of this epoch alone."""
+        self._epochs.add(opened)
+        with suppress(JournalUnwritable):  # no room for it: then upkeep does it
+            self._store.fold()
+        return opened.id

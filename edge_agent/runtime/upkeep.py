@@ -83,6 +83,8 @@ class JournalUpkeep:
             for start in range(0, len(found.rows), CARRIED_AT_ONCE):
                 carried += self._journal.carry(found.epoch.id, found.rows[start : start + CARRIED_AT_ONCE])
                 pulse.beat()
+            for old_epoch, row in found.deferred:
+                carried += self._journal.carry(old_epoch, [row])
             self._journal.name_lost(found.epoch.id, found.holes, found.path.name)
         note = SalvageNote(epoch, len(found.rows), carried, found.holes)
         note_path(found.path).write_bytes(msgspec.json.encode(note))

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import receipt
 from sync.contract.batch import Batch, link_hashes, walk_links
-from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
+from sync.contract.chain import DeviceId, Epoch, Hash, Head, extend, genesis
 from sync.contract.wire import BatchReply, ProblemDocument, ProblemType, QuarantinedEvent, time_text
 from sync.ledger import logs
 from sync.ledger.day_marks import mark_days
@@ -386,6 +386,7 @@ def _insert(
     carried = [event for part in parts for event in part.carried]
     if carried:
         insert_carried(connection, arrival.school, arrival.device, arrival.epoch, carried)
+        _fill_carried_tombstones(connection, arrival, carried, now)
     if odd:
         connection.execute(_INSERT_QUARANTINE, {
             **_identity(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],
@@ -436,18 +437,50 @@ def _fill_tombstones(
     ).fetchall()
     filled = [seq for (seq,) in rows if seq not in header.tombstones]
     for seq in filled:
-        payload, effects = lines[seq - header.first_seq], DayEffects()
-        columns = read_columns([payload], seq, school=arrival.school, epoch=arrival.epoch, now=now, effects=effects)
-        identity = {**_identity(arrival), "seq": seq}
-        connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows.first()})
-        connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
-        if columns.carried:
-            insert_carried(connection, arrival.school, arrival.device, arrival.epoch, columns.carried)
-        note_lost(connection, arrival.school, arrival.device, [payload])
-        mark_days(connection, arrival.school, arrival.device, effects)
+        _fill_tombstone(connection, arrival, arrival.epoch, seq, lines[seq - header.first_seq], now)
     if filled:
         _store_evidence(connection, arrival, first_seq=0)
     return tuple(filled)
+
+
+def _fill_carried_tombstones(
+    connection: psycopg.Connection, arrival: ArrivedBatch, carried: Sequence[CarriedEvent], now: datetime
+) -> None:
+    """Stores the bytes of carried events of which only a tombstone stands here, where the chain bears them out."""
+    by_name = {(event.epoch, event.seq): event for event in carried}
+    rows = connection.execute(_SELECT_TOMBSTONES, {
+        "school": arrival.school, "device": arrival.device, "epochs": [event.epoch for event in carried],
+        "seqs": [event.seq for event in carried], "hashes": [event.hash for event in carried],
+    }).fetchall()  # fmt: skip
+    for epoch, seq, before in rows:
+        event = by_name[epoch, seq]
+        if extend(Hash(before), event.payload) == event.hash:
+            _fill_tombstone(connection, arrival, event.epoch, seq, event.payload, now)
+
+
+def _fill_tombstone(
+    connection: psycopg.Connection, arrival: ArrivedBatch, epoch: Epoch, seq: int, payload: bytes, now: datetime
+) -> None:
+    effects = DayEffects()
+    columns = read_columns([payload], seq, school=arrival.school, epoch=epoch, now=now, effects=effects)
+    identity = {"school": arrival.school, "device": arrival.device, "epoch": epoch, "seq": seq}
+    connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows.first()})
+    connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
+    if columns.carried:
+        insert_carried(connection, arrival.school, arrival.device, epoch, columns.carried)
+    note_lost(connection, arrival.school, arrival.device, [payload])
+    mark_days(connection, arrival.school, arrival.device, effects)
+
+
+_SELECT_TOMBSTONES = """
+    SELECT event.epoch, event.seq, coalesce(before.hash, epoch.genesis)
+    FROM unnest(%(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[]) AS parcel (epoch, seq, hash)
+    JOIN event ON event.school = %(school)s AND event.device = %(device)s AND event.epoch = parcel.epoch
+              AND event.seq = parcel.seq AND event.hash = parcel.hash AND event.kind = 'tombstone'
+    JOIN epoch ON epoch.school = %(school)s AND epoch.device = %(device)s AND epoch.epoch = parcel.epoch
+    LEFT JOIN event before ON before.school = %(school)s AND before.device = %(device)s
+                          AND before.epoch = parcel.epoch AND before.seq = parcel.seq - 1
+"""
 
 
 _FILL_TOMBSTONE = """

@@ -15,6 +15,7 @@ from struct import unpack, unpack_from
 from typing import Final
 
 from edge_agent.journal.epochs import EpochRow
+from sync.client.ports import DEFERRED
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
 
 PAGE_TYPES: Final = {0x02: 12, 0x0A: 8, 0x0D: 8}  # and the bytes of each one's header
@@ -77,6 +78,16 @@ def carve_epochs(page: bytes, read_page: ReadPage) -> Iterator[EpochRow]:
                 )
                 if genesis(row.device, row.public_key, row.id, row.parent_head) == row.genesis:
                     yield row
+
+
+def carve_deferred(page: bytes, read_page: ReadPage) -> Iterator[tuple[int, int]]:
+    """Yields ordinal and number of what looks like notes of deferred events: the ledger has only their hashes."""
+    if page[:1] not in (b"\x0a", b"\x02"):
+        return
+    for _, columns in carve_records(page, read_page):
+        match columns:
+            case [int(ordinal), int(seq), bytes(code), bytes(), 1, bytes(), _] if code.startswith(DEFERRED.encode()):
+                yield ordinal, seq
 
 
 def carve_records(page: bytes, read_page: ReadPage) -> Iterator[tuple[int, list[CarvedColumn]]]:

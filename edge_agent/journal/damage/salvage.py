@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from edge_agent.journal.damage.carving import ReadPage, carve_epochs, carve_events
+from edge_agent.journal.damage.carving import ReadPage, carve_deferred, carve_epochs, carve_events
 from edge_agent.journal.damage.chain_proof import Candidates, SalvagedRow, SalvagedRows, choose_rows, find_runs
 from edge_agent.journal.damage.wal import read_pages
 from edge_agent.journal.damage.wal_file import page_reader, read_page_bytes
@@ -22,7 +22,7 @@ from edge_agent.journal.epochs import EpochRow, read_epochs
 from edge_agent.journal.errors import STORE_ERRORS
 from edge_agent.journal.rows import PageRow
 from edge_agent.journal.store import connect_read_only
-from sync.contract.chain import Hash, Head
+from sync.contract.chain import Epoch, Hash, Head
 from sync.contract.event import Sighting, UnreadableEvent, Void, decode
 
 RECENT_ROWS_MAX = 5_000  # two full days of a large school
@@ -45,6 +45,7 @@ class SalvagedJournal:
     acked: Head | None = None  # as far as its own rows bear it out; None: nothing is known to be acknowledged
     rows: tuple[SalvagedRow, ...] = ()  # not acknowledged, or recent
     holes: tuple[tuple[int, int], ...] = ()  # first and last number of those that are missing and not acknowledged
+    deferred: tuple[tuple[Epoch, SalvagedRow], ...] = ()  # of any epoch: the ledger has only their hashes
 
 
 def read_recent(path: Path, utc: datetime | None) -> SalvagedJournal:
@@ -90,11 +91,12 @@ def read_journal(
     unsent = tuple(row for row in whole.rows if row.seq > start.seq)
     missing = (seq for first, last in whole.holes for seq in range(max(first, start.seq + 1), last + 1))
     holes = tuple(find_runs(missing))
+    deferred = tuple(pages.choose_deferred())
     if everything:
-        return SalvagedJournal(path, epoch, acked, whole.rows, holes)
+        return SalvagedJournal(path, epoch, acked, whole.rows, holes, deferred)
     recent = {row.seq: row for row in _pick(whole, Head(last_seq, epoch.head.hash), utc)}
     rows = tuple(sorted((recent | {row.seq: row for row in unsent}).values(), key=lambda row: row.seq))
-    return SalvagedJournal(path, epoch, acked, rows, holes)
+    return SalvagedJournal(path, epoch, acked, rows, holes, deferred)
 
 
 def read_around_damage(connection: sqlite3.Connection, ordinal: int, first: int, last: int) -> Iterator[PageRow]:
@@ -153,8 +155,23 @@ class _Pages:
     """Every page of a journal's file and of its log."""
 
     path: Path
-    current: EpochRow | None = None
+    epochs: dict[int, EpochRow] = field(default_factory=dict)  # by ordinal
+    deferred: set[tuple[int, int]] = field(default_factory=set)  # ordinal and number
     events: dict[int, Candidates] = field(default_factory=dict)  # by the epoch's ordinal
+
+    @property
+    def current(self) -> EpochRow | None:
+        """Returns the last epoch; None where none can be read."""
+        return self.epochs[max(self.epochs)] if self.epochs else None
+
+    def choose_deferred(self) -> Iterator[tuple[Epoch, SalvagedRow]]:
+        """Yields the proven rows of deferred events, each with its epoch."""
+        for ordinal, seq in sorted(self.deferred):
+            epoch, candidates = self.epochs.get(ordinal), self.events.get(ordinal, Candidates())
+            if epoch is None or seq not in candidates.by_seq:
+                continue
+            start = epoch.anchor if seq - 1 == epoch.anchor.seq else Head(seq - 2, Hash(b""))
+            yield from ((epoch.id, row) for row in choose_rows(candidates, start, seq).rows if row.seq == seq)
 
     def carve(self, beat: Callable[[], None]) -> None:
         wal = self.path.with_name(self.path.name + "-wal")
@@ -173,8 +190,7 @@ class _Pages:
                 self._take_rows(page, lambda wanted: newest.get(wanted) or from_file(wanted))
 
     def _take_rows(self, page: bytes, read_page: ReadPage) -> None:
-        for epoch in carve_epochs(page, read_page):
-            if self.current is None or epoch.ordinal >= self.current.ordinal:
-                self.current = epoch
+        self.epochs.update((epoch.ordinal, epoch) for epoch in carve_epochs(page, read_page))
+        self.deferred.update(carve_deferred(page, read_page))
         for row in carve_events(page, read_page):
             self.events.setdefault(row.ordinal, Candidates()).add(row.seq, row.payload, row.hash)
