@@ -135,7 +135,7 @@ class JournalOutbox:
             return self._enter(opened)
 
     def _enter(self, opened: EpochRow) -> Epoch:
-        """Goes on in the epoch that was just opened, and folds the WAL: the mark beside it tells of this epoch alone."""
+        """Goes on in the epoch that was just opened, and folds the WAL: the mark tells of this epoch alone."""
         self._epochs.add(opened)
         with suppress(JournalUnwritable):  # no room for it: then upkeep does it
             self._store.fold()

@@ -65,6 +65,7 @@ class BatchSender(PacedClient):
         self._compress: Compressor | GzipCompressor = Compressor()
         self._epoch = outbox.epoch
         self._place: SendingPlace | None = None  # the last event that the ledger has, as far as we know
+        self._ledger_head = ""  # its hash in hex; empty where the ledger has none
         self._skipped: set[Epoch] = set()  # closed epochs whose lost events the ledger does not take
         self._holes: tuple[NamedHole, ...] = ()  # to be named in the next batch
         self._holes_refused = False  # an older ledger: it cannot go on behind a hole
@@ -104,6 +105,7 @@ class BatchSender(PacedClient):
         self._note_time(cursor.time, requested)
         ledger_head = self._check_cursor(cursor)
         self._check_epoch()
+        self._ledger_head = ledger_head.hash.hex() if cursor.epoch else ""
         if cursor.epoch != self._epoch:
             if self._superseded:
                 return self._open_epoch("the ledger has a later epoch of this device", ledger_head)
@@ -128,6 +130,9 @@ class BatchSender(PacedClient):
         why = f"the ledger has events up to {ledger_head.seq}"
         if ledger_head.seq > acknowledged.seq and cursor.receipt is not None:
             self._outbox.acknowledge(ledger_head, receipt.to_json(cursor.receipt))
+            for seq in cursor.wanted:  # this disk does not know that it had sent a tombstone: it was put back since
+                if acknowledged.seq < seq <= ledger_head.seq:
+                    self._outbox.quarantine(seq, f"{DEFERRED}-wanted", "the ledger has only its hash", tombstone=True)
             return self._aligned(why, accepted=ledger_head.seq - acknowledged.seq)
         if ledger_head.seq < acknowledged.seq:
             lost = f"the ledger has lost events {ledger_head.seq + 1} to {acknowledged.seq}, which it had signed for"
@@ -255,6 +260,7 @@ class BatchSender(PacedClient):
             parent=place.parent_head.hex() if opens else "",
             tombstones=(first,) if tombstone else (),
             closed=place.is_closed,
+            follows=self._ledger_head if opens else "",
             holes=self._holes,
         )
         lines = [batch.tombstone_line(tombstone)] if tombstone else [row.payload for row in rows]
@@ -282,7 +288,7 @@ class BatchSender(PacedClient):
             )
         self._tombstone, self._holes = None, ()
         self._outbox.acknowledge(head, receipt.to_json(accepted.receipt), place.epoch)
-        self._place = replace(place, position=head)
+        self._place, self._ledger_head = replace(place, position=head), accepted.head
         self._disputes = 0
         self._span.note_accepted(through)
         return SyncStep(
@@ -383,6 +389,9 @@ class BatchSender(PacedClient):
             )
         if self._channel.signs and not error.is_signed:
             self._place = None  # somebody on the way: the cursor, which is signed, must do
+            return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
+        if first == 1 and error.problem.type == ProblemType.GAP.value:
+            self._place = None  # the ledger does not stand any more where this epoch was to begin
             return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
         if place.is_closed:
             if error.problem.type != ProblemType.GAP.value:

@@ -67,6 +67,7 @@ class BatchHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parent: Parent = ""  # with `first_seq` 1: the former epoch's head that the genesis was made with; empty: none
     tombstones: tuple[Seq, ...] = ()  # ascending
     closed: bool = False  # the kiosk has closed this epoch, too, and knows that the ledger may have
+    follows: Parent = ""  # with the first batch of an epoch: the ledger's current head as the kiosk knows it
     holes: tuple[NamedHole, ...] = ()  # events before `first_seq` that a receipt covered and that are no longer here
 
 

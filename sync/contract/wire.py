@@ -158,6 +158,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accepted_through: Count = 0
     head: str = ""  # hex
     receipt: Receipt | None = None  # for the same three; there whenever `epoch` is
+    wanted: tuple[Seq, ...] = ()  # events of this epoch of which only a tombstone came: who has the bytes offers them
 
 
 class PartHealth(msgspec.Struct, frozen=True, omit_defaults=True):

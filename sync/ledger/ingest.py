@@ -188,6 +188,12 @@ def _open_epoch(
 ) -> ProblemDocument | _OpenEpoch:
     """Supersedes the open epoch by the one that this batch begins and returns it, or the problem with that."""
     header = arrival.batch.header
+    if header.follows and (not opened.epoch or header.follows != opened.head.hash.hex()):
+        # A backup was put back since the kiosk asked. The epoch must not open before what the ledger has lost is here.
+        return ProblemDocument(
+            type=ProblemType.GAP, status=409, title="events are missing", expected_seq=opened.head.seq + 1,
+            detail="the ledger stands elsewhere than this epoch says: ask for the cursor",
+        )  # fmt: skip
     parent = bytes.fromhex(header.parent)
     expected = genesis(arrival.device, arrival.signature.public_key, arrival.epoch, parent)
     if not _leaps(arrival.batch, arrival.epoch, 0) and (header.first_seq != 1 or header.prev != expected.hex()):
@@ -392,7 +398,8 @@ def _insert(
             **_identity(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],
             "details": [event.detail for event in odd.values()],
         })  # fmt: skip
-    note_lost(connection, arrival.school, arrival.device, arrival.batch.lines[duplicates:])
+    lines = [*arrival.batch.lines[duplicates:], *(event.payload for event in carried)]
+    note_lost(connection, arrival.school, arrival.device, lines)
     _move_head(connection, arrival, opened, latest)
     logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
     mark_days(connection, arrival.school, arrival.device, effects)

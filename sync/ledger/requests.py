@@ -107,7 +107,10 @@ class LedgerContext:
             return Cursor(time=now)
         epoch, head = position
         issued = receipt.issue(self.key, sender.device, epoch, head, now)
-        return Cursor(time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued)
+        return Cursor(
+            time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued,
+            wanted=schools.read_wanted(connection, sender, epoch),
+        )  # fmt: skip
 
     def read_log_view(
         self, connection: psycopg.Connection, request: SignableRequest, device: str, since: str

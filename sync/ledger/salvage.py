@@ -70,10 +70,10 @@ def store_salvaged(
                 row, _ = read_inner(event.payload, epoch, event.seq, event.hash, school, now, effects)
                 inner = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, row)
             insert_carried(connection, school, device, BY_STICK, [inner])
+            note_lost(connection, school, device, [event.payload, inner.payload])
             if not event.is_proven:
                 unproven += 1
                 connection.execute(_NOTE_UNPROVEN, (school, device, epoch, event.seq))
-        note_lost(connection, school, device, [event.payload for event in events])
         mark_days(connection, school, device, effects)
         stored = _count(connection, school, device) - before
     return StoredSalvage(school, device, epoch, len(events), stored, unproven)

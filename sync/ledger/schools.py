@@ -300,6 +300,19 @@ def read_standing(connection: psycopg.Connection, device: RegisteredDevice) -> D
     return standing
 
 
+WANTED_MAX = 1_000  # numbers in one answer
+
+
+def read_wanted(connection: psycopg.Connection, device: RegisteredDevice, epoch: Epoch) -> tuple[int, ...]:
+    """Returns the first events of an epoch of which only a tombstone stands here, ascending."""
+    rows = connection.execute(
+        "SELECT seq FROM quarantine WHERE school = %s AND device = %s AND epoch = %s AND code = 'tombstone'"
+        " ORDER BY seq LIMIT %s",
+        (device.school, device.device, epoch, WANTED_MAX),
+    )
+    return tuple(row[0] for row in rows)
+
+
 def read_head(connection: psycopg.Connection, device: RegisteredDevice) -> tuple[Epoch, Head] | None:
     """Returns the last event of a device and its epoch; None before its first event."""
     row = connection.execute(

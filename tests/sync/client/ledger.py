@@ -169,7 +169,15 @@ class LedgerModel:
             return Cursor(time=now)
         head = self._head(device, device.current)
         signed = receipt.issue(SERVER_KEY, name, Epoch(device.current), head, now)
-        return Cursor(time=now, epoch=device.current, accepted_through=head.seq, head=head.hash.hex(), receipt=signed)
+        wanted = [seq for seq, row in enumerate(device.epochs[device.current], 1) if row[2]]
+        return Cursor(
+            time=now,
+            epoch=device.current,
+            accepted_through=head.seq,
+            head=head.hash.hex(),
+            receipt=signed,
+            wanted=tuple(wanted) if self.knows_holes else (),
+        )
 
     def _head(self, device: LedgerDevice, epoch: str) -> Head:
         rows = device.epochs[epoch]
@@ -239,6 +247,9 @@ class LedgerModel:
     def _open(self, name: DeviceId, device: LedgerDevice, epoch: Epoch, header: batch.BatchHeader) -> None:
         if epoch in device.epochs:
             return
+        head = self._head(device, device.current).hash.hex() if device.current else ""
+        if self.knows_holes and header.follows and header.follows != head:
+            raise _ProblemRaised(409, ProblemType.GAP)
         behind_hole = any(hole.epoch == epoch and hole.first_seq == 1 for hole in header.holes) and self.knows_holes
         if header.first_seq != 1 and not behind_hole:
             raise _ProblemRaised(409, ProblemType.EPOCH_UNKNOWN)

@@ -582,3 +582,30 @@ def test_a_forged_superseded_opens_no_epoch() -> None:
     outcomes = {bench.step().outcome for _ in range(12)}
     assert SyncOutcome.NEW_EPOCH not in outcomes
     assert bench.disk.epoch == epoch
+
+
+def test_a_disk_that_forgot_what_it_deferred_is_told_by_the_cursor() -> None:
+    refused = make_payload(3)
+    bench = Bench(events=8, transport=lambda transport: RefusedByProxy(transport, refused))
+    image = bench.disk.make_image()
+    bench.drain()
+    bench.disk.put_back(image)
+    bench.transport = bench.ledger
+    bench.restart_client()
+    bench.drain()
+    assert bench.disk.quarantined == {(bench.disk.epoch, 4): ("deferred-wanted", True)}
+    bench.seconds += 24 * 3600
+    bench.drain()
+    assert sorted(stored(bench)) == sorted(make_payload(number) for number in range(8))
+
+
+def test_a_ledger_restored_between_the_question_and_the_first_batch_of_an_epoch_loses_nothing() -> None:
+    bench = Bench(events=6)
+    blank = bench.ledger.backup()
+    bench.drain()
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(6, 7)
+    bench.step()
+    bench.ledger.restore(blank)
+    bench.drain()
+    assert stored(bench) == [make_payload(number) for number in range(8)]

@@ -57,5 +57,10 @@ def test_no_confirmed_event_is_gone_without_a_word(quick_db: psycopg.Connection,
 
 @pytest.mark.soak
 def test_many_more_schedules(quick_db: psycopg.Connection, signer: LogSigner) -> None:
+    failures = []
     for seed in chosen(SEEDS_IN_SOAK):
-        play(seed, quick_db, signer)
+        try:
+            play(seed, quick_db, signer)
+        except AssertionError as error:
+            failures.append(str(error))
+    assert not failures, f"{len(failures)} schedules: " + "\n\n".join(failures)

@@ -262,7 +262,7 @@ class World:
         return path.name
 
     def put_image_back(self) -> str:
-        """What was recorded since, and neither sent nor told of by a heartbeat of an epoch on the image, is forgotten."""
+        """What was recorded since, and neither sent nor told of by a heartbeat of the image's epochs, is forgotten."""
         if self.image is None:
             return "no image"
         path, known = self.image
