@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
+from edge_agent.journal.damage.mark import MARK_SUFFIX
 from edge_agent.journal.damage.wal_file import read_repair, replace_wal
 from edge_agent.journal.epochs import read_epochs
 from edge_agent.journal.errors import STORE_ERRORS
@@ -18,7 +19,7 @@ from edge_agent.journal.store import ProcessLock, connect_read_only
 from sync.contract.chain import Head
 
 _ASIDE = ".damaged-"
-_IS_COMPANION = re.compile(r"(-wal|-shm|-wal\.damaged|-wal\.mended|\.salvaged)$")
+_IS_COMPANION = re.compile(r"(-wal|-shm|-wal\.damaged|-wal\.mended|\.salvaged|\.mark)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def set_journal_aside(path: Path, now: datetime) -> JournalSetAside:
     try:
         target = _free_path(path, now)
         # The journal goes first: one without its WAL would open as a whole but older one, a WAL alone does not open.
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", MARK_SUFFIX):
             source = path.with_name(path.name + suffix)
             if source.exists():
                 source.rename(target.with_name(target.name + suffix))

@@ -86,6 +86,7 @@ class JournalUpkeep:
             for old_epoch, row in found.deferred:
                 carried += self._journal.carry(old_epoch, [row])
             self._journal.name_lost(found.epoch.id, found.holes, found.path.name)
+        self._journal.maintain()  # what the note vouches for must not be in the WAL alone
         note = SalvageNote(epoch, len(found.rows), carried, found.holes)
         note_path(found.path).write_bytes(msgspec.json.encode(note))
         level = logging.ERROR if found.holes or found.epoch is None else logging.INFO

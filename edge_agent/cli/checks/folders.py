@@ -60,7 +60,7 @@ def _check_damaged_journals(folder: Path) -> Iterator[Finding]:
         yield failure(
             "state folder", "the journal is condemned", "restart the daemon: it sets the journal aside and keeps it"
         )
-    beside = ("-wal", "-shm", ".damaged", ".mended", ".salvaged")
+    beside = ("-wal", "-shm", ".damaged", ".mended", ".salvaged", ".mark")
     damaged = [file for file in folder.glob(f"{JOURNAL_NAME}.damaged-*") if not file.name.endswith(beside)]
     if damaged:
         yield attention(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edge_agent.journal.damage.carving import ReadPage, carve_deferred, carve_epochs, carve_events
 from edge_agent.journal.damage.chain_proof import Candidates, SalvagedRow, SalvagedRows, choose_rows, find_runs
+from edge_agent.journal.damage.mark import HeadMark
 from edge_agent.journal.damage.wal import read_pages
 from edge_agent.journal.damage.wal_file import page_reader, read_page_bytes
 from edge_agent.journal.epochs import EpochRow, read_epochs
@@ -86,6 +87,9 @@ def read_journal(
     last_seq = candidates.last_seq
     if last_seq <= epoch.head.seq <= last_seq + HEAD_GAP_MAX:
         last_seq = epoch.head.seq
+    marked = HeadMark(path).read()  # it lies beside the journal, and may tell of rows that are not even missed there
+    if marked is not None and marked.epoch == epoch.id and marked.head.seq <= last_seq + HEAD_GAP_MAX:
+        last_seq = max(last_seq, marked.head.seq)
     whole = choose_rows(candidates, epoch.anchor, last_seq)
     start = acked or epoch.anchor
     unsent = tuple(row for row in whole.rows if row.seq > start.seq)
