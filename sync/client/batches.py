@@ -16,22 +16,24 @@ Rules of the file:
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sync.client.channel import LedgerChannel
+from sync.client.offers import DeferredOffers
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.places import SendingPlace, find_place, next_place
-from sync.client.ports import DEFERRED, DeferredEvent, Outbox, OutboxRow
+from sync.client.ports import DEFERRED, Outbox, OutboxRow
+from sync.client.receipts import check_cursor, check_receipt
 from sync.client.span import BatchSpan
 from sync.contract import batch, receipt, wire
 from sync.contract.batch import BatchHeader, Compressor, GzipCompressor, NamedHole, Tombstone
 from sync.contract.chain import Epoch, Hash, Head
+from sync.contract.receipt import Receipt
 from sync.contract.wire import BatchReply, Cursor, ProblemType
 from sync.errors import Deceived, EpochsRefused, RequestRejected, SyncAlarm, SyncError, Unreachable
 
 IDLE_S: Final = 60.0
-OFFER_EVERY: Final = timedelta(days=1)
 DISPUTES_WITHOUT_PAUSE: Final = 3  # 409s and new epochs in a row
 DISPUTES_MAX: Final = 8  # then no further epoch is opened until something was accepted
 _PAYLOADS_BYTES_MAX: Final = batch.LINES_BYTES_MAX - batch.EVENTS_MAX  # each line has a newline
@@ -62,6 +64,7 @@ class BatchSender(PacedClient):
         self._agent = agent
         self._roster_version = roster_version
         self._span = BatchSpan(events_max)
+        self._offers = DeferredOffers(outbox, pace.clock, self._send_offer)
         self._compress: Compressor | GzipCompressor = Compressor()
         self._epoch = outbox.epoch
         self._place: SendingPlace | None = None  # the last event that the ledger has, as far as we know
@@ -103,7 +106,7 @@ class BatchSender(PacedClient):
         requested = self._pace.clock()
         cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
         self._note_time(cursor.time, requested)
-        ledger_head = self._check_cursor(cursor)
+        ledger_head = check_cursor(cursor, self._server_key, self._outbox.device) or Head(0, self._genesis())
         self._check_epoch()
         self._ledger_head = ledger_head.hash.hex() if cursor.epoch else ""
         if cursor.epoch != self._epoch:
@@ -152,17 +155,6 @@ class BatchSender(PacedClient):
     def _current_place(self, position: Head) -> SendingPlace:
         return SendingPlace(self._epoch, self._outbox.parent_head, position)
 
-    def _check_cursor(self, cursor: Cursor) -> Head:
-        """Returns the signed head of the cursor; (0, genesis) for a blank ledger. Raises `Deceived`."""
-        if not cursor.epoch:
-            return Head(0, self._genesis())
-        if cursor.receipt is None:
-            raise Deceived("the ledger says where it stands without signing it; ask its operator")
-        head = self._check_receipt(cursor.receipt, cursor.epoch)
-        if (head.seq, head.hash.hex()) != (cursor.accepted_through, cursor.head):
-            raise Deceived("the ledger's cursor and its receipt differ; ask its operator")
-        return head
-
     def _open_epoch(self, why: str, ledger_head: Head, alarm: SyncAlarm = SyncAlarm.FORK) -> SyncStep:
         """Opens an epoch whose parent is `ledger_head`, which the ledger has signed. Raises `EpochsRefused`.
 
@@ -198,7 +190,7 @@ class BatchSender(PacedClient):
                 return self._send(self._go_on_behind(place))
         rows = self._outbox.read_rows(position.seq, events, _PAYLOADS_BYTES_MAX, place.epoch)
         if not rows and place.through is None:
-            return self._offer_deferred() or SyncStep(
+            return self._offers.step() or SyncStep(
                 SyncOutcome.IDLE, self._interval_s, "everything is sent", ledger_offset_s=self._offset_s
             )
         first = rows[0].seq if rows else (place.through or 0) + 1
@@ -347,36 +339,13 @@ class BatchSender(PacedClient):
             why, alarm = f"{why}, and its bytes are offered again every day", SyncAlarm.DEFERRED
         return SyncStep(SyncOutcome.NARROWED, 0.0, why, alarm)
 
-    def _offer_deferred(self) -> SyncStep | None:
-        """Offers the bytes of one deferred event, whose hash the ledger has; None where none is due."""
-        now = self._pace.clock()
-        event = next((one for one in self._outbox.list_deferred() if abs(now - one.noted_utc) >= OFFER_EVERY), None)
-        if event is None:
-            return None
-        stored, detail = self._offer(event)
-        if stored:
-            self._outbox.quarantine(event.seq, "stored-later", detail, tombstone=False, epoch=event.epoch)
-            return SyncStep(SyncOutcome.SENT, 0.0, f"event {event.seq} is stored after all")
-        self._outbox.quarantine(event.seq, f"{DEFERRED}-again", detail, tombstone=True, epoch=event.epoch)
-        return SyncStep(SyncOutcome.NARROWED, 0.0, f"event {event.seq} is not stored: {detail}", SyncAlarm.DEFERRED)
-
-    def _offer(self, event: DeferredEvent) -> tuple[bool, str]:
-        """Returns if the ledger has stored the bytes of this event, and in words what it said."""
-        before = self._outbox.find_hash(event.seq - 1, event.epoch)
-        rows = self._outbox.read_rows(event.seq - 1, 1, _PAYLOADS_BYTES_MAX, event.epoch)
-        if before is None or not rows or rows[0].seq != event.seq:
-            return False, "this disk does not have it any more"
-        through = None if event.epoch == self._epoch else event.seq
-        place = SendingPlace(event.epoch, b"", Head(event.seq - 1, before), through)
-        path = wire.batches_path(self._outbox.device, event.epoch)
+    def _send_offer(self, place: SendingPlace, rows: Sequence[OutboxRow]) -> BatchReply:
+        """Posts events that are not new, without moving the place. Raises as `_post`."""
+        path = wire.batches_path(self._outbox.device, place.epoch)
         body = self._compose(place, rows, None)
-        try:
-            accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
-        except RequestRejected as error:
-            return False, str(error)[:_TEXT_MAX]
-        if event.seq in accepted.filled and self._check_receipt(accepted.receipt, event.epoch).seq == event.seq:
-            return True, "the ledger stored its bytes where its hash stood"
-        return False, "the ledger does not say that it has stored the bytes"
+        accepted = self._channel.post(BatchReply, path, body, wire.NDJSON, self._compress.encoding)
+        self._check_receipt(accepted.receipt, place.epoch)
+        return accepted
 
     def _dispute(self, error: RequestRejected, place: SendingPlace, first: int) -> SyncStep:
         """Makes the next step read the cursor, which says how the chains meet. Every kind of 409 leads there."""
@@ -417,17 +386,8 @@ class BatchSender(PacedClient):
 
     # What the ledger signs and says
 
-    def _check_receipt(self, signed: receipt.Receipt, epoch: str) -> Head:
-        """Returns the head that the receipt covers. Raises `Deceived` when it is not the ledger's word to us."""
-        try:
-            head = receipt.check(signed, self._server_key)
-        except receipt.ForgedReceipt as error:
-            raise Deceived(str(error)) from error
-        if (signed.device, signed.epoch) != (self._outbox.device, epoch):
-            raise Deceived(
-                f"a receipt for {signed.device}, epoch {signed.epoch}, is not for this kiosk; ask the operator"
-            )
-        return head
+    def _check_receipt(self, signed: Receipt, epoch: str) -> Head:
+        return check_receipt(signed, self._server_key, self._outbox.device, epoch)
 
     def _check_epoch(self) -> None:
         if self._outbox.epoch != self._epoch:

@@ -28,7 +28,8 @@ from sync.contract.wire import (
     RegistrationReply,
 )
 from sync.ledger import log_views, palms, rosters, schools
-from sync.ledger.ingest import ArrivedBatch, SignatureEvidence, ingest_batch
+from sync.ledger.arrivals import ArrivedBatch, SignatureEvidence
+from sync.ledger.ingest import ingest_batch
 from sync.ledger.people import RosterMembers
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner

@@ -12,12 +12,12 @@ from datetime import datetime
 import psycopg
 
 from sync.contract.chain import DeviceId, Epoch, Hash
+from sync.ledger.carried_events import insert_carried
 from sync.ledger.day_marks import mark_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.event_columns import read_columns, read_inner
 from sync.ledger.event_rows import CarriedEvent, DayEffects
 from sync.ledger.holes import note_lost
-from sync.ledger.ingest import insert_carried
 from sync.ledger.schools import parse_school
 
 BY_STICK = "stick"  # in the place of the epoch that carried them
