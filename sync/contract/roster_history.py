@@ -144,9 +144,9 @@ class RosterHistory:
 
     def choose_entitlement(self, person: str, session: str, service_date: str) -> Entitlement | None:
         """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it."""
-        owned = self._owned[self.last_version(service_date)]
+        version = self._closed_months.get(service_date[:7], self.newest) if self._closed_months else self.newest
+        owned = self._owned[version]
         if person not in owned:
-            version = self.last_version(service_date)
             owned[person] = [
                 state.record
                 for state in self._entitlements.get(person, ())

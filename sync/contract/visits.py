@@ -90,14 +90,23 @@ def draft_visits(
         clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
     without = _WithoutBasis(timetable, grace, entitlements)
     drafts: dict[EventId, VisitDraft] = {}
+    exits: list[tuple[EventId, Exit]] = []
+    voids: list[tuple[str, Void]] = []
     for arrival in events:
-        entry = arrival.event
-        if isinstance(entry, Entry | Manual):
-            when = clocks.true_time(arrival.id.device, entry)
-            verdict = basis.judge(arrival, entry, when) if basis else without.judge(entry, when)
-            drafts[arrival.id] = VisitDraft(arrival.id, entry, when, *verdict)
-    _apply_voids(drafts, events, basis)
-    unmatched = _end_visits(drafts, events, clocks)
+        event = arrival.event
+        if isinstance(event, Exit):
+            exits.append((arrival.id, event))
+        elif isinstance(event, (Entry, Manual)):
+            when = clocks.true_time(arrival.id.device, event)
+            verdict = basis.judge(arrival, event, when) if basis else without.judge(event, when)
+            drafts[arrival.id] = VisitDraft(arrival.id, event, when, *verdict)
+        elif isinstance(event, Void):
+            voids.append((arrival.id.device, event))
+    if voids:
+        _apply_voids(drafts, voids, events)
+    if basis:
+        _apply_decisions(drafts, basis)
+    unmatched = _end_visits(drafts, exits, clocks)
     _close(drafts.values(), timetable, now)
     _settle_claims(drafts.values())
     return sorted(drafts.values(), key=_order), unmatched
@@ -214,42 +223,39 @@ def _hold(verdict: Verdict, why: ClaimReason) -> Verdict:
 
 
 def _end_visits(
-    drafts: Mapping[EventId, VisitDraft], events: Sequence[ReceivedEvent], clocks: TrueClocks
+    drafts: Mapping[EventId, VisitDraft], exits: Iterable[tuple[EventId, Exit]], clocks: TrueClocks
 ) -> list[EventId]:
     """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
-    unnamed: list[tuple[ReceivedEvent, Exit]] = []
+    unnamed: list[tuple[EventId, Exit]] = []
     unmatched: list[EventId] = []
-    for arrival in events:
-        leaving = arrival.event
-        if not isinstance(leaving, Exit):
-            continue
-        draft = drafts.get(EventId(arrival.id.device, leaving.entry_epoch, leaving.entry_seq))
+    for exit_id, leaving in exits:
+        draft = drafts.get(EventId(exit_id[0], leaving.entry_epoch, leaving.entry_seq))
         if draft is None or draft.exit is not None or draft.entry.person != leaving.person:
-            unnamed.append((arrival, leaving))
+            unnamed.append((exit_id, leaving))
             continue
-        exit_time = clocks.true_time(arrival.id.device, leaving)
+        exit_time = clocks.true_time(exit_id[0], leaving)
         day = draft.day
         # Its own day alone: otherwise one exit could reach into any other day's visits.
         if day == (leaving.service_date or leaving.at[:10]) or (exit_time and day == exit_time.date().isoformat()):
-            _end(draft, arrival.id, exit_time)
+            _end(draft, exit_id, exit_time)
         else:
-            unnamed.append((arrival, leaving))
+            unnamed.append((exit_id, leaving))
     if not unnamed:
         return unmatched
     entries: dict[str, list[VisitDraft]] = defaultdict(list)
     for draft in sorted(drafts.values(), key=_order):
         entries[draft.entry.person].append(draft)
-    for arrival, leaving in unnamed:
-        exit_time = clocks.true_time(arrival.id.device, leaving)
+    for exit_id, leaving in unnamed:
+        exit_time = clocks.true_time(exit_id.device, leaving)
         open_before = [
             draft
             for draft in entries.get(leaving.person, ())
             if exit_time is not None and _can_end(draft, leaving, exit_time)
         ]
         if leaving.entry_seq == 0 and open_before:
-            _end(open_before[-1], arrival.id, exit_time)
+            _end(open_before[-1], exit_id, exit_time)
         else:
-            unmatched.append(arrival.id)
+            unmatched.append(exit_id)
     return unmatched
 
 
@@ -270,20 +276,20 @@ def _end(draft: VisitDraft, leaving: EventId, exit_time: datetime | None) -> Non
 
 
 def _apply_voids(
-    drafts: Mapping[EventId, VisitDraft], events: Sequence[ReceivedEvent], basis: JudgementBasis | None
+    drafts: Mapping[EventId, VisitDraft], voids: Iterable[tuple[str, Void]], events: Iterable[ReceivedEvent]
 ) -> None:
-    """Takes back what voids name, then lets the decisions of persons stand, then holds what families contest."""
-    voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
+    """Takes back the entries that voids name. `voids`: each with its kiosk."""
     by_number: dict[tuple[str, int], list[EventId]] = defaultdict(list)
-    if voids:
-        for arrival in events:
-            by_number[arrival.id.epoch, arrival.id.seq].append(arrival.id)
+    for arrival in events:
+        by_number[arrival.id.epoch, arrival.id.seq].append(arrival.id)
     for device, void in voids:
         draft = _find_voided(drafts, by_number, device, void)
         if draft is not None:
             draft.closing, draft.claim, draft.why = VisitClosing.VOID, Claim.NONE, ClaimReason.VOIDED
-    if basis is None:
-        return
+
+
+def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis) -> None:
+    """Lets the decisions of named persons stand, against a void as well, then holds what families contest."""
     for event_id, reversal in basis.reversals.items():
         draft = drafts.get(event_id)
         if draft is None:
