@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests import outside
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from sync.ledger.server import LedgerServer
 
 SYSTEM = Path(__file__).parent / "system"
+# A busy machine is no fault of the code: no time limit of hypothesis' own decides a test.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
