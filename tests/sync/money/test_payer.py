@@ -11,6 +11,7 @@ from sync.money.matching import match_sheet
 from sync.money.months import Month
 from sync.money.payer_file import PayerChild, PayerMeal, read_payer_map, read_payer_sheet
 from sync.money.payer_people import ChildMatcher, MatchedChild, MatchFault, RosterName, hash_number, name_key
+from tests.sync.money.conftest import MONEY
 from tests.sync.money.pairs import KEY, make_pair, name_of, number_of
 
 NOVEMBER = Month(2025, 11)
@@ -82,6 +83,15 @@ def test_a_wide_row_loses_only_the_cell_that_cannot_be_read() -> None:
 def test_titles_that_do_not_fit_the_map_are_named(edit: tuple[str, str], fault: str) -> None:
     with pytest.raises(PayerFileWrong, match=fault):
         read([], LONG.replace(*edit, 1))
+
+
+def test_the_shipped_map_reads_the_file_that_it_describes() -> None:
+    column_map = read_payer_map((MONEY / "payer-map.example.toml").read_text("utf-8"))
+    titles = ["ИИН", "Фамилия", "Имя", "Класс", "Дата", "Количество", "Приём пищи", "Школа"]
+    row = ["050101500001", "Әлиев", "Арман", "5 «А»", "03.11.2025", "1", "обед", "СШ № 151"]
+    sheet = read_payer_sheet([titles, row], column_map, NOVEMBER)
+    child = PayerChild("050101500001", "Әлиев Арман", "5 «А»")
+    assert sheet.meals == (PayerMeal(2, child, date(2025, 11, 3), 1, "lunch", "sch-0151"),)
 
 
 def test_a_map_without_a_name_a_date_or_a_known_field_is_refused() -> None:
