@@ -166,7 +166,7 @@ def changed_texts(line: bytes) -> Iterator[bytes]:
                 half = len(value) // 2
                 yield (
                     json.dumps(
-                        record | {name: value[:half] + ("A" if value[half] != "A" else "B") + value[half + 1 :]}
+                        record | {name: value[:half] + ("0" if value[half] != "0" else "1") + value[half + 1 :]}
                     ).encode()
                     + b"\n"
                 )
@@ -235,7 +235,7 @@ def check_that_the_first_line_is_named(exported: ExportedMonth) -> None:
         record = json.loads(exported.lines[number])
         name = "leaf" if kind == "leaf" else "signature" if kind == "reversal" else "body"
         middle = len(record[name]) // 2
-        letter = "A" if record[name][middle] != "A" else "B"
+        letter = "0" if record[name][middle] != "0" else "1"
         record[name] = record[name][:middle] + letter + record[name][middle + 1 :]
         lines = [*exported.lines[:number], json.dumps(record).encode() + b"\n", *exported.lines[number + 1 :]]
         with pytest.raises(AuditFailure) as failure:
@@ -281,8 +281,18 @@ def test_lines_are_named_and_added_ones_and_other_keys_found(exported: ExportedM
     check_other_keys(exported)
 
 
-def test_the_command_proves_files_and_names_the_line(exported: ExportedMonth, tmp_path: Path) -> None:
+def test_the_commands_export_and_prove_and_name_the_line(
+    exported: ExportedMonth, tmp_path: Path, server: LedgerServer, open_folder: Path
+) -> None:
     path, runner = tmp_path / "all.ndjson", CliRunner()
+    school = json.loads(exported.lines[0])["school"]
+    to = tmp_path / "files"
+    database = ["--data", str(open_folder / "ledger"), "--database-url", server.database_url]
+    written = runner.invoke(app, ["export", school, "state", MONTH, "--to", str(to), *database])
+    assert written.exit_code == 0, written.output
+    proved = runner.invoke(app, ["verify", *map(str, sorted(to.iterdir()))])
+    assert proved.exit_code == 0, proved.output
+    assert "not proved by these files" in proved.output
     path.write_bytes(b"".join(exported.lines))
     good = runner.invoke(app, ["verify", str(path), "--ledger-key", str(exported.trusted.ledger), "--json"])
     assert good.exit_code == 0, good.output
