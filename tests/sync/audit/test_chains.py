@@ -45,7 +45,7 @@ def send(
 
 
 def audit(*lines: BatchLine) -> EpochChain:
-    content = b"".join(map(encode_line, (DeviceLine(device=DEVICE, public_key=PUBLIC), *lines)))
+    content = encode_line(DeviceLine(device=DEVICE, public_key=PUBLIC)) + b"".join(map(encode_line, lines))
     return read_chains(read_archive({"batches": content}))[DEVICE, EPOCH]
 
 
