@@ -12,9 +12,9 @@ from datetime import datetime
 import psycopg
 
 from sync.contract.chain import DeviceId, Epoch, Head
-from sync.proof.checkpoints import open_checkpoint
+from sync.proof.checkpoints import open_checkpoint, read_cosignature
 from sync.proof.leaves import LogName, VersionedKind, batch_leaf, version_leaf
-from sync.proof.notes import BadNote, SignedNote, parse_note
+from sync.proof.notes import BadNote, NoteKey, SignedNote, parse_note
 from sync.proof.signer import LogSigner
 from sync.proof.tree import (
     SubtreeName,
@@ -110,18 +110,24 @@ _INSERT_SUBTREES = """
 """
 
 
-def renew_checkpoints(connection: psycopg.Connection, signer: LogSigner) -> int:
-    """Signs all logs anew whose checkpoint is not of this key and name, and returns how many there were.
+def renew_checkpoints(connection: psycopg.Connection, signer: LogSigner, witness_key: NoteKey | None = None) -> int:
+    """Signs all logs anew whose checkpoint is not of this key and name, or whose cosignature is not of this witness.
+
+    Returns how many there were.
 
     So a ledger begins logs of a new name: after a restored backup, which the witness of the old ones never cosigns, or
     when the key was lost. Leaves and numbers stay; cosignatures begin again. The city's: it looks at all schools.
     """
     renewed = 0
-    heads = connection.execute("SELECT school, log, checkpoint FROM log_head WHERE size > 0 ORDER BY school, log")
-    for school, log, checkpoint in heads.fetchall():
+    heads = connection.execute(
+        "SELECT school, log, checkpoint, cosigned FROM log_head WHERE size > 0 ORDER BY school, log"
+    )
+    for school, log, checkpoint, cosigned in heads.fetchall():
         name = LogName(log)
         try:
             open_checkpoint(checkpoint.encode(), signer.log_key(school, name))
+            if cosigned and witness_key is not None:
+                read_cosignature(parse_note(cosigned.encode()), witness_key)
         except BadNote:
             _renew_checkpoint(connection, school, name, signer)
             renewed += 1

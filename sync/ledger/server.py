@@ -149,14 +149,14 @@ class LedgerServer:
             timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
         )  # fmt: skip
         signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
+        witness_key = options.witness.key if options.witness else None
         with self._pool.connection() as connection:
-            if renewed := logs.renew_checkpoints(connection, signer):
+            if renewed := logs.renew_checkpoints(connection, signer, witness_key):
                 logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, signer.ledger)
         self._background = list(self._compose_background(self._pool, signer, key, acts))
         for part in self._background:
             part.start()
         bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
-        witness_key = options.witness.key if options.witness else None
         pages = [
             mount_pages(self._pool, utc_now, options.folder / "authority.pem"),
             mount_family(self._pool, utc_now, signer, witness_key),

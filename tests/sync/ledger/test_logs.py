@@ -15,11 +15,12 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.server import LedgerServer
 from sync.proof.checkpoints import LogCheckpoint, open_checkpoint
 from sync.proof.leaves import LogName, VersionedKind, batch_leaf
-from sync.proof.notes import NoteKeyKind
-from sync.proof.signer import LogSigner, format_private_key, parse_private_key
+from sync.proof.notes import NoteKeyKind, SignedNote
+from sync.proof.signer import LogSigner, WitnessSigner, format_private_key, parse_private_key
 from sync.proof.tree import HashTree, hash_leaf, verify_consistency, verify_inclusion
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry
 
+WITNESS = WitnessSigner("witness.example", Ed25519PrivateKey.from_private_bytes(b"witness".ljust(32, b".")))
 NOW = datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
 SIGNER = LogSigner("canteen.example", Ed25519PrivateKey.from_private_bytes(b"log".ljust(32, b".")))
 
@@ -142,6 +143,12 @@ def test_a_ledger_with_a_new_key_or_name_begins_its_logs_anew(db: psycopg.Connec
         logs.store_cosigned(db, school, log, 5, before.checkpoint)
         logs.renew_checkpoints(db, SIGNER)  # of other tests' schools, which the running ledger signs
         assert logs.read_log_head(db, school, log) == logs.LogHead(5, before.checkpoint, 5, before.checkpoint)
+        for witness, renewed in ((WITNESS, False), (WitnessSigner(WITNESS.name, other), True)):
+            note = before.checkpoint
+            cosigned = SignedNote(note.text, (*note.signatures, WITNESS.cosign(note.text, 7)))
+            logs.store_cosigned(db, school, log, 5, cosigned)
+            logs.renew_checkpoints(db, SIGNER, witness.key)
+            assert (logs.read_log_head(db, school, log).cosigned is None) is renewed
         for signer in (LogSigner("canteen.example/2", SIGNER.private), LogSigner("canteen.example/2", other)):
             assert logs.renew_checkpoints(db, signer) >= 1
             after = logs.read_log_head(db, school, log)
