@@ -21,12 +21,12 @@ SPAN_MS = 600_000
 CLOCK_SLACK = timedelta(minutes=5)  # two good clocks, and a reading and its row in the chain, lie less apart
 _MILLISECOND = timedelta(milliseconds=1)
 # ASCII, since `\d` would also take the digits of other scripts.
-_UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
 def is_utc_text(text: str) -> bool:
     """Returns True for a time in the form that events have: `2026-11-22T04:40:00.123Z`."""
-    return _UTC_TEXT.fullmatch(text) is not None
+    return UTC_TEXT.fullmatch(text) is not None
 
 
 def parse_utc(text: str) -> datetime | None:

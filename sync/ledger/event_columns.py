@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from sync.contract.chain import Epoch, Hash
-from sync.contract.clocks import is_utc_text
+from sync.contract.clocks import UTC_TEXT
 from sync.contract.event import (
     PAYLOAD_BYTES_MAX,
     Carried,
@@ -38,6 +38,8 @@ from sync.ledger.event_rows import (
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
 _GOOD = ClockQuality.SYNCHRONISED.value
+_REVIEWABLE = (Entry, Manual, Refusal)
+_match_utc_text = UTC_TEXT.fullmatch
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -139,7 +141,7 @@ class EventReader:
         recorded = event.at
         oddity: _Oddity | None = None
         day = recorded[:10]
-        if not is_utc_text(recorded) or not self._is_day(day):
+        if _match_utc_text(recorded) is None or not self._is_day(day):
             day, oddity = "", ("bad-time", f"at {recorded[:40]!r} is no UTC time")
         if isinstance(event, Sighting) and event.service_date:
             if self._is_day(event.service_date):
@@ -152,13 +154,10 @@ class EventReader:
         if (
             not _EARLIEST <= recorded <= self._latest
             or event.clock is not ClockQuality.SYNCHRONISED
-            or getattr(event, "review", False)
+            or (isinstance(event, _REVIEWABLE) and event.review)
         ):
             flags = ",".join(self._flags(event))
-        context = self._rows.add_event(event, day, flags, latest)
-        if b"\\u0000" in payload:
-            self._rows.replace_zero_bytes()
-        return context, oddity, event
+        return self._rows.add_event(event, day, flags, latest), oddity, event
 
     def _is_day(self, text: str) -> bool:
         """Returns True for a day of the calendar, as 2026-11-22."""
@@ -179,7 +178,7 @@ class EventReader:
             yield "future"
         if event.clock is not ClockQuality.SYNCHRONISED:
             yield "clock"
-        if isinstance(event, Entry | Manual | Refusal) and event.review:
+        if isinstance(event, _REVIEWABLE) and event.review:
             yield "review"
 
 

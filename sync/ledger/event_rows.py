@@ -122,8 +122,8 @@ class RowArrays:
             self._contexts.append(_fit_context(context))
             number = self._numbers[context] = len(self._contexts)
         self._context.append(number)
-        self._people.append(person)
-        self._times.append(recorded_at)
+        self._people.append(person if "\0" not in person else _without_zero(person))
+        self._times.append(recorded_at if "\0" not in recorded_at else _without_zero(recorded_at))
         self._monotonic.append(mono_ms if -INT_MAX <= mono_ms <= INT_MAX else _clamp(mono_ms))
         self._named.append(named_seq if -INT_MAX <= named_seq <= INT_MAX else _clamp(named_seq))
         return self._contexts[number - 1]
@@ -132,11 +132,6 @@ class RowArrays:
         """Returns the columns of the event that was added last."""
         context = self._contexts[self._context[-1] - 1]
         return EventRow(context, self._people[-1], self._times[-1], self._monotonic[-1], self._named[-1])
-
-    def replace_zero_bytes(self) -> None:
-        """Takes the zero bytes, which PostgreSQL's text does not hold, out of the texts of the event added last."""
-        self._people[-1] = _without_zero(self._people[-1])
-        self._times[-1] = _without_zero(self._times[-1])
 
     def first(self) -> dict[str, str | int]:
         """Returns the columns of the first event by their names."""
