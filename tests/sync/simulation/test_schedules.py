@@ -20,7 +20,7 @@ from tests.sync.ledger.kiosk import new_school
 from tests.sync.simulation.world import World
 
 STEPS = 25
-SEEDS_IN_EVERY_RUN = range(40)
+SEEDS_IN_EVERY_RUN = range(25)
 SEEDS_IN_SOAK = range(1_000, 1_300)
 
 

@@ -85,7 +85,7 @@ def test_five_hundred_flipped_bits(
 
 @pytest.mark.slow
 def test_two_flipped_bits_lose_one_commit_at_most(crashed: tuple[Path, str, dict[int, bytes]], tmp_path: Path) -> None:
-    for seed in range(6):
+    for seed in range(3):
         lost, way = count_lost(crashed, tmp_path / "kiosk", seed, bits=2)
         assert lost <= 1
         assert way in {"in place", "new epoch"}
@@ -100,7 +100,7 @@ def test_every_single_bit_is_turned_back_exactly(crashed: tuple[Path, str, dict[
 
     assert repair_wal(sound, PAGE_BYTES, read_page) is None
     exact = 0
-    for seed in range(40):
+    for seed in range(20):
         dice = random.Random(seed)
         damaged = bytearray(sound)
         damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
@@ -108,7 +108,7 @@ def test_every_single_bit_is_turned_back_exactly(crashed: tuple[Path, str, dict[
         assert mended is not None
         assert not mended.exact or mended.content == sound, f"seed {seed}: another bit was turned"
         exact += mended.exact
-    assert exact >= 36
+    assert exact >= 18
 
 
 @pytest.mark.parametrize("kept_share", [0.0, 0.3, 0.9])
