@@ -17,11 +17,11 @@ from canteen_demo.proof import ProofLine
 from canteen_demo.school import SCHOOL
 from sync.contract.event import Claim
 from sync.contract.visit import Visit
-from sync.ledger import payers, sheet_work, terms
-from sync.ledger.days import read_visits
-from sync.ledger.other_count import compare_with_payer
-from sync.ledger.sheet_store import read_version
-from sync.ledger.statements import MealProof, prove_meals
+from sync.ledger.billing import payers, sheet_work, terms
+from sync.ledger.billing.other_count import compare_with_payer
+from sync.ledger.billing.sheet_store import read_version
+from sync.ledger.judgement.days import read_visits
+from sync.ledger.transparency.statements import MealProof, prove_meals
 from sync.money.calendars import Calendar
 from sync.money.canonical import decode_sheet
 from sync.money.differences import CountComparison

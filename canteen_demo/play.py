@@ -25,10 +25,10 @@ from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
 from canteen_demo.school import LATE_MINUTES, SCHOOL, DemoPupil, make_pupils, roster_files
 from edge_agent.errors import RequestRefused
-from sync.ledger import schools
 from sync.ledger.keys import load_or_create_signer
-from sync.ledger.roster_files import read_export
-from sync.ledger.roster_import import import_export
+from sync.ledger.registry import schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
 from sync.ledger.server import connected
 from sync.proof.leaves import LogName
 from sync.proof.notes import NoteKey, parse_key

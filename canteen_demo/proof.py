@@ -13,7 +13,7 @@ from canteen_demo.school import SCHOOL, DemoPupil
 from edge_agent.journal.export import ExportedEpoch, ExportedRow, export_journal, read_export
 from edge_agent.journal.verify import verify_journal
 from sync.contract.event import Method, Refusal, Repeat, Sighting, decode
-from sync.ledger import report as reports
+from sync.ledger.judgement import report as reports
 
 EventName = tuple[str, str, int]  # device, epoch, seq
 

@@ -22,7 +22,7 @@ from sync.contract.oneroster.build import import_roster
 from sync.contract.oneroster.tables import ExportRefused
 from sync.contract.roster import Record, RosterPage, record_type
 from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
-from sync.ledger.roster_files import read_export
+from sync.ledger.registry.roster_files import read_export
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -124,7 +124,7 @@ def _import_into_ledger(
     from edge_agent.cli.ledger import database
 
     database.require_ledger_extra()
-    from sync.ledger.roster_import import import_export as import_into_database
+    from sync.ledger.registry.roster_import import import_export as import_into_database
 
     files = read_export(export)
     with database.open_ledger(data_dir, url) as connection:

@@ -4,8 +4,8 @@ from importlib.resources import files
 
 import psycopg
 
-from sync.ledger.column_filling import fill_columns
 from sync.ledger.errors import DatabaseUnavailable
+from sync.ledger.intake.column_filling import fill_columns
 
 _LOCK = 0x63_6E_74_31  # `cnt1`: every process of the ledger that starts takes the same lock
 COLUMNS_SINCE = 4  # the schema from which events have columns beside their bytes

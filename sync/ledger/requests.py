@@ -27,10 +27,11 @@ from sync.contract.wire import (
     ProblemType,
     RegistrationReply,
 )
-from sync.ledger import log_views, palms, rosters, schools
-from sync.ledger.arrivals import ArrivedBatch, SignatureEvidence
-from sync.ledger.ingest import ingest_batch
-from sync.ledger.people import RosterMembers
+from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
+from sync.ledger.intake.ingest import ingest_batch
+from sync.ledger.registry import palms, rosters, schools
+from sync.ledger.registry.people import RosterMembers
+from sync.ledger.transparency import log_views
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
 

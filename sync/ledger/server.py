@@ -17,22 +17,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
-from sync.ledger import keys, logs
-from sync.ledger.acts import WRITE_INTERVAL_S, ActFile, write_acts
+from sync.ledger import keys
 from sync.ledger.admission import TokenBucket
 from sync.ledger.background import BackgroundWork
-from sync.ledger.checkpointer import SEAL_INTERVAL_S, seal_all
-from sync.ledger.cosigner import COSIGN_INTERVAL_S, WitnessPeer, cosign_all
-from sync.ledger.day_publisher import publish_days
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.family.app import mount_family
+from sync.ledger.judgement.day_publisher import publish_days
 from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
+from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
+from sync.ledger.recovery.restoring import catch_up, open_acts
 from sync.ledger.requests import LedgerContext
-from sync.ledger.restoring import catch_up, open_acts
 from sync.ledger.service import Pool, build_application
-from sync.ledger.webhooks import WEBHOOK_INTERVAL_S, deliver_due
+from sync.ledger.transparency import logs
+from sync.ledger.transparency.checkpointer import SEAL_INTERVAL_S, seal_all
+from sync.ledger.transparency.cosigner import COSIGN_INTERVAL_S, WitnessPeer, cosign_all
+from sync.ledger.transparency.webhooks import WEBHOOK_INTERVAL_S, deliver_due
 from sync.proof.signer import LogSigner
 
 logger = logging.getLogger(__name__)

@@ -26,12 +26,12 @@ from sync.client.registration import register_kiosk
 from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.ledger import schools
-from sync.ledger.event_columns import EventColumns, read_columns
-from sync.ledger.event_rows import COLUMN_NAMES
-from sync.ledger.ingest import _INSERT_EVENTS
-from sync.ledger.roster_files import read_export
-from sync.ledger.roster_import import import_export
+from sync.ledger.intake.event_columns import EventColumns, read_columns
+from sync.ledger.intake.event_rows import COLUMN_NAMES
+from sync.ledger.intake.ingest import _INSERT_EVENTS
+from sync.ledger.registry import schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
 from tests.benchmarks.figures import Figure, Result, Run
 from tests.sync.client import drain
 from tests.sync.ledger.test_kill import Process

@@ -8,8 +8,9 @@ from pathlib import Path
 import psycopg
 
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.ledger import logs, schools
+from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
+from sync.ledger.transparency import logs
 from sync.proof import verify_meal
 from sync.proof.leaves import LogName
 from sync.proof.tree import HashTree, hash_leaf

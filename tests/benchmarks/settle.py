@@ -16,13 +16,13 @@ import psycopg
 from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, decode, encode
 from sync.contract.roster import Entitlement, MealSession, Person
-from sync.ledger import rosters, schools
-from sync.ledger.day_marks import mark_days, mark_dirty
-from sync.ledger.days import read_visits, settle_days
-from sync.ledger.event_columns import read_columns
-from sync.ledger.event_rows import DayEffects
-from sync.ledger.ingest import _INSERT_EVENTS
+from sync.ledger.intake.event_columns import read_columns
+from sync.ledger.intake.event_rows import DayEffects
+from sync.ledger.intake.ingest import _INSERT_EVENTS
+from sync.ledger.judgement.day_marks import mark_days, mark_dirty
+from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.migrate import migrate
+from sync.ledger.registry import rosters, schools
 from tests.benchmarks.figures import Figure, Result, Run
 
 EPOCH = "00000000000000aa"

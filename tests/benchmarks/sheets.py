@@ -21,10 +21,11 @@ from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract.event import Claim, Method
 from sync.contract.roster import Entitlement, MealSession, Person, Record
 from sync.contract.visit import EventId, Visit, VisitClosing
-from sync.ledger import rosters, schools, terms
+from sync.ledger.billing import terms
+from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
+from sync.ledger.judgement.visit_rows import replace_visits
 from sync.ledger.migrate import migrate
-from sync.ledger.sheet_facts import choose_facts, read_school_month
-from sync.ledger.visit_rows import replace_visits
+from sync.ledger.registry import rosters, schools
 from sync.money.building import build_sheet
 from sync.money.calendars import read_calendar
 from sync.money.canonical import digest_sheet, encode_sheet

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 
 from drivers.simulated.card_peer import CardPeer, ReaderModel
-from sync.ledger import schools
-from sync.ledger.roster_files import read_export
-from sync.ledger.roster_import import import_export
+from sync.ledger.registry import schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
 from sync.ledger.server import LedgerServer
 from tests.system.daemon import Daemon, edge_agent, school_export, serial_reader
 from tests.vectors import load_reader

@@ -26,9 +26,9 @@ from edge_agent.palm.matching.permutation import protect
 from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.protection.school_key import to_paper
 from edge_agent.palms import keys as palm_keys
-from sync.ledger import schools
-from sync.ledger.roster_files import read_export
-from sync.ledger.roster_import import import_export
+from sync.ledger.registry import schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
 from sync.ledger.server import LedgerServer
 from tests.outside import find_palms, needs_palms
 from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader

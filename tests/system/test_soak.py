@@ -25,9 +25,9 @@ from drivers.simulated.card_peer import CardPeer
 from edge_agent.journal.verify import verify_journal
 from sync.contract import chain
 from sync.contract.chain import DeviceId, Epoch, Hash
-from sync.ledger import schools
-from sync.ledger.roster_files import read_export
-from sync.ledger.roster_import import import_export
+from sync.ledger.registry import schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
 from tests.sync.ledger.test_kill import Process
 from tests.system.daemon import Daemon, edge_agent, school_export, serial_reader
 

@@ -31,9 +31,9 @@ def export(
 ) -> None:
     """Write everything from which a month's sheet can be proved, without names, for `ledger verify`."""
     from sync.audit.archive import encode_line
-    from sync.ledger.archive_export import export_sheet
     from sync.ledger.keys import load_or_create, load_or_create_signer
     from sync.ledger.server import LedgerOptions, utc_now
+    from sync.ledger.transparency.archive_export import export_sheet
     from sync.money.sheet import SheetSubject
 
     try:

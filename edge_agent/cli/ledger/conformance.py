@@ -21,7 +21,7 @@ def conformance(
     """Check any ledger against the contract, as a kiosk of a test school. It writes test events into the ledger."""
     from dataclasses import asdict
 
-    from sync.ledger.conformance import check_ledger
+    from sync.ledger.checking.conformance import check_ledger
 
     results = check_ledger(url, code, certificate)
     if as_json:

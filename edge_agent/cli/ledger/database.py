@@ -58,8 +58,8 @@ def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connecti
 def _write_acts(connection: "psycopg.Connection", data_dir: Path) -> None:
     """Brings noted acts into the file where the ledger's key is here; else the process that serves does it."""
     from sync.ledger import keys
-    from sync.ledger.acts import write_acts
-    from sync.ledger.restoring import open_acts
+    from sync.ledger.recovery.acts import write_acts
+    from sync.ledger.recovery.restoring import open_acts
 
     key_file = data_dir / "receipt.key"
     if key_file.exists() and os.access(key_file, os.R_OK):

@@ -71,10 +71,10 @@ def erase(
 
     Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names go with the roster.
     """
-    from sync.ledger.contests import erase_notes
     from sync.ledger.family.codes import revoke_family_codes
+    from sync.ledger.judgement.contests import erase_notes
     from sync.ledger.server import utc_now
-    from sync.ledger.statements import erase_person
+    from sync.ledger.transparency.statements import erase_person
 
     with open_ledger(data_dir, database_url) as connection, connection.transaction():
         revoke_family_codes(connection, school, person, utc_now())
@@ -93,7 +93,7 @@ def list_open(
     as_json: JsonOption = False,
 ) -> None:
     """Show what families object to and nobody has answered."""
-    from sync.ledger.contests import list_contests
+    from sync.ledger.judgement.contests import list_contests
 
     first, last = (f"{month}-01", f"{month}-31") if month else (DAY_FIRST, DAY_LAST)
     with open_ledger(data_dir, database_url) as connection:
@@ -126,8 +126,8 @@ def answer(
 ) -> None:
     """Answer one objection, by name and signature."""
     from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, sign_answer
-    from sync.ledger.contests import answer_contest
-    from sync.ledger.reversals import find_officer
+    from sync.ledger.judgement.contests import answer_contest
+    from sync.ledger.judgement.reversals import find_officer
     from sync.ledger.server import utc_now
 
     private_key, now = read_private_key(key), utc_now()

@@ -28,8 +28,8 @@ def settle(
     as_json: JsonOption = False,
 ) -> None:
     """Judge the days again on which something new has come. A report or a sheet does it by itself."""
-    from sync.ledger import schools
-    from sync.ledger.days import settle_days
+    from sync.ledger.judgement.days import settle_days
+    from sync.ledger.registry import schools
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -55,8 +55,8 @@ def reverse(
     """Decide about one entry's claim, by name and signature."""
     from sync.contract.event import Claim
     from sync.contract.reversals import BadReversal, Reversal, sign_reversal
-    from sync.ledger.reversals import find_officer, store_reversal
-    from sync.ledger.schools import parse_school
+    from sync.ledger.judgement.reversals import find_officer, store_reversal
+    from sync.ledger.registry.schools import parse_school
     from sync.ledger.server import utc_now
 
     private_key = read_private_key(key)
@@ -96,7 +96,7 @@ def add_officer(
     database_url: DatabaseOption = "",
 ) -> None:
     """Register a person's public key. The private one stays with that person."""
-    from sync.ledger import reversals
+    from sync.ledger.judgement import reversals
     from sync.ledger.server import utc_now
 
     if (public_key is None) == (new_key is None):
@@ -116,7 +116,7 @@ def retire_officer(
     database_url: DatabaseOption = "",
 ) -> None:
     """End a person's right to decide. Earlier decisions stay."""
-    from sync.ledger import reversals
+    from sync.ledger.judgement import reversals
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -130,7 +130,7 @@ def list_officers(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Show who may decide, and who might once."""
-    from sync.ledger import reversals
+    from sync.ledger.judgement import reversals
 
     with open_ledger(data_dir, database_url) as connection:
         officers = reversals.list_officers(connection, school)

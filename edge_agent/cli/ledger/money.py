@@ -12,7 +12,7 @@ from edge_agent.cli.options import JsonOption, out, print_json, print_table
 if TYPE_CHECKING:
     import psycopg
 
-    from sync.ledger.terms import ImportedTerms
+    from sync.ledger.billing.terms import ImportedTerms
 
 calendar_app = typer.Typer(no_args_is_help=True, help="School years: the taught days that a sheet counts.")
 tariff_app = typer.Typer(no_args_is_help=True, help="Programmes, prices and categories.")
@@ -32,7 +32,7 @@ def import_calendar(
     as_json: JsonOption = False,
 ) -> None:
     """Bring a calendar into force, as its newest version."""
-    from sync.ledger import terms
+    from sync.ledger.billing import terms
     from sync.ledger.server import utc_now
     from sync.money.calendars import read_calendar, take_six_days
 
@@ -55,7 +55,7 @@ def list_calendars(
     as_json: JsonOption = False,
 ) -> None:
     """Show the calendars in force at a school, with the taught days of each month."""
-    from sync.ledger import terms
+    from sync.ledger.billing import terms
     from sync.money.months import Month
 
     with open_ledger(data_dir, database_url) as connection:
@@ -84,7 +84,7 @@ def import_tariff(
     as_json: JsonOption = False,
 ) -> None:
     """Bring programmes and prices into force, as the newest version."""
-    from sync.ledger import terms
+    from sync.ledger.billing import terms
     from sync.ledger.server import utc_now
     from sync.money.tariffs import read_tariffs
 
@@ -106,7 +106,7 @@ def import_categories(
     """Replace the opaque categories of a school's people; a price may depend on one, no sheet shows it."""
     import csv
 
-    from sync.ledger import terms
+    from sync.ledger.billing import terms
 
     rows = list(csv.DictReader(read_text(file).splitlines()))
     if not rows or not {"person", "category"} <= rows[0].keys():
@@ -125,7 +125,7 @@ def read_text(file: Path) -> str:
 
 
 def _schools(connection: "psycopg.Connection", named: list[str] | None) -> list[str]:
-    from sync.ledger import schools
+    from sync.ledger.registry import schools
 
     return named or schools.list_schools(connection)
 

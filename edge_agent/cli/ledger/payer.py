@@ -56,7 +56,7 @@ def numbers(
     database_url: DatabaseOption = "",
 ) -> None:
     """Replace the keyed hashes of a school's people. The numbers themselves never come to the ledger."""
-    from sync.ledger.payers import replace_numbers
+    from sync.ledger.billing.payers import replace_numbers
 
     rows = _read_rows(file, "number_hash", "person")
     with open_ledger(data_dir, database_url) as connection:
@@ -78,7 +78,7 @@ def confirm(
     as_json: JsonOption = False,
 ) -> None:
     """Confirm, in your name, every name and class in the file that fits exactly one person of the roster."""
-    from sync.ledger.payers import confirm_names, read_matcher
+    from sync.ledger.billing.payers import confirm_names, read_matcher
     from sync.ledger.server import utc_now
 
     payer = _read_payer(file, column_map, month)
@@ -110,7 +110,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Explain every line in which the payer's sheet and ours differ, with the events that show it."""
-    from sync.ledger.other_count import compare_with_payer
+    from sync.ledger.billing.other_count import compare_with_payer
     from sync.ledger.server import utc_now
     from sync.money.sheet import SheetSubject
 
@@ -152,7 +152,7 @@ def lessons(
     as_json: JsonOption = False,
 ) -> None:
     """Set meals against presence at lessons, for the days in the file. What does not fit is a question."""
-    from sync.ledger.other_count import compare_with_lessons
+    from sync.ledger.billing.other_count import compare_with_lessons
     from sync.ledger.server import utc_now
     from sync.money.sheet import SheetSubject
 
@@ -176,7 +176,7 @@ def lessons(
 
 
 def _read_payer(file: Path, column_map: Path, month: str) -> "PayerSheet":
-    from sync.ledger.other_count import read_payer_file
+    from sync.ledger.billing.other_count import read_payer_file
     from sync.money.months import Month
     from sync.money.payer_file import read_payer_map
 

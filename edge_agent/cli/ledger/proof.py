@@ -72,7 +72,7 @@ def witness(
     from sync.ledger.keys import load_or_create_witness
     from sync.ledger.listening import HttpServerThread, ListeningAddress
     from sync.ledger.server import utc_now
-    from sync.ledger.witness import Witness, build_witness_application
+    from sync.ledger.transparency.witness import Witness, build_witness_application
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     ending = ShutdownFlag()

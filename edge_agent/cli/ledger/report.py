@@ -25,8 +25,8 @@ def report(
     """Show visits and meals by school, day, session and programme, and notices for a person to look at."""
     from dataclasses import asdict
 
-    from sync.ledger import report as reports
-    from sync.ledger import schools
+    from sync.ledger.judgement import report as reports
+    from sync.ledger.registry import schools
     from sync.ledger.server import utc_now
 
     begin = _day(first) if first else utc_now().date()

@@ -22,7 +22,7 @@ def salvage(
 ) -> None:
     """Store what a kiosk's damaged journal still holds and the ledger lacks. Doing it twice is harmless."""
     from edge_agent.journal.damage.salvage import read_journal
-    from sync.ledger.salvage import BroughtEvent, store_salvaged
+    from sync.ledger.intake.salvage import BroughtEvent, store_salvaged
     from sync.ledger.server import utc_now
 
     if not file.exists():

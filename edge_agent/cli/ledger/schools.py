@@ -24,7 +24,7 @@ def school(
     database_url: DatabaseOption = "",
 ) -> None:
     """Add a school, or rename it."""
-    from sync.ledger import schools
+    from sync.ledger.registry import schools
 
     with open_ledger(data_dir, database_url) as connection:
         schools.add_school(connection, school, name, timezone)
@@ -40,7 +40,7 @@ def enrol_code(
     as_json: JsonOption = False,
 ) -> None:
     """Make a one-time code that gives one kiosk its identity. The code is shown only once."""
-    from sync.ledger import schools
+    from sync.ledger.registry import schools
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -59,7 +59,7 @@ def devices(
     """Show every kiosk: its delivered events, and the time of its last contact."""
     from dataclasses import asdict
 
-    from sync.ledger import schools
+    from sync.ledger.registry import schools
 
     with open_ledger(data_dir, database_url) as connection:
         rows = schools.list_devices(connection)
@@ -87,7 +87,7 @@ def suspend(
     database_url: DatabaseOption = "",
 ) -> None:
     """Refuse a kiosk's requests from now on. It goes on recording; claims of that time are held."""
-    from sync.ledger import schools
+    from sync.ledger.registry import schools
 
     try:
         moment = datetime.fromisoformat(since).astimezone() if since else None

@@ -13,7 +13,7 @@ from edge_agent.cli.options import out
 from edge_agent.process.shutdown import ShutdownFlag
 
 if TYPE_CHECKING:
-    from sync.ledger.cosigner import WitnessPeer
+    from sync.ledger.transparency.cosigner import WitnessPeer
 
 
 def serve(
@@ -63,8 +63,8 @@ def serve(
 
 
 def _witness_peer(url: str, key: str) -> "WitnessPeer | None":
-    from sync.ledger.cosigner import WitnessPeer
-    from sync.ledger.outgoing import check_address
+    from sync.ledger.transparency.cosigner import WitnessPeer
+    from sync.ledger.transparency.outgoing import check_address
 
     if not url and not key:
         return None

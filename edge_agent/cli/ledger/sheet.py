@@ -47,7 +47,7 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Make the sheet from the ledger's rows as they stand; where they have changed, its next version."""
-    from sync.ledger import sheet_work
+    from sync.ledger.billing import sheet_work
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -67,7 +67,8 @@ def propose_all(
 ) -> None:
     """Make the sheets of all schools. A school whose sheet cannot be made is named, and the others go on."""
     from sync.errors import SyncError
-    from sync.ledger import schools, sheet_work
+    from sync.ledger.billing import sheet_work
+    from sync.ledger.registry import schools
     from sync.ledger.server import utc_now
 
     rows: list[dict[str, object]] = []
@@ -103,7 +104,7 @@ def correction(
     as_json: JsonOption = False,
 ) -> None:
     """Make the next correction sheet of a closed month: only the differences, with a number of its own."""
-    from sync.ledger import sheet_work
+    from sync.ledger.billing import sheet_work
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -120,7 +121,7 @@ def list_sheets(
     as_json: JsonOption = False,
 ) -> None:
     """Show every sheet of a school and where it stands."""
-    from sync.ledger.sheet_store import list_subjects, read_process
+    from sync.ledger.billing.sheet_store import list_subjects, read_process
 
     with open_ledger(data_dir, database_url) as connection:
         pairs = [(subject, read_process(connection, subject)) for subject in list_subjects(connection, school)]
@@ -151,7 +152,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a sheet by its opaque ids, its sums, and everything that was done with it."""
-    from sync.ledger.sheet_store import read_acts, read_process, read_version
+    from sync.ledger.billing.sheet_store import read_acts, read_process, read_version
     from sync.money.canonical import decode_sheet
     from sync.money.layout import format_tenge
 
@@ -224,8 +225,8 @@ def export(
     database_url: DatabaseOption = "",
 ) -> None:
     """Write a sheet for people, with names and classes: a table, a workbook, or pages to print, one class each."""
-    from sync.ledger.sheet_store import read_version
-    from sync.ledger.sheet_views import SheetFormat, SheetLanguage, load_form, read_names, render
+    from sync.ledger.billing.sheet_store import read_version
+    from sync.ledger.billing.sheet_views import SheetFormat, SheetLanguage, load_form, read_names, render
 
     try:
         wanted, spoken = SheetFormat(target.suffix.lstrip(".").lower()), SheetLanguage(language)
@@ -243,6 +244,6 @@ def export(
 @app.command()
 def form() -> None:
     """Print the example of a form's columns: edit it into the official form, and give it to `export --form`."""
-    from sync.ledger.sheet_views import load_form_text
+    from sync.ledger.billing.sheet_views import load_form_text
 
     out.print(load_form_text(), markup=False, end="", soft_wrap=True)

@@ -35,7 +35,7 @@ def sign_request(
     as_json: JsonOption = False,
 ) -> None:
     """Write the bytes of the version in force. Sign them with your own key, elsewhere; then `hand-in`."""
-    from sync.ledger.sheet_store import read_version
+    from sync.ledger.billing.sheet_store import read_version
 
     subject = read_subject(school, programme, month, number)
     with open_ledger(data_dir, database_url) as connection:
@@ -66,9 +66,9 @@ def hand_in(
     as_json: JsonOption = False,
 ) -> None:
     """Hand in a side's signature. The same sheet again is recognised, another one is refused."""
-    from sync.ledger import sheets
+    from sync.ledger.billing import sheets
+    from sync.ledger.billing.sheet_signers import verify_signature
     from sync.ledger.server import utc_now
-    from sync.ledger.sheet_signers import verify_signature
 
     content, signature = read_file(sheet_file), read_file(signature_file)
     trusted = read_file(authority) if authority else b""
@@ -91,9 +91,9 @@ def confirm(
     as_json: JsonOption = False,
 ) -> None:
     """Note that a person of a side has read the version in force. This is no signature."""
-    from sync.ledger import sheets
+    from sync.ledger.billing import sheets
+    from sync.ledger.billing.sheet_store import read_version
     from sync.ledger.server import utc_now
-    from sync.ledger.sheet_store import read_version
 
     subject = read_subject(school, programme, month, number)
     with open_ledger(data_dir, database_url) as connection:
@@ -117,7 +117,7 @@ def object_to(
     as_json: JsonOption = False,
 ) -> None:
     """Object to lines of the version in force. The next version is made at once and names them."""
-    from sync.ledger import sheet_work
+    from sync.ledger.billing import sheet_work
     from sync.ledger.server import utc_now
     from sync.money.protocol import Objection
 
@@ -148,8 +148,8 @@ def close(
 
     Contests of families that nobody has answered are listed: their meals are held, and are not on the sheet.
     """
-    from sync.ledger import sheet_work
-    from sync.ledger.contests import list_contests
+    from sync.ledger.billing import sheet_work
+    from sync.ledger.judgement.contests import list_contests
     from sync.ledger.server import utc_now
 
     with open_ledger(data_dir, database_url) as connection:
@@ -176,9 +176,9 @@ def signer(
     database_url: DatabaseOption = "",
 ) -> None:
     """Let somebody sign for a side. The ledger learns a public key or a certificate's subject, never a private key."""
+    from sync.ledger.billing.sheet_signers import add_signer, retire_signer
+    from sync.ledger.billing.signatures import RegisteredSigner
     from sync.ledger.server import utc_now
-    from sync.ledger.sheet_signers import add_signer, retire_signer
-    from sync.ledger.signatures import RegisteredSigner
 
     with open_ledger(data_dir, database_url) as connection:
         if retire:

@@ -10,7 +10,7 @@ from edge_agent.errors import AgentError, ExitCode
 from sync.money.protocol import SheetSide
 
 if TYPE_CHECKING:
-    from sync.ledger.sheets import ActOutcome
+    from sync.ledger.billing.sheets import ActOutcome
     from sync.money.sheet import SheetSubject
 
 SchoolArgument = Annotated[str, typer.Argument(help="The school's id.")]

@@ -20,8 +20,8 @@ def add(
     database_url: DatabaseOption = "",
 ) -> None:
     """Let an address hear of visits from now on: signed, with opaque ids, retried until it answers 2xx."""
-    from sync.ledger import webhooks
     from sync.ledger.server import utc_now
+    from sync.ledger.transparency import webhooks
 
     with open_ledger(data_dir, database_url) as connection:
         name = webhooks.add_webhook(connection, school, url, hosts, by=by, now=utc_now())
@@ -36,8 +36,8 @@ def retire(
     database_url: DatabaseOption = "",
 ) -> None:
     """Tell an address nothing more."""
-    from sync.ledger import webhooks
     from sync.ledger.server import utc_now
+    from sync.ledger.transparency import webhooks
 
     with open_ledger(data_dir, database_url) as connection:
         webhooks.retire_webhook(connection, school, webhook, utc_now())
@@ -54,7 +54,7 @@ def list_all(
     """Show the addresses, and what has not arrived there."""
     from dataclasses import asdict
 
-    from sync.ledger import webhooks
+    from sync.ledger.transparency import webhooks
 
     with open_ledger(data_dir, database_url) as connection:
         rows = webhooks.list_webhooks(connection, school)

@@ -32,11 +32,11 @@ from starlette.routing import Mount, Route
 from sync.contract import roster
 from sync.contract.roster import MealSession
 from sync.contract.visit import EventId, Visit
-from sync.ledger.contests import Contest, contest_absence, contest_entry, list_contests
-from sync.ledger.days import read_visits
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import codes
 from sync.ledger.family.codes import FamilySession
+from sync.ledger.judgement.contests import Contest, contest_absence, contest_entry, list_contests
+from sync.ledger.judgement.days import read_visits
 from sync.ledger.pages import overview
 from sync.ledger.pages.catalogues import LANGUAGES, choose_language, load_catalogues
 from sync.ledger.pages.desk import (
@@ -49,7 +49,7 @@ from sync.ledger.pages.desk import (
     is_secure,
     read_form,
 )
-from sync.ledger.statements import MealProof, prove_meals
+from sync.ledger.transparency.statements import MealProof, prove_meals
 from sync.money.errors import TermsWrong
 from sync.money.months import Month
 from sync.proof.leaves import LogName

@@ -15,13 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sync.ledger import sheet_signers, sheet_store, sheet_views, sheet_work, sheets
+from sync.ledger.billing import sheet_signers, sheet_store, sheet_views, sheet_work, sheets
+from sync.ledger.billing.sheet_views import SheetFormat, SheetLanguage
 from sync.ledger.errors import LedgerError, NotUnderstood
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageReader, PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import PREFIX, PageDesk, PageForm, form_field
-from sync.ledger.sheet_views import SheetFormat, SheetLanguage
 from sync.money.canonical import decode_sheet
 from sync.money.errors import MoneyError
 from sync.money.protocol import Objection, SheetSide

@@ -5,13 +5,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sync.ledger.contests import list_contests
-from sync.ledger.days import read_visits
+from sync.ledger.judgement.contests import list_contests
+from sync.ledger.judgement.days import read_visits
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageReader
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import PageDesk, home_path, parse_day
-from sync.ledger.statements import read_statements
+from sync.ledger.transparency.statements import read_statements
 from sync.money.months import Month
 
 

@@ -1,6 +1,6 @@
 -- The ledger's judgement: columns beside the bytes, the days that must be judged, and the visits of each day.
 
--- Read out of the payload when an event comes (`sync.ledger.event_columns`); '' and 0 where it has no such field.
+-- Read out of the payload when an event comes (`sync.ledger.intake.event_columns`); '' and 0 where it has no such field.
 ALTER TABLE event
     ADD COLUMN person text NOT NULL DEFAULT '',
     ADD COLUMN session text NOT NULL DEFAULT '',

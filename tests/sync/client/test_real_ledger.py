@@ -30,7 +30,7 @@ from sync.client.paced import Pace, SyncOutcome, SyncStep
 from sync.client.registration import register_kiosk
 from sync.contract.wire import RegistrationReply
 from sync.errors import SyncAlarm, Unauthorised
-from sync.ledger import schools
+from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.edge_agent.journal.samples import migrate_in_process
 from tests.sync.client.drain import fill, now

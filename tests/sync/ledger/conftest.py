@@ -15,12 +15,12 @@ from edge_agent.cli.ledger import app
 from edge_agent.errors import AgentError
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.errors import SyncError
-from sync.ledger import rosters, schools
+from sync.ledger.registry import rosters, schools
 from sync.ledger.server import LedgerServer
 from sync.money.calendars import Calendar, read_calendar
 from sync.money.tariffs import TariffBook, read_tariffs
+from tests.sync.ledger.billing.sheet_school import Command
 from tests.sync.ledger.kiosk import Kiosk
-from tests.sync.ledger.sheet_school import Command
 from tests.sync.money.conftest import MONEY
 
 

@@ -15,7 +15,7 @@ from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import Carried, ClockQuality, Entry, Event, encode
 from sync.contract.wire import BatchReply, Cursor, ProblemDocument, RegistrationReply
-from sync.ledger import schools
+from sync.ledger.registry import schools
 
 _numbers = itertools.count(1)
 

@@ -18,7 +18,7 @@ import pytest
 
 from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract.wire import BatchReply, ProblemDocument
-from sync.ledger import schools
+from sync.ledger.registry import schools
 from tests.sync.ledger.kiosk import Kiosk, entry, new_school
 
 EVENTS = 3_000

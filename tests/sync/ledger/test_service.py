@@ -21,10 +21,10 @@ from sync.contract import wire
 from sync.contract.chain import Head
 from sync.contract.event import ClockQuality
 from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, ProblemDocument
-from sync.ledger import schools
 from sync.ledger.admission import TokenBucket
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.keys import load_or_create
+from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry, read_reply
 

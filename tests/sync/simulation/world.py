@@ -28,8 +28,8 @@ from sync.client.keys import DeviceKey
 from sync.client.paced import Pace, SyncOutcome
 from sync.contract import batch, receipt, signature, wire
 from sync.contract.event import Carried, ClockQuality, EventsLost, UnreadableEvent, decode, encode
-from sync.ledger import schools
-from sync.ledger.holes import read_holes
+from sync.ledger.intake.holes import read_holes
+from sync.ledger.registry import schools
 from sync.ledger.requests import LedgerContext, ProblemReply
 from sync.proof.signer import LogSigner
 from tests.edge_agent.journal.damage.crashed import finish_salvage

@@ -11,15 +11,16 @@ from starlette.applications import Starlette
 
 from sync.contract.event import Claim
 from sync.contract.roster import Change, Entitlement, MealSession, Person
-from sync.ledger import keys, rosters
-from sync.ledger.days import settle_days
+from sync.ledger import keys
 from sync.ledger.family.app import mount_family
+from sync.ledger.judgement.days import settle_days
 from sync.ledger.listening import HttpServerThread, ListeningAddress
+from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
-from sync.ledger.statements import state_days
+from sync.ledger.transparency.statements import state_days
 from sync.proof.signer import LogSigner
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry
-from tests.sync.ledger.test_witness import RunningWitness
+from tests.sync.ledger.transparency.test_witness import RunningWitness
 
 DAY = "2026-11-20"
 NOW = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)

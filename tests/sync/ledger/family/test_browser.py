@@ -7,16 +7,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from sync.ledger import logs
-from sync.ledger.cosigner import cosign_log
 from sync.ledger.family import codes
 from sync.ledger.pages.catalogues import LANGUAGES, load_catalogues
+from sync.ledger.transparency import logs
+from sync.ledger.transparency.cosigner import cosign_log
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
 from tests.browser import run_browser
 from tests.sync.ledger.family.conftest import DAY, NOW
 from tests.sync.ledger.kiosk import Kiosk
-from tests.sync.ledger.test_witness import RunningWitness
+from tests.sync.ledger.transparency.test_witness import RunningWitness
 
 AXE = Axe()
 

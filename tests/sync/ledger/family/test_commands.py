@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge_agent.cli.ledger import app
-from sync.ledger import contests
 from sync.ledger.family.codes import enter_code
+from sync.ledger.judgement import contests
 from sync.ledger.server import LedgerServer
 from tests.sync.ledger.family.conftest import DAY, NOW, settle
 from tests.sync.ledger.kiosk import Kiosk

@@ -14,19 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, encode_answer, sign_answer, verify_answer
 from sync.contract.event import Claim
 from sync.contract.visit import ClaimReason, Visit
-from sync.ledger import contests, logs, reversals
-from sync.ledger.cosigner import cosign_log
-from sync.ledger.days import read_visits, settle_days
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import codes
+from sync.ledger.judgement import contests, reversals
+from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.pages.catalogues import load_catalogues
+from sync.ledger.transparency import logs
+from sync.ledger.transparency.cosigner import cosign_log
 from sync.proof import verify_meal
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
 from sync.proof.verify_meal import SlipKey, decode_base45
 from tests.sync.ledger.family.conftest import DAY, NOW, settle
 from tests.sync.ledger.kiosk import Kiosk
-from tests.sync.ledger.test_witness import RunningWitness
+from tests.sync.ledger.transparency.test_witness import RunningWitness
 
 
 @pytest.fixture

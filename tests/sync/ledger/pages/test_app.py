@@ -14,13 +14,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.contract.visit import EventId
-from sync.ledger import rosters
-from sync.ledger.contests import contest_entry
-from sync.ledger.days import settle_days
+from sync.ledger.judgement.contests import contest_entry
+from sync.ledger.judgement.days import settle_days
 from sync.ledger.pages import accounts
 from sync.ledger.pages.access import PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.catalogues import LANGUAGES, choose_language, load_catalogues
+from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
 from tests.browser import run_browser
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry, new_school

@@ -13,13 +13,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
-from sync.ledger import rosters, sheet_signers, sheet_store, sheet_work, terms
+from sync.ledger.billing import sheet_signers, sheet_store, sheet_work, terms
+from sync.ledger.billing.signatures import RegisteredSigner
 from sync.ledger.pages import accounts
 from sync.ledger.pages.access import PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.catalogues import load_catalogues
+from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
-from sync.ledger.signatures import RegisteredSigner
 from sync.money.calendars import read_calendar
 from sync.money.protocol import SheetSide, SheetState
 from sync.money.sheet import SheetSubject

@@ -1,0 +1,173 @@
+"""A payer's file against the ledger: everything that explains a difference, read out of the tables.
+
+The same child may have eaten at another school, so one statement here is the city's; all others are about one school.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+import msgspec
+import psycopg
+
+from sync.contract import roster
+from sync.contract.roster import Entitlement
+from sync.contract.visit import EventId, Visit
+from sync.ledger.billing.payers import read_matcher
+from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
+from sync.ledger.billing.sheet_store import list_subjects, read_closed, read_version
+from sync.ledger.billing.spreadsheets import read_table
+from sync.ledger.judgement.days import read_visits, settle_days
+from sync.ledger.judgement.judgement_basis import read_basis
+from sync.money.building import build_sheet
+from sync.money.canonical import decode_sheet
+from sync.money.differences import CountComparison, OurCount, UnmatchedLine
+from sync.money.explaining import compare_counts
+from sync.money.matching import match_sheet
+from sync.money.months import Month
+from sync.money.payer_file import PayerMap, PayerSheet, read_payer_sheet
+from sync.money.presence import PresenceDifference, compare_presence
+from sync.money.sheet import Sheet, SheetRow, SheetSubject, sum_billed
+
+
+@dataclass(frozen=True, slots=True)
+class LessonComparison:
+    """The days that do not fit between meals and lessons, and the lines of the file that cannot be matched."""
+
+    differences: tuple[PresenceDifference, ...]
+    unmatched: tuple[UnmatchedLine, ...]
+
+
+def read_payer_file(name: str, content: bytes, column_map: PayerMap, month: Month) -> PayerSheet:
+    """Returns the meals in a payer's CSV or XLSX file. Raises PayerFileWrong."""
+    return read_payer_sheet(read_table(name, content), column_map, month)
+
+
+def compare_with_payer(
+    connection: psycopg.Connection, subject: SheetSubject, payer: PayerSheet, *, key: bytes, now: datetime,
+    made_at: datetime | None = None,
+) -> CountComparison:  # fmt: skip
+    """Returns every difference between our sheet, as it stands, and a payer's. `key`: of the payer's numbers."""
+    ours = read_our_count(connection, subject, now=now)
+    sessions = [window.session for window in read_basis(connection, subject.school).timetable.windows]
+    matcher = read_matcher(connection, subject.school, key)
+    return compare_counts(ours, match_sheet(payer, matcher, subject.school, sessions, made_at))
+
+
+def compare_with_lessons(
+    connection: psycopg.Connection, subject: SheetSubject, presence: PayerSheet, *, key: bytes, now: datetime
+) -> LessonComparison:
+    """Returns what does not fit between meals and presence at lessons. The file marks who was present."""
+    ours = read_our_count(connection, subject, now=now)
+    matcher = read_matcher(connection, subject.school, key)
+    theirs = match_sheet(presence, matcher, subject.school, {meal.session for meal in presence.meals})
+    present: dict[date, set[str]] = defaultdict(set)
+    for meal in theirs.meals:
+        present[meal.day].add(meal.person)
+    return LessonComparison(compare_presence(ours.sheet, ours.visits, present), tuple(theirs.unmatched))
+
+
+def read_our_count(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> OurCount:
+    """Returns our sheet (closed and corrected, else in force, else as it would be), and what explains it."""
+    month = Month.parse(subject.month)
+    settle_days(connection, subject.school, now=now)
+    school_month = read_school_month(connection, subject.school, month)
+    sheet = _read_sheet(connection, subject)
+    if sheet is None:
+        sheet = build_sheet(subject, 1, choose_facts(connection, school_month, subject.programme))
+    basis = read_basis(connection, subject.school)
+    people = {person.person for person in school_month.people}
+    visits = read_visits(connection, subject.school, month.first, month.last)
+    return OurCount(
+        sheet=sheet, visits=visits, elsewhere=_read_elsewhere(connection, subject.school, month, people),
+        received=_read_arrivals(connection, subject.school, month), voids=_read_voids(connection, subject.school),
+        entitlements=basis.entitlements, former=_read_former(connection, subject.school),
+    )  # fmt: skip
+
+
+def _read_sheet(connection: psycopg.Connection, subject: SheetSubject) -> Sheet | None:
+    """Returns the sheet with the corrections that are closed; before the closing the version in force."""
+    closed = [sheet for _, sheet in read_closed(connection, subject.school, subject.programme, subject.month)]
+    if not closed:
+        if subject not in list_subjects(connection, subject.school):
+            return None
+        return decode_sheet(read_version(connection, subject).body)
+    billed = sum_billed(closed)
+    rows = {row.key: row for row in closed[0].rows}
+    for (person, session), row in billed.items():
+        before = rows.get((person, session), SheetRow(person=person, session=session))
+        rows[person, session] = replace(before, days=tuple(sorted(row.days)), tiyn=row.tiyn)
+    return replace(closed[0], rows=tuple(rows[key] for key in sorted(rows)))
+
+
+# Ids are opaque and a school's own: the same id at two schools may be two children. The same child is one who has the
+# same keyed hash at both, or whom the other school's roster names as a guest of this one.
+_SELECT_ELSEWHERE = """
+    SELECT o.school, o.person, m.person FROM payer_number m JOIN payer_number o USING (number_hash)
+    WHERE m.school = %(school)s AND o.school <> %(school)s
+    UNION
+    SELECT school, id, id FROM roster_record
+    WHERE school <> %(school)s AND type = 'person' AND superseded IS NULL
+      AND position(%(guest)s IN body) > 0 AND id = ANY(%(people)s)
+"""
+
+
+def _read_elsewhere(
+    connection: psycopg.Connection, school: str, month: Month, people: Collection[str]
+) -> tuple[Visit, ...]:
+    """Returns the visits of these people at other schools, under their ids here. The city's statement."""
+    guest = f'"home_school":{msgspec.json.encode(school).decode()}'
+    place = {"school": school, "guest": guest, "people": list(people)}
+    ids: dict[str, dict[str, str]] = defaultdict(dict)
+    for elsewhere, person, own in connection.execute(_SELECT_ELSEWHERE, place):
+        ids[elsewhere][person] = own
+    return tuple(
+        replace(visit, person=ids[away][visit.person])
+        for away in sorted(ids)
+        for visit in read_visits(connection, away, month.first, month.last)
+        if visit.person in ids[away]
+    )
+
+
+def _read_arrivals(connection: psycopg.Connection, school: str, month: Month) -> dict[EventId, datetime]:
+    """Returns when each entry of the month came to the ledger."""
+    rows = connection.execute(
+        """
+        SELECT v.device, v.epoch, v.seq, e.received_at FROM visit v JOIN event e USING (school, device, epoch, seq)
+        WHERE school = %(school)s AND v.day BETWEEN %(first)s AND %(last)s
+        UNION ALL
+        SELECT v.device, v.epoch, v.seq, min(c.received_at)
+        FROM visit v JOIN carried c USING (school, device, epoch, seq)
+        WHERE school = %(school)s AND v.day BETWEEN %(first)s AND %(last)s GROUP BY v.device, v.epoch, v.seq
+        """,
+        {"school": school, "first": month.first.isoformat(), "last": month.last.isoformat()},
+    )
+    return {EventId(device, epoch, seq): received_at for device, epoch, seq, received_at in rows}
+
+
+def _read_voids(connection: psycopg.Connection, school: str) -> dict[EventId, EventId]:
+    """Returns the void of each entry that was taken back; a void without a device names its own kiosk's entry."""
+    rows = connection.execute(
+        "SELECT device, epoch, seq, named_device, named_epoch, named_seq FROM event"
+        " WHERE school = %s AND kind = 'void'",
+        (school,),
+    )
+    return {
+        EventId(named_device or device, named_epoch, named_seq): EventId(device, epoch, seq)
+        for device, epoch, seq, named_device, named_epoch, named_seq in rows
+    }
+
+
+def _read_former(connection: psycopg.Connection, school: str) -> dict[str, list[Entitlement]]:
+    """Returns the entitlements of rosters that are no longer in force, by person."""
+    former: dict[str, list[Entitlement]] = defaultdict(list)
+    for (body,) in connection.execute(
+        "SELECT body FROM roster_record WHERE school = %s AND type = 'entitlement' AND superseded IS NOT NULL"
+        " AND body IS NOT NULL",
+        (school,),
+    ):
+        record = roster.from_json(body)
+        if isinstance(record, Entitlement):
+            former[record.person].append(record)
+    return former

@@ -1,0 +1,71 @@
+"""By what a payer's lines are matched to the people of a school: keyed hashes, and names that somebody confirmed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import psycopg
+
+from sync.contract.roster import Person
+from sync.ledger.billing.terms import lock_school
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.registry import rosters
+from sync.money.payer_people import ChildMatcher, NameKey, RosterName
+
+
+def replace_numbers(connection: psycopg.Connection, school: str, numbers: Iterable[tuple[str, str]]) -> int:
+    """Replaces the school's keyed hashes by these pairs of hash (hex) and person. Returns how many there are.
+
+    Raises NotUnderstood for what is no hash: a plain number must never come here.
+    """
+    pairs = sorted({(number_hash.strip().lower(), person.strip()) for number_hash, person in numbers})
+    for number_hash, _ in pairs:
+        if len(number_hash) != 64 or not set(number_hash) <= set("0123456789abcdef"):
+            raise NotUnderstood(
+                f"a value of {len(number_hash)} characters is no HMAC-SHA256",
+                "hash the numbers where they are, with the key, and import the 64 hex digits",
+            )
+    with connection.transaction():
+        lock_school(connection, school)
+        connection.execute("DELETE FROM payer_number WHERE school = %s", (school,))
+        connection.execute(
+            "INSERT INTO payer_number (school, number_hash, person) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
+            (school, [pair[0] for pair in pairs], [pair[1] for pair in pairs]),
+        )
+    return len(pairs)
+
+
+def confirm_names(
+    connection: psycopg.Connection, school: str, names: Mapping[NameKey, str], *, by: str, now: datetime
+) -> None:
+    """Keeps that somebody takes these names and classes for these people. A later word replaces an earlier one."""
+    with connection.transaction():
+        lock_school(connection, school)
+        connection.execute(
+            "INSERT INTO payer_name (school, name, class, person, confirmed_by, confirmed_at)"
+            " SELECT %s, *, %s, %s FROM unnest(%s::text[], %s::text[], %s::text[])"
+            " ON CONFLICT (school, name, class) DO UPDATE SET person = excluded.person,"
+            " confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at",
+            (school, by, now, [name for name, _ in names], [group for _, group in names], list(names.values())),
+        )
+
+
+def read_matcher(connection: psycopg.Connection, school: str, key: bytes) -> ChildMatcher:
+    """Returns everything by which a payer's children are found at this school."""
+    numbers: dict[str, list[str]] = defaultdict(list)
+    for number_hash, person in connection.execute(
+        "SELECT number_hash, person FROM payer_number WHERE school = %s ORDER BY person", (school,)
+    ):
+        numbers[number_hash].append(person)
+    confirmed = {
+        (name, group): person
+        for name, group, person in connection.execute(
+            "SELECT name, class, person FROM payer_name WHERE school = %s", (school,)
+        )
+    }
+    names = [
+        RosterName(record.id, f"{record.family_name} {record.given_name}", record.group)
+        for record in rosters.read_records(connection, school)
+        if isinstance(record, Person)
+    ]
+    return ChildMatcher(names, {number: tuple(people) for number, people in numbers.items()}, key, confirmed)

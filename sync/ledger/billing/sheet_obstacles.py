@@ -1,0 +1,68 @@
+"""Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events."""
+
+import psycopg
+
+from sync.ledger.intake.holes import read_holes
+from sync.ledger.judgement.contests import list_contests
+from sync.money.months import Month
+from sync.money.protocol import ClosingObstacle
+
+LISTED_MAX = 5  # of each kind; the others are counted
+
+
+def find_open_questions(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
+    """Returns an obstacle for each kind of question that is open in a month of a school."""
+    return [
+        *_find_open_days(connection, school, month),
+        *_find_open_contests(connection, school, month),
+        *_find_holes(connection, school, month),
+    ]
+
+
+def _find_open_days(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
+    rows = connection.execute(
+        "SELECT day FROM dirty_day WHERE school = %s AND day BETWEEN %s AND %s ORDER BY day",
+        (school, month.first.isoformat(), month.last.isoformat()),
+    ).fetchall()
+    days = [row[0] for row in rows]
+    next_step = "wait until their sessions have ended, and propose again"
+    return [ClosingObstacle(f"days that are not judged yet: {_list(days)}", next_step)] if days else []
+
+
+def _find_open_contests(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
+    first, last = month.first.isoformat(), month.last.isoformat()
+    contests = [
+        f"{contest.contest} of {contest.person} on {contest.day}"
+        for contest in list_contests(connection, school, first, last, open_only=True)
+    ]
+    next_step = "let an officer answer each of them, signed"
+    return [ClosingObstacle(f"contests that nobody has answered: {_list(contests)}", next_step)] if contests else []
+
+
+# The days of the events on both sides of a hole: it may hold entries of any day between them. A side that the ledger
+# has no event of is open.
+_SELECT_DAYS = """
+    SELECT (SELECT max(day) FROM event WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
+              AND seq < %(first)s AND day <> ''),
+           (SELECT min(day) FROM event WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
+              AND seq > %(last)s AND day <> '')
+"""
+
+
+def _find_holes(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
+    holes = []
+    for hole in read_holes(connection, school):
+        place = {
+            "school": school, "device": hole.device, "epoch": hole.epoch, "first": hole.first_seq, "last": hole.last_seq
+        }  # fmt: skip
+        row = connection.execute(_SELECT_DAYS, place).fetchone()
+        before, after = row if row is not None else (None, None)
+        if (before or "") <= month.last.isoformat() and month.first.isoformat() <= (after or hole.noted_on):
+            holes.append(f"{hole.device} {hole.epoch} {hole.first_seq}-{hole.last_seq}")
+    next_step = "bring the missing events: from the kiosk's old card, another kiosk or a stick"
+    return [ClosingObstacle(f"events that are missing: {_list(holes)}", next_step)] if holes else []
+
+
+def _list(names: list[str]) -> str:
+    more = len(names) - LISTED_MAX
+    return ", ".join(names[:LISTED_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""A check of anybody's ledger against the contract."""

@@ -1,0 +1,246 @@
+"""The events that bear on one school-day, out of their columns: the payloads stay unread.
+
+These are the entries and exits under the day, those that strayed to it by their true time, and the voids that name one
+of these entries, whenever they came.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from msgspec.structs import replace
+
+from sync.contract.clocks import ClockAnchor, TrueClocks
+from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Repeat, Void
+from sync.contract.visit import EventId, ReceivedEvent
+from sync.ledger.judgement.carried_history import BearerName, CarriedHistory, read_bearers
+from sync.ledger.judgement.day_marks import neighbours
+
+_METHODS = {method.value: method for method in Method}
+_CLAIMS = {claim.value: claim for claim in Claim}
+_DEVICE, _EPOCH, _SEQ = 20, 21, 22  # where a row names what a void takes back
+_CLOCKS = {clock.value: clock for clock in ClockQuality}
+
+
+@dataclass(frozen=True, slots=True)
+class DayEvents:
+    """The events of a day, each once, with the evidence about their clocks."""
+
+    received: Sequence[ReceivedEvent]
+    clocks: TrueClocks
+
+
+_COLUMNS = """
+    e.device, e.epoch, e.seq, e.kind, position('review' in e.flags) > 0, e.person, e.session, e.service_date,
+    e.programme, e.method, e.claim, e.reader, e.operator, e.note, e.group_id, e.recorded_at, e.boot, e.mono_ms,
+    e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq, e.received_at
+"""
+
+# Nearly all events of a day are entries and exits by a reader under a good clock: of these only what bears on a visit.
+_GOOD_ENTRIES = """
+    SELECT device, epoch, seq, position('review' in flags) > 0, person, session, service_date, programme, method, claim,
+           recorded_at, roster, received_at, latest_before
+    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'entry' AND clock = 'synchronised'
+"""
+_GOOD_EXITS = """
+    SELECT device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq
+    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'exit' AND clock = 'synchronised'
+"""
+_OTHER_EVENTS = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
+    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+      AND (e.kind = 'manual' OR e.clock <> 'synchronised')
+"""  # noqa: S608  only texts of this file
+_OWN_EVENTS = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
+    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+"""  # noqa: S608  only texts of this file
+_OWN_CARRIED = f"""
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
+    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+"""  # noqa: S608  only texts of this file
+_STRAYED_EVENTS = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM strayed_event s JOIN event e USING (school, device, epoch, seq)
+    WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND s.hash = '' AND e.day <> %(day)s
+"""  # noqa: S608  only texts of this file
+_STRAYED_CARRIED = f"""
+    SELECT {_COLUMNS}, '', e.by_epoch FROM strayed_event s JOIN carried e USING (school, device, epoch, seq, hash)
+    WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND e.day <> %(day)s
+"""  # noqa: S608  only texts of this file
+_VOIDS = f"""
+    SELECT {_COLUMNS}, '', '' FROM event e
+    JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
+      ON e.named_epoch = entries.epoch AND e.named_seq BETWEEN entries.first_seq AND entries.last_seq
+    WHERE e.school = %(school)s AND e.kind = 'void'
+    UNION ALL
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
+    JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
+      ON e.named_epoch = entries.epoch AND e.named_seq BETWEEN entries.first_seq AND entries.last_seq
+    WHERE e.school = %(school)s AND e.kind = 'void'
+"""  # noqa: S608  only texts of this file
+# All events of the school with the number that a void names, where it does not name its own kiosk's.
+_NAMESAKES = f"""
+    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
+    JOIN unnest(%(epochs)s::text[], %(seqs)s::int8[]) AS named (epoch, seq) USING (epoch, seq)
+    WHERE e.school = %(school)s AND e.device IN (SELECT device FROM device WHERE school = %(school)s)
+      AND e.kind <> 'carried'
+    UNION ALL
+    SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
+    JOIN unnest(%(epochs)s::text[], %(seqs)s::int8[]) AS named (epoch, seq) USING (epoch, seq)
+    WHERE e.school = %(school)s AND e.device IN (SELECT device FROM device WHERE school = %(school)s)
+"""  # noqa: S608  only texts of this file
+
+
+def read_day_events(connection: psycopg.Connection, school: str, day: str, *, in_full: bool = False) -> DayEvents:
+    """Returns the events that bear on a day. Readers and monotonic times are in them only where they are `in_full`."""
+    place = {"school": school, "day": day, "near": list(neighbours(day))}
+    received = [] if in_full else _read_good_events(connection, place)
+    rows = [
+        row
+        for query in (
+            _OWN_EVENTS if in_full else _OTHER_EVENTS, _OWN_CARRIED, _STRAYED_EVENTS, _STRAYED_CARRIED
+        )
+        for row in connection.execute(query, place, binary=True).fetchall()
+    ]  # fmt: skip
+    own = {*(arrival.id for arrival in received), *(row[:3] for row in rows)}
+    voids = _read_voids(connection, school, own)
+    rows += voids
+    rows += _read_namesakes(connection, school, own, voids)
+    bearers = read_bearers(connection, school, {(row[0], row[1], row[-1]) for row in rows if row[-1]})
+    received += [_build_received(row, bearers) for row in rows]
+    return DayEvents(received, _read_clocks(connection, school, received))
+
+
+def _read_good_events(connection: psycopg.Connection, place: Mapping[str, object]) -> list[ReceivedEvent]:
+    good = ClockQuality.SYNCHRONISED
+    entries = connection.execute(_GOOD_ENTRIES, place, binary=True).fetchall()
+    received = [
+        ReceivedEvent(
+            EventId(device, epoch, seq),
+            Entry(
+                school="", at=recorded_at, boot="", mono_ms=0, clock=good, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], programme=programme,
+                claim=_CLAIMS[claim], review=review,
+            ),
+            received_at, latest_before,
+        )
+        for device, epoch, seq, review, person, session, service_date, programme, method, claim, recorded_at, roster,
+            received_at, latest_before in entries
+    ]  # fmt: skip
+    exits = connection.execute(_GOOD_EXITS, place, binary=True).fetchall()
+    received += [
+        ReceivedEvent(
+            EventId(device, epoch, seq),
+            Exit(
+                school="", at=recorded_at, boot="", mono_ms=0, clock=good, person=person, session=session,
+                service_date=service_date, entry_epoch=named_epoch, entry_seq=named_seq,
+            ),
+        )
+        for device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq in exits
+    ]  # fmt: skip
+    return received
+
+
+_Row = tuple[Any, ...]
+
+
+def _read_voids(connection: psycopg.Connection, school: str, own: Collection[tuple[str, str, int]]) -> list[_Row]:
+    seqs: dict[str, list[int]] = defaultdict(list)
+    for _, epoch, seq in own:
+        seqs[epoch].append(seq)
+    if not seqs:
+        return []
+    return connection.execute(_VOIDS, {
+        "school": school, "epochs": list(seqs), "firsts": [min(numbers) for numbers in seqs.values()],
+        "lasts": [max(numbers) for numbers in seqs.values()],
+    }, binary=True).fetchall()  # fmt: skip
+
+
+def _read_namesakes(
+    connection: psycopg.Connection, school: str, own: Collection[tuple[str, str, int]], voids: Iterable[_Row]
+) -> list[_Row]:
+    # A void without a kiosk's name that is not about an entry of its own kiosk of this day.
+    named = {
+        (row[_EPOCH], row[_SEQ]) for row in voids if not row[_DEVICE] and (row[0], row[_EPOCH], row[_SEQ]) not in own
+    }
+    if not named:
+        return []
+    epochs, seqs = zip(*named, strict=True)
+    wanted = {"school": school, "epochs": list(epochs), "seqs": list(seqs)}
+    return [row for row in connection.execute(_NAMESAKES, wanted, binary=True) if row[:3] not in own]
+
+
+def _read_clocks(connection: psycopg.Connection, school: str, received: Iterable[ReceivedEvent]) -> TrueClocks:
+    boots: dict[str, set[str]] = defaultdict(set)
+    for arrival in received:
+        if arrival.event.clock is not ClockQuality.SYNCHRONISED:
+            boots[arrival.id.device].add(arrival.event.boot)
+    clocks = TrueClocks()
+    for device, names in boots.items():
+        for boot, mono_ms, recorded_at in connection.execute(
+            "SELECT boot, mono_ms, recorded_at FROM clock_anchor WHERE school = %s AND device = %s AND boot = ANY(%s)",
+            (school, device, list(names)),
+        ):
+            clocks.add(device, boot, ClockAnchor(mono_ms, recorded_at))
+    return clocks
+
+
+def _build_received(row: _Row, bearers: Mapping[BearerName, CarriedHistory]) -> ReceivedEvent:
+    device, epoch, seq, *_, received_at, latest_before, by_epoch = row
+    event = _build_event(row)
+    if not by_epoch:
+        return ReceivedEvent(EventId(device, epoch, seq), event, received_at, latest_before)
+    bearer = bearers[device, epoch, by_epoch]
+    branch = epoch
+    if bearer.is_parted(seq):
+        branch = f"{epoch}/{by_epoch}"
+        event = _move_to_branch(event, epoch, branch, bearer)
+    return ReceivedEvent(EventId(device, branch, seq), event, received_at, bearer.latest_before(seq))
+
+
+def _build_event(row: _Row) -> Event:
+    """Returns the event in these columns; the fields that bear on no visit are at their defaults."""
+    (
+        _, _, _, kind, review, person, session, service_date, programme, method, claim, reader, operator, note, group,
+        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, *_,
+    ) = row  # fmt: skip
+    quality = _CLOCKS.get(clock, ClockQuality.UNKNOWN)  # of a line that is no event there is none
+    match kind:
+        case "entry":
+            return Entry(
+                school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
+                note=note, programme=programme, claim=_CLAIMS[claim], review=review,
+            )  # fmt: skip
+        case "manual":
+            return Manual(
+                school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
+                note=note, programme=programme, claim=_CLAIMS[claim], review=review, group=group,
+            )  # fmt: skip
+        case "exit":
+            return Exit(
+                school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
+                note=note, entry_epoch=named_epoch, entry_seq=named_seq,
+            )  # fmt: skip
+        case "void":
+            return Void(
+                school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
+                void_epoch=named_epoch, void_seq=named_seq, operator=operator, note=note, void_device=named_device,
+            )  # fmt: skip
+        case _:  # a namesake: it only has to be there
+            return Repeat(school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, person=person)
+
+
+def _move_to_branch(event: Event, epoch: str, branch: str, bearer: CarriedHistory) -> Event:
+    """Returns an event of a branch with the branch's own entry in it: the number alone may name another branch's."""
+    match event:
+        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and bearer.is_parted(seq):
+            return replace(event, entry_epoch=branch)
+        case Void(void_epoch=named, void_seq=seq) if named == epoch and bearer.is_parted(seq):
+            return replace(event, void_epoch=branch)
+        case _:
+            return event

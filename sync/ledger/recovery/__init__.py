@@ -1,0 +1,1 @@
+"""Acts that a restored backup must not undo, and their replay."""

@@ -1,0 +1,71 @@
+"""Repeats the acts that a restored database does not know, before the door opens."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync.contract.chain import DeviceId
+from sync.contract.roster import DeletedRecord
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.recovery.acts import FILE_NAME, ActFile, ActHandler, ActKind, replay_acts, write_acts
+from sync.ledger.registry import rosters, schools
+
+logger = logging.getLogger(__name__)
+
+
+def open_acts(folder: Path, key: Ed25519PrivateKey) -> ActFile:
+    """Returns the file of acts in the ledger's folder."""
+    return ActFile(folder / FILE_NAME, key)
+
+
+def catch_up(connection: psycopg.Connection, acts: ActFile) -> int:
+    """Brings a restored database up to the acts in the file, and the file up to the database, before the door opens.
+
+    Returns how many acts the database did not know. Raises ActsDamaged.
+    """
+    replayed = replay_acts(connection, acts, HANDLERS)
+    if replayed:
+        logger.warning("the database was restored: %d acts were done again, and every school has a new incarnation",
+                       replayed)  # fmt: skip
+    write_acts(connection, acts)
+    return replayed
+
+
+def _repeat_suspension(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+    try:
+        schools.set_status(
+            connection, fields["device"], fields["status"], since=datetime.fromisoformat(fields["since"])
+        )
+    except NotUnderstood:
+        logger.warning("%s is not in the restored database; it stays unknown there", fields["device"])
+
+
+def _repeat_registration(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+    schools.restore_device(
+        connection, school, DeviceId(fields["device"]), fields["name"], bytes.fromhex(fields["public_key"]),
+        bytes.fromhex(fields["code_hash"]),
+    )  # fmt: skip
+
+
+def _repeat_roster(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+    """Takes out again what was taken out: a withdrawn consent, a lost card, somebody who has left.
+
+    What was added since comes with the next import. The number of the version goes past the old one.
+    """
+    names = [line.split(" ", 1) for line in fields["deleted"].splitlines()]
+    rosters.apply_changes(connection, school, [DeletedRecord(deleted_type=kind, id=id_) for kind, id_ in names])
+    connection.execute(
+        "UPDATE school SET roster_version = greatest(roster_version, %s) WHERE school = %s",
+        (int(fields["version"]), school),
+    )
+
+
+HANDLERS: Mapping[str, ActHandler] = {
+    ActKind.SUSPENSION: _repeat_suspension,
+    ActKind.REGISTRATION: _repeat_registration,
+    ActKind.ROSTER: _repeat_roster,
+}

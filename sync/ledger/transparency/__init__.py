@@ -1,0 +1,1 @@
+"""Logs, checkpoints and witnesses, statements of days and their proofs, and what leaves the ledger."""

@@ -1,0 +1,195 @@
+"""Sheets as files: CSV, XLSX, HTML and PDF, in Kazakh and Russian, with nothing that a spreadsheet would run."""
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from html.parser import HTMLParser
+
+import psycopg
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from sync.contract.event import Claim
+from sync.contract.roster import MealSession, Person, School
+from sync.ledger.billing import terms
+from sync.ledger.billing.pdf import BROWSERS
+from sync.ledger.billing.sheet_store import StoredVersion
+from sync.ledger.billing.sheet_views import (
+    SheetFormat,
+    SheetLanguage,
+    SheetNames,
+    load_form,
+    load_form_text,
+    load_words,
+    read_names,
+    render,
+)
+from sync.ledger.billing.spreadsheets import read_table
+from sync.ledger.registry import rosters
+from sync.money.building import build_correction, build_sheet
+from sync.money.calendars import Calendar
+from sync.money.canonical import digest_sheet, encode_sheet
+from sync.money.errors import PayerFileWrong, TermsWrong
+from sync.money.layout import ShownPerson, format_tenge
+from sync.money.sheet import OutageKind, SheetOutage, SheetSubject
+from sync.money.tariffs import TariffBook
+from tests.sync.ledger.billing.test_sheets import NOW
+from tests.sync.money.school import SUBJECT, facts, pupil, visit
+
+KK, RU = SheetLanguage.KK, SheetLanguage.RU
+PEOPLE: Mapping[str, ShownPerson] = {
+    "p1": ShownPerson("=HYPERLINK(1)", "10 «Б»", "c2"),
+    "p2": ShownPerson("Ябеда Анна", "2 «А»", "c3"),
+    "p3": ShownPerson("Әлиев <b>Арман</b>", "2 «А»"),
+    "p4": ShownPerson("Бек Дана", "2 «А»"),
+}
+NAMES = SheetNames("№ 151 мектеп", "Тегін тамақ", PEOPLE, {"lunch": "Түскі ас"})
+
+
+@pytest.fixture(scope="module")
+def stored(calendar: Calendar, tariffs: TariffBook) -> StoredVersion:
+    visits = [visit("p1", 3), visit("p2", 3), visit("p2", 4), visit("p3", 5, claim=Claim.HELD), visit("gone", 3)]
+    outage = SheetOutage(6, "lunch", "sch-1-k1", "e1", 7, OutageKind.BOOT)
+    people = [pupil(f"p{number}") for number in range(1, 5)]
+    body = encode_sheet(build_sheet(SUBJECT, 1, facts(visits, people, calendar, tariffs, [outage])))
+    return StoredVersion(1, digest_sheet(body), body)
+
+
+def test_classes_come_as_numbers_and_people_by_the_kazakh_alphabet(stored: StoredVersion) -> None:
+    rows = list(csv.reader(io.StringIO(render(stored, NAMES, load_form(), KK, SheetFormat.CSV).decode("utf-8-sig"))))
+    titles, *people, total = rows
+    assert titles[:4] == ["№", "Тегі, аты", "Тамақтану уақыты", "1"]
+    names = ["Әлиев <b>Арман</b>", "Бек Дана", "Ябеда Анна", "'=HYPERLINK(1)", "gone"]
+    assert [row[1] for row in people] == names
+    assert [row[0] for row in people] == ["1", "2", "3", "1", "1"]
+    assert {row[2] for row in people} == {"Түскі ас"}
+    day = titles.index("6")
+    assert [row[day] for row in people] == ["×", "×", "×", "×", ""]
+    assert people[0][titles.index("5")] == "?"
+    assert total[titles.index("3")] == "3"
+    assert total[titles.index("Барлығы")] == "4"
+    assert total[titles.index("Сомасы, теңге")] == format_tenge(4 * 90100) == "3\N{NO-BREAK SPACE}604,00"
+
+
+def test_a_workbook_has_a_worksheet_a_class_and_runs_nothing(stored: StoredVersion) -> None:
+    book = load_workbook(io.BytesIO(render(stored, NAMES, load_form(), RU, SheetFormat.XLSX)))
+    assert book.sheetnames == ["2 «А»", "10 «Б»", "Класс не указан", "Итого по табелю"]
+    cells = [cell for table in book for row in table.iter_rows() for cell in row if cell.value is not None]
+    assert {cell.data_type for cell in cells} == {"s", "n"}
+    assert "=HYPERLINK(1)" in {cell.value for cell in cells}
+    titles = [cell.value for cell in book["2 «А»"][1]]
+    total = [cell.value for cell in book["2 «А»"][5]]
+    assert (total[titles.index("3")], total[titles.index("Всего")]) == (1, 2)
+
+
+class Texts(HTMLParser):
+    """The texts of a page, and its tags."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "group_total"),
+    [(KK, "Тамақтану табелі", "Сынып бойынша барлығы"), (RU, "Табель питания", "Итого по классу")],
+)
+def test_a_printed_sheet_has_a_page_a_class_with_totals(
+    stored: StoredVersion, language: SheetLanguage, title: str, group_total: str
+) -> None:
+    page = Texts(render(stored, NAMES, load_form(), language, SheetFormat.HTML).decode())
+    assert page.texts.count(title) == 4  # three classes and the sums
+    assert page.texts.count(group_total) == 3
+    assert page.tags.count("section") == 4
+    assert {stored.digest, NAMES.school, NAMES.programme, "Әлиев <b>Арман</b>"} <= set(page.texts)
+    assert not {"b", "script", "link", "img"} & set(page.tags)
+    assert load_words(language).boot + " (e1 7)" in page.texts
+    assert "c2" not in page.texts
+
+
+def test_a_correction_is_named_and_shows_what_is_taken_back(
+    stored: StoredVersion, calendar: Calendar, tariffs: TariffBook
+) -> None:
+    closed = build_sheet(SUBJECT, 1, facts([visit("p1", 3)], [], calendar, tariffs))
+    later = facts([visit("p1", 4), visit("p2", 4)], [], calendar, tariffs)
+    subject = SheetSubject("sch-1", "state", "2025-11", 2)
+    body = encode_sheet(build_correction(subject, 1, later, [("digest", closed)]))
+    version = StoredVersion(1, digest_sheet(body), body)
+    html = render(version, NAMES, load_form(), KK, SheetFormat.HTML).decode()
+    assert "Тамақтану табелі. Түзету табелі № 2" in html
+    rows = list(csv.reader(io.StringIO(render(version, NAMES, load_form(), KK, SheetFormat.CSV).decode("utf-8-sig"))))
+    assert [(row[1], row[5], row[6]) for row in rows[1:]] == [
+        ("Ябеда Анна", "", "1"),
+        ("'=HYPERLINK(1)", "-1", "1"),
+        ("", "-1", "2"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no Chromium here: install chromium")
+def test_chromium_makes_a_pdf_of_four_pages(stored: StoredVersion) -> None:
+    pdf = render(stored, NAMES, load_form(), KK, SheetFormat.PDF)
+    assert pdf.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 4
+
+
+def test_the_form_is_data(stored: StoredVersion) -> None:
+    form = load_form('id = "own"\n[[columns]]\nfield = "person"\nkk = "Код"\nru = "Код"\n[[columns]]\nfield = "days"\n')
+    rows = render(stored, NAMES, form, KK, SheetFormat.CSV).decode("utf-8-sig").splitlines()
+    assert rows[0].startswith("Код,1,2,3")
+    assert not form.needs_categories
+    assert load_form(load_form_text().replace('field = "number"', 'field = "category"')).needs_categories
+    with pytest.raises(TermsWrong, match="no title in kk or ru for meals"):
+        load_form('id = "own"\n[[columns]]\nfield = "meals"\nkk = "Саны"\n')
+
+
+def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wanted(
+    db: psycopg.Connection, school: str, tariffs: TariffBook
+) -> None:
+    subject = SheetSubject(school, "state", "2025-11")
+    pupil_record = Person(id="p1", given_name="Арман", family_name="Әлиев", group="2 «А»")
+    lunch = MealSession(id="lunch", name="Lunch", start="12:00", end="14:00", name_ru="Обед")
+    rosters.apply_changes(db, school, [School(id=school, name="№ 151"), pupil_record, lunch])
+    assert read_names(db, subject, RU, categories=False).sessions == {"lunch": "Обед"}
+    assert read_names(db, subject, KK, categories=False).sessions == {"lunch": "Lunch"}
+    terms.set_categories(db, school, {"p1": "c2"})
+    assert read_names(db, subject, RU, categories=False).people == {"p1": ShownPerson("Әлиев Арман", "2 «А»")}
+    assert read_names(db, subject, RU, categories=True).people["p1"].category == "c2"
+    assert read_names(db, subject, RU, categories=True).programme == "state"
+    terms.import_tariffs(db, school, tariffs, by="city", now=NOW)
+    assert read_names(db, subject, RU, categories=True).programme == "Бесплатное питание за счёт государства"
+
+
+def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
+    assert read_table("a.csv", "№;Аты\n1;Әли\n".encode("utf-8-sig")) == [["№", "Аты"], ["1", "Әли"]]
+    titled = "Табель за ноябрь\n№,Аты\n1,Әли\n2,Дана\n"
+    assert read_table("a.csv", titled.encode()) == [["Табель за ноябрь"], ["№", "Аты"], ["1", "Әли"], ["2", "Дана"]]
+    assert read_table("a.csv", "Имя,День\nОля,3\n".encode("cp1251")) == [["Имя", "День"], ["Оля", "3"]]
+    book = Workbook()
+    table = book.worksheets[0]
+    table.append(["id", "day", "sum"])
+    table.append([12, datetime(2025, 11, 3), "=1+1"])
+    content = io.BytesIO()
+    book.save(content)
+    assert read_table("a.xlsx", content.getvalue()) == [["id", "day", "sum"], ["12", "2025-11-03", "=1+1"]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ids=["workbook", "text", "csv"],
+    argvalues=[b"PK\x03\x04 broken", b"\x00\xff\x98" * 10, b'"open\n' + b"x" * 200_000],
+)
+def test_a_file_that_cannot_be_read_says_what_to_do(content: bytes) -> None:
+    with pytest.raises(PayerFileWrong, match="save it"):
+        read_table("theirs", content)

@@ -1,0 +1,82 @@
+"""Acts on a sheet from end to end: the month that closes with its last sheet, and the classes of its time."""
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from sync.contract.roster import DeletedRecord, Person
+from sync.ledger.billing import sheet_store, sheet_work, terms
+from sync.ledger.billing.sheet_facts import read_school_month
+from sync.ledger.registry import rosters
+from sync.money.calendars import Calendar
+from sync.money.errors import ActRefused
+from sync.money.months import Month
+from sync.money.protocol import SheetSide
+from sync.money.sheet import SheetSubject
+from sync.money.tariffs import TariffBook
+from tests.sync.ledger.billing.sheet_school import meal
+from tests.sync.ledger.billing.test_sheets import Party
+from tests.sync.ledger.kiosk import Kiosk, accepted
+
+NOW = datetime.now(UTC) + timedelta(days=1)  # after the events came
+MONTH = "2025-11"
+
+
+@pytest.fixture
+def priced(db: psycopg.Connection, lunch: str, calendar: Calendar, tariffs: TariffBook) -> str:
+    """The school with a calendar and tariffs."""
+    terms.import_calendar(db, lunch, calendar, by="city", now=NOW)
+    terms.import_tariffs(db, lunch, tariffs, by="city", now=NOW)
+    return lunch
+
+
+def closed_months(db: psycopg.Connection, school: str) -> list[str]:
+    return [row[0] for row in db.execute("SELECT month FROM closed_month WHERE school = %s", (school,))]
+
+
+def test_the_month_closes_for_newer_rosters_with_its_last_sheet(
+    db: psycopg.Connection, priced: str, kiosk: Kiosk
+) -> None:
+    kiosk.record(meal("u1", priced, 3))
+    accepted(kiosk.send_all())
+    parties = [Party(db, priced, side) for side in (SheetSide.CATERER, SheetSide.SCHOOL)]
+    subjects = [SheetSubject(priced, programme, MONTH) for programme in ("state", "paid")]
+    for subject in subjects:
+        sheet_work.propose(db, subject, by="cook", now=NOW)
+        for party in parties:
+            party.hand_in(subject, sheet_store.read_version(db, subject).body)
+    sheet_work.close(db, subjects[0], by="city", now=NOW)
+    assert closed_months(db, priced) == []
+    sheet_work.close(db, subjects[1], by="city", now=NOW)
+    assert closed_months(db, priced) == [MONTH]
+    assert sheet_work.close(db, subjects[1], by="city", now=NOW).recognised
+
+
+def test_an_event_that_comes_after_both_have_signed_keeps_the_sheet_from_closing(
+    db: psycopg.Connection, priced: str, kiosk: Kiosk
+) -> None:
+    kiosk.record(meal("u1", priced, 3))
+    accepted(kiosk.send_all())
+    subject = SheetSubject(priced, "state", MONTH)
+    sheet_work.propose(db, subject, by="cook", now=NOW)
+    for side in (SheetSide.CATERER, SheetSide.SCHOOL):
+        Party(db, priced, side).hand_in(subject, sheet_store.read_version(db, subject).body)
+    kiosk.record(meal("u2", priced, 4))
+    accepted(kiosk.send(2, 2))
+    with pytest.raises(ActRefused, match=r"rows of .* have changed since version 1; propose it again"):
+        sheet_work.close(db, subject, by="city", now=NOW)
+    assert sheet_store.read_process(db, subject).closing is None
+
+
+def test_people_are_taken_as_they_were_at_the_months_end(db: psycopg.Connection, lunch: str) -> None:
+    """The next school year moves everybody up a class, and takes the leavers off."""
+    db.execute("UPDATE roster_version SET in_force = '2025-09-01' WHERE school = %s", (lunch,))
+    moved = Person(id="u1", given_name="Арман", family_name="Әлиев", grade="06", group="6 «А»")
+    arrived = Person(id="u4", given_name="Жанна", family_name="Тілеу", grade="06", group="6 «А»")
+    rosters.apply_changes(db, lunch, [moved, arrived, DeletedRecord(deleted_type="person", id="u2")])
+    people = {person.person: person.grade for person in read_school_month(db, lunch, Month.parse(MONTH)).people}
+    assert people == {"u1": "05", "u2": "05", "u3": "05", "u4": "06"}
+    later = Month(NOW.year + 1, 1)
+    people = {person.person: person.grade for person in read_school_month(db, lunch, later).people}
+    assert people == {"u1": "06", "u2": "05", "u3": "05", "u4": "06"}

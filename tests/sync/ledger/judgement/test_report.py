@@ -1,0 +1,188 @@
+"""Visits and meals from what kiosks really sent, through HTTP and PostgreSQL."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+import psycopg
+import pytest
+
+from sync.contract.chain import Epoch
+from sync.contract.event import Boot, Claim, ClockQuality, Entry, Exit, Manual, Method, Void
+from sync.contract.roster import Entitlement, MealSession, Person, Programme
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.judgement.report import Report, ReportLine, build_report, find_excess_lines, write_csv
+from sync.ledger.registry import rosters
+from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
+
+DAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@pytest.fixture
+def lunch(db: psycopg.Connection, school: str) -> str:
+    """A school with one lunch and ten pupils for whom the state pays."""
+    pupils = [f"u{n}" for n in range(10)]
+    rosters.apply_changes(db, school, [
+        MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
+        Programme(id="state", name="State meals"),
+        *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in pupils),
+        *(Entitlement(id=f"{id_}.state", person=id_, programme="state") for id_ in pupils),
+    ])  # fmt: skip
+    return school
+
+
+def paid(person: str, school: str, minute: int = 0, **more: object) -> Entry:
+    meal = {"programme": "state", "claim": Claim.CLAIMABLE, "mono_ms": minute * 60_000} | more
+    return msgspec.structs.replace(entry(person, school=school, minute=minute), **meal)
+
+
+def made(db: psycopg.Connection, school: str, factor: str = "1") -> Report:
+    return build_report(db, school, DAY, DAY, now=NOW, attendance_factor=Decimal(factor))
+
+
+def only(found: Report) -> ReportLine:
+    (line,) = found.lines
+    return line
+
+
+def test_entry_exit_second_meal_and_void(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    exit_ = Exit(
+        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=ClockQuality.SYNCHRONISED,
+        person="u1", session="lunch", service_date="2026-11-20", entry_epoch=kiosk.epoch, entry_seq=1,
+    )  # fmt: skip
+    void = Void(
+        school=lunch, at="2026-11-20T04:30:00.000Z", boot="b", mono_ms=30 * 60_000, clock=ClockQuality.SYNCHRONISED,
+        void_epoch=kiosk.epoch, void_seq=4, person="u2", operator="o", note="by mistake",
+    )  # fmt: skip
+    kiosk.record(
+        paid("u1", lunch, 1), exit_, paid("u1", lunch, 25, claim=Claim.SECOND), paid("u2", lunch, 26), void,
+        paid("u3", lunch, 27, review=True),
+    )  # fmt: skip
+    accepted(kiosk.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals, line.second, line.void, line.without_exit, line.review) == (3, 2, 1, 1, 2, 1)
+    assert (line.day, line.session, line.programme, line.entitled, line.check) == (
+        "2026-11-20",
+        "lunch",
+        "state",
+        10,
+        "ok",
+    )
+
+
+def test_one_meal_at_two_kiosks(db: psycopg.Connection, lunch: str, enrolled: Callable[[], Kiosk]) -> None:
+    left, right = enrolled(), enrolled()
+    left.record(paid("u1", lunch, 2))
+    right.record(paid("u1", lunch, 1))
+    accepted(left.send_all())
+    accepted(right.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals, line.second) == (2, 1, 1)
+
+
+def test_the_edit_check(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(*(paid(f"u{n}", lunch, n) for n in range(10)))
+    accepted(kiosk.send_all())
+    assert only(made(db, lunch)).check == "ok"
+    found = made(db, lunch, "0.938")
+    assert only(found).check == "over_factor"
+    assert find_excess_lines(found) == list(found.lines)
+
+
+def test_a_burst_by_hand_is_noticed(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(*(
+        Manual(
+            school=lunch, at="2026-11-20T04:00:00.000Z", boot="b", mono_ms=number * 2_000,
+            clock=ClockQuality.SYNCHRONISED, person=f"u{number % 10}", session="lunch", service_date="2026-11-20",
+            method=Method.MANUAL, operator="cook", note="forgot",
+        )
+        for number in range(60)
+    ))  # fmt: skip
+    accepted(kiosk.send_all())
+    notices = {(notice.kind, notice.operator): notice.count for notice in made(db, lunch).notices}
+    assert notices["manual_burst", "cook"] == 60
+
+
+def test_a_clock_that_was_put_right_later_in_its_boot(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    """The kiosk woke in 2019 and learnt the time two days on; its lunch still belongs to its day."""
+    wrong = {
+        "clock": ClockQuality.UNSYNCHRONISED,
+        "boot": "long",
+        "service_date": "",
+        "session": "",
+        "claim": Claim.HELD,
+    }
+    boot = Boot(
+        school=lunch,
+        at="2019-01-01T00:00:00.000Z",
+        boot="long",
+        mono_ms=0,
+        clock=ClockQuality.UNSYNCHRONISED,
+        version="1",
+    )
+    # The agent was started again meanwhile, and the machine was not.
+    right = {"at": "2026-11-22T04:00:00.000Z", "mono_ms": 172_800_000, "clock": ClockQuality.SYNCHRONISED}
+    kiosk.record(
+        boot,
+        paid("u1", lunch, 0, at="2019-01-01T00:10:00.000Z", **(wrong | {"mono_ms": 600_000})),
+        msgspec.structs.replace(boot, **right),
+    )  # fmt: skip
+    accepted(kiosk.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals, line.held) == (1, 1, 0)
+
+
+def test_carried_events_are_counted_once(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(*(paid(f"u{n}", lunch, n) for n in range(4)))
+    accepted(kiosk.send(1, 3))
+    successor = replace(kiosk, epoch=Epoch("00000000000000ab"), parent=bytes(kiosk.hashes[2]), payloads=[])
+    successor.record(*(carry(kiosk, seq) for seq in (3, 4)))
+    accepted(successor.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals) == (4, 4)
+
+
+def test_both_branches_of_a_copied_card_are_visits(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(paid("u1", lunch, 1), paid("u2", lunch, 2))
+    copy = kiosk.twin()
+    copy.payloads[1:] = []
+    exit_ = Exit(
+        school=lunch, at="2026-11-20T04:20:00.000Z", boot="b", mono_ms=20 * 60_000, clock=ClockQuality.SYNCHRONISED,
+        person="u3", session="lunch", service_date="2026-11-20", entry_epoch=kiosk.epoch, entry_seq=2,
+    )  # fmt: skip
+    copy.record(paid("u3", lunch, 3), exit_)
+    accepted(kiosk.send_all())
+    successor = replace(kiosk, epoch=Epoch("00000000000000ac"), parent=bytes(kiosk.hashes[2]), payloads=[])
+    successor.record(*(carry(copy, seq) for seq in (2, 3)))
+    accepted(successor.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals, line.without_exit) == (3, 3, 2)  # the exit is of u3, on the copy
+
+
+def test_what_is_odd_is_listed(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(b"rubbish", paid("stranger", lunch))
+    accepted(kiosk.send_all())
+    kinds = {notice.kind for notice in made(db, lunch).notices}
+    assert {"quarantine: unreadable", "quarantine: unknown-person"} <= kinds
+
+
+def test_csv_opens_in_a_spreadsheet(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(paid("u1", lunch))
+    accepted(kiosk.send_all())
+    target = io.StringIO()
+    write_csv(made(db, lunch).lines, target)
+    header, row, rest = target.getvalue().split("\r\n")
+    assert header.startswith("school,day,session,programme,visits,meals")
+    assert row.startswith(f"{lunch},2026-11-20,lunch,state,1,1,")
+    assert rest == ""
+
+
+def test_wrong_questions(db: psycopg.Connection, school: str) -> None:
+    with pytest.raises(NotUnderstood, match="no school"):
+        build_report(db, "nowhere", DAY, DAY, now=NOW)
+    with pytest.raises(NotUnderstood, match="the earlier one first"):
+        build_report(db, school, DAY, date(2026, 11, 1), now=NOW)

@@ -1,0 +1,97 @@
+"""An export into the ledger and out to a kiosk: whole or not at all."""
+
+import zipfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sync.contract import wire
+from sync.contract.oneroster.tables import ExportRefused
+from sync.contract.roster import Person, RosterPage
+from sync.contract.roster_diff import TooManyVanished
+from sync.ledger.errors import NotUnderstood
+from sync.ledger.registry import rosters, schools
+from sync.ledger.registry.roster_files import read_export
+from sync.ledger.registry.roster_import import import_export
+from tests.sync.ledger.kiosk import Kiosk
+from tests.vectors import find_vector
+
+SAMPLES = find_vector("canteen/oneroster12")
+ON = "2026-11-22"
+
+
+def people(db: psycopg.Connection, school: str) -> list[str]:
+    return [record.id for record in rosters.read_records(db, school) if isinstance(record, Person)]
+
+
+def test_bulk_and_delta_reach_a_kiosk(db: psycopg.Connection, school: str, kiosk: Kiosk) -> None:
+    (first,) = import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151")
+    assert (first.version, len(people(db, school))) == (1, 6)
+    delta = read_export(SAMPLES / "delta")
+    (second,) = import_export(db, delta, [school], date=ON, org="sch-0151", vanish_share_max=0.5)
+    assert (second.version, people(db, school)) == (2, ["u-1", "u-3", "u-5", "u-6", "u-7"])
+    (again,) = import_export(db, delta, [school], date=ON, org="sch-0151", vanish_share_max=0.5)
+    assert (again.version, again.difference.changes) == (2, ())
+    page = wire.read_json(
+        RosterPage, kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(1)).content
+    )  # fmt: skip
+    assert (page.version, page.whole, len(page.changes)) == (2, False, 4)
+
+
+def test_too_many_gone_changes_nothing(db: psycopg.Connection, school: str) -> None:
+    import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151")
+    with pytest.raises(TooManyVanished, match="2 of 6"):
+        import_export(db, read_export(SAMPLES / "delta"), [school], date=ON, org="sch-0151")
+    assert len(people(db, school)) == 6
+    # And it was not remembered either: the same delta still finds its bulk untouched.
+    (imported,) = import_export(
+        db, read_export(SAMPLES / "delta"), [school], date=ON, org="sch-0151", vanish_share_max=1
+    )  # fmt: skip
+    assert len(imported.difference.removed) == 2
+
+
+def test_a_delta_first_is_refused(db: psycopg.Connection, school: str) -> None:
+    with pytest.raises(ExportRefused, match="no bulk import before it"):
+        import_export(db, read_export(SAMPLES / "delta"), [school], date=ON, org="sch-0151")
+
+
+def test_a_dry_run_keeps_nothing(db: psycopg.Connection, school: str) -> None:
+    (would,) = import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151", dry_run=True)
+    assert len(would.difference.added) == 8
+    assert rosters.read_version(db, school) == 0
+
+
+def test_schools_of_the_export_are_found(db: psycopg.Connection, school: str) -> None:
+    with pytest.raises(NotUnderstood, match="no such school"):
+        import_export(db, read_export(SAMPLES / "bulk"), date=ON)
+    schools.add_school(db, "sch-0151", "№ 151")
+    (imported,) = import_export(db, read_export(SAMPLES / "bulk"), date=ON)
+    assert imported.school == "sch-0151"
+
+
+def test_zip_with_a_folder_and_a_macs_shadows(tmp_path: Path) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (SAMPLES / "bulk").iterdir():
+            archive.write(file, f"export/{file.name}")
+            archive.writestr(f"__MACOSX/export/._{file.name}", b"shadow")
+        archive.writestr("export/readme.txt", b"hello")
+    assert read_export(path) == read_export(SAMPLES / "bulk")
+
+
+def test_what_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"no zip")
+    with pytest.raises(ExportRefused, match="folder or zip"):
+        read_export(tmp_path / "file")
+    with pytest.raises(ExportRefused, match="folder or zip"):
+        read_export(tmp_path / "missing")
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            archive.writestr(f"users{number}.csv", bytes(60 * 1024 * 1024))
+    with pytest.raises(ExportRefused, match="at most"):
+        read_export(path)
