@@ -18,7 +18,7 @@ from drivers.protocols.fault import Fault
 LINE_BYTES_MAX = 4096
 STX, ETX = 0x02, 0x03
 _ENDS = re.compile(rb"[\r\n]")
-_AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
+AIM_ID = re.compile(rb"\][A-Za-z][0-9A-Za-z]")  # before the text of a code: ] letter modifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def code(content: bytes) -> Code | Fault:
         text = content.decode("utf-8").strip(" \t\x02\x03")
     except UnicodeDecodeError:
         return Fault("a code that is not UTF-8: set the scanner to UTF-8")
-    text = _AIM.sub("", text, count=1) if _AIM.match(text) else text
+    text = text[3:] if AIM_ID.match(text.encode()) else text
     if not text:
         return Fault("a code without text")
     # GS parts the fields of GS1 codes

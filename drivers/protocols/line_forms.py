@@ -18,7 +18,7 @@ from enum import StrEnum
 from drivers.protocols import wiegand
 from drivers.protocols.fault import Fault
 from drivers.protocols.hid import retyped
-from drivers.protocols.line import Code, LineText, code
+from drivers.protocols.line import AIM_ID, Code, LineText, code
 from drivers.readings import Uid
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
@@ -86,7 +86,7 @@ def guess(text: LineText, *, typed: bool = False) -> Meaning:
     if text.block:
         return _block(text.content)
     content = _retyped(text.content)
-    if not content.startswith(b"]"):
+    if AIM_ID.match(content) is None:
         for form, only_with_letters in _TYPED_ORDER if typed else _LINE_ORDER:
             number = _number(content, form)
             if number is None or (number.isdigit() and len(number) in only_with_letters):

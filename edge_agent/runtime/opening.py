@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.domain.moment import MomentSource
-from edge_agent.journal.damage.salvage import read_recent
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalDamaged, JournalUnwritable
 from edge_agent.journal.journal import Journal
@@ -59,6 +58,8 @@ class JournalOpener:
     def _carry_recent(self, journal: Journal, aside: Path) -> None:
         """Brings the last days' sightings of a journal that was set aside into this one."""
         moment = self.now()
+        from edge_agent.journal.damage.salvage import read_recent  # a kiosk seldom needs it, and runs for months
+
         found = read_recent(aside, moment.utc if moment.is_trusted else None)
         if found.epoch is None:
             return

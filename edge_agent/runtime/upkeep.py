@@ -6,17 +6,20 @@ Damaged journals are brought over, the chain is verified, the WAL folded, old ro
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge_agent.domain.moment import MomentSource
-from edge_agent.journal.damage.salvage import SalvagedJournal, read_journal
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import CARRIED_AT_ONCE, Journal
 from edge_agent.journal.setting_aside import list_unsalvaged, note_path
 from edge_agent.journal.verify import ChainCheck, verify_journal
 from edge_agent.process.memory import return_free_memory
 from edge_agent.process.supervision import Pulse
+
+if TYPE_CHECKING:
+    from edge_agent.journal.damage.salvage import SalvagedJournal
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +75,14 @@ class JournalUpkeep:
         for aside in list_unsalvaged(self._journal.path):
             moment = self._now()
             try:
+                from edge_agent.journal.damage.salvage import read_journal  # seldom needed
+
                 found = read_journal(aside, moment.utc if moment.is_trusted else None, beat=pulse.beat)
                 self._carry(found, pulse)
             except (JournalUnwritable, OSError) as error:
                 log.warning("%s is not brought over yet, the next start tries again: %s", aside, error)
 
-    def _carry(self, found: SalvagedJournal, pulse: Pulse) -> None:
+    def _carry(self, found: "SalvagedJournal", pulse: Pulse) -> None:
         carried, epoch = 0, "" if found.epoch is None else found.epoch.id
         if found.epoch is not None:
             for start in range(0, len(found.rows), CARRIED_AT_ONCE):

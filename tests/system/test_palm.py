@@ -124,7 +124,7 @@ def kiosk(tmp_path: Path) -> Iterator[PalmKiosk]:
         roster = export(tmp_path / "export", "sch-1", AGREED)
         edge_agent("roster", "import", str(roster), "--local", "--config", str(kiosk.config))
         key = edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
-        assert key.stdout.index("enrolled again") < key.stdout.index("is made"), "what losing it means comes first"
+        assert key.stdout.index("enrolled again") < key.stdout.index("exists now"), "what losing it means comes first"
         yield kiosk
 
 
@@ -365,9 +365,9 @@ def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
 def _what_is_no_export_is_refused(kiosk: PalmKiosk, good: bytes) -> None:
     wrong = kiosk.folder / "wrong"
     for content, why in (
-        (b"\xff\x00 rubbish", "not an export"),
-        (b"[]\n[]\n", "not an export"),
-        (good[:-40], "not an export"),
+        (b"\xff\x00 rubbish", "no export of palms"),
+        (b"[]\n[]\n", "no export of palms"),
+        (good[:-40], "no export of palms"),
         (good.replace(b'"version":1', b'"version":2'), "version 2"),
         (good.replace(b'"school":"', b'"school":"x'), "this kiosk stands in"),
         (good.replace(b'"key":"', b'"key":"0'), "palm key import"),

@@ -56,7 +56,7 @@ def test_from_the_paper_code_to_a_proof_and_an_objection(
     check_accessible(page)
     page.get_by_role("link", name=words["qr"]).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(words["proof"])
-    assert page.get_by_role("img").evaluate("picture => picture.complete && picture.naturalWidth") > 100
+    page.wait_for_function("() => document.querySelector('img')?.naturalWidth > 100")
     check_accessible(page)
     page.get_by_role("link", name=words["back"]).click()
     row = page.get_by_role("row").filter(has_text=DAY)
