@@ -29,6 +29,7 @@ from tests.sync.client.ledger import SERVER_PUBLIC
 PEOPLE = 2_000
 ROWS = 12_000
 BACKLOG_ROWS = 60_000  # to be uploaded while the cards of the lunch come
+QUICK_ROWS, QUICK_BACKLOG_ROWS = 1_000, 15_000
 UPLOAD_PAUSE_S = 0.5  # of the sink before each answer: the upload lasts as long as the lunch
 PALMS = 500
 QUICK_PALMS = 8
@@ -45,10 +46,11 @@ def run(run: Run) -> Result:
     folder = run.folder / "scan"
     folder.mkdir()
     count = 10 if run.quick else 300
-    quiet, wakes, cpu_s = _quiet(folder / "quiet", count, 1.0 if run.quick else IDLE_S)
+    rows, backlog = (QUICK_ROWS, QUICK_BACKLOG_ROWS) if run.quick else (ROWS, BACKLOG_ROWS)
+    quiet, wakes, cpu_s = _quiet(folder / "quiet", count, rows, 1.0 if run.quick else IDLE_S)
     floor, floor_cpu_s = _bare(folder / "quiet", count)
-    lunch = _lunch(folder / "lunch", count, QUICK_PALMS if run.quick else PALMS)
-    crowded = _crowded(folder / "crowded", count)
+    lunch = _lunch(folder / "lunch", count, backlog, QUICK_PALMS if run.quick else PALMS)
+    crowded = _crowded(folder / "crowded", count, rows)
     limits = (None, None) if run.quick else (LUNCH_P99_MS, CROWDED_P99_MS)
     figures = [
         *_waits(f"quiet, {PER_SECOND}/s", quiet, floor),
@@ -57,7 +59,7 @@ def run(run: Run) -> Result:
         Figure("processor time of 1,000 scans", 1000 * cpu_s / count, "s", 1000 * floor_cpu_s / count),
         Figure("wake-ups of an idle kiosk", wakes, "a second"),
     ]
-    title = f"Card to light, {count} cards each, {ROWS:,} rows before, {PEOPLE:,} people; floor: the bare loop"
+    title = f"Card to light, {count} cards each, {rows:,} rows before, {PEOPLE:,} people; floor: the bare loop"
     return Result("scan", title, figures)
 
 
@@ -73,10 +75,10 @@ def _waits(
     ]
 
 
-def _quiet(folder: Path, count: int, idle_s: float) -> tuple[list[int], float, float]:
+def _quiet(folder: Path, count: int, rows: int, idle_s: float) -> tuple[list[int], float, float]:
     """Returns waits in nanoseconds, wake-ups a second of the idle kiosk, and processor seconds of the scans."""
     folder.mkdir()
-    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=ROWS) as kiosk:
+    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=rows) as kiosk:
         shutil.copy(kiosk.journal, folder / "bare.db")
         kiosk.start()
         kiosk.until(lambda status: status["journal"]["checked"] is not None)
@@ -109,7 +111,7 @@ def _bare(folder: Path, count: int) -> tuple[list[int], float]:
     return waits, cpu_s
 
 
-def _lunch(folder: Path, count: int, palms: int) -> list[int]:
+def _lunch(folder: Path, count: int, rows: int, palms: int) -> list[int]:
     """Returns the waits of cards at two readers while a backlog goes up and unknown hands lie before the camera."""
     folder.mkdir()
     with ExitStack() as stack:
@@ -121,7 +123,7 @@ def _lunch(folder: Path, count: int, palms: int) -> list[int]:
         hands = school.draw_hands(folder / "hands")
         camera = f'[[readers]]\nname = "camera"\ndriver = "folder"\nfolder = "{hands}"\nfps = 10\nrepeat = true\n'
         kiosk = stack.enter_context(
-            BenchKiosk(folder, peers, people=PEOPLE, rows=BACKLOG_ROWS, palms=palms, other_readers=camera)
+            BenchKiosk(folder, peers, people=PEOPLE, rows=rows, palms=palms, other_readers=camera)
         )
         kiosk.start()
         kiosk.until(lambda status: status["palm"]["ready"])
@@ -133,11 +135,11 @@ def _lunch(folder: Path, count: int, palms: int) -> list[int]:
     return waits
 
 
-def _crowded(folder: Path, count: int) -> list[int]:
+def _crowded(folder: Path, count: int, rows: int) -> list[int]:
     """Returns the waits of cards at a kiosk that shares its only core with busy loops."""
     folder.mkdir()
     core = min(os.sched_getaffinity(0))
-    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=ROWS) as kiosk:
+    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=rows) as kiosk:
         kiosk.start()
         kiosk.keep_on_core(core)
         with _busy_loops(core):

@@ -153,7 +153,7 @@ def test_sieve_and_sketch_lose_nobody_whom_exhaustive_search_names() -> None:
             palms.append(crowd.palm(f"x{person}/{way}", Hand.LEFT, fine, coarse, plain, samples=1))
     everybody = empty(plain).changed(palms)
     assert len(palms) == 640  # more than the first look's sieve lets pass
-    for person in range(0, 80, 16):
+    for person in range(0, 80, 32):
         moved = Probe(respond(region(f"x{person}", None, 2)), plain)
         assert everybody.search(moved)[0] == everybody.search_exhaustively(moved)[0]
         assert everybody.search(moved)[0].person == f"x{person}/0"

@@ -92,14 +92,14 @@ def post(server: LedgerServer, session: PageSession, path: str, **fields: str) -
         return requester.post(path, data={"form_token": session.form_token, **fields})
 
 
-@pytest.mark.parametrize("language", ["kk", "ru"])
-def test_from_an_objection_to_a_closed_sheet(
-    browser: Browser, server: LedgerServer, db: psycopg.Connection, subject: SheetSubject, language: str
+def test_from_an_objection_to_a_closed_sheet_in_the_language_of_each_side(
+    browser: Browser, server: LedgerServer, db: psycopg.Connection, subject: SheetSubject
 ) -> None:
-    words = load_catalogues()[language]
+    kazakh, russian = load_catalogues()["kk"], load_catalogues()["ru"]
+    languages = {PageRole.SCHOOL: "kk", PageRole.CATERER: "ru", PageRole.CITY: "kk"}
     keys = {side: add_signer(db, subject.school, side) for side in (SheetSide.SCHOOL, SheetSide.CATERER)}
     pages = {}
-    for role in (PageRole.SCHOOL, PageRole.CATERER, PageRole.CITY):
+    for role, language in languages.items():
         page = open_pages(browser, server, open_account(db, subject.school, role), language).new_page()
         page.goto(f"{server.url}/pages/schools/{subject.school}/sheets")
         check_accessible(page)
@@ -111,21 +111,21 @@ def test_from_an_objection_to_a_closed_sheet(
     expect(pages[PageRole.CITY].get_by_role("main")).not_to_contain_text(NAME)
 
     caterer, school, city = pages[PageRole.CATERER], pages[PageRole.SCHOOL], pages[PageRole.CITY]
-    caterer.get_by_role("button", name=words["confirm_button"]).click()
-    expect(caterer.get_by_role("main")).to_contain_text(words["act.confirmation"])
+    caterer.get_by_role("button", name=russian["confirm_button"]).click()
+    expect(caterer.get_by_role("main")).to_contain_text(russian["act.confirmation"])
     caterer.get_by_role("checkbox").first.check()
-    caterer.get_by_label(words["object_text"]).fill("The second day was a day off.")
-    caterer.get_by_role("button", name=words["object_button"]).click()
+    caterer.get_by_label(russian["object_text"]).fill("The second day was a day off.")
+    caterer.get_by_role("button", name=russian["object_button"]).click()
     expect(caterer.get_by_role("main")).to_contain_text("The second day was a day off.")
     assert sheet_store.read_process(db, subject).version == 2
 
-    sign_on_page(school, words, keys[SheetSide.SCHOOL])  # the version that the school has open is not in force
-    expect(school.get_by_role("main")).to_contain_text(words["side.school"])
-    sign_on_page(caterer, words, keys[SheetSide.CATERER])
+    sign_on_page(school, kazakh, keys[SheetSide.SCHOOL])  # the version that the school has open is not in force
+    expect(school.get_by_role("main")).to_contain_text(kazakh["side.school"])
+    sign_on_page(caterer, russian, keys[SheetSide.CATERER])
     assert sheet_store.read_process(db, subject).state is SheetState.AGREED
     city.reload()
-    city.get_by_role("button", name=words["close_button"]).click()
-    expect(city.get_by_role("main")).to_contain_text(words["state.closed"])
+    city.get_by_role("button", name=kazakh["close_button"]).click()
+    expect(city.get_by_role("main")).to_contain_text(kazakh["state.closed"])
     assert sheet_store.read_process(db, subject).state is SheetState.CLOSED
     for page in pages.values():
         page.context.close()
