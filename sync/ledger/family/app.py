@@ -29,8 +29,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from sync.contract import roster
-from sync.contract.roster import MealSession
 from sync.contract.visit import EventId, Visit
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import codes
@@ -197,11 +195,9 @@ class _FamilyPages:
         proofs = self._prove(connection, session, sorted({visit.day for visit in visits}))
         contests = list_contests(connection, school, month.first.isoformat(), month.last.isoformat(), person=person)
         by_entry = {contest.entry: contest for contest in contests if contest.entry is not None}
-        kiosks: dict[str, str] = dict(
-            connection.execute("SELECT device, name FROM device WHERE school = %s", (school,)).fetchall()
-        )
+        labels = overview.read_labels(connection, school, self._choose_language(request))
         lines = [
-            MealLine(visit, kiosks.get(visit.id.device, ""), proofs.get(visit.id), by_entry.get(visit.id))
+            MealLine(visit, labels.devices.get(visit.id.device, ""), proofs.get(visit.id), by_entry.get(visit.id))
             for visit in visits
         ]
         return self._render(
@@ -209,7 +205,7 @@ class _FamilyPages:
             missing=[contest for contest in contests if contest.entry is None], session=session,
             devices=codes.list_family_devices(connection, session, self._clock()), has_witness=bool(self._witness_key),
             sessions=sorted({visit.session for visit in visits if visit.session}), today=self._clock().date(),
-            meal_names=_read_meal_names(connection, school, self._choose_language(request)),
+            meal_names=labels.sessions,
         )  # fmt: skip
 
     def _prove(
@@ -247,7 +243,9 @@ class _FamilyPages:
         return self._render(
             request, "proof.html", visit=visit, proof=proof, zone=overview.read_zone(connection, session.school),
             log_key=self._signer.log_key(session.school, LogName.CLAIMS), witness_key=self._witness_key,
-            meal_names=_read_meal_names(connection, session.school, self._choose_language(request)),
+            meal_names=overview.read_labels(
+                connection, session.school, self._choose_language(request)
+            ).sessions,
         )  # fmt: skip
 
     def draw_qr(self, connection: psycopg.Connection, request: Request, session: FamilySession) -> Response:
@@ -302,18 +300,6 @@ class _FamilyPages:
     async def style(self, _: Request) -> Response:
         """Sends the style sheet of all the ledger's pages."""
         return guarded(Response(files("sync.ledger.pages").joinpath("style.css").read_bytes(), media_type="text/css"))
-
-
-def _read_meal_names(connection: psycopg.Connection, school: str, language: str) -> dict[str, str]:
-    """Returns what to call each session in a language, by its id."""
-    rows = connection.execute(
-        "SELECT body FROM roster_record WHERE school = %s AND type = 'session' AND superseded IS NULL"
-        " AND body IS NOT NULL",
-        (school,),
-    )
-    records = [roster.from_json(row[0]) for row in rows]
-    sessions = [record for record in records if isinstance(record, MealSession)]
-    return {meal.id: (meal.name_kk if language == "kk" else meal.name_ru) or meal.name for meal in sessions}
 
 
 def _text(name: str) -> str:

@@ -60,7 +60,7 @@ class VisitPages:
             self._desk.read_month(request),
         )
         self._desk.log_view(connection, request, session.reader, person)
-        visits = [visit for visit in read_visits(connection, school, month.first, month.last) if visit.person == person]
+        visits = read_visits(connection, school, month.first, month.last, person)
         people = self._people(connection, session.reader, school, [person])
         return self._desk.render(
             request, "person.html", session, school=school, person=person, month=month, visits=visits, people=people,
