@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.chain import DeviceId, Epoch, Head
 from sync.contract.receipt import Receipt
 
 JSON: Final = "application/json"
@@ -121,9 +121,6 @@ class HeadText(msgspec.Struct, frozen=True):
     @classmethod
     def from_head(cls, head: Head) -> "HeadText":
         return cls(head.seq, head.hash.hex())
-
-    def to_head(self) -> Head:
-        return Head(self.seq, Hash(bytes.fromhex(self.hash)))
 
 
 class QuarantinedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
