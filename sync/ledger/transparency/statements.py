@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
 
 import psycopg
 
@@ -133,17 +135,18 @@ def prove_meals(
     signature = head.cosigned.find_signature(log_key)
     cosignature = read_cosignature(head.cosigned, witness_key)
     proofs = {}
-    for entry, place, row, salt in _read_rows(connection, school, person, days, checkpoint.size):
+    for entry, rows in groupby(_read_rows(connection, school, person, days, checkpoint.size), key=itemgetter(0)):
         statement = entry.statement
-        hashes = read_row_hashes(connection, school, statement.day, statement.number)
+        tree = HashTree(read_row_hashes(connection, school, statement.day, statement.number))
         index = logs.find_number(connection, school, LogName.CLAIMS, entry.entry)
         assert index is not None, "the query asks for numbered leaves only"
         path = logs.prove_inclusion(connection, school, LogName.CLAIMS, index, checkpoint.size)
         logged = LoggedLeaf(index, checkpoint.size, path, signature, cosignature)
-        stated = StatedRow(row, salt, place, HashTree(hashes).prove_inclusion(place))
-        proof = encode_proof(stated, statement, logged, log_key, witness_key)
-        fields = read_row(row)
-        proofs[fields.device, fields.epoch, fields.seq] = MealProof(statement.day, statement.number, to_qr_text(proof))
+        for _, place, row, salt in rows:
+            stated = StatedRow(row, salt, place, tree.prove_inclusion(place))
+            text = to_qr_text(encode_proof(stated, statement, logged, log_key, witness_key))
+            fields = read_row(row)
+            proofs[fields.device, fields.epoch, fields.seq] = MealProof(statement.day, statement.number, text)
     return proofs
 
 
