@@ -33,6 +33,7 @@ from sync.contract.visit import Visit
 from sync.money.building import SheetFacts, SheetPerson, build_correction, build_sheet
 from sync.money.calendars import Calendar, choose_calendar
 from sync.money.canonical import decode_sheet, digest_sheet, encode_sheet
+from sync.money.detached import decode_ed25519
 from sync.money.errors import MoneyError
 from sync.money.months import Month
 from sync.money.outages import find_outages
@@ -252,7 +253,7 @@ def _check_signature(archive: SchoolArchive, place: ArchivePlace, act: SheetActL
     ]
     for material in keys:
         try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(material)).verify(act.signature, body)
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(material)).verify(decode_ed25519(act.signature), body)
         except (InvalidSignature, ValueError):
             continue
         return act.side, "ed25519"

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sync.ledger.errors import LedgerError
+from sync.money.detached import decode_ed25519
 
 ENTRY_POINTS = "canteen_edge_agent.signature_schemes"
 SIGNATURE_BYTES_MAX = 256 * 1024
@@ -61,7 +62,10 @@ class Ed25519Scheme:
         self, content: bytes, signature: bytes, signers: Sequence[RegisteredSigner], authority: bytes
     ) -> RegisteredSigner:
         """Returns the signer whose key made the signature. Raises SignatureRefused."""
-        raw = _unwrap(signature)
+        try:
+            raw = decode_ed25519(signature)
+        except ValueError as error:
+            raise SignatureRefused(str(error), "hand in 64 bytes, raw, hex or base64") from error
         for signer in signers:
             try:
                 Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer.material)).verify(raw, content)
@@ -112,22 +116,6 @@ def load_scheme(name: str) -> SignatureScheme:
         return scheme
     names = ", ".join([*_SCHEMES, *sorted(installed)])
     raise SignatureRefused(f"no signature scheme {name!r}", f"take one of {names}, or install the package that has it")
-
-
-def _unwrap(signature: bytes) -> bytes:
-    """Returns the raw 64 bytes of a signature that came raw, as hex or as base64. Raises SignatureRefused."""
-    if len(signature) == 64:
-        return signature
-    text = b"".join(signature.split())
-    try:
-        raw = bytes.fromhex(text.decode("ascii")) if len(text) == 128 else base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise SignatureRefused(
-            "this file holds no Ed25519 signature", "hand in 64 bytes, raw, hex or base64"
-        ) from error
-    if len(raw) != 64:
-        raise SignatureRefused(f"a signature of {len(raw)} bytes", "hand in 64 bytes, raw, hex or base64")
-    return raw
 
 
 def _to_der(signature: bytes) -> bytes:

@@ -4,8 +4,6 @@ A side's private key stays with the side: it downloads the bytes of the version 
 and pastes the detached signature. A click is only *confirmed*.
 """
 
-import base64
-import binascii
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -121,7 +119,7 @@ class SheetPages:
     ) -> Response:
         """Keeps a side's detached signature over the bytes of the version in force, once it is verified."""
         side, subject, reader = _side(session), _read_subject(request), session.reader
-        scheme, signature = form_field(form, "scheme"), _read_signature(form_field(form, "signature"))
+        scheme, signature = form_field(form, "scheme"), form_field(form, "signature").encode()
 
         def act() -> object:
             stored = sheet_store.read_version(connection, subject)
@@ -193,17 +191,6 @@ def _number(text: str) -> int:
 def _row_key(text: str) -> RowKey:
     person, _, session = text.partition(_ROW_MARK)
     return person, session
-
-
-def _read_signature(text: str) -> bytes:
-    """Returns the bytes of a pasted signature. What is no base64 goes on as it is: the scheme says what is wrong."""
-    lines = "".join(line for line in text.split() if not line.startswith("-----"))
-    if "-----BEGIN" in text:
-        return text.encode()
-    try:
-        return base64.b64decode(lines, validate=True)
-    except (ValueError, binascii.Error):
-        return text.encode()
 
 
 def _attachment(body: bytes, media_type: str, name: str) -> Response:

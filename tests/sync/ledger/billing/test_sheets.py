@@ -1,6 +1,7 @@
 """Sheets in the ledger: proposed, objected to, signed, handed in once, closed, corrected."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -44,14 +45,17 @@ def subject(school: str) -> SheetSubject:
 class Party:
     """A side with a key of its own, which the ledger never sees."""
 
-    def __init__(self, db: psycopg.Connection, school: str, side: SheetSide) -> None:
-        self._db, self._school, self.side = db, school, side
+    def __init__(
+        self, db: psycopg.Connection, school: str, side: SheetSide, form: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        """`form`: how the signature is written when it is handed in."""
+        self._db, self._school, self.side, self._form = db, school, side, form
         self._key = Ed25519PrivateKey.generate()
         signer = RegisteredSigner("ed25519", self._key.public_key().public_bytes_raw().hex(), f"{side} person")
         sheet_signers.add_signer(db, school, side, signer, by="city", now=NOW)
 
     def hand_in(self, subject: SheetSubject, content: bytes) -> sheets.ActOutcome:
-        signature = self._key.sign(content)
+        signature = self._form(self._key.sign(content))
         signed = sheet_signers.verify_signature(self._db, self._school, self.side, "ed25519", content, signature)
         return sheets.hand_in(self._db, subject, signed, signature, by="office", now=NOW)
 

@@ -1,5 +1,6 @@
 """An exported month of a real ledger is proved from its files alone, and fails at whichever line was touched."""
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -135,7 +136,7 @@ def exported(
         answer = ContestAnswer(school=school, contest=name, outcome=outcome, reason="so", officer="dana",
                                decided_at="2025-12-01T09:00:00Z")  # fmt: skip
         contests.answer_contest(db, *sign_answer(answer, key), public, NOW)
-    caterer, principal = Party(db, school, CATERER), Party(db, school, SCHOOL)
+    caterer, principal = Party(db, school, CATERER), Party(db, school, SCHOOL, base64.encodebytes)
     sheet_work.propose(db, subject, by="caterer", now=NOW)
     for party in (caterer, principal):
         party.hand_in(subject, read_version(db, subject).body)
