@@ -5,7 +5,6 @@ printed on the slip beside the keys by which the family checks proofs. Whoever e
 until the school year's end; the family and the school can shut out each device alone.
 """
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +13,11 @@ from typing import Final
 import psycopg
 
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.paper_codes import draw_code, hash_code, hash_secret, parse_code_school
 
 DEVICES_MAX: Final = 8  # of one code
 DEVICE_NAME_CHARS_MAX: Final = 120
-_LETTERS: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without the pairs that are misread from paper
-_GROUPS, _GROUP = 5, 4
+_CODE_GROUPS: Final = 5
 _YEAR_ENDS: Final = (8, 31)  # month and day: the next school year begins on 1 September
 
 
@@ -67,21 +66,13 @@ def issue_family_code(connection: psycopg.Connection, school: str, person: str, 
     ).fetchone()
     if row is None:
         raise NotUnderstood(f"no person {person!r} on the roster of school {school!r}")
-    letters = [secrets.choice(_LETTERS) for _ in range(_GROUPS * _GROUP)]
-    groups = ["".join(letters[start : start + _GROUP]) for start in range(0, len(letters), _GROUP)]
-    code = "-".join([school, *groups])
+    code = draw_code(school, _CODE_GROUPS)
     connection.execute(
         "INSERT INTO family_code (school, code_hash, person, issued_at, issued_by, expires_at)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
-        (school, _hash_code(code), person, now, by, find_year_end(now)),
+        (school, hash_code(code, _CODE_GROUPS), person, now, by, find_year_end(now)),
     )
     return code
-
-
-def _hash_code(code: str) -> bytes:
-    """Returns the hash of a code: plain, for it has 99 random bits. Case and stray spaces are forgiven."""
-    school, *groups = "".join(code.split()).rsplit("-", _GROUPS)
-    return hashlib.sha256("-".join([school, *(group.upper() for group in groups)]).encode()).digest()
 
 
 def revoke_family_codes(connection: psycopg.Connection, school: str, person: str, now: datetime) -> int:
@@ -102,32 +93,33 @@ def revoke_family_codes(connection: psycopg.Connection, school: str, person: str
 def enter_code(connection: psycopg.Connection, code: str, name: str, now: datetime) -> OpenedSession | None:
     """Returns a session for the device that shows this code; None where the code is wrong, over, or used up."""
     code = "".join(code.split())
-    school = code.rsplit("-", _GROUPS)[0]
+    school = parse_code_school(code, _CODE_GROUPS)
     if "\0" in code or "\0" in name:
         return None
+    code_hash = hash_code(code, _CODE_GROUPS)
     with connection.transaction():
         row = connection.execute(
             "SELECT person, expires_at FROM family_code"
             " WHERE school = %s AND code_hash = %s AND revoked_at IS NULL AND expires_at > %s FOR UPDATE",
-            (school, _hash_code(code), now),
+            (school, code_hash, now),
         ).fetchone()
         if row is None:
             return None
         used = connection.execute(
             "SELECT count(*) FROM family_session WHERE school = %s AND code_hash = %s AND revoked_at IS NULL",
-            (school, _hash_code(code)),
+            (school, code_hash),
         ).fetchone()
         if used is None or used[0] >= DEVICES_MAX:
             return None
         token = f"{school}.{secrets.token_urlsafe(32)}"
-        session = FamilySession(school, row[0], _hash_token(token), secrets.token_urlsafe(16))
+        session = FamilySession(school, row[0], hash_secret(token), secrets.token_urlsafe(16))
         connection.execute(
             "INSERT INTO family_session (school, token_hash, code_hash, name, form_token, opened_at, expires_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s)",
             (
                 school,
                 session.token_hash,
-                _hash_code(code),
+                code_hash,
                 name[:DEVICE_NAME_CHARS_MAX],
                 session.form_token,
                 now,
@@ -147,7 +139,7 @@ def find_session(connection: psycopg.Connection, token: str, now: datetime) -> F
         " JOIN family_code c ON c.school = s.school AND c.code_hash = s.code_hash"
         " WHERE s.school = %s AND s.token_hash = %s AND s.revoked_at IS NULL AND c.revoked_at IS NULL"
         " AND s.expires_at > %s",
-        (school, _hash_token(token), now),
+        (school, hash_secret(token), now),
     ).fetchone()
     if row is None:
         return None
@@ -175,7 +167,3 @@ def revoke_device(connection: psycopg.Connection, session: FamilySession, token_
         {"school": session.school, "person": session.person, "token_hash": token_hash, "now": now},
     )
     return done.rowcount == 1
-
-
-def _hash_token(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()

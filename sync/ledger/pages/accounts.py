@@ -5,7 +5,6 @@ After three failures in a row an account must wait before its next try, at most 
 and no account is ever locked.
 """
 
-import hashlib
 import math
 import re
 import secrets
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.pages.access import PageReader, PageRole
+from sync.ledger.paper_codes import hash_secret
 
 PASSWORD_LENGTH_MIN = 12  # NIST SP 800-63B: length is what counts
 RECOVERY_CODES = 8
@@ -88,7 +88,7 @@ def add_account(
             )
             connection.execute(
                 "INSERT INTO recovery_code (school, login, code_hash) SELECT %s, %s, * FROM unnest(%s::bytea[])",
-                (school, login, [_hash_token(code) for code in codes]),
+                (school, login, [hash_secret(code) for code in codes]),
             )
     except psycopg.errors.UniqueViolation as error:
         raise NotUnderstood(f"the login {login!r} exists", "choose another one") from error
@@ -162,7 +162,7 @@ def _find_step(secret: str, code: str, last_step: int, now: datetime) -> int | N
 def _use_recovery_code(connection: psycopg.Connection, school: str, login: str, code: str, now: datetime) -> bool:
     done = connection.execute(
         "UPDATE recovery_code SET used_at = %s WHERE school = %s AND login = %s AND code_hash = %s AND used_at IS NULL",
-        (now, school, login, _hash_token(code.strip().lower())),
+        (now, school, login, hash_secret(code.strip().lower())),
     )
     return done.rowcount == 1
 
@@ -175,7 +175,7 @@ def _open_session(connection: psycopg.Connection, reader: PageReader, now: datet
     )
     connection.execute(
         "INSERT INTO page_session (school, login, token_hash, form_token, expires_at) VALUES (%s, %s, %s, %s, %s)",
-        (reader.school, reader.login, _hash_token(token), form_token, now + SESSION_LIFETIME),
+        (reader.school, reader.login, hash_secret(token), form_token, now + SESSION_LIFETIME),
     )
     return PageSession(reader, f"{reader.school}:{token}", form_token)
 
@@ -186,7 +186,7 @@ def find_session(connection: psycopg.Connection, cookie: str, now: datetime) -> 
     row = connection.execute(
         "SELECT login, role, name, form_token FROM page_session JOIN account USING (school, login)"
         " WHERE school = %s AND token_hash = %s AND expires_at > %s AND closed_at IS NULL",
-        (school, _hash_token(token), now),
+        (school, hash_secret(token), now),
     ).fetchone()
     if row is None:
         return None
@@ -199,7 +199,7 @@ def sign_out(connection: psycopg.Connection, session: PageSession) -> None:
     token = session.token.partition(":")[2]
     connection.execute(
         "DELETE FROM page_session WHERE school = %s AND login = %s AND token_hash = %s",
-        (session.reader.school, session.reader.login, _hash_token(token)),
+        (session.reader.school, session.reader.login, hash_secret(token)),
     )
 
 
@@ -216,8 +216,3 @@ def _check_password(password: str, encoded: str) -> bool:
     except InvalidKey:
         return False
     return True
-
-
-def _hash_token(token: str) -> bytes:
-    """Returns the hash of a secret with at least 64 random bits; it needs no slow function."""
-    return hashlib.sha256(token.encode()).digest()

@@ -5,7 +5,6 @@ A device's id begins with its school's, so that every request can be answered by
 `sch151-7KQ2-9F4M-TT3X-HW8P`.
 """
 
-import hashlib
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -19,12 +18,12 @@ from sync.contract.wire import HeadText, InvalidMessage, parse_device_id, parse_
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.holes import read_holes
 from sync.ledger.judgement.day_marks import change_basis
+from sync.ledger.paper_codes import draw_code, hash_code, parse_code_school
 from sync.ledger.recovery.acts import ActKind, note_act
 
 SCHOOL_ID_MAX = 40  # leaves room for the device's part in a name of 64
 CODE_LIFETIME = timedelta(days=3)
-_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without the pairs that are misread from paper
-_GROUPS, _GROUP = 4, 4  # 16 letters of 31: 79 bits
+_CODE_GROUPS = 4  # 16 letters of 31: 79 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +90,16 @@ def issue_code(
     connection: psycopg.Connection, school: str, device_name: str, now: datetime, lifetime: timedelta = CODE_LIFETIME
 ) -> str:
     """Returns a code for one kiosk of this school. It is shown once; the ledger has its hash. Raises NotUnderstood."""
-    letters = [secrets.choice(_LETTERS) for _ in range(_GROUPS * _GROUP)]
-    groups = ["".join(letters[start : start + _GROUP]) for start in range(0, len(letters), _GROUP)]
-    code = "-".join([school, *groups])
+    code = draw_code(school, _CODE_GROUPS)
     try:
         connection.execute(
             "INSERT INTO enrolment_code (school, code_hash, device_name, created_at, expires_at)"
             " VALUES (%s, %s, %s, %s, %s)",
-            (school, _hash(code), device_name, now, now + lifetime),
+            (school, hash_code(code, _CODE_GROUPS), device_name, now, now + lifetime),
         )
     except psycopg.errors.ForeignKeyViolation as error:
         raise NotUnderstood(f"no school {school!r}: add it with `edge-agent ledger school`") from error
     return code
-
-
-def _parse_code_school(code: str) -> str:
-    return code.rsplit("-", _GROUPS)[0]
-
-
-def _hash(code: str) -> bytes:
-    """Returns the hash of a code: plain, for it has 79 random bits. Case and stray spaces are forgiven."""
-    school = _parse_code_school(code)
-    return hashlib.sha256(f"{school}-{code[len(school) + 1 :].upper()}".encode()).digest()
 
 
 def register_device(
@@ -120,14 +107,15 @@ def register_device(
 ) -> tuple[RegisteredDevice, bool] | RefusedCode:
     """Returns the identity behind a code, and True if it is new. The same code and key give the same one again."""
     code = "".join(code.split())
-    school = _parse_code_school(code)
+    school = parse_code_school(code, _CODE_GROUPS)
     if "\0" in code or "\0" in name:
         return RefusedCode("a zero byte")
+    code_hash = hash_code(code, _CODE_GROUPS)
     with connection.transaction():
         row = connection.execute(
             "SELECT device_name, expires_at, device, public_key FROM enrolment_code"
             " WHERE school = %s AND code_hash = %s FOR UPDATE",
-            (school, _hash(code)),
+            (school, code_hash),
         ).fetchone()
         if row is None:
             return RefusedCode("unknown")
@@ -142,11 +130,11 @@ def register_device(
         _add_device(connection, school, device, device_name or name, public_key)
         connection.execute(
             "UPDATE enrolment_code SET used_at = %s, device = %s, public_key = %s WHERE school = %s AND code_hash = %s",
-            (now, device, public_key, school, _hash(code)),
+            (now, device, public_key, school, code_hash),
         )
         note_act(connection, ActKind.REGISTRATION, school, {
             "device": device, "name": device_name or name, "public_key": public_key.hex(),
-            "code_hash": _hash(code).hex(),
+            "code_hash": code_hash.hex(),
         })  # fmt: skip
     return RegisteredDevice(school, device, "active", (public_key,)), True
 
