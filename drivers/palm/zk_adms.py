@@ -12,30 +12,24 @@ sends again, and what was taken already is passed over.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.errors import DeviceGone, NotSupported
+from drivers.network.http_callers import LISTEN_PATTERN, CallRate, HttpCallers, HttpReply, peers_of, utc_now
 from drivers.protocols import adms
 from drivers.protocols.adms import Call, TimeZoneForm
-from drivers.protocols.fault import Fault
 from drivers.protocols.http import Exchange, HttpRequest
 from drivers.protocols.zk_attlog import Punch
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
-from drivers.transports.tcp import PeerBytes, Peers, SinglePeer, TcpListener
-
-TERMINAL_IDLE_S = 15  # a connection that says nothing for so long is hung up
-ADDRESSES_MAX = 64  # whose rate is kept in mind
 
 
 class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    listen: Annotated[str, Meta(pattern="^[0-9A-Za-z.-]+:[0-9]{1,5}$")]  # address:port
+    listen: Annotated[str, Meta(pattern=LISTEN_PATTERN)]
     serials: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]
     utc_offset: str = "+05:00"  # of the terminals' clocks
     time_zone_form: TimeZoneForm = TimeZoneForm.OFFSET  # try another when a terminal's clock jumps by hours
@@ -44,17 +38,6 @@ class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 180.0  # of all terminals, before they count as gone
     requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
     body_bytes_max: Annotated[int, Meta(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _TerminalReply:
-    body: str = "OK"
-    status: int = 200
-    events: tuple[DeviceEvent, ...] = ()
 
 
 class ZkAdms:
@@ -68,11 +51,19 @@ class ZkAdms:
         clock: Monotonic = time.monotonic_ns,
         tap: Tap | None = None,
         transport: Transport | None = None,
-        wall: Callable[[], datetime] = _utc_now,
+        wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
         self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
-        self._peers: Peers = SinglePeer(transport) if transport else _listener(settings.listen)
+        self._callers = HttpCallers(
+            name,
+            peers_of(settings.listen, transport),
+            lambda: Exchange(body_bytes_max=settings.body_bytes_max, unwanted=adms.unwanted),
+            self._reply,
+            clock=clock,
+            wall=wall,
+            tap=tap,
+        )
         self._remembered = adms.Remembered()  # over a reopen too: what was taken stays taken
         self._stamps: dict[str, str] = {}
         self._zone = timezone(timedelta(0))
@@ -84,17 +75,14 @@ class ZkAdms:
             adms.time_zone(offset, self._settings.time_zone_form)
         except ValueError as error:
             raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
-        self._peers.open()
+        self._callers.open()
         self._forget()
         self._zone = timezone(offset)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Answers the peers that were held back, then hears every terminal that speaks."""
-        events = list(self._answer_pending())
-        for request in self._peers.poll(0 if events else timeout_s):
-            events += self._hear(request)
+        events = self._callers.read(timeout_s)
         now_ns = self._clock()
-        self._hang_up_on_the_idle(now_ns)
         if not events and self._last_call_ns and now_ns - self._last_call_ns > self._settings.silence_s * 1e9:
             raise DeviceGone(
                 f"{self.name}: no terminal has called for {self._settings.silence_s:.0f} s: check its power and its "
@@ -103,66 +91,15 @@ class ZkAdms:
         return events
 
     def close(self) -> None:
-        self._peers.close()
+        self._callers.close()
 
     def _forget(self) -> None:
-        self._exchanges: dict[int, Exchange] = {}
-        self._spoke_ns: dict[int, int] = {}  # when each connection last said something
-        self._addresses: dict[int, str] = {}
-        self._held_back: list[tuple[int, str]] = []
-        self._allowance: dict[str, tuple[float, int]] = {}  # by address: requests it may still make, counted when
+        self._rate = CallRate(self._settings.requests_per_minute, self._clock)
         self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
         self._commands = 0
         self._last_call_ns = 0
 
-    def _answer_pending(self) -> Iterator[DeviceEvent]:
-        held_back, self._held_back = self._held_back, []
-        for peer, body in held_back:
-            if self._say(peer, body):
-                yield from self._serve(peer, self._exchanges[peer].next())
-
-    def _hear(self, request: PeerBytes) -> Iterator[DeviceEvent]:
-        if not request.data:
-            self._hung_up(request.peer)
-            return
-        exchange = self._exchanges.get(request.peer)
-        if exchange is None:
-            exchange = Exchange(body_bytes_max=self._settings.body_bytes_max, unwanted=adms.unwanted)
-            self._exchanges[request.peer] = exchange
-        self._addresses[request.peer] = request.address
-        self._spoke_ns[request.peer] = self._clock()
-        yield from self._serve(request.peer, exchange.feed(request.data))
-
-    def _serve(self, peer: int, requests: Sequence[HttpRequest | Fault]) -> Iterator[DeviceEvent]:
-        while requests:
-            [request] = requests
-            if isinstance(request, Fault):
-                yield StreamFault(self.name, request.what, self._clock())
-                self._peers.send(peer, self._exchanges[peer].refusal(self._date()))
-                self._hang_up(peer)
-                return
-            reply = self._reply(request, self._addresses[peer])
-            yield from reply.events
-            if any(isinstance(event, PersonMatched) for event in reply.events):
-                self._held_back.append((peer, reply.body))
-                return
-            if not self._say(peer, reply.body, reply.status):
-                return
-            requests = self._exchanges[peer].next()
-
-    def _say(self, peer: int, body: str, status: int = 200) -> bool:
-        """Sends an answer. True when the connection goes on behind it."""
-        exchange = self._exchanges.get(peer)
-        if exchange is None:
-            return False
-        data, ends = exchange.answer(body, self._date(), status)
-        self._tell("SEND", data)
-        self._peers.send(peer, data)
-        if ends:
-            self._hang_up(peer)
-        return not ends
-
-    def _reply(self, request: HttpRequest, address: str) -> _TerminalReply:
+    def _reply(self, request: HttpRequest, address: str) -> HttpReply:
         try:
             call = adms.call(request.target)
         except ValueError:
@@ -170,7 +107,7 @@ class ZkAdms:
         body = request.body if call.table in adms.TELLABLE_TABLES else b""
         head = f"{request.method} {request.target} HTTP/1.1\r\nHost: kiosk\r\nContent-Length: {len(body)}\r\n\r\n"
         self._tell("RECV", head.encode("ascii") + body)
-        if not self._within_its_rate(address):
+        if not self._rate.allows(address):
             return self._refuse("too many calls from one address; is a terminal at fault, or is somebody trying?", 429)
         if not call.path.startswith("/iclock/"):
             return self._refuse("a call for something that is not here", 404)
@@ -180,23 +117,23 @@ class ZkAdms:
             )
         self._last_call_ns = self._clock()
         if adms.unwanted(request.target):
-            return _TerminalReply(events=(self._thrown_away(),))
+            return HttpReply(events=(self._thrown_away(),))
         match request.method, call.path:
             case "GET", "/iclock/cdata":
                 return self._start(call)
             case "POST", "/iclock/cdata":
                 return self._take(call, request.body)
             case "GET", "/iclock/getrequest" if number := self._to_set.pop(call.serial, 0):
-                return _TerminalReply(adms.set_time(number, self._local()))
+                return HttpReply(adms.set_time(number, self._local()))
             case "GET", "/iclock/rtdata" if call.wants == "time":
-                return _TerminalReply(adms.time_reply(self._local()))
+                return HttpReply(adms.time_reply(self._local()))
             case _:
-                return _TerminalReply()
+                return HttpReply()
 
-    def _start(self, call: Call) -> _TerminalReply:
+    def _start(self, call: Call) -> HttpReply:
         self._plan_to_set_the_clock(call)
         offset, form = self._zone.utcoffset(None), self._settings.time_zone_form
-        return _TerminalReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
+        return HttpReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
 
     def _plan_to_set_the_clock(self, call: Call) -> None:
         """Plans the command that sets the clock, since not every firmware asks for the time. The terminal gets it with
@@ -206,7 +143,7 @@ class ZkAdms:
             self._commands += 1
             self._to_set[call.serial] = self._commands
 
-    def _take(self, call: Call, body: bytes) -> _TerminalReply:
+    def _take(self, call: Call, body: bytes) -> HttpReply:
         upload = adms.upload(call.table, body)
         if call.table == "ATTLOG" and call.stamp:
             self._stamps[call.serial] = call.stamp
@@ -223,7 +160,7 @@ class ZkAdms:
         if not upload.understood:
             what = f"rows of a table that we do not know ({call.table}): set the terminal to attendance (T&A PUSH)"
             events.append(StreamFault(self.name, what, self._clock()))
-        return _TerminalReply(upload.answer, events=tuple(events))
+        return HttpReply(upload.answer, events=tuple(events))
 
     def _matched(self, punch: Punch) -> PersonMatched:
         seen_at = punch.at(self._zone).astimezone(UTC)
@@ -240,32 +177,8 @@ class ZkAdms:
         what = "pictures or templates of people came and were thrown away: switch their upload off in the terminal"
         return StreamFault(self.name, what, self._clock())
 
-    def _refuse(self, what: str, status: int) -> _TerminalReply:
-        return _TerminalReply("", status, (StreamFault(self.name, what, self._clock()),))
-
-    def _within_its_rate(self, address: str) -> bool:
-        now_ns, most = self._clock(), self._settings.requests_per_minute
-        allowance, counted_ns = self._allowance.pop(address, (float(most), now_ns))
-        allowance = min(most, allowance + (now_ns - counted_ns) / 60e9 * most)
-        self._allowance[address] = (max(allowance - 1, 0.0), now_ns)
-        if len(self._allowance) > ADDRESSES_MAX:
-            del self._allowance[next(iter(self._allowance))]
-        return allowance >= 1
-
-    def _hang_up_on_the_idle(self, now_ns: int) -> None:
-        held_back = {peer for peer, _ in self._held_back}
-        for peer, spoke_ns in list(self._spoke_ns.items()):
-            if now_ns - spoke_ns > TERMINAL_IDLE_S * 1_000_000_000 and peer not in held_back:
-                self._hang_up(peer)
-
-    def _hang_up(self, peer: int) -> None:
-        self._peers.drop(peer)
-        self._hung_up(peer)
-
-    def _hung_up(self, peer: int) -> None:
-        self._exchanges.pop(peer, None)
-        self._spoke_ns.pop(peer, None)
-        self._addresses.pop(peer, None)
+    def _refuse(self, what: str, status: int) -> HttpReply:
+        return HttpReply("", status, (StreamFault(self.name, what, self._clock()),))
 
     def _tell(self, direction: str, data: bytes) -> None:
         """Shows the tap whole requests as if all came on one line, and bodies of TELLABLE_TABLES only."""
@@ -274,11 +187,3 @@ class ZkAdms:
 
     def _local(self) -> datetime:
         return self._wall().astimezone(self._zone)
-
-    def _date(self) -> str:
-        return format_datetime(self._wall(), usegmt=True)
-
-
-def _listener(listen: str) -> TcpListener:
-    host, _, port = listen.rpartition(":")
-    return TcpListener(host, int(port))

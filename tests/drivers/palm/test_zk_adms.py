@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
-from drivers.palm.zk_adms import TERMINAL_IDLE_S, ZkAdms, ZkAdmsSettings
+from drivers.network.http_callers import CALLER_IDLE_S, REQUEST_WAIT_S
+from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.transports.memory import MemoryTransport
@@ -283,10 +284,22 @@ def test_a_connection_that_stops_in_the_middle_is_hung_up_on(kiosk: Kiosk) -> No
         terminal.sendall(b"POST /iclock/cdata?SN=1 HTTP/1.1\r\n")
         for _ in range(5):
             kiosk.reader.read(0.02)
-        kiosk.now_ns += (TERMINAL_IDLE_S + 1) * 1_000_000_000
+        kiosk.now_ns += (CALLER_IDLE_S + 1) * 1_000_000_000
         kiosk.reader.read(0)
         assert terminal.recv(1) == b""
-    assert not kiosk.reader._exchanges
+    assert kiosk.reader._callers.connections == 0
+
+
+def test_a_request_that_comes_a_byte_now_and_then_is_hung_up_on(kiosk: Kiosk) -> None:
+    with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+        for _ in range(REQUEST_WAIT_S // 10 + 1):
+            terminal.sendall(b"P")
+            for _ in range(3):
+                kiosk.reader.read(0.02)
+            kiosk.now_ns += 10 * 1_000_000_000
+        kiosk.reader.read(0)
+        assert terminal.recv(1) == b""
+    assert kiosk.reader._callers.connections == 0
 
 
 def test_terminals_that_fall_silent_are_gone_and_one_that_never_called_is_not(kiosk: Kiosk) -> None:
