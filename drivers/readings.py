@@ -102,13 +102,27 @@ class CardRemoved:
     monotonic_ns: int
 
 
+class FaultCause(StrEnum):
+    """The cause of a fault. With another one than LINE somebody stands at the reader."""
+
+    LINE = "line"  # bytes that are no frame: noise, a wrong speed, a cut; perhaps nobody is there
+    PHONE = "phone"  # a phone or an emulated card, which shows another number each time
+    CARD = "card"  # a card or a code was there and gave no number or text
+    SETTINGS = "settings"  # the reader reads, and its settings or its wires make no number of it
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFault:
-    """Bytes that are no frame: counted, shown to the technician, never an exception that loses the frame behind."""
+    """Something that arrived and is no reading: counted, told to the staff and the technician, never an exception that
+    loses the frame behind. `what` says what to do, and never holds a number or the bytes.
+
+    With another cause than LINE somebody stands at the reader: the child is told to use a card or to ask the staff.
+    """
 
     reader: str
     what: str
     monotonic_ns: int
+    cause: FaultCause = FaultCause.LINE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,7 @@ from typing import assert_never
 
 import msgspec
 
-from drivers.readings import Technology, Uid, UidNotation
+from drivers.readings import FaultCause, Technology, Uid, UidNotation
 
 UID_BYTES_MAX = 10
 _CASCADE_TAG = 0x88  # ISO 14443-3: announces that the UID goes on; never its first byte
@@ -51,6 +51,7 @@ class RejectedNumber:
     """This number identifies nobody; `why` says what to do and never holds the number."""
 
     why: str
+    cause: FaultCause = FaultCause.CARD
 
 
 class Alias(msgspec.Struct, frozen=True, gc=False):  # a school has tens of thousands of them
@@ -83,29 +84,36 @@ def whole(technology: Technology, value: bytes) -> Uid | RejectedNumber:
     if not 2 <= len(value) <= UID_BYTES_MAX:
         return RejectedNumber(f"a number of {len(value)} bytes; cards have 2 to {UID_BYTES_MAX}")
     if not any(value) or set(value) == {0xFF}:
-        return RejectedNumber("a number of only zeros or ones: noise, or a blank card")
+        return RejectedNumber("a number of only zeros or ones: noise, or a blank card", FaultCause.LINE)
     match technology:
         case Technology.EM4100:
-            fault = "" if len(value) == 5 else f"an EM4100 number has 5 bytes, this one {len(value)}"
+            if len(value) != 5:
+                return RejectedNumber(f"an EM4100 number has 5 bytes, this one {len(value)}")
         case Technology.ISO14443A:
-            fault = _iso14443a_fault(value)
+            if (rejected := _iso14443a_fault(value)) is not None:
+                return rejected
         case Technology.UNKNOWN:
-            fault = ""
+            pass
         case _:
             assert_never(technology)
-    return RejectedNumber(fault) if fault else Uid(technology, value, 8 * len(value))
+    return Uid(technology, value, 8 * len(value))
 
 
-def _iso14443a_fault(value: bytes) -> str:
+def _iso14443a_fault(value: bytes) -> RejectedNumber | None:
     if value[0] == _CASCADE_TAG:
-        return "begins with the cascade tag 88: the reader passes on only a part; correct its firmware or its settings"
+        return RejectedNumber(
+            "begins with the cascade tag 88: the reader passes on only a part; correct its firmware or its settings",
+            FaultCause.SETTINGS,
+        )
     if len(value) == 4 and value[0] == _RANDOM:
-        return "a random number (08…), as phones give: use a card"
+        return RejectedNumber("a random number (08…), as phones give: use a card", FaultCause.PHONE)
     if len(value) == 5 and _bcc(value[:4]) == value[4]:
-        return 'four bytes and their check byte: set uid_encoding = "hex-bcc" for this reader'
+        return RejectedNumber(
+            'four bytes and their check byte: set uid_encoding = "hex-bcc" for this reader', FaultCause.SETTINGS
+        )
     if len(value) not in (4, 7, 10):
-        return f"an ISO 14443 number has 4, 7 or 10 bytes, this one {len(value)}"
-    return ""
+        return RejectedNumber(f"an ISO 14443 number has 4, 7 or 10 bytes, this one {len(value)}")
+    return None
 
 
 def _bcc(value: bytes) -> int:
@@ -125,7 +133,7 @@ def to_uid(raw: str, encoding: UidEncoding, technology: Technology = Technology.
         case _:
             value = _unhex(raw)
             if value is None:
-                return RejectedNumber("not pairs of hex digits: check uid_encoding of this reader")
+                return RejectedNumber("not pairs of hex digits: check uid_encoding of this reader", FaultCause.SETTINGS)
             return from_bytes(value, encoding, technology)
 
 
@@ -141,17 +149,20 @@ def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> U
         case UidEncoding.HEX_BCC:
             if len(value) != 5 or _bcc(value[:4]) != value[4]:
                 return RejectedNumber(
-                    "no check byte behind four bytes: damaged, or uid_encoding of this reader is wrong"
+                    "no check byte behind four bytes: damaged, or uid_encoding of this reader is wrong",
+                    FaultCause.SETTINGS,
                 )
             return whole(technology, value[:4])
         case UidEncoding.IRONLOGIC:
             return whole(technology, value[4:] + value[:4] if len(value) == 7 else value)
         case UidEncoding.W34 | UidEncoding.W34_REVERSED:
             if len(value) != 4:
-                return RejectedNumber(f"W34 has 4 bytes, this one {len(value)}")
+                return RejectedNumber(f"W34 has 4 bytes, this one {len(value)}", FaultCause.SETTINGS)
             return _part(technology, value[::-1] if encoding is UidEncoding.W34_REVERSED else value, UidNotation.W34)
         case _:
-            return RejectedNumber(f"{encoding} is not written in hex: check uid_encoding of this reader")
+            return RejectedNumber(
+                f"{encoding} is not written in hex: check uid_encoding of this reader", FaultCause.SETTINGS
+            )
 
 
 def from_roster(notation: UidNotation, value: str, technology: Technology = Technology.UNKNOWN) -> Uid | RejectedNumber:
@@ -209,13 +220,13 @@ def _parts(uid: Uid, size: int) -> tuple[bytes, ...]:
 
 def _part(technology: Technology, value: bytes, notation: UidNotation) -> Uid | RejectedNumber:
     if not any(value):  # all ones are allowed: the low bits of a real card may be
-        return RejectedNumber("a number of only zeros: noise, or a blank card")
+        return RejectedNumber("a number of only zeros: noise, or a blank card", FaultCause.LINE)
     return Uid(technology, value, 8 * len(value), notation)
 
 
 def _dec10(raw: str, technology: Technology, *, backwards: bool) -> Uid | RejectedNumber:
     if not _digits(raw, 10) or int(raw) > 0xFFFFFFFF:
-        return RejectedNumber("not a decimal number of 32 bits: check uid_encoding of this reader")
+        return RejectedNumber("not a decimal number of 32 bits: check uid_encoding of this reader", FaultCause.SETTINGS)
     return _part(technology, int(raw).to_bytes(4, "little" if backwards else "big"), UidNotation.DEC10)
 
 
@@ -223,7 +234,9 @@ def _w26(raw: str, technology: Technology) -> Uid | RejectedNumber:
     # Without the comma `12345678` could be 123,45678 as well as a plain number of 24 bits, so the comma is demanded.
     facility, _, number = raw.partition(",")
     if not (_digits(facility, 3) and _digits(number, 5) and int(facility) <= 0xFF and int(number) <= 0xFFFF):
-        return RejectedNumber("not facility,number as in 100,19382: check uid_encoding of this reader")
+        return RejectedNumber(
+            "not facility,number as in 100,19382: check uid_encoding of this reader", FaultCause.SETTINGS
+        )
     return _part(technology, bytes((int(facility),)) + int(number).to_bytes(2, "big"), UidNotation.W26)
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from drivers.readings import FaultCause
 from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
 from sync.contract.event import ClockQuality
@@ -79,6 +80,15 @@ class PalmStatus(msgspec.Struct, frozen=True, kw_only=True):
     pictures_dropped: int | UnsetType = UNSET
 
 
+class RefusalStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The last thing that a reader received and refused, in its driver's sentence."""
+
+    what: str
+    cause: FaultCause
+    count: int  # of the same sentence since the start
+    time: str  # UTC, in ISO 8601
+
+
 class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One reader or indicator as its thread last knew it."""
 
@@ -88,6 +98,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     why: str  # the reason why it is not present
     readings: int
     faults: int
+    refusal: RefusalStatus | None = None  # None: nothing was refused since the start
 
 
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):

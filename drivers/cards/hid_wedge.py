@@ -19,6 +19,7 @@ from drivers.protocols import hid
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import LineText, code
 from drivers.protocols.line_forms import Meaning
+from drivers.readings import FaultCause
 from drivers.transports.base import tapped
 from drivers.transports.evdev import EVENT_BYTES, InputDevice
 from drivers.uid import UidEncoding, to_uid
@@ -60,13 +61,19 @@ class HidWedge(TextStream):
 
     def _says(self, text: LineText) -> Meaning:
         if self._settings.enter and not text.ended:
-            return Fault("typing stopped before Enter: part of a number, or set enter = false for this reader")
+            return Fault(
+                "typing stopped before Enter: part of a number, or set enter = false for this reader",
+                FaultCause.SETTINGS,
+            )
         if self._settings.reads == "code":
             return code(text.content)
         number, encoding = text.content.decode("ascii").strip(), self._settings.uid_encoding
         if encoding in (UidEncoding.DEC10, UidEncoding.DEC10_REVERSED):
             if self._settings.digits not in (0, len(number)):
-                return Fault(f"a number of {len(number)} digits: correct `digits` or `uid_encoding` of this reader")
+                return Fault(
+                    f"a number of {len(number)} digits: correct `digits` or `uid_encoding` of this reader",
+                    FaultCause.SETTINGS,
+                )
         elif encoding is UidEncoding.W26 and len(number) == 8:
             number = f"{number[:3]},{number[3:]}"
         return to_uid(number, encoding)

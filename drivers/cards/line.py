@@ -20,7 +20,7 @@ from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.cards.texts import TextStream
 from drivers.errors import NotSupported
 from drivers.protocols import line, patterns
-from drivers.protocols.fault import Fault
+from drivers.protocols.fault import Fault, judge_line
 from drivers.protocols.line import LineText
 from drivers.protocols.line_forms import ENCODINGS, Form, Meaning, meaning
 from drivers.transports.base import tapped
@@ -96,7 +96,7 @@ class LineReader(TextStream):
         content = text.content.decode("utf-8", "replace")
         match = self._pattern.fullmatch(content) if len(content) <= patterns.TEXT_MAX else None
         if match is None:
-            return Fault("a line that the pattern does not fit")
+            return Fault("a line that the pattern does not fit: correct it, or take a form", judge_line(text.content))
         groups = match.groupdict()
         if groups.get("card") is not None:
             return to_uid(groups["card"], self._encoding or UidEncoding.HEX)

@@ -35,11 +35,11 @@ class Reports:
 
     def readings(self, report: OsdpCard | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
         if isinstance(report, Fault):
-            yield StreamFault(self._name, report.what, now_ns)
+            yield StreamFault(self._name, report.what, now_ns, report.cause)
             return
         uid = card_uid(report, self._encoding, self._technology)
         if isinstance(uid, RejectedNumber):
-            yield StreamFault(self._name, uid.why, now_ns)
+            yield StreamFault(self._name, uid.why, now_ns, uid.cause)
         elif self._presence.frames(uid, now_ns) == 1:
             yield CardRead(self._name, uid, now_ns)
             yield CardRead(self._name, uid, now_ns, again=True)

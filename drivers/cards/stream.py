@@ -59,8 +59,8 @@ class CardStream:
 
     def _report(self, sighting: CardSighting | CardGone | Fault, now_ns: int) -> Iterator[DeviceEvent]:
         match sighting:
-            case CardSighting(uid=RejectedNumber(why=why)):
-                yield StreamFault(self.name, why, now_ns)
+            case CardSighting(uid=RejectedNumber(why=why, cause=cause)):
+                yield StreamFault(self.name, why, now_ns, cause)
             case CardSighting(uid=Uid() as uid, proven=proven):
                 frames = self._presence.frames(uid, now_ns)
                 if frames == 1:
@@ -70,5 +70,5 @@ class CardStream:
             case CardGone():
                 self._presence.clear()
                 yield CardRemoved(self.name, now_ns)
-            case Fault(what=what):
-                yield StreamFault(self.name, what, now_ns)
+            case Fault(what=what, cause=cause):
+                yield StreamFault(self.name, what, now_ns, cause)

@@ -87,7 +87,7 @@ class TextStream:
                 self._last_code = (content, now_ns)
                 if content != before or now_ns - last_ns > self._hold_ns:
                     yield CodeRead(self.name, content, now_ns)
-            case RejectedNumber(why=what) | Fault(what=what):
-                yield StreamFault(self.name, what, now_ns)
+            case RejectedNumber(why=what, cause=cause) | Fault(what=what, cause=cause):
+                yield StreamFault(self.name, what, now_ns, cause)
             case _:
                 assert_never(said)

@@ -24,7 +24,7 @@ from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.errors import DeviceGone
 from drivers.protocols import bridge
 from drivers.protocols.fault import Fault
-from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.transports.base import tapped
 from drivers.transports.local import LocalSocket
 
@@ -131,13 +131,13 @@ class PalmBridge:
         if payload_bytes:
             return self._fault("a match with a payload: pictures and templates stay with the vendor")
         if not match.live:
-            return self._fault("a match that is not live: nobody's hand, or the scanner is dirty")
+            return self._fault("a match that is not live: nobody's hand, or the scanner is dirty", FaultCause.CARD)
         if match.score < self._settings.score_min:
-            return self._fault("a match below score_min")
+            return self._fault("a match below score_min", FaultCause.CARD)
         return PersonMatched(self.name, match.subject, self._clock(), "palm", match.score)
 
-    def _fault(self, what: str) -> StreamFault:
-        return StreamFault(self.name, what, self._clock())
+    def _fault(self, what: str, cause: FaultCause = FaultCause.LINE) -> StreamFault:
+        return StreamFault(self.name, what, self._clock(), cause)
 
 
 def _as(kind: type[T], data: Mapping[str, object]) -> T:

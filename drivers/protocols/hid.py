@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import LINE_BYTES_MAX, LineText
+from drivers.readings import FaultCause
 
 GAP_MS = 200
 SIZES = (24, 16)
@@ -108,7 +109,7 @@ class Typist:
         text, damaged = self._text, self._damaged
         self._text = self._damaged = ""
         if damaged:
-            yield Fault(damaged)
+            yield Fault(damaged, FaultCause.CARD)
         elif text:
             yield LineText(text.encode("ascii"), ended=ended)
 

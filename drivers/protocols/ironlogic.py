@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from drivers.protocols.fault import Fault
-from drivers.readings import Technology
+from drivers.protocols.fault import Fault, judge_line
+from drivers.readings import FaultCause, Technology
 
 IRONLOGIC_LINE_BYTES_MAX = 128  # the longest line seen has 50
 NO_CARD = b"No card\r\n"
@@ -157,7 +157,11 @@ class Decoder:
             return ()
         match = _LINE.search(line)
         if match is None:
-            return () if overlong else (Fault("a line of unknown form"),)
+            return (
+                ()
+                if overlong
+                else (Fault("a line of unknown form: send us a capture of it", judge_line(line.encode("latin-1"))),)
+            )
         event = _meaning(match)
         if line[: match.start()].strip() and not overlong:
             return Fault("bytes before a line"), event
@@ -180,11 +184,11 @@ def _meaning(line: re.Match[str]) -> Event:
     if line["facility"]:
         facility, number = int(line["facility"]), int(line["number"])
         if facility > 0xFF or number > 0xFFFF:
-            return Fault("facility or number out of range")
+            return Fault("facility or number out of range", FaultCause.CARD)
         w26 = bytes((facility, *number.to_bytes(2, "big")))
     if len(printed) == 2:  # as on Em-Marine lines, the bracket is the upper part of the number only
         if not w26:
-            return Fault("a line without the lower part of its number")
+            return Fault("a line without the lower part of its number", FaultCause.CARD)
         printed += w26
 
     name = line["name"].upper()
@@ -192,7 +196,7 @@ def _meaning(line: re.Match[str]) -> Event:
         return IronLogicCard(Technology.EM4100, printed, line["type"] or "", reader)
     if name in _MIFARE_NAMES:
         if w26 and not _fits(printed, w26):
-            return Fault("bracket and facility,number disagree")
+            return Fault("bracket and facility,number disagree", FaultCause.CARD)
         return IronLogicCard(Technology.ISO14443A, printed, line["type"] or "", reader)
     return IronLogicCard(Technology.UNKNOWN, printed, line["type"] or "", reader)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from drivers.protocols.fault import Fault
+from drivers.readings import FaultCause
 
 LINE_BYTES_MAX = 4096
 STX, ETX = 0x02, 0x03
@@ -50,14 +51,29 @@ def code(content: bytes) -> Code | Fault:
     try:
         text = content.decode("utf-8").strip(" \t\x02\x03")
     except UnicodeDecodeError:
-        return Fault("a code that is not UTF-8: set the scanner to UTF-8")
+        return _other_encoding(content)
     text = text[3:] if AIM_ID.match(text.encode()) else text
     if not text:
-        return Fault("a code without text")
+        return Fault("a code without text", FaultCause.CARD)
     # GS parts the fields of GS1 codes
     if any(not character.isprintable() and character not in "\x1d\t" for character in text):
         return Fault("a code with control characters: noise, or a code of binary data")
     return Code(text)
+
+
+def _other_encoding(content: bytes) -> Fault:
+    """Returns the fault of a code that is not UTF-8, with the encoding that it seems to have."""
+    high = sum(byte >= 0x80 for byte in content)
+    for encoding, name in _ENCODINGS.items():
+        text = content.decode(encoding, "replace")
+        letters = sum(character.isalpha() and not character.isascii() for character in text)
+        if text.isprintable() and letters >= high * 0.9 and high >= _LETTERS_MIN:
+            return Fault(f"a code in {name}: set the scanner to UTF-8", FaultCause.SETTINGS)
+    return Fault("a code that is not UTF-8: set the scanner to UTF-8")
+
+
+_ENCODINGS = {"cp1251": "Windows-1251", "cp866": "code page 866"}  # of scanners and labels in Kazakhstan
+_LETTERS_MIN = 3
 
 
 class Decoder:

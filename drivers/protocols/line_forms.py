@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from drivers.protocols import wiegand
-from drivers.protocols.fault import Fault
+from drivers.protocols.fault import Fault, judge_line
 from drivers.protocols.hid import retyped
 from drivers.protocols.line import AIM_ID, Code, LineText, code
-from drivers.readings import Uid
+from drivers.readings import FaultCause, Uid
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
 Meaning = Uid | RejectedNumber | Code | Fault
@@ -65,7 +65,7 @@ def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> 
         return _block(text.content) if text.block else Fault("a line outside a block")
     number = _number(text.content, form)
     if number is None:
-        return Fault(f"a line that is no {form}: check the form in the settings of this reader")
+        return Fault(f"a line that is no {form}: check the form in the settings of this reader", _cause(text.content))
     match form:
         case Form.W26_HEX | Form.W34_HEX:
             return _wiegand_hex(number, 26 if form is Form.W26_HEX else 34, encoding)
@@ -75,6 +75,10 @@ def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> 
             return to_uid(number, UidEncoding.W26)
         case _:
             return to_uid(number, encoding or UidEncoding(form.value))
+
+
+def _cause(content: bytes) -> FaultCause:
+    return FaultCause.SETTINGS if judge_line(content) is FaultCause.CARD else FaultCause.LINE
 
 
 def guess(text: LineText, *, typed: bool = False) -> Meaning:
@@ -135,7 +139,7 @@ def _block(content: bytes) -> Meaning:
         return to_uid(number, UidEncoding.DEC10)
     if re.fullmatch("[0-9]{8}", number):
         return to_uid(f"{number[:3]},{number[3:]}", UidEncoding.W26)
-    return Fault("a block without 8 or 10 digits")
+    return Fault("a block without 8 or 10 digits", FaultCause.SETTINGS)
 
 
 def _wiegand_hex(number: str, size: int, encoding: UidEncoding | None) -> Meaning:

@@ -11,7 +11,7 @@ reader has a setting for the whole number.
 from typing import assert_never
 
 from drivers.protocols.osdp import Characters, OsdpCard
-from drivers.readings import Technology, Uid, UidNotation
+from drivers.readings import FaultCause, Technology, Uid, UidNotation
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
 WHOLE_BITS = (32, 40, 56, 80)
@@ -29,7 +29,9 @@ def card_uid(
         case OsdpCard(bits=bits) if bits in WHOLE_BITS:
             return to_uid(card.data.hex(), encoding, technology)
         case OsdpCard(bits=bits):
-            return RejectedNumber(f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)")
+            return RejectedNumber(
+                f"a card of {bits} bits: set the reader to send the card's whole number (CSN, UID)", FaultCause.SETTINGS
+            )
         case _:
             assert_never(card)
 
@@ -54,5 +56,5 @@ def _value(card: OsdpCard, technology: Technology, *, backwards: bool) -> Uid | 
     size = card.bits // 8
     value = (number >> 1 & (1 << 8 * size) - 1).to_bytes(size, "little" if backwards and size == 4 else "big")
     if not any(value):
-        return RejectedNumber("a number of only zeros: noise, or a blank card")
+        return RejectedNumber("a number of only zeros: noise, or a blank card", FaultCause.LINE)
     return Uid(technology, value, 8 * size, UidNotation.W26 if size == 3 else UidNotation.W34)

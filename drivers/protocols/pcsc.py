@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from drivers.protocols.fault import Fault
-from drivers.readings import Technology
+from drivers.readings import FaultCause, Technology
 
 GET_UID = bytes.fromhex("FFCA000000")
 PCSC_LINE_BYTES_MAX = 256
@@ -103,11 +103,15 @@ def _meaning(line: bytes) -> Event:
     if line + b"\n" == REMOVED:
         return PcscCardRemoved()
     if line + b"\n" == MUTE:
-        return Fault("something lies on the reader that does not answer: take it away, one card at a time")
+        return Fault(
+            "something lies on the reader that does not answer: take it away, one card at a time", FaultCause.CARD
+        )
     match = _LINE.fullmatch(line)
     if match is None:
         return Fault("a line of unknown form")
     atr, response = (bytes.fromhex(part.decode("ascii")) for part in match.groups())
     if not response.endswith(_DONE):
-        return Fault("a card that does not tell its number: it is no contactless card, or it left too early")
+        return Fault(
+            "a card that does not tell its number: it is no contactless card, or it left too early", FaultCause.CARD
+        )
     return PcscCard(technology(atr), response[:-2])

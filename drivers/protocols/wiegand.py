@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from drivers.protocols.fault import Fault
-from drivers.readings import Technology, Uid
+from drivers.readings import FaultCause, Technology, Uid
 from drivers.uid import RejectedNumber, UidEncoding, from_bytes, to_uid
 
 SIZES = (26, 34)
@@ -48,8 +48,8 @@ def frame(bits: str, size: int) -> Event:
     if _sound(bits):
         return WiegandCard(int(bits[1:-1], 2).to_bytes((size - 2) // 8, "big"))
     if _sound(bits.translate(_INVERTED)):
-        return Fault(SWAPPED)
-    return Fault("a parity is wrong")
+        return Fault(SWAPPED, FaultCause.SETTINGS)
+    return Fault("a parity is wrong", FaultCause.CARD)
 
 
 def to_partial(value: bytes, *, reverse: bool = False) -> Uid | RejectedNumber:

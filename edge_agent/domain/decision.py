@@ -80,6 +80,10 @@ class DecisionReason(StrEnum):
     PALM_OVER_EXPOSED = "palm_over_exposed"
     PALM_UNDER_EXPOSED = "palm_under_exposed"
     PALM_UNREAD = "palm_unread"
+    # a phone, a card or a code that its reader refused: shown, and no event
+    PHONE_REFUSED = "phone_refused"
+    CARD_UNREAD = "card_unread"
+    READER_MISSET = "reader_misset"
 
 
 class Direction(StrEnum):

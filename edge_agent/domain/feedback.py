@@ -24,7 +24,7 @@ class FeedbackKind(StrEnum):
 
 
 class Advice(StrEnum):
-    """How to hold the hand. AGAIN and ENROL show it."""
+    """How to hold the hand, shown with AGAIN and ENROL; or why a reader refused what was held to it."""
 
     NONE = ""
     CLOSER = "closer"
@@ -35,6 +35,8 @@ class Advice(StrEnum):
     ONE_HAND = "one_hand"
     OTHER_HAND = "other_hand"
     AWAY = "away"  # take it away, and show it again
+    NO_PHONE = "no_phone"  # a phone was held to the reader: with USE_CARD
+    UNREAD = "unread"  # a card or a code could not be read: with ASK_STAFF
 
 
 class StaffFeedback(msgspec.Struct, frozen=True):
@@ -58,5 +60,5 @@ class Feedback(msgspec.Struct, frozen=True):
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
     language: str = ""  # kk, ru, en; empty: the kiosk's own
     silent: bool = False  # the child's hints ask for no sound
-    advice: Advice = Advice.NONE
+    advice: Advice = Advice.NONE  # where it says something, the journal was asked nothing
     staff: StaffFeedback | None = None

@@ -6,6 +6,7 @@ only the staff's side: free and paid meals look, sound and last the same.
 
 from typing import assert_never
 
+from drivers.readings import FaultCause
 from edge_agent.domain.decision import Decision, DecisionReason, Granted, Movement, Refused, Review
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.identify import (
@@ -54,6 +55,21 @@ def respond_unread(reason: DecisionReason, advice: Advice = Advice.NONE) -> Feed
     """Returns the feedback of a palm that cannot be read: the advice how to hold it, or else to use the card."""
     kind = FeedbackKind.AGAIN if advice else FeedbackKind.USE_CARD
     return Feedback(kind, advice=advice, staff=StaffFeedback(reason=reason))
+
+
+def respond_refused(cause: FaultCause) -> Feedback:
+    """Returns the feedback of a phone, a card or a code that its reader refused. Nobody is identified: no event."""
+    match cause:
+        case FaultCause.PHONE:
+            staff = StaffFeedback(reason=DecisionReason.PHONE_REFUSED)
+            return Feedback(FeedbackKind.USE_CARD, advice=Advice.NO_PHONE, staff=staff)
+        case FaultCause.CARD | FaultCause.LINE:
+            staff = StaffFeedback(reason=DecisionReason.CARD_UNREAD)
+        case FaultCause.SETTINGS:
+            staff = StaffFeedback(reason=DecisionReason.READER_MISSET)
+        case _:
+            assert_never(cause)
+    return Feedback(FeedbackKind.ASK_STAFF, advice=Advice.UNREAD, staff=staff)
 
 
 def ask_for_palm(person: Person) -> Feedback:

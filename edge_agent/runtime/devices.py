@@ -16,6 +16,7 @@ from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.runtime.refusals import RefusalBook
 from edge_agent.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class DevicePresence:
     why: str = "not opened yet"  # the reason of the absence, and what to do; empty while it is present
     readings: int = 0
     faults: int = 0
+    refusals: RefusalBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refusals = RefusalBook(self.name)
 
     def mark_present(self) -> None:
         """Notes that the device was opened."""
@@ -126,10 +131,12 @@ class ReaderLoop:
                 self.counters.frames.labels(self.presence.name).inc()
                 if self.frames is not None:
                     self.frames(event, moment)
-            case StreamFault(what=what):
+            case StreamFault():
                 self.presence.faults += 1
                 self.counters.stream_faults.labels(self.presence.name).inc()
-                log.debug("%s: %s", self.presence.name, what)
+                feedback = self.presence.refusals.note(event, moment)
+                if feedback is not None:
+                    self.show(feedback)
             case CardRemoved():
                 pass  # a visit does not end by taking the card away
             case _:

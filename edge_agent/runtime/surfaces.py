@@ -26,7 +26,7 @@ class Surfaces:
 
     def show(self, feedback: Feedback) -> None:
         """Shows this feedback now; never blocks."""
-        if feedback.kind not in ADVISING:
+        if feedback.kind not in ADVISING and not feedback.advice:
             self._guard.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
         signal = choose_signal(feedback)
         for indicator in self._indicators:

@@ -43,6 +43,7 @@ class Icon(StrEnum):
     CLIPBOARD = "clipboard"
     REPEAT = "repeat"
     CARD = "card"
+    NO_PHONE = "no_phone"  # a phone that is struck out, and a card beside it
     PERSON = "person"
     MARK = "mark"
 
@@ -78,7 +79,7 @@ class ChildNotice:
     icon: Icon
     sound: Sound
     left_ms: int  # the rest of its time; 0: until the next feedback comes
-    advice: Advice = Advice.NONE  # how to hold the hand
+    advice: Advice = Advice.NONE  # its words stand in place of the kind's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +251,7 @@ def _notice(shown: _TimedNotice, now_ms: int) -> ChildNotice:
         state=shown.state,
         greeting=shown.greeting,
         language=shown.language,
-        icon=style.icon,
+        icon=Icon.NO_PHONE if shown.advice is Advice.NO_PHONE else style.icon,
         sound=Sound.NONE if shown.silent else style.sound,
         left_ms=shown.until_ms - now_ms,
         advice=shown.advice,

@@ -14,6 +14,7 @@ from edge_agent.control_api import (
     LedgerStatus,
     NoArguments,
     PalmStatus,
+    RefusalStatus,
     RosterStatus,
 )
 from edge_agent.domain.moment import Moment, MomentSource
@@ -111,6 +112,7 @@ class StatusCommand:
 
 
 def _device(presence: DevicePresence) -> DeviceStatus:
+    last = presence.refusals.last
     return DeviceStatus(
         name=presence.name,
         driver=presence.driver,
@@ -118,4 +120,12 @@ def _device(presence: DevicePresence) -> DeviceStatus:
         why=presence.why,
         readings=presence.readings,
         faults=presence.faults,
+        refusal=None
+        if last is None
+        else RefusalStatus(
+            what=last.what,
+            cause=last.cause,
+            count=last.count,
+            time=last.seen_utc.isoformat(timespec="seconds"),
+        ),
     )

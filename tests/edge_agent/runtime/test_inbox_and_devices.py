@@ -9,9 +9,9 @@ import pytest
 
 from drivers.base import Signal
 from drivers.errors import DeviceBusy, DeviceGone
-from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Technology, Uid
+from drivers.readings import CardRead, CardRemoved, DeviceEvent, FaultCause, StreamFault, Technology, Uid
 from drivers.simulated.light import SimulatedLight, SimulatedLightSettings
-from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse, Supervisor
@@ -85,6 +85,24 @@ def test_a_device_that_goes_or_is_held_is_opened_again(caplog: pytest.LogCapture
     assert reader.opened == 4
     assert reader.closed == reader.opened
     assert caplog.text.count("pulled") == 2  # each time it went, not at every attempt
+
+
+def test_a_phone_is_told_to_child_and_staff_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    phone = StreamFault("door", "a random number (08…), as phones give: use a card", 0, FaultCause.PHONE)
+    shown: list[Feedback] = []
+    reader_loop = loop(Scripted([[StreamFault("door", "noise", 0)], [phone] * 3, [CARD]]), inbox := Inbox(), shown)
+    supervisor = Supervisor()
+    supervisor.add("reader", reader_loop.run)
+    supervisor.start()
+    assert inbox.next_work(30) == Scan(CARD, now())
+    assert supervisor.stop() == []
+    [feedback] = shown  # a phone that lies there is refused at each poll, and said once
+    assert (feedback.kind, feedback.advice) == (FeedbackKind.USE_CARD, Advice.NO_PHONE)
+    assert choose_signal(feedback) is Signal.ASK
+    last = reader_loop.presence.refusals.last
+    assert last is not None
+    assert (last.what, last.cause, last.count, last.seen_utc) == (phone.what, FaultCause.PHONE, 3, now().utc)
+    assert [record.levelname for record in caplog.records if "random number" in record.message] == ["WARNING"]
 
 
 def test_a_full_queue_is_shown_on_the_screen_and_never_silently_dropped() -> None:
