@@ -13,6 +13,7 @@ from typing import Any
 
 from drivers.base import Indicator, Reader
 from drivers.errors import NotSupported
+from drivers.installation import build_install_command
 from drivers.settings import nearest
 
 
@@ -165,13 +166,20 @@ def _load(
     module, _, cls = driver_entry.target.partition(":")
     try:
         return getattr(import_module(module), cls)
-    except (ImportError, AttributeError) as error:  # without an extra or a distribution the fault is our own
+    except (ImportError, AttributeError, OSError) as error:  # OSError: a library that cannot be loaded
         if driver_entry.distribution:
             raise NotSupported(
-                f"{driver} of {driver_entry.distribution} cannot be imported: {error}; install it anew"
+                f"{driver} of {driver_entry.distribution} cannot be imported ({error})", "install it anew"
             ) from error
         if not driver_entry.extra:
-            raise
+            raise NotSupported(f"{driver} cannot be imported ({error})", "install the agent anew") from error
         raise NotSupported(
-            f"{driver} needs the extra {driver_entry.extra}: install canteen-edge-agent[{driver_entry.extra}]"
+            f"{driver} needs the extra {driver_entry.extra}, which is not installed",
+            build_install_command(driver_entry.extra),
         ) from error
+    except Exception as error:
+        if not driver_entry.distribution:
+            raise
+        # Another's code runs here, and may raise anything.
+        reason = f"{driver} of {driver_entry.distribution} fails at its import ({type(error).__name__})"
+        raise NotSupported(reason, "install it anew, or tell its maker") from error

@@ -5,8 +5,9 @@ with the rest, when the file is read. Secrets never stand in the file: they are 
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -122,6 +123,7 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     driver: str
     direction: Direction = "both"  # of a reader: entry, exit, or as the visit asks
     options: DriverSettings = field(default_factory=DriverSettings)
+    fault: str = ""  # why this device cannot be used, and what to do; the others work all the same
 
 
 _SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "palm", "log", "drivers")
@@ -157,6 +159,12 @@ class LoadedSettings:
     drivers: Mapping[str, DriverEntry]
     refused_plugins: tuple[RefusedPlugin, ...]  # drivers of other packages that are not taken, and why
 
+    @property
+    def device_faults(self) -> tuple[str, ...]:
+        """The devices that cannot be used, each with the reason and what to do."""
+        devices = (*self.settings.readers, *self.settings.indicators)
+        return tuple(device.fault for device in devices if device.fault)
+
     def list_values(self) -> Iterator[tuple[str, object, str]]:
         """Yields key, value and source of everything in force; the source is the file, or `default`."""
         source = str(self.path)
@@ -177,7 +185,10 @@ class LoadedSettings:
 
 
 def load_settings(path: Path) -> LoadedSettings:
-    """Returns the settings of this file. Raises `SettingsWrong`, naming every fault it has."""
+    """Returns the settings of this file. Raises `SettingsWrong`, naming every fault it has.
+
+    A fault of one device alone stands in its `fault`: the others work.
+    """
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError as error:
@@ -190,7 +201,10 @@ def load_settings(path: Path) -> LoadedSettings:
 
 
 def parse_settings(text: str, path: Path) -> LoadedSettings:
-    """Returns the settings in this text; `path` names it in messages. Raises `SettingsWrong`, naming every fault."""
+    """Returns the settings in this text; `path` names it in messages. Raises `SettingsWrong`, naming every fault.
+
+    A fault of one device alone stands in its `fault`: the others work.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -211,7 +225,7 @@ def parse_settings(text: str, path: Path) -> LoadedSettings:
     plugin_drivers = plugins.load(allowed)
     drivers = {**registry.DRIVERS, **plugin_drivers.drivers}
     for kind in ("readers", "indicators"):
-        sections[kind] = _devices(raw.get(kind, []), kind, drivers, faults, file_keys)
+        sections[kind] = _devices(raw.get(kind, []), kind, drivers, plugin_drivers.refused, faults, file_keys)
     faults.extend(_zone_fault(sections["kiosk"]))
     if faults:
         raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
@@ -245,7 +259,12 @@ def _section(
 
 
 def _devices(
-    tables: object, kind: str, drivers: Mapping[str, DriverEntry], faults: list[str], file_keys: set[str]
+    tables: object,
+    kind: str,
+    drivers: Mapping[str, DriverEntry],
+    refused: Sequence[RefusedPlugin],
+    faults: list[str],
+    file_keys: set[str],
 ) -> tuple[DeviceSettings, ...]:
     if not isinstance(tables, list):
         faults.append(f"{kind}: found {tables!r}; accepted: a list of tables, [[{kind}]]")
@@ -256,19 +275,35 @@ def _devices(
         if not isinstance(table, Mapping):
             faults.append(f"{prefix}: found {table!r}; accepted: a table, [[{kind}]]")
             continue
-        device = _device(table, kind, prefix, drivers, faults, file_keys)
-        if device is None:
-            continue
-        if any(earlier.name == device.name for earlier in devices):
-            faults.append(f"{prefix}.name: found {device.name!r} twice; accepted: a name of its own for each")
+        device_faults: list[str] = []
+        device = _device(table, kind, prefix, drivers, refused, device_faults, file_keys)
+        names = {earlier.name for earlier in devices}
+        if device is not None and device.name in names:
+            device_faults.append(f"{prefix}.name: found {device.name!r} twice; accepted: a name of its own for each")
+        if device is None or device_faults:
+            device = _unusable_device(table, f"{kind}-{index}", names, device_faults)
         devices.append(device)
     return tuple(devices)
+
+
+def _unusable_device(
+    table: Mapping[str, Any], name_instead: str, names: Container[str], device_faults: Sequence[str]
+) -> DeviceSettings:
+    """Returns a device that is shown with its faults and never opened, under its own name where that can be."""
+    name = table.get("name")
+    sound = isinstance(name, str) and re.fullmatch(_DEVICE_NAME, name) and name not in names
+    return DeviceSettings(
+        name=str(name) if sound else name_instead, driver=str(table.get("driver", "?")), fault="; ".join(device_faults)
+    )
+
+
+_DEVICE_NAME = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 
 class _DeviceHead(msgspec.Struct, frozen=True, kw_only=True):
     """The agent's own keys in a device's table; the rest are the driver's."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    name: Annotated[str, Meta(pattern=_DEVICE_NAME)]
     driver: str
     direction: Direction = "both"
 
@@ -278,6 +313,7 @@ def _device(
     kind: str,
     prefix: str,
     drivers: Mapping[str, DriverEntry],
+    refused: Sequence[RefusedPlugin],
     faults: list[str],
     file_keys: set[str],
 ) -> DeviceSettings | None:
@@ -293,7 +329,8 @@ def _device(
     try:
         driver = find(head.driver, drivers)
     except NotSupported as error:
-        faults.append(f"{prefix}.driver: {error}")
+        why = next((plugin.why for plugin in refused if plugin.name == head.driver), str(error))
+        faults.append(f"{prefix}.driver: {why}")
         return None
     options = _section(
         {key: value for key, value in table.items() if key not in own_keys}, driver.Settings, prefix, faults, file_keys

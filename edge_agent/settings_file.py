@@ -17,7 +17,7 @@ def set_reader_key(path: Path, reader: str, key: str, value: str) -> None:
     text = path.read_text("utf-8")
     changed = _set_key(text, path, reader, key, value)
     table = next(table for table in parse_settings(changed, path).settings.readers if table.name == reader)
-    if str(getattr(table.options, key)) != value:
+    if table.fault or str(getattr(table.options, key)) != value:
         raise SettingsWrong(
             f'{path}: {key} of reader {reader} could not be set; write it in yourself: {key} = "{value}"'
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drivers.errors import DeviceGone, NotSupported
+from drivers.installation import build_install_command
 from drivers.protocols import lcus
 from drivers.transports.base import device_gone_on_error
 from drivers.transports.serial import Serial, SerialLine
@@ -62,7 +63,9 @@ class Pins:
             import gpiod
             from gpiod.line import Direction, Value
         except ImportError as error:
-            raise NotSupported("pins need gpiod 2: pip install canteen-edge-agent[gpio]") from error
+            raise NotSupported(
+                "pins need the extra gpio, which is not installed", build_install_command("gpio")
+            ) from error
         settings = gpiod.LineSettings(
             direction=Direction.OUTPUT, output_value=Value.INACTIVE, active_low=self._active_low
         )

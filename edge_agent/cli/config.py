@@ -6,6 +6,7 @@ import typer
 
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.errors import SettingsWrong
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,7 +24,9 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
 @app.command()
 def check(config: ConfigOption = CONFIG_DEFAULT, quiet: Annotated[bool, typer.Option("--quiet")] = False) -> None:
     """Check the settings file. Each fault is named with its key, the wrong value and the accepted ones."""
-    settings.load_settings(config)
+    loaded = settings.load_settings(config)
+    if loaded.device_faults:
+        raise SettingsWrong("\n".join(f"{config}: {fault}" for fault in loaded.device_faults))
     if not quiet:
         out.print(f"{config}: sound", markup=False)
 

@@ -1,7 +1,8 @@
 """Threads that must live: started, watched, restarted with backoff, stopped in order.
 
-The only `except Exception` of the agent stands here. Whatever a part dies of is logged with its trace, and the part is
-started again. A part shows by its pulse that it lives. A part that hangs, or that dies again and again, becomes a
+The `except Exception` of the agent stands here, and around calls into drivers (`runtime.guarded`). Whatever a part
+dies of is logged with its trace, and the part is started again. A part shows by its pulse that it lives. A part that
+hangs, or that dies again and again, becomes a
 fault: then the watchdog is not fed, and systemd restarts the whole process.
 """
 

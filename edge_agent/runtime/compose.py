@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from drivers import registry
+from drivers.base import Indicator, Reader
 from edge_agent import identity as identities
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain.moment import MomentSource
@@ -33,6 +34,7 @@ from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
 from edge_agent.runtime.evidence import EvidenceFolder
+from edge_agent.runtime.guarded import GuardedIndicator, GuardedReader
 from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.runtime.journal_guard import JournalGuard
@@ -48,7 +50,7 @@ from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
-from edge_agent.settings import LoadedSettings, Settings, read_credential
+from edge_agent.settings import DeviceSettings, LoadedSettings, Settings, read_credential
 from edge_agent.station import Station
 
 if TYPE_CHECKING:
@@ -247,13 +249,21 @@ def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Co
 def _indicators(loaded: LoadedSettings, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:
     return tuple(
         IndicatorLoop(
-            registry.indicator_class(device.driver, loaded.drivers)(
-                device.name, device.options, tap=taps.build_tap(device.name)
-            ),
+            GuardedIndicator(device.name, partial(_build_indicator, loaded, device, taps), device.fault),
             DevicePresence(device.name, device.driver),
         )
         for device in loaded.settings.indicators
     )
+
+
+def _build_indicator(loaded: LoadedSettings, device: DeviceSettings, taps: DeviceTaps) -> Indicator:
+    indicator = registry.indicator_class(device.driver, loaded.drivers)
+    return indicator(device.name, device.options, tap=taps.build_tap(device.name))
+
+
+def _build_reader(loaded: LoadedSettings, device: DeviceSettings, taps: DeviceTaps) -> Reader:
+    reader = registry.reader_class(device.driver, loaded.drivers)
+    return reader(device.name, device.options, tap=taps.build_tap(device.name))
 
 
 def _reader_loops(
@@ -269,9 +279,7 @@ def _reader_loops(
     frames = palms.offer if palms is not None else None
     return tuple(
         ReaderLoop(
-            registry.reader_class(device.driver, loaded.drivers)(
-                device.name, device.options, tap=taps.build_tap(device.name)
-            ),
+            GuardedReader(device.name, partial(_build_reader, loaded, device, taps), device.fault),
             presence,
             inbox,
             now,

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from drivers import registry
-from drivers.base import Indicator, Reader, Signal
+from drivers.base import Signal
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.registry import DriverEntry
@@ -15,6 +14,7 @@ from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
+from edge_agent.runtime.guarded import ReadableDevice, ShowingDevice
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.refusals import RefusalBook
 from edge_agent.settings import DeviceSettings
@@ -67,7 +67,7 @@ class ReaderPresences:
     def from_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, DriverEntry]) -> "ReaderPresences":
         """Returns a presence for each configured reader, not opened yet."""
         everyone = tuple(DevicePresence(reader.name, reader.driver) for reader in readers)
-        cameras = tuple(reader for reader in everyone if registry.entry(reader.driver, drivers).camera)
+        cameras = tuple(reader for reader in everyone if reader.driver in drivers and drivers[reader.driver].camera)
         terminals = tuple(reader for reader in everyone if "palm" in reader.driver and reader not in cameras)
         cards = tuple(reader for reader in everyone if reader not in cameras and reader not in terminals)
         return cls(everyone, cameras, terminals, cards)
@@ -84,7 +84,7 @@ class ReaderLoop:
     `show` tells people that a reading could not be taken. `frames` None: nobody looks at pictures.
     """
 
-    reader: Reader
+    reader: ReadableDevice
     presence: DevicePresence
     inbox: Inbox
     now: MomentSource
@@ -150,7 +150,7 @@ class IndicatorLoop:
     A signal that cannot be shown in time is dropped: the next child is already there.
     """
 
-    indicator: Indicator
+    indicator: ShowingDevice
     presence: DevicePresence
     _signals: "queue.SimpleQueue[Signal]" = field(default_factory=queue.SimpleQueue)
 

@@ -1,5 +1,7 @@
 """The settings file: every fault is named, with where it stands, what was found and what is accepted."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ def faults(text: str) -> list[str]:
     with pytest.raises(SettingsWrong) as caught:
         parse_settings(text, SETTINGS_PATH)
     return str(caught.value).splitlines()
+
+
+def device_faults(text: str) -> list[str]:
+    return list(parse_settings(text, SETTINGS_PATH).device_faults)
 
 
 def test_an_empty_file_gives_every_default() -> None:
@@ -55,15 +61,6 @@ def test_all_faults_are_named_together() -> None:
         ('[kiosk]\nstaff_pin = "1234"', "secrets never stand in this file"),
         ("[rules]\ndebounce_s = -1", "rules.debounce_s: found -1; accepted: a number from 0 to 86400"),
         ('readers = "door"', "readers: found 'door'; accepted: a list of tables"),
-        ('[[readers]]\ndriver = "em4100"\nport = "/dev/x"', "readers[0].name: found nothing"),
-        ('[[readers]]\nname = "Door 1"\ndriver = "em4100"\nport = "/dev/x"', "readers[0].name: found 'Door 1'"),
-        ('[[readers]]\nname = "door"\ndriver = "em410"\nport = "/dev/x"', "em4100"),
-        ('[[readers]]\nname = "door"\ndriver = "em4100"', "readers[0].port: found nothing"),
-        ('[[readers]]\nname = "d"\ndriver = "em4100"\nport = "/dev/x"\nboud = 1', "did you mean baud?"),
-        (
-            '[[readers]]\nname = "d"\ndriver = "em4100"\nport = "/x"\ndirection = "up"',
-            "readers[0].direction: found 'up'",
-        ),
         ("[kiosk", "not TOML"),
     ],
 )
@@ -71,11 +68,25 @@ def test_a_fault_says_what_to_do(text: str, fault: str) -> None:
     assert any(fault in line for line in faults(text)), faults(text)
 
 
-def test_two_readers_with_the_same_name_are_refused() -> None:
-    reader = '[[readers]]\nname = "door"\ndriver = "em4100"\nport = "/dev/x"\n'
-    assert faults(reader + reader) == [
-        "agent.toml: readers[1].name: found 'door' twice; accepted: a name of its own for each"
-    ]
+@pytest.mark.parametrize(
+    ("table", "name", "fault"),
+    [
+        ('driver = "em4100"\nport = "/dev/x"', "readers-1", "readers[1].name: found nothing"),
+        ('name = "Door 1"\ndriver = "em4100"\nport = "/dev/x"', "readers-1", "readers[1].name: found 'Door 1'"),
+        ('name = "d"\ndriver = "em410"\nport = "/dev/x"', "d", "did you mean em4100?"),
+        ('name = "d"\ndriver = "em4100"', "d", "readers[1].port: found nothing"),
+        ('name = "d"\ndriver = "em4100"\nport = "/dev/x"\nboud = 1', "d", "did you mean baud?"),
+        ('name = "d"\ndriver = "em4100"\nport = "/x"\ndirection = "up"', "d", "readers[1].direction: found 'up'"),
+        ('name = "good"\ndriver = "em4100"\nport = "/x"', "readers-1", "readers[1].name: found 'good' twice"),
+        ('name = "d"\ndriver = "lcus"\nport = "/x"', "d", "move it to the table of indicators"),
+    ],
+)
+def test_a_wrong_reader_is_its_own_fault_and_the_others_stay(table: str, name: str, fault: str) -> None:
+    text = f'[[readers]]\nname = "good"\ndriver = "em4100"\nport = "/dev/x"\n[[readers]]\n{table}\n'
+    good, wrong = parse_settings(text, SETTINGS_PATH).settings.readers
+    assert (good.name, good.fault) == ("good", "")
+    assert (wrong.name, fault in wrong.fault) == (name, True), wrong.fault
+    assert device_faults(text) == [wrong.fault]
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
@@ -89,3 +100,23 @@ def test_a_credential_is_a_file(tmp_path: Path) -> None:
     assert read_credential("staff-pin", environ) == b"2468"
     assert read_credential("other", environ) is None
     assert read_credential("staff-pin", {}) is None
+
+
+def test_a_missing_extra_is_that_readers_fault_and_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "osdp", None)  # as where libosdp is not installed
+    for name in [name for name in sys.modules if name.startswith(("drivers.cards.osdp", "drivers.transports.osdp"))]:
+        monkeypatch.delitem(sys.modules, name)
+    text = """
+        [[readers]]
+        name = "door"
+        driver = "em4100"
+        port = "/dev/x"
+        [[readers]]
+        name = "gate"
+        driver = "osdp"
+        port = "/dev/y"
+    """
+    door, gate = parse_settings(text, SETTINGS_PATH).settings.readers
+    assert door.fault == ""
+    assert "needs the extra osdp, which is not installed: " in gate.fault
+    assert re.search("install .*libosdp", gate.fault)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from drivers import registry
 from drivers.bench import discovery, osdp_key, pcsc_checks
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import NotSupported
+from drivers.installation import build_install_command
 from drivers.obstacle import NoPermission, Obstacle
 from edge_agent.cli.checks.finding import (
     ExaminedKiosk,
@@ -81,11 +81,15 @@ def check_pcsc(kiosk: ExaminedKiosk) -> Iterator[Finding]:
 
 def check_extras(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     """Yields a finding for each optional package that the configured devices need."""
+    for device in _configured_devices(kiosk):
+        if device.fault and kiosk.status is None:  # a running daemon tells it of each device by itself
+            step = f"correct it in {kiosk.loaded.path}, then: systemctl restart edge-agent"
+            yield failure(f"device {device.name}", device.fault, step)
     needed = {extra for device in _configured_devices(kiosk) if (extra := _extra(kiosk, device))}
     for extra in sorted(needed):
         module = _MODULES.get(extra, "")
         if module and find_spec(module) is None:
-            yield failure("extras", f"{extra} is not installed", f"pip install canteen-edge-agent[{extra}]")
+            yield failure("extras", f"{extra} is not installed", build_install_command(extra))
         else:
             yield good("extras", f"{extra} is installed")
 
@@ -140,4 +144,5 @@ def _port(device: DeviceSettings) -> str:
 def _extra(kiosk: ExaminedKiosk, device: DeviceSettings) -> str:
     if getattr(device.options, "by", "") == "gpio":  # a turnstile on pins
         return "gpio"
-    return registry.entry(device.driver, kiosk.loaded.drivers).extra
+    driver_entry = kiosk.loaded.drivers.get(device.driver)
+    return driver_entry.extra if driver_entry is not None else ""

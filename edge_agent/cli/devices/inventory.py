@@ -48,7 +48,8 @@ def _configured_devices(loaded: Settings) -> Iterator[dict[str, object]]:
         (status,) = ask(loaded.kiosk.run_dir, STATUS, NO_ARGUMENTS)
     except AgentNotRunning:
         for device in (*loaded.readers, *loaded.indicators):
-            yield {"name": device.name, "driver": device.driver, "there": "?", "why": "the agent is not running"}
+            why = device.fault or "the agent is not running"
+            yield {"name": device.name, "driver": device.driver, "there": "?", "why": why}
         return
     yield from (msgspec.to_builtins(device) for device in (*status.readers, *status.indicators))
 

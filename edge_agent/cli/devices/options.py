@@ -23,6 +23,8 @@ def find_reader(config: Path, name: str) -> DeviceSettings:
     """Returns the reader with this name from the settings. Raises RequestRefused."""
     readers = settings.load_settings(config).settings.readers
     for reader in readers:
+        if reader.name == name and reader.fault:
+            raise RequestRefused(f"{name} cannot be used: {reader.fault}", f"correct it in {config}, and try again")
         if reader.name == name:
             return reader
     names = ", ".join(reader.name for reader in readers) or "none"

@@ -16,6 +16,10 @@ def switch_off(config: ConfigOption = CONFIG_DEFAULT) -> None:
     loaded = settings.load_settings(config)
     failures = 0
     for device in loaded.settings.indicators:
+        if device.fault:
+            failures += 1
+            out.print(f"{device.name}: {device.fault}", markup=False, soft_wrap=True)
+            continue
         if not registry.entry(device.driver, loaded.drivers).switches:
             continue
         indicator = registry.indicator_class(device.driver, loaded.drivers)(device.name, device.options)

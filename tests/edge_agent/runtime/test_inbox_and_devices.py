@@ -57,7 +57,7 @@ class Scripted:
 
 def loop(reader: Scripted, inbox: Inbox, lost: list[Feedback]) -> ReaderLoop:
     presence = DevicePresence("door", "scripted")
-    return ReaderLoop(reader, presence, inbox, now, lost.append, Counters())  # type: ignore[arg-type]  # no settings
+    return ReaderLoop(reader, presence, inbox, now, lost.append, Counters())
 
 
 def test_readings_reach_the_inbox_with_the_moment_of_their_arrival() -> None:
