@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.key_files import open_log_key
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import JsonOption, out, print_json
 from edge_agent.errors import AgentError, ExitCode
@@ -31,8 +32,8 @@ def export(
 ) -> None:
     """Write everything from which a month's sheet can be proved, without names, for `ledger verify`."""
     from sync.audit.archive import encode_line
-    from sync.ledger.keys import load_or_create, load_or_create_signer
-    from sync.ledger.server import LedgerOptions, utc_now
+    from sync.ledger.keys import load_or_create
+    from sync.ledger.server import utc_now
     from sync.ledger.transparency.archive_export import export_sheet
     from sync.money.sheet import SheetSubject
 
@@ -40,7 +41,7 @@ def export(
         folder.mkdir(parents=True)
     except OSError as error:
         raise UnusableFiles(f"{folder}: {error.strerror}", "name a new folder") from error
-    signer = load_or_create_signer(data_dir / "log.key", LedgerOptions(folder=data_dir).log_name)
+    signer = open_log_key(data_dir)
     receipts_key = load_or_create(data_dir / "receipt.key").public_key().public_bytes_raw()
     with open_ledger(data_dir, database_url) as connection:
         lines = export_sheet(

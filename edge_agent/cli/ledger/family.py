@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
-from edge_agent.cli.ledger.key_files import read_private_key
+from edge_agent.cli.ledger.key_files import format_decision_time, open_log_key, read_private_key
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
@@ -34,8 +34,7 @@ def slip(
 ) -> None:
     """Make a family's paper slip: a code for the child's page until the year's end, and the keys that check proofs."""
     from sync.ledger.family.codes import find_year_end, issue_family_code, revoke_family_codes
-    from sync.ledger.keys import load_or_create_signer
-    from sync.ledger.server import LedgerOptions, utc_now
+    from sync.ledger.server import utc_now
     from sync.proof.leaves import LogName
 
     now = utc_now()
@@ -45,8 +44,7 @@ def slip(
             out.print(f"{person}: {count} codes are taken back, and every device is shut out", markup=False)
             return
         code = issue_family_code(connection, school, person, by=by, now=now)
-    signer = load_or_create_signer(data_dir / "log.key", LedgerOptions(folder=data_dir).log_name)
-    key = str(signer.log_key(school, LogName.CLAIMS))
+    key = str(open_log_key(data_dir).log_key(school, LogName.CLAIMS))
     seer = str(read_note_key(witness_key)) if witness_key else ""
     expiry = find_year_end(now).date().isoformat()
     if as_json:
@@ -135,7 +133,7 @@ def answer(
     with open_ledger(data_dir, database_url) as connection:
         officer = find_officer(connection, school, public_key)
         try:
-            decided_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+            decided_at = format_decision_time(now)
             body, signature = sign_answer(
                 ContestAnswer(
                     school=school, contest=contest, outcome=ContestOutcome(outcome), reason=reason,

@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
-from edge_agent.cli.ledger.key_files import WrongKeyFile, make_key, read_private_key, read_public_key
+from edge_agent.cli.ledger.key_files import (
+    WrongKeyFile,
+    format_decision_time,
+    make_key,
+    read_private_key,
+    read_public_key,
+)
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
 
@@ -67,7 +73,7 @@ def reverse(
     with open_ledger(data_dir, database_url) as connection:
         officer = find_officer(connection, school, public_key)
         try:
-            decided_at = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+            decided_at = format_decision_time(now)
             body, signature = sign_reversal(
                 Reversal(
                     school=school, device=device, epoch=epoch, seq=seq, claim=Claim(claim), reason=reason,

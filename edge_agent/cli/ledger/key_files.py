@@ -1,6 +1,7 @@
-"""Ed25519 keys of persons, in PEM files."""
+"""Ed25519 keys of persons, in PEM files, and the key of the logs; the moments that decisions are signed with."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from edge_agent.errors import AgentError, ExitCode
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from sync.proof.signer import LogSigner
 
 
 class WrongKeyFile(AgentError):
@@ -60,3 +63,22 @@ def make_key(path: Path) -> bytes:
     except OSError as error:
         raise WrongKeyFile(f"{path}: {error.strerror}", "name a new file in a folder that is there") from error
     return key.public_key().public_bytes_raw()
+
+
+def open_log_key(data_dir: Path, log_name: str = "") -> "LogSigner":
+    """Returns the key that signs the logs of the ledger in this folder, drawn under `log_name` where there is none.
+
+    Without a name the one is taken under which the service would draw it.
+    """
+    from sync.ledger.keys import load_or_create_signer
+
+    if not log_name:
+        from sync.ledger.server import LedgerOptions
+
+        log_name = LedgerOptions(folder=data_dir).log_name
+    return load_or_create_signer(data_dir / "log.key", log_name)
+
+
+def format_decision_time(moment: datetime) -> str:
+    """Returns a moment as the bytes of a signed decision hold it: UTC in whole seconds, `2026-11-22T04:40:00Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

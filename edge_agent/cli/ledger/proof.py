@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DataOption
+from edge_agent.cli.ledger.key_files import open_log_key
 from edge_agent.cli.options import JsonOption, out, print_json
 from edge_agent.errors import AgentError, ExitCode
 from edge_agent.process.shutdown import ShutdownFlag
@@ -42,10 +43,8 @@ def log_key(
     as_json: JsonOption = False,
 ) -> None:
     """Show the key that signs the logs: a witness needs it."""
-    from sync.ledger.keys import load_or_create_signer
-
     data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    key = str(load_or_create_signer(data_dir / "log.key", log_name).ledger_key)
+    key = str(open_log_key(data_dir, log_name).ledger_key)
     if as_json:
         print_json({"key": key})
     else:
