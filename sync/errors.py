@@ -11,8 +11,9 @@ SyncError
 └── KeyUnusable      the kiosk's own key cannot be read or made: nothing can be sent, tell the technician
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sync.contract.wire import ProblemDocument
 
@@ -31,18 +32,30 @@ class SyncAlarm(StrEnum):
     LEDGER_BEHIND = "ledger-behind"  # it has lost events that it had signed for; they are sent again
 
 
+class Wording:
+    """A text of the pages' catalogues by its key, and the values that stand in it: a reason in every language."""
+
+    __slots__ = ("key", "values")
+
+    def __init__(self, key: str, **values: object) -> None:
+        self.key: Final = key
+        self.values: Final[Mapping[str, object]] = values
+
+
 class SyncError(Exception):
     """Base of all errors of the wire. The message is `reason; next_step`, and says what to do next.
 
-    `next_step` is empty where the reason names it already.
+    `next_step` is empty where the reason names it already. `wording` says both on the pages, in the reader's language;
+    None where no page can meet this error.
     """
 
     alarm: ClassVar[SyncAlarm] = SyncAlarm.NONE
 
-    def __init__(self, reason: str = "", next_step: str = "") -> None:
+    def __init__(self, reason: str = "", next_step: str = "", wording: Wording | None = None) -> None:
         super().__init__(f"{reason}; {next_step}" if next_step else reason)
         self.reason = reason
         self.next_step = next_step
+        self.wording = wording
 
 
 class Unreachable(SyncError):

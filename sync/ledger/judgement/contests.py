@@ -14,6 +14,7 @@ import psycopg
 
 from sync.contract.contests import BadAnswer, ContestAnswer, ContestKind, ContestOutcome, verify_answer
 from sync.contract.visit import EventId
+from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis, mark_dirty
 from sync.ledger.judgement.reversals import DECIDING_ROLES, find_officer, list_officers
@@ -60,7 +61,7 @@ def contest_entry(
             (school, *entry, person),
         ).fetchone()
         if row is None:
-            raise NotUnderstood("no such entry of this child")
+            raise NotUnderstood("no such entry of this child", "open the month again", Wording("contest.no_entry"))
         existing = connection.execute(
             "SELECT contest FROM contest WHERE school = %s AND device = %s AND epoch = %s AND seq = %s"
             " AND kind = 'not_right' AND answered_at IS NULL",
@@ -88,7 +89,10 @@ def _insert(
         "SELECT count(*) FROM contest WHERE school = %s AND person = %s AND answered_at IS NULL", (school, person)
     ).fetchone()
     if count is None or count[0] >= OPEN_CONTESTS_MAX:
-        raise NotUnderstood(f"{OPEN_CONTESTS_MAX} contests of this child are open: wait for the answers")
+        raise NotUnderstood(
+            f"{OPEN_CONTESTS_MAX} contests of this child are open", "wait for the answers",
+            Wording("contest.too_many", count=OPEN_CONTESTS_MAX),
+        )  # fmt: skip
     name = secrets.token_hex(8)
     device, epoch, seq = entry or EventId("", "", 0)
     connection.execute(

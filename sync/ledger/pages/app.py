@@ -23,24 +23,17 @@ from pathlib import Path
 
 import anyio
 import psycopg
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from sync.ledger.pages import accounts
 from sync.ledger.pages.accounts import PageSession, RefusedSignIn
-from sync.ledger.pages.desk import (
-    PREFIX,
-    SESSION_COOKIE,
-    PageDesk,
-    PageForm,
-    PagePool,
-    form_field,
-    guarded,
-    home_path,
-    is_secure,
-    read_form,
-)
+from sync.ledger.pages.desk import PagePool
+from sync.ledger.pages.forms import PageForm, form_field, read_form
+from sync.ledger.pages.reader_desk import PREFIX, SESSION_COOKIE, ReaderDesk, home_path
+from sync.ledger.pages.rendering import guarded, is_secure
 from sync.ledger.pages.sheet_pages import SheetPages
 from sync.ledger.pages.visit_pages import VisitPages
 
@@ -50,7 +43,7 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
 
     `authority_file` holds the certificates of the authority whose CMS signatures are taken; it may be missing.
     """
-    desk = PageDesk(pool, clock)
+    desk = ReaderDesk(pool, clock)
     door, visits, sheets = _DoorPages(desk), VisitPages(desk), SheetPages(desk, authority_file)
     school = "/schools/{school}"
     sheet = f"{school}/sheets/{{month}}/{{programme}}/{{number:int}}"
@@ -82,7 +75,7 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
 class _DoorPages:
     """Signs readers in and out."""
 
-    def __init__(self, desk: PageDesk) -> None:
+    def __init__(self, desk: ReaderDesk) -> None:
         self._desk = desk
         self._style = files("sync.ledger.pages").joinpath("style.css").read_bytes()
 
@@ -90,7 +83,10 @@ class _DoorPages:
         return guarded(self._desk.render(request, "login.html", None, wait_s=0, failed=False))
 
     async def sign_in(self, request: Request) -> Response:
-        form = await read_form(request)
+        try:
+            form = await read_form(request)
+        except HTTPException as error:
+            return guarded(self._desk.show_problem(request, None, error.status_code))
         school, _, login = form_field(form, "login").strip().rpartition("/")
         password, code = form_field(form, "password"), form_field(form, "code")
 

@@ -1,136 +1,136 @@
-"""The parts that all pages share: the signed-in reader, the words of a language, the templates, the log of views."""
+"""The parts that all pages share: who asks, on whose connection, and what is shown of what goes wrong."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
-from typing import Final
-from urllib.parse import parse_qs, quote
+from typing import Generic, Protocol, TypeVar
 
 import anyio
-import jinja2
 import psycopg
 from psycopg_pool import ConnectionPool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
-from sync.ledger.pages import accounts, overview
-from sync.ledger.pages.access import PageReader
-from sync.ledger.pages.accounts import PageSession
-from sync.ledger.pages.catalogues import LANGUAGES, choose_language, load_catalogues
-from sync.money.errors import TermsWrong
+from sync.errors import SyncError, Wording
+from sync.ledger.errors import LedgerError
+from sync.ledger.pages.forms import PageForm, form_field, read_form
+from sync.ledger.pages.rendering import PageRenderer, PageWords, guarded
+from sync.money.errors import MoneyError, TermsWrong
 from sync.money.months import Month
 
-PREFIX: Final = "/pages"
-SESSION_COOKIE: Final = "ledger_session"
-LANGUAGE_COOKIE: Final = "ledger_language"
-FORM_BYTES_MAX: Final = 400 * 1024  # a signature with its certificates, as text
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_PROBLEMS = {400, 403, 404, 413, 415}  # the statuses that have a text of their own
 
 PagePool = ConnectionPool[psycopg.Connection]
-PageForm = Mapping[str, list[str]]
-PageCall = Callable[[psycopg.Connection, Request, PageSession], Response]
-FormCall = Callable[[psycopg.Connection, Request, PageSession, PageForm], Response]
 
 
-@dataclass(frozen=True, slots=True)
-class PageWords:
-    """The texts of one language, by key."""
+class FormSession(Protocol):
+    """A browser that was let in. `form_token` stands in every form that it gets."""
 
-    language: str
-    texts: dict[str, str]
-
-    def __call__(self, key: str, **values: object) -> str:
-        """Returns a text with these values in it."""
-        return self.texts[key].format(**values)
+    @property
+    def form_token(self) -> str:
+        """Returns the secret without which no form counts."""
+        ...
 
 
-class PageDesk:
-    """Answers for signed-in readers over a pool of autocommit connections."""
+SessionT = TypeVar("SessionT", bound=FormSession)
 
-    def __init__(self, pool: PagePool, clock: Callable[[], datetime]) -> None:
+
+class PageDesk(ABC, Generic[SessionT]):
+    """Answers browsers that were let in, over a pool of autocommit connections.
+
+    `threads`: how many pages are made at a time; the kiosks' own requests keep the other connections.
+    """
+
+    def __init__(self, pool: PagePool, clock: Callable[[], datetime], renderer: PageRenderer, threads: int) -> None:
         self.pool = pool
         self.clock = clock
-        self.threads = anyio.CapacityLimiter(4)  # the kiosks' own requests keep the other connections
-        self._catalogues = load_catalogues()
-        self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("sync.ledger.pages"), autoescape=True, undefined=jinja2.StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self._templates.filters["path"] = lambda text: quote(str(text), safe="")
-        self._templates.filters["tenge"] = lambda tiyn: f"{tiyn / 100:,.2f}".replace(",", "\u00a0").replace(".", ",")
-        self._templates.filters["sides"] = lambda sides, words: ", ".join(words(f"side.{side}") for side in sides)
-        self._templates.filters["local_time"] = lambda moment, zone: moment.astimezone(zone).strftime("%H:%M")
+        self.threads = anyio.CapacityLimiter(threads)
+        self._renderer = renderer
 
-    def page(self, call: PageCall) -> Callable[[Request], Awaitable[Response]]:
-        """Returns the endpoint of a page that only a signed-in reader gets."""
+    @abstractmethod
+    def find_session(self, connection: psycopg.Connection, request: Request) -> SessionT | None:
+        """Returns the session of the browser that asks, or None where it has none."""
+
+    @abstractmethod
+    def turn_away(self, request: Request) -> Response:
+        """Returns what a browser without a session gets."""
+
+    def check_address(self, request: Request, session: SessionT) -> None:
+        """Raises HTTPException for an address that this session has no page under."""
+        if "\0" in "".join(map(str, request.path_params.values())):  # PostgreSQL's text cannot hold it
+            raise HTTPException(404)
+
+    def page(
+        self, call: Callable[[psycopg.Connection, Request, SessionT], Response]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Returns the endpoint of a page that only a browser with a session gets."""
 
         async def endpoint(request: Request) -> Response:
             return guarded(await anyio.to_thread.run_sync(self._answer, request, call, limiter=self.threads))
 
         return endpoint
 
-    def form(self, call: FormCall) -> Callable[[Request], Awaitable[Response]]:
-        """Returns the endpoint of a form that a signed-in reader sends from one of the pages."""
+    def form(
+        self, call: Callable[[psycopg.Connection, Request, SessionT, PageForm], Response],
+        read: Callable[[Request], Awaitable[PageForm]] = read_form,
+    ) -> Callable[[Request], Awaitable[Response]]:  # fmt: skip
+        """Returns the endpoint of a form that a browser with a session sends from one of the pages."""
 
         async def endpoint(request: Request) -> Response:
-            form = await read_form(request)
+            try:
+                form = await read(request)
+            except HTTPException as error:
+                return guarded(self.show_problem(request, None, error.status_code))
 
-            def submit(connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
-                check_form(form, session)
+            def submit(connection: psycopg.Connection, request: Request, session: SessionT) -> Response:
+                if form_field(form, "form_token") != session.form_token:
+                    raise HTTPException(403)
                 return call(connection, request, session, form)
 
             return guarded(await anyio.to_thread.run_sync(self._answer, request, submit, limiter=self.threads))
 
         return endpoint
 
-    def _answer(self, request: Request, call: PageCall) -> Response:
+    def _answer(self, request: Request, call: Callable[[psycopg.Connection, Request, SessionT], Response]) -> Response:
         with self.pool.connection() as connection:
-            session = accounts.find_session(connection, request.cookies.get(SESSION_COOKIE, ""), self.clock())
+            session = self.find_session(connection, request)
             if session is None:
-                return RedirectResponse(f"{PREFIX}/login", 303)
+                return self.turn_away(request)
             try:
-                check_address(request, session.reader)
+                self.check_address(request, session)
                 return call(connection, request, session)
             except HTTPException as error:
-                return self.render(request, "problem.html", session, error.status_code)
+                return self.show_problem(request, session, error.status_code)
+            except (MoneyError, LedgerError) as error:
+                return self.show_refusal(request, session, error)
+
+    def show_problem(self, request: Request, session: SessionT | None, status: int) -> Response:
+        """Returns the page that says why there is no other, and what to do."""
+        known = status if status in _PROBLEMS else 400
+        return self.render(request, "problem.html", session, status, problem=Wording(f"problem.{known}"), refusal="")
+
+    def show_refusal(self, request: Request, session: SessionT, error: SyncError) -> Response:
+        """Returns the page that says why something was refused, and what to do next."""
+        return self.render(
+            request,
+            "problem.html",
+            session,
+            409,
+            problem=Wording("refused.title"),
+            refusal=self.words(request).refuse(error),
+        )
 
     def words(self, request: Request) -> PageWords:
         """Returns the texts of the reader's language."""
-        language = choose_language(
-            request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, ""),
-            request.headers.get("accept-language", ""),
-        )
-        return PageWords(language, self._catalogues[language])
+        return self._renderer.words(request)
 
     def render(
-        self, request: Request, template: str, session: PageSession | None, status: int = 200, **values: object
+        self, request: Request, template: str, session: SessionT | None, status: int = 200, **values: object
     ) -> Response:
         """Returns a template as a page, in the reader's language."""
-        words = self.words(request)
-        body = self._templates.get_template(template).render(
-            w=words, reader=session.reader if session else None, prefix=PREFIX, languages=LANGUAGES,
-            path=request.url.path, form_token=session.form_token if session else "", **values,
-        )  # fmt: skip
-        response = HTMLResponse(body, status)
-        if request.query_params.get("lang") in LANGUAGES:
-            response.set_cookie(
-                LANGUAGE_COOKIE, words.language, httponly=True, samesite="strict", secure=is_secure(request)
-            )
-        return response
-
-    def log_view(self, connection: psycopg.Connection, request: Request, reader: PageReader, subject: str) -> None:
-        """Logs that the reader looks at a person or at a list of them, before the page is made."""
-        school = request.path_params["school"]
-        overview.record_view(connection, school, reader.login, reader.role, subject, request.url.path)
+        token = session.form_token if session else ""
+        return self._renderer.render(request, template, status, session=session, form_token=token, **values)
 
     def read_month(self, request: Request) -> Month:
         """Returns the month that the address names, else the current one. Raises HTTPException."""
@@ -141,60 +141,9 @@ class PageDesk:
             raise HTTPException(404) from error
 
 
-def home_path(reader: PageReader) -> str:
-    """Returns the address of the page with which a reader begins."""
-    return f"{PREFIX}/schools/{quote(reader.school, safe='')}" if reader.school else f"{PREFIX}/"
-
-
-def guarded(response: Response) -> Response:
-    """Returns the response with the headers that keep foreign pages and caches out."""
-    response.headers.update(SECURITY_HEADERS)
-    return response
-
-
-def is_secure(request: Request) -> bool:
-    """Returns True where the page travels over TLS, to us or to the proxy before us."""
-    return request.url.scheme == "https"
-
-
-def check_address(request: Request, reader: PageReader) -> None:
-    """Raises HTTPException for a school that the reader may not read, and for what PostgreSQL's text cannot hold."""
-    names = request.path_params
-    school = names.get("school")
-    if "\0" in "".join(map(str, names.values())) or (school is not None and not reader.may_read(school)):
-        raise HTTPException(404)
-
-
 def parse_day(text: str) -> date:
     """Returns the day in an address. Raises HTTPException."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
         raise HTTPException(404) from error
-
-
-async def read_form(request: Request) -> PageForm:
-    """Returns the fields of a form. Raises HTTPException for one that is too large or no form."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise HTTPException(415)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            raise HTTPException(413)
-    try:
-        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=5_000)
-    except ValueError as error:
-        raise HTTPException(413) from error
-    return {name: [value.replace("\0", "") for value in values] for name, values in fields.items()}
-
-
-def form_field(form: PageForm, name: str) -> str:
-    """Returns the value of a field; empty where it is missing."""
-    return form.get(name, [""])[-1]
-
-
-def check_form(form: PageForm, session: PageSession) -> None:
-    """Raises HTTPException for a form that is not of this session."""
-    if form_field(form, "form_token") != session.form_token:
-        raise HTTPException(403, "this form is of another session: open the page again")

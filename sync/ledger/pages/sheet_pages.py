@@ -19,7 +19,8 @@ from sync.ledger.errors import LedgerError, NotUnderstood
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageReader, PageRole
 from sync.ledger.pages.accounts import PageSession
-from sync.ledger.pages.desk import PREFIX, PageDesk, PageForm, form_field
+from sync.ledger.pages.forms import PageForm, form_field
+from sync.ledger.pages.reader_desk import PREFIX, ReaderDesk
 from sync.money.canonical import decode_sheet
 from sync.money.errors import MoneyError
 from sync.money.protocol import Objection, SheetSide
@@ -38,7 +39,7 @@ _ROW_MARK = "\x1f"  # between person and session in a form's field; neither hold
 class SheetPages:
     """Answers with sheets, and takes the acts of a side. `authority_file`: certificates that CMS signatures need."""
 
-    def __init__(self, desk: PageDesk, authority_file: Path) -> None:
+    def __init__(self, desk: ReaderDesk, authority_file: Path) -> None:
         self._desk = desk
         self._authority_file = authority_file
 
@@ -148,7 +149,7 @@ class SheetPages:
         try:
             act()
         except (MoneyError, LedgerError) as error:
-            return self._show(connection, request, session, str(error))
+            return self._show(connection, request, session, self._desk.words(request).refuse(error))
         subject = _read_subject(request)
         return RedirectResponse(f"{PREFIX}/schools/{quote(subject.school, safe='')}/sheets/{sheet_path(subject)}", 303)
 

@@ -10,7 +10,8 @@ from sync.ledger.judgement.days import read_visits
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageReader
 from sync.ledger.pages.accounts import PageSession
-from sync.ledger.pages.desk import PageDesk, home_path, parse_day
+from sync.ledger.pages.desk import parse_day
+from sync.ledger.pages.reader_desk import ReaderDesk, home_path
 from sync.ledger.transparency.statements import read_statements
 from sync.money.months import Month
 
@@ -18,7 +19,7 @@ from sync.money.months import Month
 class VisitPages:
     """Answers with schools, days, people and events."""
 
-    def __init__(self, desk: PageDesk) -> None:
+    def __init__(self, desk: ReaderDesk) -> None:
         self._desk = desk
 
     def city(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:

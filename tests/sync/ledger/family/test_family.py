@@ -203,7 +203,7 @@ def test_what_is_not_shown_can_be_contested_and_strangers_cannot_answer(
     token = form_token(phone.get("/family/").text)
     absence = {"form_token": token, "kind": "not_shown", "day": "2026-11-19", "session": "lunch", "note": "Была"}
     assert phone.post("/family/contests", data=absence).status_code == 200
-    assert phone.post("/family/contests", data=absence | {"day": "2026-11-22"}).status_code == 400
+    assert phone.post("/family/contests", data=absence | {"day": "2026-11-22"}).status_code == 409
     assert phone.post("/family/contests", data=absence | {"day": "soon"}).status_code == 400
     assert phone.post("/family/contests", data=absence | {"form_token": "x"}).status_code == 403
     theirs = read_one(db, lunch, "p2").id
@@ -214,7 +214,7 @@ def test_what_is_not_shown_can_be_contested_and_strangers_cannot_answer(
         "epoch": theirs.epoch,
         "seq": theirs.seq,
     }
-    assert phone.post("/family/contests", data=wrong).status_code == 400  # another child's entry
+    assert phone.post("/family/contests", data=wrong).status_code == 409  # another child's entry
     [contest] = contests.list_contests(db, lunch.school, "2026-11-01", "2026-11-30")
     assert (contest.kind, contest.entry, contest.person) == ("not_shown", None, "p1")
     body, signature = sign_answer(decide(lunch, contest.contest, ContestOutcome.UPHELD), stranger)
@@ -222,7 +222,7 @@ def test_what_is_not_shown_can_be_contested_and_strangers_cannot_answer(
         contests.answer_contest(db, body, signature, stranger.public_key().public_bytes_raw(), NOW)
     for _ in range(contests.OPEN_CONTESTS_MAX - 1):
         phone.post("/family/contests", data=absence)
-    assert phone.post("/family/contests", data=absence).status_code == 400
+    assert phone.post("/family/contests", data=absence).status_code == 409
     db.execute("UPDATE contest SET answered_at = %s WHERE school = %s", (NOW, lunch.school))
     assert contests.forget_notes(db, lunch.school, NOW + timedelta(days=300)) == 0
     assert contests.forget_notes(db, lunch.school, NOW + timedelta(days=366)) == contests.OPEN_CONTESTS_MAX
