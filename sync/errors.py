@@ -50,12 +50,13 @@ class SyncError(Exception):
     """
 
     alarm: ClassVar[SyncAlarm] = SyncAlarm.NONE
+    default_wording: ClassVar[Wording | None] = None
 
     def __init__(self, reason: str = "", next_step: str = "", wording: Wording | None = None) -> None:
         super().__init__(f"{reason}; {next_step}" if next_step else reason)
         self.reason = reason
         self.next_step = next_step
-        self.wording = wording
+        self.wording = wording or self.default_wording
 
 
 class Unreachable(SyncError):

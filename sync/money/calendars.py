@@ -5,6 +5,7 @@ from datetime import date
 
 import msgspec
 
+from sync.errors import Wording
 from sync.money.errors import TermsMissing, TermsWrong
 from sync.money.months import Month
 from sync.money.terms_file import TermsBase, read_toml
@@ -141,10 +142,14 @@ def choose_calendar(calendars: Iterable[Calendar], kind: str, month: Month) -> C
         raise TermsMissing(
             f"no calendar of kind {kind!r} speaks for {month}",
             "import the official one with `edge-agent ledger calendar import FILE`",
+            Wording("refusal.no_calendar", month=month),
         )
     if len(fitting) > 1:
         names = ", ".join(sorted(calendar.id for calendar in fitting))
-        raise TermsWrong(f"calendars {names} all speak for {month}", "let one of them end earlier and import it again")
+        raise TermsWrong(
+            f"calendars {names} all speak for {month}", "let one of them end earlier and import it again",
+            Wording("refusal.two_calendars", month=month, calendars=names),
+        )  # fmt: skip
     return fitting[0]
 
 

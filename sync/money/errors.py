@@ -8,7 +8,7 @@ MoneyError
 └── PayerFileWrong   the payer's file cannot be read: correct the column map or ask for another file
 """
 
-from sync.errors import SyncError
+from sync.errors import SyncError, Wording
 
 
 class MoneyError(SyncError):
@@ -18,6 +18,8 @@ class MoneyError(SyncError):
 class TermsWrong(MoneyError):
     """A file of terms contradicts itself or cannot be read."""
 
+    default_wording = Wording("refusal.terms_wrong")
+
 
 class TermsMissing(MoneyError):
     """No calendar speaks for a month, or no tariff for a meal."""
@@ -25,6 +27,8 @@ class TermsMissing(MoneyError):
 
 class SheetUnreadable(MoneyError):
     """Some bytes are no sheet of a known format, or are not in its canonical form."""
+
+    default_wording = Wording("refusal.sheet_unreadable")
 
 
 class ActRefused(MoneyError):

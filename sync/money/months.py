@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from sync.errors import Wording
 from sync.money.errors import TermsWrong
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
@@ -22,7 +23,7 @@ class Month:
         """Returns the month written as `2026-11`. Raises TermsWrong."""
         match = _MONTH.fullmatch(text)
         if match is None:
-            raise TermsWrong(f"{text!r} is no month", "write it as 2026-11")
+            raise TermsWrong(f"{text!r} is no month", "write it as 2026-11", Wording("refusal.no_month"))
         return cls(int(match[1]), int(match[2]))
 
     @property

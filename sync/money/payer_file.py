@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from sync.errors import Wording
 from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
 from sync.money.terms_file import TermsBase, read_toml
@@ -109,9 +110,15 @@ def read_payer_map(text: str) -> PayerMap:
     column_map = read_toml(text, PayerMap)
     columns = column_map.columns
     if not columns.number and not columns.name:
-        raise PayerFileWrong(f"map {column_map.id!r} has neither number nor name", "name the column of one of them")
+        raise PayerFileWrong(
+            f"map {column_map.id!r} has neither number nor name", "name the column of one of them",
+            Wording("refusal.map_nobody"),
+        )  # fmt: skip
     if column_map.shape is PayerShape.LONG and not columns.date:
-        raise PayerFileWrong(f"map {column_map.id!r} is long and has no date", "name the column of the date")
+        raise PayerFileWrong(
+            f"map {column_map.id!r} is long and has no date", "name the column of the date",
+            Wording("refusal.map_no_date"),
+        )  # fmt: skip
     return column_map
 
 
@@ -123,7 +130,10 @@ def read_payer_sheet(table: Sequence[Sequence[str]], column_map: PayerMap, month
 class _PayerReader:
     def __init__(self, table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> None:
         if len(table) < column_map.title_line:
-            raise PayerFileWrong(f"the file has {len(table)} lines", f"its titles are to be in {column_map.title_line}")
+            raise PayerFileWrong(
+                f"the file has {len(table)} lines", f"its titles are to be in {column_map.title_line}",
+                Wording("refusal.file_short", lines=len(table), title_line=column_map.title_line),
+            )  # fmt: skip
         self._table = table
         self._map = column_map
         self._month = month
@@ -134,7 +144,10 @@ class _PayerReader:
         }
         self._days = dict(self._find_days()) if column_map.shape is PayerShape.WIDE else {}
         if column_map.shape is PayerShape.WIDE and not self._days:
-            raise PayerFileWrong(f"no column of line {column_map.title_line} is a day of {month}", "correct the map")
+            raise PayerFileWrong(
+                f"no column of line {column_map.title_line} is a day of {month}", "correct the map",
+                Wording("refusal.no_day_columns", title_line=column_map.title_line, month=month),
+            )  # fmt: skip
         self._sessions = {_fold(word): session for word, session in column_map.sessions.items()}
         self._schools = {_fold(word): school for word, school in column_map.schools.items()}
         self._present = {_fold(word) for word in column_map.present}
@@ -235,6 +248,13 @@ class _PayerReader:
                 raise PayerFileWrong(
                     f"line {self._map.title_line} has {self._titles.count(title)} columns {wanted!r}; it has {present}",
                     "correct the map's columns or its title_line",
+                    Wording(
+                        "refusal.no_column",
+                        title_line=self._map.title_line,
+                        column=wanted,
+                        present=present[:500],
+                        count=self._titles.count(title),
+                    ),
                 )
             places.append(self._titles.index(title))
         return tuple(places)

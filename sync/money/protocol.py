@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
+from sync.errors import Wording
 from sync.money.errors import ActRefused
 from sync.money.sheet import RowKey
 
@@ -94,6 +95,7 @@ class ClosingObstacle:
 
     what: str
     next_step: str
+    wording: Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,13 @@ def _propose(process: SheetProcess, act: Proposal) -> SheetProcess:
         raise ActRefused(
             f"{process.name} is closed and never changes",
             "put what came later into a correction sheet: `edge-agent ledger sheet correction`",
+            Wording("refusal.closed"),
         )
     if act.version != process.version + 1:
         raise ActRefused(
             f"{process.name}: version {act.version} is not the next one; version {process.version} is in force",
             "propose again from the ledger's rows as they stand",
+            Wording("refusal.not_next_version", version=act.version, in_force=process.version),
         )
     return SheetProcess(process.name, (*process.digests, act.digest))
 
@@ -179,18 +183,23 @@ def _object(process: SheetProcess, act: Objection) -> SheetProcess:
         raise ActRefused(
             f"version {act.version} of {process.name} is not in force, version {process.version} is",
             "read the version in force and object to that",
+            Wording("refusal.version_passed", version=act.version, in_force=process.version),
         )
     if not act.lines:
-        raise ActRefused("an objection without a line", "name the lines as PERSON or PERSON:SESSION")
+        raise ActRefused(
+            "an objection without a line", "name the lines as PERSON or PERSON:SESSION", Wording("refusal.no_line")
+        )
     if act.side in process.signatures:
         raise ActRefused(
             f"the {act.side.value} has signed version {process.version} of {process.name}",
             "after the closing, a correction sheet puts right what was wrong",
+            Wording("refusal.signed_already", side=act.side, version=process.version),
         )
     if process.objection is not None:
         raise ActRefused(
             f"version {process.version} of {process.name} has an objection already",
             "wait for the next version and object to that",
+            Wording("refusal.objected_already", version=process.version),
         )
     return replace(process, objection=act)
 
@@ -205,6 +214,7 @@ def _sign(process: SheetProcess, act: HandedSignature) -> SheetProcess:
         raise ActRefused(
             f"version {process.version} of {process.name} has an objection by the {process.objection.side.value}",
             "wait for the next version and sign that",
+            Wording("refusal.sign_objected", version=process.version, side=process.objection.side),
         )
     return replace(process, signatures={**process.signatures, act.side: act})
 
@@ -224,6 +234,7 @@ def _close(process: SheetProcess, act: Closing, obstacles: Sequence[ClosingObsta
         raise ActRefused(
             f"{process.name} is closed with digest {process.closing.digest[:16]}…, not {act.digest[:16]}…",
             "a month closes once; put what came later into a correction sheet",
+            Wording("refusal.closed_otherwise", closed=process.closing.digest[:16], given=act.digest[:16]),
         )
     _refuse_other_digest(process, act.digest)
     if process.state is not SheetState.AGREED:
@@ -232,11 +243,13 @@ def _close(process: SheetProcess, act: Closing, obstacles: Sequence[ClosingObsta
             f"{process.name} is {process.state.value}, not agreed"
             + (f"; no signature of the {missing}" if missing else ""),
             "let both sides hand in their signatures of the version in force",
+            Wording("refusal.not_agreed", state=process.state, missing=process.missing_sides or AGREEING_SIDES),
         )
     if obstacles:
         raise ActRefused(
             f"{process.name} cannot close: " + "; ".join(obstacle.what for obstacle in obstacles),
             "; ".join(dict.fromkeys(obstacle.next_step for obstacle in obstacles)),
+            Wording("refusal.obstacles", obstacles=tuple(obstacle.wording for obstacle in obstacles)),
         )
     return replace(process, closing=act)
 
@@ -246,12 +259,16 @@ def _refuse_closed(process: SheetProcess, verb: str) -> None:
         raise ActRefused(
             f"{process.name} is closed and cannot be {verb}",
             "put what came later into a correction sheet: `edge-agent ledger sheet correction`",
+            Wording("refusal.closed"),
         )
 
 
 def _refuse_absent(process: SheetProcess) -> None:
     if not process.digests:
-        raise ActRefused(f"{process.name} was never proposed", "propose it: `edge-agent ledger sheet propose`")
+        raise ActRefused(
+            f"{process.name} was never proposed", "propose it: `edge-agent ledger sheet propose`",
+            Wording("refusal.never_proposed"),
+        )  # fmt: skip
 
 
 def _refuse_other_digest(process: SheetProcess, digest: str) -> None:
@@ -263,8 +280,10 @@ def _refuse_other_digest(process: SheetProcess, digest: str) -> None:
         raise ActRefused(
             f"this is version {old} of {process.name}; version {process.version} is in force",
             "download the version in force and hand that in",
+            Wording("refusal.old_version", version=old, in_force=process.version),
         )
     raise ActRefused(
         f"digest {digest[:16]}… is of no version of {process.name}",
         "download the version in force with `edge-agent ledger sheet sign-request` and hand that in, unchanged",
+        Wording("refusal.other_digest", digest=digest[:16]),
     )

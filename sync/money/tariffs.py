@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from sync.errors import Wording
 from sync.money.calendars import plain_grade
 from sync.money.errors import TermsMissing, TermsWrong
 from sync.money.terms_file import TermsBase, read_toml
@@ -97,6 +98,7 @@ class TariffBook(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbi
         raise TermsMissing(
             f"tariff book {self.id} has no programme {programme!r} but {present}",
             "add it to the file and import it with `edge-agent ledger tariff import FILE`",
+            Wording("refusal.no_programme", programme=programme),
         )
 
     def find_tariff(self, programme: str, day: date, session: str, grade: str, category: str) -> Tariff:
@@ -107,6 +109,7 @@ class TariffBook(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbi
             raise TermsMissing(
                 f"tariff book {self.id} has no price for {meal} on {day}",
                 "add it to the file and import it with `edge-agent ledger tariff import FILE`",
+                Wording("refusal.no_price", programme=programme, session=session, grade=grade or "-", day=day),
             )
         return max(fitting, key=lambda tariff: tariff.precision)
 

@@ -2,6 +2,7 @@
 
 import psycopg
 
+from sync.errors import Wording
 from sync.ledger.intake.holes import read_holes
 from sync.ledger.judgement.contests import list_contests
 from sync.money.months import Month
@@ -26,17 +27,21 @@ def _find_open_days(connection: psycopg.Connection, school: str, month: Month) -
     ).fetchall()
     days = [row[0] for row in rows]
     next_step = "wait until their sessions have ended, and propose again"
-    return [ClosingObstacle(f"days that are not judged yet: {_list(days)}", next_step)] if days else []
+    wording = Wording("obstacle.open_days", days=_shorten(days), count=len(days))
+    return [ClosingObstacle(f"days that are not judged yet: {_list(days)}", next_step, wording)] if days else []
 
 
 def _find_open_contests(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
     first, last = month.first.isoformat(), month.last.isoformat()
-    contests = [
-        f"{contest.contest} of {contest.person} on {contest.day}"
-        for contest in list_contests(connection, school, first, last, open_only=True)
-    ]
+    contests = list_contests(connection, school, first, last, open_only=True)
+    names = [f"{contest.contest} of {contest.person} on {contest.day}" for contest in contests]
     next_step = "let an officer answer each of them, signed"
-    return [ClosingObstacle(f"contests that nobody has answered: {_list(contests)}", next_step)] if contests else []
+    wording = Wording(
+        "obstacle.contests", count=len(contests),
+        contests=_shorten([f"{contest.day} ({contest.person})" for contest in contests]),
+    )  # fmt: skip
+    what = f"contests that nobody has answered: {_list(names)}"
+    return [ClosingObstacle(what, next_step, wording)] if contests else []
 
 
 # The days of the events on both sides of a hole: it may hold entries of any day between them. A side that the ledger
@@ -60,7 +65,13 @@ def _find_holes(connection: psycopg.Connection, school: str, month: Month) -> li
         if (before or "") <= month.last.isoformat() and month.first.isoformat() <= (after or hole.noted_on):
             holes.append(f"{hole.device} {hole.epoch} {hole.first_seq}-{hole.last_seq}")
     next_step = "bring the missing events: from the kiosk's old card, another kiosk or a stick"
-    return [ClosingObstacle(f"events that are missing: {_list(holes)}", next_step)] if holes else []
+    wording = Wording("obstacle.holes", holes=_shorten(holes), count=len(holes))
+    return [ClosingObstacle(f"events that are missing: {_list(holes)}", next_step, wording)] if holes else []
+
+
+def _shorten(names: list[str]) -> str:
+    """Returns the first names, in a form that needs no language."""
+    return ", ".join(names[:LISTED_MAX]) + (" …" if len(names) > LISTED_MAX else "")
 
 
 def _list(names: list[str]) -> str:

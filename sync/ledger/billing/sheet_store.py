@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 import psycopg
 
+from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.money.canonical import decode_sheet, digest_sheet
 from sync.money.errors import SheetUnreadable
@@ -69,7 +70,10 @@ def read_version(connection: psycopg.Connection, subject: SheetSubject, version:
     ).fetchone()
     if row is None:
         wanted = f"version {version} of {subject}" if version else f"{subject}"
-        raise NotUnderstood(f"{wanted} was never proposed", "propose it with `edge-agent ledger sheet propose`")
+        raise NotUnderstood(
+            f"{wanted} was never proposed", "propose it with `edge-agent ledger sheet propose`",
+            Wording("refusal.never_proposed"),
+        )  # fmt: skip
     return StoredVersion(row[0], row[1], _check_digest(subject, bytes(row[2]), row[1]))
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import psycopg
 
+from sync.errors import Wording
 from sync.ledger.billing.sheet_store import (
     ActRecord,
     StoredVersion,
@@ -77,6 +78,7 @@ def _propose(
         raise ActRefused(
             f"nothing of {subject.programme} {subject.month} differs from what was closed",
             "there is nothing to correct",
+            Wording("refusal.nothing_to_correct"),
         )
     body = encode_sheet(sheet)
     after = advance(process, Proposal(version, digest_sheet(body)))
@@ -95,7 +97,10 @@ def _build(
     closed = read_closed(connection, subject.school, subject.programme, subject.month)[: subject.number]
     if len(closed) < subject.number:
         before = replace(subject, number=len(closed))
-        raise ActRefused(f"{before} is not closed yet", f"close it before you propose {subject}")
+        raise ActRefused(
+            f"{before} is not closed yet", f"close it before you propose {subject}",
+            Wording("refusal.earlier_open", number=len(closed)),
+        )  # fmt: skip
     return build_correction(subject, version, facts, closed, objections)
 
 
@@ -104,7 +109,9 @@ def next_correction(connection: psycopg.Connection, school: str, programme: str,
     number = len(read_closed(connection, school, programme, month))
     if number == 0:
         raise ActRefused(
-            f"{SheetSubject(school, programme, month)} is not closed", "propose it again: later rows go into it"
+            f"{SheetSubject(school, programme, month)} is not closed",
+            "propose it again: later rows go into it",
+            Wording("refusal.not_closed"),
         )
     return SheetSubject(school, programme, month, number)
 
@@ -127,6 +134,7 @@ def object_to(
             raise ActRefused(
                 f"version {process.version} of {subject} has no line {names}",
                 "name lines as `edge-agent ledger sheet show` does",
+                Wording("refusal.strange_line", version=process.version, lines=names),
             )
         record = ActRecord(
             kind="objection", version=after.version, digest=after.digest, side=objection.side, lines=objection.lines,
@@ -184,6 +192,7 @@ def find_changes(
         ClosingObstacle(
             f"rows of {subject} have changed since version {version}",
             "propose it again with `edge-agent ledger sheet propose` and let both sides sign",
+            Wording("obstacle.changed", version=version),
         ),
     )
 

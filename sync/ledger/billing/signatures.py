@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from sync.errors import Wording
 from sync.ledger.errors import LedgerError
 from sync.money.detached import decode_ed25519
 
@@ -65,7 +66,9 @@ class Ed25519Scheme:
         try:
             raw = decode_ed25519(signature)
         except ValueError as error:
-            raise SignatureRefused(str(error), "hand in 64 bytes, raw, hex or base64") from error
+            raise SignatureRefused(
+                str(error), "hand in 64 bytes, raw, hex or base64", Wording("refusal.signature_unread")
+            ) from error
         for signer in signers:
             try:
                 Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer.material)).verify(raw, content)
@@ -76,6 +79,7 @@ class Ed25519Scheme:
             "no registered key of this side made this signature over these bytes",
             "sign the file that `edge-agent ledger sheet sign-request` wrote, unchanged, or register the key with"
             " `edge-agent ledger sheet signer`",
+            Wording("refusal.signature_strange"),
         )
 
 
@@ -90,6 +94,7 @@ class CmsScheme:
             raise SignatureRefused(
                 "no authority is set up, so no certificate can be trusted",
                 "give its certificates with --authority FILE.pem",
+                Wording("refusal.no_authority"),
             )
         certificate = _verify_cms(content, _to_der(signature), authority)
         parts = ((part.rfc4514_attribute_name, part.value) for part in certificate.subject)
@@ -100,6 +105,7 @@ class CmsScheme:
         raise SignatureRefused(
             f"the certificate of {certificate.subject.rfc4514_string()} is valid, and nobody of this side has it",
             "register the signer with `edge-agent ledger sheet signer`",
+            Wording("refusal.signer_unknown", subject=certificate.subject.rfc4514_string()),
         )
 
 
@@ -115,20 +121,28 @@ def load_scheme(name: str) -> SignatureScheme:
         scheme: SignatureScheme = installed[name].load()()
         return scheme
     names = ", ".join([*_SCHEMES, *sorted(installed)])
-    raise SignatureRefused(f"no signature scheme {name!r}", f"take one of {names}, or install the package that has it")
+    raise SignatureRefused(
+        f"no signature scheme {name!r}", f"take one of {names}, or install the package that has it",
+        Wording("refusal.no_scheme", scheme=name[:40], schemes=names),
+    )  # fmt: skip
 
 
 def _to_der(signature: bytes) -> bytes:
     """Returns a CMS signature as DER, whichever of DER, PEM and base64 it came as. Raises SignatureRefused."""
     if len(signature) > SIGNATURE_BYTES_MAX:
-        raise SignatureRefused(f"a signature of {len(signature)} bytes", f"at most {SIGNATURE_BYTES_MAX} are read")
+        raise SignatureRefused(
+            f"a signature of {len(signature)} bytes", f"at most {SIGNATURE_BYTES_MAX} are read",
+            Wording("refusal.signature_large", size=len(signature), most=SIGNATURE_BYTES_MAX),
+        )  # fmt: skip
     if signature[:1] == b"\x30":
         return signature
     body = b"".join(line.strip() for line in signature.splitlines() if not line.startswith(b"-----"))
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise SignatureRefused("this file holds no CMS signature", "hand it in as DER, PEM or base64") from error
+        raise SignatureRefused(
+            "this file holds no CMS signature", "hand it in as DER, PEM or base64", Wording("refusal.no_cms")
+        ) from error
 
 
 def _verify_cms(content: bytes, der: bytes, authority: bytes) -> x509.Certificate:
@@ -146,24 +160,49 @@ def _verify_cms(content: bytes, der: bytes, authority: bytes) -> x509.Certificat
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=OPENSSL_TIMEOUT_S)
         except FileNotFoundError as error:
-            raise SignatureRefused("the program openssl is not here", "install it: apt install openssl") from error
+            raise SignatureRefused(
+                "the program openssl is not here", "install it: apt install openssl", Wording("refusal.no_openssl")
+            ) from error
         except subprocess.TimeoutExpired as error:
-            raise SignatureRefused(f"openssl took more than {OPENSSL_TIMEOUT_S} s", "hand it in again") from error
+            raise SignatureRefused(
+                f"openssl took more than {OPENSSL_TIMEOUT_S} s", "hand it in again", Wording("refusal.openssl_slow")
+            ) from error
         if done.returncode != 0:
             lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise SignatureRefused(
                 f"openssl does not verify this signature: {_reason(lines)}",
                 "sign the file that `edge-agent ledger sheet sign-request` wrote, unchanged, with a valid certificate",
+                _word(lines),
             )
         # With content inside it, the signature could be over something else.
         if (folder / "verified").read_bytes() != content:
-            raise SignatureRefused("the signature has a content of its own", "hand in a detached signature")
+            raise SignatureRefused(
+                "the signature has a content of its own", "hand in a detached signature",
+                Wording("refusal.cms_attached"),
+            )  # fmt: skip
         certificates = x509.load_pem_x509_certificates((folder / "signer.pem").read_bytes())
     if len(certificates) != 1:
-        raise SignatureRefused(f"{len(certificates)} people signed at once", "hand in one signature a file")
+        raise SignatureRefused(
+            f"{len(certificates)} people signed at once", "hand in one signature a file",
+            Wording("refusal.many_signers", count=len(certificates)),
+        )  # fmt: skip
     return certificates[0]
 
 
 def _reason(lines: Sequence[str]) -> str:
     """Returns the last part of openssl's own account, without its codes."""
     return lines[-1].rsplit(":", 1)[-1].strip() or lines[-1] if lines else "no reason given"
+
+
+def _word(lines: Sequence[str]) -> Wording:
+    """Returns what openssl's account means to the person who has signed."""
+    account = " ".join(lines).casefold()
+    if "has expired" in account or "not yet valid" in account:
+        return Wording("refusal.cms_expired")
+    if "revoked" in account:
+        return Wording("refusal.cms_revoked")
+    if "issuer certificate" in account or "self-signed" in account or "self signed" in account:
+        return Wording("refusal.cms_stranger")
+    if "verification failure" in account or "digest failure" in account or "bad signature" in account:
+        return Wording("refusal.cms_other_file")
+    return Wording("refusal.cms_invalid")

@@ -11,6 +11,7 @@ from openpyxl.styles import Font
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sync.errors import Wording
 from sync.money.errors import PayerFileWrong
 from sync.money.layout import Cell, SheetLayout
 from sync.money.neutral import neutralise
@@ -86,11 +87,16 @@ def read_table(name: str, content: bytes) -> list[list[str]]:
     """
     if len(content) > PAYER_FILE_BYTES_MAX:
         raise PayerFileWrong(
-            f"{name} has {len(content)} bytes", f"at most {PAYER_FILE_BYTES_MAX} are read: split it by school"
+            f"{name} has {len(content)} bytes",
+            f"at most {PAYER_FILE_BYTES_MAX} are read: split it by school",
+            Wording("refusal.file_large", file=name, most=PAYER_FILE_BYTES_MAX // 2**20),
         )
     rows = _read_xlsx(name, content) if content[:4] == b"PK\x03\x04" else _read_csv(name, content)
     if len(rows) > PAYER_ROWS_MAX:
-        raise PayerFileWrong(f"{name} has {len(rows)} rows", f"at most {PAYER_ROWS_MAX} are read: split it by school")
+        raise PayerFileWrong(
+            f"{name} has {len(rows)} rows", f"at most {PAYER_ROWS_MAX} are read: split it by school",
+            Wording("refusal.file_rows", file=name, most=PAYER_ROWS_MAX),
+        )  # fmt: skip
     return rows
 
 
@@ -102,13 +108,19 @@ def _read_csv(name: str, content: bytes) -> list[list[str]]:
         except UnicodeDecodeError:
             continue
     else:
-        raise PayerFileWrong(f"{name} is neither UTF-8 nor Windows-1251 text", "save it as CSV UTF-8 or as XLSX")
+        raise PayerFileWrong(
+            f"{name} is neither UTF-8 nor Windows-1251 text", "save it as CSV UTF-8 or as XLSX",
+            Wording("refusal.file_strange", file=name),
+        )  # fmt: skip
     head = "\n".join(text.split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
     delimiter = max(";\t,", key=head.count)
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise PayerFileWrong(f"{name} is no CSV file: {error}", "save it anew as CSV UTF-8 or as XLSX") from error
+        raise PayerFileWrong(
+            f"{name} is no CSV file: {error}", "save it anew as CSV UTF-8 or as XLSX",
+            Wording("refusal.file_strange", file=name),
+        ) from error  # fmt: skip
 
 
 def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
@@ -116,7 +128,10 @@ def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > WORKBOOK_BYTES_MAX:
-            raise PayerFileWrong(f"{name} unpacks to {unpacked} bytes", "save it anew with one worksheet only")
+            raise PayerFileWrong(
+                f"{name} unpacks to {unpacked} bytes", "save it anew with one worksheet only",
+                Wording("refusal.file_unpacked", file=name),
+            )  # fmt: skip
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
         try:
             table = book.worksheets[0]
@@ -129,7 +144,9 @@ def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, EOFError, SyntaxError) as error:
         # SyntaxError is what xml.etree says of a broken document.
         raise PayerFileWrong(
-            f"{name} is no workbook that can be read: {error}", "save it anew as XLSX or CSV"
+            f"{name} is no workbook that can be read: {error}",
+            "save it anew as XLSX or CSV",
+            Wording("refusal.file_strange", file=name),
         ) from error
 
 

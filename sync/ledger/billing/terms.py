@@ -6,6 +6,7 @@ from datetime import datetime
 
 import psycopg
 
+from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.transparency import logs
 from sync.money.calendars import Calendar
@@ -94,7 +95,10 @@ def read_tariffs(connection: psycopg.Connection, school: str) -> TariffBook:
         "SELECT body FROM tariff_version WHERE school = %s ORDER BY version DESC LIMIT 1", (school,)
     ).fetchone()
     if row is None:
-        raise TermsMissing(f"school {school} has no tariffs", "import them with `edge-agent ledger tariff import FILE`")
+        raise TermsMissing(
+            f"school {school} has no tariffs", "import them with `edge-agent ledger tariff import FILE`",
+            Wording("refusal.no_tariffs"),
+        )  # fmt: skip
     return read_json(bytes(row[0]), TariffBook)
 
 
@@ -127,4 +131,6 @@ def lock_school(connection: psycopg.Connection, school: str) -> None:
     """Lets one act on the school's money at a time happen, until the transaction ends. Raises NotUnderstood."""
     row = connection.execute("SELECT 1 FROM school WHERE school = %s FOR NO KEY UPDATE", (school,)).fetchone()
     if row is None:
-        raise NotUnderstood(f"no school {school!r}: add it with `edge-agent ledger school`")
+        raise NotUnderstood(
+            f"no school {school!r}", "add it with `edge-agent ledger school`", Wording("refusal.no_school")
+        )

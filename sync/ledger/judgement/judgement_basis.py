@@ -13,6 +13,7 @@ from sync.contract.judgement import JudgementBasis, Suspension
 from sync.contract.roster import Entitlement, School
 from sync.contract.roster_history import RecordState, RosterHistory
 from sync.contract.sessions import Timetable
+from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.contests import read_contested
 from sync.ledger.judgement.reversals import read_reversals
@@ -33,7 +34,7 @@ def read_basis(connection: psycopg.Connection, school: str) -> SchoolBasis:
     """Returns the basis of a school's judgement. Raises NotUnderstood."""
     row = connection.execute("SELECT timezone, basis_version FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
-        raise NotUnderstood(f"no school {school!r}: see `edge-agent ledger schools`")
+        raise NotUnderstood(f"no school {school!r}", "see `edge-agent ledger schools`", Wording("refusal.no_school"))
     states = _read_states(connection, school)
     current = [state.record for state in states if not state.until]
     history = RosterHistory(
@@ -66,7 +67,10 @@ def _find_zone(school: str, current: Iterable[roster.Record], fallback: str) -> 
     try:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
-        raise NotUnderstood(f"school {school} has the time zone {zone!r}, which is none") from error
+        raise NotUnderstood(
+            f"school {school} has the time zone {zone!r}, which is none", "correct it in its record of the roster",
+            Wording("refusal.no_zone", zone=zone),
+        ) from error  # fmt: skip
 
 
 def _read_versions(connection: psycopg.Connection, school: str) -> dict[int, datetime]:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import psycopg
 
+from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis
 
@@ -21,7 +22,7 @@ def close_month(connection: psycopg.Connection, school: str, month: str, *, now:
     Raises NotUnderstood where it is no month, or where days of it have not been judged with all that came.
     """
     if _MONTH.fullmatch(month) is None:
-        raise NotUnderstood(f"{month!r} is no month: write it as 2026-11")
+        raise NotUnderstood(f"{month!r} is no month", "write it as 2026-11", Wording("refusal.no_month"))
     with connection.transaction():
         change_basis(connection, school, ())  # takes the school's row: nothing is judged meanwhile
         marked = connection.execute(
@@ -29,8 +30,9 @@ def close_month(connection: psycopg.Connection, school: str, month: str, *, now:
         ).fetchone()
         if marked is not None and marked[1]:
             raise NotUnderstood(
-                f"{marked[1]} days of {month}, the first of them {marked[0]}, wait to be judged:"
-                f" run `edge-agent ledger settle --school {school}` when their sessions are over"
+                f"{marked[1]} days of {month}, the first of them {marked[0]}, wait to be judged",
+                f"run `edge-agent ledger settle --school {school}` when their sessions are over",
+                Wording("obstacle.open_days", count=marked[1], days=marked[0]),
             )
         done = connection.execute(
             "INSERT INTO closed_month (school, month, roster_version, closed_at)"

@@ -55,8 +55,9 @@ class PageWords:
     def _show(self, value: object) -> str:
         if isinstance(value, Wording):
             return self.say(value)
-        if isinstance(value, tuple):
-            return ", ".join(map(self._show, value))
+        if isinstance(value, tuple):  # of whole sentences, or of names
+            between = " " if value and isinstance(value[0], Wording) else ", "
+            return between.join(map(self._show, value))
         if isinstance(value, StrEnum):
             return self(f"{_ENUM_TEXTS[type(value)]}.{value}")
         return str(value)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from sync.contract.visit import Visit
+from sync.errors import Wording
 from sync.ledger.billing import sheet_signers, sheet_store, sheets, terms
 from sync.ledger.billing.signatures import RegisteredSigner, SignatureRefused
 from sync.ledger.errors import NotUnderstood
@@ -182,7 +183,7 @@ def test_obstacles_keep_a_sheet_from_closing(
     assert sheets.find_changes(db, subject, november) == ()
     later = replace(november, visits=[*november.visits, visit("p3", 5)])
     (changed,) = sheets.find_changes(db, subject, later)
-    obstacles = [changed, ClosingObstacle("a contest", "judge it")]
+    obstacles = [changed, ClosingObstacle("a contest", "judge it", Wording("obstacle.contests", contests="", count=1))]
     with pytest.raises(
         ActRefused, match=r"rows of .* have changed since version 1; a contest; propose it again .*; judge"
     ):

@@ -137,14 +137,15 @@ def test_a_refused_act_says_why_and_changes_nothing(
     school = open_account(db, subject.school, PageRole.SCHOOL)
     refused = post(server, school, address(subject, "sign"), scheme="ed25519", signature="bm90aGluZw==")
     assert refused.status_code == 409
-    assert "hand in 64 bytes" in refused.text
+    words = load_catalogues()["kk"]
+    assert words["refusal.signature_unread"] in refused.text
     refused = post(server, school, address(subject, "object"), version="1", text="nothing marked")
-    assert "an objection without a line" in refused.text
+    assert words["refusal.no_line"] in refused.text
     refused = post(server, school, address(subject, "object"), version="1", line="nobody\x1flunch", text="?")
-    assert "has no line nobody" in refused.text
+    assert words["refusal.strange_line"].format(version=1, lines="nobody:lunch") in refused.text
     city = open_account(db, subject.school, PageRole.CITY)
     refused = post(server, city, address(subject, "close"), digest=sheet_store.read_version(db, subject).digest)
-    assert "not agreed" in refused.text
+    assert f"{words['side.caterer']}, {words['side.school']}" in refused.text
     assert [act.kind for act in sheet_store.read_acts(db, subject)] == ["proposal"]
 
 
@@ -153,7 +154,7 @@ def test_nobody_acts_for_another_side(server: LedgerServer, db: psycopg.Connecti
     signature = base64.b64encode(key.sign(sheet_store.read_version(db, subject).body)).decode()
     school, auditor = (open_account(db, subject.school, role) for role in (PageRole.SCHOOL, PageRole.AUDITOR))
     refused = post(server, school, address(subject, "sign"), scheme="ed25519", signature=signature)
-    assert "no registered key of this side" in refused.text
+    assert load_catalogues()["kk"]["refusal.signature_strange"] in refused.text
     assert post(server, school, address(subject, "close"), digest="x").status_code == 404
     for act in ("confirm", "object", "sign", "close"):
         assert post(server, auditor, address(subject, act)).status_code == 404
