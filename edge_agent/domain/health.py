@@ -10,12 +10,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from drivers.readings import FaultCause
 from sync.contract.event import ClockQuality
 
 QUEUE_LONG = 2_000  # events; a large school's day
 ROSTER_OLD_S = 36 * 3_600  # one night without a contact
 ROSTER_AGE_MAX_S = 3 * 86_400  # where the settings say nothing else (rules.roster_age_max_s)
 STREAM_FAULTS_MANY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderReport:
+    """A reader that has something to say to the staff: why it is away, or the last thing that it refused."""
+
+    name: str
+    away: str = ""  # the reason, and what to do; empty while it is there
+    refused: str = ""  # the driver's sentence; empty: it has refused nothing
+    cause: FaultCause = FaultCause.LINE
+    count: int = 0  # of that sentence since the start
+    refused_s: int = 0  # when, in seconds of Unix time
 
 
 class LedgerState(StrEnum):
@@ -41,6 +54,7 @@ class KioskHealth:
     card: bool = True  # a card or code reader works
     readers_gone: tuple[str, ...] = ()  # by their names in the settings
     clock: ClockQuality = ClockQuality.UNKNOWN
+    readers: tuple[ReaderReport, ...] = ()  # those that have something to say
 
 
 class HealthLevel(StrEnum):

@@ -7,6 +7,7 @@ from edge_agent.domain.health import (
     HealthLevel,
     KioskHealth,
     LedgerState,
+    ReaderReport,
     judge_ledger,
     judge_queue,
     judge_readers,
@@ -14,7 +15,7 @@ from edge_agent.domain.health import (
 )
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.journal.journal import Journal
-from edge_agent.runtime.devices import ReaderPresences
+from edge_agent.runtime.devices import DevicePresence, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station import Station
@@ -61,6 +62,7 @@ class HealthDesk:
             card=any(reader.is_present for reader in self.readers.cards),
             readers_gone=self.readers.absent_names(),
             clock=moment.clock,
+            readers=tuple(report for reader in self.readers.everyone if (report := _report(reader)) is not None),
         )
 
     def status_line(self) -> str:
@@ -88,6 +90,14 @@ class HealthDesk:
         return any(terminal.is_present for terminal in self.readers.palm_terminals) or (
             ready and any(camera.is_present for camera in self.readers.cameras)
         )
+
+
+def _report(reader: DevicePresence) -> ReaderReport | None:
+    last = reader.refusals.last
+    if last is None:
+        return None if reader.is_present else ReaderReport(reader.name, reader.why)
+    refused_s = int(last.seen_utc.timestamp())
+    return ReaderReport(reader.name, reader.why, last.what, last.cause, last.count, refused_s)
 
 
 def render_status_line(health: KioskHealth) -> str:

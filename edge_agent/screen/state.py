@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
-from edge_agent.domain.health import HealthLine, KioskHealth, judge_health
+from edge_agent.domain.health import HealthLine, KioskHealth, ReaderReport, judge_health
 
 CALM_MAX = 4
 ATTENTION_MAX = 2
@@ -109,6 +109,7 @@ class StaffView:
     health: tuple[HealthLine, ...]
     recording: bool
     unrecorded: int  # how often "not recorded" was shown since the start: to be counted by hand
+    readers: tuple[ReaderReport, ...] = ()  # readers that are away or have refused something
     named: bool = True  # False: names are held back until somebody signs in
 
     def without_names(self) -> "StaffView":
@@ -224,6 +225,7 @@ class ScreenBoard:
             health=judge_health(self.health),
             recording=self.health.recording,
             unrecorded=self.unrecorded,
+            readers=self.health.readers,
         )
 
     def next_change_ms(self, now_ms: int) -> int | None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from typing import assert_never
+from zoneinfo import ZoneInfo
 
+from drivers.readings import FaultCause
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, FindingState, attention, failure, good
+from edge_agent.cli.refusal_words import describe_refusal
 from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus
 from edge_agent.domain.health import (
     HealthLevel,
@@ -49,9 +52,9 @@ def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
         yield attention("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
     absent = judge_readers(health)
     for reader in status.readers:
-        yield _absent_reader(absent, reader) if reader.name in absent.names else _device(reader)
+        yield _absent_reader(absent, reader) if reader.name in absent.names else _device(reader, settings.zone)
     for indicator in status.indicators:
-        yield _device(indicator)
+        yield _device(indicator, settings.zone)
 
 
 def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
@@ -178,11 +181,16 @@ def _absent_reader(line: HealthLine, device: DeviceStatus) -> Finding:
     return _from_line(line, f"device {device.name}", f"{device.driver} is not present", device.why or CHECK_CABLE)
 
 
-def _device(device: DeviceStatus) -> Finding:
+def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
     part = f"device {device.name}"
     if not device.is_present:
         return failure(part, f"{device.driver} is not present", device.why or CHECK_CABLE)
     detail = f"{device.driver} is present; {device.readings} readings, {device.faults} faults"
+    refusal = device.refusal
+    if refusal is not None:
+        detail += f"; {describe_refusal(refusal, zone)}"
     if is_noisy(device.readings, device.faults):
         return attention(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
+    if refusal is not None and refusal.cause is FaultCause.SETTINGS:
+        return attention(part, detail, f"do as it says; edge-agent devices watch {device.name} shows what comes")
     return good(part, detail)

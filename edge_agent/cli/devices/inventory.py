@@ -7,8 +7,9 @@ import msgspec
 from drivers.bench import discovery, discovery_input
 from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.cli.refusal_words import describe_refusal
 from edge_agent.control import ask
-from edge_agent.control_api import NO_ARGUMENTS, STATUS
+from edge_agent.control_api import NO_ARGUMENTS, STATUS, RefusalStatus
 from edge_agent.errors import AgentNotRunning
 from edge_agent.settings import Settings
 
@@ -32,9 +33,14 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
     out.print()
     print_table(
         ("configured", "driver", "present", "why not", "readings", "faults"),
-        (tuple(row.values()) for row in configured),
+        ([value for key, value in row.items() if key != "refusal"] for row in configured),
         title=None if configured else f"nothing is configured in {config}",
     )
+    for row in configured:
+        if row.get("refusal") is not None:
+            refusal = msgspec.convert(row["refusal"], RefusalStatus)
+            line = f"{row['name']} {describe_refusal(refusal, loaded.settings.zone)}"
+            out.print(line, markup=False, soft_wrap=True)
     if loaded.refused_plugins:
         out.print()
         print_table(

@@ -15,6 +15,30 @@ export function drawHealth(list, lines, language) {
   }));
 }
 
+// What keeps a reader away, and the last thing that it refused. The driver's sentence is English, for the technician.
+export function drawReaders(list, readers, language, clockAt) {
+  list.replaceChildren(...readers.map((reader) => {
+    const item = element("li", reader.away ? "away" : "");
+    item.append(element("span", "name", reader.name));
+    if (reader.away) item.append(element("span", "", translate(language, "staff.readers.away")), technicianWords(reader.away));
+    if (reader.refused) {
+      const times = { number: reader.count, time: clockAt(reader.refused_s) };
+      item.append(
+        element("span", "", translate(language, `staff.refused.${reader.cause}`)),
+        element("span", "time", translate(language, "staff.readers.times", times)),
+        technicianWords(reader.refused),
+      );
+    }
+    return item;
+  }));
+}
+
+function technicianWords(sentence) {
+  const words = element("code", "", sentence);
+  words.lang = "en";
+  return words;
+}
+
 // `voided` holds the ids of the rows that this page voided. `onVoid` is null where nobody is signed in.
 export function drawNotices(list, view, language, clock, voided, onVoid) {
   list.replaceChildren(...view.notices.map((notice) => noticeRow(notice, language, clock, voided, onVoid)));

@@ -1,7 +1,7 @@
 // The staff's page: the last children, the kiosk's health, and acts by hand.
 
 import * as count from "/page/count.js";
-import { drawHealth, drawNotices, element, rowId } from "/page/feed.js";
+import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
 import { request } from "/page/request.js";
 import { follow } from "/page/stream.js";
 import { LANGUAGES, translate } from "/page/words.js";
@@ -25,6 +25,8 @@ const t = (key, values) => translate(language, key, values);
 function clock(ageS) {
   return new Date(receivedMs - ageS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
 }
+
+const clockAt = (unixS) => new Date(unixS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
 
 function drawWords() {
   document.documentElement.lang = language;
@@ -62,6 +64,8 @@ function draw() {
 function drawView() {
   if (!view) return;
   drawHealth($("health"), view.health, language);
+  $("readers").hidden = view.readers.length === 0;
+  drawReaders($("reader-list"), view.readers, language, clockAt);
   $("feed-empty").hidden = view.notices.length > 0;
   $("feed-nameless").hidden = view.named || view.notices.length === 0;
   drawNotices($("feed"), view, language, clock, voidedRows, session.operator ? voidEntry : null);
@@ -281,7 +285,11 @@ const stream = follow("/events/staff", {
     drawCount();
     if (wasNamed && !next.named && session.operator) refreshSession(); // the session has ended
   },
-  onHeartbeat: (heartbeat) => { offsetMin = heartbeat.utc_offset_min; },
+  onHeartbeat: (heartbeat) => {
+    const moved = heartbeat.utc_offset_min !== offsetMin;
+    offsetMin = heartbeat.utc_offset_min;
+    if (moved) drawView();
+  },
   onLink: (up) => {
     $("offline").hidden = up;
     if (up) refreshSession();

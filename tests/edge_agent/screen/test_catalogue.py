@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import pytest
 
+from drivers.readings import FaultCause
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.domain.health import LedgerState
@@ -43,6 +44,7 @@ def used_keys() -> set[str]:
     keys |= {f"child.invite.{invite}" for invite in Invite}
     keys |= {f"child.advice.{advice}" for advice in Advice if advice}
     keys |= {f"reason.{reason}" for reason in DecisionReason if reason is not DecisionReason.ORDINARY}
+    keys |= {f"staff.refused.{cause}" for cause in FaultCause}
     keys |= {f"hint.{hint}" for hint in HINTS}
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from drivers.readings import FaultCause
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
-from edge_agent.domain.health import KioskHealth, LedgerState
+from edge_agent.domain.health import KioskHealth, LedgerState, ReaderReport
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
@@ -209,10 +210,21 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
     )
     screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=staff))
     screen.show_health(
-        KioskHealth(recording=False, ledger=LedgerState.REFUSED, readers_gone=("door", "till"), queued=12_000)
+        KioskHealth(
+            recording=False,
+            ledger=LedgerState.REFUSED,
+            readers_gone=("door", "till"),
+            queued=12_000,
+            readers=(
+                ReaderReport("door", "door needs the extra osdp: /opt/edge-agent/bin/python -m pip install 'libosdp'"),
+                ReaderReport("till", "", "a random number (08…), as phones give: use a card", FaultCause.PHONE, 3, 0),
+            ),
+        )
     )
     page = open_page(browser, screen, "/staff")
     sign_in(page)
+    expect(page.locator("#reader-list li")).to_have_count(2)
+    expect(page.locator("#reader-list li").nth(1)).to_contain_text("3 рет, соңғысы 05:00")
     expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
     for width, height in (*SIZES, (600, 960)):
         page.set_viewport_size({"width": width, "height": height})

@@ -41,6 +41,7 @@ def test_a_daemon_that_is_well(tmp_path: Path) -> None:
 
 
 DOOR = WELL["readers"][0]
+REFUSAL = {"what": "check uid_encoding", "cause": "settings", "count": 3, "time": "2026-11-20T07:00:00+00:00"}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,7 @@ DOOR = WELL["readers"][0]
             FindingState.FAILURE,
             "cable",
         ),
+        ({"readers": [{**DOOR, "refusal": REFUSAL}]}, FindingState.ATTENTION, "do as it says"),
         ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, FindingState.ATTENTION, "devices watch door"),
     ],
 )
