@@ -3,6 +3,7 @@
 A kiosk claims by what it knows, and a kiosk may lie. The rules, the first that fits (voids, reversals and second meals
 are seen where all entries are together, in `sync.contract.visits`):
 
+    no roster may speak about its date                                                  held
     the kiosk was suspended then                                                        held
     later than the ledger received it                                                   held
     the person, or the session, is on no roster that was in force then                  held
@@ -14,8 +15,9 @@ are seen where all entries are together, in `sync.contract.visits`):
     entitled                                                                            claimable
 
 What the kiosk left unpaid and the roster does not pay for stays unpaid, whatever else speaks against it. A school
-without any roster is judged by its kiosks alone, and so is a month that was closed without one. What a kiosk recorded
-before it was registered is judged like the rest, by the first roster: it would be the easiest way to invent a month.
+without any roster bills nothing: its entries wait for the first one, which speaks for the time before it, too. In a
+month that was closed without a roster they wait for a named person. What a kiosk recorded before it was registered is
+judged like the rest, by the first roster: it would be the easiest way to invent a month.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +73,8 @@ class JudgementBasis:
         history = self.history
         last = history.last_version(entry.service_date or entry.at)
         if not last:
-            return _as_recorded(entry, ClaimReason.NO_ROSTER)
+            claim = Claim.NONE if entry.claim is Claim.NONE else Claim.HELD
+            return Verdict(entry.session, entry.service_date, entry.programme, claim, ClaimReason.NO_ROSTER)
         versions = () if when is None else history.find_versions(when, entry.roster, last)
         session, service_date = entry.session, entry.service_date
         if when is not None and (entry.clock is not ClockQuality.SYNCHRONISED or not session):
@@ -157,10 +160,6 @@ _CLAIMABLE_REASONS = {
     Claim.PENDING: ClaimReason.JUDGED_AGAIN,
     Claim.NONE: ClaimReason.ENTITLED,
 }
-
-
-def _as_recorded(entry: Entry | Manual, why: ClaimReason) -> Verdict:
-    return Verdict(entry.session, entry.service_date, entry.programme, entry.claim, why)
 
 
 def _is_out_of_order(latest_before: str, entry: Entry | Manual, when: datetime) -> bool:

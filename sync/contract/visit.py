@@ -54,7 +54,7 @@ class ClaimReason(StrEnum):
     NO_ENTITLEMENT = "no_entitlement"  # none: nobody pays for this person then
     ENTITLED = "entitled"  # claimable, though the kiosk did not know it
     JUDGED_AGAIN = "judged_again"  # claimable, where the kiosk had left it open
-    NO_ROSTER = "no_roster"  # the kiosk's own word: there is no roster to judge it by
+    NO_ROSTER = "no_roster"  # held, or none as the kiosk has it: there is no roster to judge it by
     MOVED_UP = "moved_up"  # the entry before it does not count
 
 

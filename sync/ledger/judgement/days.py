@@ -57,9 +57,8 @@ def _judge_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now
     """Returns the visits of one day, as they follow from the columns of its events."""
     events = read_day_events(connection, basis.school, day)
     drafts, _ = draft_visits(
-        events.received, timetable=basis.timetable, now=now, entitlements=basis.entitlements, clocks=events.clocks,
-        basis=basis.judgement,
-    )  # fmt: skip
+        events.received, timetable=basis.timetable, now=now, clocks=events.clocks, basis=basis.judgement
+    )
     return [draft for draft in drafts if draft.day == day]
 
 

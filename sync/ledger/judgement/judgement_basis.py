@@ -27,7 +27,7 @@ class SchoolBasis:
     version: int
     timetable: Timetable  # the newest
     entitlements: Mapping[str, Sequence[Entitlement]]  # the newest, by person
-    judgement: JudgementBasis | None  # None: there is no roster yet, and the kiosks' own word stands
+    judgement: JudgementBasis
 
 
 def read_basis(connection: psycopg.Connection, school: str) -> SchoolBasis:
@@ -48,9 +48,7 @@ def read_basis(connection: psycopg.Connection, school: str) -> SchoolBasis:
         history=history, suspensions=_read_suspensions(connection, school),
         reversals=read_reversals(connection, school), contested=read_contested(connection, school),
     )  # fmt: skip
-    return SchoolBasis(
-        school, row[1], history.timetable(history.newest), entitlements, judgement if history.newest else None
-    )
+    return SchoolBasis(school, row[1], history.timetable(history.newest), entitlements, judgement)
 
 
 def _read_states(connection: psycopg.Connection, school: str) -> list[RecordState]:

@@ -255,7 +255,7 @@ def test_no_version_that_came_after_a_months_closing_speaks_about_it() -> None:
     school.add(entry())
     assert school.verdicts() == [(Claim.CLAIMABLE, ClaimReason.AS_RECORDED)]
     school.closed_months = {"2026-11": 0}
-    assert school.verdicts() == [(Claim.CLAIMABLE, ClaimReason.NO_ROSTER)]
+    assert school.verdicts() == [(HELD, ClaimReason.NO_ROSTER)]
 
 
 def test_the_first_roster_speaks_for_the_time_before_it() -> None:

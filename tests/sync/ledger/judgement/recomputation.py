@@ -20,9 +20,7 @@ def recompute_visits(db: psycopg.Connection, school: str, now: datetime) -> dict
     """Returns the visits by day."""
     received = read_received(db, school)
     basis = read_basis(db, school)
-    derived = derive_visits(
-        received, timetable=basis.timetable, now=now, entitlements=basis.entitlements, basis=basis.judgement
-    )
+    derived = derive_visits(received, timetable=basis.timetable, now=now, basis=basis.judgement)
     return _by_day(derived.visits)
 
 

@@ -27,6 +27,11 @@ MONTH = (date(2026, 11, 1), date(2026, 12, 31))
 @pytest.fixture
 def lunch(db: psycopg.Connection, school: str) -> str:
     """A school with one lunch on weekdays and ten pupils for whom the state pays. The roster came after the day."""
+    bring_roster(db, school)
+    return school
+
+
+def bring_roster(db: psycopg.Connection, school: str) -> None:
     pupils = [f"u{n}" for n in range(10)]
     rosters.apply_changes(db, school, [
         MealSession(id="lunch", name="Lunch", start="08:30", end="10:10", weekdays=(1, 2, 3, 4, 5)),
@@ -34,7 +39,6 @@ def lunch(db: psycopg.Connection, school: str) -> str:
         *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in pupils),
         *(Entitlement(id=f"{id_}.state", person=id_, programme="state") for id_ in pupils),
     ])  # fmt: skip
-    return school
 
 
 def paid(school: str, person: str = "u1", minute: int = 0, day: str = "2026-11-20", **more: Any) -> Entry:
@@ -57,6 +61,22 @@ def test_fifty_invented_people(db: psycopg.Connection, lunch: str, kiosk: Kiosk)
     assert verdicts(db, lunch) == [(Claim.HELD, ClaimReason.UNKNOWN_PERSON)] * 50
     lines = build_report(db, lunch, DAY, DAY, now=NOW).lines
     assert [(line.meals, line.held) for line in lines] == [(0, 50)]
+
+
+def test_fifty_invented_people_at_a_school_without_a_roster(db: psycopg.Connection, school: str, kiosk: Kiosk) -> None:
+    kiosk.record(*(paid(school, f"invented-{number}", number) for number in range(50)))
+    kiosk.record(paid(school, "u1", 51), paid(school, "u2", 52, claim=Claim.NONE, programme=""))
+    accepted(kiosk.send_all())
+    waiting = (Claim.HELD, ClaimReason.NO_ROSTER)
+    assert verdicts(db, school) == [*[waiting] * 51, (Claim.NONE, ClaimReason.NO_ROSTER)]
+    lines = build_report(db, school, DAY, DAY, now=NOW).lines
+    assert sum(line.meals for line in lines) == 0
+    bring_roster(db, school)  # the first one speaks for the time before it
+    assert verdicts(db, school) == [
+        *[(Claim.HELD, ClaimReason.UNKNOWN_PERSON)] * 50,
+        (Claim.CLAIMABLE, ClaimReason.AS_RECORDED),
+        (Claim.CLAIMABLE, ClaimReason.ENTITLED),
+    ]
 
 
 def test_one_child_with_thirty_invented_sessions(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:

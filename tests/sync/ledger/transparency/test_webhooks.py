@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import receipt, signature
 from sync.contract.event import Claim, ClockQuality, Exit, Void
+from sync.contract.roster import Entitlement, MealSession, Person
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.days import settle_days
+from sync.ledger.registry import rosters
 from sync.ledger.transparency import webhooks
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry
 
@@ -72,6 +74,11 @@ def test_each_kind_of_news_is_told_once_and_again_while_nobody_answers(
     db: psycopg.Connection, kiosk: Kiosk, listener: Listener
 ) -> None:
     hosts = ["127.0.0.1"]
+    rosters.apply_changes(db, kiosk.school, [
+        MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
+        *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in ("p0", "p1", "p2")),
+        Entitlement(id="p1.state", person="p1", programme="state"),
+    ])  # fmt: skip
     name = webhooks.add_webhook(db, kiosk.school, listener.url, hosts, by="school", now=NOW)
     base = {"school": kiosk.school, "boot": "b", "mono_ms": 1, "clock": ClockQuality.SYNCHRONISED}
     kiosk.record(
