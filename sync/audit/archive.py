@@ -211,6 +211,7 @@ class SheetActLine(_ArchiveLine, frozen=True, kw_only=True, tag="act"):
     signer: str
     signature: bytes
     lines: tuple[tuple[str, str], ...]
+    at: datetime | None = None  # when it was done, by the ledger's clock; an older export does not say it
 
 
 class SignerLine(_ArchiveLine, frozen=True, kw_only=True, tag="signer"):

@@ -15,6 +15,7 @@ from sync.audit.chains import EpochChain, EpochName, check_receipts, read_chains
 from sync.audit.events import read_events
 from sync.audit.logs import Leaves, check_batches, check_log, check_versions
 from sync.audit.sheets import check_sheets, read_facts
+from sync.audit.signatures import CmsCheck
 from sync.audit.statements import check_statements
 from sync.contract.judgement import JudgementBasis
 from sync.contract.receipt import fingerprint
@@ -51,15 +52,20 @@ class AuditedMonth:
     claims: Leaves
 
 
-def audit_files(files: Mapping[str, bytes], trusted: TrustedKeys, find_zone: Callable[[str], tzinfo]) -> AuditReport:
+def audit_files(
+    files: Mapping[str, bytes], trusted: TrustedKeys, find_zone: Callable[[str], tzinfo], cms: CmsCheck | None = None
+) -> AuditReport:
     """Returns what holds. `find_zone` returns a time zone by its IANA name, or raises KeyError, ValueError or OSError.
 
+    `cms`: checks CMS signatures; without it the report says that nobody has checked them.
     Raises AuditFailure that names the first line that does not hold.
     """
     report = AuditReport()
     month = audit_visits(read_archive(files), trusted, find_zone, report)
     facts = read_facts(month.archive, month.basis, month.visits, month.chains)
-    report.steps += check_sheets(month.archive, facts, month.claims)
+    findings = check_sheets(month.archive, facts, month.claims, cms)
+    report.steps += findings.steps
+    report.unproved += findings.unproved
     return report
 
 
@@ -86,8 +92,7 @@ def audit_visits(
     basis = read_basis(archive, zone)
     timetable = basis.history.timetable(basis.history.newest)
     visits = derive_visits(
-        read_events(chains), timetable=timetable, now=subject.exported_at,
-        basis=basis if basis.history.newest else None,
+        read_events(chains), timetable=timetable, now=subject.exported_at, basis=basis
     ).visits  # fmt: skip
     claims = check_log(archive, LogName.CLAIMS, ledger_key, witness_key)
     statements = check_statements(archive, claims, visits)

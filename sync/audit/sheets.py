@@ -2,12 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sync.audit.archive import (
     ArchivePlace,
@@ -20,20 +17,19 @@ from sync.audit.archive import (
     SchoolArchive,
     SheetActLine,
     SheetLine,
-    SignerLine,
     TariffLine,
 )
 from sync.audit.chains import EpochChain, EpochName
 from sync.audit.closings import check_closed
 from sync.audit.events import find_returns
 from sync.audit.logs import Leaves
+from sync.audit.signatures import CmsCheck, check_signature
 from sync.contract.judgement import JudgementBasis
 from sync.contract.roster import Entitlement, Person
 from sync.contract.visit import Visit
 from sync.money.building import SheetFacts, SheetPerson, build_correction, build_sheet
 from sync.money.calendars import Calendar, choose_calendar
 from sync.money.canonical import decode_sheet, digest_sheet, encode_sheet
-from sync.money.detached import decode_ed25519
 from sync.money.errors import MoneyError
 from sync.money.months import Month
 from sync.money.outages import find_outages
@@ -101,8 +97,19 @@ def _read_people(archive: SchoolArchive, month: Month) -> list[SheetPerson]:
     ]
 
 
-def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves) -> list[str]:
-    """Returns what was found of each sheet, in words. Raises AuditFailure at the first line that does not hold."""
+@dataclass(frozen=True, slots=True)
+class SheetFindings:
+    """The findings about the sheets of a month, in words."""
+
+    steps: list[str] = field(default_factory=list)
+    unproved: list[str] = field(default_factory=list)
+
+
+def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves, cms: CmsCheck | None) -> SheetFindings:
+    """Returns what was found of each sheet. Raises AuditFailure at the first line that does not hold.
+
+    `cms`: checks CMS signatures; None: they are named as not checked.
+    """
     newest: dict[int, tuple[ArchivePlace, SheetLine]] = {}
     for place, line in archive.read(SheetLine):
         if line.number not in newest or newest[line.number][1].version < line.version:
@@ -112,7 +119,7 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves) -> l
     if not newest:
         raise AuditFailure(None, "the export has no sheet of this programme and month")
     closed: list[tuple[str, Sheet]] = []
-    words = []
+    findings = SheetFindings()
     last = max(newest)
     for number in sorted(newest):
         place, line = newest[number]
@@ -130,9 +137,9 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves) -> l
             check_closed(archive, place, subject, digest, own_facts, [each for _, each in closed], claims)
         elif difference:
             raise AuditFailure(place, difference)
-        found = _check_acts(archive, acts, line, subject, claims)
-        words.append(f"{found}; what came later is for a correction sheet" if difference else found)
-    return words
+        found = _check_acts(archive, acts, line, subject, claims, cms, findings)
+        findings.steps.append(f"{found}; what came later is for a correction sheet" if difference else found)
+    return findings
 
 
 def _choose_terms(archive: SchoolArchive, place: ArchivePlace, sheet: Sheet, facts: SheetFacts) -> SheetFacts:
@@ -218,45 +225,24 @@ def _show(text: bytes) -> str:
 
 def _check_acts(
     archive: SchoolArchive, acts: list[tuple[ArchivePlace, SheetActLine]], line: SheetLine, subject: SheetSubject,
-    claims: Leaves,
+    claims: Leaves, cms: CmsCheck | None, findings: SheetFindings,
 ) -> str:  # fmt: skip
     digest = digest_sheet(line.body)
     signed, is_closed = [], False
     for place, act in acts:
         if act.kind == "signature" and act.version == line.version:
-            signed.append(_check_signature(archive, place, act, line.body))
+            signed.append(check_signature(archive, place, act, line.body, cms))
         if act.kind == "proposal" and (act.side or act.scheme or act.signer or act.signature):
             raise AuditFailure(place, "a proposal that somebody signed")
         if act.kind == "closing":
             is_closed = True
             if (act.digest, act.version, act.side) != (digest, line.version, SheetSide.CITY):
                 raise AuditFailure(place, f"{subject} was closed with other bytes than these")
-            if {"caterer", "school"} - {side for side, _ in signed}:
+            if {"caterer", "school"} - {finding.side for finding in signed}:
                 raise AuditFailure(place, f"{subject} was closed without the signatures of both sides")
             leaf = sheet_leaf(subject.month, subject.programme, subject.number, bytes.fromhex(digest))
             if leaf not in claims:
                 raise AuditFailure(place, f"the closing of {subject} is not in the log of claims")
-    names = ", ".join(f"{side} ({scheme})" for side, scheme in signed) or "nobody"
+    findings.unproved.extend(finding.unproved for finding in signed if finding.unproved)
+    names = ", ".join(map(str, signed)) or "nobody"
     return f"{subject} version {line.version}: signed by {names}{', closed' if is_closed else ''}, {digest}"
-
-
-def _check_signature(archive: SchoolArchive, place: ArchivePlace, act: SheetActLine, body: bytes) -> tuple[str, str]:
-    """Returns side and scheme. Only Ed25519 is checked here; CMS needs the authority's certificates, and openssl."""
-    if act.digest != digest_sheet(body):
-        raise AuditFailure(place, f"the {act.side} signed other bytes than these")
-    if act.scheme != "ed25519":
-        return act.side, f"{act.scheme}, not checked here"
-    keys = [
-        line.material
-        for line in archive.read_lines(SignerLine)
-        if (line.side, line.scheme, line.name) == (act.side, "ed25519", act.signer)
-    ]
-    for material in keys:
-        try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(material)).verify(decode_ed25519(act.signature), body)
-        except (InvalidSignature, ValueError):
-            continue
-        return act.side, "ed25519"
-    raise AuditFailure(
-        place, f"no registered key of {act.signer} for the {act.side} made this signature over these bytes"
-    )

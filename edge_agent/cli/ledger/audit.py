@@ -62,6 +62,9 @@ def verify(
     files: Annotated[list[Path], typer.Argument(help="All files of one export.")],
     ledger_key: Annotated[str, typer.Option(help="The ledger's key, from elsewhere than the export.")] = "",
     witness_key: Annotated[str, typer.Option(help="The witness's key, from elsewhere than the export.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(help="The authority's certificates, PEM: checks CMS signatures as of their hand-in.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove from exported files alone that a sheet follows from the events, and that nothing was changed.
@@ -72,9 +75,11 @@ def verify(
 
     from sync.audit.archive import AuditFailure
     from sync.audit.audit import TrustedKeys, audit_files
+    from sync.ledger.billing.signatures import AuthorityCheck
 
     try:
         contents = {path.name: path.read_bytes() for path in files}
+        cms = AuthorityCheck(authority.read_bytes()) if authority else None
     except OSError as error:
         raise UnusableFiles(str(error), "name the files that `edge-agent ledger export` wrote") from error
     if len(contents) != len(files):
@@ -83,7 +88,7 @@ def verify(
         read_note_key(ledger_key) if ledger_key else None, read_note_key(witness_key) if witness_key else None
     )
     try:
-        report = audit_files(contents, trusted, ZoneInfo)
+        report = audit_files(contents, trusted, ZoneInfo, cms)
     except AuditFailure as failure:
         if as_json:
             place = failure.place
@@ -100,4 +105,4 @@ def verify(
     for step in report.steps:
         out.print(f"holds: {step}", markup=False, soft_wrap=True)
     for open_question in report.unproved:
-        out.print(f"not proved by these files, compare it with paper: {open_question}", markup=False, soft_wrap=True)
+        out.print(f"not proved by these files, a person must see to it: {open_question}", markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
@@ -84,7 +85,13 @@ class Ed25519Scheme:
 
 
 class CmsScheme:
-    """CMS (PKCS#7) by a certificate of the authority; a signer is an attribute of the certificate's subject."""
+    """CMS (PKCS#7) by a certificate of the authority; a signer is an attribute of the certificate's subject.
+
+    `at`: the time at which certificates must be valid; None: now. Revocation lists must be of that time, too.
+    """
+
+    def __init__(self, at: datetime | None = None) -> None:
+        self._at = at
 
     def find_signer(
         self, content: bytes, signature: bytes, signers: Sequence[RegisteredSigner], authority: bytes
@@ -96,7 +103,7 @@ class CmsScheme:
                 "give its certificates with --authority FILE.pem",
                 Wording("refusal.no_authority"),
             )
-        certificate = _verify_cms(content, _to_der(signature), authority)
+        certificate = _verify_cms(content, _to_der(signature), authority, self._at)
         parts = ((part.rfc4514_attribute_name, part.value) for part in certificate.subject)
         present = {f"{name}={value}" for name, value in parts if isinstance(value, str)}
         for signer in signers:
@@ -107,6 +114,22 @@ class CmsScheme:
             "register the signer with `edge-agent ledger sheet signer`",
             Wording("refusal.signer_unknown", subject=certificate.subject.rfc4514_string()),
         )
+
+
+class AuthorityCheck:
+    """Checks CMS signatures against an authority's certificates (PEM), for an auditor (`sync.audit.signatures`)."""
+
+    def __init__(self, authority: bytes) -> None:
+        self._authority = authority
+
+    def find_fault(self, content: bytes, signature: bytes, materials: Sequence[str], at: datetime) -> str:
+        """Returns why no signer of these materials made the signature, as of `at`; empty: one of them did."""
+        signers = [RegisteredSigner("cms", material, "") for material in materials]
+        try:
+            CmsScheme(at).find_signer(content, signature, signers, self._authority)
+        except SignatureRefused as refusal:
+            return refusal.reason
+        return ""
 
 
 _SCHEMES: Mapping[str, type[SignatureScheme]] = {"ed25519": Ed25519Scheme, "cms": CmsScheme}
@@ -145,17 +168,18 @@ def _to_der(signature: bytes) -> bytes:
         ) from error
 
 
-def _verify_cms(content: bytes, der: bytes, authority: bytes) -> x509.Certificate:
+def _verify_cms(content: bytes, der: bytes, authority: bytes, at: datetime | None) -> x509.Certificate:
     """Returns the certificate of the one signer, after openssl has verified signature and chain."""
     with tempfile.TemporaryDirectory(prefix="sheet-signature-") as name:
         folder = Path(name)
         for file, text in (("content", content), ("signature.der", der), ("authority.pem", authority)):
             (folder / file).write_bytes(text)
         revocation = ["-crl_check"] if b"BEGIN X509 CRL" in authority else []
+        moment = ["-attime", str(int(at.timestamp()))] if at else []
         command = [
             "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", "signature.der", "-content", "content",
             "-CAfile", "authority.pem", "-no-CApath", "-no-CAstore", "-x509_strict", "-purpose", "any", *revocation,
-            "-signer", "signer.pem", "-out", "verified",
+            *moment, "-signer", "signer.pem", "-out", "verified",
         ]  # fmt: skip
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=OPENSSL_TIMEOUT_S)

@@ -250,6 +250,7 @@ def _read_sheets(connection: psycopg.Connection, subject: SheetSubject) -> Itera
             yield SheetActLine(
                 number=sheet.number, version=act.version, kind=act.kind, digest=act.digest, side=act.side,
                 scheme=act.scheme, signer=act.signer, signature=act.signature, lines=act.lines,
+                at=act.done_at.astimezone(UTC),
             )  # fmt: skip
     for side, scheme, material, name in connection.execute(
         "SELECT side, scheme, material, name FROM sheet_signer WHERE school = %s ORDER BY side, scheme, material",

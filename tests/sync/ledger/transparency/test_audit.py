@@ -38,6 +38,7 @@ from sync.money.sheet import SheetSubject
 from sync.money.tariffs import TariffBook
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
+from tests.sync.ledger.billing.authority import Authority
 from tests.sync.ledger.billing.test_sheets import CATERER, SCHOOL, Party
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
 from tests.sync.ledger.transparency.test_witness import RunningWitness
@@ -277,6 +278,46 @@ def check_other_keys(exported: ExportedMonth) -> None:
         audit_files({"e": b"".join(exported.lines)}, TrustedKeys(other, exported.trusted.witness), ZoneInfo)
     own_word = audit_files({"e": b"".join(exported.lines)}, TrustedKeys(), ZoneInfo)
     assert len(own_word.unproved) == 3
+
+
+def sign_by_cms(exported: ExportedMonth, authority: Authority) -> list[bytes]:
+    """Returns the export as if the caterer had signed by a certificate, handed in today."""
+    lines = [json.loads(line) for line in exported.lines]
+    sheet = next(line for line in lines if line["line"] == "sheet")
+    signature = authority.sign("caterer", base64.b64decode(sheet["body"]))
+    today = datetime.now(UTC).isoformat()
+    changed = {
+        "scheme": "cms", "signer": "Caterer", "signature": base64.b64encode(signature).decode(), "at": today
+    }  # fmt: skip
+    for line in lines:
+        if line["line"] == "act" and line["kind"] == "signature" and line["side"] == "caterer":
+            line.update(changed)
+    lines.append({"line": "signer", "side": "caterer", "scheme": "cms", "material": "OU=BIN1", "name": "Caterer"})
+    return [json.dumps(line).encode() + b"\n" for line in lines]
+
+
+def test_cms_signatures_are_checked_against_the_authority(exported: ExportedMonth, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    Authority(tmp_path / "other")
+    authority.issue("caterer", "/CN=Асхана/OU=BIN1")
+    lines = sign_by_cms(exported, authority)
+    path, certificates, wrong = tmp_path / "all.ndjson", tmp_path / "ca" / "ca.pem", tmp_path / "other" / "ca.pem"
+
+    def verify(changed: list[bytes], *more: str) -> str:
+        path.write_bytes(b"".join(changed))
+        return CliRunner().invoke(app, ["verify", str(path), *more]).output
+
+    assert "signed by caterer (cms, not checked), school (ed25519)" in verify(lines)
+    assert "the signature of Caterer for the caterer: give the authority's certificates" in verify(lines)
+    assert "signed by caterer (cms), school (ed25519)" in verify(lines, "--authority", str(certificates))
+    number = next(number for number, line in enumerate(lines) if b'"Caterer"' in line)
+    place = f"DOES NOT HOLD: all.ndjson line {number + 1}: the signature of Caterer for the caterer: "
+    assert f"{place}openssl does not verify" in verify(lines, "--authority", str(wrong))
+    late = [line.replace(b'"at": "2', b'"at": "3') if number == at else line for at, line in enumerate(lines)]
+    assert f"{place}openssl does not verify" in verify(late, "--authority", str(certificates))  # it had expired by then
+    unregistered = [line.replace(b"OU=BIN1", b"OU=BIN2") for line in lines]
+    assert f"{place}the certificate of" in verify(unregistered, "--authority", str(certificates))
+    assert verify(lines, "--authority", str(tmp_path / "missing")) == ""
 
 
 def test_lines_are_named_and_added_ones_and_other_keys_found(exported: ExportedMonth) -> None:
