@@ -80,6 +80,11 @@ DRIVERS: Mapping[str, DriverEntry] = {
     "zk-adms": DriverEntry(
         DriverKind.READER, "drivers.palm.zk_adms:ZkAdms", "ZKTeco palm and face terminals that push (HTTP)"
     ),
+    "hikvision": DriverEntry(
+        DriverKind.READER,
+        "drivers.network.hikvision:Hikvision",
+        "Hikvision face terminals that push: DS-K1T, MinMoe (HTTP)",
+    ),
     "palm-bridge": DriverEntry(
         DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
     ),

@@ -82,6 +82,8 @@ def _accepted(kind: inspect.Type) -> str:
             return "a path, as text"
         case inspect.VarTupleType(item_type=element) | inspect.ListType(item_type=element):
             return f"a list, each of it {_accepted(element)}"
+        case inspect.StructType(fields=fields):
+            return "a table with " + ", ".join(field.encode_name for field in fields)
         case inspect.UnionType(types=types):
             return " or ".join(_accepted(option) for option in types if not isinstance(option, inspect.NoneType))
         case inspect.Metadata(type=inner):

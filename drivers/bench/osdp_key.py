@@ -6,39 +6,22 @@ settings file, and a file that others can read is refused.
 
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from drivers.credential_file import credential_path, read_credential
 from drivers.errors import NotSupported
 from drivers.protocols.osdp_secure import INSTALL_KEY, OSDP_KEY_BYTES
 
-_TEXT_MAX = 256
-
 
 def key_path(name: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Returns the path of a key: an absolute path stays; a plain name stands in the credentials folder that systemd
-    gives.
-    """
-    folder = environ.get("CREDENTIALS_DIRECTORY", "")
-    if Path(name).is_absolute():
-        return Path(name)
-    if not folder:
-        raise NotSupported(f"key_file: {name} is no absolute path, and there is no credentials folder", "name the path")
-    return Path(folder) / name
+    """Returns the path of a key, as `credential_path` finds it."""
+    return credential_path("key_file", name, environ)
 
 
 def load(path: Path) -> bytes:
     """Returns the key in this file. Raises NotSupported, which says what to do and never what the file holds."""
-    try:
-        if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-            raise NotSupported(f"key_file: everybody can read {path}", "chmod 600, then set a new key")
-        with path.open("rb") as file:
-            text = file.read(_TEXT_MAX).strip()
-    except OSError as error:
-        raise NotSupported(
-            f"key_file: cannot read {path} ({error.strerror})", "commission the reader to make it"
-        ) from error
+    text = read_credential("key_file", path, "commission the reader to make it")
     try:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:

@@ -1,12 +1,14 @@
 """One HTTP connection of a terminal that calls us, after h11: bytes in, requests out, answers to bytes. No socket.
 
 Bounds: heads as h11 has them (16 KiB), bodies `body_bytes_max`. A body that the caller does not want is passed over as
-it comes, up to DISCARD_BYTES_MAX, and never kept. Terminals say GET and POST; other methods have rules of their own for
-their answers (none may follow a HEAD with a body) and are refused.
+it comes, up to DISCARD_BYTES_MAX, and never kept; of one that a sieve is for, only what the sieve gives back. Terminals
+say GET and POST; other methods have rules of their own for their answers (none may follow a HEAD with a body) and are
+refused.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import h11
 
@@ -21,6 +23,17 @@ class HttpRequest:
     method: str
     target: str  # path and query as they came
     body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)  # names in small letters
+
+
+class BodySieve(Protocol):
+    """Takes a body as it comes and gives back the part of it that is kept."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+
+def _no_sieve(content_type: str) -> BodySieve | None:
+    return None
 
 
 Event = HttpRequest | Fault
@@ -29,10 +42,18 @@ Event = HttpRequest | Fault
 class Exchange:
     """One connection. After a Fault there is nothing more to read from it: send `refusal` and hang up."""
 
-    def __init__(self, *, body_bytes_max: int, unwanted: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        body_bytes_max: int,
+        unwanted: Callable[[str], bool],
+        sieve: Callable[[str], BodySieve | None] = _no_sieve,
+    ) -> None:
         self._connection = h11.Connection(h11.SERVER)
-        self._body_bytes_max, self._unwanted = body_bytes_max, unwanted
+        self._body_bytes_max, self._unwanted, self._start_sieve = body_bytes_max, unwanted, sieve
         self._head: h11.Request | None = None
+        self._headers: Mapping[str, str] = {}
+        self._sieve: BodySieve | None = None
         self._body = bytearray()
         self._body_remaining = 0  # bytes of the body that are still taken
         self._refused = 400
@@ -83,24 +104,33 @@ class Exchange:
                     self._refused = 405
                     return [Fault("a request that is neither GET nor POST")]
                 case h11.Request() as head:
-                    self._head = head
-                    self._body.clear()
-                    self._body_remaining = DISCARD_BYTES_MAX if self._skips() else self._body_bytes_max
+                    self._begin(head)
                 case h11.Data(data=data):
                     self._body_remaining -= len(data)
-                    if self._body_remaining < 0:
+                    if not self._skips():
+                        self._body += data if self._sieve is None else self._sieve.feed(data)
+                    if self._body_remaining < 0 or len(self._body) > self._body_bytes_max:
                         self._refused = 413
                         return [Fault("a request that is too large")]
-                    if not self._skips():
-                        self._body += data
                 case h11.EndOfMessage() if self._head is not None:
                     return [
                         HttpRequest(
-                            self._head.method.decode("ascii"), self._head.target.decode("ascii"), bytes(self._body)
+                            self._head.method.decode("ascii"),
+                            self._head.target.decode("ascii"),
+                            bytes(self._body),
+                            self._headers,
                         )
                     ]
                 case _:  # more must come, an answer is awaited first, or the terminal has hung up
                     return []
+
+    def _begin(self, head: h11.Request) -> None:
+        self._head = head
+        self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        self._sieve = self._start_sieve(self._headers.get("content-type", ""))
+        self._body.clear()
+        is_passed_over = self._skips() or self._sieve is not None
+        self._body_remaining = DISCARD_BYTES_MAX if is_passed_over else self._body_bytes_max
 
     def _skips(self) -> bool:
         return self._head is not None and self._unwanted(self._head.target.decode("ascii"))

@@ -13,6 +13,7 @@ import numpy as np
 from drivers.bench import capture
 from drivers.bench.decoding import PROTOCOLS, Decoding, start
 from drivers.errors import DeviceGone, ProtocolError
+from drivers.network.hikvision import Hikvision, HikvisionSettings, HikvisionTerminal
 from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.protocols import (
@@ -33,6 +34,7 @@ from drivers.protocols import (
 )
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import encode_block
+from drivers.protocols.multipart import JsonPartSieve
 from drivers.transports.memory import MemoryTransport
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
@@ -103,6 +105,53 @@ def _terminal() -> Machine:
     line = MemoryTransport()
     settings = ZkAdmsSettings(listen="127.0.0.1:1", serials=("1",), requests_per_minute=10_000)
     driver = ZkAdms("palm", settings, transport=line)
+    driver.open()
+
+    def feed(data: bytes) -> Sequence[object]:
+        line.put(data)
+        line.written.clear()
+        return [event for _ in range(3) for event in driver.read(0.0)]
+
+    return Machine(feed)
+
+
+HIKVISION_SERIAL = "DS-1"
+EVENT = (
+    b'{"dateTime":"2026-11-20T09:40:15+05:00","eventType":"AccessControllerEvent","AccessControllerEvent":'
+    b'{"majorEventType":5,"subEventType":75,"employeeNoString":"1001","serialNo":7,"currentEvent":true}}'
+)
+PARTS = (
+    b'--MIME_boundary\r\nContent-Disposition: form-data; name="event_log"\r\nContent-Type: application/json\r\n\r\n'
+    + EVENT
+    + b'\r\n--MIME_boundary\r\nContent-Disposition: form-data; name="Picture"; filename="Picture.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0\r\n--MIME_boundary--\r\n"
+)
+
+
+def _post_of(kind: bytes, body: bytes) -> bytes:
+    head = b"POST /hikvision/DS-1 HTTP/1.1\r\nHost: k\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+    return head % (kind, len(body), body)
+
+
+def _sieve() -> Machine:
+    """The sieve of one body; what it keeps is one text, however the body is cut."""
+    sieve, kept = JsonPartSieve(b"MIME_boundary"), bytearray()
+
+    def feed(data: bytes) -> Sequence[object]:
+        kept.extend(sieve.feed(data))
+        del kept[:-100_000]
+        return ()
+
+    return Machine(feed, lambda: [bytes(kept)])
+
+
+def _hikvision() -> Machine:
+    """The whole driver, on the stream of one terminal."""
+    line = MemoryTransport()
+    settings = HikvisionSettings(
+        listen="127.0.0.1:1", terminals=(HikvisionTerminal(serial=HIKVISION_SERIAL),), requests_per_minute=10_000
+    )
+    driver = Hikvision("door", settings, transport=line)
     driver.open()
 
     def feed(data: bytes) -> Sequence[object]:
@@ -192,6 +241,19 @@ SERVED: Mapping[str, Parser] = {
         ),
         same_in_every_cut=False,
         kept_bytes_max=8 * 1024 * 1024,  # it remembers the last 10,000 rows
+    ),
+    "multipart": Parser(_sieve, (PARTS, PARTS[:-20], PARTS.replace(b"\r\n", b"\n"))),
+    "hikvision": Parser(
+        _hikvision,
+        (
+            _post_of(b"application/json", EVENT),
+            _post_of(b"multipart/form-data; boundary=MIME_boundary", PARTS),
+            _post_of(b"application/json", b'{"eventType":"heartBeat"}'),
+            _post_of(b"application/json", EVENT.replace(b"75", b"76")),
+            b"GET /hikvision/DS-1 HTTP/1.1\r\nHost: k\r\n\r\n",
+        ),
+        same_in_every_cut=False,
+        kept_bytes_max=8 * 1024 * 1024,  # it remembers the last 10,000 events
     ),
     "bridge": Parser(
         lambda: Machine(bridge.Decoder().feed),

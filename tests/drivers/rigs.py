@@ -210,6 +210,54 @@ class AdmsRig:
         return time.monotonic_ns() + (self._asked * 1_000_000_000_000 if self._silent else 0)
 
 
+class HikvisionRig:
+    """A terminal that posts over loopback, as `AdmsRig` does, and is never asked."""
+
+    SERIAL = "DS-K1T341AM20220210V030230ENGA6820584"
+
+    def __init__(self, _: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._calls: list[socket.socket] = []
+        self._events = 0
+        self._silent = False
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        options = {"listen": f"127.0.0.1:{self._port}", "terminals": [{"serial": self.SERIAL}]}
+        return build_reader("hikvision", "palm", options, clock=self._clock, tap=tap)
+
+    def show(self) -> None:
+        self._events += 1
+        inner = f'"majorEventType":5,"subEventType":75,"employeeNoString":"1001","serialNo":{self._events}'
+        head = '{"dateTime":"2026-11-20T09:40:15+05:00","eventType":"AccessControllerEvent"'
+        self._post(head + ',"AccessControllerEvent":{' + inner + "}}")
+
+    def rubbish(self) -> None:
+        self._post("rubbish")
+
+    def unplug(self) -> None:
+        """The time runs, and nothing comes."""
+        self._silent = True
+
+    def replug(self) -> None:
+        self._silent = False
+        self.dispose()
+
+    def dispose(self) -> None:
+        for call in self._calls:
+            call.close()
+        self._calls.clear()
+
+    def _post(self, body: str) -> None:
+        call = socket.create_connection(("127.0.0.1", self._port))
+        head = f"POST /hikvision/{self.SERIAL} HTTP/1.1\r\nHost: kiosk\r\nContent-Type: application/json\r\n"
+        call.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self._calls.append(call)
+
+    def _clock(self) -> int:
+        return time.monotonic_ns() + (1_000_000_000_000 if self._silent else 0)
+
+
 class BridgeRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "bridge.sock"
@@ -364,6 +412,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "osdp": OsdpRig,
     "pcsc": PcscRig,
     "zk-adms": AdmsRig,
+    "hikvision": HikvisionRig,
     "palm-bridge": BridgeRig,
     "camera": MjpegRig,
     "folder": FolderRig,
