@@ -6,17 +6,25 @@
     No card | No Card | no card                      the card has left
     00123 Em-Marine[...] ...                         network firmware puts the reader's number before each line
     Em-Marine[5500] 090,48676,                       some firmware ends in a comma
-    :170009593F48                                    another vendor's line for the same card: 5 bytes, and a byte that
-                                                     brings their sum to 0
+    Em-Marine[A100] 007,42                           some firmware and emulators write no leading zeros,
+    Em-Marine[A100] 007, 42                          or spaces behind `]` and `,`
+    Em-Marine[A1 00 07 00 2A]                        the whole number in the bracket; bytes may be parted
+    :170009593F48                                    other makers, in hex: 5 bytes, and a byte that brings their sum
+                                                     to 0
 
 There is no checksum, but the facility,number of a Mifare line is made of the UID's bytes: little-endian of the first
 three for 4 bytes, big-endian for 7. The bracket is what counts; facility 004 is the same for every NXP card.
+
+A line of digits alone is not taken: ten decimals and the ten hex digits of another card look the same. Such readers are
+for the driver `line`, whose settings say which it is. Fewer digits than a padded field has, behind a leading zero, are
+a field that lost some on the way.
 
 The end of a line decides what it is, so that a good line behind a broken one or behind noise is not lost. At most
 LINE_BYTES_MAX bytes are kept. Source of the lines: published recordings; vendor's SDK for the names of the types.
 """
 
 import re
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -32,16 +40,23 @@ _MIFARE_NAMES = frozenset({"MIFARE", "UL", "1K", "4K", "DF", "PLUS", "MINI"})
 _OTHER_NAMES = frozenset({"HID", "IC", "PX", "COD433", "DALLAS", "CAME"})
 
 _names = "|".join(map(re.escape, sorted(_EM_NAMES | _MIFARE_NAMES | _OTHER_NAMES, key=len, reverse=True)))
+_BYTE = "[0-9A-F]{2}"
 _LINE = re.compile(
-    r"(?P<reader>\b[0-9A-Z]{5} )?"
+    r"(?P<reader>\b[0-9A-Z]{5} +)?"
     r"(?:(?P<removed>No card)"
-    rf"|(?P<name>{_names})\[(?P<bracket>(?:[0-9A-F]{{2}}){{2,10}})\]"
-    r"(?: ?(?P<type>[A-Z0-9]{2,8}))?"
-    r"(?: {1,2}\((?P<atqa>[0-9A-F]{4}),(?P<sak>[0-9A-F]{2})\))?"
-    r"(?: {1,2}(?P<facility>\d{3}),(?P<number>\d{5}),?)?"
-    r"|:(?P<colon>[0-9A-F]{12})"
+    rf"|(?P<name>{_names}) *\[ *(?P<bracket>{_BYTE}(?:[ :-]?{_BYTE}){{1,9}}) *\]"
+    r"(?: *(?P<type>(?=\d*[A-Z])[A-Z0-9]{2,8})(?![A-Z0-9]))??"
+    r"(?: *\( *(?P<atqa>[0-9A-F]{4}) *, *(?P<sak>[0-9A-F]{2}) *\))?"
+    r"(?: *(?P<facility>\d{3}|[1-9]\d|\d) *, *(?P<number>\d{5}|[1-9]\d{1,3}|\d) *,?)?"
+    rf"|: *(?P<colon>{_BYTE}(?: ?{_BYTE}){{5}})"
     r") *$",
     re.IGNORECASE | re.ASCII,
+)
+_UNPADDED = re.compile(r", *\d{1,4} *$", re.ASCII)
+_ONLY_DIGITS = re.compile(r" *[0-9A-F]{8,20} *", re.IGNORECASE | re.ASCII)
+_DIGITS_ALONE = (
+    "a line of digits alone, as readers of other makers send: use the driver line for this reader, with the form "
+    "that its digits have"
 )
 
 
@@ -89,7 +104,8 @@ def _w26(value: bytes) -> str:
 def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
     """Puts another number into a whole line (without its end). Returns None when it is no such line.
 
-    `change` gets technology and bytes in ISO order and gives as many back. Lines without a number stay as they are.
+    `change` gets technology and bytes in ISO order and gives as many back. Lines without a number stay as they are, and
+    the length does: a Mifare line without its leading zeros is given up, since bracket and number must agree.
     """
     text = line.decode("latin-1")
     match = _LINE.fullmatch(text)
@@ -109,14 +125,34 @@ def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes
             assert_never(card)
 
     if match["colon"]:
-        start, end = match.span("colon")
-        return (text[:start] + (printed + bytes((-sum(printed) & 0xFF,))).hex().upper() + text[end:]).encode("latin-1")
-    start, end = match.span("bracket")
-    short = end - start == 4
-    if match["facility"]:
-        w26 = uid[-3:] if card.technology is not Technology.ISO14443A else uid[:3] if rotated else uid[2::-1]
-        text = text[: match.start("facility")] + _w26(w26) + text[match.end("number") :]
-    return (text[:start] + (printed[:2] if short else printed).hex().upper() + text[end:]).encode("latin-1")
+        return _put(text, match, "colon", printed + bytes((-sum(printed) & 0xFF,)))
+    if not match["facility"]:
+        return _put(text, match, "bracket", printed)
+    w26 = uid[-3:] if card.technology is not Technology.ISO14443A else uid[:3] if rotated else uid[2::-1]
+    facility, number = w26[0], int.from_bytes(w26[1:], "big")
+    if len(match["facility"]) < 3 or len(match["number"]) < 5:
+        if len(_bytes(match["bracket"])) != 2:
+            return None
+        facility, number = _wide(facility, len(match["facility"]), 0xFF), _wide(number, len(match["number"]), 0xFFFF)
+    start, end = match.start("facility"), match.end("number")
+    between = text[match.end("facility") : match.start("number")]
+    digits = f"{facility:0{len(match['facility'])}d}{between}{number:0{len(match['number'])}d}"
+    short = len(_bytes(match["bracket"])) == 2
+    return _put(text[:start] + digits + text[end:], match, "bracket", printed[:2] if short else printed)
+
+
+def _put(text: str, match: re.Match[str], group: str, value: bytes) -> bytes:
+    """Puts these bytes where the group's stand, parted as they are."""
+    start, end = match.span(group)
+    digits = iter(value.hex().upper())
+    parted = "".join(next(digits) if character in string.hexdigits else character for character in match[group])
+    return (text[:start] + parted + text[end:]).encode("latin-1")
+
+
+def _wide(number: int, width: int, number_max: int) -> int:
+    """Returns a number of this many digits that depends on `number`."""
+    lowest, highest = (10 ** (width - 1) if width > 1 else 0), min(10**width - 1, number_max)
+    return lowest + number % (highest - lowest + 1)
 
 
 class Decoder:
@@ -142,10 +178,11 @@ class Decoder:
 
     def flush(self) -> Sequence[Event]:
         """Ends the stream: a last line that is whole counts without its end, and another one broke off."""
+        shortened = _UNPADDED.search(self._line.decode("latin-1")) is not None  # its last digits may be missing
         events = self._end()
         return (
             events
-            if all(isinstance(event, IronLogicCard | IronLogicCardRemoved) for event in events)
+            if all(isinstance(event, IronLogicCard | IronLogicCardRemoved) for event in events) and not shortened
             else [Fault("a line broke off")]
         )
 
@@ -157,11 +194,11 @@ class Decoder:
             return ()
         match = _LINE.search(line)
         if match is None:
-            return (
-                ()
-                if overlong
-                else (Fault("a line of unknown form: send us a capture of it", judge_line(line.encode("latin-1"))),)
-            )
+            if overlong:
+                return ()
+            if _ONLY_DIGITS.fullmatch(line):
+                return (Fault(_DIGITS_ALONE, FaultCause.SETTINGS),)
+            return (Fault("a line of unknown form: send us a capture of it", judge_line(line.encode("latin-1"))),)
         event = _meaning(match)
         if line[: match.start()].strip() and not overlong:
             return Fault("bytes before a line"), event
@@ -173,14 +210,14 @@ def _meaning(line: re.Match[str]) -> Event:
         return IronLogicCardRemoved()
     reader = (line["reader"] or "").strip()
     if line["colon"]:
-        value = bytes.fromhex(line["colon"])
+        value = _bytes(line["colon"])
         return (
             Fault("a checksum is wrong")
             if sum(value) & 0xFF
             else IronLogicCard(Technology.EM4100, value[:5], "", reader)
         )
 
-    printed, w26 = bytes.fromhex(line["bracket"]), b""
+    printed, w26 = _bytes(line["bracket"]), b""
     if line["facility"]:
         facility, number = int(line["facility"]), int(line["number"])
         if facility > 0xFF or number > 0xFFFF:
@@ -190,6 +227,8 @@ def _meaning(line: re.Match[str]) -> Event:
         if not w26:
             return Fault("a line without the lower part of its number", FaultCause.CARD)
         printed += w26
+    elif w26 and len(printed) == 5 and printed[2:] != w26:
+        return Fault("bracket and facility,number disagree", FaultCause.CARD)
 
     name = line["name"].upper()
     if name in _EM_NAMES:
@@ -199,6 +238,11 @@ def _meaning(line: re.Match[str]) -> Event:
             return Fault("bracket and facility,number disagree", FaultCause.CARD)
         return IronLogicCard(Technology.ISO14443A, printed, line["type"] or "", reader)
     return IronLogicCard(Technology.UNKNOWN, printed, line["type"] or "", reader)
+
+
+def _bytes(digits: str) -> bytes:
+    """Returns the bytes of hex digits that may be parted."""
+    return bytes.fromhex(re.sub("[ :-]", "", digits))
 
 
 def _fits(printed: bytes, w26: bytes) -> bool:

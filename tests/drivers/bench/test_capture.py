@@ -156,8 +156,22 @@ def test_what_is_no_whole_frame_tells_nothing() -> None:
     damaged = em4100.encode(CARD)[:-3] + b"00\x03"
     assert redacted("em4100", damaged) == b"\x02" + b"x" * 12 + b"\x03"
     assert redacted("em4100", b"noise 644BB6" + em4100.encode(CARD))[:12] == b"x" * 12
-    assert redacted("ironlogic", b"Em-Marine[1F00] 100,1938\r\n") == b"x" * 24 + b"\r\n"
+    assert redacted("ironlogic", b"Em-Marine[1F00] 100,0938\r\n") == b"x" * 24 + b"\r\n"
     assert redacted("ironlogic", b"00123 No card\r\n") == b"00123 No card\r\n"
+
+
+@pytest.mark.parametrize(
+    "line", [b"Em-Marine[A100] 7,42", b"Em-Marine[A1 00]  107, 9342,", b"Em-Marine[A1-00-07-00-2A]"]
+)
+def test_a_line_of_another_firmware_keeps_its_form_and_loses_its_number(line: bytes) -> None:
+    hidden = redacted("ironlogic", line + b"\r\n")
+    assert len(hidden) == len(line) + 2
+    assert hidden != line + b"\r\n"
+    assert number_of("ironlogic", hidden)[:2] == "A1"
+    assert [c if not chr(c).isalnum() else 0 for c in hidden] == [
+        c if not chr(c).isalnum() else 0 for c in line + b"\r\n"
+    ]
+    assert redacted("ironlogic", b"Mifare[BCD14264] 1K (0004,08) 66,53692\r\n").strip(b"x") == b"\r\n"
 
 
 def test_a_frame_that_never_ends_is_let_go_without_its_content() -> None:

@@ -1,5 +1,6 @@
 import random
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +17,12 @@ from drivers.protocols.ironlogic import (
     encode_mifare,
 )
 from drivers.readings import Technology, Uid
-from drivers.uid import UidEncoding, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, to_uid
 from tests.drivers.protocols import cutting
-from tests.vectors import load_reader
+from tests.vectors import load_jsonl, load_reader
 
 VECTORS = load_reader("ironlogic_text")
+FIELD = load_jsonl("field_readers.jsonl")
 EM, MIFARE = Technology.EM4100, Technology.ISO14443A
 
 
@@ -84,6 +86,18 @@ def test_another_vendors_line_for_the_same_card() -> None:
         (b"Mifare[BCD14264] 4K (0002,18) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="4K")),
         (b"Mifare[BCD14264] DF (0344,20) 066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="DF")),
         (b"Mifare[BCD14264]", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"))),
+        (b"Em-Marine[A100] 007,42", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"Em-Marine[A100] 7,42,", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"Em-Marine[0001] 0,0", IronLogicCard(EM, bytes.fromhex("0001000000"))),
+        (b"Em-Marine[1901] 255,65535", IronLogicCard(EM, bytes.fromhex("1901FFFFFF"))),
+        (b"Em-Marine [ A1 00 ]   007 ,  00042 ", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"Em-Marine[A100]007,42", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"00123  Em-Marine[A100]  007, 42 ,", IronLogicCard(EM, bytes.fromhex("A10007002A"), reader="00123")),
+        (b"em-marine[a1-00-07-00-2a]", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"Em-Marine[A10007002A] 007,42", IronLogicCard(EM, bytes.fromhex("A10007002A"))),
+        (b"Mifare[BC D1 42 64]  1K ( 0004, 08 )  66, 53692", IronLogicCard(MIFARE, b"\xbc\xd1\x42\x64", type="1K")),
+        (b"Mifare[BCD14264]1K(0004,08)066,53692", IronLogicCard(MIFARE, bytes.fromhex("BCD14264"), type="1K")),
+        (b": 17 00 09 59 3f 48", IronLogicCard(EM, bytes.fromhex("170009593F"))),
     ],
 )
 def test_every_kind_of_line(line: bytes, expected: Event) -> None:
@@ -99,7 +113,14 @@ def test_every_kind_of_line(line: bytes, expected: Event) -> None:
         b"Em-Marine[550] 126,58404",
         b"Em-Marine[55G0] 126,58404",
         b"Mifare[BC4264] 1K (0004,08) 066,53692",  # digits lost on the way: bracket and number disagree
+        b"Em-Marine[5500] 07,42",  # a leading zero, and still too short: digits were lost
+        b"Em-Marine[5500] 007,0042",
+        b"Em-Marine[5500] 126 58404",
+        b"Em-Marine[5500] 12 6,58404",
+        b"Em-Marine[A10007002A] 008,42",
+        b"Mifare[BCD14264] 1K (0004,08) 66,5369",
         b":170009593F49",
+        b":17 00 09 59 3F",
         b"Unknown[5500] 126,58404",
         b"rine[5500] 126,58404",
         "Em-Marine[5500] 126,5840\N{ARABIC-INDIC DIGIT FOUR}".encode(),
@@ -108,6 +129,13 @@ def test_every_kind_of_line(line: bytes, expected: Event) -> None:
 def test_a_broken_line_is_a_fault_and_no_card(line: bytes) -> None:
     [fault] = events(line + b"\r\n")
     assert isinstance(fault, Fault)
+
+
+def test_a_line_of_digits_alone_is_for_another_driver() -> None:
+    for line in (b"A10007002A", b"0000123478", b" 830017009593F01"):
+        [fault] = events(line + b"\r\n")
+        assert isinstance(fault, Fault)
+        assert "use the driver line" in fault.what
 
 
 def test_a_good_line_behind_a_broken_one_is_not_lost() -> None:
@@ -125,7 +153,10 @@ def test_a_good_line_behind_endless_noise_is_not_lost() -> None:
     ]
 
 
-@pytest.mark.parametrize("line", [b"Em-Mar", b"Em-Marine[5500]", b"Em-Marine[5500] 126,5840", b"Mifare[BCD1426", b"No"])
+@pytest.mark.parametrize(
+    "line",
+    [b"Em-Mar", b"Em-Marine[5500]", b"Em-Marine[5500] 126,5840", b"Em-Marine[5500] 126, 5 ", b"Mifare[BCD1426", b"No"],
+)
 def test_a_line_that_broke_off_is_told_when_the_stream_ends(line: bytes) -> None:
     decoder = Decoder()
     assert not decoder.feed(line)
@@ -188,6 +219,16 @@ def test_a_megabyte_of_noise_leaves_nothing_behind_and_the_next_line_is_read(alp
         tracemalloc.stop()
     assert used < 100_000
     assert decoder.feed(encode_em_marine(b"12345"))[-1] == IronLogicCard(EM, b"12345")
+
+
+@pytest.mark.parametrize("case", [case for case in FIELD if case["protocol"] == "ironlogic" and "hex" in case["input"]])
+def test_every_line_from_the_field_is_read_or_refused_as_expected(case: dict[str, Any]) -> None:
+    [event] = events(bytes.fromhex(case["input"]["hex"]))
+    if case["expected"].startswith("read "):
+        assert uid_hex(event) == case["expected"].removeprefix("read ")
+    else:
+        assert isinstance(event, IronLogicCard)
+        assert isinstance(to_uid(event.printed.hex(), UidEncoding.IRONLOGIC, event.technology), RejectedNumber)
 
 
 def test_no_repr_shows_a_number() -> None:
