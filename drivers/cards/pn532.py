@@ -4,7 +4,8 @@ The boards are set by two switches: HSU is 0 and 0. Most come with a CH340 adapt
 them share one name under /dev/serial/by-id: use by-path.
 
 The chip sees nothing by itself: while this driver is read it asks every `poll_ms`. A poll that answers proves a card,
-so `again` follows at once. Closing sends the chip to sleep; without that many boards need a power cycle afterwards.
+so `again` follows at once. Closing sends the chip to sleep; without that many boards need a power cycle afterwards. A
+few never wake up from it: `power_down = false` is for them.
 """
 
 import threading
@@ -33,6 +34,7 @@ class Pn532Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fi
     baud: Annotated[int, Meta(ge=9600, le=921_600)] = 115_200
     poll_ms: Annotated[int, Meta(ge=50, le=2_000)] = 150
     hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 1_000  # a card seen later than this is put down anew
+    power_down: bool = True  # false for a board that stays deaf once it was closed, until its power is cut
 
 
 class Pn532(CardStream):
@@ -47,7 +49,7 @@ class Pn532(CardStream):
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._host = pn532_host.Host(poll_ms=settings.poll_ms)
+        self._host = pn532_host.Host(poll_ms=settings.poll_ms, power_down=settings.power_down)
         self._talking = threading.Lock()
 
         def new_feed() -> Feed:
@@ -67,7 +69,8 @@ class Pn532(CardStream):
             if self._host.silent:
                 raise DeviceGone(
                     f"{self.name}: the PN532 does not answer: check its power, that its switches say HSU (0, 0), and "
-                    "that TX and RX are crossed"
+                    "that TX and RX are crossed; where it answered before the last stop, cut its power once and set "
+                    "power_down = false"
                 )
             until_due_s = max(0.0, (self._host.due_ns - self._clock()) / 1e9)
             return super().read(min(timeout_s, until_due_s, WAIT_MAX_S))

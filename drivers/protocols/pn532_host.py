@@ -54,8 +54,8 @@ class _PollStep(Enum):
 
 
 class Host:
-    def __init__(self, *, poll_ms: int) -> None:
-        self._poll_ns = poll_ms * 1_000_000
+    def __init__(self, *, poll_ms: int, power_down: bool = True) -> None:
+        self._poll_ns, self._power_down = poll_ms * 1_000_000, power_down
         self.start(0)
 
     def start(self, now_ns: int) -> None:
@@ -98,10 +98,10 @@ class Host:
         ]
 
     def stop(self) -> bytes:
-        """Returns the bytes that give up a command under way and let the chip sleep until the line moves. They spare
-        the next start a reset.
+        """Returns the bytes that give up a command under way and, with `power_down`, let the chip sleep until the line
+        moves. That spares most boards a reset at the next start, and deafens a few for good.
         """
-        return pn532.ACK + pn532.command(Command.POWER_DOWN, b"\x10")
+        return pn532.ACK + (pn532.command(Command.POWER_DOWN, b"\x10") if self._power_down else b"")
 
     def _question(self) -> bytes:
         match self._step:

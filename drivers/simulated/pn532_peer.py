@@ -31,6 +31,7 @@ class Habits:
     """The behaviour of this chip beyond the manual."""
 
     lost_after_power_up: int = 0  # commands that it misses before it is awake
+    never_wakes: bool = False  # it stays deaf after PowerDown until its power is cut
     piece_bytes: int = 0  # answers leave in writes of this size; 0: ACK and answer in one
 
 
@@ -40,7 +41,7 @@ class Chip:
     def __init__(self, habits: Habits | None = None) -> None:
         self._decoder = pn532.Decoder()
         habits = habits or Habits()
-        self._to_lose = habits.lost_after_power_up
+        self._to_lose, self._never_wakes = habits.lost_after_power_up, habits.never_wakes
         self.card = b""
         self.sel_res = 0x08
         self.ats = b""
@@ -54,6 +55,8 @@ class Chip:
         for event in self._decoder.feed(data):
             match event:
                 case pn532.Pn532Frame(sender=pn532.HOST, body=body):
+                    if self.asleep and self._never_wakes:
+                        return
                     if self._to_lose:
                         self._to_lose -= 1
                         continue

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.bench.capture import CaptureTap, read_capture
 from drivers.cards.pn532 import Pn532, Pn532Settings
+from drivers.errors import DeviceGone
 from drivers.protocols import pn532
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault
 from drivers.simulated.pn532_peer import Chip, Habits, Pn532Peer
@@ -75,6 +76,23 @@ def test_libnfc_reads_the_card(peer: Pn532Peer, uid: str) -> None:
     told = told_by(["nfc-list"], {"LIBNFC_DEVICE": f"pn532_uart:{os.path.realpath(peer.port)}:115200"}, uid)
     [line] = [line for line in told.splitlines() if "NFCID1" in line]
     assert line.split(":")[1].replace(" ", "").upper() == uid
+
+
+@pytest.mark.parametrize("power_down", [True, False])
+def test_a_board_that_never_wakes_up_is_read_again_without_power_down(power_down: bool, tmp_path: Path) -> None:
+    with Pn532Peer(tmp_path / "pn532", Habits(never_wakes=True)) as peer:
+        peer.present(bytes.fromhex(CARDS[0]))
+        reader = Pn532("left", Pn532Settings(port=str(peer.port), power_down=power_down))
+        reader.open()
+        assert isinstance(read_until(reader, 1)[0], CardRead)
+        reader.close()
+        reader.open()
+        if power_down:
+            with pytest.raises(DeviceGone, match="power_down = false"):
+                read_until(reader, 1)
+        else:
+            assert isinstance(read_until(reader, 1)[0], CardRead)
+        reader.close()
 
 
 def test_our_own_driver_reads_and_misses_the_card_and_puts_the_chip_to_sleep(peer: Pn532Peer) -> None:
