@@ -7,6 +7,8 @@ only the typed text is left, `retyped` puts it back on the keys.
 - Digits come from the row or from the keypad; scanners press NumLock and Shift in between.
 - A key that is missing would make another number of this one: after lost events or keys without a character the whole
   text is a fault.
+- The release of a Shift can be lost, in the kernel or on the wire. No Shift outlives the text in which it was pressed,
+  nor a gap; a text in which it is not sure what was typed with Shift is a fault.
 - Enter ends a text. Readers press a key every 4 to 16 ms, people need ten times as long: a gap of `gap_ms` ends it too.
 """
 
@@ -75,13 +77,16 @@ def encode(text: str, *, size: int = 24, start_us: int = 0, key_us: int = 4_000,
     return bytes(out)
 
 
+_SHIFT_LOST = "a Shift key was pressed or let go unseen: present it again; where it comes often, change cable or socket"
+
+
 class Typist:
     """Turns key events into texts and faults, by type, code, value and the event's own time alone."""
 
     def __init__(self, gap_ms: int = GAP_MS) -> None:
         self._gap_us = gap_ms * 1_000
         self._text = ""
-        self._held: set[int] = set()  # modifier keys that are down
+        self._held: dict[int, int] = {}  # modifier keys that are down, and the characters typed since each went down
         self._damaged = ""
         self._last_us = 0
 
@@ -96,16 +101,19 @@ class Typist:
             return
         if kind != EV_KEY:
             return
-        if self.pending and time_us - self._last_us > self._gap_us:
+        if time_us - self._last_us > self._gap_us:
             yield from self.end(ended=False)
         self._last_us = time_us
         if code in SHIFTS or code in _CHORDS:
-            (self._held.add if value else self._held.discard)(code)
+            self._modified(code, value)
         elif value == 1 and code not in _LOCKS:
             yield from self._pressed(code)
 
     def end(self, *, ended: bool) -> Iterator[LineText | Fault]:
-        """Yields the text, which has ended by Enter or by silence."""
+        """Yields the text, which has ended by Enter or by silence. A modifier that is still down lost its release."""
+        for typed in self._held.values():
+            self._doubt(typed)
+        self._held.clear()
         text, damaged = self._text, self._damaged
         self._text = self._damaged = ""
         if damaged:
@@ -113,10 +121,24 @@ class Typist:
         elif text:
             yield LineText(text.encode("ascii"), ended=ended)
 
+    def _modified(self, code: int, value: int) -> None:
+        if value == 1:
+            self._doubt(self._held.get(code, 0))
+            self._held[code] = 0
+        elif value == 0 and self._held.pop(code, None) is None and self._text:
+            self._damaged = self._damaged or _SHIFT_LOST  # its press was
+
+    def _doubt(self, typed: int) -> None:
+        """Marks the text where a modifier's release was lost: only the first character behind its press is sure."""
+        if typed > 1:
+            self._damaged = self._damaged or _SHIFT_LOST
+
     def _pressed(self, code: int) -> Iterator[LineText | Fault]:
         if code in ENTERS:
             yield from self.end(ended=True)
             return
+        for held in self._held:
+            self._held[held] += 1
         shifted = not SHIFTS.isdisjoint(self._held)
         character = KEYPAD.get(code) or (SHIFTED if shifted else PLAIN).get(code)
         if character is None or not _CHORDS.isdisjoint(self._held):

@@ -111,6 +111,52 @@ def test_shift_holds_for_the_keys_under_it_alone() -> None:
     ]
 
 
+A, B, ONE, ENTER = 30, 48, 2, 28
+
+
+def test_a_lost_release_of_shift_spoils_its_own_text_at_most() -> None:
+    lost = [(SHIFT, 1), *tap(A, ONE, ENTER)]
+    card = [*tap(ONE), (SHIFT, 1), *tap(B), (SHIFT, 0), *tap(ONE, ENTER)]
+    fault, text = events(press(*lost, *card))
+    assert isinstance(fault, Fault)
+    assert "Shift" in fault.what
+    assert text == LineText(b"1B1")
+    assert events(press(*lost, (SHIFT, 0), *card))[1:] == [LineText(b"1B1")], "it is let go late"
+
+
+def test_a_lost_release_behind_the_last_character_spoils_nothing() -> None:
+    assert events(press(*tap(ONE), (SHIFT, 1), *tap(A, ENTER), *tap(ONE, A, ENTER))) == [
+        LineText(b"1A"), LineText(b"1a"),
+    ]  # fmt: skip
+    once_more = [(SHIFT, 1), *tap(A), (SHIFT, 1), *tap(B), (SHIFT, 0), *tap(ENTER)]
+    assert events(press(*once_more)) == [LineText(b"AB")]
+
+
+def test_a_text_in_which_shift_is_not_sure_is_a_fault() -> None:
+    lost_release = [(SHIFT, 1), *tap(A, B), (SHIFT, 1), *tap(A), (SHIFT, 0), *tap(ENTER)]
+    lost_press = [*tap(A, B), (SHIFT, 0), *tap(ENTER)]
+    for keys in (lost_release, lost_press):
+        fault, text = events(press(*keys, *tap(ONE, ENTER)))
+        assert isinstance(fault, Fault)
+        assert text == LineText(b"1")
+
+
+def test_no_modifier_outlives_a_silence() -> None:
+    for modifier in (SHIFT, CTRL):
+        assert events(press((modifier, 1)) + encode("1", start_us=250 * MS)) == [LineText(b"1")]
+
+
+@given(st.data())
+def test_texts_behind_any_lost_key_event_are_read_right(data: st.DataObject) -> None:
+    number = data.draw(st.text("0123456789ABCDEF", min_size=1, max_size=14))
+    whole = encode(number)
+    size = 24
+    drop = data.draw(st.integers(0, len(whole) // size - 1))
+    damaged = whole[: drop * size] + whole[(drop + 1) * size :]
+    *_, second, third = events(damaged + encode(number, start_us=1_000_000) + encode(number, start_us=2_000_000))
+    assert second == third == LineText(number.encode())
+
+
 def test_a_key_that_is_missing_makes_no_other_number() -> None:
     dropped = hid._LAYOUT[24].pack(0, 0, hid.EV_SYN, hid.SYN_DROPPED, 0)
     assert events(encode("0012", enter=False) + dropped + encode("345678")) == [
