@@ -27,6 +27,8 @@ from drivers.readings import FaultCause, Technology, Uid, UidNotation
 
 UID_BYTES_MAX = 10
 _CASCADE_TAG = 0x88  # ISO 14443-3: announces that the UID goes on; never its first byte
+CASCADED = "begins with the cascade tag 88: the reader passes on only a part; correct its firmware or its settings"
+_WITH_CHECK_BYTE = 'four bytes and their check byte: set uid_encoding = "hex-bcc" for this reader'
 _RANDOM = 0x08  # ISO 14443-3: a 4-byte UID that starts so is drawn anew each time (phones, passports)
 
 
@@ -93,7 +95,8 @@ def whole(technology: Technology, value: bytes) -> Uid | RejectedNumber:
             if (rejected := _iso14443a_fault(value)) is not None:
                 return rejected
         case Technology.UNKNOWN:
-            pass
+            if (rejected := _unnamed_fault(value)) is not None:
+                return rejected
         case _:
             assert_never(technology)
     return Uid(technology, value, 8 * len(value))
@@ -101,19 +104,33 @@ def whole(technology: Technology, value: bytes) -> Uid | RejectedNumber:
 
 def _iso14443a_fault(value: bytes) -> RejectedNumber | None:
     if value[0] == _CASCADE_TAG:
-        return RejectedNumber(
-            "begins with the cascade tag 88: the reader passes on only a part; correct its firmware or its settings",
-            FaultCause.SETTINGS,
-        )
+        return RejectedNumber(CASCADED, FaultCause.SETTINGS)
     if len(value) == 4 and value[0] == _RANDOM:
         return RejectedNumber("a random number (08…), as phones give: use a card", FaultCause.PHONE)
-    if len(value) == 5 and _bcc(value[:4]) == value[4]:
-        return RejectedNumber(
-            'four bytes and their check byte: set uid_encoding = "hex-bcc" for this reader', FaultCause.SETTINGS
-        )
+    if _checked(value):
+        return RejectedNumber(_WITH_CHECK_BYTE, FaultCause.SETTINGS)
     if len(value) not in (4, 7, 10):
         return RejectedNumber(f"an ISO 14443 number has 4, 7 or 10 bytes, this one {len(value)}")
     return None
+
+
+def _unnamed_fault(value: bytes) -> RejectedNumber | None:
+    """Returns what is wrong with a number of which nobody has said the technology.
+
+    A number of 4, 7 or 10 bytes is of an ISO 14443 card. One of 5 bytes is an EM4100 tag, of which one in 256 looks by
+    chance like four bytes and their check byte.
+    """
+    if value[0] == _CASCADE_TAG and (len(value) in (4, 7, 10) or _checked(value)):
+        return RejectedNumber(CASCADED, FaultCause.SETTINGS)
+    if _checked(value):
+        why = f'{_WITH_CHECK_BYTE}, or technology = "em4100" where its cards are of 125 kHz'
+        return RejectedNumber(why, FaultCause.SETTINGS)
+    return None
+
+
+def _checked(value: bytes) -> bool:
+    """Tells if these are four bytes and their check byte."""
+    return len(value) == 5 and _bcc(value[:4]) == value[4]
 
 
 def _bcc(value: bytes) -> int:
@@ -158,7 +175,10 @@ def from_bytes(value: bytes, encoding: UidEncoding, technology: Technology) -> U
         case UidEncoding.W34 | UidEncoding.W34_REVERSED:
             if len(value) != 4:
                 return RejectedNumber(f"W34 has 4 bytes, this one {len(value)}", FaultCause.SETTINGS)
-            return _part(technology, value[::-1] if encoding is UidEncoding.W34_REVERSED else value, UidNotation.W34)
+            value = value[::-1] if encoding is UidEncoding.W34_REVERSED else value
+            if value[0] == _CASCADE_TAG and technology is not Technology.EM4100:
+                return RejectedNumber(CASCADED, FaultCause.SETTINGS)
+            return _part(technology, value, UidNotation.W34)
         case _:
             return RejectedNumber(
                 f"{encoding} is not written in hex: check uid_encoding of this reader", FaultCause.SETTINGS
@@ -169,12 +189,18 @@ def from_roster(notation: UidNotation, value: str, technology: Technology = Tech
     """Returns the number of a credential as the roster holds it."""
     match notation:
         case UidNotation.FULL:
+            number = _unhex(value)
+            if technology is Technology.UNKNOWN and number is not None and _checked(number) and any(number):
+                return Uid(technology, number, 40)  # an EM4100 tag, by chance so: a reader that knows it may tell it
             return to_uid(value, UidEncoding.HEX, technology)
         case UidNotation.DEC10:
             return to_uid(value, UidEncoding.DEC10, technology)
         case UidNotation.W26:
             return to_uid(value, UidEncoding.W26, technology)
         case UidNotation.W34:
+            number = _unhex(value)
+            if technology is Technology.UNKNOWN and number is not None and len(number) == 4:
+                return _part(technology, number, UidNotation.W34)  # of an EM4100 tag, perhaps: those may begin with 88
             return to_uid(value, UidEncoding.W34, technology)
         case _:
             assert_never(notation)

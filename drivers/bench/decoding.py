@@ -177,7 +177,7 @@ def _wiegand(size: int) -> Decoding:
         for event in events:
             match event:
                 case wiegand.WiegandCard(value=value):
-                    yield _read(wiegand.to_partial(value))
+                    yield _read(wiegand.to_uid(value))
                 case Fault(what=what):
                     yield FaultFound(what=what)
 
@@ -236,6 +236,8 @@ PROTOCOLS: Mapping[str, Callable[[], Decoding]] = {
     "pcsc": _pcsc,
     "wiegand26": lambda: _wiegand(26),
     "wiegand34": lambda: _wiegand(34),
+    "wiegand32": lambda: _wiegand(32),
+    "wiegand58": lambda: _wiegand(58),
     "line": lambda: _texts(line.Decoder(blocks=True), typed=False),
     "hid": lambda: _texts(hid.Decoder(), typed=True),
     "zk-attlog": _zk_attlog,

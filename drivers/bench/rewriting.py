@@ -26,16 +26,17 @@ def text(content: str, pseudonym: Pseudonym) -> str:
     if (pair := re.fullmatch("([0-9]{3}),([0-9]{5})", content)) and int(pair[1]) < 1 << 8 and int(pair[2]) < 1 << 16:
         value = pseudonym(Technology.UNKNOWN, bytes((int(pair[1]),)) + int(pair[2]).to_bytes(2, "big"))
         return f"{value[0]:03d},{int.from_bytes(value[1:], 'big'):05d}"
-    if re.fullmatch("[01]{26}|[01]{34}", content):
+    if len(content) in wiegand.SIZES and set(content) <= set("01"):
         match wiegand.frame(content, len(content)):
             case wiegand.WiegandCard(value=value):
-                return wiegand.encode(pseudonym(Technology.UNKNOWN, value))
+                changed = pseudonym(Technology.UNKNOWN, value)
+                return wiegand.encode_bare(changed) if len(content) == wiegand.BARE else wiegand.encode(changed)
         return "x" * len(content)
     if re.fullmatch("(?:[0-9A-Fa-f]{2}){3,10}", content) and not content.isdigit():
         value = bytes.fromhex(content)
         technology = Technology.ISO14443A if len(value) in (4, 7) else Technology.UNKNOWN
-        changed = pseudonym(technology, value).hex()
-        return changed if content == content.lower() else changed.upper()
+        digits = pseudonym(technology, value).hex()
+        return digits if content == content.lower() else digits.upper()
     return "".join(_letters(content[start : start + _PIECE], pseudonym) for start in range(0, len(content), _PIECE))
 
 

@@ -19,7 +19,7 @@ from drivers.protocols import hid
 from drivers.protocols.fault import Fault
 from drivers.protocols.line import LineText, code
 from drivers.protocols.line_forms import Meaning
-from drivers.readings import FaultCause
+from drivers.readings import FaultCause, Technology
 from drivers.transports.base import tapped
 from drivers.transports.evdev import EVENT_BYTES, InputDevice
 from drivers.uid import UidEncoding, to_uid
@@ -29,6 +29,7 @@ class HidWedgeSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown
     device: str  # /dev/input/by-path/…-event-kbd, or by-id where the reader has a number of its own
     reads: Literal["card", "code"] = "card"
     uid_encoding: UidEncoding = UidEncoding.DEC10
+    technology: Technology = Technology.UNKNOWN  # of the cards, where the school has one kind only
     digits: Annotated[int, Meta(ge=0, le=20)] = 10  # of a decimal number; 0: as many as come
     enter: bool = True  # the reader ends with Enter; without it, silence ends a number
     gap_ms: Annotated[int, Meta(ge=50, le=5_000)] = hid.GAP_MS  # between two keys of one number
@@ -76,4 +77,4 @@ class HidWedge(TextStream):
                 )
         elif encoding is UidEncoding.W26 and len(number) == 8:
             number = f"{number[:3]},{number[3:]}"
-        return to_uid(number, encoding)
+        return to_uid(number, encoding, self._settings.technology)

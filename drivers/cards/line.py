@@ -23,6 +23,7 @@ from drivers.protocols import line, patterns
 from drivers.protocols.fault import Fault, judge_line
 from drivers.protocols.line import LineText
 from drivers.protocols.line_forms import ENCODINGS, Form, Meaning, meaning
+from drivers.readings import Technology
 from drivers.transports.base import tapped
 from drivers.transports.serial import Serial
 from drivers.transports.serial import SerialLine as Wire
@@ -47,6 +48,7 @@ class LineSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fie
     port: str  # /dev/serial/by-id/… or /dev/serial/by-path/…
     form: Form = Form.CODE
     pattern: Annotated[str, Meta(max_length=patterns.PATTERN_MAX)] = ""  # instead of a form
+    technology: Technology = Technology.UNKNOWN  # of the cards, where the school has one kind only
     uid_encoding: Encoding = "form"  # how a number is written, where the form or the pattern leaves a choice
     baud: Annotated[int, Meta(ge=1200, le=921_600)] = 9600
     stop_bits: Literal[1, 2] = 1
@@ -92,14 +94,14 @@ class LineReader(TextStream):
 
     def _says(self, text: LineText) -> Meaning:
         if self._pattern is None:
-            return meaning(text, self._settings.form, self._encoding)
+            return meaning(text, self._settings.form, self._encoding, self._settings.technology)
         content = text.content.decode("utf-8", "replace")
         match = self._pattern.fullmatch(content) if len(content) <= patterns.TEXT_MAX else None
         if match is None:
             return Fault("a line that the pattern does not fit: correct it, or take a form", judge_line(text.content))
         groups = match.groupdict()
         if groups.get("card") is not None:
-            return to_uid(groups["card"], self._encoding or UidEncoding.HEX)
+            return to_uid(groups["card"], self._encoding or UidEncoding.HEX, self._settings.technology)
         return line.code(groups["code"].encode()) if groups.get("code") else Fault("a line without card or code")
 
 

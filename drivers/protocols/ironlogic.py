@@ -151,7 +151,8 @@ def _put(text: str, match: re.Match[str], group: str, value: bytes) -> bytes:
 
 def _wide(number: int, width: int, number_max: int) -> int:
     """Returns a number of this many digits that depends on `number`."""
-    lowest, highest = (10 ** (width - 1) if width > 1 else 0), min(10**width - 1, number_max)
+    lowest = int("1" + "0" * (width - 1)) if width > 1 else 0
+    highest = min(int("9" * width), number_max)
     return lowest + number % (highest - lowest + 1)
 
 

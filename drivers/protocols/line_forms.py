@@ -7,6 +7,8 @@ w34-hex    7186A61E            eight hex digits; nine with the parity bits
 w26-dec    018,37837           facility,number
 w26-bits   0000100101…         bits with their parities, see `wiegand`
 w34-bits
+w32-bits                       32 bits without parities
+w58-bits                       the seven bytes of a whole number between parities
 block      STX 10 or 8 digits ETX LRC                                         IDTECK SR30
 code       any text            a bar code or a QR code
 """
@@ -19,8 +21,8 @@ from drivers.protocols import wiegand
 from drivers.protocols.fault import Fault, judge_line
 from drivers.protocols.hid import retyped
 from drivers.protocols.line import AIM_ID, Code, LineText, code
-from drivers.readings import FaultCause, Uid
-from drivers.uid import RejectedNumber, UidEncoding, to_uid
+from drivers.readings import FaultCause, Technology, Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding, from_roster, to_uid
 
 Meaning = Uid | RejectedNumber | Code | Fault
 
@@ -35,6 +37,8 @@ class Form(StrEnum):
     W26_DEC = "w26-dec"
     W26_BITS = "w26-bits"
     W34_BITS = "w34-bits"
+    W32_BITS = "w32-bits"
+    W58_BITS = "w58-bits"
     BLOCK = "block"
     CODE = "code"
 
@@ -52,12 +56,17 @@ _NUMBERS: Mapping[Form, re.Pattern[str]] = {
     Form.HEX: _ending("[0-9A-Fa-f]{8}|[0-9A-Fa-f]{10}|[0-9A-Fa-f]{14}|[0-9A-Fa-f]{20}"),
     Form.W26_BITS: _ending("[01]{16,30}"),
     Form.W34_BITS: _ending("[01]{31,40}"),
+    Form.W32_BITS: _ending("[01]{28,40}"),
+    Form.W58_BITS: _ending("[01]{50,64}"),
 }
+_BITS = {Form.W26_BITS: 26, Form.W34_BITS: 34, Form.W32_BITS: 32, Form.W58_BITS: 58}
 
 
-def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> Meaning:
+def meaning(
+    text: LineText, form: Form, encoding: UidEncoding | None = None, technology: Technology = Technology.UNKNOWN
+) -> Meaning:
     """Returns the meaning of a line of this form. `encoding` is how the reader writes the number, where the form leaves
-    a choice.
+    a choice; `technology` that of the cards, where the school has one kind only.
     """
     if form is Form.CODE:
         return code(text.content)
@@ -68,13 +77,13 @@ def meaning(text: LineText, form: Form, encoding: UidEncoding | None = None) -> 
         return Fault(f"a line that is no {form}: check the form in the settings of this reader", _cause(text.content))
     match form:
         case Form.W26_HEX | Form.W34_HEX:
-            return _wiegand_hex(number, 26 if form is Form.W26_HEX else 34, encoding)
-        case Form.W26_BITS | Form.W34_BITS:
-            return _from_bits(number, 26 if form is Form.W26_BITS else 34, encoding)
+            return _wiegand_hex(number, 26 if form is Form.W26_HEX else 34, encoding, technology)
+        case Form.W26_BITS | Form.W34_BITS | Form.W32_BITS | Form.W58_BITS:
+            return _from_bits(number, _BITS[form], encoding, technology)
         case Form.W26_DEC:
-            return to_uid(number, UidEncoding.W26)
+            return to_uid(number, UidEncoding.W26, technology)
         case _:
-            return to_uid(number, encoding or UidEncoding(form.value))
+            return to_uid(number, encoding or UidEncoding(form.value), technology)
 
 
 def _cause(content: bytes) -> FaultCause:
@@ -96,6 +105,9 @@ def guess(text: LineText, *, typed: bool = False) -> Meaning:
             if number is None or (number.isdigit() and len(number) in only_with_letters):
                 continue
             card_number = meaning(LineText(content), form)
+            if isinstance(card_number, RejectedNumber) and form is Form.HEX and len(number) == 10:
+                # five bytes are likelier a tag's than four bytes and their check byte
+                card_number = from_roster(UidNotation.FULL, number)
             if not isinstance(card_number, RejectedNumber):
                 return card_number
     return code(content)
@@ -105,6 +117,7 @@ _LINE_ORDER: tuple[tuple[Form, tuple[int, ...]], ...] = (
     (Form.DEC10, ()),
     (Form.W26_BITS, ()),
     (Form.W34_BITS, ()),
+    (Form.W58_BITS, ()),
     (Form.W26_DEC, ()),
     (Form.W26_HEX, (7,)),
     (Form.W34_HEX, (9,)),
@@ -142,17 +155,17 @@ def _block(content: bytes) -> Meaning:
     return Fault("a block without 8 or 10 digits", FaultCause.SETTINGS)
 
 
-def _wiegand_hex(number: str, size: int, encoding: UidEncoding | None) -> Meaning:
+def _wiegand_hex(number: str, size: int, encoding: UidEncoding | None, technology: Technology) -> Meaning:
     with_parity = len(number) % 2
     if with_parity:
-        return _from_bits(f"{int(number, 16):0{size}b}", size, encoding)
-    return wiegand.to_partial(bytes.fromhex(number), reverse=encoding is UidEncoding.W34_REVERSED)
+        return _from_bits(f"{int(number, 16):0{size}b}", size, encoding, technology)
+    return wiegand.to_uid(bytes.fromhex(number), encoding, technology)
 
 
-def _from_bits(bits: str, size: int, encoding: UidEncoding | None) -> Meaning:
+def _from_bits(bits: str, size: int, encoding: UidEncoding | None, technology: Technology) -> Meaning:
     match wiegand.frame(bits, size):
         case wiegand.WiegandCard(value=value):
-            return wiegand.to_partial(value, reverse=encoding is UidEncoding.W34_REVERSED)
+            return wiegand.to_uid(value, encoding, technology)
         case Fault() as fault:
             return fault
 
@@ -168,5 +181,7 @@ ENCODINGS: Mapping[Form, tuple[UidEncoding, ...]] = {
     ),
     Form.W34_HEX: (UidEncoding.W34, UidEncoding.W34_REVERSED),
     Form.W34_BITS: (UidEncoding.W34, UidEncoding.W34_REVERSED),
+    Form.W32_BITS: (UidEncoding.W34, UidEncoding.W34_REVERSED),
+    Form.W58_BITS: (UidEncoding.HEX, UidEncoding.HEX_REVERSED),
 }
 """Where a form leaves a choice, the first is what it means without a setting."""

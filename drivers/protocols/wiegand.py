@@ -1,30 +1,34 @@
-"""Wiegand 26 and 34: the bits of a card between two parity bits, as a converter passes them on.
+"""Wiegand 26, 34 and 58: the bits of a card between two parity bits, as a converter passes them on; 32 without any.
 
     P data(24) P      first parity: the first half (13 bits with it) has an even number of ones
     P data(32) P      last parity: the second half has an odd number of ones
+    P data(56) P      the seven bytes of a whole number
+    data(32)          nothing says that it is whole: only its length is checked
 
 Written as ASCII `0` and `1`; anything else ends a frame. Three things happen on the wires D0 and D1:
 - They are swapped: every bit is inverted. A half has an odd number of bits, so both parities fail, and both hold after
-  inverting. Said as a fault, never corrected: one damaged frame in four looks the same.
+  inverting. Said as a fault, never corrected: one damaged frame in four looks the same. 32 bits cannot tell.
 - Noise or a second card makes frames of another length (23 to 38 bits were seen).
-- 24 bits are not a whole number: the card's other bytes never pass these wires.
+- 24 or 32 bits are not a whole number: the card's other bytes never pass these wires. 56 are.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from drivers import uid
 from drivers.protocols.fault import Fault
 from drivers.readings import FaultCause, Technology, Uid
-from drivers.uid import RejectedNumber, UidEncoding, from_bytes, to_uid
+from drivers.uid import RejectedNumber, UidEncoding, from_bytes
 
-SIZES = (26, 34)
+SIZES = (26, 34, 58, 32)
+BARE = 32  # without parities
 SWAPPED = "both parities are inverted: D0 and D1 are swapped, swap the wires"
 _BLANKS = frozenset(b"\r\n\t ,;\x00")
 
 
 @dataclass(frozen=True, slots=True)
 class WiegandCard:
-    """The data bits of a frame whose parities hold, 3 or 4 bytes big-endian."""
+    """The data bits of a frame whose parities hold, or that has none: 3, 4 or 7 bytes big-endian."""
 
     value: bytes = field(repr=False)
 
@@ -33,18 +37,27 @@ Event = WiegandCard | Fault
 
 
 def encode(value: bytes) -> str:
-    """Returns the bits for 3 bytes (W26) or 4 (W34)."""
-    if len(value) not in (3, 4):
-        raise ValueError(f"Wiegand 26 and 34 carry 3 or 4 bytes, not {len(value)}")
+    """Returns the bits with parities for 3 bytes (W26), 4 (W34) or 7 (W58)."""
+    if len(value) not in (3, 4, 7):
+        raise ValueError(f"Wiegand 26, 34 and 58 carry 3, 4 or 7 bytes, not {len(value)}")
     data = "".join(f"{byte:08b}" for byte in value)
     half = len(data) // 2
     return str(data[:half].count("1") % 2) + data + str(1 - data[half:].count("1") % 2)
+
+
+def encode_bare(value: bytes) -> str:
+    """Returns the 32 bits for 4 bytes, without parities (W32)."""
+    if len(value) != BARE // 8:
+        raise ValueError(f"Wiegand 32 carries 4 bytes, not {len(value)}")
+    return "".join(f"{byte:08b}" for byte in value)
 
 
 def frame(bits: str, size: int) -> Event:
     """Returns the card behind `size` bits written as 0 and 1, or a fault."""
     if len(bits) != size:
         return Fault("a frame is too short" if len(bits) < size else "a frame is too long: noise, or two cards at once")
+    if size == BARE:
+        return WiegandCard(int(bits, 2).to_bytes(size // 8, "big"))
     if _sound(bits):
         return WiegandCard(int(bits[1:-1], 2).to_bytes((size - 2) // 8, "big"))
     if _sound(bits.translate(_INVERTED)):
@@ -52,12 +65,17 @@ def frame(bits: str, size: int) -> Event:
     return Fault("a parity is wrong", FaultCause.CARD)
 
 
-def to_partial(value: bytes, *, reverse: bool = False) -> Uid | RejectedNumber:
-    """Returns the canonical number of 3 or 4 data bytes: the low bits of a card, and never all of it."""
+def to_uid(
+    value: bytes, encoding: UidEncoding | None = None, technology: Technology = Technology.UNKNOWN
+) -> Uid | RejectedNumber:
+    """Returns the canonical number of 3 or 4 data bytes, the low bits of a card; 7 bytes are a whole number."""
+    backwards = encoding in (UidEncoding.W34_REVERSED, UidEncoding.HEX_REVERSED)
+    if len(value) == 7:
+        return from_bytes(value, UidEncoding.HEX_REVERSED if backwards else UidEncoding.HEX, technology)
     if len(value) == 3:
-        low = value[::-1] if reverse else value
-        return to_uid(f"{low[0]},{int.from_bytes(low[1:], 'big')}", UidEncoding.W26, Technology.UNKNOWN)
-    return from_bytes(value, UidEncoding.W34_REVERSED if reverse else UidEncoding.W34, Technology.UNKNOWN)
+        low = value[::-1] if backwards else value
+        return uid.to_uid(f"{low[0]},{int.from_bytes(low[1:], 'big')}", UidEncoding.W26, technology)
+    return from_bytes(value, UidEncoding.W34_REVERSED if backwards else UidEncoding.W34, technology)
 
 
 class Decoder:

@@ -72,6 +72,8 @@ WIRES: Mapping[str, Wire] = {
     "pcsc": Wire(_pcsc, lambda _: 0.040),
     "wiegand26": Wire(_wiegand(3), serial(9_600)),  # as the text of a converter; on D0 and D1 it takes as long
     "wiegand34": Wire(_wiegand(4), serial(9_600)),
+    "wiegand32": Wire(lambda number: wiegand.encode_bare(number.to_bytes(4, "big")).encode() + b"\r\n", serial(9_600)),
+    "wiegand58": Wire(_wiegand(7), serial(9_600)),
     "line": Wire(lambda number: f"{number:010}\r\n".encode("ascii"), serial(9_600)),
     "hid": Wire(lambda number: hid.encode(f"{number:010}"), lambda _: 11 * KEY_S),
     "zk-attlog": Wire(_zk_attlog, serial(115_200)),  # of a terminal's serial port; pushed rows come one a person

@@ -319,6 +319,8 @@ DECODED: Mapping[str, Parser] = {
     ),
     "wiegand26": Parser(_decoding("wiegand26"), (wiegand.encode(b"abc").encode() + b"\n",)),
     "wiegand34": Parser(_decoding("wiegand34"), (wiegand.encode(b"abcd").encode() + b"\n",)),
+    "wiegand32": Parser(_decoding("wiegand32"), (wiegand.encode_bare(b"abcd").encode() + b"\n",)),
+    "wiegand58": Parser(_decoding("wiegand58"), (wiegand.encode(b"abcdefg").encode() + b"\n",)),
     "line": Parser(
         _decoding("line"), (b"1293D8\r", encode_block(b"0012345678"), "]Q1Әлия\r\n".encode(), b"018,37848\n")
     ),

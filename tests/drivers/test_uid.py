@@ -69,6 +69,33 @@ def test_a_leaked_cascade_tag_is_no_number() -> None:
     assert "88" in refused.why
 
 
+@pytest.mark.parametrize("value", ["8804A3C6", "8804A3C6E9", "8804A3C6CA2280", "8804A3C6E9CA22804F27"])
+@pytest.mark.parametrize("technology", [MIFARE, UNKNOWN])
+def test_a_cut_number_is_refused_whatever_is_known_of_the_card(technology: Technology, value: str) -> None:
+    for raw, encoding in ((value, UidEncoding.HEX), (bytes.fromhex(value)[::-1].hex(), UidEncoding.HEX_REVERSED)):
+        refused = to_uid(raw, encoding, technology)
+        assert isinstance(refused, RejectedNumber)
+        assert "cascade tag 88" in refused.why
+    assert isinstance(from_roster(UidNotation.FULL, "8804A3C6", UNKNOWN), RejectedNumber)
+    assert isinstance(to_uid("8804A3C6", UidEncoding.W34), RejectedNumber)
+    assert isinstance(to_uid("C6A30488", UidEncoding.W34_REVERSED), RejectedNumber)
+
+
+def test_a_check_byte_is_refused_where_nobody_said_what_card_it_is() -> None:
+    for value in ("DB96007D30", "24D34F59E1"):
+        refused = to_uid(value, UidEncoding.HEX)
+        assert isinstance(refused, RejectedNumber)
+        assert "hex-bcc" in refused.why
+        assert "em4100" in refused.why
+        assert uid(value, UidEncoding.HEX_BCC).hex == value[:8]
+        assert uid(value, technology=EM).hex == value, "an EM4100 tag may look like it"
+        in_roster = from_roster(UidNotation.FULL, value, UNKNOWN)
+        assert isinstance(in_roster, Uid)
+        assert same_card(in_roster, uid(value, technology=EM))
+    assert uid("8800D507D0").hex == "8800D507D0", "an EM4100 tag may begin with 88"
+    assert uid("880C87").bits == 24
+
+
 def test_the_two_numbers_printed_on_one_card() -> None:
     _, readings = pair("dec of low 32 bits")
     card = uid("0100D507D0", technology=EM)

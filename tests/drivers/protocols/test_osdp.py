@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.bench.decoding import FaultFound, decode, to_json
@@ -10,8 +10,8 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.osdp import Characters, Decoder, Event, OsdpCard, Packet, encode
 from drivers.protocols.osdp_card import between_parities, card_uid
 from drivers.protocols.osdp_secure import Keys, Opened, SecureSession
-from drivers.readings import Uid, UidNotation
-from drivers.uid import RejectedNumber, UidEncoding
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding, whole
 from tests.drivers.protocols.cutting import cut, every_way, places, run
 from tests.vectors import load_reader
 
@@ -92,8 +92,12 @@ def card(bits: int, data: str) -> OsdpCard:
 
 
 @given(st.sampled_from([3, 4]).flatmap(lambda size: st.binary(min_size=size, max_size=size)).filter(any))
+@example(b"\x88\x04\xa3\xc6")
 def test_between_parities_stands_the_low_part_of_a_number(value: bytes) -> None:
     found = card_uid(between_parities(value))
+    if len(value) == 4 and value[0] == 0x88:  # the first half of a longer number, unless it is a tag's
+        assert isinstance(found, RejectedNumber)
+        found = card_uid(between_parities(value), technology=Technology.EM4100)
     assert isinstance(found, Uid)
     assert found.value == value
     assert found.notation is (UidNotation.W26 if len(value) == 3 else UidNotation.W34)
@@ -101,6 +105,18 @@ def test_between_parities_stands_the_low_part_of_a_number(value: bytes) -> None:
 
 def test_a_wrong_parity_is_no_card() -> None:
     assert isinstance(card_uid(card(26, "CD22C716")), RejectedNumber)
+
+
+def test_58_bits_are_a_whole_number_of_seven_bytes() -> None:
+    uid = bytes.fromhex("04A3C6CAE26180")
+    sent = between_parities(uid)
+    assert (sent.bits, len(sent.data)) == (58, 8)
+    for encoding, value in ((UidEncoding.HEX, uid), (UidEncoding.W34, uid), (UidEncoding.HEX_REVERSED, uid[::-1])):
+        found = card_uid(sent, encoding)
+        assert isinstance(found, Uid)
+        assert found == whole(Technology.UNKNOWN, value)
+    damaged = OsdpCard(0, 1, 58, bytes((sent.data[0] ^ 0x40,)) + sent.data[1:])
+    assert isinstance(card_uid(damaged), RejectedNumber)
 
 
 @pytest.mark.parametrize(("bits", "data"), [(32, "04A3C6CA"), (40, "1F00644BB6"), (56, "04A3C6CAE26180")])

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
-from drivers.protocols.wiegand import SWAPPED, Decoder, Event, WiegandCard, encode, frame, to_partial
-from drivers.readings import Uid, UidNotation
+from drivers.protocols.wiegand import SWAPPED, Decoder, Event, WiegandCard, encode, encode_bare, frame, to_uid
+from drivers.readings import Technology, Uid, UidNotation
+from drivers.uid import RejectedNumber, UidEncoding
 from tests.drivers.protocols import cutting
 from tests.vectors import load_jsonl, load_reader
 
 VECTORS = load_reader("wiegand")["vectors"]
 READERS = [vector for vector in load_jsonl("canteen/card_reader_vectors.jsonl") if vector["reader"] == "wiegand26"]
-values = st.one_of(st.binary(min_size=3, max_size=3), st.binary(min_size=4, max_size=4))
+values = st.sampled_from((3, 4, 7)).flatmap(lambda size: st.binary(min_size=size, max_size=size))
 
 
 def events(bits: str, size: int = 26) -> list[Event]:
@@ -28,7 +29,7 @@ def test_every_published_frame_is_swapped_or_damaged_and_never_a_card(vector: di
         assert fault.what == SWAPPED
         [card] = events(vector["corrected_bits"])
         assert card == WiegandCard(bytes.fromhex(vector["value_hex"]))
-        uid = to_partial(bytes.fromhex(vector["value_hex"]))
+        uid = to_uid(bytes.fromhex(vector["value_hex"]))
         assert isinstance(uid, Uid)
         facility, number = vector["fc_card"].split(",")
         assert uid.value == bytes((int(facility),)) + int(number).to_bytes(2, "big")
@@ -45,13 +46,39 @@ def test_every_wiegand_line_of_the_canteens_readers(vector: dict[str, object]) -
 
 
 def test_w26_and_w34_are_parts_of_a_number() -> None:
-    three, four = to_partial(bytes.fromhex("1293D8")), to_partial(bytes.fromhex("1EA68671"))
-    backwards = to_partial(bytes.fromhex("7186A61E"), reverse=True)
+    three, four = to_uid(bytes.fromhex("1293D8")), to_uid(bytes.fromhex("1EA68671"))
+    backwards = to_uid(bytes.fromhex("7186A61E"), UidEncoding.W34_REVERSED)
     assert isinstance(three, Uid)
     assert isinstance(four, Uid)
     assert (three.notation, three.bits, four.notation, four.bits) == (UidNotation.W26, 24, UidNotation.W34, 32)
     assert backwards == four
-    assert not isinstance(to_partial(bytes(3)), Uid), "zeros are nobody"
+    assert not isinstance(to_uid(bytes(3)), Uid), "zeros are nobody"
+
+
+UID7 = bytes.fromhex("04A3C6CAE26180")
+
+
+def test_58_bits_are_the_seven_bytes_of_a_whole_number() -> None:
+    bits = encode(UID7)
+    assert len(bits) == 58
+    assert events(bits, 58) == [WiegandCard(UID7)]
+    assert events(bits.translate(str.maketrans("01", "10")), 58) == [Fault(SWAPPED)]
+    found = to_uid(UID7)
+    assert isinstance(found, Uid)
+    assert (found.value, found.bits, found.partial) == (UID7, 56, False)
+    assert to_uid(UID7[::-1], UidEncoding.HEX_REVERSED) == found
+    assert isinstance(to_uid(b"\x88" + UID7[:6]), RejectedNumber)
+
+
+def test_32_bits_without_parities_are_a_part_and_have_no_check() -> None:
+    value = bytes.fromhex("1EA68671")
+    assert events(encode_bare(value), 32) == [WiegandCard(value)]
+    assert to_uid(value) == to_uid(value[::-1], UidEncoding.W34_REVERSED)
+    for bits in (encode_bare(value)[1:], encode_bare(value) + "1", encode(value)):
+        [fault] = events(bits, 32)
+        assert isinstance(fault, Fault)
+    assert isinstance(to_uid(bytes.fromhex("8804A3C6")), RejectedNumber)
+    assert isinstance(to_uid(bytes.fromhex("8804A3C6"), technology=Technology.EM4100), Uid)
 
 
 @pytest.mark.parametrize("length", [1, 13, 23, 24, 25, 27, 31, 34, 38, 52, 1_000])
@@ -104,6 +131,8 @@ def test_long_noise_leaves_nothing_behind(alphabet: bytes) -> None:
 
 
 def test_a_number_that_no_wire_carries_is_refused_by_the_builder() -> None:
-    with pytest.raises(ValueError, match="3 or 4 bytes"):
+    with pytest.raises(ValueError, match="3, 4 or 7 bytes"):
         encode(b"12")
+    with pytest.raises(ValueError, match="4 bytes"):
+        encode_bare(b"123")
     assert "1293" not in repr(WiegandCard(bytes.fromhex("1293D8")))
