@@ -10,7 +10,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.hid import Decoder, Typist, encode, retyped
 from drivers.protocols.line import Code, LineText, code
 from drivers.protocols.line_forms import guess
-from drivers.readings import Uid
+from drivers.readings import FaultCause, Uid
 from tests.drivers.protocols import cutting
 from tests.vectors import load_jsonl, load_reader
 
@@ -160,7 +160,7 @@ def test_texts_behind_any_lost_key_event_are_read_right(data: st.DataObject) -> 
 def test_a_key_that_is_missing_makes_no_other_number() -> None:
     dropped = hid._LAYOUT[24].pack(0, 0, hid.EV_SYN, hid.SYN_DROPPED, 0)
     assert events(encode("0012", enter=False) + dropped + encode("345678")) == [
-        Fault("the kernel dropped keys: the number is incomplete")
+        Fault("the kernel dropped keys: the number is incomplete", FaultCause.CARD)
     ]
     for strange in (press(*tap(104)), press((CTRL, 1), *tap(2), (CTRL, 0))):
         [fault] = events(strange + encode("0012345678"))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.protocols.fault import Fault
 from drivers.protocols.wiegand import SWAPPED, Decoder, Event, WiegandCard, encode, encode_bare, frame, to_uid
-from drivers.readings import Technology, Uid, UidNotation
+from drivers.readings import FaultCause, Technology, Uid, UidNotation
 from drivers.uid import RejectedNumber, UidEncoding
 from tests.drivers.protocols import cutting
 from tests.vectors import load_jsonl, load_reader
@@ -62,7 +62,7 @@ def test_58_bits_are_the_seven_bytes_of_a_whole_number() -> None:
     bits = encode(UID7)
     assert len(bits) == 58
     assert events(bits, 58) == [WiegandCard(UID7)]
-    assert events(bits.translate(str.maketrans("01", "10")), 58) == [Fault(SWAPPED)]
+    assert events(bits.translate(str.maketrans("01", "10")), 58) == [Fault(SWAPPED, FaultCause.SETTINGS)]
     found = to_uid(UID7)
     assert isinstance(found, Uid)
     assert (found.value, found.bits, found.partial) == (UID7, 56, False)
@@ -91,10 +91,10 @@ def test_frames_of_another_length_are_faults(length: int) -> None:
 def test_every_single_wrong_bit_shows_and_swapped_wires_are_told_apart(value: bytes) -> None:
     bits = encode(value)
     assert frame(bits, len(bits)) == WiegandCard(value)
-    assert frame(bits.translate(str.maketrans("01", "10")), len(bits)) == Fault(SWAPPED)
+    assert frame(bits.translate(str.maketrans("01", "10")), len(bits)) == Fault(SWAPPED, FaultCause.SETTINGS)
     for position in range(len(bits)):
         wrong = bits[:position] + ("1" if bits[position] == "0" else "0") + bits[position + 1 :]
-        assert frame(wrong, len(bits)) == Fault("a parity is wrong")
+        assert frame(wrong, len(bits)) == Fault("a parity is wrong", FaultCause.CARD)
 
 
 @given(cards=st.lists(st.binary(min_size=3, max_size=3), max_size=6), places=cutting.places)
