@@ -91,7 +91,10 @@ class PersonMatched:
     method: str = "palm"
     score: int = 0  # ten-thousandths; 0 where the terminal does not say
     seen_at: datetime | None = None  # by the terminal's own clock, aware; None: it has none, so just now
-    clock_suspect: bool = False  # that time cannot be right: ahead of ours, or years back
+    clock_suspect: bool = False  # that time cannot be right, or is doubted: it vouches for nothing
+    terminal: str = ""  # its serial number, where the reader stands for several
+    clock_run: str = ""  # names the time in which its clock ran on undisturbed; empty: as it should
+    offset_s: int = 0  # how far its clock was ahead of ours when it was measured; 0: right, or not measured
 
 
 @dataclass(frozen=True, slots=True)

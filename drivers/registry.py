@@ -32,6 +32,7 @@ class DriverEntry:
     protocol: str = ""  # its name for `devices decode` and for redaction; empty: no byte stream of its own
     extra: str = ""  # the optional dependency it needs
     camera: bool = False  # sees images of people: never captured
+    keeps_rows: bool = False  # a terminal that calls us, and tells late what it saw while nobody answered
     switches: bool = False  # relays or pins, which stay as they were switched: see `devices off`
     distribution: str = ""  # the package it came with; empty: ours. See `drivers.plugins`
 
@@ -78,7 +79,10 @@ DRIVERS: Mapping[str, DriverEntry] = {
         protocol="hid",
     ),
     "zk-adms": DriverEntry(
-        DriverKind.READER, "drivers.palm.zk_adms:ZkAdms", "ZKTeco palm and face terminals that push (HTTP)"
+        DriverKind.READER,
+        "drivers.palm.zk_adms:ZkAdms",
+        "ZKTeco palm and face terminals that push (HTTP)",
+        keeps_rows=True,
     ),
     "hikvision": DriverEntry(
         DriverKind.READER,

@@ -16,7 +16,7 @@ from typing import Protocol
 from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain import pairing
 from edge_agent.domain.confirmation import Confirmation, ConfirmationLimits, ConfirmationVerdict
-from edge_agent.domain.decision import Decision, DecisionRules, Direction, Granted, Movement, Review, decide
+from edge_agent.domain.decision import Decision, DecisionRules, Granted, Review, decide
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -28,7 +28,7 @@ from edge_agent.domain.identify import (
     identify_by_hand,
     identify_palm,
 )
-from edge_agent.domain.moment import Moment, terminal_moment
+from edge_agent.domain.moment import Moment, arrange_sightings, is_placed, terminal_moment
 from edge_agent.domain.pairing import Waiting, WaitingCard, WaitingPalm
 from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
 from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, respond_not_recorded
@@ -38,8 +38,13 @@ from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import AppendedEvent
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, Method, PersonId
+from sync.contract.movements import Direction, Movement, ScanRules
+from sync.contract.sessions import ServedSlots
+from sync.contract.timelines import is_terminal_boot
 
 log = logging.getLogger(__name__)
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class StationJournal(Protocol):
@@ -85,6 +90,7 @@ class StationPolicy:
     palm_with_card: bool  # before an entry by card, the owner is asked for the palm, if a template is here
     pairing_ms: int  # within this time card and palm belong to one visitor
     directions: Mapping[str, Direction]  # by reader, without readers for both ways
+    keeps_rules: bool = False  # a terminal may tell late what it saw: each event says the rules, to be judged again
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +140,10 @@ class Station:
                     return None
                 case ConfirmationVerdict.COUNT:
                     pass
-        if isinstance(reading, PersonMatched) and reading.seen_at is not None:
-            moment = terminal_moment(reading.seen_at, reading.reader, moment, suspect=reading.clock_suspect)
         context = EventContext(moment, roster, reading.reader)
+        if isinstance(reading, PersonMatched) and reading.seen_at is not None:
+            moment = terminal_moment(reading, reading.seen_at, moment)
+            context = EventContext(moment, roster, reading.reader, reading.offset_s)
         if (
             self.palms is not None
             and isinstance(identity, RecognisedPerson)
@@ -211,7 +218,10 @@ class Station:
             self._decide(identify_by_hand(person.id, roster), context, staff_act)
             for person in roster.group_members(group)
         ]
-        return len(self._journal.append_all([build_sighting(decision, context, staff_act) for decision in decisions]))
+        rules = self._state_rules(context, staff_act)
+        return len(
+            self._journal.append_all([build_sighting(decision, context, staff_act, rules) for decision in decisions])
+        )
 
     def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
         """Voids an entry: it stays in the journal and no longer counts.
@@ -281,7 +291,9 @@ class Station:
     def _settle(self, identity: Identity, context: EventContext, staff_act: StaffAct | None = None) -> Feedback:
         decision = self._decide(identity, context, staff_act)
         try:
-            row = self._journal.append(build_sighting(decision, context, staff_act))
+            row = self._journal.append(
+                build_sighting(decision, context, staff_act, self._state_rules(context, staff_act))
+            )
         except JournalUnwritable as error:
             log.error("a scan could not be recorded: %s", error)  # noqa: TRY400
             return respond_not_recorded(decision, context.roster)
@@ -290,14 +302,29 @@ class Station:
     def _decide(self, identity: Identity, context: EventContext, staff_act: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
         hours = context.roster.timetable.find_slots(moment.utc, early=policy.early_grace, late=policy.late_grace)
+        if not is_placed(moment):
+            hours = ServedSlots()  # by a clock that nobody vouches for no child is put into any meal
         earlier: Sequence[EarlierSighting] = ()
         if isinstance(identity, RecognisedPerson):
             # The visit may have begun yesterday: a supper ends after midnight, or the clock drifted in the night.
             since = (moment.utc - timedelta(days=2)).date().isoformat()
-            earlier = self._journal.earlier_sightings(PersonId(identity.person.id), since)
-        # An act by hand says that somebody came. The staff void an entry; they never enter an exit.
-        direction = Direction.IN if staff_act else policy.directions.get(context.reader, Direction.BOTH)
+            earlier = arrange_sightings(self._journal.earlier_sightings(PersonId(identity.person.id), since), moment)
+        direction = self._direction(context, staff_act)
         return decide(identity, moment, hours, earlier, policy.rules, context.roster, direction=direction)
+
+    def _direction(self, context: EventContext, staff_act: StaffAct | None) -> Direction:
+        # An act by hand says that somebody came. The staff void an entry; they never enter an exit.
+        return Direction.IN if staff_act else self._policy.directions.get(context.reader, Direction.BOTH)
+
+    def _state_rules(self, context: EventContext, staff_act: StaffAct | None) -> str:
+        """Returns the rules of this scan as its event keeps them; empty where nothing comes late."""
+        policy, rules = self._policy, self._policy.rules
+        if not policy.keeps_rules and not is_terminal_boot(context.moment.boot):
+            return ""
+        return ScanRules(
+            self._direction(context, staff_act), rules.debounce_ms, rules.stay_min_ms, rules.leave_ms,
+            rules.unplaced_ms, policy.early_grace // _MILLISECOND, policy.late_grace // _MILLISECOND,
+        ).text  # fmt: skip
 
 
 def _belongs_to_card(palm: Identity, presentation: PalmPresentation, waiting: WaitingCard) -> bool:

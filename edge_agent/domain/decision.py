@@ -1,11 +1,8 @@
 """Decisions: may this person have a meal here and now? A pure function of what is known.
 
-The theory. A *visit* is an entry and, where there is one, its exit, within one session. What a scan means follows from
-the person's earlier sightings and from the direction of the reader:
-
-    nothing open, reader in or both   → entry
-    open visit, reader out or both    → exit
-    too soon after the last sighting  → repeat: kept as evidence, changes nothing
+The theory. A *visit* is an entry and, where there is one, its exit, within one session. What a scan means for it
+follows from the person's earlier sightings and from the direction of the reader: see `sync.contract.movements`, which
+the ledger asks too.
 
 Rules for this file. Whose fault a doubt is decides its colour. A doubt of our clock, our roster or our readers is never
 held against the child: it gives Review, or Granted with a mark. Only a certain fact gives Refused, and the screen shows
@@ -14,7 +11,6 @@ that in amber too. Entitlement, programme and claim choose nothing that the chil
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -29,13 +25,14 @@ from edge_agent.domain.identify import (
     RecognitionNote,
     UnknownPerson,
 )
-from edge_agent.domain.moment import Moment, elapsed_ms
+from edge_agent.domain.moment import Moment, elapsed_ms, is_placed
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting, SightingKind
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim, Method
+from sync.contract.movements import Direction, Movement, find_movement, is_in_slot
 from sync.contract.roster import Entitlement
-from sync.contract.sessions import ServedSlots, Slot
+from sync.contract.sessions import ServedSlots, Slot, Timetable
 
 
 class DecisionReason(StrEnum):
@@ -84,22 +81,6 @@ class DecisionReason(StrEnum):
     PHONE_REFUSED = "phone_refused"
     CARD_UNREAD = "card_unread"
     READER_MISSET = "reader_misset"
-
-
-class Direction(StrEnum):
-    """The movements that a scan at a reader can mean."""
-
-    IN = "in"
-    OUT = "out"
-    BOTH = "both"
-
-
-class Movement(StrEnum):
-    """The meaning of a granted scan for the visit."""
-
-    ENTRY = "entry"
-    EXIT = "exit"
-    REPEAT = "repeat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,92 +219,24 @@ class _Judgement:
         self._stale = is_stale(roster, moment, rules)
 
     def decide(self) -> Decision:
-        inside = self._open_visit()
-        if self._is_within(self._sightings[-1] if self._sightings else None, self._rules.debounce_ms):
-            return self._repeat(DecisionReason.DEBOUNCE)
-        if inside is not None:
-            return self._judge_inside(inside)
-        if self._direction is Direction.OUT:
-            return self._leave_without_entry()
-        if self._direction is Direction.BOTH and self._is_within(self._last_exit(), self._rules.stay_min_ms):
-            return self._repeat(DecisionReason.ALREADY_OUT)
-        return self._enter()
-
-    # Questions about the earlier sightings.
-
-    def _is_within(self, earlier: EarlierSighting | None, milliseconds: int) -> bool:
-        if earlier is None:
-            return False
-        elapsed = elapsed_ms(earlier, self._moment)
-        return elapsed is not None and elapsed < milliseconds
-
-    def _last_exit(self) -> EarlierSighting | None:
-        exits = [sighting for sighting in self._sightings if sighting.kind is SightingKind.EXIT]
-        return exits[-1] if exits else None
-
-    def _open_visit(self) -> EarlierSighting | None:
-        """Returns the last entry, if nothing has ended it and its session still allows an exit."""
-        entries = [sighting for sighting in self._sightings if sighting.is_entry]
-        if not entries:
-            return None
-        entry = entries[-1]
-        if any((exit_.entry_epoch, exit_.entry_seq) == (entry.epoch, entry.seq) for exit_ in self._sightings):
-            return None
-        return entry if self._can_still_end(entry) else None
-
-    def _can_still_end(self, entry: EarlierSighting) -> bool:
-        if not entry.session:
-            return self._is_within(entry, self._rules.unplaced_ms)
-        if any(_in_slot(entry, slot) for slot in self._hours.slots):
-            return True
-        if self._hours.slots and self._direction is not Direction.OUT:
-            return False  # the next session runs: a scan now is for that one
-        slot = self._roster.timetable.slot(entry.session, entry.service_date)
-        if slot is None:
-            return False
-        return slot.starts <= self._moment.utc < slot.ends + timedelta(milliseconds=self._rules.leave_ms)
-
-    # The meaning of the sighting.
-
-    def _judge_inside(self, entry: EarlierSighting) -> Decision:
-        match self._direction:
-            case Direction.IN:
-                return self._repeat(DecisionReason.ALREADY_IN)
-            case Direction.OUT:
-                return self._exit(entry)
-            case Direction.BOTH:
-                elapsed = elapsed_ms(entry, self._moment)
-                if elapsed is None or elapsed < self._rules.stay_min_ms:
-                    return self._repeat(DecisionReason.MIN_STAY)
-                return self._exit(entry)
-            case _:
-                assert_never(self._direction)
-
-    def _repeat(self, reason: DecisionReason) -> Granted:
-        last = self._sightings[-1]
-        return Granted(identity=self._identity, movement=Movement.REPEAT, slot=self._find_slot(last), reason=reason)
-
-    def _exit(self, entry: EarlierSighting) -> Granted:
-        return Granted(identity=self._identity, movement=Movement.EXIT, slot=self._find_slot(entry), entry=entry)
-
-    def _leave_without_entry(self) -> Granted:
-        last = self._sightings[-1] if self._sightings else None
-        slots = self._hours.slots
-        if not slots:
-            # The entry is perhaps on another kiosk: name the session that has just ended, and the ledger can pair them.
-            slots = self._roster.timetable.find_slots(
-                self._moment.utc, late=timedelta(milliseconds=self._rules.leave_ms)
-            ).slots
-        slot = slots[0] if slots else None
-        if (
-            last is not None
-            and last.kind in (SightingKind.EXIT, SightingKind.REPEAT)
-            and slot is not None
-            and _in_slot(last, slot)
-        ):
-            return self._repeat(DecisionReason.ALREADY_OUT)
+        step = find_movement(
+            self._sightings,
+            lambda earlier: elapsed_ms(earlier, self._moment),
+            self._moment.utc,
+            self._hours.slots,
+            self._roster.timetable if is_placed(self._moment) else Timetable(self._roster.timetable.tz),
+            self._rules,
+            self._direction,
+        )
+        if step.movement is Movement.ENTRY:
+            return self._enter()
+        is_exit = step.movement is Movement.EXIT
         return Granted(
-            identity=self._identity, movement=Movement.EXIT, slot=slot, reason=DecisionReason.EXIT_WITHOUT_ENTRY
+            identity=self._identity,
+            movement=step.movement,
+            slot=self._find_slot(step.about) if step.about is not None else step.slot,
+            reason=DecisionReason(step.reason.value),
+            entry=step.about if is_exit else None,
         )
 
     def _find_slot(self, earlier: EarlierSighting) -> Slot | None:
@@ -387,7 +300,7 @@ class _Judgement:
 
     def _has_eaten(self, slot: Slot) -> bool:
         return any(
-            _in_slot(sighting, slot) and sighting.claim in (Claim.CLAIMABLE, Claim.HELD, Claim.PENDING)
+            is_in_slot(sighting, slot) and sighting.claim in (Claim.CLAIMABLE, Claim.HELD, Claim.PENDING)
             for sighting in self._sightings
         )
 
@@ -417,7 +330,3 @@ class _Judgement:
             (DecisionReason.PARTIAL_NUMBER, RecognitionNote.PARTIAL in self._identity.notes),
         )
         return [reason for reason, applies in remarks if applies]
-
-
-def _in_slot(sighting: EarlierSighting, slot: Slot) -> bool:
-    return (sighting.session, sighting.service_date) == (slot.session, slot.service_date)

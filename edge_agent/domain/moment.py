@@ -1,12 +1,14 @@
 """Moments: when something happened, and how much time lies between two moments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from drivers.readings import PersonMatched
 from edge_agent.domain.sighting import EarlierSighting
-from sync.contract.event import ClockQuality
+from sync.contract.event import TERMINAL_BOOT, ClockQuality
+from sync.contract.timelines import is_terminal_boot
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -43,17 +45,16 @@ def is_late(matched_at: datetime, now: Moment) -> bool:
     return abs(now.utc - matched_at) > LATE_AFTER
 
 
-def terminal_moment(matched_at: datetime, source: str, now: Moment, *, suspect: bool) -> Moment:
-    """Returns the moment of a person whom an outside terminal matched: `now`, or the terminal's own time if it is late.
+def terminal_moment(reading: PersonMatched, matched_at: datetime, now: Moment) -> Moment:
+    """Returns the moment of a person whom an outside terminal matched, by the terminal's own clock.
 
-    A terminal stores its matches while its network is down, and reports them later. Then the terminal's clock counts.
-    It is treated as a boot of its own, so that two late reports stay as far apart as they were. `source` names the
-    terminal's reader. `suspect` says that nobody has set the terminal's clock, or that it runs ahead.
+    A terminal stores its matches while its network is down, and reports them later, in any order; so its own clock
+    counts, for a live report as well. It is the monotonic clock of a boot of its own: two reports stay as far apart as
+    they were, and what is known of one of them is known of all.
     """
-    if not suspect and not is_late(matched_at, now):
-        return now
-    clock = ClockQuality.UNSYNCHRONISED if suspect or matched_at > now.utc else now.clock
-    return Moment(matched_at.astimezone(UTC), int(matched_at.timestamp() * 1000), f"terminal {source}", clock)
+    boot = f"{TERMINAL_BOOT}{' '.join(filter(None, (reading.reader, reading.terminal, reading.clock_run)))}"
+    clock = ClockQuality.UNSYNCHRONISED if reading.clock_suspect else now.clock
+    return Moment(matched_at.astimezone(UTC), int(matched_at.timestamp() * 1000), boot, clock)
 
 
 MomentSource = Callable[[], Moment]
@@ -72,3 +73,31 @@ def elapsed_ms(earlier: EarlierSighting, now: Moment) -> int | None:
     difference = now.utc - earlier.at
     milliseconds = (difference.days * 86_400 + difference.seconds) * 1000 + difference.microseconds // 1000
     return milliseconds if milliseconds >= 0 else None
+
+
+def is_placed(now: Moment) -> bool:
+    """Returns False for a time of a terminal's clock that nobody vouches for: no meal is found by it."""
+    return now.is_trusted or not is_terminal_boot(now.boot)
+
+
+def arrange_sightings(earlier: Sequence[EarlierSighting], now: Moment) -> Sequence[EarlierSighting]:
+    """Returns those of a person's earlier sightings that were before `now`, oldest first.
+
+    The journal's order is that of their coming, which is also that of their times, but for what a terminal told late.
+    Sightings that no clock places beside `now` are left out then.
+    """
+    if not is_terminal_boot(now.boot) and not any(is_terminal_boot(sighting.boot) for sighting in earlier):
+        return earlier
+    placed: list[tuple[datetime, int, EarlierSighting]] = []
+    for number, sighting in enumerate(earlier):
+        at = _time_beside(sighting, now)
+        if at is not None and at <= now.utc:
+            placed.append((at, number, sighting))
+    return [sighting for *_, sighting in sorted(placed, key=lambda place: place[:2])]
+
+
+def _time_beside(sighting: EarlierSighting, now: Moment) -> datetime | None:
+    """Returns when a sighting was, on the clock of `now`; None where nobody knows."""
+    if sighting.boot == now.boot:
+        return now.utc - timedelta(milliseconds=now.mono_ms - sighting.mono_ms)
+    return sighting.at if now.is_trusted and sighting.clock is ClockQuality.SYNCHRONISED else None

@@ -9,7 +9,7 @@ from typing import TypedDict, assert_never
 
 import msgspec
 
-from edge_agent.domain.decision import Decision, Granted, Movement, Refused, Review
+from edge_agent.domain.decision import Decision, Granted, Refused, Review
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
@@ -22,6 +22,7 @@ from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
 from sync.contract.event import ClockQuality, Entry, Exit, Manual, Method, Refusal, Repeat, Void
+from sync.contract.movements import Movement
 from sync.contract.sessions import Slot
 
 EVENT_CANDIDATES_MAX = 20  # ids that an event keeps of an ambiguity
@@ -36,6 +37,7 @@ class EventContext(msgspec.Struct, frozen=True):
     moment: Moment
     roster: Roster
     reader: str = ""
+    offset_s: int = 0  # of the doubted clock of a terminal, as measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,14 @@ class _SightingFields(TypedDict):
     reason: str
     operator: str
     note: str
+    scan_rules: str
+    offset_s: int
 
 
-def build_sighting(decision: Decision, context: EventContext, staff_act: StaffAct | None = None) -> SightingEvent:
-    """Returns the event of this decision.
+def build_sighting(
+    decision: Decision, context: EventContext, staff_act: StaffAct | None = None, scan_rules: str = ""
+) -> SightingEvent:
+    """Returns the event of this decision. `scan_rules`: where it may have to be judged again among late ones.
 
     `staff_act` belongs to identities of `identify.identify_by_hand`, and to no others. Raises ValueError when one
     comes without the other: the caller made a mistake, and nothing must be kept of it.
@@ -91,7 +97,7 @@ def build_sighting(decision: Decision, context: EventContext, staff_act: StaffAc
     if (_method(decision.identity) is Method.MANUAL) != (staff_act is not None):
         raise ValueError("an identity by hand, and no other, has operator and reason; pass `staff_act` for these alone")
     origin = build_origin(context)
-    sighting = _sighting_fields(decision.slot, context, decision.reason.value, staff_act)
+    sighting = _sighting_fields(decision.slot, context, decision.reason.value, staff_act, scan_rules)
     person = _person_fields(decision.identity)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
@@ -166,7 +172,7 @@ def _build_entry(
 
 
 def _sighting_fields(
-    slot: Slot | None, context: EventContext, reason: str, staff_act: StaffAct | None
+    slot: Slot | None, context: EventContext, reason: str, staff_act: StaffAct | None, scan_rules: str
 ) -> _SightingFields:
     return _SightingFields(
         session=slot.session if slot else "",
@@ -175,6 +181,8 @@ def _sighting_fields(
         reason=reason,
         operator=staff_act.operator if staff_act else "",
         note=staff_act.note[:NOTE_CHARS_MAX] if staff_act else "",
+        scan_rules=scan_rules,
+        offset_s=context.offset_s,
     )
 
 

@@ -7,7 +7,7 @@ only the staff's side: free and paid meals look, sound and last the same.
 from typing import assert_never
 
 from drivers.readings import FaultCause
-from edge_agent.domain.decision import Decision, DecisionReason, Granted, Movement, Refused, Review
+from edge_agent.domain.decision import Decision, DecisionReason, Granted, Refused, Review
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -20,6 +20,7 @@ from edge_agent.domain.identify import (
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
 from sync.contract.event import Method
+from sync.contract.movements import Movement
 from sync.contract.roster import Person
 
 SHOWN_CANDIDATES_MAX = 8  # names that fit on the staff's page

@@ -49,3 +49,8 @@ class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
     def is_entry(self) -> bool:
         """True for an entry at a reader and for an entry by hand."""
         return self.kind in (SightingKind.ENTRY, SightingKind.MANUAL)
+
+    @property
+    def is_exit(self) -> bool:
+        """True for an exit."""
+        return self.kind is SightingKind.EXIT

@@ -109,7 +109,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     readers = ReaderPresences.from_settings(settings.readers, loaded.drivers)
     gallery = _gallery(settings, readers, journal, identity.school)
     palm_availability = CameraPalmAvailability(gallery, readers.cameras) if gallery is not None else None
-    station = Station(journal, roster_reader.read(), build_policy(settings), palm_availability)
+    station = Station(journal, roster_reader.read(), build_policy(settings, loaded.drivers), palm_availability)
 
     screen = _screen(settings, StaffDesk(station, inbox, now), now, counters)
     indicators = _indicators(loaded, taps)

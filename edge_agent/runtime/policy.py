@@ -1,14 +1,18 @@
 """The station's policy, read from the settings."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
+from drivers import registry
+from drivers.registry import DriverEntry
 from edge_agent.domain.confirmation import ConfirmationLimits
-from edge_agent.domain.decision import DecisionRules, Direction
+from edge_agent.domain.decision import DecisionRules
 from edge_agent.settings import Settings
 from edge_agent.station import StationPolicy
+from sync.contract.movements import Direction
 
 
-def build_policy(settings: Settings) -> StationPolicy:
+def build_policy(settings: Settings, drivers: Mapping[str, DriverEntry]) -> StationPolicy:
     """Returns what the settings say about scans, in the station's units."""
     rules = settings.rules
     return StationPolicy(
@@ -25,4 +29,5 @@ def build_policy(settings: Settings) -> StationPolicy:
         palm_with_card=settings.palm.with_card == "confirm",
         pairing_ms=int(settings.palm.with_card_s * 1000),
         directions={reader.name: Direction(reader.direction) for reader in settings.readers},
+        keeps_rules=any(registry.entry(reader.driver, drivers).keeps_rows for reader in settings.readers),
     )

@@ -16,6 +16,7 @@ PersonId = NewType("PersonId", str)
 SessionId = NewType("SessionId", str)
 
 PAYLOAD_BYTES_MAX = 8 * 1024
+TERMINAL_BOOT = "terminal "  # begins the boot of an event that has its time from a terminal's own clock
 
 
 class ClockQuality(StrEnum):
@@ -75,6 +76,8 @@ class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""  # a `domain.decision.Reason`
     operator: str = ""  # who of the staff did it by hand
     note: str = ""  # why it was done by hand, in the operator's words or a stock reason
+    scan_rules: str = ""  # a `movements.ScanRules`, at a kiosk whose terminals may tell late what they saw
+    offset_s: int = 0  # of a terminal whose clock is doubted: how far it was ahead of the kiosk's, as measured
 
 
 class Entry(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="entry"):
@@ -135,10 +138,15 @@ class Stop(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="stop")
 
 
 class ClockStep(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="clock_step"):
-    """The wall clock moved against the monotonic one by `step_ms` (positive: forward); `before` was its quality."""
+    """The wall clock moved against the monotonic one by `step_ms` (positive: forward); `before` was its quality.
+
+    With an `operator` it is a person's word about a terminal's clock, which is the monotonic clock of its `boot`.
+    """
 
     step_ms: int
     before: ClockQuality
+    operator: str = ""  # who confirmed it
+    note: str = ""  # by what, in the operator's words
 
 
 class Repair(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="repair"):

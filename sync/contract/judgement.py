@@ -27,11 +27,11 @@ from typing import NamedTuple
 
 from sync.contract.clocks import CLOCK_SLACK, parse_utc
 from sync.contract.contests import ContestOutcome
-from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method
+from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Sighting
 from sync.contract.reversals import Reversal
 from sync.contract.roster import Entitlement
 from sync.contract.roster_history import RosterHistory
-from sync.contract.sessions import Slot
+from sync.contract.sessions import Slot, Timetable
 from sync.contract.visit import ClaimReason, EventId, ReceivedEvent
 
 GRACE_MAX = timedelta(days=1)  # the widest that a kiosk's settings allow before a session's start and after its end
@@ -88,6 +88,23 @@ class JudgementBasis:
             programme = paying.programme if paying else entry.programme
             return Verdict(session, service_date, programme, Claim.HELD, why)
         return self._settle(entry, versions, session, service_date, paying)
+
+    def timetable(self, sighting: Sighting, when: datetime) -> Timetable:
+        """Returns the timetable by which the kiosk judged, if it was in force at this moment, else the one in force."""
+        versions = self._versions(sighting, when)
+        return self.history.timetable(versions[-1] if versions else 0)
+
+    def is_paid(self, sighting: Sighting, when: datetime, slot: Slot) -> bool:
+        """Returns True where an entitlement pays for this person's meal, or another school's programme."""
+        history = self.history
+        if history.choose_entitlement(sighting.person, slot.session, slot.service_date) is not None:
+            return True
+        person = history.find_person(sighting.person, self._versions(sighting, when))
+        return person is not None and bool(person.home_school)
+
+    def _versions(self, sighting: Sighting, when: datetime) -> tuple[int, ...]:
+        last = self.history.last_version(sighting.service_date or sighting.at)
+        return self.history.find_versions(when, sighting.roster, last)
 
     def _find_slot(self, entry: Entry | Manual, when: datetime, versions: Sequence[int]) -> Slot | None:
         """Returns the slot of its true time: the one that the kiosk named, else one that somebody pays for."""

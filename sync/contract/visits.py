@@ -11,6 +11,8 @@ A kiosk claims by what it knows; only here are all kiosks of the school seen tog
 - An entry that was taken back stays, and counts for nothing; the next one moves up. It is taken back by its own kiosk,
   by one that names its kiosk, or by any one of the school if no other event has this epoch and number.
 - An entry under an uncertain clock is held until its boot's clock has been put right; then its session is found again.
+- Where a terminal told late what it had seen, the person's day there is judged in the order of its true times
+  (`sync.contract.timelines`), and not in the order in which the kiosk learnt of it.
 - An exit is what was seen. A visit without one is closed by its session's end, and its exit has no time.
 
 Pure and set-wise: the order of the events does not matter, and the work grows as n log n.
@@ -21,15 +23,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from sync.contract.clocks import TrueClocks
 from sync.contract.contests import ContestOutcome
 from sync.contract.entitlements import choose_entitlement
-from sync.contract.event import Carried, Claim, ClockQuality, Entry, Exit, Manual, UnreadableEvent, Void, decode
+from sync.contract.event import (
+    Carried,
+    Claim,
+    ClockQuality,
+    Entry,
+    Event,
+    Exit,
+    Manual,
+    Sighting,
+    UnreadableEvent,
+    Void,
+    decode,
+)
 from sync.contract.judgement import JudgementBasis, Verdict
 from sync.contract.roster import Entitlement
-from sync.contract.sessions import Timetable
+from sync.contract.sessions import Slot, Timetable
+from sync.contract.timelines import place_sightings
 from sync.contract.visit import ClaimReason, DerivedVisits, EventId, ReceivedEvent, Visit, VisitClosing
+from sync.contract.voids import find_voided
 
 __all__ = [
     "ClaimReason",
@@ -89,27 +108,51 @@ def draft_visits(
     if clocks is None:
         clocks = TrueClocks((arrival.id.device, arrival.event) for arrival in events)
     without = _WithoutBasis(timetable, grace, entitlements)
+    voided = _find_voided(events)
+    placed = place_sightings(events, clocks, basis or without, voided)
     drafts: dict[EventId, VisitDraft] = {}
-    exits: list[tuple[EventId, Exit]] = []
-    voids: list[tuple[str, Void]] = []
+    exits: list[_SightedExit] = []
     for arrival in events:
-        event = arrival.event
+        place = placed.get(arrival.id)
+        event = place.event if place else arrival.event
         if isinstance(event, Exit):
-            exits.append((arrival.id, event))
+            when = place.when if place else clocks.true_time(arrival.id.device, event)
+            exits.append(_SightedExit(arrival.id, event, when))
         elif isinstance(event, (Entry, Manual)):
-            when = clocks.true_time(arrival.id.device, event)
+            when = place.when if place else clocks.true_time(arrival.id.device, event)
             verdict = basis.judge(arrival, event, when) if basis else without.judge(event, when)
-            drafts[arrival.id] = VisitDraft(arrival.id, event, when, *verdict)
-        elif isinstance(event, Void):
-            voids.append((arrival.id.device, event))
-    if voids:
-        _apply_voids(drafts, voids, events)
+            drafts[arrival.id] = VisitDraft(arrival.id, _as_recorded(event, arrival.event), when, *verdict)
+    for event_id in voided:
+        draft = drafts[event_id]
+        draft.closing, draft.claim, draft.why = VisitClosing.VOID, Claim.NONE, ClaimReason.VOIDED
     if basis:
         _apply_decisions(drafts, basis)
-    unmatched = _end_visits(drafts, exits, clocks)
+    unmatched = _end_visits(drafts, exits)
     _close(drafts.values(), timetable, now)
     _settle_claims(drafts.values())
     return sorted(drafts.values(), key=_order), unmatched
+
+
+def _find_voided(events: Sequence[ReceivedEvent]) -> set[EventId]:
+    voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
+    if not voids:
+        return set()
+    entries = {arrival.id: arrival.event.person for arrival in events if isinstance(arrival.event, (Entry, Manual))}
+    return find_voided(voids, entries, (arrival.id for arrival in events))
+
+
+def _as_recorded(entry: Entry | Manual, recorded: Event) -> Entry | Manual:
+    """Returns the entry with the claim that the kiosk recorded for the sighting, whatever the sighting means."""
+    claim = recorded.claim if isinstance(recorded, (Entry, Manual)) else Claim.NONE
+    return entry if entry.claim is claim else replace(entry, claim=claim)
+
+
+class _SightedExit(NamedTuple):
+    """An exit, and when it happened; None where nothing vouches for its clock."""
+
+    id: EventId
+    event: Exit
+    when: datetime | None
 
 
 @dataclass(slots=True)
@@ -184,9 +227,20 @@ def _order(draft: VisitDraft) -> tuple[datetime, EventId]:
 class _WithoutBasis:
     """The kiosk's own word on an entry, for those who have no basis of judgement."""
 
-    timetable: Timetable
+    meals: Timetable
     grace: timedelta
     entitlements: Mapping[str, Sequence[Entitlement]] | None
+
+    def timetable(self, sighting: Sighting, when: datetime) -> Timetable:
+        """Returns the one timetable that there is."""
+        return self.meals
+
+    def is_paid(self, sighting: Sighting, when: datetime, slot: Slot) -> bool:
+        """Returns True where an entitlement pays, and where nobody knows the entitlements."""
+        if self.entitlements is None:
+            return True
+        owed = self.entitlements.get(sighting.person, ())
+        return choose_entitlement(owed, slot.session, slot.service_date) is not None
 
     def judge(self, entry: Entry | Manual, when: datetime | None) -> Verdict:
         verdict = Verdict(entry.session, entry.service_date, entry.programme, entry.claim, ClaimReason.AS_RECORDED)
@@ -198,7 +252,7 @@ class _WithoutBasis:
 
     def _place_again(self, entry: Entry | Manual, recorded: Verdict, when: datetime) -> Verdict:
         """Returns the verdict in the session of its true time, which the kiosk did not know."""
-        slots = self.timetable.find_slots(when, early=self.grace, late=self.grace).slots
+        slots = self.meals.find_slots(when, early=self.grace, late=self.grace).slots
         if not slots:
             return _hold(recorded._replace(session="", service_date=""), ClaimReason.NO_SESSION)
         named = [slot for slot in slots if (slot.session, slot.service_date) == (entry.session, entry.service_date)]
@@ -222,40 +276,36 @@ def _hold(verdict: Verdict, why: ClaimReason) -> Verdict:
     return verdict._replace(claim=claim, why=why)
 
 
-def _end_visits(
-    drafts: Mapping[EventId, VisitDraft], exits: Iterable[tuple[EventId, Exit]], clocks: TrueClocks
-) -> list[EventId]:
+def _end_visits(drafts: Mapping[EventId, VisitDraft], exits: Iterable[_SightedExit]) -> list[EventId]:
     """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
-    unnamed: list[tuple[EventId, Exit]] = []
+    unnamed: list[_SightedExit] = []
     unmatched: list[EventId] = []
-    for exit_id, leaving in exits:
-        draft = drafts.get(EventId(exit_id[0], leaving.entry_epoch, leaving.entry_seq))
+    for sighted in exits:
+        leaving, when = sighted.event, sighted.when
+        draft = drafts.get(EventId(sighted.id.device, leaving.entry_epoch, leaving.entry_seq))
         if draft is None or draft.exit is not None or draft.entry.person != leaving.person:
-            unnamed.append((exit_id, leaving))
+            unnamed.append(sighted)
             continue
-        exit_time = clocks.true_time(exit_id[0], leaving)
         day = draft.day
         # Its own day alone: otherwise one exit could reach into any other day's visits.
-        if day == (leaving.service_date or leaving.at[:10]) or (exit_time and day == exit_time.date().isoformat()):
-            _end(draft, exit_id, exit_time)
+        if day == (leaving.service_date or leaving.at[:10]) or (when and day == when.date().isoformat()):
+            _end(draft, sighted.id, when)
         else:
-            unnamed.append((exit_id, leaving))
+            unnamed.append(sighted)
     if not unnamed:
         return unmatched
     entries: dict[str, list[VisitDraft]] = defaultdict(list)
     for draft in sorted(drafts.values(), key=_order):
         entries[draft.entry.person].append(draft)
-    for exit_id, leaving in unnamed:
-        exit_time = clocks.true_time(exit_id.device, leaving)
+    for sighted in unnamed:
+        leaving, when = sighted.event, sighted.when
         open_before = [
-            draft
-            for draft in entries.get(leaving.person, ())
-            if exit_time is not None and _can_end(draft, leaving, exit_time)
+            draft for draft in entries.get(leaving.person, ()) if when is not None and _can_end(draft, leaving, when)
         ]
         if leaving.entry_seq == 0 and open_before:
-            _end(open_before[-1], exit_id, exit_time)
+            _end(open_before[-1], sighted.id, when)
         else:
-            unmatched.append(exit_id)
+            unmatched.append(sighted.id)
     return unmatched
 
 
@@ -275,19 +325,6 @@ def _end(draft: VisitDraft, leaving: EventId, exit_time: datetime | None) -> Non
         draft.closing = VisitClosing.EXIT
 
 
-def _apply_voids(
-    drafts: Mapping[EventId, VisitDraft], voids: Iterable[tuple[str, Void]], events: Iterable[ReceivedEvent]
-) -> None:
-    """Takes back the entries that voids name. `voids`: each with its kiosk."""
-    by_number: dict[tuple[str, int], list[EventId]] = defaultdict(list)
-    for arrival in events:
-        by_number[arrival.id.epoch, arrival.id.seq].append(arrival.id)
-    for device, void in voids:
-        draft = _find_voided(drafts, by_number, device, void)
-        if draft is not None:
-            draft.closing, draft.claim, draft.why = VisitClosing.VOID, Claim.NONE, ClaimReason.VOIDED
-
-
 def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis) -> None:
     """Lets the decisions of named persons stand, against a void as well, then holds what families contest."""
     for event_id, reversal in basis.reversals.items():
@@ -303,22 +340,6 @@ def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis
         if draft is not None and draft.claim is not Claim.NONE:
             draft.claim = Claim.NONE if outcome is ContestOutcome.UPHELD else Claim.HELD
             draft.why = ClaimReason.CONTESTED
-
-
-def _find_voided(
-    drafts: Mapping[EventId, VisitDraft],
-    by_number: Mapping[tuple[str, int], Sequence[EventId]],
-    device: str,
-    void: Void,
-) -> VisitDraft | None:
-    own = drafts.get(EventId(void.void_device or device, void.void_epoch, void.void_seq))
-    if own is not None and own.entry.person == void.person:
-        return own
-    if void.void_device:
-        return None
-    namesakes = by_number.get((void.void_epoch, void.void_seq), ())
-    draft = drafts.get(namesakes[0]) if len(namesakes) == 1 else None
-    return draft if draft is not None and draft.entry.person == void.person else None
 
 
 def _close(drafts: Iterable[VisitDraft], timetable: Timetable, now: datetime) -> None:

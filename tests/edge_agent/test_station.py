@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import ConfirmationLimits
-from edge_agent.domain.decision import DecisionRules, Direction
+from edge_agent.domain.decision import DecisionRules
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import PalmScore
 from edge_agent.domain.moment import Moment
@@ -41,6 +41,7 @@ from sync.contract.event import (
     Void,
     decode,
 )
+from sync.contract.movements import Direction
 from sync.contract.roster import (
     Consent,
     Credential,

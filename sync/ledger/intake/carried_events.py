@@ -36,11 +36,11 @@ _INSERT_CARRIED = """
     INSERT INTO carried (
         school, device, by_epoch, epoch, seq, hash, payload, by_seq, kind, day, flags, person, session, service_date,
         programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
-        named_device, named_epoch, named_seq
+        named_device, named_epoch, named_seq, scan_rules
     )
     SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.epoch, seq, hash, payload, by_seq, kind, day, flags, person,
            session, service_date, programme, method, claim, reader, operator, note, group_id, recorded_at, boot,
-           mono_ms, clock, roster, named_device, named_epoch, named_seq
+           mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules
     FROM unnest(
         %(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[], %(payloads)b::bytea[], %(by_seqs)b::int8[],
         %(context)b::int8[], %(person)b::text[], %(recorded_at)b::text[], %(mono_ms)b::int8[], %(named_seq)b::int8[]
@@ -48,7 +48,7 @@ _INSERT_CARRIED = """
     JOIN jsonb_to_recordset(%(contexts)s::jsonb) AS context (
         number int8, kind text, day text, flags text, session text, service_date text, programme text, method text,
         claim text, reader text, operator text, note text, group_id text, boot text, clock text, roster int8,
-        named_device text, named_epoch text, latest_before text
+        named_device text, named_epoch text, latest_before text, scan_rules text
     ) USING (number)
     WHERE NOT EXISTS (
         SELECT 1 FROM event

@@ -86,16 +86,16 @@ _FILL_EVENTS = """
         reader = line.reader, operator = line.operator, note = line.note, group_id = line.group_id,
         recorded_at = line.recorded_at, boot = line.boot, mono_ms = line.mono_ms, clock = line.clock,
         roster = line.roster, named_device = line.named_device, named_epoch = line.named_epoch,
-        named_seq = line.named_seq
+        named_seq = line.named_seq, scan_rules = line.scan_rules
     FROM unnest(
         %(epochs)s::text[], %(seqs)s::int8[], %(latest_before)s::text[], %(person)s::text[], %(session)s::text[],
         %(service_date)s::text[], %(programme)s::text[], %(method)s::text[], %(claim)s::text[], %(reader)s::text[],
         %(operator)s::text[], %(note)s::text[], %(group_id)s::text[], %(recorded_at)s::text[], %(boot)s::text[],
         %(mono_ms)s::int8[], %(clock)s::text[], %(roster)s::int8[], %(named_device)s::text[],
-        %(named_epoch)s::text[], %(named_seq)s::int8[]
+        %(named_epoch)s::text[], %(named_seq)s::int8[], %(scan_rules)s::text[]
     ) AS line (
         epoch, seq, latest_before, person, session, service_date, programme, method, claim, reader, operator, note,
-        group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq
+        group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules
     )
     WHERE event.school = %(school)s AND event.device = %(device)s AND event.epoch = line.epoch
       AND event.seq = line.seq
@@ -106,16 +106,16 @@ _FILL_CARRIED = """
         method = line.method, claim = line.claim, reader = line.reader, operator = line.operator, note = line.note,
         group_id = line.group_id, recorded_at = line.recorded_at, boot = line.boot, mono_ms = line.mono_ms,
         clock = line.clock, roster = line.roster, named_device = line.named_device, named_epoch = line.named_epoch,
-        named_seq = line.named_seq
+        named_seq = line.named_seq, scan_rules = line.scan_rules
     FROM unnest(
         %(epochs)s::text[], %(seqs)s::int8[], %(hashes)s::bytea[], %(person)s::text[], %(session)s::text[],
         %(service_date)s::text[], %(programme)s::text[], %(method)s::text[], %(claim)s::text[], %(reader)s::text[],
         %(operator)s::text[], %(note)s::text[], %(group_id)s::text[], %(recorded_at)s::text[], %(boot)s::text[],
         %(mono_ms)s::int8[], %(clock)s::text[], %(roster)s::int8[], %(named_device)s::text[],
-        %(named_epoch)s::text[], %(named_seq)s::int8[]
+        %(named_epoch)s::text[], %(named_seq)s::int8[], %(scan_rules)s::text[]
     ) AS line (
         epoch, seq, hash, person, session, service_date, programme, method, claim, reader, operator, note, group_id,
-        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq
+        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules
     )
     WHERE carried.school = %(school)s AND carried.device = %(device)s AND carried.epoch = line.epoch
       AND carried.seq = line.seq AND carried.hash = line.hash

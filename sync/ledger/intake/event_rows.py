@@ -12,7 +12,9 @@ import msgspec
 
 from sync.contract.chain import Epoch, Hash
 from sync.contract.clocks import CLOCK_SLACK, SPAN_MS, ClockAnchor, is_utc_text
-from sync.contract.event import ClockQuality, Entry, Event, Exit, Manual, Sighting, Void
+from sync.contract.event import ClockQuality, Entry, Event, Exit, Manual, Refusal, Sighting, Void
+from sync.contract.movements import parse_rules
+from sync.contract.timelines import OUTSIDE_HOURS
 from sync.contract.wire import INT_MAX
 
 _NAME_CHARS_MAX = 200  # of a boot or an epoch that an event names: they stand in indexes
@@ -41,6 +43,7 @@ class SharedColumns(NamedTuple):
     named_device: str = ""
     named_epoch: str = ""
     latest_before: str = ""  # where it bears on the event: it is earlier, or its own clock was uncertain
+    scan_rules: str = ""  # where the sighting may mean something else among sightings that came late
 
 
 class EventRow(NamedTuple):
@@ -93,6 +96,7 @@ class RowArrays:
             context = (
                 kind, day, flags, event.session, event.service_date, event.programme, event.method._value_,
                 event.claim._value_, event.reader, event.operator, event.note, "", boot, clock, roster, "", "", before,
+                _state_rules(event),
             )  # fmt: skip
         elif isinstance(event, Sighting):
             person, named_epoch, programme, claim, group = event.person, "", "", "", ""
@@ -103,15 +107,16 @@ class RowArrays:
             context = (
                 kind, day, flags, event.session, event.service_date, programme, event.method._value_, claim,
                 event.reader, event.operator, event.note, group, boot, clock, roster, "", named_epoch, before,
+                _state_rules(event),
             )  # fmt: skip
         elif isinstance(event, Void):
             person, named_seq = event.person, event.void_seq
             context = (
                 kind, day, flags, "", "", "", "", "", "", event.operator, event.note, "", boot, clock, roster,
-                event.void_device, event.void_epoch, before,
+                event.void_device, event.void_epoch, before, "",
             )  # fmt: skip
         else:
-            context = (kind, day, flags, "", "", "", "", "", "", "", "", "", boot, clock, roster, "", "", before)
+            context = (kind, day, flags, "", "", "", "", "", "", "", "", "", boot, clock, roster, "", "", before, "")
         return self._append(context, person, recorded_at, event.mono_ms, named_seq)
 
     def _append(
@@ -155,6 +160,13 @@ class RowArrays:
             (*self._contexts[number - 1], person, recorded_at, mono_ms, named_seq)
             for number, person, recorded_at, mono_ms, named_seq in columns
         ]
+
+
+def _state_rules(event: Sighting) -> str:
+    """Returns the rules of a sighting that bears on visits; '' where it bears on none, or where they are no rules."""
+    if not event.scan_rules or (isinstance(event, Refusal) and event.reason not in OUTSIDE_HOURS):
+        return ""
+    return event.scan_rules if parse_rules(event.scan_rules) is not None else ""
 
 
 def _fit_context(context: ColumnValues) -> SharedColumns:
@@ -234,7 +246,7 @@ class DayEffects:
             if (first is None or mono_ms <= first.mono_ms) and -INT_MAX <= mono_ms <= INT_MAX:
                 anchor = ClockAnchor(mono_ms, rows.last().recorded_at)
                 self.anchors[key] = min(first, anchor) if first else anchor
-        if kind in _VISITING:
+        if kind in _VISITING or context.scan_rules:
             if day:
                 self.days.add(day)
             if not synchronised:

@@ -85,11 +85,11 @@ _INSERT_EVENTS = """
     INSERT INTO event (
         school, device, epoch, seq, payload, hash, latest_before, kind, day, flags, person, session, service_date,
         programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
-        named_device, named_epoch, named_seq
+        named_device, named_epoch, named_seq, scan_rules
     )
     SELECT %(school)s, %(device)s, %(epoch)s, %(first_seq)s::int8 + n - 1, payload, hash, latest_before, kind, day,
            flags, person, session, service_date, programme, method, claim, reader, operator, note, group_id,
-           recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq
+           recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules
     FROM unnest(
         %(payloads)b::bytea[], %(hashes)b::bytea[], %(context)b::int8[], %(person)b::text[],
         %(recorded_at)b::text[], %(mono_ms)b::int8[], %(named_seq)b::int8[]
@@ -97,7 +97,7 @@ _INSERT_EVENTS = """
     JOIN jsonb_to_recordset(%(contexts)s::jsonb) AS context (
         number int8, kind text, day text, flags text, session text, service_date text, programme text, method text,
         claim text, reader text, operator text, note text, group_id text, boot text, clock text, roster int8,
-        named_device text, named_epoch text, latest_before text
+        named_device text, named_epoch text, latest_before text, scan_rules text
     ) USING (number)
 """
 

@@ -77,7 +77,8 @@ _FILL_TOMBSTONE = """
         session = %(session)s, service_date = %(service_date)s, programme = %(programme)s, method = %(method)s,
         claim = %(claim)s, reader = %(reader)s, operator = %(operator)s, note = %(note)s, group_id = %(group_id)s,
         recorded_at = %(recorded_at)s, boot = %(boot)s, mono_ms = %(mono_ms)s, clock = %(clock)s, roster = %(roster)s,
-        named_device = %(named_device)s, named_epoch = %(named_epoch)s, named_seq = %(named_seq)s
+        named_device = %(named_device)s, named_epoch = %(named_epoch)s, named_seq = %(named_seq)s,
+        scan_rules = %(scan_rules)s
     WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s AND seq = %(seq)s
 """
 

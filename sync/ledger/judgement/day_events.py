@@ -7,13 +7,14 @@ of these entries, whenever they came.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
 from msgspec.structs import replace
 
 from sync.contract.clocks import ClockAnchor, TrueClocks
-from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Repeat, Void
+from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.visit import EventId, ReceivedEvent
 from sync.ledger.judgement.carried_history import BearerName, CarriedHistory, read_bearers
 from sync.ledger.judgement.day_marks import neighbours
@@ -35,7 +36,7 @@ class DayEvents:
 _COLUMNS = """
     e.device, e.epoch, e.seq, e.kind, position('review' in e.flags) > 0, e.person, e.session, e.service_date,
     e.programme, e.method, e.claim, e.reader, e.operator, e.note, e.group_id, e.recorded_at, e.boot, e.mono_ms,
-    e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq, e.received_at
+    e.clock, e.roster, e.named_device, e.named_epoch, e.named_seq, e.scan_rules, e.received_at
 """
 
 # Nearly all events of a day are entries and exits by a reader under a good clock: of these only what bears on a visit.
@@ -43,23 +44,29 @@ _GOOD_ENTRIES = """
     SELECT device, epoch, seq, position('review' in flags) > 0, person, session, service_date, programme, method, claim,
            recorded_at, roster, received_at, latest_before
     FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'entry' AND clock = 'synchronised'
+      AND scan_rules = ''
 """
 _GOOD_EXITS = """
     SELECT device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq
     FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'exit' AND clock = 'synchronised'
+      AND scan_rules = ''
 """
 _OTHER_EVENTS = f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM event e
-    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
-      AND (e.kind = 'manual' OR e.clock <> 'synchronised')
+    WHERE e.school = %(school)s AND e.day = %(day)s AND (
+        e.kind IN ('entry', 'manual', 'exit') AND (e.kind = 'manual' OR e.clock <> 'synchronised')
+        OR e.scan_rules <> ''
+    )
 """  # noqa: S608  only texts of this file
 _OWN_EVENTS = f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM event e
-    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+    WHERE e.school = %(school)s AND e.day = %(day)s
+      AND (e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')
 """  # noqa: S608  only texts of this file
 _OWN_CARRIED = f"""
     SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
-    WHERE e.school = %(school)s AND e.day = %(day)s AND e.kind IN ('entry', 'manual', 'exit')
+    WHERE e.school = %(school)s AND e.day = %(day)s
+      AND (e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')
 """  # noqa: S608  only texts of this file
 _STRAYED_EVENTS = f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM strayed_event s JOIN event e USING (school, device, epoch, seq)
@@ -204,7 +211,7 @@ def _build_event(row: _Row) -> Event:
     """Returns the event in these columns; the fields that bear on no visit are at their defaults."""
     (
         _, _, _, kind, review, person, session, service_date, programme, method, claim, reader, operator, note, group,
-        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, *_,
+        recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules, *_,
     ) = row  # fmt: skip
     quality = _CLOCKS.get(clock, ClockQuality.UNKNOWN)  # of a line that is no event there is none
     match kind:
@@ -212,19 +219,26 @@ def _build_event(row: _Row) -> Event:
             return Entry(
                 school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
                 session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
-                note=note, programme=programme, claim=_CLAIMS[claim], review=review,
+                note=note, programme=programme, claim=_CLAIMS[claim], review=review, scan_rules=scan_rules,
             )  # fmt: skip
         case "manual":
             return Manual(
                 school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
                 session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
                 note=note, programme=programme, claim=_CLAIMS[claim], review=review, group=group,
+                scan_rules=scan_rules,
             )  # fmt: skip
         case "exit":
             return Exit(
                 school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
                 session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
-                note=note, entry_epoch=named_epoch, entry_seq=named_seq,
+                note=note, entry_epoch=named_epoch, entry_seq=named_seq, scan_rules=scan_rules,
+            )  # fmt: skip
+        case "repeat" | "refusal" if scan_rules:
+            return (Repeat if kind == "repeat" else _refuse_outside_hours)(
+                school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, roster=roster, person=person,
+                session=session, service_date=service_date, method=_METHODS[method], reader=reader, operator=operator,
+                note=note, scan_rules=scan_rules,
             )  # fmt: skip
         case "void":
             return Void(
@@ -233,6 +247,9 @@ def _build_event(row: _Row) -> Event:
             )  # fmt: skip
         case _:  # a namesake: it only has to be there
             return Repeat(school="", at=recorded_at, boot=boot, mono_ms=mono_ms, clock=quality, person=person)
+
+
+_refuse_outside_hours = partial(Refusal, reason="no_session")  # no other refusal has its rules in a column
 
 
 def _move_to_branch(event: Event, epoch: str, branch: str, bearer: CarriedHistory) -> Event:

@@ -189,7 +189,7 @@ def _carried_days(connection: psycopg.Connection, school: str, device: str, epoc
         "SELECT DISTINCT carried.day, strayed.true_day FROM carried LEFT JOIN strayed_event strayed"
         " USING (school, device, epoch, seq, hash)"
         " WHERE carried.school = %s AND carried.device = %s AND carried.epoch = ANY(%s)"
-        " AND carried.kind IN ('entry', 'manual', 'exit')",
+        " AND (carried.kind IN ('entry', 'manual', 'exit') OR carried.scan_rules <> '')",
         (school, device, list(epochs)),
     )
     return {day for row_day, true_day in rows for day in (row_day, *neighbours(true_day or ""))}

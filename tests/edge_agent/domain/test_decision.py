@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import Decision, DecisionReason, Direction, Granted, Movement, Refused, Review, decide
+from edge_agent.domain.decision import Decision, DecisionReason, Granted, Refused, Review, decide
 from edge_agent.domain.feedback import FeedbackKind
 from edge_agent.domain.identify import RecognisedPerson, RecognitionNote, identify
 from edge_agent.domain.moment import Moment, elapsed_ms
 from edge_agent.domain.record import StaffAct
 from edge_agent.domain.roster import build_empty_roster
 from sync.contract.event import Claim, ClockQuality, Entry, Exit, Manual, Refusal, Repeat
+from sync.contract.movements import Direction, Movement
 from sync.contract.roster import ClosedDay, Credential, Entitlement, MealSession
 from tests.edge_agent.domain.world import (
     ALMATY,

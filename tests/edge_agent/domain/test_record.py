@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from drivers.readings import CardRead
-from edge_agent.domain.decision import DecisionReason, Direction, Granted, Movement, Refused
+from edge_agent.domain.decision import DecisionReason, Granted, Refused
 from edge_agent.domain.identify import AmbiguousPerson, PalmMismatch, RecognisedPerson
 from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
 from sync.contract.chain import DeviceId, Epoch, Hash, chain_hashes, genesis
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, PersonId, Refusal, Void, decode, encode
+from sync.contract.movements import Direction, Movement
 from tests.edge_agent.domain.world import (
     DAY,
     SCHOOL,

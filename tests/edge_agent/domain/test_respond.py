@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import Decision, DecisionReason, Direction, Granted, Movement, Refused, Review
+from edge_agent.domain.decision import Decision, DecisionReason, Granted, Refused, Review
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -22,6 +22,7 @@ from edge_agent.domain.record import StaffAct
 from edge_agent.domain.respond import ask_to_hold_again, respond, respond_not_recorded
 from sync.contract.chain import Epoch
 from sync.contract.event import Claim, ClockQuality, Method, PersonId
+from sync.contract.movements import Direction, Movement
 from sync.contract.roster import Entitlement, MealSession, Record
 from tests.edge_agent.domain.world import RulesKiosk, card, moment, palm_terminal, pupil, school
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edge_agent.domain.decision import DecisionReason, Granted, Movement, Refused, Review
+from edge_agent.domain.decision import DecisionReason, Granted, Refused, Review
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -27,6 +27,7 @@ from edge_agent.domain.record import StaffAct
 from sync.contract.edit_check import EditCheck, check_meal_count, expected_meals
 from sync.contract.event import Claim, ClockQuality, ClockStep, Entry, Exit, Manual, Method, PersonId, Refusal
 from sync.contract.flags import FlagKind, find_flags
+from sync.contract.movements import Movement
 from sync.contract.roster import Consent
 from sync.contract.visits import ClaimReason, DerivedVisits, EventId, ReceivedEvent, VisitClosing, derive_visits
 from tests.edge_agent.domain.world import (

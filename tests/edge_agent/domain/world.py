@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from drivers.readings import CardRead, PersonMatched, Technology, Uid
-from edge_agent.domain.decision import Decision, DecisionRules, Direction, decide
+from edge_agent.domain.decision import Decision, DecisionRules, decide
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import BlockedCredential, Identity, RecognisedPerson, identify, identify_by_hand
 from edge_agent.domain.moment import Moment
@@ -27,6 +27,7 @@ from sync.contract.event import (
     SessionId,
     Void,
 )
+from sync.contract.movements import Direction
 from sync.contract.roster import (
     Consent,
     Credential,

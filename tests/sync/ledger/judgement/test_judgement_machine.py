@@ -23,7 +23,19 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Void
+from sync.contract.event import (
+    Claim,
+    ClockQuality,
+    ClockStep,
+    Entry,
+    Exit,
+    Manual,
+    Method,
+    Refusal,
+    Repeat,
+    Sighting,
+    Void,
+)
 from sync.contract.reversals import Reversal, sign_reversal
 from sync.contract.roster import DeletedRecord, Entitlement, MealSession, Person
 from sync.contract.visits import Visit
@@ -39,6 +51,7 @@ NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 OCTOBER = "2026-10"
 DAYS = ("2026-10-29", "2026-10-30", "2026-11-02", "2026-11-03")
 PEOPLE = ("u0", "u1", "u2")
+RULES = "both/5000/60000/3600000/2700000/600000/600000"
 
 days = st.sampled_from(DAYS)
 people = st.sampled_from(PEOPLE)
@@ -97,6 +110,33 @@ class JudgedSchool(RuleBasedStateMachine):
         )  # fmt: skip
         self.entries.append((which, self.send(which, event), person))
         self.touched.add(day)
+
+    @rule(which=kiosks, person=people, day=days, minute=minutes, kind=st.sampled_from([Entry, Repeat, Exit, Refusal]))
+    def tell_late(self, which: int, person: str, day: str, minute: int, kind: type[Sighting]) -> None:
+        """A terminal's row, as the kiosk judged it by what it knew when the row came."""
+        fields = self.fields(day, minute) | {"boot": "terminal palm SN1"}
+        fields |= {"session": "lunch", "service_date": day} if kind is not Refusal else {"reason": "no_session"}
+        self.send(which, kind(person=person, method=Method.TERMINAL, scan_rules=RULES, **fields))
+        self.touched.add(day)
+
+    @rule(which=kiosks, person=people, day=days, minute=minutes, kind=st.sampled_from([Entry, Repeat]))
+    def tell_by_a_wrong_clock(self, which: int, person: str, day: str, minute: int, kind: type[Sighting]) -> None:
+        """A row of a terminal that is a day and ten minutes behind; nothing vouches for it before it is confirmed."""
+        fields = self.fields(day, minute)
+        at = datetime.fromisoformat(fields["at"])
+        fields |= {"boot": "terminal palm SN2 1", "mono_ms": int(at.timestamp() * 1000)}
+        fields |= {"clock": ClockQuality.UNSYNCHRONISED, "offset_s": -87_000}
+        self.send(which, kind(person=person, method=Method.TERMINAL, scan_rules=RULES, **fields))
+        self.touched |= set(DAYS)
+
+    @rule(which=kiosks)
+    def confirm(self, which: int) -> None:
+        fields = self.fields(DAYS[-1], 39)
+        terminal_ms = int(datetime.fromisoformat(fields["at"]).timestamp() * 1000) - 87_000_000
+        fields |= {"boot": "terminal palm SN2 1", "mono_ms": terminal_ms}
+        step = ClockStep(step_ms=87_000_000, before=ClockQuality.UNSYNCHRONISED, operator="op", note="seen", **fields)
+        self.send(which, step)
+        self.touched |= set(DAYS)
 
     @rule(which=kiosks, person=people, day=days, of=days)
     def correct_on_paper(self, which: int, person: str, day: str, of: str) -> None:
