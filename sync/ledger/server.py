@@ -5,12 +5,12 @@ The database is not its business: the server receives the URL of a PostgreSQL th
 
 import logging
 import select
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,12 +18,12 @@ from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from sync.ledger import keys
-from sync.ledger.admission import TokenBucket
 from sync.ledger.background import BackgroundWork
+from sync.ledger.door.limits import DoorLimits
+from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.family.app import mount_family
 from sync.ledger.judgement.day_publisher import publish_days
-from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
@@ -57,18 +57,20 @@ class LedgerOptions:
     port: int = 8460  # 0: any free one
     certificate: Path | None = None
     certificate_key: Path | None = None
-    rate_per_s: float = 200.0  # requests; a mean one of 500 events is 100,000 events a second: more than one box stores
-    burst: int = 400
-    connections_max: int = 8
+    proxies: str = "127.0.0.1"  # the reverse proxies that say for whom they ask, with commas between
+    limits: DoorLimits = field(default_factory=DoorLimits)
+    connections_max: int = 8  # of the kiosks' requests to the database, a process
+    page_connections_max: int = 4  # those of pages: a flood of readers leaves the kiosks' alone
 
     def __post_init__(self) -> None:
         self.address()  # or it cannot be started
 
-    def address(self) -> ListeningAddress:
-        """Returns where to listen, and with which certificate."""
+    def address(self, *, port: int | None = None, is_shared: bool = False) -> ListeningAddress:
+        """Returns where to listen, and with which certificate. `port`: instead of the one that stands here."""
         return ListeningAddress(
-            host=self.host, port=self.port, certificate=self.certificate, certificate_key=self.certificate_key
-        )
+            host=self.host, port=self.port if port is None else port, certificate=self.certificate,
+            certificate_key=self.certificate_key, is_shared=is_shared, proxies=self.proxies,
+        )  # fmt: skip
 
 
 def prepare_database(url: str) -> None:
@@ -96,81 +98,81 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class LedgerServer:
-    """A running ledger on the database of this URL.
+@dataclass(frozen=True, slots=True)
+class LedgerKeys:
+    """The keys of a ledger's folder, and the file of acts beside them."""
 
-    `start` returns once it answers; `stop` lets the requests under way finish.
+    receipts: Ed25519PrivateKey
+    logs: LogSigner
+    acts: ActFile
+
+
+def prepare(database_url: str, options: LedgerOptions) -> LedgerKeys:
+    """Brings folder, schema, acts and checkpoints up to date, before anybody is served. Raises LedgerError."""
+    options.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    prepare_database(database_url)
+    held = load_keys(options)
+    witness_key = options.witness.key if options.witness else None
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        catch_up(connection, held.acts)
+        if renewed := logs.renew_checkpoints(connection, held.logs, witness_key):
+            logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, held.logs.ledger)
+    return held
+
+
+def load_keys(options: LedgerOptions) -> LedgerKeys:
+    """Returns the keys in the ledger's folder, drawn where there are none. Raises NotUnderstood, ActsDamaged."""
+    receipts = keys.load_or_create(options.folder / "receipt.key")
+    signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
+    return LedgerKeys(receipts, signer, open_acts(options.folder, receipts))
+
+
+class LedgerFront:
+    """The part that answers: one process's HTTP server, with its connections to the database.
+
+    The constructor returns once it answers. Raises LedgerError.
     """
 
-    def __init__(self, database_url: str, options: LedgerOptions) -> None:
-        self.database_url = database_url  # holds a password: for tests and benches, not for a log
-        self._options = options
-        self._pool: Pool | None = None
-        self._background: list[BackgroundWork] = []
-        self._http: HttpServerThread | None = None
-        self.app: Starlette | None = None
-
-    @property
-    def _running(self) -> HttpServerThread:
-        assert self._http is not None, "start it first"
-        return self._http
-
-    @property
-    def port(self) -> int:
-        return self._running.port
-
-    @property
-    def url(self) -> str:
-        return self._running.url
-
-    @property
-    def alive(self) -> bool:
-        return self._http is not None and self._http.alive
-
-    def start(self) -> None:
-        """Starts the parts in order. Raises LedgerError; the parts that were started before it are stopped again."""
+    def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys, address: ListeningAddress) -> None:
+        self._pool = _open_pool(database_url, options.connections_max)
+        self._page_pool = _open_pool(database_url, options.page_connections_max)
+        witness_key = options.witness.key if options.witness else None
+        pages = [
+            mount_pages(self._page_pool, utc_now, options.folder / "authority.pem"),
+            mount_family(self._page_pool, utc_now, held.logs, witness_key),
+        ]
+        context = LedgerContext(held.receipts, utc_now, held.logs)
+        self.app = build_application(context, self._pool, options.limits, pages)
         try:
-            self._start()
+            self.http = HttpServerThread(self.app, address, "ledger-http", options.limits)
         except BaseException:
-            self.stop()
+            self._close_pools()
             raise
 
-    def _start(self) -> None:
-        options = self._options
-        if not options.folder.exists():
-            options.folder.mkdir(mode=0o755, parents=True)
-        prepare_database(self.database_url)
-        key = keys.load_or_create(options.folder / "receipt.key")
-        acts = open_acts(options.folder, key)
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            catch_up(connection, acts)
-        self._pool = ConnectionPool(
-            self.database_url, connection_class=psycopg.Connection, min_size=2, max_size=options.connections_max,
-            kwargs={"autocommit": True}, check=_still_open,
-            timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
-        )  # fmt: skip
-        signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
-        witness_key = options.witness.key if options.witness else None
-        with self._pool.connection() as connection:
-            if renewed := logs.renew_checkpoints(connection, signer, witness_key):
-                logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, signer.ledger)
-        self._background = list(self._compose_background(self._pool, signer, key, acts))
-        for part in self._background:
-            part.start()
-        bucket = TokenBucket(options.rate_per_s, options.burst, time.monotonic)
-        pages = [
-            mount_pages(self._pool, utc_now, options.folder / "authority.pem"),
-            mount_family(self._pool, utc_now, signer, witness_key),
-        ]
-        self.app = build_application(LedgerContext(key, utc_now, signer), self._pool, bucket, pages)
-        self._http = HttpServerThread(self.app, options.address(), "ledger-http")
+    def stop(self) -> None:
+        """Stops it; the requests under way finish."""
+        self.http.stop()
+        self._close_pools()
 
-    def _compose_background(
-        self, pool: Pool, signer: LogSigner, key: Ed25519PrivateKey, acts: ActFile
-    ) -> Iterator[BackgroundWork]:
-        yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, acts))
-        yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, signer, utc_now()))
-        witness, interval_s = self._options.witness, self._options.settle_interval_s
+    def _close_pools(self) -> None:
+        self._page_pool.close(timeout=10)
+        self._pool.close(timeout=10)
+
+
+class LedgerBack:
+    """The part that works beside the requests, in one process of a ledger."""
+
+    def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys) -> None:
+        self._options = options
+        self._pool = _open_pool(database_url, options.page_connections_max)
+        self._works = list(self._compose(held))
+        for work in self._works:
+            work.start()
+
+    def _compose(self, held: LedgerKeys) -> Iterator[BackgroundWork]:
+        pool, witness, interval_s = self._pool, self._options.witness, self._options.settle_interval_s
+        yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, held.acts))
+        yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, held.logs, utc_now()))
         if witness is not None:
             yield BackgroundWork(
                 "cosignatures", pool, COSIGN_INTERVAL_S, lambda db, stop: cosign_all(db, witness, stop)
@@ -178,21 +180,76 @@ class LedgerServer:
         hosts = self._options.webhook_hosts
         if hosts:
             yield BackgroundWork(
-                "webhooks", pool, WEBHOOK_INTERVAL_S, lambda db, stop: deliver_due(db, key, hosts, utc_now(), stop)
-            )
+                "webhooks", pool, WEBHOOK_INTERVAL_S,
+                lambda db, stop: deliver_due(db, held.receipts, hosts, utc_now(), stop),
+            )  # fmt: skip
         if interval_s > 0:
             yield BackgroundWork("days", pool, interval_s, lambda db, stop: publish_days(db, utc_now, stop))
 
     def stop(self) -> None:
+        """Stops the works in reverse order; what is under way is finished."""
+        while self._works:
+            self._works.pop().stop()
+        self._pool.close(timeout=10)
+
+
+class LedgerServer:
+    """A running ledger on the database of this URL, in this process.
+
+    `start` returns once it answers; `stop` lets the requests under way finish.
+    """
+
+    def __init__(self, database_url: str, options: LedgerOptions) -> None:
+        self.database_url = database_url  # holds a password: for tests and benches, not for a log
+        self._options = options
+        self._front: LedgerFront | None = None
+        self._back: LedgerBack | None = None
+
+    @property
+    def _running(self) -> LedgerFront:
+        assert self._front is not None, "start it first"
+        return self._front
+
+    @property
+    def app(self) -> Starlette:
+        return self._running.app
+
+    @property
+    def port(self) -> int:
+        return self._running.http.port
+
+    @property
+    def url(self) -> str:
+        return self._running.http.url
+
+    @property
+    def alive(self) -> bool:
+        return self._front is not None and self._front.http.alive
+
+    def start(self) -> None:
+        """Starts the parts in order. Raises LedgerError; the parts that were started before it are stopped again."""
+        held = prepare(self.database_url, self._options)
+        self._back = LedgerBack(self.database_url, self._options, held)
+        try:
+            self._front = LedgerFront(self.database_url, self._options, held, self._options.address())
+        except BaseException:
+            self.stop()
+            raise
+
+    def watch(self) -> None:
+        """Looks after what runs; to be called about once a second. Raises LedgerError when it has ended by itself."""
+        if not self.alive:
+            raise LedgerError("the HTTP server ended by itself: see the log above")
+        self._running.http.renew_certificate()
+
+    def stop(self) -> None:
         """Stops the parts in reverse order; the requests under way finish."""
-        if self._http is not None:
-            self._http.stop()
-            self._http = None
-        while self._background:
-            self._background.pop().stop()
-        if self._pool is not None:
-            self._pool.close(timeout=10)
-            self._pool = None
+        if self._front is not None:
+            self._front.stop()
+            self._front = None
+        if self._back is not None:
+            self._back.stop()
+            self._back = None
 
     def __enter__(self) -> "LedgerServer":
         self.start()
@@ -202,10 +259,18 @@ class LedgerServer:
         self.stop()
 
 
+class RunningLedger(Protocol):
+    """A ledger in one process, or in several."""
+
+    @property
+    def url(self) -> str: ...
+
+    def watch(self) -> None: ...
+
+
 def serve_until(
     stopped: Callable[[float], bool],
-    database_url: str,
-    options: LedgerOptions,
+    running: AbstractContextManager[RunningLedger],
     ready: Callable[[str], None],
     revive: Callable[[], object] = lambda: None,
 ) -> None:
@@ -214,12 +279,11 @@ def serve_until(
     `ready` receives the URL of the ledger. `revive` is called once a second, and starts a database of our own again if
     it has died. Raises LedgerError.
     """
-    with LedgerServer(database_url, options) as server:
+    with running as server:
         ready(server.url)
         failures = 0
         while not stopped(1.0):
-            if not server.alive:
-                raise LedgerError("the HTTP server ended by itself: see the log above")
+            server.watch()
             try:
                 revive()
                 failures = 0
@@ -228,6 +292,14 @@ def serve_until(
                 logger.error("%s; trying again", error)  # noqa: TRY400  # its message says all; no trace for operators
                 if failures >= REVIVE_TRIES:
                     raise
+
+
+def _open_pool(database_url: str, connections_max: int) -> Pool:
+    return ConnectionPool(
+        database_url, connection_class=psycopg.Connection, min_size=1, max_size=connections_max,
+        kwargs={"autocommit": True}, check=_still_open,
+        timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
+    )  # fmt: skip
 
 
 def _still_open(connection: psycopg.Connection) -> None:

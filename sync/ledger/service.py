@@ -1,9 +1,10 @@
 """The ledger as an ASGI application: HTTP in, `requests` in worker threads, HTTP out. It has no state of its own.
 
-Bodies are read with a cap before anything is believed. The database is asked from worker threads, as many as the pool
+Who may come in is `door`'s. The database is asked from worker threads, as many as the pool
 has connections; a kiosk beyond that waits its turn or learns when to come again.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,17 +16,20 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from sync.contract import signature, wire
+from sync.contract import wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
 from sync.contract.wire import ProblemDocument, ProblemType
-from sync.ledger.admission import TokenBucket
-from sync.ledger.answers import AnswerSigner
+from sync.ledger.door.answers import AnswerSigner
+from sync.ledger.door.counts import RequestCounter
+from sync.ledger.door.doorkeeper import Doorkeeper
+from sync.ledger.door.limits import DoorLimits
 from sync.ledger.openapi import document
-from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply, problem_reply
+from sync.ledger.registry import schools
+from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply
 
 Pool = ConnectionPool[psycopg.Connection]
 _ResultT = TypeVar("_ResultT")
@@ -33,9 +37,9 @@ _ResultT = TypeVar("_ResultT")
 DATABASE_RETRY_S = 5  # until a database that restarts is there again
 
 
-def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pages: Sequence[Mount] = ()) -> Starlette:
+def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pages: Sequence[Mount] = ()) -> Starlette:
     """Returns the application for the contract's calls, over a pool of autocommit connections, and for the pages."""
-    service = _Service(ledger, pool, bucket)
+    service = _Service(ledger, pool, limits)
     return Starlette(
         routes=[
             Route("/v1/devices/{device}/epochs/{epoch}/batches", service.batches, methods=["POST"]),
@@ -59,6 +63,7 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pa
         },
         # Answers to batches are small; a roster is not. zstd is not among what every HTTP client asks for.
         middleware=[
+            Middleware(RequestCounter),
             Middleware(AnswerSigner, ledger.key, ledger.clock),
             Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1),
         ],
@@ -66,51 +71,52 @@ def build_application(ledger: LedgerContext, pool: Pool, bucket: TokenBucket, pa
 
 
 class _Service:
-    def __init__(self, ledger: LedgerContext, pool: Pool, bucket: TokenBucket) -> None:
+    def __init__(self, ledger: LedgerContext, pool: Pool, limits: DoorLimits) -> None:
         self._ledger = ledger
         self._pool = pool
-        self._bucket = bucket
-        self._threads = anyio.CapacityLimiter(pool.max_size)
+        self._door = Doorkeeper(self._find_keys, ledger.clock, time.monotonic, limits)
+        self._threads = anyio.CapacityLimiter(pool.max_size - 1)
+        self._strangers = anyio.CapacityLimiter(1)  # they share one connection, and the devices have the others
 
     async def batches(self, request: Request) -> Response:
-        signed = await self._admitted(request, COMPRESSED_BYTES_MAX)
+        signed = await self._door.admit(request, COMPRESSED_BYTES_MAX)
         device, epoch = request.path_params["device"], request.path_params["epoch"]
         return _json(await self._blocking(lambda db: self._ledger.store_batch(db, signed, device, epoch)))
 
     async def cursor(self, request: Request) -> Response:
-        signed = await self._admitted(request, 0)
+        signed = await self._door.admit(request, 0)
         device = request.path_params["device"]
         return _json(await self._blocking(lambda db: self._ledger.read_cursor(db, signed, device)))
 
     async def heartbeats(self, request: Request) -> Response:
-        # Not admitted by the bucket: small, and the centre wants to see every school while their queues wait.
-        signed = await _signed(request, MESSAGE_BYTES_MAX)
+        # Urgent: small, and the centre wants to see every school while their queues wait.
+        signed = await self._door.admit(request, MESSAGE_BYTES_MAX, is_urgent=True)
         device = request.path_params["device"]
         return _json(await self._blocking(lambda db: self._ledger.record_heartbeat(db, signed, device)))
 
     async def log_view(self, request: Request) -> Response:
-        signed = await self._admitted(request, 0)
+        signed = await self._door.admit(request, 0)
         device, since = request.path_params["device"], request.query_params.get("since", "0")
         return _json(await self._blocking(lambda db: self._ledger.read_log_view(db, signed, device, since)))
 
     async def roster(self, request: Request) -> Response:
-        signed = await self._admitted(request, 0)
+        signed = await self._door.admit(request, 0)
         school = request.path_params["school"]
         since, cursor = request.query_params.get("since", "0"), request.query_params.get("cursor", "")
         return _json(await self._blocking(lambda db: self._ledger.read_roster(db, signed, school, since, cursor)))
 
     async def store_palm(self, request: Request) -> Response:
-        signed = await self._admitted(request, PALM_MESSAGE_BYTES_MAX)
+        signed = await self._door.admit(request, PALM_MESSAGE_BYTES_MAX)
         school = request.path_params["school"]
         return _json(await self._blocking(lambda db: self._ledger.store_palm(db, signed, school)))
 
     async def palms(self, request: Request) -> Response:
-        signed = await self._admitted(request, 0)
+        signed = await self._door.admit(request, 0)
         school, since = request.path_params["school"], request.query_params.get("since", "0")
         return _json(await self._blocking(lambda db: self._ledger.read_palms(db, signed, school, since)))
 
     async def register(self, request: Request) -> Response:
-        signed = await self._admitted(request, MESSAGE_BYTES_MAX)
+        signed = await self._door.admit_newcomer(request, MESSAGE_BYTES_MAX)
         identity, new = await self._blocking(lambda db: self._ledger.register(db, signed))
         return _json(identity, 201 if new else 200)
 
@@ -121,54 +127,37 @@ class _Service:
     async def openapi(self, _: Request) -> Response:
         return Response(document(), media_type=wire.JSON)
 
-    async def _admitted(self, request: Request, bytes_max: int) -> signature.SignableRequest:
-        wait_s = self._bucket.admit()
-        if wait_s:
-            raise problem_reply(ProblemType.BUSY, 503, "many kiosks at once", f"come again in {wait_s} s", wait_s)
-        return await _signed(request, bytes_max)
+    async def _find_keys(self, device: str) -> Sequence[bytes]:
+        sender = await self._in_thread(lambda db: schools.find_device(db, device), self._strangers)
+        return sender.public_keys if sender else ()
 
     async def _blocking(self, call: Callable[[psycopg.Connection], _ResultT]) -> _ResultT:
+        return await self._in_thread(call, self._threads)
+
+    async def _in_thread(
+        self, call: Callable[[psycopg.Connection], _ResultT], limiter: anyio.CapacityLimiter
+    ) -> _ResultT:
         def with_connection() -> _ResultT:
             with self._pool.connection() as connection:
                 return call(connection)
 
-        return await anyio.to_thread.run_sync(with_connection, limiter=self._threads)
-
-
-async def _signed(request: Request, bytes_max: int) -> signature.SignableRequest:
-    """Returns the request as its signature covers it; the body is read with a cap."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > bytes_max:
-                raise problem_reply(ProblemType.TOO_LARGE, 413, "too many bytes", f"at most {bytes_max} are taken here")
-    except ClientDisconnect as error:
-        raise problem_reply(ProblemType.MALFORMED, 400, "the connection broke off", "nothing was stored") from error
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return signature.SignableRequest(
-        method=request.method,
-        path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
-        query=request.url.query,
-        headers=headers,
-        body=bytes(body),
-    )
+        return await anyio.to_thread.run_sync(with_connection, limiter=limiter)
 
 
 def _json(message: msgspec.Struct, status: int = 200) -> Response:
     return Response(wire.to_json(message), status, media_type=wire.JSON)
 
 
-def _problem(problem: ProblemDocument, retry_after_s: int = 0) -> Response:
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else None
+def _problem(problem: ProblemDocument, retry_after_s: int = 0, *, closes: bool = False) -> Response:
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    if closes:
+        headers["Connection"] = "close"
     return Response(wire.to_json(problem), problem.status, headers, media_type=wire.PROBLEM_JSON)
 
 
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemReply)
-    return _problem(error.problem, error.retry_after_s)
+    return _problem(error.problem, error.retry_after_s, closes=error.closes)
 
 
 def _http_error(_: Request, error: Exception) -> Response:

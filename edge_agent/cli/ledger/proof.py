@@ -68,8 +68,8 @@ def witness(
 
     Run it on a machine of somebody else than the ledger's operator: that is its worth.
     """
+    from sync.ledger.door.listening import HttpServerThread, ListeningAddress
     from sync.ledger.keys import load_or_create_witness
-    from sync.ledger.listening import HttpServerThread, ListeningAddress
     from sync.ledger.server import utc_now
     from sync.ledger.transparency.witness import Witness, build_witness_application
 

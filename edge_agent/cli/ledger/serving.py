@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOpt
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import out
 from edge_agent.process.shutdown import ShutdownFlag
+from sync.ledger.door.shared_counts import share_counts
 
 if TYPE_CHECKING:
     from sync.ledger.transparency.cosigner import WitnessPeer
@@ -34,10 +36,24 @@ def serve(
     settle_interval: Annotated[
         float, typer.Option(min=0, help="Seconds between two judgements of the days that are due; 0: never.")
     ] = 120.0,
-    rate: Annotated[float, typer.Option(min=1, help="How many requests a second the ledger accepts.")] = 200.0,
+    rate: Annotated[
+        float, typer.Option(min=1, help="How many requests a second the ledger accepts of all kiosks.")
+    ] = 400.0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="In how many processes it answers.")] = 1,
+    proxies: Annotated[
+        str, typer.Option(help="Reverse proxies whose X-Forwarded-For is believed, with commas between.")
+    ] = "127.0.0.1",
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where Prometheus reads counts, on loopback; 0: nowhere.")
+    ] = 0,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
-    from sync.ledger.server import LedgerOptions, serve_until
+    if workers > 1:
+        share_counts(data_dir / "counts")
+    from sync.ledger.door.counts import show_counts
+    from sync.ledger.door.limits import DoorLimits
+    from sync.ledger.server import LedgerOptions, LedgerServer, serve_until
+    from sync.ledger.workers import run_workers
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     ending = ShutdownFlag()
@@ -45,7 +61,7 @@ def serve(
         signal.signal(number, lambda *_: ending.set())
     options = LedgerOptions(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
-        rate_per_s=rate, burst=int(2 * rate), log_name=log_name,
+        limits=DoorLimits(rate_per_s=rate, burst=int(2 * rate)), log_name=log_name, proxies=proxies,
         webhook_hosts=tuple(webhook_host or ()), witness=_witness_peer(witness_url, witness_key),
         settle_interval_s=settle_interval,
     )  # fmt: skip
@@ -53,13 +69,19 @@ def serve(
     def announce(url: str) -> None:
         out.print(f"ledger at {url}", markup=False)
 
+    def run(url: str, revive: Callable[[], object]) -> None:
+        running = LedgerServer(url, options) if workers == 1 else run_workers(url, options, workers)
+        serve_until(ending.wait, running, announce, revive)
+
+    if metrics_port:
+        show_counts(metrics_port)
     if database_url:
-        serve_until(ending.wait, database_url, options, announce)
+        run(database_url, lambda: None)
         return
     from canteen_demo.postgres import EmbeddedPostgres
 
     with EmbeddedPostgres(data_dir) as postgres:
-        serve_until(ending.wait, postgres.url, options, announce, postgres.revive)
+        run(postgres.url, postgres.revive)
 
 
 def _witness_peer(url: str, key: str) -> "WitnessPeer | None":

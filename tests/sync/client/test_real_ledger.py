@@ -34,6 +34,7 @@ from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.edge_agent.journal.samples import migrate_in_process
 from tests.sync.client.drain import fill, now
+from tests.sync.ledger.kiosk import OPEN_DOOR
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def wall() -> datetime:
 def ledger() -> Iterator[LedgerServer]:
     folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
     folder.chmod(0o755)
-    options = LedgerOptions(folder=folder / "ledger", port=0, rate_per_s=100_000, burst=100_000)
+    options = LedgerOptions(folder=folder / "ledger", port=0, limits=OPEN_DOOR)
     with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         with psycopg.connect(running.database_url, autocommit=True) as db:
             schools.add_school(db, SCHOOL, "Мектеп 12")

@@ -15,7 +15,10 @@ from sync.contract import batch, chain, receipt, signature, wire
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import Carried, ClockQuality, Entry, Event, encode
 from sync.contract.wire import BatchReply, Cursor, ProblemDocument, RegistrationReply
+from sync.ledger.door.limits import DoorLimits
 from sync.ledger.registry import schools
+
+OPEN_DOOR = DoorLimits(1e5, 100_000, 1e5, 100_000, 1e5, 100_000)  # no test waits for a bucket
 
 _numbers = itertools.count(1)
 

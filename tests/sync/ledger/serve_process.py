@@ -5,9 +5,11 @@ import threading
 from pathlib import Path
 
 from canteen_demo.postgres import EmbeddedPostgres
-from sync.ledger.server import LedgerOptions, serve_until
+from sync.ledger.server import LedgerOptions, LedgerServer, serve_until
+from tests.sync.ledger.kiosk import OPEN_DOOR
 
 if __name__ == "__main__":
-    options = LedgerOptions(folder=Path(sys.argv[1]), port=int(sys.argv[2]), rate_per_s=100_000, burst=100_000)
+    options = LedgerOptions(folder=Path(sys.argv[1]), port=int(sys.argv[2]), limits=OPEN_DOOR)
     with EmbeddedPostgres(options.folder) as postgres:
-        serve_until(threading.Event().wait, postgres.url, options, lambda url: print(url, flush=True), postgres.revive)
+        running = LedgerServer(postgres.url, options)
+        serve_until(threading.Event().wait, running, lambda url: print(url, flush=True), postgres.revive)

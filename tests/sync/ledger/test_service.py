@@ -21,7 +21,6 @@ from sync.contract import wire
 from sync.contract.chain import Head
 from sync.contract.event import ClockQuality
 from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, ProblemDocument
-from sync.ledger.admission import TokenBucket
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.keys import load_or_create
 from sync.ledger.registry import schools
@@ -163,30 +162,6 @@ def test_a_body_beyond_the_cap_is_cut_off(kiosk: Kiosk) -> None:
     assert kiosk.post_body(bytes(4 * 1024 * 1024)).status_code == 413
 
 
-def test_the_bucket_lets_in_by_turns() -> None:
-    now = 0.0
-    bucket = TokenBucket(10, 3, lambda: now)
-    assert [bucket.admit() for _ in range(3)] == [0, 0, 0]
-    waits = [bucket.admit() for _ in range(100)]
-    assert min(waits) >= 1
-    assert waits == sorted(waits)
-    assert waits[-1] == 11  # a hundred turned away, ten a second
-    now = 1.0
-    assert bucket.admit() == 0
-
-
-def test_a_flood_is_told_when_to_come_again(open_folder: Path, server: LedgerServer) -> None:
-    options = LedgerOptions(
-        folder=open_folder / "flooded", port=0, rate_per_s=1, burst=2
-    )  # fmt: skip
-    with LedgerServer(server.database_url, options) as small:
-        replies = [httpx.get(f"{small.url}/v1/devices/x-1/cursor") for _ in range(4)]
-        assert [reply.status_code for reply in replies] == [401, 401, 503, 503]
-        assert int(replies[-1].headers["retry-after"]) >= 1
-        assert replies[-1].json()["type"] == wire.ProblemType.BUSY
-        assert httpx.get(f"{small.url}/v1/health").status_code == 200
-
-
 def test_a_second_process_shares_the_database(open_folder: Path, server: LedgerServer, kiosk: Kiosk) -> None:
     """Stateless: a kiosk may talk to either."""
     folder = open_folder / "second"
@@ -240,6 +215,28 @@ def test_tls(open_folder: Path, tmp_path: Path, server: LedgerServer) -> None:
         assert httpx.get(f"{secure.url}/v1/health", verify=trusted).status_code == 200
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{secure.url}/v1/health")
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(
+    open_folder: Path, tmp_path: Path, server: LedgerServer
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    chain, private = self_signed(first)
+    options = LedgerOptions(
+        folder=open_folder / "ledger", port=0, certificate=chain, certificate_key=private, settle_interval_s=0
+    )
+    with LedgerServer(server.database_url, options) as secure:
+        renewed, renewed_key = self_signed(second)
+        trusted = ssl.create_default_context(cafile=str(renewed))
+        chain.write_bytes(renewed.read_bytes())  # half of a renewal: a certificate without its key
+        secure.watch()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{secure.url}/v1/health", verify=trusted)
+        private.write_bytes(renewed_key.read_bytes())
+        secure.watch()
+        assert httpx.get(f"{secure.url}/v1/health", verify=trusted).status_code == 200
 
 
 def test_a_certificate_needs_its_key(open_folder: Path, tmp_path: Path) -> None:

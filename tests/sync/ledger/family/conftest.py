@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from sync.contract.event import Claim
 from sync.contract.roster import Change, Entitlement, MealSession, Person
 from sync.ledger import keys
+from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.family.app import mount_family
 from sync.ledger.judgement.days import settle_days
-from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
 from sync.ledger.transparency.statements import state_days

@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.errors import Unreachable
+from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import NotUnderstood
-from sync.ledger.listening import HttpServerThread, ListeningAddress
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.cosigner import WitnessPeer, WitnessRefusal, cosign_log, list_uncosigned
 from sync.ledger.transparency.outgoing import post
