@@ -9,7 +9,7 @@ import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DataOption
 from edge_agent.cli.ledger.key_files import open_log_key
-from edge_agent.cli.options import JsonOption, out, print_json
+from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
 from edge_agent.process.shutdown import ShutdownFlag
 
@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from sync.proof.notes import NoteKey
 
 WITNESS_DATA_DEFAULT = Path("/var/lib/edge-agent-witness")
+WitnessDataOption = Annotated[
+    Path, typer.Option("--data", envvar="WITNESS_DATA", help="Its folder: its key, and what it has seen.")
+]
 
 
 class WrongNoteKey(AgentError):
     """A key on the command line is none."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NoEvidence(AgentError):
+    """A witness's evidence cannot be read, or not be written where it was asked for."""
 
     exit_code = ExitCode.USAGE
 
@@ -56,9 +65,7 @@ def witness(
         list[str], typer.Argument(help="Keys of ledgers whose logs are watched, as `log-key` shows them.")
     ],
     name: Annotated[str, typer.Option(help="The witness's own name, such as its domain; fixed at the first start.")],
-    data_dir: Annotated[
-        Path, typer.Option("--data", envvar="WITNESS_DATA", help="Its folder: its key, and what it has seen.")
-    ] = WITNESS_DATA_DEFAULT,
+    data_dir: WitnessDataOption = WITNESS_DATA_DEFAULT,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8461,
     certificate: Annotated[Path | None, typer.Option(help="TLS certificate chain, PEM.")] = None,
@@ -89,3 +96,33 @@ def witness(
                 raise AgentError("the HTTP server ended by itself", "see the log above")
     finally:
         server.stop()
+
+
+def witness_evidence(
+    folder: Annotated[Path, typer.Argument(help="A new folder, for two notes of each refusal.")],
+    data_dir: WitnessDataOption = WITNESS_DATA_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """List what a witness refused to cosign, and write it out as notes that carry the log's own signature."""
+    from sync.ledger.transparency.witness import read_evidence
+
+    try:
+        refused = read_evidence(data_dir)
+        folder.mkdir(parents=True)
+        for number, view in enumerate(refused, 1):
+            (folder / f"{number:03}-refused.note").write_text(view.note, "utf-8")
+            if view.last_note:
+                (folder / f"{number:03}-cosigned-before.note").write_text(view.last_note, "utf-8")
+    except OSError as error:
+        raise NoEvidence(
+            f"{error.filename}: {error.strerror}", "name the witness's folder with --data, and a new one for the notes"
+        ) from error
+    rows = [
+        {"number": number, "received_at": view.received_at, "log": view.note.partition("\n")[0], "reason": view.reason}
+        for number, view in enumerate(refused, 1)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(("number", "received at", "log", "reason"), (list(row.values()) for row in rows))
+    out.print(f"{len(refused)} refused checkpoints in {folder}", markup=False, soft_wrap=True)

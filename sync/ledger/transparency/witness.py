@@ -7,6 +7,7 @@ The memory is an SQLite file, written with `synchronous=FULL` before anything is
 shown two histories. What contradicts it is stored as evidence: both checkpoints carry the log's own signature.
 """
 
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -38,6 +39,7 @@ from sync.proof.witnessing import (
 
 SIZE_MEDIA: Final = "text/x.tlog.size"
 REQUEST_BYTES_MAX: Final = NOTE_BYTES_MAX
+DATABASE_NAME: Final = "witness.db"
 EVIDENCE_MAX: Final = 1_000  # notes; beyond it more of the same proves nothing new
 
 _SCHEMA = """
@@ -67,7 +69,7 @@ class Witness:
     def __init__(
         self, folder: Path, signer: WitnessSigner, trusted: Sequence[NoteKey], clock: Callable[[], datetime]
     ) -> None:
-        self._path = folder / "witness.db"
+        self._path = folder / DATABASE_NAME
         self._signer = signer
         self._trusted = tuple(trusted)
         self._clock = clock
@@ -102,12 +104,6 @@ class Witness:
             database.execute("COMMIT")
         return str(self._signer.cosign(request.note.text, int(now.timestamp())))
 
-    def read_evidence(self) -> list[RefusedView]:
-        """Returns what logs had signed and this witness did not cosign, oldest first."""
-        with self._open() as database:
-            rows = database.execute("SELECT note, reason, last_note, received_at FROM evidence ORDER BY rowid")
-            return [RefusedView(*row) for row in rows]
-
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._path, isolation_level=None, timeout=30)) as database:
@@ -126,6 +122,19 @@ class Witness:
             "INSERT OR IGNORE INTO evidence SELECT ?, ?, ?, ? WHERE (SELECT count(*) FROM evidence) < ?",
             (str(request.note), reason, last_note, time_text(now), EVIDENCE_MAX),
         )
+
+
+def read_evidence(folder: Path) -> list[RefusedView]:
+    """Returns what logs had signed and the witness of this folder did not cosign, oldest first.
+
+    The witness may be running meanwhile. Raises FileNotFoundError where no witness has been.
+    """
+    path = folder / DATABASE_NAME
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no witness has been here", str(path))
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as database:
+        rows = database.execute("SELECT note, reason, last_note, received_at FROM evidence ORDER BY rowid")
+        return [RefusedView(*row) for row in rows]
 
 
 def build_witness_application(witness: Witness) -> Starlette:

@@ -12,14 +12,16 @@ import httpx
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from typer.testing import CliRunner
 
+from edge_agent.cli.ledger import app
 from sync.errors import Unreachable
 from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.cosigner import WitnessPeer, WitnessRefusal, cosign_log, list_uncosigned
 from sync.ledger.transparency.outgoing import post
-from sync.ledger.transparency.witness import SIZE_MEDIA, Witness, build_witness_application
+from sync.ledger.transparency.witness import SIZE_MEDIA, Witness, build_witness_application, read_evidence
 from sync.proof.checkpoints import open_checkpoint, read_cosignature
 from sync.proof.leaves import LogName
 from sync.proof.notes import BadNote, NoteKey, SignedNote, parse_key, parse_note, parse_signatures
@@ -70,7 +72,7 @@ def request(tree: HashTree, old: int, size: int, signer: LogSigner = LEDGER) -> 
     return CheckpointRequest(old, tuple(tree.prove_consistency(old, size)), note)
 
 
-def test_what_continues_is_cosigned(witness: RunningWitness) -> None:
+def test_what_continues_is_cosigned(witness: RunningWitness, tmp_path: Path) -> None:
     tree = history(40)
     for old, size in ((0, 3), (3, 4), (4, 4), (4, 17), (17, 40)):
         asked = request(tree, old, size)
@@ -81,7 +83,7 @@ def test_what_continues_is_cosigned(witness: RunningWitness) -> None:
         assert read_cosignature(again, SIGNER.key).seconds == int(NOW.timestamp())
         assert open_checkpoint(again, LEDGER.log_key("sch-1", LogName.EVENTS)).size == size
     assert parse_key(witness.http.get("/key").text.strip()) == SIGNER.key
-    assert witness.witness.read_evidence() == []
+    assert read_evidence(tmp_path) == []
 
 
 def test_two_views_are_never_both_cosigned(witness: RunningWitness, tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_two_views_are_never_both_cosigned(witness: RunningWitness, tmp_path: Pa
         from_nothing = restarted.add(request(edited, 0, 20))
         assert (from_nothing.status_code, from_nothing.text) == (409, "7\n")
         assert restarted.add(request(honest, 7, 20)).status_code == 200
-        evidence = restarted.witness.read_evidence()
+        evidence = read_evidence(tmp_path)
     finally:
         restarted.close()
     assert "two histories" in evidence[0].reason
@@ -107,6 +109,15 @@ def test_two_views_are_never_both_cosigned(witness: RunningWitness, tmp_path: Pa
     one, other = (open_checkpoint(text.encode(), key) for text in (evidence[0].note, evidence[0].last_note))
     assert one.size == other.size
     assert one.root != other.root  # both signed by the log itself
+    folder = tmp_path / "notes"
+    shown = CliRunner().invoke(app, ["witness-evidence", str(folder), "--data", str(tmp_path), "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert [row["log"] for row in json.loads(shown.output)] == [ORIGIN] * len(evidence)
+    for number, view in enumerate(evidence, 1):
+        assert (folder / f"{number:03}-refused.note").read_text("utf-8") == view.note
+        assert (folder / f"{number:03}-cosigned-before.note").read_text("utf-8") == view.last_note
+    again = CliRunner().invoke(app, ["witness-evidence", str(folder), "--data", str(tmp_path / "nowhere")])
+    assert "no witness has been here" in str(again.exception)
 
 
 def test_a_log_never_goes_back(witness: RunningWitness) -> None:
@@ -182,7 +193,7 @@ def test_a_ledger_has_its_logs_cosigned_and_a_restored_one_does_not(
         with pytest.raises(WitnessRefusal, match="422"):
             cosign_log(db, *name, witness.peer)
         assert logs.read_log_head(db, *name).cosigned is None
-    assert witness.witness.read_evidence()
+    assert read_evidence(tmp_path)
 
 
 def test_a_witness_that_lies_is_not_believed(db: psycopg.Connection, school: str, witness: RunningWitness) -> None:
