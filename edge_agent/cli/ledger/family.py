@@ -65,10 +65,11 @@ def erase(
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Erase a person from statements and contests, and shut their family's devices out.
+    """Erase a person from statements, contests and the payer's matches, and shut their family's devices out.
 
     Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names go with the roster.
     """
+    from sync.ledger.billing.payers import forget_child
     from sync.ledger.family.codes import revoke_family_codes
     from sync.ledger.judgement.contests import erase_notes
     from sync.ledger.server import utc_now
@@ -78,6 +79,7 @@ def erase(
         revoke_family_codes(connection, school, person, utc_now())
         notes = erase_notes(connection, school, person)
         rows = erase_person(connection, school, person)
+        forget_child(connection, school, person)
     out.print(f"{person}: {rows} rows of statements and {notes} notes of contests are erased", markup=False)
 
 

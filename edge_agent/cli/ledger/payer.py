@@ -37,15 +37,20 @@ KeyOption = Annotated[
 def hash_numbers(
     file: Annotated[Path, typer.Argument(help="CSV with the columns number and person.")],
     key_file: Annotated[Path, typer.Option("--key-file", help="The key, at least 16 bytes.")],
+    for_roster: Annotated[
+        bool, typer.Option("--for-roster", help="As the file payer_numbers.csv of a roster export.")
+    ] = False,
 ) -> None:
     """Print the keyed hashes of the payer's numbers, as `payer numbers` takes them. Run it where the numbers are."""
     from sync.money.payer_people import hash_number
 
     key = _read_key(key_file)
     rows = _read_rows(file, "number", "person")
-    out.print("number_hash,person", markup=False)
-    for row in rows:
-        out.print(f"{hash_number(row['number'], key)},{row['person']}", markup=False, soft_wrap=True)
+    hashed = [(hash_number(row["number"], key), row["person"]) for row in rows]
+    out.print("userSourcedId,numberHash" if for_roster else "number_hash,person", markup=False)
+    for number_hash, person in hashed:
+        line = f"{person},{number_hash}" if for_roster else f"{number_hash},{person}"
+        out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,24 +1,28 @@
 """OneRoster 1.2 to a school's roster: files over what was known before, references checked, records out. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sync.contract.oneroster.merge import describe_late_rows, merge
 from sync.contract.oneroster.records import SchoolView, build_records
 from sync.contract.oneroster.references import find_faults
 from sync.contract.oneroster.remembered import RememberedFiles, active_rows
-from sync.contract.oneroster.rows import CardRow, EntitlementRow, OrgRow, SessionRow
+from sync.contract.oneroster.rows import CardRow, EntitlementRow, OrgRow, PayerNumberRow, SessionRow
 from sync.contract.oneroster.tables import ExportRefused, read_tables
 from sync.contract.roster import Credential, Person, Record
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedRoster:
-    """An import's result: what to remember, what the school's roster is, and what a person should know of it."""
+    """An import's result: what to remember, what the school's roster is, and what a person should know of it.
+
+    `payer_numbers`: keyed hash and person, the ledger's alone; None where the export has no such file.
+    """
 
     files: RememberedFiles
     records: tuple[Record, ...]
     notes: tuple[str, ...]
+    payer_numbers: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
 
 
 def list_schools(files: Mapping[str, bytes], base: RememberedFiles | None = None) -> Mapping[str, str]:
@@ -44,7 +48,19 @@ def import_roster(
         raise ExportRefused(faults)
     records = build_records(view)
     late = describe_late_rows(merged, tables) if base is not None else ()
-    return ImportedRoster(merged, records, (*_notes(merged, records), *late))
+    numbers = _list_payer_numbers(merged, records) if PayerNumberRow.file in tables else None
+    # Hashes are stored once, by version, and not among what is remembered for the next import.
+    remembered = {name: rows for name, rows in merged.items() if name != PayerNumberRow.file}
+    return ImportedRoster(remembered, records, (*_notes(merged, records), *late), numbers)
+
+
+def _list_payer_numbers(files: RememberedFiles, records: tuple[Record, ...]) -> tuple[tuple[str, str], ...]:
+    """Returns keyed hash and person of those on this school's roster."""
+    people = {record.id for record in records if isinstance(record, Person)}
+    rows = (row for _, row in active_rows(files, PayerNumberRow))
+    return tuple(
+        sorted((row.number_hash.lower(), row.user_sourced_id) for row in rows if row.user_sourced_id in people)
+    )
 
 
 def _notes(files: RememberedFiles, records: tuple[Record, ...]) -> Iterator[str]:

@@ -52,6 +52,10 @@ ID_LIST: Final = optional(
 GRADES: Final = column(
     rf"({_GRADE_PATTERN}(\s*,\s*{_GRADE_PATTERN})*)?", "grades such as 01 or 11, comma-separated, or nothing"
 )
+NUMBER_HASH: Final = replace(
+    column("[0-9a-f]{64}", "64 hex digits, as `edge-agent ledger payer hash` makes them: never the number itself"),
+    secret=True,
+)
 CARD_NUMBER: Final = replace(
     column(r"[0-9A-F :,-]{1,40}", "a card's number: hex of its UID, or the digits of its notation"), secret=True
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from sync.contract.oneroster.remembered import RememberedRow, canonical_grades
-from sync.contract.oneroster.rows import CardRow, ClosedDayRow, ConsentRow, EntitlementRow, TerminalRow
+from sync.contract.oneroster.rows import CardRow, ClosedDayRow, ConsentRow, EntitlementRow, PayerNumberRow, TerminalRow
 from sync.contract.oneroster.tables import CheckedRow, CheckedTable, ExportFault
 from sync.contract.roster import Notation
 
@@ -43,6 +43,8 @@ def _row_id(name: str, row: CheckedRow) -> str:
         return fields["date"]
     if name == ConsentRow.file:
         return f"{fields['userSourcedId']}|{fields['scope'] or 'palm'}"
+    if name == PayerNumberRow.file:
+        return f"{fields['userSourcedId']}|{fields['numberHash'].lower()}"
     if name == TerminalRow.file:
         return f"{fields['userSourcedId']}.terminal"
     return fields["sourcedId"]

@@ -18,6 +18,7 @@ _REFERENCES: Final = (
     ("consents.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "programme", "programmes.csv"),
+    ("payer_numbers.csv", "userSourcedId", "users.csv"),
 )
 
 

@@ -20,6 +20,7 @@ from sync.contract.oneroster.columns import (
     ID_LIST,
     ID_OR_BLANK,
     MOMENT,
+    NUMBER_HASH,
     STATUS,
     TEXT,
     TIME,
@@ -208,6 +209,14 @@ class ConsentRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     withdrawn_at: Annotated[str, MOMENT] = ""
 
 
+class PayerNumberRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The keyed hash of the number under which the payer knows one person. It is on no kiosk's roster."""
+
+    file = "payer_numbers.csv"
+    user_sourced_id: Annotated[str, ID] = ""
+    number_hash: Annotated[str, NUMBER_HASH] = ""
+
+
 def list_columns(row: type[ExportRow]) -> Mapping[str, Column]:
     """Returns the rule of each column of a file, by the column's name in the file."""
     return {
@@ -232,5 +241,6 @@ OWN: Final[Mapping[str, Columns]] = {
         SessionRow,
         ClosedDayRow,
         ConsentRow,
+        PayerNumberRow,
     )
 }

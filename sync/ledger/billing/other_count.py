@@ -104,7 +104,11 @@ def _read_sheet(connection: psycopg.Connection, subject: SheetSubject) -> Sheet 
 # Ids are opaque and a school's own: the same id at two schools may be two children. The same child is one who has the
 # same keyed hash at both, or whom the other school's roster names as a guest of this one.
 _SELECT_ELSEWHERE = """
-    SELECT o.school, o.person, m.person FROM payer_number m JOIN payer_number o USING (number_hash)
+    WITH ever AS (
+        SELECT school, number_hash, person FROM payer_number
+        UNION SELECT school, number_hash, person FROM payer_number_former
+    )
+    SELECT o.school, o.person, m.person FROM ever m JOIN ever o USING (number_hash)
     WHERE m.school = %(school)s AND o.school <> %(school)s
     UNION
     SELECT school, id, id FROM roster_record

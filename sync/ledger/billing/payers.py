@@ -1,6 +1,5 @@
 """By what a payer's lines are matched to the people of a school: keyed hashes, and names that somebody confirmed."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -10,6 +9,7 @@ from sync.contract.roster import Person
 from sync.ledger.billing.terms import lock_school
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import rosters
+from sync.ledger.registry.payer_numbers import read_numbers, store_numbers
 from sync.money.payer_people import ChildMatcher, NameKey, RosterName
 
 
@@ -27,12 +27,14 @@ def replace_numbers(connection: psycopg.Connection, school: str, numbers: Iterab
             )
     with connection.transaction():
         lock_school(connection, school)
-        connection.execute("DELETE FROM payer_number WHERE school = %s", (school,))
-        connection.execute(
-            "INSERT INTO payer_number (school, number_hash, person) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
-            (school, [pair[0] for pair in pairs], [pair[1] for pair in pairs]),
-        )
-    return len(pairs)
+        return store_numbers(connection, school, pairs)
+
+
+def forget_child(connection: psycopg.Connection, school: str, person: str) -> None:
+    """Removes every hash and confirmed name of a person who is erased."""
+    connection.execute("DELETE FROM payer_number WHERE school = %s AND person = %s", (school, person))
+    connection.execute("DELETE FROM payer_number_former WHERE school = %s AND person = %s", (school, person))
+    connection.execute("DELETE FROM payer_name WHERE school = %s AND person = %s", (school, person))
 
 
 def confirm_names(
@@ -52,11 +54,6 @@ def confirm_names(
 
 def read_matcher(connection: psycopg.Connection, school: str, key: bytes) -> ChildMatcher:
     """Returns everything by which a payer's children are found at this school."""
-    numbers: dict[str, list[str]] = defaultdict(list)
-    for number_hash, person in connection.execute(
-        "SELECT number_hash, person FROM payer_number WHERE school = %s ORDER BY person", (school,)
-    ):
-        numbers[number_hash].append(person)
     confirmed = {
         (name, group): person
         for name, group, person in connection.execute(
@@ -68,4 +65,4 @@ def read_matcher(connection: psycopg.Connection, school: str, key: bytes) -> Chi
         for record in rosters.read_records(connection, school)
         if isinstance(record, Person)
     ]
-    return ChildMatcher(names, {number: tuple(people) for number, people in numbers.items()}, key, confirmed)
+    return ChildMatcher(names, read_numbers(connection, school), key, confirmed)

@@ -12,6 +12,7 @@ from sync.contract.oneroster.remembered import RememberedRow
 from sync.contract.roster_diff import RosterComparison, compare_rosters, refuse_vanished_pupils
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import rosters
+from sync.ledger.registry.payer_numbers import store_numbers
 
 VANISH_SHARE_MAX = 0.1
 
@@ -62,6 +63,8 @@ def _import_school(
     changed = compare_rosters(old, built.records)
     refuse_vanished_pupils(changed, old, share_max)
     applied = rosters.apply_changes(connection, school, changed.changes, in_force=in_force)
+    if built.payer_numbers is not None:
+        store_numbers(connection, school, built.payer_numbers)
     _save(connection, school, built)
     return ImportedSchool(school, applied.version, changed, built.notes)
 

@@ -17,6 +17,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis
 from sync.ledger.recovery.acts import ActKind, note_act
 from sync.ledger.registry import palms
+from sync.ledger.registry.payer_numbers import prune_numbers
 from sync.ledger.transparency import logs
 from sync.proof.leaves import VersionedKind
 from sync.proof.roster_digest import digest_judged
@@ -211,6 +212,7 @@ def prune_history(connection: psycopg.Connection, school: str, before: int) -> i
             "UPDATE school SET roster_floor = greatest(roster_floor, least(%s, roster_version)) WHERE school = %s",
             (before, school),
         )
+        prune_numbers(connection, school, before)
         done = connection.execute(
             "DELETE FROM roster_record r USING school s WHERE r.school = %s AND s.school = r.school"
             " AND (r.superseded <= s.roster_floor OR (r.body IS NULL AND r.version <= s.roster_floor))",

@@ -12,6 +12,7 @@ from sync.contract.roster import Person, RosterPage
 from sync.contract.roster_diff import TooManyVanished
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import rosters, schools
+from sync.ledger.registry.payer_numbers import read_numbers
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
 from tests.sync.ledger.kiosk import Kiosk
@@ -68,6 +69,39 @@ def test_schools_of_the_export_are_found(db: psycopg.Connection, school: str) ->
     schools.add_school(db, "sch-0151", "№ 151")
     (imported,) = import_export(db, read_export(SAMPLES / "bulk"), date=ON)
     assert imported.school == "sch-0151"
+
+
+def test_keyed_hashes_come_with_the_roster_and_go_to_no_kiosk(
+    db: psycopg.Connection, school: str, kiosk: Kiosk
+) -> None:
+    files, first, second, stranger = read_export(SAMPLES / "bulk"), "1" * 64, "2" * 64, "3" * 64
+
+    def bring(*rows: str, whole: dict[str, bytes] = files) -> None:
+        numbers = {"payer_numbers.csv": "\n".join(["userSourcedId,numberHash", *rows]).encode()} if rows else {}
+        import_export(db, whole | numbers, [school], date=ON, org="sch-0151", vanish_share_max=0.5)
+
+    bring(f"u-1,{first.upper()}", f"u-2,{second}", f"u-2,{first}")
+    assert read_numbers(db, school) == {first: ("u-1", "u-2"), second: ("u-2",)}
+    bring()  # without the file what it brought stays
+    bring(f"u-1,{first}", f"u-2,{second}")
+    assert read_numbers(db, school) == {first: ("u-1",), second: ("u-2",)}
+    bring(f"u-1,{first}", whole=read_export(SAMPLES / "delta"))  # u-2 has left, and last month's sheet still names it
+    assert read_numbers(db, school) == {first: ("u-1",), second: ("u-2",)}
+    assert rosters.read_version(db, school) == 2
+    pulled = kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(0)).content
+    stored = db.execute("SELECT kept FROM roster_source WHERE school = %s", (school,)).fetchall()
+    for number_hash in (first, second):
+        assert number_hash not in pulled.decode()
+        assert number_hash not in str(stored)
+    rosters.prune_history(db, school, 2)
+    assert read_numbers(db, school) == {first: ("u-1",)}
+    for rows, reason in (
+        (["u-1,990101300123"], "64 hex digits"), ([f"u-99,{stranger}"], "an id from users.csv"),
+        ([f"u-1,{first}", f"u-1,{first.upper()}"], "the same as line 2"),
+    ):  # fmt: skip
+        with pytest.raises(ExportRefused, match=reason) as refused:
+            bring(*rows)
+        assert "990101300123" not in str(refused.value)
 
 
 def test_zip_with_a_folder_and_a_macs_shadows(tmp_path: Path) -> None:
