@@ -257,13 +257,6 @@ def start(protocol: str, scbk: bytes | None = None) -> Decoding:
     return osdp_decoding(scbk)
 
 
-def decoding_for(protocol: str) -> Decoding:
-    """Returns a decoder for the protocol that the table of drivers names; it yields nothing where the table names
-    none.
-    """
-    return start(protocol) if protocol else Decoding(lambda _: (), lambda: ())
-
-
 def decode(protocol: str, chunks: Iterable[bytes], scbk: bytes | None = None) -> Iterator[DecodedLine]:
     """Yields the lines of a stream, however it is cut. `scbk` is an OSDP reader's key. Raises NotSupported at once for
     an unknown protocol.

@@ -16,7 +16,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.osdp import Characters, OsdpCard, parse_card
 from drivers.protocols.osdp_card import between_parities
 from drivers.protocols.osdp_secure import Opened
-from drivers.protocols.osdpcap import Direction, PassedBytes, encode, parse, replay
+from drivers.protocols.osdpcap import Direction, OsdpStream, PassedBytes, encode, parse, replay
 from drivers.readings import DeviceEvent
 
 TRACE_BYTES_MAX = 64 * 1024 * 1024
@@ -89,8 +89,24 @@ def events(
     """
     reports = Reports(name, settings)
     for t_ns, opened in replay(lines, scbk):
-        reading: OsdpCard | Characters | Fault | None = opened if isinstance(opened, Fault) else None
-        if isinstance(opened, Opened) and opened.packet.reply:
-            reading = parse_card(opened.packet.code, opened.data)
-        if reading is not None:
-            yield from reports.readings(reading, t_ns)
+        yield from _readings(reports, opened, t_ns)
+
+
+def stream_events(
+    data: Iterable[bytes], settings: OsdpSettings, *, clock: Monotonic, scbk: bytes | None = None, name: str = "replay"
+) -> Iterator[DeviceEvent]:
+    """Yields the events of bytes as they pass on the line, both ways, or of an OSDPCAP file. See `events`."""
+    reports, stream = Reports(name, settings), OsdpStream(scbk)
+    for part in data:
+        for opened in stream.feed(part):
+            yield from _readings(reports, opened, clock())
+    for opened in stream.flush():
+        yield from _readings(reports, opened, clock())
+
+
+def _readings(reports: Reports, opened: Opened | Fault, t_ns: int) -> Iterator[DeviceEvent]:
+    reading: OsdpCard | Characters | Fault | None = opened if isinstance(opened, Fault) else None
+    if isinstance(opened, Opened) and opened.packet.reply:
+        reading = parse_card(opened.packet.code, opened.data)
+    if reading is not None:
+        yield from reports.readings(reading, t_ns)

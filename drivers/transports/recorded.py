@@ -1,24 +1,31 @@
 """Plays a capture to a driver, as if the device were there, with the recorded gaps or without any wait.
 
 `clock` tells the time at which the last chunk was recorded: a driver that is given it sees the same times on every
-replay, however fast. What the driver writes is thrown away. Does not imitate: a device that reacts to what is written.
+replay, however fast. A silence follows the last chunk, so that a line without an end is over. What the driver writes
+is thrown away. Does not imitate: a device that reacts to what is written.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from drivers.bench.capture import Chunk
 from drivers.errors import DeviceGone
 
+SILENCE_NS = 60_000_000_000  # longer than any reader waits for the rest of a line
+
 
 class RecordedTransport:
-    """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons. A reopen goes on."""
+    """Reads raise DeviceGone once the capture has ended; `ended` tells that from other reasons. A reopen goes on.
+
+    A chunk is taken when it is read, the first one at `open`: so they may come from a live line.
+    """
 
     def __init__(self, chunks: Iterable[Chunk], *, gaps: bool = True) -> None:
-        self._chunks = [chunk for chunk in chunks if chunk.dir == "RECV"]
+        self._chunks: Iterator[Chunk] = (chunk for chunk in chunks if chunk.dir == "RECV")
         self._gaps = gaps
-        self._next = 0
-        self._now_ns = self._chunks[0].t_ns if self._chunks else 0
+        self._next: Chunk | None = None
+        self._was_silent = False
+        self._now_ns = 0
         self._waited_s = 0.0  # of the gap before the next chunk
         self._closed = threading.Event()
         self._closed.set()
@@ -28,9 +35,12 @@ class RecordedTransport:
 
     @property
     def ended(self) -> bool:
-        return self._next == len(self._chunks)
+        return self._was_silent
 
     def open(self) -> None:
+        if self._next is None and not self._now_ns:
+            self._next = next(self._chunks, None)
+            self._now_ns = self._next.t_ns if self._next else 0
         self._closed.clear()
 
     def read(self, timeout_s: float) -> bytes:
@@ -38,10 +48,14 @@ class RecordedTransport:
             raise DeviceGone("the recording is not open")
         if self.ended:
             raise DeviceGone("the recording has ended")
-        chunk = self._chunks[self._next]
+        chunk = self._next = self._next or next(self._chunks, None)
+        if chunk is None:
+            self._was_silent = True
+            self._now_ns += SILENCE_NS
+            return b""
         if self._gaps and not self._wait(chunk, timeout_s):
             return b""
-        self._next += 1
+        self._next = None
         self._now_ns, self._waited_s = chunk.t_ns, 0.0
         return bytes.fromhex(chunk.hex)
 

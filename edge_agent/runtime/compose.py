@@ -45,7 +45,7 @@ from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
-from edge_agent.runtime.taps import DeviceTaps
+from edge_agent.runtime.taps import DeviceTaps, ReaderTap
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
@@ -261,9 +261,9 @@ def _build_indicator(loaded: LoadedSettings, device: DeviceSettings, taps: Devic
     return indicator(device.name, device.options, tap=taps.build_tap(device.name))
 
 
-def _build_reader(loaded: LoadedSettings, device: DeviceSettings, taps: DeviceTaps) -> Reader:
+def _build_reader(loaded: LoadedSettings, device: DeviceSettings, tap: ReaderTap) -> Reader:
     reader = registry.reader_class(device.driver, loaded.drivers)
-    return reader(device.name, device.options, tap=taps.build_tap(device.name))
+    return reader(device.name, device.options, tap=tap)
 
 
 def _reader_loops(
@@ -277,18 +277,12 @@ def _reader_loops(
     counters: Counters,
 ) -> tuple[ReaderLoop, ...]:
     frames = palms.offer if palms is not None else None
-    return tuple(
-        ReaderLoop(
-            GuardedReader(device.name, partial(_build_reader, loaded, device, taps), device.fault),
-            presence,
-            inbox,
-            now,
-            surfaces.show,
-            counters,
-            frames,
-        )
-        for device, presence in zip(loaded.settings.readers, presences, strict=True)
-    )
+    loops = []
+    for device, presence in zip(loaded.settings.readers, presences, strict=True):
+        tap = ReaderTap(taps, device.name)
+        reader = GuardedReader(device.name, partial(_build_reader, loaded, device, tap), device.fault)
+        loops.append(ReaderLoop(reader, presence, inbox, now, surfaces.show, counters, frames, tap.report))
+    return tuple(loops)
 
 
 def _uplink(

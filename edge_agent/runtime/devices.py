@@ -91,6 +91,7 @@ class ReaderLoop:
     show: Callable[[Feedback], None]
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None
+    report: Callable[[Sequence[DeviceEvent]], None] | None = None  # to a technician who watches, after each read
 
     def run(self, pulse: Pulse) -> None:
         """Reads until the stop; opens the reader again, with backoff, each time it goes away."""
@@ -114,8 +115,11 @@ class ReaderLoop:
             pulse.wait(wait_s)
 
     def _read(self) -> None:
-        for event in self.reader.read(DEVICE_WAIT_S):
+        events = self.reader.read(DEVICE_WAIT_S)
+        for event in events:
             self._hand_over(event, self.now())
+        if self.report is not None:
+            self.report(events)
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:

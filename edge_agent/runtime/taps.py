@@ -6,10 +6,11 @@ A watcher that does not keep up loses the oldest bytes: watching must never slow
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from drivers.readings import DeviceEvent
 from edge_agent.process import logs
 
 TRAFFIC_WAITING_MAX = 1_000
@@ -23,6 +24,7 @@ class Traffic:
     device: str
     direction: str  # RECV or SEND
     chunk: bytes = field(repr=False)
+    events: tuple[DeviceEvent, ...] = field(default=(), repr=False)  # what the reader made of the bytes so far
 
 
 class TrafficWatcher:
@@ -47,24 +49,57 @@ class TrafficWatcher:
         return drained
 
 
+class ReaderTap:
+    """The tap of one reader. What has passed waits for `report`, so that bytes and their events are shown together."""
+
+    def __init__(self, taps: "DeviceTaps", device: str) -> None:
+        self._taps, self._device = taps, device
+        self._log_traffic = logs.build_traffic_logger(device)
+        self._passed: deque[Traffic] = deque(maxlen=TRAFFIC_WAITING_MAX)
+
+    def __call__(self, direction: str, chunk: bytes) -> None:
+        self._log_traffic(direction, chunk)
+        if self._taps.is_watched:
+            self._passed.append(Traffic(self._taps.clock(), self._device, direction, chunk))
+
+    def report(self, events: Sequence[DeviceEvent]) -> None:
+        """Passes on what was read, with the events that the driver made of it. Called after each read."""
+        passed = [self._passed.popleft() for _ in range(len(self._passed))]
+        if events and self._taps.is_watched:
+            last = passed.pop() if passed else Traffic(self._taps.clock(), self._device, "RECV", b"")
+            passed.append(replace(last, events=tuple(events)))
+        for traffic in passed:
+            self._taps.pass_on(traffic)
+
+
 class DeviceTaps:
     """The taps of all drivers, and the technicians who watch them."""
 
     def __init__(self, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self._clock = clock
+        self.clock = clock
         self._watchers: tuple[TrafficWatcher, ...] = ()
         self._lock = threading.Lock()
 
     def build_tap(self, device: str) -> Callable[[str, bytes], None]:
-        """Returns a driver's tap: the driver calls it with RECV or SEND and the bytes."""
+        """Returns an indicator's tap: the driver calls it with RECV or SEND and the bytes."""
         log_traffic = logs.build_traffic_logger(device)
 
-        def pass_on(direction: str, chunk: bytes) -> None:
+        def tap(direction: str, chunk: bytes) -> None:
             log_traffic(direction, chunk)
-            for watcher in self._watchers:
-                watcher.append(Traffic(self._clock(), device, direction, chunk))
+            if self.is_watched:
+                self.pass_on(Traffic(self.clock(), device, direction, chunk))
 
-        return pass_on
+        return tap
+
+    @property
+    def is_watched(self) -> bool:
+        """True while a technician watches."""
+        return bool(self._watchers)
+
+    def pass_on(self, traffic: Traffic) -> None:
+        """Shows traffic to everybody who watches; never blocks."""
+        for watcher in self._watchers:
+            watcher.append(traffic)
 
     @contextmanager
     def watch(self) -> Iterator[TrafficWatcher]:

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from drivers.base import DriverSettings
+from drivers.bench import osdp_key
+from drivers.cards.osdp_reports import OsdpSettings
 from edge_agent import settings
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS
@@ -29,6 +32,15 @@ def find_reader(config: Path, name: str) -> DeviceSettings:
             return reader
     names = ", ".join(reader.name for reader in readers) or "none"
     raise RequestRefused(f"no reader is named {name!r} in {config}", f"choose one of: {names}")
+
+
+def find_key(options: DriverSettings, key_file: Path | None) -> bytes | None:
+    """Returns the key of an OSDP reader: from this file, else from the file that its settings name; None without."""
+    if key_file is not None:
+        return osdp_key.load(key_file)
+    if isinstance(options, OsdpSettings) and options.key_file:
+        return osdp_key.load(osdp_key.key_path(options.key_file))
+    return None
 
 
 def require_stopped_daemon(config: Path) -> None:

@@ -1,25 +1,27 @@
 """`devices watch` and `devices capture`: the bytes between a driver and its device."""
 
+import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
 from drivers import registry
 from drivers.base import Reader
-from drivers.bench import decoding, osdp_trace
-from drivers.bench.capture import CaptureTap, Chunk
+from drivers.bench import osdp_trace
+from drivers.bench.capture import CaptureTap
+from drivers.bench.playing import describe_event
 from drivers.errors import DeviceError
+from drivers.readings import DeviceEvent
 from edge_agent import settings
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
-from edge_agent.control_api import DEVICES_WATCH, DeviceWatchArguments
+from edge_agent.control_api import DEVICES_WATCH, DeviceTraffic, DeviceWatchArguments
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
 from edge_agent.settings import DeviceSettings
 
@@ -32,18 +34,16 @@ def watch(
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Show bytes as they pass, and what they mean. Card numbers are shown whole."""
+    """Show bytes as they pass, and what the reader's driver reports. Card numbers are shown whole."""
     reader = find_reader(config, device)
-    decoder = decoding.decoding_for(registry.entry(reader.driver, settings.load_settings(config).drivers).protocol)
-    for chunk in _watch_traffic(config, reader, seconds):
-        lines = decoder.feed(bytes.fromhex(chunk.hex)) if chunk.dir == "RECV" else ()
+    for row in _watch_traffic(config, reader, seconds):
         if as_json:
-            events = [msgspec.to_builtins(line) for line in lines]
-            print_json({"t_ns": chunk.t_ns, "dir": chunk.dir, "hex": chunk.hex, "events": events})
+            print_json({"t_ns": row.t_ns, "dir": row.direction, "hex": row.hex, "events": row.events})
             continue
-        out.print(f"{chunk.t_ns / 1e9:12.3f} {chunk.dir} {chunk.hex}", markup=False, soft_wrap=True)
-        for line in lines:
-            out.print(f"{'':12} {decoding.to_json(line).decode()}", markup=False, soft_wrap=True)
+        if row.hex:
+            out.print(f"{row.t_ns / 1e9:12.3f} {row.direction} {row.hex}", markup=False, soft_wrap=True)
+        for event in row.events:
+            out.print(f"{'':12} {json.dumps(event, ensure_ascii=False)}", markup=False, soft_wrap=True)
 
 
 def capture(
@@ -72,9 +72,10 @@ def capture(
             record = CaptureTap(
                 file, reader.driver, reader.options, clock=lambda: now_ns, redact_key=key, drivers=drivers
             )
-        for chunk in _watch_traffic(config, reader, seconds):
-            now_ns = chunk.t_ns
-            record(chunk.dir, bytes.fromhex(chunk.hex))
+        for row in _watch_traffic(config, reader, seconds):
+            if row.hex:
+                now_ns = row.t_ns
+                record(row.direction, bytes.fromhex(row.hex))
         if not now_ns:
             raise RequestRefused(
                 f"nothing came from {device} in {seconds:g} s, so no file was kept", "try again longer"
@@ -93,32 +94,40 @@ def _remove_after_error(target: Path) -> Iterator[None]:
         raise
 
 
-def _watch_traffic(config: Path, reader: DeviceSettings, seconds: float) -> Iterator[Chunk]:
-    """Yields the bytes between driver and device: from the daemon, or from the device itself while it is stopped."""
+def _watch_traffic(config: Path, reader: DeviceSettings, seconds: float) -> Iterator[DeviceTraffic]:
+    """Yields the bytes between driver and device with the driver's events: from the daemon, or, while it is stopped,
+    from the driver run here.
+    """
     loaded = settings.load_settings(config)
     if registry.entry(reader.driver, loaded.drivers).camera:
         raise RequestRefused(f"{reader.name} is a camera: pictures of people are never recorded", "name another reader")
     try:
         arguments = DeviceWatchArguments(device=reader.name, seconds=seconds)
-        for row in ask(loaded.settings.kiosk.run_dir, DEVICES_WATCH, arguments, seconds + 30):
-            yield Chunk(t_ns=row.t_ns, dir=row.direction, hex=row.hex)
+        yield from ask(loaded.settings.kiosk.run_dir, DEVICES_WATCH, arguments, seconds + 30)
     except AgentNotRunning:
         driver = registry.reader_class(reader.driver, loaded.drivers)
         yield from _read_traffic(driver, reader, seconds)
 
 
-def _read_traffic(driver: type[Reader], settings_: DeviceSettings, seconds: float) -> Iterator[Chunk]:
-    passed: list[Chunk] = []
+def _read_traffic(driver: type[Reader], settings_: DeviceSettings, seconds: float) -> Iterator[DeviceTraffic]:
+    passed: list[DeviceTraffic] = []
 
-    def tap(direction: str, payload: bytes) -> None:
+    def row(direction: str, payload: bytes, events: Sequence[DeviceEvent] = ()) -> DeviceTraffic:
         side: Literal["RECV", "SEND"] = "SEND" if direction == "SEND" else "RECV"
-        passed.append(Chunk(t_ns=time.monotonic_ns(), dir=side, hex=payload.hex()))
+        described = tuple(map(describe_event, events))
+        return DeviceTraffic(
+            t_ns=time.monotonic_ns(), device=settings_.name, direction=side, hex=payload.hex(), events=described
+        )
 
-    reader = driver(settings_.name, settings_.options, tap=tap)
+    reader = driver(
+        settings_.name, settings_.options, tap=lambda direction, payload: passed.append(row(direction, payload))
+    )
     reader.open()
     until = time.monotonic() + seconds
     with closing(reader):
         while time.monotonic() < until:
-            reader.read(READ_S)
+            events = reader.read(READ_S)
             yield from passed
             passed.clear()
+            if events:
+                yield row("RECV", b"", events)

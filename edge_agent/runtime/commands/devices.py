@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from drivers.bench.playing import describe_event
 from drivers.protocols.adms import clock_suspect
 from drivers.readings import PersonMatched
 from edge_agent.control import Handler, Requester, bind_handler
@@ -57,6 +58,7 @@ class DeviceCommands:
                             device=traffic.device,
                             direction=direction,
                             hex=traffic.chunk.hex(),
+                            events=tuple(map(describe_event, traffic.events)),
                         )
 
     def import_matches(self, arguments: DeviceImportArguments, requester: Requester) -> Iterator[ImportedMatches]:
