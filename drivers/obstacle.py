@@ -17,3 +17,8 @@ class Obstacle:
 @dataclass(frozen=True, slots=True)
 class NoPermission(Obstacle):
     """The user who looks may not open the device. Another user may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance(Obstacle):
+    """A device works, and something may disturb it."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.bench.port_thieves import explain_missing_port, find_disturbances
+from drivers.bench.undriven import find_undriven
 from drivers.obstacle import NoPermission, Obstacle
 
 IRON_LOGIC = "0403:1234"
@@ -58,7 +60,12 @@ def probe(root: Path = Path("/")) -> tuple[Attached, ...]:
 
 def _usb(root: Path) -> Iterator[Attached]:
     for device in children(root / "sys/bus/usb/devices"):
-        usb_id = f"{text(device / 'idVendor')}:{text(device / 'idProduct')}"
+        vendor = text(device / "idVendor")
+        usb_id = f"{vendor}:{text(device / 'idProduct')}"
+        undriven = find_undriven(usb_id, text(device / "product"))
+        if undriven is not None:
+            yield Attached(undriven.what, usb_id, "", (), (undriven.obstacle,))
+            continue
         ttys = sorted({tty.name for tty in device.glob(f"{device.name}:*/**/tty[AU][CS][MB]*")})
         known_device = KNOWN_DEVICES.get(usb_id)
         if known_device is None and not ttys:
@@ -67,10 +74,11 @@ def _usb(root: Path) -> Iterator[Attached]:
         drivers = known_device.drivers if known_device else ANY_SERIAL
         if not ttys:
             assert known_device is not None
-            yield Attached(what, usb_id, "", drivers, _unbound(root, usb_id, known_device))
+            yield Attached(what, usb_id, "", drivers, _unbound(root, device, usb_id, known_device))
         for tty in ttys:
             port = _stable_name(root, tty, serial=text(device / "serial"))
-            yield Attached(what, usb_id, port, drivers, tuple(no_access(root, f"/dev/{tty}")))
+            obstacles = (*no_access(root, f"/dev/{tty}"), *find_disturbances(root, vendor))
+            yield Attached(what, usb_id, port, drivers, obstacles)
 
 
 def _board(root: Path) -> Iterator[Attached]:
@@ -88,7 +96,7 @@ def _board(root: Path) -> Iterator[Attached]:
             )
 
 
-def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[Obstacle, ...]:
+def _unbound(root: Path, folder: Path, usb_id: str, device: KnownDevice) -> tuple[Obstacle, ...]:
     obstacles = []
     if not (root / "sys/module" / device.module).exists():
         obstacles.append(Obstacle(f"kernel module {device.module} is not loaded", f"modprobe {device.module}"))
@@ -106,8 +114,7 @@ def _unbound(root: Path, usb_id: str, device: KnownDevice) -> tuple[Obstacle, ..
             )
         )
     elif not obstacles:
-        reason = f"{device.module} is loaded but has made no port"
-        obstacles.append(Obstacle(reason, "replug it, then look at `dmesg`"))
+        obstacles.append(explain_missing_port(root, folder, device.module))
     return tuple(obstacles)
 
 

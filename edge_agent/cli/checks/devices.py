@@ -9,7 +9,7 @@ from drivers.bench import discovery, osdp_key, pcsc_checks
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import NotSupported
 from drivers.installation import build_install_command
-from drivers.obstacle import NoPermission, Obstacle
+from drivers.obstacle import Disturbance, NoPermission, Obstacle
 from edge_agent.cli.checks.finding import (
     ExaminedKiosk,
     Finding,
@@ -37,7 +37,9 @@ def check_attached(kiosk: ExaminedKiosk) -> Iterator[Finding]:
             obstacles = tuple(obstacle for obstacle in obstacles if not isinstance(obstacle, NoPermission))
             obstacles += tuple(_obstacles_of_agent(kiosk, device.port))
         for obstacle in obstacles:
-            yield Finding("plugged in", state, f"{detail}: {obstacle.reason}", obstacle.next_step)
+            disturbs = isinstance(obstacle, Disturbance)
+            obstacle_state = FindingState.ATTENTION if disturbs else state
+            yield Finding("plugged in", obstacle_state, f"{detail}: {obstacle.reason}", obstacle.next_step)
         if not obstacles:
             yield good("plugged in", f"{detail}: fits {' or '.join(device.drivers)}")
     if not attached:

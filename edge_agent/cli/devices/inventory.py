@@ -84,7 +84,7 @@ def probe(as_json: JsonOption = False) -> None:
                     device.port,
                     device.what,
                     device.usb_id,
-                    " or ".join(device.drivers),
+                    " or ".join(device.drivers) or "none",
                     "; ".join(map(str, device.missing)) or "nothing",
                 )
                 for device in attached

@@ -4,9 +4,13 @@ from pathlib import Path
 import pytest
 
 from drivers.bench import discovery_input
-from drivers.bench.discovery import ANY_SERIAL, Attached, probe
+from drivers.bench.discovery import ANY_SERIAL, KNOWN_DEVICES, Attached, probe
+from drivers.bench.undriven import UNDRIVEN_DEVICES
 from drivers.errors import NotSupported
+from drivers.obstacle import Disturbance
 from drivers.registry import DRIVERS, DriverKind, indicator_class, reader_class
+
+CONFIG = Path(__file__).parents[3] / "config"
 
 
 class Tree:
@@ -218,3 +222,71 @@ def test_a_camera_by_its_lasting_name_and_the_pins_of_the_board(tree: Tree) -> N
 def test_the_machine_it_runs_on_can_be_probed() -> None:
     assert isinstance(probe(), tuple)
     assert isinstance(discovery_input.probe(), tuple)
+
+
+@pytest.mark.parametrize("usb_id", ["1a86:7523", "10c4:ea60", "0403:6001"])
+def test_an_adapter_that_brltty_takes_is_named(tree: Tree, usb_id: str) -> None:
+    tree.usb("1-2", usb_id)
+    tree.write(f"sys/module/{KNOWN_DEVICES[usb_id].module}/version")
+    [unknown_holder] = probe(tree.root)
+    assert "if it says brltty: apt purge brltty" in str(unknown_holder.missing[0])
+    tree.write("usr/bin/brltty")
+    [installed] = probe(tree.root)
+    assert "brltty is installed: it takes such adapters: apt purge brltty" in str(installed.missing[0])
+    tree.write("proc/812/comm", "brltty")
+    [running] = probe(tree.root)
+    assert str(running.missing[0]).startswith("brltty has taken this adapter")
+
+
+def test_an_adapter_that_a_program_holds_is_told_from_one_that_is_broken(tree: Tree) -> None:
+    tree.usb("1-2", "1a86:7523")
+    tree.write("sys/module/ch341/version")
+    interface = tree.root / "sys/devices/usb1/1-2/1-2:1.0"
+    interface.mkdir(parents=True)
+    (interface / "driver").symlink_to("../../../../bus/usb/drivers/usbfs")
+    [found] = probe(tree.root)
+    assert str(found.missing[0]).startswith("another program has taken this adapter from the kernel")
+
+
+def test_modem_manager_disturbs_until_a_rule_keeps_it_away(tree: Tree) -> None:
+    tree.usb("1-2", "1a86:7523", tty="ttyUSB0")
+    tree.node("ttyUSB0", by_path="usb-0:1:1.0-port0")
+    assert probe(tree.root)[0].missing == ()
+    tree.write("proc/77/comm", "ModemManager")
+    [disturbance] = probe(tree.root)[0].missing
+    assert isinstance(disturbance, Disturbance)
+    assert "systemctl disable --now ModemManager" in str(disturbance)
+    tree.write("etc/udev/rules.d/70-edge-agent.rules", '# ATTRS{idVendor}=="1a86", ENV{ID_MM_DEVICE_IGNORE}="1"')
+    assert probe(tree.root)[0].missing == (disturbance,)
+    tree.write("etc/udev/rules.d/70-edge-agent.rules", (CONFIG / "udev/70-edge-agent.rules").read_text("utf-8"))
+    assert probe(tree.root)[0].missing == ()
+
+
+@pytest.mark.parametrize(
+    ("usb_id", "product", "what", "step"),
+    [
+        ("16c0:05df", "USBRelay2", "USB relay board as a HID device", "driver lcus"),
+        ("16c0:05df", "Panda Display", "HID device under a shared number", "driver lcus"),
+        ("5131:2007", "", "LCUS relay board as a HID device, or", "driver lcus"),
+        ("0403:1235", "", "Iron Logic Z-397", "Z-2 USB"),
+        ("04c5:1526", "", "PalmSecure-F Pro", "palm-bridge"),
+        ("7985:1001", "", "PVM310", "palm-bridge"),
+    ],
+)
+def test_a_device_without_a_driver_is_named_with_what_to_do(
+    tree: Tree, usb_id: str, product: str, what: str, step: str
+) -> None:
+    tree.usb("1-7", usb_id, product=product)
+    [found] = probe(tree.root)
+    assert found.what.startswith(what) or what in found.what
+    assert found.drivers == ()
+    assert step in str(found.missing[0])
+
+
+def test_a_star_printer_is_no_relay(tree: Tree) -> None:
+    tree.usb("1-8", "0519:2018", product="TSP100")
+    assert probe(tree.root) == ()
+
+
+def test_no_device_has_a_driver_and_none() -> None:
+    assert not KNOWN_DEVICES.keys() & UNDRIVEN_DEVICES.keys()
