@@ -92,7 +92,9 @@ def diff(
     with _translate_refusals():
         if local:
             loaded = settings.load_settings(config).settings
-            _print_changes("", _compare(export, org, _require_school(loaded), _read_records(loaded)), as_json)
+            roster = import_roster(read_export(export), _require_school(loaded), date=_today(), org=org)
+            changed = compare_rosters(_read_records(loaded), roster.records)
+            _print_changes("", changed, as_json, notes=roster.notes)
         else:
             _import_into_ledger(export, school or (), org, 1.0, data_dir, database_url, as_json, dry_run=True)
 
@@ -132,9 +134,7 @@ def _import_into_ledger(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
         )
     for imported in imports:
-        _print_changes(imported.school, imported.difference, as_json, imported.version)
-        for note in imported.notes if not as_json else ():
-            out.print(f"{imported.school}: {note}", markup=False)
+        _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
 
 
 def _import_into_kiosk(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
@@ -151,13 +151,7 @@ def _import_into_kiosk(export: Path, org: str, vanish: float, config: Path, as_j
     except AgentNotRunning:
         with _stopped_journal(loaded) as journal:
             journal.roster.apply((page,), datetime.now(UTC))
-    _print_changes(school, changed, as_json, version)
-    for note in roster.notes if not as_json else ():
-        out.print(note, markup=False)
-
-
-def _compare(export: Path, org: str, school: str, before: Sequence[Record]) -> RosterComparison:
-    return compare_rosters(before, import_roster(read_export(export), school, date=_today(), org=org).records)
+    _print_changes(school, changed, as_json, version, notes=roster.notes)
 
 
 def _read_records(loaded: Settings) -> list[Record]:
@@ -186,16 +180,20 @@ def _require_school(loaded: Settings) -> str:
     return loaded.kiosk.school
 
 
-def _print_changes(school: str, changed: RosterComparison, as_json: bool, version: int = 0) -> None:
+def _print_changes(
+    school: str, changed: RosterComparison, as_json: bool, version: int = 0, *, notes: Sequence[str]
+) -> None:
     """Prints numbers for people, and ids for machines; never a card's number."""
     after = [record for _, record in changed.changed]
     groups = {"added": changed.added, "changed": after, "removed": changed.removed}
     if as_json:
         ids = {name: [f"{record_type(record)} {record.id}" for record in records] for name, records in groups.items()}
-        print_json({"school": school, "version": version, **ids})
+        print_json({"school": school, "version": version, **ids, "notes": notes})
     else:
         counts = {name: len(records) for name, records in groups.items()}
         print_pairs({"school": school, "version": version or "unchanged", **counts})
+        for note in notes:
+            out.print(f"{school}: {note}" if school else note, markup=False)
 
 
 def _today() -> str:

@@ -2,14 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from sync.contract.oneroster.merge import describe_late_rows, merge
 from sync.contract.oneroster.records import SchoolView, build_records
 from sync.contract.oneroster.references import find_faults
 from sync.contract.oneroster.remembered import RememberedFiles, active_rows
-from sync.contract.oneroster.rows import CardRow, EntitlementRow, OrgRow, PayerNumberRow, SessionRow
+from sync.contract.oneroster.rows import (
+    NOT_NEEDED,
+    ONEROSTER,
+    OWN,
+    CardRow,
+    EntitlementRow,
+    ManifestRow,
+    OrgRow,
+    PayerNumberRow,
+    SessionRow,
+)
 from sync.contract.oneroster.tables import ExportRefused, read_tables
-from sync.contract.roster import Credential, Person, Record
+from sync.contract.roster import Credential, CredentialKind, Person, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ def import_roster(
     numbers = _list_payer_numbers(merged, records) if PayerNumberRow.file in tables else None
     # Hashes are stored once, by version, and not among what is remembered for the next import.
     remembered = {name: rows for name, rows in merged.items() if name != PayerNumberRow.file}
-    return ImportedRoster(remembered, records, (*_notes(merged, records), *late), numbers)
+    return ImportedRoster(remembered, records, (*_notes(merged, records), *late, *_name_unread(files)), numbers)
 
 
 def _list_payer_numbers(files: RememberedFiles, records: tuple[Record, ...]) -> tuple[tuple[str, str], ...]:
@@ -67,10 +78,19 @@ def _notes(files: RememberedFiles, records: tuple[Record, ...]) -> Iterator[str]
     """Yields what is not wrong, and still worth knowing."""
     people = sum(isinstance(record, Person) for record in records)
     credentials = sum(isinstance(record, Credential) for record in records)
-    yield f"{people} people, {credentials} cards"
+    codes = sum(isinstance(record, Credential) and record.kind is CredentialKind.CODE for record in records)
+    yield f"{people} people, {credentials - codes} cards" + (f", {codes} codes" if codes else "")
     if CardRow.file not in files:
         yield "no cards.csv, now or before: nobody is known by a card"
     if EntitlementRow.file not in files:
         yield "no entitlements.csv, now or before: visits are recorded, none is billed"
     if SessionRow.file not in files:
         yield "no sessions.csv, now or before: one session lasts the whole day, Monday to Saturday"
+
+
+def _name_unread(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yields a note on each file of the export that nobody reads: it may be one of ours under a wrong name."""
+    readable = {ManifestRow.file, *ONEROSTER, *OWN}
+    for name in sorted(files.keys() - readable - NOT_NEEDED):
+        alike = get_close_matches(name, readable, 1, 0.5)
+        yield f"{name}: not read, no file of a roster has this name" + (f"; did you mean {alike[0]}?" if alike else "")

@@ -56,6 +56,12 @@ NUMBER_HASH: Final = replace(
     column("[0-9a-f]{64}", "64 hex digits, as `edge-agent ledger payer hash` makes them: never the number itself"),
     secret=True,
 )
+CODE: Final = replace(
+    column(
+        rf"(?!\s){CHARACTER}{{1,512}}(?<!\s)", "the text of a QR or bar code, or number#PIN, at most 512 characters"
+    ),
+    secret=True,
+)
 CARD_NUMBER: Final = replace(
     column(r"[0-9A-F :,-]{1,40}", "a card's number: hex of its UID, or the digits of its notation"), secret=True
 )

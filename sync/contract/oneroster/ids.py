@@ -1,12 +1,20 @@
 """Ids for the rows of our own files, which stay the same from import to import; and the notations of card numbers."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from sync.contract.oneroster.remembered import RememberedRow, canonical_grades
-from sync.contract.oneroster.rows import CardRow, ClosedDayRow, ConsentRow, EntitlementRow, PayerNumberRow, TerminalRow
+from sync.contract.oneroster.rows import (
+    CardRow,
+    ClosedDayRow,
+    CodeRow,
+    ConsentRow,
+    EntitlementRow,
+    PayerNumberRow,
+    TerminalRow,
+)
 from sync.contract.oneroster.tables import CheckedRow, CheckedTable, ExportFault
 from sync.contract.roster import Notation
 
@@ -23,7 +31,10 @@ def identify_rows(
 ) -> dict[str, RememberedRow]:
     """Returns the rows of one of our own files by their ids; such a file is everything of its kind."""
     if name == CardRow.file:
-        return _identify_cards(table, before, faults)
+        return _name_after_holders(name, "card", _read_cards(table, faults), _card_key, before, faults)
+    if name == CodeRow.file:
+        rows_by_line = [(row.line, row.fields) for row in table.rows]
+        return _name_after_holders(name, "code", rows_by_line, _code_key, before, faults)
     rows: dict[str, RememberedRow] = {}
     for row in table.rows:
         row_id = _row_id(name, row)
@@ -50,38 +61,49 @@ def _row_id(name: str, row: CheckedRow) -> str:
     return fields["sourcedId"]
 
 
-def _identify_cards(
-    table: CheckedTable, before: Mapping[str, RememberedRow], faults: list[ExportFault]
-) -> dict[str, RememberedRow]:
-    """Returns the cards, each named after its holder, `u-1.card2`: an event holds that name, never the card's number.
-
-    A name is not used again for another card, so cards that are gone stay remembered as inactive.
-    """
-    merged = {card_id: replace(remembered, active=False) for card_id, remembered in before.items()}
-    ids = {_card_key(remembered.fields): card_id for card_id, remembered in before.items()}
-    counts: dict[str, int] = defaultdict(int)  # cards that a holder has had
-    for card_id in before:
-        holder, _, ordinal = card_id.rpartition(".card")
-        counts[holder] = max(counts[holder], int(ordinal))
+def _read_cards(table: CheckedTable, faults: list[ExportFault]) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yields line and fields of every card, its number in the roster's form."""
     for row in table.rows:
         notation = Notation(row.fields["notation"].lower() or "full")
         number = canonical_card_number(row.fields["number"], notation)
         if number is None:
             actual = f"no {notation.value} number"
             faults.append(ExportFault(CardRow.file, row.line, "number", actual, _CARD_FORMS[notation]))
-            continue
-        fields = {**row.fields, "notation": notation.value, "number": number}
-        card_id = ids.get(_card_key(fields), "")
-        if not card_id:
+        else:
+            yield row.line, {**row.fields, "notation": notation.value, "number": number}
+
+
+def _name_after_holders(
+    name: str, kind: str, rows: Iterable[tuple[int, Mapping[str, str]]], key: Callable[[Mapping[str, str]], object],
+    before: Mapping[str, RememberedRow], faults: list[ExportFault],
+) -> dict[str, RememberedRow]:  # fmt: skip
+    """Returns the cards or codes, each named after its holder, `u-1.card2`: an event holds that name, never the number.
+
+    A name is not used again for another one, so those that are gone stay remembered as inactive.
+    """
+    merged = {row_id: replace(remembered, active=False) for row_id, remembered in before.items()}
+    ids = {key(remembered.fields): row_id for row_id, remembered in before.items()}
+    counts: dict[str, int] = defaultdict(int)  # how many a holder has had
+    for row_id in before:
+        holder, _, ordinal = row_id.rpartition(f".{kind}")
+        counts[holder] = max(counts[holder], int(ordinal))
+    column = "number" if kind == "card" else "code"
+    for line, fields in rows:
+        row_id = ids.get(key(fields), "")
+        if not row_id:
             holder = fields["userSourcedId"]
             counts[holder] += 1
-            card_id = f"{holder}.card{counts[holder]}"
-            ids[_card_key(fields)] = card_id
-        elif merged[card_id].active:
-            actual = f"the card of line {merged[card_id].line} again"
-            faults.append(ExportFault(CardRow.file, row.line, "number", actual, "each once"))
-        merged[card_id] = RememberedRow(fields, line=row.line)
+            row_id = f"{holder}.{kind}{counts[holder]}"
+            ids[key(fields)] = row_id
+        elif merged[row_id].active:
+            actual = f"the {kind} of line {merged[row_id].line} again"
+            faults.append(ExportFault(name, line, column, actual, "each once"))
+        merged[row_id] = RememberedRow(fields, line=line)
     return merged
+
+
+def _code_key(fields: Mapping[str, str]) -> tuple[str, str]:
+    return fields["userSourcedId"], fields["code"]
 
 
 def _card_key(fields: Mapping[str, str]) -> tuple[str, str, str, str]:
@@ -99,7 +121,8 @@ def canonical_card_number(number: str, notation: Notation) -> str | None:
         case Notation.DEC10:
             return f"{int(text):010}" if text.isdecimal() and int(text) < 2**32 else None
         case Notation.W34:
-            return str(int(text)) if text.isdecimal() and int(text) < 2**32 else None
+            # in the roster it is hex: a number of eight decimals would be another card there
+            return f"{int(text):08X}" if text.isdecimal() and int(text) < 2**32 else None
         case Notation.W26:
             facility, comma, low = text.partition(",")
             fits = bool(comma) and facility.isdecimal() and low.isdecimal()

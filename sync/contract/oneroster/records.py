@@ -20,6 +20,7 @@ from sync.contract.oneroster.rows import (
     CardRow,
     ClassRow,
     ClosedDayRow,
+    CodeRow,
     ConsentRow,
     EnrollmentRow,
     EntitlementRow,
@@ -87,6 +88,12 @@ def _records(view: SchoolView) -> Iterator[Record]:
     people = {person.id: person for person in _people(view)}
     yield from people.values()
     yield from _cards(view, people)
+    for row_id, code in active_rows(view.files, CodeRow):
+        if code.user_sourced_id in people:
+            yield Credential(
+                id=row_id, person=code.user_sourced_id, kind=CredentialKind.CODE, value=code.code,
+                blocked=_blocked(code.status),
+            )  # fmt: skip
     for row_id, terminal in active_rows(view.files, TerminalRow):
         if terminal.user_sourced_id in people:
             yield Credential(
@@ -151,11 +158,14 @@ def _group(classes: list[ClassRow]) -> ClassRow:
 def _cards(view: SchoolView, people: Mapping[str, Person]) -> Iterator[Credential]:
     for row_id, card in active_rows(view.files, CardRow):
         if card.user_sourced_id in people:
-            status = card.status.lower()
             yield Credential(
                 id=row_id, person=card.user_sourced_id, value=card.number, technology=card.technology.lower(),
-                notation=Notation(card.notation), blocked="" if status in ("", "active") else status,
+                notation=Notation(card.notation), blocked=_blocked(card.status),
             )  # fmt: skip
+
+
+def _blocked(status: str) -> str:
+    return "" if status.lower() in ("", "active") else status.lower()
 
 
 def _consents(view: SchoolView, people: Mapping[str, Person]) -> Iterator[Consent]:

@@ -14,6 +14,7 @@ _REFERENCES: Final = (
     ("enrollments.csv", "classSourcedId", "classes.csv"),
     ("enrollments.csv", "schoolSourcedId", "orgs.csv"),
     ("cards.csv", "userSourcedId", "users.csv"),
+    ("codes.csv", "userSourcedId", "users.csv"),
     ("terminals.csv", "userSourcedId", "users.csv"),
     ("consents.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "userSourcedId", "users.csv"),
@@ -24,7 +25,7 @@ _REFERENCES: Final = (
 
 def find_faults(files: RememberedFiles, org: str) -> list[ExportFault]:
     """Returns what does not fit together. `org`: the school's id in the export."""
-    return [*_dangling(files, org), *_shared_cards(files), *_unclear_entitlements(files)]
+    return [*_dangling(files, org), *_shared_cards(files), *_shared_codes(files), *_unclear_entitlements(files)]
 
 
 def _dangling(files: RememberedFiles, org: str) -> Iterator[ExportFault]:
@@ -54,6 +55,16 @@ def _shared_cards(files: RememberedFiles) -> Iterator[ExportFault]:
             if first is not row:
                 actual = f"the number of line {first.line}, of another person"
                 yield ExportFault("cards.csv", row.line, "number", actual, "a whole number with one holder")
+
+
+def _shared_codes(files: RememberedFiles) -> Iterator[ExportFault]:
+    holders: dict[str, RememberedRow] = {}
+    for row in files.get("codes.csv", {}).values():
+        if row.active and row.fields["status"].lower() in ("", "active"):
+            first = holders.setdefault(row.fields["code"], row)
+            if first is not row:
+                actual = f"the code of line {first.line}, of another person"
+                yield ExportFault("codes.csv", row.line, "code", actual, "a code with one holder")
 
 
 def _unclear_entitlements(files: RememberedFiles) -> Iterator[ExportFault]:

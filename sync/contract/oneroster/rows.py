@@ -13,6 +13,7 @@ import msgspec
 from sync.contract.oneroster.columns import (
     CARD_NUMBER,
     CHARACTER,
+    CODE,
     DAY,
     DAY_OR_BLANK,
     GRADES,
@@ -144,6 +145,20 @@ class CardRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     ] = ""
 
 
+class CodeRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """One code of one person: the text of a QR or bar code, or a number with a PIN behind it for a keypad."""
+
+    file = "codes.csv"
+    user_sourced_id: Annotated[str, ID] = ""
+    code: Annotated[str, CODE] = ""
+    status: Annotated[
+        str,
+        optional(
+            column("(active|lost|stolen|replaced|blocked)?", "active, lost, stolen, replaced, blocked, or nothing")
+        ),
+    ] = ""
+
+
 class TerminalRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     """The number under which outside terminals know one person."""
 
@@ -227,6 +242,13 @@ def list_columns(row: type[ExportRow]) -> Mapping[str, Column]:
 
 Columns = Mapping[str, Column]
 
+# Files of OneRoster 1.2 that a canteen has no use for: never opened.
+NOT_NEEDED: Final = frozenset({
+    "academicsessions.csv", "categories.csv", "classresources.csv", "courseresources.csv", "courses.csv",
+    "demographics.csv", "lineitemlearningobjectiveids.csv", "lineitems.csv", "lineitemscorescales.csv", "resources.csv",
+    "resultlearningobjectiveids.csv", "results.csv", "resultscorescales.csv", "scorescales.csv",
+    "userprofiles.csv", "userresources.csv",
+})  # fmt: skip
 MANIFEST_COLUMNS: Final[Columns] = list_columns(ManifestRow)
 ONEROSTER: Final[Mapping[str, Columns]] = {
     row.file: list_columns(row) for row in (OrgRow, ClassRow, UserRow, RoleRow, EnrollmentRow)
@@ -235,6 +257,7 @@ OWN: Final[Mapping[str, Columns]] = {
     row.file: list_columns(row)
     for row in (
         CardRow,
+        CodeRow,
         TerminalRow,
         EntitlementRow,
         ProgrammeRow,

@@ -1,14 +1,18 @@
-"""A roster export from a folder or a zip file into memory: CSV files only, with caps on number and size.
+"""A roster export from a folder or a zip file into memory: CSV files only, with caps on number and size. Of a table
+in another format only the name is taken, so that an import can say that it did not read it.
 
 Imports neither PostgreSQL nor the network, so that a kiosk without the ledger's extra can read an export too.
 """
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from sync.contract.oneroster.rows import ONEROSTER, OWN
 from sync.contract.oneroster.tables import FILE_BYTES_MAX, ExportFault, ExportRefused
 
 FILES_MAX = 100
+_READABLE = {*ONEROSTER, *OWN}
 BYTES_MAX = 256 * 1024 * 1024
 
 
@@ -29,7 +33,13 @@ def read_export(path: Path) -> dict[str, bytes]:
 def _folder(path: Path) -> dict[str, bytes]:
     actual = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
     _check_size(path.name, len(actual), sum(entry.stat().st_size for entry in actual))
-    return {entry.name.lower(): entry.read_bytes() for entry in actual}
+    others = [entry.name for entry in path.iterdir() if entry not in actual]
+    return _empty(others) | {entry.name.lower(): entry.read_bytes() for entry in actual}
+
+
+def _empty(names: Iterable[str]) -> dict[str, bytes]:
+    """Returns files without content for the names of a roster's files in another format, as `codes.xlsx`."""
+    return {name: b"" for name in map(str.lower, names) if PurePosixPath(name).with_suffix(".csv").name in _READABLE}
 
 
 def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -44,7 +54,12 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
         raise ExportRefused(
             [ExportFault(name, 0, "", "CSV files in several folders", "all of one export in one folder")]
         )
-    files = {}
+    read = {member.filename for member in members}
+    files = _empty(
+        PurePosixPath(member.filename).name
+        for member in archive.infolist()
+        if not member.is_dir() and "__MACOSX" not in member.filename and member.filename not in read
+    )
     for member in members:
         with archive.open(member) as content:
             # The size in the directory is the sender's word; the read is capped all the same.
