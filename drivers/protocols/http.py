@@ -1,11 +1,15 @@
 """One HTTP connection of a terminal that calls us, after h11: bytes in, requests out, answers to bytes. No socket.
 
+Terminals are sold that say HTTP/1.1 and send no Host header, which the standard forbids and h11 refuses. Nothing here
+depends on a host, so each head waits here until it is whole, and gets a Host where it has none.
+
 Bounds: heads as h11 has them (16 KiB), bodies `body_bytes_max`. A body that the caller does not want is passed over as
 it comes, up to DISCARD_BYTES_MAX, and never kept; of one that a sieve is for, only what the sieve gives back. Terminals
 say GET and POST; other methods have rules of their own for their answers (none may follow a HEAD with a body) and are
 refused.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,7 +19,10 @@ import h11
 from drivers.protocols.fault import Fault
 
 DISCARD_BYTES_MAX = 16 * 1024 * 1024
+HEAD_BYTES_MAX = 16 * 1024  # h11's own bound: a longer head goes to it as it is, and is refused
 METHODS = frozenset({b"GET", b"POST"})
+_HEAD_END = re.compile(rb"\n\r?\n")
+_HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,8 @@ class Exchange:
         unwanted: Callable[[str], bool],
         sieve: Callable[[str], BodySieve | None] = _no_sieve,
     ) -> None:
-        self._connection = h11.Connection(h11.SERVER)
+        self._connection = h11.Connection(h11.SERVER)  # of one request; the next one gets another
+        self._unparsed = bytearray()  # a head that is not whole yet
         self._body_bytes_max, self._unwanted, self._start_sieve = body_bytes_max, unwanted, sieve
         self._head: h11.Request | None = None
         self._headers: Mapping[str, str] = {}
@@ -62,7 +70,7 @@ class Exchange:
         """Takes bytes and returns the request that is now whole, if any. `next` gives the one behind it once this is
         answered.
         """
-        self._connection.receive_data(data)
+        self._receive(data)
         return self.next()
 
     def next(self) -> Sequence[Event]:
@@ -88,7 +96,9 @@ class Exchange:
         ]
         ends = self._connection.our_state is not h11.DONE or self._connection.their_state is not h11.DONE
         if not ends:
-            self._connection.start_next_cycle()
+            behind, _ = self._connection.trailing_data
+            self._connection = h11.Connection(h11.SERVER)
+            self._receive(behind)
         return b"".join(part or b"" for part in sent), ends
 
     def refusal(self, date: str) -> bytes:
@@ -96,6 +106,19 @@ class Exchange:
         if self._connection.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return b""
         return self.answer("", date, self._refused)[0]
+
+    def _receive(self, data: bytes) -> None:
+        """Passes bytes on; those of a head wait until it is whole."""
+        if self._connection.their_state is not h11.IDLE:
+            self._connection.receive_data(data)
+            return
+        self._unparsed += data
+        end = _HEAD_END.search(self._unparsed)
+        is_method = self._unparsed[:1].isalpha()  # the first byte tells a caller that speaks TLS, for one
+        if end is None and (is_method or not self._unparsed) and len(self._unparsed) <= HEAD_BYTES_MAX:
+            return
+        ready, self._unparsed = bytes(self._unparsed), bytearray()
+        self._connection.receive_data(ready if end is None else _with_host(ready, end.end()))
 
     def _next(self) -> Sequence[Event]:
         while True:
@@ -134,3 +157,11 @@ class Exchange:
 
     def _skips(self) -> bool:
         return self._head is not None and self._unwanted(self._head.target.decode("ascii"))
+
+
+def _with_host(data: bytes, head_size: int) -> bytes:
+    """Returns the bytes with a Host header behind the first line, where an HTTP/1.1 head has none."""
+    line, end, headers = data[:head_size].partition(b"\n")
+    if not line.rstrip(b"\r").endswith(b"HTTP/1.1") or _HOST.search(end + headers):
+        return data
+    return line + b"\nHost: kiosk\r\n" + headers + data[head_size:]

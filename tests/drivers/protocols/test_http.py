@@ -56,6 +56,22 @@ def test_old_terminals_speak_http_1_0_and_hang_up() -> None:
     assert b"close" in sent.lower()
 
 
+@given(count=st.integers(min_value=1, max_value=4), places=cutting.places)
+def test_a_request_without_a_host_is_taken_however_it_is_cut(count: int, places: list[int]) -> None:
+    events, sent = whole(POST.replace(b"Host: k\r\n", b"") * count, places)
+    assert events == [HttpRequest("POST", "/iclock/cdata?SN=1", BODY)] * count
+    assert sent.count(b"HTTP/1.1 200") == count
+
+
+def test_a_host_in_the_body_is_no_header() -> None:
+    body = b"x\r\nHost: y\r\n\r\n"
+    head = b"POST /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert whole(head + body + POST)[0] == [
+        HttpRequest("POST", "/a", body),
+        HttpRequest("POST", "/iclock/cdata?SN=1", BODY),
+    ]
+
+
 def test_pieces_of_a_chunked_body_are_one() -> None:
     head = b"POST /a HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\n\r\n"
     [request], _ = whole(head + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
@@ -66,9 +82,10 @@ def test_pieces_of_a_chunked_body_are_one() -> None:
     ("data", "status"),
     [
         (b"\xff\xfe\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\n\r\n", b"400"),  # no Host
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"POST / HTTP/1.1\r\nHost: k\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000, b"413"),
         (b"GET /" + b"a" * 70_000, b"431"),
+        (b"\x16\x03\x01", b"400"),  # TLS
         (b"GET / HTTP/1.1\r\nHost: k\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"HEAD /iclock/cdata?SN=1 HTTP/1.1\r\nHost: k\r\n\r\n", b"405"),
         (b"CONNECT k:80 HTTP/1.1\r\nHost: k\r\n\r\n", b"405"),
