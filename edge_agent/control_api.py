@@ -99,6 +99,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     readings: int
     faults: int
     refusal: RefusalStatus | None = None  # None: nothing was refused since the start
+    unread: int = 0  # requests of it that nobody understood, and that are stored here
 
 
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,6 +255,24 @@ class ImportedMatches(msgspec.Struct, frozen=True, kw_only=True):
     imported: int = field(name="taken")
 
 
+class DeviceUnreadArguments(msgspec.Struct, frozen=True, kw_only=True):
+    device: str = ""  # empty: every reader
+    again: bool = False  # read them again, and record what is understood by now
+    discard: bool = False  # remove them
+
+
+class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that nobody understood, redacted."""
+
+    device: str
+    at: str  # when it came, UTC
+    serial: str  # of the terminal
+    path: str
+    table: str
+    rows: tuple[str, ...]
+    matches: int = 0  # how many it brought, where it was read again
+
+
 # palm.…
 
 
@@ -313,6 +332,7 @@ ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
 ROSTER_RECORDS: Final = ControlCommand("roster.records", NoArguments, cast("type[Record]", Record))
 ROSTER_APPLY: Final = ControlCommand("roster.apply", RosterApplyArguments, RosterVersion)
 DEVICES_WATCH: Final = ControlCommand("devices.watch", DeviceWatchArguments, DeviceTraffic)
+DEVICES_UNREAD: Final = ControlCommand("devices.unread", DeviceUnreadArguments, UnreadRow)
 DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
 PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
@@ -332,6 +352,7 @@ COMMANDS: Final = (
     ROSTER_RECORDS,
     ROSTER_APPLY,
     DEVICES_WATCH,
+    DEVICES_UNREAD,
     DEVICES_IMPORT,
     PALM_ENROL,
     PALM_FORGET,

@@ -13,6 +13,7 @@ from drivers.base import DriverSettings, Reader
 from drivers.bench.capture import Chunk
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.transports.recorded import RecordedTransport
+from drivers.unread import PlayedUnreadStore, UnreadSource
 
 READ_S = 0.5
 
@@ -23,6 +24,8 @@ def play(
     """Yields what the driver reports for these bytes under these settings, at the times that the chunks have."""
     recorded = RecordedTransport(chunks, gaps=gaps)
     reader = driver("replay", settings, clock=recorded.clock, transport=recorded)
+    if isinstance(reader, UnreadSource):
+        reader.unread = PlayedUnreadStore()
     reader.open()
     with closing(reader):
         while not recorded.ended:

@@ -8,7 +8,8 @@ and proves nothing, so the port belongs in a network of its own. Pictures and te
 bring them are passed over, answered (or they would come again for ever), and reported.
 
 An answer to rows leaves with the next `read`: a caller that reads again has kept the events. A terminal that gets none
-sends again, and what was taken already is passed over.
+sends again, and what was taken already is passed over. Rows that nobody can read go to `unread`, redacted, and are
+answered only when they are stored there.
 """
 
 import time
@@ -21,11 +22,16 @@ from msgspec import Meta
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.errors import DeviceGone, NotSupported
 from drivers.network.http_callers import LISTEN_PATTERN, CallRate, HttpCallers, HttpReply, peers_of, utc_now
-from drivers.protocols import adms
+from drivers.protocols import adms, adms_access, adms_upload
 from drivers.protocols.adms import Call, TimeZoneForm
+from drivers.protocols.adms_redaction import redact_row
 from drivers.protocols.http import Exchange, HttpRequest
+from drivers.protocols.zk_access import AccessRefusal
 from drivers.protocols.zk_attlog import Punch
-from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
+
+LIVE_MAX = timedelta(minutes=1)  # a row that is told later speaks of somebody who has gone
 
 
 class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +70,9 @@ class ZkAdms:
             wall=wall,
             tap=tap,
         )
-        self._remembered = adms.Remembered()  # over a reopen too: what was taken stays taken
+        self.unread: UnreadStore = NoUnreadStore()
+        self._remembered = adms_upload.Remembered()  # over a reopen too: what was taken stays taken
+        self._access_serials: set[str] = set()  # of terminals in access mode
         self._stamps: dict[str, str] = {}
         self._zone = timezone(timedelta(0))
         self._forget()
@@ -104,7 +112,7 @@ class ZkAdms:
             call = adms.call(request.target)
         except ValueError:
             return self._refuse("a call to an address that is none", 400)
-        body = request.body if call.table in adms.TELLABLE_TABLES else b""
+        body = adms_upload.tellable(call.table, request.body)
         head = f"{request.method} {request.target} HTTP/1.1\r\nHost: kiosk\r\nContent-Length: {len(body)}\r\n\r\n"
         self._tell("RECV", head.encode("ascii") + body)
         if not self._rate.allows(address):
@@ -118,20 +126,32 @@ class ZkAdms:
         self._last_call_ns = self._clock()
         if adms.unwanted(request.target):
             return HttpReply(events=(self._thrown_away(),))
+        if call.access or call.path in adms_access.PATHS:
+            self._access_serials.add(call.serial)
         match request.method, call.path:
             case "GET", "/iclock/cdata":
                 return self._start(call)
-            case "POST", "/iclock/cdata":
+            case "POST", "/iclock/cdata" | "/iclock/querydata":
                 return self._take(call, request.body)
             case "GET", "/iclock/getrequest" if number := self._to_set.pop(call.serial, 0):
                 return HttpReply(adms.set_time(number, self._local()))
             case "GET", "/iclock/rtdata" if call.wants == "time":
-                return HttpReply(adms.time_reply(self._local()))
+                return HttpReply(self._time_reply(call))
+            case "POST", "/iclock/registry":
+                return HttpReply(adms_access.registry_reply(call.serial))
+            case _, "/iclock/push":
+                return HttpReply(adms_access.orders(call.serial))
+            case "POST", "/iclock/exchange":
+                return self._refuse("a terminal that wants to encrypt: switch that off in its menu", 404)
+            case "POST", path if path not in adms.REPORT_PATHS and request.body:
+                return self._take(call, request.body)
             case _:
                 return HttpReply()
 
     def _start(self, call: Call) -> HttpReply:
         self._plan_to_set_the_clock(call)
+        if call.serial in self._access_serials:
+            return HttpReply(adms_access.start_reply(call.serial))
         offset, form = self._zone.utcoffset(None), self._settings.time_zone_form
         return HttpReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
 
@@ -144,10 +164,11 @@ class ZkAdms:
             self._to_set[call.serial] = self._commands
 
     def _take(self, call: Call, body: bytes) -> HttpReply:
-        upload = adms.upload(call.table, body)
+        upload = adms_upload.upload(call.table, body)
         if call.table == "ATTLOG" and call.stamp:
             self._stamps[call.serial] = call.stamp
         events: list[DeviceEvent] = [StreamFault(self.name, fault.what, self._clock()) for fault in upload.faults]
+        events += map(self._refused, upload.refusals)
         matches = [self._matched(punch) for punch in upload.punches if self._remembered.is_new(call.serial, punch)]
         if any(match.clock_suspect for match in matches):
             events.append(
@@ -157,10 +178,20 @@ class ZkAdms:
         events += matches
         if upload.biometric:
             events.append(self._thrown_away())
-        if not upload.understood:
-            what = f"rows of a table that we do not know ({call.table}): set the terminal to attendance (T&A PUSH)"
-            events.append(StreamFault(self.name, what, self._clock()))
-        return HttpReply(upload.answer, events=tuple(events))
+        if not self._is_stored(call, upload.unread):
+            what = "there is no more room for what is not understood; the terminal keeps it: look at `devices unread`"
+            return HttpReply("", 503, (*events, StreamFault(self.name, what, self._clock())))
+        return HttpReply(adms_upload.acknowledgement(call, upload), events=tuple(events))
+
+    def _is_stored(self, call: Call, rows: Sequence[str]) -> bool:
+        """Stores rows that nobody can read. True when there are none, or they are stored."""
+        redacted = tuple(map(redact_row, rows))
+        return not rows or self.unread.keep(UnreadRequest(call.serial, call.path, call.table, redacted))
+
+    def reread(self, request: UnreadRequest) -> Sequence[DeviceEvent] | None:
+        """Returns the matches in rows that were not understood when they came; None while they still are not."""
+        upload = adms_upload.upload(request.table, "\n".join(request.rows).encode("latin-1"))
+        return None if upload.unread else [self._matched(punch) for punch in upload.punches]
 
     def _matched(self, punch: Punch) -> PersonMatched:
         seen_at = punch.at(self._zone).astimezone(UTC)
@@ -173,6 +204,13 @@ class ZkAdms:
             clock_suspect=adms.clock_suspect(seen_at, self._wall()),
         )
 
+    def _refused(self, refusal: AccessRefusal) -> StreamFault:
+        """Returns the fault of a person whom the terminal did not let in; they stand there unless it is told late."""
+        seen_at = refusal.at(self._zone)
+        is_live = seen_at is not None and abs(self._wall() - seen_at) < LIVE_MAX
+        what = f"the terminal let somebody not in: {refusal.why}"
+        return StreamFault(self.name, what, self._clock(), FaultCause.CARD if is_live else FaultCause.LINE)
+
     def _thrown_away(self) -> StreamFault:
         what = "pictures or templates of people came and were thrown away: switch their upload off in the terminal"
         return StreamFault(self.name, what, self._clock())
@@ -184,6 +222,11 @@ class ZkAdms:
         """Shows the tap whole requests as if all came on one line, and bodies of TELLABLE_TABLES only."""
         if self._tap is not None:
             self._tap(direction, data)
+
+    def _time_reply(self, call: Call) -> str:
+        if call.serial in self._access_serials:
+            return adms_access.time_reply(self._local(), self._local().utcoffset() or timedelta(0))
+        return adms.time_reply(self._local())
 
     def _local(self) -> datetime:
         return self._wall().astimezone(self._zone)

@@ -57,13 +57,14 @@ _BOM = b"\xef\xbb\xbf"  # editors put it before the first row of a file
 @dataclass(frozen=True, slots=True)
 class Punch:
     """One row: a person was recognised. `time` is as the terminal wrote it; `verify` is -1 where the row does not
-    say.
+    say; `index` is the terminal's own number of the row, empty where it gives none.
     """
 
     number: str
     time: str
     state: int = STATE_UNKNOWN
     verify: int = -1
+    index: str = ""
 
     def method(self, otherwise: str) -> str:
         """Returns how the person was recognised; `otherwise` for a code that nobody knows."""

@@ -94,7 +94,7 @@ def connect(path: Path) -> sqlite3.Connection:
             raise JournalDamaged(f"{path}: only its WAL is there, the journal itself is gone; set it aside")
         # SQLite would make it readable to everybody, and it will hold card numbers.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
         _set_pragmas(connection, path)
@@ -133,7 +133,8 @@ def _is_full(error: Exception) -> bool:
     return sqlite_name(error) == "SQLITE_FULL"
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Puts the folder's list of files on the disk: a new file's name is lost with the power before that."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

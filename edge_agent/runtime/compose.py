@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from drivers import registry
 from drivers.base import Indicator, Reader
+from drivers.unread import UnreadSource
 from edge_agent import identity as identities
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
 from edge_agent.domain.moment import MomentSource
@@ -46,6 +47,7 @@ from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.runtime.taps import DeviceTaps, ReaderTap
+from edge_agent.runtime.unread_requests import UNREAD_FOLDER, UnreadDesk
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
@@ -131,6 +133,9 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         palm_threads = (supervisor.add("palms", guard.protect(palms.run), beat_max_s=LOADING_S),)
     supervisor.add("upkeep", guard.protect(upkeep.run), beat_max_s=UPKEEP_BEAT_MAX_S)
 
+    unread = UnreadDesk(settings.kiosk.state_dir / UNREAD_FOLDER, now)
+    loops = _reader_loops(loaded, readers.everyone, taps, unread, inbox, surfaces, palms, now, counters)
+
     language = Language(settings.kiosk.language)
     cameras = tuple(camera.name for camera in readers.cameras)
     handlers: dict[str, Handler] = {
@@ -151,17 +156,14 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **JournalCommands(journal, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
-        **DeviceCommands(taps, inbox, shutdown, now).table(),
+        **DeviceCommands(taps, inbox, shutdown, now, unread).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now
         ).table(),
     }
     control = ControlServer(settings.kiosk.run_dir / SOCKET_NAME, handlers)
     control_thread = supervisor.add("control", partial(_serve_control, control))
-    reader_threads = tuple(
-        supervisor.add(f"reader {loop.presence.name}", loop.run)
-        for loop in _reader_loops(loaded, readers.everyone, taps, inbox, surfaces, palms, now, counters)
-    )
+    reader_threads = tuple(supervisor.add(f"reader {loop.presence.name}", loop.run) for loop in loops)
     return AgentParts(
         now=now,
         shutdown=shutdown,
@@ -261,15 +263,21 @@ def _build_indicator(loaded: LoadedSettings, device: DeviceSettings, taps: Devic
     return indicator(device.name, device.options, tap=taps.build_tap(device.name))
 
 
-def _build_reader(loaded: LoadedSettings, device: DeviceSettings, tap: ReaderTap) -> Reader:
-    reader = registry.reader_class(device.driver, loaded.drivers)
-    return reader(device.name, device.options, tap=tap)
+def _build_reader(
+    loaded: LoadedSettings, device: DeviceSettings, presence: DevicePresence, tap: ReaderTap, unread: UnreadDesk
+) -> Reader:
+    driver = registry.reader_class(device.driver, loaded.drivers)
+    reader = driver(device.name, device.options, tap=tap)
+    if isinstance(reader, UnreadSource):
+        presence.unread_requests = unread.give_store(device.name, reader)
+    return reader
 
 
 def _reader_loops(
     loaded: LoadedSettings,
     presences: Sequence[DevicePresence],
     taps: DeviceTaps,
+    unread: UnreadDesk,
     inbox: Inbox,
     surfaces: Surfaces,
     palms: "PalmRecognition | None",
@@ -280,7 +288,7 @@ def _reader_loops(
     loops = []
     for device, presence in zip(loaded.settings.readers, presences, strict=True):
         tap = ReaderTap(taps, device.name)
-        reader = GuardedReader(device.name, partial(_build_reader, loaded, device, tap), device.fault)
+        reader = GuardedReader(device.name, partial(_build_reader, loaded, device, presence, tap, unread), device.fault)
         loops.append(ReaderLoop(reader, presence, inbox, now, surfaces.show, counters, frames, tap.report))
     return tuple(loops)
 

@@ -17,6 +17,7 @@ from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.guarded import ReadableDevice, ShowingDevice
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.refusals import RefusalBook
+from edge_agent.runtime.unread_requests import UnreadRequests
 from edge_agent.settings import DeviceSettings
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,15 @@ class DevicePresence:
     readings: int = 0
     faults: int = 0
     refusals: RefusalBook = field(init=False)
+    unread_requests: UnreadRequests | None = None  # of a reader that may be told what it does not understand
 
     def __post_init__(self) -> None:
         self.refusals = RefusalBook(self.name)
+
+    @property
+    def unread(self) -> int:
+        """Counts the requests that nobody understood yet."""
+        return 0 if self.unread_requests is None else len(self.unread_requests)
 
     def mark_present(self) -> None:
         """Notes that the device was opened."""

@@ -18,6 +18,7 @@ from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.protocols import (
     adms,
+    adms_upload,
     bridge,
     em4100,
     hid,
@@ -88,7 +89,7 @@ def _adms() -> Machine:
                 return told
             assert isinstance(events[0], http.HttpRequest)
             try:
-                told.append(adms.upload(adms.call(events[0].target).table, events[0].body))
+                told.append(adms_upload.upload(adms.call(events[0].target).table, events[0].body))
             except ValueError:
                 told.append("no target")
             if connection[0].answer("OK", DATE)[1]:

@@ -189,6 +189,11 @@ def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
     refusal = device.refusal
     if refusal is not None:
         detail += f"; {describe_refusal(refusal, zone)}"
+    if device.unread:
+        detail += f"; {device.unread} requests that nobody understood are stored"
+        return attention(
+            part, detail, f"look at them, and read them again after an update: edge-agent devices unread {device.name}"
+        )
     if is_noisy(device.readings, device.faults):
         return attention(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
     if refusal is not None and refusal.cause is FaultCause.SETTINGS:

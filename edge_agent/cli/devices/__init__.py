@@ -11,6 +11,7 @@ from edge_agent.cli.devices import (
     outputs,
     replay,
     traffic,
+    unread,
 )
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,5 +23,6 @@ app.command()(traffic.watch)
 app.command()(traffic.capture)
 app.command()(replay.replay)
 app.command()(commission.commission)
+app.command("unread")(unread.show_unread)
 app.command("off")(outputs.switch_off)
 app.command()(decode.decode)

@@ -1,4 +1,4 @@
-"""The commands `devices.…`: bytes as they pass, and a terminal's own log."""
+"""The commands `devices.…`: bytes as they pass, a terminal's own log, and what nobody understood."""
 
 import time
 from collections.abc import Iterator
@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+import msgspec
+
 from drivers.bench.playing import describe_event
 from drivers.protocols.adms import clock_suspect
 from drivers.readings import PersonMatched
 from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     DEVICES_IMPORT,
+    DEVICES_UNREAD,
     DEVICES_WATCH,
     DeviceImportArguments,
     DeviceTraffic,
+    DeviceUnreadArguments,
     DeviceWatchArguments,
     ImportedMatches,
     TerminalMatch,
+    UnreadRow,
 )
 from edge_agent.domain.moment import MomentSource
 from edge_agent.errors import RequestRefused
@@ -25,6 +30,7 @@ from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.taps import DeviceTaps
+from edge_agent.runtime.unread_requests import RereadableReader, StoredRequest, UnreadDesk
 
 WATCH_S_MAX = 3_600.0
 WATCH_WAIT_S = 0.5
@@ -39,10 +45,16 @@ class DeviceCommands:
     inbox: Inbox
     shutdown: ShutdownFlag
     now: MomentSource
+    unread: UnreadDesk
 
     def table(self) -> dict[str, Handler]:
         """Returns each command with its handler."""
-        return dict([bind_handler(DEVICES_WATCH, self.watch), bind_handler(DEVICES_IMPORT, self.import_matches)])
+        handlers = (
+            bind_handler(DEVICES_WATCH, self.watch),
+            bind_handler(DEVICES_IMPORT, self.import_matches),
+            bind_handler(DEVICES_UNREAD, self.show_unread),
+        )
+        return dict(handlers)
 
     def watch(self, arguments: DeviceWatchArguments, requester: Requester) -> Iterator[DeviceTraffic]:
         """Yields bytes as they pass, until the time is over or the requester hangs up. They hold card numbers."""
@@ -72,6 +84,33 @@ class DeviceCommands:
                     f"the station does not keep up; {queued} rows were taken, import the file again later"
                 )
         yield ImportedMatches(imported=len(arguments.matches))
+
+    def show_unread(self, arguments: DeviceUnreadArguments, requester: Requester) -> Iterator[UnreadRow]:
+        """Yields the requests that nobody understood; reads them again or removes them where that is asked for."""
+        require_owner(requester)
+        for name, reader in self.unread.readers.items():
+            if arguments.device in ("", name):
+                for request in reader.store.list_all():
+                    matches = self._reread(reader, request) if arguments.again else 0
+                    if arguments.discard:
+                        reader.store.replace({request.digest})
+                    yield UnreadRow(device=name, matches=matches, **msgspec.structs.asdict(request))
+
+    def _reread(self, reader: RereadableReader, request: StoredRequest) -> int:
+        """Records what the reader understands by now, and stores the rows that it still does not. Returns how many
+        matches there were.
+        """
+        moment = self.now()
+        matches_by_row = {row: reader.reread_row(request, row) for row in request.rows}
+        matches = [match for found in matches_by_row.values() for match in found or ()]
+        for match in matches:
+            if not self.inbox.add_work(Scan(match, moment), IMPORT_WAIT_S):
+                raise RequestRefused("the station does not keep up; read them again later")
+        remaining = tuple(row for row in request.rows if matches_by_row[row] is None)
+        if remaining != request.rows:
+            rest = [msgspec.structs.replace(request, rows=remaining)] if remaining else []
+            reader.store.replace({request.digest}, rest)
+        return len(matches)
 
 
 def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:

@@ -120,6 +120,7 @@ def _device(presence: DevicePresence) -> DeviceStatus:
         why=presence.why,
         readings=presence.readings,
         faults=presence.faults,
+        unread=presence.unread,
         refusal=None
         if last is None
         else RefusalStatus(

@@ -13,16 +13,30 @@ import pytest
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.network.http_callers import CALLER_IDLE_S, REQUEST_WAIT_S
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
-from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.transports.memory import MemoryTransport
 from drivers.transports.tcp import PEERS_MAX
+from drivers.unread import UnreadRequest, UnreadSource
 from tests.vectors import load_jsonl
 
 HANG_S = 20.0
 SERIAL = "BOCK200961014"
 NOW = datetime(2026, 11, 20, 4, 40, 20, tzinfo=UTC)
 ROW = "1001\t2026-11-20 09:40:15\t0\t25\t0\t0\t0\n"
+
+
+class UnreadList:
+    """A store in memory, which the test may fill up."""
+
+    def __init__(self) -> None:
+        self.requests: list[UnreadRequest] = []
+        self.has_room = True
+
+    def keep(self, request: UnreadRequest) -> bool:
+        if self.has_room:
+            self.requests.append(request)
+        return self.has_room
 
 
 @dataclass
@@ -44,6 +58,8 @@ class Kiosk:
             tap=lambda direction, data: self.tapped.append((direction, data)),
             wall=lambda: NOW,
         )
+        self.unread = UnreadList()
+        self.reader.unread = self.unread
 
     def serve(self, talk: Callable[[], Any]) -> Any:
         """What `talk` returns, with the reader read meanwhile."""
@@ -150,15 +166,113 @@ def test_every_case_of_the_canteen_is_answered_200_and_counts_what_it_should(
         assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1].startswith("C:1:SET OPTION DateTime=")
 
 
-def test_rows_that_are_not_understood_are_answered_and_told(kiosk: Kiosk) -> None:
-    assert kiosk.post("rtlog", "time=2026-11-20 09:40:15\tpin=1001\tevent=0\tverifytype=25\n") == (200, "OK: 1")
+def access_row(event: int, pin: str = "1001", index: int = 21) -> str:
+    return (
+        f"time=2026-11-20 09:40:15\tpin={pin}\tcardno=0004294967\teventaddr=1\tevent={event}\tinoutstatus=0\t"
+        f"verifytype=25\tindex={index}\n"
+    )
+
+
+def test_a_terminal_in_access_mode_from_its_start_to_a_palm(kiosk: Kiosk) -> None:
+    first = f"/iclock/cdata?SN={SERIAL}&options=all&pushver=3.1.2&DeviceType=acc&PushOptionsFlag=1"
+    assert kiosk.ask("GET", first)[1].startswith("registry=ok\nRegistryCode=")
+    registered = kiosk.ask("POST", f"/iclock/registry?SN={SERIAL}", "DeviceType=acc,~DeviceName=SpeedFace")[1]
+    assert registered.strip() in kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1], "it stays in that mode"
+    assert "Realtime=1\n" in kiosk.ask("POST", f"/iclock/push?SN={SERIAL}")[1]
+    assert kiosk.ask("GET", f"/iclock/rtdata?SN={SERIAL}&type=time") == (200, "DateTime=864103220,ServerTZ=+0500")
+    assert kiosk.post("rtstate", "time=2026-11-20 09:40:15\tsensor=01\trelay=00\talarm=0000\n")[0] == 200
+    assert kiosk.post("tabledata&tablename=user&count=2", "user uid=1\tpin=1\tname=A\nuser uid=2\tpin=2\n") == (
+        200,
+        "user=2",
+    )
+    assert kiosk.post("tabledata&tablename=biophoto&count=1", b"\xff\xd8CHILD") == (200, "OK")
+    assert kiosk.faults == [
+        "pictures or templates of people came and were thrown away: switch their upload off in the terminal"
+    ]
+    assert kiosk.post("rtlog", access_row(3)) == (200, "OK")
+    [match] = kiosk.matches
+    assert match == PersonMatched(
+        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC)
+    )
+    assert kiosk.post("rtlog", access_row(3)) == (200, "OK")
+    stored = "transaction pin=1001\tverified=25\tdoorid=1\teventtype=3\ttime_second=864121215\tindex=21\n"
+    target = f"/iclock/querydata?SN={SERIAL}&type=tabledata&cmdid=1&tablename=transaction&count=1&packcnt=1&packidx=1"
+    assert kiosk.ask("POST", target, stored) == (200, "transaction=1")
+    assert len(kiosk.matches) == 1, "the terminal's number of the row tells that it is the same"
+    assert not kiosk.unread.requests
+
+
+def test_whom_the_terminal_refuses_is_counted_by_nobody_and_told(kiosk: Kiosk) -> None:
+    rows = access_row(27, "0") + access_row(22).replace("09:40", "08:40") + access_row(200) + access_row(206, "0")
+    assert kiosk.post("rtlog", rows) == (200, "OK")
     assert not kiosk.matches
-    [fault] = kiosk.faults
-    assert "RTLOG" in fault
-    assert kiosk.post("rtstate", "time=2026-11-20 09:40:15\tsensor=00\n")[0] == 200
-    assert kiosk.post("x%0ay", "rows")[0] == 200
-    assert len(kiosk.faults) == 2
-    assert "\n" not in kiosk.faults[1]
+    assert kiosk.faults == [
+        "the terminal let somebody not in: not known to the terminal",
+        "the terminal let somebody not in: outside the person's hours",
+    ]
+    causes = [event.cause for event in kiosk.events if isinstance(event, StreamFault)]
+    assert causes == [FaultCause.CARD, FaultCause.LINE], "one stands there, the other has gone long ago"
+    assert not kiosk.unread.requests
+
+
+def test_an_encrypting_terminal_is_told_that_nobody_speaks_that(kiosk: Kiosk) -> None:
+    assert kiosk.ask("POST", f"/iclock/exchange?SN={SERIAL}&type=publickey", "PublicKey=…")[0] == 404
+    assert "encrypt" in kiosk.faults[0]
+
+
+@pytest.mark.parametrize("table", ["", "ATTLOG", "attlog"])
+def test_rows_of_firmware_that_names_no_table(kiosk: Kiosk, table: str) -> None:
+    target = f"/iclock/cdata?SN={SERIAL}" + (f"&table={table}" if table else "")
+    assert kiosk.ask("POST", target, ROW) == (200, "OK: 1")
+    assert [match.number for match in kiosk.matches] == ["1001"]
+    assert kiosk.ask("POST", f"/iclock/cdata?SN={SERIAL}", access_row(3, "1002")) == (200, "OK")
+    assert [match.number for match in kiosk.matches] == ["1001", "1002"]
+
+
+UNREADABLE = [
+    (
+        "/iclock/cdata?SN={}&table=newlog",
+        "pin=1001\tcardno=0004294967\tname=Aliya\n",
+        "pin=1001\tcardno=xxxxxxxxxx\tname=xxxxx",
+    ),
+    ("/iclock/cdata?SN={}&table=rtlog", access_row(4711), access_row(4711).replace("0004294967", "xxxxxxxxxx").strip()),
+    ("/iclock/cdata?SN={}&table=ATTLOG", "1001\tno time\t0\t0004294967\n", "1001\txx xxxx\t0\txxxxxxxxxx"),
+    ("/iclock/cdata?SN={}", "free text of a firmware\n", "xxxx xxxx xx x xxxxxxxx"),
+    ("/iclock/new?SN={}", "a=1\n", "a=1"),
+    ("/iclock/querydata?SN={}&tablename=other&count=1", "other pin=7\n", "other pin=7"),
+    ("/iclock/cdata?SN={}&table=OPERLOG", "OPLOG x\n", "xxxxx x"),
+]
+
+
+@pytest.mark.parametrize(("target", "body", "stored"), UNREADABLE)
+def test_what_nobody_understands_is_stored_before_it_is_answered(
+    kiosk: Kiosk, target: str, body: str, stored: str
+) -> None:
+    kiosk.unread.has_room = False
+    assert kiosk.ask("POST", target.format(SERIAL), body)[0] == 503
+    assert "no more room" in kiosk.faults[-1]
+    kiosk.unread.has_room = True
+    assert kiosk.ask("POST", target.format(SERIAL), body)[0] == 200
+    [request] = kiosk.unread.requests
+    assert request.rows == (stored,)
+    assert request.serial == SERIAL
+    assert "1001" not in repr(request)
+    assert not kiosk.matches
+
+
+def test_rows_are_taken_once_also_when_one_among_them_has_no_room(kiosk: Kiosk) -> None:
+    kiosk.unread.has_room = False
+    for _ in range(2):
+        assert kiosk.post("ATTLOG", ROW + "what is this\n")[0] == 503
+    assert [match.number for match in kiosk.matches] == ["1001"]
+
+
+def test_a_stored_request_is_read_again_by_the_same_rules(kiosk: Kiosk) -> None:
+    events = kiosk.reader.reread(UnreadRequest(SERIAL, "/iclock/cdata", "RTLOG", (access_row(3), access_row(27))))
+    assert events is not None
+    assert [event.number for event in events if isinstance(event, PersonMatched)] == ["1001"]
+    assert kiosk.reader.reread(UnreadRequest(SERIAL, "/iclock/cdata", "NEWLOG", ("pin=1001",))) is None
+    assert isinstance(kiosk.reader, UnreadSource)
 
 
 def test_a_lost_answer_brings_the_rows_again_and_they_count_once(kiosk: Kiosk) -> None:
