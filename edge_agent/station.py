@@ -28,7 +28,7 @@ from edge_agent.domain.identify import (
     identify_by_hand,
     identify_palm,
 )
-from edge_agent.domain.moment import Moment, arrange_sightings, is_placed, terminal_moment
+from edge_agent.domain.moment import Moment, arrange_sightings, terminal_moment
 from edge_agent.domain.pairing import Waiting, WaitingCard, WaitingPalm
 from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
 from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, respond_not_recorded
@@ -143,7 +143,7 @@ class Station:
         context = EventContext(moment, roster, reading.reader)
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
             moment = terminal_moment(reading, reading.seen_at, moment)
-            context = EventContext(moment, roster, reading.reader, reading.offset_s)
+            context = EventContext(moment, roster, reading.reader, reading.offset_s, reading.clock_suspect)
         if (
             self.palms is not None
             and isinstance(identity, RecognisedPerson)
@@ -302,7 +302,7 @@ class Station:
     def _decide(self, identity: Identity, context: EventContext, staff_act: StaffAct | None) -> Decision:
         policy, moment = self._policy, context.moment
         hours = context.roster.timetable.find_slots(moment.utc, early=policy.early_grace, late=policy.late_grace)
-        if not is_placed(moment):
+        if context.is_doubted:
             hours = ServedSlots()  # by a clock that nobody vouches for no child is put into any meal
         earlier: Sequence[EarlierSighting] = ()
         if isinstance(identity, RecognisedPerson):
@@ -310,7 +310,10 @@ class Station:
             since = (moment.utc - timedelta(days=2)).date().isoformat()
             earlier = arrange_sightings(self._journal.earlier_sightings(PersonId(identity.person.id), since), moment)
         direction = self._direction(context, staff_act)
-        return decide(identity, moment, hours, earlier, policy.rules, context.roster, direction=direction)
+        return decide(
+            identity, moment, hours, earlier, policy.rules, context.roster, direction=direction,
+            is_doubted=context.is_doubted,
+        )  # fmt: skip
 
     def _direction(self, context: EventContext, staff_act: StaffAct | None) -> Direction:
         # An act by hand says that somebody came. The staff void an entry; they never enter an exit.

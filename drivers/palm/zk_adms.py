@@ -13,7 +13,7 @@ answered only when they are stored there.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, ClassVar
 
@@ -26,11 +26,14 @@ from drivers.protocols import adms, adms_access, adms_upload
 from drivers.protocols.adms import Call, TimeZoneForm
 from drivers.protocols.adms_redaction import redact_row
 from drivers.protocols.http import Exchange, HttpRequest
+from drivers.protocols.terminal_clock import IMPOSSIBLE, RowClock, TerminalClock
 from drivers.protocols.zk_access import AccessRefusal
 from drivers.protocols.zk_attlog import Punch
 from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.terminals import DoubtedClock
 from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
 
+WALL_MIN = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
 LIVE_MAX = timedelta(minutes=1)  # a row that is told later speaks of somebody who has gone
 
 
@@ -41,7 +44,7 @@ class ZkAdmsSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     time_zone_form: TimeZoneForm = TimeZoneForm.OFFSET  # try another when a terminal's clock jumps by hours
     set_clock: bool = True  # set each terminal's clock when it starts
     method: Annotated[str, Meta(pattern="^[a-z]{1,16}$")] = "palm"  # of a way of recognition that is on no list
-    silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 180.0  # of all terminals, before they count as gone
+    silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 90.0  # of one terminal: three times the 30 s it may wait
     requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
     body_bytes_max: Annotated[int, Meta(ge=1024, le=16 * 1024 * 1024)] = 1024 * 1024
 
@@ -60,20 +63,26 @@ class ZkAdms:
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
-        self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
+        self._settings, self._clock, self._tap = settings, clock, tap
+        self.wall = wall
+        self.trusts_wall: Callable[[], bool] = lambda: True
         self._callers = HttpCallers(
             name,
             peers_of(settings.listen, transport),
             lambda: Exchange(body_bytes_max=settings.body_bytes_max, unwanted=adms.unwanted),
             self._reply,
             clock=clock,
-            wall=wall,
+            wall=self._now,
             tap=tap,
+            dates=self._is_trusted,
         )
         self.unread: UnreadStore = NoUnreadStore()
         self._remembered = adms_upload.Remembered()  # over a reopen too: what was taken stays taken
         self._access_serials: set[str] = set()  # of terminals in access mode
         self._stamps: dict[str, str] = {}
+        self._clocks = {serial: TerminalClock() for serial in settings.serials}
+        self._heard_ns: dict[str, int] = {}  # by serial; over a reopen too
+        self._commands = 0  # over a reopen too: an answer may still come
         self._zone = timezone(timedelta(0))
         self._forget()
 
@@ -88,15 +97,40 @@ class ZkAdms:
         self._zone = timezone(offset)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Answers the peers that were held back, then hears every terminal that speaks."""
+        """Answers the peers that were held back, then hears every terminal that speaks.
+
+        Raises DeviceGone once all terminals that had called are silent; `absence` says for how long each of them is.
+        """
         events = self._callers.read(timeout_s)
-        now_ns = self._clock()
-        if not events and self._last_call_ns and now_ns - self._last_call_ns > self._settings.silence_s * 1e9:
-            raise DeviceGone(
-                f"{self.name}: no terminal has called for {self._settings.silence_s:.0f} s: check its power and its "
-                "cable, and that its menu names this machine as server"
-            )
+        if not events and self._last_call_ns and self._clock() - self._last_call_ns > self._settings.silence_s * 1e9:
+            raise DeviceGone(f"{self.name}: no terminal calls: {self.absence()}")
         return events
+
+    def absence(self) -> str:
+        """Returns which terminals have not called within `silence_s`, and what to do; empty while all have."""
+        now_ns, silence_ns = self._clock(), self._settings.silence_s * 1e9
+        gone = [
+            f"{serial} has not called {f'for {self._settings.silence_s:.0f} s' if heard_ns else 'yet'}"
+            for serial in self._settings.serials
+            if not (heard_ns := self._heard_ns.get(serial, 0)) or now_ns - heard_ns > silence_ns
+        ]
+        if not gone:
+            return ""
+        return (
+            f"{', '.join(gone)}: check its power and its cable, and that its menu names this machine as server; "
+            "strike a terminal that is not used from `serials`"
+        )
+
+    def doubted_clocks(self) -> Sequence[DoubtedClock]:
+        """Returns the terminals whose clocks are not believed."""
+        return [
+            DoubtedClock(
+                serial, clock.doubt, self._name_run(serial, clock.run) if clock.run else "",
+                None if clock.offset is None else int(clock.offset.total_seconds()),
+            )
+            for serial, clock in self._clocks.items()
+            if clock.doubt
+        ]  # fmt: skip
 
     def close(self) -> None:
         self._callers.close()
@@ -104,8 +138,8 @@ class ZkAdms:
     def _forget(self) -> None:
         self._rate = CallRate(self._settings.requests_per_minute, self._clock)
         self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
-        self._commands = 0
         self._last_call_ns = 0
+        self._sent: dict[int, str] = {}  # commands without an answer: number → serial
 
     def _reply(self, request: HttpRequest, address: str) -> HttpReply:
         try:
@@ -123,7 +157,7 @@ class ZkAdms:
             return self._refuse(
                 f"a terminal that is not in `serials`: {call.serial or 'it gives no serial number'}", 403
             )
-        self._last_call_ns = self._clock()
+        self._note_call(call, with_rows=request.method == "POST" and call.path != "/iclock/devicecmd")
         if adms.unwanted(request.target):
             return HttpReply(events=(self._thrown_away(),))
         if call.access or call.path in adms_access.PATHS:
@@ -133,10 +167,14 @@ class ZkAdms:
                 return self._start(call)
             case "POST", "/iclock/cdata" | "/iclock/querydata":
                 return self._take(call, request.body)
-            case "GET", "/iclock/getrequest" if number := self._to_set.pop(call.serial, 0):
+            case "GET", "/iclock/getrequest" if call.serial in self._to_set and self._is_trusted():
+                number = self._to_set.pop(call.serial)
+                self._sent[number] = call.serial
                 return HttpReply(adms.set_time(number, self._local()))
-            case "GET", "/iclock/rtdata" if call.wants == "time":
+            case "GET", "/iclock/rtdata" if call.wants == "time" and self._is_trusted():
                 return HttpReply(self._time_reply(call))
+            case "POST", "/iclock/devicecmd":
+                return HttpReply(events=tuple(self._hear_answers(call, request.body)))
             case "POST", "/iclock/registry":
                 return HttpReply(adms_access.registry_reply(call.serial))
             case _, "/iclock/push":
@@ -153,11 +191,12 @@ class ZkAdms:
         if call.serial in self._access_serials:
             return HttpReply(adms_access.start_reply(call.serial))
         offset, form = self._zone.utcoffset(None), self._settings.time_zone_form
-        return HttpReply(adms.options(call.serial, offset, form, self._stamps.get(call.serial, "")))
+        stamp = self._stamps.get(call.serial, "")
+        return HttpReply(adms.options(call.serial, offset, form, stamp, takes_time=self._is_trusted()))
 
     def _plan_to_set_the_clock(self, call: Call) -> None:
         """Plans the command that sets the clock, since not every firmware asks for the time. The terminal gets it with
-        its next request for commands.
+        its next request for commands, once our own clock is synchronised.
         """
         if self._settings.set_clock and self._settings.time_zone_form is not TimeZoneForm.OMIT:
             self._commands += 1
@@ -169,12 +208,22 @@ class ZkAdms:
             self._stamps[call.serial] = call.stamp
         events: list[DeviceEvent] = [StreamFault(self.name, fault.what, self._clock()) for fault in upload.faults]
         events += map(self._refused, upload.refusals)
-        matches = [self._matched(punch) for punch in upload.punches if self._remembered.is_new(call.serial, punch)]
+        punches = [punch for punch in upload.punches if self._remembered.is_new(call.serial, punch)]
+        clock = self._clocks[call.serial]
+        if call.table == "OPERLOG" and adms.tells_new_clock(body):
+            clock.note_change()
+        row_clock = clock.judge([self._time_of(punch) for punch in punches], self._trusted_now(), self._clock())
+        matches = [self._matched(punch, call.serial, row_clock) for punch in punches]
         if any(match.clock_suspect for match in matches):
-            events.append(
-                StreamFault(self.name, "rows at a time that cannot be: set the terminal's clock", self._clock())
-            )
+            why = clock.doubt or "a time that cannot be"
+            events.append(self._fault(f"rows of {call.serial} are held, {why}: set the terminal's clock"))
             self._plan_to_set_the_clock(call)
+        elif clock.doubt:
+            events.append(self._fault(f"rows of {call.serial} by a doubted clock: {clock.doubt}"))
+        elif matches and clock.is_unsure:
+            events.append(self._fault(
+                f"rows of hours ago from {call.serial}: if it was not cut off then, its clock is wrong; set it"
+            ))  # fmt: skip
         events += matches
         if upload.biometric:
             events.append(self._thrown_away())
@@ -191,23 +240,65 @@ class ZkAdms:
     def reread(self, request: UnreadRequest) -> Sequence[DeviceEvent] | None:
         """Returns the matches in rows that were not understood when they came; None while they still are not."""
         upload = adms_upload.upload(request.table, "\n".join(request.rows).encode("latin-1"))
-        return None if upload.unread else [self._matched(punch) for punch in upload.punches]
+        return None if upload.unread else [self._matched(punch, request.serial, RowClock()) for punch in upload.punches]
 
-    def _matched(self, punch: Punch) -> PersonMatched:
-        seen_at = punch.at(self._zone).astimezone(UTC)
+    def _time_of(self, punch: Punch) -> datetime:
+        return punch.at(self._zone).astimezone(UTC)
+
+    def _matched(self, punch: Punch, serial: str, row_clock: RowClock) -> PersonMatched:
+        seen_at, now = self._time_of(punch), self._trusted_now()
+        run, offset = row_clock.run, row_clock.offset
+        if not row_clock.suspect and now is not None and adms.clock_suspect(seen_at, now):
+            run, offset = IMPOSSIBLE, seen_at - now  # the battery ran out, and somebody set the clock
         return PersonMatched(
             self.name,
             punch.number,
             self._clock(),
             punch.method(self._settings.method),
             seen_at=seen_at,
-            clock_suspect=adms.clock_suspect(seen_at, self._wall()),
+            clock_suspect=bool(run),
+            terminal=serial,
+            clock_run=run,
+            offset_s=int(offset.total_seconds()),
         )
+
+    def _name_run(self, serial: str, run: str) -> str:
+        return f"{self.name} {serial} {run}"
+
+    def _note_call(self, call: Call, *, with_rows: bool) -> None:
+        now_ns = self._clock()
+        self._heard_ns[call.serial] = self._last_call_ns = now_ns
+        silence_ns = int(self._settings.silence_s * 1e9)
+        self._clocks[call.serial].hear(self._trusted_now(), now_ns, silence_ns, with_rows=with_rows)
+
+    def _hear_answers(self, call: Call, body: bytes) -> Iterator[DeviceEvent]:
+        """Hears what came of our commands; yields a fault where a terminal does not take our time."""
+        for number, answer in adms.command_answers(body):
+            if self._sent.get(number) != call.serial:
+                continue
+            del self._sent[number]
+            if answer != 0:
+                self._clocks[call.serial].refuse_setting(str(answer))
+                yield self._fault(f"{call.serial} refuses our time (answer {answer}): set its clock at the terminal")
+
+    def _now(self) -> datetime:
+        return self.wall()
+
+    def _trusted_now(self) -> datetime | None:
+        """Returns our time; None while it is not synchronised, or before this program was made."""
+        now = self.wall()
+        return now if self.trusts_wall() and now >= WALL_MIN else None
+
+    def _is_trusted(self) -> bool:
+        return self._trusted_now() is not None
+
+    def _fault(self, what: str) -> StreamFault:
+        return StreamFault(self.name, what, self._clock())
 
     def _refused(self, refusal: AccessRefusal) -> StreamFault:
         """Returns the fault of a person whom the terminal did not let in; they stand there unless it is told late."""
         seen_at = refusal.at(self._zone)
-        is_live = seen_at is not None and abs(self._wall() - seen_at) < LIVE_MAX
+        is_live = seen_at is not None and abs(self.wall() - seen_at) < LIVE_MAX
         what = f"the terminal let somebody not in: {refusal.why}"
         return StreamFault(self.name, what, self._clock(), FaultCause.CARD if is_live else FaultCause.LINE)
 
@@ -229,4 +320,4 @@ class ZkAdms:
         return adms.time_reply(self._local())
 
     def _local(self) -> datetime:
-        return self._wall().astimezone(self._zone)
+        return self.wall().astimezone(self._zone)

@@ -30,10 +30,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import parse_qs, urlsplit
 
+from drivers.protocols.terminal_clock import AHEAD_MAX, PAST_MAX
 from drivers.protocols.zk_time import pack_time
 
-FUTURE_MAX = timedelta(minutes=5)
-PAST_MAX = timedelta(days=366)
+_COMMAND_ANSWER = re.compile(rb"\bID=(\d{1,9})&Return=(-?\d{1,9})\b")
+_CLOCK_SET = re.compile(rb"^OPLOG[ \t]+21[ \t]", re.MULTILINE)  # operation 21 of V3.2.0: `Set time`
 
 REPORT_PATHS = frozenset(
     {"/iclock/devicecmd", "/iclock/getrequest", "/iclock/ping", "/iclock/rtdata"}
@@ -112,7 +113,7 @@ def unwanted(target: str) -> bool:
     return to.table in BIOMETRIC_TABLES or to.path in _BIOMETRIC_PATHS
 
 
-def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "") -> str:
+def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "", *, takes_time: bool = True) -> str:
     """Returns a terminal's orders: send attendance at once, send no pictures, keep our time. `stamp` is its last
     one.
     """
@@ -124,12 +125,12 @@ def options(serial: str, offset: timedelta, form: TimeZoneForm, stamp: str = "")
         "Delay=10",
         "TransTimes=0",
         "TransInterval=0",
-        "TransFlag=AttLog",
+        "TransFlag=AttLog\tOpLog",
         "Realtime=1",
         "Encrypt=0",
         *([f"TimeZone={zone}"] if zone else []),
         "Timeout=60",
-        "SyncTime=3600",
+        *(["SyncTime=3600"] if takes_time else []),
         "ServerVer=3.2.0 2018-06-30",
     ]
     return "\n".join(lines) + "\n"
@@ -177,4 +178,14 @@ def set_time(number: int, now: datetime) -> str:
 
 def clock_suspect(seen_at: datetime, now: datetime) -> bool:
     """Tells if a row's time cannot be right: ahead of us, or further back than any terminal keeps rows."""
-    return not now - PAST_MAX <= seen_at <= now + FUTURE_MAX
+    return not now - PAST_MAX <= seen_at <= now + AHEAD_MAX
+
+
+def command_answers(body: bytes) -> list[tuple[int, int]]:
+    """Returns what came of our commands: the number of each and the terminal's answer, 0 where it was done."""
+    return [(int(number), int(answer)) for number, answer in _COMMAND_ANSWER.findall(body)]
+
+
+def tells_new_clock(body: bytes) -> bool:
+    """Tells if a log of operations says that somebody set the terminal's clock."""
+    return _CLOCK_SET.search(body) is not None

@@ -84,7 +84,7 @@ class Exchange:
         """Returns the bytes of an answer, and True when the connection ends with it. `date` is as HTTP writes it."""
         content = body.encode("utf-8")
         headers = [
-            ("Date", date),
+            *([("Date", date)] if date else []),
             ("Content-Type", "text/plain"),
             ("Content-Length", str(len(content))),
             *([("Connection", "close")] if status != 200 else []),

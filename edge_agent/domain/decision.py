@@ -25,7 +25,7 @@ from edge_agent.domain.identify import (
     RecognitionNote,
     UnknownPerson,
 )
-from edge_agent.domain.moment import Moment, elapsed_ms, is_placed
+from edge_agent.domain.moment import Moment, elapsed_ms
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting, SightingKind
 from sync.contract.entitlements import choose_entitlement
@@ -142,17 +142,19 @@ def decide(
     roster: Roster,
     *,
     direction: Direction = Direction.BOTH,
+    is_doubted: bool = False,
 ) -> Decision:
     """Returns the decision on this sighting.
 
     `hours` holds the sessions served at `moment`, with the graces already applied. `earlier` holds the earlier
     sightings of this person on this kiosk in the order of the journal, oldest first: the last entries and exits of any
-    session, and the very last sighting of any kind.
+    session, and the very last sighting of any kind. `is_doubted`: nobody vouches for the moment's wall clock at all, so
+    that no session is found by it.
     """
     slot = hours.slots[0] if hours.slots else None
     match identity:
         case RecognisedPerson():
-            return _Judgement(identity, moment, hours, earlier, rules, roster, direction).decide()
+            return _Judgement(identity, moment, hours, earlier, rules, roster, direction, is_doubted).decide()
         case UnknownPerson():
             reason = _unknown_reason(identity)
             if identity.method is not Method.PALM and not identity.no_consent and is_stale(roster, moment, rules):
@@ -206,6 +208,7 @@ class _Judgement:
         rules: DecisionRules,
         roster: Roster,
         direction: Direction,
+        is_doubted: bool,
     ) -> None:
         self._identity = identity
         self._moment = moment
@@ -213,6 +216,7 @@ class _Judgement:
         self._rules = rules
         self._roster = roster
         self._direction = direction
+        self._timetable = Timetable(roster.timetable.tz) if is_doubted else roster.timetable
         self._sightings = [
             sighting for sighting in earlier if not sighting.voided and sighting.kind is not SightingKind.REFUSAL
         ]
@@ -224,7 +228,7 @@ class _Judgement:
             lambda earlier: elapsed_ms(earlier, self._moment),
             self._moment.utc,
             self._hours.slots,
-            self._roster.timetable if is_placed(self._moment) else Timetable(self._roster.timetable.tz),
+            self._timetable,
             self._rules,
             self._direction,
         )

@@ -50,8 +50,11 @@ def terminal_moment(reading: PersonMatched, matched_at: datetime, now: Moment) -
 
     A terminal stores its matches while its network is down, and reports them later, in any order; so its own clock
     counts, for a live report as well. It is the monotonic clock of a boot of its own: two reports stay as far apart as
-    they were, and what is known of one of them is known of all.
+    they were, and what is known of one of them is known of all. Only while the kiosk's own clock is not synchronised, a
+    live report keeps the kiosk's moment: that will be put right.
     """
+    if not reading.clock_suspect and not now.is_trusted and not is_late(matched_at, now):
+        return now
     boot = f"{TERMINAL_BOOT}{' '.join(filter(None, (reading.reader, reading.terminal, reading.clock_run)))}"
     clock = ClockQuality.UNSYNCHRONISED if reading.clock_suspect else now.clock
     return Moment(matched_at.astimezone(UTC), int(matched_at.timestamp() * 1000), boot, clock)
@@ -75,11 +78,6 @@ def elapsed_ms(earlier: EarlierSighting, now: Moment) -> int | None:
     return milliseconds if milliseconds >= 0 else None
 
 
-def is_placed(now: Moment) -> bool:
-    """Returns False for a time of a terminal's clock that nobody vouches for: no meal is found by it."""
-    return now.is_trusted or not is_terminal_boot(now.boot)
-
-
 def arrange_sightings(earlier: Sequence[EarlierSighting], now: Moment) -> Sequence[EarlierSighting]:
     """Returns those of a person's earlier sightings that were before `now`, oldest first.
 
@@ -100,4 +98,6 @@ def _time_beside(sighting: EarlierSighting, now: Moment) -> datetime | None:
     """Returns when a sighting was, on the clock of `now`; None where nobody knows."""
     if sighting.boot == now.boot:
         return now.utc - timedelta(milliseconds=now.mono_ms - sighting.mono_ms)
+    if is_terminal_boot(sighting.boot) and is_terminal_boot(now.boot):
+        return None if sighting.offset_s else sighting.at  # two terminals, whatever this kiosk's own clock says
     return sighting.at if now.is_trusted and sighting.clock is ClockQuality.SYNCHRONISED else None

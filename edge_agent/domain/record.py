@@ -38,6 +38,7 @@ class EventContext(msgspec.Struct, frozen=True):
     roster: Roster
     reader: str = ""
     offset_s: int = 0  # of the doubted clock of a terminal, as measured
+    is_doubted: bool = False  # the moment is of a terminal's clock that nobody vouches for: no meal is found by it
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockQuality
     method: Method = Method.CARD
     reader: str = ""
+    offset_s: int = 0  # of a terminal whose clock is doubted
     claim: Claim = Claim.NONE  # only entries and manual entries have another one
     voided: bool = False  # an operator took the entry back: it does not count
     entry_epoch: str = ""  # for an exit, the entry that it ended; empty: an exit without an entry

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from drivers import registry
 from drivers.base import Indicator, Reader
+from drivers.terminals import TerminalSource
 from drivers.unread import UnreadSource
 from edge_agent import identity as identities
 from edge_agent.control import SOCKET_NAME, ControlServer, Handler
@@ -264,10 +265,18 @@ def _build_indicator(loaded: LoadedSettings, device: DeviceSettings, taps: Devic
 
 
 def _build_reader(
-    loaded: LoadedSettings, device: DeviceSettings, presence: DevicePresence, tap: ReaderTap, unread: UnreadDesk
+    loaded: LoadedSettings,
+    device: DeviceSettings,
+    presence: DevicePresence,
+    tap: ReaderTap,
+    unread: UnreadDesk,
+    now: MomentSource,
 ) -> Reader:
     driver = registry.reader_class(device.driver, loaded.drivers)
     reader = driver(device.name, device.options, tap=tap)
+    if isinstance(reader, TerminalSource):
+        reader.wall, reader.trusts_wall = (lambda: now().utc), (lambda: now().is_trusted)
+        presence.terminals = reader
     if isinstance(reader, UnreadSource):
         presence.unread_requests = unread.give_store(device.name, reader)
     return reader
@@ -288,7 +297,8 @@ def _reader_loops(
     loops = []
     for device, presence in zip(loaded.settings.readers, presences, strict=True):
         tap = ReaderTap(taps, device.name)
-        reader = GuardedReader(device.name, partial(_build_reader, loaded, device, presence, tap, unread), device.fault)
+        build = partial(_build_reader, loaded, device, presence, tap, unread, now)
+        reader = GuardedReader(device.name, build, device.fault)
         loops.append(ReaderLoop(reader, presence, inbox, now, surfaces.show, counters, frames, tap.report))
     return tuple(loops)
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from drivers.base import Signal
-from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported, ProtocolError
+from drivers.errors import DeviceBusy, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.registry import DriverEntry
+from drivers.terminals import DoubtedClock, TerminalSource
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
@@ -39,6 +40,8 @@ class DevicePresence:
     readings: int = 0
     faults: int = 0
     refusals: RefusalBook = field(init=False)
+    terminals: TerminalSource | None = None  # of a reader that terminals call
+    doubted_clocks: tuple[DoubtedClock, ...] = ()
     unread_requests: UnreadRequests | None = None  # of a reader that may be told what it does not understand
 
     def __post_init__(self) -> None:
@@ -49,16 +52,40 @@ class DevicePresence:
         """Counts the requests that nobody understood yet."""
         return 0 if self.unread_requests is None else len(self.unread_requests)
 
+    def mark_opened(self) -> None:
+        """Notes that the device was opened; a terminal that calls us is there once it has called."""
+        if self.terminals is None:
+            self.mark_present()
+        else:
+            self.watch_terminals()
+
+    def watch_terminals(self) -> None:
+        """Notes which terminals are there, and whose clock is doubted; logs each change once."""
+        if self.terminals is None:
+            return
+        absence = self.terminals.absence()
+        if absence:
+            self.mark_absent(absence)
+        elif not self.is_present:
+            self.mark_present()
+        clocks = tuple(self.terminals.doubted_clocks())
+        for clock in clocks:
+            if clock not in self.doubted_clocks:
+                log.warning(
+                    "%s (%s): the clock of %s is doubted: %s", self.name, self.driver, clock.terminal, clock.why
+                )
+        self.doubted_clocks = clocks
+
     def mark_present(self) -> None:
         """Notes that the device was opened."""
         self.is_present, self.why = True, ""
         log.info("%s (%s) is there", self.name, self.driver)
 
-    def mark_absent(self, error: DeviceError) -> None:
+    def mark_absent(self, why: str) -> None:
         """Notes that the device is gone; logs it once, not at every attempt."""
-        if self.is_present or self.why != str(error):
-            log.warning("%s (%s): %s", self.name, self.driver, error)
-        self.is_present, self.why = False, str(error)
+        if self.is_present or self.why != why:
+            log.warning("%s (%s): %s", self.name, self.driver, why)
+        self.is_present, self.why = False, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +133,13 @@ class ReaderLoop:
         while not pulse.is_stopping():
             try:
                 self.reader.open()
-                self.presence.mark_present()
+                self.presence.mark_opened()
                 failures = 0
                 while not pulse.is_stopping():
                     self._read()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
-                self.presence.mark_absent(error)
+                self.presence.mark_absent(str(error))
                 wait_s = UNSUPPORTED_S if isinstance(error, NotSupported) else _backoff_s(failures)
             else:
                 wait_s = 0.0
@@ -127,6 +154,7 @@ class ReaderLoop:
             self._hand_over(event, self.now())
         if self.report is not None:
             self.report(events)
+        self.presence.watch_terminals()
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
@@ -184,7 +212,7 @@ class IndicatorLoop:
                     self._show_next()
                     pulse.beat()
             except (DeviceGone, DeviceBusy, ProtocolError, NotSupported) as error:
-                self.presence.mark_absent(error)
+                self.presence.mark_absent(str(error))
             finally:
                 self.indicator.close()
             failures += 1

@@ -10,6 +10,7 @@ import msgspec
 
 from drivers.bench.playing import describe_event
 from drivers.protocols.adms import clock_suspect
+from drivers.protocols.terminal_clock import IMPOSSIBLE
 from drivers.readings import PersonMatched
 from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
@@ -120,4 +121,7 @@ def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:
         raise RequestRefused(
             f"a terminal's row has the time {match.time!r}; write it as 2026-09-07T08:06:00+05:00"
         ) from error
-    return PersonMatched(device, match.number, 0, match.method, 0, seen_at, clock_suspect(seen_at, now))
+    impossible = clock_suspect(seen_at, now)
+    return PersonMatched(
+        device, match.number, 0, match.method, 0, seen_at, impossible, clock_run=IMPOSSIBLE if impossible else ""
+    )

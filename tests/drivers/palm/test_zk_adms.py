@@ -5,22 +5,27 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.network.http_callers import CALLER_IDLE_S, REQUEST_WAIT_S
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
+from drivers.protocols.terminal_clock import TerminalClock
 from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.settings import parse
+from drivers.terminals import TerminalSource
 from drivers.transports.memory import MemoryTransport
 from drivers.transports.tcp import PEERS_MAX
 from drivers.unread import UnreadRequest, UnreadSource
 from tests.vectors import load_jsonl
 
 HANG_S = 20.0
+SECOND_NS = 1_000_000_000
 SERIAL = "BOCK200961014"
 NOW = datetime(2026, 11, 20, 4, 40, 20, tzinfo=UTC)
 ROW = "1001\t2026-11-20 09:40:15\t0\t25\t0\t0\t0\n"
@@ -129,7 +134,7 @@ def test_a_terminal_from_its_start_to_a_palm(kiosk: Kiosk) -> None:
     assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
     [match] = kiosk.matches
     assert match == PersonMatched(
-        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC)
+        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC), terminal=SERIAL
     )
     assert "ATTLOGStamp=9999" in kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1]
 
@@ -192,7 +197,7 @@ def test_a_terminal_in_access_mode_from_its_start_to_a_palm(kiosk: Kiosk) -> Non
     assert kiosk.post("rtlog", access_row(3)) == (200, "OK")
     [match] = kiosk.matches
     assert match == PersonMatched(
-        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC)
+        "palm", "1001", kiosk.now_ns, "palm", seen_at=datetime(2026, 11, 20, 4, 40, 15, tzinfo=UTC), terminal=SERIAL
     )
     assert kiosk.post("rtlog", access_row(3)) == (200, "OK")
     stored = "transaction pin=1001\tverified=25\tdoorid=1\teventtype=3\ttime_second=864121215\tindex=21\n"
@@ -416,17 +421,132 @@ def test_a_request_that_comes_a_byte_now_and_then_is_hung_up_on(kiosk: Kiosk) ->
     assert kiosk.reader._callers.connections == 0
 
 
-def test_terminals_that_fall_silent_are_gone_and_one_that_never_called_is_not(kiosk: Kiosk) -> None:
+def test_a_terminal_is_there_while_it_calls_within_its_interval(kiosk: Kiosk) -> None:
     kiosk.now_ns += 10**13
-    assert not kiosk.reader.read(0)
+    kiosk.reader.read(0)
+    assert f"{SERIAL} has not called yet" in kiosk.reader.absence()
     kiosk.ask("GET", f"/iclock/ping?SN={SERIAL}")
-    kiosk.now_ns += 181 * 1_000_000_000
-    with pytest.raises(DeviceGone, match="no terminal has called"):
+    kiosk.now_ns += 90 * SECOND_NS
+    assert kiosk.reader.absence() == ""
+    kiosk.now_ns += 1
+    with pytest.raises(DeviceGone, match="no terminal calls"):
         kiosk.reader.read(0)
-    kiosk.reader.close()
-    kiosk.reader.open()
-    kiosk.now_ns += 10**13
-    assert not kiosk.reader.read(0)
+    for _ in range(3):  # and it stays gone over a reopen
+        assert f"{SERIAL} has not called for 90 s" in kiosk.reader.absence()
+        kiosk.reader.close()
+        kiosk.reader.open()
+    kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")
+    assert kiosk.reader.absence() == ""
+
+
+def test_of_two_terminals_the_one_that_is_silent_is_named() -> None:
+    two = Kiosk(free_port(), {"serials": ["SN1", "SN2"]})
+    two.reader.open()
+    two.ask("GET", "/iclock/ping?SN=SN1")
+    assert two.reader.absence().startswith("SN2 has not called yet:")
+    assert isinstance(two.reader, TerminalSource)
+    two.reader.close()
+
+
+def test_an_unsynchronised_kiosk_leaves_a_terminals_clock_alone(kiosk: Kiosk) -> None:
+    kiosk.reader.trusts_wall = lambda: False
+    options = kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")[1]
+    assert "SyncTime" not in options
+    assert kiosk.post("ATTLOG", ROW) == (200, "OK: 1")
+    assert not kiosk.matches[0].clock_suspect, "nothing is known of it"
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}") == (200, "OK")
+    assert kiosk.ask("GET", f"/iclock/rtdata?SN={SERIAL}&type=time") == (200, "OK")
+    assert not any(b"Date:" in data for direction, data in kiosk.tapped if direction == "SEND")
+    kiosk.reader.trusts_wall = lambda: True
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1].startswith("C:1:SET OPTION DateTime=")
+
+
+def test_a_wall_clock_from_before_this_program_is_not_synchronised(kiosk: Kiosk) -> None:
+    """The field's case: the kiosk says 2024, the terminal says what is so."""
+    kiosk.reader.wall = lambda: datetime(2024, 3, 1, tzinfo=UTC)
+    kiosk.post("ATTLOG", "1\t2026-11-30 12:00:00\t0\t25\t0")
+    assert not kiosk.matches[0].clock_suspect
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}") == (200, "OK")
+
+
+def row_at(minutes: float, number: str = "1001") -> str:
+    """A row of a moment so many minutes from NOW."""
+    local = (NOW + timedelta(minutes=minutes, hours=5)).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{number}\t{local}\t0\t25\t0\n"
+
+
+def test_a_live_terminal_whose_rows_are_hours_off_is_told_and_its_rows_name_the_offset(kiosk: Kiosk) -> None:
+    for _ in range(9):  # it calls, and has nothing to tell
+        kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")
+        kiosk.now_ns += 10 * SECOND_NS
+    kiosk.post("ATTLOG", row_at(-180))
+    (match,) = kiosk.matches
+    assert (match.clock_suspect, match.offset_s) == (True, -10_800)
+    assert match.clock_run
+    assert any("3 h 0 min behind this machine's clock" in fault for fault in kiosk.faults)
+    (clock,) = kiosk.reader.doubted_clocks()
+    assert (clock.terminal, clock.offset_s, clock.run) == (SERIAL, -10_800, f"palm {SERIAL} {match.clock_run}")
+    kiosk.post("ATTLOG", row_at(-181, "7"))
+    assert kiosk.matches[1].clock_run == match.clock_run, "off by the same"
+    kiosk.post("ATTLOG", row_at(0, "8"))
+    assert not kiosk.matches[2].clock_suspect
+    assert not kiosk.reader.doubted_clocks()
+
+
+def test_rows_of_a_network_that_was_away_are_late_and_no_wrong_clock(kiosk: Kiosk) -> None:
+    kiosk.post("ATTLOG", row_at(-2 * 1440) + row_at(-2 * 1440 + 250))
+    kiosk.post("ATTLOG", row_at(-300, "7"))
+    assert not any(match.clock_suspect for match in kiosk.matches)
+    assert [fault for fault in kiosk.faults if "if it was not cut off then, its clock is wrong" in fault]
+
+
+def test_a_clock_that_is_always_as_far_behind_is_slow_and_not_late(kiosk: Kiosk) -> None:
+    kiosk.post("ATTLOG", row_at(-180))
+    kiosk.now_ns += 61 * SECOND_NS
+    kiosk.post("ATTLOG", row_at(-180.5, "7"))
+    assert [match.clock_suspect for match in kiosk.matches] == [False, True]
+
+
+def test_a_refused_command_to_set_the_clock_is_told_and_rows_behind_are_held(kiosk: Kiosk) -> None:
+    kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")
+    assert kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1].startswith("C:1:SET OPTION")
+    kiosk.ask("POST", f"/iclock/devicecmd?SN={SERIAL}", "ID=9&Return=-1&CMD=SET OPTION")
+    assert not kiosk.faults, "that is the answer to no command of ours"
+    kiosk.ask("POST", f"/iclock/devicecmd?SN={SERIAL}", "ID=1&Return=-1004&CMD=SET OPTION")
+    assert [clock.why for clock in kiosk.reader.doubted_clocks()] == ["it refuses our time (answer -1004)"]
+    assert any("refuses our time (answer -1004)" in fault for fault in kiosk.faults)
+    kiosk.post("ATTLOG", row_at(-60))
+    assert (kiosk.matches[0].clock_suspect, kiosk.matches[0].offset_s) == (True, -3600)
+    kiosk.post("ATTLOG", row_at(0, "7"))
+    assert not kiosk.reader.doubted_clocks(), "a row of this moment proves it right"
+
+
+def test_a_clock_that_was_set_at_the_terminal_is_doubted_until_it_is_measured(kiosk: Kiosk) -> None:
+    kiosk.post("ATTLOG", ROW)
+    kiosk.post("OPERLOG", "OPLOG 4\t0\t2026-11-20 09:41:00\t0\t0\t0\t0\n")
+    assert not kiosk.reader.doubted_clocks()
+    kiosk.post("OPERLOG", "OPLOG 21\t0\t2026-11-20 06:41:00\t0\t0\t0\t0\n")
+    assert [clock.why for clock in kiosk.reader.doubted_clocks()] == ["its clock was set at the terminal"]
+    kiosk.post("ATTLOG", row_at(-179, "7"))
+    assert (kiosk.matches[1].clock_suspect, kiosk.matches[1].offset_s) == (True, -179 * 60)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.integers(-400, 400), st.booleans()), max_size=12),
+    st.integers(-36_000, 36_000).filter(lambda offset: abs(offset) > 700),
+)
+def test_a_wrong_clock_is_never_believed_again_before_a_row_of_this_moment(
+    calls: list[tuple[int, int, bool]], offset: int
+) -> None:
+    clock, now, now_ns = TerminalClock(), NOW, 10**9
+    clock.refuse_setting("-1")
+    for waited, jitter, with_rows in calls:
+        now, now_ns = now + timedelta(seconds=waited), now_ns + waited * SECOND_NS
+        clock.hear(now, now_ns, 90 * SECOND_NS, with_rows=with_rows)
+        if with_rows:
+            row = clock.judge([now + timedelta(seconds=offset + jitter / 10)], now, now_ns)
+            assert row.suspect
+            assert abs(row.offset.total_seconds() - offset) <= 80
 
 
 def test_the_ways_of_recognition(kiosk: Kiosk) -> None:

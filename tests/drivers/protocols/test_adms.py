@@ -104,7 +104,7 @@ def test_the_options_have_the_published_keys_and_ask_for_no_pictures() -> None:
     assert ours[0] == published[0]
     keys = {line.partition("=")[0] for line in published[1:]}
     assert {line.partition("=")[0] for line in ours[1:]} == keys - {"OPERLOGStamp"}
-    assert {"TimeZone=-05:00", "ATTLOGStamp=2011-04-05T17:40:20", "Realtime=1", "TransFlag=AttLog"} <= set(ours)
+    assert {"TimeZone=-05:00", "ATTLOGStamp=2011-04-05T17:40:20", "Realtime=1", "TransFlag=AttLog\tOpLog"} <= set(ours)
     assert "Stamp" not in options("1", timedelta(0), TimeZoneForm.OMIT)
     assert "TimeZone" not in options("1", timedelta(0), TimeZoneForm.OMIT)
 
