@@ -89,6 +89,11 @@ DRIVERS: Mapping[str, DriverEntry] = {
         "drivers.network.hikvision:Hikvision",
         "Hikvision face terminals that push: DS-K1T, MinMoe (HTTP)",
     ),
+    "http-gate": DriverEntry(
+        DriverKind.READER,
+        "drivers.network.http_gate:HttpGate",
+        "gates and access control systems that post JSON: Sigur, PERCo-Web (HTTP)",
+    ),
     "palm-bridge": DriverEntry(
         DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
     ),

@@ -13,6 +13,9 @@ class RecentKeys:
         self._keys: OrderedDict[Hashable, None] = OrderedDict()
         self._keys_max = keys_max
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys
+
     def is_new(self, key: Hashable) -> bool:
         """Returns True the first time that a key comes, and remembers it."""
         if key in self._keys:

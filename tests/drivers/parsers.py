@@ -6,6 +6,7 @@
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from drivers.protocols import (
     adms_upload,
     bridge,
     em4100,
+    gate_json,
     hid,
     http,
     ironlogic,
@@ -34,6 +36,7 @@ from drivers.protocols import (
     zk_attlog,
 )
 from drivers.protocols.fault import Fault
+from drivers.protocols.gate_json import GateBodyUnreadable, GateMap
 from drivers.protocols.line import encode_block
 from drivers.protocols.multipart import JsonPartSieve
 from drivers.transports.memory import MemoryTransport
@@ -163,6 +166,19 @@ def _hikvision() -> Machine:
     return Machine(feed)
 
 
+def _records() -> Machine:
+    """A body at a time; what was cut in the middle is no body."""
+    gate_map = GateMap(UTC, "/logs", "/n", "/c", "/id", "/t", directions={"1": "in"}, where={"/k": ["1"]})
+
+    def feed(data: bytes) -> Sequence[object]:
+        try:
+            return gate_json.read_records(data, gate_map)
+        except GateBodyUnreadable as refused:
+            return [str(refused)]
+
+    return Machine(feed)
+
+
 def _vendor() -> Machine:
     """The whole driver, on what vendors' processes say; opened again each time that it gives one up."""
     line = MemoryTransport()
@@ -242,6 +258,14 @@ SERVED: Mapping[str, Parser] = {
         ),
         same_in_every_cut=False,
         kept_bytes_max=8 * 1024 * 1024,  # it remembers the last 10,000 rows
+    ),
+    "gate-json": Parser(
+        _records,
+        (
+            b'{"logs":[{"id":1,"n":"1001","t":"2026-11-20T09:40:15","k":1},{"id":2,"k":"1"}]}',
+            b'{"logs":{"id":1,"c":7,"t":"2026-11-20 09:40:15Z","k":"1"}}',
+        ),
+        same_in_every_cut=False,  # it is given bodies, and no stream
     ),
     "multipart": Parser(_sieve, (PARTS, PARTS[:-20], PARTS.replace(b"\r\n", b"\n"))),
     "hikvision": Parser(

@@ -258,6 +258,61 @@ class HikvisionRig:
         return time.monotonic_ns() + (1_000_000_000_000 if self._silent else 0)
 
 
+class GateRig:
+    """A system that posts over loopback, with a token."""
+
+    SECRET = "0123456789abcdef"
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._secret_file = folder / "secret"
+        self._secret_file.write_text(self.SECRET)
+        self._secret_file.chmod(0o600)
+        self._calls: list[socket.socket] = []
+        self._records = 0
+        self._silent = False
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        options = {
+            "listen": f"127.0.0.1:{self._port}",
+            "secret_file": str(self._secret_file),
+            "person": "/person",
+            "id": "/id",
+            "silence_s": 60,
+        }
+        return build_reader("http-gate", "gate", options, clock=self._clock, tap=tap)
+
+    def show(self) -> None:
+        self._records += 1
+        self._post(f'{{"id":{self._records},"person":"1001"}}')
+
+    def rubbish(self) -> None:
+        self._post("rubbish")
+
+    def unplug(self) -> None:
+        """The time runs, and nothing comes."""
+        self._silent = True
+
+    def replug(self) -> None:
+        self._silent = False
+        self.dispose()
+
+    def dispose(self) -> None:
+        for call in self._calls:
+            call.close()
+        self._calls.clear()
+
+    def _post(self, body: str) -> None:
+        call = socket.create_connection(("127.0.0.1", self._port))
+        head = f"POST /gate HTTP/1.1\r\nHost: kiosk\r\nAuthorization: Bearer {self.SECRET}\r\n"
+        call.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        self._calls.append(call)
+
+    def _clock(self) -> int:
+        return time.monotonic_ns() + (1_000_000_000_000 if self._silent else 0)
+
+
 class BridgeRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "bridge.sock"
@@ -413,6 +468,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "pcsc": PcscRig,
     "zk-adms": AdmsRig,
     "hikvision": HikvisionRig,
+    "http-gate": GateRig,
     "palm-bridge": BridgeRig,
     "camera": MjpegRig,
     "folder": FolderRig,
