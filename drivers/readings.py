@@ -71,11 +71,12 @@ class CardRead(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CodeRead:
-    """A QR code, a barcode or a PIN."""
+    """A QR code, a barcode or, with `keypad`, a number and a PIN: `1042#7391`."""
 
     reader: str
     text: str = field(repr=False)
     monotonic_ns: int = 0
+    keypad: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from drivers.protocols import (
     zk_attlog,
 )
 from drivers.protocols.fault import Fault
+from drivers.protocols.keypad import KeyPresses
 from drivers.protocols.osdp_card import WHOLE_BITS, card_uid
 from drivers.readings import Technology, Uid
 from drivers.settings import nearest
@@ -160,7 +161,7 @@ def osdp_decoding(scbk: bytes | None = None) -> Decoding:
                     card = osdp.parse_card(packet.code, data) if packet.reply else None
                     if isinstance(card, Fault):
                         yield FaultFound(what=card.what)
-                    elif card is not None:
+                    elif card is not None and not isinstance(card, KeyPresses):  # a PIN is shown to nobody
                         yield line(card)
                 case Fault(what=what):
                     if what != before or scbk is not None:

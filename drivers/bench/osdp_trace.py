@@ -13,14 +13,15 @@ from drivers.base import Monotonic
 from drivers.cards.osdp_reports import OsdpSettings, Reports
 from drivers.protocols import osdp
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp import Characters, OsdpCard, parse_card
+from drivers.protocols.keypad import KeyPresses
+from drivers.protocols.osdp import Characters, OsdpCard, OsdpReport, parse_card
 from drivers.protocols.osdp_card import between_parities
 from drivers.protocols.osdp_secure import Opened
 from drivers.protocols.osdpcap import Direction, OsdpStream, PassedBytes, encode, parse, replay
 from drivers.readings import DeviceEvent
 
 TRACE_BYTES_MAX = 64 * 1024 * 1024
-_CARD_HEAD = {osdp.RAW: 4, osdp.FMT: 3}  # what stands before the number
+_CARD_HEAD = {osdp.RAW: 4, osdp.FMT: 3, osdp.KEYPAD: 2}  # what stands before the number
 
 
 class OsdpTrace:
@@ -63,8 +64,10 @@ class OsdpTrace:
         assert self._key is not None
         digest = hmac.digest(self._key, number, "sha256")
         match parse_card(packet.code, packet.data):
-            case OsdpCard(bits=26 | 34 as bits):
-                return between_parities(digest[: bits // 8]).data
+            case OsdpCard(bits=26 | 34 | 58 as bits):
+                return between_parities(digest[: (bits - 2) // 8]).data
+            case KeyPresses():  # of a PIN nothing is kept but that keys were pressed
+                return bytes(ord("0") if chr(key).isdigit() else key for key in number)
             case Characters():
                 return f"{int.from_bytes(digest[:4], 'big'):0{len(number)}d}"[-len(number) :].encode("ascii")
         return (digest * (1 + len(number) // len(digest)))[: len(number)]
@@ -105,7 +108,7 @@ def stream_events(
 
 
 def _readings(reports: Reports, opened: Opened | Fault, t_ns: int) -> Iterator[DeviceEvent]:
-    reading: OsdpCard | Characters | Fault | None = opened if isinstance(opened, Fault) else None
+    reading: OsdpReport | Fault | None = opened if isinstance(opened, Fault) else None
     if isinstance(opened, Opened) and opened.packet.reply:
         reading = parse_card(opened.packet.code, opened.data)
     if reading is not None:

@@ -21,6 +21,7 @@ from drivers.cards.texts import TextStream
 from drivers.errors import NotSupported
 from drivers.protocols import line, patterns
 from drivers.protocols.fault import Fault, judge_line
+from drivers.protocols.keypad import KeyPresses, wiegand_keys
 from drivers.protocols.line import LineText
 from drivers.protocols.line_forms import ENCODINGS, Form, Meaning, meaning
 from drivers.readings import Technology
@@ -28,6 +29,8 @@ from drivers.transports.base import tapped
 from drivers.transports.serial import Serial
 from drivers.transports.serial import SerialLine as Wire
 from drivers.uid import UidEncoding, to_uid
+
+KEY_BITS_MAX = 24  # fewer than the frame of any card
 
 Encoding = Literal[
     "form",
@@ -52,6 +55,7 @@ class LineSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fie
     uid_encoding: Encoding = "form"  # how a number is written, where the form or the pattern leaves a choice
     baud: Annotated[int, Meta(ge=1200, le=921_600)] = 9600
     stop_bits: Literal[1, 2] = 1
+    keypad_bits: Literal[0, 4, 8] = 0  # of one key, where the forms w26-bits to w58-bits bring keys too; 0: no keypad
     idle_ms: Annotated[int, Meta(ge=10, le=5_000)] = 80  # a line without an end is over after this
     hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 500  # the same again within this is no second reading
     line_bytes_max: Annotated[int, Meta(ge=16, le=line.LINE_BYTES_MAX)] = line.LINE_BYTES_MAX
@@ -92,7 +96,15 @@ class LineReader(TextStream):
             raise NotSupported(f"uid_encoding: {encoding} does not go with form {form}; accepted: {encodings}")
         super().open()
 
-    def _says(self, text: LineText) -> Meaning:
+    def _keys(self, text: LineText) -> KeyPresses | Fault | None:
+        """Returns the keys in a line of bits that is shorter than any card's; None for another line."""
+        bits = text.content.decode("latin-1").strip()
+        is_burst = set(bits) <= {"0", "1"} and len(bits) < KEY_BITS_MAX and len(bits) % self._settings.keypad_bits == 0
+        return wiegand_keys(bits, self._settings.keypad_bits) if is_burst else None
+
+    def _says(self, text: LineText) -> Meaning | KeyPresses:
+        if self._settings.keypad_bits and (keys := self._keys(text)) is not None:
+            return keys
         if self._pattern is None:
             return meaning(text, self._settings.form, self._encoding, self._settings.technology)
         content = text.content.decode("utf-8", "replace")

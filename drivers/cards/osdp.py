@@ -49,7 +49,8 @@ class Osdp:
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         cards, faults = self._link.turn(timeout_s)
         now_ns = self._clock()
-        return [event for reading in (*faults, *cards) for event in self._reports.readings(reading, now_ns)]
+        told = [event for reading in (*faults, *cards) for event in self._reports.readings(reading, now_ns)]
+        return [*told, *self._reports.wait(now_ns)]
 
     def close(self) -> None:
         self._link.close()

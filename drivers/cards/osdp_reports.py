@@ -1,6 +1,6 @@
 """An OSDP reader's settings, and how what it said becomes readings. Needs no libosdp: recordings use it too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -8,9 +8,11 @@ from msgspec import Meta
 from drivers.base import DriverSettings
 from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
-from drivers.protocols.osdp import Characters, OsdpCard
+from drivers.protocols.keypad import Keypad, KeyPresses
+from drivers.protocols.line import Code
+from drivers.protocols.osdp import OsdpReport
 from drivers.protocols.osdp_card import card_uid
-from drivers.readings import CardRead, DeviceEvent, StreamFault, Technology
+from drivers.readings import CardRead, CodeRead, DeviceEvent, StreamFault, Technology
 from drivers.uid import RejectedNumber, UidEncoding
 
 
@@ -32,10 +34,14 @@ class Reports:
         self._name, self._technology = name, settings.technology
         self._encoding = UidEncoding(settings.uid_encoding)
         self._presence = HeldCards(settings.hold_ms)
+        self._keypad = Keypad()
 
-    def readings(self, report: OsdpCard | Characters | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+    def readings(self, report: OsdpReport | Fault, now_ns: int) -> Iterator[DeviceEvent]:
         if isinstance(report, Fault):
             yield StreamFault(self._name, report.what, now_ns, report.cause)
+            return
+        if isinstance(report, KeyPresses):
+            yield from self._typed(self._keypad.press(report, now_ns), now_ns)
             return
         uid = card_uid(report, self._encoding, self._technology)
         if isinstance(uid, RejectedNumber):
@@ -44,6 +50,18 @@ class Reports:
             yield CardRead(self._name, uid, now_ns)
             yield CardRead(self._name, uid, now_ns, again=True)
 
+    def wait(self, now_ns: int) -> Iterator[DeviceEvent]:
+        """Ends what was typed at the keypad where the keys have been silent long enough."""
+        yield from self._typed(self._keypad.wait(now_ns), now_ns)
+
     def clear(self) -> None:
-        """Forgets the cards in the field: the next report of each counts as a new one."""
+        """Forgets the cards in the field and the keys typed: the next report of each card counts as a new one."""
         self._presence.clear()
+        self._keypad.clear()
+
+    def _typed(self, events: Iterable[Code | Fault], now_ns: int) -> Iterator[DeviceEvent]:
+        for event in events:
+            if isinstance(event, Fault):
+                yield StreamFault(self._name, event.what, now_ns, event.cause)
+            else:
+                yield CodeRead(self._name, event.text, now_ns, keypad=True)

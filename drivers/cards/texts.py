@@ -10,6 +10,7 @@ from typing import Protocol, assert_never
 from drivers.base import Monotonic, Transport
 from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
+from drivers.protocols.keypad import Keypad, KeyPresses
 from drivers.protocols.line import Code, LineText
 from drivers.protocols.line_forms import Meaning
 from drivers.readings import CardRead, CodeRead, DeviceEvent, StreamFault, Uid
@@ -38,7 +39,7 @@ class TextStream:
         name: str,
         transport: Transport,
         new_decoder: Callable[[], Decoder],
-        meaning: Callable[[LineText], Meaning],
+        meaning: Callable[[LineText], Meaning | KeyPresses],
         *,
         idle_ms: int,
         hold_ms: int,
@@ -50,6 +51,7 @@ class TextStream:
         self._decoder = new_decoder()
         self._idle_ns, self._hold_ns = idle_ms * 1_000_000, hold_ms * 1_000_000
         self._presence = HeldCards(hold_ms)
+        self._keypad = Keypad()
         self._last_ns = 0  # when the last bytes came
         self._last_code = ("", 0)  # and when it was seen last
 
@@ -57,6 +59,7 @@ class TextStream:
         self._transport.open()
         self._decoder = self._new_decoder()
         self._presence.clear()
+        self._keypad.clear()
         self._last_code = ("", 0)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
@@ -70,18 +73,24 @@ class TextStream:
         if data:
             self._last_ns = now_ns
             texts += self._decoder.feed(data)
-        return [event for text in texts for event in self._report(text, now_ns)]
+        ended = [event for said in self._keypad.wait(now_ns) for event in self._report(said, now_ns)]
+        return ended + [event for text in texts for event in self._report(text, now_ns)]
 
     def close(self) -> None:
         self._transport.close()
 
-    def _report(self, text: LineText | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+    def _report(self, text: LineText | Code | Fault, now_ns: int) -> Iterator[DeviceEvent]:
         said = self._meaning(text) if isinstance(text, LineText) else text
         match said:
             case Uid():
                 if self._presence.frames(said, now_ns) == 1:
                     yield CardRead(self.name, said, now_ns)
                     yield CardRead(self.name, said, now_ns, again=True)
+            case KeyPresses():
+                for typed in self._keypad.press(said, now_ns):
+                    yield from self._report(typed, now_ns)
+            case Code(text=content, keypad=True):  # the same typed again is another try, never an echo
+                yield CodeRead(self.name, content, now_ns, keypad=True)
             case Code(text=content):
                 before, last_ns = self._last_code
                 self._last_code = (content, now_ns)

@@ -36,9 +36,10 @@ Event = LineText | Fault
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The text of a bar code or QR code, without its AIM id."""
+    """The text of a bar code or QR code, without its AIM id; with `keypad` a number and a PIN that somebody typed."""
 
     text: str = field(repr=False)
+    keypad: bool = False
 
 
 def encode_block(content: bytes) -> bytes:

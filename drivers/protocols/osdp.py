@@ -8,6 +8,7 @@
     check     CRC-16, polynomial 1021, begun with 1D0F, LSB first; or the two's complement of the sum of all bytes
 
     reply 50  RAW: reader, format, number of bits (2 bytes, LSB first), the bits from the left, padded on the right
+    reply 53  KEYPAD: reader, number of keys, the keys in ASCII; 7F for *, 0D for #
     reply 51  FMT: reader, direction, number of digits, digits in ASCII; withdrawn in 2.2.2, old readers still send it
 
 The first byte is no proof of a frame: 53 occurs in data as well. So a frame whose check fails is looked through again
@@ -19,12 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from drivers.protocols.fault import Fault
+from drivers.protocols.keypad import KeyPresses, osdp_keys
+from drivers.readings import FaultCause
 
 SOM, MARK = 0x53, 0xFF
 PACKET_BYTES_MAX = 1440
 CARD_BITS_MAX = 1024
 POLL, CHALLENGE, SERVER_CRYPTOGRAM = 0x60, 0x76, 0x77
-ACK, NAK, RAW, FMT, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x78
+ACK, NAK, RAW, FMT, KEYPAD, INITIAL_MAC = 0x40, 0x41, 0x50, 0x51, 0x53, 0x78
 
 _REPLY = 0x80
 _SEQUENCE, _CRC, _SECURED, _RESERVED = 0x03, 0x04, 0x08, 0x70
@@ -93,6 +96,7 @@ class Characters:
     text: str = field(repr=False)
 
 
+OsdpReport = OsdpCard | Characters | KeyPresses
 Event = Packet | Fault
 
 
@@ -162,15 +166,15 @@ def encode(
     return head + data + _check(head + data, crc=crc)
 
 
-def card(packet: Packet) -> OsdpCard | Characters | Fault | None:
-    """Returns the card in a reply in clear, or None where the reply holds no card."""
+def card(packet: Packet) -> OsdpReport | Fault | None:
+    """Returns the card or the keys in a reply in clear, or None where the reply holds no card."""
     if not packet.reply:
         return None
     return parse_card(packet.code, packet.data)
 
 
-def parse_card(code: int, data: bytes) -> OsdpCard | Characters | Fault | None:
-    """Returns the card in a reply's code and data, also those of a decrypted reply. See `card`."""
+def parse_card(code: int, data: bytes) -> OsdpReport | Fault | None:
+    """Returns the card or the keys in a reply's code and data, also those of a decrypted reply. See `card`."""
     if code == RAW:
         bits = int.from_bytes(data[2:4], "little")
         if len(data) < 4 or not 1 <= bits <= CARD_BITS_MAX or len(data) - 4 != (bits + 7) // 8:
@@ -181,6 +185,10 @@ def parse_card(code: int, data: bytes) -> OsdpCard | Characters | Fault | None:
             return Fault("a card as digits that does not fit its own length")
         digits = data[3:].decode("ascii")
         return Characters(data[0], digits[::-1] if data[1] else digits)
+    if code == KEYPAD:
+        if len(data) < 2 or len(data) != 2 + data[1]:
+            return Fault("keys that do not fit their own number", FaultCause.CARD)
+        return osdp_keys(data[2:])
     return None
 
 

@@ -174,7 +174,7 @@ class Link:
         with _links_lock:
             _links[self.access.port, self.access.address] = self
 
-    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.OsdpCard | osdp.Characters | Fault], Sequence[Fault]]:
+    def turn(self, timeout_s: float) -> tuple[Sequence[osdp.OsdpReport | Fault], Sequence[Fault]]:
         """Returns the reader's reports, and the faults on the line, after at most `timeout_s`. Raises DeviceGone once
         the reader is away.
         """
@@ -287,7 +287,7 @@ class Link:
                 "arg1": is_default_key,
             }:
                 self.keyed = bool(on) and not is_default_key
-            case {"event": libosdp.Event.CardRead}:
+            case {"event": libosdp.Event.CardRead | libosdp.Event.KeyPress}:
                 self._events.append(event)
         return 0
 
@@ -330,9 +330,11 @@ def on(port: str, address: int) -> Link:
     )
 
 
-def _card(event: Mapping[str, int | bytes]) -> osdp.OsdpCard | osdp.Characters | Fault | None:
-    """Returns a card from libosdp's event, whose length is not trusted."""
+def _card(event: Mapping[str, int | bytes]) -> osdp.OsdpReport | Fault | None:
+    """Returns a card or keys from libosdp's event, whose length is not trusted."""
     match event:
+        case {"event": libosdp.Event.KeyPress, "data": bytes(keys)}:
+            return osdp.parse_card(osdp.KEYPAD, bytes((0, len(keys))) + keys) if len(keys) <= 0xFF else None
         case {"format": libosdp.CardFormat.ASCII, "data": bytes(text)}:
             return osdp.parse_card(osdp.FMT, bytes((0, 0, len(text))) + text) if len(text) <= 0xFF else None
         case {"format": int(form), "length": int(bits), "data": bytes(data)}:

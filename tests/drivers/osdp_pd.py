@@ -2,7 +2,8 @@
 
     python osdp_pd.py TERMINAL KEY_FILE|- ADDRESS          (without a key: in install mode)
 
-Says `ready`, then each command that it is given as a line of JSON. Reads lines `BITS HEX`: a card is put down.
+Says `ready`, then each command that it is given as a line of JSON. Reads lines `BITS HEX`: a card is put down;
+`keys HEX`: keys are pressed.
 """
 
 import json
@@ -80,6 +81,9 @@ def main(terminal: str, key: str, address: str) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         bits, data = line.split()
+        if bits == "keys":
+            reader.submit_event({"event": osdp.Event.KeyPress, "reader_no": 0, "data": bytes.fromhex(data)})
+            continue
         card = {"event": osdp.Event.CardRead, "reader_no": 0, "direction": 0, "format": osdp.CardFormat.Wiegand}
         reader.submit_event(card | {"length": int(bits), "data": bytes.fromhex(data)})
     reader.stop()

@@ -35,7 +35,7 @@ class _Reader:
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def card(self, bits: int, data: bytes) -> None:
+    def card(self, bits: int | str, data: bytes) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{bits} {data.hex()}\n")
         self._process.stdin.flush()
@@ -83,6 +83,9 @@ class OsdpPeer:
 
     def card(self, bits: int, data: bytes) -> None:
         self._first.card(bits, data)
+
+    def press(self, keys: bytes) -> None:
+        self._first.card("keys", keys)
 
     def command(self) -> dict[str, Any]:
         """The next command that the reader was given."""

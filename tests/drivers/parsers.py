@@ -13,6 +13,7 @@ import numpy as np
 
 from drivers.bench import capture
 from drivers.bench.decoding import PROTOCOLS, Decoding, start
+from drivers.cards.line import LineReader, LineSettings
 from drivers.errors import DeviceGone, ProtocolError
 from drivers.network.hikvision import Hikvision, HikvisionSettings, HikvisionTerminal
 from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
@@ -27,6 +28,7 @@ from drivers.protocols import (
     http,
     ironlogic,
     json_lines,
+    keypad,
     osdp,
     osdpcap,
     pcsc,
@@ -38,6 +40,7 @@ from drivers.protocols import (
 from drivers.protocols.fault import Fault
 from drivers.protocols.gate_json import GateBodyUnreadable, GateMap
 from drivers.protocols.line import encode_block
+from drivers.protocols.line_forms import Form
 from drivers.protocols.multipart import JsonPartSieve
 from drivers.transports.memory import MemoryTransport
 
@@ -226,7 +229,28 @@ def _pictures() -> tuple[bytes, ...]:
     return tuple(cv2.imencode(kind, image)[1].tobytes() for kind in (".png", ".jpg"))
 
 
+def _keypad() -> Machine:
+    """A reader with a keypad, on the bits that its converter writes."""
+    line = MemoryTransport()
+    reader = LineReader("door", LineSettings(port="x", form=Form.W26_BITS, keypad_bits=8), transport=line)
+    reader.open()
+
+    def feed(data: bytes) -> Sequence[object]:
+        line.put(data)
+        return [event for _ in range(3) for event in reader.read(0.0)]
+
+    return Machine(feed)
+
+
 SERVED: Mapping[str, Parser] = {
+    "keypad": Parser(
+        _keypad,
+        (
+            b"".join(keypad.encode_wiegand_key(key, 8).encode() + b"\r\n" for key in "1042#7391#"),
+            wiegand.encode(b"abc").encode() + b"\n",
+        ),
+        same_in_every_cut=False,  # silence ends a line too
+    ),
     "adms": Parser(
         _adms,
         (
@@ -327,6 +351,7 @@ DECODED: Mapping[str, Parser] = {
             b"\xff" + osdp.encode(0, osdp.POLL),
             CARD,
             osdp.encode(0, osdp.RAW, b"\0\1\x20\x001234", reply=True, crc=False),
+            osdp.encode(0, osdp.KEYPAD, b"\0\x0212", reply=True),
             osdpcap.encode(osdpcap.PassedBytes(1, "RECV", CARD)),
         ),
     ),

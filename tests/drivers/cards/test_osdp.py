@@ -26,7 +26,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.osdp_card import between_parities, card_uid
 from drivers.protocols.osdp_secure import Opened, SecureSession
 from drivers.protocols.osdpcap import PassedBytes, encode, parse, replay
-from drivers.readings import CardRead, DeviceEvent, Uid
+from drivers.readings import CardRead, CodeRead, DeviceEvent, Uid
 from drivers.settings import WrongSetting
 from drivers.settings import parse as parse_settings
 from drivers.transports.base import Tapped
@@ -60,6 +60,27 @@ def opened(reader: Osdp) -> Osdp:
             continue
         return reader
     pytest.fail("the reader never came")
+
+
+def test_keys_of_a_real_reader_are_a_number_and_its_pin(peer: OsdpPeer) -> None:
+    reader = opened(Osdp("door", options(peer)))
+    try:
+        for keys in (b"10", b"42\r", b"7391", b"\r"):
+            peer.press(keys)
+        [code] = next_events(reader)
+        assert isinstance(code, CodeRead)
+        assert (code.text, code.keypad) == ("1042#7391", True)
+    finally:
+        reader.close()
+
+
+def test_a_capture_keeps_no_pin() -> None:
+    out = io.BytesIO()
+    trace = OsdpTrace(out, clock=lambda: 1, redact_key=b"secret")
+    trace("RECV", osdp.encode(0, osdp.KEYPAD, b"\0\x067391\r\x7f", reply=True))
+    record = parse(out.getvalue().strip())
+    assert isinstance(record, PassedBytes)
+    assert record.data == osdp.encode(0, osdp.KEYPAD, b"\0\x060000\r\x7f", reply=True)
 
 
 def next_events(reader: Osdp) -> Sequence[DeviceEvent]:
