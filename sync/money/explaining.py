@@ -106,7 +106,7 @@ class _Comparison:
 
     def _report_unreadable(self, person: str, day: date, cell: CountCell, billed: list[str]) -> list[str]:
         """Names the payer's cell that cannot be read, for what we bill on its day."""
-        cells = [cell for cell in self._unreadable.get(person, ()) if cell.day in (None, day)]
+        cells = [cell for cell in self._unreadable.get(person, ()) if cell.day == day]
         if not cells:
             return billed
         for session in billed:
@@ -179,14 +179,15 @@ class _Comparison:
     ) -> None:
         """Explains a meal that we bill and the payer has not."""
         visits = self._causes.find_billed(cell, session)
+        places: tuple[int, ...] = ()
         if elsewhere:
             self._add(person, day, session, DifferenceKind.OTHER_SCHOOL, 1, 0, elsewhere, visits, elsewhere[0].school)
             return
         maybe = self._maybe.get((person, day))
         if maybe:
-            lines = tuple(line.line for line in maybe)
+            places = tuple(line.line for line in maybe)
             events = tuple(visit.id for visit in visits)
-            self._lines.append(CountDifference(person, day, session, DifferenceKind.NOT_MATCHED, 1, 0, lines, events))
+            self._lines.append(CountDifference(person, day, session, DifferenceKind.NOT_MATCHED, 1, 0, places, events))
             return
         withdrawn = self._theirs.withdrawn.get(person)
         if withdrawn is not None and withdrawn[0] <= day:
@@ -195,7 +196,11 @@ class _Comparison:
             self._lines.append(CountDifference(person, day, session, kind, 1, 0, (withdrawn[1],), events))
             return
         kind, events = self._causes.judge_billed(cell, session, day)
-        self._lines.append(CountDifference(person, day, session, kind, 1, 0, (), events))
+        if kind is DifferenceKind.OURS_WITHOUT_THEIRS:
+            # A line of theirs without a day that can be read may be of any day that nothing else explains.
+            places = tuple(unread.line for unread in self._unreadable.get(person, ()) if unread.day is None)
+            kind = DifferenceKind.UNREADABLE if places else kind
+        self._lines.append(CountDifference(person, day, session, kind, 1, 0, places, events))
 
     def _add(
         self, person: str, day: date, session: str, kind: DifferenceKind, ours: int, theirs: int,

@@ -7,15 +7,16 @@ column for each day. A row that cannot be read is named by its line and never gu
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 
 from sync.errors import Wording
 from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
+from sync.money.payer_cells import clean_cell, find_month, fold, is_bare_day, read_date, read_day_title, read_whole
 from sync.money.terms_file import TermsBase, read_toml
 
-_DAY_TITLE = re.compile(r"(?P<day>\d{1,2})(?:\.(?P<month>\d{1,2})\.?)?(?:\s+\D*)?")
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
 _FORMULA_MARKS = ("=", "@")  # its remembered result is not believed
 COUNT_MAX = 20  # meals of one child on one day in one cell; more is a mistake
 
@@ -46,11 +47,16 @@ class PayerMap(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbid_
     id: str
     shape: PayerShape
     columns: PayerColumns
+    worksheet: str = ""  # its title; needed where several worksheets have these titles
     title_line: int = 1  # the line with the titles, from 1
-    date_formats: tuple[str, ...] = ("%Y-%m-%d", "%d.%m.%Y")
-    present: tuple[str, ...] = ("+", "x", "х", "✓", "v", "да", "иә")  # one meal; a whole number is so many
-    absent: tuple[str, ...] = ("", "-", "–", "—", "н", "б", "нет", "жоқ")
-    sums: tuple[str, ...] = ("итого", "всего", "барлығы", "жиыны")  # a row that begins so is a sum of others
+    title_lines: int = 1  # how many lines the titles take, where cells are merged: `Дни` above 1, 2, 3 …
+    merged: bool = False  # a child's number, name and class stand in the first of its lines only
+    date_formats: tuple[str, ...] = ("%Y-%m-%d", "%d.%m.%Y", "%d.%m.%y", "%d-%m-%Y", "%Y.%m.%d", "%Y/%m/%d")
+    present: tuple[str, ...] = ("+", "x", "х", "✓", "✔", "√", "v", "да", "иә", "true", "истина")  # one meal
+    absent: tuple[str, ...] = (
+        "", "-", "–", "—", "н", "нб", "н/б", "б", "в", "вых", "к", "отс", "нет", "жоқ", "false", "ложь"
+    )  # fmt: skip
+    sums: tuple[str, ...] = ("итого", "всего", "барлығы", "жиыны", "жалпы", "қорытынды")  # a row of sums has one first
     sessions: Mapping[str, str] = {}  # their word → our session
     schools: Mapping[str, str] = {}  # their word → our school
 
@@ -122,6 +128,15 @@ def read_payer_map(text: str) -> PayerMap:
     return column_map
 
 
+def fits_map(table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> bool:
+    """Returns True for a table that has all the titles of the map, and a day of the month where it is wide."""
+    try:
+        _PayerReader(table, column_map, month)
+    except PayerFileWrong:
+        return False
+    return True
+
+
 def read_payer_sheet(table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> PayerSheet:
     """Returns the meals of a month in a payer's table of texts. Raises PayerFileWrong where its titles do not fit."""
     return _PayerReader(table, column_map, month).read()
@@ -129,7 +144,8 @@ def read_payer_sheet(table: Sequence[Sequence[str]], column_map: PayerMap, month
 
 class _PayerReader:
     def __init__(self, table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> None:
-        if len(table) < column_map.title_line:
+        first, last = column_map.title_line - 1, column_map.title_line - 1 + column_map.title_lines
+        if len(table) < last:
             raise PayerFileWrong(
                 f"the file has {len(table)} lines", f"its titles are to be in {column_map.title_line}",
                 Wording("refusal.file_short", lines=len(table), title_line=column_map.title_line),
@@ -137,36 +153,55 @@ class _PayerReader:
         self._table = table
         self._map = column_map
         self._month = month
-        self._titles = [_fold(title) for title in table[column_map.title_line - 1]]
+        self._first_line = last
+        self._titles = _join_titles(table[first:last])
+        self._months_above = _find_months(table[first:last])
         self._places = {
             field: self._find(getattr(column_map.columns, field))
             for field in ("number", "name", "group", "date", "count", "session", "school", "withdrawn")
         }
-        self._days = dict(self._find_days()) if column_map.shape is PayerShape.WIDE else {}
+        self._days = self._find_days() if column_map.shape is PayerShape.WIDE else {}
         if column_map.shape is PayerShape.WIDE and not self._days:
             raise PayerFileWrong(
                 f"no column of line {column_map.title_line} is a day of {month}", "correct the map",
                 Wording("refusal.no_day_columns", title_line=column_map.title_line, month=month),
             )  # fmt: skip
-        self._sessions = {_fold(word): session for word, session in column_map.sessions.items()}
-        self._schools = {_fold(word): school for word, school in column_map.schools.items()}
-        self._present = {_fold(word) for word in column_map.present}
-        self._absent = {_fold(word) for word in column_map.absent}
-        self._sums = tuple(_fold(word) for word in column_map.sums)
+        self._sessions = {fold(word): session for word, session in column_map.sessions.items()}
+        self._schools = {fold(word): school for word, school in column_map.schools.items()}
+        self._present = {fold(word) for word in column_map.present}
+        self._absent = {fold(word) for word in column_map.absent}
+        self._sums = tuple(fold(word) for word in column_map.sums)
+        self._child = PayerChild("", "", "")  # of the line before
         self._meals: list[PayerMeal] = []
         self._withdrawals: list[PayerWithdrawal] = []
         self._faults: list[PayerFault] = []
 
     def read(self) -> PayerSheet:
-        for line, row in enumerate(self._table[self._map.title_line :], self._map.title_line + 1):
-            cells = [cell.strip() for cell in row]
+        for line, row in enumerate(self._table[self._first_line :], self._first_line + 1):
+            cells = [clean_cell(cell) for cell in row]
             if any(cells) and not self._is_sum(cells):
                 self._read_row(line, cells)
         return PayerSheet(tuple(self._meals), tuple(self._withdrawals), tuple(self._faults))
 
     def _is_sum(self, cells: Sequence[str]) -> bool:
-        first = next(filter(None, cells))
-        return any(_fold(first).startswith(word) for word in self._sums)
+        """Returns True where the first cell, number, name or class begins with a word for a sum.
+
+        Of a row without number and name any cell may.
+        """
+        number, name, group = (self._cell(field, cells) for field in ("number", "name", "group"))
+        named = [next(filter(None, cells)), number, name, group] if number or name else cells
+        words = (_FIRST_WORD.match(fold(text)) for text in named)
+        return any(word is not None and word[0] in self._sums for word in words)
+
+    def _counts_nothing(self, cells: Sequence[str]) -> bool:
+        """Returns True for a row that can hold no meal, such as a heading, or the signatures under a table."""
+        if self._map.shape is PayerShape.WIDE:
+            texts = [cells[place] for place in self._days if place < len(cells)]
+        elif self._places["count"]:
+            texts = [self._cell(field, cells) for field in ("date", "count")]
+        else:
+            return False
+        return all(fold(text) in self._absent for text in (*texts, self._cell("withdrawn", cells)))
 
     def _read_row(self, line: int, cells: Sequence[str]) -> None:
         child = PayerChild(self._cell("number", cells), self._cell("name", cells), self._cell("group", cells))
@@ -174,17 +209,22 @@ class _PayerReader:
         if any(cells[place].startswith(_FORMULA_MARKS) for place in named if place < len(cells)):
             self._faults.append(PayerFault(line, "a formula stands where a text must be"))
             return
+        if self._map.merged and not child.number and not child.name:
+            child = self._child
+        self._child = child
+        if self._counts_nothing(cells):
+            return
         if not child.number and not child.name:
             self._faults.append(PayerFault(line, "neither number nor name"))
             return
         session, school = self._cell("session", cells), self._cell("school", cells)
-        if session and self._sessions and _fold(session) not in self._sessions:
+        if session and self._sessions and fold(session) not in self._sessions:
             self._faults.append(PayerFault(line, f"session {session!r} is not in the map", child))
             return
-        if school and self._schools and _fold(school) not in self._schools:
+        if school and self._schools and fold(school) not in self._schools:
             self._faults.append(PayerFault(line, f"school {school!r} is not in the map", child))
             return
-        session, school = self._sessions.get(_fold(session), session), self._schools.get(_fold(school), school)
+        session, school = self._sessions.get(fold(session), session), self._schools.get(fold(school), school)
         self._read_withdrawal(line, child, cells)
         for day, text in self._read_days(line, child, session, cells):
             count = self._count(text)
@@ -216,25 +256,20 @@ class _PayerReader:
         first = self._parse_date(text) if text else None
         if first is not None:
             self._withdrawals.append(PayerWithdrawal(line, child, first))
-        elif _fold(text) not in self._absent:
+        elif fold(text) not in self._absent:
             self._faults.append(PayerFault(line, f"{text!r} is no date of a withdrawal", child))
 
     def _count(self, text: str) -> int | None:
-        folded = _fold(text)
+        folded = fold(text)
         if folded in self._present:
             return 1
         if folded in self._absent:
             return 0
-        whole = folded.removesuffix(".0").removesuffix(",0")
-        return int(whole) if whole.isdecimal() and int(whole) <= COUNT_MAX else None
+        whole = read_whole(folded)
+        return whole if whole is not None and whole <= COUNT_MAX else None
 
     def _parse_date(self, text: str) -> date | None:
-        for form in self._map.date_formats:
-            try:
-                return datetime.strptime(text, form).date()  # noqa: DTZ007  a date has no zone
-            except ValueError:
-                continue
-        return None
+        return read_date(text, self._map.date_formats, self._month)
 
     def _cell(self, field: str, cells: Sequence[str]) -> str:
         return " ".join(cells[place] for place in self._places[field] if place < len(cells)).strip()
@@ -242,37 +277,64 @@ class _PayerReader:
     def _find(self, wanted: str) -> tuple[int, ...]:
         """Returns the places of a column, or of the several that are joined with `+`. Raises PayerFileWrong."""
         places = []
-        for title in filter(None, map(_fold, wanted.split("+"))):
-            if self._titles.count(title) != 1:
+        for title in filter(None, map(fold, wanted.split("+"))):
+            found = [place for place, titles in enumerate(self._titles) if title in titles]
+            if len(found) != 1:
                 present = ", ".join(filter(None, self._table[self._map.title_line - 1]))
                 raise PayerFileWrong(
-                    f"line {self._map.title_line} has {self._titles.count(title)} columns {wanted!r}; it has {present}",
+                    f"line {self._map.title_line} has {len(found)} columns {wanted!r}; it has {present}",
                     "correct the map's columns or its title_line",
                     Wording(
                         "refusal.no_column",
                         title_line=self._map.title_line,
                         column=wanted,
                         present=present[:500],
-                        count=self._titles.count(title),
+                        count=len(found),
                     ),
                 )
-            places.append(self._titles.index(title))
+            places += found
         return tuple(places)
 
-    def _find_days(self) -> Iterator[tuple[int, date]]:
-        for place, title in enumerate(self._titles):
-            day = self._parse_date(title) or self._read_day_title(title)
-            if day is not None and self._month.first <= day <= self._month.last:
-                yield place, day
+    def _find_days(self) -> dict[int, date]:
+        """Returns the day of each column that has one. Raises PayerFileWrong where two months may be meant."""
+        days: dict[int, date] = {}
+        bare = 0  # the number of the last day whose title names no month
+        for place, titles in enumerate(self._titles):
+            if self._months_above[place] not in (None, self._month.number):
+                continue
+            found = [(title, day) for title in titles if (day := self._read_title(title)) is not None]
+            if not found:
+                continue
+            title, day = found[0]
+            if day in days.values() or (is_bare_day(title) and day.day < bare and self._months_above[place] is None):
+                raise PayerFileWrong(
+                    f"column {place + 1} is day {day.day} behind a later one, or a second time: of another month?",
+                    "let title_line and title_lines take in the line with the months, or split the file by month",
+                    Wording("refusal.days_unclear", column=place + 1, day=day.day),
+                )
+            bare = day.day if is_bare_day(title) else bare
+            days[place] = day
+        return days
 
-    def _read_day_title(self, title: str) -> date | None:
-        """Returns the day that a title names without its year: `3`, `03`, `3 пн`, `03.11`."""
-        match = _DAY_TITLE.fullmatch(title)
-        if match is None or int(match["month"] or self._month.number) != self._month.number:
-            return None
-        number = int(match["day"])
-        return self._month.days[number - 1] if 1 <= number <= len(self._month.days) else None
+    def _read_title(self, title: str) -> date | None:
+        return read_day_title(title, self._map.date_formats, self._month)
 
 
-def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _join_titles(lines: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Returns the titles by which each column can be named: all its lines joined, or one of them, the lowest first."""
+    width = max(map(len, lines))
+    columns = [[fold(line[place]) for line in lines if place < len(line)] for place in range(width)]
+    return [tuple(filter(None, (" ".join(filter(None, texts)), *reversed(texts)))) for texts in columns]
+
+
+def _find_months(lines: Sequence[Sequence[str]]) -> list[int | None]:
+    """Returns the month that stands above each column: of a merged cell only the first column has the text."""
+    width = max(map(len, lines))
+    months: list[int | None] = [None] * width
+    for line in lines[:-1]:
+        above: int | None = None
+        for place in range(width):
+            text = line[place] if place < len(line) else ""
+            above = find_month(text) if text.strip() else above
+            months[place] = above or months[place]
+    return months

@@ -19,9 +19,13 @@ NATIONAL_DIGITS = 12
 NameKey = tuple[str, str]  # folded name, folded class
 
 # A Kazakh name is often typed with Russian letters.
-_FOLDED = str.maketrans("әғқңөұүһіё", "агкноуухие")
+# And a class or a name with Latin letters that look like ours: `5A`, `Kим`.
+_FOLDED = str.maketrans("әғқңөұүһіёaeopcxkmhtbyi", "агкноуухиеаеорсхкмнтвуи")
 _WORDS = re.compile(r"[^\W\d_]+")
 _GROUP = re.compile(r"[^\W_]+")
+_GROUP_WORDS = frozenset({"класс", "класы", "кл", "сынып", "сыныбы", "сыныпы"})
+_FRACTION = re.compile(r"[.,]0+$")  # a number that went through a table of quantities: 101015000010.0
+_SCIENTIFIC = re.compile(r"(\d)[.,](\d+)e\+?(\d{1,2})", re.IGNORECASE)
 
 
 class MatchFault(StrEnum):
@@ -99,13 +103,19 @@ class ChildMatcher:
         return proposed
 
     def _find_candidates(self, child: PayerChild) -> tuple[str, ...]:
-        """Returns the people of the class whose every name stands in the line: a father's name more does not matter."""
+        """Returns the people of the class whose every name stands in the line: a father's name more does not matter.
+
+        Where nobody's does, those whose names do as far as the line has no more than their first letters: `Ким А.`
+        """
         words = frozenset(_fold_words(child.name))
-        if not words:
-            return ()
-        return tuple(sorted(
-            person for names, person in self._by_group.get(fold_group(child.group), ()) if names and names <= words
-        ))  # fmt: skip
+        classmates = [(names, person) for names, person in self._by_group.get(fold_group(child.group), ()) if names]
+        whole = [person for names, person in classmates if names <= words]
+        initials = {word for word in words if len(word) == 1}
+        short = [
+            person for names, person in classmates
+            if names & words and all(name[0] in initials for name in names - words)
+        ]  # fmt: skip
+        return tuple(sorted(whole or short))
 
 
 def _spell_number(number: str) -> tuple[str, ...]:
@@ -113,9 +123,15 @@ def _spell_number(number: str) -> tuple[str, ...]:
 
     The national number has 12 digits; of a child born from 2000 to 2009 it begins with a zero.
     """
-    plain = "".join(letter for letter in number if letter.isalnum())
+    whole = _FRACTION.sub("", number)
+    scientific = _SCIENTIFIC.fullmatch(whole.strip())
+    if scientific:
+        if len(scientific[2]) != int(scientific[3]):
+            return ()  # 1,01015E+11 has lost its last digits, and many children have what is left
+        whole = scientific[1] + scientific[2]
+    plain = "".join(letter for letter in whole if letter.isalnum())
     lost = plain.isdecimal() and len(plain) < NATIONAL_DIGITS
-    return (number, plain.zfill(NATIONAL_DIGITS)) if lost else (number,)
+    return (whole, plain.zfill(NATIONAL_DIGITS)) if lost else (whole,)
 
 
 def hash_number(number: str, key: bytes) -> str:
@@ -130,8 +146,9 @@ def name_key(child: PayerChild) -> NameKey:
 
 
 def fold_group(group: str) -> str:
-    """Returns a class without marks: `5 «А»`, `5-А` and `5а` are one."""
-    return "".join(_GROUP.findall(group.casefold())).lstrip("0").translate(_FOLDED)
+    """Returns a class without marks: `5 «А»`, `5-А`, `5а класс` and, with a Latin letter, `5A` are one."""
+    parts = (part for part in _GROUP.findall(group.casefold()) if part not in _GROUP_WORDS)
+    return "".join(parts).lstrip("0").translate(_FOLDED)
 
 
 def _fold_words(name: str) -> list[str]:

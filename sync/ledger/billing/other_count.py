@@ -14,19 +14,22 @@ import psycopg
 from sync.contract import roster
 from sync.contract.roster import Entitlement
 from sync.contract.visit import EventId, Visit
+from sync.errors import Wording
 from sync.ledger.billing.payers import read_matcher
 from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
 from sync.ledger.billing.sheet_store import list_subjects, read_closed, read_version
-from sync.ledger.billing.spreadsheets import read_table
+from sync.ledger.billing.spreadsheets import read_worksheets
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.judgement.judgement_basis import read_basis
 from sync.money.building import build_sheet
 from sync.money.canonical import decode_sheet
 from sync.money.differences import CountComparison, OurCount, UnmatchedLine
+from sync.money.errors import PayerFileWrong
 from sync.money.explaining import compare_counts
 from sync.money.matching import match_sheet
 from sync.money.months import Month
-from sync.money.payer_file import PayerMap, PayerSheet, read_payer_sheet
+from sync.money.payer_cells import fold
+from sync.money.payer_file import PayerMap, PayerSheet, fits_map, read_payer_sheet
 from sync.money.presence import PresenceDifference, compare_presence
 from sync.money.sheet import Sheet, SheetRow, SheetSubject, sum_billed
 
@@ -41,7 +44,27 @@ class LessonComparison:
 
 def read_payer_file(name: str, content: bytes, column_map: PayerMap, month: Month) -> PayerSheet:
     """Returns the meals in a payer's CSV or XLSX file. Raises PayerFileWrong."""
-    return read_payer_sheet(read_table(name, content), column_map, month)
+    return read_payer_sheet(_choose_worksheet(name, content, column_map, month), column_map, month)
+
+
+def _choose_worksheet(name: str, content: bytes, column_map: PayerMap, month: Month) -> list[list[str]]:
+    """Returns the worksheet that the map names, else the only one that has its titles, else the first."""
+    tables = read_worksheets(name, content)
+    if len(tables) == 1 and not column_map.worksheet:
+        return next(iter(tables.values()))
+    wanted = fold(column_map.worksheet)
+    if wanted:
+        fitting = {title: table for title, table in tables.items() if fold(title) == wanted}
+    else:
+        fitting = {title: table for title, table in tables.items() if fits_map(table, column_map, month)}
+    if len(fitting) > 1 or (wanted and not fitting):
+        titles = ", ".join(fitting or tables)
+        raise PayerFileWrong(
+            f"{name} has the worksheets {titles}",
+            "name one of them in the map as its worksheet, or bring all lines into one",
+            Wording("refusal.worksheets", file=name, titles=titles[:500]),
+        )
+    return next(iter((fitting or tables).values()))
 
 
 def compare_with_payer(

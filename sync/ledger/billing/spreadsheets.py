@@ -1,9 +1,12 @@
 """Sheets as CSV and XLSX, and a payer's CSV and XLSX as rows of text. Formulas are neither written nor reckoned."""
 
+import codecs
 import csv
 import io
+import itertools
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 
 from openpyxl import Workbook, load_workbook
@@ -20,7 +23,9 @@ PAYER_FILE_BYTES_MAX = 32 * 1024 * 1024
 WORKBOOK_BYTES_MAX = 256 * 1024 * 1024
 PAYER_ROWS_MAX = 200_000
 PAYER_COLUMNS_MAX = 200
-_SNIFFED_LINES = 20  # a title above the table has no delimiter
+_SNIFFED_LINES = 40  # a heading above the table, and sums below, have other numbers of columns
+_DELIMITERS = ";\t,|"
+_STATED_DELIMITER = re.compile(r"sep=(.)\r?\n")  # Excel's own way to say it
 _TITLE_MAX = 31  # of a worksheet
 _NOT_IN_TITLES = re.compile(r"[\[\]:*?/\\]")
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -80,10 +85,11 @@ def _fill(table: Worksheet, rows: Sequence[Sequence[Cell]]) -> None:
     table.freeze_panes = "A2"
 
 
-def read_table(name: str, content: bytes) -> list[list[str]]:
-    """Returns the cells of a payer's file as text, by row; the first worksheet of a workbook. Raises PayerFileWrong.
+def read_worksheets(name: str, content: bytes) -> dict[str, list[list[str]]]:
+    """Returns the cells of a payer's file as text, by row, of each worksheet that is not hidden.
 
-    A formula comes as its own text, beginning with `=`; its remembered result is not believed.
+    A CSV file is one worksheet without a title. A formula comes as its own text, beginning with `=`; its remembered
+    result is not believed. Raises PayerFileWrong.
     """
     if len(content) > PAYER_FILE_BYTES_MAX:
         raise PayerFileWrong(
@@ -91,17 +97,21 @@ def read_table(name: str, content: bytes) -> list[list[str]]:
             f"at most {PAYER_FILE_BYTES_MAX} are read: split it by school",
             Wording("refusal.file_large", file=name, most=PAYER_FILE_BYTES_MAX // 2**20),
         )
-    rows = _read_xlsx(name, content) if content[:4] == b"PK\x03\x04" else _read_csv(name, content)
-    if len(rows) > PAYER_ROWS_MAX:
+    tables = _read_xlsx(name, content) if content[:4] == b"PK\x03\x04" else {"": _read_csv(name, content)}
+    count = sum(map(len, tables.values()))
+    if count > PAYER_ROWS_MAX:
         raise PayerFileWrong(
-            f"{name} has {len(rows)} rows", f"at most {PAYER_ROWS_MAX} are read: split it by school",
+            f"{name} has {count} rows", f"at most {PAYER_ROWS_MAX} are read: split it by school",
             Wording("refusal.file_rows", file=name, most=PAYER_ROWS_MAX),
         )  # fmt: skip
-    return rows
+    return tables
 
 
 def _read_csv(name: str, content: bytes) -> list[list[str]]:
-    for encoding in ("utf-8-sig", "cp1251"):  # Excel for Windows writes the second one where people save "CSV"
+    # Excel for Windows writes UTF-16 as "Unicode text", and its code page as "CSV". KZ-1048 is Windows-1251 with Kazakh
+    # letters in the places of some that neither Russian nor Kazakh has.
+    marked = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "kz1048"):
         try:
             text = content.decode(encoding)
             break
@@ -109,12 +119,14 @@ def _read_csv(name: str, content: bytes) -> list[list[str]]:
             continue
     else:
         raise PayerFileWrong(
-            f"{name} is neither UTF-8 nor Windows-1251 text", "save it as CSV UTF-8 or as XLSX",
+            f"{name} is neither UTF-8, UTF-16 nor Windows-1251 text", "save it as CSV UTF-8 or as XLSX",
             Wording("refusal.file_strange", file=name),
         )  # fmt: skip
-    head = "\n".join(text.split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
-    delimiter = max(";\t,", key=head.count)
+    stated = _STATED_DELIMITER.match(text)
+    if stated:
+        text = text[stated.end() :]  # a spreadsheet does not show this line
     try:
+        delimiter = stated[1] if stated else _find_delimiter(text)
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise PayerFileWrong(
@@ -123,7 +135,18 @@ def _read_csv(name: str, content: bytes) -> list[list[str]]:
         ) from error  # fmt: skip
 
 
-def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
+def _find_delimiter(text: str) -> str:
+    """Returns the delimiter by which most of the first lines have one and the same number of columns."""
+
+    def count_agreeing(delimiter: str) -> int:
+        lines = itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _SNIFFED_LINES)
+        widths = Counter(map(len, lines))
+        return max((count for width, count in widths.items() if width > 1), default=0)
+
+    return max(_DELIMITERS, key=count_agreeing)
+
+
+def _read_xlsx(name: str, content: bytes) -> dict[str, list[list[str]]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -134,11 +157,8 @@ def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
             )  # fmt: skip
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
         try:
-            table = book.worksheets[0]
-            return [
-                _trim([_text(cell) for cell in row])
-                for row in table.iter_rows(values_only=True, max_row=PAYER_ROWS_MAX + 1, max_col=PAYER_COLUMNS_MAX)
-            ]
+            shown = [table for table in book.worksheets if table.sheet_state == "visible"]
+            return {table.title: _read_rows(table) for table in shown or book.worksheets[:1]}
         finally:
             book.close()
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, EOFError, SyntaxError) as error:
@@ -148,6 +168,11 @@ def _read_xlsx(name: str, content: bytes) -> list[list[str]]:
             "save it anew as XLSX or CSV",
             Wording("refusal.file_strange", file=name),
         ) from error
+
+
+def _read_rows(table: Worksheet) -> list[list[str]]:
+    rows = table.iter_rows(values_only=True, max_row=PAYER_ROWS_MAX + 1, max_col=PAYER_COLUMNS_MAX)
+    return [_trim([_text(cell) for cell in row]) for row in rows]
 
 
 def _trim(row: list[str]) -> list[str]:

@@ -72,6 +72,44 @@ def test_a_wide_row_loses_only_the_cell_that_cannot_be_read() -> None:
     ]
 
 
+WIDE = 'id = "w"\nshape = "wide"\n{more}\n[columns]\nnumber = "№"\n'
+
+
+def read_wide(lines: list[list[str]], more: str = "") -> list[tuple[str, int]]:
+    sheet = read_payer_sheet(lines, read_payer_map(WIDE.format(more=more)), NOVEMBER)
+    assert sheet.faults == ()
+    return [(meal.child.number, meal.day.day) for meal in sheet.meals]
+
+
+def test_days_of_two_months_are_told_apart_or_refused() -> None:
+    days = ["30", "31", "1", "2"]
+    with pytest.raises(PayerFileWrong, match="of another month"):
+        read_wide([["№", *days], ["7", "+", "+", "+", "+"]])
+    with pytest.raises(PayerFileWrong, match="a second time"):
+        read_wide([["№", "1", "01.11"], ["7", "+", "+"]])
+    above = ["№", "Октябрь", "", "Ноябрь 2025 г.", ""]
+    assert read_wide([above, ["", *days], ["7", "+", "+", "+", ""]], "title_lines = 2") == [("7", 1)]
+    assert read_wide([["№", "30 қазан", "31.10", "1 қараша", "02.11"], ["7", *"++++"]]) == [("7", 1), ("7", 2)]
+
+
+def test_what_only_looks_like_a_day_is_none() -> None:
+    titles = ["№", "1 смена", "5 класс", "775", "0", "31", "3 блюдо", "4 ср"]
+    assert read_wide([titles, ["7", *"1111111"]]) == [("7", 4)]
+
+
+def test_lines_of_one_child_under_merged_cells() -> None:
+    rows = [["№", "Приём", "3"], ["7", "обед", "+"], ["", "полдник", "+"], ["8", "обед", "-"]]
+    assert read_wide(rows, "merged = true") == [("7", 3), ("7", 3)]
+    sheet = read_payer_sheet(rows, read_payer_map(WIDE.format(more="")), NOVEMBER)
+    assert [fault.what for fault in sheet.faults] == ["neither number nor name"]
+
+
+def test_a_date_with_two_meanings_is_named_and_one_with_a_named_form_is_read() -> None:
+    row = [["1", "", "", "03/11/2025", "Обед"]]
+    assert read(row) == ([], [(2, "'03/11/2025' is no date")])
+    assert read(row, LONG.replace("[columns]", 'date_formats = ["%d/%m/%Y"]\n[columns]', 1))[0] == [(2, "1", 3, 1)]
+
+
 @pytest.mark.parametrize(
     ("edit", "fault"),
     [
@@ -122,6 +160,10 @@ def test_a_number_is_known_by_its_keyed_hash_and_by_nothing_else() -> None:
     assert find(PayerChild("2", "Әлиев Арман", "5А"), numbers=numbers, key=KEY).fault is MatchFault.SEVERAL
     # A spreadsheet takes the number for a quantity, and the zero before it is lost.
     assert find(PayerChild("10101500001", "", ""), numbers=numbers, key=KEY).person == "p1"
+    assert find(PayerChild("10101500001.0", "", ""), numbers=numbers, key=KEY).person == "p1"
+    assert find(PayerChild("1,0101500001E+10", "", ""), numbers=numbers, key=KEY).person == "p1"
+    rounded = {hash_number("010101000000", KEY): ("p1",), hash_number("10101E10", KEY): ("p1",)}
+    assert find(PayerChild("1,0101E+10", "", ""), numbers=rounded, key=KEY).fault is MatchFault.NOBODY
     assert "010101500001" not in repr(ChildMatcher(NAMES, numbers, KEY))
     assert repr(KEY) not in repr(ChildMatcher(NAMES, numbers, KEY))
 
@@ -135,6 +177,8 @@ def test_a_name_and_class_count_once_somebody_has_confirmed_them() -> None:
     assert find(child, confirmed=proposed).person == "p1"
     assert find(PayerChild("", "Ким Анна", "5А")) == MatchedChild(fault=MatchFault.SEVERAL, candidates=("p2", "p3"))
     assert find(PayerChild("", "Ким Анна", "5Б")).candidates == ("p4",)
+    assert find(PayerChild("", "А. Kим", "класс 5-Б")).candidates == ("p4",)  # a Latin K
+    assert find(PayerChild("", "Ким В.", "5Б")).fault is MatchFault.NOBODY
     assert find(PayerChild("", "Ким", "5Б")).fault is MatchFault.NOBODY
     assert find(PayerChild("", "", "")).fault is MatchFault.NOBODY
 

@@ -15,6 +15,7 @@ from openpyxl import Workbook, load_workbook
 from sync.contract.event import Claim
 from sync.contract.roster import MealSession, Person, School
 from sync.ledger.billing import terms
+from sync.ledger.billing.other_count import read_payer_file
 from sync.ledger.billing.pdf import BROWSERS
 from sync.ledger.billing.sheet_store import StoredVersion
 from sync.ledger.billing.sheet_views import (
@@ -27,13 +28,15 @@ from sync.ledger.billing.sheet_views import (
     read_names,
     render,
 )
-from sync.ledger.billing.spreadsheets import read_table
+from sync.ledger.billing.spreadsheets import read_worksheets
 from sync.ledger.registry import rosters
 from sync.money.building import build_correction, build_sheet
 from sync.money.calendars import Calendar
 from sync.money.canonical import digest_sheet, encode_sheet
 from sync.money.errors import PayerFileWrong, TermsWrong
 from sync.money.layout import ShownPerson, format_tenge
+from sync.money.months import Month
+from sync.money.payer_file import read_payer_map
 from sync.money.sheet import OutageKind, SheetOutage, SheetSubject
 from sync.money.tariffs import TariffBook
 from tests.sync.ledger.billing.test_sheets import NOW
@@ -172,17 +175,49 @@ def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wante
 
 
 def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
-    assert read_table("a.csv", "№;Аты\n1;Әли\n".encode("utf-8-sig")) == [["№", "Аты"], ["1", "Әли"]]
+    def read(content: bytes) -> list[list[str]]:
+        return read_worksheets("a", content)[""]
+
+    assert read("№;Аты\n1;Әли\n".encode("utf-8-sig")) == [["№", "Аты"], ["1", "Әли"]]
     titled = "Табель за ноябрь\n№,Аты\n1,Әли\n2,Дана\n"
-    assert read_table("a.csv", titled.encode()) == [["Табель за ноябрь"], ["№", "Аты"], ["1", "Әли"], ["2", "Дана"]]
-    assert read_table("a.csv", "Имя,День\nОля,3\n".encode("cp1251")) == [["Имя", "День"], ["Оля", "3"]]
+    assert read(titled.encode()) == [["Табель за ноябрь"], ["№", "Аты"], ["1", "Әли"], ["2", "Дана"]]
+    assert read("Имя,День\nОля,3\n".encode("cp1251")) == [["Имя", "День"], ["Оля", "3"]]
+    assert read("Аты\tКүн\nӘли\t3\n".encode("utf-16")) == [["Аты", "Күн"], ["Әли", "3"]]
+    assert read("Аты;Күн\nҚұдайберген;3,0\n".encode("kz1048")) == [["Аты", "Күн"], ["Құдайберген", "3,0"]]
+    assert read('sep=|\r\n№|Аты\r\n1|"Әли; Дана, Ілияс"\r\n'.encode())[1] == ["1", "Әли; Дана, Ілияс"]
     book = Workbook()
     table = book.worksheets[0]
     table.append(["id", "day", "sum"])
     table.append([12, datetime(2025, 11, 3), "=1+1"])
     content = io.BytesIO()
     book.save(content)
-    assert read_table("a.xlsx", content.getvalue()) == [["id", "day", "sum"], ["12", "2025-11-03", "=1+1"]]
+    (rows,) = read_worksheets("a.xlsx", content.getvalue()).values()
+    assert rows == [["id", "day", "sum"], ["12", "2025-11-03", "=1+1"]]
+
+
+def test_the_worksheet_with_the_titles_is_read_and_hidden_ones_are_not() -> None:
+    book = Workbook()
+    for title, day in (("Қазан", 24), ("Анықтама", 0), ("Қараша", 3), ("Черновик", 4)):
+        table = book.create_sheet(title)
+        table.append(["ИИН", "Дата"] if day else ["код", "мағынасы"])
+        table.append(["1", datetime(2025, 11, day)] if day else ["н", "жоқ"])
+    book.remove(book.worksheets[0])
+    book["Черновик"].sheet_state = "hidden"
+    text = 'id = "b"\nshape = "long"\n{more}\n[columns]\nnumber = "ИИН"\ndate = "Дата"\n'
+
+    def read_days(more: str = "") -> list[int]:
+        content = io.BytesIO()
+        book.save(content)
+        column_map = read_payer_map(text.format(more=more))
+        return [meal.day.day for meal in read_payer_file("b", content.getvalue(), column_map, Month(2025, 11)).meals]
+
+    with pytest.raises(PayerFileWrong, match="the worksheets Қазан, Қараша; name one"):
+        read_days()
+    assert read_days('worksheet = "қараша"') == [3]
+    with pytest.raises(PayerFileWrong, match="the worksheets Қазан, Анықтама, Қараша; name one"):
+        read_days('worksheet = "Черновик"')
+    book["Қазан"].sheet_state = "hidden"
+    assert read_days() == [3]
 
 
 @pytest.mark.parametrize(
@@ -192,4 +227,4 @@ def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
 )
 def test_a_file_that_cannot_be_read_says_what_to_do(content: bytes) -> None:
     with pytest.raises(PayerFileWrong, match="save it"):
-        read_table("theirs", content)
+        read_worksheets("theirs", content)
