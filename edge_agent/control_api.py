@@ -233,7 +233,7 @@ class DeviceTraffic(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     direction: Literal["RECV", "SEND"] = field(name="dir")
     hex: str
-    events: tuple[dict[str, object], ...] = ()  # what the reader reported then, as `drivers.bench.playing` describes it
+    events: tuple[dict[str, object], ...] = ()  # what the reader reported then, as `drivers.bench.described` says it
 
 
 class TerminalMatch(msgspec.Struct, frozen=True, array_like=True):

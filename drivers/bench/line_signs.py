@@ -31,7 +31,7 @@ class LineSigns:
     """The bytes of one line since its last reading, and the judgement on them."""
 
     def __init__(self, protocol: str) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
         self._bytes = bytearray()
 
     def hear(self, data: bytes) -> None:
@@ -48,7 +48,7 @@ class LineSigns:
         heard = bytes(self._bytes)
         if len(heard) < BYTES_MIN:
             return ""
-        if driver := _other_driver(self._protocol, heard):
+        if driver := _other_driver(self.protocol, heard):
             return f'these are frames of another reader: set driver = "{driver}" for this one'
         if _share(byte in (0x00, 0xFF) for byte in heard) >= _LEVEL_SHARE:
             return (

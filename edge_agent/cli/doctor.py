@@ -85,7 +85,11 @@ def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -
 def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
     """Returns the settings and the findings on their file. For a wrong file it returns the defaults."""
     try:
-        return settings.load_settings(config), [good("settings", f"{config} is sound")]
+        loaded = settings.load_settings(config)
+        if loaded.device_faults:
+            detail = f"{config} is in force, but for {len(loaded.device_faults)} devices that cannot be used"
+            return loaded, [attention("settings", detail, "edge-agent config check names each fault")]
+        return loaded, [good("settings", f"{config} is sound")]
     except SettingsWrong as error:
         step = "correct the file, then: edge-agent config check; all further checks use the defaults"
         return settings.parse_settings("", config), [

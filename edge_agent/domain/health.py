@@ -53,6 +53,7 @@ class KioskHealth:
     palm: bool = False  # a palm reader works
     card: bool = True  # a card or code reader works
     readers_gone: tuple[str, ...] = ()  # by their names in the settings
+    readers_misset: tuple[str, ...] = ()  # there, and read no card for their settings or wires: `is_misset`
     clock: ClockQuality = ClockQuality.UNKNOWN
     readers: tuple[ReaderReport, ...] = ()  # those that have something to say
 
@@ -135,7 +136,12 @@ def judge_roster(health: KioskHealth) -> HealthLine:
 
 
 def judge_readers(health: KioskHealth) -> HealthLine:
-    """Returns `present`, or `gone` with the names of the readers that do not answer."""
+    """Returns `present`, or `gone` with the names of the readers that do not answer, else `misset` with those that read
+    nothing.
+    """
+    misset = health.readers_misset
+    if not health.readers_gone and misset:
+        return HealthLine("readers", "misset", HealthLevel.ACT, len(misset), misset)
     if not health.readers_gone:
         return HealthLine("readers", "present", HealthLevel.OK)
     return HealthLine("readers", "gone", HealthLevel.ACT, len(health.readers_gone), health.readers_gone)
@@ -145,6 +151,11 @@ def judge_clock(health: KioskHealth) -> HealthLine:
     """Returns the clock's quality."""
     level = HealthLevel.OK if health.clock is ClockQuality.SYNCHRONISED else HealthLevel.WATCH
     return HealthLine("clock", health.clock, level)
+
+
+def is_misset(readings: int, refused: FaultCause | None) -> bool:
+    """Returns True for a present reader that has read nothing, and refused the last thing for its settings or wires."""
+    return readings == 0 and refused is FaultCause.SETTINGS
 
 
 def is_noisy(readings: int, stream_faults: int) -> bool:

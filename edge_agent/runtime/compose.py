@@ -296,7 +296,7 @@ def _reader_loops(
     frames = palms.offer if palms is not None else None
     loops = []
     for device, presence in zip(loaded.settings.readers, presences, strict=True):
-        tap = ReaderTap(taps, device.name)
+        tap = ReaderTap(taps, device.name, presence.refusals.hear)
         build = partial(_build_reader, loaded, device, presence, tap, unread, now)
         reader = GuardedReader(device.name, build, device.fault)
         loops.append(ReaderLoop(reader, presence, inbox, now, surfaces.show, counters, frames, tap.report))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from drivers.base import Signal
+from drivers.bench import line_signs
+from drivers.bench.line_signs import LineSigns
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported, ProtocolError
 from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
 from drivers.registry import DriverEntry
@@ -43,9 +45,11 @@ class DevicePresence:
     terminals: TerminalSource | None = None  # of a reader that terminals call
     doubted_clocks: tuple[DoubtedClock, ...] = ()
     unread_requests: UnreadRequests | None = None  # of a reader that may be told what it does not understand
+    protocol: str = ""  # of its bytes, as the table of drivers names it
 
     def __post_init__(self) -> None:
-        self.refusals = RefusalBook(self.name)
+        signs = LineSigns(self.protocol) if self.protocol in line_signs.PROTOCOLS else None
+        self.refusals = RefusalBook(self.name, signs)
 
     @property
     def unread(self) -> int:
@@ -100,7 +104,9 @@ class ReaderPresences:
     @classmethod
     def from_settings(cls, readers: Sequence[DeviceSettings], drivers: Mapping[str, DriverEntry]) -> "ReaderPresences":
         """Returns a presence for each configured reader, not opened yet."""
-        everyone = tuple(DevicePresence(reader.name, reader.driver) for reader in readers)
+        everyone = tuple(
+            DevicePresence(reader.name, reader.driver, protocol=_protocol(reader, drivers)) for reader in readers
+        )
         cameras = tuple(reader for reader in everyone if reader.driver in drivers and drivers[reader.driver].camera)
         terminals = tuple(reader for reader in everyone if "palm" in reader.driver and reader not in cameras)
         cards = tuple(reader for reader in everyone if reader not in cameras and reader not in terminals)
@@ -152,6 +158,9 @@ class ReaderLoop:
         events = self.reader.read(DEVICE_WAIT_S)
         for event in events:
             self._hand_over(event, self.now())
+        feedback = self.presence.refusals.judge_line(self.now())
+        if feedback is not None:
+            self.show(feedback)
         if self.report is not None:
             self.report(events)
         self.presence.watch_terminals()
@@ -159,6 +168,7 @@ class ReaderLoop:
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
             case CardRead() | CodeRead() | PersonMatched():
+                self.presence.refusals.note_reading()
                 is_queued = self.inbox.add_work(Scan(event, moment))
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
@@ -224,6 +234,10 @@ class IndicatorLoop:
         except queue.Empty:
             return
         self.indicator.show(signal)
+
+
+def _protocol(reader: DeviceSettings, drivers: Mapping[str, DriverEntry]) -> str:
+    return drivers[reader.driver].protocol if reader.driver in drivers else ""
 
 
 _SIGNALS = {

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from drivers.readings import FaultCause
 from edge_agent.domain.health import (
     HealthLevel,
     KioskHealth,
     LedgerState,
     ReaderReport,
+    is_misset,
     judge_ledger,
     judge_queue,
     judge_readers,
@@ -61,8 +63,9 @@ class HealthDesk:
             palm=self._invites_palms(),
             card=any(reader.is_present for reader in self.readers.cards),
             readers_gone=self.readers.absent_names(),
+            readers_misset=tuple(reader.name for reader in self.readers.everyone if _is_misset(reader)),
             clock=moment.clock,
-            readers=tuple(report for reader in self.readers.everyone if (report := _report(reader)) is not None),
+            readers=tuple(sorted(filter(None, map(_report, self.readers.everyone)), key=_need)),
         )
 
     def status_line(self) -> str:
@@ -92,12 +95,22 @@ class HealthDesk:
         )
 
 
+def _is_misset(reader: DevicePresence) -> bool:
+    last = reader.refusals.last
+    return reader.is_present and is_misset(reader.readings, last.cause if last is not None else None)
+
+
 def _report(reader: DevicePresence) -> ReaderReport | None:
     last = reader.refusals.last
     if last is None:
         return None if reader.is_present else ReaderReport(reader.name, reader.why)
     refused_s = int(last.seen_utc.timestamp())
     return ReaderReport(reader.name, reader.why, last.what, last.cause, last.count, refused_s)
+
+
+def _need(report: ReaderReport) -> int:
+    """Returns the order on the staff's page: readers that do not work come first."""
+    return 0 if report.away else 1 if report.cause is FaultCause.SETTINGS else 2
 
 
 def render_status_line(health: KioskHealth) -> str:

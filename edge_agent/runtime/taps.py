@@ -50,15 +50,20 @@ class TrafficWatcher:
 
 
 class ReaderTap:
-    """The tap of one reader. What has passed waits for `report`, so that bytes and their events are shown together."""
+    """The tap of one reader. What has passed waits for `report`, so that bytes and their events are shown together.
 
-    def __init__(self, taps: "DeviceTaps", device: str) -> None:
-        self._taps, self._device = taps, device
+    `hear` gets every byte that is received.
+    """
+
+    def __init__(self, taps: "DeviceTaps", device: str, hear: Callable[[bytes], None]) -> None:
+        self._taps, self._device, self._hear = taps, device, hear
         self._log_traffic = logs.build_traffic_logger(device)
         self._passed: deque[Traffic] = deque(maxlen=TRAFFIC_WAITING_MAX)
 
     def __call__(self, direction: str, chunk: bytes) -> None:
         self._log_traffic(direction, chunk)
+        if direction == "RECV":
+            self._hear(chunk)
         if self._taps.is_watched:
             self._passed.append(Traffic(self._taps.clock(), self._device, direction, chunk))
 

@@ -13,6 +13,7 @@ from edge_agent.domain.health import (
     HealthLine,
     KioskHealth,
     LedgerState,
+    is_misset,
     is_noisy,
     judge_ledger,
     judge_queue,
@@ -67,6 +68,11 @@ def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
         roster_age_s=status.roster.age_s if status.roster.version else -1,
         roster_age_max_s=roster_age_max_s,
         readers_gone=tuple(reader.name for reader in status.readers if not reader.is_present),
+        readers_misset=tuple(
+            reader.name
+            for reader in status.readers
+            if reader.is_present and is_misset(reader.readings, reader.refusal.cause if reader.refusal else None)
+        ),
         clock=status.clock,
     )
 
@@ -196,6 +202,8 @@ def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
         )
     if is_noisy(device.readings, device.faults):
         return attention(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
+    if refusal is not None and is_misset(device.readings, refusal.cause):
+        return failure(part, detail, f"do as it says; edge-agent devices watch {device.name} shows what comes")
     if refusal is not None and refusal.cause is FaultCause.SETTINGS:
         return attention(part, detail, f"do as it says; edge-agent devices watch {device.name} shows what comes")
     return good(part, detail)

@@ -15,6 +15,7 @@ import typer
 
 from drivers import registry
 from drivers.bench import decoding, osdp_key, osdp_trace, playing
+from drivers.bench.described import describe_event
 from drivers.cards.osdp_reports import OsdpSettings
 from edge_agent import settings
 from edge_agent.cli.devices.options import KeyFileOption, find_key, find_reader
@@ -62,7 +63,7 @@ def _play(
     else:
         driver = registry.reader_class(reader.driver, settings.load_settings(config).drivers)
         played = playing.play(driver, options, playing.as_chunks(parts))
-    return map(playing.describe_event, played)
+    return map(describe_event, played)
 
 
 def _write_lines(lines: Iterable[bytes]) -> None:

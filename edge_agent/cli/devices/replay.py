@@ -10,6 +10,7 @@ from drivers import registry
 from drivers.base import DriverSettings
 from drivers.bench import osdp_trace, playing
 from drivers.bench.capture import read_capture
+from drivers.bench.described import describe_event
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.protocols import osdpcap
 from drivers.settings import parse
@@ -53,7 +54,7 @@ def replay(
         driver = registry.reader_class(driver_name, drivers)
         played = playing.play(driver, recorded_by or parse(driver.Settings, header.settings), chunks, gaps=not fast)
         for event in played:
-            print_json(playing.describe_event(event))
+            print_json(describe_event(event))
 
 
 def _replay_trace(file: BinaryIO, options: OsdpSettings, scbk: bytes | None, *, gaps: bool) -> None:
@@ -64,4 +65,4 @@ def _replay_trace(file: BinaryIO, options: OsdpSettings, scbk: bytes | None, *, 
         if gaps and before_ns is not None:
             time.sleep(min(max(event.monotonic_ns - before_ns, 0) / 1e9, GAP_S_MAX))
         before_ns = event.monotonic_ns
-        print_json(playing.describe_event(event))
+        print_json(describe_event(event))

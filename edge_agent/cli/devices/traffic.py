@@ -12,9 +12,10 @@ import typer
 
 from drivers import registry
 from drivers.base import Reader
-from drivers.bench import osdp_trace
+from drivers.bench import line_signs, osdp_trace
 from drivers.bench.capture import CaptureTap
-from drivers.bench.playing import describe_event
+from drivers.bench.described import describe_event
+from drivers.bench.line_signs import LineSigns
 from drivers.errors import DeviceError
 from drivers.readings import DeviceEvent
 from edge_agent import settings
@@ -36,6 +37,8 @@ def watch(
 ) -> None:
     """Show bytes as they pass, and what the reader's driver reports. Card numbers are shown whole."""
     reader = find_reader(config, device)
+    signs = LineSigns(registry.entry(reader.driver, settings.load_settings(config).drivers).protocol)
+    verdict = ""
     for row in _watch_traffic(config, reader, seconds):
         if as_json:
             print_json({"t_ns": row.t_ns, "dir": row.direction, "hex": row.hex, "events": row.events})
@@ -44,6 +47,20 @@ def watch(
             out.print(f"{row.t_ns / 1e9:12.3f} {row.direction} {row.hex}", markup=False, soft_wrap=True)
         for event in row.events:
             out.print(f"{'':12} {json.dumps(event, ensure_ascii=False)}", markup=False, soft_wrap=True)
+        before, verdict = verdict, _judge(signs, row)
+        if verdict and verdict != before:
+            out.print(f"{'':12} → {verdict}", markup=False, soft_wrap=True)
+
+
+def _judge(signs: LineSigns, row: DeviceTraffic) -> str:
+    """Returns what the bytes since the last reading say of the line, as the daemon judges them."""
+    if signs.protocol not in line_signs.PROTOCOLS:
+        return ""
+    if row.direction == "RECV":
+        signs.hear(bytes.fromhex(row.hex))
+    if any(event["event"] in ("read", "code") for event in row.events):
+        signs.clear()
+    return signs.judge()
 
 
 def capture(

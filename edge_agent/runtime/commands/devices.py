@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from drivers.bench.playing import describe_event
+from drivers.bench.described import describe_event
 from drivers.protocols.adms import clock_suspect
 from drivers.protocols.terminal_clock import IMPOSSIBLE
 from drivers.readings import PersonMatched

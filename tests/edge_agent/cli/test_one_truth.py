@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from drivers import registry
 from drivers.base import DriverSettings
 from drivers.bench.capture import CaptureTap, Chunk
-from drivers.bench.playing import describe_event
+from drivers.bench.described import describe_event
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.errors import DeviceGone, NotSupported
 from drivers.protocols import hid, osdpcap, pcsc
@@ -93,7 +93,8 @@ CASES = list(recordings())
 def in_daemon(driver: Any, settings: DriverSettings, chunks: Sequence[Chunk]) -> list[Described]:
     """Returns what a technician who watches the running daemon is shown, after proof that the station got the same."""
     taps, inbox, recorded = DeviceTaps(), Inbox(), RecordedTransport(chunks, gaps=False)
-    tap, presence = ReaderTap(taps, "door"), DevicePresence("door", "driver")
+    presence = DevicePresence("door", "driver")
+    tap = ReaderTap(taps, "door", presence.refusals.hear)
     reader = GuardedReader("door", partial(driver, "door", settings, clock=recorded.clock, transport=recorded, tap=tap))
     supervisor = Supervisor()
     loop = ReaderLoop(reader, presence, inbox, now, lambda feedback: None, Counters(), None, tap.report)

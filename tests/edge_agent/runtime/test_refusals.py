@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from drivers.bench.line_signs import LineSigns
+from drivers.protocols import em4100
 from drivers.readings import FaultCause, StreamFault
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.runtime.refusals import CHILD_TOLD_MS, SENTENCES_MAX, RefusalBook
 from sync.contract.event import ClockQuality
+from tests.drivers.uart import line_levels, receive
 
 
 def moment(mono_ms: int = 0) -> Moment:
@@ -57,6 +60,32 @@ def test_child_and_staff_are_told_by_the_cause(
     assert feedback is not None
     assert feedback.staff is not None
     assert (feedback.kind, feedback.advice, feedback.staff.reason) == (kind, advice, reason)
+
+
+def test_a_wrong_speed_is_told_once_a_burst_and_stands_above_single_faults() -> None:
+    book = RefusalBook("door", LineSigns("em4100"))
+    garbage = receive(line_levels(em4100.encode(bytes.fromhex("1F00644BB6")) * 4), sent_baud=9_600, read_baud=19_200)
+    told = []
+    for at_ms in (0, 100, 5_000):  # two cards; the first one's bytes come in two parts
+        book.hear(garbage)
+        told.append(book.judge_line(moment(at_ms)))
+        assert book.note(fault("bytes outside a frame", FaultCause.LINE), moment(at_ms)) is None
+    assert [feedback is not None for feedback in told] == [True, False, True]
+    assert book.judge_line(moment(9_000)) is None  # nothing new has come
+    assert book.last is not None
+    assert "set a lower baud" in book.last.what
+    assert (book.last.cause, book.last.count) == (FaultCause.SETTINGS, 2)
+
+
+def test_noise_on_a_line_that_has_read_a_card_is_told_to_the_staff_alone() -> None:
+    book = RefusalBook("door", LineSigns("em4100"))
+    book.note_reading()
+    book.hear(b"\x00" * 40)
+    assert book.judge_line(moment()) is None
+    assert book.last is not None
+    assert "only 00 and FF" in book.last.what
+    book.note_reading()
+    assert book.judge_line(moment(2_000)) is None
 
 
 def test_sentences_without_end_are_bounded() -> None:

@@ -22,7 +22,7 @@ LINES = {
     "ledger": tuple(LedgerState),
     "queue": ("empty", "waiting", "long"),
     "roster": ("fresh", "old", "stale", "missing"),
-    "readers": ("present", "gone"),
+    "readers": ("present", "gone", "misset"),
     "clock": tuple(ClockQuality),
 }
 SCREEN_FAILURES = ("wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable")
