@@ -264,12 +264,14 @@ def control(kiosk: Kiosk) -> str:
 
 
 def _while_time_passes(kiosk: Kiosk, ask: Callable[[], T]) -> T:
-    """A watch ends by the scripted clock, which must be moved from beside it; a card lies there meanwhile."""
+    """A watch ends by the scripted clock, which must be moved from beside it; a card is put down anew meanwhile, so that
+    each time there is an event.
+    """
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(ask)
         while not watching.done():
             kiosk.ports["door"].send(bytes.fromhex("0231463030363434424236383603"))
-            kiosk.script.advance(0.2)
+            kiosk.script.advance(0.6)
             time.sleep(0.1)
         return watching.result()
 

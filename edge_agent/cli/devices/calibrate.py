@@ -5,7 +5,8 @@ from typing import Annotated, assert_never
 import typer
 
 from drivers import registry
-from drivers.bench import calibration, one_card
+from drivers.bench import calibration, line_signs, one_card
+from drivers.bench.differences import describe_difference, describe_number
 from drivers.readings import Uid
 from edge_agent import settings, settings_file
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
@@ -28,11 +29,22 @@ def calibrate(
     out.print("Hold the card to the reader.")
     match one_card.read_card(driver, chosen.options, seconds):
         case Uid() as uid:
+            out.print(f"read: {describe_number(uid)}", markup=False, soft_wrap=True)
             outcome = calibration.calibrate(known, uid, current, encodings)
+            difference = describe_difference(known, uid)
+            if isinstance(outcome, calibration.NoneFits) and difference:
+                outcome = calibration.NoneFits(f"no setting of this reader gives that number: {difference}")
         case one_card.NoCardReading(sent=sent, why=why):
             readings = one_card.read_under_encodings(driver, chosen.options, encodings, sent)
             if not readings and why:
-                raise RequestRefused(f"the reader sent something that is no card: {why}")
+                signs = line_signs.LineSigns(registry.entry(chosen.driver, loaded.drivers).protocol)
+                signs.hear(b"".join(sent))
+                is_judged = signs.protocol in line_signs.PROTOCOLS
+                raise RequestRefused(
+                    f"the reader sent something that is no card: {(signs.judge() if is_judged else '') or why}"
+                )
+            for encoding, uid in readings.items():
+                out.print(f"read as {encoding.value}: {describe_number(uid)}", markup=False, soft_wrap=True)
             if not readings:
                 raise RequestRefused(
                     f"no card within {seconds:.0f} s", "does the reader blink when the card comes near?"

@@ -17,6 +17,7 @@ from drivers.simulated.card_peer import CardPeer
 from edge_agent.cli.main import build
 from edge_agent.errors import ExitCode, RequestRefused
 from tests.drivers.relay_board import RelayBoard
+from tests.drivers.uart import line_levels, receive
 
 FRAME = "0231463030363434424236383603"
 
@@ -265,6 +266,20 @@ def test_calibrate_names_the_fault_in_a_reading(tmp_path: Path) -> None:
     words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
     with CardPeer(tmp_path / "door") as peer, pytest.raises(RequestRefused, match="no card: a line that is no dec10"):
         while_sending(peer, *words, sent=b"CAC6A304\r\n")
+
+
+def test_calibrate_says_what_it_read_and_how_it_differs(tmp_path: Path) -> None:
+    config = line_reader(tmp_path, "hex")
+    words = ("devices", "calibrate", "door", "04:56:46:3A:AC:22:80", "--config", str(config), "--seconds", "2")
+    with CardPeer(tmp_path / "door") as peer, pytest.raises(RequestRefused, match="only the last 4 bytes of 7"):
+        while_sending(peer, *words, sent=b"3AAC2280\r\n")
+
+
+def test_calibrate_names_a_wrong_speed(config: Path, tmp_path: Path) -> None:
+    heard = receive(line_levels(bytes.fromhex(FRAME) * 4), sent_baud=9_600, read_baud=19_200)
+    words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
+    with CardPeer(tmp_path / "door") as peer, pytest.raises(RequestRefused, match="set a lower baud"):
+        while_sending(peer, *words, sent=heard)
 
 
 def line_reader(folder: Path, form: str) -> Path:
