@@ -28,6 +28,8 @@ _ISO14443A = (b"\x01", b"\x02", b"\x03")
 _CHIP_CARDS = {bytes.fromhex("3B8180018080"): Technology.ISO14443A}  # DESFire; a chip's ATR says nothing of its number
 _FELICA = b"\xf0\x11"  # pcscd reports it as ISO 14443 A all the same
 _DONE = b"\x90\x00"
+_ATR_HEAD = 4
+_DRAWN = 0x08  # the first byte of a number of four bytes that is drawn anew each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ def technology(atr: bytes) -> Technology:
     if part3 is None:
         return _CHIP_CARDS.get(atr, Technology.UNKNOWN)
     return Technology.ISO14443A if part3[1] in _ISO14443A and part3[2] != _FELICA else Technology.UNKNOWN
+
+
+def _is_drawn(atr: bytes, uid: bytes) -> bool:
+    """Tells if a contactless chip card, or a phone that plays one, has drawn its number for this touch: ISO 14443-3.
+
+    PC/SC part 3 gives such a card the answer 3B 8n 80 01 …, whatever it is, so that its kind does not show there.
+    """
+    is_contactless = len(atr) > _ATR_HEAD and atr[0] == 0x3B and atr[1] >> 4 == 8 and atr[2:4] == b"\x80\x01"
+    return is_contactless and len(uid) == 4 and uid[0] == _DRAWN
 
 
 def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
@@ -114,4 +125,6 @@ def _meaning(line: bytes) -> Event:
         return Fault(
             "a card that does not tell its number: it is no contactless card, or it left too early", FaultCause.CARD
         )
-    return PcscCard(technology(atr), response[:-2])
+    uid = response[:-2]
+    drawn = _is_drawn(atr, uid)
+    return PcscCard(Technology.ISO14443A if drawn else technology(atr), uid)

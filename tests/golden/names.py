@@ -264,8 +264,8 @@ def control(kiosk: Kiosk) -> str:
 
 
 def _while_time_passes(kiosk: Kiosk, ask: Callable[[], T]) -> T:
-    """A watch ends by the scripted clock, which must be moved from beside it; a card is put down anew meanwhile, so that
-    each time there is an event.
+    """A watch ends by the scripted clock, which must be moved from beside it; meanwhile a card is put down anew, for
+    an event each time.
     """
     with ThreadPoolExecutor(1) as beside:
         watching = beside.submit(ask)

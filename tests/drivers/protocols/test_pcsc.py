@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from drivers.protocols import acr122u, pcsc
 from drivers.protocols.fault import Fault
-from drivers.readings import Technology
+from drivers.readings import FaultCause, Technology
+from drivers.uid import RejectedNumber, whole
 from tests.drivers.protocols.cutting import cut, every_way, places, run
 from tests.vectors import load_reader
 
@@ -66,3 +67,16 @@ def test_rubbish_stays_bounded(data: bytes) -> None:
 def test_a_card_without_a_number_is_a_fault(answer: bytes) -> None:
     [event] = pcsc.Decoder().feed(pcsc.encode(ATRS[0], answer))
     assert isinstance(event, Fault)
+
+
+@pytest.mark.parametrize("atr", ["3B80800101", "3B8580012063CBB6", "3B8A80010031C173C840000090007B"])
+def test_a_phone_is_known_by_the_number_that_it_draws_although_its_kind_is_not(atr: str) -> None:
+    line = pcsc.encode(bytes.fromhex(atr), bytes.fromhex("08A1B2C3") + b"\x90\x00")
+    [event] = pcsc.Decoder().feed(line)
+    assert isinstance(event, pcsc.PcscCard)
+    assert event.technology is Technology.ISO14443A
+    rejected = whole(event.technology, event.uid)
+    assert isinstance(rejected, RejectedNumber)
+    assert rejected.cause is FaultCause.PHONE
+    [card] = pcsc.Decoder().feed(pcsc.encode(bytes.fromhex(atr), UID + b"\x90\x00"))
+    assert card == pcsc.PcscCard(Technology.UNKNOWN, UID)
