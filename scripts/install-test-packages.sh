@@ -32,6 +32,7 @@ if ! .venv/bin/python -c 'import smartcard.scard' 2>/dev/null; then # pyscard is
         missing="$missing python3-dev"
 fi
 need nfc-list libnfc-bin
+need nginx nginx-light
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

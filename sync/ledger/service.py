@@ -27,6 +27,7 @@ from sync.ledger.door.answers import AnswerSigner
 from sync.ledger.door.counts import RequestCounter
 from sync.ledger.door.doorkeeper import Doorkeeper
 from sync.ledger.door.limits import DoorLimits
+from sync.ledger.door.unsigned import UnsignedRefusal
 from sync.ledger.openapi import document
 from sync.ledger.registry import schools
 from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply
@@ -34,6 +35,7 @@ from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, Ledger
 Pool = ConnectionPool[psycopg.Connection]
 _ResultT = TypeVar("_ResultT")
 
+HEALTH_PATH = "/v1/health"
 DATABASE_RETRY_S = 5  # until a database that restarts is there again
 
 
@@ -50,7 +52,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
             Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
-            Route("/v1/health", service.health, methods=["GET"]),
+            Route(HEALTH_PATH, service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
             *pages,
         ],
@@ -63,6 +65,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
         },
         # Answers to batches are small; a roster is not. zstd is not among what every HTTP client asks for.
         middleware=[
+            Middleware(UnsignedRefusal, service.strangers, frozenset({HEALTH_PATH})),
             Middleware(RequestCounter),
             Middleware(AnswerSigner, ledger.key, ledger.clock),
             Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1),
@@ -75,6 +78,7 @@ class _Service:
         self._ledger = ledger
         self._pool = pool
         self._door = Doorkeeper(self._find_keys, ledger.clock, time.monotonic, limits)
+        self.strangers = self._door.strangers
         self._threads = anyio.CapacityLimiter(pool.max_size - 1)
         self._strangers = anyio.CapacityLimiter(1)  # they share one connection, and the devices have the others
 

@@ -17,7 +17,20 @@ import msgspec
 from tests.benchmarks import figures
 from tests.benchmarks.figures import Benchmark, Result, Run
 
-NAMES = ("scan", "burst", "backlog", "settle", "start", "memory", "parsers", "palm", "sheets", "proofs", "claim_error")
+NAMES = (
+    "scan",
+    "burst",
+    "backlog",
+    "settle",
+    "start",
+    "memory",
+    "parsers",
+    "palm",
+    "sheets",
+    "proofs",
+    "claim_error",
+    "door",
+)
 LONG = ("palm_exhaustive", "palm_flow")  # a quarter of an hour and more: only where they are named
 
 

@@ -1,6 +1,6 @@
 """Who may come in: a request is believed by its headers before its body is read.
 
-1. Headers that hold no signature of our form are a stranger's: refused at once, and nothing is asked of the database.
+1. Headers that hold no signature of our form are a stranger's: nothing is asked of the database for them.
 2. The key must be known. Keys are remembered, so that a device needs no question to the database here; an unknown one
    costs a stranger one question, and the strangers of one address have only so many a second.
 3. The signature must be that key's. What comes from here on is the device's own: its own limit, then the ledger's.
@@ -32,7 +32,7 @@ KeyFinder = Callable[[str], Awaitable[Sequence[bytes]]]
 
 
 class Doorkeeper:
-    """Admits requests. All calls come from the event loop."""
+    """Admits requests. All calls come from the event loop. `strangers`: the buckets of addresses."""
 
     def __init__(
         self, find_keys: KeyFinder, clock: Callable[[], datetime], monotonic: Callable[[], float], limits: DoorLimits
@@ -43,7 +43,7 @@ class Doorkeeper:
         self._keys: dict[str, Sequence[bytes]] = {}
         self._ledger = TokenBucket(limits.rate_per_s, limits.burst, monotonic)
         self._devices = NamedBuckets(limits.device_rate_per_s, limits.device_burst, monotonic)
-        self._strangers = NamedBuckets(limits.stranger_rate_per_s, limits.stranger_burst, monotonic)
+        self.strangers = NamedBuckets(limits.stranger_rate_per_s, limits.stranger_burst, monotonic)
 
     async def admit(self, request: Request, bytes_max: int, *, is_urgent: bool = False) -> SignableRequest:
         """Returns the request as its signature covers it, once a known device is found to have sent it.
@@ -63,7 +63,7 @@ class Doorkeeper:
         try:
             signature.check_body(whole, signed)
         except BadSignature as error:
-            raise _unsigned(str(error)) from error
+            raise _unsigned(request, str(error)) from error
         return whole
 
     async def admit_newcomer(self, request: Request, bytes_max: int) -> SignableRequest:
@@ -81,29 +81,28 @@ class Doorkeeper:
             remembered = _verify_by(self._keys.get(device, ()), head)
         except BadSignature as error:
             self._greet(request)
-            raise _unsigned(str(error)) from error
+            raise _unsigned(request, str(error)) from error
         if remembered is not None:
             return remembered
         self._greet(request)
         keys = await self._find_keys(device)
         if not keys:
-            raise problem_reply(ProblemType.UNAUTHORISED, 401, "unknown device", "register it with a new code")
+            title, detail = "unknown device", "register it with a new code"
+            raise _final(request, problem_reply(ProblemType.UNAUTHORISED, 401, title, detail))
         if len(self._keys) >= _KEYS_MAX:
             self._keys.clear()
         self._keys[device] = keys
         signed = _verify_by(keys, head)
         if signed is None:
-            raise _unsigned("the signature is not this device's over this request")
+            raise _unsigned(request, "the signature is not this device's over this request")
         return signed
 
     def _greet(self, request: Request) -> None:
         """Counts a stranger. Raises ProblemReply where there are too many of this address."""
-        wait_s = self._strangers.admit(request.client.host if request.client else "")
+        wait_s = self.strangers.admit(request.client.host if request.client else "")
         if wait_s:
-            refused = problem_reply(
-                ProblemType.BUSY, 429, "too many requests without a known key", f"come again in {wait_s} s", wait_s
-            )
-            raise ProblemReply(refused.problem, wait_s, closes=True)
+            title, detail = "too many requests without a known key", f"come again in {wait_s} s"
+            raise _final(request, problem_reply(ProblemType.BUSY, 429, title, detail, wait_s))
 
     def _limit(self, wait_s: int) -> None:
         if wait_s:
@@ -128,9 +127,14 @@ def _verify_by(keys: Sequence[bytes], head: SignableRequest) -> VerifiedSignatur
     return None
 
 
-def _unsigned(why: str) -> ProblemReply:
-    problem = problem_reply(ProblemType.UNAUTHORISED, 401, "no good signature", why).problem
-    return ProblemReply(problem, closes=True)
+def _unsigned(request: Request, why: str) -> ProblemReply:
+    return _final(request, problem_reply(ProblemType.UNAUTHORISED, 401, "no good signature", why))
+
+
+def _final(request: Request, refused: ProblemReply) -> ProblemReply:
+    """Returns the refusal of a request whose body, where it has one, is not read: then the connection ends with it."""
+    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return ProblemReply(refused.problem, refused.retry_after_s, closes=has_body)
 
 
 def _read_head(request: Request) -> SignableRequest:

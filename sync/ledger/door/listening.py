@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_LIMITS = DoorLimits()
 
+# asyncio takes as many new connections in one go as may wait: two thousand strangers would stop all others meanwhile.
+_ACCEPTED_AT_ONCE = 32
+_WAITING_MAX = 2_048
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningAddress:
@@ -69,7 +73,8 @@ class HttpServerThread:
         self._certificate_times = self._read_certificate_times()
         self._config = uvicorn.Config(
             app, access_log=False, log_config=None, lifespan="off", server_header=False, timeout_keep_alive=75,
-            timeout_graceful_shutdown=30, ws="none", http=Lobby(limits).protocol(), forwarded_allow_ips=address.proxies,
+            timeout_graceful_shutdown=30, ws="none", backlog=_ACCEPTED_AT_ONCE, http=Lobby(limits).protocol(),
+            forwarded_allow_ips=address.proxies,
             ssl_certfile=str(address.certificate) if address.certificate else None,
             ssl_keyfile=str(address.certificate_key) if address.certificate_key else None,
         )  # fmt: skip
@@ -84,6 +89,7 @@ class HttpServerThread:
                 self.stop()
                 raise LedgerError("the HTTP server did not start: see the log above")
             time.sleep(0.01)
+        self._socket.listen(_WAITING_MAX)
 
     @property
     def url(self) -> str:
