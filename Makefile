@@ -58,7 +58,7 @@ format: setup  ## mend what formatter and linter can mend
 lock: setup  ## state the versions that an offline installation takes
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --output-file locks/kiosk.lock
-	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --extra osdp --extra pcsc --extra gpio --output-file locks/readers.lock
+	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --extra osdp --extra pcsc --extra gpio --extra mqtt --output-file locks/readers.lock
 
 clean:  ## remove what was built and installed here
 	rm -rf $(VENV) build dist demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

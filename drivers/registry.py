@@ -94,6 +94,12 @@ DRIVERS: Mapping[str, DriverEntry] = {
         "drivers.network.http_gate:HttpGate",
         "gates and access control systems that post JSON: Sigur, PERCo-Web (HTTP)",
     ),
+    "mqtt": DriverEntry(
+        DriverKind.READER,
+        "drivers.network.mqtt:Mqtt",
+        "readers on ESP32: ESPHome, Tasmota (MQTT broker)",
+        extra="mqtt",
+    ),
     "palm-bridge": DriverEntry(
         DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
     ),

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What the tests use beside Python, from Debian's packages: a real Chromium for the pages, strace and systemd-analyze
-# for the unit, a compiler for pyscard, libnfc as a host for our simulated PN532. Quiet when everything is there; where
-# it cannot install (no root, no apt) it says so and goes on, and the tests that need a missing one skip with a reason.
+# for the unit, a compiler for pyscard, mosquitto as MQTT broker, libnfc as a host for our simulated PN532. Quiet when
+# everything is there; where it cannot install (no root, no apt) it says so and goes on, and the tests that need a
+# missing one skip with a reason.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -21,6 +22,7 @@ library libseccomp.so.2 libseccomp2
 need udevadm udev
 need mkfs.ext4 e2fsprogs
 need pcscd pcscd
+need mosquitto mosquitto
 need unshare util-linux
 [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || missing="$missing vsmartcard-vpcd"
 if ! .venv/bin/python -c 'import smartcard.scard' 2>/dev/null; then # pyscard is built from its sources

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "locks"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
-READER_EXTRAS = ("osdp", "pcsc", "gpio")
+READER_EXTRAS = ("osdp", "pcsc", "gpio", "mqtt")
 
 
 def pins(name: str) -> dict[str, str]:

@@ -41,6 +41,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.gate_json import GateBodyUnreadable, GateMap
 from drivers.protocols.line import encode_block
 from drivers.protocols.line_forms import Form
+from drivers.protocols.mqtt_payload import read_tag
 from drivers.protocols.multipart import JsonPartSieve
 from drivers.transports.memory import MemoryTransport
 
@@ -290,6 +291,11 @@ SERVED: Mapping[str, Parser] = {
             b'{"logs":{"id":1,"c":7,"t":"2026-11-20 09:40:15Z","k":"1"}}',
         ),
         same_in_every_cut=False,  # it is given bodies, and no stream
+    ),
+    "mqtt-payload": Parser(
+        lambda: Machine(lambda data: [read_tag(data, "/RDM6300/UID"), read_tag(data, "plain")]),
+        (b'{"Time":"2021-01-01T12:00:00","RDM6300":{"UID":"001C3A5E"}}', b"74-10-37-94"),
+        same_in_every_cut=False,  # it is given messages, and no stream
     ),
     "multipart": Parser(_sieve, (PARTS, PARTS[:-20], PARTS.replace(b"\r\n", b"\n"))),
     "hikvision": Parser(

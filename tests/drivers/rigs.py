@@ -16,12 +16,14 @@ from drivers.protocols.line import encode_block
 from drivers.registry import indicator_class
 from drivers.settings import parse
 from drivers.simulated.card_peer import CardPeer, ReaderModel
+from drivers.simulated.mqtt_reader import MqttReaderPeer
 from drivers.simulated.palm_bridge_vendor import PalmVendor
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
 from drivers.transports.evdev import EVENT_BYTES
 from drivers.transports.memory import MemoryTransport
 from tests.drivers.building import build_indicator, build_reader
+from tests.drivers.network.mosquitto_broker import MOSQUITTO, MosquittoBroker, needs_mosquitto
 from tests.drivers.osdp_peer import OsdpPeer
 from tests.drivers.palm.mjpeg_camera import MjpegCamera, jpeg, picture
 from tests.drivers.pcsc_peer import ONE_PCSCD, READER, PcscPeer
@@ -313,6 +315,41 @@ class GateRig:
         return time.monotonic_ns() + (1_000_000_000_000 if self._silent else 0)
 
 
+class MqttRig:
+    """A reader's messages through a real broker; unplugging takes the broker away."""
+
+    def __init__(self, folder: Path) -> None:
+        if not MOSQUITTO:
+            pytest.skip(needs_mosquitto.kwargs["reason"])
+        self._broker = MosquittoBroker(folder)
+        self._messages = 0
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        options = {"host": "127.0.0.1", "port": self._broker.port, "topics": {"door/tag": "plain"}}
+        return build_reader("mqtt", "left", options | {"client_id": f"rig-{self._broker.port}"}, tap=tap)
+
+    def show(self) -> None:
+        self._messages += 1
+        self._publish(f"04-A3-C6-{self._messages:02X}")
+
+    def rubbish(self) -> None:
+        self._publish("")
+
+    def unplug(self) -> None:
+        self._broker.stop()
+
+    def replug(self) -> None:
+        self._broker.start()
+
+    def dispose(self) -> None:
+        self._broker.stop()
+
+    def _publish(self, payload: str) -> None:
+        peer = MqttReaderPeer("127.0.0.1", self._broker.port)
+        peer.publish("door/tag", payload)
+        peer.close()
+
+
 class BridgeRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "bridge.sock"
@@ -469,6 +506,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "zk-adms": AdmsRig,
     "hikvision": HikvisionRig,
     "http-gate": GateRig,
+    "mqtt": MqttRig,
     "palm-bridge": BridgeRig,
     "camera": MjpegRig,
     "folder": FolderRig,

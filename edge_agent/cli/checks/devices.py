@@ -21,7 +21,7 @@ from edge_agent.cli.checks.finding import (
 )
 from edge_agent.settings import DeviceSettings
 
-_MODULES = {"osdp": "osdp_sys", "pcsc": "smartcard", "gpio": "gpiod"}
+_MODULES = {"osdp": "osdp_sys", "pcsc": "smartcard", "gpio": "gpiod", "mqtt": "paho"}
 _PCSC, _PCSC_LAMP = "pcsc", "acr122u-light"
 
 
