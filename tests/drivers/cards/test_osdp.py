@@ -341,7 +341,7 @@ def test_lines_of_other_tools_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("", "32 hex digits"), ("00" * 15, "32 hex digits"), ("zz" * 16, "32 hex"), (bytes(range(48, 64)).hex(), "knows")],
+    [("", "is empty"), ("00" * 15, "32 hex digits"), ("zz" * 16, "32 hex"), (bytes(range(48, 64)).hex(), "knows")],
 )
 def test_a_key_file_that_is_none(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "reader.key"
