@@ -55,7 +55,7 @@ class GuardedDevice(Generic[DeviceType]):
     def open(self) -> None:
         """Opens the device. Raises NotSupported for one that the settings make unusable."""
         if self._fault:
-            raise NotSupported(self._fault, "mend that, then: systemctl restart edge-agent")
+            raise NotSupported(f"{self._fault}; mend that, then: systemctl restart edge-agent")
         with _driver_errors():
             if self._device is None:
                 self._device = self._build()

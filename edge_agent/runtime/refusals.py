@@ -59,7 +59,9 @@ class RefusalBook:
             self._heard = True
 
     def note_reading(self) -> None:
-        """Notes that the line is sound."""
+        """Notes that the line is sound; a verdict against it is withdrawn."""
+        if self._verdict and self.last is not None and self.last.what == self._verdict:
+            self.last = None
         self._is_proven, self._verdict = True, ""
         if self.signs is not None:
             self.signs.clear()

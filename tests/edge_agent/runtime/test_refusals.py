@@ -86,6 +86,7 @@ def test_noise_on_a_line_that_has_read_a_card_is_told_to_the_staff_alone() -> No
     assert "only 00 and FF" in book.last.what
     book.note_reading()
     assert book.judge_line(moment(2_000)) is None
+    assert book.last is None  # a reading has shown that the line is sound
 
 
 def test_sentences_without_end_are_bounded() -> None:
