@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from sync.contract.roster import Entitlement
 from sync.contract.visit import EventId, Visit
-from sync.money.payer_people import MatchFault
+from sync.money.cell_faults import CellFault
+from sync.money.payer_people import MatchFault, NameKey
 from sync.money.sheet import Sheet
 
 
@@ -55,7 +56,7 @@ class UnreadableCell:
     line: int
     person: str
     day: date | None
-    what: str = ""
+    cell: CellFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,15 @@ class UnmatchedLine:
     line: int
     count: int
     fault: MatchFault | None
-    what: str = ""
+    cell: CellFault | None = None
     candidates: tuple[str, ...] = ()
     days: tuple[date, ...] = ()
+    name: NameKey = ("", "")  # of the child, as a confirmation would keep it
+
+    @property
+    def what(self) -> str:
+        """Returns why the line cannot be read, in English; empty where it only fits nobody."""
+        return self.cell.what if self.cell else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,7 @@ class CountComparison:
     unmatched: tuple[UnmatchedLine, ...]
     ours_total: int
     theirs_total: int  # the unmatched lines' meals among them
+    unreadable: tuple[UnreadableCell, ...] = ()  # of people who are known
 
 
 LATE_AFTER = timedelta(days=1)  # of the day after the meal's, where nobody says when the payer counted

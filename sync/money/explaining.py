@@ -22,6 +22,7 @@ from sync.money.sheet import SheetOutage
 from sync.money.tariffs import DailyMark
 
 PersonDay = tuple[str, date]
+COUNTED_TWICE = "counted twice"  # the note of a meal that only the payer has, where both have one of that day
 
 
 def compare_counts(ours: OurCount, theirs: TheirCount) -> CountComparison:
@@ -51,7 +52,7 @@ class _Comparison:
         theirs_total = sum(counted) + sum(line.count for line in self._theirs.unmatched)
         return CountComparison(
             tuple(sorted(self._lines)), tuple(sorted(self._theirs.unmatched, key=lambda line: line.line)),
-            self._ours.sheet.meals, theirs_total,
+            self._ours.sheet.meals, theirs_total, tuple(self._theirs.unreadable),
         )  # fmt: skip
 
     def _fill(self) -> None:
@@ -171,7 +172,7 @@ class _Comparison:
         ]  # fmt: skip
         # They count it twice: the entry that both have is named. Else nobody was seen, and a kiosk may have been away.
         events = [visit.id for visit in cell.visits if visit.claim is Claim.CLAIMABLE] if cell.billed else away
-        note = "counted twice" if cell.billed else "a kiosk was away then" if away else ""
+        note = COUNTED_TWICE if cell.billed else "a kiosk was away then" if away else ""
         self._add_events(person, day, meal.session, DifferenceKind.THEIRS_WITHOUT_OURS, 0, 1, [meal], events, note)
 
     def _explain_ours(

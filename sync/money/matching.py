@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 
+from sync.money.cell_faults import FOUND_CHARS_MAX, CellFault, CellFaultKind
 from sync.money.differences import TheirCount, TheirMeal, UnmatchedLine, UnreadableCell
-from sync.money.payer_file import PayerChild, PayerSheet
-from sync.money.payer_people import ChildMatcher, MatchedChild
+from sync.money.payer_file import PayerChild, PayerMeal, PayerSheet
+from sync.money.payer_people import ChildMatcher, MatchedChild, name_key
 
 
 def match_sheet(
@@ -26,14 +28,14 @@ def match_sheet(
 
     names_schools = any(meal.school in ("", school) for meal in payer.meals)
     meals = []
-    unmatched: dict[int, list[tuple[MatchedChild, date, int]]] = defaultdict(list)
+    unmatched: dict[int, list[PayerMeal]] = defaultdict(list)
     faults = [
-        UnmatchedLine(fault.line, 0, None, fault.what)
+        UnmatchedLine(fault.line, 0, None, fault.cell)
         for fault in payer.faults
         if fault.child is None or not match(fault.child).person
     ]
     unreadable = [
-        UnreadableCell(fault.line, match(fault.child).person, fault.day, fault.what)
+        UnreadableCell(fault.line, match(fault.child).person, fault.day, fault.cell)
         for fault in payer.faults
         if fault.child is not None and match(fault.child).person
     ]
@@ -41,20 +43,20 @@ def match_sheet(
         matched = match(meal.child)
         at_school = meal.school if names_schools else ""
         if meal.session and meal.session not in sessions:
-            what = f"session {meal.session!r} is none of this school's: add it to the map's sessions"
+            cell = CellFault(CellFaultKind.STRANGE_SESSION, meal.session[:FOUND_CHARS_MAX])
             if matched.person:
-                unreadable.append(UnreadableCell(meal.line, matched.person, meal.day, what))
+                unreadable.append(UnreadableCell(meal.line, matched.person, meal.day, cell))
             else:
-                faults.append(UnmatchedLine(meal.line, 0, matched.fault, what, matched.candidates))
+                faults.append(UnmatchedLine(meal.line, 0, matched.fault, cell, matched.candidates))
         elif matched.person:
             meals.append(TheirMeal(meal.line, matched.person, meal.day, meal.count, meal.session, at_school))
         elif at_school in ("", school):
-            unmatched[meal.line].append((matched, meal.day, meal.count))
-    for line, parts in unmatched.items():
-        matched = parts[0][0]
-        days = tuple(day for _, day, _ in parts)
-        total = sum(count for _, _, count in parts)
-        faults.append(UnmatchedLine(line, total, matched.fault, "", matched.candidates, days))
+            unmatched[meal.line].append(meal)
+    for line, meals_of_line in unmatched.items():
+        child = meals_of_line[0].child
+        days, total = tuple(meal.day for meal in meals_of_line), sum(meal.count for meal in meals_of_line)
+        matched = match(child)
+        faults.append(UnmatchedLine(line, total, matched.fault, None, matched.candidates, days, name_key(child)))
     withdrawn = {
         match(withdrawal.child).person: (withdrawal.first, withdrawal.line)
         for withdrawal in sorted(payer.withdrawals, key=lambda each: each.first, reverse=True)
@@ -63,4 +65,23 @@ def match_sheet(
     return TheirCount(
         meals=meals, unreadable=unreadable, unmatched=sorted(faults, key=lambda line: line.line),
         withdrawn=withdrawn, made_at=made_at,
+    )  # fmt: skip
+
+
+def drop_numbers(payer: PayerSheet, matcher: ChildMatcher) -> PayerSheet:
+    """Returns the same sheet without any number and without the names of those whom a number names.
+
+    What is left of a child is the people whom its number names; where it names none, name and class, folded.
+    """
+
+    def reduce(child: PayerChild) -> PayerChild:
+        people = matcher.find_people(child)
+        return PayerChild("", "", "", people) if people else PayerChild("", *name_key(child))
+
+    return PayerSheet(
+        tuple(replace(meal, child=reduce(meal.child)) for meal in payer.meals),
+        tuple(replace(withdrawal, child=reduce(withdrawal.child)) for withdrawal in payer.withdrawals),
+        tuple(
+            replace(fault, child=None if fault.child is None else reduce(fault.child)) for fault in payer.faults
+        ),
     )  # fmt: skip

@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 
 from sync.errors import Wording
+from sync.money.cell_faults import FOUND_CHARS_MAX, CellFault, CellFaultKind
 from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
 from sync.money.payer_cells import clean_cell, find_month, fold, is_bare_day, read_date, read_day_title, read_whole
@@ -68,6 +69,7 @@ class PayerChild:
     number: str
     name: str
     group: str
+    people: tuple[str, ...] = ()  # whom the number names, where it was looked up and dropped already
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,15 @@ class PayerFault:
     """A line (or one of its cells) that cannot be read. `child` and `day` as far as they could."""
 
     line: int
-    what: str
+    cell: CellFault
     child: PayerChild | None = None
     day: date | None = None
     session: str = ""
+
+    @property
+    def what(self) -> str:
+        """Returns the fault in English, for the command line."""
+        return self.cell.what
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,11 @@ class PayerSheet:
 
 def read_payer_map(text: str) -> PayerMap:
     """Returns the column map in a TOML text. Raises TermsWrong or PayerFileWrong."""
-    column_map = read_toml(text, PayerMap)
+    return check_payer_map(read_toml(text, PayerMap))
+
+
+def check_payer_map(column_map: PayerMap) -> PayerMap:
+    """Returns the map itself. Raises PayerFileWrong where it names no child, or of a long file no day."""
     columns = column_map.columns
     if not columns.number and not columns.name:
         raise PayerFileWrong(
@@ -156,6 +167,7 @@ class _PayerReader:
         self._first_line = last
         self._titles = _join_titles(table[first:last])
         self._months_above = _find_months(table[first:last])
+        self._shown_titles = _show_titles(table[first:last])
         self._places = {
             field: self._find(getattr(column_map.columns, field))
             for field in ("number", "name", "group", "date", "count", "session", "school", "withdrawn")
@@ -206,8 +218,9 @@ class _PayerReader:
     def _read_row(self, line: int, cells: Sequence[str]) -> None:
         child = PayerChild(self._cell("number", cells), self._cell("name", cells), self._cell("group", cells))
         named = [place for field in ("number", "name", "group", "session", "school") for place in self._places[field]]
-        if any(cells[place].startswith(_FORMULA_MARKS) for place in named if place < len(cells)):
-            self._faults.append(PayerFault(line, "a formula stands where a text must be"))
+        formulas = [place for place in named if place < len(cells) and cells[place].startswith(_FORMULA_MARKS)]
+        if formulas:
+            self._faults.append(PayerFault(line, CellFault(CellFaultKind.FORMULA, "", self._shown_titles[formulas[0]])))
             return
         if self._map.merged and not child.number and not child.name:
             child = self._child
@@ -215,41 +228,46 @@ class _PayerReader:
         if self._counts_nothing(cells):
             return
         if not child.number and not child.name:
-            self._faults.append(PayerFault(line, "neither number nor name"))
+            self._faults.append(PayerFault(line, CellFault(CellFaultKind.NO_CHILD)))
             return
         session, school = self._cell("session", cells), self._cell("school", cells)
         if session and self._sessions and fold(session) not in self._sessions:
-            self._faults.append(PayerFault(line, f"session {session!r} is not in the map", child))
+            fault = self._fault(CellFaultKind.UNKNOWN_SESSION, session, "session")
+            self._faults.append(PayerFault(line, fault, child))
             return
         if school and self._schools and fold(school) not in self._schools:
-            self._faults.append(PayerFault(line, f"school {school!r} is not in the map", child))
+            self._faults.append(PayerFault(line, self._fault(CellFaultKind.UNKNOWN_SCHOOL, school, "school"), child))
             return
         session, school = self._sessions.get(fold(session), session), self._schools.get(fold(school), school)
         self._read_withdrawal(line, child, cells)
-        for day, text in self._read_days(line, child, session, cells):
+        for day, text, title in self._read_days(line, child, session, cells):
             count = self._count(text)
             if count is None:
-                self._faults.append(PayerFault(line, f"{text!r} is no count of meals", child, day, session))
+                fault = CellFault(CellFaultKind.NO_COUNT, text[:FOUND_CHARS_MAX], title)
+                self._faults.append(PayerFault(line, fault, child, day, session))
             elif count:
                 self._meals.append(PayerMeal(line, child, day, count, session, school))
 
     def _read_days(
         self, line: int, child: PayerChild, session: str, cells: Sequence[str]
-    ) -> Iterator[tuple[date, str]]:
-        """Yields the days that a row speaks of, each with the text of its count."""
+    ) -> Iterator[tuple[date, str, str]]:
+        """Yields the days that a row speaks of, each with the text of its count and the title above it."""
         if self._map.shape is PayerShape.WIDE:
             for place, day in self._days.items():
-                yield day, cells[place] if place < len(cells) else ""
+                yield day, cells[place] if place < len(cells) else "", self._shown_titles[place]
             return
         text = self._cell("date", cells)
         parsed = self._parse_date(text)
         if parsed is None:
             if text or not self._cell("withdrawn", cells):  # a row may do nothing but withdraw a voucher
-                self._faults.append(PayerFault(line, f"{text!r} is no date", child, None, session))
+                fault = self._fault(CellFaultKind.NO_DATE, text, "date")
+                self._faults.append(PayerFault(line, fault, child, None, session))
         elif self._month.first <= parsed <= self._month.last:
-            yield parsed, self._cell("count", cells) if self._places["count"] else "1"
+            count = self._cell("count", cells) if self._places["count"] else "1"
+            yield parsed, count, self._title("count")
         else:
-            self._faults.append(PayerFault(line, f"{parsed} is not in {self._month}", child, parsed, session))
+            fault = CellFault(CellFaultKind.OTHER_MONTH, str(parsed), self._title("date"), str(self._month))
+            self._faults.append(PayerFault(line, fault, child, parsed, session))
 
     def _read_withdrawal(self, line: int, child: PayerChild, cells: Sequence[str]) -> None:
         text = self._cell("withdrawn", cells)
@@ -257,7 +275,7 @@ class _PayerReader:
         if first is not None:
             self._withdrawals.append(PayerWithdrawal(line, child, first))
         elif fold(text) not in self._absent:
-            self._faults.append(PayerFault(line, f"{text!r} is no date of a withdrawal", child))
+            self._faults.append(PayerFault(line, self._fault(CellFaultKind.NO_WITHDRAWAL, text, "withdrawn"), child))
 
     def _count(self, text: str) -> int | None:
         folded = fold(text)
@@ -273,6 +291,12 @@ class _PayerReader:
 
     def _cell(self, field: str, cells: Sequence[str]) -> str:
         return " ".join(cells[place] for place in self._places[field] if place < len(cells)).strip()
+
+    def _fault(self, kind: CellFaultKind, found: str, field: str) -> CellFault:
+        return CellFault(kind, found[:FOUND_CHARS_MAX], self._title(field))
+
+    def _title(self, field: str) -> str:
+        return " + ".join(self._shown_titles[place] for place in self._places[field])
 
     def _find(self, wanted: str) -> tuple[int, ...]:
         """Returns the places of a column, or of the several that are joined with `+`. Raises PayerFileWrong."""
@@ -325,6 +349,14 @@ def _join_titles(lines: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     width = max(map(len, lines))
     columns = [[fold(line[place]) for line in lines if place < len(line)] for place in range(width)]
     return [tuple(filter(None, (" ".join(filter(None, texts)), *reversed(texts)))) for texts in columns]
+
+
+def _show_titles(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the title of each column as it stands in the file, its lines joined."""
+    width = max(map(len, lines))
+    return [
+        " ".join(filter(None, (line[place].strip() for line in lines if place < len(line)))) for place in range(width)
+    ]
 
 
 def _find_months(lines: Sequence[Sequence[str]]) -> list[int | None]:

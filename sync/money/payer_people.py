@@ -74,16 +74,11 @@ class ChildMatcher:
 
     def match(self, child: PayerChild) -> MatchedChild:
         """Returns the person whom a payer's line means, or why nobody can be named."""
-        if child.number and self.key:
-            people = {
-                person
-                for number in _spell_number(child.number)
-                for person in self.numbers.get(hash_number(number, self.key), ())
-            }
-            if len(people) == 1:
-                return MatchedChild(people.pop())
-            if people:
-                return MatchedChild(fault=MatchFault.SEVERAL, candidates=tuple(sorted(people)))
+        people = self.find_people(child)
+        if len(people) == 1:
+            return MatchedChild(people[0])
+        if people:
+            return MatchedChild(fault=MatchFault.SEVERAL, candidates=people)
         confirmed = self.confirmed.get(name_key(child))
         if confirmed is not None and child.name:
             return MatchedChild(confirmed)
@@ -92,6 +87,16 @@ class ChildMatcher:
             return MatchedChild(fault=MatchFault.NOT_CONFIRMED, candidates=candidates)
         fault = MatchFault.SEVERAL if candidates else MatchFault.NOBODY
         return MatchedChild(fault=fault, candidates=candidates)
+
+    def find_people(self, child: PayerChild) -> tuple[str, ...]:
+        """Returns the people whom the child's number names: one where all is well, several where it stands twice."""
+        if child.people or not child.number or not self.key:
+            return child.people
+        return tuple(sorted({
+            person
+            for number in _spell_number(child.number)
+            for person in self.numbers.get(hash_number(number, self.key), ())
+        }))  # fmt: skip
 
     def propose_names(self, children: Iterable[PayerChild]) -> dict[NameKey, str]:
         """Returns the names and classes that fit exactly one person, for somebody to confirm."""

@@ -69,6 +69,28 @@ def numbers(
     out.print(f"{school}: {count} keyed hashes", markup=False)
 
 
+@app.command("map")
+def store_column_map(
+    file: Annotated[Path, typer.Argument(help="The map: TOML, see docs/sheets.md.")],
+    by: ByOption,
+    school: Annotated[list[str] | None, typer.Option(help="Only this school; may be repeated.")] = None,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Keep a map of columns for the pages, at every school or at the named ones."""
+    from sync.ledger.billing.column_maps import store_map
+    from sync.ledger.registry import schools
+    from sync.ledger.server import utc_now
+    from sync.money.payer_file import read_payer_map
+
+    column_map = read_payer_map(read_text(file))
+    with open_ledger(data_dir, database_url) as connection:
+        wanted = school or schools.list_schools(connection)
+        for name in wanted:
+            store_map(connection, name, column_map, by=by, now=utc_now())
+    out.print(f"{column_map.id}: kept at {len(wanted)} schools", markup=False)
+
+
 @app.command()
 def confirm(
     school: SchoolArgument,

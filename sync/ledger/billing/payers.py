@@ -1,6 +1,7 @@
 """By what a payer's lines are matched to the people of a school: keyed hashes, and names that somebody confirmed."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
@@ -40,7 +41,10 @@ def forget_child(connection: psycopg.Connection, school: str, person: str) -> No
 def confirm_names(
     connection: psycopg.Connection, school: str, names: Mapping[NameKey, str], *, by: str, now: datetime
 ) -> None:
-    """Keeps that somebody takes these names and classes for these people. A later word replaces an earlier one."""
+    """Keeps that somebody takes these names and classes for these people, as an act of that person.
+
+    A later word replaces an earlier one; the acts of both stay.
+    """
     with connection.transaction():
         lock_school(connection, school)
         connection.execute(
@@ -50,6 +54,32 @@ def confirm_names(
             " confirmed_by = excluded.confirmed_by, confirmed_at = excluded.confirmed_at",
             (school, by, now, [name for name, _ in names], [group for _, group in names], list(names.values())),
         )
+        connection.execute(
+            "INSERT INTO payer_name_act (school, name, class, person, confirmed_by, confirmed_at)"
+            " SELECT %s, *, %s, %s FROM unnest(%s::text[], %s::text[], %s::text[])",
+            (school, by, now, [name for name, _ in names], [group for _, group in names], list(names.values())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedName:
+    """The act by which somebody took a payer's name and class for a person."""
+
+    name: str
+    group: str
+    person: str
+    by: str
+    at: datetime
+
+
+def list_confirmations(connection: psycopg.Connection, school: str, most: int = 200) -> list[ConfirmedName]:
+    """Returns the newest confirmations of names at a school, the newest first."""
+    rows = connection.execute(
+        "SELECT name, class, person, confirmed_by, confirmed_at FROM payer_name_act WHERE school = %s"
+        " ORDER BY act DESC LIMIT %s",
+        (school, most),
+    )
+    return [ConfirmedName(*row) for row in rows]
 
 
 def read_matcher(connection: psycopg.Connection, school: str, key: bytes) -> ChildMatcher:

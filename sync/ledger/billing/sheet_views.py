@@ -83,10 +83,16 @@ def read_names(
                 sessions[record.id] = named or record.name
             case Programme() if record.id == subject.programme:
                 programme = record.name
-    stored = terms.find_programme(connection, subject.school, subject.programme)
-    if stored is not None:
-        programme = (stored.name_kk if language is SheetLanguage.KK else stored.name_ru) or programme
+    programme = read_programme_name(connection, subject.school, subject.programme, language) or programme
     return SheetNames(school, programme, people, sessions)
+
+
+def read_programme_name(connection: psycopg.Connection, school: str, programme: str, language: SheetLanguage) -> str:
+    """Returns what the tariffs call a programme in a language; empty where they do not name it."""
+    stored = terms.find_programme(connection, school, programme)
+    if stored is None:
+        return ""
+    return stored.name_kk if language is SheetLanguage.KK else stored.name_ru
 
 
 def render(

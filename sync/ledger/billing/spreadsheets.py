@@ -7,7 +7,7 @@ import itertools
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
@@ -33,13 +33,27 @@ _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 def to_csv(layout: SheetLayout) -> bytes:
     """Returns the sheet as one CSV table, UTF-8 with a mark by which Excel recognises it."""
+    return table_to_csv(layout.titles, [*(row for page in layout.pages for row in page.rows), layout.total])
+
+
+def table_to_csv(titles: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> bytes:
+    """Returns a table as CSV, UTF-8 with a mark by which Excel recognises it; nothing in it is a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(layout.titles)
-    for page in layout.pages:
-        writer.writerows([neutralise(cell) for cell in row] for row in page.rows)
-    writer.writerow([neutralise(cell) for cell in layout.total])
+    writer.writerow(titles)
+    writer.writerows([neutralise(cell) for cell in row] for row in rows)
     return text.getvalue().encode("utf-8-sig")
+
+
+def table_to_xlsx(name: str, titles: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> bytes:
+    """Returns a table as a workbook with one worksheet."""
+    book = Workbook()
+    table = book.worksheets[0]
+    table.title = _title(name, set())
+    _fill(table, [titles, *rows], bold=(1,))
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
 
 
 def to_xlsx(layout: SheetLayout, total_title: str, no_group: str) -> bytes:
@@ -49,10 +63,11 @@ def to_xlsx(layout: SheetLayout, total_title: str, no_group: str) -> bytes:
     taken: set[str] = set()
     for page in layout.pages:
         table = book.create_sheet(_title(page.group or no_group, taken))
-        _fill(table, [layout.titles, *page.rows, page.total])
+        _fill(table, [layout.titles, *page.rows, page.total], bold=(1, len(page.rows) + 2))
     table = book.create_sheet(_title(total_title, taken))
     groups = [(page.group or no_group, *page.total) for page in layout.pages]
-    _fill(table, [("", *layout.titles), *groups, (total_title, *layout.total)])
+    summed = [("", *layout.titles), *groups, (total_title, *layout.total)]
+    _fill(table, summed, bold=(1, len(summed)))
     content = io.BytesIO()
     book.save(content)
     return content.getvalue()
@@ -69,7 +84,7 @@ def _title(wanted: str, taken: set[str]) -> str:
     return title
 
 
-def _fill(table: Worksheet, rows: Sequence[Sequence[Cell]]) -> None:
+def _fill(table: Worksheet, rows: Sequence[Sequence[Cell]], bold: tuple[int, ...]) -> None:
     for row_number, row in enumerate(rows, 1):
         for column_number, cell in enumerate(row, 1):
             if cell == "":
@@ -80,7 +95,7 @@ def _fill(table: Worksheet, rows: Sequence[Sequence[Cell]]) -> None:
             else:
                 target.value = _NOT_IN_XML.sub("", cell)
                 target.data_type = "s"  # a text, also where it begins with "=": nothing reckons it
-            if row_number in (1, len(rows)):
+            if row_number in bold:
                 target.font = Font(bold=True)
     table.freeze_panes = "A2"
 

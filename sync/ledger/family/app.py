@@ -38,7 +38,7 @@ from sync.ledger.judgement.contests import Contest, contest_absence, contest_ent
 from sync.ledger.judgement.days import read_visits
 from sync.ledger.pages import overview
 from sync.ledger.pages.desk import PagePool
-from sync.ledger.pages.forms import PageForm, form_field, read_form
+from sync.ledger.pages.forms import PageForm, read_form
 from sync.ledger.pages.rendering import guarded, is_secure
 from sync.ledger.transparency.statements import MealProof, prove_meals
 from sync.proof.leaves import LogName
@@ -119,7 +119,7 @@ class _FamilyPages:
     async def enter(self, request: Request) -> Response:
         """Exchanges a paper code for a session of this device."""
         try:
-            code = form_field(await read_form(request), "code")
+            code = (await read_form(request)).field("code")
         except HTTPException as error:
             return guarded(self._desk.show_problem(request, None, error.status_code))
         name, now = request.headers.get("user-agent", ""), self._desk.clock()
@@ -178,25 +178,25 @@ class _FamilyPages:
 
     def contest(self, connection: psycopg.Connection, _: Request, session: FamilySession, form: PageForm) -> Response:
         """Keeps an objection, and leads back to the month."""
-        note, now = form_field(form, "note"), self._desk.clock()
-        if form_field(form, "kind") == "not_right":
-            entry = EventId(form_field(form, "device"), form_field(form, "epoch"), _number(form_field(form, "seq")))
+        note, now = form.field("note"), self._desk.clock()
+        if form.field("kind") == "not_right":
+            entry = EventId(form.field("device"), form.field("epoch"), _number(form.field("seq")))
             contest_entry(connection, session.school, session.person, entry, note, now)
             return _month(form)
         try:
-            day = date.fromisoformat(form_field(form, "day"))
+            day = date.fromisoformat(form.field("day"))
         except ValueError as error:
             raise HTTPException(400) from error
         if day > now.astimezone(overview.read_zone(connection, session.school)).date():
             raise NotUnderstood(f"{day} has not come", "name a day that is over", Wording("contest.day_ahead", day=day))
-        meal = form_field(form, "session")
+        meal = form.field("session")
         contest_absence(connection, session.school, session.person, day.isoformat(), meal, note, now)
         return _month(form)
 
     def revoke(self, connection: psycopg.Connection, _: Request, session: FamilySession, form: PageForm) -> Response:
         """Shuts out one device of the child, and leads back to the month."""
         try:
-            device = bytes.fromhex(form_field(form, "device"))
+            device = bytes.fromhex(form.field("device"))
         except ValueError as error:
             raise HTTPException(400) from error
         if not codes.revoke_device(connection, session, device, self._desk.clock()):
@@ -214,7 +214,7 @@ class _FamilyPages:
 
 
 def _month(form: PageForm) -> Response:
-    return RedirectResponse(f"{FAMILY_PREFIX}/?month={quote(form_field(form, 'month'), safe='')}", 303)
+    return RedirectResponse(f"{FAMILY_PREFIX}/?month={quote(form.field('month'), safe='')}", 303)
 
 
 def _number(text: str) -> int:

@@ -1,11 +1,11 @@
 """Who may see what on the ledger's pages. Pure.
 
-| role | schools | people | programmes | contests | events and proofs |
-|---|---|---|---|---|---|
-| school | its own | by name | yes | with the family's words | yes |
-| caterer | its own | by opaque id | no | no | no |
-| city | all | by opaque id | yes | without the words | no |
-| auditor | all | by opaque id | yes | without the words | yes |
+| role | schools | people | programmes | lessons | contests | events and proofs |
+|---|---|---|---|---|---|---|
+| school | its own | by name | yes | yes | with the family's words | yes |
+| caterer | its own | by opaque id | no | no | no | no |
+| city | all | by opaque id | yes | yes | without the words | no |
+| auditor | all | by opaque id | yes | yes | without the words | yes |
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,21 @@ class PageReader:
     @property
     def sees_contests(self) -> bool:
         """Returns False for a caterer: what families say is between them, the school and the city."""
+        return self.role is not PageRole.CATERER
+
+    @property
+    def acting_name(self) -> str:
+        """Returns who acts, as histories show it: name and login."""
+        return f"{self.name} ({self.login})"
+
+    @property
+    def acts(self) -> bool:
+        """Returns False for an auditor, who acts for no side."""
+        return self.role is not PageRole.AUDITOR
+
+    @property
+    def sees_lessons(self) -> bool:
+        """Returns False for a caterer: who was at lessons is none of the kitchen's business."""
         return self.role is not PageRole.CATERER
 
     @property

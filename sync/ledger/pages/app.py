@@ -7,11 +7,16 @@ GET  /pages/schools/SCHOOL/days/DAY                 the visits of a day
 GET  /pages/schools/SCHOOL/people/PERSON            a person's month
 GET  /pages/schools/SCHOOL/events/DEVICE/EPOCH/SEQ  one event as it is stored
 GET  /pages/schools/SCHOOL/contests                 what families object to, and the answers
+GET  /pages/schools/SCHOOL/days/DAY/lessons         meals beside lessons; POST takes the file of those who were there
+GET  /pages/schools/SCHOOL/maps                     how a payer's files are read; POST keeps a map
 GET  /pages/schools/SCHOOL/views                    who has looked at whom
 GET  /pages/schools/SCHOOL/sheets                   its sheets
 GET  /pages/schools/SCHOOL/sheets/MONTH/PROGRAMME/NUMBER              one sheet in the version in force
 GET  …/files/KIND                                   the same as bytes, csv, xlsx, html or pdf
 POST …/confirm, …/object, …/sign, …/close           the acts of a side
+GET  /pages/schools/SCHOOL/sheets/MONTH/PROGRAMME/differences         the payer's counts; POST takes a file
+GET  …/differences/COUNT, …/COUNT/files/csv         every differing line, explained; xlsx, too
+POST …/differences/COUNT/confirm, …/compare         names that the school confirms; compares once more
 
 Each page about people is logged before it is sent. A reader who may not see a page gets 404: it need not be known here.
 """
@@ -31,7 +36,10 @@ from starlette.routing import Mount, Route
 from sync.ledger.pages import accounts
 from sync.ledger.pages.accounts import PageSession, RefusedSignIn
 from sync.ledger.pages.desk import PagePool
-from sync.ledger.pages.forms import PageForm, form_field, read_form
+from sync.ledger.pages.difference_pages import DifferencePages
+from sync.ledger.pages.forms import PageForm, read_form, read_upload
+from sync.ledger.pages.lesson_pages import LessonPages
+from sync.ledger.pages.map_pages import MapPages
 from sync.ledger.pages.reader_desk import PREFIX, SESSION_COOKIE, ReaderDesk, home_path
 from sync.ledger.pages.rendering import guarded, is_secure
 from sync.ledger.pages.sheet_pages import SheetPages
@@ -46,7 +54,9 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
     desk = ReaderDesk(pool, clock)
     door, visits, sheets = _DoorPages(desk), VisitPages(desk), SheetPages(desk, authority_file)
     school = "/schools/{school}"
+    differences, lessons, maps = DifferencePages(desk), LessonPages(desk), MapPages(desk)
     sheet = f"{school}/sheets/{{month}}/{{programme}}/{{number:int}}"
+    counts = f"{school}/sheets/{{month}}/{{programme}}/differences"
     return Mount(
         PREFIX,
         routes=[
@@ -60,8 +70,18 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
             Route(f"{school}/people/{{person}}", desk.page(visits.person), methods=["GET"]),
             Route(f"{school}/events/{{device}}/{{epoch}}/{{seq:int}}", desk.page(visits.event), methods=["GET"]),
             Route(f"{school}/contests", desk.page(visits.contests), methods=["GET"]),
+            Route(f"{school}/days/{{day}}/lessons", desk.page(lessons.show), methods=["GET"]),
+            Route(f"{school}/days/{{day}}/lessons", desk.form(lessons.hand_in, read_upload), methods=["POST"]),
+            Route(f"{school}/maps", desk.page(maps.show), methods=["GET"]),
+            Route(f"{school}/maps", desk.form(maps.store), methods=["POST"]),
             Route(f"{school}/views", desk.page(visits.views), methods=["GET"]),
             Route(f"{school}/sheets", desk.page(sheets.list_sheets), methods=["GET"]),
+            Route(counts, desk.page(differences.list_counts), methods=["GET"]),
+            Route(counts, desk.form(differences.hand_in, read_upload), methods=["POST"]),
+            Route(f"{counts}/{{count:int}}", desk.page(differences.show), methods=["GET"]),
+            Route(f"{counts}/{{count:int}}/files/{{kind}}", desk.page(differences.download), methods=["GET"]),
+            Route(f"{counts}/{{count:int}}/confirm", desk.form(differences.confirm), methods=["POST"]),
+            Route(f"{counts}/{{count:int}}/compare", desk.form(differences.compare), methods=["POST"]),
             Route(sheet, desk.page(sheets.show), methods=["GET"]),
             Route(f"{sheet}/files/{{kind}}", desk.page(sheets.download), methods=["GET"]),
             Route(f"{sheet}/confirm", desk.form(sheets.confirm), methods=["POST"]),
@@ -87,8 +107,8 @@ class _DoorPages:
             form = await read_form(request)
         except HTTPException as error:
             return guarded(self._desk.show_problem(request, None, error.status_code))
-        school, _, login = form_field(form, "login").strip().rpartition("/")
-        password, code = form_field(form, "password"), form_field(form, "code")
+        school, _, login = form.field("login").strip().rpartition("/")
+        password, code = form.field("password"), form.field("code")
 
         def run() -> PageSession | RefusedSignIn:
             with self._desk.pool.connection() as connection:

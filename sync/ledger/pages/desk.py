@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote
 
 import anyio
 import psycopg
@@ -14,7 +15,7 @@ from starlette.responses import Response
 
 from sync.errors import SyncError, Wording
 from sync.ledger.errors import LedgerError
-from sync.ledger.pages.forms import PageForm, form_field, read_form
+from sync.ledger.pages.forms import PageForm, read_form
 from sync.ledger.pages.rendering import PageRenderer, PageWords, guarded
 from sync.money.errors import MoneyError, TermsWrong
 from sync.money.months import Month
@@ -84,7 +85,7 @@ class PageDesk(ABC, Generic[SessionT]):
                 return guarded(self.show_problem(request, None, error.status_code))
 
             def submit(connection: psycopg.Connection, request: Request, session: SessionT) -> Response:
-                if form_field(form, "form_token") != session.form_token:
+                if form.field("form_token") != session.form_token:
                     raise HTTPException(403)
                 return call(connection, request, session, form)
 
@@ -147,3 +148,9 @@ def parse_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise HTTPException(404) from error
+
+
+def attach(body: bytes, media_type: str, name: str) -> Response:
+    """Returns a file for the reader to keep."""
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})

@@ -1,6 +1,6 @@
 """The desk of those who sign in: school, caterer, city and auditor. Each look at people is logged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -53,6 +53,16 @@ class ReaderDesk(PageDesk[PageSession]):
         """Logs that the reader looks at a person or at a list of them, before the page is made."""
         school = request.path_params["school"]
         overview.record_view(connection, school, reader.login, reader.role, subject, request.url.path)
+
+    def name_people(
+        self, connection: psycopg.Connection, reader: PageReader, school: str, people: Sequence[str]
+    ) -> dict[str, str]:
+        """Returns what to call these people: by name to their own school, to the others by opaque id."""
+        if not reader.sees_names:
+            return {person: person for person in people}
+        records = overview.read_people(connection, school, people)
+        names = {person: f"{record.family_name} {record.given_name}".strip() for person, record in records.items()}
+        return {person: names.get(person) or person for person in people}
 
 
 def home_path(reader: PageReader) -> str:

@@ -2,7 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from enum import StrEnum
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -76,7 +78,8 @@ class PageRenderer:
         self._templates.filters["path"] = lambda text: quote(str(text), safe="")
         self._templates.filters["tenge"] = lambda tiyn: f"{tiyn / 100:,.2f}".replace(",", "\u00a0").replace(".", ",")
         self._templates.filters["sides"] = lambda sides, words: ", ".join(words(f"side.{side}") for side in sides)
-        self._templates.filters["local_time"] = lambda moment, zone: moment.astimezone(zone).strftime("%H:%M")
+        for name, form in (("local_minute", "%Y-%m-%d %H:%M"), ("local_time", "%H:%M")):
+            self._templates.filters[name] = partial(_show_local, form)
 
     def words(self, request: Request) -> PageWords:
         """Returns the texts of the reader's language."""
@@ -98,6 +101,10 @@ class PageRenderer:
                 LANGUAGE_COOKIE, words.language, httponly=True, samesite="strict", secure=is_secure(request)
             )
         return response
+
+
+def _show_local(form: str, moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime(form)
 
 
 def guarded(response: Response) -> Response:

@@ -17,9 +17,10 @@ from sync.ledger.billing import sheet_signers, sheet_store, sheet_views, sheet_w
 from sync.ledger.billing.sheet_views import SheetFormat, SheetLanguage
 from sync.ledger.errors import LedgerError, NotUnderstood
 from sync.ledger.pages import overview
-from sync.ledger.pages.access import PageReader, PageRole
+from sync.ledger.pages.access import PageRole
 from sync.ledger.pages.accounts import PageSession
-from sync.ledger.pages.forms import PageForm, form_field
+from sync.ledger.pages.desk import attach
+from sync.ledger.pages.forms import PageForm
 from sync.ledger.pages.reader_desk import PREFIX, ReaderDesk
 from sync.money.canonical import decode_sheet
 from sync.money.errors import MoneyError
@@ -82,7 +83,7 @@ class SheetPages:
         self._desk.log_view(connection, request, session.reader, f"sheet {subject.programme} {subject.month}")
         name = f"{subject.school}-{subject.programme}-{subject.month}-{subject.number}-v{stored.version}"
         if kind == "bytes":
-            return _attachment(stored.body, "application/octet-stream", f"{name}.sheet")
+            return attach(stored.body, "application/octet-stream", f"{name}.sheet")
         if kind not in list(SheetFormat):
             raise HTTPException(404)
         language = SheetLanguage(self._desk.words(request).language)
@@ -91,7 +92,7 @@ class SheetPages:
             names = sheet_views.SheetNames(names.school, names.programme, {})
         wanted = SheetFormat(kind)
         body = sheet_views.render(stored, names, sheet_views.load_form(), language, wanted)
-        return _attachment(body, _MEDIA_TYPES[wanted], f"{name}.{kind}")
+        return attach(body, _MEDIA_TYPES[wanted], f"{name}.{kind}")
 
     def confirm(
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
@@ -99,7 +100,7 @@ class SheetPages:
         """Keeps that a person of a side has read the sheet."""
         side, subject, reader = _side(session), _read_subject(request), session.reader
         return self._act(connection, request, session, lambda: sheets.confirm(
-            connection, subject, side, form_field(form, "digest"), by=_signed_in_as(reader), now=self._desk.clock()
+            connection, subject, side, form.field("digest"), by=reader.acting_name, now=self._desk.clock()
         ))  # fmt: skip
 
     def object_to(
@@ -108,11 +109,11 @@ class SheetPages:
         """Keeps an objection to the marked lines, and makes the next version."""
         side, subject, reader = _side(session), _read_subject(request), session.reader
         objection = Objection(
-            side, _number(form_field(form, "version")), tuple(map(_row_key, form.get("line", []))),
-            form_field(form, "text")[:2_000],
+            side, _number(form.field("version")), tuple(map(_row_key, form.all("line"))),
+            form.field("text")[:2_000],
         )  # fmt: skip
         return self._act(connection, request, session, lambda: sheet_work.object_to(
-            connection, subject, objection, by=_signed_in_as(reader), now=self._desk.clock()
+            connection, subject, objection, by=reader.acting_name, now=self._desk.clock()
         ))  # fmt: skip
 
     def hand_in(
@@ -120,7 +121,7 @@ class SheetPages:
     ) -> Response:
         """Keeps a side's detached signature over the bytes of the version in force, once it is verified."""
         side, subject, reader = _side(session), _read_subject(request), session.reader
-        scheme, signature = form_field(form, "scheme"), form_field(form, "signature").encode()
+        scheme, signature = form.field("scheme"), form.field("signature").encode()
 
         def act() -> object:
             stored = sheet_store.read_version(connection, subject)
@@ -129,7 +130,7 @@ class SheetPages:
                 connection, subject.school, side, scheme, stored.body, signature, trusted
             )
             now = self._desk.clock()
-            return sheets.hand_in(connection, subject, signed, signature, by=_signed_in_as(reader), now=now)
+            return sheets.hand_in(connection, subject, signed, signature, by=reader.acting_name, now=now)
 
         return self._act(connection, request, session, act)
 
@@ -139,7 +140,7 @@ class SheetPages:
             raise HTTPException(404)
         subject, reader = _read_subject(request), session.reader
         return self._act(connection, request, session, lambda: sheet_work.close(
-            connection, subject, by=_signed_in_as(reader), now=self._desk.clock(), digest=form_field(form, "digest")
+            connection, subject, by=reader.acting_name, now=self._desk.clock(), digest=form.field("digest")
         ))  # fmt: skip
 
     def _act(
@@ -179,10 +180,6 @@ def _side(session: PageSession) -> SheetSide:
     return side
 
 
-def _signed_in_as(reader: PageReader) -> str:
-    return f"{reader.name} ({reader.login})"
-
-
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6):
         raise HTTPException(404)
@@ -192,8 +189,3 @@ def _number(text: str) -> int:
 def _row_key(text: str) -> RowKey:
     person, _, session = text.partition(_ROW_MARK)
     return person, session
-
-
-def _attachment(body: bytes, media_type: str, name: str) -> Response:
-    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(body, media_type=media_type, headers={"Content-Disposition": disposition})

@@ -8,7 +8,6 @@ from starlette.responses import RedirectResponse, Response
 from sync.ledger.judgement.contests import list_contests
 from sync.ledger.judgement.days import read_visits
 from sync.ledger.pages import overview
-from sync.ledger.pages.access import PageReader
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import parse_day
 from sync.ledger.pages.reader_desk import ReaderDesk, home_path
@@ -45,7 +44,7 @@ class VisitPages:
         school, day = request.path_params["school"], parse_day(request.path_params["day"])
         self._desk.log_view(connection, request, session.reader, day.isoformat())
         visits = read_visits(connection, school, day, day)
-        people = self._people(connection, session.reader, school, [visit.person for visit in visits])
+        people = self._desk.name_people(connection, session.reader, school, [visit.person for visit in visits])
         month = Month(day.year, day.month)
         return self._desk.render(
             request, "day.html", session, statements=read_statements(connection, school, str(day), str(day)),
@@ -62,7 +61,7 @@ class VisitPages:
         )
         self._desk.log_view(connection, request, session.reader, person)
         visits = read_visits(connection, school, month.first, month.last, person)
-        people = self._people(connection, session.reader, school, [person])
+        people = self._desk.name_people(connection, session.reader, school, [person])
         return self._desk.render(
             request, "person.html", session, school=school, person=person, month=month, visits=visits, people=people,
             zone=overview.read_zone(connection, school), labels=self._labels(connection, request, school),
@@ -87,7 +86,7 @@ class VisitPages:
         school, month = request.path_params["school"], self._desk.read_month(request)
         self._desk.log_view(connection, request, session.reader, f"contests {month}")
         rows = list_contests(connection, school, month.first.isoformat(), month.last.isoformat())
-        people = self._people(connection, session.reader, school, [row.person for row in rows])
+        people = self._desk.name_people(connection, session.reader, school, [row.person for row in rows])
         return self._desk.render(
             request, "contests.html", session, school=school, month=month, rows=rows, people=people,
             labels=self._labels(connection, request, school),
@@ -106,13 +105,3 @@ class VisitPages:
 
     def _labels(self, connection: psycopg.Connection, request: Request, school: str) -> overview.SchoolLabels:
         return overview.read_labels(connection, school, self._desk.words(request).language)
-
-    def _people(
-        self, connection: psycopg.Connection, reader: PageReader, school: str, people: list[str]
-    ) -> dict[str, str]:
-        """Returns what to call these people: by name to their own school, to the others by opaque id."""
-        if not reader.sees_names:
-            return {person: person for person in people}
-        records = overview.read_people(connection, school, people)
-        names = {person: f"{record.family_name} {record.given_name}".strip() for person, record in records.items()}
-        return {person: names.get(person) or person for person in people}

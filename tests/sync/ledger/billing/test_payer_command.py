@@ -15,6 +15,7 @@ from openpyxl import Workbook
 from edge_agent.errors import AgentError
 from sync.contract.event import Claim, ClockQuality, Void
 from sync.contract.roster import DeletedRecord, Entitlement, MealSession, Person
+from sync.ledger.billing.column_maps import list_maps
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.registry import rosters, schools
@@ -184,6 +185,11 @@ def test_lessons_are_set_beside_meals(lunch: str, kiosk: Kiosk, command: Command
         ("2025-11-03", "u2", "meal_without_presence", f"{kiosk.device}/{kiosk.epoch}/2"),
         ("2025-11-03", "u3", "presence_without_meal", ""),
     ]
+
+
+def test_a_map_is_kept_for_the_pages(db: psycopg.Connection, lunch: str, command: Command, files: Path) -> None:
+    command("payer", "map", files / "map.toml", "--by", "office", "--school", lunch)
+    assert [each.sessions for each in list_maps(db, lunch)] == [{"Обед": "lunch"}]
 
 
 def test_a_plain_number_never_comes_to_the_ledger(lunch: str, command: Command, files: Path) -> None:

@@ -29,6 +29,7 @@ COMMANDS_ONLY = {
     "sync.ledger.judgement.reversals": {"add_officer", "retire_officer", "find_officer", "store_reversal"},
     "sync.ledger.pages.accounts": {"parse_role", "add_account", "close_account"},
     "sync.ledger.recovery.acts": {"replay_acts", "write_acts", "read_acts", "__init__"},
+    "sync.ledger.registry.schools": {"add_school", "issue_code", "set_status"},
     "sync.ledger.registry.rosters": {"apply_changes"},
 }
 
