@@ -100,6 +100,9 @@ DRIVERS: Mapping[str, DriverEntry] = {
         "readers on ESP32: ESPHome, Tasmota (MQTT broker)",
         extra="mqtt",
     ),
+    "zk-4370": DriverEntry(
+        DriverKind.READER, "drivers.network.zk_4370:Zk4370", "ZKTeco terminals that are called on port 4370 (TCP, UDP)"
+    ),
     "palm-bridge": DriverEntry(
         DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"
     ),

@@ -4,6 +4,7 @@
 """
 
 import io
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -16,6 +17,7 @@ from drivers.bench.decoding import PROTOCOLS, Decoding, start
 from drivers.cards.line import LineReader, LineSettings
 from drivers.errors import DeviceGone, ProtocolError
 from drivers.network.hikvision import Hikvision, HikvisionSettings, HikvisionTerminal
+from drivers.network.zk_4370 import Zk4370, Zk4370Settings
 from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings
 from drivers.protocols import (
@@ -43,6 +45,7 @@ from drivers.protocols.line import encode_block
 from drivers.protocols.line_forms import Form
 from drivers.protocols.mqtt_payload import read_tag
 from drivers.protocols.multipart import JsonPartSieve
+from drivers.protocols.zk_packets import Decoder, ZkPacket, encode_frame
 from drivers.transports.memory import MemoryTransport
 
 DATE = "Sun, 22 Nov 2026 09:00:00 GMT"
@@ -183,6 +186,39 @@ def _records() -> Machine:
     return Machine(feed)
 
 
+def _conversation() -> bytes:
+    """Returns what a terminal answers from the connection to its rows."""
+    sizes = struct.pack("<20i", *(1 if place in (4, 8) else 0 for place in range(20)))
+    row = struct.pack("<I", 40) + struct.pack("<H24sBIB8s", 1, b"1001", 25, 864_121_215, 0, b"")
+    answers = [b"", b"~SerialNumber=A1\0", b"", struct.pack("<I", 864_121_220), sizes, row, b""]
+    commands = [1501 if content is row else 2000 for content in answers]
+    packets = (
+        ZkPacket(command, 7, number, content)
+        for number, (command, content) in enumerate(zip(commands, answers, strict=True))
+    )
+    return b"".join(map(encode_frame, packets))
+
+
+def _called_terminal() -> Machine:
+    """The whole driver, on what a terminal answers; opened again each time that it gives one up."""
+    line = MemoryTransport()
+    driver = Zk4370("old", Zk4370Settings(host="none"), transport=line)
+    driver.open()
+
+    def feed(data: bytes) -> Sequence[object]:
+        line.put(data)
+        line.written.clear()
+        told: list[object] = []
+        try:
+            told += [event for _ in range(3) for event in driver.read(0.0)]
+        except (DeviceGone, ProtocolError):
+            driver.close()
+            driver.open()
+        return told
+
+    return Machine(feed)
+
+
 def _vendor() -> Machine:
     """The whole driver, on what vendors' processes say; opened again each time that it gives one up."""
     line = MemoryTransport()
@@ -296,6 +332,17 @@ SERVED: Mapping[str, Parser] = {
         lambda: Machine(lambda data: [read_tag(data, "/RDM6300/UID"), read_tag(data, "plain")]),
         (b'{"Time":"2021-01-01T12:00:00","RDM6300":{"UID":"001C3A5E"}}', b"74-10-37-94"),
         same_in_every_cut=False,  # it is given messages, and no stream
+    ),
+    "zk-packets": Parser(
+        lambda: Machine(Decoder().feed),
+        (_conversation(), encode_frame(ZkPacket(500, 1, 0, bytes(32))), b"\x50\x50\x82\x7d"),
+        kept_bytes_max=512 * 1024,
+    ),
+    "zk-4370": Parser(
+        _called_terminal,
+        (_conversation(), encode_frame(ZkPacket(500, 1, 0, b"1001".ljust(26, b"\0") + bytes((26, 11, 30, 12, 0, 0))))),
+        same_in_every_cut=False,  # what was said behind a refusal is lost
+        kept_bytes_max=8 * 1024 * 1024,  # it remembers the last 50,000 rows
     ),
     "multipart": Parser(_sieve, (PARTS, PARTS[:-20], PARTS.replace(b"\r\n", b"\n"))),
     "hikvision": Parser(

@@ -5,6 +5,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from drivers.simulated.mqtt_reader import MqttReaderPeer
 from drivers.simulated.palm_bridge_vendor import PalmVendor
 from drivers.simulated.palm_terminal import PalmFeeder
 from drivers.simulated.pn532_peer import Pn532Peer
+from drivers.simulated.zk_terminal import SimulatedZkTerminal
 from drivers.transports.evdev import EVENT_BYTES
 from drivers.transports.memory import MemoryTransport
 from tests.drivers.building import build_indicator, build_reader
@@ -350,6 +352,30 @@ class MqttRig:
         peer.close()
 
 
+class Zk4370Rig:
+    """The simulated terminal on loopback."""
+
+    def __init__(self, _: Path) -> None:
+        self._terminal = SimulatedZkTerminal(clock=self._now)
+        self._punches = 0
+        self.unplug, self.replug, self.dispose = self._terminal.unplug, self._terminal.plug_in, self._terminal.unplug
+
+    def build(self, tap: Tap | None = None) -> Reader:
+        return build_reader("zk-4370", "old", {"host": "127.0.0.1", "port": self._terminal.port}, tap=tap)
+
+    def show(self) -> None:
+        self._punches += 1
+        self._terminal.punch("1001", self._now() - timedelta(hours=1, seconds=-self._punches))
+
+    def rubbish(self) -> None:
+        while not self._terminal.clients:  # the caller is connected before the terminal has noticed
+            time.sleep(0.001)
+        self._terminal.noise(b"\xff\xfe\r\n")
+
+    def _now(self) -> datetime:
+        return (datetime.now(UTC) + timedelta(hours=5)).replace(microsecond=0, tzinfo=None)
+
+
 class BridgeRig:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "bridge.sock"
@@ -504,6 +530,7 @@ READERS: Mapping[str, Callable[[Path], ReaderRig]] = {
     "osdp": OsdpRig,
     "pcsc": PcscRig,
     "zk-adms": AdmsRig,
+    "zk-4370": Zk4370Rig,
     "hikvision": HikvisionRig,
     "http-gate": GateRig,
     "mqtt": MqttRig,
