@@ -12,7 +12,6 @@ from edge_agent.domain.health import (
     is_misset,
     judge_ledger,
     judge_queue,
-    judge_readers,
     judge_recording,
 )
 from edge_agent.domain.moment import Moment, MomentSource
@@ -76,9 +75,12 @@ class HealthDesk:
         """Returns what a heartbeat tells the ledger."""
         moment = self.now()
         health = self.examine(moment)
-        absent = judge_readers(health).names
         parts = [
-            wire.PartHealth(reader.name, "failed" if reader.name in absent else "ok", reader.why[:WHY_CHARS_MAX])
+            wire.PartHealth(
+                reader.name,
+                "failed" if reader.name in (*health.readers_gone, *health.readers_misset) else "ok",
+                (reader.why or _misset_why(reader))[:WHY_CHARS_MAX],
+            )
             for reader in self.readers.everyone
         ]
         if judge_recording(health).level is HealthLevel.ACT:
@@ -98,6 +100,11 @@ class HealthDesk:
 def _is_misset(reader: DevicePresence) -> bool:
     last = reader.refusals.last
     return reader.is_present and is_misset(reader.readings, last.cause if last is not None else None)
+
+
+def _misset_why(reader: DevicePresence) -> str:
+    last = reader.refusals.last
+    return last.what if last is not None and _is_misset(reader) else ""
 
 
 def _report(reader: DevicePresence) -> ReaderReport | None:
@@ -120,7 +127,7 @@ def render_status_line(health: KioskHealth) -> str:
         f"{judge_queue(health).number} events to send",
         f"ledger {'not registered' if ledger == LedgerState.NONE else ledger}",
     ]
-    absent = judge_readers(health).names
-    parts += [f"readers gone: {', '.join(absent)}"] if absent else []
+    parts += [f"readers gone: {', '.join(health.readers_gone)}"] if health.readers_gone else []
+    parts += [f"readers that read nothing: {', '.join(health.readers_misset)}"] if health.readers_misset else []
     parts += ["NOT RECORDING"] if judge_recording(health).level is HealthLevel.ACT else []
     return "; ".join(parts)

@@ -53,7 +53,7 @@ def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
         yield attention("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
     absent = judge_readers(health)
     for reader in status.readers:
-        yield _absent_reader(absent, reader) if reader.name in absent.names else _device(reader, settings.zone)
+        yield _absent_reader(absent, reader) if reader.name in health.readers_gone else _device(reader, settings.zone)
     for indicator in status.indicators:
         yield _device(indicator, settings.zone)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.readings import FaultCause
 from edge_agent.cli.checks.daemon import build_health, check_daemon
 from edge_agent.cli.checks.finding import FindingState
 from edge_agent.control_api import (
@@ -12,6 +13,7 @@ from edge_agent.control_api import (
     DeviceStatus,
     JournalStatus,
     LedgerStatus,
+    RefusalStatus,
     RosterStatus,
 )
 from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
@@ -41,6 +43,7 @@ TROUBLES = [
     replace(WELL, roster_age_s=40 * 3_600),
     replace(WELL, roster_age_s=5 * 86_400),
     replace(WELL, readers_gone=("door",)),
+    replace(WELL, readers_misset=("door",)),
 ]
 
 
@@ -50,7 +53,11 @@ def build_status(health: KioskHealth) -> DaemonStatus:
     ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
     is_absent = "door" in health.readers_gone
     why = "no such port: check the cable" if is_absent else ""
-    door = DeviceStatus(name="door", driver="em4100", is_present=not is_absent, why=why, readings=0, faults=0)
+    wrong = RefusalStatus(what="set a lower baud", cause=FaultCause.SETTINGS, count=1, time="2026-11-20T07:00:00+00:00")
+    refusal = wrong if "door" in health.readers_misset else None
+    door = DeviceStatus(
+        name="door", driver="em4100", is_present=not is_absent, why=why, readings=0, faults=0, refusal=refusal
+    )
     has_roster = health.roster_age_s >= 0
     return DaemonStatus(
         device="d",
@@ -88,6 +95,10 @@ def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> 
         (WELL, "0 events to send; ledger reachable"),
         (replace(WELL, queued=7, ledger=LedgerState.NONE), "7 events to send; ledger not registered"),
         (replace(WELL, readers_gone=("door", "till")), "0 events to send; ledger reachable; readers gone: door, till"),
+        (
+            replace(WELL, readers_misset=("yard",)),
+            "0 events to send; ledger reachable; readers that read nothing: yard",
+        ),
         (replace(WELL, recording=False), "0 events to send; ledger reachable; NOT RECORDING"),
     ],
 )
