@@ -31,7 +31,7 @@ NAMES = (
     "claim_error",
     "door",
 )
-LONG = ("palm_exhaustive", "palm_flow")  # a quarter of an hour and more: only where they are named
+LONG = ("palm_exhaustive", "palm_flow", "hatch")  # a quarter of an hour and more: only where they are named
 
 
 def main() -> int:

@@ -70,7 +70,8 @@ class _Seen:
     settling_ms: list[float] = field(default_factory=list)  # from the picture that settled it
 
 
-def run(run: Run) -> Result:
+def run(run: Run, count: int = 0) -> Result:
+    """Plays `count` children; 0: as many as a break has."""
     scrambles = (key := SchoolKey(bytes(32))).scrambles()
     names = crowd.present(SETS)
     of_each = QUICK_OF_EACH_SET if run.quick else None
@@ -79,7 +80,7 @@ def run(run: Run) -> Result:
     regions = crowd.present(crowd.SETS)
     some = QUICK_OF_EACH_SET if run.quick else OF_EACH_SET
     others = crowd.known(regions, some) if regions else crowd.drawn(DRAWN)
-    count = QUICK_CHILDREN if run.quick else CHILDREN
+    count = count or (QUICK_CHILDREN if run.quick else CHILDREN)
     played = run.folder / "hands"
     _lay_out(played, children)
     with open_journal(run.folder / "flow.db") as journal:

@@ -158,11 +158,11 @@ def _bring(kiosk: BenchKiosk, peers: Sequence[CardPeer], count: int) -> list[int
         sent.append(time.monotonic_ns())
         peers[number % len(peers)].present(school.card(number))
     path = kiosk.folder / "light.jsonl"
-    _wait(lambda: len(_welcomes(path)) >= count)
-    return [shown - began for began, shown in zip(sent, _welcomes(path), strict=True)]
+    _wait(lambda: len(welcomes(path)) >= count)
+    return [shown - began for began, shown in zip(sent, welcomes(path), strict=True)]
 
 
-def _welcomes(path: Path) -> list[int]:
+def welcomes(path: Path) -> list[int]:
     """Returns when the light said welcome, in nanoseconds; a hand that nobody knows gets another signal."""
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     return [line["t_ns"] for line in lines if line["signal"] == "welcome"]
