@@ -63,7 +63,7 @@ class CauseFinder:
             return _KINDS[visit.claim]
         day = date.fromisoformat(visit.day)
         if visit.claim is Claim.NONE:
-            if visit.why is ClaimReason.REVERSED:
+            if visit.why in (ClaimReason.REVERSED, ClaimReason.CONTESTED):  # a named person has said so in both
                 return DifferenceKind.REVERSED
             withdrawn = self.was_withdrawn(visit.person, day)
             return DifferenceKind.WITHDRAWN_VOUCHER if withdrawn else DifferenceKind.ROSTER_VERSION

@@ -201,6 +201,41 @@ def plant_held(pair: Pair) -> None:
     pair.expect(DifferenceKind.HELD, person, day, entry.id)
 
 
+def plant_held_there(pair: Pair) -> None:
+    """Their kiosk's file left out what was held then; the ledger has judged it since."""
+    person, day, entry = _eaten(pair)
+    pair.change(entry, recorded_claim=Claim.HELD, why=ClaimReason.JUDGED_AGAIN)
+    del pair.cells[person, day, "lunch", ""]
+    pair.expect(DifferenceKind.HELD, person, day, entry.id)
+
+
+def plant_without_a_roster(pair: Pair) -> None:
+    person, day, entry = _eaten(pair)
+    pair.change(entry, claim=Claim.HELD, why=ClaimReason.NO_ROSTER)
+    pair.expect(DifferenceKind.HELD, person, day, entry.id)
+
+
+def plant_reversed(pair: Pair) -> None:
+    person, day, entry = _eaten(pair)
+    pair.change(entry, claim=Claim.NONE, why=ClaimReason.REVERSED)
+    pair.expect(DifferenceKind.REVERSED, person, day, entry.id)
+
+
+def plant_reversed_there(pair: Pair) -> None:
+    person, day, entry = _eaten(pair)
+    pair.change(entry, why=ClaimReason.REVERSED)
+    del pair.cells[person, day, "lunch", ""]
+    pair.expect(DifferenceKind.REVERSED, person, day, entry.id)
+
+
+def plant_contested(pair: Pair) -> None:
+    """A family said that it was not right, and a named person found so, or has not answered yet."""
+    person, day, entry = _eaten(pair)
+    upheld = pair.dice.random() < 0.5
+    pair.change(entry, claim=Claim.NONE if upheld else Claim.HELD, why=ClaimReason.CONTESTED)
+    pair.expect(DifferenceKind.REVERSED if upheld else DifferenceKind.HELD, person, day, entry.id)
+
+
 def plant_guest(pair: Pair) -> None:
     person, day, entry = _eaten(pair)
     pair.change(entry, claim=Claim.PENDING)
@@ -281,7 +316,8 @@ PLANTS = (
     plant_late, plant_void, plant_second_meal, plant_withdrawn_here, plant_withdrawn_there, plant_roster_version_here,
     plant_roster_version_there, plant_held, plant_guest, plant_other_session, plant_other_school_here,
     plant_other_school_there, plant_other_programme, plant_theirs_without_ours, plant_counted_twice, plant_outage,
-    plant_ours_without_theirs, plant_unreadable,
+    plant_ours_without_theirs, plant_unreadable, plant_held_there, plant_without_a_roster, plant_reversed,
+    plant_reversed_there, plant_contested,
 )  # fmt: skip
 
 
