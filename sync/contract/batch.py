@@ -12,7 +12,7 @@ Nothing here re-serialises an event. Both ends keep to the limits: EVENTS_MAX ev
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -93,7 +93,7 @@ class Batch:
 
     @property
     def head(self) -> Head:
-        """Returns the last event by the header's word: `link_hashes` and `walk_links` hold it against the events."""
+        """Returns the last event by the header's word: `link_hashes` holds it against the events."""
         return Head(self.last_seq, Hash(bytes.fromhex(self.header.head)))
 
     @property
@@ -147,18 +147,15 @@ def decode(body: bytes) -> Batch:
 
 def link_hashes(batch: Batch) -> list[Hash]:
     """Returns the events' hashes from `prev` on. Raises `MalformedBatch` when they do not lead to `head`."""
-    return list(walk_links(batch))
-
-
-def walk_links(batch: Batch) -> Iterator[Hash]:
-    """Yields the hashes one by one, so that the first events can be worked on. The last comes only if all hold."""
     head = batch.prev
     tombstones = set(batch.header.tombstones)
+    hashes = []
     for seq, line in enumerate(batch.lines, batch.header.first_seq):
         head = _tombstone_hash(line, seq) if seq in tombstones else extend(head, line)
-        if seq == batch.last_seq and head.hex() != batch.header.head:
-            raise MalformedBatch(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
-        yield head
+        hashes.append(head)
+    if head.hex() != batch.header.head:
+        raise MalformedBatch(f"events {batch.header.first_seq} to {batch.last_seq} do not lead from prev to head")
+    return hashes
 
 
 def _tombstone_hash(line: bytes, seq: int) -> Hash:

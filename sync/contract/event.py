@@ -47,7 +47,7 @@ class Claim(StrEnum):
     NONE = "none"  # nobody has entitled this person to a meal
 
 
-class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class EventBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind", gc=False):
     """The part that all events have: where, when, and by which knowledge it was judged.
 
     `at` is the wall clock in UTC (`2026-11-22T04:40:00.123Z`); `mono_ms` counts from the boot named by `boot`, so that

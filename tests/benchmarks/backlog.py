@@ -27,8 +27,7 @@ from sync.contract import batch
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger.intake.event_columns import EventColumns, read_columns
-from sync.ledger.intake.event_rows import COLUMN_NAMES
-from sync.ledger.intake.ingest import _INSERT_EVENTS
+from sync.ledger.intake.event_storing import store_events
 from sync.ledger.registry import schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
@@ -43,12 +42,6 @@ WEEK_EVENTS = 7 * 2_500  # of a school with 1,700 pupils
 WEEK_S_MAX = 600.0  # a line that was down for a week is made good within a lesson break
 EPOCH = Epoch("0" * 16)
 
-_NAMES = ("school", "device", "epoch", "seq", "payload", "hash", *COLUMN_NAMES)
-_COPY = f"COPY event ({', '.join(_NAMES)}) FROM STDIN (FORMAT BINARY)"
-_NUMBERS = {"seq", "mono_ms", "roster", "named_seq"}
-_BYTES = {"payload", "hash"}
-_TYPES = ["int8" if name in _NUMBERS else "bytea" if name in _BYTES else "text" for name in _NAMES]
-
 
 def run(run: Run) -> Result:
     events = 5_000 if run.quick else 100_000
@@ -58,13 +51,7 @@ def run(run: Run) -> Result:
     ledger = into_ledger(run.folder / "into-ledger", events)
     figures = [
         Figure("to a sink; floor: httpx posting the same bodies", client, "events/s", raw),
-        Figure(
-            "into the ledger; floor: locked head, INSERT … SELECT unnest",
-            events / ledger.sent,
-            "events/s",
-            events / ledger.unnested,
-        ),
-        Figure("into the ledger; floor: COPY", events / ledger.sent, "events/s", events / ledger.copied),
+        Figure("into the ledger; floor: locked head, COPY", events / ledger.sent, "events/s", events / ledger.copied),
         Figure(
             f"a week's {WEEK_EVENTS:,} events into the ledger",
             WEEK_EVENTS * ledger.sent / events,
@@ -82,7 +69,6 @@ class Spent:
     """Seconds of each way, and what was in the ledger at the end."""
 
     sent: float = 0.0
-    unnested: float = 0.0
     copied: float = 0.0
     stored: int = 0
     odd: int = 0
@@ -99,25 +85,13 @@ class Floor:
         self.connection.execute("INSERT INTO device (school, device, name) VALUES (%s, %s, '')", (SCHOOL, self.device))
         self.connection.execute("INSERT INTO head VALUES (%s, %s, %s, 0, '')", (SCHOOL, self.device, EPOCH))
 
-    def unnest(self, sent: Batch, hashes: Sequence[Hash], columns: EventColumns) -> None:
+    def copy(self, sent: Batch, hashes: Sequence[Hash], columns: EventColumns) -> None:
         with self.connection.transaction():
             self.connection.execute(
                 "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s FOR UPDATE", (SCHOOL, self.device)
             ).fetchone()
-            self.connection.execute(_INSERT_EVENTS, {
-                "school": SCHOOL, "device": self.device, "epoch": EPOCH, "first_seq": sent.header.first_seq,
-                "payloads": list(sent.lines), "hashes": list(hashes),
-                **columns.rows.parameters(),
-            })  # fmt: skip
-            self._move(sent, hashes)
-
-    def copy(self, sent: Batch, hashes: Sequence[Hash], columns: EventColumns) -> None:
-        with self.connection.transaction():
-            with self.connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                copy.set_types(_TYPES)
-                rows = zip(sent.lines, hashes, columns.rows.values(), strict=True)
-                for seq, (payload, digest, row) in enumerate(rows, sent.header.first_seq):
-                    copy.write_row((SCHOOL, self.device, EPOCH, seq, payload, digest, *row))
+            key = (SCHOOL, self.device, EPOCH)
+            store_events(self.connection, key, sent.header.first_seq, sent.lines, hashes, columns.rows)
             self._move(sent, hashes)
 
     def _move(self, sent: Batch, hashes: Sequence[Hash]) -> None:
@@ -156,7 +130,7 @@ def into_ledger(folder: Path, events: int) -> Spent:
 def _drain(
     journal: Journal, client: BatchSender, recorded: drain.RecordingTransport, db: psycopg.Connection, spent: Spent
 ) -> None:
-    unnest, copy = Floor(db, DeviceId(f"{SCHOOL}-unnest")), Floor(db, DeviceId(f"{SCHOOL}-copy"))
+    floor = Floor(db, DeviceId(f"{SCHOOL}-copy"))
     while journal.outbox.queue_depth():
         started = time.perf_counter()
         step = client.step()
@@ -167,11 +141,8 @@ def _drain(
         hashes = batch.link_hashes(sent)
         columns = read_columns(sent.lines, sent.header.first_seq, school=SCHOOL, epoch=EPOCH, now=_now())
         started = time.perf_counter()
-        unnest.unnest(sent, hashes, columns)
-        unnested = time.perf_counter()
-        copy.copy(sent, hashes, columns)
-        spent.unnested += unnested - started
-        spent.copied += time.perf_counter() - unnested
+        floor.copy(sent, hashes, columns)
+        spent.copied += time.perf_counter() - started
 
 
 def _stored(db: psycopg.Connection, device: DeviceId) -> tuple[int, int]:

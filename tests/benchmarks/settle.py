@@ -14,18 +14,18 @@ from typing import Any
 import psycopg
 
 from canteen_demo.postgres import EmbeddedPostgres
+from sync.contract.chain import Epoch, Hash
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, decode, encode
 from sync.contract.roster import Entitlement, MealSession, Person
 from sync.ledger.intake.event_columns import read_columns
-from sync.ledger.intake.event_rows import DayEffects
-from sync.ledger.intake.ingest import _INSERT_EVENTS
+from sync.ledger.intake.event_storing import store_events
 from sync.ledger.judgement.day_marks import mark_days, mark_dirty
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.migrate import migrate
 from sync.ledger.registry import rosters, schools
 from tests.benchmarks.figures import Figure, Result, Run
 
-EPOCH = "00000000000000aa"
+EPOCH = Epoch("00000000000000aa")
 FIRST = date(2026, 11, 2)
 NOW = datetime(2026, 12, 5, tzinfo=UTC)
 DAYS = 21  # school days of a month
@@ -86,15 +86,12 @@ def _fill_school(db: psycopg.Connection, school: str, days: int) -> int:
     seq = 0
     for day in _school_days(days):
         payloads = [encode(event) for event in _lunch(school, day, people, seq)]
-        effects = DayEffects()
         now = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-        columns = read_columns(payloads, seq + 1, school=school, epoch=EPOCH, now=now, effects=effects)  # type: ignore[arg-type]
+        columns = read_columns(payloads, seq + 1, school=school, epoch=EPOCH, now=now)
         with db.transaction():
-            db.execute(_INSERT_EVENTS, {
-                "school": school, "device": device, "epoch": EPOCH, "first_seq": seq + 1, "payloads": payloads,
-                "hashes": [b"\0" * 32] * len(payloads), **columns.rows.parameters(),
-            })  # fmt: skip
-            mark_days(db, school, device, effects)
+            hashes = [Hash(bytes(32))] * len(payloads)
+            store_events(db, (school, device, EPOCH), seq + 1, payloads, hashes, columns.rows)
+            mark_days(db, school, device, columns.effects)
         seq += len(payloads)
     return seq
 

@@ -6,21 +6,18 @@ import psycopg
 
 from sync.contract.chain import DeviceId
 from sync.ledger.intake.arrivals import ArrivedBatch, identify
-from sync.ledger.intake.event_rows import CarriedEvent, RowArrays
+from sync.ledger.intake.event_rows import CarriedEvent, list_columns
 
 
 def insert_carried(
     connection: psycopg.Connection, school: str, device: DeviceId, by_epoch: str, carried: Sequence[CarriedEvent]
 ) -> None:
     """Stores events under their old names, where they are not there already. Does not wait for the database."""
-    rows = RowArrays()
-    for event in carried:
-        rows.add(event.row)
     connection.execute(_INSERT_CARRIED, {
         "school": school, "device": device, "by_epoch": by_epoch,
         "epochs": [event.epoch for event in carried], "seqs": [event.seq for event in carried],
         "hashes": [event.hash for event in carried], "payloads": [event.payload for event in carried],
-        "by_seqs": [event.by_seq for event in carried], **rows.parameters(),
+        "by_seqs": [event.by_seq for event in carried], **list_columns([event.row for event in carried]),
     })  # fmt: skip
 
 
@@ -38,18 +35,19 @@ _INSERT_CARRIED = """
         programme, method, claim, reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster,
         named_device, named_epoch, named_seq, scan_rules
     )
-    SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.epoch, seq, hash, payload, by_seq, kind, day, flags, person,
-           session, service_date, programme, method, claim, reader, operator, note, group_id, recorded_at, boot,
-           mono_ms, clock, roster, named_device, named_epoch, named_seq, scan_rules
+    SELECT %(school)s, %(device)s, %(by_epoch)s, parcel.*
     FROM unnest(
         %(epochs)b::text[], %(seqs)b::int8[], %(hashes)b::bytea[], %(payloads)b::bytea[], %(by_seqs)b::int8[],
-        %(context)b::int8[], %(person)b::text[], %(recorded_at)b::text[], %(mono_ms)b::int8[], %(named_seq)b::int8[]
-    ) AS parcel (epoch, seq, hash, payload, by_seq, number, person, recorded_at, mono_ms, named_seq)
-    JOIN jsonb_to_recordset(%(contexts)s::jsonb) AS context (
-        number int8, kind text, day text, flags text, session text, service_date text, programme text, method text,
-        claim text, reader text, operator text, note text, group_id text, boot text, clock text, roster int8,
-        named_device text, named_epoch text, latest_before text, scan_rules text
-    ) USING (number)
+        %(kind)b::text[], %(day)b::text[], %(flags)b::text[], %(person)b::text[], %(session)b::text[],
+        %(service_date)b::text[], %(programme)b::text[], %(method)b::text[], %(claim)b::text[], %(reader)b::text[],
+        %(operator)b::text[], %(note)b::text[], %(group_id)b::text[], %(recorded_at)b::text[], %(boot)b::text[],
+        %(mono_ms)b::int8[], %(clock)b::text[], %(roster)b::int8[], %(named_device)b::text[],
+        %(named_epoch)b::text[], %(named_seq)b::int8[], %(scan_rules)b::text[]
+    ) AS parcel (
+        epoch, seq, hash, payload, by_seq, kind, day, flags, person, session, service_date, programme, method, claim,
+        reader, operator, note, group_id, recorded_at, boot, mono_ms, clock, roster, named_device, named_epoch,
+        named_seq, scan_rules
+    )
     WHERE NOT EXISTS (
         SELECT 1 FROM event
         WHERE event.school = %(school)s AND event.device = %(device)s AND event.epoch = parcel.epoch

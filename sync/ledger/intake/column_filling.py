@@ -3,14 +3,13 @@
 Part of the schema's step, in its transaction. Each statement is about one school.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import psycopg
 
 from sync.contract.chain import Epoch
 from sync.ledger.intake.event_columns import read_columns, read_inner
-from sync.ledger.intake.event_rows import COLUMN_NAMES, ColumnValues, DayEffects
+from sync.ledger.intake.event_rows import EventEffects, EventRow, list_columns
 from sync.ledger.judgement.day_marks import mark_days
 
 _PART_EVENTS = 5_000
@@ -22,13 +21,13 @@ def fill_columns(connection: psycopg.Connection) -> None:
         for (device,) in connection.execute(
             "SELECT device FROM device WHERE school = %s ORDER BY device", (school,)
         ).fetchall():
-            effects = DayEffects()
+            effects = EventEffects()
             _fill_carried(connection, school, device, effects)
             _fill_events(connection, school, device, effects)
             mark_days(connection, school, device, effects)
 
 
-def _fill_events(connection: psycopg.Connection, school: str, device: str, effects: DayEffects) -> None:
+def _fill_events(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:
     epoch, seq, latest = "", 0, ""
     while True:
         stored = connection.execute(
@@ -38,7 +37,7 @@ def _fill_events(connection: psycopg.Connection, school: str, device: str, effec
         ).fetchall()
         if not stored:
             break
-        rows: list[ColumnValues] = []
+        rows: list[EventRow] = []
         for row_epoch, row_seq, payload, kind, received_at in stored:
             latest = latest if row_epoch == epoch else ""
             epoch, seq = row_epoch, row_seq
@@ -48,35 +47,30 @@ def _fill_events(connection: psycopg.Connection, school: str, device: str, effec
                 latest=latest, effects=effects,
             )  # fmt: skip
             latest = columns.latest
-            rows += columns.rows.values()
+            rows += columns.rows
         keys = {"epochs": [row[0] for row in stored], "seqs": [row[1] for row in stored]}
-        connection.execute(_FILL_EVENTS, {"school": school, "device": device, **keys, **_as_columns(rows)})
+        connection.execute(_FILL_EVENTS, {"school": school, "device": device, **keys, **list_columns(rows)})
         connection.execute(
             "UPDATE head SET latest = %s WHERE school = %s AND device = %s AND epoch = %s",
             (latest, school, device, epoch),
         )
 
 
-def _fill_carried(connection: psycopg.Connection, school: str, device: str, effects: DayEffects) -> None:
+def _fill_carried(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:
     stored: list[tuple[str, int, bytes, bytes, datetime]] = connection.execute(
         "SELECT epoch, seq, hash, payload, received_at FROM carried WHERE school = %s AND device = %s",
         (school, device),
     ).fetchall()
-    rows: list[ColumnValues] = []
+    rows: list[EventRow] = []
     for epoch, seq, digest, payload, received_at in stored:
         row, _ = read_inner(payload, epoch, seq, digest, school, received_at, effects)
-        rows.append((*row.context, *row[1:]))
+        rows.append(row)
     keys = {
         "epochs": [row[0] for row in stored],
         "seqs": [row[1] for row in stored],
         "hashes": [row[2] for row in stored],
     }
-    connection.execute(_FILL_CARRIED, {"school": school, "device": device, **keys, **_as_columns(rows)})
-
-
-def _as_columns(rows: Sequence[ColumnValues]) -> dict[str, list[str | int]]:
-    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in COLUMN_NAMES)
-    return dict(zip(COLUMN_NAMES, columns, strict=True))
+    connection.execute(_FILL_CARRIED, {"school": school, "device": device, **keys, **list_columns(rows)})
 
 
 _FILL_EVENTS = """

@@ -25,19 +25,20 @@ from sync.contract.event import (
 )
 from sync.contract.wire import INT_MAX, parse_epoch
 from sync.ledger.intake.event_rows import (
+    INDEXED_CHARS_MAX,
     UNREAD,
     CarriedEvent,
-    DayEffects,
+    EventEffects,
     EventRow,
-    RowArrays,
-    SharedColumns,
+    fit_row,
+    read_row,
     receipt_limit,
 )
 
 # Nothing of this product is older; a kiosk whose clock lost its battery says 1970 or the image's build date.
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
-_GOOD = ClockQuality.SYNCHRONISED.value
+_GOOD = ClockQuality.SYNCHRONISED
 _REVIEWABLE = (Entry, Manual, Refusal)
 _match_utc_text = UTC_TEXT.fullmatch
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -56,11 +57,12 @@ class OddEvent:
 class EventColumns:
     """The columns of a run of events, in their order."""
 
-    rows: RowArrays
+    rows: Sequence[EventRow]
     latest: str  # the latest good wall time of their epoch, behind the last of them
     odd: tuple[OddEvent, ...]
     carried: tuple[CarriedEvent, ...]
     people: dict[str, int]  # person id → the first event of this run that names them
+    effects: EventEffects
 
 
 def read_columns(
@@ -72,32 +74,33 @@ def read_columns(
     now: datetime,
     tombstones: Container[int] = (),
     latest: str = "",
-    effects: DayEffects | None = None,
+    effects: EventEffects | None = None,
 ) -> EventColumns:
     """Returns the columns of a run of events.
 
     `tombstones`: the numbers at which one stands instead of a payload. `latest`: the latest good wall time of the
-    epoch's earlier events. What the events bear on is added to `effects`.
+    epoch's earlier events. What the events bear on is added to `effects` where they are given.
     """
-    rows = RowArrays()
-    reader, received_by = EventReader(school, now, rows), receipt_limit(now)
-    effects = effects or DayEffects()
+    reader, received_by = EventReader(school, now), receipt_limit(now)
+    effects = EventEffects() if effects is None else effects
+    rows: list[EventRow] = []
     odd: list[OddEvent] = []
     carried: list[CarriedEvent] = []
     people: dict[str, int] = {}
     for seq, payload in enumerate(payloads, first_seq):
         if seq in tombstones:
-            rows.add(EventRow(SharedColumns("tombstone")))
+            rows.append(EventRow("tombstone"))
             odd.append(_odd(seq, "tombstone", payload[:200].decode("utf-8", "replace")))
             continue
-        context, oddity, event = reader.read(payload, latest)
+        row, oddity, event = reader.read(payload, latest)
+        rows.append(row)
         if isinstance(event, Carried):
             unpacked, oddity = _unpack(event, seq, school, now, effects)
             if unpacked is not None:
                 carried.append(unpacked)
         elif event is not None:
-            effects.note((epoch, seq, b""), context, event, rows)
-            if latest < event.at <= received_by and context.clock == _GOOD and context.day:
+            effects.note(epoch, seq, b"", event, row)
+            if latest < event.at <= received_by and event.clock is _GOOD and row.day:
                 latest = event.at
             if isinstance(event, Sighting):
                 if event.person not in people:
@@ -109,7 +112,7 @@ def read_columns(
                 oddity = ("orphan", f"voids event {event.void_seq}, which had not happened yet")
         if oddity is not None:
             odd.append(_odd(seq, *oddity))
-    return EventColumns(rows, latest, tuple(odd), tuple(carried), people)
+    return EventColumns(rows, latest, tuple(odd), tuple(carried), people, effects)
 
 
 def _odd(seq: int, code: str, detail: str) -> OddEvent:
@@ -122,29 +125,29 @@ _Oddity = tuple[str, str]  # code and detail
 class EventReader:
     """Reads payloads of one school at one moment. Written for speed: a backlog of weeks comes through here."""
 
-    def __init__(self, school: str, now: datetime, rows: RowArrays) -> None:
+    def __init__(self, school: str, now: datetime) -> None:
         self._school = school
-        self._rows = rows
         self._latest = (now.astimezone(UTC) + _FUTURE).strftime("%Y-%m-%dT%H:%M:%S")
         self._days: set[str] = set()  # whose form was checked before
 
-    def read(self, payload: bytes, latest: str) -> tuple[SharedColumns, _Oddity | None, Event | None]:
-        """Adds the columns and returns their context, the reason why a person should check it, and the event."""
+    def read(self, payload: bytes, latest: str) -> tuple[EventRow, _Oddity | None, Event | None]:
+        """Returns the columns, the reason why a person should check them, and the event.
+
+        `latest`: the latest good wall time before it in its epoch.
+        """
         if len(payload) > PAYLOAD_BYTES_MAX:
-            self._rows.add(UNREAD)
-            return UNREAD.context, ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
+            return UNREAD, ("oversize", f"{len(payload)} bytes; at most {PAYLOAD_BYTES_MAX} are agreed"), None
         try:
             event = decode(payload)
         except UnreadableEvent as error:
-            self._rows.add(UNREAD)
-            return UNREAD.context, ("unreadable", str(error)[:200]), None
+            return UNREAD, ("unreadable", str(error)[:200]), None
         recorded = event.at
         oddity: _Oddity | None = None
         day = recorded[:10]
-        if _match_utc_text(recorded) is None or not self._is_day(day):
+        if _match_utc_text(recorded) is None or not (day in self._days or self._is_day(day)):
             day, oddity = "", ("bad-time", f"at {recorded[:40]!r} is no UTC time")
-        if isinstance(event, Sighting) and event.service_date:
-            if self._is_day(event.service_date):
+        if isinstance(event, Sighting) and event.service_date and event.service_date != day:
+            if event.service_date in self._days or self._is_day(event.service_date):
                 day = event.service_date
             else:
                 oddity = ("bad-time", f"service_date {event.service_date[:40]!r} is no date")
@@ -153,16 +156,25 @@ class EventReader:
         flags = ""
         if (
             not _EARLIEST <= recorded <= self._latest
-            or event.clock is not ClockQuality.SYNCHRONISED
+            or event.clock is not _GOOD
             or (isinstance(event, _REVIEWABLE) and event.review)
         ):
             flags = ",".join(self._flags(event))
-        return self._rows.add_event(event, day, flags, latest), oddity, event
+        row = read_row(event, day, flags, latest)
+        if (
+            b"\\" in payload  # only an escape makes a zero byte
+            or not -INT_MAX <= row.mono_ms <= INT_MAX
+            or not 0 <= row.roster <= INT_MAX
+            or not -INT_MAX <= row.named_seq <= INT_MAX
+            or len(row.boot) > INDEXED_CHARS_MAX
+            or len(row.named_device) > INDEXED_CHARS_MAX
+            or len(row.named_epoch) > INDEXED_CHARS_MAX
+        ):
+            row = fit_row(row)
+        return row, oddity, event
 
     def _is_day(self, text: str) -> bool:
         """Returns True for a day of the calendar, as 2026-11-22."""
-        if text in self._days:
-            return True
         try:
             known = _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
         except ValueError:
@@ -176,14 +188,14 @@ class EventReader:
             yield "past"
         elif event.at > self._latest:
             yield "future"
-        if event.clock is not ClockQuality.SYNCHRONISED:
+        if event.clock is not _GOOD:
             yield "clock"
         if isinstance(event, _REVIEWABLE) and event.review:
             yield "review"
 
 
 def _unpack(
-    wrapping: Carried, seq: int, school: str, now: datetime, effects: DayEffects
+    wrapping: Carried, seq: int, school: str, now: datetime, effects: EventEffects
 ) -> tuple[CarriedEvent | None, _Oddity | None]:
     """Returns the carried event and, where it is odd, the reason."""
     try:
@@ -199,14 +211,13 @@ def _unpack(
 
 
 def read_inner(
-    payload: bytes, epoch: str, seq: int, digest: bytes, school: str, now: datetime, effects: DayEffects
+    payload: bytes, epoch: str, seq: int, digest: bytes, school: str, now: datetime, effects: EventEffects
 ) -> tuple[EventRow, _Oddity | None]:
     """Returns the columns of a carried event under its old identity and, where it is odd, the reason."""
-    rows = RowArrays()
-    context, oddity, event = EventReader(school, now, rows).read(payload, "")
+    row, oddity, event = EventReader(school, now).read(payload, "")
     if isinstance(event, Carried):
         return UNREAD, ("unreadable", "a carried event inside a carried event")
     effects.carried_epochs.add(epoch)
     if event is not None:
-        effects.note((epoch, seq, digest), context, event, rows)
-    return rows.last(), oddity
+        effects.note(epoch, seq, digest, event, row)
+    return row, oddity

@@ -4,13 +4,13 @@ A hole is a range of an epoch. It comes from a batch that names it, or from a ki
 all the same is taken out when holes are read: an event that came late, or was carried, or was brought on a stick.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from sync.contract.batch import NamedHole
-from sync.contract.event import EventsLost, UnreadableEvent, decode
+from sync.contract.event import EventsLost
 
 PRUNED = "pruned"
 
@@ -38,9 +38,8 @@ def note_holes(connection: psycopg.Connection, school: str, device: str, holes: 
         })  # fmt: skip
 
 
-def note_lost(connection: psycopg.Connection, school: str, device: str, payloads: Iterable[bytes]) -> None:
-    """Notes the holes that these events tell of; other events are passed over."""
-    lost = [event for payload in payloads if (event := _read_lost(payload)) is not None]
+def note_lost(connection: psycopg.Connection, school: str, device: str, lost: Sequence[EventsLost]) -> None:
+    """Notes the holes that these events tell of. Does not wait for the database."""
     if lost:
         connection.execute(_INSERT_HOLES, {
             "school": school, "device": device, "epochs": [event.lost_epoch.replace("\0", "␀") for event in lost],
@@ -53,16 +52,6 @@ def read_holes(connection: psycopg.Connection, school: str) -> list[EventHole]:
     """Returns what is still missing at this school, by device, epoch and number."""
     rows = connection.execute(_SELECT_HOLES, {"school": school}).fetchall()
     return [hole for row in rows for hole in _without_stored(school, *row)]
-
-
-def _read_lost(payload: bytes) -> EventsLost | None:
-    if b'"kind":"lost"' not in payload:
-        return None
-    try:
-        event = decode(payload)
-    except UnreadableEvent:
-        return None
-    return event if isinstance(event, EventsLost) and 1 <= event.first_seq <= event.last_seq < 2**53 else None
 
 
 def _without_stored(

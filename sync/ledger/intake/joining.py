@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from sync.contract.batch import Batch, link_hashes
+from sync.contract.batch import Batch
 from sync.contract.chain import Epoch, Hash, Head, genesis
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.intake.arrivals import ArrivedBatch, identify, store_evidence
@@ -41,14 +41,14 @@ def lock_head(connection: psycopg.Connection, arrival: ArrivedBatch) -> OpenEpoc
 
 
 def find_new(
-    connection: psycopg.Connection, arrival: ArrivedBatch, opened: OpenEpoch
-) -> ProblemDocument | tuple[OpenEpoch, Sequence[Hash]]:
-    """Returns the epoch and the hashes of the new events of a batch that does not simply go on, or the problem with it.
+    connection: psycopg.Connection, arrival: ArrivedBatch, opened: OpenEpoch, hashes: Sequence[Hash]
+) -> ProblemDocument | tuple[OpenEpoch, int]:
+    """Returns where a batch that does not simply go on begins to be new, or the problem with it.
 
-    It is the first batch of its epoch, one that is sent again, one behind a hole, or one that does not fit at all.
+    That is the epoch, and how many of the batch's first events are stored already. It is the first batch of its epoch,
+    one that is sent again, one behind a hole, or one that does not fit at all.
     """
     batch = arrival.batch
-    hashes = link_hashes(batch)
     if opened.epoch != arrival.epoch:
         stored = _read_closed(connection, arrival)
         joined = _open_epoch(connection, arrival, opened) if stored is None else stored
@@ -58,7 +58,8 @@ def find_new(
     if _leaps(batch, arrival.epoch, opened.head.seq):
         opened = replace(opened, head=Head(batch.header.first_seq - 1, batch.prev))
     duplicates = opened.head.seq - batch.header.first_seq + 1
-    return _check_joint(connection, arrival, hashes, opened.head, duplicates) or (opened, hashes[max(duplicates, 0) :])
+    problem = _check_joint(connection, arrival, hashes, opened.head, duplicates)
+    return problem or (opened, min(duplicates, len(hashes)))
 
 
 def _leaps(batch: Batch, epoch: Epoch, stored_seq: int) -> bool:

@@ -15,7 +15,7 @@ from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.carried_events import insert_carried
 from sync.ledger.intake.event_columns import read_columns, read_inner
-from sync.ledger.intake.event_rows import CarriedEvent, DayEffects
+from sync.ledger.intake.event_rows import CarriedEvent, EventEffects
 from sync.ledger.intake.holes import note_lost
 from sync.ledger.judgement.day_marks import mark_days
 from sync.ledger.registry.schools import parse_school
@@ -60,7 +60,7 @@ def store_salvaged(
         if known is None:
             raise NotUnderstood(f"no device {device!r} with the key of this journal: see `edge-agent ledger devices`")
         before = _count(connection, school, device)
-        effects, unproven = DayEffects(), 0
+        effects, unproven = EventEffects(), 0
         for event in events:
             carried = read_columns([event.payload], event.seq, school=school, epoch=epoch, now=now).carried
             if carried:
@@ -70,10 +70,10 @@ def store_salvaged(
                 row, _ = read_inner(event.payload, epoch, event.seq, event.hash, school, now, effects)
                 inner = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, row)
             insert_carried(connection, school, device, BY_STICK, [inner])
-            note_lost(connection, school, device, [event.payload, inner.payload])
             if not event.is_proven:
                 unproven += 1
                 connection.execute(_NOTE_UNPROVEN, (school, device, epoch, event.seq))
+        note_lost(connection, school, device, effects.lost)
         mark_days(connection, school, device, effects)
         stored = _count(connection, school, device) - before
     return StoredSalvage(school, device, epoch, len(events), stored, unproven)

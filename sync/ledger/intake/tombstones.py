@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import psycopg
+from msgspec.structs import asdict
 
 from sync.contract.chain import Epoch, Hash, extend
 from sync.ledger.intake.arrivals import ArrivedBatch, store_evidence
 from sync.ledger.intake.carried_events import insert_carried
 from sync.ledger.intake.event_columns import read_columns
-from sync.ledger.intake.event_rows import CarriedEvent, DayEffects
+from sync.ledger.intake.event_rows import CarriedEvent
 from sync.ledger.intake.holes import note_lost
 from sync.ledger.judgement.day_marks import mark_days
 
@@ -50,15 +51,14 @@ def fill_carried_tombstones(
 def _fill_tombstone(
     connection: psycopg.Connection, arrival: ArrivedBatch, epoch: Epoch, seq: int, payload: bytes, now: datetime
 ) -> None:
-    effects = DayEffects()
-    columns = read_columns([payload], seq, school=arrival.school, epoch=epoch, now=now, effects=effects)
+    columns = read_columns([payload], seq, school=arrival.school, epoch=epoch, now=now)
     identity = {"school": arrival.school, "device": arrival.device, "epoch": epoch, "seq": seq}
-    connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **columns.rows.first()})
+    connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **asdict(columns.rows[0])})
     connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
     if columns.carried:
         insert_carried(connection, arrival.school, arrival.device, epoch, columns.carried)
-    note_lost(connection, arrival.school, arrival.device, [payload])
-    mark_days(connection, arrival.school, arrival.device, effects)
+    note_lost(connection, arrival.school, arrival.device, columns.effects.lost)
+    mark_days(connection, arrival.school, arrival.device, columns.effects)
 
 
 _SELECT_TOMBSTONES = """

@@ -10,18 +10,17 @@ from datetime import date, timedelta
 import psycopg
 
 from sync.contract.clocks import ClockAnchor, TrueClocks
-from sync.ledger.intake.event_rows import DayEffects, EventRow, StrayedEvent
+from sync.ledger.intake.event_rows import EventEffects, EventRow, StrayedEvent
 
 
-def mark_days(connection: psycopg.Connection, school: str, device: str, effects: DayEffects) -> None:
+def mark_days(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:
     """Marks the days on which a device's new events bear, and stores their clock evidence."""
     days = set(effects.days)
     if effects.anchors:
         _store_anchors(connection, school, device, effects)
     _store_strayed(connection, school, device, effects.strayed)
-    if _has_strayed(connection, school, device):
-        boots = {boot for boot, _ in effects.anchors} | {event.row.context.boot for event in effects.strayed}
-        days |= _place_strayed(connection, school, device, boots)
+    boots = {boot for boot, _ in effects.anchors} | {event.row.boot for event in effects.strayed if event.is_uncertain}
+    days |= _place_strayed(connection, school, device, boots - {""})
     for void in effects.voids:
         days |= _named_days(connection, school, device, void)
     if effects.carried_epochs:
@@ -65,7 +64,7 @@ _INSERT_ANCHORS = """
 """
 
 
-def _store_anchors(connection: psycopg.Connection, school: str, device: str, effects: DayEffects) -> None:
+def _store_anchors(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:
     connection.execute(_INSERT_ANCHORS, {
         "school": school, "device": device, "boots": [boot for boot, _ in effects.anchors],
         "spans": [span for _, span in effects.anchors],
@@ -89,19 +88,11 @@ def _store_strayed(connection: psycopg.Connection, school: str, device: str, str
     connection.execute(_INSERT_STRAYED, {
         "school": school, "device": device, "epochs": [event.epoch for event in strayed],
         "seqs": [event.seq for event in strayed], "hashes": [event.hash for event in strayed],
-        "boots": [event.row.context.boot if event.is_uncertain else "" for event in strayed],
+        "boots": [event.row.boot if event.is_uncertain else "" for event in strayed],
         "recorded": [event.row.recorded_at for event in strayed],
-        "mono_ms": [event.row.mono_ms for event in strayed], "days": [event.row.context.day for event in strayed],
+        "mono_ms": [event.row.mono_ms for event in strayed], "days": [event.row.day for event in strayed],
         "true_days": ["" if event.is_uncertain else event.row.recorded_at[:10] for event in strayed],
     })  # fmt: skip
-
-
-def _has_strayed(connection: psycopg.Connection, school: str, device: str) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM strayed_event WHERE school = %s AND device = %s AND boot <> '')", (school, device)
-    ).fetchone()
-    assert row is not None
-    return bool(row[0])
 
 
 def _place_strayed(connection: psycopg.Connection, school: str, device: str, boots: Collection[str]) -> set[str]:
@@ -178,7 +169,7 @@ _NAMED_DAYS = """
 
 def _named_days(connection: psycopg.Connection, school: str, device: str, void: EventRow) -> set[str]:
     rows = connection.execute(
-        _NAMED_DAYS, {"school": school, "device": device, "epoch": void.context.named_epoch, "seq": void.named_seq}
+        _NAMED_DAYS, {"school": school, "device": device, "epoch": void.named_epoch, "seq": void.named_seq}
     )
     return {day for row_day, true_day in rows for day in (row_day, *neighbours(true_day or ""))}
 
