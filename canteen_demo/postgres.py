@@ -190,14 +190,19 @@ def _runs(account: PostgresAccount, folder: Path, cluster: Path) -> bool:
         return False
 
 
-def _processes_in(folder: Path) -> Iterator[int]:
+def processes_in(folder: Path) -> Iterator[int]:
     """Yields the processes that work in `folder`: a postmaster and its children stay in their data folder."""
-    target = str(folder)
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it has ended meanwhile, or belongs to another user
-                if str((entry / "cwd").readlink()) == target:
-                    yield int(entry.name)
+        if entry.name.isdigit() and _works_in(int(entry.name), folder):
+            yield int(entry.name)
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    """Returns True where this process has `folder` as its own; False where it has ended, or is another user's."""
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink()) == str(folder)
+    except OSError:
+        return False
 
 
 class FolderLock:
@@ -273,7 +278,7 @@ class EmbeddedPostgres:
     def running(self) -> bool:
         """True while the server's process lives."""
         pid = self._postmaster_pid()
-        return pid is not None and pid in _processes_in(self.cluster_dir)
+        return pid is not None and _works_in(pid, self.cluster_dir)
 
     def start(self) -> None:
         """Makes the cluster if necessary, runs it, and owns it. Raises FolderInUse and DatabaseUnavailable."""
@@ -370,12 +375,12 @@ class EmbeddedPostgres:
         for _ in range(100):
             if self.running:
                 return
-            if not any(True for _ in _processes_in(self.cluster_dir)):
+            if not any(True for _ in processes_in(self.cluster_dir)):
                 (self.cluster_dir / "postmaster.pid").unlink(missing_ok=True)
                 (self._socket_folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
                 return
             self._pause(0.1)
-        processes = ", ".join(map(str, _processes_in(self.cluster_dir)))
+        processes = ", ".join(map(str, processes_in(self.cluster_dir)))
         raise DatabaseUnavailable(
             f"processes of an old PostgreSQL still work in {self.cluster_dir}", f"end the processes {processes}"
         )

@@ -21,6 +21,7 @@ NAMES = (
     "scan",
     "burst",
     "backlog",
+    "ingest",
     "settle",
     "start",
     "memory",

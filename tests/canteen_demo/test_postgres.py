@@ -148,15 +148,15 @@ def test_a_failed_start_adopts_an_orphan_that_was_hidden_before(
     assert first._lock is not None
     first._lock.close()
     heir = EmbeddedPostgres(cluster_data)
-    find_processes, control = postgres._processes_in, heir._control
+    find_processes, control = postgres.processes_in, heir._control
 
     def control_beside_orphan(commands: Path, arguments: list[str], verb: str) -> None:
         if away.exists():
             away.rename(written)
-            monkeypatch.setattr(postgres, "_processes_in", find_processes)
+            monkeypatch.setattr(postgres, "processes_in", find_processes)
         control(commands, arguments, verb)
 
-    monkeypatch.setattr(postgres, "_processes_in", lambda _: iter(()))
+    monkeypatch.setattr(postgres, "processes_in", lambda _: iter(()))
     monkeypatch.setattr(heir, "_control", control_beside_orphan)
     heir.start()
     assert heir.running
