@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import msgspec
-
 from sync.audit.chains import ChainedEvent, EpochChain, EpochName, walk_events
 from sync.contract import event
+from sync.contract.branches import move_to_branch
 from sync.contract.clocks import CLOCK_SLACK
-from sync.contract.event import Carried, ClockQuality, Event, Exit, UnreadableEvent, Void
+from sync.contract.event import Carried, ClockQuality, Event, UnreadableEvent
 from sync.contract.visit import EventId, ReceivedEvent
 
 
@@ -85,7 +84,7 @@ def _place_carried(
             continue
         parted = 0 < parting <= parcel.seq
         branch = f"{epoch}/{by_epoch}" if parted else epoch
-        moved = _move_to_branch(parcel.event, epoch, branch, parting) if parted else parcel.event
+        moved = move_to_branch(parcel.event, epoch, branch, parting) if parted else parcel.event
         event_id = EventId(device, branch, parcel.seq)
         received.append(ReceivedEvent(event_id, moved, parcel.received_at, latest))
     return received
@@ -113,16 +112,6 @@ def _good_time(decoded: Event | None, received_at: datetime) -> str:
         return ""
     limit = (received_at.astimezone(UTC) + CLOCK_SLACK).strftime("%Y-%m-%dT%H:%M:%S")
     return decoded.at if decoded.at <= limit else ""
-
-
-def _move_to_branch(decoded: Event, epoch: str, branch: str, first_seq: int) -> Event:
-    match decoded:
-        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and seq >= first_seq:
-            return msgspec.structs.replace(decoded, entry_epoch=branch)
-        case Void(void_epoch=named, void_seq=seq) if named == epoch and seq >= first_seq:
-            return msgspec.structs.replace(decoded, void_epoch=branch)
-        case _:
-            return decoded
 
 
 def find_returns(chains: Mapping[EpochName, EpochChain], first_day: str, last_day: str) -> list[ReceivedEvent]:

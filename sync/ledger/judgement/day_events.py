@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from msgspec.structs import replace
 
+from sync.contract.branches import move_to_branch
 from sync.contract.clocks import ClockAnchor, TrueClocks
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.visit import EventId, ReceivedEvent
@@ -203,7 +203,7 @@ def _build_received(row: _Row, bearers: Mapping[BearerName, CarriedHistory]) -> 
     branch = epoch
     if bearer.is_parted(seq):
         branch = f"{epoch}/{by_epoch}"
-        event = _move_to_branch(event, epoch, branch, bearer)
+        event = move_to_branch(event, epoch, branch, bearer.parting)
     return ReceivedEvent(EventId(device, branch, seq), event, received_at, bearer.latest_before(seq))
 
 
@@ -250,14 +250,3 @@ def _build_event(row: _Row) -> Event:
 
 
 _refuse_outside_hours = partial(Refusal, reason="no_session")  # no other refusal has its rules in a column
-
-
-def _move_to_branch(event: Event, epoch: str, branch: str, bearer: CarriedHistory) -> Event:
-    """Returns an event of a branch with the branch's own entry in it: the number alone may name another branch's."""
-    match event:
-        case Exit(entry_epoch=named, entry_seq=seq) if named == epoch and bearer.is_parted(seq):
-            return replace(event, entry_epoch=branch)
-        case Void(void_epoch=named, void_seq=seq) if named == epoch and bearer.is_parted(seq):
-            return replace(event, void_epoch=branch)
-        case _:
-            return event
