@@ -26,6 +26,7 @@ from sync.ledger.family.app import mount_family
 from sync.ledger.judgement.day_publisher import publish_days
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
+from sync.ledger.pages.overview import VIEW_UPKEEP_S, forget_views
 from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
 from sync.ledger.recovery.restoring import catch_up, open_acts
 from sync.ledger.requests import LedgerContext
@@ -172,6 +173,7 @@ class LedgerBack:
     def _compose(self, held: LedgerKeys) -> Iterator[BackgroundWork]:
         pool, witness, interval_s = self._pool, self._options.witness, self._options.settle_interval_s
         yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, held.acts))
+        yield BackgroundWork("views", pool, VIEW_UPKEEP_S, lambda db, _: forget_views(db, utc_now()))
         yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, held.logs, utc_now()))
         if witness is not None:
             yield BackgroundWork(

@@ -14,6 +14,7 @@ from sync.contract import roster
 from sync.contract.roster import MealSession, Person, Programme
 
 VIEW_RETENTION: Final = timedelta(days=366)  # a school year, and the summer in which families ask
+VIEW_UPKEEP_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ _SCHOOLS = """
     LEFT JOIN (
         SELECT school, count(*) AS open_days FROM dirty_day WHERE day BETWEEN %(first)s AND %(last)s GROUP BY school
     ) d USING (school)
-    LEFT JOIN (SELECT school, max(received_at) AS last_event FROM batch GROUP BY school) b USING (school)
+    LEFT JOIN LATERAL (SELECT max(received_at) AS last_event FROM batch WHERE batch.school = s.school) b ON true
     WHERE %(school)s IN ('', s.school)
     ORDER BY s.school
 """
@@ -200,9 +201,15 @@ def read_views(connection: psycopg.Connection, school: str, subject: str, most: 
 
 
 def record_view(connection: psycopg.Connection, school: str, login: str, role: str, subject: str, path: str) -> None:
-    """Stores that somebody looks at a person or a list, before the page goes out. Views past their retention go."""
-    connection.execute("DELETE FROM page_view WHERE school = %s AND seen_at < now() - %s", (school, VIEW_RETENTION))
+    """Stores that somebody looks at a person or a list, before the page goes out."""
     connection.execute(
         "INSERT INTO page_view (school, login, role, subject, path) VALUES (%s, %s, %s, %s, %s)",
         (school, login, role, subject[:200], path[:500]),
     )
+
+
+def forget_views(connection: psycopg.Connection, now: datetime) -> int:
+    """Deletes the views past their retention and returns how many. The city's: it goes through all schools."""
+    schools = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
+    statement = "DELETE FROM page_view WHERE school = %s AND seen_at < %s"
+    return sum(connection.execute(statement, (school, now - VIEW_RETENTION)).rowcount for school in schools)

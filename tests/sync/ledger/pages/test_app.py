@@ -20,6 +20,7 @@ from sync.ledger.pages import accounts
 from sync.ledger.pages.access import PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.catalogues import LANGUAGES, choose_language, load_catalogues
+from sync.ledger.pages.overview import forget_views
 from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
 from tests.browser import run_browser
@@ -200,6 +201,7 @@ def test_every_look_at_a_person_is_logged_and_shown_to_the_school(
     assert f"city-{eaten}" in shown
     db.execute("UPDATE page_view SET seen_at = seen_at - interval '367 days' WHERE school = %s", (eaten,))
     get(server, head, paths(eaten, kiosk)["day"])
+    assert forget_views(db, datetime.now(UTC)) >= 3
     assert db.execute("SELECT count(*) FROM page_view WHERE school = %s", (eaten,)).fetchone() == (1,)
 
 
