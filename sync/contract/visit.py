@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from sync.contract.event import Claim, Event, Method
 
 
@@ -16,7 +18,7 @@ class EventId(NamedTuple):
     seq: int
 
 
-class ReceivedEvent(NamedTuple):
+class ReceivedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as the ledger or a kiosk holds it, with what the ledger knows of its coming."""
 
     id: EventId

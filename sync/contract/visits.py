@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from sync.contract.clocks import TrueClocks
@@ -155,8 +156,7 @@ class _SightedExit(NamedTuple):
     when: datetime | None
 
 
-@dataclass(slots=True)
-class VisitDraft:
+class VisitDraft(msgspec.Struct, gc=False):
     """A visit while it is being derived: its entry, and what has been found out about it."""
 
     id: EventId
