@@ -57,11 +57,6 @@ class SheetForm(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbid
     columns: tuple[FormColumn, ...]
     marks: FormMarks = FormMarks()
 
-    @property
-    def needs_categories(self) -> bool:
-        """Returns True if a column shows categories, which a caterer does not see."""
-        return any(column.field is FormField.CATEGORY for column in self.columns)
-
 
 def read_form(text: str) -> SheetForm:
     """Returns the form in a TOML text. Raises TermsWrong."""

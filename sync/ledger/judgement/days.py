@@ -4,8 +4,6 @@ A day is settled in one transaction, under the school's row, so that no roster c
 day is judged marks it again (`sync.ledger.judgement.day_marks`), and the next settling takes that in.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 import psycopg
@@ -70,21 +68,3 @@ def read_visits(connection: psycopg.Connection, school: str, first: date, last: 
     Call `settle_days` before, where the newest events must be in them.
     """
     return [to_visit(row) for row in read_visit_rows(connection, school, first.isoformat(), last.isoformat(), person)]
-
-
-@dataclass(frozen=True, slots=True)
-class SettledDay:
-    """A day as it stands: `version` grows when its visits change."""
-
-    day: str
-    version: int
-    settled_at: datetime
-
-
-def read_settled(connection: psycopg.Connection, school: str, first: date, last: date) -> Sequence[SettledDay]:
-    """Returns the settled days from `first` to `last` inclusive, ascending."""
-    rows = connection.execute(
-        "SELECT day, version, settled_at FROM settled_day WHERE school = %s AND day BETWEEN %s AND %s ORDER BY day",
-        (school, first.isoformat(), last.isoformat()),
-    )
-    return [SettledDay(*row) for row in rows]

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import psycopg
 
-from sync.contract.edit_check import EditCheck, check_meal_count
+from sync.contract.edit_check import check_meal_count
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim, Method
 from sync.contract.flags import Flag, find_flags
@@ -141,11 +141,6 @@ def _notices(
     )
     for code, count in rows:
         yield ReportNotice(school=school, kind=f"quarantine: {code}", where="all days", count=count)
-
-
-def find_excess_lines(report: Report) -> list[ReportLine]:
-    """Returns the lines whose meals are more than the entitled children explain."""
-    return [line for line in report.lines if line.check not in ("", EditCheck.OK.value)]
 
 
 def write_csv(lines: Iterable[ReportLine], target: TextIO) -> None:

@@ -23,7 +23,6 @@ from sync.ledger.billing.sheet_views import (
     SheetLanguage,
     SheetNames,
     load_form,
-    load_form_text,
     load_words,
     read_names,
     render,
@@ -151,8 +150,6 @@ def test_the_form_is_data(stored: StoredVersion) -> None:
     form = load_form('id = "own"\n[[columns]]\nfield = "person"\nkk = "Код"\nru = "Код"\n[[columns]]\nfield = "days"\n')
     rows = render(stored, NAMES, form, KK, SheetFormat.CSV).decode("utf-8-sig").splitlines()
     assert rows[0].startswith("Код,1,2,3")
-    assert not form.needs_categories
-    assert load_form(load_form_text().replace('field = "number"', 'field = "category"')).needs_categories
     with pytest.raises(TermsWrong, match="no title in kk or ru for meals"):
         load_form('id = "own"\n[[columns]]\nfield = "meals"\nkk = "Саны"\n')
 
