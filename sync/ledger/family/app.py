@@ -103,8 +103,7 @@ class _FamilyPages:
             request, "month.html", session, month=month, lines=lines, zone=overview.read_zone(connection, school),
             missing=[contest for contest in contests if contest.entry is None],
             devices=codes.list_family_devices(connection, session, now), has_witness=bool(self._witness_key),
-            sessions=sorted({visit.session for visit in visits if visit.session}), today=now.date(),
-            meal_names=labels.sessions,
+            meal_names=labels.sessions, today=now.date(),
         )  # fmt: skip
 
     def _prove(

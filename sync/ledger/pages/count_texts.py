@@ -63,7 +63,8 @@ def describe_note(words: PageWords, labels: SchoolLabels, line: CountDifference)
                 return words("note.counted_twice")
             return words("note.kiosk_away") if line.events else ""
         case _:
-            return words(f"reason.{line.note}") if line.note else ""
+            reason = words(f"reason.{line.note}") if line.note else ""
+            return "" if reason == words(f"difference.{line.kind}") else reason  # nothing is said twice
 
 
 def describe_cell(words: PageWords, cell: CellFault) -> str:

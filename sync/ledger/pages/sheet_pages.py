@@ -74,6 +74,7 @@ class SheetPages:
             acts=sheet_store.read_acts(connection, subject), side=_SIDES.get(session.reader.role), people=people,
             programme=names.programme, refusal=refusal, row_mark=_ROW_MARK,
             labels=overview.read_labels(connection, subject.school, language),
+            zone=overview.read_zone(connection, subject.school),
         )  # fmt: skip
 
     def download(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:

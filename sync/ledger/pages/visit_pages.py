@@ -89,7 +89,7 @@ class VisitPages:
         people = self._desk.name_people(connection, session.reader, school, [row.person for row in rows])
         return self._desk.render(
             request, "contests.html", session, school=school, month=month, rows=rows, people=people,
-            labels=self._labels(connection, request, school),
+            zone=overview.read_zone(connection, school), labels=self._labels(connection, request, school),
         )  # fmt: skip
 
     def views(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
@@ -100,8 +100,9 @@ class VisitPages:
         rows = overview.read_views(connection, school, subject)
         days = overview.VIEW_RETENTION.days
         return self._desk.render(
-            request, "views.html", session, school=school, subject=subject, rows=rows, retention_days=days
-        )
+            request, "views.html", session, school=school, subject=subject, rows=rows, retention_days=days,
+            zone=overview.read_zone(connection, school),
+        )  # fmt: skip
 
     def _labels(self, connection: psycopg.Connection, request: Request, school: str) -> overview.SchoolLabels:
         return overview.read_labels(connection, school, self._desk.words(request).language)
