@@ -275,6 +275,14 @@ def test_calibrate_says_what_it_read_and_how_it_differs(tmp_path: Path) -> None:
         while_sending(peer, *words, sent=b"3AAC2280\r\n")
 
 
+def test_watch_says_what_is_wrong_with_the_line(config: Path, tmp_path: Path) -> None:
+    heard = receive(line_levels(bytes.fromhex(FRAME) * 4), sent_baud=9_600, read_baud=19_200)
+    words = ("devices", "watch", "door", "--seconds", "1", "--config", str(config))
+    with CardPeer(tmp_path / "door") as peer:
+        output = while_sending(peer, *words, sent=heard)
+    assert "→ the speed is wrong, the port is faster than the reader: set a lower baud" in output
+
+
 def test_calibrate_names_a_wrong_speed(config: Path, tmp_path: Path) -> None:
     heard = receive(line_levels(bytes.fromhex(FRAME) * 4), sent_baud=9_600, read_baud=19_200)
     words = ("devices", "calibrate", "door", "1234", "--config", str(config), "--seconds", "2")
