@@ -88,11 +88,13 @@ DRIVERS: Mapping[str, DriverEntry] = {
         DriverKind.READER,
         "drivers.network.hikvision:Hikvision",
         "Hikvision face terminals that push: DS-K1T, MinMoe (HTTP)",
+        keeps_rows=True,
     ),
     "http-gate": DriverEntry(
         DriverKind.READER,
         "drivers.network.http_gate:HttpGate",
         "gates and access control systems that post JSON: Sigur, PERCo-Web (HTTP)",
+        keeps_rows=True,
     ),
     "mqtt": DriverEntry(
         DriverKind.READER,

@@ -14,19 +14,17 @@ sends again, and what was taken already is passed over.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import Annotated, ClassVar
-
-import msgspec
-from msgspec import Meta
+from datetime import UTC, datetime, timedelta, timezone
+from typing import ClassVar
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.credential_file import credential_path, read_credential
 from drivers.errors import DeviceGone, NotSupported
-from drivers.network.http_callers import LISTEN_PATTERN, CallRate, HttpCallers, HttpReply, peers_of, utc_now
+from drivers.network.hikvision_settings import HikvisionSettings
+from drivers.network.http_callers import CallRate, HttpCallers, HttpReply, peers_of, utc_now
 from drivers.network.recent_keys import RecentKeys
-from drivers.network.terminal_visit import TerminalServer, TerminalVisit, VisitOutcome, VisitPlan
+from drivers.network.terminal_visit import TerminalServer
+from drivers.network.visit_schedule import VisitSchedule
 from drivers.protocols import hikvision
 from drivers.protocols.adms import clock_suspect, parse_offset
 from drivers.protocols.hikvision import (
@@ -39,54 +37,14 @@ from drivers.protocols.hikvision import (
     UnreadEvent,
 )
 from drivers.protocols.http import Exchange, HttpRequest
-from drivers.protocols.isapi import ISAPI_BYTES_MAX, EventListener
+from drivers.protocols.isapi import ISAPI_BYTES_MAX
 from drivers.protocols.multipart import JsonPartSieve, boundary_of
+from drivers.protocols.terminal_clock import IMPOSSIBLE, LATE_MAX, RowClock, TerminalClock
 from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.terminals import DoubtedClock
+from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
 
-FRESH_MAX = timedelta(minutes=2)  # an event that has just happened is not further from our time
-REVISIT_S = 60.0  # a silent terminal is asked again after so long
-LOCKED_OUT_S = 3600.0  # and one that refused the password, since it locks the account after a few
-OVERLAP = timedelta(minutes=1)  # by which a search begins before the newest event that was taken
-
-
-class HikvisionTerminal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One terminal of a reader's table. Without `address` it is listened to and never asked."""
-
-    serial: Annotated[str, Meta(pattern="^[0-9A-Za-z_-]{4,64}$")]
-    address: Annotated[str, Meta(pattern="^[0-9A-Za-z.:-]{0,64}$")] = ""
-
-
-class HikvisionSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    listen: Annotated[str, Meta(pattern=LISTEN_PATTERN)]
-    terminals: Annotated[tuple[HikvisionTerminal, ...], Meta(min_length=1, max_length=16)]
-    user: str = "admin"
-    password_file: str = ""  # a plain name stands in the credentials folder
-    tls: bool = False  # the terminal is asked by HTTPS; its own certificate is believed
-    host_id: Annotated[int, Meta(ge=1, le=8)] = 1  # the line of the terminal's list of servers that is ours
-    utc_offset: str = "+05:00"  # of times that come without one
-    passes: tuple[int, ...] = ()  # more codes of events in which a person was recognised
-    method: Annotated[str, Meta(pattern="^[a-z]{1,16}$")] = "face"  # of those codes
-    heartbeat_s: Annotated[int, Meta(ge=1, le=30)] = 30  # how often a terminal shows that it lives
-    silence_s: Annotated[float, Meta(ge=10, le=86_400)] = 90.0  # of a terminal, before it counts as gone
-    check_s: Annotated[float, Meta(ge=30, le=86_400)] = 300.0  # how often a terminal is asked if it still posts to us
-    catch_up_h: Annotated[float, Meta(ge=0, le=168)] = 12.0  # how far back the first search goes; 0: no search
-    requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
-    body_bytes_max: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 64 * 1024  # of JSON; pictures do not count
-
-
-@dataclass(slots=True)
-class _TerminalState:
-    """One terminal as this reader knows it. Times are of the monotonic clock, in nanoseconds."""
-
-    terminal: HikvisionTerminal
-    heard_ns: int
-    visit_due_ns: int
-    needs_visit: bool = False  # before that
-    visit: TerminalVisit | None = None
-    last_serial_no: int = 0
-    newest_at: datetime | None = None  # of an event that was taken
-    is_silent: bool = False
-    told_no_history: bool = False
+WALL_MIN = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
 
 
 class Hikvision:
@@ -104,7 +62,10 @@ class Hikvision:
         connect: Callable[[str], TerminalServer] | None = None,
     ) -> None:
         self.name = name
-        self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
+        self._settings, self._clock, self._tap = settings, clock, tap
+        self.wall = wall
+        self.trusts_wall: Callable[[], bool] = lambda: True
+        self.unread: UnreadStore = NoUnreadStore()
         self._connect = connect or self._connect_by_digest
         self._callers = HttpCallers(
             name,
@@ -112,13 +73,19 @@ class Hikvision:
             lambda: Exchange(body_bytes_max=settings.body_bytes_max, unwanted=_unwanted, sieve=_sieve),
             self._reply,
             clock=clock,
-            wall=wall,
+            wall=self._now,
             tap=tap,
+            dates=lambda: self._trusted_now() is not None,
         )
         self._taken = RecentKeys()  # over a reopen too: what was taken stays taken
-        self._newest: dict[str, datetime] = {}
+        self._schedules = {
+            terminal.serial: VisitSchedule(terminal, settings, self._connect) for terminal in settings.terminals
+        }
+        self._heard_ns: dict[str, int] = {}  # by serial; over a reopen too
+        self._clocks = {terminal.serial: TerminalClock() for terminal in settings.terminals}
         self._meaning = Meaning(timezone(timedelta(0)))
-        self._states: dict[str, _TerminalState] = {}
+        self._opened_ns = 0
+        self._last_serial_nos: dict[str, int] = {}
         self._password = ""
         self._rate = CallRate(settings.requests_per_minute, clock)
 
@@ -132,33 +99,62 @@ class Hikvision:
         if any(terminal.address for terminal in settings.terminals):
             self._prepare_to_ask()
         self._callers.open()
-        now_ns = self._clock()
-        self._states = {
-            terminal.serial: _TerminalState(terminal, now_ns, now_ns, newest_at=self._newest.get(terminal.serial))
-            for terminal in settings.terminals
-        }
+        self._opened_ns = self._clock()
+        self._last_serial_nos.clear()
         self._rate = CallRate(settings.requests_per_minute, self._clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Answers the terminals that were held back, then hears every one that posts; visits those that need it."""
         events = self._callers.read(timeout_s)
         now_ns = self._clock()
-        for state in self._states.values():
-            events += self._end_visit(state, now_ns)
-            self._begin_visit(state, now_ns)
-            events += self._watch_silence(state, now_ns)
-        if not events and self._states and all(state.is_silent for state in self._states.values()):
-            raise DeviceGone(
-                f"{self.name}: no terminal has posted for {self._settings.silence_s:.0f} s: check its power and its "
-                "cable, and that its HTTP listening names this machine"
-            )
+        for serial, schedule in self._schedules.items():
+            events += self._end_visit(schedule, now_ns)
+            schedule.begin(self.wall(), now_ns, self._meaning, is_silent=self._is_silent(serial, now_ns))
+        if not events and all(self._is_silent(serial, now_ns) for serial in self._schedules):
+            raise DeviceGone(f"{self.name}: no terminal posts: {self.absence()}")
         return events
+
+    def absence(self) -> str:
+        """Returns which terminals have not posted within `silence_s`, and what to do; empty while all have."""
+        now_ns, silence_s = self._clock(), self._settings.silence_s
+        gone = [
+            f"…{terminal.serial[-9:]} has not posted {f'for {silence_s:.0f} s' if heard_ns else 'yet'}"
+            for terminal in self._settings.terminals
+            if not (heard_ns := self._heard_ns.get(terminal.serial, 0)) or now_ns - heard_ns > silence_s * 1e9
+        ]
+        if not gone:
+            return ""
+        return (
+            f"{', '.join(gone)}: check its power and its cable, and that its HTTP listening names this machine; "
+            "strike a terminal that is not used from `terminals`"
+        )
+
+    def doubted_clocks(self) -> Sequence[DoubtedClock]:
+        """Returns the terminals whose clocks are not believed."""
+        return [
+            DoubtedClock(
+                serial,
+                clock.doubt,
+                f"{self.name} {serial} {clock.run}" if clock.run else "",
+                None if clock.offset is None else int(clock.offset.total_seconds()),
+            )
+            for serial, clock in self._clocks.items()
+            if clock.doubt
+        ]
+
+    def reread(self, request: UnreadRequest) -> Sequence[DeviceEvent] | None:
+        """Returns the matches in events that were not understood when they came; None while they still are not."""
+        notices = [notice for row in request.rows for notice, _ in hikvision.read_body(row.encode(), self._meaning)]
+        if any(isinstance(notice, UnreadEvent) for notice in notices):
+            return None
+        return [
+            self._match(request.serial, notice, RowClock()) for notice in notices if isinstance(notice, RecognisedEvent)
+        ]
 
     def close(self) -> None:
         self._callers.close()
-        for state in self._states.values():
-            if state.visit is not None:
-                state.visit.cancel()
+        for schedule in self._schedules.values():
+            schedule.cancel()
 
     def _prepare_to_ask(self) -> None:
         settings = self._settings
@@ -195,107 +191,118 @@ class Hikvision:
             return self._refuse(
                 f"a call for something that is not here: a terminal posts to {hikvision.EVENT_PATH}SERIAL", 404
             )
-        state = self._states.get(path.removeprefix(hikvision.EVENT_PATH).strip("/"))
-        if state is None:
+        schedule = self._schedules.get(path.removeprefix(hikvision.EVENT_PATH).strip("/"))
+        if schedule is None:
             return self._refuse("a terminal that is not in `terminals`: add its serial number", 403)
-        host = state.terminal.address.partition(":")[0]
+        host = schedule.terminal.address.partition(":")[0]
         if host and address and address != host:
             return self._refuse("a call for a terminal from another address than its own: correct `terminals`", 403)
         try:
             notices = hikvision.read_body(request.body, self._meaning)
         except NoticeUnreadable as error:
             return self._refuse(str(error), 400)
-        if any(short and not state.terminal.serial.endswith(short) for _, short in notices):
+        if any(short and not schedule.terminal.serial.endswith(short) for _, short in notices):
             return self._refuse("another terminal posts to this address: give each its own", 403)
-        state.heard_ns = self._clock()
-        state.is_silent = False
-        return HttpReply(events=tuple(event for notice, _ in notices for event in self._told(state, notice)))
+        serial = schedule.terminal.serial
+        matches = [notice for notice, _ in notices if isinstance(notice, RecognisedEvent)]
+        self._note_call(serial, matches)
+        if not self._is_stored(serial, [notice for notice, _ in notices], request.body):
+            return self._refuse("no more room for what is not understood: look at `devices unread`", 503)
+        times = [match.at for match in matches if match.is_fresh is not False]  # the others are late, it says
+        row_clock = self._clocks[serial].judge(times, self._trusted_now(), self._clock())
+        told = [event for notice, _ in notices for event in self._told(schedule, notice, row_clock)]
+        if row_clock.suspect and matches:
+            told.insert(
+                0, self._fault(f"events of …{serial[-9:]} are held, {self._clocks[serial].doubt}: set its clock")
+            )
+        return HttpReply(events=tuple(told))
 
-    def _told(self, state: _TerminalState, notice: Notice) -> Iterator[DeviceEvent]:
+    def _note_call(self, serial: str, matches: Sequence[RecognisedEvent]) -> None:
+        now, now_ns, clock = self._trusted_now(), self._clock(), self._clocks[serial]
+        self._heard_ns[serial] = now_ns
+        clock.hear(now, now_ns, int(self._settings.silence_s * 1e9), with_rows=bool(matches))
+        if now is not None and any(match.is_fresh and now - match.at > LATE_MAX for match in matches):
+            clock.doubt = "it says of an event of now that it was long ago"
+
+    def _is_stored(self, serial: str, notices: Sequence[Notice], body: bytes) -> bool:
+        """Stores a post with an event that nobody can read. True where there is none, or it is stored."""
+        if not any(isinstance(notice, UnreadEvent) for notice in notices):
+            return True
+        rows = tuple(row.decode("ascii") for row in hikvision.storable(body))
+        return self.unread.keep(UnreadRequest(serial, hikvision.EVENT_PATH, "AccessControllerEvent", rows))
+
+    def _told(self, schedule: VisitSchedule, notice: Notice, row_clock: RowClock) -> Iterator[DeviceEvent]:
         """Yields the events of a notice that was posted, and makes up for those that are missing before it."""
-        last, number = state.last_serial_no, notice.serial_no
+        serial, number = schedule.terminal.serial, notice.serial_no
+        last = self._last_serial_nos.get(serial, 0)
         if number and last and number > last + 1:
-            state.needs_visit = True
+            schedule.needs_visit = True
             yield self._fault(
                 f"{number - last - 1} events of a terminal did not come: it is asked for them if it may be"
             )
         if number:
-            state.last_serial_no = number
-        yield from self._events(state, notice)
-
-    def _events(self, state: _TerminalState, notice: Notice) -> Iterator[DeviceEvent]:
+            self._last_serial_nos[serial] = number
         match notice:
             case RecognisedEvent():
-                yield from self._matched(state, notice)
-            case RefusedEvent(why=why):
-                yield self._fault(f"{why}: use a card, or enter the person in the terminal", FaultCause.CARD)
+                yield from self._matched(schedule, notice, row_clock)
+            case RefusedEvent(why=why, is_fresh=is_fresh):
+                cause = FaultCause.LINE if is_fresh is False else FaultCause.CARD  # told late, nobody stands there
+                yield self._fault(f"{why}: use a card, or enter the person in the terminal", cause)
             case UnreadEvent(why=why):
                 yield self._fault(why, FaultCause.SETTINGS)
             case LifeSign():
                 pass
 
-    def _matched(self, state: _TerminalState, match: RecognisedEvent) -> Iterator[DeviceEvent]:
-        if not self._taken.is_new((state.terminal.serial, match.serial_no, match.number, match.at)):
+    def _matched(self, schedule: VisitSchedule, match: RecognisedEvent, row_clock: RowClock) -> Iterator[DeviceEvent]:
+        serial = schedule.terminal.serial
+        if not self._taken.is_new((serial, match.serial_no, match.number, match.at)):
             return
-        now = self._wall()
-        is_wrong = clock_suspect(match.at, now)
-        if match.is_fresh is True and abs(match.at - now) > FRESH_MAX:
-            is_wrong = True
-            yield self._fault("an event of this moment at another time: set the terminal's clock, and this machine's")
-        if state.newest_at is None or match.at > state.newest_at:
-            state.newest_at = self._newest[state.terminal.serial] = min(match.at, now)
-        yield PersonMatched(
-            self.name, match.number, self._clock(), match.method, seen_at=match.at, clock_suspect=is_wrong
+        schedule.note_event(match.at, self.wall())
+        yield self._match(serial, match, row_clock)
+
+    def _match(self, serial: str, match: RecognisedEvent, row_clock: RowClock) -> PersonMatched:
+        now, run, offset = self._trusted_now(), row_clock.run, row_clock.offset
+        if not row_clock.suspect and now is not None and clock_suspect(match.at, now):
+            run, offset = IMPOSSIBLE, match.at - now
+        return PersonMatched(
+            self.name,
+            match.number,
+            self._clock(),
+            match.method,
+            seen_at=match.at,
+            clock_suspect=bool(run),
+            terminal=serial,
+            clock_run=run,
+            offset_s=int(offset.total_seconds()),
         )
 
-    def _begin_visit(self, state: _TerminalState, now_ns: int) -> None:
-        is_due = state.needs_visit or now_ns >= state.visit_due_ns
-        if not state.terminal.address or state.visit is not None or not is_due:
-            return
-        state.needs_visit = False
-        settings, now = self._settings, self._wall()
-        since = until = None
-        if settings.catch_up_h and not state.told_no_history:
-            earliest = now - timedelta(hours=settings.catch_up_h)
-            since = (state.newest_at - OVERLAP if state.newest_at else earliest).astimezone(self._meaning.zone)
-            until = (now + timedelta(days=1)).astimezone(self._meaning.zone)
-        host, _, port = settings.listen.rpartition(":")
-        serial, address = state.terminal.serial, state.terminal.address
-        listener = EventListener(settings.host_id, hikvision.EVENT_PATH + serial, host, int(port), settings.heartbeat_s)
-        state.visit = TerminalVisit(
-            VisitPlan(serial, listener, self._meaning, since, until), lambda: self._connect(address)
-        )
-        state.visit.start()
-
-    def _end_visit(self, state: _TerminalState, now_ns: int) -> Iterator[DeviceEvent]:
-        outcome = state.visit.outcome if state.visit is not None else None
+    def _end_visit(self, schedule: VisitSchedule, now_ns: int) -> Iterator[DeviceEvent]:
+        outcome = schedule.end(now_ns)
         if outcome is None:
             return
-        state.visit = None
-        state.visit_due_ns = now_ns + int(self._next_visit_s(state, outcome) * 1e9)
         if outcome.failure is not None:
             yield self._fault(str(outcome.failure))
         if outcome.was_set:
             yield self._fault("a terminal had lost our address, and has it again")
-        if outcome.has_no_history and not state.told_no_history:
-            state.told_no_history = True
+        if outcome.has_no_history and not schedule.has_no_history:
+            schedule.has_no_history = True
             yield self._fault("a terminal gives no past events: what it did not post stands in its own list only")
+        row_clock = self._clocks[schedule.terminal.serial].judge((), None, now_ns)  # as its last posts showed it
         for notice in outcome.notices:
             if isinstance(notice, RecognisedEvent):
-                yield from self._matched(state, notice)
+                yield from self._matched(schedule, notice, row_clock)
 
-    def _next_visit_s(self, state: _TerminalState, outcome: VisitOutcome) -> float:
-        if isinstance(outcome.failure, NotSupported):
-            return LOCKED_OUT_S
-        return REVISIT_S if outcome.failure is not None or state.is_silent else self._settings.check_s
+    def _is_silent(self, serial: str, now_ns: int) -> bool:
+        heard_ns = max(self._heard_ns.get(serial, 0), self._opened_ns)
+        return now_ns - heard_ns > self._settings.silence_s * 1e9
 
-    def _watch_silence(self, state: _TerminalState, now_ns: int) -> Iterator[DeviceEvent]:
-        if state.is_silent or now_ns - state.heard_ns <= self._settings.silence_s * 1e9:
-            return
-        state.is_silent = True
-        state.needs_visit = True
-        if len(self._states) > 1:
-            yield self._fault(f"terminal …{state.terminal.serial[-9:]} is silent: check its power and its cable")
+    def _now(self) -> datetime:
+        return self.wall()
+
+    def _trusted_now(self) -> datetime | None:
+        """Returns our time; None while it is not synchronised, or before this program was made."""
+        now = self.wall()
+        return now if self.trusts_wall() and now >= WALL_MIN else None
 
     def _refuse(self, what: str, status: int) -> HttpReply:
         return HttpReply(what + "\n", status, (self._fault(what),))

@@ -15,7 +15,7 @@ record that counts could be read, so that nothing is lost in silence.
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
@@ -30,11 +30,14 @@ from drivers.protocols import gate_json
 from drivers.protocols.adms import clock_suspect, parse_offset
 from drivers.protocols.gate_json import GateBodyUnreadable, GateMap, GateOmission, GateRecord, TimeForm
 from drivers.protocols.http import Exchange, HttpRequest
+from drivers.protocols.terminal_clock import IMPOSSIBLE
 from drivers.readings import CardRead, DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.terminals import DoubtedClock
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
 SECRET_BYTES_MIN = 16
 CARD_LATE_S = 120.0  # a card that is told later than this has no time of its own that could be kept
+
 
 Pointer = Annotated[str, Meta(pattern="^(/.{0,200})?$")]
 Words = Annotated[str, Meta(max_length=128)]
@@ -88,39 +91,56 @@ class HttpGate:
         wall: Callable[[], datetime] = utc_now,
     ) -> None:
         self.name = name
-        self._settings, self._clock, self._tap, self._wall = settings, clock, tap, wall
+        self._settings, self._clock, self._tap = settings, clock, tap
+        self.wall = wall
+        self.trusts_wall: Callable[[], bool] = lambda: True
         self._callers = HttpCallers(
             name,
             peers_of(settings.listen, transport),
             lambda: Exchange(body_bytes_max=settings.body_bytes_max, unwanted=self._is_elsewhere),
             self._reply,
             clock=clock,
-            wall=wall,
+            wall=self._now,
             tap=tap,
+            dates=lambda: self._trusted_now() is not None,
         )
         self._taken = RecentKeys()  # over a reopen too: what was taken stays taken
         self._secret = b""
         self._map: GateMap | None = None
-        self._heard_ns = 0
+        self._heard_ns = 0  # over a reopen too; 0: never
+        self._opened_ns = 0
         self._rate = CallRate(settings.requests_per_minute, clock)
 
     def open(self) -> None:
         self._map = _gate_map(self._settings)
         self._secret = _secret(self._settings)
         self._callers.open()
-        self._heard_ns = self._clock()
+        self._opened_ns = self._clock()
         self._rate = CallRate(self._settings.requests_per_minute, self._clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Answers the callers that were held back, then hears every one that posts."""
         events = self._callers.read(timeout_s)
-        silence_s = self._settings.silence_s
-        if silence_s and not events and self._clock() - self._heard_ns > silence_s * 1e9:
-            raise DeviceGone(
-                f"{self.name}: no call with the right secret for {silence_s:.0f} s: check the gate's system, the "
-                "network between, and that its address for calls is ours"
-            )
+        silence_ns = self._settings.silence_s * 1e9
+        if silence_ns and not events and self._clock() - max(self._heard_ns, self._opened_ns) > silence_ns:
+            raise DeviceGone(f"{self.name}: {self.absence()}")
         return events
+
+    def absence(self) -> str:
+        """Returns that the system has not called, and what to do; empty once it has, within `silence_s` if set."""
+        silence_s = self._settings.silence_s
+        is_silent = silence_s > 0 and self._clock() - self._heard_ns > silence_s * 1e9
+        if self._heard_ns and not is_silent:
+            return ""
+        since = f"for {silence_s:.0f} s" if self._heard_ns else "yet"
+        return (
+            f"no call with the right secret {since}: check the gate's system, the network between, and that its "
+            "address for calls is ours"
+        )
+
+    def doubted_clocks(self) -> Sequence[DoubtedClock]:
+        """Returns nobody: a system tells of gates that were cut off while it tells of others."""
+        return ()
 
     def close(self) -> None:
         self._callers.close()
@@ -174,12 +194,33 @@ class HttpGate:
             yield CardRead(self.name, event.uid, event.monotonic_ns, again=True)
 
     def _person(self, record: GateRecord) -> PersonMatched:
-        suspect = record.at is not None and clock_suspect(record.at, self._wall())
         method = record.method or self._settings.method
-        return PersonMatched(self.name, record.person, self._clock(), method, seen_at=record.at, clock_suspect=suspect)
+        if record.at is None:
+            return PersonMatched(self.name, record.person, self._clock(), method)
+        now = self._trusted_now()
+        cannot_be = now is not None and clock_suspect(record.at, now)
+        ahead = record.at - now if now is not None and cannot_be else timedelta(0)
+        return PersonMatched(
+            self.name,
+            record.person,
+            self._clock(),
+            method,
+            seen_at=record.at,
+            clock_suspect=cannot_be,
+            terminal=self.name,
+            clock_run=IMPOSSIBLE if cannot_be else "",
+            offset_s=int(ahead.total_seconds()),
+        )
+
+    def _now(self) -> datetime:
+        return self.wall()
+
+    def _trusted_now(self) -> datetime | None:
+        """Returns our time; None while it is not synchronised."""
+        return self.wall() if self.trusts_wall() else None
 
     def _card(self, record: GateRecord) -> CardRead | StreamFault:
-        if record.at is not None and abs((self._wall() - record.at).total_seconds()) > CARD_LATE_S:
+        if record.at is not None and abs((self.wall() - record.at).total_seconds()) > CARD_LATE_S:
             return self._fault("a card that is told late has no time of its own: let the system send person numbers")
         uid = to_uid(record.card, self._settings.card_encoding)
         if isinstance(uid, RejectedNumber):

@@ -99,6 +99,7 @@ class RefusedEvent:
 
     why: str
     serial_no: int
+    is_fresh: bool | None = None  # as of a recognised one
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +148,27 @@ def read_body(body: bytes, meaning: Meaning) -> Sequence[tuple[Notice, str]]:
 
 def tellable(body: bytes) -> bytes:
     """Returns the fields of a post that may be shown in a trace: no name, no picture's address, nothing unknown."""
-    shown = []
+    return b"".join(_reduced(body, _TELLABLE))
+
+
+def storable(body: bytes) -> Sequence[bytes]:
+    """Returns each part of a post as it may be stored for a later version: as `tellable`, and no card's number."""
+    return _reduced(body, [key for key in _TELLABLE if key != "cardNo"])
+
+
+def _reduced(body: bytes, keys: Sequence[str]) -> list[bytes]:
+    reduced = []
     for part in body.split(JSON_PARTS_END):
         try:
             post = _parse(part)
+            post = _object(post, "EventNotificationAlert") if "EventNotificationAlert" in post else post
             event = post.get("AccessControllerEvent")
-            inner = {key: event[key] for key in _TELLABLE if key in event} if isinstance(event, dict) else {}
-            outer = {key: post[key] for key in _TELLABLE if key in post}
-            shown.append(json.dumps(outer | ({"AccessControllerEvent": inner} if inner else {})).encode())
         except NoticeUnreadable:
             continue
-    return b"".join(shown)
+        inner = {key: event[key] for key in keys if key in event} if isinstance(event, dict) else {}
+        outer = {key: post[key] for key in keys if key in post}
+        reduced.append(json.dumps(outer | ({"AccessControllerEvent": inner} if inner else {})).encode())
+    return reduced
 
 
 def read_search(body: bytes, meaning: Meaning) -> tuple[Sequence[Notice], bool]:
@@ -184,7 +195,8 @@ def read_notice(
     if _whole(event.get(major)) != _ACCESS:
         return LifeSign(serial_no)
     number = _number(event)
-    fresh = event.get("currentEvent")
+    said = event.get("currentEvent")
+    fresh = said if isinstance(said, bool) else None
     if code in PASSES or code in meaning.passes:
         at = _time(time, meaning.zone)
         if not number:
@@ -192,9 +204,9 @@ def read_notice(
         if at is None:
             return UnreadEvent("an event at a time that does not exist: set the terminal's clock", serial_no)
         method = PASSES.get(code, meaning.method)
-        return RecognisedEvent(number, method, at, serial_no, fresh if isinstance(fresh, bool) else None)
+        return RecognisedEvent(number, method, at, serial_no, fresh)
     if code in REFUSALS:
-        return RefusedEvent(REFUSALS[code], serial_no)
+        return RefusedEvent(REFUSALS[code], serial_no, fresh)
     if number:
         return UnreadEvent(
             f"an event 5/{code} about a person: if it means that the person was recognised, add {code} to `passes`",

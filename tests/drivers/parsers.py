@@ -16,7 +16,8 @@ from drivers.bench import capture
 from drivers.bench.decoding import PROTOCOLS, Decoding, start
 from drivers.cards.line import LineReader, LineSettings
 from drivers.errors import DeviceGone, ProtocolError
-from drivers.network.hikvision import Hikvision, HikvisionSettings, HikvisionTerminal
+from drivers.network.hikvision import Hikvision
+from drivers.network.hikvision_settings import HikvisionSettings, HikvisionTerminal
 from drivers.network.zk_4370 import Zk4370, Zk4370Settings
 from drivers.palm.palm_bridge import PalmBridge, PalmBridgeSettings
 from drivers.palm.zk_adms import ZkAdms, ZkAdmsSettings

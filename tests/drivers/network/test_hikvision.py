@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import DeviceGone, NotSupported
-from drivers.network.hikvision import Hikvision, HikvisionSettings
+from drivers.network.hikvision import Hikvision
+from drivers.network.hikvision_settings import HikvisionSettings
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
 from drivers.settings import parse
 from drivers.simulated.hikvision_terminal import HikvisionPeer
+from drivers.unread import UnreadRequest
 
 SERIAL = "DS-K1T341AM20220210V030230ENGA6820584"
 PASSWORD = "Canteen2026"
@@ -107,7 +109,7 @@ def test_a_terminal_that_forgot_us_when_it_started_is_told_again_and_gives_what_
 ) -> None:
     kiosk.start(silence_s=86_400)
     kiosk.wait(lambda: b"/hikvision/" in kiosk.peer.hosts)
-    kiosk.wait(lambda: kiosk.reader._states[SERIAL].visit is None)
+    kiosk.wait(lambda: kiosk.reader._schedules[SERIAL].visit is None)
     kiosk.peer.recognise("1001", NOW)
     kiosk.peer.restart()
     assert kiosk.peer.recognise("1002", NOW + timedelta(seconds=30)) == 0
@@ -154,7 +156,66 @@ def test_a_live_terminal_whose_clock_is_hours_off_is_told_and_stands_on_the_row(
     kiosk.peer.recognise("1001", NOW - timedelta(hours=3))
     kiosk.wait(lambda: bool(kiosk.matches))
     assert kiosk.matches[0].clock_suspect
-    assert any("clock" in what for what in kiosk.faults)
+    assert (kiosk.matches[0].terminal, kiosk.matches[0].offset_s) == (SERIAL, -3 * 3600)
+    assert any("3 h 0 min behind" in what for what in kiosk.faults)
+    [doubted] = kiosk.reader.doubted_clocks()
+    assert (doubted.terminal, doubted.offset_s) == (SERIAL, -3 * 3600)
+    kiosk.peer.recognise("1002", NOW)  # somebody set it
+    kiosk.wait(lambda: len(kiosk.matches) == 2)
+    assert not kiosk.matches[1].clock_suspect
+    assert not kiosk.reader.doubted_clocks()
+
+
+def test_a_kiosk_without_a_clock_doubts_nobody(kiosk: KioskWithTerminal) -> None:
+    kiosk.start()
+    kiosk.reader.trusts_wall = lambda: False
+    kiosk.wait(lambda: b"/hikvision/" in kiosk.peer.hosts)
+    kiosk.peer.recognise("1001", NOW - timedelta(hours=3))
+    kiosk.wait(lambda: bool(kiosk.matches))
+    assert not kiosk.matches[0].clock_suspect
+
+
+def test_presence_is_to_have_posted_within_silence(kiosk: KioskWithTerminal) -> None:
+    kiosk.start(silence_s=60)
+    assert "has not posted yet" in kiosk.reader.absence()
+    kiosk.wait(lambda: b"/hikvision/" in kiosk.peer.hosts)
+    kiosk.peer.beat(NOW)
+    assert kiosk.reader.absence() == ""
+    kiosk.now_ns += 61 * 1_000_000_000
+    assert "for 60 s" in kiosk.reader.absence()
+
+
+class UnreadShelf:
+    """A store with room for a number of requests."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.requests: list[UnreadRequest] = []
+
+    def keep(self, request: UnreadRequest) -> bool:
+        if len(self.requests) == self.room:
+            return False
+        self.requests.append(request)
+        return True
+
+
+def test_an_event_of_an_unknown_code_is_stored_and_read_once_a_setting_names_it(
+    kiosk: KioskWithTerminal,
+) -> None:
+    kiosk.start()
+    shelf = kiosk.reader.unread = UnreadShelf(1)
+    kiosk.wait(lambda: b"/hikvision/" in kiosk.peer.hosts)
+    assert kiosk.peer.post(kiosk.peer.happen(181, NOW, "1001", cardNo="0012345678")) == 200
+    assert kiosk.peer.post(kiosk.peer.happen(181, NOW, "1002")) == 503, "what has no room stays in the terminal"
+    [request] = shelf.requests
+    assert "N. N." not in "".join(request.rows)
+    assert "0012345678" not in "".join(request.rows)
+    assert kiosk.reader.reread(request) is None
+    kiosk.stop()
+    kiosk.start(passes=[181], method="palm")
+    [match] = kiosk.reader.reread(request) or []
+    assert isinstance(match, PersonMatched)
+    assert (match.number, match.method, match.seen_at) == ("1001", "palm", NOW)
 
 
 def test_a_refused_face_is_told(kiosk: KioskWithTerminal) -> None:
@@ -182,6 +243,9 @@ def test_a_wrong_password_is_tried_once_and_not_again(kiosk: KioskWithTerminal) 
     kiosk.now_ns += 600 * 1_000_000_000
     time.sleep(0.3)
     kiosk.stop()
+    kiosk.reader.open()  # opening it again is no reason to try again
+    kiosk.events += kiosk.reader.read(0.3)
+    assert kiosk.reader._schedules[SERIAL].visit is None
     assert sum("password_file" in what for what in kiosk.faults) == 1
     assert "wrong" not in "".join(kiosk.faults)
 

@@ -229,6 +229,7 @@ def test_late_people_carry_their_own_time(kiosk: KioskAtGate) -> None:
     [match] = [event for event in kiosk.events if isinstance(event, PersonMatched)]
     assert match.seen_at == NOW + timedelta(seconds=1)
     assert not match.clock_suspect
+    assert match.terminal == "gate"
     kiosk.now -= timedelta(hours=5)
     assert system.post({"logs": [passed(2)]}).status == 200
     assert [event.clock_suspect for event in kiosk.events if isinstance(event, PersonMatched)] == [False, True]
@@ -260,12 +261,25 @@ def test_perco_web_style(kiosk: KioskAtGate) -> None:
 
 def test_a_system_that_beats_is_there_and_one_that_does_not_is_gone(kiosk: KioskAtGate) -> None:
     system = kiosk.start(silence_s=60)
+    assert "yet" in kiosk.reader.absence()
     kiosk.now_ns += 50 * 1_000_000_000
     assert system.beat().status == 200
     kiosk.now_ns += 50 * 1_000_000_000
     assert system.beat().status == 200
+    assert kiosk.reader.absence() == ""
     kiosk.now_ns += 61 * 1_000_000_000
     kiosk.wait(lambda: bool(kiosk.gone))
+    assert "for 60 s" in kiosk.reader.absence()
+
+
+def test_a_system_that_never_called_is_not_there_and_one_without_an_interval_is_once_it_has(kiosk: KioskAtGate) -> None:
+    system = kiosk.start()
+    assert "yet" in kiosk.reader.absence()
+    GateSystem(kiosk.address, b"0123456789abcdef0124").beat()
+    assert "yet" in kiosk.reader.absence(), "who has not the secret is nobody"
+    system.beat()
+    kiosk.now_ns += 10**15
+    assert kiosk.reader.absence() == ""
 
 
 @pytest.mark.parametrize(
