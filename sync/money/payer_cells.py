@@ -14,12 +14,17 @@ _SERIAL_ZERO = date(1899, 12, 30)
 _SERIAL = re.compile(r"([3-6]\d{4})(?:[.,]\d+)?")  # from 1982 to 2091
 _INVISIBLE = re.compile("[\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}\N{WORD JOINER}]")
 _CONSTANT = re.compile(r'="([^"]*)"')  # how exporters keep the zeros of a number: a text, and nothing to reckon
-_TIME = re.compile(r"(?P<date>.*\d.*?)[t ,]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_TIME = re.compile(
+    r"(?P<date>.*\d.*?)[t ,]+\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[+-]\d{2}:?\d{2})?"
+)  # a local one: no Z
 _YEAR_WORD = re.compile(r"(?<=\d)\s*(?:года|год|г|жылы|жыл|ж)\.?$")
 _YEAR_FIRST = re.compile(r"(?P<year>\d{4})\s*(?:жылғы|жылдың|жыл|ж)\.?\s*(?P<rest>\d{1,2}\D+)")
-_WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")
+_WHOLE = re.compile(r"(\d+)(?:[.,]0+)?(?:\s*(?:порци[яию]|порций|порц|шт|обед|обеда|обедов|рет)\.?)?")
+_QUOTES = re.compile('[«»“”„"]')
 _NAMED = re.compile(r"(?P<day>\d{1,2})[\s.\-]*(?P<month>[^\W\d_]+)\.?[\s.\-]*(?P<year>\d{4}|\d{2})?")
-_DAY = re.compile(r"(?P<day>\d{1,2})(?:[./](?P<month>\d{1,2})\.?)?(?:[\s,(]+(?P<weekday>[^\W\d_]+)\.?\)?)?")
+_DAY = re.compile(
+    r"(?P<day>\d{1,2})(?:-?(?:е|го|ое|ші|шы)|\.)?(?:[./](?P<month>\d{1,2})\.?)?(?:[\s,(]+(?P<weekday>[^\W\d_]+)\.?\)?)?"
+)
 
 _MONTHS = tuple(re.compile(pattern) for pattern in (
     "январ[ьяе]|янв|қаңтар|қаң", "феврал[ьяе]|фев|ақпан|ақп", "март[ае]?|мар|наурыз|нау", "апрел[ьяе]|апр|сәуір|сәу",
@@ -30,7 +35,7 @@ _MONTHS = tuple(re.compile(pattern) for pattern in (
 _WEEKDAYS = frozenset({
     "пн", "вт", "ср", "чт", "пт", "сб", "вс", "понедельник", "вторник", "среда", "четверг", "пятница", "суббота",
     "воскресенье", "дс", "сс", "сә", "бс", "жм", "сн", "жс", "дүй", "сей", "сәр", "бей", "жұм", "сен", "жек",
-    "дүйсенбі", "сейсенбі", "сәрсенбі", "бейсенбі", "жұма", "сенбі", "жексенбі", "число", "күн",
+    "дүйсенбі", "сейсенбі", "сәрсенбі", "бейсенбі", "жұма", "сенбі", "жексенбі", "число", "күн", "күні",
 })  # fmt: skip
 
 
@@ -47,7 +52,7 @@ def clean_cell(text: str) -> str:
 
 
 def read_whole(text: str) -> int | None:
-    """Returns a whole number that may be written with a fraction of zeros: `1`, `1.0`, `1,00`."""
+    """Returns a whole number that may be written with a fraction of zeros or a unit: `1`, `1.0`, `1,00`, `1 шт.`."""
     match = _WHOLE.fullmatch(text)
     return int(match[1]) if match and match[1].isascii() else None
 
@@ -65,7 +70,7 @@ def find_month(text: str) -> int | None:
 
 def read_date(text: str, forms: Sequence[str], month: Month) -> date | None:
     """Returns the date in a cell. `forms`: as the map has them; `month`: whose year is meant where none is named."""
-    plain = fold(text)
+    plain = _QUOTES.sub("", fold(text)).strip()
     timed = _TIME.fullmatch(plain)
     plain = _YEAR_WORD.sub("", timed["date"] if timed else plain).rstrip(" ,")
     for form in forms:
@@ -92,7 +97,7 @@ def read_day_title(title: str, forms: Sequence[str], month: Month) -> date | Non
     whole = read_date(title, forms, month)
     if whole is not None:
         return whole if month.first <= whole <= month.last else None
-    match = _DAY.fullmatch(fold(title))
+    match = _DAY.fullmatch(_QUOTES.sub("", fold(title)).strip())
     if match is None or int(match["month"] or month.number) != month.number:
         return None
     if match["weekday"] and match["weekday"] not in _WEEKDAYS:
@@ -100,9 +105,14 @@ def read_day_title(title: str, forms: Sequence[str], month: Month) -> date | Non
     return _make_date(month.year, month.number, int(match["day"]))
 
 
+def is_weekday(text: str) -> bool:
+    """Returns True for the name of a weekday, whole or shortened."""
+    return fold(text).removesuffix(".") in _WEEKDAYS
+
+
 def is_bare_day(title: str) -> bool:
     """Returns True for a title that names a day's number and no month."""
-    match = _DAY.fullmatch(fold(title))
+    match = _DAY.fullmatch(_QUOTES.sub("", fold(title)).strip())
     return match is not None and not match["month"]
 
 

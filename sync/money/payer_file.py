@@ -14,7 +14,16 @@ from sync.errors import Wording
 from sync.money.cell_faults import FOUND_CHARS_MAX, CellFault, CellFaultKind
 from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
-from sync.money.payer_cells import clean_cell, find_month, fold, is_bare_day, read_date, read_day_title, read_whole
+from sync.money.payer_cells import (
+    clean_cell,
+    find_month,
+    fold,
+    is_bare_day,
+    is_weekday,
+    read_date,
+    read_day_title,
+    read_whole,
+)
 from sync.money.terms_file import TermsBase, read_toml
 
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
@@ -206,13 +215,18 @@ class _PayerReader:
         return any(word is not None and word[0] in self._sums for word in words)
 
     def _counts_nothing(self, cells: Sequence[str]) -> bool:
-        """Returns True for a row that can hold no meal, such as a heading, or the signatures under a table."""
+        """Returns True for a row that can hold no meal: a heading, titles or weekdays again, signatures below."""
+        who = [place for field in ("number", "name") for place in self._places[field] if place < len(cells)]
+        if any(cells[place] and fold(cells[place]) in self._titles[place] for place in who):
+            return True
         if self._map.shape is PayerShape.WIDE:
             texts = [cells[place] for place in self._days if place < len(cells)]
         elif self._places["count"]:
             texts = [self._cell(field, cells) for field in ("date", "count")]
         else:
             return False
+        if texts and all(map(is_weekday, filter(None, texts))) and any(texts):
+            return True
         return all(fold(text) in self._absent for text in (*texts, self._cell("withdrawn", cells)))
 
     def _read_row(self, line: int, cells: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ PAYER_FILE_BYTES_MAX = 32 * 1024 * 1024
 WORKBOOK_BYTES_MAX = 256 * 1024 * 1024
 PAYER_ROWS_MAX = 200_000
 PAYER_COLUMNS_MAX = 200
+_SNIFFED_BYTES = 4_096
 _SNIFFED_LINES = 40  # a heading above the table, and sums below, have other numbers of columns
 _DELIMITERS = ";\t,|"
 _STATED_DELIMITER = re.compile(r"sep=(.)\r?\n")  # Excel's own way to say it
@@ -125,8 +126,14 @@ def read_worksheets(name: str, content: bytes) -> dict[str, list[list[str]]]:
 def _read_csv(name: str, content: bytes) -> list[list[str]]:
     # Excel for Windows writes UTF-16 as "Unicode text", and its code page as "CSV". KZ-1048 is Windows-1251 with Kazakh
     # letters in the places of some that neither Russian nor Kazakh has.
-    marked = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    for encoding in ("utf-16",) if marked else ("utf-8-sig", "kz1048"):
+    head = content[:_SNIFFED_BYTES]
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encodings: tuple[str, ...] = ("utf-16",)
+    elif b"\n\0" in head or b"\0\n" in head:  # UTF-16 without its mark: a zero is the higher half of what is ASCII
+        encodings = ("utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be",)
+    else:
+        encodings = ("utf-8-sig", "kz1048")
+    for encoding in encodings:
         try:
             text = content.decode(encoding)
             break

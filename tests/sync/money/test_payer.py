@@ -97,6 +97,22 @@ def test_what_only_looks_like_a_day_is_none() -> None:
     assert read_wide([titles, ["7", *"1111111"]]) == [("7", 4)]
 
 
+def test_titles_and_lines_that_people_write_around_a_table() -> None:
+    titles = ["№", "«1» қараша", "2-е", "3 ноября 2025 г.", "4.", "45966"]
+    rows = [["", "сб", "вс", "пн", "вт", "ср"], ["7", *"+++++"], ["№", "1", "2", "3", "4", "5"], ["Директор", "", "-"]]
+    assert read_wide([titles, *rows]) == [("7", day) for day in range(1, 6)]
+    assert read_wide([["", "сб", "вс"], ["№", "1", "2"], ["7", "1 порция", "1,00"]], "title_line = 2") == [
+        ("7", 1), ("7", 2),
+    ]  # fmt: skip
+
+
+def test_times_behind_dates_are_local() -> None:
+    when = ("03.11.2025 7:05", "2025-11-03T12:00:00+05:00", "2025-11-03T20:00:00Z")
+    meals, faults = read([["1", "", "", each, "Обед"] for each in when])
+    assert meals == [(2, "1", 3, 1), (3, "1", 3, 1)]
+    assert faults == [(4, "'2025-11-03T20:00:00Z' is no date")]  # in UTC it may be another day here
+
+
 def test_lines_of_one_child_under_merged_cells() -> None:
     rows = [["№", "Приём", "3"], ["7", "обед", "+"], ["", "полдник", "+"], ["8", "обед", "-"]]
     assert read_wide(rows, "merged = true") == [("7", 3), ("7", 3)]

@@ -180,6 +180,8 @@ def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
     assert read(titled.encode()) == [["Табель за ноябрь"], ["№", "Аты"], ["1", "Әли"], ["2", "Дана"]]
     assert read("Имя,День\nОля,3\n".encode("cp1251")) == [["Имя", "День"], ["Оля", "3"]]
     assert read("Аты\tКүн\nӘли\t3\n".encode("utf-16")) == [["Аты", "Күн"], ["Әли", "3"]]
+    for form in ("utf-16-le", "utf-16-be"):
+        assert read("Аты;Күн\nӘли;3\n".encode(form)) == [["Аты", "Күн"], ["Әли", "3"]]
     assert read("Аты;Күн\nҚұдайберген;3,0\n".encode("kz1048")) == [["Аты", "Күн"], ["Құдайберген", "3,0"]]
     assert read('sep=|\r\n№|Аты\r\n1|"Әли; Дана, Ілияс"\r\n'.encode())[1] == ["1", "Әли; Дана, Ілияс"]
     book = Workbook()
