@@ -21,7 +21,9 @@ STREAM_FAULTS_MANY = 20
 
 @dataclass(frozen=True, slots=True)
 class ReaderReport:
-    """A reader that has something to say to the staff: why it is away, or the last thing that it refused."""
+    """A reader that has something to say to the staff: why it is away, the last thing that it refused, or how much
+    of what it sent nobody understood.
+    """
 
     name: str
     away: str = ""  # the reason, and what to do; empty while it is there
@@ -29,6 +31,7 @@ class ReaderReport:
     cause: FaultCause = FaultCause.LINE
     count: int = 0  # of that sentence since the start
     refused_s: int = 0  # when, in seconds of Unix time
+    unread: int = 0  # requests of it that nobody understood, and that are stored
 
 
 class LedgerState(StrEnum):

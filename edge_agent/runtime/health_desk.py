@@ -108,11 +108,12 @@ def _misset_why(reader: DevicePresence) -> str:
 
 
 def _report(reader: DevicePresence) -> ReaderReport | None:
-    last = reader.refusals.last
+    last, unread = reader.refusals.last, reader.unread
     if last is None:
-        return None if reader.is_present else ReaderReport(reader.name, reader.why)
+        is_fine = reader.is_present and not unread
+        return None if is_fine else ReaderReport(reader.name, reader.why, unread=unread)
     refused_s = int(last.seen_utc.timestamp())
-    return ReaderReport(reader.name, reader.why, last.what, last.cause, last.count, refused_s)
+    return ReaderReport(reader.name, reader.why, last.what, last.cause, last.count, refused_s, unread)
 
 
 def _need(report: ReaderReport) -> int:

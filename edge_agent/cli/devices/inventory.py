@@ -32,7 +32,7 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
     print_table(("driver", "kind", "for", "needs", "from"), (tuple(row.values()) for row in rows))
     out.print()
     print_table(
-        ("configured", "driver", "present", "why not", "readings", "faults"),
+        ("configured", "driver", "present", "why not", "readings", "faults", "unread"),
         ([value for key, value in row.items() if key != "refusal"] for row in configured),
         title=None if configured else f"nothing is configured in {config}",
     )
@@ -40,6 +40,11 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
         if row.get("refusal") is not None:
             refusal = msgspec.convert(row["refusal"], RefusalStatus)
             line = f"{row['name']} {describe_refusal(refusal, loaded.settings.zone)}"
+            out.print(line, markup=False, soft_wrap=True)
+    for row in configured:
+        if row.get("unread"):
+            name = row["name"]
+            line = f"{name}: {row['unread']} requests were not understood: edge-agent devices unread {name}"
             out.print(line, markup=False, soft_wrap=True)
     if loaded.refused_plugins:
         out.print()

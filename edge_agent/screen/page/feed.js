@@ -15,7 +15,7 @@ export function drawHealth(list, lines, language) {
   }));
 }
 
-// What keeps a reader away, and the last thing that it refused. The driver's sentence is English, for the technician.
+// What keeps a reader away, the last thing that it refused, and how much of it nobody understood. The driver's sentence is English, for the technician.
 export function drawReaders(list, readers, language, clockAt) {
   list.replaceChildren(...readers.map((reader) => {
     const item = element("li", reader.away ? "away" : "");
@@ -29,6 +29,7 @@ export function drawReaders(list, readers, language, clockAt) {
         technicianWords(reader.refused),
       );
     }
+    if (reader.unread) item.append(element("span", "", translate(language, "staff.readers.unread", { number: reader.unread })));
     return item;
   }));
 }

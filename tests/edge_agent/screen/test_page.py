@@ -217,7 +217,9 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
             queued=12_000,
             readers=(
                 ReaderReport("door", "door needs the extra osdp: /opt/edge-agent/bin/python -m pip install 'libosdp'"),
-                ReaderReport("till", "", "a random number (08…), as phones give: use a card", FaultCause.PHONE, 3, 0),
+                ReaderReport(
+                    "till", "", "a random number (08…), as phones give: use a card", FaultCause.PHONE, 3, 0, 7
+                ),
             ),
         )
     )
@@ -225,6 +227,7 @@ def test_the_staffs_page_fits(browser: Browser, screen: ScreenServer) -> None:
     sign_in(page)
     expect(page.locator("#reader-list li")).to_have_count(2)
     expect(page.locator("#reader-list li").nth(1)).to_contain_text("3 рет, соңғысы 05:00")
+    expect(page.locator("#reader-list li").nth(1)).to_contain_text("Түсініксіз жазбалар келді: 7")
     expect(page.locator("#feed .name")).to_have_text("Айгерім Сәрсенбаева")
     for width, height in (*SIZES, (600, 960)):
         page.set_viewport_size({"width": width, "height": height})
