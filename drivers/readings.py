@@ -57,6 +57,14 @@ class Uid(msgspec.Struct, frozen=True):
         return f"{self.technology}/{self.bits} …{self.hex[-4:]}"
 
 
+class Authenticity(StrEnum):
+    """The ground on which a card is taken for the one that was given out."""
+
+    BARE = ""  # it has shown its number, which any card can be made to show
+    COPYABLE = "copyable"  # its number stood in a memory that others can read, and write elsewhere
+    PROVEN = "proven"  # it has shown that it has the city's key
+
+
 class CardRead(msgspec.Struct, frozen=True):
     """A card was seen. A held card is reported twice at most: first with `again` False, then once with True.
 
@@ -67,6 +75,7 @@ class CardRead(msgspec.Struct, frozen=True):
     uid: Uid
     monotonic_ns: int  # when the last byte of it arrived
     again: bool = False
+    authenticity: Authenticity = Authenticity.BARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class CodeRead:
     text: str = field(repr=False)
     monotonic_ns: int = 0
     keypad: bool = False
+    authenticity: Authenticity = Authenticity.BARE
 
 
 @dataclass(frozen=True, slots=True)

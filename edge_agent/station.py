@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from drivers.readings import CardRead, CodeRead, PersonMatched, Reading
+from drivers.readings import Authenticity, CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain import pairing
 from edge_agent.domain.confirmation import Confirmation, ConfirmationLimits, ConfirmationVerdict
 from edge_agent.domain.decision import Decision, DecisionRules, Granted, Review, decide
@@ -140,10 +140,11 @@ class Station:
                     return None
                 case ConfirmationVerdict.COUNT:
                     pass
-        context = EventContext(moment, roster, reading.reader)
+        authenticity = reading.authenticity if isinstance(reading, CardRead | CodeRead) else Authenticity.BARE
+        context = EventContext(moment, roster, reading.reader, authenticity=authenticity)
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
             moment = terminal_moment(reading, reading.seen_at, moment)
-            context = EventContext(moment, roster, reading.reader, reading.offset_s, reading.clock_suspect)
+            context = EventContext(moment, roster, reading.reader, reading.offset_s, is_doubted=reading.clock_suspect)
         if (
             self.palms is not None
             and isinstance(identity, RecognisedPerson)
@@ -172,7 +173,9 @@ class Station:
                 waiting.card, palm, owner_score=owner_score, accept_score=presentation.confirm_score
             )
             later = max(moment, waiting.moment, key=lambda candidate: candidate.mono_ms)
-            return self._settle(identity, EventContext(later, roster, waiting.reader))
+            return self._settle(
+                identity, EventContext(later, roster, waiting.reader, authenticity=waiting.authenticity)
+            )
         feedback = self._settle(palm, EventContext(moment, roster, presentation.reader))
         if isinstance(palm, AmbiguousPerson) and not isinstance(waiting, WaitingCard):
             self._waiting[gate] = WaitingPalm(palm, moment)
@@ -258,7 +261,7 @@ class Station:
         if not palms.has_camera():
             return self._settle(pairing.mark_unconfirmed(card), context)
         if not isinstance(waiting, WaitingCard):
-            self._waiting[gate] = WaitingCard(card, context.reader, context.moment)
+            self._waiting[gate] = WaitingCard(card, context.reader, context.moment, context.authenticity)
         return ask_for_palm(card.person)
 
     def _wants_palm(self, card: RecognisedPerson, context: EventContext, palms: PalmAvailability) -> bool:
@@ -276,7 +279,7 @@ class Station:
         del self._waiting[gate]
         if isinstance(waiting, WaitingPalm):
             return []
-        context = EventContext(waiting.moment, self.roster, waiting.reader)
+        context = EventContext(waiting.moment, self.roster, waiting.reader, authenticity=waiting.authenticity)
         return [self._settle(pairing.mark_unconfirmed(waiting.card), context)]
 
     def _displaces(self, newcomer: Reading, gate: Direction, waiting: Waiting) -> bool:

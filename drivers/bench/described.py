@@ -2,14 +2,23 @@
 
 from typing import assert_never
 
-from drivers.readings import CardRead, CardRemoved, CodeRead, DeviceEvent, PalmFrame, PersonMatched, StreamFault
+from drivers.readings import (
+    Authenticity,
+    CardRead,
+    CardRemoved,
+    CodeRead,
+    DeviceEvent,
+    PalmFrame,
+    PersonMatched,
+    StreamFault,
+)
 
 
 def describe_event(event: DeviceEvent) -> dict[str, object]:
     """Returns the event as a JSON object, with whole card numbers; of a palm frame only its size."""
     match event:
-        case CardRead(uid=uid, again=again):
-            return {
+        case CardRead(uid=uid, again=again, authenticity=authenticity):
+            said: dict[str, object] = {
                 "event": "read",
                 "uid": uid.hex,
                 "bits": uid.bits,
@@ -17,8 +26,9 @@ def describe_event(event: DeviceEvent) -> dict[str, object]:
                 "partial": uid.partial,
                 "again": again,
             }
-        case CodeRead(text=text):
-            return {"event": "code", "text": text}
+            return said | _authenticity(authenticity)
+        case CodeRead(text=text, authenticity=authenticity):
+            return {"event": "code", "text": text} | _authenticity(authenticity)
         case PersonMatched(number=number, method=method, score=score):
             return {"event": "match", "number": number, "method": method, "score": score}
         case PalmFrame(image=image, nir=nir):
@@ -29,3 +39,8 @@ def describe_event(event: DeviceEvent) -> dict[str, object]:
             return {"event": "fault", "what": what, "cause": cause.value}
         case _:
             assert_never(event)
+
+
+def _authenticity(authenticity: Authenticity) -> dict[str, object]:
+    """Returns what a card has shown beyond its number; nothing for the number alone."""
+    return {"authenticity": authenticity.value} if authenticity else {}

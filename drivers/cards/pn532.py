@@ -8,6 +8,7 @@ so `again` follows at once. Closing sends the chip to sleep; without that many b
 few never wake up from it: `power_down = false` is for them.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.cards.stream import CardGone, CardSighting, CardStream, Feed
+from drivers.cards.card_outcomes import report_outcome
+from drivers.cards.key_file import load_keyring
+from drivers.cards.stream import CardGone, CardReport, CardSighting, CardStream, Feed
 from drivers.errors import DeviceError, DeviceGone
 from drivers.protocols import pn532_host
 from drivers.protocols.fault import Fault
@@ -34,6 +37,7 @@ class Pn532Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_fi
     baud: Annotated[int, Meta(ge=9600, le=921_600)] = 115_200
     poll_ms: Annotated[int, Meta(ge=50, le=2_000)] = 150
     hold_ms: Annotated[int, Meta(ge=50, le=10_000)] = 1_000  # a card seen later than this is put down anew
+    card_keys: str = ""  # the file with the city's keys for cards that prove themselves; empty: the number is enough
     power_down: bool = True  # false for a board that stays deaf once it was closed, until its power is cut
 
 
@@ -49,7 +53,10 @@ class Pn532(CardStream):
         tap: Tap | None = None,
         transport: Transport | None = None,
     ) -> None:
-        self._host = pn532_host.Host(poll_ms=settings.poll_ms, power_down=settings.power_down)
+        self._host = pn532_host.Host(
+            poll_ms=settings.poll_ms, power_down=settings.power_down, keyring=load_keyring(settings.card_keys),
+            draw=secrets.token_bytes,
+        )  # fmt: skip
         self._talking = threading.Lock()
 
         def new_feed() -> Feed:
@@ -81,8 +88,10 @@ class Pn532(CardStream):
         super().close()
 
 
-def _sighting(event: pn532_host.Event) -> CardSighting | CardGone | Fault | None:
+def _sighting(event: pn532_host.Event) -> CardReport | None:
     match event:
+        case pn532_host.Pn532Card(outcome=outcome) if outcome is not None:
+            return report_outcome(outcome)
         case pn532_host.Pn532Card(target=target):
             return CardSighting(
                 whole(Technology.ISO14443A if target.iso14443a else Technology.UNKNOWN, target.uid), True

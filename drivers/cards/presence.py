@@ -12,10 +12,13 @@ CARDS_MAX = 16  # at once in half a second; only noise gets there
 class HeldCards:
     def __init__(self, hold_ms: int) -> None:
         self._hold_ns = hold_ms * 1_000_000
-        self._recent: dict[Uid, tuple[int, int]] = {}  # last seen at, frames so far; oldest sighting first
+        self._recent: dict[Uid | str, tuple[int, int]] = {}  # last seen at, frames so far; oldest sighting first
 
-    def frames(self, uid: Uid, now_ns: int) -> int:
-        """Returns how many frames of this card its presentation has had, this one included."""
+    def frames(self, uid: Uid | str, now_ns: int) -> int:
+        """Returns how many frames of this card its presentation has had, this one included.
+
+        `uid`: its number, or the text that stood in its memory.
+        """
         last_ns, count = self._recent.pop(uid, (now_ns, 0))
         if now_ns - last_ns > self._hold_ns:
             count = 0

@@ -4,12 +4,12 @@ A driver hands in a transport and a decoder that already speaks of canonical num
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.base import Monotonic, Transport
 from drivers.cards.presence import HeldCards
 from drivers.protocols.fault import Fault
-from drivers.readings import CardRead, CardRemoved, DeviceEvent, StreamFault, Uid
+from drivers.readings import Authenticity, CardRead, CardRemoved, CodeRead, DeviceEvent, StreamFault, Uid
 from drivers.uid import RejectedNumber
 
 
@@ -19,6 +19,14 @@ class CardSighting:
 
     uid: Uid | RejectedNumber
     proven: bool = False
+    authenticity: Authenticity = Authenticity.BARE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSighting:
+    """A number out of a card's memory, which names its person as a code does."""
+
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,8 @@ class CardGone:
     """The field is empty."""
 
 
-Feed = Callable[[bytes], Sequence[CardSighting | CardGone | Fault]]
+CardReport = CardSighting | StoredSighting | CardGone | Fault
+Feed = Callable[[bytes], Sequence[CardReport]]
 
 
 class CardStream:
@@ -57,16 +66,19 @@ class CardStream:
     def close(self) -> None:
         self._transport.close()
 
-    def _report(self, sighting: CardSighting | CardGone | Fault, now_ns: int) -> Iterator[DeviceEvent]:
+    def _report(self, sighting: CardReport, now_ns: int) -> Iterator[DeviceEvent]:
         match sighting:
             case CardSighting(uid=RejectedNumber(why=why, cause=cause)):
                 yield StreamFault(self.name, why, now_ns, cause)
-            case CardSighting(uid=Uid() as uid, proven=proven):
+            case CardSighting(uid=Uid() as uid, proven=proven, authenticity=authenticity):
                 frames = self._presence.frames(uid, now_ns)
                 if frames == 1:
-                    yield CardRead(self.name, uid, now_ns)
+                    yield CardRead(self.name, uid, now_ns, authenticity=authenticity)
                 if frames == (1 if proven else 2):
-                    yield CardRead(self.name, uid, now_ns, again=True)
+                    yield CardRead(self.name, uid, now_ns, again=True, authenticity=authenticity)
+            case StoredSighting(text=text):
+                if self._presence.frames(text, now_ns) == 1:
+                    yield CodeRead(self.name, text, now_ns, authenticity=Authenticity.COPYABLE)
             case CardGone():
                 self._presence.clear()
                 yield CardRemoved(self.name, now_ns)

@@ -10,6 +10,7 @@ What the manual does not say, or says quietly:
 - ACK and answer come in one read or in several, cut anywhere; a checksum may be 00, and so may the postamble's place.
 - Two kinds of order for SENS_RES (ATQA) are in use; this chip sends 00 04.
 - CPU cards append their ATS to the UID; it is no part of it.
+- InDataExchange answers with a status first, whose low six bits are 0 where all went well.
 - Left to itself the chip looks for a card for ever and answers nothing else: the number of its tries is set first.
 
 A frame is taken only with both checksums right. A frame that fails is searched again from behind its start, so that
@@ -38,6 +39,7 @@ class Command(IntEnum):
     SAM_CONFIGURATION = 0x14
     POWER_DOWN = 0x16
     RF_CONFIGURATION = 0x32
+    IN_DATA_EXCHANGE = 0x40
     IN_LIST_PASSIVE_TARGET = 0x4A
 
 

@@ -2,7 +2,8 @@
 
     wake, SAMConfiguration → GetFirmwareVersion → RFConfiguration (few tries) → ┌→ InListPassiveTarget, every poll_ms
                                                                                 └── a card: field off, so that the
-                                                                                    next poll finds it anew
+                                                                                    next poll finds it anew;
+                                                                                    with keys it is asked before that
 Rules for this file: one command at a time; whatever is not answered in time starts again at the wake-up, since a chip
 that lost power has forgotten its configuration; after ATTEMPTS_MAX of these in a row the chip is `silent`, and only
 `start` is of use.
@@ -14,6 +15,16 @@ from enum import Enum, auto
 from typing import assert_never
 
 from drivers.protocols import pn532
+from drivers.protocols.card_keys import (
+    BlockRead,
+    CardKeyring,
+    CardKind,
+    CardOutcome,
+    Conversation,
+    Exchange,
+    SectorLogin,
+)
+from drivers.protocols.card_proof import RandomBytes
 from drivers.protocols.fault import Fault
 from drivers.protocols.pn532 import CHIP, Command, Pn532Target
 
@@ -35,6 +46,7 @@ class Pn532Card:
     """A card lies in the field. The event comes again at every poll while the card stays."""
 
     target: Pn532Target
+    outcome: CardOutcome = None  # of a conversation with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +62,30 @@ class _PollStep(Enum):
     FIRMWARE = auto()
     TRIES = auto()
     POLL = auto()
+    EXCHANGE = auto()
     FIELD_OFF = auto()
 
 
+@dataclass(slots=True)
+class _Talk:
+    """A conversation with the card in the field, and what it wants to send next."""
+
+    target: Pn532Target
+    conversation: Conversation
+    wanted: Exchange
+
+
 class Host:
-    def __init__(self, *, poll_ms: int, power_down: bool = True) -> None:
+    """`keyring`: the keys by which a card is asked for more than its number; `draw` gives fresh random bytes."""
+
+    def __init__(
+        self, *, poll_ms: int, power_down: bool = True, keyring: CardKeyring | None = None,
+        draw: RandomBytes | None = None,
+    ) -> None:  # fmt: skip
         self._poll_ns, self._power_down = poll_ms * 1_000_000, power_down
+        if keyring is not None and draw is None:
+            raise ValueError("a conversation with a card needs random bytes")
+        self._keyring, self._draw = keyring, draw or bytes
         self.start(0)
 
     def start(self, now_ns: int) -> None:
@@ -66,6 +96,7 @@ class Host:
         self._attempts = 0
         self._card_present = False
         self._empty_polls = 0
+        self._talk: _Talk | None = None
         self.due_ns = now_ns  # when `send` has something to do, unless bytes come before
         self.silent = False  # the chip does not answer
 
@@ -113,6 +144,9 @@ class Host:
                 return pn532.command(Command.RF_CONFIGURATION, bytes((0x05, 0xFF, 0x01, _TRIES_MORE)))
             case _PollStep.POLL:
                 return pn532.command(Command.IN_LIST_PASSIVE_TARGET, b"\x01\x00")
+            case _PollStep.EXCHANGE:
+                assert self._talk is not None, "the step begins with a conversation"
+                return pn532.command(Command.IN_DATA_EXCHANGE, b"\x01" + _to_chip(self._talk.wanted, self._talk.target))
             case _PollStep.FIELD_OFF:
                 return pn532.command(Command.RF_CONFIGURATION, b"\x01\x00")
             case _:
@@ -138,6 +172,8 @@ class Host:
             case _PollStep.POLL:
                 self._attempts = 0
                 yield from self._polled(response, now_ns)
+            case _PollStep.EXCHANGE:
+                yield from self._exchanged(response)
             case _PollStep.FIELD_OFF:
                 self._step, self.due_ns = _PollStep.POLL, now_ns + self._poll_ns
             case _:
@@ -151,7 +187,10 @@ class Host:
             return
         if cards:
             self._card_present, self._empty_polls, self._step = True, 0, _PollStep.FIELD_OFF
-            yield from map(Pn532Card, cards)
+            if self._keyring is not None and len(cards) == 1:
+                yield from self._begin_talk(self._keyring, cards[0])
+            else:
+                yield from map(Pn532Card, cards)
             return
         self.due_ns = now_ns + self._poll_ns
         self._empty_polls += 1
@@ -159,12 +198,64 @@ class Host:
             self._card_present = False
             yield Pn532CardRemoved()
 
+    def _begin_talk(self, keyring: CardKeyring, target: Pn532Target) -> Iterator[Event]:
+        conversation = keyring.ask(_kind(target), target.uid, self._draw)
+        try:
+            self._talk = _Talk(target, conversation, next(conversation))
+            self._step = _PollStep.EXCHANGE
+        except StopIteration as ended:
+            yield Pn532Card(target, ended.value)
 
+    def _exchanged(self, response: bytes) -> Iterator[Event]:
+        """Hands the card's answer on. A command of a chip card that failed means a card that moved: the next poll asks
+        again.
+        """
+        talk, self._talk = self._talk, None
+        assert talk is not None, "the step begins with a conversation"
+        self._step = _PollStep.FIELD_OFF
+        went_well = bool(response) and response[0] & _STATUS == 0
+        if isinstance(talk.wanted, bytes) and not went_well:
+            return
+        said = _SAID if isinstance(talk.wanted, SectorLogin) else response[1:]
+        try:
+            talk.wanted = talk.conversation.send(said if went_well else b"")
+            self._talk, self._step = talk, _PollStep.EXCHANGE
+        except StopIteration as ended:
+            yield Pn532Card(talk.target, ended.value)
+
+
+def _kind(target: Pn532Target) -> CardKind:
+    """Returns how a card is asked, by its SEL_RES (SAK): NXP AN10833."""
+    if not target.iso14443a:
+        return CardKind.OTHER
+    if target.sel_res & 0x20:
+        return CardKind.CHIP
+    if target.sel_res & 0x08:
+        return CardKind.CLASSIC
+    return CardKind.NTAG if target.sel_res == 0 and len(target.uid) == 7 else CardKind.OTHER
+
+
+def _to_chip(exchange: Exchange, target: Pn532Target) -> bytes:
+    """Returns what goes to the card through InDataExchange: UM0701-02, 7.3.8."""
+    match exchange:
+        case bytes():
+            return exchange
+        case SectorLogin(block=block, key=key, is_key_b=is_key_b):
+            return bytes((0x61 if is_key_b else 0x60, block)) + key + target.uid[-4:]
+        case BlockRead(block=block):
+            return bytes((0x30, block))
+        case _:
+            assert_never(exchange)
+
+
+_STATUS = 0x3F
+_SAID = b"\x90\x00"  # a login has no answer but that it went well
 _COMMAND_BY_STEP = {
     _PollStep.WAKE: Command.SAM_CONFIGURATION,
     _PollStep.FIRMWARE: Command.GET_FIRMWARE_VERSION,
     _PollStep.TRIES: Command.RF_CONFIGURATION,
     _PollStep.POLL: Command.IN_LIST_PASSIVE_TARGET,
+    _PollStep.EXCHANGE: Command.IN_DATA_EXCHANGE,
     _PollStep.FIELD_OFF: Command.RF_CONFIGURATION,
 }
 

@@ -3,8 +3,8 @@
 `Chip` is pure: bytes from the host in, bytes to the host out. `Pn532Peer` puts it on a pseudo-terminal behind a stable
 name and answers from a thread of its own, as the chip would.
 
-Does not imitate: the time that commands take, the field and its retries, two cards at once, reading or writing of
-memory, FeliCa and type B, target mode. A command that it does not know gets the chip's own error frame.
+Does not imitate: the time that commands take, the field and its retries, two cards at once, writing of memory, FeliCa
+and type B, target mode. A command that it does not know gets the chip's own error frame.
 """
 
 import os
@@ -18,6 +18,7 @@ from types import TracebackType
 from drivers.protocols import pn532
 from drivers.protocols.fault import Fault
 from drivers.simulated.card_peer import CardPeer
+from drivers.simulated.proof_card import ChipCard, MemoryCard
 from drivers.transports.base import READ_BYTES_MAX
 
 ASKED_MAX = 1_000
@@ -45,6 +46,7 @@ class Chip:
         self.card = b""
         self.sel_res = 0x08
         self.ats = b""
+        self.chip_card: ChipCard | MemoryCard | None = None  # what answers InDataExchange
         self.asleep = False
         self.commands: list[int] = []  # the commands that were answered, the last ASKED_MAX of them
 
@@ -82,6 +84,8 @@ class Chip:
                 body = bytes(len(data) // 2)
             case 0x4A:
                 body = self._in_list(data)
+            case 0x40:
+                body = self._exchange(data[1:])
             case _ if command in _EMPTY_ANSWER:
                 body = b""
             case _ if command in _WITH_STATUS:
@@ -96,6 +100,19 @@ class Chip:
             return b"\x00"
         head = bytes((1, 1)) + _SENS_RES[len(self.card)].to_bytes(2, "big") + bytes((self.sel_res, len(self.card)))
         return head + self.card + (bytes((len(self.ats) + 1,)) + self.ats if self.ats else b"")
+
+    def _exchange(self, data: bytes) -> bytes:
+        """InDataExchange: a status, 00 or 01 for a card that does not answer, 14 for a wrong key of a sector."""
+        match self.chip_card:
+            case ChipCard() as chip:
+                return b"\x00" + chip.transceive(data)
+            case MemoryCard() as memory if data[0] in (0x60, 0x61):
+                return b"\x00" if memory.log_in(data[1], data[2:8]) else b"\x14"
+            case MemoryCard() as memory if data[0] == 0x30:
+                content = memory.read(data[1])
+                return b"\x00" + content if content else b"\x01"
+            case _:
+                return b"\x01"
 
     def _selected_by(self, initiator: bytes) -> bool:
         """Tells if a command's number selects the card. Hosts may ask for one card; long numbers have the cascade tag
@@ -115,10 +132,13 @@ class Pn532Peer:
         self._chip = threading.Lock()  # the thread answers, the holder puts cards down
         self._power_up()
 
-    def present(self, uid: bytes, *, sel_res: int = 0x08, ats: bytes = b"") -> None:
-        """Puts a card down; it stays until `remove`, also over an unplug."""
+    def present(
+        self, uid: bytes, *, sel_res: int = 0x08, ats: bytes = b"", card: ChipCard | MemoryCard | None = None
+    ) -> None:
+        """Puts a card down; it stays until `remove`, also over an unplug. `card` answers for it beyond its number."""
         with self._chip:
             self.chip.card, self.chip.sel_res, self.chip.ats = uid, sel_res, ats
+            self.chip.chip_card = card
 
     def remove(self) -> None:
         with self._chip:
@@ -142,7 +162,7 @@ class Pn532Peer:
         before = self.chip
         self._line.replug()
         self._power_up()
-        self.present(before.card, sel_res=before.sel_res, ats=before.ats)
+        self.present(before.card, sel_res=before.sel_res, ats=before.ats, card=before.chip_card)
 
     def _power_up(self) -> None:
         self.chip = Chip(self._habits)

@@ -7,15 +7,19 @@ CALL_S; a thread that hangs is given up, and the reader is not opened again befo
 Only one kiosk uses a reader at a time; other programs may share it.
 """
 
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from smartcard import scard
 
 from drivers.errors import DeviceBusy, DeviceError, DeviceGone, NotSupported
 from drivers.protocols import pcsc
+from drivers.protocols.card_keys import CardKeyring
+from drivers.protocols.card_proof import RandomBytes
 
 CALL_S = 3.0
 READERS_MAX = 16
@@ -28,11 +32,16 @@ T = TypeVar("T")
 
 class CardSlot:
     """A reader for smart cards. `reader` is a part of its name, as `pcsc_scan` shows it; empty: the only one there is.
-    `shared`: for a lamp in a reader that another driver reads.
+    `shared`: for a lamp in a reader that another driver reads. `keyring`: the keys by which a card is asked for more
+    than its number.
     """
 
-    def __init__(self, reader: str, *, shared: bool = False, call_s: float = CALL_S) -> None:
+    def __init__(
+        self, reader: str, *, shared: bool = False, call_s: float = CALL_S, keyring: CardKeyring | None = None,
+        draw: RandomBytes = secrets.token_bytes,
+    ) -> None:  # fmt: skip
         self.reader = reader
+        self._keyring, self._draw = keyring, draw
         self._shared = shared
         self._call_s = call_s
         self._in_use = threading.Lock()  # held by the thread that talks to pcscd; close wakes it, then waits
@@ -110,16 +119,32 @@ class CardSlot:
             return b"" if first else pcsc.REMOVED
         if state & scard.SCARD_STATE_MUTE:
             return pcsc.MUTE
-        response = self._bounded(lambda: _exchange(context, self._name, pcsc.GET_UID))
-        if response is not None:
+        line = self._bounded(lambda: _with_card(context, self._name, lambda card: self._ask(card, atr)))
+        if line is not None:
             self._tries = 0
-            return pcsc.encode(atr, response)
+            return line
         self._tries += 1
         if self._tries == TRIES_MAX:  # some card that does not answer, or some program that holds it
             self._tries = 0
             return pcsc.MUTE
         self._last_state = scard.SCARD_STATE_UNAWARE  # it moved while it was asked: look again
         return b""
+
+    def _ask(self, card: "_CardConnection", atr: bytes) -> bytes:
+        """Returns the line of a card that is connected. Raises _CardLeft."""
+        response = card.transmit(pcsc.GET_UID)
+        if self._keyring is None or response[-2:] != b"\x90\x00":
+            return pcsc.encode(atr, response)
+        talk = self._keyring.ask(pcsc.kind(atr), response[:-2], self._draw)
+        try:
+            wanted = next(talk)
+            while True:
+                *before, last = pcsc.command(wanted)
+                for command in before:
+                    card.transmit(command)
+                wanted = talk.send(pcsc.answer(wanted, card.transmit(last)))
+        except StopIteration as ended:
+            return pcsc.encode(atr, response, ended.value)
 
     def _bounded(self, call: Callable[[], T]) -> T:
         """Returns or raises what `call` does, and raises DeviceGone where that takes too long."""
@@ -182,25 +207,44 @@ def _reserved(name: str) -> socket.socket:
     return mine
 
 
-def _exchange(context: int, name: str, command: bytes) -> bytes | None:
-    """Returns the card's answer over a connection made for it; None when the card has left meanwhile."""
+class _CardLeft(Exception):
+    """The card is away, or another program holds it: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CardConnection:
+    """One connection to the card that lies there."""
+
+    card: int
+    protocol: int
+    reader: str
+
+    def transmit(self, command: bytes) -> bytes:
+        """Returns the card's answer. Raises _CardLeft, DeviceGone."""
+        header = scard.SCARD_PCI_T1 if self.protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
+        result, response = scard.SCardTransmit(self.card, header, list(command))
+        if result in _CARD_AWAY:
+            raise _CardLeft
+        _check(result, self.reader)
+        return bytes(response)
+
+
+def _with_card(context: int, name: str, call: Callable[[_CardConnection], T]) -> T | None:
+    """Returns what `call` does over a connection made for it; None when the card has left meanwhile."""
     result, card, protocol = scard.SCardConnect(context, name, scard.SCARD_SHARE_SHARED, _EITHER)
     if result in _CARD_AWAY:
         return None
     _check(result, name)
     try:
-        header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
-        result, response = scard.SCardTransmit(card, header, list(command))
-        if result in _CARD_AWAY:
-            return None
-        _check(result, name)
-        return bytes(response)
+        return call(_CardConnection(card, protocol, name))
+    except _CardLeft:
+        return None
     finally:
         scard.SCardDisconnect(card, scard.SCARD_LEAVE_CARD)
 
 
 def _to_reader(context: int, name: str, command: bytes) -> bytes:
-    response = _exchange(context, name, command)
+    response = _with_card(context, name, lambda card: card.transmit(command))
     if response is not None:
         return response
     result, card, _ = scard.SCardConnect(context, name, scard.SCARD_SHARE_DIRECT, 0)

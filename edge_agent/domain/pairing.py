@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from drivers.readings import Authenticity
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     Identity,
@@ -31,6 +32,7 @@ class WaitingCard:
     card: RecognisedPerson
     reader: str
     moment: Moment
+    authenticity: Authenticity = Authenticity.BARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TypedDict, assert_never
 
 import msgspec
 
+from drivers.readings import Authenticity
 from edge_agent.domain.decision import Decision, Granted, Refused, Review
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -38,6 +39,7 @@ class EventContext(msgspec.Struct, frozen=True):
     roster: Roster
     reader: str = ""
     offset_s: int = 0  # of the doubted clock of a terminal, as measured
+    authenticity: Authenticity = Authenticity.BARE  # of the card that was read
     is_doubted: bool = False  # the moment is of a terminal's clock that nobody vouches for: no meal is found by it
 
 
@@ -84,6 +86,7 @@ class _SightingFields(TypedDict):
     operator: str
     note: str
     scan_rules: str
+    authenticity: str
     offset_s: int
 
 
@@ -183,6 +186,7 @@ def _sighting_fields(
         operator=staff_act.operator if staff_act else "",
         note=staff_act.note[:NOTE_CHARS_MAX] if staff_act else "",
         scan_rules=scan_rules,
+        authenticity=context.authenticity.value,
         offset_s=context.offset_s,
     )
 

@@ -77,6 +77,7 @@ class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
     operator: str = ""  # who of the staff did it by hand
     note: str = ""  # why it was done by hand, in the operator's words or a stock reason
     scan_rules: str = ""  # a `movements.ScanRules`, at a kiosk whose terminals may tell late what they saw
+    authenticity: str = ""  # of a card: `proven` by the city's key, `copyable` out of its memory; empty: by its number
     offset_s: int = 0  # of a terminal whose clock is doubted: how far it was ahead of the kiosk's, as measured
 
 

@@ -3,7 +3,8 @@ every address, and nobody else shall put cards on our reader.
 
     unshare -n python pcsc_pcd.py
 
-Reads lines `plug`, `pull`, `insert ATR ANSWER` (hex), `remove`; says `ok` after each, and `apdu HEX` for what the card
+Reads lines `plug`, `pull`, `insert ATR ANSWER` (hex), `chip ATR SHOWN UID APPLICATION NUMBER KEY`,
+`classic ATR UID BLOCK CONTENT KEY`, `remove`; says `ok` after each, and `apdu HEX` for what the card
 was asked.
 """
 
@@ -14,7 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from drivers.simulated.proof_card import ChipCard, MemoryCard
 
 VPCD = ("127.0.0.1", 35963)
 COMMON = Path("/run/pcscd/pcscd.comm")
@@ -40,8 +44,10 @@ def connected() -> socket.socket:
 
 
 class Card:
-    def __init__(self, atr: bytes, answer: bytes) -> None:
-        self._atr, self._answer = atr, answer
+    """`answer`: to the question for the number. `say` answers everything else."""
+
+    def __init__(self, atr: bytes, answer: bytes, say: Callable[[bytes], bytes] = lambda _: b"\x90\x00") -> None:
+        self._atr, self._answer, self._respond = atr, answer, say
         self._line = connected()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -59,13 +65,33 @@ class Card:
                 self._say(self._atr)
             elif len(message) > 1:
                 print("apdu", message.hex(), flush=True)
-                self._say(self._answer if message[:2] == b"\xff\xca" else b"\x90\x00")
+                self._say(self._answer if message[:2] == b"\xff\xca" else self._respond(message))
 
     def _say(self, data: bytes) -> None:
         try:
             self._line.sendall(struct.pack(">H", len(data)) + data)
         except OSError:
             return  # the reader is gone
+
+
+class ReaderMemory:
+    """A MIFARE Classic behind a reader that speaks PC/SC part 3: keys are loaded into the reader first."""
+
+    def __init__(self, card: MemoryCard) -> None:
+        self._card, self._key = card, b""
+
+    def __call__(self, apdu: bytes) -> bytes:
+        match apdu[:2]:
+            case b"\xff\x82":
+                self._key = apdu[5:]
+                return b"\x90\x00"
+            case b"\xff\x86":
+                return b"\x90\x00" if self._card.log_in(apdu[7], self._key) else b"\x63\x00"
+            case b"\xff\xb0":
+                content = self._card.read(apdu[3])
+                return content + b"\x90\x00" if content else b"\x63\x00"
+            case _:
+                return b"\x6d\x00"
 
 
 class Desk:
@@ -92,11 +118,11 @@ class Desk:
             self._daemon.wait()
         self._daemon = None
 
-    def insert(self, atr: str, answer: str) -> None:
+    def insert(self, atr: str, answer: str, say: Callable[[bytes], bytes] = lambda _: b"\x90\x00") -> None:
         if self._card is not None:
             self.remove()
             time.sleep(HAND_S)
-        self._card = Card(bytes.fromhex(atr), bytes.fromhex(answer))
+        self._card = Card(bytes.fromhex(atr), bytes.fromhex(answer), say)
 
     def remove(self) -> None:
         if self._card is not None:
@@ -116,6 +142,12 @@ def main() -> None:
                     desk.pull()
                 case ["insert", atr, answer]:
                     desk.insert(atr, answer)
+                case ["chip", atr, shown, uid, application, number, key]:
+                    chip = ChipCard(bytes.fromhex(uid), bytes.fromhex(application), {int(number): bytes.fromhex(key)})
+                    desk.insert(atr, shown + "9000", chip.transceive)
+                case ["classic", atr, uid, block, content, key]:
+                    memory = MemoryCard(bytes.fromhex(uid), {int(block): bytes.fromhex(content)}, bytes.fromhex(key))
+                    desk.insert(atr, uid + "9000", ReaderMemory(memory))
                 case ["remove"]:
                     desk.remove()
                 case _:

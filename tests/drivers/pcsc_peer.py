@@ -15,6 +15,7 @@ VPCD = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 NO_PYSCARD = "pyscard is not installed: apt install gcc swig python3-dev libpcsclite-dev, then make test"
 READER = "Virtual PCD 00 00"
 CLASSIC = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
+CHIP = bytes.fromhex("3B8180018080")
 UID = bytes.fromhex("04A3C6CA")
 WAIT_S = 20.0
 ONE_PCSCD = pytest.mark.xdist_group("pcscd")  # its socket has one place on a machine
@@ -49,6 +50,17 @@ class PcscPeer:
 
     def insert(self, uid: bytes = UID, atr: bytes = CLASSIC, status: bytes = b"\x90\x00") -> None:
         self._do(f"insert {atr.hex()} {(uid + status).hex()}")
+
+    def insert_chip(
+        self, uid: bytes, application: bytes, number: int, key: bytes, *, shown: bytes = b"", atr: bytes = CHIP
+    ) -> None:
+        """Puts a card down that has a key. `shown`: the drawn number that it shows before it is asked."""
+        numbers = f"{(shown or uid).hex()} {uid.hex()} {application.hex()} {number}"
+        self._do(f"chip {atr.hex()} {numbers} {key.hex()}")
+
+    def insert_classic(self, uid: bytes, block: int, content: bytes, key: bytes) -> None:
+        """Puts a MIFARE Classic down with something in one block."""
+        self._do(f"classic {CLASSIC.hex()} {uid.hex()} {block} {content.hex()} {key.hex()}")
 
     def remove(self) -> None:
         self._do("remove")

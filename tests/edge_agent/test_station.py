@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.readings import CardRead, PersonMatched, Technology, Uid
+from drivers.readings import Authenticity, CardRead, PersonMatched, Technology, Uid
 from edge_agent.domain.confirmation import ConfirmationLimits
 from edge_agent.domain.decision import DecisionRules
 from edge_agent.domain.feedback import Feedback, FeedbackKind
@@ -118,6 +119,15 @@ def test_entry_repeat_and_exit_and_their_events(journal: Journal) -> None:
     assert isinstance(leave, Exit)
     assert (leave.entry_epoch, leave.entry_seq) == (journal.outbox.epoch, 1)
     assert repeat.at == "2026-11-20T07:00:02.000Z"
+
+
+@pytest.mark.parametrize("authenticity", Authenticity)
+def test_the_row_says_what_the_card_has_shown(journal: Journal, authenticity: Authenticity) -> None:
+    station = Station(journal, roster(), POLICY)
+    station.take_reading(msgspec.structs.replace(card(1), authenticity=authenticity), moment())
+    (entry,) = read_events(journal)
+    assert isinstance(entry, Entry)
+    assert entry.authenticity == authenticity.value
 
 
 class FullJournal:
