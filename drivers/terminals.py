@@ -18,7 +18,7 @@ class DoubtedClock:
 
 @runtime_checkable
 class TerminalSource(Protocol):
-    """What a reader of this kind offers beside its events.
+    """A reader that terminals call, and the state of those terminals beside its events.
 
     `wall` is our time, and `trusts_wall` says if our clock is synchronised; whoever makes the reader may replace both.
     """

@@ -49,7 +49,7 @@ class _Lag:
 
 
 class TerminalClock:
-    """What is known of one terminal's clock. `doubt` says in words why its rows are not believed; empty: they are."""
+    """One terminal's clock. `doubt` says in words why its rows are not believed; empty: they are."""
 
     def __init__(self) -> None:
         self.doubt = ""
