@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from edge_agent.cli.ledger import app
+from sync.ledger.billing import payers
 from sync.ledger.family.codes import enter_code
 from sync.ledger.judgement import contests
 from sync.ledger.server import LedgerServer
@@ -67,7 +68,12 @@ def test_a_contest_is_listed_and_answered_and_a_person_erased(
     [answered] = json.loads(office.call_well("contest", "list", school, "--all", "--json"))
     assert answered["answer"] == "upheld"
     settle(db, lunch)
+    for numbers in ([("1" * 64, "p1")], [("2" * 64, "p1"), ("3" * 64, "p2")]):
+        payers.replace_numbers(db, school, numbers)
+    payers.confirm_names(db, school, {("ана", "5а"): "p1"}, by="o", now=NOW)
     assert "1 rows of statements and 1 notes" in office.call_well("erase", school, "p1")
+    matcher = payers.read_matcher(db, school, b"")
+    assert (matcher.numbers, matcher.confirmed) == ({"3" * 64: ("p2",)}, {})
 
 
 def test_webhooks_are_added_listed_and_retired(lunch: Kiosk, office: Office) -> None:
