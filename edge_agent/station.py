@@ -79,6 +79,14 @@ class PalmAvailability(Protocol):
         ...
 
 
+class CodeJudge(Protocol):
+    """The judge of changing codes. It has a memory, and so is asked once for each reading."""
+
+    def identify(self, reading: CodeRead, roster: Roster, moment: Moment) -> Identity | None:
+        """Returns whom the code shows; None for a text that is no changing code."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StationPolicy:
     """The settings of scans."""
@@ -126,12 +134,15 @@ class Station:
         # One wait for each direction: a gate in and a gate out at one kiosk are two places.
         self._waiting: dict[Direction, Waiting] = {}
         self.palms = palms
+        self.codes: CodeJudge | None = None
         self.roster = roster
 
     def take_reading(self, reading: Reading, moment: Moment) -> Feedback | None:
         """Returns the feedback of one reading, after its event is durable; None if the screen shows nothing new."""
         roster = self.roster
         identity = identify(reading, roster)
+        if isinstance(reading, CodeRead) and isinstance(identity, UnknownPerson) and self.codes is not None:
+            identity = self.codes.identify(reading, roster, moment) or identity
         if isinstance(reading, CardRead):
             match self._confirm(reading, identity):
                 case ConfirmationVerdict.WAIT:

@@ -10,6 +10,7 @@ import typer
 
 from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
+from edge_agent.cli.roster_codes import seal_codes
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, ROSTER_APPLY, ROSTER_RECORDS, ROSTER_SHOW, RosterApplyArguments
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
@@ -75,6 +76,9 @@ def import_export(
             _import_into_kiosk(export, org, vanish, config, as_json)
         else:
             _import_into_ledger(export, school or (), org, vanish, data_dir, database_url, as_json, dry_run=False)
+
+
+app.command("seal-codes")(seal_codes)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from typing import assert_never
 import msgspec
 
 from edge_agent.domain.identify import (
+    USED_CODE,
     AmbiguousPerson,
     BlockedCredential,
     Identity,
@@ -65,6 +66,7 @@ class DecisionReason(StrEnum):
     AMBIGUOUS = "ambiguous"
     MISMATCH = "mismatch"
     BLOCKED = "blocked"
+    CODE_USED = "code_used"  # a changing code that was used before, here or at another kiosk
     NO_SESSION = "no_session"
     CLOSED_DAY = "closed_day"
     # a palm that could not be read: shown, and no event
@@ -160,6 +162,8 @@ def decide(
             if identity.method is not Method.PALM and not identity.no_consent and is_stale(roster, moment, rules):
                 return Review(identity=identity, reason=reason, slot=slot)
             return Refused(identity=identity, reason=reason, slot=slot)
+        case BlockedCredential(status=status) if status == USED_CODE:
+            return Refused(identity=identity, reason=DecisionReason.CODE_USED, slot=slot)
         case BlockedCredential():
             return Review(identity=identity, reason=DecisionReason.BLOCKED, slot=slot)
         case AmbiguousPerson():

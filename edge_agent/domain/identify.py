@@ -16,6 +16,7 @@ from sync.contract.event import Method, PersonId
 from sync.contract.roster import Credential, Person
 
 _BIOMETRIC = frozenset({"palm", "face", "finger"})  # what an outside terminal may have matched by: needs consent
+USED_CODE = "used"  # the status of a changing code that was used before
 _DIGEST_DIGITS = 6  # enough to see the same unknown card again in a day, too few to get its number back
 
 
@@ -34,6 +35,7 @@ class RecognisedPerson(msgspec.Struct, frozen=True):
     method: Method
     score: int = 0  # of a palm, in ten-thousandths
     notes: tuple[RecognitionNote, ...] = ()
+    code_step: int = 0  # of a changing code, which is used with this recognition
 
 
 class UnknownPerson(msgspec.Struct, frozen=True):

@@ -76,6 +76,7 @@ class _PersonFields(TypedDict, total=False):
     method: Method
     credential: str
     score: int
+    code_step: int
 
 
 class _SightingFields(TypedDict):
@@ -199,6 +200,7 @@ def _person_fields(identity: Identity) -> _PersonFields:
                 method=identity.method,
                 credential=identity.credential,
                 score=identity.score,
+                code_step=identity.code_step,
             )
         case BlockedCredential():
             return _PersonFields(person=identity.person.id, method=identity.method, credential=identity.credential)

@@ -21,6 +21,7 @@ from sync.contract.roster import (
     Consent,
     Credential,
     CredentialKind,
+    DynamicCode,
     Entitlement,
     MealSession,
     Person,
@@ -60,6 +61,7 @@ class Roster:
     _cards: Mapping[int, tuple[Credential, ...]] = field(repr=False)  # by the number in each of its ways to write it
     _codes: Mapping[str, tuple[Credential, ...]] = field(repr=False)
     _terminals: Mapping[str, tuple[Credential, ...]] = field(repr=False)
+    _dynamic_codes: Mapping[str, DynamicCode] = field(repr=False)  # by surrogate
     _entitlements: Mapping[str, tuple[Entitlement, ...]] = field(repr=False)
     _consents: frozenset[tuple[str, str]] = field(repr=False)
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
@@ -98,6 +100,21 @@ class Roster:
     def find_terminal_numbers(self, number: str) -> tuple[Credential, ...]:
         """Returns the credentials with the number by which an outside terminal knows a person."""
         return self._terminals.get(number.strip(), ())
+
+    def find_dynamic_codes(self, holder: str, *, keypad: bool) -> tuple[DynamicCode, ...]:
+        """Returns the changing codes of a surrogate id; at a keypad those of the people with this number."""
+        if not keypad:
+            code = self._dynamic_codes.get(holder)
+            return (code,) if code is not None else ()
+        people = {credential.person for credential in self.find_terminal_numbers(holder)}
+        prefix = f"{holder}#"
+        people |= {credentials[0].person for value, credentials in self._codes.items() if value.startswith(prefix)}
+        return tuple(code for code in self._dynamic_codes.values() if code.person in people)
+
+    @property
+    def has_dynamic_codes(self) -> bool:
+        """True where somebody of this roster has a changing code."""
+        return bool(self._dynamic_codes)
 
     def entitlements(self, person: str) -> tuple[Entitlement, ...]:
         """Returns the entitlements of a person, whatever their time."""
@@ -148,6 +165,7 @@ class _RosterBuilder:
         self._problems: list[RosterProblem] = []
         self._people: dict[str, Person] = {}
         self._credentials: list[Credential] = []
+        self._dynamic_codes: list[DynamicCode] = []
         self._personal: list[Entitlement | Consent] = []
         self._programmes: set[str] = set()
         self._sessions: list[MealSession] = []
@@ -179,6 +197,7 @@ class _RosterBuilder:
             _cards=self._cards,
             _codes=self._codes,
             _terminals=self._terminals,
+            _dynamic_codes={code.surrogate: code for code in self._dynamic_codes if code.person in self._people},
             _entitlements=self._entitlements,
             _consents=consents_in_force(self._consents),
             _groups={name: tuple(people) for name, people in groups.items()},
@@ -197,6 +216,8 @@ class _RosterBuilder:
                     self._people[record.id] = record
                 case Credential():
                     self._credentials.append(record)
+                case DynamicCode():
+                    self._dynamic_codes.append(record)
                 case Entitlement() | Consent():
                     self._personal.append(record)
                 case Programme():

@@ -6,6 +6,7 @@
     journal.sightings        what the rules ask about a person's past                   sightings.py
     journal.outbox           the queue to the ledger                                    outbox.py
     journal.roster           the roster in force                                        roster_table.py
+    journal.code_uses        the steps of changing codes that were used                 code_uses.py
     journal.palms            the sealed palms of the people on it                       palm_table.py
     journal.prune            rows that the ledger has, after their days                 retention.py
     journal.carry            rows of a journal that was set aside                       damage/
@@ -30,6 +31,7 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal import schema
 from edge_agent.journal.appending import Appender
 from edge_agent.journal.ballast import Ballast
+from edge_agent.journal.code_uses import CodeUseTable
 from edge_agent.journal.damage.chain_proof import SalvagedRow
 from edge_agent.journal.damage.mark import HeadMark, MarkedHead
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
@@ -92,6 +94,7 @@ class Journal:
         self.outbox = JournalOutbox(store, epochs, self._succession, kiosk.device, now)
         self.marks = MarkTable(store)
         self.palms = SealedPalmTable(store, self._appender, self.marks, own_events, now)
+        self.code_uses = CodeUseTable(store, self.marks)
         self.roster = RosterTable(store, self.marks, self.palms, kiosk.school)
 
     @classmethod

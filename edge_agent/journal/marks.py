@@ -7,6 +7,7 @@ from edge_agent.journal.store import Store
 
 ROSTER_VERSION = "roster_version"
 ROSTER_CONFIRMED = "roster_confirmed_at"
+ROSTER_KNOWS = "roster_knows"  # the later record types that the roster in force was asked for with
 LEDGER_INCARNATION = "ledger_incarnation"  # of the ledger that the roster's version is of
 
 SELECT_MARK = "SELECT value FROM state WHERE key = ?"

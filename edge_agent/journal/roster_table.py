@@ -13,13 +13,21 @@ from pathlib import Path
 
 import msgspec
 
+from edge_agent.journal.code_uses import forget_strangers
 from edge_agent.journal.errors import STORE_ERRORS, RosterMismatch
-from edge_agent.journal.marks import ROSTER_CONFIRMED, ROSTER_VERSION, MarkTable, read_all_marks, write_marks
+from edge_agent.journal.marks import (
+    ROSTER_CONFIRMED,
+    ROSTER_KNOWS,
+    ROSTER_VERSION,
+    MarkTable,
+    read_all_marks,
+    write_marks,
+)
 from edge_agent.journal.palm_table import SealedPalmTable
 from edge_agent.journal.sealed_palms import delete_palms_without_consent
 from edge_agent.journal.store import Store, connect_read_only
 from sync.contract.event import PersonId
-from sync.contract.roster import DeletedRecord, Record, RosterPage, from_json, record_type, to_json
+from sync.contract.roster import LATER_TYPES, DeletedRecord, Record, RosterPage, from_json, record_type, to_json
 from sync.contract.wire import read_time, time_text
 
 # In the order of the key, so that a roster is always read in the same order.
@@ -68,6 +76,12 @@ class RosterTable:
     def version(self) -> int:
         """Returns the version in force; 0: none yet."""
         return self._marks.roster_version()
+
+    def pulled_version(self) -> int:
+        """Returns the version to ask for changes to; 0 where it was fetched by an agent that knew fewer record types,
+        so that all of it is fetched once more.
+        """
+        return self.version() if self._marks.read(ROSTER_KNOWS) == ",".join(LATER_TYPES) else 0
 
     def confirmed_at(self) -> datetime | None:
         """Returns when the ledger last said that there is nothing newer; None: never."""
@@ -151,7 +165,10 @@ def write_difference(
         written = {key: record for key, record in written.items() if in_force.get(key) != record}
     deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
     connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
-    write_marks(connection, {ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at)})
+    write_marks(connection, {
+        ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at), ROSTER_KNOWS: ",".join(LATER_TYPES),
+    })  # fmt: skip
+    forget_strangers(connection)
     counts = dict(connection.execute(SELECT_COUNTS).fetchall())
     return RosterChange(
         version=version,

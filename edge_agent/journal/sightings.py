@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from edge_agent.domain.sighting import EarlierSighting
+from edge_agent.journal.code_uses import note_code_use
 from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch
@@ -126,6 +127,8 @@ def index_event(
                 INSERT_SIGHTING,
                 (event.person, ordinal, seq, event.session, event.service_date, _VISIT[type(event)]),
             )
+            if event.code_step and not isinstance(event, Refusal):
+                note_code_use(connection, event.person, event.code_step)
     elif isinstance(event, Void):
         place = find_place(connection, Epoch(event.void_epoch), event.void_seq, ordinals)
         connection.execute(UPDATE_VOIDED, (event.person, *place))

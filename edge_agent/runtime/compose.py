@@ -28,6 +28,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.process.metrics import Counters
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Part, Pulse, Supervisor
+from edge_agent.runtime.code_judge import CODE_KEY_NAME, build_code_judge
 from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.commands.journal import JournalCommands
 from edge_agent.runtime.commands.palm import PalmCommands
@@ -113,6 +114,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     gallery = _gallery(settings, readers, journal, identity.school)
     palm_availability = CameraPalmAvailability(gallery, readers.cameras) if gallery is not None else None
     station = Station(journal, roster_reader.read(), build_policy(settings, loaded.drivers), palm_availability)
+
+    station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
     screen = _screen(settings, StaffDesk(station, inbox, now), now, counters)
     indicators = _indicators(loaded, taps)

@@ -14,6 +14,7 @@ from edge_agent.journal.errors import RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.station import Station
+from sync.contract.dynamic_codes import CodeUse
 from sync.contract.event import ConsentWithdrawn, RosterApplied
 from sync.contract.roster import RosterPage
 
@@ -55,7 +56,9 @@ class RosterReader:
 
 
 class RosterDesk:
-    """Implements `sync.client.ports.RosterStore` over the journal; a newer roster also reaches station and palms."""
+    """Implements `sync.client.ports.RosterStore` and `CodeUseStore` over the journal; a newer roster also reaches
+    station and palms.
+    """
 
     def __init__(
         self,
@@ -74,8 +77,20 @@ class RosterDesk:
         self._now = now
 
     def roster_version(self) -> int:
-        """Returns the version that the journal holds; 0 where there is none."""
-        return self._journal.roster.version()
+        """Returns the version to fetch changes to; 0 where the whole roster is to be fetched."""
+        return self._journal.roster.pulled_version()
+
+    def wants_code_uses(self) -> bool:
+        """Returns True where somebody of the roster in force has a changing code."""
+        return self._station.roster.has_dynamic_codes
+
+    def code_uses_version(self) -> int:
+        """Returns the number up to which the ledger's uses of codes are here."""
+        return self._journal.code_uses.version()
+
+    def accept_code_uses(self, uses: Sequence[CodeUse], version: int) -> None:
+        """Takes over uses of codes at the school's other kiosks. Raises JournalUnwritable."""
+        self._journal.code_uses.accept(uses, version)
 
     def apply_roster(self, pages: Sequence[RosterPage], confirmed_at: datetime) -> None:
         """Brings the pages of a newer roster into force. Raises RosterMismatch, JournalUnwritable."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from edge_agent.domain.health import LedgerState
 from edge_agent.identity import DeviceIdentity, Registration
@@ -18,12 +18,13 @@ from edge_agent.settings import LedgerSettings
 from edge_agent.version import VERSION
 from sync.client.batches import BatchSender
 from sync.client.channel import LedgerChannel
+from sync.client.code_uses import CodeUsePull
 from sync.client.heartbeat import AgentReport, HeartbeatSender
 from sync.client.http import HttpxTransport
 from sync.client.log_watch import EvidenceStore, LogWatch
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
-from sync.client.ports import PalmStore, RosterStore
+from sync.client.ports import CodeUseStore, PalmStore, RosterStore
 from sync.client.roster import RosterPull
 from sync.errors import SyncAlarm
 
@@ -58,6 +59,10 @@ class LedgerContact:
         return LedgerState.REACHABLE if self.step.outcome in REACHED else LedgerState.UNREACHABLE
 
 
+class SchoolStore(RosterStore, CodeUseStore, Protocol):
+    """The store of the ledger's word on the whole school: its roster, and the codes that were used."""
+
+
 class Uplink:
     """The clients of one ledger, stepped in turn. `contact` is where the rest of the agent reads how it goes."""
 
@@ -71,7 +76,7 @@ class Uplink:
         contact: LedgerContact,
         wall: Callable[[], datetime],
         agent_report: Callable[[], AgentReport],
-        roster: RosterStore,
+        roster: SchoolStore,
         random_source: random.Random,
         evidence: EvidenceStore,
         palms: PalmStore | None = None,
@@ -97,11 +102,12 @@ class Uplink:
         self._heartbeat = HeartbeatSender(journal.outbox, channel, agent_report, pace, interval_s=settings.heartbeat_s)
         receipts_key = bytes.fromhex(registration.server_key)
         self._watch = LogWatch(journal.outbox, channel, registration.school, receipts_key, evidence, pace)
+        self._code_uses = CodeUsePull(roster, channel, registration.school, pace)
         self._palms: PalmRelay | None = None
         if palms is not None:
             self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)
         clients: tuple[PacedClient | None, ...] = (
-            self._batches, self._roster, self._heartbeat, self._watch, self._palms,
+            self._batches, self._roster, self._heartbeat, self._watch, self._palms, self._code_uses,
         )  # fmt: skip
         self._clients = [client for client in clients if client is not None]
         self._fetched_incarnation = ""  # of the ledger, for which the whole roster was asked for
@@ -136,7 +142,7 @@ class Uplink:
             self._roster.fetch_whole()
             return STORE_RETRY_S
         except JournalUnwritable as error:
-            if client is not self._palms:
+            if client not in (self._palms, self._code_uses):
                 raise
             log.warning("%s: %s", client.name, error)
             return STORE_RETRY_S

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
+from sync.contract.dynamic_codes import CodeUse
 from sync.contract.palms import SealedPalmMessage
 from sync.contract.roster import RosterPage
 
@@ -130,6 +131,22 @@ class PalmStore(Protocol):
 
     def roster_version(self) -> int:
         """Returns the version of the roster in force; 0: none yet."""
+        ...
+
+
+class CodeUseStore(Protocol):
+    """The steps of changing codes that were used in the school."""
+
+    def wants_code_uses(self) -> bool:
+        """Returns True where somebody of the roster has a changing code."""
+        ...
+
+    def code_uses_version(self) -> int:
+        """Returns the number up to which the ledger's uses are here."""
+        ...
+
+    def accept_code_uses(self, uses: Sequence[CodeUse], version: int) -> None:
+        """Takes over uses of the school's other kiosks, all of them or none."""
         ...
 
 

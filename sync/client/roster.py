@@ -11,7 +11,7 @@ from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import RosterStore
 from sync.contract import wire
-from sync.contract.roster import RosterPage
+from sync.contract.roster import LATER_TYPES, RosterPage
 from sync.errors import Deceived, RequestRejected, Unauthorised, Unreachable, Untrusted
 
 ROSTER_INTERVAL_S: Final = 120.0
@@ -63,7 +63,7 @@ class RosterPull(PacedClient):
 
     def _fetch(self, since: int) -> SyncStep:
         cursor = self._pages[-1].cursor if self._pages else ""
-        query = wire.roster_query(since, cursor)
+        query = wire.roster_query(since, cursor, LATER_TYPES)
         page = self._channel.get(RosterPage, wire.roster_path(self._school), query, ROSTER_PAGE_BYTES_MAX)
         self._check(page, since)
         if self._pages and (page.version, page.whole) != (self._pages[0].version, self._pages[0].whole):

@@ -73,6 +73,7 @@ class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
     reader: str = ""
     credential: str = ""  # the roster's id of it, or `#` and a short digest of an unknown one; never a card number
     score: int = 0  # of a palm's match, in ten-thousandths
+    code_step: int = 0  # of a changing code: the 30 seconds since 1970 in which it held; 0: none was shown
     reason: str = ""  # a `domain.decision.Reason`
     operator: str = ""  # who of the staff did it by hand
     note: str = ""  # why it was done by hand, in the operator's words or a stock reason

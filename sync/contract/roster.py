@@ -7,7 +7,7 @@ diagnosis. `hints` are neutral service signs set by the school (`helper`, `longe
 
 from enum import StrEnum
 from sys import intern
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -80,6 +80,19 @@ class Credential(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, t
         return f"Credential(id={self.id!r}, person={self.person!r}, kind={self.kind.value!r})"
 
 
+class DynamicCode(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="dynamic_code"):
+    """The secret behind a person's changing code, sealed under the school's code key. See `dynamic_codes`."""
+
+    REPEATED = ("person",)
+
+    person: str
+    surrogate: str = ""  # what a QR code shows instead of the person's id
+    sealed: str = ""
+
+    def __repr__(self) -> str:
+        return f"DynamicCode(id={self.id!r}, person={self.person!r})"
+
+
 class Consent(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
     """A parent's yes to biometrics, and its end. Without a given and not withdrawn consent no template exists."""
 
@@ -136,7 +149,7 @@ class School(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="
     timezone: str = "Asia/Almaty"
 
 
-Record = Person | Credential | Consent | Entitlement | Programme | MealSession | ClosedDay | School
+Record = Person | Credential | DynamicCode | Consent | Entitlement | Programme | MealSession | ClosedDay | School
 
 
 class DeletedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
@@ -162,6 +175,11 @@ class RosterPage(msgspec.Struct, frozen=True, kw_only=True):
     more: bool = False
     whole: bool = False
     cursor: str = ""  # to be sent with the request for the next page of the same version
+
+
+# Record types that kiosks of the first version do not know. A kiosk names those it knows when it asks for the roster,
+# and gets no others.
+LATER_TYPES: Final = (str(DynamicCode.__struct_config__.tag),)
 
 
 def record_type(record: Change) -> str:

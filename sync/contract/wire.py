@@ -18,6 +18,7 @@ Every request is signed (`signature`). A request that fails is answered with a `
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, TypeVar
@@ -86,9 +87,12 @@ def roster_path(school: str) -> str:
     return f"/v1/schools/{school}/roster"
 
 
-def roster_query(since: int, cursor: str = "") -> str:
-    """Returns the query behind the `?`. `since` 0 asks for the whole roster."""
-    return urlencode({"since": since} | ({"cursor": cursor} if cursor else {}))
+def roster_query(since: int, cursor: str = "", knows: Sequence[str] = ()) -> str:
+    """Returns the query behind the `?`. `since` 0 asks for the whole roster; `knows` names the later record types that
+    the asker understands.
+    """
+    more = {"cursor": cursor} if cursor else {}
+    return urlencode({"since": since} | more | ({"knows": ",".join(knows)} if knows else {}))
 
 
 def time_text(moment: datetime) -> str:

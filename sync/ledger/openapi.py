@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, log_view, palms, receipt, roster, wire
+from sync.contract import batch, dynamic_codes, log_view, palms, receipt, roster, wire
 
 _MESSAGES = (
     wire.BatchReply,
@@ -25,6 +25,7 @@ _MESSAGES = (
     palms.SealedPalmMessage,
     palms.SealedPalmReply,
     palms.SealedPalmPage,
+    dynamic_codes.CodeUsePage,
 )
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
@@ -143,6 +144,7 @@ def _paths() -> _Node:
                     _SCHOOL,
                     _in("query", "since", {"type": "integer", "minimum": 0}, "the version in force; 0: none"),
                     _in("query", "cursor", {"type": "string"}, required=False),
+                    _in("query", "knows", {"type": "string"}, "later record types that are understood", required=False),
                     *_SIGNED,
                 ],
                 "responses": {
@@ -174,6 +176,22 @@ def _paths() -> _Node:
                 ],
                 "responses": {
                     "200": _response("SealedPalmPage", "what came after that number"),
+                    **_problems(_400="no number", _404="not this device's school"),
+                    **_USUAL,
+                },
+            },
+        },
+        "/v1/schools/{school}/code-uses": {
+            "get": {
+                "operationId": "getCodeUses",
+                "description": "The last step of a changing code that each person has used at any kiosk of the school.",
+                "parameters": [
+                    _SCHOOL,
+                    _in("query", "since", {"type": "integer", "minimum": 0}, "the last number that is known; 0: none"),
+                    *_SIGNED,
+                ],
+                "responses": {
+                    "200": _response("CodeUsePage", "what came after that number"),
                     **_problems(_400="no number", _404="not this device's school"),
                     **_USUAL,
                 },

@@ -14,6 +14,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
+from sync.contract.dynamic_codes import CodeUsePage
 from sync.contract.log_view import LogView
 from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
 from sync.contract.roster import RosterPage
@@ -29,7 +30,7 @@ from sync.contract.wire import (
 )
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
-from sync.ledger.registry import palms, rosters, schools
+from sync.ledger.registry import code_uses, palms, rosters, schools
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
 from sync.proof.leaves import LogName
@@ -142,13 +143,16 @@ class LedgerContext:
         )  # fmt: skip
 
     def read_roster(
-        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str, cursor: str
-    ) -> RosterPage:
-        """Answers GET /v1/schools/{school}/roster: a device gets its own school's, and no other."""
+        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str, cursor: str,
+        knows: str = "",
+    ) -> RosterPage:  # fmt: skip
+        """Answers GET /v1/schools/{school}/roster: a device gets its own school's, and no other; of the later record
+        types those that it `knows`, separated by commas.
+        """
         sender = self._authenticate_for(connection, request, school)
         version = _number(since)
         try:
-            page = rosters.read_page(connection, sender.school, version, cursor)
+            page = rosters.read_page(connection, sender.school, version, cursor, knows=knows.split(","))
         except rosters.PullRestart as error:
             raise problem_reply(ProblemType.ROSTER_RESTART, 410, "begin the pull again", str(error)) from error
         assert page is not None, "a device has a school"
@@ -165,6 +169,13 @@ class LedgerContext:
         """Answers GET /v1/schools/{school}/palms."""
         sender = self._authenticate_for(connection, request, school)
         return palms.read_page(connection, sender.school, _number(since))
+
+    def read_code_uses(
+        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str
+    ) -> CodeUsePage:
+        """Answers GET /v1/schools/{school}/code-uses."""
+        sender = self._authenticate_for(connection, request, school)
+        return code_uses.read_page(connection, sender.school, _number(since))
 
     def _authenticate_for(
         self, connection: psycopg.Connection, request: SignableRequest, school: str

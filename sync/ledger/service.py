@@ -51,6 +51,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
             Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
+            Route("/v1/schools/{school}/code-uses", service.code_uses, methods=["GET"]),
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
             Route(HEALTH_PATH, service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
@@ -107,7 +108,10 @@ class _Service:
         signed = await self._door.admit(request, 0)
         school = request.path_params["school"]
         since, cursor = request.query_params.get("since", "0"), request.query_params.get("cursor", "")
-        return _json(await self._blocking(lambda db: self._ledger.read_roster(db, signed, school, since, cursor)))
+        knows = request.query_params.get("knows", "")
+        return _json(
+            await self._blocking(lambda db: self._ledger.read_roster(db, signed, school, since, cursor, knows))
+        )
 
     async def store_palm(self, request: Request) -> Response:
         signed = await self._door.admit(request, PALM_MESSAGE_BYTES_MAX)
@@ -118,6 +122,11 @@ class _Service:
         signed = await self._door.admit(request, 0)
         school, since = request.path_params["school"], request.query_params.get("since", "0")
         return _json(await self._blocking(lambda db: self._ledger.read_palms(db, signed, school, since)))
+
+    async def code_uses(self, request: Request) -> Response:
+        signed = await self._door.admit(request, 0)
+        school, since = request.path_params["school"], request.query_params.get("since", "0")
+        return _json(await self._blocking(lambda db: self._ledger.read_code_uses(db, signed, school, since)))
 
     async def register(self, request: Request) -> Response:
         signed = await self._door.admit_newcomer(request, MESSAGE_BYTES_MAX)

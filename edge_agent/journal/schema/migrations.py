@@ -31,6 +31,11 @@ def create_carried(database: Database) -> None:
     _execute_step(database, "0040_carried")
 
 
+@migrations(name="0051_code_use")
+def create_code_use(database: Database) -> None:
+    _execute_step(database, "0051_code_use")
+
+
 def _execute_step(database: Database, step: str) -> None:
     for statement in read_statements(step):
         database.conn.execute(statement)

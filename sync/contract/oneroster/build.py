@@ -13,6 +13,7 @@ from sync.contract.oneroster.rows import (
     ONEROSTER,
     OWN,
     CardRow,
+    DynamicCodeRow,
     EntitlementRow,
     ManifestRow,
     OrgRow,
@@ -62,6 +63,12 @@ def import_roster(
     numbers = _list_payer_numbers(merged, records) if PayerNumberRow.file in tables else None
     # Hashes are stored once, by version, and not among what is remembered for the next import.
     remembered = {name: rows for name, rows in merged.items() if name != PayerNumberRow.file}
+    if DynamicCodeRow.file in remembered:  # the secret of somebody who has left is forgotten with them
+        people = {record.id for record in records if isinstance(record, Person)}
+        secrets = remembered[DynamicCodeRow.file].items()
+        remembered[DynamicCodeRow.file] = {
+            row_id: row for row_id, row in secrets if row.fields["userSourcedId"] in people
+        }
     return ImportedRoster(remembered, records, (*_notes(merged, records), *late, *_name_unread(files)), numbers)
 
 

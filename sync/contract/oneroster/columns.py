@@ -56,6 +56,15 @@ NUMBER_HASH: Final = replace(
     column("[0-9a-f]{64}", "64 hex digits, as `edge-agent ledger payer hash` makes them: never the number itself"),
     secret=True,
 )
+SURROGATE: Final = replace(
+    column("[0-9A-Za-z_-]{4,64}", "a surrogate id of 4 to 64 letters, digits, - or _"), secret=True
+)
+SEALED: Final = replace(
+    column(
+        r"[0-9A-Za-z+/]{60,400}={0,2}", "a secret as `edge-agent roster seal-codes` seals it, never the secret itself"
+    ),
+    secret=True,
+)
 CODE: Final = replace(
     column(
         rf"(?!\s){CHARACTER}{{1,512}}(?<!\s)", "the text of a QR or bar code, or number#PIN, at most 512 characters"

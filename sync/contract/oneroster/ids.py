@@ -11,6 +11,7 @@ from sync.contract.oneroster.rows import (
     ClosedDayRow,
     CodeRow,
     ConsentRow,
+    DynamicCodeRow,
     EntitlementRow,
     PayerNumberRow,
     TerminalRow,
@@ -56,6 +57,8 @@ def _row_id(name: str, row: CheckedRow) -> str:
         return f"{fields['userSourcedId']}|{fields['scope'] or 'palm'}"
     if name == PayerNumberRow.file:
         return f"{fields['userSourcedId']}|{fields['numberHash'].lower()}"
+    if name == DynamicCodeRow.file:
+        return f"{fields['userSourcedId']}.dynamic"
     if name == TerminalRow.file:
         return f"{fields['userSourcedId']}.terminal"
     return fields["sourcedId"]

@@ -22,6 +22,7 @@ from sync.contract.oneroster.rows import (
     ClosedDayRow,
     CodeRow,
     ConsentRow,
+    DynamicCodeRow,
     EnrollmentRow,
     EntitlementRow,
     OrgRow,
@@ -36,6 +37,7 @@ from sync.contract.roster import (
     Consent,
     Credential,
     CredentialKind,
+    DynamicCode,
     Entitlement,
     MealSession,
     Notation,
@@ -94,6 +96,11 @@ def _records(view: SchoolView) -> Iterator[Record]:
                 id=row_id, person=code.user_sourced_id, kind=CredentialKind.CODE, value=code.code,
                 blocked=_blocked(code.status),
             )  # fmt: skip
+    for row_id, changing in active_rows(view.files, DynamicCodeRow):
+        if changing.user_sourced_id in people:
+            yield DynamicCode(
+                id=row_id, person=changing.user_sourced_id, surrogate=changing.surrogate, sealed=changing.sealed
+            )
     for row_id, terminal in active_rows(view.files, TerminalRow):
         if terminal.user_sourced_id in people:
             yield Credential(

@@ -15,6 +15,7 @@ _REFERENCES: Final = (
     ("enrollments.csv", "schoolSourcedId", "orgs.csv"),
     ("cards.csv", "userSourcedId", "users.csv"),
     ("codes.csv", "userSourcedId", "users.csv"),
+    ("dynamic_codes.csv", "userSourcedId", "users.csv"),
     ("terminals.csv", "userSourcedId", "users.csv"),
     ("consents.csv", "userSourcedId", "users.csv"),
     ("entitlements.csv", "userSourcedId", "users.csv"),
@@ -25,7 +26,13 @@ _REFERENCES: Final = (
 
 def find_faults(files: RememberedFiles, org: str) -> list[ExportFault]:
     """Returns what does not fit together. `org`: the school's id in the export."""
-    return [*_dangling(files, org), *_shared_cards(files), *_shared_codes(files), *_unclear_entitlements(files)]
+    return [
+        *_dangling(files, org),
+        *_shared_cards(files),
+        *_shared_codes(files),
+        *_shared_surrogates(files),
+        *_unclear_entitlements(files),
+    ]
 
 
 def _dangling(files: RememberedFiles, org: str) -> Iterator[ExportFault]:
@@ -65,6 +72,15 @@ def _shared_codes(files: RememberedFiles) -> Iterator[ExportFault]:
             if first is not row:
                 actual = f"the code of line {first.line}, of another person"
                 yield ExportFault("codes.csv", row.line, "code", actual, "a code with one holder")
+
+
+def _shared_surrogates(files: RememberedFiles) -> Iterator[ExportFault]:
+    holders: dict[str, RememberedRow] = {}
+    for row in files.get("dynamic_codes.csv", {}).values():
+        first = holders.setdefault(row.fields["surrogate"], row)
+        if first is not row:
+            actual = f"the surrogate of line {first.line}, of another person"
+            yield ExportFault("dynamic_codes.csv", row.line, "surrogate", actual, "a surrogate with one holder")
 
 
 def _unclear_entitlements(files: RememberedFiles) -> Iterator[ExportFault]:

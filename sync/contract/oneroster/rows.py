@@ -22,7 +22,9 @@ from sync.contract.oneroster.columns import (
     ID_OR_BLANK,
     MOMENT,
     NUMBER_HASH,
+    SEALED,
     STATUS,
+    SURROGATE,
     TEXT,
     TIME,
     Column,
@@ -159,6 +161,15 @@ class CodeRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     ] = ""
 
 
+class DynamicCodeRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """The sealed secret behind the changing code of one person."""
+
+    file = "dynamic_codes.csv"
+    user_sourced_id: Annotated[str, ID] = ""
+    surrogate: Annotated[str, SURROGATE] = ""
+    sealed: Annotated[str, SEALED] = ""
+
+
 class TerminalRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     """The number under which outside terminals know one person."""
 
@@ -258,6 +269,7 @@ OWN: Final[Mapping[str, Columns]] = {
     for row in (
         CardRow,
         CodeRow,
+        DynamicCodeRow,
         TerminalRow,
         EntitlementRow,
         ProgrammeRow,

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, astuple, replace
 
 from sync.contract.chain import Epoch, Hash
 from sync.contract.clocks import CLOCK_SLACK, SPAN_MS, ClockAnchor, is_utc_text
-from sync.contract.event import ClockQuality, Entry, Event, EventsLost, Exit, Manual, Refusal, Sighting, Void
+from sync.contract.event import ClockQuality, Entry, Event, EventsLost, Exit, Manual, Refusal, Repeat, Sighting, Void
 from sync.contract.movements import parse_rules
 from sync.contract.timelines import OUTSIDE_HOURS
 from sync.contract.wire import INT_MAX
@@ -170,12 +170,15 @@ class EventEffects:
     voids: list[EventRow] = field(default_factory=list)
     carried_epochs: set[str] = field(default_factory=set)
     lost: list[EventsLost] = field(default_factory=list)
+    code_steps: dict[str, int] = field(default_factory=dict)  # person → the last step of a changing code
 
     def note(self, epoch: str, seq: int, digest: bytes, event: Event, row: EventRow) -> None:
         """Adds what an event bears on. `digest`: the hash of a carried one, else empty."""
         day, good = row.day, event.clock is _GOOD
         if good:
             self._note_clock(event.mono_ms, row)
+        if isinstance(event, Entry | Exit | Repeat) and event.code_step:
+            self.code_steps[event.person] = max(event.code_step, self.code_steps.get(event.person, 0))
         if row.kind in _VISITING or row.scan_rules:
             if day:
                 self.days.add(day)

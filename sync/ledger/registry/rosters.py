@@ -16,7 +16,7 @@ from sync.contract.roster import Change, Consent, DeletedRecord, Record, RosterP
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis
 from sync.ledger.recovery.acts import ActKind, note_act
-from sync.ledger.registry import palms
+from sync.ledger.registry import code_uses, palms
 from sync.ledger.registry.payer_numbers import prune_numbers
 from sync.ledger.transparency import logs
 from sync.proof.leaves import VersionedKind
@@ -95,6 +95,13 @@ def apply_changes(
             logs.append_version(connection, school, VersionedKind.ROSTER, school, newest, judged)
             change_basis(connection, school, _list_open_days(connection, school))
         palms.forget_without_consent(connection, school)
+        code_uses.forget_absent(connection, school)
+        # No judgement ever asks for a former secret: it goes at once, with the person or with its successor.
+        connection.execute(
+            "DELETE FROM roster_record WHERE school = %s AND type = ANY(%s) AND body IS NOT NULL"
+            " AND superseded IS NOT NULL",
+            (school, [str(roster.DynamicCode.__struct_config__.tag)]),
+        )
     return AppliedChanges(newest, changed, deleted)
 
 
@@ -149,15 +156,19 @@ _PAGE = """
     SELECT type, id, body FROM roster_record
     WHERE school = %(school)s AND version > %(since)s AND version <= %(version)s
       AND (superseded IS NULL OR superseded > %(version)s) AND (body IS NOT NULL OR NOT %(whole)s)
-      AND (type, id) > (%(type)s, %(id)s)
+      AND (type, id) > (%(type)s, %(id)s) AND type <> ALL(%(unknown)s)
     ORDER BY type, id LIMIT %(limit)s
 """
 
 
 def read_page(
-    connection: psycopg.Connection, school: str, since: int, cursor: str, limit: int = PAGE_RECORDS
-) -> RosterPage | None:
-    """Returns the next page of changes after version `since`; None for an unknown school. Raises PullRestart."""
+    connection: psycopg.Connection, school: str, since: int, cursor: str, limit: int = PAGE_RECORDS, *,
+    knows: Sequence[str] = roster.LATER_TYPES,
+) -> RosterPage | None:  # fmt: skip
+    """Returns the next page of changes after version `since`; None for an unknown school. Raises PullRestart.
+
+    Of the later record types only those that the kiosk `knows` are in it: it could not read a page with others.
+    """
     row = connection.execute("SELECT roster_version, roster_floor FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
         return None
@@ -172,6 +183,7 @@ def read_page(
     rows = connection.execute(_PAGE, {
         "school": school, "since": 0 if place.whole else since, "version": place.version, "whole": place.whole,
         "type": place.type, "id": place.id, "limit": limit + 1,
+        "unknown": [name for name in roster.LATER_TYPES if name not in knows],
     }).fetchall()  # fmt: skip
     more = len(rows) > limit
     changes = tuple(

@@ -8,7 +8,7 @@ import pytest
 
 from sync.contract import wire
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import Person, RosterPage
+from sync.contract.roster import DeletedRecord, DynamicCode, Person, RosterPage
 from sync.contract.roster_diff import TooManyVanished
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import rosters, schools
@@ -129,3 +129,66 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
             archive.writestr(f"users{number}.csv", bytes(60 * 1024 * 1024))
     with pytest.raises(ExportRefused, match="at most"):
         read_export(path)
+
+
+SEALED = "A" * 64
+
+
+def test_a_changing_code_reaches_kiosks_that_know_it_and_leaves_no_trace(
+    db: psycopg.Connection, school: str, kiosk: Kiosk
+) -> None:
+    files = read_export(SAMPLES / "bulk")
+    codes = f"userSourcedId,surrogate,sealed\nu-1,sur-1,{SEALED}\nu-2,sur-2,{SEALED}\n".encode()
+    import_export(db, {**files, "dynamic_codes.csv": codes}, [school], date=ON, org="sch-0151")
+
+    def fetch(since: int, *knows: str) -> RosterPage:
+        answer = kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(since, "", knows))
+        return wire.read_json(RosterPage, answer.content)
+
+    def surrogates(page: RosterPage) -> list[str]:
+        return [change.surrogate for change in page.changes if isinstance(change, DynamicCode)]
+
+    assert surrogates(fetch(0, "dynamic_code", "of_the_future")) == ["sur-1", "sur-2"]
+    old = fetch(0)
+    assert surrogates(old) == []
+    assert len(old.changes) == len(fetch(0, "dynamic_code").changes) - 2
+    assert fetch(1).changes == ()
+
+    changed = codes.replace(SEALED.encode(), b"B" * 64, 1).splitlines(keepends=True)[:2]
+    import_export(db, {**files, "dynamic_codes.csv": b"".join(changed)}, [school], date=ON, org="sch-0151")
+    bodies = db.execute("SELECT body FROM roster_record WHERE school = %s AND type = 'dynamic_code'", (school,))
+    assert [SEALED in (body or "") for (body,) in bodies.fetchall()] == [False, False]
+    deleted = [change for change in fetch(1, "dynamic_code").changes if isinstance(change, DeletedRecord)]
+    assert [change.id for change in deleted] == ["u-2.dynamic"]
+    kept = db.execute("SELECT kept FROM roster_source WHERE school = %s AND file = 'dynamic_codes.csv'", (school,))
+    assert not any(SEALED in text for (text,) in kept.fetchall())
+
+    without_u1 = files | {"users.csv": b"".join(
+        line for line in files["users.csv"].splitlines(keepends=True) if not line.startswith((b"u-1,", b'"u-1"'))
+    )}  # fmt: skip
+    for name in ("roles.csv", "enrollments.csv"):
+        lines = files[name].splitlines(keepends=True)
+        without_u1[name] = b"".join(line for line in lines if b"u-1" not in line)
+    import_export(db, without_u1, [school], date=ON, org="sch-0151", vanish_share_max=1)
+    everything = db.execute("SELECT kept FROM roster_source WHERE school = %s", (school,)).fetchall()
+    assert not any("B" * 64 in text for (text,) in everything)
+    bodies = db.execute("SELECT body FROM roster_record WHERE school = %s AND type = 'dynamic_code'", (school,))
+    assert [body for (body,) in bodies.fetchall() if body] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "where"),
+    [
+        (f"u-1,sur-1,{SEALED}\nu-2,sur-1,{SEALED}", "another person"),
+        ("u-1,sur-1,JBSWY3DPEHPK3PXP", "seal-codes"),
+        (f"u-1,s,{SEALED}", "surrogate id"),
+    ],
+)
+def test_a_secret_that_is_not_sealed_is_refused_and_not_shown(
+    db: psycopg.Connection, school: str, row: str, where: str
+) -> None:
+    codes = f"userSourcedId,surrogate,sealed\n{row}\n".encode()
+    files = {**read_export(SAMPLES / "bulk"), "dynamic_codes.csv": codes}
+    with pytest.raises(ExportRefused, match=where) as refused:
+        import_export(db, files, [school], date=ON, org="sch-0151")
+    assert "JBSWY" not in str(refused.value)
