@@ -111,7 +111,7 @@ class Hikvision:
             events += self._end_visit(schedule, now_ns)
             schedule.begin(self.wall(), now_ns, self._meaning, is_silent=self._is_silent(serial, now_ns))
         if not events and all(self._is_silent(serial, now_ns) for serial in self._schedules):
-            raise DeviceGone(f"{self.name}: no terminal posts: {self.absence()}")
+            raise DeviceGone(self.absence())
         return events
 
     def absence(self) -> str:
@@ -282,8 +282,9 @@ class Hikvision:
             return
         if outcome.failure is not None:
             yield self._fault(str(outcome.failure))
-        if outcome.was_set:
+        if outcome.was_set and schedule.was_ours:
             yield self._fault("a terminal had lost our address, and has it again")
+        schedule.was_ours = schedule.was_ours or outcome.failure is None
         if outcome.has_no_history and not schedule.has_no_history:
             schedule.has_no_history = True
             yield self._fault("a terminal gives no past events: what it did not post stands in its own list only")

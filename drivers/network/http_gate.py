@@ -123,7 +123,7 @@ class HttpGate:
         events = self._callers.read(timeout_s)
         silence_ns = self._settings.silence_s * 1e9
         if silence_ns and not events and self._clock() - max(self._heard_ns, self._opened_ns) > silence_ns:
-            raise DeviceGone(f"{self.name}: {self.absence()}")
+            raise DeviceGone(self.absence())
         return events
 
     def absence(self) -> str:

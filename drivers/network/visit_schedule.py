@@ -27,6 +27,7 @@ class VisitSchedule:
     newest_at: datetime | None = None  # of an event that was taken
     visit: TerminalVisit | None = None
     has_no_history: bool = False
+    was_ours: bool = False  # a visit has found or put our address in it
     _due_ns: int = 0
     _locked_until_ns: int = 0
     _was_silent: bool = False

@@ -117,6 +117,7 @@ def test_a_terminal_that_forgot_us_when_it_started_is_told_again_and_gives_what_
     kiosk.wait(lambda: len(kiosk.matches) == 2)
     assert b"/hikvision/" in kiosk.peer.hosts
     assert [match.number for match in kiosk.matches] == ["1001", "1002"]
+    assert kiosk.faults.count("a terminal had lost our address, and has it again") == 1
     assert kiosk.peer.recognise("1003", NOW + timedelta(seconds=60)) == 200
     kiosk.wait(lambda: len(kiosk.matches) == 3)
 
