@@ -18,13 +18,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.credential_file import credential_path, read_credential
 from drivers.errors import DeviceGone, NotSupported
-from drivers.network.hikvision_settings import HikvisionSettings
+from drivers.network.checkup_schedule import CheckupSchedule
+from drivers.network.hikvision_settings import HikvisionSettings, read_password
 from drivers.network.http_callers import CallRate, HttpCallers, HttpReply, peers_of, utc_now
 from drivers.network.recent_keys import RecentKeys
-from drivers.network.terminal_visit import TerminalServer
-from drivers.network.visit_schedule import VisitSchedule
+from drivers.network.terminal_checkup import TerminalServer
 from drivers.protocols import hikvision
 from drivers.protocols.adms import clock_suspect, parse_offset
 from drivers.protocols.hikvision import (
@@ -79,7 +78,7 @@ class Hikvision:
         )
         self._taken = RecentKeys()  # over a reopen too: what was taken stays taken
         self._schedules = {
-            terminal.serial: VisitSchedule(terminal, settings, self._connect) for terminal in settings.terminals
+            terminal.serial: CheckupSchedule(terminal, settings, self._connect) for terminal in settings.terminals
         }
         self._heard_ns: dict[str, int] = {}  # by serial; over a reopen too
         self._clocks = {terminal.serial: TerminalClock() for terminal in settings.terminals}
@@ -97,18 +96,18 @@ class Hikvision:
             raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
         self._meaning = Meaning(zone, frozenset(settings.passes), settings.method)
         if any(terminal.address for terminal in settings.terminals):
-            self._prepare_to_ask()
+            self._password = read_password(settings)
         self._callers.open()
         self._opened_ns = self._clock()
         self._last_serial_nos.clear()
         self._rate = CallRate(settings.requests_per_minute, self._clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Answers the terminals that were held back, then hears every one that posts; visits those that need it."""
+        """Answers the terminals that were held back, then hears all that post, and looks after them."""
         events = self._callers.read(timeout_s)
         now_ns = self._clock()
         for serial, schedule in self._schedules.items():
-            events += self._end_visit(schedule, now_ns)
+            events += self._end_checkup(schedule, now_ns)
             schedule.begin(self.wall(), now_ns, self._meaning, is_silent=self._is_silent(serial, now_ns))
         if not events and all(self._is_silent(serial, now_ns) for serial in self._schedules):
             raise DeviceGone(self.absence())
@@ -155,23 +154,6 @@ class Hikvision:
         self._callers.close()
         for schedule in self._schedules.values():
             schedule.cancel()
-
-    def _prepare_to_ask(self) -> None:
-        settings = self._settings
-        if not settings.password_file:
-            raise NotSupported(
-                "password_file: a terminal with an address is asked, and wants a password",
-                "name the file, or leave `address` out and enter our address in the terminal's page",
-            )
-        if settings.listen.startswith(("0.0.0.0:", "localhost:")):
-            raise NotSupported(
-                "listen: a terminal is told where to post, so the address itself must stand here",
-                "write our address in the terminals' network",
-            )
-        path = credential_path("password_file", settings.password_file)
-        self._password = read_credential("password_file", path, "write the terminal's password into it").decode(
-            "utf-8", "replace"
-        )
 
     def _connect_by_digest(self, address: str) -> TerminalServer:
         from drivers.transports.digest_http import DigestHttp  # the library is imported where a terminal is asked
@@ -231,12 +213,12 @@ class Hikvision:
         rows = tuple(row.decode("ascii") for row in hikvision.storable(body))
         return self.unread.keep(UnreadRequest(serial, hikvision.EVENT_PATH, "AccessControllerEvent", rows))
 
-    def _told(self, schedule: VisitSchedule, notice: Notice, row_clock: RowClock) -> Iterator[DeviceEvent]:
+    def _told(self, schedule: CheckupSchedule, notice: Notice, row_clock: RowClock) -> Iterator[DeviceEvent]:
         """Yields the events of a notice that was posted, and makes up for those that are missing before it."""
         serial, number = schedule.terminal.serial, notice.serial_no
         last = self._last_serial_nos.get(serial, 0)
         if number and last and number > last + 1:
-            schedule.needs_visit = True
+            schedule.needs_checkup = True
             yield self._fault(
                 f"{number - last - 1} events of a terminal did not come: it is asked for them if it may be"
             )
@@ -253,7 +235,7 @@ class Hikvision:
             case LifeSign():
                 pass
 
-    def _matched(self, schedule: VisitSchedule, match: RecognisedEvent, row_clock: RowClock) -> Iterator[DeviceEvent]:
+    def _matched(self, schedule: CheckupSchedule, match: RecognisedEvent, row_clock: RowClock) -> Iterator[DeviceEvent]:
         serial = schedule.terminal.serial
         if not self._taken.is_new((serial, match.serial_no, match.number, match.at)):
             return
@@ -276,7 +258,7 @@ class Hikvision:
             offset_s=int(offset.total_seconds()),
         )
 
-    def _end_visit(self, schedule: VisitSchedule, now_ns: int) -> Iterator[DeviceEvent]:
+    def _end_checkup(self, schedule: CheckupSchedule, now_ns: int) -> Iterator[DeviceEvent]:
         outcome = schedule.end(now_ns)
         if outcome is None:
             return

@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Meta
 
 from drivers.base import DriverSettings
+from drivers.credential_file import credential_path, read_credential
+from drivers.errors import NotSupported
 from drivers.network.http_callers import LISTEN_PATTERN
 
 
@@ -32,3 +34,19 @@ class HikvisionSettings(DriverSettings, frozen=True, kw_only=True, forbid_unknow
     catch_up_h: Annotated[float, Meta(ge=0, le=168)] = 12.0  # how far back the first search goes; 0: no search
     requests_per_minute: Annotated[int, Meta(ge=10, le=10_000)] = 600  # from one address
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1024 * 1024)] = 64 * 1024  # of JSON; pictures do not count
+
+
+def read_password(settings: HikvisionSettings) -> str:
+    """Returns the password of terminals that are asked. Raises NotSupported where they cannot be asked so."""
+    if not settings.password_file:
+        raise NotSupported(
+            "password_file: a terminal with an address is asked, and wants a password",
+            "name the file, or leave `address` out and enter our address in the terminal's page",
+        )
+    if settings.listen.startswith(("0.0.0.0:", "localhost:")):
+        raise NotSupported(
+            "listen: a terminal is told where to post, so the address itself must stand here",
+            "write our address in the terminals' network",
+        )
+    path = credential_path("password_file", settings.password_file)
+    return read_credential("password_file", path, "write the terminal's password into it").decode("utf-8", "replace")

@@ -109,7 +109,7 @@ def test_a_terminal_that_forgot_us_when_it_started_is_told_again_and_gives_what_
 ) -> None:
     kiosk.start(silence_s=86_400)
     kiosk.wait(lambda: b"/hikvision/" in kiosk.peer.hosts)
-    kiosk.wait(lambda: kiosk.reader._schedules[SERIAL].visit is None)
+    kiosk.wait(lambda: kiosk.reader._schedules[SERIAL].checkup is None)
     kiosk.peer.recognise("1001", NOW)
     kiosk.peer.restart()
     assert kiosk.peer.recognise("1002", NOW + timedelta(seconds=30)) == 0
@@ -246,7 +246,7 @@ def test_a_wrong_password_is_tried_once_and_not_again(kiosk: KioskWithTerminal) 
     kiosk.stop()
     kiosk.reader.open()  # opening it again is no reason to try again
     kiosk.events += kiosk.reader.read(0.3)
-    assert kiosk.reader._schedules[SERIAL].visit is None
+    assert kiosk.reader._schedules[SERIAL].checkup is None
     assert sum("password_file" in what for what in kiosk.faults) == 1
     assert "wrong" not in "".join(kiosk.faults)
 

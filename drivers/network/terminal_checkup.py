@@ -1,6 +1,6 @@
-"""A visit to one Hikvision terminal: is it the one we mean, does it post to us, and what has it kept meanwhile?
+"""A check-up of one Hikvision terminal: is it the one we mean, does it post to us, and what has it kept meanwhile?
 
-It runs in a thread of its own, since a terminal may take its time: `TerminalVisit.outcome` is None until it is over.
+It runs in a thread of its own, since a terminal may take its time: `TerminalCheckup.outcome` is None until it is over.
 One that is cancelled ends at its next question and is given up until then.
 """
 
@@ -28,8 +28,8 @@ class TerminalServer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class VisitPlan:
-    """The questions of one visit."""
+class CheckupPlan:
+    """The questions of one check-up."""
 
     serial: str
     listener: EventListener
@@ -39,8 +39,8 @@ class VisitPlan:
 
 
 @dataclass(slots=True)
-class VisitOutcome:
-    """The result of a visit. `failure` names the step that could not be done, in words for the technician."""
+class CheckupOutcome:
+    """The result of a check-up. `failure` names the step that could not be done, in words for the technician."""
 
     was_set: bool = False  # the terminal had lost our address, and has it again
     notices: list[Notice] = field(default_factory=list)
@@ -48,34 +48,34 @@ class VisitOutcome:
     has_no_history: bool = False
 
 
-class TerminalVisit:
-    """One visit, begun by `start`."""
+class TerminalCheckup:
+    """One check-up, begun by `start`."""
 
-    def __init__(self, plan: VisitPlan, connect: Callable[[], TerminalServer]) -> None:
+    def __init__(self, plan: CheckupPlan, connect: Callable[[], TerminalServer]) -> None:
         self.plan = plan
         self._connect = connect
-        self._outcome = VisitOutcome()
+        self._outcome = CheckupOutcome()
         self._cancelled = threading.Event()
         self._over = threading.Event()
 
     def start(self) -> None:
         """Begins in a thread that ends with the process."""
-        threading.Thread(target=self._run, name=f"visit {self.plan.serial}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"check-up {self.plan.serial}", daemon=True).start()
 
     def cancel(self) -> None:
-        """Makes the visit end at its next question; nobody waits for it."""
+        """Makes the check-up end at its next question; nobody waits for it."""
         self._cancelled.set()
 
     @property
-    def outcome(self) -> VisitOutcome | None:
-        """The result; None while the visit lasts."""
+    def outcome(self) -> CheckupOutcome | None:
+        """The result; None while the check-up lasts."""
         return self._outcome if self._over.is_set() else None
 
     def _run(self) -> None:
         try:
             server = self._connect()
             try:
-                pay_visit(server, self.plan, self._outcome, self._cancelled.is_set)
+                run_checkup(server, self.plan, self._outcome, self._cancelled.is_set)
             finally:
                 server.close()
         except (DeviceError, ValueError) as failure:
@@ -84,8 +84,8 @@ class TerminalVisit:
             self._over.set()
 
 
-def pay_visit(
-    server: TerminalServer, plan: VisitPlan, outcome: VisitOutcome, is_cancelled: Callable[[], bool] = lambda: False
+def run_checkup(
+    server: TerminalServer, plan: CheckupPlan, outcome: CheckupOutcome, is_cancelled: Callable[[], bool] = lambda: False
 ) -> None:
     """Asks everything in turn and writes down what came of it. Raises DeviceError or ValueError where a step fails."""
     serial = isapi.serial_number(server.ask("GET", isapi.DEVICE_INFO))
@@ -98,7 +98,7 @@ def pay_visit(
         _fetch(server, plan, plan.since, plan.until, outcome, is_cancelled)
 
 
-def _look_after_listener(server: TerminalServer, listener: EventListener, outcome: VisitOutcome) -> None:
+def _look_after_listener(server: TerminalServer, listener: EventListener, outcome: CheckupOutcome) -> None:
     hosts = server.ask("GET", isapi.HTTP_HOSTS) or isapi.empty_hosts()
     if listener.is_set_in(hosts):
         return
@@ -112,10 +112,10 @@ def _look_after_listener(server: TerminalServer, listener: EventListener, outcom
 
 def _fetch(
     server: TerminalServer,
-    plan: VisitPlan,
+    plan: CheckupPlan,
     since: datetime,
     until: datetime,
-    outcome: VisitOutcome,
+    outcome: CheckupOutcome,
     is_cancelled: Callable[[], bool],
 ) -> None:
     from drivers.transports.digest_http import NotOffered  # the library is imported where a terminal is asked
