@@ -84,6 +84,19 @@ def test_one_meal_at_two_kiosks(db: psycopg.Connection, lunch: str, enrolled: Ca
     assert (line.visits, line.meals, line.second) == (2, 1, 1)
 
 
+def test_a_copied_code_at_two_kiosks_is_one_meal(
+    db: psycopg.Connection, lunch: str, enrolled: Callable[[], Kiosk]
+) -> None:
+    code = {"method": Method.CODE, "credential": "u1.dynamic", "code_step": 59_369_480}
+    left, right = enrolled(), enrolled()
+    left.record(paid("u1", lunch, 2, **code))
+    right.record(paid("u1", lunch, 2, at="2026-11-20T04:02:20.000Z", **code))
+    accepted(left.send_all())
+    accepted(right.send_all())
+    line = only(made(db, lunch))
+    assert (line.visits, line.meals, line.second) == (2, 1, 1)
+
+
 def test_the_edit_check(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     kiosk.record(*(paid(f"u{n}", lunch, n) for n in range(10)))
     accepted(kiosk.send_all())
