@@ -5,8 +5,9 @@
     key_file = "zk-key"               its communication key (Comm. → PC connection), where it has one
     utc_offset = "+05:00"             of its clock
 
-The rows of the last days are read when the agent starts and every `pull_s`, so that nothing is lost while the line was
-away; what was taken already is passed over. Nothing is written into the terminal, and its memory is never cleared.
+The rows are read when the agent starts and every `pull_s`, so that nothing is lost while the line was away: from the
+mark on up to which they were taken, or at the very first those of the last days. What was taken already is passed over.
+Nothing is written into the terminal, and its memory is never cleared.
 """
 
 import time
@@ -38,6 +39,7 @@ from drivers.protocols.zk_session import (
     ZkSession,
 )
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.row_mark import RowMark, RowMarkInMemory
 from drivers.terminals import DoubtedClock
 from drivers.transports.dialled import DialledSocket
 
@@ -54,7 +56,7 @@ class Zk4370Settings(DriverSettings, frozen=True, kw_only=True, forbid_unknown_f
     serial: str = ""  # only this terminal; empty: whichever answers
     utc_offset: str = "+05:00"  # of the terminal's clock
     method: Annotated[str, Meta(pattern="^[a-z]{1,16}$")] = "finger"  # of a way of recognition that is on no list
-    days: Annotated[int, Meta(ge=1, le=366)] = 2  # older rows are left in the terminal
+    days: Annotated[int, Meta(ge=1, le=366)] = 2  # at the first start; older rows are left in the terminal
     pull_s: Annotated[float, Meta(ge=10, le=86_400)] = 300.0  # between two readings of all rows
     clock_s: Annotated[float, Meta(ge=5, le=600)] = 30.0  # between two questions for its time: a sign of life
 
@@ -76,6 +78,7 @@ class Zk4370:
         self._settings, self._clock, self._tap = settings, clock, tap
         self.wall = wall
         self.trusts_wall: Callable[[], bool] = lambda: True
+        self.mark: RowMark = RowMarkInMemory()
         self._line = transport or DialledSocket(settings.host, settings.port, udp=settings.udp)
         self._taken = RecentKeys(KEYS_MAX)  # over a reopen too: what was taken stays taken
         self._zone = timezone(timedelta(0))
@@ -124,7 +127,9 @@ class Zk4370:
     def _forget(self) -> None:
         chunk_bytes = DATAGRAM_CHUNK_BYTES if self._settings.udp else TABLE_CHUNK_BYTES
         keeps = timedelta(days=self._settings.days)
-        self._session = ZkSession(self._comm_key, keeps=keeps, chunk_bytes=chunk_bytes)
+        self._session = ZkSession(self._comm_key, keeps=keeps, mark=self.mark.read(), chunk_bytes=chunk_bytes)
+        self._shown: datetime | None = None  # the terminal's time when it was last asked
+        self._next_mark = ""
         self._decoder = Decoder()
         self._events: deque[DeviceEvent] = deque()
         self._heard_ns = self._asked_ns = self._pulled_ns = self._clock()
@@ -192,9 +197,19 @@ class Zk4370:
                         "correct `serial` or `host`",
                     )
             case ClockShown(time=shown):
+                self._shown = shown
                 self._compare_clock(shown.replace(tzinfo=self._zone))
-            case RowsRead() if event.is_nearly_full:
-                self._tell(f"the terminal's memory is nearly full ({event.rows} of {event.room} rows): clear it there")
+            case RowsRead():
+                self._note_rows(event)
+
+    def _note_rows(self, rows: RowsRead) -> None:
+        """Moves the mark to the reading before this one, whose rows have long been recorded."""
+        if self._next_mark:
+            self.mark.write(self._next_mark)
+            self._session.mark = self._next_mark
+        self._next_mark = f"{self._serial} {self._shown.isoformat(' ')}" if self._shown else ""
+        if rows.is_nearly_full:
+            self._tell(f"the terminal's memory is nearly full ({rows.rows} of {rows.room} rows): clear it there")
 
     def _compare_clock(self, shown: datetime) -> None:
         """Measures the terminal's clock. Nothing is measured while our own is not synchronised."""

@@ -33,6 +33,7 @@ TABLE_BYTES_MAX = 16 * 1024 * 1024  # 400,000 rows
 USERS_BYTES_MAX = 4 * 1024 * 1024
 LIVE_ATTENDANCE = 1
 NEARLY_FULL = 0.9
+MARK_MARGIN = timedelta(minutes=10)  # a clock that was set back a little
 _FCT_USER = 5
 _USERS_AT, _ROWS_AT, _ROWS_MAX_AT = 4, 8, 16  # places among the twenty numbers
 
@@ -75,12 +76,17 @@ _Steps = Generator[_Question, ZkPacket, None]
 class ZkSession:
     """One conversation. `begin` and the calls that ask return a packet to send; `receive` takes every packet.
 
-    Rows of the table that are older than `keeps`, by the terminal's own clock, are passed over.
+    Rows of the table from before `mark` are passed over: a serial number and a local time, up to which the rows of that
+    terminal were taken. Without one, or with one of another terminal or of a time to come, rows older than `keeps` are.
     """
 
-    def __init__(self, comm_key: int, *, keeps: timedelta, chunk_bytes: int = TABLE_CHUNK_BYTES) -> None:
+    def __init__(
+        self, comm_key: int, *, keeps: timedelta, mark: str = "", chunk_bytes: int = TABLE_CHUNK_BYTES
+    ) -> None:
+        self.mark = mark
         self._comm_key, self._keeps, self._chunk_bytes = comm_key, keeps, chunk_bytes
         self._session, self._number = 0, REPLY_NUMBERS - 1
+        self._serial = ""
         self._pins: Mapping[int, str] = {}
         self._events: list[Event] = []
         self._steps: _Steps | None = None
@@ -159,7 +165,8 @@ class ZkSession:
             raise SessionRefused(f"the terminal refuses the connection (answer {answer.command})")
         answer = yield ZkCommand.OPTIONS_RRQ, b"~SerialNumber\0"
         _, _, serial = answer.data.partition(b"=")
-        self._events.append(TerminalNamed(serial.partition(b"\0")[0].decode("latin-1")))
+        self._serial = serial.partition(b"\0")[0].decode("latin-1")
+        self._events.append(TerminalNamed(self._serial))
         answer = yield ZkCommand.REG_EVENT, struct.pack("<I", LIVE_ATTENDANCE)
         if answer.command != ZkCommand.ACK_OK:
             self._events.append(Fault("the terminal tells no live events; its rows are read every now and then"))
@@ -175,8 +182,16 @@ class ZkSession:
         except ValueError:
             self._events.append(Fault("the terminal's clock shows a day that does not exist: set it"))
             return
-        self._since = (time - self._keeps).isoformat(" ")
+        self._since = self._first_wanted(time).isoformat(" ")
         self._events.append(ClockShown(time))
+
+    def _first_wanted(self, now: datetime) -> datetime:
+        serial, _, text = self.mark.partition(" ")
+        try:
+            marked = datetime.fromisoformat(text).replace(tzinfo=None)
+        except ValueError:
+            return now - self._keeps
+        return now - self._keeps if serial != self._serial or marked > now else marked - MARK_MARGIN
 
     def _read_rows(self) -> _Steps:
         sizes = yield ZkCommand.GET_FREE_SIZES, b""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from drivers import registry
 from drivers.base import Indicator, Reader
+from drivers.row_mark import MarkedSource
 from drivers.terminals import TerminalSource
 from drivers.unread import UnreadSource
 from edge_agent import identity as identities
@@ -45,6 +46,7 @@ from edge_agent.runtime.opening import JournalOpener
 from edge_agent.runtime.palm_availability import CameraPalmAvailability
 from edge_agent.runtime.policy import build_policy
 from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
+from edge_agent.runtime.row_mark_file import ROW_MARKS_FOLDER, RowMarkFile
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
@@ -282,6 +284,9 @@ def _build_reader(
         presence.terminals = reader
     if isinstance(reader, UnreadSource):
         presence.unread_requests = unread.give_store(device.name, reader)
+    if isinstance(reader, MarkedSource):
+        folder = loaded.settings.kiosk.state_dir / ROW_MARKS_FOLDER
+        reader.mark = RowMarkFile(folder / device.name)
     return reader
 
 

@@ -12,6 +12,7 @@ import zk
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported, ProtocolError
 from drivers.network.zk_4370 import READ_EVENTS_MAX, Zk4370, Zk4370Settings
 from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.row_mark import MarkedSource
 from drivers.settings import parse
 from drivers.simulated.zk_terminal import SimulatedRow, SimulatedZkTerminal, evenly
 from drivers.terminals import TerminalSource
@@ -254,6 +255,39 @@ def test_a_silent_terminal_and_another_one_at_its_address(terminals: list[Simula
 def read_often(reader: Zk4370) -> None:
     for _ in range(3):
         reader.read(0)
+
+
+def test_after_a_restart_rows_are_read_from_the_mark_on_however_long_the_break_was(
+    terminals: list[SimulatedZkTerminal],
+) -> None:
+    terminal = build(terminals)
+    terminal.punch("1001", NOON - timedelta(days=9))
+    terminal.punch("1002", NOON - timedelta(hours=1))
+    caller = Caller(terminal)
+    caller.reader.open()
+    assert [match.number for match in caller.read_until(1)] == ["1002"]
+    assert caller.reader.mark.read() == "", "what was just handed on may not be on the disk yet"
+    caller.now_ns += 301 * 10**9
+    caller.reader.read(0)
+    caller.read_until(1)
+    caller.reader.close()
+    mark = caller.reader.mark.read()
+    assert mark == f"{terminal.serial} 2026-11-30 12:00:00"
+    for written, numbers in (
+        (mark, ["1003"]),
+        (mark.replace("11-30", "11-20"), ["1001", "1002", "1003"]),
+        (mark.replace("2026", "2027"), ["1002", "1003"]),
+        (mark.replace(terminal.serial, "OTHER"), ["1002", "1003"]),
+        ("rubbish", ["1002", "1003"]),
+    ):
+        if len(terminal.rows) == 2:
+            terminal.punch("1003", NOON)
+        anew = Caller(terminal)
+        anew.reader.mark.write(written)
+        anew.reader.open()
+        assert [match.number for match in anew.read_until(len(numbers))] == numbers
+        anew.reader.close()
+    assert isinstance(caller.reader, MarkedSource)
 
 
 def test_two_programs_do_not_call_one_terminal(terminals: list[SimulatedZkTerminal]) -> None:
