@@ -57,6 +57,9 @@ class Uid(msgspec.Struct, frozen=True):
         return f"{self.technology}/{self.bits} …{self.hex[-4:]}"
 
 
+IMPOSSIBLE_RUN = "impossible"  # the `clock_run` of rows whose own times cannot be, among others that can
+
+
 class Authenticity(StrEnum):
     """The ground on which a card is taken for the one that was given out."""
 

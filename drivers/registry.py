@@ -103,7 +103,10 @@ DRIVERS: Mapping[str, DriverEntry] = {
         extra="mqtt",
     ),
     "zk-4370": DriverEntry(
-        DriverKind.READER, "drivers.network.zk_4370:Zk4370", "ZKTeco terminals that are called on port 4370 (TCP, UDP)"
+        DriverKind.READER,
+        "drivers.network.zk_4370:Zk4370",
+        "ZKTeco terminals that are called on port 4370 (TCP, UDP)",
+        keeps_rows=True,
     ),
     "palm-bridge": DriverEntry(
         DriverKind.READER, "drivers.palm.palm_bridge:PalmBridge", "a vendor's palm SDK in its own process (unix socket)"

@@ -89,6 +89,14 @@ class RefusalStatus(msgspec.Struct, frozen=True, kw_only=True):
     time: str  # UTC, in ISO 8601
 
 
+class DoubtedClockStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A terminal whose clock is not believed. `offset_s`: how far it is ahead of ours; None: not measured yet."""
+
+    terminal: str
+    why: str
+    offset_s: int | None
+
+
 class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One reader or indicator as its thread last knew it."""
 
@@ -99,6 +107,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     readings: int
     faults: int
     refusal: RefusalStatus | None = None  # None: nothing was refused since the start
+    doubted_clocks: tuple[DoubtedClockStatus, ...] = ()  # of terminals that call it
     unread: int = 0  # requests of it that nobody understood, and that are stored here
 
 
@@ -164,6 +173,23 @@ class JournalCopy(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     verdict: ChainVerdict
+
+
+class JournalVisitsArguments(msgspec.Struct, frozen=True, kw_only=True):
+    day: str  # 2026-11-27
+
+
+class JournalVisit(msgspec.Struct, frozen=True, kw_only=True):
+    """A visit as it follows from this kiosk's rows, by their true times. Times are UTC texts; empty: not known."""
+
+    person: str
+    session: str
+    entered: str
+    left: str
+    claim: str
+    closing: str
+    epoch: str  # the row that the visit begins with
+    seq: int
 
 
 # sync.…
@@ -273,6 +299,30 @@ class UnreadRow(msgspec.Struct, frozen=True, kw_only=True):
     matches: int = 0  # how many it brought, where it was read again
 
 
+class HeldClockRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a terminal's wrong clock, whose rows are held. Times are the terminal's own, as UTC texts."""
+
+    run: str  # reader, serial number and when it began
+    terminal: str
+    offset_s: int  # how far it was ahead, as measured
+    rows: int
+    first_at: str
+    last_at: str
+
+
+class ClockConfirmArguments(msgspec.Struct, frozen=True, kw_only=True):
+    run: str
+    operator: str
+    note: str
+    offset_s: int | None = None  # None: as measured
+
+
+class ConfirmedClock(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows were held for this clock, and count from now on."""
+
+    rows: int
+
+
 # palm.…
 
 
@@ -325,6 +375,7 @@ JOURNAL_LIST: Final = ControlCommand("journal.list", JournalListArguments, Journ
 JOURNAL_VERIFY: Final = ControlCommand("journal.verify", NoArguments, ChainVerdict)
 JOURNAL_EXPORT: Final = ControlCommand("journal.export", NoArguments, ExportedJournal)
 JOURNAL_BACKUP: Final = ControlCommand("journal.backup", NoArguments, JournalCopy)
+JOURNAL_VISITS: Final = ControlCommand("journal.visits", JournalVisitsArguments, JournalVisit)
 SYNC_NOW: Final = ControlCommand("sync.now", NoArguments, QueueDepth)
 SYNC_QUARANTINE: Final = ControlCommand("sync.quarantine", NoArguments, QuarantineListRow)
 ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
@@ -334,6 +385,8 @@ ROSTER_APPLY: Final = ControlCommand("roster.apply", RosterApplyArguments, Roste
 DEVICES_WATCH: Final = ControlCommand("devices.watch", DeviceWatchArguments, DeviceTraffic)
 DEVICES_UNREAD: Final = ControlCommand("devices.unread", DeviceUnreadArguments, UnreadRow)
 DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
+DEVICES_CLOCKS: Final = ControlCommand("devices.clocks", NoArguments, HeldClockRow)
+DEVICES_CONFIRM_CLOCK: Final = ControlCommand("devices.confirm-clock", ClockConfirmArguments, ConfirmedClock)
 PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
@@ -346,6 +399,7 @@ COMMANDS: Final = (
     JOURNAL_VERIFY,
     JOURNAL_EXPORT,
     JOURNAL_BACKUP,
+    JOURNAL_VISITS,
     SYNC_NOW,
     SYNC_QUARANTINE,
     ROSTER_SHOW,
@@ -354,6 +408,8 @@ COMMANDS: Final = (
     DEVICES_WATCH,
     DEVICES_UNREAD,
     DEVICES_IMPORT,
+    DEVICES_CLOCKS,
+    DEVICES_CONFIRM_CLOCK,
     PALM_ENROL,
     PALM_FORGET,
     PALM_EXPORT,

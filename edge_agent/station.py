@@ -10,7 +10,7 @@ feedback may be shown at once, because the event is on the disk. If the journal 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from drivers.readings import Authenticity, CardRead, CodeRead, PersonMatched, Reading
@@ -28,14 +28,15 @@ from edge_agent.domain.identify import (
     identify_by_hand,
     identify_palm,
 )
-from edge_agent.domain.moment import Moment, arrange_sightings, terminal_moment
+from edge_agent.domain.moment import Moment, arrange_sightings, terminal_boot, terminal_moment
 from edge_agent.domain.pairing import Waiting, WaitingCard, WaitingPalm
-from edge_agent.domain.record import EventContext, StaffAct, build_sighting, build_void
+from edge_agent.domain.record import EventContext, StaffAct, build_clock_confirmation, build_sighting, build_void
 from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, respond_not_recorded
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.rows import AppendedEvent
+from edge_agent.journal.terminal_runs import HeldRun
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, Method, PersonId
 from sync.contract.movements import Direction, Movement, ScanRules
@@ -87,6 +88,18 @@ class CodeJudge(Protocol):
         ...
 
 
+class TerminalRunBook(Protocol):
+    """The runs of terminals' wrong clocks, as the journal knows them."""
+
+    def held(self) -> Sequence[HeldRun]:
+        """Returns the runs whose rows are held."""
+        ...
+
+    def confirmed_ms(self, boot: str) -> int | None:
+        """Returns how far a run's clock is ahead, as a person has confirmed it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StationPolicy:
     """The settings of scans."""
@@ -118,6 +131,14 @@ class NoSuchEntry(Exception):
     """The journal has no entry with this epoch and number."""
 
 
+class NoSuchRun(Exception):
+    """No rows are held for this terminal's clock."""
+
+
+class UncertainMoment(Exception):
+    """The kiosk's own clock is not synchronised, and vouches for no other."""
+
+
 class EntryAlreadyVoid(Exception):
     """The entry has been voided before."""
 
@@ -126,8 +147,14 @@ class Station:
     """Takes scans and staff acts, one at a time. Any thread may replace `roster` at any time."""
 
     def __init__(
-        self, journal: StationJournal, roster: Roster, policy: StationPolicy, palms: PalmAvailability | None = None
+        self,
+        journal: StationJournal,
+        roster: Roster,
+        policy: StationPolicy,
+        palms: PalmAvailability | None = None,
+        runs: TerminalRunBook | None = None,
     ) -> None:
+        self._runs = runs
         self._journal = journal
         self._policy = policy
         self._confirmations: dict[str, Confirmation] = {}
@@ -154,8 +181,7 @@ class Station:
         authenticity = reading.authenticity if isinstance(reading, CardRead | CodeRead) else Authenticity.BARE
         context = EventContext(moment, roster, reading.reader, authenticity=authenticity)
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:
-            moment = terminal_moment(reading, reading.seen_at, moment)
-            context = EventContext(moment, roster, reading.reader, reading.offset_s, is_doubted=reading.clock_suspect)
+            context = self._terminal_context(reading, reading.seen_at, moment, roster)
         if (
             self.palms is not None
             and isinstance(identity, RecognisedPerson)
@@ -163,6 +189,30 @@ class Station:
         ):
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
+
+    def _terminal_context(self, reading: PersonMatched, seen_at: datetime, now: Moment, roster: Roster) -> EventContext:
+        confirmed_ms = None
+        if reading.clock_suspect and self._runs is not None:
+            confirmed_ms = self._runs.confirmed_ms(terminal_boot(reading))
+        moment = terminal_moment(reading, seen_at, now, confirmed_ms)
+        is_doubted = reading.clock_suspect and confirmed_ms is None
+        return EventContext(moment, roster, reading.reader, offset_s=reading.offset_s, is_doubted=is_doubted)
+
+    def confirm_clock(self, boot: str, offset_s: int | None, moment: Moment, staff_act: StaffAct) -> int:
+        """Confirms how far a terminal's clock was ahead in a run, in seconds; None: as it was measured.
+
+        Returns how many rows were held for it. Raises NoSuchRun, UncertainMoment and JournalUnwritable.
+        """
+        held = {run.boot: run for run in self._runs.held()} if self._runs is not None else {}
+        run = held.get(boot)
+        if run is None:
+            raise NoSuchRun(f"no rows are held for {boot!r}; list them again: edge-agent devices clocks")
+        if not moment.is_trusted:
+            raise UncertainMoment("this kiosk's own clock is not synchronised; wait until it is, then confirm again")
+        offset_ms = 1000 * (run.offset_s if offset_s is None else offset_s)
+        context = EventContext(moment, self.roster)
+        self._journal.append(build_clock_confirmation(context, boot=boot, offset_ms=offset_ms, staff_act=staff_act))
+        return run.rows
 
     def take_palm(self, presentation: PalmPresentation, moment: Moment) -> Feedback:
         """Returns the feedback of one palm before the camera, after its event is durable."""

@@ -38,8 +38,8 @@ from drivers.protocols.hikvision import (
 from drivers.protocols.http import Exchange, HttpRequest
 from drivers.protocols.isapi import ISAPI_BYTES_MAX
 from drivers.protocols.multipart import JsonPartSieve, boundary_of
-from drivers.protocols.terminal_clock import IMPOSSIBLE, LATE_MAX, RowClock, TerminalClock
-from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.protocols.terminal_clock import LATE_MAX, RowClock, TerminalClock
+from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.terminals import DoubtedClock
 from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
 
@@ -245,7 +245,7 @@ class Hikvision:
     def _match(self, serial: str, match: RecognisedEvent, row_clock: RowClock) -> PersonMatched:
         now, run, offset = self._trusted_now(), row_clock.run, row_clock.offset
         if not row_clock.suspect and now is not None and clock_suspect(match.at, now):
-            run, offset = IMPOSSIBLE, match.at - now
+            run, offset = IMPOSSIBLE_RUN, match.at - now
         return PersonMatched(
             self.name,
             match.number,

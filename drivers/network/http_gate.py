@@ -30,8 +30,7 @@ from drivers.protocols import gate_json
 from drivers.protocols.adms import clock_suspect, parse_offset
 from drivers.protocols.gate_json import GateBodyUnreadable, GateMap, GateOmission, GateRecord, TimeForm
 from drivers.protocols.http import Exchange, HttpRequest
-from drivers.protocols.terminal_clock import IMPOSSIBLE
-from drivers.readings import CardRead, DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.readings import IMPOSSIBLE_RUN, CardRead, DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.terminals import DoubtedClock
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
@@ -208,7 +207,7 @@ class HttpGate:
             seen_at=record.at,
             clock_suspect=cannot_be,
             terminal=self.name,
-            clock_run=IMPOSSIBLE if cannot_be else "",
+            clock_run=IMPOSSIBLE_RUN if cannot_be else "",
             offset_s=int(ahead.total_seconds()),
         )
 

@@ -25,7 +25,7 @@ from drivers.network.http_callers import utc_now
 from drivers.network.recent_keys import RecentKeys
 from drivers.protocols import adms, zk_packets
 from drivers.protocols.fault import Fault
-from drivers.protocols.terminal_clock import AHEAD_MAX, IMPOSSIBLE, SAME_LAG_MAX
+from drivers.protocols.terminal_clock import AHEAD_MAX, SAME_LAG_MAX
 from drivers.protocols.zk_attlog import Punch
 from drivers.protocols.zk_packets import Decoder, ZkPacket
 from drivers.protocols.zk_session import (
@@ -38,7 +38,7 @@ from drivers.protocols.zk_session import (
     TerminalNamed,
     ZkSession,
 )
-from drivers.readings import DeviceEvent, PersonMatched, StreamFault
+from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, PersonMatched, StreamFault
 from drivers.row_mark import RowMark, RowMarkInMemory
 from drivers.terminals import DoubtedClock
 from drivers.transports.dialled import DialledSocket
@@ -234,7 +234,7 @@ class Zk4370:
         seen_at = punch.at(self._zone).astimezone(UTC)
         run, off = self._clock_run, self._clock_off
         if not run and self.trusts_wall() and adms.clock_suspect(seen_at, self.wall()):
-            run, off = IMPOSSIBLE, seen_at - self.wall()  # the battery ran out, and somebody set the clock
+            run, off = IMPOSSIBLE_RUN, seen_at - self.wall()  # the battery ran out, and somebody set the clock
         return PersonMatched(
             self.name,
             punch.number,

@@ -26,10 +26,10 @@ from drivers.protocols import adms, adms_access, adms_upload
 from drivers.protocols.adms import Call, TimeZoneForm
 from drivers.protocols.adms_redaction import redact_row
 from drivers.protocols.http import Exchange, HttpRequest
-from drivers.protocols.terminal_clock import IMPOSSIBLE, RowClock, TerminalClock
+from drivers.protocols.terminal_clock import RowClock, TerminalClock
 from drivers.protocols.zk_access import AccessRefusal
 from drivers.protocols.zk_attlog import Punch
-from drivers.readings import DeviceEvent, FaultCause, PersonMatched, StreamFault
+from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, FaultCause, PersonMatched, StreamFault
 from drivers.terminals import DoubtedClock
 from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
 
@@ -249,7 +249,7 @@ class ZkAdms:
         seen_at, now = self._time_of(punch), self._trusted_now()
         run, offset = row_clock.run, row_clock.offset
         if not row_clock.suspect and now is not None and adms.clock_suspect(seen_at, now):
-            run, offset = IMPOSSIBLE, seen_at - now  # the battery ran out, and somebody set the clock
+            run, offset = IMPOSSIBLE_RUN, seen_at - now  # the battery ran out, and somebody set the clock
         return PersonMatched(
             self.name,
             punch.number,

@@ -28,7 +28,6 @@ BEHIND_MAX = timedelta(minutes=10)  # a row whose call failed and was made again
 PAST_MAX = timedelta(days=366)  # no terminal keeps rows for longer
 SAME_LAG_MAX = timedelta(seconds=45)
 ZONE_MAX = timedelta(hours=14)  # a clock in another zone is no further off
-IMPOSSIBLE = "impossible"  # the run of rows whose own times cannot be, among others that can
 QUIET_NS = 60 * 1_000_000_000  # in contact for so long without rows: everything has been told
 LAG_AGE_NS = 60 * 1_000_000_000  # two rows of the same lag, so far apart
 
@@ -129,12 +128,10 @@ class TerminalClock:
     def _begin_run(self, now: datetime, lag: timedelta) -> None:
         offset = timedelta(seconds=round(-lag.total_seconds()))
         self._run = RowClock(suspect=True, run=now.strftime("%Y-%m-%dT%H:%M:%SZ"), offset=offset)
-        self.doubt = f"its rows are {say_offset(offset)}"
+        self.doubt = f"its rows are {say_offset(offset.total_seconds())}"
 
 
-def say_offset(offset: timedelta) -> str:
+def say_offset(offset_s: float) -> str:
     """Returns an offset in words, as `3 h 0 min behind this machine's clock`."""
-    minutes = round(abs(offset).total_seconds() / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min {'ahead of' if offset > timedelta(0) else 'behind'} this machine's clock"
-    )
+    hours, minutes = divmod(round(abs(offset_s) / 60), 60)
+    return f"{hours} h {minutes} min {'ahead of' if offset_s > 0 else 'behind'} this machine's clock"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from edge_agent import settings
@@ -21,11 +22,13 @@ from edge_agent.control_api import (
     JOURNAL_EXPORT,
     JOURNAL_LIST,
     JOURNAL_VERIFY,
+    JOURNAL_VISITS,
     NO_ARGUMENTS,
     ExportedJournal,
     JournalCopy,
     JournalListArguments,
     JournalRow,
+    JournalVisitsArguments,
 )
 from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
 from edge_agent.journal.backup import back_up_journal
@@ -73,6 +76,23 @@ def list_rows(
         return
     columns = ("epoch", "row", "at (UTC)", "kind", "person", "session", "reader", "reason")
     print_table(columns, ((row.epoch[:6], row.seq, *_cells(row.event)) for row in rows))
+
+
+@app.command("visits")
+def list_visits(
+    day: Annotated[str, typer.Argument(help="The date, as 2026-11-27.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the visits of a day as they follow from this kiosk's rows, late ones in their place; the daemon must run."""
+    kiosk = settings.load_settings(config).settings.kiosk
+    visits = list(ask(kiosk.run_dir, JOURNAL_VISITS, JournalVisitsArguments(day=day)))
+    if as_json:
+        print_json([msgspec.to_builtins(visit) for visit in visits])
+        return
+    columns = ("person", "session", "entered (UTC)", "left (UTC)", "claim", "closing", "row")
+    rows = ((v.person, v.session, v.entered, v.left, v.claim, v.closing, f"{v.epoch[:6]}/{v.seq}") for v in visits)
+    print_table(columns, rows, title=None if visits else f"no visits on {day}")
 
 
 @app.command()

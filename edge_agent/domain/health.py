@@ -58,6 +58,7 @@ class KioskHealth:
     readers_gone: tuple[str, ...] = ()  # by their names in the settings
     readers_misset: tuple[str, ...] = ()  # there, and read no card for their settings or wires: `is_misset`
     clock: ClockQuality = ClockQuality.UNKNOWN
+    doubted_clocks: tuple[str, ...] = ()  # serial numbers of terminals whose rows are held for their clock
     readers: tuple[ReaderReport, ...] = ()  # those that have something to say
 
 
@@ -89,6 +90,7 @@ def judge_health(health: KioskHealth) -> tuple[HealthLine, ...]:
         judge_roster(health),
         judge_readers(health),
         judge_clock(health),
+        *judge_terminals(health),
     ]
     return tuple(sorted(lines, key=lambda line: list(HealthLevel)[::-1].index(line.level)))
 
@@ -159,6 +161,12 @@ def judge_clock(health: KioskHealth) -> HealthLine:
 def is_misset(readings: int, refused: FaultCause | None) -> bool:
     """Returns True for a present reader that has read nothing, and refused the last thing for its settings or wires."""
     return readings == 0 and refused is FaultCause.SETTINGS
+
+
+def judge_terminals(health: KioskHealth) -> tuple[HealthLine, ...]:
+    """Returns `doubted` with the terminals whose clocks are not believed; no line where there are none."""
+    names = health.doubted_clocks
+    return (HealthLine("terminal_clock", "doubted", HealthLevel.ACT, len(names), names),) if names else ()
 
 
 def is_noisy(readings: int, stream_faults: int) -> bool:

@@ -45,19 +45,30 @@ def is_late(matched_at: datetime, now: Moment) -> bool:
     return abs(now.utc - matched_at) > LATE_AFTER
 
 
-def terminal_moment(reading: PersonMatched, matched_at: datetime, now: Moment) -> Moment:
+def terminal_boot(reading: PersonMatched) -> str:
+    """Returns the name under which the clock of a reading's terminal counts as a boot of its own."""
+    return f"{TERMINAL_BOOT}{' '.join(filter(None, (reading.reader, reading.terminal, reading.clock_run)))}"
+
+
+def terminal_moment(
+    reading: PersonMatched, matched_at: datetime, now: Moment, confirmed_ms: int | None = None
+) -> Moment:
     """Returns the moment of a person whom an outside terminal matched, by the terminal's own clock.
 
     A terminal stores its matches while its network is down, and reports them later, in any order; so its own clock
     counts, for a live report as well. It is the monotonic clock of a boot of its own: two reports stay as far apart as
     they were, and what is known of one of them is known of all. Only while the kiosk's own clock is not synchronised, a
-    live report keeps the kiosk's moment: that will be put right.
+    live report keeps the kiosk's moment: that will be put right. `confirmed_ms`: by so much a person has confirmed that
+    a wrong clock is ahead.
     """
     if not reading.clock_suspect and not now.is_trusted and not is_late(matched_at, now):
         return now
-    boot = f"{TERMINAL_BOOT}{' '.join(filter(None, (reading.reader, reading.terminal, reading.clock_run)))}"
-    clock = ClockQuality.UNSYNCHRONISED if reading.clock_suspect else now.clock
-    return Moment(matched_at.astimezone(UTC), int(matched_at.timestamp() * 1000), boot, clock)
+    boot, utc, clock_ms = terminal_boot(reading), matched_at.astimezone(UTC), int(matched_at.timestamp() * 1000)
+    if not reading.clock_suspect:
+        return Moment(utc, clock_ms, boot, now.clock)
+    if confirmed_ms is None:
+        return Moment(utc, clock_ms, boot, ClockQuality.UNSYNCHRONISED)
+    return Moment(utc - timedelta(milliseconds=confirmed_ms), clock_ms, boot, now.clock)
 
 
 MomentSource = Callable[[], Moment]

@@ -22,7 +22,7 @@ from edge_agent.domain.identify import (
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
-from sync.contract.event import ClockQuality, Entry, Exit, Manual, Method, Refusal, Repeat, Void
+from sync.contract.event import ClockQuality, ClockStep, Entry, Exit, Manual, Method, Refusal, Repeat, Void
 from sync.contract.movements import Movement
 from sync.contract.sessions import Slot
 
@@ -135,6 +135,19 @@ def build_void(context: EventContext, *, epoch: Epoch, seq: int, person: str, st
         void_epoch=epoch,
         void_seq=seq,
         person=person,
+        operator=staff_act.operator,
+        note=staff_act.note[:NOTE_CHARS_MAX],
+    )
+
+
+def build_clock_confirmation(context: EventContext, *, boot: str, offset_ms: int, staff_act: StaffAct) -> ClockStep:
+    """Returns the event by which an operator confirms how far a terminal's clock, the one of `boot`, was ahead."""
+    moment = context.moment
+    terminal_ms = int(moment.utc.timestamp() * 1000) + offset_ms
+    return ClockStep(
+        **build_origin(msgspec.structs.replace(context, moment=Moment(moment.utc, terminal_ms, boot, moment.clock))),
+        step_ms=-offset_ms,
+        before=ClockQuality.UNSYNCHRONISED,
         operator=staff_act.operator,
         note=staff_act.note[:NOTE_CHARS_MAX],
     )

@@ -19,7 +19,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -34,6 +34,7 @@ from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.code_uses import CodeUseTable
 from edge_agent.journal.damage.chain_proof import SalvagedRow
 from edge_agent.journal.damage.mark import HeadMark, MarkedHead
+from edge_agent.journal.day_sightings import DaySightings, read_day_sightings
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.marks import MarkTable
@@ -55,6 +56,7 @@ from edge_agent.journal.setting_aside import JournalSetAside
 from edge_agent.journal.sightings import SightingIndex, select_uncarried
 from edge_agent.journal.store import ProcessLock, Store
 from edge_agent.journal.succession import LostRange, Succession
+from edge_agent.journal.terminal_runs import TerminalRuns
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId, Pruned, encode
 
@@ -91,6 +93,8 @@ class Journal:
         self._succession = Succession(kiosk, own_events, now, random_bytes)
         self._appender = Appender(store, epochs, own_events)
         self.sightings = SightingIndex(store, epochs)
+        self.terminal_runs = TerminalRuns(store)
+        self._device = kiosk.device
         self.outbox = JournalOutbox(store, epochs, self._succession, kiosk.device, now)
         self.marks = MarkTable(store)
         self.palms = SealedPalmTable(store, self._appender, self.marks, own_events, now)
@@ -169,6 +173,10 @@ class Journal:
     def sighting(self, epoch: Epoch, seq: int) -> EarlierSighting | None:
         """Returns one sighting by its name; see `SightingIndex.read_sighting`."""
         return self.sightings.read_sighting(epoch, seq)
+
+    def day_sightings(self, day: date) -> DaySightings:
+        """Returns the sightings that may bear on this day's visits; see `day_sightings`."""
+        return read_day_sightings(self._store, self._epochs, self._device, day)
 
     def recent(self, rows_max: int) -> list[StoredRow]:
         """Returns the last rows, newest first, over every epoch."""

@@ -15,9 +15,11 @@ from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.code_uses import note_code_use
 from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.store import Store
+from edge_agent.journal.terminal_runs import note_run
 from sync.contract.chain import Epoch
 from sync.contract.event import (
     Carried,
+    ClockStep,
     Entry,
     Event,
     Exit,
@@ -121,6 +123,7 @@ def index_event(
 
     `ordinals` has every epoch's ordinal by its id.
     """
+    note_run(connection, event)
     if isinstance(event, Sighting):
         if event.person:
             connection.execute(
@@ -171,7 +174,7 @@ def _index_carried(
         oldest = (read_time(event.at) - timedelta(days=CARRIED_DAYS_INDEXED)).date().isoformat()
     except (UnreadableEvent, InvalidMessage, OverflowError):
         return
-    if isinstance(inner, Void) or (isinstance(inner, Sighting) and inner.service_date >= oldest):
+    if isinstance(inner, Void | ClockStep) or (isinstance(inner, Sighting) and inner.service_date >= oldest):
         index_event(connection, ordinal, seq, inner, ordinals)
 
 

@@ -30,6 +30,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.code_judge import CODE_KEY_NAME, build_code_judge
+from edge_agent.runtime.commands.clocks import ClockCommands
 from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.commands.journal import JournalCommands
 from edge_agent.runtime.commands.palm import PalmCommands
@@ -115,11 +116,14 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     readers = ReaderPresences.from_settings(settings.readers, loaded.drivers)
     gallery = _gallery(settings, readers, journal, identity.school)
     palm_availability = CameraPalmAvailability(gallery, readers.cameras) if gallery is not None else None
-    station = Station(journal, roster_reader.read(), build_policy(settings, loaded.drivers), palm_availability)
+    station = Station(
+        journal, roster_reader.read(), build_policy(settings, loaded.drivers), palm_availability, journal.terminal_runs
+    )
 
     station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
-    screen = _screen(settings, StaffDesk(station, inbox, now), now, counters)
+    desk = StaffDesk(station, inbox, now, journal.terminal_runs)
+    screen = _screen(settings, desk, now, counters)
     indicators = _indicators(loaded, taps)
     surfaces = Surfaces(indicators, screen, guard, counters)
     palms = _palms(gallery, settings, inbox, station, surfaces, now, counters)
@@ -159,9 +163,10 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
             indicators,
             screen if settings.screen.enabled else None,
         ).table(),
-        **JournalCommands(journal, settings.kiosk.state_dir, now).table(),
+        **JournalCommands(journal, station, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
+        **ClockCommands(journal.terminal_runs, desk).table(),
         **DeviceCommands(taps, inbox, shutdown, now, unread).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now

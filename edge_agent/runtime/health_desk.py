@@ -64,6 +64,7 @@ class HealthDesk:
             readers_gone=self.readers.absent_names(),
             readers_misset=tuple(reader.name for reader in self.readers.everyone if _is_misset(reader)),
             clock=moment.clock,
+            doubted_clocks=tuple(clock.terminal for reader in self.readers.everyone for clock in reader.doubted_clocks),
             readers=tuple(sorted(filter(None, map(_report, self.readers.everyone)), key=_need)),
         )
 
@@ -82,6 +83,11 @@ class HealthDesk:
                 (reader.why or _misset_why(reader))[:WHY_CHARS_MAX],
             )
             for reader in self.readers.everyone
+        ]
+        parts += [
+            wire.PartHealth(f"{reader.name} {clock.terminal} clock", "failed", clock.why[:WHY_CHARS_MAX])
+            for reader in self.readers.everyone
+            for clock in reader.doubted_clocks
         ]
         if judge_recording(health).level is HealthLevel.ACT:
             parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))

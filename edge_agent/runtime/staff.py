@@ -8,6 +8,7 @@ from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
+from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
 from edge_agent.screen.ports import (
     ROSTER_PEOPLE_MAX,
@@ -16,10 +17,11 @@ from edge_agent.screen.ports import (
     ActionResult,
     FailureReason,
     RosterPerson,
+    WrongClock,
 )
-from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, Station
+from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, NoSuchRun, Station, UncertainMoment
 from sync.contract.chain import Epoch
-from sync.contract.event import PersonId
+from sync.contract.event import TERMINAL_BOOT, PersonId
 from sync.contract.roster import Person
 
 RESULT_WAIT_S = 2.0
@@ -28,7 +30,8 @@ RESULT_WAIT_S = 2.0
 class StaffDesk:
     """Implements `screen.ports.StaffActions` over the station."""
 
-    def __init__(self, station: Station, inbox: Inbox, now: MomentSource) -> None:
+    def __init__(self, station: Station, inbox: Inbox, now: MomentSource, runs: TerminalRuns) -> None:
+        self._runs = runs
         self._station = station
         self._inbox = inbox
         self._now = now
@@ -70,6 +73,15 @@ class StaffDesk:
 
         return self._run_in_station(work)
 
+    def list_clocks(self) -> Sequence[WrongClock]:
+        """Returns the terminals' clocks for which rows are held, the newest first."""
+        return [WrongClock(run.name, run.terminal, run.offset_s, run.rows, run.first_at) for run in self._runs.held()]
+
+    def confirm_clock(self, run: str, offset_s: int | None, operator: str, reason: str) -> ActionResult:
+        """Confirms how far a terminal's clock was ahead in a run: its rows are no longer held."""
+        act, boot = StaffAct(operator, reason), TERMINAL_BOOT + run
+        return self._run_in_station(lambda: self._station.confirm_clock(boot, offset_s, self._now(), act))
+
     def _run_in_station(self, work: Callable[[], Feedback | int]) -> ActionResult:
         result: Future[Feedback | int] = Future()
         if not self._inbox.add_work(StationJob(work, result), RESULT_WAIT_S / 2):
@@ -86,6 +98,10 @@ def _wait_for(result: "Future[Feedback | int]", wait_s: float | None) -> ActionR
         outcome = result.result(wait_s)
     except NoSuchEntry:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
+    except NoSuchRun:
+        return ActionFailed(FailureReason.UNKNOWN_RUN)
+    except UncertainMoment:
+        return ActionFailed(FailureReason.CLOCK_UNCERTAIN)
     except EntryAlreadyVoid:
         return ActionFailed(FailureReason.ALREADY_VOID)
     except JournalError:

@@ -21,12 +21,30 @@ class EntryReason(StrEnum):
     READER_DOWN = "reader_down"
 
 
+class ClockReason(StrEnum):
+    """Stock reasons for confirming how far a terminal's clock was off."""
+
+    COMPARED = "compared"
+    SET_SINCE = "set_since"
+
+
 class VoidReason(StrEnum):
     """Stock reasons for voiding an entry."""
 
     WRONG_PERSON = "wrong_person"
     DID_NOT_EAT = "did_not_eat"
     TWICE = "twice"
+
+
+@dataclass(frozen=True, slots=True)
+class WrongClock:
+    """A run of a terminal's wrong clock, whose rows are held. The first row's time is as the terminal has it."""
+
+    run: str
+    terminal: str
+    offset_s: int  # how far it was ahead, as measured
+    rows: int
+    first_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class FailureReason(StrEnum):
     ALREADY_VOID = "already_void"
     ALREADY_IN = "already_in"
     NO_SESSION = "no_session"
+    UNKNOWN_RUN = "unknown_run"
+    CLOCK_UNCERTAIN = "clock_uncertain"  # the kiosk's own clock vouches for no other
     NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
     BUSY = "busy"  # try again
 
@@ -90,6 +110,14 @@ class StaffActions(Protocol):
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         """Enters everybody of a class, all of them or nobody."""
+        ...
+
+    def list_clocks(self) -> Sequence[WrongClock]:
+        """Returns the terminals' clocks for which rows are held, the newest first."""
+        ...
+
+    def confirm_clock(self, run: str, offset_s: int | None, operator: str, reason: str) -> ActionResult:
+        """Confirms how far a clock was ahead, in seconds; None: as it was measured."""
         ...
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:

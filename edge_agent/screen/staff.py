@@ -23,6 +23,7 @@ from edge_agent.screen.ports import (
     ActionResult,
     RosterPerson,
     StaffActions,
+    WrongClock,
 )
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
@@ -56,6 +57,12 @@ class _Void(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epoch: _Text
     seq: Annotated[int, msgspec.Meta(ge=1)]
     reason: _Text
+
+
+class _ConfirmClock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    run: _Text
+    reason: _Text
+    offset_s: int | None = None  # None: as measured
 
 
 class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +102,8 @@ class StaffApi:
             Route("/staff/enter", self._enter, methods=["POST"]),
             Route("/staff/class", self._enter_class, methods=["POST"]),
             Route("/staff/void", self._void, methods=["POST"]),
+            Route("/staff/clocks", self._clocks),
+            Route("/staff/clock", self._confirm_clock, methods=["POST"]),
         ]
 
     def is_signed_in(self, request: Request) -> bool:
@@ -166,11 +175,22 @@ class StaffApi:
             lambda actions, operator, body: actions.void_entry(Epoch(body.epoch), body.seq, operator, body.reason),
         )
 
+    async def _clocks(self, request: Request) -> Response:
+        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_clocks()))
+
+    async def _confirm_clock(self, request: Request) -> Response:
+        body = await _decode_body(request, _ConfirmClock)
+        return await self._act(
+            request,
+            body,
+            lambda actions, operator, body: actions.confirm_clock(body.run, body.offset_s, operator, body.reason),
+        )
+
     async def _act(
         self,
         request: Request,
         body: _Body | None,
-        act: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson, ...] | tuple[str, ...]],
+        act: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson | WrongClock | str, ...]],
     ) -> Response:
         operator = self._operator(request)
         if operator is None or self._actions is None:

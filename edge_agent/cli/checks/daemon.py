@@ -195,6 +195,10 @@ def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
     refusal = device.refusal
     if refusal is not None:
         detail += f"; {describe_refusal(refusal, zone)}"
+    if device.doubted_clocks:
+        doubts = "; ".join(f"clock of {clock.terminal}: {clock.why}" for clock in device.doubted_clocks)
+        step = "compare and set the clock, then edge-agent devices clocks and edge-agent devices confirm-clock"
+        return failure(part, f"{detail}; {doubts}", step)
     if device.unread:
         detail += f"; {device.unread} requests that nobody understood are stored"
         return attention(

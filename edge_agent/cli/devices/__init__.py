@@ -4,6 +4,7 @@ import typer
 
 from edge_agent.cli.devices import (
     calibrate,
+    clocks,
     commission,
     decode,
     import_log,
@@ -24,5 +25,7 @@ app.command()(traffic.capture)
 app.command()(replay.replay)
 app.command()(commission.commission)
 app.command("unread")(unread.show_unread)
+app.command("clocks")(clocks.show_clocks)
+app.command("confirm-clock")(clocks.confirm_clock)
 app.command("off")(outputs.switch_off)
 app.command()(decode.decode)

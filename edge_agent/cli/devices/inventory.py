@@ -9,7 +9,7 @@ from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.cli.refusal_words import describe_refusal
 from edge_agent.control import ask
-from edge_agent.control_api import NO_ARGUMENTS, STATUS, RefusalStatus
+from edge_agent.control_api import NO_ARGUMENTS, STATUS, DoubtedClockStatus, RefusalStatus
 from edge_agent.errors import AgentNotRunning
 from edge_agent.settings import Settings
 
@@ -33,10 +33,12 @@ def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fa
     out.print()
     print_table(
         ("configured", "driver", "present", "why not", "readings", "faults", "unread"),
-        ([value for key, value in row.items() if key != "refusal"] for row in configured),
+        ([value for key, value in row.items() if key not in ("refusal", "doubted_clocks")] for row in configured),
         title=None if configured else f"nothing is configured in {config}",
     )
     for row in configured:
+        for clock in msgspec.convert(row.get("doubted_clocks", ()), tuple[DoubtedClockStatus, ...]):
+            out.print(f"{row['name']}: the clock of {clock.terminal} is doubted: {clock.why}", markup=False)
         if row.get("refusal") is not None:
             refusal = msgspec.convert(row["refusal"], RefusalStatus)
             line = f"{row['name']} {describe_refusal(refusal, loaded.settings.zone)}"

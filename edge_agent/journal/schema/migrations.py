@@ -31,6 +31,11 @@ def create_carried(database: Database) -> None:
     _execute_step(database, "0040_carried")
 
 
+@migrations(name="0050_terminal_run")
+def create_terminal_runs(database: Database) -> None:
+    _execute_step(database, "0050_terminal_run")
+
+
 @migrations(name="0051_code_use")
 def create_code_use(database: Database) -> None:
     _execute_step(database, "0051_code_use")

@@ -10,8 +10,7 @@ import msgspec
 
 from drivers.bench.described import describe_event
 from drivers.protocols.adms import clock_suspect
-from drivers.protocols.terminal_clock import IMPOSSIBLE
-from drivers.readings import PersonMatched
+from drivers.readings import IMPOSSIBLE_RUN, PersonMatched
 from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     DEVICES_IMPORT,
@@ -123,5 +122,5 @@ def _reading(device: str, match: TerminalMatch, now: datetime) -> PersonMatched:
         ) from error
     impossible = clock_suspect(seen_at, now)
     return PersonMatched(
-        device, match.number, 0, match.method, 0, seen_at, impossible, clock_run=IMPOSSIBLE if impossible else ""
+        device, match.number, 0, match.method, 0, seen_at, impossible, clock_run=IMPOSSIBLE_RUN if impossible else ""
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,15 @@ from edge_agent.control_api import (
     JOURNAL_EXPORT,
     JOURNAL_LIST,
     JOURNAL_VERIFY,
+    JOURNAL_VISITS,
     BrokenLink,
     ChainVerdict,
     ExportedJournal,
     JournalCopy,
     JournalListArguments,
     JournalRow,
+    JournalVisit,
+    JournalVisitsArguments,
     NoArguments,
 )
 from edge_agent.domain.moment import MomentSource
@@ -27,6 +31,9 @@ from edge_agent.journal.export import export_journal
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import StoredRow
 from edge_agent.journal.verify import ChainCheck, verify_journal
+from edge_agent.station import Station
+from sync.contract.event import Sighting
+from sync.contract.visits import derive_visits
 
 LIST_ROWS_MAX = 10_000
 
@@ -36,6 +43,7 @@ class JournalCommands:
     """Answers what the journal holds. Files are written into `state_dir`: the daemon may write nowhere else."""
 
     journal: Journal
+    station: Station
     state_dir: Path
     now: MomentSource
 
@@ -47,6 +55,7 @@ class JournalCommands:
                 bind_handler(JOURNAL_VERIFY, self.verify),
                 bind_handler(JOURNAL_EXPORT, self.export),
                 bind_handler(JOURNAL_BACKUP, self.backup),
+                bind_handler(JOURNAL_VISITS, self.list_visits),
             ]
         )
 
@@ -73,6 +82,26 @@ class JournalCommands:
         target = self._fresh_file("backup", ".db")
         yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(self.journal.path, target)))
 
+    def list_visits(self, arguments: JournalVisitsArguments, requester: Requester) -> Iterator[JournalVisit]:
+        """Yields the visits of a day, by true time, as the ledger derives them, by the roster that is in force now."""
+        try:
+            day = date.fromisoformat(arguments.day)
+        except ValueError as error:
+            raise RequestRefused(f"day: found {arguments.day!r}", "write it as 2026-11-27") from error
+        sightings, roster = self.journal.day_sightings(day), self.station.roster
+        people = {arrival.event.person for arrival in sightings.received if isinstance(arrival.event, Sighting)}
+        derived = derive_visits(
+            sightings.received, timetable=roster.timetable, now=self.now().utc, clocks=sightings.clocks,
+            entitlements={person: roster.entitlements(person) for person in people},
+        )  # fmt: skip
+        for visit in derived.visits:
+            if visit.day == arguments.day:
+                yield JournalVisit(
+                    person=visit.person, session=visit.session, entered=_utc_text(visit.entry_time),
+                    left=_utc_text(visit.exit_time), claim=visit.claim.value, closing=visit.closing.value,
+                    epoch=visit.id.epoch, seq=visit.id.seq,
+                )  # fmt: skip
+
     def _fresh_file(self, name: str, suffix: str) -> Path:
         return self.state_dir / f"{name}-{self.now().utc:%Y%m%dT%H%M%S}{suffix}"
 
@@ -80,6 +109,10 @@ class JournalCommands:
 def journal_row(row: StoredRow) -> JournalRow:
     """Returns a row of the journal as the socket and the command line show it."""
     return JournalRow(epoch=row.epoch, seq=row.seq, event=msgspec.json.decode(row.payload, type=dict[str, object]))
+
+
+def _utc_text(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def chain_verdict(verdict: ChainCheck) -> ChainVerdict:

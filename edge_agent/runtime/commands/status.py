@@ -9,6 +9,7 @@ from edge_agent.control_api import (
     STATUS,
     DaemonStatus,
     DeviceStatus,
+    DoubtedClockStatus,
     JournalCheck,
     JournalStatus,
     LedgerStatus,
@@ -121,6 +122,10 @@ def _device(presence: DevicePresence) -> DeviceStatus:
         readings=presence.readings,
         faults=presence.faults,
         unread=presence.unread,
+        doubted_clocks=tuple(
+            DoubtedClockStatus(terminal=clock.terminal, why=clock.why, offset_s=clock.offset_s)
+            for clock in presence.doubted_clocks
+        ),
         refusal=None
         if last is None
         else RefusalStatus(

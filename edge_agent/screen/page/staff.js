@@ -8,6 +8,7 @@ import { LANGUAGES, translate } from "/page/words.js";
 
 const ENTRY_REASONS = ["forgot_card", "lost_card", "palm_unread", "new_pupil", "reader_down"];
 const VOID_REASONS = ["wrong_person", "did_not_eat", "twice"];
+const CLOCK_REASONS = ["compared", "set_since"];
 const FIND_DELAY_MS = 200;
 const $ = (id) => document.getElementById(id);
 
@@ -18,6 +19,7 @@ let view = null;
 let receivedMs = 0;
 let offsetMin = 0;
 let outcome = null; // {key, values, failed}: drawn again when the language changes
+let wrongClocks = []; // of terminals, whose rows are held
 const voidedRows = new Set();
 
 const t = (key, values) => translate(language, key, values);
@@ -66,9 +68,21 @@ function drawView() {
   drawHealth($("health"), view.health, language);
   $("readers").hidden = view.readers.length === 0;
   drawReaders($("reader-list"), view.readers, language, clockAt);
+  drawClocks();
   $("feed-empty").hidden = view.notices.length > 0;
   $("feed-nameless").hidden = view.named || view.notices.length === 0;
   drawNotices($("feed"), view, language, clock, voidedRows, session.operator ? voidEntry : null);
+}
+
+function sayClock({ terminal, offset_s: offsetS, rows }) {
+  const minutes = Math.round(Math.abs(offsetS) / 60);
+  const values = { terminal, hours: Math.floor(minutes / 60), minutes: minutes % 60, number: rows };
+  return offsetS > 0 ? t("staff.clocks.ahead", values) : t("staff.clocks.behind", values);
+}
+
+function drawClocks() {
+  $("clocks").hidden = wrongClocks.length === 0;
+  $("clock-list").replaceChildren(...wrongClocks.map((wrong) => choiceItem(sayClock(wrong), "", () => confirmClock(wrong))));
 }
 
 function drawCount() {
@@ -104,8 +118,11 @@ function showFailure({ why, wait }) {
 async function refreshSession() {
   const response = await request("/staff/session");
   if (response.ok) session = response.body;
-  if (session.operator) await drawGroups();
-  else { // no name of the last shift stays on the screen
+  if (session.operator) {
+    await drawGroups();
+    await refreshClocks();
+  } else {
+    wrongClocks = []; // no name of the last shift stays on the screen
     $("people").replaceChildren();
     $("groups").replaceChildren();
     $("find").value = "";
@@ -207,6 +224,21 @@ async function enterClass(group) {
   else showFailure(response);
 }
 
+async function refreshClocks() {
+  const response = await request("/staff/clocks");
+  wrongClocks = response.ok ? response.body : [];
+}
+
+async function confirmClock(wrong) {
+  const reason = await confirmReason("staff.confirm_clock", sayClock(wrong), "clock_checked", CLOCK_REASONS);
+  if (reason === null) return;
+  const response = await request("/staff/clock", { run: wrong.run, reason });
+  if (response.ok) showOutcome("staff.clock_confirmed", { terminal: wrong.terminal, number: response.body.rows });
+  else showFailure(response);
+  await refreshClocks();
+  drawView();
+}
+
 async function voidEntry(notice) {
   const { staff } = notice;
   const reason = await confirmReason("staff.confirm_void", `${staff.name}  ${staff.group}`, "taken_back", VOID_REASONS);
@@ -279,11 +311,13 @@ refreshSession();
 const stream = follow("/events/staff", {
   onState: (next) => {
     const wasNamed = view?.named;
+    const hasNews = session.operator && JSON.stringify(view?.readers) !== JSON.stringify(next.readers);
     view = next;
     receivedMs = Date.now();
     drawView();
     drawCount();
     if (wasNamed && !next.named && session.operator) refreshSession(); // the session has ended
+    else if (hasNews) refreshClocks().then(drawView);
   },
   onHeartbeat: (heartbeat) => {
     const moved = heartbeat.utc_offset_min !== offsetMin;

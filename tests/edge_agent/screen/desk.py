@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from prometheus_client import CollectorRegistry
 
-from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason, RosterPerson
+from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason, RosterPerson, WrongClock
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from sync.contract.chain import Epoch
@@ -20,6 +20,9 @@ PEOPLE = (
     RosterPerson(PersonId("p2"), "Айдар Сейтқали", "7 «А»"),
     RosterPerson(PersonId("p3"), "Анна Ли", "3 «Б»"),
 )
+
+
+CLOCK = WrongClock("palm SN1 2026-11-27T04:00:00Z", "SN1", -10_800, 12, "2026-11-27T01:05:00.000Z")
 
 
 class FakeStaffDesk:
@@ -44,6 +47,16 @@ class FakeStaffDesk:
         members = [person.person for person in PEOPLE if person.group == group]
         results = [self._keep(("class", person, operator, reason)) for person in members]
         return ActionDone(len(results)) if results else ActionFailed(FailureReason.UNKNOWN_GROUP)
+
+    def list_clocks(self) -> Sequence[WrongClock]:
+        if any(row[:2] == ("clock", CLOCK.run) for row in self.rows):
+            return []
+        return [CLOCK]
+
+    def confirm_clock(self, run: str, offset_s: int | None, operator: str, reason: str) -> ActionResult:
+        if run not in [clock.run for clock in self.list_clocks()]:
+            return ActionFailed(FailureReason.UNKNOWN_RUN)
+        return self._keep(("clock", run, str(offset_s), operator, reason))
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         return self._keep(("void", epoch, str(seq), operator, reason))

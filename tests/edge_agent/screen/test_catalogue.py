@@ -11,7 +11,7 @@ from edge_agent.domain.feedback import Advice, FeedbackKind
 from edge_agent.domain.health import LedgerState
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
-from edge_agent.screen.ports import EntryReason, FailureReason, VoidReason
+from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
 from sync.contract.event import ClockQuality
 
@@ -24,6 +24,7 @@ LINES = {
     "roster": ("fresh", "old", "stale", "missing"),
     "readers": ("present", "gone", "misset"),
     "clock": tuple(ClockQuality),
+    "terminal_clock": ("doubted",),
 }
 SCREEN_FAILURES = ("wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable")
 MONEY = (
@@ -49,6 +50,7 @@ def used_keys() -> set[str]:
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
+    keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
     keys |= {f"staff.why.{code}" for code in (*FailureReason, *SCREEN_FAILURES)}
     keys |= {f"enrol.{step}" for step in EnrolmentStep}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
@@ -91,7 +93,7 @@ def test_every_icon_is_drawn_and_every_sound_composed() -> None:
 
 def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
     script = PAGE.joinpath("staff.js").read_text()
-    for codes in (EntryReason, VoidReason):
+    for codes in (EntryReason, VoidReason, ClockReason):
         assert ", ".join(f'"{code}"' for code in codes) in script
 
 

@@ -14,7 +14,7 @@ from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from tests.browser import run_browser
-from tests.edge_agent.screen.desk import OPERATOR, PIN, FakeStaffDesk, run_screen
+from tests.edge_agent.screen.desk import CLOCK, OPERATOR, PIN, FakeStaffDesk, run_screen
 
 SIZES = ((1920, 1080), (1280, 800), (800, 480), (1080, 1920))
 LONG_NAME = "Мұхаммедәлі-Нұрсұлтанбек"
@@ -280,6 +280,22 @@ def test_staff_enter_a_person_and_a_class_and_void_an_entry(browser: Browser) ->
         ("class", "p3", OPERATOR, "power was out"),
         ("void", "ab", "7", OPERATOR, "wrong_person"),
     ]
+
+
+def test_staff_confirm_how_far_a_terminals_clock_was_off(browser: Browser) -> None:
+    station = FakeStaffDesk()
+    with run_screen(station) as screen:
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        expect(page.locator("#clocks")).to_be_hidden()
+        sign_in(page)
+        page.get_by_role("button", name="SN1: 3 h 0 min slow, 12 rows").click()
+        page.get_by_role("radio", name="Compared with the right time").click()
+        page.click("#confirm-do")
+        expect(page.locator("#outcome")).to_have_text("SN1: 1 rows count now.")
+        expect(page.locator("#clocks")).to_be_hidden()
+        page.close()
+    assert station.rows == [("clock", CLOCK.run, "None", OPERATOR, "compared")]
 
 
 def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser: Browser) -> None:
