@@ -98,12 +98,14 @@ class Hikvision:
         if any(terminal.address for terminal in settings.terminals):
             self._password = read_password(settings)
         self._callers.open()
+        self._taken.forget_given()
         self._opened_ns = self._clock()
         self._last_serial_nos.clear()
         self._rate = CallRate(settings.requests_per_minute, self._clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Answers the terminals that were held back, then hears all that post, and looks after them."""
+        self._taken.confirm()
         events = self._callers.read(timeout_s)
         now_ns = self._clock()
         for serial, schedule in self._schedules.items():

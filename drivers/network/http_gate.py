@@ -114,11 +114,13 @@ class HttpGate:
         self._map = _gate_map(self._settings)
         self._secret = _secret(self._settings)
         self._callers.open()
+        self._taken.forget_given()
         self._opened_ns = self._clock()
         self._rate = CallRate(self._settings.requests_per_minute, self._clock)
 
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Answers the callers that were held back, then hears every one that posts."""
+        self._taken.confirm()
         events = self._callers.read(timeout_s)
         silence_ns = self._settings.silence_s * 1e9
         if silence_ns and not events and self._clock() - max(self._heard_ns, self._opened_ns) > silence_ns:

@@ -98,6 +98,7 @@ class Mqtt:
         link.open()
         self._link, self._pending, self._early, self._away, self._dropped = link, [], [], None, 0
         self._held.clear()
+        self._taken.forget_given()
         try:
             self._await_presence(link)
         except DeviceGone:
@@ -109,6 +110,7 @@ class Mqtt:
         link = self._link
         if link is None:
             raise DeviceGone(f"{self.name} is not open")
+        self._taken.confirm()
         self._acknowledge(link)
         self._raise_if_away()
         events: list[DeviceEvent] = []

@@ -132,6 +132,7 @@ class ReaderLoop:
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None
     report: Callable[[Sequence[DeviceEvent]], None] | None = None  # to a technician who watches, after each read
+    readings_lost: int = 0  # for which the station had no room
 
     def run(self, pulse: Pulse) -> None:
         """Reads until the stop; opens the reader again, with backoff, each time it goes away."""
@@ -156,6 +157,7 @@ class ReaderLoop:
 
     def _read(self) -> None:
         events = self.reader.read(DEVICE_WAIT_S)
+        lost_before = self.readings_lost
         for event in events:
             self._hand_over(event, self.now())
         feedback = self.presence.refusals.judge_line(self.now())
@@ -164,6 +166,9 @@ class ReaderLoop:
         if self.report is not None:
             self.report(events)
         self.presence.watch_terminals()
+        if self.readings_lost > lost_before and self.presence.terminals is not None:
+            # Read again, it would tell its terminal that all was taken; closed, it lets the terminal send anew.
+            raise DeviceBusy(f"{self.presence.name}: the station does not keep up: look at the disk and `doctor`")
 
     def _hand_over(self, event: DeviceEvent, moment: Moment) -> None:
         match event:
@@ -173,6 +178,7 @@ class ReaderLoop:
                 self.presence.readings += 1
                 self.counters.readings.labels(self.presence.name).inc()
                 if not is_queued:
+                    self.readings_lost += 1
                     self.counters.readings_lost.inc()
                     log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
                     self.show(Feedback(FeedbackKind.NOT_RECORDED))

@@ -138,6 +138,32 @@ def test_the_answer_leaves_after_the_readings_were_taken(kiosk: KioskAtGate) -> 
     assert answers == [GateAnswer(200, "OK")]
 
 
+def test_what_nobody_could_take_is_taken_when_it_comes_again(kiosk: KioskAtGate) -> None:
+    system = kiosk.start()
+    kiosk._stop.set()
+    assert kiosk._thread is not None
+    kiosk._thread.join(HANG_S)
+    answers: list[GateAnswer] = []
+    caller = threading.Thread(target=lambda: answers.append(system.post({"logs": [passed(1)]})), daemon=True)
+    caller.start()
+    events: list[DeviceEvent] = []
+
+    def has_come() -> bool:
+        events.extend(kiosk.reader.read(0.05))
+        return bool(events)
+
+    kiosk.wait(has_come)
+    kiosk.reader.close()  # the station had no room: nothing is answered
+    caller.join(HANG_S)
+    assert answers == [GateAnswer(0)]
+    kiosk.reader.open()
+    kiosk._stop.clear()
+    kiosk._thread = threading.Thread(target=kiosk._read, daemon=True)
+    kiosk._thread.start()
+    assert system.post({"logs": [passed(1)]}) == GateAnswer(200, "OK")
+    assert kiosk.people == ["1001"]
+
+
 def test_what_comes_twice_counts_once_over_a_reopen_too(kiosk: KioskAtGate) -> None:
     system = kiosk.start()
     body = {"logs": [passed(1), passed(1), passed(2)]}

@@ -150,11 +150,15 @@ def test_a_message_is_acknowledged_only_after_it_was_taken(world: BrokerWorld) -
     assert not third.read(0.3), "it was taken, and does not"
 
 
-def test_what_comes_again_to_the_one_that_took_it_counts_once(world: BrokerWorld) -> None:
+def test_what_was_not_taken_comes_again_to_the_same_reader_and_what_was_does_not(world: BrokerWorld) -> None:
     reader = world.reader(hold_ms=0)
     reader.open()
     world.peer().publish("door/tag", "74-10-37-94")
     assert some(reader)
+    reader.close()  # nobody could take it
+    reader.open()
+    assert isinstance(some(reader)[0], CardRead)
+    reader.read(0)
     reader.close()
     reader.open()
     assert not reader.read(0.3)

@@ -11,6 +11,7 @@ from drivers.base import Signal
 from drivers.errors import DeviceBusy, DeviceGone
 from drivers.readings import CardRead, CardRemoved, DeviceEvent, FaultCause, StreamFault, Technology, Uid
 from drivers.simulated.light import SimulatedLight, SimulatedLightSettings
+from drivers.terminals import DoubtedClock
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment
 from edge_agent.process.metrics import Counters
@@ -117,6 +118,30 @@ def test_a_full_queue_is_shown_on_the_screen_and_never_silently_dropped() -> Non
     eventually(lambda: bool(lost))
     assert supervisor.stop() == []
     assert [feedback.kind for feedback in lost] == [FeedbackKind.NOT_RECORDED]
+
+
+class CallingTerminals:
+    """Terminals that are all there."""
+
+    wall = staticmethod(lambda: datetime.now(UTC))
+    trusts_wall = staticmethod(lambda: True)
+
+    def absence(self) -> str:
+        return ""
+
+    def doubted_clocks(self) -> Sequence[DoubtedClock]:
+        return ()
+
+
+def test_a_terminal_whose_reading_found_no_room_is_not_read_again_but_closed() -> None:
+    inbox = Inbox(waiting_max=1)
+    assert inbox.add_work(Scan(CARD, now()), 0)
+    reader = Scripted([[CARD, CARD]])
+    reader_loop = loop(reader, inbox, [])
+    reader_loop.presence.terminals = CallingTerminals()
+    with pytest.raises(DeviceBusy, match="does not keep up"):
+        reader_loop._read()
+    assert reader_loop.readings_lost == 2
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
