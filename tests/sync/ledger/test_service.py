@@ -150,7 +150,7 @@ def test_heartbeats_are_bounded(kiosk: Kiosk, db: psycopg.Connection) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nowhere", 404), ("GET", "/v1/enrolments", 405), ("GET", "/v1/devices/x/cursor", 401)],
+    [("GET", "/nowhere", 404), ("DELETE", "/v1/health", 405), ("GET", "/v1/devices/x/cursor", 401)],
 )
 def test_problems_are_documents(server: LedgerServer, method: str, path: str, status: int) -> None:
     response = httpx.request(method, server.url + path)
