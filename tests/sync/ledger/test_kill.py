@@ -44,10 +44,6 @@ class Process:
         assert self.url, "the ledger did not start"
         self._port = int(self.url.rsplit(":", 1)[1])
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(10)
