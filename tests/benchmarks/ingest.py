@@ -5,7 +5,6 @@ status: what is measured is the ledger's work and PostgreSQL's, on the processor
 """
 
 import multiprocessing
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -13,18 +12,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.connection import Connection
-from pathlib import Path
 from threading import Thread
 
 import psycopg
 
-from canteen_demo.postgres import EmbeddedPostgres, processes_in
+from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract import batch, signature, wire
 from sync.contract.roster import Entitlement, MealSession, Person
 from sync.ledger.registry import rosters, schools
 from sync.ledger.server import LedgerOptions
 from sync.ledger.workers import run_workers
 from tests.benchmarks.figures import Figure, Result, Run
+from tests.benchmarks.processor import ProcessorTimes
 from tests.benchmarks.settle import _lunch
 from tests.sync.ledger.kiosk import OPEN_DOOR, Kiosk
 
@@ -75,31 +74,6 @@ def run(run: Run) -> Result:
     ]  # fmt: skip
     what = f"{events:,} events of {count} kiosks in batches of {batch.EVENTS_MAX:,}, {WORKERS} processes of the ledger"
     return Result("ingest", what, figures)
-
-
-class ProcessorTimes:
-    """The processor time that a ledger and its PostgreSQL have used since this was made."""
-
-    def __init__(self, ledger: Sequence[int], postgres: EmbeddedPostgres) -> None:
-        """Begins to count. `ledger`: the ids of its answering processes."""
-        self._ledger = ledger
-        self._postgres = postgres
-        self._before = self._sums()
-
-    def read(self) -> tuple[float, float]:
-        """Returns the seconds of the ledger, and those of all processes of PostgreSQL."""
-        ledger, postgres = self._sums()
-        return ledger - self._before[0], postgres - self._before[1]
-
-    def _sums(self) -> tuple[float, float]:
-        postgres = processes_in(self._postgres.cluster_dir)
-        return sum(map(_processor_s, self._ledger)), sum(map(_processor_s, postgres))
-
-
-def _processor_s(pid: int) -> float:
-    """Returns the seconds that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def prepare(db: psycopg.Connection, url: str, school: str, batches: int) -> Backlog:

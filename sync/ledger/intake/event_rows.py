@@ -72,7 +72,8 @@ def read_row(event: Event, day: str, flags: str, latest: str) -> EventRow:
         row = EventRow(
             kind, day, flags, event.person, event.session, event.service_date, programme, event.method._value_, claim,
             event.reader, event.operator, event.note, group, recorded_at, event.boot, event.mono_ms, clock._value_,
-            event.roster, "", named_epoch, named_seq, before, _state_rules(event),
+            event.roster, "", named_epoch, named_seq, before,
+            _state_rules(event) if event.scan_rules else "",
         )  # fmt: skip
     elif isinstance(event, Void):
         row = EventRow(
@@ -91,7 +92,7 @@ def read_row(event: Event, day: str, flags: str, latest: str) -> EventRow:
 
 def _state_rules(event: Sighting) -> str:
     """Returns the rules of a sighting that bears on visits; '' where it bears on none, or where they are no rules."""
-    if not event.scan_rules or (isinstance(event, Refusal) and event.reason not in OUTSIDE_HOURS):
+    if isinstance(event, Refusal) and event.reason not in OUTSIDE_HOURS:
         return ""
     return event.scan_rules if parse_rules(event.scan_rules) is not None else ""
 
