@@ -45,10 +45,12 @@ _LIVE_UIDS = frozenset({10, 14})
 
 
 class RowParser:
-    """Turns a table of attendance into punches, however its bytes are cut. `pins` gives the PIN behind a uid."""
+    """Turns a table of attendance into punches, however its bytes are cut. `pins` gives the PIN behind a uid; rows
+    before `since`, a packed time, are passed over.
+    """
 
-    def __init__(self, size: int, pins: Mapping[int, str]) -> None:
-        self._size, self._form, self._pins = size, ROW_FORMS[size], pins
+    def __init__(self, size: int, pins: Mapping[int, str], since: int = 0) -> None:
+        self._size, self._form, self._pins, self._since = size, ROW_FORMS[size], pins, since
         self._bytes = bytearray()
         self._head_remaining = TABLE_HEAD_BYTES
 
@@ -58,7 +60,8 @@ class RowParser:
         self._head_remaining -= skipped
         self._bytes += data[skipped:]
         whole = len(self._bytes) // self._size * self._size
-        events = [self._punch(*self._form.read(row)) for row in self._form.layout.iter_unpack(self._bytes[:whole])]
+        rows = map(self._form.read, self._form.layout.iter_unpack(self._bytes[:whole]))
+        events = [self._punch(*row) for row in rows if row[1] >= self._since]
         del self._bytes[:whole]
         return events
 

@@ -25,7 +25,7 @@ from drivers.protocols.fault import Fault
 from drivers.protocols.zk_attlog import Punch
 from drivers.protocols.zk_packets import REPLY_NUMBERS, ZkCommand, ZkPacket, encode_comm_key
 from drivers.protocols.zk_records import ROW_FORMS, TABLE_HEAD_BYTES, RowParser, live_event, parse_users, row_size
-from drivers.protocols.zk_time import unpack_time
+from drivers.protocols.zk_time import pack_time, unpack_time
 
 TABLE_CHUNK_BYTES = 0xFFC0  # in one DATA_RDY; as the maker's own client asks
 DATAGRAM_CHUNK_BYTES = 16 * 1024
@@ -91,7 +91,7 @@ class ZkSession:
         self._events: list[Event] = []
         self._steps: _Steps | None = None
         self.is_private = False  # people's names, cards and passwords pass
-        self._since = ""  # rows before this local time are passed over
+        self._since = 0  # rows before this packed time are passed over
         self.wants_rows = False  # a live event could not be read, so the table should be
 
     @property
@@ -182,7 +182,7 @@ class ZkSession:
         except ValueError:
             self._events.append(Fault("the terminal's clock shows a day that does not exist: set it"))
             return
-        self._since = self._first_wanted(time).isoformat(" ")
+        self._since = pack_time(self._first_wanted(time))
         self._events.append(ClockShown(time))
 
     def _first_wanted(self, now: datetime) -> datetime:
@@ -216,16 +216,13 @@ class ZkSession:
                 size, table = yield from self._prepare(ZkCommand.ATTLOG_RRQ, 0, TABLE_BYTES_MAX)
         except ValueError as error:
             raise SessionRefused(f"the terminal has rows of a form that we do not know: {error}") from error
-        parser = RowParser(form, self._pins)
+        parser = RowParser(form, self._pins, self._since)
         for start in range(0, size, self._chunk_bytes):
             part = table[start : start + self._chunk_bytes]
             if not part:
                 part = yield from self._read_part(start, min(self._chunk_bytes, size - start))
-            self._events += (event for event in parser.feed(part) if self._is_wanted(event))
+            self._events += parser.feed(part)
         yield ZkCommand.FREE_DATA, b""
-
-    def _is_wanted(self, event: Punch | Fault) -> bool:
-        return not isinstance(event, Punch) or event.time >= self._since
 
     def _read_users(self) -> Generator[_Question, ZkPacket, bytes]:
         self.is_private = True
