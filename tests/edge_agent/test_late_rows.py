@@ -146,10 +146,11 @@ class Day:
 
 
 def essence(visits: Sequence[Visit]) -> list[tuple[object, ...]]:
-    """What people and payers are told of visits; which row of the journal says it is another matter."""
+    """What people and payers are told of visits, by person; which row of the journal says it is another matter."""
+    ordered = sorted(visits, key=lambda visit: (visit.person, str(visit.entry_time)))
     return [
         (visit.person, visit.session, visit.service_date, visit.entry_time, visit.exit_time, visit.claim, visit.closing)
-        for visit in visits
+        for visit in ordered
     ]
 
 
