@@ -22,6 +22,7 @@ from msgspec import Meta
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
 from drivers.errors import DeviceGone, NotSupported
 from drivers.network.http_callers import LISTEN_PATTERN, CallRate, HttpCallers, HttpReply, peers_of, utc_now
+from drivers.network.recent_keys import RecentKeys
 from drivers.protocols import adms, adms_access, adms_upload
 from drivers.protocols.adms import Call, TimeZoneForm
 from drivers.protocols.adms_redaction import redact_row
@@ -77,7 +78,7 @@ class ZkAdms:
             dates=self._is_trusted,
         )
         self.unread: UnreadStore = NoUnreadStore()
-        self._remembered = adms_upload.Remembered()  # over a reopen too: what was taken stays taken
+        self._taken = RecentKeys()  # over a reopen too: what was taken stays taken
         self._access_serials: set[str] = set()  # of terminals in access mode
         self._stamps: dict[str, str] = {}
         self._clocks = {serial: TerminalClock() for serial in settings.serials}
@@ -93,6 +94,7 @@ class ZkAdms:
         except ValueError as error:
             raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
         self._callers.open()
+        self._taken.forget_given()
         self._forget()
         self._zone = timezone(offset)
 
@@ -101,6 +103,7 @@ class ZkAdms:
 
         Raises DeviceGone once all terminals that had called are silent; `absence` says for how long each of them is.
         """
+        self._taken.confirm()
         events = self._callers.read(timeout_s)
         if not events and self._last_call_ns and self._clock() - self._last_call_ns > self._settings.silence_s * 1e9:
             raise DeviceGone(f"{self.name}: no terminal calls: {self.absence()}")
@@ -208,7 +211,7 @@ class ZkAdms:
             self._stamps[call.serial] = call.stamp
         events: list[DeviceEvent] = [StreamFault(self.name, fault.what, self._clock()) for fault in upload.faults]
         events += map(self._refused, upload.refusals)
-        punches = [punch for punch in upload.punches if self._remembered.is_new(call.serial, punch)]
+        punches = [punch for punch in upload.punches if self._taken.is_new(adms_upload.row_key(call.serial, punch))]
         clock = self._clocks[call.serial]
         if call.table == "OPERLOG" and adms.tells_new_clock(body):
             clock.note_change()

@@ -3,7 +3,6 @@ which came before.
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,8 +12,6 @@ from drivers.protocols.adms_redaction import redact_row
 from drivers.protocols.fault import Fault
 from drivers.protocols.zk_access import AccessRefusal
 from drivers.protocols.zk_attlog import Punch
-
-REMEMBERED_ROWS = 10_000  # more than a terminal sends at once
 
 _TELLABLE_TABLES = frozenset({"ATTLOG", "OPTIONS", "RTSTATE"})  # the others hold names, cards, pictures or templates
 _ACCESS_TABLES = frozenset({"RTLOG", "TRANSACTION"})
@@ -89,23 +86,12 @@ def tellable(table: str, body: bytes) -> bytes:
     return b"\n".join(redact_row(line).encode("latin-1", "replace") for line in body.decode("latin-1").split("\n"))
 
 
-class Remembered:
-    """The newest REMEMBERED_ROWS rows that were taken already."""
+def row_key(serial: str, punch: Punch) -> tuple[str, Punch]:
+    """Returns the key by which a row is known when it comes again.
 
-    def __init__(self) -> None:
-        self._rows: OrderedDict[tuple[str, Punch], None] = OrderedDict()
-
-    def is_new(self, serial: str, punch: Punch) -> bool:
-        """Tells if this row was not taken yet, and remembers it. The terminal's own number of a row stands for the
-        state and the way of recognition.
-        """
-        key = (serial, Punch(punch.number, punch.time, index=punch.index) if punch.index else punch)
-        if key in self._rows:
-            return False
-        self._rows[key] = None
-        if len(self._rows) > REMEMBERED_ROWS:
-            self._rows.popitem(last=False)
-        return True
+    The terminal's own number of a row stands for the state and the way of recognition.
+    """
+    return serial, Punch(punch.number, punch.time, index=punch.index) if punch.index else punch
 
 
 def _operation_log(lines: Sequence[str]) -> Upload:

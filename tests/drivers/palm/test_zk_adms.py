@@ -312,6 +312,22 @@ def test_the_answer_leaves_only_when_the_reading_was_taken(kiosk: Kiosk) -> None
         assert terminal.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def test_a_row_that_found_no_room_is_given_again(kiosk: Kiosk) -> None:
+    """The reader is closed instead of read again: nobody took the row, so the terminal has no answer and sends anew."""
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", kiosk.port), timeout=HANG_S) as terminal:
+            terminal.sendall(request(ROW))
+            given: list[DeviceEvent] = []
+            while not any(isinstance(event, PersonMatched) for event in given):
+                given += kiosk.reader.read(0.1)
+            kiosk.reader.close()
+            assert terminal.recv(100) == b"", "no answer"
+        kiosk.reader.open()
+    kiosk.post("ATTLOG", ROW)
+    kiosk.post("ATTLOG", ROW)
+    assert len(kiosk.matches) == 1
+
+
 @pytest.mark.parametrize("serial", ["", "OTHER", "a%0d%0aX:1", "x" * 400])
 def test_a_stranger_is_turned_away_and_counts_nobody(kiosk: Kiosk, serial: str) -> None:
     assert kiosk.post("ATTLOG", ROW, serial)[0] == 403

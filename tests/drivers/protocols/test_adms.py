@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.network.recent_keys import RecentKeys
 from drivers.protocols import adms, zk_attlog
 from drivers.protocols.adms import (
     TimeZoneForm,
@@ -13,7 +14,7 @@ from drivers.protocols.adms import (
     parse_offset,
     time_zone,
 )
-from drivers.protocols.adms_upload import REMEMBERED_ROWS, Remembered, Upload, upload
+from drivers.protocols.adms_upload import Upload, row_key, upload
 from drivers.protocols.fault import Fault
 from drivers.protocols.zk_time import pack_time
 from tests.vectors import load_bytes, load_json, load_jsonl, load_reader
@@ -30,11 +31,11 @@ def body(case: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_every_case_of_the_canteen(case: dict[str, Any]) -> None:
-    expect, remembered = case["expect"], Remembered()
+    expect, taken_rows = case["expect"], RecentKeys()
     taken = []
     for _ in range(case.get("repeat", 1)):
         found = upload(case["table"].upper(), body(case))
-        taken += [punch for punch in found.punches if remembered.is_new("SN1", punch)]
+        taken += [punch for punch in found.punches if taken_rows.is_new(row_key("SN1", punch))]
     if "ack" in expect:
         assert found.answer == expect["ack"]
     for punch, wanted in zip(found.punches, expect.get("punches", found.punches), strict=True):
@@ -177,16 +178,11 @@ def test_a_serial_number_is_a_short_word_or_none(target: str, serial: str) -> No
     assert call(target).serial == serial
 
 
-def test_what_was_taken_is_remembered_for_each_terminal_and_not_for_ever() -> None:
-    remembered = Remembered()
+def test_a_row_is_known_by_its_terminal_and_its_number() -> None:
     [punch] = upload("ATTLOG", b"1\t2026-11-20 09:40:15\t0\t25").punches
-    assert remembered.is_new("A", punch)
-    assert not remembered.is_new("A", punch)
-    assert remembered.is_new("B", punch)
-    for number in range(REMEMBERED_ROWS):
-        remembered.is_new("A", zk_attlog.Punch(str(number), "2026-11-20 09:40:16"))
-    assert len(remembered._rows) == REMEMBERED_ROWS
-    assert remembered.is_new("A", punch)
+    assert row_key("A", punch) != row_key("B", punch)
+    first, second = (zk_attlog.Punch("1", "2026-11-20 09:40:15", state=state, index="21") for state in (0, 1))
+    assert row_key("A", first) == row_key("A", second), "the terminal numbers it: the same row told in another way"
 
 
 @pytest.mark.parametrize(
