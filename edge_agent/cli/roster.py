@@ -192,7 +192,9 @@ def _print_changes(
     groups = {"added": changed.added, "changed": after, "removed": changed.removed}
     if as_json:
         ids = {name: [f"{record_type(record)} {record.id}" for record in records] for name, records in groups.items()}
-        print_json({"school": school, "version": version, **ids, "notes": notes})
+        print_json({"school": school, "version": version, **ids})
+        for note in notes:
+            typer.echo(f"{school}: {note}" if school else note, err=True)
     else:
         counts = {name: len(records) for name, records in groups.items()}
         print_pairs({"school": school, "version": version or "unchanged", **counts})
