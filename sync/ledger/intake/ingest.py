@@ -129,8 +129,9 @@ def _move_head(connection: psycopg.Connection, arrival: ArrivedBatch, opened: Op
     where = (arrival.school, arrival.device)
     if opened.is_closed:
         connection.execute(
-            "UPDATE epoch SET last_seq = %s, last_hash = %s WHERE school = %s AND device = %s AND epoch = %s",
-            (seq, last_hash, *where, arrival.epoch),
+            "UPDATE epoch SET last_seq = %s, last_hash = %s, latest = %s"
+            " WHERE school = %s AND device = %s AND epoch = %s",
+            (seq, last_hash, latest, *where, arrival.epoch),
         )
         return
     connection.execute(

@@ -86,11 +86,7 @@ def _read_closed(connection: psycopg.Connection, arrival: ArrivedBatch) -> OpenE
 
 
 _SELECT_CLOSED = """
-    SELECT last_seq, coalesce(last_hash, genesis), coalesce((
-        SELECT latest_before FROM event
-        WHERE event.school = epoch.school AND event.device = epoch.device AND event.epoch = epoch.epoch
-          AND event.seq = epoch.last_seq
-    ), '')
+    SELECT last_seq, coalesce(last_hash, genesis), latest
     FROM epoch WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
 """
 
@@ -115,9 +111,9 @@ def _open_epoch(
         )  # fmt: skip
     if opened.epoch:
         connection.execute(
-            "UPDATE epoch SET superseded_at = now(), last_seq = %s, last_hash = %s"
+            "UPDATE epoch SET superseded_at = now(), last_seq = %s, last_hash = %s, latest = %s"
             " WHERE school = %s AND device = %s AND epoch = %s",
-            (opened.head.seq, opened.head.hash, arrival.school, arrival.device, opened.epoch),
+            (opened.head.seq, opened.head.hash, opened.latest, arrival.school, arrival.device, opened.epoch),
         )
     connection.execute(_INSERT_EPOCH, {
         **identify(arrival), "public_key": arrival.signature.public_key, "genesis": bytes(expected),

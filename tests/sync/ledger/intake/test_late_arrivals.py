@@ -63,6 +63,21 @@ def test_a_closed_epoch_goes_on_behind_its_last_event_and_each_fact_counts_once(
     accepted(kiosk.send(3, 3))
 
 
+def test_what_comes_late_of_a_closed_epoch_is_held_against_its_earlier_times(
+    db: psycopg.Connection, moved: tuple[Kiosk, Kiosk]
+) -> None:
+    _, former = moved
+    backdated = former.twin()
+    backdated.payloads[4:] = [encode(entry("u1", school=former.school, day="2026-11-19"))]
+    accepted(send_late(backdated, 5, 5))
+    (before,) = db.execute(
+        "SELECT latest_before FROM event WHERE school = %s AND epoch = %s AND seq = 5", (former.school, FORMER)
+    ).fetchone() or ("",)
+    assert before == "2026-11-20T04:03:00.000Z", (
+        "the time of its fourth event, after which nothing is of the day before"
+    )
+
+
 @pytest.mark.parametrize("first", [6, 9])
 def test_a_closed_epoch_is_extended_by_nothing_else(
     db: psycopg.Connection, moved: tuple[Kiosk, Kiosk], first: int
