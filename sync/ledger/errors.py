@@ -3,6 +3,7 @@
 LedgerError
 ├── DatabaseUnavailable  PostgreSQL cannot be started or reached: see the log that it names, then start again
 ├── FolderInUse          another process serves this data folder: ask that one, or stop it
+├── KeyNotInForce        the folder's receipt key is not the database's: copy the key that is
 ├── ActsDamaged          the file of acts beside the database is not what was written: restore it from a copy
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
@@ -20,6 +21,10 @@ class DatabaseUnavailable(LedgerError):
 
 class FolderInUse(LedgerError):
     """The data folder belongs to a running process."""
+
+
+class KeyNotInForce(LedgerError):
+    """The folder's receipt key is not the one that this database's receipts are signed with."""
 
 
 class ActsDamaged(LedgerError):

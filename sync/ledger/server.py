@@ -27,6 +27,7 @@ from sync.ledger.judgement.day_publisher import publish_days
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.pages.overview import VIEW_UPKEEP_S, forget_views
+from sync.ledger.receipt_keys import claim_receipt_key
 from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
 from sync.ledger.recovery.restoring import catch_up, open_acts
 from sync.ledger.requests import LedgerContext
@@ -112,18 +113,25 @@ def prepare(database_url: str, options: LedgerOptions) -> LedgerKeys:
     """Brings folder, schema, acts and checkpoints up to date, before anybody is served. Raises LedgerError."""
     options.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     prepare_database(database_url)
-    held = load_keys(options)
     witness_key = options.witness.key if options.witness else None
     with psycopg.connect(database_url, autocommit=True) as connection:
+        held = load_keys(connection, options)
         catch_up(connection, held.acts)
         if renewed := logs.renew_checkpoints(connection, held.logs, witness_key):
             logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, held.logs.ledger)
     return held
 
 
-def load_keys(options: LedgerOptions) -> LedgerKeys:
-    """Returns the keys in the ledger's folder, drawn where there are none. Raises NotUnderstood, ActsDamaged."""
-    receipts = keys.load_or_create(options.folder / "receipt.key")
+def load_keys(connection: psycopg.Connection, options: LedgerOptions) -> LedgerKeys:
+    """Returns the keys in the ledger's folder, drawn where there are none.
+
+    Raises KeyNotInForce where the database's receipts are signed with another one, NotUnderstood.
+    """
+    return compose_keys(options, claim_receipt_key(connection, options.folder, utc_now()))
+
+
+def compose_keys(options: LedgerOptions, receipts: Ed25519PrivateKey) -> LedgerKeys:
+    """Returns the folder's other keys with this one for receipts. Raises NotUnderstood."""
     signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
     return LedgerKeys(receipts, signer, open_acts(options.folder, receipts))
 

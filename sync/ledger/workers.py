@@ -15,9 +15,11 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Semaphore
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from sync.ledger.door.listening import ListeningAddress
 from sync.ledger.errors import LedgerError
-from sync.ledger.server import LedgerBack, LedgerFront, LedgerOptions, load_keys, prepare
+from sync.ledger.server import LedgerBack, LedgerFront, LedgerOptions, compose_keys, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ def run_workers(database_url: str, options: LedgerOptions, count: int) -> Iterat
     """Yields a ledger of `count` answering processes, once all of them answer. Raises LedgerError."""
     held = prepare(database_url, options)
     with _reserve(options) as port:
-        workers = LedgerWorkers(database_url, options, options.address(port=port, is_shared=True), count)
+        workers = LedgerWorkers(database_url, options, options.address(port=port, is_shared=True), count, held.receipts)
         back = None
         try:
             workers.await_all()
@@ -67,10 +69,14 @@ class _Worker:
 class LedgerWorkers:
     """The answering processes. One that ends by itself is started again."""
 
-    def __init__(self, database_url: str, options: LedgerOptions, address: ListeningAddress, count: int) -> None:
+    def __init__(
+        self, database_url: str, options: LedgerOptions, address: ListeningAddress, count: int,
+        receipts: Ed25519PrivateKey,
+    ) -> None:  # fmt: skip
         limits = options.limits
         shared = replace(limits, rate_per_s=limits.rate_per_s / count, burst=max(1, limits.burst // count))
-        self._call = (database_url, replace(options, limits=shared), address)
+        # Handed on, not read again: a process that is started anew signs like the others, also after a rotation.
+        self._call = (database_url, replace(options, limits=shared), address, receipts.private_bytes_raw())
         self._spawning = get_context("spawn")
         self._ready = self._spawning.Semaphore(0)
         self._starting = 0  # processes that do not answer yet
@@ -121,11 +127,14 @@ class LedgerWorkers:
                 worker.process.join()
 
 
-def _answer(database_url: str, options: LedgerOptions, address: ListeningAddress, ready: Semaphore) -> None:
+def _answer(
+    database_url: str, options: LedgerOptions, address: ListeningAddress, receipts_secret: bytes, ready: Semaphore
+) -> None:
     """The main function of an answering process: until SIGTERM, or until the first process is gone."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # waited for below; the threads to come inherit it
-    front = LedgerFront(database_url, options, load_keys(options), address)
+    held = compose_keys(options, Ed25519PrivateKey.from_private_bytes(receipts_secret))
+    front = LedgerFront(database_url, options, held, address)
     ready.release()
     first = parent_process()
     try:

@@ -33,6 +33,7 @@ def export(
     """Write everything from which a month's sheet can be proved, without names, for `ledger verify`."""
     from sync.audit.archive import encode_line
     from sync.ledger.keys import load_or_create
+    from sync.ledger.receipt_keys import RECEIPT_KEY_NAME
     from sync.ledger.server import utc_now
     from sync.ledger.transparency.archive_export import export_sheet
     from sync.money.sheet import SheetSubject
@@ -42,7 +43,7 @@ def export(
     except OSError as error:
         raise UnusableFiles(f"{folder}: {error.strerror}", "name a new folder") from error
     signer = open_log_key(data_dir)
-    receipts_key = load_or_create(data_dir / "receipt.key").public_key().public_bytes_raw()
+    receipts_key = load_or_create(data_dir / RECEIPT_KEY_NAME).public_key().public_bytes_raw()
     with open_ledger(data_dir, database_url) as connection:
         lines = export_sheet(
             connection, SheetSubject(school, programme, month), signer, receipts_key=receipts_key,

@@ -58,9 +58,14 @@ def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connecti
 def _write_acts(connection: "psycopg.Connection", data_dir: Path) -> None:
     """Brings noted acts into the file where the ledger's key is here; else the process that serves does it."""
     from sync.ledger import keys
+    from sync.ledger.receipt_keys import RECEIPT_KEY_NAME, read_receipt_keys
     from sync.ledger.recovery.acts import write_acts
     from sync.ledger.recovery.restoring import open_acts
 
-    key_file = data_dir / "receipt.key"
-    if key_file.exists() and os.access(key_file, os.R_OK):
-        write_acts(connection, open_acts(data_dir, keys.load_or_create(key_file)))
+    key_file = data_dir / RECEIPT_KEY_NAME
+    if not key_file.exists() or not os.access(key_file, os.R_OK):
+        return
+    key = keys.load_or_create(key_file)
+    in_force = read_receipt_keys(connection)[-1:]
+    if all(known.raw == key.public_key().public_bytes_raw() for known in in_force):
+        write_acts(connection, open_acts(data_dir, key))

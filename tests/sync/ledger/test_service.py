@@ -208,7 +208,7 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 def test_tls(open_folder: Path, tmp_path: Path, server: LedgerServer) -> None:
     chain, private = self_signed(tmp_path)
     options = LedgerOptions(
-        folder=open_folder / "tls", port=0, certificate=chain, certificate_key=private
+        folder=open_folder / "ledger", port=0, settle_interval_s=0, certificate=chain, certificate_key=private
     )  # fmt: skip
     with LedgerServer(server.database_url, options) as secure:
         trusted = ssl.create_default_context(cafile=str(chain))
