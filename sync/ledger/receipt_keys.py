@@ -9,8 +9,6 @@ the public keys in their order, the folder has the same beside its private key, 
 - any other key: the process does not start.
 """
 
-import contextlib
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +22,7 @@ from sync.contract.receipt import fingerprint
 from sync.contract.receipt_keys import BrokenKeyChain, ReceiptKey, follow_keys
 from sync.ledger import keys
 from sync.ledger.errors import KeyNotInForce, NotUnderstood
+from sync.ledger.whole_files import replace_file
 
 RECEIPT_KEY_NAME = "receipt.key"
 KEY_CHAIN_NAME = "receipt-keys.json"
@@ -108,21 +107,3 @@ def write_folder_chain(folder: Path, chain: Sequence[ReceiptKey]) -> None:
     if path.exists() and path.read_bytes() == content:
         return
     replace_file(path, content, 0o644)
-
-
-def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Puts a file in the place of another: a power cut leaves the old one or the new one. Raises OSError."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

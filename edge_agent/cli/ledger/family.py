@@ -69,18 +69,14 @@ def erase(
 
     Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names go with the roster.
     """
-    from sync.ledger.billing.payers import forget_child
-    from sync.ledger.family.codes import revoke_family_codes
-    from sync.ledger.judgement.contests import erase_notes
+    from sync.ledger.family.erasure import erase_from_ledger
     from sync.ledger.server import utc_now
-    from sync.ledger.transparency.statements import erase_person
 
-    with open_ledger(data_dir, database_url) as connection, connection.transaction():
-        revoke_family_codes(connection, school, person, utc_now())
-        notes = erase_notes(connection, school, person)
-        rows = erase_person(connection, school, person)
-        forget_child(connection, school, person)
-    out.print(f"{person}: {rows} rows of statements and {notes} notes of contests are erased", markup=False)
+    with open_ledger(data_dir, database_url) as connection:
+        erased = erase_from_ledger(connection, school, person, utc_now())
+    out.print(
+        f"{person}: {erased.rows} rows of statements and {erased.notes} notes of contests are erased", markup=False
+    )
 
 
 @contest_app.command("list")

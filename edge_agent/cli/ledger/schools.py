@@ -1,4 +1,4 @@
-"""`edge-agent ledger school`, `enrol-code`, `devices` and `suspend`: schools and their kiosks."""
+"""`edge-agent ledger school`, `enrol-code`, `codes`, `devices` and `suspend`: schools and their kiosks."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -51,6 +51,38 @@ def enrol_code(
         out.print(
             f"{code}\nvalid once within {hours} hours; on the kiosk run: `edge-agent register URL {code}`", markup=False
         )
+
+
+def codes(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    withdraw: Annotated[str, typer.Option(help="Let this code give no identity, by its name in the list.")] = "",
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a school's one-time codes, by a name of theirs and never the code itself; or withdraw one."""
+    from dataclasses import asdict
+
+    from sync.ledger.registry.enrolment_codes import list_codes, withdraw_code
+    from sync.ledger.server import utc_now
+
+    with open_ledger(data_dir, database_url) as connection:
+        if withdraw:
+            withdraw_code(connection, school, withdraw, utc_now())
+        rows = list_codes(connection, school, utc_now())
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("code", "kiosk", "made", "expires", "used by", "state"),
+        (
+            (
+                row.name, row.kiosk, row.created_at.isoformat(timespec="minutes"),
+                row.expires_at.isoformat(timespec="minutes"), row.device, row.state.value,
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
 
 
 def devices(

@@ -1,4 +1,4 @@
-"""Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events."""
+"""Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events and sheets."""
 
 import psycopg
 
@@ -17,7 +17,21 @@ def find_open_questions(connection: psycopg.Connection, school: str, month: Mont
         *_find_open_days(connection, school, month),
         *_find_open_contests(connection, school, month),
         *_find_holes(connection, school, month),
+        *_find_lost_closings(connection, school, month),
     ]
+
+
+def _find_lost_closings(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
+    rows = connection.execute(
+        "SELECT programme, number, digest FROM lost_closing WHERE school = %s AND month = %s"
+        " ORDER BY programme, number",
+        (school, str(month)),
+    ).fetchall()
+    names = [f"{programme} {number} ({digest[:16]})" for programme, number, digest in rows]
+    next_step = "put its file back into the folder `acts` beside acts.jsonl, from a copy, and start the ledger again"
+    wording = Wording("obstacle.lost_closings", sheets=_shorten(names), count=len(names))
+    what = f"sheets that were closed before the restore and are missing: {_list(names)}"
+    return [ClosingObstacle(what, next_step, wording)] if names else []
 
 
 def _find_open_days(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:

@@ -6,6 +6,7 @@ from datetime import datetime
 import psycopg
 
 from sync.ledger.billing import sheets
+from sync.ledger.billing.closed_sheets import note_closing
 from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
 from sync.ledger.billing.sheet_obstacles import find_open_questions
 from sync.ledger.billing.sheet_store import list_subjects, read_process, read_version
@@ -74,6 +75,8 @@ def close(
         outcome = sheets.close(connection, subject, wanted, obstacles, by=by, now=now)
         if all(read_process(connection, main).closing for main in _list_mains(connection, subject)):
             close_month(connection, subject.school, subject.month, now=now)
+        if not outcome.recognised:
+            note_closing(connection, subject)
         return outcome
 
 

@@ -9,6 +9,7 @@ compare with none of those before, and the kiosks fetch them whole.
 """
 
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -22,8 +23,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.ledger.errors import ActsDamaged
+from sync.ledger.whole_files import replace_file
 
 FILE_NAME = "acts.jsonl"
+ATTACHMENTS_NAME = "acts"  # the folder of what is attached to lines, by its SHA-256
+ATTACHMENT = "attachment"
 WRITE_INTERVAL_S = 1.0
 
 
@@ -32,6 +36,9 @@ class ActKind(StrEnum):
 
     SUSPENSION = "suspension"  # device, status, since
     REGISTRATION = "registration"  # device, name, public_key, code_hash
+    CODE_WITHDRAWAL = "code_withdrawal"  # code_hash, at
+    CLOSING = "closing"  # programme, month, number, digest, month_version; attached: the sheet as it was closed
+    ERASURE = "erasure"  # person, at
     ROSTER = "roster"  # deleted: a type and an id a line; the new version is not repeated, the kiosks pull whole
 
 
@@ -46,8 +53,11 @@ class RecordedAct(msgspec.Struct, frozen=True):
     signature: str = ""
 
 
-ActHandler = Callable[[psycopg.Connection, str, Mapping[str, str]], None]
-"""Does an act once more, for a school, from its fields. It may find that it was done."""
+ActHandler = Callable[[psycopg.Connection, str, Mapping[str, str], bytes], None]
+"""Does an act once more, for a school, from its fields and its attachment, b"" where that is missing.
+
+It may find that it was done.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,18 @@ class ActFile:
     path: Path
     key: Ed25519PrivateKey
 
-    def append(self, school: str, token: str, kind: str, fields: Mapping[str, str]) -> RecordedAct:
-        """Adds a line and returns it, once it is on the disk. Raises ActsDamaged, OSError."""
+    def append(
+        self, school: str, token: str, kind: str, fields: Mapping[str, str], attachment: bytes = b""
+    ) -> RecordedAct:
+        """Adds a line and returns it, once it is on the disk. Raises ActsDamaged, OSError.
+
+        `attachment`: bytes too many for a line; they are a file beside this one, and the line has its SHA-256.
+        """
+        fields = dict(fields)
+        if attachment:
+            fields[ATTACHMENT] = hashlib.sha256(attachment).hexdigest()
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            replace_file(self._folder / fields[ATTACHMENT], attachment, 0o600)
         descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # several processes of one ledger share the file
@@ -67,7 +87,7 @@ class ActFile:
             if len(whole) != len(content):  # torn by a power cut: its act was never done
                 os.ftruncate(descriptor, len(whole))
             last = self._decode(len(whole.splitlines()), whole.splitlines()[-1]) if whole else None
-            act = RecordedAct(last.number + 1 if last else 1, school, token, kind, dict(fields))
+            act = RecordedAct(last.number + 1 if last else 1, school, token, kind, fields)
             signed = self._sign(act, last.signature if last else "")
             os.write(descriptor, msgspec.json.encode(signed) + b"\n")
             os.fsync(descriptor)
@@ -84,6 +104,21 @@ class ActFile:
             self._verify(act, acts[-1].signature if acts else "", place)
             acts.append(act)
         return acts
+
+    def read_attachment(self, act: RecordedAct) -> bytes:
+        """Returns what belongs to an act; b"" where it has none, or where its file is missing or is not what it was."""
+        wanted = act.fields.get(ATTACHMENT)
+        if wanted is None:
+            return b""
+        try:
+            content = (self._folder / wanted).read_bytes()
+        except FileNotFoundError:
+            return b""
+        return content if hashlib.sha256(content).hexdigest() == wanted else b""
+
+    @property
+    def _folder(self) -> Path:
+        return self.path.with_name(ATTACHMENTS_NAME)
 
     def _decode(self, place: int, line: bytes) -> RecordedAct:
         try:
@@ -114,12 +149,14 @@ def _statement(act: RecordedAct, before: str) -> bytes:
     return b"cnt1-act" + bytes.fromhex(before) + len(unsigned).to_bytes(4, "big") + unsigned
 
 
-def note_act(connection: psycopg.Connection, kind: ActKind, school: str, fields: Mapping[str, str]) -> None:
+def note_act(
+    connection: psycopg.Connection, kind: ActKind, school: str, fields: Mapping[str, str], attachment: bytes = b""
+) -> None:
     """Notes an act in the caller's transaction; `write_acts` brings it into the file. Does not wait."""
     text = msgspec.json.encode(dict(fields)).decode().replace("\\u0000", "")
     connection.execute(
-        "INSERT INTO act (school, token, kind, fields) VALUES (%s, %s, %s, %s)",
-        (school, secrets.token_hex(16), kind, text),
+        "INSERT INTO act (school, token, kind, fields, attachment) VALUES (%s, %s, %s, %s, %s)",
+        (school, secrets.token_hex(16), kind, text, attachment or None),
     )
 
 
@@ -128,12 +165,15 @@ def write_acts(connection: psycopg.Connection, acts: ActFile) -> int:
     # The city's: whatever school an act is of, it goes into the one file.
     with connection.transaction():
         rows = connection.execute(
-            "SELECT school, token, kind, fields FROM act WHERE NOT written ORDER BY noted_at, school, token"
+            "SELECT school, token, kind, fields, coalesce(attachment, '') FROM act WHERE NOT written"
+            " ORDER BY noted_at, school, token"
             " FOR UPDATE SKIP LOCKED"  # another process of this ledger is at it
         ).fetchall()
-        for school, token, kind, fields in rows:
-            acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]))
-            connection.execute("UPDATE act SET written = true WHERE school = %s AND token = %s", (school, token))
+        for school, token, kind, fields, attachment in rows:
+            acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]), bytes(attachment))
+            connection.execute(
+                "UPDATE act SET written = true, attachment = NULL WHERE school = %s AND token = %s", (school, token)
+            )
     return len(rows)
 
 
@@ -155,7 +195,7 @@ def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping
                 " ON CONFLICT DO NOTHING",
                 (act.school, act.token, act.kind, msgspec.json.encode(act.fields).decode()),
             )
-            handler(connection, act.school, act.fields)
+            handler(connection, act.school, act.fields, acts.read_attachment(act))
     if missing:
         connection.execute("UPDATE school SET incarnation = replace(gen_random_uuid()::text, '-', '')")
     return len(missing)

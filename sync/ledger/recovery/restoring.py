@@ -10,9 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.chain import DeviceId
 from sync.contract.roster import DeletedRecord
+from sync.ledger.billing import closed_sheets
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.family import erasure
 from sync.ledger.recovery.acts import FILE_NAME, ActFile, ActHandler, ActKind, replay_acts, write_acts
-from sync.ledger.registry import rosters, schools
+from sync.ledger.registry import enrolment_codes, rosters, schools
+from sync.money.sheet import SheetSubject
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +34,22 @@ def catch_up(connection: psycopg.Connection, acts: ActFile) -> int:
     if replayed:
         logger.warning("the database was restored: %d acts were done again, and every school has a new incarnation",
                        replayed)  # fmt: skip
+    _retry_closings(connection, acts)
     write_acts(connection, acts)
     return replayed
 
 
-def _repeat_suspension(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+def _retry_closings(connection: psycopg.Connection, acts: ActFile) -> None:
+    """Closes again what was marked as missing, and whose file somebody has brought since. The city's: at the start."""
+    if connection.execute("SELECT 1 FROM lost_closing LIMIT 1").fetchone() is None:
+        return
+    for act in acts.read():
+        if act.kind == ActKind.CLOSING:
+            with connection.transaction():
+                _repeat_closing(connection, act.school, act.fields, acts.read_attachment(act))
+
+
+def _repeat_suspension(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
     try:
         schools.set_status(
             connection, fields["device"], fields["status"], since=datetime.fromisoformat(fields["since"])
@@ -44,14 +58,14 @@ def _repeat_suspension(connection: psycopg.Connection, school: str, fields: Mapp
         logger.warning("%s is not in the restored database; it stays unknown there", fields["device"])
 
 
-def _repeat_registration(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+def _repeat_registration(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
     schools.restore_device(
         connection, school, DeviceId(fields["device"]), fields["name"], bytes.fromhex(fields["public_key"]),
         bytes.fromhex(fields["code_hash"]),
     )  # fmt: skip
 
 
-def _repeat_roster(connection: psycopg.Connection, school: str, fields: Mapping[str, str]) -> None:
+def _repeat_roster(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
     """Takes out again what was taken out: a withdrawn consent, a lost card, somebody who has left.
 
     What was added since comes with the next import. The number of the version goes past the old one.
@@ -64,8 +78,33 @@ def _repeat_roster(connection: psycopg.Connection, school: str, fields: Mapping[
     )
 
 
+def _repeat_withdrawal(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
+    code_hash = bytes.fromhex(fields["code_hash"])
+    enrolment_codes.mark_withdrawn(connection, school, code_hash, datetime.fromisoformat(fields["at"]))
+
+
+def _repeat_erasure(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
+    erasure.repeat_erasure(connection, school, fields["person"], datetime.fromisoformat(fields["at"]))
+
+
+def _repeat_closing(connection: psycopg.Connection, school: str, fields: Mapping[str, str], attachment: bytes) -> None:
+    subject = SheetSubject(school, fields["programme"], fields["month"], int(fields["number"]))
+    if not closed_sheets.restore_closing(connection, subject, fields["digest"], attachment):
+        logger.error("%s was closed with digest %s, and the restored database has not got it: put its file back into"
+                     " the folder of acts and start again; until then no other closes in its place",
+                     subject, fields["digest"])  # fmt: skip
+    if fields["month_version"]:
+        closed_sheets.restore_month(
+            connection, school, subject.month, int(fields["month_version"]),
+            datetime.fromisoformat(fields["month_closed_at"]),
+        )  # fmt: skip
+
+
 HANDLERS: Mapping[str, ActHandler] = {
     ActKind.SUSPENSION: _repeat_suspension,
     ActKind.REGISTRATION: _repeat_registration,
     ActKind.ROSTER: _repeat_roster,
+    ActKind.CODE_WITHDRAWAL: _repeat_withdrawal,
+    ActKind.ERASURE: _repeat_erasure,
+    ActKind.CLOSING: _repeat_closing,
 }

@@ -113,17 +113,19 @@ def register_device(
     code_hash = hash_code(code, _CODE_GROUPS)
     with connection.transaction():
         row = connection.execute(
-            "SELECT device_name, expires_at, device, public_key FROM enrolment_code"
+            "SELECT device_name, expires_at, device, public_key, withdrawn_at IS NOT NULL FROM enrolment_code"
             " WHERE school = %s AND code_hash = %s FOR UPDATE",
             (school, code_hash),
         ).fetchone()
         if row is None:
             return RefusedCode("unknown")
-        device_name, expiry, used_by, used_key = row
+        device_name, expiry, used_by, used_key, is_withdrawn = row
         if used_by is not None:
             if used_key != public_key:
                 return RefusedCode("used with another key")
             return RegisteredDevice(school, DeviceId(used_by), "active", (public_key,)), False
+        if is_withdrawn:
+            return RefusedCode("withdrawn")
         if now >= expiry:
             return RefusedCode("expired")
         device = DeviceId(f"{school}-{secrets.token_hex(8)}")

@@ -87,6 +87,7 @@ def _state_day(connection: psycopg.Connection, school: str, day: str, now: datet
             "school": school, "day": day, "number": statement.number, "persons": [person for person, _, _ in rows],
             "bodies": [body for _, body, _ in rows], "salts": [salt for _, _, salt in rows], "hashes": hashes,
         })  # fmt: skip
+        connection.execute(_ERASE_ROWS, {"school": school, "day": day})
     return True
 
 
@@ -95,6 +96,14 @@ _INSERT_ROWS = """
     SELECT %(school)s, %(day)s, %(number)s, n - 1, person, body, salt, hash
     FROM unnest(%(persons)s::text[], %(bodies)s::bytea[], %(salts)s::bytea[], %(hashes)s::bytea[])
          WITH ORDINALITY AS line (person, body, salt, hash, n)
+"""
+
+
+# Of those who are erased already: their late events, and those that come again after a restore.
+_ERASE_ROWS = """
+    UPDATE statement_row SET person = '', body = NULL, salt = NULL
+    WHERE school = %(school)s AND day = %(day)s
+      AND person IN (SELECT person FROM erased_person WHERE school = %(school)s)
 """
 
 

@@ -1,15 +1,19 @@
 """A code gives one kiosk one identity."""
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import wire
+from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import schools
 from sync.ledger.server import LedgerServer
+from tests.sync.ledger.billing.sheet_school import Command
 from tests.sync.ledger.kiosk import Kiosk, ask_identity
 
 NOW = datetime.now(UTC)
@@ -64,3 +68,25 @@ def test_the_shown_key_must_sign(db: psycopg.Connection, server: LedgerServer, s
             wire.REGISTRATIONS_PATH, json={"code": code, "public_key": "ab" * 32}, headers={"content-type": wire.JSON}
         )
     assert unsigned.status_code == 401
+
+
+def test_codes_are_listed_without_the_code_and_withdrawn(
+    db: psycopg.Connection, server: LedgerServer, school: str, command: Command
+) -> None:
+    used, waiting = (schools.issue_code(db, school, name, NOW) for name in ("left door", "right door"))
+    schools.issue_code(db, school, "old", NOW - timedelta(days=9))
+    kiosk = Kiosk.enrol(server.url, used)
+    listed = {row["kiosk"]: row for row in json.loads(command("codes", school, "--json"))}
+    assert {kiosk: row["state"] for kiosk, row in listed.items()} == {
+        "left door": "used", "right door": "waiting", "old": "expired",
+    }  # fmt: skip
+    assert listed["left door"]["device"] == kiosk.device
+    secret = waiting.removeprefix(f"{school}-")
+    assert secret not in command("codes", school, "--json") + command("codes", school)
+    assert "withdrawn" in command("codes", school, "--withdraw", listed["right door"]["name"])
+    assert ask_identity(kiosk.http, waiting, Ed25519PrivateKey.generate()).status_code == 403
+    with pytest.raises(NotUnderstood, match=f"suspend {kiosk.device}"):
+        command("codes", school, "--withdraw", listed["left door"]["name"])
+    with pytest.raises(NotUnderstood, match="no code"):
+        command("codes", school, "--withdraw", "0" * 12)
+    kiosk.close()
