@@ -68,6 +68,13 @@ def read_registration(state_dir: Path) -> Registration | None:
         raise KioskNotRegistered(f"{path}: damaged ({error}); move it away and register this kiosk again") from error
 
 
+def replace_server_key(state_dir: Path, server_key: bytes) -> None:
+    """Pins another key of the ledger, 32 raw bytes, in the registration that is there. Raises `OSError`."""
+    registration = read_registration(state_dir)
+    if registration is not None:
+        write_registration(state_dir, msgspec.structs.replace(registration, server_key=server_key.hex()))
+
+
 def write_registration(state_dir: Path, registration: Registration) -> None:
     """Writes the registration whole or not at all: a power cut leaves the old file or the new one."""
     path = state_dir / IDENTITY_NAME

@@ -342,6 +342,7 @@ def _uplink(
         roster=roster_desk,
         random_source=random.Random(),  # noqa: S311  spreads requests, keeps no secret
         evidence=EvidenceFolder(settings.kiosk.state_dir),
+        store_server_key=partial(identities.replace_server_key, settings.kiosk.state_dir),
         palms=palms.store if palms is not None else None,
     )
     # One request may take long on a bad line; it has its own limits.

@@ -24,6 +24,7 @@ from sync.client.http import HttpxTransport
 from sync.client.log_watch import EvidenceStore, LogWatch
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
+from sync.client.pinned_key import PinnedKey
 from sync.client.ports import CodeUseStore, PalmStore, RosterStore
 from sync.client.roster import RosterPull
 from sync.errors import SyncAlarm
@@ -79,6 +80,7 @@ class Uplink:
         roster: SchoolStore,
         random_source: random.Random,
         evidence: EvidenceStore,
+        store_server_key: Callable[[bytes], None],
         palms: PalmStore | None = None,
     ) -> None:
         self._contact = contact
@@ -86,7 +88,7 @@ class Uplink:
         self._http = HttpxTransport(
             registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall
         )
-        server_key = bytes.fromhex(registration.server_key)
+        server_key = PinnedKey(bytes.fromhex(registration.server_key), self._http, store_server_key)
         channel = LedgerChannel(self._http, identity.key, identity.device, wall, server_key)
         pace = Pace(wall, time.monotonic, random_source, settings.retry_max_s)
         self._batches = BatchSender(
@@ -100,8 +102,7 @@ class Uplink:
         )
         self._roster = RosterPull(roster, channel, registration.school, pace, interval_s=settings.roster_interval_s)
         self._heartbeat = HeartbeatSender(journal.outbox, channel, agent_report, pace, interval_s=settings.heartbeat_s)
-        receipts_key = bytes.fromhex(registration.server_key)
-        self._watch = LogWatch(journal.outbox, channel, registration.school, receipts_key, evidence, pace)
+        self._watch = LogWatch(journal.outbox, channel, registration.school, server_key, evidence, pace)
         self._code_uses = CodeUsePull(roster, channel, registration.school, pace)
         self._palms: PalmRelay | None = None
         if palms is not None:

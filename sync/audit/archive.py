@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sync.contract.receipt_keys import ReceiptKey
 from sync.contract.roster import Record
 
 
@@ -39,7 +40,7 @@ class _ArchiveLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pass
 
 
-class SubjectLine(_ArchiveLine, frozen=True, kw_only=True, tag="subject"):
+class SubjectLine(_ArchiveLine, frozen=True, kw_only=True, tag="subject", omit_defaults=True):
     """The subject of the export, and its time: days whose sessions had ended by then are closed."""
 
     school: str
@@ -48,6 +49,7 @@ class SubjectLine(_ArchiveLine, frozen=True, kw_only=True, tag="subject"):
     month: str
     exported_at: datetime
     receipts_key: bytes
+    former_keys: tuple[ReceiptKey, ...] = ()  # the chain of receipts keys up to that one; none where it was the first
     ledger_key: str  # of the logs, under the ledger's own name
     witness_key: str  # empty: no witness
 

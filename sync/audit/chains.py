@@ -5,11 +5,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sync.audit.archive import ArchivePlace, AuditFailure, BatchLine, DeviceLine, ReceiptLine, SchoolArchive
+from sync.audit.archive import (
+    ArchivePlace,
+    AuditFailure,
+    BatchLine,
+    DeviceLine,
+    ReceiptLine,
+    SchoolArchive,
+    SubjectLine,
+)
 from sync.contract import batch as batches
 from sync.contract import receipt, signature, wire
 from sync.contract.batch import Batch
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, genesis
+from sync.contract.receipt_keys import BrokenKeyChain, ReceiptKey, follow_keys
 
 EpochName = tuple[str, str]  # device and epoch
 
@@ -116,11 +125,11 @@ def check_receipts(archive: SchoolArchive, chains: dict[EpochName, EpochChain]) 
 
     Raises AuditFailure at the first receipt that is not the ledger's, or covers what no batch has.
     """
-    key, signed = archive.subject.receipts_key, set()
+    keys, signed = _read_receipt_keys(archive.subject), set()
     for place, line in archive.read(ReceiptLine):
         try:
             given = receipt.from_json(line.body)
-            head = receipt.check(given, key)
+            head = receipt.check(given, keys.get(given.key, archive.subject.receipts_key))
         except receipt.ForgedReceipt as error:
             raise AuditFailure(place, str(error)) from error
         chain = chains.get((given.device, given.epoch))
@@ -132,6 +141,18 @@ def check_receipts(archive: SchoolArchive, chains: dict[EpochName, EpochChain]) 
             raise AuditFailure(place, f"the ledger has signed for another event {head.seq} of {given.epoch}")
         signed.add((given.device, given.epoch, head.seq))
     return signed
+
+
+def _read_receipt_keys(subject: SubjectLine) -> dict[str, bytes]:
+    """Returns the keys that receipts may be signed with, by fingerprint. Raises AuditFailure for a broken chain."""
+    chain = subject.former_keys or (ReceiptKey(public_key=subject.receipts_key.hex(), since=""),)
+    try:
+        follow_keys(chain, chain[0].raw)
+    except BrokenKeyChain as error:
+        raise AuditFailure(None, str(error)) from error
+    if chain[-1].raw != subject.receipts_key:
+        raise AuditFailure(None, "the chain of receipts keys does not lead to the one that is stated")
+    return {receipt.fingerprint(key.raw): key.raw for key in chain}
 
 
 def walk_events(chains: Mapping[EpochName, EpochChain]) -> Iterator[ChainedEvent]:

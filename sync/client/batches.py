@@ -22,6 +22,7 @@ from typing import Final
 from sync.client.channel import LedgerChannel
 from sync.client.offers import DeferredOffers
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
+from sync.client.pinned_key import PinnedKey, pin_key
 from sync.client.places import SendingPlace, find_place, next_place
 from sync.client.ports import DEFERRED, Outbox, OutboxRow
 from sync.client.receipts import check_cursor, check_receipt
@@ -49,7 +50,7 @@ class BatchSender(PacedClient):
         self,
         outbox: Outbox,
         channel: LedgerChannel,
-        server_key: bytes,
+        server_key: bytes | PinnedKey,
         pace: Pace,
         *,
         agent: str = "",
@@ -60,7 +61,7 @@ class BatchSender(PacedClient):
         super().__init__(pace, interval_s)
         self._outbox = outbox
         self._channel = channel
-        self._server_key = server_key
+        self._server_key = pin_key(server_key)
         self._agent = agent
         self._roster_version = roster_version
         self._span = BatchSpan(events_max)
@@ -106,7 +107,9 @@ class BatchSender(PacedClient):
         requested = self._pace.clock()
         cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
         self._note_time(cursor.time, requested)
-        ledger_head = check_cursor(cursor, self._server_key, self._outbox.device) or Head(0, self._genesis())
+        if cursor.receipt is not None:
+            self._server_key.meet(cursor.receipt.key)
+        ledger_head = check_cursor(cursor, self._server_key.raw, self._outbox.device) or Head(0, self._genesis())
         self._check_epoch()
         self._ledger_head = ledger_head.hash.hex() if cursor.epoch else ""
         if cursor.epoch != self._epoch:
@@ -387,7 +390,8 @@ class BatchSender(PacedClient):
     # What the ledger signs and says
 
     def _check_receipt(self, signed: Receipt, epoch: str) -> Head:
-        return check_receipt(signed, self._server_key, self._outbox.device, epoch)
+        self._server_key.meet(signed.key)
+        return check_receipt(signed, self._server_key.raw, self._outbox.device, epoch)
 
     def _check_epoch(self) -> None:
         if self._outbox.epoch != self._epoch:

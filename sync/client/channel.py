@@ -26,6 +26,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from sync.client.keys import DeviceKey
+from sync.client.pinned_key import PinnedKey, pin_key
 from sync.contract import batch, signature, wire
 from sync.contract.wire import ProblemDocument
 from sync.errors import RequestRejected, Unauthorised, Unreachable
@@ -65,13 +66,13 @@ class LedgerChannel:
         key: DeviceKey,
         keyid: str,
         clock: Callable[[], datetime],
-        server_key: bytes = b"",
+        server_key: bytes | PinnedKey = b"",
     ) -> None:
         """`server_key`: the ledger's 32 raw bytes; without them no answer counts as signed."""
         self.clock_lag_s = 0  # whole seconds that the ledger's clock is ahead of ours, as far as that mattered
         self.signs = False  # an answer with a good signature has come
         self.last_was_signed = False  # the last answer had one
-        self._server_key = server_key
+        self._server_key = pin_key(server_key)
         self._transport = transport
         self._key = key
         self._keyid = keyid
@@ -137,11 +138,12 @@ class LedgerChannel:
 
     def _read_signed_at(self, response: HttpResponse, request: signature.SignableRequest) -> int | None:
         """Returns when the ledger signed this answer to this request, in Unix seconds; None if it is not its word."""
-        if not self._server_key or "signature" not in response.headers:
+        if not self._server_key.raw or "signature" not in response.headers:
             return None
         answer = signature.SignableAnswer(response.status, response.headers, response.body)
         try:
-            return signature.verify_answer(answer, request, self._server_key).created
+            self._server_key.meet(signature.read_answer_keyid(answer))
+            return signature.verify_answer(answer, request, self._server_key.raw).created
         except signature.BadSignature as error:
             log.debug("%s: %s; it counts as unsigned", request.path, error)
             return None

@@ -12,6 +12,7 @@ import msgspec
 
 from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
+from sync.client.pinned_key import PinnedKey, pin_key
 from sync.client.ports import Outbox
 from sync.contract import wire
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
@@ -56,7 +57,7 @@ class LogWatch(PacedClient):
         outbox: Outbox,
         channel: LedgerChannel,
         school: str,
-        receipts_key: bytes,
+        receipts_key: bytes | PinnedKey,
         evidence: EvidenceStore,
         pace: Pace,
         *,
@@ -66,7 +67,7 @@ class LogWatch(PacedClient):
         self._outbox = outbox
         self._channel = channel
         self._school = school
-        self._receipts_key = receipts_key
+        self._receipts_key = pin_key(receipts_key)
         self._evidence = evidence
         self._last: LogCheckpoint | None = None
         self._last_note = ""
@@ -109,7 +110,7 @@ class LogWatch(PacedClient):
         return checkpoint
 
     def _read_key(self, view: LogView) -> NoteKey:
-        check_log_key(self._receipts_key, view.key, view.key_signature)
+        check_log_key(self._receipts_key.raw, view.key, view.key_signature)
         key = parse_key(view.key)
         if not key.name.endswith(f"/{self._school}/{LogName.EVENTS.value}"):
             raise _Contradiction(f"a log of {key.name}, not of the events of {self._school}")

@@ -192,6 +192,15 @@ def verify_answer(answer: SignableAnswer, request: SignableRequest, public_key: 
     return VerifiedSignature(stated["keyid"], int(stated["created"]), base.decode(), signature)
 
 
+def read_answer_keyid(answer: SignableAnswer) -> str:
+    """Returns the key id that an answer's signature claims. Raises `BadSignature`."""
+    text = answer.headers.get("signature-input", "")
+    stated = _ANSWER_INPUT.search(text) if len(text) <= HEADER_TEXT_MAX else None
+    if stated is None:
+        raise BadSignature("the answer carries no signature of the expected form")
+    return stated["keyid"]
+
+
 def _answer_lines(answer: SignableAnswer, request: SignableRequest) -> list[tuple[str, str]]:
     """Returns the components that an answer's signature covers, each with its value."""
     own = [name for name in ("content-digest", "content-type", "content-encoding") if name in answer.headers]

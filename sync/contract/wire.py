@@ -11,6 +11,7 @@ and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, number
     GET  /v1/schools/{school}/roster?since=&cursor=         → 200 roster.RosterPage
     POST /v1/schools/{school}/palms                   palms.SealedPalmMessage → 200 palms.SealedPalmReply
     GET  /v1/schools/{school}/palms?since=                  → 200 palms.SealedPalmPage
+    GET  /v1/receipt-keys                                   → 200 receipt_keys.ReceiptKeyPage, to anybody
     POST /v1/enrolments                               RegistrationRequest → 201 (again, same key: 200) RegistrationReply
 
 Every request is signed (`signature`). A request that fails is answered with a `ProblemDocument`, as

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, dynamic_codes, log_view, palms, receipt, roster, wire
+from sync.contract import batch, dynamic_codes, log_view, palms, receipt, receipt_keys, roster, wire
 
 _MESSAGES = (
     wire.BatchReply,
@@ -26,6 +26,7 @@ _MESSAGES = (
     palms.SealedPalmReply,
     palms.SealedPalmPage,
     dynamic_codes.CodeUsePage,
+    receipt_keys.ReceiptKeyPage,
 )
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
@@ -208,6 +209,17 @@ def _paths() -> _Node:
                     "201": _response("RegistrationReply", "a new identity"),
                     **_USUAL,
                     **_problems(_400="not understood", _403="code-refused", _413="too many bytes"),
+                },
+            }
+        },
+        receipt_keys.RECEIPT_KEYS_PATH: {
+            "get": {
+                "operationId": "getReceiptKeys",
+                "description": "The keys that signed receipts and answers, oldest first, each signed by the one before"
+                " it; the last is in force. Anybody may ask.",
+                "responses": {
+                    "200": _response("ReceiptKeyPage", "the whole chain"),
+                    **_problems(_429="too many requests without a known key", _503="the database is away"),
                 },
             }
         },

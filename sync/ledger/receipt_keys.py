@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import wire
 from sync.contract.receipt import fingerprint
-from sync.contract.receipt_keys import BrokenKeyChain, ReceiptKey, follow_keys
+from sync.contract.receipt_keys import BrokenKeyChain, ReceiptKey, follow_keys, hand_over
 from sync.ledger import keys
 from sync.ledger.errors import KeyNotInForce, NotUnderstood
 from sync.ledger.whole_files import replace_file
@@ -57,6 +57,32 @@ def claim_receipt_key(connection: psycopg.Connection, folder: Path, now: datetim
     return key
 
 
+def rotate_receipt_key(connection: psycopg.Connection, folder: Path, now: datetime) -> tuple[ReceiptKey, ...]:
+    """Draws a new key, lets the one in force vouch for it, and returns all keys, the new one last.
+
+    A crash at any step leaves a folder that starts: with the former key until its file is replaced, with the new one
+    from then on. Raises KeyNotInForce where the folder's key is not in force.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        former = claim_receipt_key(connection, folder, now)
+        new = Ed25519PrivateKey.generate()
+        chain = (
+            *read_receipt_keys(connection), hand_over(former, new.public_key().public_bytes_raw(), wire.time_text(now))
+        )  # fmt: skip
+        write_folder_chain(folder, chain)
+        replace_file(folder / RECEIPT_KEY_NAME, f"{new.private_bytes_raw().hex()}\n".encode(), 0o600)
+        _insert(connection, len(chain), chain[-1])
+    return chain
+
+
+def _insert(connection: psycopg.Connection, number: int, key: ReceiptKey) -> None:
+    connection.execute(
+        "INSERT INTO receipt_key (number, public_key, since, signature) VALUES (%s, %s, %s, %s)",
+        (number, key.raw, key.since, bytes.fromhex(key.signature)),
+    )
+
+
 def _extend(
     connection: psycopg.Connection, folder: Path, public: bytes, known: Sequence[ReceiptKey], now: datetime
 ) -> tuple[ReceiptKey, ...]:
@@ -69,10 +95,7 @@ def _extend(
         raise _not_in_force(folder, f"has {fingerprint(public)}", begin) from error
     added = later[1:] if known else later
     for number, key in enumerate(added, len(known) + 1):
-        connection.execute(
-            "INSERT INTO receipt_key (number, public_key, since, signature) VALUES (%s, %s, %s, %s)",
-            (number, key.raw, key.since, bytes.fromhex(key.signature)),
-        )
+        _insert(connection, number, key)
     return (*known, *added)
 
 

@@ -17,6 +17,7 @@ from sync.contract import batch, receipt, signature, wire
 from sync.contract.dynamic_codes import CodeUsePage
 from sync.contract.log_view import LogView
 from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
+from sync.contract.receipt_keys import ReceiptKeyPage
 from sync.contract.roster import RosterPage
 from sync.contract.signature import SignableRequest, VerifiedSignature
 from sync.contract.wire import (
@@ -30,6 +31,7 @@ from sync.contract.wire import (
 )
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
+from sync.ledger.receipt_keys import read_receipt_keys
 from sync.ledger.registry import code_uses, palms, rosters, schools
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
@@ -176,6 +178,10 @@ class LedgerContext:
         """Answers GET /v1/schools/{school}/code-uses."""
         sender = self._authenticate_for(connection, request, school)
         return code_uses.read_page(connection, sender.school, _number(since))
+
+    def read_receipt_keys(self, connection: psycopg.Connection) -> ReceiptKeyPage:
+        """Answers GET /v1/receipt-keys, to anybody."""
+        return ReceiptKeyPage(time=wire.time_text(self.clock()), keys=read_receipt_keys(connection))
 
     def _authenticate_for(
         self, connection: psycopg.Connection, request: SignableRequest, school: str

@@ -22,6 +22,7 @@ from starlette.routing import Mount, Route
 
 from sync.contract import wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
+from sync.contract.receipt_keys import RECEIPT_KEYS_PATH
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.door.answers import AnswerSigner
 from sync.ledger.door.counts import RequestCounter
@@ -53,6 +54,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
             Route("/v1/schools/{school}/code-uses", service.code_uses, methods=["GET"]),
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
+            Route(RECEIPT_KEYS_PATH, service.receipt_keys, methods=["GET"]),
             Route(HEALTH_PATH, service.health, methods=["GET"]),
             Route("/openapi.json", service.openapi, methods=["GET"]),
             *pages,
@@ -66,7 +68,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
         },
         # Answers to batches are small; a roster is not. zstd is not among what every HTTP client asks for.
         middleware=[
-            Middleware(UnsignedRefusal, service.strangers, frozenset({HEALTH_PATH})),
+            Middleware(UnsignedRefusal, service.strangers, frozenset({HEALTH_PATH, RECEIPT_KEYS_PATH})),
             Middleware(RequestCounter),
             Middleware(AnswerSigner, ledger.key, ledger.clock),
             Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1),
@@ -132,6 +134,10 @@ class _Service:
         signed = await self._door.admit_newcomer(request, MESSAGE_BYTES_MAX)
         identity, new = await self._blocking(lambda db: self._ledger.register(db, signed))
         return _json(identity, 201 if new else 200)
+
+    async def receipt_keys(self, request: Request) -> Response:
+        self._door.greet(request)
+        return _json(await self._in_thread(self._ledger.read_receipt_keys, self._strangers))
 
     async def health(self, _: Request) -> Response:
         await self._blocking(lambda db: db.execute("SELECT 1"))

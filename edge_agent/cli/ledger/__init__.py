@@ -11,6 +11,7 @@ from edge_agent.cli.ledger import (
     money,
     payer,
     proof,
+    receipt_key,
     report,
     salvage,
     schools,
@@ -32,6 +33,7 @@ app.command()(report.report)
 app.command()(salvage.salvage)
 app.command()(judgement.settle)
 app.command()(judgement.reverse)
+app.add_typer(receipt_key.app, name="receipt-key")
 app.add_typer(judgement.officer_app, name="officer")
 app.command()(conformance.conformance)
 app.command("log-key")(proof.log_key)

@@ -72,7 +72,7 @@ class Doorkeeper:
         Raises ProblemReply.
         """
         head = _read_head(request)
-        self._greet(request)
+        self.greet(request)
         return await _read_body(request, head, bytes_max, self._body_s)
 
     async def _identify(self, request: Request, head: SignableRequest) -> VerifiedSignature:
@@ -80,11 +80,11 @@ class Doorkeeper:
             device = signature.read_keyid(head)
             remembered = _verify_by(self._keys.get(device, ()), head)
         except BadSignature as error:
-            self._greet(request)
+            self.greet(request)
             raise _unsigned(request, str(error)) from error
         if remembered is not None:
             return remembered
-        self._greet(request)
+        self.greet(request)
         keys = await self._find_keys(device)
         if not keys:
             title, detail = "unknown device", "register it with a new code"
@@ -97,7 +97,7 @@ class Doorkeeper:
             raise _unsigned(request, "the signature is not this device's over this request")
         return signed
 
-    def _greet(self, request: Request) -> None:
+    def greet(self, request: Request) -> None:
         """Counts a stranger. Raises ProblemReply where there are too many of this address."""
         wait_s = self.strangers.admit(request.client.host if request.client else "")
         if wait_s:

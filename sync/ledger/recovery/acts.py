@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sync.ledger.errors import ActsDamaged
 from sync.ledger.whole_files import replace_file
@@ -62,10 +62,11 @@ It may find that it was done.
 
 @dataclass(frozen=True, slots=True)
 class ActFile:
-    """The file at `path`; `key` signs its lines."""
+    """The file at `path`; `key` signs its lines. `former`: the public keys, 32 raw bytes each, that signed before."""
 
     path: Path
     key: Ed25519PrivateKey
+    former: tuple[bytes, ...] = ()
 
     def append(
         self, school: str, token: str, kind: str, fields: Mapping[str, str], attachment: bytes = b""
@@ -132,16 +133,22 @@ class ActFile:
     def _verify(self, act: RecordedAct, before: str, number: int) -> None:
         if act.number != number:
             raise self._damaged(number)
-        try:
-            self.key.public_key().verify(bytes.fromhex(act.signature), _statement(act, before))
-        except (InvalidSignature, ValueError) as error:
-            raise self._damaged(number) from error
+        if not any(_is_signed(act, before, key) for key in (self.key.public_key().public_bytes_raw(), *self.former)):
+            raise self._damaged(number)
 
     def _damaged(self, number: int) -> ActsDamaged:
         return ActsDamaged(
             f"{self.path}: line {number} is not what this ledger wrote; restore the file from a copy, "
             "it may be newer than the database's backup"
         )
+
+
+def _is_signed(act: RecordedAct, before: str, public_key: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(bytes.fromhex(act.signature), _statement(act, before))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def _statement(act: RecordedAct, before: str) -> bytes:

@@ -13,6 +13,7 @@ from sync.contract.roster import DeletedRecord
 from sync.ledger.billing import closed_sheets
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import erasure
+from sync.ledger.receipt_keys import read_folder_chain
 from sync.ledger.recovery.acts import FILE_NAME, ActFile, ActHandler, ActKind, replay_acts, write_acts
 from sync.ledger.registry import enrolment_codes, rosters, schools
 from sync.money.sheet import SheetSubject
@@ -21,8 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 def open_acts(folder: Path, key: Ed25519PrivateKey) -> ActFile:
-    """Returns the file of acts in the ledger's folder."""
-    return ActFile(folder / FILE_NAME, key)
+    """Returns the file of acts in the ledger's folder; lines by the keys before this one are read, too.
+
+    Raises NotUnderstood where the folder's list of keys is damaged.
+    """
+    chain = read_folder_chain(folder, key.public_key().public_bytes_raw())
+    return ActFile(folder / FILE_NAME, key, tuple(former.raw for former in chain[:-1]))
 
 
 def catch_up(connection: psycopg.Connection, acts: ActFile) -> int:

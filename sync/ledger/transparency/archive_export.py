@@ -35,6 +35,7 @@ from sync.audit.archive import (
     TariffLine,
 )
 from sync.contract import roster
+from sync.contract.receipt_keys import ReceiptKey
 from sync.contract.roster import School
 from sync.contract.wire import time_text
 from sync.ledger.billing import sheet_store, terms
@@ -42,6 +43,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.contests import read_answers
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.judgement.reversals import DECIDING_ROLES, list_officers
+from sync.ledger.receipt_keys import read_receipt_keys
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.statements import state_days
 from sync.money.sheet import SheetSubject
@@ -102,7 +104,8 @@ def _read_lines(
     school = subject.school
     yield SubjectLine(
         school=school, timezone=_read_zone(connection, school), programme=subject.programme, month=subject.month,
-        exported_at=now, receipts_key=receipts_key, ledger_key=str(signer.ledger_key),
+        exported_at=now, receipts_key=receipts_key,
+        former_keys=_read_receipt_chain(connection, receipts_key), ledger_key=str(signer.ledger_key),
         witness_key=str(witness_key) if witness_key else "",
     )  # fmt: skip
     yield from _read_chains(connection, school)
@@ -112,6 +115,13 @@ def _read_lines(
     yield from _read_terms(connection, school)
     yield from _read_statements(connection, subject)
     yield from _read_sheets(connection, subject)
+
+
+def _read_receipt_chain(connection: psycopg.Connection, receipts_key: bytes) -> tuple[ReceiptKey, ...]:
+    """Returns the keys up to this one, where it is not the first."""
+    chain = read_receipt_keys(connection)
+    place = [key.raw for key in chain].index(receipts_key)
+    return chain[: place + 1] if place else ()
 
 
 def _read_zone(connection: psycopg.Connection, school: str) -> str:

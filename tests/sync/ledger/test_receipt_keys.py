@@ -1,6 +1,10 @@
 """One key signs the receipts of one database, and a process with another one does not begin."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -8,18 +12,34 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from canteen_demo.postgres import EmbeddedPostgres
+from edge_agent import identity
+from edge_agent.identity import Registration
+from sync.client.channel import LedgerChannel
+from sync.client.http import HttpxTransport
+from sync.client.keys import DeviceKey
+from sync.client.pinned_key import PinnedKey
+from sync.client.registration import register_kiosk
+from sync.contract import wire
 from sync.contract.receipt import fingerprint
-from sync.contract.receipt_keys import ReceiptKey, hand_over
-from sync.ledger import keys
-from sync.ledger.errors import KeyNotInForce, NotUnderstood
+from sync.contract.receipt_keys import ReceiptKey, ReceiptKeyPage, hand_over
+from sync.contract.wire import Cursor
+from sync.ledger import keys, receipt_keys
+from sync.ledger.errors import ActsDamaged, KeyNotInForce, NotUnderstood
 from sync.ledger.receipt_keys import (
     KEY_CHAIN_NAME,
     RECEIPT_KEY_NAME,
     claim_receipt_key,
     read_receipt_keys,
+    rotate_receipt_key,
     write_folder_chain,
 )
+from sync.ledger.recovery.acts import ActFile, write_acts
+from sync.ledger.recovery.restoring import open_acts
+from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
+from sync.ledger.whole_files import replace_file
+from tests.sync.ledger.kiosk import OPEN_DOOR
 
 NOW = datetime(2026, 11, 30, 10, tzinfo=UTC)
 SINCE = "2026-11-30T10:00:00.000Z"
@@ -84,3 +104,92 @@ def test_a_key_that_the_former_one_has_not_signed_is_not_taken(blank: psycopg.Co
     (tmp_path / KEY_CHAIN_NAME).write_text("[", "ascii")
     with pytest.raises(NotUnderstood, match="damaged"):
         claim_receipt_key(blank, tmp_path, NOW)
+
+
+@pytest.fixture
+def turning(tmp_path: Path) -> Iterator[LedgerServer]:
+    """A ledger with a database of its own, whose key may be replaced."""
+    folder = Path(tempfile.mkdtemp(prefix="ledger-test-"))
+    folder.chmod(0o755)
+    options = LedgerOptions(folder=folder / "ledger", port=0, limits=OPEN_DOOR, settle_interval_s=0)
+    with EmbeddedPostgres(options.folder) as postgres:
+        yield LedgerServer(postgres.url, options)
+    shutil.rmtree(folder)
+
+
+def test_a_kiosk_goes_on_through_a_rotation(turning: LedgerServer, tmp_path: Path) -> None:
+    """It sends, the key is replaced twice, it sends again: no alarm, and the newest key is in its registration."""
+    folder, device = turning._options.folder, DeviceKey.make()
+    with turning, psycopg.connect(turning.database_url, autocommit=True) as db:
+        schools.add_school(db, "s-1", "Мектеп 1")
+        code = schools.issue_code(db, "s-1", "left door", datetime.now(UTC))
+        with HttpxTransport(turning.url) as http:
+            granted = register_kiosk(http, device, code, clock=lambda: datetime.now(UTC))
+        identity.write_registration(
+            tmp_path, Registration(device=granted.device, school="s-1", ledger="", server_key=granted.server_key)
+        )
+        former = keys.load_or_create(folder / RECEIPT_KEY_NAME)
+        chain = rotate_receipt_key(db, folder, NOW)
+        chain = rotate_receipt_key(db, folder, NOW)
+        assert chain[0].raw == public(former)
+        assert send(turning.url, granted.device, device, tmp_path) == public(former).hex(), "until it is started again"
+        schools.set_status(db, granted.device, "suspended")  # an act that is signed by the former key
+        schools.set_status(db, granted.device, "active")
+        write_acts(db, open_acts(folder, former))
+    with turning, psycopg.connect(turning.database_url, autocommit=True) as db:
+        page = wire.read_json(ReceiptKeyPage, httpx.get(f"{turning.url}/v1/receipt-keys").content)
+        assert page.keys == chain == read_receipt_keys(db)
+        assert send(turning.url, granted.device, device, tmp_path) == chain[-1].public_key
+        schools.set_status(db, granted.device, "suspended")
+        acts = open_acts(folder, keys.load_or_create(folder / RECEIPT_KEY_NAME))
+        write_acts(db, acts)
+    assert [act.fields["status"] for act in acts.read() if act.kind == "suspension"] == [
+        "suspended", "active", "suspended",
+    ]  # fmt: skip
+    with pytest.raises(ActsDamaged):
+        ActFile(acts.path, acts.key).read()
+
+
+def send(url: str, name: str, key: DeviceKey, state_dir: Path) -> str:
+    """Asks the ledger where it stands, as a kiosk does, and returns the key that is pinned then."""
+    registration = identity.read_registration(state_dir)
+    assert registration is not None
+    with HttpxTransport(url) as http:
+        pinned = PinnedKey(
+            bytes.fromhex(registration.server_key), http, partial(identity.replace_server_key, state_dir)
+        )
+        channel = LedgerChannel(http, key, name, lambda: datetime.now(UTC), pinned)
+        channel.get(Cursor, f"/v1/devices/{name}/cursor")
+        assert channel.last_was_signed
+    stored = identity.read_registration(state_dir)
+    assert stored is not None
+    assert stored.server_key == pinned.raw.hex()
+    return stored.server_key
+
+
+@pytest.mark.parametrize("steps", range(3))
+def test_a_rotation_that_is_cut_off_leaves_a_key_in_force(
+    steps: int, blank: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off before the list is written, before the key is, and before the database knows."""
+    former = claim_receipt_key(blank, tmp_path, NOW)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        name = ("write_folder_chain", "replace_file", "_insert")[steps]
+        if steps == 1:
+            patch.setattr(
+                receipt_keys,
+                name,
+                lambda path, *rest: die() if path.name == RECEIPT_KEY_NAME else replace_file(path, *rest),
+            )
+        else:
+            patch.setattr(receipt_keys, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            rotate_receipt_key(blank, tmp_path, NOW)
+    now = public(claim_receipt_key(blank, tmp_path, NOW))
+    assert (now == public(former)) is (steps < 2)
+    assert read_receipt_keys(blank)[-1].raw == now
+    assert rotate_receipt_key(blank, tmp_path, NOW)[-2].raw == now
