@@ -34,6 +34,7 @@ app.command()(sheet_acts.confirm)
 app.command("object")(sheet_acts.object_to)
 app.command()(sheet_acts.close)
 app.command()(sheet_acts.signer)
+app.command("signers")(sheet_acts.list_signers)
 
 
 @app.command()

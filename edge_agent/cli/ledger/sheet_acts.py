@@ -18,7 +18,7 @@ from edge_agent.cli.ledger.sheet_options import (
     read_subject,
     write_file,
 )
-from edge_agent.cli.options import JsonOption, out, print_document
+from edge_agent.cli.options import JsonOption, out, print_document, print_json, print_table
 
 if TYPE_CHECKING:
     from sync.money.sheet import RowKey
@@ -41,9 +41,11 @@ def sign_request(
     with open_ledger(data_dir, database_url) as connection:
         stored = read_version(connection, subject)
     write_file(target, stored.body)
+    numbered = f" --number {number}" if number else ""
     document = {
         "file": str(target), "version": stored.version, "digest": stored.digest,
-        "next": f"sign {target} detached, then `edge-agent ledger sheet hand-in {school} {programme} {month}`",
+        "next": f"sign {target} detached, then"
+        f" `edge-agent ledger sheet hand-in {school} {programme} {month} {target} SIGNATURE{numbered}`",
     }  # fmt: skip
     print_document(document, as_json)
 
@@ -186,3 +188,21 @@ def signer(
         else:
             add_signer(connection, school, side, RegisteredSigner(scheme, material, name), by=by, now=utc_now())
     out.print(f"{name}: {'retired' if retire else 'may sign'} for the {side.value} of {school}", markup=False)
+
+
+def list_signers(
+    school: SchoolArgument,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show who may sign a school's sheets, for which side, and by what they are recognised."""
+    from sync.ledger.billing.sheet_signers import list_all_signers
+
+    columns = ("side", "scheme", "material", "name")
+    with open_ledger(data_dir, database_url) as connection:
+        rows = [(side.value, one.scheme, one.material, one.name) for side, one in list_all_signers(connection, school)]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows)

@@ -1,11 +1,12 @@
-"""Who may sign a sheet for caterer, school and city."""
+"""Who may sign a sheet for caterer, school and city. Nobody signs for two of them: one key cannot agree with itself."""
 
 from datetime import datetime
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sync.ledger.billing.signatures import RegisteredSigner, load_scheme
+from sync.errors import Wording
+from sync.ledger.billing.signatures import RegisteredSigner, SignatureRefused, SignatureScheme, load_scheme
 from sync.ledger.errors import NotUnderstood
 from sync.money.canonical import digest_sheet
 from sync.money.protocol import HandedSignature, SheetSide
@@ -26,6 +27,12 @@ def add_signer(
             f"{signer.material!r} is no attribute of a subject",
             "write it as OU=BIN123456789012, as the certificate has it",
         )
+    for other in _list_others(side):
+        if signer.material in {known.material for known in list_signers(connection, school, other, signer.scheme)}:
+            raise NotUnderstood(
+                f"this signer signs for the {other} of {school} already, and nobody signs for two sides",
+                "register another one, or retire that one first: `edge-agent ledger sheet signer … --retire`",
+            )
     try:
         connection.execute(
             "INSERT INTO sheet_signer (school, side, scheme, material, name, added_by, added_at)"
@@ -59,11 +66,44 @@ def list_signers(connection: psycopg.Connection, school: str, side: SheetSide, s
     return [RegisteredSigner(*row) for row in rows]
 
 
+def list_all_signers(connection: psycopg.Connection, school: str) -> list[tuple[SheetSide, RegisteredSigner]]:
+    """Returns everybody who may sign a school's sheets, with the side, by side and name."""
+    rows = connection.execute(
+        "SELECT side, scheme, material, name FROM sheet_signer"
+        " WHERE school = %s AND retired_at IS NULL ORDER BY side, name, scheme, material",
+        (school,),
+    )
+    return [(SheetSide(side), RegisteredSigner(*signer)) for side, *signer in rows]
+
+
 def verify_signature(
     connection: psycopg.Connection, school: str, side: SheetSide, scheme: str, content: bytes, signature: bytes,
     authority: bytes = b"",
 ) -> HandedSignature:  # fmt: skip
     """Returns a side's signature over these bytes, once its scheme has verified it. Raises SignatureRefused."""
-    signers = list_signers(connection, school, side, scheme)
-    signer = load_scheme(scheme).find_signer(content, signature, signers, authority)
+    verifier = load_scheme(scheme)
+    signer = verifier.find_signer(content, signature, list_signers(connection, school, side, scheme), authority)
+    for other in _list_others(side):
+        strangers = list_signers(connection, school, other, scheme)
+        if strangers and _is_signed_by(verifier, content, signature, strangers, authority):
+            raise SignatureRefused(
+                f"who made this signature signs for the {other} of {school}, too, and nobody signs for two sides",
+                f"sign with a key or certificate that only the {side} has, or let the operator retire the other signer",
+                Wording("refusal.two_sides", side=other),
+            )
     return HandedSignature(side, digest_sheet(content), scheme, signer.name)
+
+
+def _list_others(side: SheetSide) -> list[SheetSide]:
+    return [other for other in SheetSide if other is not side]
+
+
+def _is_signed_by(
+    verifier: SignatureScheme, content: bytes, signature: bytes, signers: list[RegisteredSigner], authority: bytes
+) -> bool:
+    """Returns True where one of these signers made a signature that is known to hold."""
+    try:
+        verifier.find_signer(content, signature, signers, authority)
+    except SignatureRefused:
+        return False
+    return True

@@ -22,7 +22,7 @@ from sync.money.building import SheetFacts, build_sheet
 from sync.money.calendars import Calendar, CalendarSpan, take_six_days
 from sync.money.canonical import decode_sheet, digest_sheet
 from sync.money.errors import ActRefused, SheetUnreadable, TermsMissing, TermsWrong
-from sync.money.protocol import ClosingObstacle, Objection, SheetProcess, SheetSide, SheetState
+from sync.money.protocol import ClosingObstacle, HandedSignature, Objection, SheetProcess, SheetSide, SheetState
 from sync.money.sheet import SheetSubject, sum_billed
 from sync.money.tariffs import TariffBook
 from tests.sync.ledger.kiosk import new_school
@@ -55,9 +55,12 @@ class Party:
         signer = RegisteredSigner("ed25519", self._key.public_key().public_bytes_raw().hex(), f"{side} person")
         sheet_signers.add_signer(db, school, side, signer, by="city", now=NOW)
 
-    def hand_in(self, subject: SheetSubject, content: bytes) -> sheets.ActOutcome:
+    def verify(self, content: bytes) -> HandedSignature:
         signature = self._form(self._key.sign(content))
-        signed = sheet_signers.verify_signature(self._db, self._school, self.side, "ed25519", content, signature)
+        return sheet_signers.verify_signature(self._db, self._school, self.side, "ed25519", content, signature)
+
+    def hand_in(self, subject: SheetSubject, content: bytes) -> sheets.ActOutcome:
+        signed, signature = self.verify(content), self._form(self._key.sign(content))
         return sheets.hand_in(self._db, subject, signed, signature, by="office", now=NOW)
 
 
@@ -242,6 +245,20 @@ def test_a_signature_of_the_other_side_or_a_retired_signer_is_refused(
         wrong = RegisteredSigner(scheme, material, "x")
         with pytest.raises(NotUnderstood):
             sheet_signers.add_signer(db, subject.school, CATERER, wrong, by="city", now=NOW)
+
+
+def test_nobody_signs_for_both_sides(db: psycopg.Connection, school: str, caterer: Party, principal: Party) -> None:
+    """One certificate may be registered by several attributes of its subject; one key has one way to be named."""
+    (signer,) = sheet_signers.list_signers(db, school, CATERER, "ed25519")
+    with pytest.raises(NotUnderstood, match=r"signs for the caterer of .* already, and nobody signs for two sides"):
+        sheet_signers.add_signer(db, school, SCHOOL, signer, by="city", now=NOW)
+    db.execute("UPDATE sheet_signer SET material = upper(material) WHERE school = %s AND side = %s", (school, CATERER))
+    sheet_signers.add_signer(db, school, SCHOOL, signer, by="city", now=NOW)  # the same key, written in another way
+    for side in (SCHOOL, CATERER):
+        caterer.side = side
+        with pytest.raises(SignatureRefused, match=r"signs for the .* too, and nobody signs for two sides"):
+            caterer.verify(b"a sheet")
+    assert principal.verify(b"a sheet").side is SCHOOL
 
 
 def test_bytes_that_somebody_changed_in_the_table_are_not_shown(
