@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
@@ -268,8 +269,12 @@ class SchoolArchive:
 
 
 def read_archive(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> SchoolArchive:
-    """Returns the lines of all files. Raises AuditFailure that names the first one that cannot be read."""
+    """Returns the lines of all files.
+
+    Raises AuditFailure that names the first one that cannot be read or stands twice.
+    """
     archive = SchoolArchive()
+    digests: set[bytes] = set()
     for name, content in files.items() if isinstance(files, Mapping) else files:
         for number, text in enumerate(content.split(b"\n"), 1):
             place = ArchivePlace(name, number)
@@ -281,5 +286,9 @@ def read_archive(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> Sc
                 line = _decoder.decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise AuditFailure(place, f"no line of an export: {error}") from error
+            digest = sha256(text).digest()
+            if digest in digests:
+                raise AuditFailure(place, "this line stands twice: it was added")
+            digests.add(digest)
             archive.lines[type(line)].append((place, line))
     return archive

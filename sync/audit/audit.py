@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, SchoolArchive, read_archive
+from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, RosterVersionLine, SchoolArchive, read_archive
 from sync.audit.basis import read_basis
 from sync.audit.chains import EpochChain, EpochName, check_receipts, read_chains
 from sync.audit.events import read_events
@@ -90,6 +90,9 @@ def audit_visits(
     except (KeyError, ValueError, OSError) as error:
         raise AuditFailure(None, f"{subject.timezone!r} is no time zone") from error
     basis = read_basis(archive, zone)
+    starts = [f"{line.version} {line.in_force:%Y-%m-%d %H:%M}" for line in archive.read_lines(RosterVersionLine)]
+    if starts:
+        report.unproved.append(f"from when on each roster was in force: {', '.join(starts)}")
     timetable = basis.history.timetable(basis.history.newest)
     visits = derive_visits(
         read_events(chains), timetable=timetable, now=subject.exported_at, basis=basis

@@ -23,7 +23,7 @@ from sync.audit.chains import EpochChain, EpochName
 from sync.audit.closings import check_closed
 from sync.audit.events import find_returns
 from sync.audit.logs import Leaves
-from sync.audit.signatures import CmsCheck, check_signature
+from sync.audit.signatures import CmsCheck, check_sides, check_signature
 from sync.contract.judgement import JudgementBasis
 from sync.contract.roster import Entitlement, Person
 from sync.contract.visit import Visit
@@ -228,10 +228,15 @@ def _check_acts(
     claims: Leaves, cms: CmsCheck | None, findings: SheetFindings,
 ) -> str:  # fmt: skip
     digest = digest_sheet(line.body)
+    bodies = {each.version: each.body for each in archive.read_lines(SheetLine) if each.number == line.number}
+    check_sides(
+        archive, [(place, act) for place, act in acts if (act.kind, act.version) == ("signature", line.version)]
+    )
     signed, is_closed = [], False
     for place, act in acts:
-        if act.kind == "signature" and act.version == line.version:
-            signed.append(check_signature(archive, place, act, line.body, cms))
+        if act.kind == "signature":  # an earlier version's as well: it was signed, and by whom
+            finding = check_signature(archive, place, act, bodies.get(act.version, b""), cms)
+            signed += [finding] if act.version == line.version else []
         if act.kind == "proposal" and (act.side or act.scheme or act.signer or act.signature):
             raise AuditFailure(place, "a proposal that somebody signed")
         if act.kind == "closing":

@@ -33,17 +33,34 @@ class SignatureFinding:
         return f"{self.side} ({self.scheme}{', not checked' if self.unproved else ''})"
 
 
+def find_materials(archive: SchoolArchive, act: SheetActLine) -> list[str]:
+    """Returns the keys, or attributes of certificates, by which the signer of this act is registered for its side."""
+    return [
+        line.material
+        for line in archive.read_lines(SignerLine)
+        if (line.side, line.scheme, line.name) == (act.side, act.scheme, act.signer)
+    ]
+
+
+def check_sides(archive: SchoolArchive, acts: Sequence[tuple[ArchivePlace, SheetActLine]]) -> None:
+    """Raises AuditFailure where one key or certificate is registered for the signers of two sides."""
+    sides: dict[tuple[str, str], str] = {}
+    for place, act in acts:
+        for material in find_materials(archive, act):
+            side = sides.setdefault((act.scheme, material.casefold()), act.side)
+            if side != act.side:
+                raise AuditFailure(
+                    place, f"the signer of the {act.side} is that of the {side}: one party has agreed alone"
+                )
+
+
 def check_signature(
     archive: SchoolArchive, place: ArchivePlace, act: SheetActLine, body: bytes, cms: CmsCheck | None
 ) -> SignatureFinding:
     """Returns what was found of a side's signature over these bytes. Raises AuditFailure."""
     if act.digest != digest_sheet(body):
         raise AuditFailure(place, f"the {act.side} signed other bytes than these")
-    materials = [
-        line.material
-        for line in archive.read_lines(SignerLine)
-        if (line.side, line.scheme, line.name) == (act.side, act.scheme, act.signer)
-    ]
+    materials = find_materials(archive, act)
     if act.scheme == "ed25519":
         _check_ed25519(place, act, body, materials)
     elif act.scheme == "cms" and cms is not None:

@@ -198,7 +198,9 @@ def test_a_month_is_proved_and_every_touched_line_is_found(exported: ExportedMon
     report = exported.audit()
     assert "signed by caterer (ed25519), school (ed25519), closed" in "\n".join(report.steps)
     assert report.steps[-1].endswith("what came later is for a correction sheet")
-    assert len(report.unproved) == 1  # the kiosks' keys
+    assert [text.split(":")[0] for text in report.unproved] == [
+        "that these keys are the kiosks'", "from when on each roster was in force"
+    ]  # fmt: skip
     assert kinds(exported.lines) >= {
         "subject", "device", "batch", "receipt", "leaf", "checkpoint", "roster_version", "roster_record", "officer",
         "reversal", "contest", "calendar", "tariff", "statement", "row", "sheet", "act", "signer",
@@ -251,16 +253,25 @@ def check_that_the_first_line_is_named(exported: ExportedMonth) -> None:
 
 
 def check_added_and_doubled_lines(exported: ExportedMonth) -> None:
-    for kind in ("batch", "leaf", "checkpoint", "row", "statement", "sheet", "subject", "roster_record"):
+    for kind in sorted(kinds(exported.lines)):
         line = next(line for line in exported.lines if json.loads(line)["line"] == kind)
-        doubled = [*exported.lines, line]
-        if kind == "batch":
-            exported.audit(doubled)  # the same batch twice adds nothing
-        else:
-            assert fails(exported, doubled), kind
+        assert fails(exported, [*exported.lines, line]), kind
     for wrong in (b"\n", b"{}\n", b'{"line":"other"}\n', b"\xff\n", b'{"line":"device","device":"k"}\n'):
         with pytest.raises(AuditFailure, match="line"):
             exported.audit([*exported.lines[:3], wrong, *exported.lines[3:]])
+
+
+def check_signers(exported: ExportedMonth) -> None:
+    """One party that has signed for both sides has agreed alone."""
+    lines = [json.loads(line) for line in exported.lines]
+    caterer = next(line for line in lines if line["line"] == "signer" and line["side"] == "caterer")
+    one = [line | {"material": caterer["material"]} if line["line"] == "signer" else line for line in lines]
+    acts = {line["side"]: line["signature"] for line in lines if line["line"] == "act" and line["kind"] == "signature"}
+    for line in one:
+        if line["line"] == "act" and line["kind"] == "signature":
+            line["signature"] = acts["caterer"]
+    with pytest.raises(AuditFailure, match="that of the caterer: one party has agreed alone"):
+        exported.audit([json.dumps(line).encode() + b"\n" for line in one])
 
 
 def check_erased_rows(exported: ExportedMonth) -> None:
@@ -277,7 +288,7 @@ def check_other_keys(exported: ExportedMonth) -> None:
     with pytest.raises(AuditFailure, match="signatures of"):
         audit_files({"e": b"".join(exported.lines)}, TrustedKeys(other, exported.trusted.witness), ZoneInfo)
     own_word = audit_files({"e": b"".join(exported.lines)}, TrustedKeys(), ZoneInfo)
-    assert len(own_word.unproved) == 3
+    assert len(own_word.unproved) == 4
 
 
 def sign_by_cms(exported: ExportedMonth, authority: Authority) -> list[bytes]:
@@ -323,6 +334,7 @@ def test_cms_signatures_are_checked_against_the_authority(exported: ExportedMont
 def test_lines_are_named_and_added_ones_and_other_keys_found(exported: ExportedMonth) -> None:
     check_that_the_first_line_is_named(exported)
     check_added_and_doubled_lines(exported)
+    check_signers(exported)
     check_erased_rows(exported)
     check_other_keys(exported)
 
