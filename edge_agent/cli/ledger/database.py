@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_agent.cli.ledger.privileged import log_command
 from edge_agent.errors import AgentError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class LedgerExtraMissing(AgentError):
     """The packages of the ledger are not installed."""
 
 
-def require_ledger_extra() -> None:
+def require_ledger_extra(
+    by: Annotated[str, typer.Option(envvar="LEDGER_BY", help="Who you are, for the log; else your login name.")] = "",
+) -> None:
     """The central ledger: serve it, read it, check it."""
     missing = [name for name in ("psycopg", "psycopg_pool") if find_spec(name) is None]
     if missing:
@@ -39,19 +42,22 @@ def require_ledger_extra() -> None:
 def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connection]":
     """Yields a connection to the ledger's database: the named one, or else the one in the data folder.
 
-    Acts that a restored backup must not undo are in the file beside it when this ends.
+    Where the command under way changes something, the log has it. Acts that a restored backup must not undo are in
+    the file beside it when this ends.
     """
     from sync.ledger.server import connected
 
     if database_url:
         with connected(database_url) as connection:
-            yield connection
+            with log_command(connection):
+                yield connection
             _write_acts(connection, data_dir)
         return
     from canteen_demo.postgres import embedded_database
 
     with embedded_database(data_dir) as url, connected(url) as connection:
-        yield connection
+        with log_command(connection):
+            yield connection
         _write_acts(connection, data_dir)
 
 

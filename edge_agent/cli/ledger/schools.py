@@ -1,4 +1,4 @@
-"""`edge-agent ledger school`, `enrol-code`, `codes`, `devices` and `suspend`: schools and their kiosks."""
+"""`edge-agent ledger school`, `enrol-code`, `codes`, `devices`, `log` and `suspend`: schools and their kiosks."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -109,6 +109,29 @@ def devices(
             for row in rows
         ),
     )  # fmt: skip
+
+
+def log(
+    school: Annotated[str, typer.Argument(help="Only of this school; else of all.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show what operators did: who, what, on which school, when."""
+    from dataclasses import asdict
+
+    from sync.ledger.registry.privileged_acts import list_acts
+
+    with open_ledger(data_dir, database_url) as connection:
+        rows = list_acts(connection, school or None, limit)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(
+        ("when", "who", "school", "act", "on"),
+        ((row.done_at.isoformat(timespec="seconds"), row.done_by, row.school, row.act, row.subject) for row in rows),
+    )
 
 
 def suspend(

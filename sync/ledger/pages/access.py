@@ -1,4 +1,4 @@
-"""Who may see what on the ledger's pages. Pure.
+"""Who may see and do what on the ledger's pages. Pure.
 
 | role | schools | people | programmes | lessons | contests | events and proofs |
 |---|---|---|---|---|---|---|
@@ -8,6 +8,7 @@
 | auditor | all | by opaque id | yes | yes | without the words | yes |
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,33 @@ class PageRole(StrEnum):
     CATERER = "caterer"
     CITY = "city"
     AUDITOR = "auditor"
+
+
+class PageAct(StrEnum):
+    """The acts on the pages. Each is kept with the name and login of who did it."""
+
+    CONFIRM = "confirm"  # that a sheet was read
+    OBJECT = "object"  # to lines of a sheet
+    SIGN = "sign"  # hand in a signature over a sheet
+    CLOSE = "close"  # a sheet that both sides have signed
+    COUNT = "count"  # hand in the payer's file, or compare it again
+    MATCH = "match"  # confirm whom a name in the payer's file means
+    MAP = "map"  # say how the payer's file is read
+    LESSONS = "lessons"  # hand in who was at lessons
+
+
+_SIDES = frozenset({PageRole.SCHOOL, PageRole.CATERER, PageRole.CITY})
+
+ALLOWED_ROLES: Mapping[PageAct, frozenset[PageRole]] = {
+    PageAct.CONFIRM: _SIDES,
+    PageAct.OBJECT: _SIDES,
+    PageAct.SIGN: _SIDES,
+    PageAct.CLOSE: frozenset({PageRole.CITY}),
+    PageAct.COUNT: _SIDES,
+    PageAct.MATCH: frozenset({PageRole.SCHOOL}),
+    PageAct.MAP: _SIDES,
+    PageAct.LESSONS: frozenset({PageRole.SCHOOL, PageRole.CITY}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +87,9 @@ class PageReader:
         """Returns who acts, as histories show it: name and login."""
         return f"{self.name} ({self.login})"
 
-    @property
-    def acts(self) -> bool:
-        """Returns False for an auditor, who acts for no side."""
-        return self.role is not PageRole.AUDITOR
+    def may(self, act: PageAct) -> bool:
+        """Returns True where the reader's role is allowed this act, at the schools whose pages it reads."""
+        return self.role in ALLOWED_ROLES[act]
 
     @property
     def sees_lessons(self) -> bool:

@@ -16,6 +16,7 @@ from sync.ledger.billing.sheet_views import SheetLanguage
 from sync.ledger.billing.spreadsheets import table_to_csv, table_to_xlsx
 from sync.ledger.errors import LedgerError
 from sync.ledger.pages import count_texts, overview
+from sync.ledger.pages.access import PageAct
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import attach
 from sync.ledger.pages.forms import PageForm
@@ -60,7 +61,7 @@ class DifferencePages:
     ) -> Response:
         """Keeps and compares the payer's file, and leads to what came out."""
         subject = read_subject(request)
-        if not session.reader.acts:
+        if not session.reader.may(PageAct.COUNT):
             raise HTTPException(404)
         try:
             handed = read_handed_count(form, session.reader, overview.read_zone(connection, subject.school))
@@ -116,7 +117,7 @@ class DifferencePages:
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
     ) -> Response:
         """Keeps, in the name of a person of the school, whom names of the file mean; then compares again."""
-        if not session.reader.sees_names:
+        if not session.reader.may(PageAct.MATCH):
             raise HTTPException(404)
         subject, number, comparison = self._read(connection, request)
         choices = count_texts.read_choices(form.all("name"), comparison.unmatched)
@@ -128,7 +129,7 @@ class DifferencePages:
 
     def compare(self, connection: psycopg.Connection, request: Request, session: PageSession, _: PageForm) -> Response:
         """Compares a count once more with the ledger's rows as they stand."""
-        if not session.reader.acts:
+        if not session.reader.may(PageAct.COUNT):
             raise HTTPException(404)
         subject, number = read_subject(request), request.path_params["count"]
         count_uploads.compare_again(connection, subject, number, now=self._desk.clock())

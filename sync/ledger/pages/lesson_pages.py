@@ -13,6 +13,7 @@ from sync.ledger.billing.column_maps import list_maps
 from sync.ledger.billing.count_uploads import CountKind, CountSubject
 from sync.ledger.errors import LedgerError
 from sync.ledger.pages import count_texts, overview
+from sync.ledger.pages.access import PageAct
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import parse_day
 from sync.ledger.pages.difference_pages import find_event_path
@@ -37,7 +38,7 @@ class LessonPages:
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
     ) -> Response:
         """Keeps and compares a file of those who were at lessons."""
-        if not session.reader.acts or not session.reader.sees_lessons:
+        if not session.reader.may(PageAct.LESSONS):
             raise HTTPException(404)
         day, school = parse_day(request.path_params["day"]), request.path_params["school"]
         subject = CountSubject(school, CountKind.LESSONS, form.field("programme"), day.isoformat())

@@ -12,6 +12,7 @@ from sync.errors import SyncError, Wording
 from sync.ledger.billing.column_maps import list_maps, store_map
 from sync.ledger.errors import LedgerError, NotUnderstood
 from sync.ledger.pages import overview
+from sync.ledger.pages.access import PageAct
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.forms import PageForm
 from sync.ledger.pages.reader_desk import PREFIX, ReaderDesk
@@ -53,7 +54,7 @@ class MapPages:
     def store(self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm) -> Response:
         """Keeps a map in the name of the reader."""
         school = request.path_params["school"]
-        if not session.reader.acts:
+        if not session.reader.may(PageAct.MAP):
             raise HTTPException(404)
         try:
             column_map = read_map_form(form, school)

@@ -17,7 +17,7 @@ from sync.ledger.billing import sheet_signers, sheet_store, sheet_views, sheet_w
 from sync.ledger.billing.sheet_views import SheetFormat, SheetLanguage
 from sync.ledger.errors import LedgerError, NotUnderstood
 from sync.ledger.pages import overview
-from sync.ledger.pages.access import PageRole
+from sync.ledger.pages.access import PageAct, PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import attach
 from sync.ledger.pages.forms import PageForm
@@ -99,7 +99,7 @@ class SheetPages:
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
     ) -> Response:
         """Keeps that a person of a side has read the sheet."""
-        side, subject, reader = _side(session), _read_subject(request), session.reader
+        side, subject, reader = _side(session, PageAct.CONFIRM), _read_subject(request), session.reader
         return self._act(connection, request, session, lambda: sheets.confirm(
             connection, subject, side, form.field("digest"), by=reader.acting_name, now=self._desk.clock()
         ))  # fmt: skip
@@ -108,7 +108,7 @@ class SheetPages:
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
     ) -> Response:
         """Keeps an objection to the marked lines, and makes the next version."""
-        side, subject, reader = _side(session), _read_subject(request), session.reader
+        side, subject, reader = _side(session, PageAct.OBJECT), _read_subject(request), session.reader
         objection = Objection(
             side, _number(form.field("version")), tuple(map(_row_key, form.all("line"))),
             form.field("text")[:2_000],
@@ -121,7 +121,7 @@ class SheetPages:
         self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm
     ) -> Response:
         """Keeps a side's detached signature over the bytes of the version in force, once it is verified."""
-        side, subject, reader = _side(session), _read_subject(request), session.reader
+        side, subject, reader = _side(session, PageAct.SIGN), _read_subject(request), session.reader
         scheme, signature = form.field("scheme"), form.field("signature").encode()
 
         def act() -> object:
@@ -137,8 +137,7 @@ class SheetPages:
 
     def close(self, connection: psycopg.Connection, request: Request, session: PageSession, form: PageForm) -> Response:
         """Closes what both sides have signed, for the city."""
-        if _side(session) is not SheetSide.CITY:
-            raise HTTPException(404)
+        _side(session, PageAct.CLOSE)
         subject, reader = _read_subject(request), session.reader
         return self._act(connection, request, session, lambda: sheet_work.close(
             connection, subject, by=reader.acting_name, now=self._desk.clock(), digest=form.field("digest")
@@ -173,12 +172,11 @@ def _stored(connection: psycopg.Connection, subject: SheetSubject) -> sheet_stor
         raise HTTPException(404) from error
 
 
-def _side(session: PageSession) -> SheetSide:
-    """Returns the side for which the reader acts. Raises HTTPException for an auditor, who acts for nobody."""
-    side = _SIDES.get(session.reader.role)
-    if side is None:
+def _side(session: PageSession, act: PageAct) -> SheetSide:
+    """Returns the side for which the reader acts. Raises HTTPException where its role is not allowed the act."""
+    if not session.reader.may(act):
         raise HTTPException(404)
-    return side
+    return _SIDES[session.reader.role]
 
 
 def _number(text: str) -> int:

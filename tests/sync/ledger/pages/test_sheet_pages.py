@@ -16,7 +16,7 @@ from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger.billing import sheet_signers, sheet_store, sheet_work, terms
 from sync.ledger.billing.signatures import RegisteredSigner
 from sync.ledger.pages import accounts
-from sync.ledger.pages.access import PageRole
+from sync.ledger.pages.access import ALLOWED_ROLES, PageAct, PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.catalogues import load_catalogues
 from sync.ledger.registry import rosters
@@ -26,6 +26,7 @@ from sync.money.protocol import SheetSide, SheetState
 from sync.money.sheet import SheetSubject
 from sync.money.tariffs import read_tariffs
 from tests.browser import run_browser
+from tests.measure_names import ROOT
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry
 from tests.sync.ledger.pages.test_app import check_accessible, open_account, open_pages
 from tests.sync.money.conftest import MONEY
@@ -189,3 +190,47 @@ def test_a_form_without_its_token_does_nothing(
         stranger = requester.post(address(subject, "confirm"), data={"form_token": "x"})
     assert (stranger.status_code, stranger.headers["location"]) == (303, "/pages/login")
     assert accounts.find_session(db, school.token, datetime.now(UTC)) is not None
+
+
+def test_each_role_does_what_the_table_says(
+    server: LedgerServer, db: psycopg.Connection, subject: SheetSubject
+) -> None:
+    """The table of the handbook, that of the code, and the answers to every act of every role are the same."""
+    table = (ROOT / "docs/ledger.md").read_text("utf-8").partition("| act on the pages |")[2]
+    titles, _, *lines = table.partition("\n\n")[0].splitlines()
+    roles = [PageRole(title.strip()) for title in titles.strip("| ").split("|")]
+    written = {
+        PageAct(line.strip("|").split("|")[0].strip()): {
+            role for role, cell in zip(roles, line.strip("|").split("|")[1:], strict=True) if cell.strip() == "yes"
+        }
+        for line in lines
+    }
+    assert written == ALLOWED_ROLES
+    school = f"/pages/schools/{subject.school}"
+    count = f"{school}/sheets/2025-11/state/differences"
+    paths = {
+        PageAct.CONFIRM: address(subject, "confirm"), PageAct.OBJECT: address(subject, "object"),
+        PageAct.SIGN: address(subject, "sign"), PageAct.CLOSE: address(subject, "close"),
+        PageAct.COUNT: count, PageAct.MATCH: f"{count}/1/confirm", PageAct.MAP: f"{school}/maps",
+        PageAct.LESSONS: f"{school}/days/2025-11-03/lessons",
+    }  # fmt: skip
+    assert paths.keys() == set(PageAct)
+    for role in PageRole:
+        session = open_account(db, subject.school, role)
+        for act, path in paths.items():
+            if act in (PageAct.COUNT, PageAct.LESSONS):
+                status = upload(server, session, path).status_code
+            else:
+                fields = {"version": "1", "digest": "x", "scheme": "ed25519", "signature": ""}
+                status = post(server, session, path, **fields).status_code
+            if role not in ALLOWED_ROLES[act]:
+                assert status == 404, (role, act)
+            elif act is not PageAct.MATCH:  # there is no file with a name in it
+                assert status in (303, 409), (role, act, status)
+
+
+def upload(server: LedgerServer, session: PageSession, path: str) -> httpx.Response:
+    """Hands in an empty file."""
+    with httpx.Client(base_url=server.url, cookies={"ledger_session": session.token}) as requester:
+        fields = {"form_token": session.form_token, "programme": "state"}
+        return requester.post(path, data=fields, files={"file": ("x.csv", b"", "text/csv")})
