@@ -67,7 +67,8 @@ def erase(
 ) -> None:
     """Erase a person from statements, contests and the payer's matches, and shut their family's devices out.
 
-    Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names go with the roster.
+    Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names and cards
+    go from former rosters at once, and from the one in force when the school's export names the person no more.
     """
     from sync.ledger.family.erasure import erase_from_ledger
     from sync.ledger.server import utc_now

@@ -9,6 +9,7 @@ from sync.ledger.billing.payers import forget_child
 from sync.ledger.family.codes import revoke_family_codes
 from sync.ledger.judgement.contests import erase_notes
 from sync.ledger.recovery.acts import ActKind, note_act
+from sync.ledger.registry.erased_names import forget_erased_names
 from sync.ledger.transparency.statements import erase_person
 
 
@@ -39,4 +40,5 @@ def repeat_erasure(connection: psycopg.Connection, school: str, person: str, at:
         notes = erase_notes(connection, school, person)
         rows = erase_person(connection, school, person)
         forget_child(connection, school, person)
+        forget_erased_names(connection, school)
     return ErasedTraces(rows, notes)

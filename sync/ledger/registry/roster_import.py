@@ -12,6 +12,7 @@ from sync.contract.oneroster.remembered import RememberedRow
 from sync.contract.roster_diff import RosterComparison, compare_rosters, refuse_vanished_pupils
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.registry import rosters
+from sync.ledger.registry.erased_names import RosterSourceRow, forget_erased_names
 from sync.ledger.registry.payer_numbers import store_numbers
 
 VANISH_SHARE_MAX = 0.1
@@ -66,13 +67,8 @@ def _import_school(
     if built.payer_numbers is not None:
         store_numbers(connection, school, built.payer_numbers)
     _save(connection, school, built)
+    forget_erased_names(connection, school)
     return ImportedSchool(school, applied.version, changed, built.notes)
-
-
-class _StoredRow(msgspec.Struct, frozen=True, array_like=True):
-    fields: dict[str, str]
-    modified: str
-    active: bool
 
 
 def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, RememberedRow]] | None:
@@ -80,7 +76,7 @@ def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, Re
     source: dict[str, dict[str, RememberedRow]] = {}
     rows = connection.execute("SELECT file, sourced_id, kept FROM roster_source WHERE school = %s", (school,))
     for file, sourced_id, text in rows:
-        stored = msgspec.json.decode(text, type=_StoredRow)
+        stored = msgspec.json.decode(text, type=RosterSourceRow)
         source.setdefault(file, {})
         if sourced_id:
             source[file][sourced_id] = RememberedRow(stored.fields, stored.modified, stored.active)
@@ -95,7 +91,7 @@ def _save(connection: psycopg.Connection, school: str, built: ImportedRoster) ->
         for sourced_id, row in [("", RememberedRow({})), *rows.items()]:
             files.append(file)
             ids.append(sourced_id)
-            texts.append(msgspec.json.encode(_StoredRow(dict(row.fields), row.modified, row.active)).decode())
+            texts.append(msgspec.json.encode(RosterSourceRow(dict(row.fields), row.modified, row.active)).decode())
     connection.execute(
         "INSERT INTO roster_source (school, file, sourced_id, kept)"
         " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::text[])",

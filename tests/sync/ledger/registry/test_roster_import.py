@@ -1,6 +1,7 @@
 """An export into the ledger and out to a kiosk: whole or not at all."""
 
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -8,18 +9,21 @@ import pytest
 
 from sync.contract import wire
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import DeletedRecord, DynamicCode, Person, RosterPage
+from sync.contract.roster import DeletedRecord, DynamicCode, Person, Record, RosterPage, from_json
 from sync.contract.roster_diff import TooManyVanished
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.registry import rosters, schools
 from sync.ledger.registry.payer_numbers import read_numbers
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
+from sync.proof.roster_digest import digest_judged
 from tests.sync.ledger.kiosk import Kiosk
 from tests.vectors import find_vector
 
 SAMPLES = find_vector("canteen/oneroster12")
 ON = "2026-11-22"
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 def people(db: psycopg.Connection, school: str) -> list[str]:
@@ -38,6 +42,48 @@ def test_bulk_and_delta_reach_a_kiosk(db: psycopg.Connection, school: str, kiosk
         RosterPage, kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(1)).content
     )  # fmt: skip
     assert (page.version, page.whole, len(page.changes)) == (2, False, 4)
+
+
+def test_an_erased_person_who_has_left_is_named_in_no_roster(db: psycopg.Connection, school: str) -> None:
+    """Erased before the school takes them off, or after: the judged part of former rosters stays, for the logs."""
+    files = read_export(SAMPLES / "bulk")
+    cards = b"userSourcedId,number\nu-2,04A2B3C4D5E602\nu-4,04A2B3C4D5E604\nu-1,04A2B3C4D5E601\n"
+    import_export(db, {**files, "cards.csv": cards}, [school], date=ON, org="sch-0151")
+    digest = digest_judged(read_states(db, school, 1))
+    erase_from_ledger(db, school, "u-2", NOW)
+    assert find_texts(db, school, "Нұрлан", "04A2B3C4D5E602") == 4  # still the school's pupil: record and row of both
+    delta = read_export(SAMPLES / "delta")
+    left = {**delta, "cards.csv": cards.split(b"u-2")[0] + b"u-1,04A2B3C4D5E601\n"}
+    import_export(db, left, [school], date=ON, org="sch-0151", vanish_share_max=0.5)
+    assert people(db, school) == ["u-1", "u-3", "u-5", "u-6", "u-7"]
+    assert find_texts(db, school, "Нұрлан", "04A2B3C4D5E602") == 0
+    assert find_texts(db, school, "Анна", "04A2B3C4D5E604") == 4
+    erase_from_ledger(db, school, "u-4", NOW)
+    assert find_texts(db, school, "Анна", "04A2B3C4D5E604") == 0
+    assert digest_judged(read_states(db, school, 1)) == digest
+    again = {**files, "cards.csv": cards}
+    import_export(db, again, [school], date=ON, org="sch-0151", vanish_share_max=0.5)  # both are back at school
+    assert {"u-2", "u-4"} <= set(people(db, school))
+
+
+def read_states(db: psycopg.Connection, school: str, version: int) -> list[Record]:
+    """Returns the records of a version of the roster."""
+    rows = db.execute(
+        "SELECT body FROM roster_record WHERE school = %s AND body IS NOT NULL AND version <= %s"
+        " AND (superseded IS NULL OR superseded > %s)",
+        (school, version, version),
+    )
+    return [from_json(body) for (body,) in rows]
+
+
+def find_texts(db: psycopg.Connection, school: str, *texts: str) -> int:
+    """Returns in how many stored records and rows of the source one of these texts stands."""
+    rows = db.execute(
+        "SELECT body FROM roster_record WHERE school = %(school)s AND body IS NOT NULL"
+        " UNION ALL SELECT kept FROM roster_source WHERE school = %(school)s",
+        {"school": school},
+    )
+    return sum(any(text in stored for text in texts) for (stored,) in rows)
 
 
 def test_too_many_gone_changes_nothing(db: psycopg.Connection, school: str) -> None:
