@@ -2,7 +2,7 @@
 """Checks the proof of a meal, offline, with the keys that are printed on the paper slip.
 
     python3 verify_meal.py --ledger KEY --witness KEY PROOF      PROOF: the text of the QR code; - reads it from stdin
-    python3 verify_meal.py --slip slip.txt -                     the slip's two keys, one a line
+    python3 verify_meal.py --slip slip.txt -                     the slip as it was printed, or its two keys
 
 This file stands alone: it needs Python 3.11 or later and the package `cryptography`, and nothing of the ledger that it
 checks. Read it; that is its purpose. It prints what was stated, under which number and when. A later statement of the
@@ -170,7 +170,7 @@ def read_keys(arguments: argparse.Namespace) -> tuple[SlipKey, SlipKey]:
     texts = [arguments.ledger, arguments.witness]
     if arguments.slip:
         with open(arguments.slip, encoding="utf-8") as slip:  # noqa: PTH123  # no other module is worth it
-            texts = slip.read().split()
+            texts = [word for word in slip.read().split() if word.count("+") >= 2]  # the slip as printed, or its keys
     if len(texts) != 2 or not all(texts):
         raise ValueError("two keys are needed, the ledger's and the witness's: --ledger and --witness, or --slip")
     return SlipKey(texts[0], LOG_KEY), SlipKey(texts[1], WITNESS_KEY)
@@ -189,7 +189,7 @@ def main() -> int:
     parser.add_argument("proof", help="the text of the QR code; - reads it from standard input")
     parser.add_argument("--ledger", help="the ledger's key, as on the slip")
     parser.add_argument("--witness", help="the witness's key, as on the slip")
-    parser.add_argument("--slip", help="a file with both keys, the ledger's first")
+    parser.add_argument("--slip", help="the slip, or a file with both keys, the ledger's first")
     parser.add_argument("--child", help="refuse a proof of anybody but this child: the id on the slip")
     parser.add_argument("--day", help="refuse a proof of any day but this one, as 2026-11-20")
     arguments = parser.parse_args()

@@ -323,6 +323,9 @@ def test_the_stand_alone_file_is_short_and_needs_nothing_of_ours(
     assert "now" not in holds.stdout
     assert "current" not in holds.stdout
     paper = tmp_path / "slip.txt"
+    printed = f"child:   child-11\ncode:    sch-1-3T   (until 2027-09-01)\nledger:  {log.key}\nwitness: {WITNESS_KEY}\n"
+    paper.write_text(printed, encoding="utf-8")  # as `edge-agent ledger slip` prints it
+    assert alone("--slip", str(paper), "-", text=f"{text}\n").returncode == 0
     paper.write_text(f"{log.key}\n{WITNESS_KEY}\n", encoding="utf-8")
     assert alone("--slip", str(paper), "-", text=f"{text}\n").returncode == 0
     assert alone("--slip", str(paper), "-", text=f"{text}\n\n").returncode == 1
