@@ -20,7 +20,7 @@ from sync.ledger.pages import accounts
 from sync.ledger.pages.access import PageRole
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.catalogues import LANGUAGES, choose_language, load_catalogues
-from sync.ledger.pages.overview import forget_views
+from sync.ledger.pages.overview import forget_views, record_view
 from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
 from tests.browser import run_browser
@@ -197,8 +197,10 @@ def test_every_look_at_a_person_is_logged_and_shown_to_the_school(
     get(server, head, paths(eaten, kiosk)["event"])
     rows = db.execute("SELECT login, subject FROM page_view WHERE school = %s ORDER BY seen_at", (eaten,)).fetchall()
     assert rows == [(f"city-{eaten}", DAY), (f"city-{eaten}", "u1"), (f"school-{eaten}", "u1")]
+    record_view(db, eaten, "family", "family", "u1", "/family/")  # as a family's own page does
     shown = get(server, head, f"/schools/{eaten}/views?subject=u1").text
     assert f"city-{eaten}" in shown
+    assert "<td>отбасы</td>" in shown
     db.execute("UPDATE page_view SET seen_at = seen_at - interval '367 days' WHERE school = %s", (eaten,))
     get(server, head, paths(eaten, kiosk)["day"])
     assert forget_views(db, datetime.now(UTC)) >= 3
