@@ -15,6 +15,7 @@ from sync.client.keys import DeviceKey
 from sync.contract.chain import DeviceId
 
 DEVICE_KEY_NAME = "device.key"
+NEXT_KEY_NAME = "device.key.next"  # made, and perhaps known to the ledger, but not this kiosk's key yet
 IDENTITY_NAME = "identity.json"
 SCHOOL_UNREGISTERED = "unregistered"  # the school of a kiosk whose settings name none
 
@@ -68,6 +69,12 @@ def read_registration(state_dir: Path) -> Registration | None:
         raise KioskNotRegistered(f"{path}: damaged ({error}); move it away and register this kiosk again") from error
 
 
+def adopt_next_key(state_dir: Path) -> None:
+    """Lets the next key be this kiosk's: a power cut leaves the old one or the new one. Raises `OSError`."""
+    (state_dir / NEXT_KEY_NAME).replace(state_dir / DEVICE_KEY_NAME)
+    _flush_folder(state_dir)
+
+
 def replace_server_key(state_dir: Path, server_key: bytes) -> None:
     """Pins another key of the ledger, 32 raw bytes, in the registration that is there. Raises `OSError`."""
     registration = read_registration(state_dir)
@@ -84,6 +91,10 @@ def write_registration(state_dir: Path, registration: Registration) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    _flush_folder(state_dir)
+
+
+def _flush_folder(state_dir: Path) -> None:
     folder = os.open(state_dir, os.O_RDONLY)
     try:
         os.fsync(folder)

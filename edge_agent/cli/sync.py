@@ -1,12 +1,20 @@
-"""`edge-agent sync`: the way of the journal to the ledger. The running daemon answers all of it."""
+"""`edge-agent sync`: the way of the journal to the ledger. The running daemon answers all but the change of the key."""
+
+from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import typer
 
-from edge_agent import settings
+from edge_agent import identity, settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, SYNC_NOW, SYNC_QUARANTINE
+from edge_agent.errors import KioskNotRegistered
+from sync.client.http import HttpxTransport
+from sync.client.keys import DeviceKey
+from sync.client.pinned_key import PinnedKey
+from sync.client.registration import change_key
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -53,3 +61,30 @@ def quarantine(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fals
         )
     else:
         out.print("nothing in quarantine")
+
+
+@app.command("rotate-key")
+def rotate_key(config: ConfigOption = CONFIG_DEFAULT) -> None:
+    """Give this kiosk a new key, which the old one vouches for. Run it as the agent's user; then restart the daemon.
+
+    Until the daemon is restarted both keys are in force. Where it is cut off, run it again.
+    """
+    kiosk = settings.load_settings(config).settings
+    state_dir = kiosk.kiosk.state_dir
+    own = identity.read_identity(state_dir, kiosk.kiosk.school)
+    if own.registration is None:
+        raise KioskNotRegistered("this kiosk has no ledger that could learn a new key", "edge-agent register URL CODE")
+    successor = DeviceKey.load_or_make(state_dir / identity.NEXT_KEY_NAME)
+    with HttpxTransport(
+        own.registration.ledger, ca_file=kiosk.ledger.ca_file, timeout_s=kiosk.ledger.timeout_s
+    ) as http:
+        pinned = PinnedKey(
+            bytes.fromhex(own.registration.server_key), http, partial(identity.replace_server_key, state_dir)
+        )
+        change_key(http, own.key, successor, own.device, clock=lambda: datetime.now(UTC), server_key=pinned)
+    identity.adopt_next_key(state_dir)
+    out.print(
+        f"{own.device} has key {successor.fingerprint}; restart the daemon, which ends the old key: "
+        "systemctl restart edge-agent",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip

@@ -49,12 +49,12 @@ class JournalOutbox:
         return current.head.seq - current.acked.seq
 
     def epochs(self) -> Sequence[OutboxEpoch]:
-        """Returns the epochs of this device and key, the current one last."""
+        """Returns the epochs of this device, under whichever of its keys, the current one last."""
         current = self._epochs.current
         return [
             OutboxEpoch(row.id, row.parent_head, row.genesis, row.anchor, row.head, row.acked)
             for row in self._epochs.rows
-            if (row.device, row.public_key) == (current.device, current.public_key)
+            if row.device == current.device
         ]
 
     def read_rows(self, after: int, events_max: int, bytes_max: int, epoch: Epoch | None = None) -> Sequence[OutboxRow]:

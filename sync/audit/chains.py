@@ -59,7 +59,7 @@ def read_chains(archive: SchoolArchive) -> dict[EpochName, EpochChain]:
     chains: dict[EpochName, EpochChain] = {}
     for place, line in archive.read(BatchLine):
         content, public_key = _open(place, line, keys.get(line.device, []))
-        _extend(place, chains, line, content, public_key)
+        _extend(place, chains, line, content, public_key, keys.get(line.device, []))
     return chains
 
 
@@ -88,13 +88,16 @@ def _open(place: ArchivePlace, line: BatchLine, keys: list[bytes]) -> tuple[Batc
 
 
 def _extend(
-    place: ArchivePlace, chains: dict[EpochName, EpochChain], line: BatchLine, content: Batch, public_key: bytes
-) -> None:
+    place: ArchivePlace, chains: dict[EpochName, EpochChain], line: BatchLine, content: Batch, public_key: bytes,
+    keys: list[bytes],
+) -> None:  # fmt: skip
     name, header = (line.device, line.epoch), content.header
     chain = chains.get(name)
     if chain is None:
         parent = bytes.fromhex(header.parent)
-        start = genesis(DeviceId(line.device), public_key, Epoch(line.epoch), parent)
+        starts = [genesis(DeviceId(line.device), key, Epoch(line.epoch), parent) for key in (public_key, *keys)]
+        # An epoch of a former key comes again, signed by the key in force, where the ledger had lost it.
+        start = next((start for start in starts if start.hex() == header.prev), starts[0])
         chain = chains[name] = EpochChain(parent, {0: start})
     last, before = chain.head.seq, header.first_seq - 1
     if before > last:

@@ -1,11 +1,14 @@
-"""Registers a kiosk: a one-time code and its public key against an identity."""
+"""Registers a kiosk, a one-time code and its public key against an identity, and changes its key later."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from sync.client.channel import HttpTransport, LedgerChannel
 from sync.client.keys import DeviceKey
+from sync.client.pinned_key import PinnedKey
 from sync.contract import wire
+from sync.contract.chain import DeviceId
+from sync.contract.device_keys import DeviceKeyReply, device_keys_path, prove_key
 from sync.contract.wire import RegistrationReply, RegistrationRequest
 from sync.errors import Deceived
 
@@ -33,3 +36,19 @@ def register_kiosk(
     except wire.InvalidMessage as error:
         raise Deceived(f"the ledger gave an identity that cannot be used: {error}; ask its operator") from error
     return identity
+
+
+def change_key(
+    transport: HttpTransport, key: DeviceKey, successor: DeviceKey, device: DeviceId, *,
+    clock: Callable[[], datetime], server_key: bytes | PinnedKey,
+) -> None:  # fmt: skip
+    """Brings the ledger the next key of a kiosk, under the signature of the key in force. Sending again is harmless.
+
+    Raises `Unauthorised`, `Unreachable`, `Untrusted`, `RequestRejected`, also from a ledger that does not know this
+    call, and `Deceived` for an answer about another key, or without the ledger's signature.
+    """
+    channel = LedgerChannel(transport, key, device, clock, server_key)
+    request = prove_key(successor.private, device, key.public_bytes)
+    reply = channel.post(DeviceKeyReply, device_keys_path(device), wire.to_json(request))
+    if (reply.device, reply.public_key) != (device, request.public_key) or not channel.last_was_signed:
+        raise Deceived("the ledger has not said by its own word that it takes the new key; ask its operator")

@@ -7,6 +7,7 @@ and keys are lower-case hex, times are UTC as `2026-11-22T04:40:00.123Z`, number
     POST /v1/devices/{device}/epochs/{epoch}/batches  batch → 200 BatchReply
     GET  /v1/devices/{device}/cursor                        → 200 Cursor
     POST /v1/devices/{device}/heartbeats              Heartbeat → 200 HeartbeatReply
+    POST /v1/devices/{device}/keys                    device_keys.DeviceKeyRequest → 200 device_keys.DeviceKeyReply
     GET  /v1/devices/{device}/log?since=                    → 200 log_view.LogView
     GET  /v1/schools/{school}/roster?since=&cursor=         → 200 roster.RosterPage
     POST /v1/schools/{school}/palms                   palms.SealedPalmMessage → 200 palms.SealedPalmReply

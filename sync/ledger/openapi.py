@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, dynamic_codes, log_view, palms, receipt, receipt_keys, roster, wire
+from sync.contract import batch, device_keys, dynamic_codes, log_view, palms, receipt, receipt_keys, roster, wire
 
 _MESSAGES = (
     wire.BatchReply,
@@ -27,6 +27,8 @@ _MESSAGES = (
     palms.SealedPalmPage,
     dynamic_codes.CodeUsePage,
     receipt_keys.ReceiptKeyPage,
+    device_keys.DeviceKeyRequest,
+    device_keys.DeviceKeyReply,
 )
 
 _Node = dict[str, Any]  # a JSON document is built here; it leaves this file as bytes
@@ -133,6 +135,20 @@ def _paths() -> _Node:
                 "responses": {
                     "200": _response("LogView", "the checkpoint, signed by the log"),
                     **_problems(_400="no number", _404="this ledger has no logs"),
+                    **_USUAL,
+                },
+            }
+        },
+        "/v1/devices/{device}/keys": {
+            "post": {
+                "operationId": "changeKey",
+                "description": "The device's next key, proven by itself, in a request that the key in force has signed."
+                " Both are in force until the first request by the new one.",
+                "parameters": [_DEVICE, *_SIGNED, _DIGEST],
+                "requestBody": {"required": True, "content": _content("DeviceKeyRequest")},
+                "responses": {
+                    "200": _response("DeviceKeyReply", "the new key is in force, too"),
+                    **_problems(_400="no proof, or a key that was retired", _413="too many bytes"),
                     **_USUAL,
                 },
             }

@@ -14,6 +14,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
+from sync.contract.device_keys import DeviceKeyReply, DeviceKeyRequest, UnprovenKey, check_key_proof
 from sync.contract.dynamic_codes import CodeUsePage
 from sync.contract.log_view import LogView
 from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
@@ -29,10 +30,11 @@ from sync.contract.wire import (
     ProblemType,
     RegistrationReply,
 )
+from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
 from sync.ledger.receipt_keys import read_receipt_keys
-from sync.ledger.registry import code_uses, palms, rosters, schools
+from sync.ledger.registry import code_uses, device_keys, palms, rosters, schools
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
 from sync.proof.leaves import LogName
@@ -179,6 +181,19 @@ class LedgerContext:
         sender = self._authenticate_for(connection, request, school)
         return code_uses.read_page(connection, sender.school, _number(since))
 
+    def add_device_key(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> DeviceKeyReply:
+        """Answers POST /v1/devices/{device}/keys."""
+        sender, signer, _ = _authenticate(connection, request, device)
+        message = _message(DeviceKeyRequest, request.body)
+        try:
+            public_key = check_key_proof(message, sender.device, signer)
+            device_keys.add_device_key(connection, sender, signer, public_key)
+        except (UnprovenKey, NotUnderstood) as error:
+            raise problem_reply(ProblemType.MALFORMED, 400, "this key is not taken", str(error)) from error
+        return DeviceKeyReply(
+            device=sender.device, public_key=message.public_key, time=wire.time_text(self.clock())
+        )  # fmt: skip
+
     def read_receipt_keys(self, connection: psycopg.Connection) -> ReceiptKeyPage:
         """Answers GET /v1/receipt-keys, to anybody."""
         return ReceiptKeyPage(time=wire.time_text(self.clock()), keys=read_receipt_keys(connection))
@@ -227,6 +242,7 @@ def _authenticate(
     public_key, signed = _verify(request, sender.public_keys)
     if sender.status != "active":
         raise problem_reply(ProblemType.SUSPENDED, 403, "this device is suspended", "ask the ledger's operator")
+    device_keys.retire_former(connection, sender, public_key)
     return sender, public_key, signed
 
 

@@ -49,6 +49,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
             Route("/v1/devices/{device}/cursor", service.cursor, methods=["GET"]),
             Route("/v1/devices/{device}/heartbeats", service.heartbeats, methods=["POST"]),
             Route("/v1/devices/{device}/log", service.log_view, methods=["GET"]),
+            Route("/v1/devices/{device}/keys", service.device_keys, methods=["POST"]),
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
             Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
@@ -105,6 +106,11 @@ class _Service:
         signed = await self._door.admit(request, 0)
         device, since = request.path_params["device"], request.query_params.get("since", "0")
         return _json(await self._blocking(lambda db: self._ledger.read_log_view(db, signed, device, since)))
+
+    async def device_keys(self, request: Request) -> Response:
+        signed = await self._door.admit(request, MESSAGE_BYTES_MAX)
+        device = request.path_params["device"]
+        return _json(await self._blocking(lambda db: self._ledger.add_device_key(db, signed, device)))
 
     async def roster(self, request: Request) -> Response:
         signed = await self._door.admit(request, 0)

@@ -23,7 +23,7 @@ from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, Rost
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings import Settings, _DeviceHead
-from sync.contract import batch, event, palms, receipt, receipt_keys, roster, signature, wire
+from sync.contract import batch, device_keys, event, palms, receipt, receipt_keys, roster, signature, wire
 from sync.ledger import openapi
 
 EVENT: Any = event.Event
@@ -42,6 +42,8 @@ MESSAGES: dict[str, Any] = {
     "GET /v1/schools/{school}/palms: 200": palms.SealedPalmPage,
     "POST /v1/enrolments: body": wire.RegistrationRequest,
     "POST /v1/enrolments: 200, 201": wire.RegistrationReply,
+    "POST /v1/devices/{device}/keys: body": device_keys.DeviceKeyRequest,
+    "POST /v1/devices/{device}/keys: 200": device_keys.DeviceKeyReply,
     "GET /v1/receipt-keys: 200": receipt_keys.ReceiptKeyPage,
     "application/problem+json": wire.ProblemDocument,
     "problem: type": wire.ProblemType,

@@ -103,7 +103,7 @@ def _open_epoch(
             detail="the ledger stands elsewhere than this epoch says: ask for the cursor",
         )  # fmt: skip
     parent = bytes.fromhex(header.parent)
-    expected = genesis(arrival.device, arrival.signature.public_key, arrival.epoch, parent)
+    public_key, expected = _find_genesis(connection, arrival, parent)
     if not _leaps(arrival.batch, arrival.epoch, 0) and (header.first_seq != 1 or header.prev != expected.hex()):
         return ProblemDocument(
             type=ProblemType.EPOCH_UNKNOWN, status=409, title="this epoch is not known",
@@ -116,10 +116,29 @@ def _open_epoch(
             (opened.head.seq, opened.head.hash, opened.latest, arrival.school, arrival.device, opened.epoch),
         )
     connection.execute(_INSERT_EPOCH, {
-        **identify(arrival), "public_key": arrival.signature.public_key, "genesis": bytes(expected),
+        **identify(arrival), "public_key": public_key, "genesis": bytes(expected),
         "parent_hash": parent,
     })  # fmt: skip
     return OpenEpoch(arrival.epoch, Head(0, expected), has_copies=True)
+
+
+def _find_genesis(connection: psycopg.Connection, arrival: ArrivedBatch, parent: bytes) -> tuple[bytes, Hash]:
+    """Returns the genesis that the batch goes on from, and its key: the signer's, or a former one of the device's.
+
+    A former key's epoch comes again, signed by the key in force, where the ledger has lost it.
+    """
+    signer = arrival.signature.public_key
+    expected = genesis(arrival.device, signer, arrival.epoch, parent)
+    if arrival.batch.header.prev == expected.hex():
+        return signer, expected
+    rows = connection.execute(
+        "SELECT public_key FROM device_key WHERE school = %s AND device = %s", (arrival.school, arrival.device)
+    )
+    for (former,) in rows:
+        found = genesis(arrival.device, bytes(former), arrival.epoch, parent)
+        if arrival.batch.header.prev == found.hex():
+            return bytes(former), found
+    return signer, expected
 
 
 # The parent is a head that was acknowledged, so its receipt says which epoch and event it was.

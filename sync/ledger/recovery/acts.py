@@ -36,6 +36,7 @@ class ActKind(StrEnum):
 
     SUSPENSION = "suspension"  # device, status, since
     REGISTRATION = "registration"  # device, name, public_key, code_hash
+    DEVICE_KEY = "device_key"  # device, public_key, retired: keys with spaces between
     CODE_WITHDRAWAL = "code_withdrawal"  # code_hash, at
     CLOSING = "closing"  # programme, month, number, digest, month_version; attached: the sheet as it was closed
     ERASURE = "erasure"  # person, at

@@ -15,7 +15,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import erasure
 from sync.ledger.receipt_keys import read_folder_chain
 from sync.ledger.recovery.acts import FILE_NAME, ActFile, ActHandler, ActKind, replay_acts, write_acts
-from sync.ledger.registry import enrolment_codes, rosters, schools
+from sync.ledger.registry import device_keys, enrolment_codes, rosters, schools
 from sync.money.sheet import SheetSubject
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,11 @@ def _repeat_roster(connection: psycopg.Connection, school: str, fields: Mapping[
     )
 
 
+def _repeat_device_key(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
+    former = [bytes.fromhex(key) for key in fields["retired"].split()]
+    device_keys.restore_keys(connection, school, fields["device"], bytes.fromhex(fields["public_key"]), former)
+
+
 def _repeat_withdrawal(connection: psycopg.Connection, school: str, fields: Mapping[str, str], _: bytes) -> None:
     code_hash = bytes.fromhex(fields["code_hash"])
     enrolment_codes.mark_withdrawn(connection, school, code_hash, datetime.fromisoformat(fields["at"]))
@@ -109,6 +114,7 @@ HANDLERS: Mapping[str, ActHandler] = {
     ActKind.SUSPENSION: _repeat_suspension,
     ActKind.REGISTRATION: _repeat_registration,
     ActKind.ROSTER: _repeat_roster,
+    ActKind.DEVICE_KEY: _repeat_device_key,
     ActKind.CODE_WITHDRAWAL: _repeat_withdrawal,
     ActKind.ERASURE: _repeat_erasure,
     ActKind.CLOSING: _repeat_closing,

@@ -28,7 +28,7 @@ _CODE_GROUPS = 4  # 16 letters of 31: 79 bits
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device as a request needs it. `public_keys`: those in force."""
+    """A device as a request needs it. `public_keys`: those in force, the oldest first."""
 
     school: str
     device: DeviceId
@@ -171,7 +171,8 @@ def find_device(connection: psycopg.Connection, device: str) -> RegisteredDevice
     except InvalidMessage:
         return None
     row = connection.execute(
-        "SELECT d.status, coalesce(array_agg(k.public_key) FILTER (WHERE k.retired_at IS NULL), '{}') FROM device d"
+        "SELECT d.status,"
+        " coalesce(array_agg(k.public_key ORDER BY k.added_at) FILTER (WHERE k.retired_at IS NULL), '{}') FROM device d"
         " LEFT JOIN device_key k USING (school, device) WHERE d.school = %s AND d.device = %s GROUP BY d.status",
         (school, device),
     ).fetchone()
