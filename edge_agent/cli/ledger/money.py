@@ -108,8 +108,9 @@ def import_categories(
 
     from sync.ledger.billing import terms
 
-    rows = list(csv.DictReader(read_text(file).splitlines()))
-    if not rows or not {"person", "category"} <= rows[0].keys():
+    table = csv.DictReader(read_text(file).splitlines())
+    rows = list(table)
+    if not {"person", "category"} <= set(table.fieldnames or ()):
         raise WrongFile(f"{file} has no columns person and category", "write them in its first line")
     with open_ledger(data_dir, database_url) as connection:
         terms.set_categories(connection, school, {row["person"]: row["category"] or "" for row in rows})

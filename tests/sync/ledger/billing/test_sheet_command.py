@@ -111,6 +111,12 @@ def test_objected_confirmed_and_exported(lunch: str, kiosk: Kiosk, command: Comm
     import_terms(command, lunch)
     categories = tmp_path / "categories.csv"
     categories.write_text("person,category\nu1,c2\n", "utf-8")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("person,category\n", "utf-8")  # nobody has one any more
+    assert "0 people with a category" in command("tariff", "categories", empty, "--school", lunch)
+    empty.write_text("", "utf-8")
+    with pytest.raises(AgentError, match="has no columns person and category"):
+        command("tariff", "categories", empty, "--school", lunch)
     command("tariff", "categories", categories, "--school", lunch)
     month = (lunch, "state", "2025-11")
     command("sheet", "propose", *month, "--by", "cook")
