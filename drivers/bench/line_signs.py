@@ -15,6 +15,8 @@ faster, and 4 times and more on sound text.
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from drivers.protocols.line import cyrillic_encoding
+
 BYTES_MIN = 24  # fewer prove nothing: a frame that broke off, a click on the line
 BYTES_KEPT = 512
 _TEXT_SHARE = 0.85
@@ -55,7 +57,7 @@ class LineSigns:
                 "only 00 and FF come: the baud is much too high, or the wire carries no signal: check the common "
                 "ground, and that the levels fit (TTL or RS-232)"
             )
-        if _share(map(_is_text, heard)) >= _TEXT_SHARE or _is_utf8(heard):
+        if _share(map(_is_text, heard)) >= _TEXT_SHARE or _is_utf8(heard) or _is_cyrillic(heard):
             return ""  # the line is sound; the driver's own sentence says what is wrong with the text
         if parity := _seven_bits(heard):
             return f"the reader sends 7 bits and an {parity} parity: set it to 8 bits without parity (8N1)"
@@ -95,6 +97,11 @@ def _is_utf8(heard: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.reason == "unexpected end of data" and error.start > len(heard) - 4
     return any(byte >= 0x80 for byte in heard)
+
+
+def _is_cyrillic(heard: bytes) -> bool:
+    """Tells if this is lines of Cyrillic text in another encoding. A wrong speed leaves no line ends."""
+    return (b"\r" in heard or b"\n" in heard) and bool(cyrillic_encoding(heard))
 
 
 def _seven_bits(heard: bytes) -> str:

@@ -50,12 +50,14 @@ def encode_block(content: bytes) -> bytes:
 def code(content: bytes) -> Code | Fault:
     """Returns the text of a code in a line, or a fault."""
     try:
-        text = content.decode("utf-8").strip(" \t\x02\x03")
+        text = content.decode("utf-8-sig").strip(" \t\x02\x03")  # some makers of codes put a byte order mark first
     except UnicodeDecodeError:
         return _other_encoding(content)
     text = text[3:] if AIM_ID.match(text.encode()) else text
     if not text:
         return Fault("a code without text", FaultCause.CARD)
+    if _is_utf16(content):
+        return _utf16_fault()
     # GS parts the fields of GS1 codes
     if any(not character.isprintable() and character not in "\x1d\t" for character in text):
         return Fault("a code with control characters: noise, or a code of binary data")
@@ -64,17 +66,45 @@ def code(content: bytes) -> Code | Fault:
 
 def _other_encoding(content: bytes) -> Fault:
     """Returns the fault of a code that is not UTF-8, with the encoding that it seems to have."""
-    high = sum(byte >= 0x80 for byte in content)
-    for encoding, name in _ENCODINGS.items():
-        text = content.decode(encoding, "replace")
-        letters = sum(character.isalpha() and not character.isascii() for character in text)
-        if text.isprintable() and letters >= high * 0.9 and high >= _LETTERS_MIN:
-            return Fault(f"a code in {name}: set the scanner to UTF-8", FaultCause.SETTINGS)
+    if _is_utf16(content.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")):
+        return _utf16_fault()
+    if name := cyrillic_encoding(content):
+        return Fault(f"a code in {name}: set the scanner to UTF-8", FaultCause.SETTINGS)
     return Fault("a code that is not UTF-8: set the scanner to UTF-8")
 
 
-_ENCODINGS = {"cp1251": "Windows-1251", "cp866": "code page 866"}  # of scanners and labels in Kazakhstan
+def _utf16_fault() -> Fault:
+    return Fault("a code in UTF-16: set the scanner to UTF-8", FaultCause.SETTINGS)
+
+
+def _is_utf16(content: bytes) -> bool:
+    """Tells if every second byte is the upper half of a Latin or Cyrillic letter, digit or sign."""
+    halves = (content[::2], content[1::2])
+    return len(content) >= _UTF16_MIN and any(all(byte in (0, 4) for byte in half) for half in halves)
+
+
+def cyrillic_encoding(content: bytes) -> str:
+    """Returns the name of the encoding in which these bytes are Cyrillic text; empty where they are none.
+
+    The same bytes are letters in several: the one with the most frequent letters counts.
+    """
+    high = sum(byte >= 0x80 for byte in content)
+    scores = {}
+    for encoding, name in _ENCODINGS.items():
+        text = re.sub(r"[\r\n\t]", " ", content.decode(encoding, "replace"))
+        letters = sum(character.isalpha() and not character.isascii() for character in text)
+        frequent = sum(character in _FREQUENT_LETTERS for character in text.lower())
+        if text.isprintable() and letters >= high * 0.9 and frequent >= high * 0.4 and high >= _LETTERS_MIN:
+            scores[name] = frequent
+    return max(scores, key=scores.__getitem__, default="")
+
+
+_ENCODINGS = {  # of scanners and labels in Kazakhstan; the first counts where two fit alike
+    "cp1251": "Windows-1251", "cp866": "code page 866", "koi8-r": "KOI8-R", "iso8859-5": "ISO 8859-5",
+}  # fmt: skip
+_FREQUENT_LETTERS = frozenset("оеаинтсрвлк")  # three quarters of a Russian text
 _LETTERS_MIN = 3
+_UTF16_MIN = 6  # bytes; fewer are noise
 
 
 class Decoder:

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.bench.capture import Chunk
 from drivers.bench.playing import play
-from drivers.readings import DeviceEvent, FaultCause, StreamFault
+from drivers.readings import CodeRead, DeviceEvent, FaultCause, StreamFault
 from drivers.registry import reader_class
 from drivers.settings import parse
 from tests.vectors import load_jsonl
@@ -39,6 +39,27 @@ def test_a_code_in_another_encoding_names_it() -> None:
     cyrillic = data.decode("cp1251").encode("cp866")
     assert "code page 866" in only_fault(sent("line", {"form": "code"}, cyrillic)).what
     assert "not UTF-8" in only_fault(sent("line", {"form": "code"}, b"code \xb1\xb7\xb0\r\n")).what
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("cp1251", "Windows-1251"), ("cp866", "code page 866"), ("koi8-r", "KOI8-R"), ("iso8859-5", "ISO 8859-5"),
+        ("utf-16", "UTF-16"), ("utf-16-be", "UTF-16"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("text", ["ST0011|Привет", "СТОЛОВАЯ-17", "иванова.анна"])
+def test_each_encoding_of_a_scanner_is_named(encoding: str, name: str, text: str) -> None:
+    fault, *_ = sent("line", {"form": "code"}, text.encode(encoding) + b"\r\n")
+    assert isinstance(fault, StreamFault)
+    assert fault.what == f"a code in {name}: set the scanner to UTF-8"
+    assert fault.cause is FaultCause.SETTINGS
+
+
+def test_a_byte_order_mark_before_a_code_is_passed_over() -> None:
+    [read] = sent("line", {"form": "code"}, b"\xef\xbb\xbfQR-1\r\n")
+    assert isinstance(read, CodeRead)
+    assert read.text == "QR-1"
 
 
 def test_a_number_of_thirteen_digits_is_a_fault_under_the_readers_form() -> None:

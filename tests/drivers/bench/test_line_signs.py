@@ -83,3 +83,8 @@ def test_the_judgement_does_not_depend_on_the_cuts_and_is_bounded(parts: list[by
     whole = b"".join(parts)
     for protocol in SENT:
         assert judge(protocol, *parts) == judge(protocol, whole) == judge(protocol, whole[-BYTES_KEPT:])
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "cp866", "koi8-r", "iso8859-5"])
+def test_codes_of_another_encoding_are_no_wrong_speed(encoding: str) -> None:
+    assert judge("line", "ST0011|Привет\r\n".encode(encoding) * 3) == ""
