@@ -83,7 +83,9 @@ class ZkAdms:
         self._stamps: dict[str, str] = {}
         self._clocks = {serial: TerminalClock() for serial in settings.serials}
         self._heard_ns: dict[str, int] = {}  # by serial; over a reopen too
-        self._commands = 0  # over a reopen too: an answer may still come
+        self._commands = 0
+        self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
+        self._sent: dict[str, int] = {}  # the command that each was sent and has not answered; over a reopen too
         self._zone = timezone(timedelta(0))
         self._forget()
 
@@ -140,9 +142,7 @@ class ZkAdms:
 
     def _forget(self) -> None:
         self._rate = CallRate(self._settings.requests_per_minute, self._clock)
-        self._to_set: dict[str, int] = {}  # terminals whose clock is to be set: number of the command
         self._last_call_ns = 0
-        self._sent: dict[int, str] = {}  # commands without an answer: number → serial
 
     def _reply(self, request: HttpRequest, address: str) -> HttpReply:
         try:
@@ -171,8 +171,7 @@ class ZkAdms:
             case "POST", "/iclock/cdata" | "/iclock/querydata":
                 return self._take(call, request.body)
             case "GET", "/iclock/getrequest" if call.serial in self._to_set and self._is_trusted():
-                number = self._to_set.pop(call.serial)
-                self._sent[number] = call.serial
+                number = self._sent[call.serial] = self._to_set.pop(call.serial)
                 return HttpReply(adms.set_time(number, self._local()))
             case "GET", "/iclock/rtdata" if call.wants == "time" and self._is_trusted():
                 return HttpReply(self._time_reply(call))
@@ -213,7 +212,7 @@ class ZkAdms:
         events += map(self._refused, upload.refusals)
         punches = [punch for punch in upload.punches if self._taken.is_new(adms_upload.row_key(call.serial, punch))]
         clock = self._clocks[call.serial]
-        if call.table == "OPERLOG" and adms.tells_new_clock(body):
+        if call.table in ("OPERLOG", "") and adms.tells_new_clock(body):
             clock.note_change()
         row_clock = clock.judge([self._time_of(punch) for punch in punches], self._trusted_now(), self._clock())
         matches = [self._matched(punch, call.serial, row_clock) for punch in punches]
@@ -277,9 +276,9 @@ class ZkAdms:
     def _hear_answers(self, call: Call, body: bytes) -> Iterator[DeviceEvent]:
         """Hears what came of our commands; yields a fault where a terminal does not take our time."""
         for number, answer in adms.command_answers(body):
-            if self._sent.get(number) != call.serial:
+            if self._sent.get(call.serial) != number:
                 continue
-            del self._sent[number]
+            del self._sent[call.serial]
             if answer != 0:
                 self._clocks[call.serial].refuse_setting(str(answer))
                 yield self._fault(f"{call.serial} refuses our time (answer {answer}): set its clock at the terminal")

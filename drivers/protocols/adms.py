@@ -33,7 +33,9 @@ from urllib.parse import parse_qs, urlsplit
 from drivers.protocols.terminal_clock import AHEAD_MAX, PAST_MAX
 from drivers.protocols.zk_time import pack_time
 
-_COMMAND_ANSWER = re.compile(rb"\bID=(\d{1,9})&Return=(-?\d{1,9})\b")
+_COMMAND_ANSWER = re.compile(  # some firmware puts more keys between, or each on a line of its own
+    rb"\bID=(\d{1,9})\b(?:(?!\bID=)[^\0]){1,256}?\bReturn=(-?\d{1,9})\b", re.IGNORECASE
+)
 _CLOCK_SET = re.compile(rb"^OPLOG[ \t]+21[ \t]", re.MULTILINE)  # operation 21 of V3.2.0: `Set time`
 
 REPORT_PATHS = frozenset(

@@ -54,6 +54,7 @@ class TerminalClock:
         self.doubt = ""
         self.is_unsure = False  # the last rows are believed, and nobody knows that the terminal was away then
         self._run = RowClock()
+        self._run_at: datetime | None = None  # when the newest run began; runs are named after their second
         self._heard_ns: int | None = None
         self._heard_at: datetime | None = None  # by our clock, while it was synchronised
         self._absent_since: datetime | None = None  # the last contact before the present one; None: there was none
@@ -127,7 +128,11 @@ class TerminalClock:
 
     def _begin_run(self, now: datetime, lag: timedelta) -> None:
         offset = timedelta(seconds=round(-lag.total_seconds()))
-        self._run = RowClock(suspect=True, run=now.strftime("%Y-%m-%dT%H:%M:%SZ"), offset=offset)
+        at = now.replace(microsecond=0)
+        if self._run_at is not None:
+            at = max(at, self._run_at + timedelta(seconds=1))
+        self._run_at = at
+        self._run = RowClock(suspect=True, run=at.strftime("%Y-%m-%dT%H:%M:%SZ"), offset=offset)
         self.doubt = f"its rows are {say_offset(offset.total_seconds())}"
 
 

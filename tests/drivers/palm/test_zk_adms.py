@@ -537,6 +537,41 @@ def test_a_refused_command_to_set_the_clock_is_told_and_rows_behind_are_held(kio
     assert not kiosk.reader.doubted_clocks(), "a row of this moment proves it right"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ["ID=1&Return=-1&CMD=SET OPTION", "id=1&return=-1&cmd=SET OPTION", "ID=1\nSN=X\nCMD=SET OPTION\nReturn=-1\n",
+     "ID=7&Return=0&CMD=DATA\nID=1&SN=X&CMD=SET OPTION&Return=-1\n"],
+)  # fmt: skip
+def test_a_refused_time_is_told_in_every_form_of_the_answer_also_after_an_absence(kiosk: Kiosk, answer: str) -> None:
+    kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")
+    kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")
+    kiosk.reader.close()
+    kiosk.reader.open()  # the port was opened again because nobody called
+    kiosk.ask("POST", f"/iclock/devicecmd?SN={SERIAL}", answer)
+    assert [clock.why for clock in kiosk.reader.doubted_clocks()] == ["it refuses our time (answer -1)"]
+
+
+def test_a_planned_time_outlives_an_absence(kiosk: Kiosk) -> None:
+    kiosk.ask("GET", f"/iclock/cdata?SN={SERIAL}&options=all")
+    kiosk.reader.close()
+    kiosk.reader.open()
+    assert "SET OPTION DateTime" in kiosk.ask("GET", f"/iclock/getrequest?SN={SERIAL}")[1]
+
+
+def test_a_clock_set_at_the_terminal_is_told_by_a_log_without_a_table_too(kiosk: Kiosk) -> None:
+    kiosk.ask("POST", f"/iclock/cdata?SN={SERIAL}", "OPLOG 21\t0\t2026-11-20 06:41:00\t0\t0\t0\t0\n")
+    assert [clock.why for clock in kiosk.reader.doubted_clocks()] == ["its clock was set at the terminal"]
+
+
+def test_two_wrong_clocks_within_a_second_are_two_runs(kiosk: Kiosk) -> None:
+    kiosk.post("OPERLOG", "OPLOG 21\t0\t2026-11-20 06:41:00\t0\t0\t0\t0\n")
+    kiosk.post("ATTLOG", row_at(-4))
+    kiosk.post("ATTLOG", row_at(240, "7"))
+    slow, fast = kiosk.matches
+    assert (slow.offset_s, fast.offset_s) == (-240, 14_400)
+    assert slow.clock_run != fast.clock_run, "or one confirmation would move rows of the other clock"
+
+
 def test_a_clock_that_was_set_at_the_terminal_is_doubted_until_it_is_measured(kiosk: Kiosk) -> None:
     kiosk.post("ATTLOG", ROW)
     kiosk.post("OPERLOG", "OPLOG 4\t0\t2026-11-20 09:41:00\t0\t0\t0\t0\n")
