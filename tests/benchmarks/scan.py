@@ -26,7 +26,7 @@ from tests.benchmarks.sink import sink
 from tests.sync.client.drain import DEVICE
 from tests.sync.client.ledger import SERVER_PUBLIC
 
-PEOPLE = 2_000
+PEOPLE, QUICK_PEOPLE = 2_000, 200
 ROWS = 12_000
 BACKLOG_ROWS = 60_000  # to be uploaded while the cards of the lunch come
 QUICK_ROWS, QUICK_BACKLOG_ROWS = 1_000, 15_000
@@ -46,11 +46,12 @@ def run(run: Run) -> Result:
     folder = run.folder / "scan"
     folder.mkdir()
     count = 10 if run.quick else 300
+    people = QUICK_PEOPLE if run.quick else PEOPLE
     rows, backlog = (QUICK_ROWS, QUICK_BACKLOG_ROWS) if run.quick else (ROWS, BACKLOG_ROWS)
-    quiet, wakes, cpu_s = _quiet(folder / "quiet", count, rows, 1.0 if run.quick else IDLE_S)
+    quiet, wakes, cpu_s = _quiet(folder / "quiet", count, rows, people, 1.0 if run.quick else IDLE_S)
     floor, floor_cpu_s = _bare(folder / "quiet", count)
-    lunch = _lunch(folder / "lunch", count, backlog, QUICK_PALMS if run.quick else PALMS)
-    crowded = _crowded(folder / "crowded", count, rows)
+    lunch = _lunch(folder / "lunch", count, backlog, people, QUICK_PALMS if run.quick else PALMS)
+    crowded = _crowded(folder / "crowded", count, rows, people)
     limits = (None, None) if run.quick else (LUNCH_P99_MS, CROWDED_P99_MS)
     figures = [
         *_waits(f"quiet, {PER_SECOND}/s", quiet, floor),
@@ -59,7 +60,7 @@ def run(run: Run) -> Result:
         Figure("processor time of 1,000 scans", 1000 * cpu_s / count, "s", 1000 * floor_cpu_s / count),
         Figure("wake-ups of an idle kiosk", wakes, "a second"),
     ]
-    title = f"Card to light, {count} cards each, {rows:,} rows before, {PEOPLE:,} people; floor: the bare loop"
+    title = f"Card to light, {count} cards each, {rows:,} rows before, {people:,} people; floor: the bare loop"
     return Result("scan", title, figures)
 
 
@@ -75,10 +76,10 @@ def _waits(
     ]
 
 
-def _quiet(folder: Path, count: int, rows: int, idle_s: float) -> tuple[list[int], float, float]:
+def _quiet(folder: Path, count: int, rows: int, people: int, idle_s: float) -> tuple[list[int], float, float]:
     """Returns waits in nanoseconds, wake-ups a second of the idle kiosk, and processor seconds of the scans."""
     folder.mkdir()
-    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=rows) as kiosk:
+    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=people, rows=rows) as kiosk:
         shutil.copy(kiosk.journal, folder / "bare.db")
         kiosk.start()
         kiosk.until(lambda status: status["journal"]["checked"] is not None)
@@ -111,7 +112,7 @@ def _bare(folder: Path, count: int) -> tuple[list[int], float]:
     return waits, cpu_s
 
 
-def _lunch(folder: Path, count: int, rows: int, palms: int) -> list[int]:
+def _lunch(folder: Path, count: int, rows: int, people: int, palms: int) -> list[int]:
     """Returns the waits of cards at two readers while a backlog goes up and unknown hands lie before the camera."""
     folder.mkdir()
     with ExitStack() as stack:
@@ -123,7 +124,7 @@ def _lunch(folder: Path, count: int, rows: int, palms: int) -> list[int]:
         hands = school.draw_hands(folder / "hands")
         camera = f'[[readers]]\nname = "camera"\ndriver = "folder"\nfolder = "{hands}"\nfps = 10\nrepeat = true\n'
         kiosk = stack.enter_context(
-            BenchKiosk(folder, peers, people=PEOPLE, rows=rows, palms=palms, other_readers=camera)
+            BenchKiosk(folder, peers, people=people, rows=rows, palms=palms, other_readers=camera)
         )
         kiosk.start()
         kiosk.until(lambda status: status["palm"]["ready"])
@@ -135,11 +136,11 @@ def _lunch(folder: Path, count: int, rows: int, palms: int) -> list[int]:
     return waits
 
 
-def _crowded(folder: Path, count: int, rows: int) -> list[int]:
+def _crowded(folder: Path, count: int, rows: int, people: int) -> list[int]:
     """Returns the waits of cards at a kiosk that shares its only core with busy loops."""
     folder.mkdir()
     core = min(os.sched_getaffinity(0))
-    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=PEOPLE, rows=rows) as kiosk:
+    with CardPeer(folder / "door") as peer, BenchKiosk(folder, [peer], people=people, rows=rows) as kiosk:
         kiosk.start()
         kiosk.keep_on_core(core)
         with _busy_loops(core):

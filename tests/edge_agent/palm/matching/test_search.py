@@ -13,7 +13,7 @@ from tests.edge_agent.palm.made import scrambles
 from tests.outside import skip_without_palms
 
 PEOPLE = 300  # more palms of one hand than the sieve lets pass
-OF_EACH_SET = 2
+OF_EACH_SET = 1
 POINT = operating_point(36_000)
 
 
