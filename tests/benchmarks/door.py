@@ -53,16 +53,15 @@ def serving(folder: Path, database_url: str, *options: str) -> Iterator[tuple[st
     """Yields the URL and the process of a ledger as it is started for a city."""
     command = [sys.executable, "-P", "-c", "from edge_agent.cli.main import main; main()", "ledger", "serve",
                "--data", str(folder / "ledger"), "--database-url", database_url, "--port", "0", *options]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        found = re.search(r"http\S+", line)
-        assert found, f"the ledger said {line!r}"
-        yield found[0], process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            found = re.search(r"http\S+", line)
+            assert found, f"the ledger said {line!r}"
+            yield found[0], process
+        finally:
+            process.terminate()
 
 
 @contextmanager

@@ -143,7 +143,7 @@ def test_the_polkit_rule_names_a_user_that_is_created_and_the_doctor_finds_it(tm
 
 def test_the_unit_hands_over_the_secrets_that_the_documents_name() -> None:
     credentials = {line.partition(":")[0] for line in confined.directives(UNIT, "LoadCredential")}
-    assert credentials == {"staff-pin", "osdp-key", "palm-key"}
+    assert credentials == {"staff-pin", "osdp-key", "palm-key", "code-key"}
 
 
 def test_every_udev_rule_is_whole() -> None:

@@ -20,6 +20,7 @@ let receivedMs = 0;
 let offsetMin = 0;
 let outcome = null; // {key, values, failed}: drawn again when the language changes
 let wrongClocks = []; // of terminals, whose rows are held
+let saidClocks = ""; // as they stand on the page
 const voidedRows = new Set();
 
 const t = (key, values) => translate(language, key, values);
@@ -82,6 +83,10 @@ function sayClock({ terminal, offset_s: offsetS, rows }) {
 
 function drawClocks() {
   $("clocks").hidden = wrongClocks.length === 0;
+  // Drawn anew only where it differs: a click on a button that is replaced meanwhile is lost.
+  const said = JSON.stringify([language, wrongClocks]);
+  if (said === saidClocks) return;
+  saidClocks = said;
   $("clock-list").replaceChildren(...wrongClocks.map((wrong) => choiceItem(sayClock(wrong), "", () => confirmClock(wrong))));
 }
 

@@ -200,6 +200,7 @@ def build_earlier_sighting(event: SightingEvent, epoch: Epoch, seq: int, *, void
         clock=event.clock,
         method=event.method,
         reader=event.reader,
+        offset_s=event.offset_s,
         claim=event.claim if isinstance(event, Entry | Manual) else Claim.NONE,
         voided=voided,
         entry_epoch=ends.entry_epoch if ends else "",

@@ -139,7 +139,7 @@ def test_a_file_that_may_not_grow_is_no_lost_row(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({160 * 1024}, {resource.RLIM_INFINITY})); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({224 * 1024}, {resource.RLIM_INFINITY})); "
         f"import sys; sys.argv = ['appender', {str(path)!r}, '400']; "
         "from tests.edge_agent.journal.appender import main; main()"
     )

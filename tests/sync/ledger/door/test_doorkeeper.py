@@ -63,6 +63,7 @@ def test_strangers_are_told_to_wait_and_kiosks_are_not(narrow: LedgerServer, doo
 
 
 def test_half_requests_keep_no_kiosk_out(narrow: LedgerServer, door_kiosk: Kiosk) -> None:
+    assert ask(door_kiosk).status_code == 200, "from here on its connection is a device's"
     with ExitStack() as open_ends:
         for _ in range(60):
             half = open_ends.enter_context(connect(narrow))
