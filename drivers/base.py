@@ -11,7 +11,7 @@ Rules for every driver, held by `tests/drivers/test_contract.py`:
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -65,6 +65,16 @@ class Reader(Protocol):
     def read(self, timeout_s: float) -> Sequence[DeviceEvent]: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class QuestionedReader(Protocol):
+    """A reader whose device says nothing by itself: an open port proves nothing, its answer does."""
+
+    @property
+    def has_answered(self) -> bool:
+        """Returns True once the device has answered since it was opened."""
+        ...
 
 
 class Signal(StrEnum):

@@ -82,6 +82,11 @@ class Pn532(CardStream):
             until_due_s = max(0.0, (self._host.due_ns - self._clock()) / 1e9)
             return super().read(min(timeout_s, until_due_s, WAIT_MAX_S))
 
+    @property
+    def has_answered(self) -> bool:
+        """Returns True once the chip has told its firmware."""
+        return self._host.is_ready
+
     def close(self) -> None:
         with self._talking, suppress(DeviceError):  # a chip that is away needs no farewell
             self._transport.write(self._host.stop())

@@ -24,7 +24,7 @@ from drivers.protocols.card_keys import (
     Exchange,
     SectorLogin,
 )
-from drivers.protocols.card_proof import RandomBytes
+from drivers.protocols.card_proof import RandomBytes, RefusedCard
 from drivers.protocols.fault import Fault
 from drivers.protocols.pn532 import CHIP, Command, Pn532Target
 
@@ -94,9 +94,11 @@ class Host:
         self._step = _PollStep.WAKE
         self._waiting = False  # for the answer to what `_step` asked
         self._attempts = 0
+        self.is_ready = False  # the chip has answered, and is set up
         self._card_present = False
         self._empty_polls = 0
         self._talk: _Talk | None = None
+        self._last_refusal = ""  # of the card that still lies there: it is told once
         self.due_ns = now_ns  # when `send` has something to do, unless bytes come before
         self.silent = False  # the chip does not answer
 
@@ -165,7 +167,7 @@ class Host:
             case _PollStep.WAKE:
                 self._step = _PollStep.FIRMWARE
             case _PollStep.FIRMWARE:
-                self._step = _PollStep.TRIES
+                self._step, self.is_ready = _PollStep.TRIES, True
                 yield Ready(_firmware(response)) if len(response) == 4 else Fault("a firmware version of unknown form")
             case _PollStep.TRIES:
                 self._step = _PollStep.POLL
@@ -195,7 +197,7 @@ class Host:
         self.due_ns = now_ns + self._poll_ns
         self._empty_polls += 1
         if self._card_present and self._empty_polls == EMPTY_POLLS:
-            self._card_present = False
+            self._card_present, self._last_refusal = False, ""
             yield Pn532CardRemoved()
 
     def _begin_talk(self, keyring: CardKeyring, target: Pn532Target) -> Iterator[Event]:
@@ -204,7 +206,7 @@ class Host:
             self._talk = _Talk(target, conversation, next(conversation))
             self._step = _PollStep.EXCHANGE
         except StopIteration as ended:
-            yield Pn532Card(target, ended.value)
+            yield from self._end_talk(target, ended.value)
 
     def _exchanged(self, response: bytes) -> Iterator[Event]:
         """Hands the card's answer on. A command of a chip card that failed means a card that moved: the next poll asks
@@ -221,7 +223,13 @@ class Host:
             talk.wanted = talk.conversation.send(said if went_well else b"")
             self._talk, self._step = talk, _PollStep.EXCHANGE
         except StopIteration as ended:
-            yield Pn532Card(talk.target, ended.value)
+            yield from self._end_talk(talk.target, ended.value)
+
+    def _end_talk(self, target: Pn532Target, outcome: CardOutcome) -> Iterator[Event]:
+        refusal = outcome.why if isinstance(outcome, RefusedCard) else ""
+        if not refusal or refusal != self._last_refusal:
+            yield Pn532Card(target, outcome)
+        self._last_refusal = refusal
 
 
 def _kind(target: Pn532Target) -> CardKind:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from drivers import registry
-from drivers.base import Indicator, Reader
+from drivers.base import Indicator, QuestionedReader, Reader
 from drivers.row_mark import MarkedSource
 from drivers.terminals import TerminalSource
 from drivers.unread import UnreadSource
@@ -287,6 +287,8 @@ def _build_reader(
     if isinstance(reader, TerminalSource):
         reader.wall, reader.trusts_wall = (lambda: now().utc), (lambda: now().is_trusted)
         presence.terminals = reader
+    if isinstance(reader, QuestionedReader):
+        presence.questioned = reader
     if isinstance(reader, UnreadSource):
         presence.unread_requests = unread.give_store(device.name, reader)
     if isinstance(reader, MarkedSource):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from drivers.base import Signal
+from drivers.base import QuestionedReader, Signal
 from drivers.bench import line_signs
 from drivers.bench.line_signs import LineSigns
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported, ProtocolError
@@ -43,6 +43,7 @@ class DevicePresence:
     faults: int = 0
     refusals: RefusalBook = field(init=False)
     terminals: TerminalSource | None = None  # of a reader that terminals call
+    questioned: QuestionedReader | None = None  # a reader that is there once it has answered
     doubted_clocks: tuple[DoubtedClock, ...] = ()
     unread_requests: UnreadRequests | None = None  # of a reader that may be told what it does not understand
     protocol: str = ""  # of its bytes, as the table of drivers names it
@@ -57,11 +58,18 @@ class DevicePresence:
         return 0 if self.unread_requests is None else len(self.unread_requests)
 
     def mark_opened(self) -> None:
-        """Notes that the device was opened; a terminal that calls us is there once it has called."""
-        if self.terminals is None:
-            self.mark_present()
-        else:
+        """Notes that the device was opened. A terminal that calls us is there once it has called, a device that is
+        asked once it has answered.
+        """
+        if self.terminals is not None:
             self.watch_terminals()
+        elif self.questioned is None:
+            self.mark_present()
+
+    def watch_answer(self) -> None:
+        """Notes that a device which is asked has answered."""
+        if self.questioned is not None and not self.is_present and self.questioned.has_answered:
+            self.mark_present()
 
     def watch_terminals(self) -> None:
         """Notes which terminals are there, and whose clock is doubted; logs each change once."""
@@ -166,6 +174,7 @@ class ReaderLoop:
         if self.report is not None:
             self.report(events)
         self.presence.watch_terminals()
+        self.presence.watch_answer()
         if self.readings_lost > lost_before and self.presence.terminals is not None:
             # Read again, it would tell its terminal that all was taken; closed, it lets the terminal send anew.
             raise DeviceBusy(f"{self.presence.name}: the station does not keep up: look at the disk and `doctor`")

@@ -101,6 +101,9 @@ def test_pn532_refuses_a_copy_and_reads_a_sector(board: Pn532Peer, key_file: Pat
     refused = next_reading(reader)
     assert isinstance(refused, StreamFault)
     assert (refused.cause, "perhaps a copy" in refused.what) == (FaultCause.CARD, True)
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        assert not reader.read(0.1), "told once, as long as it lies there"
     leave(board, reader)
     number = b"00001042".ljust(16, b"\0")
     board.present(bytes.fromhex("A1B2C3D4"), sel_res=0x08, card=MemoryCard(bytes(4), {5: number}, SECTOR_KEY))

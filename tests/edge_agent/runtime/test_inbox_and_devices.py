@@ -144,6 +144,31 @@ def test_a_terminal_whose_reading_found_no_room_is_not_read_again_but_closed() -
     assert reader_loop.readings_lost == 2
 
 
+class SilentThenAwake:
+    """A device behind a port that opens at once; it answers later."""
+
+    has_answered = False
+
+
+def test_an_open_port_is_no_device_that_has_answered(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    device = SilentThenAwake()
+    presence = DevicePresence("door", "pn532", questioned=device)
+    for _ in range(3):  # the port opens, nobody answers, the port is closed
+        presence.mark_opened()
+        presence.watch_answer()
+        assert not presence.is_present
+        presence.mark_absent("does not answer")
+    assert caplog.text.count("is there") == 0
+    assert caplog.text.count("does not answer") == 1
+    presence.mark_opened()
+    device.has_answered = True
+    presence.watch_answer()
+    assert presence.is_present
+    presence.watch_answer()
+    assert caplog.text.count("is there") == 1
+
+
 def test_a_job_that_nobody_waits_for_any_more_is_not_done() -> None:
     done: list[int] = []
     result: Future[Feedback | int] = Future()
