@@ -33,6 +33,10 @@ def read_export(path: Path) -> dict[str, bytes]:
 def _folder(path: Path) -> dict[str, bytes]:
     actual = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
     _check_size(path.name, len(actual), sum(entry.stat().st_size for entry in actual))
+    _check_names(path.name, [entry.name for entry in actual])
+    folders = [entry for entry in path.iterdir() if entry.is_dir()]
+    if any(entry.suffix.lower() == ".csv" for folder in folders for entry in folder.iterdir()):
+        raise _several_folders(path.name)
     others = [entry.name for entry in path.iterdir() if entry not in actual]
     return _empty(others) | {entry.name.lower(): entry.read_bytes() for entry in actual}
 
@@ -51,9 +55,8 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
     ]  # fmt: skip
     _check_size(name, len(members), sum(member.file_size for member in members))
     if len({PurePosixPath(member.filename).parent for member in members}) > 1:
-        raise ExportRefused(
-            [ExportFault(name, 0, "", "CSV files in several folders", "all of one export in one folder")]
-        )
+        raise _several_folders(name)
+    _check_names(name, [PurePosixPath(member.filename).name for member in members])
     read = {member.filename for member in members}
     files = _empty(
         PurePosixPath(member.filename).name
@@ -65,6 +68,19 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
             # The size in the directory is the sender's word; the read is capped all the same.
             files[PurePosixPath(member.filename).name.lower()] = content.read(FILE_BYTES_MAX + 1)
     return files
+
+
+def _several_folders(name: str) -> ExportRefused:
+    return ExportRefused([ExportFault(name, 0, "", "CSV files in several folders", "all of one export in one folder")])
+
+
+def _check_names(name: str, files: Iterable[str]) -> None:
+    """Raises `ExportRefused` where two names differ in capitals alone: one of the files would be passed over."""
+    first: dict[str, str] = {}
+    for file in files:
+        other = first.setdefault(file.lower(), file)
+        if other != file:
+            raise ExportRefused([ExportFault(name, 0, "", f"{other} and {file}", "one file of each name")])
 
 
 def _check_size(name: str, files: int, total: int) -> None:

@@ -84,3 +84,19 @@ def test_a_number_of_32_bits_is_hex_in_the_roster() -> None:
     built = build("userSourcedId,code\n", cards_csv=cards.encode())
     [card] = [record for record in built.records if isinstance(record, Credential)]
     assert (card.notation, card.value) == (Notation.W34, "00BC614E")
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [(("cards.csv", "Cards.CSV"), "one file of each name"), (("users.csv", "more/codes.csv"), "in one folder")],
+)
+def test_no_file_of_an_export_is_passed_over(tmp_path: Path, files: tuple[str, ...], why: str) -> None:
+    folder = tmp_path / "export"
+    (folder / "more").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for name in files:
+            (folder / name).write_bytes(b"x")
+            archive.writestr(name, b"x")
+    for path in (folder, tmp_path / "export.zip"):
+        with pytest.raises(ExportRefused, match=why):
+            read_export(path)
