@@ -162,6 +162,9 @@ class SimulatedZkTerminal:
             except OSError:  # unplugged
                 return
             with self._lock:
+                if listener not in self._sockets:  # unplugged since it was accepted
+                    stream.close()
+                    return
                 self._streams.append(stream)
             threading.Thread(target=self._serve_stream, args=(stream,), daemon=True).start()
 

@@ -8,8 +8,12 @@ from tests.benchmarks import figures
 from tests.benchmarks.__main__ import LONG, NAMES, measure
 from tests.benchmarks.figures import Figure, Result, Run
 
+# Each of these starts kiosks and waits for people's paces; the others run their parts as well.
+PACED = frozenset({"scan", "burst", "memory", "start", "hatch", "palm_flow"})
+QUICK = [pytest.param(name, marks=pytest.mark.soak) if name in PACED else name for name in (*NAMES, *LONG)]
 
-@pytest.mark.parametrize("name", [*NAMES, *LONG])
+
+@pytest.mark.parametrize("name", QUICK)
 def test_each_benchmark_runs_and_loses_nothing(name: str, open_folder: Path) -> None:
     folder = open_folder / f"benchmark-{name}"
     folder.mkdir(mode=0o755)

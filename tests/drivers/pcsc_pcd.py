@@ -22,7 +22,7 @@ from drivers.simulated.proof_card import ChipCard, MemoryCard
 
 VPCD = ("127.0.0.1", 35963)
 COMMON = Path("/run/pcscd/pcscd.comm")
-TRIES = 400
+TRIES = 3_000  # of a hundredth of a second: a busy machine starts pcscd late
 HAND_S = 0.9  # pcscd looks every 0.4 s; a hand that changes cards is slower than that
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 OFF, ON, RESET, ATR = 0, 1, 2, 4

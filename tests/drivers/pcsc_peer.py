@@ -17,7 +17,7 @@ READER = "Virtual PCD 00 00"
 CLASSIC = bytes.fromhex("3B8F8001804F0CA000000306030001000000006A")
 CHIP = bytes.fromhex("3B8180018080")
 UID = bytes.fromhex("04A3C6CA")
-WAIT_S = 20.0
+WAIT_S = 60.0
 ONE_PCSCD = pytest.mark.xdist_group("pcscd")  # its socket has one place on a machine
 
 
@@ -46,7 +46,11 @@ class PcscPeer:
             env=os.environ | {"PATH": os.environ.get("PATH", "") + ":/usr/sbin"},
         )
         threading.Thread(target=self._listen, daemon=True).start()
-        self.replug()
+        try:
+            self.replug()
+        except BaseException:
+            self.dispose()
+            raise
 
     def insert(self, uid: bytes = UID, atr: bytes = CLASSIC, status: bytes = b"\x90\x00") -> None:
         self._do(f"insert {atr.hex()} {(uid + status).hex()}")
