@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec import structs
 
@@ -34,7 +34,6 @@ from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.code_uses import CodeUseTable
 from edge_agent.journal.damage.chain_proof import SalvagedRow
 from edge_agent.journal.damage.mark import HeadMark, MarkedHead
-from edge_agent.journal.day_sightings import DaySightings, read_day_sightings
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.marks import MarkTable
@@ -59,6 +58,9 @@ from edge_agent.journal.succession import LostRange, Succession
 from edge_agent.journal.terminal_runs import TerminalRuns
 from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId, Pruned, encode
+
+if TYPE_CHECKING:
+    from edge_agent.journal.day_sightings import DaySightings
 
 CARRIED_AT_ONCE = 1_000  # rows in one transaction
 BALLAST_BYTES = 32 * 1024 * 1024
@@ -174,8 +176,10 @@ class Journal:
         """Returns one sighting by its name; see `SightingIndex.read_sighting`."""
         return self.sightings.read_sighting(epoch, seq)
 
-    def day_sightings(self, day: date) -> DaySightings:
+    def day_sightings(self, day: date) -> "DaySightings":
         """Returns the sightings that may bear on this day's visits; see `day_sightings`."""
+        from edge_agent.journal.day_sightings import read_day_sightings
+
         return read_day_sightings(self._store, self._epochs, self._device, day)
 
     def recent(self, rows_max: int) -> list[StoredRow]:

@@ -33,7 +33,6 @@ from edge_agent.journal.rows import StoredRow
 from edge_agent.journal.verify import ChainCheck, verify_journal
 from edge_agent.station import Station
 from sync.contract.event import Sighting
-from sync.contract.visits import derive_visits
 
 LIST_ROWS_MAX = 10_000
 
@@ -88,6 +87,8 @@ class JournalCommands:
             day = date.fromisoformat(arguments.day)
         except ValueError as error:
             raise RequestRefused(f"day: found {arguments.day!r}", "write it as 2026-11-27") from error
+        from sync.contract.visits import derive_visits  # for who asks: an idle kiosk need not hold the rules of a bill
+
         sightings, roster = self.journal.day_sightings(day), self.station.roster
         people = {arrival.event.person for arrival in sightings.received if isinstance(arrival.event, Sighting)}
         derived = derive_visits(
