@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync.contract import receipt, signature
+from sync.ledger.door.heads import read_head, read_headers
 
 _LATER = 429
 
@@ -26,16 +27,10 @@ class AnswerSigner:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _read_headers(scope["headers"]) if scope["type"] == "http" else {}
-        if "signature" not in headers:
+        request = read_head(scope) if scope["type"] == "http" else None
+        if request is None or "signature" not in request.headers:
             await self._app(scope, receive, send)
             return
-        request = signature.SignableRequest(
-            method=scope["method"],
-            path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-        )
         start: Message = {}
         body = bytearray()
 
@@ -55,18 +50,10 @@ class AnswerSigner:
         """Returns the answer's start with the headers of its signature."""
         if start["status"] >= _LATER:
             return start
-        answer = signature.SignableAnswer(start["status"], _read_headers(start["headers"]), body)
+        answer = signature.SignableAnswer(start["status"], read_headers(start["headers"]), body)
         try:
             signed = signature.sign_answer(answer, request, self._key, self._keyid, int(self._clock().timestamp()))
         except signature.BadSignature:  # the request's is of no known form: there is nothing to bind an answer to
             return start
         added = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in signed.items()]
         return {**start, "headers": [*start["headers"], *added]}
-
-
-def _read_headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers

@@ -19,6 +19,7 @@ from sync.contract import signature
 from sync.contract.signature import BadSignature, SignableRequest, VerifiedSignature
 from sync.contract.wire import ProblemType
 from sync.ledger.door.admission import NamedBuckets, TokenBucket
+from sync.ledger.door.heads import announces_body, read_head
 from sync.ledger.door.limits import DoorLimits
 from sync.ledger.door.lobby import note_device
 from sync.ledger.requests import ProblemReply, problem_reply
@@ -51,7 +52,7 @@ class Doorkeeper:
         `bytes_max`: of its body; 0 for a request that only asks, whose age is judged. `is_urgent`: small, and let in
         whatever the ledger's own limit says. Raises ProblemReply.
         """
-        head = _read_head(request)
+        head = read_head(request.scope)
         signed = await self._identify(request, head)
         note_device(request.scope["state"])
         self._limit(self._devices.admit(signed.keyid))
@@ -71,7 +72,7 @@ class Doorkeeper:
 
         Raises ProblemReply.
         """
-        head = _read_head(request)
+        head = read_head(request.scope)
         self.greet(request)
         return await _read_body(request, head, bytes_max, self._body_s)
 
@@ -133,20 +134,7 @@ def _unsigned(request: Request, why: str) -> ProblemReply:
 
 def _final(request: Request, refused: ProblemReply) -> ProblemReply:
     """Returns the refusal of a request whose body, where it has one, is not read: then the connection ends with it."""
-    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    return ProblemReply(refused.problem, refused.retry_after_s, closes=has_body)
-
-
-def _read_head(request: Request) -> SignableRequest:
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return SignableRequest(
-        method=request.method,
-        path=request.scope.get("raw_path", request.url.path.encode()).decode("latin-1"),
-        query=request.url.query,
-        headers=headers,
-    )
+    return ProblemReply(refused.problem, refused.retry_after_s, closes=announces_body(request.scope["headers"]))
 
 
 async def _read_body(request: Request, head: SignableRequest, bytes_max: int, seconds: float) -> SignableRequest:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sync.contract import wire
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.door.admission import NamedBuckets
+from sync.ledger.door.heads import announces_body
 
 CROWD_PAUSE_S = 1.0  # before a crowd is answered: who waits for the answer sends nothing meanwhile
 
@@ -20,7 +21,6 @@ _CROWD = wire.to_json(ProblemDocument(
     type=ProblemType.BUSY, status=429, title="too many requests without a known key", detail="come again later",
 ))  # fmt: skip
 _JSON = (b"content-type", wire.PROBLEM_JSON.encode())
-_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class UnsignedRefusal:
@@ -39,8 +39,7 @@ class UnsignedRefusal:
         if scope["type"] != "http" or not path.startswith("/v1/") or path in self._open_paths:
             await self._app(scope, receive, send)
             return
-        names = {name for name, _ in scope["headers"]}
-        if b"signature" in names:
+        if any(name == b"signature" for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
         wait_s = self._strangers.admit(scope["client"][0] if scope["client"] else "")
@@ -49,7 +48,7 @@ class UnsignedRefusal:
         if wait_s:
             await asyncio.sleep(CROWD_PAUSE_S)
             headers.append((b"retry-after", b"%d" % wait_s))
-        if not _BODY_HEADERS.isdisjoint(names):
+        if announces_body(scope["headers"]):
             headers.append((b"connection", b"close"))  # its body is not read
         await send({"type": "http.response.start", "status": 429 if wait_s else 401, "headers": headers})
         await send({"type": "http.response.body", "body": body})
