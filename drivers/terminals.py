@@ -1,9 +1,12 @@
 """Readers that stand for terminals which call us: who of them is there, and whose clock is doubted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
+
+from drivers.errors import NotSupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,18 @@ class DoubtedClock:
     why: str
     run: str = ""
     offset_s: int | None = None  # how far it is ahead of ours; None: not measured yet
+
+
+WALL_MIN = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
+
+
+@contextmanager
+def offset_errors() -> Iterator[None]:
+    """Names the setting `utc_offset` in what its parser raises. Raises NotSupported."""
+    try:
+        yield
+    except ValueError as error:
+        raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
 
 
 @runtime_checkable
@@ -33,3 +48,9 @@ class TerminalSource(Protocol):
     def doubted_clocks(self) -> Sequence[DoubtedClock]:
         """Returns the terminals whose clocks are not believed."""
         ...
+
+
+def read_trusted_wall(source: TerminalSource) -> datetime | None:
+    """Returns our time; None while it is not synchronised, or before this program was made."""
+    now = source.wall()
+    return now if source.trusts_wall() and now >= WALL_MIN else None

@@ -14,11 +14,11 @@ sends again, and what was taken already is passed over.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import ClassVar
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.errors import DeviceGone, NotSupported
+from drivers.errors import DeviceGone
 from drivers.network.checkup_schedule import CheckupSchedule
 from drivers.network.hikvision_settings import HikvisionSettings, read_password
 from drivers.network.http_callers import CallRate, HttpCallers, HttpReply, peers_of, utc_now
@@ -40,10 +40,8 @@ from drivers.protocols.isapi import ISAPI_BYTES_MAX
 from drivers.protocols.multipart import JsonPartSieve, boundary_of
 from drivers.protocols.terminal_clock import LATE_MAX, RowClock, TerminalClock
 from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, FaultCause, PersonMatched, StreamFault
-from drivers.terminals import DoubtedClock
+from drivers.terminals import DoubtedClock, offset_errors, read_trusted_wall
 from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
-
-WALL_MIN = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
 
 
 class Hikvision:
@@ -74,7 +72,7 @@ class Hikvision:
             clock=clock,
             wall=self._now,
             tap=tap,
-            dates=lambda: self._trusted_now() is not None,
+            dates=lambda: read_trusted_wall(self) is not None,
         )
         self._taken = RecentKeys()  # over a reopen too: what was taken stays taken
         self._schedules = {
@@ -90,10 +88,8 @@ class Hikvision:
 
     def open(self) -> None:
         settings = self._settings
-        try:
+        with offset_errors():
             zone = timezone(parse_offset(settings.utc_offset))
-        except ValueError as error:
-            raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
         self._meaning = Meaning(zone, frozenset(settings.passes), settings.method)
         if any(terminal.address for terminal in settings.terminals):
             self._password = read_password(settings)
@@ -193,7 +189,7 @@ class Hikvision:
         if not self._is_stored(serial, [notice for notice, _ in notices], request.body):
             return self._refuse("no more room for what is not understood: look at `devices unread`", 503)
         times = [match.at for match in matches if match.is_fresh is not False]  # the others are late, it says
-        row_clock = self._clocks[serial].judge(times, self._trusted_now(), self._clock())
+        row_clock = self._clocks[serial].judge(times, read_trusted_wall(self), self._clock())
         told = [event for notice, _ in notices for event in self._told(schedule, notice, row_clock)]
         if row_clock.suspect and matches:
             told.insert(
@@ -202,7 +198,7 @@ class Hikvision:
         return HttpReply(events=tuple(told))
 
     def _note_call(self, serial: str, matches: Sequence[RecognisedEvent]) -> None:
-        now, now_ns, clock = self._trusted_now(), self._clock(), self._clocks[serial]
+        now, now_ns, clock = read_trusted_wall(self), self._clock(), self._clocks[serial]
         self._heard_ns[serial] = now_ns
         clock.hear(now, now_ns, int(self._settings.silence_s * 1e9), with_rows=bool(matches))
         if now is not None and any(match.is_fresh and now - match.at > LATE_MAX for match in matches):
@@ -245,7 +241,7 @@ class Hikvision:
         yield self._match(serial, match, row_clock)
 
     def _match(self, serial: str, match: RecognisedEvent, row_clock: RowClock) -> PersonMatched:
-        now, run, offset = self._trusted_now(), row_clock.run, row_clock.offset
+        now, run, offset = read_trusted_wall(self), row_clock.run, row_clock.offset
         if not row_clock.suspect and now is not None and clock_suspect(match.at, now):
             run, offset = IMPOSSIBLE_RUN, match.at - now
         return PersonMatched(
@@ -283,11 +279,6 @@ class Hikvision:
 
     def _now(self) -> datetime:
         return self.wall()
-
-    def _trusted_now(self) -> datetime | None:
-        """Returns our time; None while it is not synchronised, or before this program was made."""
-        now = self.wall()
-        return now if self.trusts_wall() and now >= WALL_MIN else None
 
     def _refuse(self, what: str, status: int) -> HttpReply:
         return HttpReply(what + "\n", status, (self._fault(what),))

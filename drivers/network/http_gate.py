@@ -31,7 +31,7 @@ from drivers.protocols.adms import clock_suspect, parse_offset
 from drivers.protocols.gate_json import GateBodyUnreadable, GateMap, GateOmission, GateRecord, TimeForm
 from drivers.protocols.http import Exchange, HttpRequest
 from drivers.readings import IMPOSSIBLE_RUN, CardRead, DeviceEvent, FaultCause, PersonMatched, StreamFault
-from drivers.terminals import DoubtedClock
+from drivers.terminals import DoubtedClock, offset_errors
 from drivers.uid import RejectedNumber, UidEncoding, to_uid
 
 SECRET_BYTES_MIN = 16
@@ -267,10 +267,8 @@ def _gate_map(settings: HttpGateSettings) -> GateMap:
         raise NotSupported(
             "only: needs `direction_at` and `directions`", "name where a record holds it, and its values"
         )
-    try:
+    with offset_errors():
         zone = timezone(parse_offset(settings.utc_offset))
-    except ValueError as error:
-        raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
     return GateMap(
         zone,
         settings.records,

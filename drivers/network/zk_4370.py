@@ -40,7 +40,7 @@ from drivers.protocols.zk_session import (
 )
 from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, PersonMatched, StreamFault
 from drivers.row_mark import RowMark, RowMarkInMemory
-from drivers.terminals import DoubtedClock
+from drivers.terminals import DoubtedClock, offset_errors
 from drivers.transports.dialled import DialledSocket
 
 ANSWER_S = 10  # a terminal that reads a large table takes seconds
@@ -89,10 +89,8 @@ class Zk4370:
 
     def open(self) -> None:
         """Calls the terminal. Raises DeviceGone, DeviceBusy, and NotSupported for settings that cannot be."""
-        try:
+        with offset_errors():
             self._zone = timezone(adms.parse_offset(self._settings.utc_offset))
-        except ValueError as error:
-            raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
         self._comm_key = self._read_comm_key()
         self._line.open()
         self._forget()

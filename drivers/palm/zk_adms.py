@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from drivers.base import DriverSettings, Monotonic, Tap, Transport
-from drivers.errors import DeviceGone, NotSupported
+from drivers.errors import DeviceGone
 from drivers.network.http_callers import LISTEN_PATTERN, CallRate, HttpCallers, HttpReply, peers_of, utc_now
 from drivers.network.recent_keys import RecentKeys
 from drivers.protocols import adms, adms_access, adms_upload
@@ -31,10 +31,9 @@ from drivers.protocols.terminal_clock import RowClock, TerminalClock
 from drivers.protocols.zk_access import AccessRefusal
 from drivers.protocols.zk_attlog import Punch
 from drivers.readings import IMPOSSIBLE_RUN, DeviceEvent, FaultCause, PersonMatched, StreamFault
-from drivers.terminals import DoubtedClock
+from drivers.terminals import DoubtedClock, offset_errors, read_trusted_wall
 from drivers.unread import NoUnreadStore, UnreadRequest, UnreadStore
 
-WALL_MIN = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
 LIVE_MAX = timedelta(minutes=1)  # a row that is told later speaks of somebody who has gone
 
 
@@ -90,11 +89,9 @@ class ZkAdms:
         self._forget()
 
     def open(self) -> None:
-        try:
+        with offset_errors():
             offset = adms.parse_offset(self._settings.utc_offset)
             adms.time_zone(offset, self._settings.time_zone_form)
-        except ValueError as error:
-            raise NotSupported(f"utc_offset: {error}; accepted: an offset such as +05:00") from error
         self._callers.open()
         self._taken.forget_given()
         self._forget()
@@ -214,7 +211,7 @@ class ZkAdms:
         clock = self._clocks[call.serial]
         if call.table in ("OPERLOG", "") and adms.tells_new_clock(body):
             clock.note_change()
-        row_clock = clock.judge([self._time_of(punch) for punch in punches], self._trusted_now(), self._clock())
+        row_clock = clock.judge([self._time_of(punch) for punch in punches], read_trusted_wall(self), self._clock())
         matches = [self._matched(punch, call.serial, row_clock) for punch in punches]
         if any(match.clock_suspect for match in matches):
             why = clock.doubt or "a time that cannot be"
@@ -248,7 +245,7 @@ class ZkAdms:
         return punch.at(self._zone).astimezone(UTC)
 
     def _matched(self, punch: Punch, serial: str, row_clock: RowClock) -> PersonMatched:
-        seen_at, now = self._time_of(punch), self._trusted_now()
+        seen_at, now = self._time_of(punch), read_trusted_wall(self)
         run, offset = row_clock.run, row_clock.offset
         if not row_clock.suspect and now is not None and adms.clock_suspect(seen_at, now):
             run, offset = IMPOSSIBLE_RUN, seen_at - now  # the battery ran out, and somebody set the clock
@@ -271,7 +268,7 @@ class ZkAdms:
         now_ns = self._clock()
         self._heard_ns[call.serial] = self._last_call_ns = now_ns
         silence_ns = int(self._settings.silence_s * 1e9)
-        self._clocks[call.serial].hear(self._trusted_now(), now_ns, silence_ns, with_rows=with_rows)
+        self._clocks[call.serial].hear(read_trusted_wall(self), now_ns, silence_ns, with_rows=with_rows)
 
     def _hear_answers(self, call: Call, body: bytes) -> Iterator[DeviceEvent]:
         """Hears what came of our commands; yields a fault where a terminal does not take our time."""
@@ -286,13 +283,8 @@ class ZkAdms:
     def _now(self) -> datetime:
         return self.wall()
 
-    def _trusted_now(self) -> datetime | None:
-        """Returns our time; None while it is not synchronised, or before this program was made."""
-        now = self.wall()
-        return now if self.trusts_wall() and now >= WALL_MIN else None
-
     def _is_trusted(self) -> bool:
-        return self._trusted_now() is not None
+        return read_trusted_wall(self) is not None
 
     def _fault(self, what: str) -> StreamFault:
         return StreamFault(self.name, what, self._clock())
