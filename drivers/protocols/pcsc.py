@@ -77,7 +77,7 @@ def kind(atr: bytes) -> CardKind:
     part3 = _PART3.fullmatch(atr)
     if part3 is not None:
         return _MEMORY_KINDS.get(part3[2], CardKind.OTHER)
-    return CardKind.CHIP if atr[2:4] == b"\x80\x01" else CardKind.OTHER
+    return CardKind.CHIP if _is_contactless(atr) else CardKind.OTHER
 
 
 def command(exchange: Exchange) -> Sequence[bytes]:
@@ -114,13 +114,17 @@ def technology(atr: bytes) -> Technology:
     return Technology.ISO14443A if part3[1] in _ISO14443A and part3[2] != _FELICA else Technology.UNKNOWN
 
 
+def _is_contactless(atr: bytes) -> bool:
+    """Returns True for a contactless card with a chip of its own; PC/SC part 3 gives it 3B 8n 80 01 …."""
+    return len(atr) > _ATR_HEAD and atr[0] == 0x3B and atr[1] >> 4 == 8 and atr[2:4] == b"\x80\x01"
+
+
 def _is_drawn(atr: bytes, uid: bytes) -> bool:
     """Tells if a contactless chip card, or a phone that plays one, has drawn its number for this touch: ISO 14443-3.
 
-    PC/SC part 3 gives such a card the answer 3B 8n 80 01 …, whatever it is, so that its kind does not show there.
+    Its answer to reset is the same whatever it is, so that its kind does not show there.
     """
-    is_contactless = len(atr) > _ATR_HEAD and atr[0] == 0x3B and atr[1] >> 4 == 8 and atr[2:4] == b"\x80\x01"
-    return is_contactless and len(uid) == 4 and uid[0] == _DRAWN
+    return _is_contactless(atr) and len(uid) == 4 and uid[0] == _DRAWN
 
 
 def renumber(line: bytes, change: Callable[[Technology, bytes], bytes]) -> bytes | None:
