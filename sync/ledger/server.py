@@ -146,13 +146,13 @@ class LedgerFront:
         self._pool = _open_pool(database_url, options.connections_max)
         self._page_pool = _open_pool(database_url, options.page_connections_max)
         witness_key = options.witness.key if options.witness else None
-        pages = [
-            mount_pages(self._page_pool, utc_now, options.folder / "authority.pem"),
-            mount_family(self._page_pool, utc_now, held.logs, witness_key),
-        ]
-        context = LedgerContext(held.receipts, utc_now, held.logs)
-        self.app = build_application(context, self._pool, options.limits, pages)
         try:
+            pages = [
+                mount_pages(self._page_pool, utc_now, options.folder / "authority.pem"),
+                mount_family(self._page_pool, utc_now, held.logs, witness_key),
+            ]
+            context = LedgerContext(held.receipts, utc_now, held.logs)
+            self.app = build_application(context, self._pool, options.limits, pages)
             self.http = HttpServerThread(self.app, address, "ledger-http", options.limits)
         except BaseException:
             self._close_pools()

@@ -5,7 +5,6 @@ Strangers stand in no bucket with kiosks: however many knock, no kiosk waits for
 """
 
 import math
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ _NAMES_MAX = 10_000  # buckets that are remembered; one that is forgotten begins
 
 
 class TokenBucket:
-    """Admits `rate_per_s` requests a second, with a reserve of `burst`. Safe from any thread."""
+    """Admits `rate_per_s` requests a second, with a reserve of `burst`. All calls come from the event loop."""
 
     def __init__(self, rate_per_s: float, burst: int, monotonic: Callable[[], float]) -> None:
         self._rate = rate_per_s
@@ -23,21 +22,19 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled_s = monotonic()
         self._turned_away = 0.0  # requests that are expected again; they pass at the bucket's rate
-        self._lock = threading.Lock()
 
     def admit(self) -> int:
         """Returns 0 when admitted, else whole seconds to wait; they grow with the number that waits."""
-        with self._lock:
-            now = self._monotonic()
-            fresh = (now - self._filled_s) * self._rate
-            self._tokens = min(self._burst, self._tokens + fresh)
-            self._turned_away = max(0.0, self._turned_away - fresh)
-            self._filled_s = now
-            if self._tokens >= 1:
-                self._tokens -= 1
-                return 0
-            self._turned_away += 1
-            return min(TURN_WAIT_MAX_S, math.ceil(self._turned_away / self._rate) + 1)
+        now = self._monotonic()
+        fresh = (now - self._filled_s) * self._rate
+        self._tokens = min(self._burst, self._tokens + fresh)
+        self._turned_away = max(0.0, self._turned_away - fresh)
+        self._filled_s = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0
+        self._turned_away += 1
+        return min(TURN_WAIT_MAX_S, math.ceil(self._turned_away / self._rate) + 1)
 
 
 class NamedBuckets:
