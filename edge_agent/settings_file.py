@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import parse_settings
+from edge_agent.settings.reading import parse_settings
 
 
 def set_reader_key(path: Path, reader: str, key: str, value: str) -> None:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.errors import SettingsWrong
+from edge_agent.settings.reading import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Print every setting in force and where each value came from."""
-    rows = list(settings.load_settings(config).list_values())
+    rows = list(load_settings(config).list_values())
     if as_json:
         print_json({key: {"value": value, "source": source} for key, value, source in rows})
     else:
@@ -24,7 +24,7 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
 @app.command()
 def check(config: ConfigOption = CONFIG_DEFAULT, quiet: Annotated[bool, typer.Option("--quiet")] = False) -> None:
     """Check the settings file. Each fault is named with its key, the wrong value and the accepted ones."""
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     if loaded.device_faults:
         raise SettingsWrong("\n".join(f"{config}: {fault}" for fault in loaded.device_faults))
     if not quiet:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from canteen_demo.clock import FastClock
-from edge_agent import settings
 from edge_agent.process import logs
 from edge_agent.runtime import daemon
+from edge_agent.settings.reading import load_settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,6 +19,6 @@ def add_to(app: typer.Typer) -> None:
 
 def demo_kiosk(opens: str, zero_ns: str, speed: str, config: Annotated[Path, typer.Option("--config")]) -> None:
     """Run a kiosk of the demo: the daemon itself, under a clock that runs faster."""
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     logs.set_up_logging(loaded.settings.log.level)
     sys.exit(daemon.run(loaded, now=FastClock.parse(opens, zero_ns, speed)))

@@ -10,7 +10,6 @@ from pathlib import Path
 import typer
 
 from drivers.errors import DeviceError
-from edge_agent import settings
 from edge_agent.cli.checks import daemon, devices, folders, journal, machine
 from edge_agent.cli.checks.finding import (
     Check,
@@ -26,7 +25,7 @@ from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, DaemonStatus
 from edge_agent.errors import AgentError, AgentNotRunning, DaemonVersionDiffers, ExitCode, RequestRefused, SettingsWrong
-from edge_agent.settings import LoadedSettings
+from edge_agent.settings.reading import LoadedSettings, load_settings, parse_settings
 from sync.errors import SyncError
 
 AGENT_USER = "canteen"
@@ -85,16 +84,14 @@ def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -
 def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
     """Returns the settings and the findings on their file. For a wrong file it returns the defaults."""
     try:
-        loaded = settings.load_settings(config)
+        loaded = load_settings(config)
         if loaded.device_faults:
             detail = f"{config} is in force, but for {len(loaded.device_faults)} devices that cannot be used"
             return loaded, [attention("settings", detail, "edge-agent config check names each fault")]
         return loaded, [good("settings", f"{config} is sound")]
     except SettingsWrong as error:
         step = "correct the file, then: edge-agent config check; all further checks use the defaults"
-        return settings.parse_settings("", config), [
-            failure("settings", line, step) for line in str(error).splitlines()
-        ]
+        return parse_settings("", config), [failure("settings", line, step) for line in str(error).splitlines()]
 
 
 def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:

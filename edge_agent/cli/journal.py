@@ -14,7 +14,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import Arguments, ControlCommand, Row, ask
 from edge_agent.control_api import (
@@ -39,6 +38,7 @@ from edge_agent.journal.setting_aside import hand_to_kiosk
 from edge_agent.journal.verify import verify_journal
 from edge_agent.runtime.commands.journal import chain_verdict, journal_row
 from edge_agent.runtime.opening import JOURNAL_NAME
+from edge_agent.settings.reading import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -85,7 +85,7 @@ def list_visits(
     as_json: JsonOption = False,
 ) -> None:
     """Show the visits of a day as they follow from this kiosk's rows, late ones in their place; the daemon must run."""
-    kiosk = settings.load_settings(config).settings.kiosk
+    kiosk = load_settings(config).settings.kiosk
     visits = list(ask(kiosk.run_dir, JOURNAL_VISITS, JournalVisitsArguments(day=day)))
     if as_json:
         print_json([msgspec.to_builtins(visit) for visit in visits])
@@ -178,7 +178,7 @@ def salvage(
         for first, last in report.holes:
             out.print(f"HOLE: rows {first} to {last} are missing")
     if carry:
-        target = hand_to_kiosk(file, settings.load_settings(config).settings.kiosk.state_dir / JOURNAL_NAME, _utc_now())
+        target = hand_to_kiosk(file, load_settings(config).settings.kiosk.state_dir / JOURNAL_NAME, _utc_now())
         out.print(f"{target}: the next start of the agent brings its rows over", markup=False)
     if found.epoch is None or found.holes:
         raise typer.Exit(ExitCode.FAILED)
@@ -195,7 +195,7 @@ def _ask_or_read(
     stopped: Callable[[Path], Iterator[Row]],
 ) -> Iterator[Row]:
     """Yields the daemon's rows; while it is stopped, the rows that `stopped` reads from the file."""
-    kiosk = settings.load_settings(config).settings.kiosk
+    kiosk = load_settings(config).settings.kiosk
     rows = ask(kiosk.run_dir, command, arguments, VERIFY_S)
     try:
         first = next(rows, None)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.settings import PATH_DEFAULT, PATH_VARIABLE
+from edge_agent.settings.reading import PATH_DEFAULT, PATH_VARIABLE
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", envvar=PATH_VARIABLE, help="The settings file.", show_default=True)

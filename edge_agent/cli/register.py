@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import identity, settings
+from edge_agent import identity
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.identity import Registration
+from edge_agent.settings.reading import load_settings
 from edge_agent.version import VERSION
 from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
@@ -26,7 +27,7 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Give this kiosk its identity. Run it as the agent's user; restart the daemon afterwards."""
-    kiosk = settings.load_settings(config).settings
+    kiosk = load_settings(config).settings
     state_dir = kiosk.kiosk.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME)

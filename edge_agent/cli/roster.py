@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import identity, settings
+from edge_agent import identity
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.cli.roster_codes import seal_codes
 from edge_agent.control import ask
@@ -18,7 +18,8 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.clock import KernelClock
 from edge_agent.runtime.opening import JOURNAL_NAME
-from edge_agent.settings import Settings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import Settings
 from sync.contract.oneroster.build import import_roster
 from sync.contract.oneroster.tables import ExportRefused
 from sync.contract.roster import Record, RosterPage, record_type
@@ -95,7 +96,7 @@ def diff(
     """Show what an import would change. Nothing is changed."""
     with _translate_refusals():
         if local:
-            loaded = settings.load_settings(config).settings
+            loaded = load_settings(config).settings
             roster = import_roster(read_export(export), _require_school(loaded), date=_today(), org=org)
             changed = compare_rosters(_read_records(loaded), roster.records)
             _print_changes("", changed, as_json, notes=roster.notes)
@@ -106,7 +107,7 @@ def diff(
 @app.command()
 def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Show the roster in force on this kiosk: version, age, number of records, and problems."""
-    (summary,) = ask(settings.load_settings(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
+    (summary,) = ask(load_settings(config).settings.kiosk.run_dir, ROSTER_SHOW, NO_ARGUMENTS)
     if as_json:
         print_json(summary)
         return
@@ -142,7 +143,7 @@ def _import_into_ledger(
 
 
 def _import_into_kiosk(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:
-    loaded = settings.load_settings(config).settings
+    loaded = load_settings(config).settings
     school, before = _require_school(loaded), _read_records(loaded)
     roster = import_roster(read_export(export), school, date=_today(), org=org, timezone=loaded.kiosk.timezone)
     changed = compare_rosters(before, roster.records)

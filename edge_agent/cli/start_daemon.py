@@ -9,15 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent import settings
 from edge_agent.errors import ExitCode
+from edge_agent.settings.reading import PATH_DEFAULT, PATH_VARIABLE, load_settings
 
 
 def read_plain_run(arguments: Sequence[str]) -> Path | None:
     """Returns the settings file of a plain `run [--config FILE]`; None for every other command line."""
     match arguments:
         case ["run"]:
-            return Path(os.environ.get(settings.PATH_VARIABLE) or settings.PATH_DEFAULT)
+            return Path(os.environ.get(PATH_VARIABLE) or PATH_DEFAULT)
         case ["run", "--config", path]:
             return Path(path)
         case _:
@@ -32,6 +32,6 @@ def start_daemon(config: Path) -> ExitCode:
     from edge_agent.process import logs
     from edge_agent.runtime import daemon
 
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     logs.set_up_logging(loaded.settings.log.level)
     return daemon.run(loaded)

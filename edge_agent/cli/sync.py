@@ -6,11 +6,12 @@ from functools import partial
 import msgspec
 import typer
 
-from edge_agent import identity, settings
+from edge_agent import identity
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, SYNC_NOW, SYNC_QUARANTINE
 from edge_agent.errors import KioskNotRegistered
+from edge_agent.settings.reading import load_settings
 from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
 from sync.client.pinned_key import PinnedKey
@@ -24,7 +25,7 @@ UNREGISTERED = "not registered: edge-agent register URL CODE"
 @app.command()
 def status(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Show the queue, the ledger's last word, and the next step."""
-    (daemon,) = ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
+    (daemon,) = ask(load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS)
     if as_json:
         print_json(daemon)
         return
@@ -43,14 +44,14 @@ def _prefix_names(part: str, values: msgspec.Struct) -> dict[str, object]:
 @app.command()
 def now(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Send the queue now, without a wait for the next attempt."""
-    (depth,) = ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
+    (depth,) = ask(load_settings(config).settings.kiosk.run_dir, SYNC_NOW, NO_ARGUMENTS)
     out.print(f"{depth.queue} events to send; `edge-agent sync status` shows the progress", markup=False)
 
 
 @app.command()
 def quarantine(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Show the events that the ledger found odd or refused. This kiosk keeps them with the reason, for ever."""
-    rows = list(ask(settings.load_settings(config).settings.kiosk.run_dir, SYNC_QUARANTINE, NO_ARGUMENTS))
+    rows = list(ask(load_settings(config).settings.kiosk.run_dir, SYNC_QUARANTINE, NO_ARGUMENTS))
     if as_json:
         for row in rows:
             print_json(row)
@@ -69,7 +70,7 @@ def rotate_key(config: ConfigOption = CONFIG_DEFAULT) -> None:
 
     Until the daemon is restarted both keys are in force. Where it is cut off, run it again.
     """
-    kiosk = settings.load_settings(config).settings
+    kiosk = load_settings(config).settings
     state_dir = kiosk.kiosk.state_dir
     own = identity.read_identity(state_dir, kiosk.kiosk.school)
     if own.registration is None:

@@ -36,7 +36,7 @@ from edge_agent.palm.protection.school_key import (
     from_paper,
     to_paper,
 )
-from edge_agent.settings import read_credential
+from edge_agent.settings.credentials import read_credential
 from sync.client.keys import DeviceKey
 
 PALM_KEY_NAME = "palm.key"

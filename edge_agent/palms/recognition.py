@@ -50,8 +50,8 @@ from edge_agent.palms.liveness import copied
 from edge_agent.palms.presentation import Advise, Conclude, Presentation
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
-from edge_agent.settings import PalmSettings, Settings
-from edge_agent.station import PalmPresentation
+from edge_agent.settings.tables import PalmSettings, Settings
+from edge_agent.station.ports import PalmPresentation
 from sync.client.ports import PalmStore
 from sync.contract.event import PersonId
 

@@ -57,8 +57,10 @@ from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
-from edge_agent.settings import DeviceSettings, LoadedSettings, Settings, read_credential
-from edge_agent.station import Station
+from edge_agent.settings.credentials import read_credential
+from edge_agent.settings.reading import LoadedSettings
+from edge_agent.settings.tables import DeviceSettings, Settings
+from edge_agent.station.station import Station
 
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery

@@ -10,7 +10,7 @@ from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.systemd import SystemdNotifier
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
-from edge_agent.settings import LoadedSettings
+from edge_agent.settings.reading import LoadedSettings
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from edge_agent.runtime.guarded import ReadableDevice, ShowingDevice
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.refusals import RefusalBook
 from edge_agent.runtime.unread_requests import UnreadRequests
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.tables import DeviceSettings
 
 log = logging.getLogger(__name__)
 

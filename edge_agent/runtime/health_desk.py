@@ -19,7 +19,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.runtime.devices import DevicePresence, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.uplink import LedgerContact
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from edge_agent.version import VERSION
 from sync.client.heartbeat import AgentReport
 from sync.contract import wire

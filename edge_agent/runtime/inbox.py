@@ -14,7 +14,7 @@ import msgspec
 from drivers.readings import Reading
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import Moment
-from edge_agent.station import PalmPresentation
+from edge_agent.station.ports import PalmPresentation
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0

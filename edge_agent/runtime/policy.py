@@ -7,8 +7,8 @@ from drivers import registry
 from drivers.registry import DriverEntry
 from edge_agent.domain.confirmation import ConfirmationLimits
 from edge_agent.domain.decision import DecisionRules
-from edge_agent.settings import Settings
-from edge_agent.station import StationPolicy
+from edge_agent.settings.tables import Settings
+from edge_agent.station.ports import StationPolicy
 from sync.contract.movements import Direction
 
 

@@ -13,7 +13,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.journal_guard import JournalGuard
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from sync.contract.dynamic_codes import CodeUse
 from sync.contract.event import ConsentWithdrawn, RosterApplied
 from sync.contract.roster import RosterPage

@@ -19,7 +19,8 @@ from edge_agent.screen.ports import (
     RosterPerson,
     WrongClock,
 )
-from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, NoSuchRun, Station, UncertainMoment
+from edge_agent.station.ports import EntryAlreadyVoid, NoSuchEntry, NoSuchRun, UncertainMoment
+from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
 from sync.contract.roster import Person

@@ -12,7 +12,7 @@ from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.surfaces import Surfaces
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 
 INBOX_WAIT_S = 0.5
 

@@ -14,7 +14,7 @@ from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.marks import LEDGER_INCARNATION
 from edge_agent.process.supervision import Part, Pulse
-from edge_agent.settings import LedgerSettings
+from edge_agent.settings.tables import LedgerSettings
 from edge_agent.version import VERSION
 from sync.client.batches import BatchSender
 from sync.client.channel import LedgerChannel

@@ -34,7 +34,7 @@ from edge_agent.palms.recognition import PalmRecognition
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan
-from edge_agent.settings import PalmSettings
+from edge_agent.settings.tables import PalmSettings
 from sync.contract.event import ClockQuality
 from tests.benchmarks import crowd
 from tests.benchmarks.figures import Figure, Result, Run, high, middle

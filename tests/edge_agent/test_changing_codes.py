@@ -16,7 +16,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.code_judge import build_code_judge
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from sync.contract.chain import DeviceId
 from sync.contract.dynamic_codes import STEP_S, CodeUse, derive_digits
 from sync.contract.event import Claim, ClockQuality, Entry, Refusal, Repeat

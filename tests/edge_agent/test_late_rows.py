@@ -18,7 +18,8 @@ from edge_agent.domain.record import StaffAct
 from edge_agent.domain.roster import Roster, build_roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.rows import AppendedEvent
-from edge_agent.station import Station, StationPolicy
+from edge_agent.station.ports import StationPolicy
+from edge_agent.station.station import Station
 from sync.contract.chain import Epoch, Hash
 from sync.contract.event import (
     Claim,

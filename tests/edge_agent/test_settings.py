@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import Settings, load_settings, parse_settings, read_credential
+from edge_agent.settings.credentials import read_credential
+from edge_agent.settings.reading import load_settings, parse_settings
+from edge_agent.settings.tables import Settings
 
 SETTINGS_PATH = Path("agent.toml")
 EXAMPLE = Path(__file__).parents[2] / "config" / "agent.example.toml"

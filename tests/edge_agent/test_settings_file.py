@@ -6,7 +6,7 @@ import pytest
 
 from drivers.errors import NotSupported
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings import load_settings
+from edge_agent.settings.reading import load_settings
 from edge_agent.settings_file import set_reader_key
 
 TEXT = """\

@@ -26,7 +26,8 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
-from edge_agent.station import EntryAlreadyVoid, NoSuchEntry, PalmPresentation, Station, StationPolicy
+from edge_agent.station.ports import EntryAlreadyVoid, NoSuchEntry, PalmPresentation, StationPolicy
+from edge_agent.station.station import Station
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
     Claim,

@@ -22,7 +22,8 @@ from edge_agent.palms.gallery import ImportedPalms
 from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
-from edge_agent.settings import Settings, _DeviceHead
+from edge_agent.settings.reading import _DeviceHead
+from edge_agent.settings.tables import Settings
 from sync.contract import batch, device_keys, event, palms, receipt, receipt_keys, roster, signature, wire
 from sync.ledger import openapi
 

@@ -19,7 +19,7 @@ import pytest
 
 from drivers.bench import pcsc_checks
 from edge_agent.process.clock import read_clock_quality
-from edge_agent.settings import ScreenSettings
+from edge_agent.settings.tables import ScreenSettings
 from tests.drivers.relay_board import RelayBoard
 from tests.system import confined
 

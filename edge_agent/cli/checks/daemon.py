@@ -21,7 +21,7 @@ from edge_agent.domain.health import (
     judge_recording,
     judge_roster,
 )
-from edge_agent.settings import PalmSettings
+from edge_agent.settings.tables import PalmSettings
 from sync.errors import SyncAlarm
 
 REGISTER = "register: edge-agent register URL CODE"

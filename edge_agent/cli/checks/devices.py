@@ -19,7 +19,7 @@ from edge_agent.cli.checks.finding import (
     failure,
     good,
 )
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.tables import DeviceSettings
 
 _MODULES = {"osdp": "osdp_sys", "pcsc": "smartcard", "gpio": "gpiod", "mqtt": "paho"}
 _PCSC, _PCSC_LAMP = "pcsc", "acr122u-light"

@@ -8,7 +8,7 @@ from pathlib import Path
 from drivers.errors import DeviceError
 from edge_agent.control_api import DaemonStatus
 from edge_agent.errors import AgentError
-from edge_agent.settings import LoadedSettings
+from edge_agent.settings.reading import LoadedSettings
 from sync.errors import SyncError
 
 FOLLOW_MESSAGE = "do as it says; if that does not help, send this report to support"

@@ -8,10 +8,11 @@ from drivers import registry
 from drivers.bench import calibration, line_signs, one_card
 from drivers.bench.differences import describe_difference, describe_number
 from drivers.readings import Uid
-from edge_agent import settings, settings_file
+from edge_agent import settings_file
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 
 
 def calibrate(
@@ -22,7 +23,7 @@ def calibrate(
     config: ConfigOption = CONFIG_DEFAULT,
 ) -> None:
     """Find a reader's uid_encoding from one card with a known number. Stop the daemon first."""
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     chosen = find_reader(config, device)
     current, encodings = calibration.choice(chosen.options)
     driver = registry.reader_class(chosen.driver, loaded.drivers)

@@ -6,7 +6,6 @@ import msgspec
 import typer
 
 from drivers.protocols.terminal_clock import say_offset
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import ask
 from edge_agent.control_api import (
@@ -17,11 +16,12 @@ from edge_agent.control_api import (
     HeldClockRow,
 )
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 
 
 def show_clocks(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Show the terminals whose rows are held for a wrong clock, and by how much it was off as it was measured."""
-    runs = list(ask(settings.load_settings(config).settings.kiosk.run_dir, DEVICES_CLOCKS, NO_ARGUMENTS))
+    runs = list(ask(load_settings(config).settings.kiosk.run_dir, DEVICES_CLOCKS, NO_ARGUMENTS))
     if as_json:
         print_json([msgspec.to_builtins(run) for run in runs])
         return
@@ -43,7 +43,7 @@ def confirm_clock(
     as_json: JsonOption = False,
 ) -> None:
     """Confirm how far a terminal's clock was off: its held rows then count at their true times."""
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     runs = [run for run in ask(run_dir, DEVICES_CLOCKS, NO_ARGUMENTS) if _is_named(run, terminal)]
     if not runs:
         raise RequestRefused(

@@ -17,11 +17,11 @@ from drivers import registry
 from drivers.bench import decoding, osdp_key, osdp_trace, playing
 from drivers.bench.described import describe_event
 from drivers.cards.osdp_reports import OsdpSettings
-from edge_agent import settings
 from edge_agent.cli.devices.options import KeyFileOption, find_key, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption
 from edge_agent.errors import RequestRefused
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import DeviceSettings
 
 CHUNK_BYTES = 64 * 1024
 _BETWEEN_DIGITS = string.whitespace.encode() + b":-,"  # logs write such signs between hex digits
@@ -61,7 +61,7 @@ def _play(
     elif key_file is not None:
         raise RequestRefused(f"{reader.name} has no secure channel", "leave --key-file out")
     else:
-        driver = registry.reader_class(reader.driver, settings.load_settings(config).drivers)
+        driver = registry.reader_class(reader.driver, load_settings(config).drivers)
         played = playing.play(driver, options, playing.as_chunks(parts))
     return map(describe_event, played)
 

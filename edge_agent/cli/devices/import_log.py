@@ -9,13 +9,13 @@ import typer
 
 from drivers import registry
 from drivers.protocols import zk_attlog
-from edge_agent import settings
 from edge_agent.cli.devices.options import DeviceArgument, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs
 from edge_agent.control import ask
 from edge_agent.control_api import DEVICES_IMPORT, DeviceImportArguments, TerminalMatch
 from edge_agent.errors import RequestRefused
-from edge_agent.settings import DeviceSettings, Settings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import DeviceSettings, Settings
 
 IMPORT_ROWS = 1_000  # in one request to the daemon
 IMPORT_S = 600.0
@@ -33,9 +33,9 @@ def import_log(
     as_json: JsonOption = False,
 ) -> None:
     """Show the rows in a terminal's attlog.dat, and record them with --write. A second import adds no meal."""
-    loaded = settings.load_settings(config).settings
+    loaded = load_settings(config).settings
     terminal = find_reader(config, device)
-    driver = registry.entry(terminal.driver, settings.load_settings(config).drivers)
+    driver = registry.entry(terminal.driver, load_settings(config).drivers)
     if driver.protocol or driver.camera:
         raise RequestRefused(f"{device} is no terminal but {driver.what}", "name the terminal that the file is from")
     if source.stat().st_size > IMPORT_BYTES_MAX:

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import msgspec
 
 from drivers.bench import discovery, discovery_input
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.cli.refusal_words import describe_refusal
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, DoubtedClockStatus, RefusalStatus
 from edge_agent.errors import AgentNotRunning
-from edge_agent.settings import Settings
+from edge_agent.settings.reading import load_settings, parse_settings
+from edge_agent.settings.tables import Settings
 
 
 def list_drivers(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Show every driver, also of other packages, and the configured readers and lights: are they present?"""
-    loaded = settings.load_settings(config) if config.exists() else settings.parse_settings("", config)
+    loaded = load_settings(config) if config.exists() else parse_settings("", config)
     rows = [
         {"driver": name, "kind": entry.kind.value, "for": entry.what, "extra": entry.extra, "from": entry.distribution}
         for name, entry in sorted(loaded.drivers.items())

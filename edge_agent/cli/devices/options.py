@@ -9,11 +9,11 @@ import typer
 from drivers.base import DriverSettings
 from drivers.bench import osdp_key
 from drivers.cards.osdp_reports import OsdpSettings
-from edge_agent import settings
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS
 from edge_agent.errors import AgentNotRunning, AgentRunning, DaemonVersionDiffers, RequestRefused
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import DeviceSettings
 
 SecondsOption = Annotated[float, typer.Option(min=0.1, max=3_600, help="For how long.")]
 KeyFileOption = Annotated[
@@ -24,7 +24,7 @@ DeviceArgument = Annotated[str, typer.Argument(help="A reader's name in the sett
 
 def find_reader(config: Path, name: str) -> DeviceSettings:
     """Returns the reader with this name from the settings. Raises RequestRefused."""
-    readers = settings.load_settings(config).settings.readers
+    readers = load_settings(config).settings.readers
     for reader in readers:
         if reader.name == name and reader.fault:
             raise RequestRefused(f"{name} cannot be used: {reader.fault}", f"correct it in {config}, and try again")
@@ -47,7 +47,7 @@ def require_stopped_daemon(config: Path) -> None:
     """Raises AgentRunning while the daemon runs: two programs on one line would cut each other short."""
     with suppress(DaemonVersionDiffers):  # a daemon of another version has the device open just the same
         try:
-            next(ask(settings.load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
+            next(ask(load_settings(config).settings.kiosk.run_dir, STATUS, NO_ARGUMENTS))
         except AgentNotRunning:
             return
     raise AgentRunning("the daemon has the device open", "stop it first (systemctl stop edge-agent)")

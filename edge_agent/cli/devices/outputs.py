@@ -4,16 +4,16 @@ import typer
 
 from drivers import registry
 from drivers.errors import DeviceError
-from edge_agent import settings
 from edge_agent.cli.devices.options import require_stopped_daemon
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
 from edge_agent.errors import ExitCode
+from edge_agent.settings.reading import load_settings
 
 
 def switch_off(config: ConfigOption = CONFIG_DEFAULT) -> None:
     """Switch every relay and pin of the settings off, as the daemon does at its start. Stop the daemon first."""
     require_stopped_daemon(config)
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     failures = 0
     for device in loaded.settings.indicators:
         if device.fault:

@@ -14,10 +14,10 @@ from drivers.bench.described import describe_event
 from drivers.cards.osdp_reports import OsdpSettings
 from drivers.protocols import osdpcap
 from drivers.settings import parse
-from edge_agent import settings
 from edge_agent.cli.devices.options import KeyFileOption, find_key, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, print_json
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 
 GAP_S_MAX = 3_600.0
 
@@ -49,7 +49,7 @@ def replay(
         driver_name, drivers = header.driver, registry.DRIVERS
         recorded_by: DriverSettings | None = None
         if device:
-            chosen, drivers = find_reader(config, device), settings.load_settings(config).drivers
+            chosen, drivers = find_reader(config, device), load_settings(config).drivers
             driver_name, recorded_by = chosen.driver, chosen.options
         driver = registry.reader_class(driver_name, drivers)
         played = playing.play(driver, recorded_by or parse(driver.Settings, header.settings), chunks, gaps=not fast)

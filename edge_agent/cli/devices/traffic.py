@@ -18,13 +18,13 @@ from drivers.bench.described import describe_event
 from drivers.bench.line_signs import LineSigns
 from drivers.errors import DeviceError
 from drivers.readings import DeviceEvent
-from edge_agent import settings
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
 from edge_agent.control_api import DEVICES_WATCH, DeviceTraffic, DeviceWatchArguments
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import DeviceSettings
 
 READ_S = 0.5
 
@@ -37,7 +37,7 @@ def watch(
 ) -> None:
     """Show bytes as they pass, and what the reader's driver reports. Card numbers are shown whole."""
     reader = find_reader(config, device)
-    signs = LineSigns(registry.entry(reader.driver, settings.load_settings(config).drivers).protocol)
+    signs = LineSigns(registry.entry(reader.driver, load_settings(config).drivers).protocol)
     verdict = ""
     for row in _watch_traffic(config, reader, seconds):
         if as_json:
@@ -72,7 +72,7 @@ def capture(
 ) -> None:
     """Record what a reader sends, with times. Card numbers are replaced unless --whole. OSDP gives an OSDPCAP file."""
     reader = find_reader(config, device)
-    drivers = settings.load_settings(config).drivers
+    drivers = load_settings(config).drivers
     now_ns = 0
     try:
         file = target.open("xb")
@@ -115,7 +115,7 @@ def _watch_traffic(config: Path, reader: DeviceSettings, seconds: float) -> Iter
     """Yields the bytes between driver and device with the driver's events: from the daemon, or, while it is stopped,
     from the driver run here.
     """
-    loaded = settings.load_settings(config)
+    loaded = load_settings(config)
     if registry.entry(reader.driver, loaded.drivers).camera:
         raise RequestRefused(f"{reader.name} is a camera: pictures of people are never recorded", "name another reader")
     try:

@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.devices.options import find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
 from edge_agent.control import ask
 from edge_agent.control_api import DEVICES_UNREAD, DeviceUnreadArguments
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 
 AGAIN_S = 600.0
 ROW_SHOWN = 60  # characters of the first row
@@ -30,7 +30,7 @@ def show_unread(
         raise RequestRefused("--again and --discard at once", "read them again first, and discard what is left")
     if device:
         find_reader(config, device)
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     arguments = DeviceUnreadArguments(device=device, again=again, discard=discard)
     rows = list(ask(run_dir, DEVICES_UNREAD, arguments, AGAIN_S))
     if as_json:

@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.control import ask
 from edge_agent.control_api import PALM_ENROL, PALM_FORGET, PalmEnrolArguments, PalmForgetArguments
 from edge_agent.errors import RequestRefused
 from edge_agent.screen.state import Language
+from edge_agent.settings.reading import load_settings
 
 HANDS = ("left", "right", "unknown")
 PersonArgument = Annotated[str, typer.Argument(help="The person's id in the roster.")]
@@ -32,7 +32,7 @@ def enrol(
         raise RequestRefused(f"--hand: found {hand!r}; accepted: {', '.join(HANDS)}")
     if language not in ("", *Language):
         raise RequestRefused(f"--language: found {language!r}; accepted: {', '.join(Language)}")
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     arguments = msgspec.convert(
         {
             "language": language,
@@ -54,7 +54,7 @@ def enrol(
 
 def forget(person: PersonArgument, config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
     """Delete a person's palms from this kiosk, disk and memory; the journal records the deletion."""
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     (forgotten,) = ask(run_dir, PALM_FORGET, PalmForgetArguments(person=person))
     if as_json:
         print_json(forgotten)

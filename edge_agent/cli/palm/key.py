@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -101,7 +101,7 @@ def _print_step(step: object) -> None:
 
 
 def _state_dir(config: Path) -> Path:
-    folder = settings.load_settings(config).settings.kiosk.state_dir
+    folder = load_settings(config).settings.kiosk.state_dir
     if not folder.is_dir():
         raise RequestRefused(f"{folder}: there is no such folder", "start the agent once, or correct kiosk.state_dir")
     return folder

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
+from edge_agent.settings.reading import load_settings
 
 
 def models(
@@ -18,5 +18,5 @@ def models(
     """Install the networks that find closed fingers better. Without them everything works, only not quite as well."""
     from edge_agent.palms import models as palm_models
 
-    folder = palm_models.install(wheel, settings.load_settings(config).settings.kiosk.state_dir)
+    folder = palm_models.install(wheel, load_settings(config).settings.kiosk.state_dir)
     out.print(f"{folder}: installed; restart the daemon (systemctl restart edge-agent)", markup=False)

@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent import settings
 from edge_agent.errors import RequestRefused
-from edge_agent.settings import KioskSettings
+from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import KioskSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ class HandFinder:
     """Finds hands exactly as the kiosk of these settings does. Each thread loads its own networks, if there are any."""
 
     def __init__(self, config: Path) -> None:
-        kiosk = settings.load_settings(config).settings.kiosk if config.exists() else KioskSettings()
+        kiosk = load_settings(config).settings.kiosk if config.exists() else KioskSettings()
         self._state_dir = kiosk.state_dir
         self._local = threading.local()
         self.has_networks = self.load_landmarks() is not None

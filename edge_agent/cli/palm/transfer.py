@@ -9,11 +9,11 @@ from typing import Annotated, BinaryIO
 import msgspec
 import typer
 
-from edge_agent import settings
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_document
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, PALM_EXPORT, PALM_IMPORT, PalmImportArguments, PalmImportRow
 from edge_agent.errors import RequestRefused
+from edge_agent.settings.reading import load_settings
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX, PalmStickHeader, SealedTemplates
 
 TRANSFER_S = 300.0
@@ -25,7 +25,7 @@ def export(
     config: ConfigOption = CONFIG_DEFAULT,
 ) -> None:
     """Write all palms of the running kiosk into a file. It is sealed with the school's key: noise without the key."""
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     rows = ask(run_dir, PALM_EXPORT, NO_ARGUMENTS, TRANSFER_S)
     lines = [json.dumps(json.loads(bytes(row)), sort_keys=True, separators=(",", ":")) for row in rows]
     try:
@@ -48,7 +48,7 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Import palms of another kiosk. Palms without consent are left out, and a younger palm on this kiosk stays."""
-    run_dir = settings.load_settings(config).settings.kiosk.run_dir
+    run_dir = load_settings(config).settings.kiosk.run_dir
     total = PalmImportRow(imported=0, passed_over=0, unreadable=0)
     for arguments in _read_requests(file):
         for part in ask(run_dir, PALM_IMPORT, arguments, TRANSFER_S):

@@ -31,7 +31,7 @@ from edge_agent.journal.export import export_journal
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import StoredRow
 from edge_agent.journal.verify import ChainCheck, verify_journal
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from sync.contract.event import Sighting
 
 LIST_ROWS_MAX = 10_000

@@ -26,7 +26,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.uplink import UplinkHandle
 from edge_agent.screen.state import Language
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from sync.contract.event import PersonId
 from sync.contract.palms import STICK_VERSION, PalmStickHeader
 

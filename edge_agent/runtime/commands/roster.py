@@ -21,7 +21,7 @@ from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.roster_desk import RosterDesk
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 from sync.contract.roster import Record, record_type
 
 

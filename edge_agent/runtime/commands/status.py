@@ -27,7 +27,7 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.screen.server import ScreenServer
-from edge_agent.station import Station
+from edge_agent.station.station import Station
 
 
 class PalmStatusSource(Protocol):

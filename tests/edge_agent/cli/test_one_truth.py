@@ -30,7 +30,7 @@ from edge_agent.runtime.devices import DevicePresence, ReaderLoop
 from edge_agent.runtime.guarded import GuardedReader
 from edge_agent.runtime.inbox import Inbox, Scan
 from edge_agent.runtime.taps import DeviceTaps, ReaderTap
-from edge_agent.settings import DeviceSettings
+from edge_agent.settings.tables import DeviceSettings
 from tests.edge_agent.process.test_supervision import eventually
 from tests.edge_agent.runtime.test_inbox_and_devices import now
 from tests.vectors import load_jsonl, load_reader

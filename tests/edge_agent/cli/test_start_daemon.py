@@ -10,7 +10,7 @@ from edge_agent.cli import run as run_command
 from edge_agent.cli.main import build
 from edge_agent.cli.start_daemon import read_plain_run
 from edge_agent.errors import ExitCode
-from edge_agent.settings import PATH_DEFAULT
+from edge_agent.settings.reading import PATH_DEFAULT
 from tests.system.daemon import Daemon, edge_agent
 
 # Nothing of these is of use to a kiosk that reads cards: they would lie in memory for months.

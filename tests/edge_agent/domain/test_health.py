@@ -11,7 +11,7 @@ from edge_agent.domain.health import (
     judge_health,
     worst_level,
 )
-from edge_agent.settings import RulesSettings
+from edge_agent.settings.tables import RulesSettings
 from sync.contract.event import ClockQuality
 
 WELL = KioskHealth(ledger=LedgerState.REACHABLE, roster_age_s=60, palm=True, clock=ClockQuality.SYNCHRONISED)

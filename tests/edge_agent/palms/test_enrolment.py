@@ -22,7 +22,7 @@ from edge_agent.palms.recognition import PalmRecognition
 from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.screen.state import Language
-from edge_agent.settings import PalmSettings
+from edge_agent.settings.tables import PalmSettings
 from sync.contract.event import ClockQuality, PalmEnrolled, PersonId, decode
 from tests.edge_agent.journal.samples import open_journal
 from tests.edge_agent.palms.test_gallery import KEY, SCHOOL, TARGET, page, roster

@@ -27,8 +27,8 @@ from edge_agent.palms.presentation import Advise
 from edge_agent.palms.recognition import PalmRecognition, _CameraState
 from edge_agent.process.metrics import Counters
 from edge_agent.runtime.inbox import Inbox, PalmScan
-from edge_agent.settings import PalmSettings
-from edge_agent.station import PalmPresentation
+from edge_agent.settings.tables import PalmSettings
+from edge_agent.station.ports import PalmPresentation
 from sync.contract.event import ClockQuality, PersonId
 from tests.edge_agent.journal.samples import open_journal
 from tests.edge_agent.palms.test_gallery import KEY, TARGET, roster

@@ -14,7 +14,7 @@ from edge_agent.errors import ExitCode
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.compose import compose
-from edge_agent.settings import parse_settings
+from edge_agent.settings.reading import parse_settings
 from sync.contract.event import Boot, ClockQuality, ClockStep, ConsentWithdrawn, RosterApplied, Stop, decode
 from sync.contract.roster import Consent, Person, RosterPage
 

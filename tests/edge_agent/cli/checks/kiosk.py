@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_agent import settings
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, FindingState
 from edge_agent.control_api import DaemonStatus
+from edge_agent.settings.reading import parse_settings
 
 
 def kiosk(
@@ -13,7 +13,7 @@ def kiosk(
 ) -> ExaminedKiosk:
     """Returns a kiosk with its state in `state`, its run folder in `run`, and `folder` as the root of the machine."""
     text = f'[kiosk]\nstate_dir = "{folder}/state"\nrun_dir = "{folder}/run"\n{more}'
-    return ExaminedKiosk(settings.parse_settings(text, folder / "agent.toml"), status, root=folder, agent_uid=agent_uid)
+    return ExaminedKiosk(parse_settings(text, folder / "agent.toml"), status, root=folder, agent_uid=agent_uid)
 
 
 def write_file(root: Path, name: str, text: str = "", mode: int = 0o644) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from edge_agent.cli.checks import folders
 from edge_agent.cli.checks.finding import FindingState
 from edge_agent.identity import Registration, write_registration
-from edge_agent.settings import JournalSettings
+from edge_agent.settings.tables import JournalSettings
 from sync.client.keys import DeviceKey
 from tests.edge_agent.cli.checks.kiosk import kiosk, states, write_file
 

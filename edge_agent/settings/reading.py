@@ -1,152 +1,30 @@
-"""The settings file: one TOML, every default of the agent here, every fault named.
+"""The settings file: one TOML, read whole, every fault named.
 
-A driver's own keys stand in its class (`Settings`), because a driver may come from elsewhere. They are checked here,
-with the rest, when the file is read. Secrets never stand in the file: they are files in the credentials folder.
+A driver's own keys are checked here, with the rest, when the file is read. Secrets never stand in the file: they are
+files in the credentials folder.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta, field
+from msgspec import Meta
 
 from drivers import plugins, registry
 from drivers import settings as checks
-from drivers.base import DriverSettings
 from drivers.errors import NotSupported
 from drivers.plugins import RefusedPlugin
 from drivers.registry import DriverEntry
 from edge_agent.errors import SettingsWrong
+from edge_agent.settings.tables import SECTIONS, DeviceSettings, Direction, DriversSettings, KioskSettings, Settings
 
 PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
 PATH_VARIABLE = "EDGE_AGENT_CONFIG"  # in the environment: another path
-
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
-Days = Annotated[int, Meta(ge=0, le=3_650)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
-LanguageCode = Literal["kk", "ru", "en"]
-Direction = Literal["both", "in", "out"]
-OnOff = Literal["off", "on"]
-Level = Literal["TRAFFIC", "DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One table of the file. A key that it does not know is a fault."""
-
-
-class KioskSettings(_Section, frozen=True, kw_only=True):
-    """The `[kiosk]` table: name, school and folders of this kiosk."""
-
-    name: str = "kiosk"  # what staff call it
-    school: str = ""  # the ledger's id of the school; registering fills it in, and must agree with it
-    timezone: str = "Asia/Almaty"
-    language: LanguageCode = "kk"
-    state_dir: Path = Path("/var/lib/edge-agent")  # journal, device key, identity
-    run_dir: Path = Path("/run/edge-agent")  # control socket
-
-
-class RulesSettings(_Section, frozen=True, kw_only=True):
-    """The `[rules]` table: the times that decide about a meal."""
-
-    debounce_s: Seconds = 5.0
-    stay_min_s: Seconds = 60.0
-    early_s: Seconds = 0.0  # how long before its start a session already counts
-    late_s: Seconds = 0.0  # and how long after its end
-    leave_s: Seconds = 3_600.0  # how long after a session's end an exit still ends its visit
-    unplaced_s: Seconds = 2_700.0  # how long a visit of which the clock could not say the session stays open
-    roster_age_max_s: Annotated[float, Meta(ge=60, le=366 * 86_400)] = 3 * 86_400.0  # older: judged again later
-    confirm_unknown_ms: Annotated[int, Meta(ge=0, le=10_000)] = 500  # a second equal frame of an unknown card
-    unknown_per_minute: Annotated[int, Meta(ge=1, le=600)] = 20
-
-
-class JournalSettings(_Section, frozen=True, kw_only=True):
-    """The `[journal]` table: how long rows stay, and how much disk is held in reserve."""
-
-    keep_days: Annotated[int, Meta(ge=7, le=3_650)] = 90  # acknowledged rows stay at least this long
-    ballast_mib: Annotated[int, Meta(ge=0, le=1_024)] = 32  # given up when the disk is full
-
-
-class LedgerSettings(_Section, frozen=True, kw_only=True):
-    """The `[ledger]` table: how often and how patiently the ledger is asked."""
-
-    ca_file: Path | None = None  # instead of the system's authorities
-    roster_interval_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
-    heartbeat_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 60.0
-    timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 20.0
-    retry_max_s: Annotated[float, Meta(ge=0.1, le=900)] = 900.0
-
-
-class ScreenSettings(_Section, frozen=True, kw_only=True):
-    """The `[screen]` table: the page for child and staff."""
-
-    enabled: bool = True
-    port: Port = 8640  # on loopback only
-    operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
-
-
-class PalmSettings(_Section, frozen=True, kw_only=True):
-    """The `[palm]` table: how palms are recognised before a camera."""
-
-    enabled: bool = True  # pictures of cameras are looked at; card readers and outside terminals need none of this
-    fpir: Annotated[float, Meta(ge=1e-6, le=0.05)] = 0.001  # share of strangers who may be taken for somebody here
-    margin: Annotated[float, Meta(ge=0, le=0.3)] = 0.04  # agreement by which the second person must stay behind
-    frames: Annotated[int, Meta(ge=1, le=3)] = 2  # good pictures of one hand that are judged together
-    with_card: Literal["off", "confirm"] = "off"  # who comes by card and is known by the palm is asked for it as well
-    with_card_s: Annotated[float, Meta(ge=2, le=30)] = 8.0  # so long card and palm of one visitor belong together
-    adapt: OnOff = "off"  # learn, at most once a week, from a very sure recognition: palms grow
-    liveness: OnOff = "off"  # look for prints and screens held up instead of a hand
-    look_s: Annotated[float, Meta(ge=0.2, le=10)] = 1.5  # after so long what has been seen must do
-
-
-class LogSettings(_Section, frozen=True, kw_only=True):
-    """The `[log]` table."""
-
-    level: Level = "INFO"
-
-
-class DriversSettings(_Section, frozen=True, kw_only=True):
-    """The `[drivers]` table: whose drivers are trusted."""
-
-    allowed: tuple[str, ...] = ()  # distributions whose drivers are trusted; installed does not mean trusted
-
-
-class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One `[[readers]]` or `[[indicators]]` table: the agent's own keys, and the driver's, checked by its class."""
-
-    name: str
-    driver: str
-    direction: Direction = "both"  # of a reader: entry, exit, or as the visit asks
-    options: DriverSettings = field(default_factory=DriverSettings)
-    fault: str = ""  # why this device cannot be used, and what to do; the others work all the same
-
-
-_SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "palm", "log", "drivers")
-
-
-class Settings(_Section, frozen=True, kw_only=True):
-    """The whole file, with a default for each key that it leaves out."""
-
-    kiosk: KioskSettings = field(default_factory=KioskSettings)
-    rules: RulesSettings = field(default_factory=RulesSettings)
-    journal: JournalSettings = field(default_factory=JournalSettings)
-    ledger: LedgerSettings = field(default_factory=LedgerSettings)
-    screen: ScreenSettings = field(default_factory=ScreenSettings)
-    palm: PalmSettings = field(default_factory=PalmSettings)
-    log: LogSettings = field(default_factory=LogSettings)
-    drivers: DriversSettings = field(default_factory=DriversSettings)
-    readers: tuple[DeviceSettings, ...] = ()
-    indicators: tuple[DeviceSettings, ...] = ()
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """Returns the school's time zone."""
-        return ZoneInfo(self.kiosk.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +46,7 @@ class LoadedSettings:
     def list_values(self) -> Iterator[tuple[str, object, str]]:
         """Yields key, value and source of everything in force; the source is the file, or `default`."""
         source = str(self.path)
-        for section in _SECTIONS:
+        for section in SECTIONS:
             values = getattr(self.settings, section)
             for name in values.__struct_fields__:
                 key = f"{section}.{name}"
@@ -218,7 +96,7 @@ def parse_settings(text: str, path: Path) -> LoadedSettings:
         for name in raw
         if name not in section_names
     )
-    for name in _SECTIONS:
+    for name in SECTIONS:
         section_type = type(getattr(Settings(), name))
         sections[name] = _section(raw.get(name, {}), section_type, name, faults, file_keys)
     allowed = sections["drivers"].allowed if isinstance(sections["drivers"], DriversSettings) else ()
@@ -347,14 +225,3 @@ def _secret_warning(key: str) -> str:
     if any(word in key.lower() for word in _SECRET_WORDS):
         return " (secrets never stand in this file: they are files in the credentials folder)"
     return ""
-
-
-def read_credential(name: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
-    """Returns a secret from systemd's credentials folder without its final newline; None where there is none."""
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
-        return None
-    try:
-        return (Path(folder) / name).read_bytes().rstrip(b"\r\n")
-    except FileNotFoundError:
-        return None

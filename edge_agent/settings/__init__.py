@@ -1,0 +1,1 @@
+"""The settings of a kiosk: their tables, and the file that they are read from."""
