@@ -131,13 +131,15 @@ def _import_into_ledger(
     from edge_agent.cli.ledger import database
 
     database.require_ledger_extra()
+    from edge_agent.cli.ledger.privileged import log_school
     from sync.ledger.registry.roster_import import import_export as import_into_database
 
     files = read_export(export)
     with database.open_ledger(data_dir, url) as connection:
         imports = import_into_database(
-            connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run
-        )
+            connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run,
+            note=log_school,
+        )  # fmt: skip
     for imported in imports:
         _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
 

@@ -5,6 +5,7 @@ LedgerError
 ├── FolderInUse          another process serves this data folder: ask that one, or stop it
 ├── KeyNotInForce        the folder's receipt key is not the database's: copy the key that is
 ├── ActsDamaged          the file of acts beside the database is not what was written: restore it from a copy
+├── ImportStopped        some schools of an import have their new roster: see why the next has not, then import again
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
 
@@ -33,3 +34,7 @@ class ActsDamaged(LedgerError):
 
 class NotUnderstood(LedgerError):
     """An operator asked for an unknown school, a wrong day or a code that cannot be."""
+
+
+class ImportStopped(LedgerError):
+    """An import ended between two schools; the message names those that have their new roster."""

@@ -23,12 +23,14 @@ class ChangingCommand:
     """How the log names a command's use: the parameters that say to what it was done.
 
     `only_with`: the command changes something only where this parameter is given. `is_long`: its change is made in
-    transactions of its own, one a school, and the row follows it: no school waits for another.
+    transactions of its own, one a school, and the row follows it: no school waits for another. `is_by_school`: it has a
+    row in each of these transactions, by `log_school`.
     """
 
     subject: tuple[str, ...] = ()
     only_with: str = ""
     is_long: bool = False
+    is_by_school: bool = False
 
 
 _SHEET = ChangingCommand(("programme", "month", "number"))
@@ -40,7 +42,7 @@ CHANGING: Mapping[str, ChangingCommand] = {
     "suspend": ChangingCommand(("device", "lift", "since")),
     "salvage": ChangingCommand(("file",), is_long=True),
     "receipt-key rotate": ChangingCommand(),
-    "roster import": ChangingCommand(("export",), is_long=True),
+    "roster import": ChangingCommand(("export",), is_by_school=True),
     "account add": ChangingCommand(("login", "role")),
     "account close": ChangingCommand(("login",)),
     "officer add": ChangingCommand(("officer", "role")),
@@ -85,6 +87,9 @@ def log_command(connection: "psycopg.Connection") -> Iterator[None]:
         yield
         return
     command = CHANGING[name]
+    if command.is_by_school:
+        yield
+        return
     if command.is_long:
         yield
         _log(connection, context, name, command)
@@ -92,6 +97,14 @@ def log_command(connection: "psycopg.Connection") -> Iterator[None]:
     with connection.transaction():
         yield
         _log(connection, context, name, command)
+
+
+def log_school(connection: "psycopg.Connection", school: str) -> None:
+    """Logs the command under way at one school, in the transaction of its change there."""
+    context: Any = get_current_context(silent=True)
+    name = _find_name(context) if context is not None else None
+    if context is not None and name is not None:
+        _log_subject(connection, school, context, name, CHANGING[name])
 
 
 def _find_name(context: typer.Context) -> str | None:
@@ -105,12 +118,17 @@ def _find_name(context: typer.Context) -> str | None:
 
 
 def _log(connection: "psycopg.Connection", context: typer.Context, name: str, command: ChangingCommand) -> None:
+    for school in _find_schools(context.params):
+        _log_subject(connection, school, context, name, command)
+
+
+def _log_subject(
+    connection: "psycopg.Connection", school: str, context: typer.Context, name: str, command: ChangingCommand
+) -> None:
     from sync.ledger.registry.privileged_acts import log_act
 
-    given = context.params
-    subject = " ".join(filter(None, (_format(part, given.get(part)) for part in command.subject)))
-    for school in _find_schools(given):
-        log_act(connection, school, name, subject, _find_actor(context))
+    subject = " ".join(filter(None, (_format(part, context.params.get(part)) for part in command.subject)))
+    log_act(connection, school, name, subject, _find_actor(context))
 
 
 def _format(name: str, value: Any) -> str:

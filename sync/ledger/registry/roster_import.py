@@ -1,6 +1,6 @@
-"""A roster export into the ledger: all of it, or nothing and the reasons."""
+"""A roster export into the ledger, school by school: all of it, or nothing and the reasons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +9,9 @@ import psycopg
 
 from sync.contract.oneroster.build import ImportedRoster, import_roster, list_schools
 from sync.contract.oneroster.remembered import RememberedRow
-from sync.contract.roster_diff import RosterComparison, compare_rosters, refuse_vanished_pupils
-from sync.ledger.errors import NotUnderstood
+from sync.contract.oneroster.tables import ExportRefused
+from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
+from sync.ledger.errors import ImportStopped, NotUnderstood
 from sync.ledger.registry import rosters
 from sync.ledger.registry.erased_names import RosterSourceRow, forget_erased_names
 from sync.ledger.registry.payer_numbers import store_numbers
@@ -31,44 +32,95 @@ class ImportedSchool:
 def import_export(
     connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, date: str, org: str = "",
     vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False, in_force: datetime | None = None,
+    note: Callable[[psycopg.Connection, str], None] = lambda connection, school: None,
 ) -> tuple[ImportedSchool, ...]:  # fmt: skip
     """Imports for the schools named, or for every school of this ledger that the export names.
 
+    All schools are read and compared first, without a lock. Then each is imported in a transaction of its own, so that
+    no school waits for another; `note` is called in it. Imported again, a school that has the roster stays as it is.
+
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
     kept and the differences tell what would be. `in_force`: the time from which the roster is, where that is not now.
-    Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed.
+    Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed. Raises ImportStopped where some
+    have.
     """
-    with connection.transaction(force_rollback=dry_run):
-        present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school FOR UPDATE")]
-        chosen = list(wanted) or [school for school in present if _is_named(connection, files, school)]
-        if not chosen or not set(chosen) <= set(present):
-            missing = ", ".join(sorted(set(chosen) - set(present))) or "those in the export"
-            raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
-        return tuple(
-            _import_school(connection, files, school, date, org, vanish_share_max, in_force) for school in chosen
-        )
+    chosen = _choose_schools(connection, files, wanted)
+    terms = _ImportTerms(files, date, org, vanish_share_max)
+    if dry_run or len(chosen) > 1:
+        foreseen = tuple(_foresee_import(connection, school, terms) for school in chosen)
+        if dry_run:
+            return foreseen
+    imported: list[ImportedSchool] = []
+    for school in chosen:
+        try:
+            with connection.transaction():
+                result = _import_school(connection, school, terms, in_force)
+                note(connection, school)
+            imported.append(result)
+        except (psycopg.Error, ExportRefused, TooManyVanished, NotUnderstood) as error:
+            if not imported:
+                raise
+            done = ", ".join(former.school for former in imported)
+            raise ImportStopped(f"stopped at {school}: {error}", f"in force are {done}: import it again") from error
+    return tuple(imported)
 
 
-def _is_named(connection: psycopg.Connection, files: Mapping[str, bytes], school: str) -> bool:
-    return school in list_schools(files, _load(connection, school))
+@dataclass(frozen=True, slots=True)
+class _ImportTerms:
+    """The part of an import that is the same for every school."""
+
+    files: Mapping[str, bytes]
+    date: str
+    org: str
+    vanish_share_max: float
+
+
+def _choose_schools(
+    connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
+    chosen = tuple(wanted) or tuple(
+        school for school in present if school in list_schools(files, _load(connection, school))
+    )
+    if not chosen or not set(chosen) <= set(present):
+        missing = ", ".join(sorted(set(chosen) - set(present))) or "those in the export"
+        raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
+    return chosen
+
+
+def _foresee_import(connection: psycopg.Connection, school: str, terms: _ImportTerms) -> ImportedSchool:
+    """Returns what an import would do to one school as it stands, and changes nothing."""
+    built, difference = _compare_school(connection, school, terms)
+    version = rosters.read_version(connection, school) + bool(difference.changes)
+    return ImportedSchool(school, version, difference, built.notes)
 
 
 def _import_school(
-    connection: psycopg.Connection, files: Mapping[str, bytes], school: str, date: str, org: str, share_max: float,
-    in_force: datetime | None,
-) -> ImportedSchool:  # fmt: skip
-    row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
-    assert row is not None
-    built = import_roster(files, school, _load(connection, school), date=date, org=org, timezone=row[0])
-    old = rosters.read_records(connection, school)
-    changed = compare_rosters(old, built.records)
-    refuse_vanished_pupils(changed, old, share_max)
-    applied = rosters.apply_changes(connection, school, changed.changes, in_force=in_force)
+    connection: psycopg.Connection, school: str, terms: _ImportTerms, in_force: datetime | None
+) -> ImportedSchool:
+    # Two imports of one school follow each other. Whoever only refers to the school, as each batch does, does not wait.
+    connection.execute("SELECT 1 FROM school WHERE school = %s FOR NO KEY UPDATE", (school,))
+    built, difference = _compare_school(connection, school, terms)
+    applied = rosters.apply_changes(connection, school, difference.changes, in_force=in_force)
     if built.payer_numbers is not None:
         store_numbers(connection, school, built.payer_numbers)
     _save(connection, school, built)
     forget_erased_names(connection, school)
-    return ImportedSchool(school, applied.version, changed, built.notes)
+    return ImportedSchool(school, applied.version, difference, built.notes)
+
+
+def _compare_school(
+    connection: psycopg.Connection, school: str, terms: _ImportTerms
+) -> tuple[ImportedRoster, RosterComparison]:
+    """Returns a school's roster out of the export, and how it differs from the one in force. Raises every refusal."""
+    row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
+    assert row is not None
+    base = _load(connection, school)
+    built = import_roster(terms.files, school, base, date=terms.date, org=terms.org, timezone=row[0])
+    old = rosters.read_records(connection, school)
+    difference = compare_rosters(old, built.records)
+    refuse_vanished_pupils(difference, old, terms.vanish_share_max)
+    return built, difference
 
 
 def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, RememberedRow]] | None:

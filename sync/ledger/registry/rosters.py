@@ -74,7 +74,9 @@ def apply_changes(
         ids.append(_name(change)[1])
         bodies.append(None if isinstance(change, DeletedRecord) else roster.to_json(change).decode())
     with connection.transaction():
-        row = connection.execute("SELECT roster_version FROM school WHERE school = %s FOR UPDATE", (school,)).fetchone()
+        row = connection.execute(
+            "SELECT roster_version FROM school WHERE school = %s FOR NO KEY UPDATE", (school,)
+        ).fetchone()
         if row is None:
             raise NotUnderstood(f"no school {school!r}: add it with `edge-agent ledger school`")
         done = connection.execute(
