@@ -1,4 +1,4 @@
-"""What the station asks of its neighbours, its policy, and the errors of its acts."""
+"""The ports of the station to its neighbours, its policy, and the errors of its acts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
