@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from sync.ledger.service import Pool
+from sync.ledger.database import Pool
 
 logger = logging.getLogger(__name__)
 

@@ -117,6 +117,7 @@ class LedgerContext:
         if position is None:
             return Cursor(time=now)
         epoch, head = position
+        schools.await_replication(connection, sender)
         issued = receipt.issue(self.key, sender.device, epoch, head, now)
         return Cursor(
             time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued,
@@ -130,7 +131,9 @@ class LedgerContext:
         sender, _, _ = _authenticate(connection, request, device)
         log_key = self.signer.log_key(sender.school, LogName.EVENTS)
         now = wire.time_text(self.clock())
-        return log_views.read_log_view(connection, sender, _number(since), log_key, self.key, now)
+        view = log_views.read_log_view(connection, sender, _number(since), log_key, self.key, now)
+        schools.await_replication(connection, sender)
+        return view
 
     def record_heartbeat(self, connection: psycopg.Connection, request: SignableRequest, device: str) -> HeartbeatReply:
         """Answers POST /v1/devices/{device}/heartbeats."""

@@ -4,7 +4,6 @@ The database is not its business: the server receives the URL of a PostgreSQL th
 """
 
 import logging
-import select
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from typing import Protocol
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from psycopg_pool import ConnectionPool
 from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.background import BackgroundWork
+from sync.ledger.database import connect_ledger, open_pool
 from sync.ledger.door.limits import DoorLimits
 from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
@@ -31,7 +30,7 @@ from sync.ledger.receipt_keys import claim_receipt_key
 from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
 from sync.ledger.recovery.restoring import catch_up, open_acts
 from sync.ledger.requests import LedgerContext
-from sync.ledger.service import Pool, build_application
+from sync.ledger.service import build_application
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.checkpointer import SEAL_INTERVAL_S, seal_all
 from sync.ledger.transparency.cosigner import COSIGN_INTERVAL_S, WitnessPeer, cosign_all
@@ -78,7 +77,7 @@ class LedgerOptions:
 def prepare_database(url: str) -> None:
     """Brings the schema up to date. Raises DatabaseUnavailable when no database answers."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        with connect_ledger(url) as connection:
             migrate(connection)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"no database: {error}") from error
@@ -91,7 +90,7 @@ def connected(database_url: str) -> Iterator[psycopg.Connection]:
     Raises DatabaseUnavailable.
     """
     prepare_database(database_url)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with connect_ledger(database_url) as connection:
         yield connection
 
 
@@ -114,7 +113,7 @@ def prepare(database_url: str, options: LedgerOptions) -> LedgerKeys:
     options.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     prepare_database(database_url)
     witness_key = options.witness.key if options.witness else None
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with connect_ledger(database_url) as connection:
         held = load_keys(connection, options)
         catch_up(connection, held.acts)
         if renewed := logs.renew_checkpoints(connection, held.logs, witness_key):
@@ -143,8 +142,8 @@ class LedgerFront:
     """
 
     def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys, address: ListeningAddress) -> None:
-        self._pool = _open_pool(database_url, options.connections_max)
-        self._page_pool = _open_pool(database_url, options.page_connections_max)
+        self._pool = open_pool(database_url, options.connections_max)
+        self._page_pool = open_pool(database_url, options.page_connections_max)
         witness_key = options.witness.key if options.witness else None
         try:
             pages = [
@@ -173,7 +172,7 @@ class LedgerBack:
 
     def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys) -> None:
         self._options = options
-        self._pool = _open_pool(database_url, options.page_connections_max)
+        self._pool = open_pool(database_url, options.page_connections_max)
         self._works = list(self._compose(held))
         for work in self._works:
             work.start()
@@ -302,24 +301,3 @@ def serve_until(
                 logger.error("%s; trying again", error)  # noqa: TRY400  # its message says all; no trace for operators
                 if failures >= REVIVE_TRIES:
                     raise
-
-
-def _open_pool(database_url: str, connections_max: int) -> Pool:
-    return ConnectionPool(
-        database_url, connection_class=psycopg.Connection, min_size=1, max_size=connections_max,
-        kwargs={"autocommit": True}, check=_still_open,
-        timeout=5, max_waiting=200, reconnect_timeout=600, open=True,
-    )  # fmt: skip
-
-
-def _still_open(connection: psycopg.Connection) -> None:
-    """Closes a connection that the database has ended while it was idle: its socket has something to read. Raises then.
-
-    To ask the database instead would cost every request a round trip. A host that vanished without a word is not
-    noticed here; a question to it would wait, too.
-    """
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    if poll.poll(0):
-        connection.close()  # or the pool would take it for a good one and offer it again
-        raise psycopg.OperationalError("the database has ended this connection")

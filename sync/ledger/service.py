@@ -11,7 +11,7 @@ from typing import TypeVar
 import anyio
 import msgspec
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout, TooManyRequests
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,6 +24,7 @@ from sync.contract import wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
 from sync.contract.receipt_keys import RECEIPT_KEYS_PATH
 from sync.contract.wire import ProblemDocument, ProblemType
+from sync.ledger.database import Pool
 from sync.ledger.door.answers import AnswerSigner
 from sync.ledger.door.counts import RequestCounter
 from sync.ledger.door.doorkeeper import Doorkeeper
@@ -33,7 +34,6 @@ from sync.ledger.openapi import document
 from sync.ledger.registry import schools
 from sync.ledger.requests import COMPRESSED_BYTES_MAX, MESSAGE_BYTES_MAX, LedgerContext, ProblemReply
 
-Pool = ConnectionPool[psycopg.Connection]
 _ResultT = TypeVar("_ResultT")
 
 HEALTH_PATH = "/v1/health"

@@ -310,3 +310,12 @@ def read_head(connection: psycopg.Connection, device: RegisteredDevice) -> tuple
         "SELECT epoch, seq, hash FROM head WHERE school = %s AND device = %s", (device.school, device.device)
     ).fetchone()
     return (Epoch(row[0]), Head(row[1], Hash(row[2]))) if row is not None and row[0] else None
+
+
+def await_replication(connection: psycopg.Connection, device: RegisteredDevice) -> None:
+    """Waits until the standby, where there is one, has everything that was read before on this connection.
+
+    What is read may be on one machine alone, after a crash or a cancelled wait, and must not be signed for. Only a
+    commit that writes waits for the standby; a lock on a row is the smallest.
+    """
+    connection.execute("SELECT FROM head WHERE school = %s AND device = %s FOR SHARE", (device.school, device.device))
