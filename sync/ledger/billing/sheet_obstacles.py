@@ -2,6 +2,7 @@
 
 import psycopg
 
+from sync.contract.event import TERMINAL_BOOT, ClockQuality
 from sync.errors import Wording
 from sync.ledger.intake.holes import read_holes
 from sync.ledger.judgement.contests import list_contests
@@ -58,23 +59,27 @@ def _find_open_contests(connection: psycopg.Connection, school: str, month: Mont
     return [ClosingObstacle(what, next_step, wording)] if contests else []
 
 
-# The days of the events on both sides of a hole: it may hold entries of any day between them. A side that the ledger
-# has no event of is open.
-_SELECT_DAYS = """
-    SELECT (SELECT max(day) FROM event WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
-              AND seq < %(first)s AND day <> ''),
-           (SELECT min(day) FROM event WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
-              AND seq > %(last)s AND day <> '')
+# The UTC dates between which a hole was recorded, by the events on both sides of it; a side without one is open. Only
+# what has its time from the kiosk's own clock, synchronised then, says where it lies: a row of 1970 or of 2099 behind a
+# power cut, an entry on paper for last month and a terminal's late row would move it elsewhere.
+_SELECT_DATES = """
+    SELECT max(at) FILTER (WHERE seq < %(first)s), min(at) FILTER (WHERE seq > %(last)s)
+    FROM (
+        SELECT seq, left(recorded_at, 10) AS at FROM event
+        WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s AND day <> '' AND recorded_at <> ''
+          AND clock = %(good)s AND NOT starts_with(boot, %(terminal)s)
+          AND left(recorded_at, 10) <= to_char(received_at AT TIME ZONE 'UTC' + interval '1 day', 'YYYY-MM-DD')
+    ) AS trusted
 """
 
 
 def _find_holes(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
     holes = []
     for hole in read_holes(connection, school):
-        place = {
-            "school": school, "device": hole.device, "epoch": hole.epoch, "first": hole.first_seq, "last": hole.last_seq
-        }  # fmt: skip
-        row = connection.execute(_SELECT_DAYS, place).fetchone()
+        row = connection.execute(_SELECT_DATES, {
+            "school": school, "device": hole.device, "epoch": hole.epoch, "first": hole.first_seq,
+            "last": hole.last_seq, "good": ClockQuality.SYNCHRONISED, "terminal": TERMINAL_BOOT,
+        }).fetchone()  # fmt: skip
         before, after = row if row is not None else (None, None)
         if (before or "") <= month.last.isoformat() and month.first.isoformat() <= (after or hole.noted_on):
             holes.append(f"{hole.device} {hole.epoch} {hole.first_seq}-{hole.last_seq}")

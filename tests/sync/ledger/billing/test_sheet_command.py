@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from edge_agent.cli.ledger import app
 from edge_agent.errors import AgentError
+from sync.contract import batch
 from sync.contract.batch import NamedHole
-from sync.contract.event import Claim
+from sync.contract.event import Claim, ClockQuality, Manual
 from sync.ledger.billing import sheet_work
 from sync.ledger.billing.sheet_facts import read_school_month
 from sync.ledger.billing.sheet_obstacles import find_open_questions
@@ -29,7 +30,7 @@ from sync.money.months import Month
 from sync.money.sheet import SheetSubject
 from tests.sync.ledger.billing.authority import Authority
 from tests.sync.ledger.billing.sheet_school import Command, boot, import_terms, meal
-from tests.sync.ledger.kiosk import Kiosk, accepted, new_school
+from tests.sync.ledger.kiosk import Kiosk, accepted, new_school, read_reply
 
 BIN = "OU=BIN123456789012"
 
@@ -177,6 +178,27 @@ def test_a_month_with_a_contest_or_a_hole_has_obstacles(
     ]
     september, november = (find_open_questions(db, lunch, Month(2025, month)) for month in (9, 11))
     assert [each.what for each in september] == [each.what for each in november[1:]]
+
+
+def test_no_wrong_clock_and_no_late_row_moves_a_hole_out_of_its_month(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk
+) -> None:
+    astray = msgspec.structs.replace(meal("u1", lunch, 3), clock=ClockQuality.UNSYNCHRONISED, service_date="")
+    paper = Manual(**msgspec.structs.asdict(msgspec.structs.replace(meal("u2", lunch, 12), service_date="2025-10-30")))
+    late = msgspec.structs.replace(meal("u3", lunch, 12), boot="terminal left 7", at="2025-10-29T04:00:00.000Z")
+    kiosk.record(
+        meal("u1", lunch, 3), msgspec.structs.replace(astray, at="2099-01-01T00:00:00.000Z"), meal("u2", lunch, 6),
+        msgspec.structs.replace(astray, at="1970-01-01T00:00:00.000Z"), paper, late, meal("u1", lunch, 13),
+    )  # fmt: skip
+    accepted(kiosk.send(1, 2))
+    lost = NamedHole(kiosk.epoch, 3, 3, kiosk.hashes[3].hex())
+    header = msgspec.structs.replace(kiosk.header(4, 7), holes=(lost,))
+    accepted(read_reply(kiosk.post_body(batch.encode(header, kiosk.payloads[3:]))))
+    october, november, december = (find_open_questions(db, lunch, Month(2025, month)) for month in (10, 11, 12))
+    assert [each.what for each in november if "missing" in each.what] == [
+        f"events that are missing: {kiosk.device} {kiosk.epoch} 3-3"
+    ]
+    assert not [each for each in [*october, *december] if "missing" in each.what]
 
 
 def test_the_sheets_of_all_schools_are_made_and_a_school_without_terms_is_named(
