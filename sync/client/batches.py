@@ -73,6 +73,7 @@ class BatchSender(PacedClient):
         self._skipped: set[Epoch] = set()  # closed epochs whose lost events the ledger does not take
         self._holes: tuple[NamedHole, ...] = ()  # to be named in the next batch
         self._holes_refused = False  # an older ledger: it cannot go on behind a hole
+        self._hole_disputes = 0  # signed 409s to batches with holes since something was accepted
         self._elsewhere = False  # the ledger's current epoch is not ours
         self._superseded = False  # the ledger said that this epoch is closed
         self._disputes = 0  # 409s and new epochs since something was accepted
@@ -104,6 +105,7 @@ class BatchSender(PacedClient):
 
     def _align(self) -> SyncStep:
         """Asks the ledger where it stands, and finds that place in the journal."""
+        self._holes = ()  # they are found again behind that place
         requested = self._pace.clock()
         cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
         self._note_time(cursor.time, requested)
@@ -284,7 +286,7 @@ class BatchSender(PacedClient):
         self._tombstone, self._holes = None, ()
         self._outbox.acknowledge(head, receipt.to_json(accepted.receipt), place.epoch)
         self._place, self._ledger_head = replace(place, position=head), accepted.head
-        self._disputes = 0
+        self._disputes = self._hole_disputes = 0
         self._span.note_accepted(through)
         return SyncStep(
             SyncOutcome.SENT,
@@ -354,8 +356,11 @@ class BatchSender(PacedClient):
         """Makes the next step read the cursor, which says how the chains meet. Every kind of 409 leads there."""
         self._disputes += 1
         alarm = SyncAlarm.NONE
-        if self._holes:
-            self._holes, self._holes_refused, self._place = (), True, None
+        if self._holes and not (self._channel.signs and not error.is_signed):
+            # One that signs may have been restored once more; it is asked again before rows are given up.
+            self._hole_disputes += 1
+            self._holes_refused = not self._channel.signs or self._hole_disputes > 1
+            self._place = None
             return SyncStep(
                 SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error), SyncAlarm.LEDGER_BEHIND
             )

@@ -298,6 +298,81 @@ def test_pruned_rows_of_a_closed_epoch_are_a_named_hole_in_front_of_the_next_one
     assert bench.ledger.holes == [(first.epoch, 1, 10)]
 
 
+class RefusesHoles:
+    """A proxy that answers the first batch with a hole by a 409 of its own."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
+        self.refusals = 1
+        self.named: list[int] = []
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> HttpResponse:
+        if method == "POST":
+            sent = batch.decode(batch.decompress(body, headers.get("content-encoding", "")))
+            self.named.append(len(sent.header.holes))
+            if sent.header.holes and self.refusals:
+                self.refusals -= 1
+                return HttpResponse(409, {"content-type": "text/html"}, b"<h1>Conflict</h1>")
+        return self.transport.request(method, path, query, headers, body, bytes_max)
+
+
+def bench_behind_a_hole(transport: Callable[[HttpTransport], HttpTransport] | None = None) -> tuple[Bench, str]:
+    """A ledger that lost everything, and a kiosk with four of ten rows of a closed epoch, and a later epoch."""
+    bench = Bench(events=10, transport=transport)
+    blank = bench.ledger.backup()
+    bench.drain()
+    first = bench.disk.current
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(10, 11)
+    bench.drain()
+    first.pruned_through = 6
+    bench.ledger.restore(blank)
+    bench.restart_client()
+    return bench, first.epoch
+
+
+def test_a_409_that_is_not_about_a_hole_does_not_give_up_the_rows_behind_it() -> None:
+    bench, closed = bench_behind_a_hole(RefusesHoles)
+    bench.drain()
+    assert stored(bench) == [make_payload(number) for number in range(6, 12)]
+    assert bench.ledger.holes == [(closed, 1, 6)]
+
+
+def test_a_ledger_that_is_restored_once_more_before_a_hole_is_named_loses_nothing() -> None:
+    bench, closed = bench_behind_a_hole()
+    backup = bench.ledger.backup()
+    bench.drain()
+    bench.record(12)
+    bench.restart_client()
+    bench.step()
+    bench.ledger.restore(backup)
+    bench.drain()
+    assert stored(bench) == [make_payload(number) for number in range(6, 13)]
+    assert set(bench.ledger.holes) == {(closed, 1, 6)}
+
+
+def test_a_hole_is_named_once_however_often_the_ledger_is_asked_where_it_stands() -> None:
+    proxies: list[RefusesHoles] = []
+
+    def between(transport: HttpTransport) -> HttpTransport:
+        proxies.append(RefusesHoles(transport))
+        proxies[0].refusals = 0
+        return proxies[0]
+
+    bench, _ = bench_behind_a_hole(between)
+    for _ in range(20):  # a heartbeat shows each minute that the ledger is behind, and each answer is lost
+        bench.client.realign()
+        bench.step()
+        bench.faults = [NetworkFault.DOWN]
+        bench.step()
+        bench.step()
+    bench.faults = []
+    bench.drain()
+    assert max(proxies[0].named) == 1
+
+
 def test_an_older_ledger_that_knows_no_holes_is_given_a_new_epoch() -> None:
     bench = Bench(events=30)
     bench.ledger.knows_holes = False
