@@ -14,7 +14,7 @@ from sync.audit.archive import (
     SchoolArchive,
     SuspensionLine,
 )
-from sync.contract.contests import BadAnswer, ContestOutcome, verify_answer
+from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, verify_answer
 from sync.contract.judgement import JudgementBasis, Suspension
 from sync.contract.reversals import BadReversal, Reversal, verify_reversal
 from sync.contract.roster_history import RecordState, RosterHistory
@@ -49,10 +49,11 @@ def _read_reversals(archive: SchoolArchive, officers: dict[bytes, str]) -> dict[
     return reversals
 
 
-def _read_contested(archive: SchoolArchive, officers: dict[bytes, str]) -> dict[EventId, ContestOutcome | None]:
-    contested: dict[EventId, ContestOutcome | None] = {}
+def _read_contested(archive: SchoolArchive, officers: dict[bytes, str]) -> dict[EventId, ContestAnswer | None]:
+    contested: dict[EventId, ContestAnswer | None] = {}
     for place, line in archive.read(ContestLine):
-        entry, outcome = EventId(line.device, line.epoch, line.seq), None
+        entry = EventId(line.device, line.epoch, line.seq)
+        answer: ContestAnswer | None = None
         if line.answer:
             try:
                 answer = verify_answer(line.answer, line.signature, line.public_key)
@@ -62,9 +63,8 @@ def _read_contested(archive: SchoolArchive, officers: dict[bytes, str]) -> dict[
                 raise AuditFailure(place, "the answer is to another contest")
             if officers.get(line.public_key) != answer.officer:
                 raise AuditFailure(place, f"{answer.officer} is not the officer of this key")
-            outcome = answer.outcome
-        if outcome is ContestOutcome.DECLINED:
+        if answer is not None and answer.outcome is ContestOutcome.DECLINED:
             contested.pop(entry, None)
         else:
-            contested[entry] = outcome
+            contested[entry] = answer
     return contested

@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sync.contract.clocks import CLOCK_SLACK, parse_utc
-from sync.contract.contests import ContestOutcome
+from sync.contract.contests import ContestAnswer
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Sighting
 from sync.contract.reversals import Reversal
 from sync.contract.roster import Entitlement
@@ -66,7 +66,7 @@ class JudgementBasis:
     history: RosterHistory
     suspensions: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)  # by device
     reversals: Mapping[EventId, Reversal] = field(default_factory=dict)  # the newest of each event
-    contested: Mapping[EventId, ContestOutcome | None] = field(default_factory=dict)  # None: nobody has answered yet
+    contested: Mapping[EventId, ContestAnswer | None] = field(default_factory=dict)  # None: nobody has answered yet
 
     def judge(self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None) -> Verdict:
         """Returns the verdict on an entry that happened at `when`."""

@@ -28,8 +28,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from sync.contract.clocks import TrueClocks
-from sync.contract.contests import ContestOutcome
+from sync.contract.clocks import TrueClocks, parse_utc
+from sync.contract.contests import ContestAnswer
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import (
     Carried,
@@ -45,6 +45,7 @@ from sync.contract.event import (
     decode,
 )
 from sync.contract.judgement import JudgementBasis, Verdict
+from sync.contract.reversals import Reversal
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import Slot, Timetable
 from sync.contract.timelines import place_sightings
@@ -326,7 +327,10 @@ def _end(draft: VisitDraft, leaving: EventId, exit_time: datetime | None) -> Non
 
 
 def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis) -> None:
-    """Lets the decisions of named persons stand, against a void as well, then holds what families contest."""
+    """Lets the decisions of named persons stand, against a void as well, then holds what families contest.
+
+    The later of two signed words on an entry stands: a contest that was upheld can be decided again.
+    """
     for event_id, reversal in basis.reversals.items():
         draft = drafts.get(event_id)
         if draft is None:
@@ -335,11 +339,21 @@ def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis
         draft.programme = reversal.programme or draft.programme or draft.entry.programme
         if reversal.claim is not Claim.NONE:
             draft.closing = VisitClosing.OPEN
-    for event_id, outcome in basis.contested.items():
+    for event_id, answer in basis.contested.items():
         draft = drafts.get(event_id)
         if draft is not None and draft.claim is not Claim.NONE:
-            draft.claim = Claim.NONE if outcome is ContestOutcome.UPHELD else Claim.HELD
-            draft.why = ClaimReason.CONTESTED
+            if answer is None:
+                draft.claim, draft.why = Claim.HELD, ClaimReason.CONTESTED
+            elif not _is_decided_again(answer, basis.reversals.get(event_id)):
+                draft.claim, draft.why = Claim.NONE, ClaimReason.CONTESTED
+
+
+def _is_decided_again(answer: ContestAnswer, reversal: Reversal | None) -> bool:
+    """Returns True where a person has decided about the entry after the answer to its family."""
+    if reversal is None:
+        return False
+    answered, decided = parse_utc(answer.decided_at), parse_utc(reversal.decided_at)
+    return answered is not None and decided is not None and decided > answered
 
 
 def _close(drafts: Iterable[VisitDraft], timetable: Timetable, now: datetime) -> None:
@@ -359,8 +373,9 @@ def _settle_claims(drafts: Iterable[VisitDraft]) -> None:
     """Lets one of each person's entries in a session be billed."""
     meals: dict[tuple[str, str, str], list[VisitDraft]] = defaultdict(list)
     for draft in drafts:
-        # Entries without a time have no place in the order: they wait, and only certain ones compete.
-        if draft.session and draft.claim in _COMPETING and draft.entry_time is not None:
+        # Entries without a time have no place in the order: they wait, and compete only once a person has decided.
+        is_placed = draft.entry_time is not None or draft.why is ClaimReason.REVERSED
+        if draft.session and draft.claim in _COMPETING and is_placed:
             meals[draft.entry.person, draft.session, draft.service_date].append(draft)
     for entries in meals.values():
         if len(entries) > 1:

@@ -165,17 +165,16 @@ def _read(
     return Contest(contest, person, day, session, ContestKind(kind), entry, note, raised_at, answered_at, signed)
 
 
-def read_contested(connection: psycopg.Connection, school: str) -> Mapping[EventId, ContestOutcome | None]:
-    """Returns the entries whose claim a contest changes: None while it is open, UPHELD where the family was right."""
-    contested: dict[EventId, ContestOutcome | None] = {}
+def read_contested(connection: psycopg.Connection, school: str) -> Mapping[EventId, ContestAnswer | None]:
+    """Returns the entries whose claim a contest changes: None while it is open, else the answer that upheld it."""
+    contested: dict[EventId, ContestAnswer | None] = {}
     for contest in sorted(list_contests(connection, school, "", "~"), key=lambda contest: contest.raised_at):
         if contest.entry is None:
             continue
-        outcome = contest.answer.outcome if contest.answer else None
-        if outcome is ContestOutcome.DECLINED:
+        if contest.answer is not None and contest.answer.outcome is ContestOutcome.DECLINED:
             contested.pop(contest.entry, None)
         else:
-            contested[contest.entry] = outcome
+            contested[contest.entry] = contest.answer
     return contested
 
 

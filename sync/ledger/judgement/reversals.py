@@ -10,8 +10,10 @@ from datetime import datetime
 
 import psycopg
 
+from sync.contract.event import Claim
 from sync.contract.reversals import BadReversal, Reversal, verify_reversal
 from sync.contract.visit import EventId
+from sync.ledger.billing import terms
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis, mark_dirty
 
@@ -94,11 +96,14 @@ def store_reversal(
         change_basis(
             connection, reversal.school, ()
         )  # first: it waits for a settling, and then that one's visits count
-        days = connection.execute(
-            "SELECT day FROM visit WHERE school = %s AND device = %s AND epoch = %s AND seq = %s", entry
+        judged = connection.execute(
+            "SELECT day, CASE programme WHEN '' THEN recorded_programme ELSE programme END FROM visit"
+            " WHERE school = %s AND device = %s AND epoch = %s AND seq = %s",
+            entry,
         ).fetchall()
-        if not days:
+        if not judged:
             raise NotUnderstood(f"no judged entry {'/'.join(map(str, reversal.event))}: settle its day first")
+        _check_payer(connection, reversal, judged[0][1])
         numbered = connection.execute(
             "SELECT number, body FROM reversal WHERE school = %s AND device = %s AND epoch = %s AND seq = %s"
             " ORDER BY number DESC LIMIT 1",
@@ -111,8 +116,33 @@ def store_reversal(
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (*entry, numbered[0] + 1 if numbered else 1, body, signature, public_key, now),
         )
-        mark_dirty(connection, reversal.school, [row[0] for row in days])
+        mark_dirty(connection, reversal.school, [row[0] for row in judged])
     return reversal
+
+
+def _check_payer(connection: psycopg.Connection, reversal: Reversal, judged: str) -> None:
+    """Raises NotUnderstood for a meal that would be billed by no sheet. `judged`: the entry's programme so far."""
+    payer = reversal.programme or judged
+    if not reversal.programme and reversal.claim is not Claim.CLAIMABLE:
+        return
+    if not payer:
+        raise NotUnderstood("nobody pays for this meal by the roster: say who does with --programme")
+    if not _is_programme(connection, reversal.school, payer):
+        raise NotUnderstood(
+            f"{payer!r} is no programme of school {reversal.school}",
+            "give one of its tariffs or of its roster with --programme",
+        )
+
+
+def _is_programme(connection: psycopg.Connection, school: str, programme: str) -> bool:
+    if terms.find_programme(connection, school, programme) is not None:
+        return True
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM roster_record WHERE school = %s AND type = 'programme' AND id = %s"
+        " AND superseded IS NULL AND body IS NOT NULL)",
+        (school, programme),
+    ).fetchone()
+    return row == (True,)
 
 
 def read_reversals(connection: psycopg.Connection, school: str) -> Mapping[EventId, Reversal]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sync.contract.contests import ContestAnswer, ContestOutcome
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Manual, Method, Void
 from sync.contract.judgement import JudgementBasis, Suspension
 from sync.contract.reversals import Reversal
@@ -39,6 +40,7 @@ class School:
     closed_months: dict[str, int] = field(default_factory=dict)
     suspensions: dict[str, list[Suspension]] = field(default_factory=dict)
     reversals: dict[EventId, Reversal] = field(default_factory=dict)
+    contested: dict[EventId, ContestAnswer | None] = field(default_factory=dict)
     received: list[ReceivedEvent] = field(default_factory=list)
 
     def add(self, event: Event, device: str = "A", epoch: str = "a1", **more: Any) -> EventId:
@@ -49,7 +51,9 @@ class School:
 
     def visits(self) -> list[Visit]:
         history = RosterHistory(self.roster, self.versions, ALMATY, self.closed_months)
-        basis = JudgementBasis(history=history, suspensions=self.suspensions, reversals=self.reversals)
+        basis = JudgementBasis(
+            history=history, suspensions=self.suspensions, reversals=self.reversals, contested=self.contested
+        )
         return list(derive_visits(self.received, timetable=TIMETABLE, now=EVENING, basis=basis).visits)
 
     def verdicts(self) -> list[tuple[Claim, ClaimReason]]:
@@ -328,6 +332,38 @@ def test_a_decision_bills_no_meal_twice() -> None:
         (Claim.CLAIMABLE, ClaimReason.REVERSED),
         (Claim.SECOND, ClaimReason.SECOND_MEAL),
     ]
+
+
+def test_decisions_about_entries_without_a_time_bill_one_meal() -> None:
+    school = School()
+    first, second = school.add(uncertain()), school.add(uncertain())
+    timed = school.add(entry("09:50:00", boot="c"))
+    school.reversals = decide(first, Claim.CLAIMABLE) | decide(second, Claim.CLAIMABLE)
+    assert {visit.id: (visit.claim, visit.first) for visit in school.visits()} == {
+        timed: (Claim.CLAIMABLE, None), first: (Claim.SECOND, timed), second: (Claim.SECOND, timed),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answered", "verdict"),
+    [
+        ("2026-11-23T00:00:00Z", (Claim.CLAIMABLE, ClaimReason.REVERSED)),  # the decision of the 24th is the later word
+        ("2026-11-25T00:00:00Z", (Claim.NONE, ClaimReason.CONTESTED)),
+        ("today", (Claim.NONE, ClaimReason.CONTESTED)),
+        ("", (Claim.HELD, ClaimReason.CONTESTED)),  # nobody has answered yet
+    ],
+)
+def test_of_an_upheld_contest_and_a_decision_the_later_stands(
+    answered: str, verdict: tuple[Claim, ClaimReason]
+) -> None:
+    school = School()
+    meal = school.add(entry())
+    answer = ContestAnswer(
+        school="s", contest="c", outcome=ContestOutcome.UPHELD, reason="r", officer="o", decided_at=answered
+    )
+    school.contested = {meal: answer if answered else None}
+    school.reversals = decide(meal, Claim.CLAIMABLE)
+    assert school.verdicts() == [verdict]
 
 
 def test_a_decision_against_the_first_lets_the_next_move_up() -> None:

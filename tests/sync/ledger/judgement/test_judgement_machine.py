@@ -37,7 +37,7 @@ from sync.contract.event import (
     Void,
 )
 from sync.contract.reversals import Reversal, sign_reversal
-from sync.contract.roster import DeletedRecord, Entitlement, MealSession, Person
+from sync.contract.roster import DeletedRecord, Entitlement, MealSession, Person, Programme
 from sync.contract.visits import Visit
 from sync.ledger.judgement import reversals
 from sync.ledger.judgement.days import settle_days
@@ -74,6 +74,8 @@ class JudgedSchool(RuleBasedStateMachine):
             MealSession(id="lunch", name="Lunch", start="08:30", end="09:10"),
             *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in PEOPLE[:2]),
             *(Entitlement(id=f"{id_}.e", person=id_, programme="state") for id_ in PEOPLE),
+            Programme(id="paid", name="Paid meals"),
+            Programme(id="state", name="State meals"),
         )
         codes = [schools.issue_code(self.db, self.school, name, NOW) for name in ("left", "right")]
         self.kiosks = [Kiosk.enrol(self.url, code) for code in codes]

@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from edge_agent.cli.main import build
 from sync.contract.event import Claim
 from sync.contract.reversals import Reversal, sign_reversal
+from sync.contract.roster import Person
 from sync.contract.visits import ClaimReason, Visit
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement import reversals
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.judgement.report import build_report
+from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerServer
 from tests.sync.ledger.judgement.test_attacks import lunch, paid
 from tests.sync.ledger.kiosk import Kiosk, accepted
@@ -46,11 +48,12 @@ def add_officer(db: psycopg.Connection, school: str, role: str = "school", offic
 
 
 def decide(
-    db: psycopg.Connection, kiosk: Kiosk, key: Ed25519PrivateKey, claim: Claim, *, seq: int = 1, officer: str = "o1"
-) -> None:
+    db: psycopg.Connection, kiosk: Kiosk, key: Ed25519PrivateKey, claim: Claim, *, seq: int = 1, officer: str = "o1",
+    programme: str = "",
+) -> None:  # fmt: skip
     decision = Reversal(
         school=kiosk.school, device=kiosk.device, epoch=kiosk.epoch, seq=seq, claim=claim, reason="she is new",
-        officer=officer, decided_at="2026-11-30T09:00:00Z",
+        officer=officer, decided_at="2026-11-30T09:00:00Z", programme=programme,
     )  # fmt: skip
     body, signature = sign_reversal(decision, key)
     reversals.store_reversal(db, body, signature, key.public_key().public_bytes_raw(), NOW)
@@ -73,6 +76,27 @@ def test_the_newest_decision_counts(db: psycopg.Connection, newcomer: Kiosk) -> 
     decide(db, newcomer, key, Claim.NONE)  # handed in twice, stored once
     assert verdicts(db, newcomer.school) == [(Claim.NONE, ClaimReason.REVERSED)]
     assert db.execute("SELECT max(number) FROM reversal WHERE school = %s", (newcomer.school,)).fetchone() == (2,)
+
+
+def test_a_meal_that_no_sheet_would_bill_is_not_decided_to_be_billed(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk
+) -> None:
+    key = add_officer(db, lunch)
+    rosters.apply_changes(db, lunch, [Person(id="n1", given_name="Ә", family_name="Қ")])
+    kiosk.record(paid(lunch, "n1", claim=Claim.NONE, programme=""), paid(lunch, "n1", 1, programme="kitchen"))
+    accepted(kiosk.send_all())
+    settle_days(db, lunch, now=NOW)
+    with pytest.raises(NotUnderstood, match="nobody pays for this meal by the roster: say who does with --programme"):
+        decide(db, kiosk, key, Claim.CLAIMABLE)
+    with pytest.raises(NotUnderstood, match="'kitchen' is no programme of school"):
+        decide(db, kiosk, key, Claim.CLAIMABLE, seq=2)
+    with pytest.raises(NotUnderstood, match="'stat' is no programme of school"):
+        decide(db, kiosk, key, Claim.HELD, programme="stat")
+    decide(db, kiosk, key, Claim.NONE)
+    decide(db, kiosk, key, Claim.CLAIMABLE, programme="state")
+    assert [(visit.claim, visit.programme) for visit in judged(db, lunch)] == [
+        (Claim.CLAIMABLE, "state"), (Claim.HELD, "kitchen"),
+    ]  # fmt: skip
 
 
 def test_who_may_not_decide(db: psycopg.Connection, newcomer: Kiosk) -> None:
