@@ -158,7 +158,10 @@ def close(
         subject = read_subject(school, programme, month, number)
         outcome = sheet_work.close(connection, subject, by=by, now=utc_now(), digest=digest)
         contested = list_contests(connection, school, f"{month}-01", f"{month}-31", open_only=True)
+        waiting = sheet_work.list_open_programmes(connection, subject)
     print_outcome(outcome, "closed", as_json)
+    if waiting and not as_json:
+        out.print(f"newer rosters count in {month} until these are closed, too: {', '.join(waiting)}", markup=False)
     for contest in contested if not as_json else ():
         entry = "/".join(map(str, contest.entry)) if contest.entry else "an entry is missing"
         out.print(f"open contest {contest.contest}: {contest.day} {contest.person}, {entry}", markup=False)

@@ -1,5 +1,7 @@
 """Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events and sheets."""
 
+from datetime import datetime, tzinfo
+
 import psycopg
 
 from sync.contract.event import TERMINAL_BOOT, ClockQuality
@@ -10,6 +12,15 @@ from sync.money.months import Month
 from sync.money.protocol import ClosingObstacle
 
 LISTED_MAX = 5  # of each kind; the others are counted
+
+
+def find_days_to_come(month: Month, tz: tzinfo, now: datetime) -> list[ClosingObstacle]:
+    """Returns an obstacle before the month is over at the school: its later meals would all be corrections."""
+    if now.astimezone(tz).date() > month.last:
+        return []
+    day = month.following.first
+    what, next_step = f"days that are still to come: {month} lasts until {month.last}", f"close it from {day} on"
+    return [ClosingObstacle(what, next_step, Wording("obstacle.days_to_come", day=day))]
 
 
 def find_open_questions(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:

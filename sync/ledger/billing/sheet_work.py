@@ -8,9 +8,10 @@ import psycopg
 from sync.ledger.billing import sheets
 from sync.ledger.billing.closed_sheets import note_closing
 from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
-from sync.ledger.billing.sheet_obstacles import find_open_questions
+from sync.ledger.billing.sheet_obstacles import find_days_to_come, find_open_questions
 from sync.ledger.billing.sheet_store import list_subjects, read_process, read_version
 from sync.ledger.billing.sheets import ActOutcome
+from sync.ledger.billing.terms import read_tariffs
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.judgement.months import close_month
 from sync.ledger.transparency.statements import state_days
@@ -53,10 +54,11 @@ def object_to(
 
 
 def find_obstacles(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> list[ClosingObstacle]:
-    """Returns everything that keeps a sheet from closing: questions that are open, rows that have changed since."""
-    facts = read_facts(connection, subject, now=now)
+    """Returns everything that keeps a sheet from closing: days to come, open questions, rows that have changed."""
+    facts, month = read_facts(connection, subject, now=now), Month.parse(subject.month)
     return [
-        *find_open_questions(connection, subject.school, Month.parse(subject.month)),
+        *find_days_to_come(month, facts.timetable.tz, now),
+        *find_open_questions(connection, subject.school, month),
         *sheets.find_changes(connection, subject, facts),
     ]
 
@@ -66,23 +68,33 @@ def close(
 ) -> ActOutcome:
     """Closes a sheet, by default in the version in force; with the last sheet of a school's month, the month itself.
 
-    From then on a newer roster changes nothing in it. Raises ActRefused that names every obstacle.
+    From then on a newer roster changes nothing in it; see `list_open_programmes`. Raises ActRefused that names every
+    obstacle.
     """
     with connection.transaction():
         wanted = digest or read_version(connection, subject).digest
         obstacles = find_obstacles(connection, subject, now=now)
         state_days(connection, subject.school, now=now)  # the log has what it was closed by before it has the closing
         outcome = sheets.close(connection, subject, wanted, obstacles, by=by, now=now)
-        if all(read_process(connection, main).closing for main in _list_mains(connection, subject)):
+        if not list_open_programmes(connection, subject):
             close_month(connection, subject.school, subject.month, now=now)
         if not outcome.recognised:
             note_closing(connection, subject)
         return outcome
 
 
-def _list_mains(connection: psycopg.Connection, subject: SheetSubject) -> list[SheetSubject]:
-    """Returns the month's own sheets of all programmes of this school."""
-    return [
-        each for each in list_subjects(connection, subject.school)
-        if each.month == subject.month and each.number == 0
-    ]  # fmt: skip
+def list_open_programmes(connection: psycopg.Connection, subject: SheetSubject) -> list[str]:
+    """Returns the programmes that keep the school's month open: proposed or with meals to bill, and not closed.
+
+    While one of them is open, an entitlement that is granted with effect from an earlier day still counts for it.
+    """
+    mains = [each for each in list_subjects(connection, subject.school) if each.month == subject.month]
+    closed = {each.programme for each in mains if not each.number and read_process(connection, each).closing}
+    month = Month.parse(subject.month)
+    billed = connection.execute(
+        "SELECT DISTINCT CASE programme WHEN '' THEN recorded_programme ELSE programme END FROM visit"
+        " WHERE school = %s AND day BETWEEN %s AND %s AND claim = 'claimable'",
+        (subject.school, month.first.isoformat(), month.last.isoformat()),
+    ).fetchall()
+    priced = {terms.id for terms in read_tariffs(connection, subject.school).programmes}
+    return sorted((({row[0] for row in billed} & priced) | {each.programme for each in mains}) - closed)

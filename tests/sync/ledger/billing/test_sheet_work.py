@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sync.contract.roster import DeletedRecord, Person
+from sync.contract.roster import DeletedRecord, Entitlement, Person
 from sync.ledger.billing import sheet_store, sheet_work, terms
 from sync.ledger.billing.sheet_facts import read_school_month
 from sync.ledger.registry import rosters
@@ -51,6 +51,38 @@ def test_the_month_closes_for_newer_rosters_with_its_last_sheet(
     sheet_work.close(db, subjects[1], by="city", now=NOW)
     assert closed_months(db, priced) == [MONTH]
     assert sheet_work.close(db, subjects[1], by="city", now=NOW).recognised
+
+
+def test_the_month_stays_open_while_a_programme_with_meals_has_no_closed_sheet(
+    db: psycopg.Connection, priced: str, kiosk: Kiosk
+) -> None:
+    """Who makes one sheet after the other must not lose what is granted with effect from an earlier day meanwhile."""
+    rosters.apply_changes(db, priced, [Entitlement(id="u3.paid", person="u3", programme="paid", priority=-1)])
+    kiosk.record(meal("u1", priced, 3), meal("u3", priced, 3, 1))
+    accepted(kiosk.send_all())
+    subjects = [SheetSubject(priced, programme, MONTH) for programme in ("state", "paid")]
+    parties = [Party(db, priced, side) for side in (SheetSide.CATERER, SheetSide.SCHOOL)]
+    for subject, is_closed in zip(subjects, ([], [MONTH]), strict=True):
+        sheet_work.propose(db, subject, by="cook", now=NOW)
+        for party in parties:
+            party.hand_in(subject, sheet_store.read_version(db, subject).body)
+        sheet_work.close(db, subject, by="city", now=NOW)
+        assert closed_months(db, priced) == is_closed
+        assert sheet_work.list_open_programmes(db, subject) == ([] if is_closed else ["paid"])
+
+
+def test_no_sheet_closes_before_its_month_is_over(db: psycopg.Connection, priced: str, kiosk: Kiosk) -> None:
+    kiosk.record(meal("u1", priced, 3))
+    accepted(kiosk.send_all())
+    subject = SheetSubject(priced, "state", MONTH)
+    sheet_work.propose(db, subject, by="cook", now=NOW)
+    for side in (SheetSide.CATERER, SheetSide.SCHOOL):
+        Party(db, priced, side).hand_in(subject, sheet_store.read_version(db, subject).body)
+    evening = datetime(2025, 11, 30, 18, 59, tzinfo=UTC)  # one minute before midnight at the school
+    with pytest.raises(ActRefused, match="days that are still to come: 2025-11 lasts until 2025-11-30; close it from"):
+        sheet_work.close(db, subject, by="city", now=evening)
+    sheet_work.close(db, subject, by="city", now=evening + timedelta(minutes=1))
+    assert closed_months(db, priced) == [MONTH]
 
 
 def test_an_event_that_comes_after_both_have_signed_keeps_the_sheet_from_closing(
