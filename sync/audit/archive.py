@@ -109,8 +109,11 @@ class RosterRecordLine(_ArchiveLine, frozen=True, kw_only=True, tag="roster_reco
     until: int
 
 
+ROSTER_OPEN = 0  # no version has this number
+
+
 class ClosedMonthLine(_ArchiveLine, frozen=True, kw_only=True, tag="closed_month"):
-    """A closed month, and the newest roster at its closing."""
+    """A closed month, and the newest roster at its closing; ROSTER_OPEN while another programme's sheet is open."""
 
     month: str
     roster_version: int

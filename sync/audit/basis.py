@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import UTC, tzinfo
 
 from sync.audit.archive import (
+    ROSTER_OPEN,
     AuditFailure,
     ClosedMonthLine,
     ContestLine,
@@ -25,7 +26,8 @@ def read_basis(archive: SchoolArchive, tz: tzinfo) -> JudgementBasis:
     """Returns the basis by which the month was judged. Raises AuditFailure at a decision that nobody has signed."""
     states = [RecordState(line.record, line.since, line.until) for line in archive.read_lines(RosterRecordLine)]
     versions = {line.version: line.in_force.astimezone(UTC) for line in archive.read_lines(RosterVersionLine)}
-    closed = {line.month: line.roster_version for line in archive.read_lines(ClosedMonthLine)}
+    months = archive.read_lines(ClosedMonthLine)
+    closed = {line.month: line.roster_version for line in months if line.roster_version != ROSTER_OPEN}
     suspensions: dict[str, list[Suspension]] = defaultdict(list)
     for line in archive.read_lines(SuspensionLine):
         suspensions[line.device].append(Suspension(line.since, line.until))

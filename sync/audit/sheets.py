@@ -7,6 +7,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from sync.audit.archive import (
+    ROSTER_OPEN,
     ArchivePlace,
     AuditFailure,
     CalendarLine,
@@ -172,7 +173,7 @@ def _check_proposals(archive: SchoolArchive) -> None:
 def _check_closings(archive: SchoolArchive, claims: Leaves) -> None:
     """Raises AuditFailure where the log has a closing of the month that the export lacks, or the roster of it is."""
     subject = archive.subject
-    versions = {line.version for line in archive.read_lines(RosterVersionLine)}
+    versions = {ROSTER_OPEN, *(line.version for line in archive.read_lines(RosterVersionLine))}
     closed_months = {line.month for line in archive.read_lines(ClosedMonthLine) if line.roster_version in versions}
     for place, act in archive.read(SheetActLine):
         if act.kind == "closing" and subject.month not in closed_months:

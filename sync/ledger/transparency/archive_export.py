@@ -11,6 +11,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from sync.audit.archive import (
+    ROSTER_OPEN,
     ArchiveLine,
     BatchLine,
     CalendarLine,
@@ -40,6 +41,7 @@ from sync.contract.roster import School
 from sync.contract.wire import time_text
 from sync.ledger.billing import sheet_store, terms
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.judgement import judgement_basis
 from sync.ledger.judgement.contests import read_answers
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.judgement.reversals import DECIDING_ROLES, list_officers
@@ -110,7 +112,7 @@ def _read_lines(
     )  # fmt: skip
     yield from _read_chains(connection, school)
     yield from _read_logs(connection, school, witness_key)
-    yield from _read_rosters(connection, school)
+    yield from _read_rosters(connection, subject)
     yield from _read_decisions(connection, school)
     yield from _read_terms(connection, school)
     yield from _read_statements(connection, subject)
@@ -175,7 +177,8 @@ def _read_logs(connection: psycopg.Connection, school: str, witness_key: NoteKey
         yield CheckpointLine(log=log, note=str(note))
 
 
-def _read_rosters(connection: psycopg.Connection, school: str) -> Iterator[ArchiveLine]:
+def _read_rosters(connection: psycopg.Connection, subject: SheetSubject) -> Iterator[ArchiveLine]:
+    school = subject.school
     floor = connection.execute("SELECT roster_floor FROM school WHERE school = %s", (school,)).fetchone()
     for version, in_force in connection.execute(
         "SELECT version, in_force FROM roster_version WHERE school = %s AND version >= %s ORDER BY version",
@@ -190,9 +193,10 @@ def _read_rosters(connection: psycopg.Connection, school: str) -> Iterator[Archi
         record = redact(roster.from_json(body))
         if record is not None:
             yield RosterRecordLine(record=record, since=since, until=until)
-    for month, version in connection.execute(
-        "SELECT month, roster_version FROM closed_month WHERE school = %s ORDER BY month", (school,)
-    ):
+    closed = judgement_basis.read_closed(connection, school)
+    if sheet_store.read_closed(connection, school, subject.programme, subject.month):
+        closed = {subject.month: ROSTER_OPEN} | closed
+    for month, version in sorted(closed.items()):
         yield ClosedMonthLine(month=month, roster_version=version)
     for device, since, until in connection.execute(
         "SELECT device, since, until FROM device_suspension WHERE school = %s ORDER BY device, since", (school,)

@@ -157,6 +157,29 @@ def exported(
     return ExportedMonth([encode_line(line) for line in lines], TrustedKeys(signer.ledger_key, witness.witness.key))
 
 
+def test_a_closed_sheet_is_proved_while_another_programmes_is_open(
+    db: psycopg.Connection, kiosk: Kiosk, signer: LogSigner, open_folder: Path, calendar: Calendar, tariffs: TariffBook
+) -> None:
+    school, subject = kiosk.school, SheetSubject(kiosk.school, "state", MONTH)
+    rosters.apply_changes(db, school, [*ROSTER, Entitlement(id="e5", person="p5", programme="paid")])
+    terms.import_calendar(db, school, calendar, by="city", now=NOW)
+    terms.import_tariffs(db, school, tariffs, by="city", now=NOW)
+    kiosk.record(meal(kiosk, "p0", 4), meal(kiosk, "p5", 4, 1))
+    accepted(kiosk.send_all())
+    sheet_work.propose(db, subject, by="caterer", now=NOW)
+    for side in (CATERER, SCHOOL):
+        Party(db, school, side).hand_in(subject, read_version(db, subject).body)
+    sheet_work.close(db, subject, by="city", now=NOW)
+    assert db.execute("SELECT count(*) FROM closed_month WHERE school = %s", (school,)).fetchone() == (0,)
+    receipts_key = keys.load_or_create(open_folder / "ledger" / "receipt.key").public_key().public_bytes_raw()
+    exported = export_sheet(db, subject, signer, receipts_key=receipts_key, witness_key=None, now=NOW)
+    month = ExportedMonth([encode_line(line) for line in exported], TrustedKeys(signer.ledger_key, None))
+    assert "signed by caterer (ed25519), school (ed25519), closed" in month.audit().steps[-1]
+    without = [line for line in month.lines if json.loads(line)["line"] != "closed_month"]
+    with pytest.raises(AuditFailure, match="the roster at its closing is missing"):
+        month.audit(without)
+
+
 def kinds(lines: list[bytes]) -> set[str]:
     return {json.loads(line)["line"] for line in lines}
 
