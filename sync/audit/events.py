@@ -36,10 +36,11 @@ def read_events(chains: Mapping[EpochName, EpochChain]) -> list[ReceivedEvent]:
     """Returns every event of the school once, with what the ledger knew of its coming."""
     received: list[ReceivedEvent] = []
     times: dict[EpochName, _EpochTimes] = defaultdict(_EpochTimes)
+    floors = _find_floors(chains)
     parcels: dict[tuple[str, str, str], list[_Parcel]] = defaultdict(list)
     carried: set[tuple[str, str, int, str]] = set()
     for name in chains:
-        latest = ""
+        latest = floors[name]
         for _, chained in sorted(chains[name].events.items()):
             decoded = _decode(chained.payload)
             if isinstance(decoded, Carried):
@@ -55,8 +56,31 @@ def read_events(chains: Mapping[EpochName, EpochChain]) -> list[ReceivedEvent]:
             times[name].times.append((chained.seq, time))
             latest = max(latest, time)
     for (device, epoch, by_epoch), group in parcels.items():
-        received += _place_carried(chains, times[device, epoch], device, epoch, by_epoch, group)
+        before = _find_earlier(chains, device, epoch if (device, epoch) in chains else by_epoch)
+        floor = max((time for name in before for _, time in times[name].times), default="")
+        received += _place_carried(chains, times[device, epoch], floor, device, epoch, by_epoch, group)
     return received
+
+
+def _find_earlier(chains: Mapping[EpochName, EpochChain], device: str, epoch: str) -> list[EpochName]:
+    """Returns the device's epochs that were opened before this one, in their order."""
+    own = [name for name in chains if name[0] == device]
+    return own[: own.index((device, epoch))] if (device, epoch) in chains else []
+
+
+def _find_floors(chains: Mapping[EpochName, EpochChain]) -> dict[EpochName, str]:
+    """Returns the latest good wall time that the ledger had of a device's earlier epochs when each was opened."""
+    floors: dict[EpochName, str] = {}
+    for name, chain in chains.items():
+        earlier = _find_earlier(chains, *name)
+        opened_at = min((chained.received_at for chained in chain.events.values()), default=None)
+        if not earlier or opened_at is None:
+            floors[name] = ""
+            continue
+        before = [each for each in chains[earlier[-1]].events.values() if each.received_at < opened_at]
+        times = [_good_time(_decode(each.payload), each.received_at) for each in before]
+        floors[name] = max([floors[earlier[-1]], *times])
+    return floors
 
 
 def _is_stored(chains: Mapping[EpochName, EpochChain], key: tuple[str, str, int, str]) -> bool:
@@ -67,15 +91,18 @@ def _is_stored(chains: Mapping[EpochName, EpochChain], key: tuple[str, str, int,
 
 
 def _place_carried(
-    chains: Mapping[EpochName, EpochChain], own: _EpochTimes, device: str, epoch: str, by_epoch: str,
+    chains: Mapping[EpochName, EpochChain], own: _EpochTimes, floor: str, device: str, epoch: str, by_epoch: str,
     group: list[_Parcel],
 ) -> list[ReceivedEvent]:  # fmt: skip
-    """Returns carried events: on a branch of their own from where they part from what the ledger has."""
+    """Returns carried events: on a branch of their own from where they part from what the ledger has.
+
+    `floor`: the latest good wall time of the epochs before theirs.
+    """
     group.sort(key=lambda parcel: parcel.seq)
     chain = chains.get((device, epoch))
     stored = chain.events.keys() if chain else frozenset[int]()
     parting = next((parcel.seq for parcel in group if parcel.seq in stored), 0)
-    line = _EpochTimes([(seq, time) for seq, time in own.times if seq < group[0].seq])
+    line = _EpochTimes([(0, floor), *((seq, time) for seq, time in own.times if seq < group[0].seq)])
     received = []
     for parcel in group:
         latest = line.latest_before(parcel.seq)

@@ -24,7 +24,7 @@ class ReceivedEvent(msgspec.Struct, frozen=True, gc=False):
     id: EventId
     event: Event
     received_at: datetime | None = None  # None: nothing is in the future of a kiosk's own events
-    latest_before: str = ""  # the latest good wall time before it in its epoch, as its event says it
+    latest_before: str = ""  # the latest good wall time before it in its chain, as its event says it
 
 
 class VisitClosing(StrEnum):

@@ -21,6 +21,12 @@ def insert_carried(
     })  # fmt: skip
 
 
+def read_carried_epochs(connection: psycopg.Connection, school: str, device: DeviceId) -> set[str]:
+    """Returns the epochs of a device of which a later one has carried events."""
+    rows = connection.execute("SELECT DISTINCT epoch FROM carried WHERE school = %s AND device = %s", (school, device))
+    return {row[0] for row in rows}
+
+
 def drop_copies(connection: psycopg.Connection, arrival: ArrivedBatch) -> None:
     """Drops the copies of a batch's events, which stand under their own names now. Does not wait."""
     connection.execute(_DELETE_CARRIED, {

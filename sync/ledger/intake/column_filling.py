@@ -28,19 +28,30 @@ def fill_columns(connection: psycopg.Connection) -> None:
 
 
 def _fill_events(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:
-    epoch, seq, latest = "", 0, ""
+    latest = ""
+    for (epoch,) in connection.execute(
+        "SELECT epoch FROM epoch WHERE school = %s AND device = %s ORDER BY opened_at, epoch", (school, device)
+    ).fetchall():
+        latest = _fill_epoch(connection, school, device, epoch, latest, effects)
+    connection.execute("UPDATE head SET latest = %s WHERE school = %s AND device = %s", (latest, school, device))
+
+
+def _fill_epoch(
+    connection: psycopg.Connection, school: str, device: str, epoch: str, latest: str, effects: EventEffects
+) -> str:
+    """Fills the events of one epoch. `latest`: the latest good wall time before it; returns the one behind it."""
+    seq = 0
     while True:
         stored = connection.execute(
-            "SELECT epoch, seq, payload, kind, received_at FROM event WHERE school = %s AND device = %s"
-            " AND (epoch, seq) > (%s, %s) ORDER BY epoch, seq LIMIT %s",
+            "SELECT seq, payload, kind, received_at FROM event WHERE school = %s AND device = %s"
+            " AND epoch = %s AND seq > %s ORDER BY seq LIMIT %s",
             (school, device, epoch, seq, _PART_EVENTS),
         ).fetchall()
         if not stored:
-            break
+            return latest
         rows: list[EventRow] = []
-        for row_epoch, row_seq, payload, kind, received_at in stored:
-            latest = latest if row_epoch == epoch else ""
-            epoch, seq = row_epoch, row_seq
+        for row_seq, payload, kind, received_at in stored:
+            seq = row_seq
             tombstones = (seq,) if kind == "tombstone" else ()
             columns = read_columns(
                 [payload], seq, school=school, epoch=Epoch(epoch), now=received_at, tombstones=tombstones,
@@ -48,12 +59,8 @@ def _fill_events(connection: psycopg.Connection, school: str, device: str, effec
             )  # fmt: skip
             latest = columns.latest
             rows += columns.rows
-        keys = {"epochs": [row[0] for row in stored], "seqs": [row[1] for row in stored]}
+        keys = {"epochs": [epoch for _ in stored], "seqs": [row[0] for row in stored]}
         connection.execute(_FILL_EVENTS, {"school": school, "device": device, **keys, **list_columns(rows)})
-        connection.execute(
-            "UPDATE head SET latest = %s WHERE school = %s AND device = %s AND epoch = %s",
-            (latest, school, device, epoch),
-        )
 
 
 def _fill_carried(connection: psycopg.Connection, school: str, device: str, effects: EventEffects) -> None:

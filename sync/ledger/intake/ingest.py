@@ -23,7 +23,7 @@ from sync.contract.batch import link_hashes
 from sync.contract.chain import Hash, Head
 from sync.contract.wire import BatchReply, ProblemDocument, QuarantinedEvent, time_text
 from sync.ledger.intake.arrivals import ArrivedBatch, identify, store_evidence
-from sync.ledger.intake.carried_events import drop_copies, insert_carried
+from sync.ledger.intake.carried_events import drop_copies, insert_carried, read_carried_epochs
 from sync.ledger.intake.event_columns import EventColumns, OddEvent, read_columns
 from sync.ledger.intake.event_storing import store_events
 from sync.ledger.intake.holes import note_holes, note_lost
@@ -117,6 +117,8 @@ def _note_new(
             "details": [event.detail for event in odd.values()],
         })  # fmt: skip
     note_lost(connection, arrival.school, arrival.device, columns.effects.lost)
+    if opened.is_closed:  # what later epochs carried may stand out of order behind it
+        columns.effects.carried_epochs |= read_carried_epochs(connection, arrival.school, arrival.device)
     _move_head(connection, arrival, opened, columns.latest)
     logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
     mark_days(connection, arrival.school, arrival.device, columns.effects)

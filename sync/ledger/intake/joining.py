@@ -15,7 +15,7 @@ FORK_ROWS_MAX = 10_000  # a device; beyond it more of the same proves nothing ne
 
 @dataclass(frozen=True, slots=True)
 class OpenEpoch:
-    """The open epoch: the head that the lock protects, and the latest good wall time of its events.
+    """The open epoch: the head that the lock protects, and the latest good wall time up to it, also of earlier epochs.
 
     Or one that is closed, and goes on with what the kiosk still has of it.
     """
@@ -119,7 +119,8 @@ def _open_epoch(
         **identify(arrival), "public_key": public_key, "genesis": bytes(expected),
         "parent_hash": parent,
     })  # fmt: skip
-    return OpenEpoch(arrival.epoch, Head(0, expected), has_copies=True)
+    # A new epoch is no way out of the order of time: what the device told before it still came before.
+    return OpenEpoch(arrival.epoch, Head(0, expected), opened.latest, has_copies=True)
 
 
 def _find_genesis(connection: psycopg.Connection, arrival: ArrivedBatch, parent: bytes) -> tuple[bytes, Hash]:

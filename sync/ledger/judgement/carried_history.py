@@ -50,6 +50,14 @@ _BEFORE = """
       AND kind NOT IN ('', 'carried') AND clock = 'synchronised' AND day <> '' AND recorded_at
           <= to_char((received_at + %(slack)s) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') COLLATE "C"
 """
+# Of the epochs that the ledger had before the old one, or before the bearer of one that it never had.
+_EARLIER = """
+    SELECT coalesce(max(latest COLLATE "C"), '') FROM epoch
+    WHERE school = %(school)s AND device = %(device)s AND opened_at < coalesce(
+        (SELECT opened_at FROM epoch WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s),
+        (SELECT opened_at FROM epoch WHERE school = %(school)s AND device = %(device)s AND epoch = %(by_epoch)s)
+    )
+"""
 
 
 def _read_history(connection: psycopg.Connection, school: str, name: BearerName) -> CarriedHistory:
@@ -62,6 +70,8 @@ def _read_history(connection: psycopg.Connection, school: str, name: BearerName)
         if not history.latest:
             stored = connection.execute(_BEFORE, {**place, "seq": seq, "slack": CLOCK_SLACK}).fetchone()
             latest = stored[0] if stored else ""
+            earlier = connection.execute(_EARLIER, place).fetchone()
+            latest = max(latest, earlier[0] if earlier else "")
         if seq != number:
             history.latest.append((seq, latest))
         number = seq

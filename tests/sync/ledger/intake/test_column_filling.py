@@ -23,6 +23,7 @@ NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
 _OLD_COLUMNS = {
     "school": "school, name, timezone",
     "device": "school, device, name",
+    "epoch": "school, device, epoch, public_key, genesis, parent, parent_seq, parent_hash, opened_at",
     "head": "school, device, epoch, seq, hash",
     "event": "school, device, epoch, seq, payload, hash, kind, day, flags, received_at",
     "carried": "school, device, epoch, seq, hash, payload, kind, day, flags, by_epoch, by_seq, received_at",

@@ -32,9 +32,11 @@ def read_received(db: psycopg.Connection, school: str) -> list[ReceivedEvent]:
         "SELECT device, epoch, seq, payload, received_at FROM event WHERE school = %s ORDER BY device, epoch, seq",
         (school,),
     ).fetchall()
+    floors = _read_floors(db, school)
     for device, epoch, seq, payload, received_at in rows:
         decoded = _decode(payload)
         times = before[device, epoch]
+        times[:0] = [] if times else [(0, floors[device, epoch])]
         if decoded is not None and not isinstance(decoded, Carried):
             latest = max((time for _, time in times), default="")
             received.append(ReceivedEvent(EventId(device, epoch, seq), decoded, received_at, latest))
@@ -47,9 +49,11 @@ def read_received(db: psycopg.Connection, school: str) -> list[ReceivedEvent]:
         carried[device, epoch, by_epoch].append((seq, _decode(payload), received_at))
     for (device, epoch, by_epoch), parcels in carried.items():
         own = before[device, epoch]
-        stored = {seq for seq, _ in own}
+        stored = {seq for seq, _ in own} - {0}
         parting = min((seq for seq, _, _ in parcels if seq in stored), default=0)
-        times = [(seq, time) for seq, time in own if seq < parcels[0][0]]
+        earlier = _list_earlier(db, school, device, epoch, by_epoch)
+        floor = max((time for name in earlier for _, time in before[device, name]), default="")
+        times = [(0, floor), *((seq, time) for seq, time in own if seq < parcels[0][0])]
         for seq, decoded, received_at in parcels:
             latest = max((time for number, time in times if number < seq), default="")
             times.append((seq, _good_time(decoded, received_at)))
@@ -60,6 +64,36 @@ def read_received(db: psycopg.Connection, school: str) -> list[ReceivedEvent]:
             moved = _move_to_branch(decoded, epoch, branch, parting) if parted else decoded
             received.append(ReceivedEvent(EventId(device, branch, seq), moved, received_at, latest))
     return received
+
+
+def _read_floors(db: psycopg.Connection, school: str) -> dict[tuple[str, str], str]:
+    """Returns the latest good time that the ledger had of a device's earlier epochs when each was opened."""
+    floors: dict[tuple[str, str], str] = defaultdict(str)
+    former: dict[str, str] = {}
+    for device, epoch, opened_at in db.execute(
+        "SELECT device, epoch, opened_at FROM epoch WHERE school = %s ORDER BY device, opened_at", (school,)
+    ).fetchall():
+        rows = db.execute(
+            "SELECT payload, received_at FROM event WHERE school = %s AND device = %s AND epoch = %s"
+            " AND received_at < %s",
+            (school, device, former.get(device, ""), opened_at),
+        )
+        times = [_good_time(_decode(payload), received_at) for payload, received_at in rows.fetchall()]
+        floors[device, epoch] = max([floors[device, former.get(device, "")], *times])
+        former[device] = epoch
+    return floors
+
+
+def _list_earlier(db: psycopg.Connection, school: str, device: str, epoch: str, by_epoch: str) -> list[str]:
+    """Returns the epochs that were opened before one whose events were carried, or before the one that carried them."""
+    opened = [
+        row[0]
+        for row in db.execute(
+            "SELECT epoch FROM epoch WHERE school = %s AND device = %s ORDER BY opened_at", (school, device)
+        )
+    ]
+    name = epoch if epoch in opened else by_epoch
+    return opened[: opened.index(name)] if name in opened else []
 
 
 def _decode(payload: bytes) -> Event | None:

@@ -101,6 +101,42 @@ def test_back_dated_days(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> No
     ]
 
 
+def test_back_dated_days_in_an_epoch_of_their_own(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    """A kiosk may open a new epoch whenever it likes; what it told before still came before."""
+    kiosk.record(paid(lunch, day="2026-11-20"))
+    accepted(kiosk.send_all())
+    heir = open_epoch(kiosk, "e" * 16)
+    heir.record(*(paid(lunch, "u2", day=f"2026-11-{day}") for day in ("16", "17")), paid(lunch, "u2", 50))
+    accepted(heir.send_all())
+    third = open_epoch(heir, "f" * 16)
+    third.record(paid(lunch, "u3", day="2026-11-18"))
+    accepted(third.send_all())
+    assert verdicts(db, lunch) == [
+        *[(Claim.HELD, ClaimReason.CHAIN_ORDER)] * 3,
+        *[(Claim.CLAIMABLE, ClaimReason.AS_RECORDED)] * 2,
+    ]
+
+
+def test_back_dated_days_carried_from_an_epoch_that_never_was(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    kiosk.record(paid(lunch, day="2026-11-18"))
+    accepted(kiosk.send_all())
+    invented = open_epoch(kiosk, "d" * 16)
+    invented.record(paid(lunch, "u2", day="2026-11-16"), paid(lunch, "u2", day="2026-11-19"))
+    heir = open_epoch(kiosk, "e" * 16)
+    heir.record(carry(invented, 1), carry(invented, 2))
+    accepted(heir.send_all())
+    assert verdicts(db, lunch) == [
+        (Claim.HELD, ClaimReason.CHAIN_ORDER),
+        *[(Claim.CLAIMABLE, ClaimReason.AS_RECORDED)] * 2,
+    ]
+
+
+def open_epoch(kiosk: Kiosk, epoch: str) -> Kiosk:
+    heir = kiosk.twin()
+    heir.parent, heir.epoch, heir.payloads = bytes(kiosk.hashes[-1]), Epoch(epoch), []
+    return heir
+
+
 def test_service_dates_that_do_not_fit_the_time(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
     kiosk.record(*(paid(lunch, service_date=f"2026-11-{day}") for day in ("16", "17", "18", "21", "22")))
     accepted(kiosk.send_all())
