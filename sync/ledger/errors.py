@@ -6,6 +6,7 @@ LedgerError
 ├── KeyNotInForce        the folder's receipt key is not the database's: copy the key that is
 ├── ActsDamaged          the file of acts beside the database is not what was written: restore it from a copy
 ├── ImportStopped        some schools of an import have their new roster: see why the next has not, then import again
+├── ActsMissing          the file of acts lacks what the database knows: bring it, or state that it is lost
 └── NotUnderstood        what was asked for does not exist or contradicts itself: ask for something else
 """
 
@@ -30,6 +31,10 @@ class KeyNotInForce(LedgerError):
 
 class ActsDamaged(LedgerError):
     """The file of acts holds a line that this ledger did not write, or does not understand."""
+
+
+class ActsMissing(LedgerError):
+    """The file of acts lacks acts that the database knows: it is an older copy, another one, or lost."""
 
 
 class NotUnderstood(LedgerError):

@@ -27,8 +27,8 @@ from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.pages.overview import VIEW_UPKEEP_S, forget_views
 from sync.ledger.receipt_keys import claim_receipt_key
-from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile, write_acts
-from sync.ledger.recovery.restoring import catch_up, open_acts
+from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile
+from sync.ledger.recovery.restoring import catch_up, follow_acts, open_acts
 from sync.ledger.requests import LedgerContext
 from sync.ledger.service import build_application
 from sync.ledger.transparency import logs
@@ -61,6 +61,7 @@ class LedgerOptions:
     proxies: str = "127.0.0.1"  # the reverse proxies that say for whom they ask, with commas between
     limits: DoorLimits = field(default_factory=DoorLimits)
     connections_max: int = 8  # of the kiosks' requests to the database, a process
+    acts_are_lost: bool = False  # an operator has said that no newer copy of the file of acts is left
     page_connections_max: int = 4  # those of pages: a flood of readers leaves the kiosks' alone
 
     def __post_init__(self) -> None:
@@ -115,7 +116,7 @@ def prepare(database_url: str, options: LedgerOptions) -> LedgerKeys:
     witness_key = options.witness.key if options.witness else None
     with connect_ledger(database_url) as connection:
         held = load_keys(connection, options)
-        catch_up(connection, held.acts)
+        catch_up(connection, held.acts, acts_are_lost=options.acts_are_lost)
         if renewed := logs.renew_checkpoints(connection, held.logs, witness_key):
             logger.warning("%d logs begin as %s: tell the witness, and print new slips", renewed, held.logs.ledger)
     return held
@@ -179,7 +180,7 @@ class LedgerBack:
 
     def _compose(self, held: LedgerKeys) -> Iterator[BackgroundWork]:
         pool, witness, interval_s = self._pool, self._options.witness, self._options.settle_interval_s
-        yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: write_acts(db, held.acts))
+        yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: follow_acts(db, held.acts))
         yield BackgroundWork("views", pool, VIEW_UPKEEP_S, lambda db, _: forget_views(db, utc_now()))
         yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, held.logs, utc_now()))
         if witness is not None:

@@ -46,6 +46,9 @@ def serve(
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where Prometheus reads counts, on loopback; 0: nowhere.")
     ] = 0,
+    acts_are_lost: Annotated[
+        bool, typer.Option("--acts-are-lost", help="Open the door although no whole copy of acts.jsonl is left.")
+    ] = False,
 ) -> None:
     """Run the ledger until SIGTERM or Ctrl-C."""
     if workers > 1:
@@ -63,7 +66,7 @@ def serve(
         folder=data_dir, host=host, port=port, certificate=certificate, certificate_key=certificate_key,
         limits=DoorLimits(rate_per_s=rate, burst=int(2 * rate)), log_name=log_name, proxies=proxies,
         webhook_hosts=tuple(webhook_host or ()), witness=_witness_peer(witness_url, witness_key),
-        settle_interval_s=settle_interval,
+        settle_interval_s=settle_interval, acts_are_lost=acts_are_lost,
     )  # fmt: skip
 
     def announce(url: str) -> None:

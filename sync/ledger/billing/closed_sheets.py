@@ -36,8 +36,6 @@ class ClosedSheet(msgspec.Struct, frozen=True):
 def note_closing(connection: psycopg.Connection, subject: SheetSubject) -> None:
     """Notes in the caller's transaction that a sheet was closed, with everything of it."""
     process = read_process(connection, subject)
-    versions = [read_version(connection, subject, number) for number in range(1, process.version + 1)]
-    closed = ClosedSheet(versions, read_acts(connection, subject))
     month = connection.execute(
         "SELECT roster_version, closed_at FROM closed_month WHERE school = %s AND month = %s",
         (subject.school, subject.month),
@@ -46,7 +44,14 @@ def note_closing(connection: psycopg.Connection, subject: SheetSubject) -> None:
         "programme": subject.programme, "month": subject.month, "number": str(subject.number),
         "digest": process.digest, "month_version": str(month[0]) if month else "",
         "month_closed_at": month[1].isoformat() if month else "",
-    }, attachment=zlib.compress(msgspec.json.encode(closed)))  # fmt: skip
+    }, attachment=pack_closed(connection, subject))  # fmt: skip
+
+
+def pack_closed(connection: psycopg.Connection, subject: SheetSubject) -> bytes:
+    """Returns a closed sheet with all its versions and acts, as it lies outside the database."""
+    process = read_process(connection, subject)
+    versions = [read_version(connection, subject, number) for number in range(1, process.version + 1)]
+    return zlib.compress(msgspec.json.encode(ClosedSheet(versions, read_acts(connection, subject))))
 
 
 def restore_closing(connection: psycopg.Connection, subject: SheetSubject, digest: str, attachment: bytes) -> bool:

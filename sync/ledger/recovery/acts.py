@@ -29,6 +29,8 @@ FILE_NAME = "acts.jsonl"
 ATTACHMENTS_NAME = "acts"  # the folder of what is attached to lines, by its SHA-256
 ATTACHMENT = "attachment"
 WRITE_INTERVAL_S = 1.0
+LAST_ACTS = 50  # which tell if the database was put back under a running process
+LAST_BYTES = 256 * 1024
 
 
 class ActKind(StrEnum):
@@ -107,6 +109,17 @@ class ActFile:
             acts.append(act)
         return acts
 
+    def read_last(self) -> list[RecordedAct]:
+        """Returns the newest acts, at most LAST_ACTS, without a look at their signatures. Raises ActsDamaged."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - LAST_BYTES))
+            whole = file.read().rpartition(b"\n")[0]
+        lines = whole.splitlines()[1 if size > LAST_BYTES else 0 :]  # the first one may be a rest
+        return [self._decode(0, line) for line in lines[-LAST_ACTS:]]
+
     def read_attachment(self, act: RecordedAct) -> bytes:
         """Returns what belongs to an act; b"" where it has none, or where its file is missing or is not what it was."""
         wanted = act.fields.get(ATTACHMENT)
@@ -183,6 +196,28 @@ def write_acts(connection: psycopg.Connection, acts: ActFile) -> int:
                 "UPDATE act SET written = true, attachment = NULL WHERE school = %s AND token = %s", (school, token)
             )
     return len(rows)
+
+
+def knows_last_acts(connection: psycopg.Connection, acts: ActFile) -> bool:
+    """Returns False where the database does not know the newest acts of the file. Raises ActsDamaged."""
+    last = acts.read_last()
+    (unknown,) = connection.execute(
+        "SELECT count(*) FROM unnest(%s::text[], %s::text[]) AS written (school, token)"
+        " WHERE NOT EXISTS (SELECT 1 FROM act WHERE act.school = written.school AND act.token = written.token)",
+        ([act.school for act in last], [act.token for act in last]),
+    ).fetchone() or (0,)
+    return not unknown
+
+
+def list_lacking_acts(connection: psycopg.Connection, acts: ActFile) -> list[tuple[str, str, str]]:
+    """Returns school, token and kind of the acts that were written into the file and are not in it, the oldest first.
+
+    A file that lacks any is not the newest: what it may lack besides, nobody knows. Raises ActsDamaged.
+    """
+    # The city's: one file for all schools.
+    rows = connection.execute("SELECT school, token, kind FROM act WHERE written ORDER BY noted_at, school, token")
+    present = {(act.school, act.token) for act in acts.read()}
+    return [row for row in rows.fetchall() if row[:2] not in present]
 
 
 def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping[str, ActHandler]) -> int:

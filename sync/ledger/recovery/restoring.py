@@ -1,21 +1,33 @@
 """Repeats the acts that a restored database does not know, before the door opens."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.chain import DeviceId
 from sync.contract.roster import DeletedRecord
 from sync.ledger.billing import closed_sheets
-from sync.ledger.errors import NotUnderstood
+from sync.ledger.errors import ActsMissing, NotUnderstood
 from sync.ledger.family import erasure
 from sync.ledger.receipt_keys import read_folder_chain
-from sync.ledger.recovery.acts import FILE_NAME, ActFile, ActHandler, ActKind, replay_acts, write_acts
+from sync.ledger.recovery.acts import (
+    ATTACHMENTS_NAME,
+    FILE_NAME,
+    ActFile,
+    ActHandler,
+    ActKind,
+    knows_last_acts,
+    list_lacking_acts,
+    replay_acts,
+    write_acts,
+)
 from sync.ledger.registry import device_keys, enrolment_codes, rosters, schools
+from sync.ledger.registry.privileged_acts import log_act
 from sync.money.sheet import SheetSubject
 
 logger = logging.getLogger(__name__)
@@ -30,11 +42,17 @@ def open_acts(folder: Path, key: Ed25519PrivateKey) -> ActFile:
     return ActFile(folder / FILE_NAME, key, tuple(former.raw for former in chain[:-1]))
 
 
-def catch_up(connection: psycopg.Connection, acts: ActFile) -> int:
+def catch_up(connection: psycopg.Connection, acts: ActFile, *, acts_are_lost: bool = False) -> int:
     """Brings a restored database up to the acts in the file, and the file up to the database, before the door opens.
 
-    Returns how many acts the database did not know. Raises ActsDamaged.
+    `acts_are_lost`: an operator has said that no newer copy of the file is left; then it is made again from what the
+    database knows. Returns how many acts the database did not know. Raises ActsMissing, ActsDamaged.
     """
+    lacking = list_lacking_acts(connection, acts)
+    if lacking:
+        if not acts_are_lost:
+            raise _missing(acts, len(lacking))
+        _write_again(connection, acts, lacking)
     replayed = replay_acts(connection, acts, HANDLERS)
     if replayed:
         logger.warning("the database was restored: %d acts were done again, and every school has a new incarnation",
@@ -42,6 +60,51 @@ def catch_up(connection: psycopg.Connection, acts: ActFile) -> int:
     _retry_closings(connection, acts)
     write_acts(connection, acts)
     return replayed
+
+
+def follow_acts(connection: psycopg.Connection, acts: ActFile) -> None:
+    """Brings what was noted into the file.
+
+    Where the database has come to lack acts, it was put back under this running process, or another one of a cluster
+    has taken its place: they are done again at once. Raises ActsDamaged, OSError.
+    """
+    if knows_last_acts(connection, acts):
+        write_acts(connection, acts)
+    else:
+        catch_up(connection, acts)
+
+
+def _missing(acts: ActFile, count: int) -> ActsMissing:
+    return ActsMissing(
+        f"{acts.path} lacks {count} acts that the database knows, and nobody knows what else: the door stays shut, "
+        "since a restored database would take suspended keys, used codes and withdrawn consents for good again. Put "
+        f"the newest copy of {FILE_NAME} and of the folder `{ATTACHMENTS_NAME}` there and start again. If none is "
+        "left, or the database was not put back, start once with --acts-are-lost: the file is then written from "
+        "the database. After a restore look through `ledger devices` and `ledger codes` then, and import the rosters"
+    )
+
+
+def _write_again(connection: psycopg.Connection, acts: ActFile, lacking: Sequence[tuple[str, str, str]]) -> None:
+    """Lets the file be written again from the database, and every kiosk fetch its roster whole. The city's."""
+    with connection.transaction():
+        for school, token, kind in lacking:
+            connection.execute(
+                "UPDATE act SET written = false, attachment = %s WHERE school = %s AND token = %s",
+                (_pack_closing(connection, school, token) if kind == ActKind.CLOSING else None, school, token),
+            )
+        connection.execute("UPDATE school SET incarnation = replace(gen_random_uuid()::text, '-', '')")
+        log_act(connection, "", "acts are lost", f"{len(lacking)} acts, {acts.path}", "ledger serve")
+    logger.error("%s is lost: %d acts are written again from the database. What was ended since its backup is in force"
+                 " again: look through the kiosks, the codes and the consents", acts.path, len(lacking))  # fmt: skip
+
+
+def _pack_closing(connection: psycopg.Connection, school: str, token: str) -> bytes | None:
+    row = connection.execute("SELECT fields FROM act WHERE school = %s AND token = %s", (school, token)).fetchone()
+    assert row is not None, "it was listed a moment ago"
+    fields = msgspec.json.decode(row[0], type=dict[str, str])
+    return closed_sheets.pack_closed(
+        connection, SheetSubject(school, fields["programme"], fields["month"], int(fields["number"]))
+    )  # fmt: skip
 
 
 def _retry_closings(connection: psycopg.Connection, acts: ActFile) -> None:

@@ -1,5 +1,6 @@
 """A backup that is put back does not revive what was ended since: keys, codes, consents."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,27 +10,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.consents import consenting_people
 from sync.contract.roster import Consent, Person, Record
-from sync.ledger import keys
 from sync.ledger.errors import ActsDamaged
 from sync.ledger.recovery.acts import ActFile, ActKind, note_act, replay_acts, write_acts
-from sync.ledger.recovery.restoring import HANDLERS, catch_up, open_acts
+from sync.ledger.recovery.restoring import HANDLERS, catch_up, follow_acts, open_acts
 from sync.ledger.registry import rosters, schools
-from sync.ledger.server import LedgerServer
-from tests.sync.ledger.kiosk import Kiosk, new_school
+from tests.sync.ledger.kiosk import new_school
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 NOW = datetime(2026, 11, 30, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def acts(server: LedgerServer) -> ActFile:
-    """The file of the ledger that runs, which writes into it by itself, too."""
-    folder = server._options.folder
-    return open_acts(folder, keys.load_or_create(folder / "receipt.key"))
+def acts(db: psycopg.Connection, tmp_path: Path) -> ActFile:
+    """A file of this test's own; the ledger that runs would at once do again what is missing in its database."""
+    db.execute("CREATE TEMPORARY TABLE act (LIKE public.act INCLUDING ALL)")
+    return open_acts(tmp_path, KEY)
 
 
+@pytest.mark.parametrize("bring_back", [catch_up, follow_acts], ids=["at a start", "under a running process"])
 def test_what_was_ended_stays_ended_after_a_restore(
-    db: psycopg.Connection, server: LedgerServer, acts: ActFile
+    bring_back: Callable[[psycopg.Connection, ActFile], object], db: psycopg.Connection, acts: ActFile
 ) -> None:
     school = new_school(db)
     code = schools.issue_code(db, school, "left door", NOW)
@@ -40,25 +40,29 @@ def test_what_was_ended_stays_ended_after_a_restore(
     rosters.apply_changes(db, school, people)
     write_acts(db, acts)
     before = read_state(db, school)
-    kiosk = Kiosk.enrol(server.url, code)
-    schools.set_status(db, kiosk.device, "suspended")
+    public_key = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    registered = schools.register_device(db, code, public_key, "", NOW)
+    assert not isinstance(registered, schools.RefusedCode)
+    device = registered[0].device
+    schools.set_status(db, device, "suspended")
     withdrawn = Consent(
         id="c1", person="p1", given_at="2026-09-01T00:00:00.000Z", withdrawn_at="2026-11-30T09:00:00.000Z"
     )
     rosters.apply_changes(db, school, [withdrawn])
     after = read_state(db, school)
     write_acts(db, acts)
-    put_back(db, school, kiosk)
+    follow_acts(db, acts)
+    assert read_state(db, school) == after, "where nothing is missing nothing is done"
+    put_back(db, school, device)
     assert read_state(db, school) == before
-    assert catch_up(db, acts) == 3
+    bring_back(db, acts)
     assert read_state(db, school) == after
-    found = schools.find_device(db, kiosk.device)
+    found = schools.find_device(db, device)
     assert found is not None
-    assert found.public_keys == (kiosk.key.public_key().public_bytes_raw(),)
+    assert found.public_keys == (public_key,)
     again = schools.register_device(db, code, bytes(32), "", datetime.now(UTC))
     assert isinstance(again, schools.RefusedCode), "the code stays used"
     assert catch_up(db, acts) == 0
-    kiosk.close()
 
 
 def read_state(db: psycopg.Connection, school: str) -> tuple[object, ...]:
@@ -67,12 +71,12 @@ def read_state(db: psycopg.Connection, school: str) -> tuple[object, ...]:
     return devices, agreed, rosters.read_version(db, school)
 
 
-def put_back(db: psycopg.Connection, school: str, kiosk: Kiosk) -> None:
+def put_back(db: psycopg.Connection, school: str, device: str) -> None:
     """Makes of the school what a backup from before the kiosk's registration holds."""
     with db.transaction():
         for table in ("device_suspension", "device_key", "head", "log_leaf"):
-            db.execute(f"DELETE FROM {table} WHERE school = %s AND device = %s".encode(), (school, kiosk.device))
-        db.execute("DELETE FROM device WHERE school = %s AND device = %s", (school, kiosk.device))
+            db.execute(f"DELETE FROM {table} WHERE school = %s AND device = %s".encode(), (school, device))
+        db.execute("DELETE FROM device WHERE school = %s AND device = %s", (school, device))
         db.execute(
             "UPDATE enrolment_code SET device = NULL, used_at = NULL, public_key = NULL WHERE school = %s", (school,)
         )

@@ -1,5 +1,6 @@
 """A restored backup reopens no closed sheet and revives no erased person and no withdrawn code."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.ledger.billing import sheet_store, sheet_work, terms
 from sync.ledger.billing.sheet_store import ActRecord
-from sync.ledger.errors import ActsDamaged
+from sync.ledger.errors import ActsDamaged, ActsMissing
 from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.recovery import acts as acts_module
 from sync.ledger.recovery.acts import ActFile, replay_acts, write_acts
 from sync.ledger.recovery.restoring import HANDLERS, catch_up
 from sync.ledger.registry import enrolment_codes, schools
+from sync.ledger.registry.privileged_acts import list_acts
 from sync.ledger.transparency.statements import state_days
 from sync.money.calendars import Calendar
 from sync.money.errors import ActRefused
@@ -163,3 +165,29 @@ def test_a_withdrawn_code_stays_withdrawn(db: psycopg.Connection, acts: ActFile,
     acts.append(school, "token", "amnesty", {})
     with pytest.raises(ActsDamaged, match="later version"):
         replay_acts(db, acts, HANDLERS)
+
+
+@pytest.mark.parametrize("harm", ["lost", "an older copy"])
+def test_the_door_stays_shut_where_the_file_of_acts_is_not_the_newest(
+    harm: str, db: psycopg.Connection, acts: ActFile, lunch: str, kiosk: Kiosk, calendar: Calendar,
+    tariffs: TariffBook,
+) -> None:  # fmt: skip
+    schools.set_status(db, kiosk.device, "suspended")
+    write_acts(db, acts)
+    older = acts.path.read_bytes()
+    schools.set_status(db, kiosk.device, "active")
+    subject = close_sheet(db, lunch, kiosk, calendar, tariffs)
+    closed = read_sheet(db, subject)
+    write_acts(db, acts)
+    shutil.rmtree(acts.path.parent / acts_module.ATTACHMENTS_NAME)
+    acts.path.unlink()
+    if harm == "an older copy":
+        acts.path.write_bytes(older)
+    with pytest.raises(ActsMissing, match="the door stays shut"):
+        catch_up(db, acts)
+    catch_up(db, acts, acts_are_lost=True)
+    assert catch_up(db, acts) == 0
+    forget_closing(db, subject)
+    assert catch_up(db, acts) > 0
+    assert read_sheet(db, subject) == closed, "the file that was written again is as good as the lost one"
+    assert "acts are lost" in {act.act for act in list_acts(db, None, 10)}
