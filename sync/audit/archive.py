@@ -4,17 +4,14 @@ UTF-8, one JSON object a line; the field `line` says of what kind it is, bytes a
 number of files, in this order within their kind. What is of no kind is an error: nothing is passed over.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from hashlib import sha256
-from typing import TypeVar
+from dataclasses import dataclass
+from datetime import date, datetime
 
 import msgspec
 
 from sync.contract.receipt_keys import ReceiptKey
 from sync.contract.roster import Record
+from sync.proof.categories import digest_categories
 
 
 class AuditFailure(Exception):
@@ -171,10 +168,33 @@ class TariffLine(_ArchiveLine, frozen=True, kw_only=True, tag="tariff"):
 
 
 class CategoryLine(_ArchiveLine, frozen=True, kw_only=True, tag="category"):
-    """The opaque code of a person that may have a price of its own."""
+    """The opaque code of a person that may have a price of its own, in an export from before codes had versions."""
 
     person: str
     category: str
+
+
+class CategoryVersionLine(_ArchiveLine, frozen=True, kw_only=True, tag="category_version"):
+    """A version of the categories, in force from `first` on. `rows_digest`: of the hashes of its `rows` rows."""
+
+    number: int
+    first: date
+    rows: int
+    rows_digest: bytes
+
+    def digest(self) -> bytes:
+        """Returns the digest of the version, as its leaf and the sheets made by it hold it."""
+        return digest_categories(self.first, self.rows, self.rows_digest)
+
+
+class CategoryRowLine(_ArchiveLine, frozen=True, kw_only=True, tag="category_row"):
+    """A row of a version that counts in the month. Of somebody who was erased only the hash is there."""
+
+    version: int
+    person: str
+    category: str
+    salt: bytes
+    hash: bytes
 
 
 class StatementLine(_ArchiveLine, frozen=True, kw_only=True, tag="statement"):
@@ -232,66 +252,11 @@ class SignerLine(_ArchiveLine, frozen=True, kw_only=True, tag="signer"):
 ArchiveLine = (
     SubjectLine | DeviceLine | BatchLine | ReceiptLine | LeafLine | CheckpointLine | RosterVersionLine
     | RosterRecordLine | ClosedMonthLine | SuspensionLine | OfficerLine | ReversalLine | ContestLine | CalendarLine
-    | TariffLine | CategoryLine | StatementLine | StatementRowLine | SheetLine | SheetActLine | SignerLine
+    | TariffLine | CategoryLine | CategoryVersionLine | CategoryRowLine | StatementLine | StatementRowLine | SheetLine
+    | SheetActLine | SignerLine
 )  # fmt: skip
-
-_LineT = TypeVar("_LineT", bound=_ArchiveLine)
-_decoder: msgspec.json.Decoder[ArchiveLine] = msgspec.json.Decoder(ArchiveLine)
 
 
 def encode_line(line: ArchiveLine) -> bytes:
     """Returns a line of an export, with its newline."""
     return msgspec.json.encode(line, order="sorted") + b"\n"
-
-
-@dataclass(slots=True)
-class SchoolArchive:
-    """All lines of an export, by kind, each with its place."""
-
-    lines: dict[type[_ArchiveLine], list[tuple[ArchivePlace, _ArchiveLine]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-
-    def read(self, kind: type[_LineT]) -> list[tuple[ArchivePlace, _LineT]]:
-        """Returns the lines of a kind, in the order of the files."""
-        return [(place, line) for place, line in self.lines.get(kind, ()) if isinstance(line, kind)]
-
-    def read_lines(self, kind: type[_LineT]) -> list[_LineT]:
-        """Returns the lines of a kind without their places."""
-        return [line for _, line in self.read(kind)]
-
-    @property
-    def subject(self) -> SubjectLine:
-        """Returns what was exported. Raises AuditFailure unless one line says so."""
-        subjects = self.read_lines(SubjectLine)
-        if len(subjects) != 1:
-            raise AuditFailure(
-                None, f"{len(subjects)} lines say what was exported, expected 1: give all files of one export"
-            )
-        return subjects[0]
-
-
-def read_archive(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> SchoolArchive:
-    """Returns the lines of all files.
-
-    Raises AuditFailure that names the first one that cannot be read or stands twice.
-    """
-    archive = SchoolArchive()
-    digests: set[bytes] = set()
-    for name, content in files.items() if isinstance(files, Mapping) else files:
-        for number, text in enumerate(content.split(b"\n"), 1):
-            place = ArchivePlace(name, number)
-            if not text:
-                if number <= content.count(b"\n"):
-                    raise AuditFailure(place, "an empty line")
-                continue
-            try:
-                line = _decoder.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise AuditFailure(place, f"no line of an export: {error}") from error
-            digest = sha256(text).digest()
-            if digest in digests:
-                raise AuditFailure(place, "this line stands twice: it was added")
-            digests.add(digest)
-            archive.lines[type(line)].append((place, line))
-    return archive

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, RosterVersionLine, SchoolArchive, read_archive
+from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, RosterVersionLine
 from sync.audit.basis import read_basis
 from sync.audit.chains import EpochChain, EpochName, check_receipts, read_chains
 from sync.audit.events import read_events
 from sync.audit.logs import Leaves, check_batches, check_log, check_versions
+from sync.audit.school_archive import SchoolArchive, read_archive
 from sync.audit.sheets import check_sheets, read_facts
 from sync.audit.signatures import CmsCheck
 from sync.audit.statements import check_statements
@@ -50,6 +51,7 @@ class AuditedMonth:
     visits: tuple[Visit, ...]
     chains: Mapping[EpochName, EpochChain]
     claims: Leaves
+    erased: frozenset[str]  # people whose rows of statements were erased
 
 
 def audit_files(
@@ -63,7 +65,7 @@ def audit_files(
     report = AuditReport()
     month = audit_visits(read_archive(files), trusted, find_zone, report)
     facts = read_facts(month.archive, month.basis, month.visits, month.chains)
-    findings = check_sheets(month.archive, facts, month.claims, cms)
+    findings = check_sheets(month.archive, facts, month.erased, month.claims, cms)
     report.steps += findings.steps
     report.unproved += findings.unproved
     return report
@@ -102,7 +104,7 @@ def audit_visits(
     report.steps.append(f"{statements.held} statements of {subject.month} say what the events say")
     if statements.erased:
         report.unproved.append(f"what {statements.erased} rows of statements said of people who were erased")
-    return AuditedMonth(archive, basis, visits, chains, claims)
+    return AuditedMonth(archive, basis, visits, chains, claims, statements.people_erased)
 
 
 def _report_chains(archive: SchoolArchive, chains: Mapping[EpochName, EpochChain], report: AuditReport) -> None:

@@ -12,9 +12,9 @@ from sync.audit.archive import (
     ReversalLine,
     RosterRecordLine,
     RosterVersionLine,
-    SchoolArchive,
     SuspensionLine,
 )
+from sync.audit.school_archive import SchoolArchive
 from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, verify_answer
 from sync.contract.judgement import JudgementBasis, Suspension
 from sync.contract.reversals import BadReversal, Reversal, verify_reversal

@@ -5,15 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sync.audit.archive import (
-    ArchivePlace,
-    AuditFailure,
-    BatchLine,
-    DeviceLine,
-    ReceiptLine,
-    SchoolArchive,
-    SubjectLine,
-)
+from sync.audit.archive import ArchivePlace, AuditFailure, BatchLine, DeviceLine, ReceiptLine, SubjectLine
+from sync.audit.school_archive import SchoolArchive
 from sync.contract import batch as batches
 from sync.contract import receipt, signature, wire
 from sync.contract.batch import Batch

@@ -7,8 +7,9 @@ its own in the log: what was billed then, row by row.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sync.audit.archive import ArchivePlace, AuditFailure, SchoolArchive, StatementLine, StatementRowLine
+from sync.audit.archive import ArchivePlace, AuditFailure, StatementLine, StatementRowLine
 from sync.audit.logs import Leaves
+from sync.audit.school_archive import SchoolArchive
 from sync.contract.event import Claim, Method
 from sync.contract.visit import EventId, Visit
 from sync.money.building import SheetFacts, build_sheet

@@ -6,14 +6,15 @@ from sync.audit.archive import (
     ArchivePlace,
     AuditFailure,
     CalendarLine,
+    CategoryVersionLine,
     CheckpointLine,
     LeafLine,
     RosterRecordLine,
     RosterVersionLine,
-    SchoolArchive,
     TariffLine,
 )
 from sync.audit.chains import EpochChain, EpochName
+from sync.audit.school_archive import SchoolArchive
 from sync.proof.checkpoints import open_checkpoint, read_cosignature
 from sync.proof.leaves import LogName, VersionedKind, origin, read_batch_leaf, version_leaf
 from sync.proof.notes import BadNote, NoteKey, parse_note
@@ -90,6 +91,8 @@ def check_versions(archive: SchoolArchive, leaves: Leaves) -> None:
         expected[version_leaf(VersionedKind.CALENDAR, calendar.name, calendar.number, digest)] = place
     for place, book in archive.read(TariffLine):
         expected[version_leaf(VersionedKind.TARIFF, book.name, book.number, sha256(book.body).digest())] = place
+    for place, stated in archive.read(CategoryVersionLine):
+        expected[version_leaf(VersionedKind.CATEGORIES, school, stated.number, stated.digest())] = place
     for leaf, place in expected.items():
         if leaf not in leaves:
             raise AuditFailure(place, "the log has no such version: it was changed or added")

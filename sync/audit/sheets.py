@@ -11,19 +11,19 @@ from sync.audit.archive import (
     ArchivePlace,
     AuditFailure,
     CalendarLine,
-    CategoryLine,
     ClosedMonthLine,
     RosterRecordLine,
     RosterVersionLine,
-    SchoolArchive,
     SheetActLine,
     SheetLine,
     TariffLine,
 )
+from sync.audit.categories import CategoryArchive, read_categories
 from sync.audit.chains import EpochChain, EpochName
 from sync.audit.closings import check_closed
 from sync.audit.events import find_returns
 from sync.audit.logs import Leaves
+from sync.audit.school_archive import SchoolArchive
 from sync.audit.signatures import CmsCheck, check_sides, check_signature
 from sync.contract.judgement import JudgementBasis
 from sync.contract.roster import Entitlement, Person
@@ -46,7 +46,7 @@ RETURN_DAYS_MAX = 14  # a kiosk that comes back later than this says nothing of 
 def read_facts(
     archive: SchoolArchive, basis: JudgementBasis, visits: Sequence[Visit], chains: Mapping[EpochName, EpochChain]
 ) -> SheetFacts:
-    """Returns the facts of the month's sheet. Raises AuditFailure where the terms are missing."""
+    """Returns the facts of the month's sheet, without categories. Raises AuditFailure where the terms are missing."""
     subject, month = archive.subject, Month.parse(archive.subject.month)
     timetable = basis.history.timetable(basis.history.newest)
     first, last = month.first - timedelta(days=1), month.last + timedelta(days=RETURN_DAYS_MAX)
@@ -89,11 +89,8 @@ def _read_people(archive: SchoolArchive, month: Month) -> list[SheetPerson]:
                 entitlements[entitlement.person].append(entitlement)
             case _:
                 pass
-    categories = {line.person: line.category for line in archive.read_lines(CategoryLine)}
     return [
-        SheetPerson(
-            person.id, person.grade, person.group, categories.get(person.id, ""), tuple(entitlements.get(person.id, ()))
-        )
+        SheetPerson(person.id, person.grade, person.group, "", tuple(entitlements.get(person.id, ())))
         for person in people.values()
     ]
 
@@ -106,11 +103,15 @@ class SheetFindings:
     unproved: list[str] = field(default_factory=list)
 
 
-def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves, cms: CmsCheck | None) -> SheetFindings:
+def check_sheets(
+    archive: SchoolArchive, facts: SheetFacts, erased: frozenset[str], claims: Leaves, cms: CmsCheck | None
+) -> SheetFindings:
     """Returns what was found of each sheet. Raises AuditFailure at the first line that does not hold.
 
-    `cms`: checks CMS signatures; None: they are named as not checked.
+    `erased`: people whose rows of statements were erased. `cms`: checks CMS signatures; None: they are named as not
+    checked.
     """
+    terms = _MonthTerms(archive, read_categories(archive), facts, erased)
     newest: dict[int, tuple[ArchivePlace, SheetLine]] = {}
     for place, line in archive.read(SheetLine):
         if line.number not in newest or newest[line.number][1].version < line.version:
@@ -120,7 +121,7 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves, cms:
     if not newest:
         raise AuditFailure(None, "the export has no sheet of this programme and month")
     closed: list[tuple[str, Sheet]] = []
-    findings = SheetFindings()
+    findings = SheetFindings(terms.categories.describe(), list(terms.categories.unproved))
     last = max(newest)
     for number in sorted(newest):
         place, line = newest[number]
@@ -129,12 +130,14 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves, cms:
         subject = SheetSubject(archive.subject.school, archive.subject.programme, archive.subject.month, number)
         if sheet.subject != subject or sheet.version != line.version:
             raise AuditFailure(place, f"these are the bytes of {sheet.subject} version {sheet.version}")
-        difference = _find_difference(place, line, subject, facts, acts, closed) if number == last else ""
+        is_closed = any(act.kind == "closing" for _, act in acts)
+        own_facts = terms.choose(place, sheet)
+        difference = ""
+        if number == last:
+            difference = _find_difference(place, sheet, terms.choose_newest(), acts, closed, is_closed=is_closed)
         digest = digest_sheet(line.body)
         closed.append((digest, sheet))
-        is_closed = any(act.kind == "closing" for _, act in acts)
         if is_closed:
-            own_facts = _choose_terms(archive, place, sheet, facts)
             check_closed(archive, place, subject, digest, own_facts, [each for _, each in closed], claims)
         elif difference:
             raise AuditFailure(place, difference)
@@ -143,15 +146,38 @@ def check_sheets(archive: SchoolArchive, facts: SheetFacts, claims: Leaves, cms:
     return findings
 
 
-def _choose_terms(archive: SchoolArchive, place: ArchivePlace, sheet: Sheet, facts: SheetFacts) -> SheetFacts:
-    """Returns the facts under the terms that the sheet names, which may not be the newest any more."""
-    calendars = [
-        line.body for line in archive.read_lines(CalendarLine) if sha256(line.body).hexdigest() == sheet.calendar
-    ]
-    tariffs = [line.body for line in archive.read_lines(TariffLine) if sha256(line.body).hexdigest() == sheet.tariff]
-    if not calendars or not tariffs:
-        raise AuditFailure(place, "the calendar or the tariffs by which it was made are not in the export")
-    return replace(facts, calendar=read_json(calendars[0], Calendar), tariffs=read_json(tariffs[0], TariffBook))
+@dataclass(frozen=True, slots=True)
+class _MonthTerms:
+    """The facts of a month under the terms that a sheet names, which may not be the newest any more, or the newest."""
+
+    archive: SchoolArchive
+    categories: CategoryArchive
+    facts: SheetFacts
+    erased: frozenset[str]
+
+    def choose(self, place: ArchivePlace, sheet: Sheet) -> SheetFacts:
+        """Returns the facts under the terms that the sheet names. Raises AuditFailure."""
+        archive = self.archive
+        calendars = [line.body for line in archive.read_lines(CalendarLine) if _is_named(line.body, sheet.calendar)]
+        tariffs = [line.body for line in archive.read_lines(TariffLine) if _is_named(line.body, sheet.tariff)]
+        if not calendars or not tariffs:
+            raise AuditFailure(place, "the calendar or the tariffs by which it was made are not in the export")
+        facts = self._join(place, sheet.categories)
+        return replace(facts, calendar=read_json(calendars[0], Calendar), tariffs=read_json(tariffs[0], TariffBook))
+
+    def choose_newest(self) -> SheetFacts:
+        """Returns the facts under the newest terms. Raises AuditFailure."""
+        return self._join(None, None)
+
+    def _join(self, place: ArchivePlace | None, named: str | None) -> SheetFacts:
+        month = Month.parse(self.archive.subject.month)
+        joined = self.categories.join(place, self.facts.people, month, named)
+        erased = self.erased if joined.erased else frozenset[str]()
+        return replace(self.facts, people=joined.people, categories=joined.digest, erased=erased)
+
+
+def _is_named(body: bytes, digest: str) -> bool:
+    return sha256(body).hexdigest() == digest
 
 
 def _check_proposals(archive: SchoolArchive) -> None:
@@ -194,26 +220,37 @@ def _decode(place: ArchivePlace, line: SheetLine) -> Sheet:
 
 
 def _find_difference(
-    place: ArchivePlace, line: SheetLine, subject: SheetSubject, facts: SheetFacts,
-    acts: list[tuple[ArchivePlace, SheetActLine]], closed: list[tuple[str, Sheet]],
+    place: ArchivePlace, sheet: Sheet, facts: SheetFacts, acts: list[tuple[ArchivePlace, SheetActLine]],
+    closed: list[tuple[str, Sheet]], *, is_closed: bool,
 ) -> str:  # fmt: skip
-    """Returns where the sheet is not what the events say now, byte by byte; empty: nowhere. Raises AuditFailure."""
+    """Returns where the sheet is not what the events say now, byte by byte; empty: nowhere. Raises AuditFailure.
+
+    Newer terms that change nothing of the month make no difference; neither do, of a closed sheet, rows of people whose
+    categories were erased since.
+    """
     objections = [
         SheetObjection(act.version, act.side, person, session)
         for _, act in acts
-        if act.kind == "objection" and act.version < line.version
+        if act.kind == "objection" and act.version < sheet.version
         for person, session in act.lines
     ]
+    subject, gone = sheet.subject, facts.erased if is_closed else frozenset[str]()
     try:
         if subject.number:
-            built = encode_sheet(build_correction(subject, line.version, facts, closed, objections))
+            built = build_correction(subject, sheet.version, facts, closed, objections)
         else:
-            built = encode_sheet(build_sheet(subject, line.version, facts, objections))
+            built = build_sheet(subject, sheet.version, facts.leave_out(gone) if gone else facts, objections)
     except MoneyError as error:
         raise AuditFailure(place, str(error)) from error
-    if built == line.body:
+    kept = replace(
+        sheet,
+        rows=tuple(row for row in sheet.rows if row.person not in gone),
+        corrections=tuple(row for row in sheet.corrections if row.person not in gone),
+    )
+    stated, follows = encode_sheet(kept), encode_sheet(built.take_terms(sheet))
+    if stated == follows:
         return ""
-    pairs = enumerate(zip(line.body.split(b"\n"), built.split(b"\n"), strict=False), 1)
+    pairs = enumerate(zip(stated.split(b"\n"), follows.split(b"\n"), strict=False), 1)
     number, (theirs, ours) = next(((number, pair) for number, pair in pairs if pair[0] != pair[1]), (0, (b"", b"")))
     return (
         f"line {number} of {subject} does not follow from the events: it says {_show(theirs)}, they say {_show(ours)}"

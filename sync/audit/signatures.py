@@ -8,7 +8,8 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sync.audit.archive import ArchivePlace, AuditFailure, SchoolArchive, SheetActLine, SignerLine
+from sync.audit.archive import ArchivePlace, AuditFailure, SheetActLine, SignerLine
+from sync.audit.school_archive import SchoolArchive
 from sync.money.canonical import digest_sheet
 from sync.money.detached import decode_ed25519
 

@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sync.audit.archive import ArchivePlace, AuditFailure, SchoolArchive, StatementLine, StatementRowLine
+from sync.audit.archive import ArchivePlace, AuditFailure, StatementLine, StatementRowLine
 from sync.audit.logs import Leaves
+from sync.audit.school_archive import SchoolArchive
 from sync.contract.visit import Visit
 from sync.proof.statements import DayStatement, hash_row, make_row, read_row
 from sync.proof.tree import HashTree
@@ -15,10 +16,11 @@ StatementName = tuple[str, int]  # day and number
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatements:
-    """How many statements hold, and how many rows of theirs were erased."""
+    """How many statements hold, how many rows of theirs were erased, and of whom."""
 
     held: int
     erased: int
+    people_erased: frozenset[str]
 
 
 def check_statements(archive: SchoolArchive, leaves: Leaves, visits: Iterable[Visit]) -> CheckedStatements:
@@ -34,9 +36,9 @@ def check_statements(archive: SchoolArchive, leaves: Leaves, visits: Iterable[Vi
     for stray in rows.values():
         raise AuditFailure(stray[0][0], "a row of no statement")
     _check_complete(archive, leaves)
-    _check_newest(archive, newest, visits)
+    people = _check_newest(archive, newest, visits)
     erased = sum(not row.body for row in archive.read_lines(StatementRowLine))
-    return CheckedStatements(len(archive.read_lines(StatementLine)), erased)
+    return CheckedStatements(len(archive.read_lines(StatementLine)), erased, people)
 
 
 def _check_statement(
@@ -66,8 +68,9 @@ def _check_complete(archive: SchoolArchive, leaves: Leaves) -> None:
 
 def _check_newest(
     archive: SchoolArchive, newest: Mapping[str, tuple[ArchivePlace, StatementLine]], visits: Iterable[Visit]
-) -> None:
-    """Raises AuditFailure where the newest statement of a day is not what its events say."""
+) -> frozenset[str]:
+    """Returns whose rows were erased. Raises AuditFailure where a day's newest statement is not what its events say."""
+    people: set[str] = set()
     expected: dict[str, set[bytes]] = defaultdict(set)
     for visit in visits:
         if visit.day.startswith(archive.subject.month):
@@ -89,7 +92,9 @@ def _check_newest(
                     place, f"{day}: this row of {fields.person} does not follow from the events ({name})"
                 )
         missing = sorted(expected[day] - stated[day].keys())
+        people.update(read_row(body).person for body in missing)
         if len(missing) != erased[day]:
             lost = read_row(missing[0]) if missing else None
             name = f"{lost.device} {lost.epoch} {lost.seq}" if lost else "nothing"
             raise AuditFailure(newest[day][0] if day in newest else None, f"{day}: no row says what event {name} says")
+    return frozenset(people)

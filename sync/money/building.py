@@ -5,7 +5,7 @@ who were entitled and had no meal. The order of visits and people does not matte
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
@@ -21,18 +21,32 @@ from sync.money.sheet import RowKey, Sheet, SheetObjection, SheetOutage, SheetRo
 from sync.money.tariffs import DailyMark, TariffBook
 from sync.money.terms_file import digest
 
-_NO_PERSON_GRADE = ""
+
+class CategoryChange(NamedTuple):
+    """The category of a person from a day of the month on; empty: none."""
+
+    day: int
+    category: str
 
 
 @dataclass(frozen=True, slots=True)
 class SheetPerson:
-    """A person as a sheet's rules need one: grade and group for the calendar, an opaque category for the price."""
+    """A person as a sheet's rules need one: grade and group for the calendar, an opaque category for the price.
+
+    `category`: the one at the month's beginning; `changes`: the days of the month from which another one counts.
+    """
 
     person: str
     grade: str = ""
     group: str = ""
     category: str = ""
     entitlements: tuple[Entitlement, ...] = ()
+    changes: tuple[CategoryChange, ...] = ()
+
+
+def find_category(person: SheetPerson, day: int) -> str:
+    """Returns a person's category on a day of the month."""
+    return next((change.category for change in reversed(person.changes) if change.day <= day), person.category)
 
 
 class VisitDays(NamedTuple):
@@ -50,6 +64,8 @@ class SheetFacts:
     """Everything that a sheet follows from, besides its subject. `outages` of the month's sessions.
 
     `visits` and `grouped` count alike: a database groups a city's visits ten times as fast as they can be read.
+    `categories`: the digest of the version by which people have their categories; empty: there is none. `erased`:
+    people whose categories were erased, so that what was closed of them stands.
     """
 
     visits: Sequence[Visit]
@@ -59,6 +75,17 @@ class SheetFacts:
     tariffs: TariffBook
     outages: Sequence[SheetOutage] = ()
     grouped: Sequence[VisitDays] = ()
+    categories: str = ""
+    erased: frozenset[str] = frozenset()
+
+    def leave_out(self, people: Collection[str]) -> "SheetFacts":
+        """Returns the facts without these people."""
+        return replace(
+            self,
+            visits=[visit for visit in self.visits if visit.person not in people],
+            people=[person for person in self.people if person.person not in people],
+            grouped=[group for group in self.grouped if group.person not in people],
+        )
 
 
 @dataclass(slots=True)
@@ -96,10 +123,13 @@ def build_correction(
 ) -> Sheet:  # fmt: skip
     """Returns the correction sheet of this number; without rows where nothing differs.
 
-    `closed`: digest and sheet of everything that was closed before, the month's own first. Raises TermsMissing.
+    `closed`: digest and sheet of everything that was closed before, the month's own first. Of people whose categories
+    were erased nobody can reckon the price again: what was closed of them stands. Raises TermsMissing.
     """
-    whole = build_sheet(replace(subject, number=0), version, facts)
-    rows = find_corrections((sheet for _, sheet in closed), whole)
+    whole = build_sheet(replace(subject, number=0), version, facts.leave_out(facts.erased) if facts.erased else facts)
+    rows = tuple(
+        row for row in find_corrections((sheet for _, sheet in closed), whole) if row.person not in facts.erased
+    )
     base = tuple(name for name, _ in closed)
     return replace(
         whole, subject=subject, rows=(), corrections=rows, outages=(), objections=tuple(sorted(objections)), base=base
@@ -129,7 +159,7 @@ class _Builder:
         return Sheet(
             subject=self._subject, version=version, payer=self._terms.payer.value, mark=self._terms.mark.value,
             calendar=digest(self._facts.calendar), tariff=digest(self._facts.tariffs), rows=rows,
-            outages=self._outages(), objections=objections,
+            outages=self._outages(), objections=objections, categories=self._facts.categories,
         )  # fmt: skip
 
     def _count_visits(self) -> dict[RowKey, _Marks]:
@@ -221,7 +251,7 @@ class _Builder:
 
     def _price(self, day: int, person_id: str, session: str) -> int:
         person = self._people.get(person_id)
-        grade, category = (person.grade, person.category) if person else ("", "")
+        grade, category = (person.grade, find_category(person, day)) if person else ("", "")
         key = (day, session, grade, category)
         price = self._prices.get(key)
         if price is None:

@@ -3,7 +3,8 @@
 Format `canteen-sheet/1`, UTF-8, one JSON object a line with sorted keys and no spaces, each line ended by a line feed:
 
 1. the header: `format`, `school`, `programme`, `month`, `number`, `version`, `payer`, `mark`, `calendar`, `tariff`
-   (digests of the terms), and of a correction sheet `base` (digests of what was closed before it);
+   (digests of the terms), `categories` where the school had any (the digest of their version), and of a correction
+   sheet `base` (digests of what was closed before it);
 2. `"line":"objection"`, `"line":"outage"`, then `"line":"row"` (of a correction sheet `"line":"correction"`), each
    kind sorted, empty fields left out;
 3. `"line":"day"` for each day with meals, ascending;
@@ -40,6 +41,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     calendar: str
     tariff: str
     base: tuple[str, ...] = ()
+    categories: str = ""
 
 
 class _Line(
@@ -118,7 +120,7 @@ def _lines(sheet: Sheet) -> Iterator[msgspec.Struct]:
     yield _Header(
         format=SHEET_FORMAT, school=subject.school, programme=subject.programme, month=subject.month,
         number=subject.number, version=sheet.version, payer=sheet.payer, mark=sheet.mark, calendar=sheet.calendar,
-        tariff=sheet.tariff, base=sheet.base,
+        tariff=sheet.tariff, base=sheet.base, categories=sheet.categories,
     )  # fmt: skip
     for objection in sorted(sheet.objections):
         yield _ObjectionLine(
@@ -216,6 +218,7 @@ def _parse(content: bytes) -> Sheet:
         subject=SheetSubject(header.school, header.programme, header.month, header.number), version=header.version,
         payer=header.payer, mark=header.mark, calendar=header.calendar, tariff=header.tariff, rows=tuple(rows),
         corrections=tuple(corrections), outages=tuple(outages), objections=tuple(objections), base=header.base,
+        categories=header.categories,
     )  # fmt: skip
 
 

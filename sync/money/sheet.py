@@ -6,7 +6,7 @@ can be erased, and a caterer sees no category.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sync.contract.visit import EventId
@@ -111,6 +111,7 @@ class DaySum:
 class Sheet:
     """One version of a sheet. `calendar` and `tariff` are the digests of the terms by which it was made.
 
+    `categories`: the digest of the newest version of the categories then; empty: there was none.
     `base`: of a correction sheet, the digests of what was closed before it, the month's own first.
     """
 
@@ -125,6 +126,7 @@ class Sheet:
     outages: tuple[SheetOutage, ...] = ()
     objections: tuple[SheetObjection, ...] = ()
     base: tuple[str, ...] = ()
+    categories: str = ""
     _keys: frozenset[RowKey] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +157,10 @@ class Sheet:
             for day in correction.dropped:
                 meals[day] -= 1
         return tuple(DaySum(day, meals[day]) for day in sorted(meals))
+
+    def take_terms(self, other: "Sheet") -> "Sheet":
+        """Returns the sheet with the names of another one's terms: what is left to differ is what they say."""
+        return replace(self, calendar=other.calendar, tariff=other.tariff, categories=other.categories)
 
     def has_row(self, key: RowKey) -> bool:
         """Returns True if the sheet has a row of this person and session."""

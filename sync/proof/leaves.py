@@ -1,7 +1,7 @@
 """The leaves of a school's two logs, except statements (`statements`): short texts, tagged, one field a line.
 
 events  canteen batch v1\n device\n epoch\n last seq\n head in hex\n          a batch that was accepted
-        canteen version v1\n kind\n name\n number\n SHA-256 in hex\n          a roster, calendar or tariff in force
+        canteen version v1\n kind\n name\n number\n SHA-256 in hex\n     a roster, calendar, tariff, or all categories
 claims  canteen sheet v1\n month\n programme\n number\n digest in hex\n        a sheet that was closed
 """
 
@@ -27,6 +27,7 @@ class VersionedKind(StrEnum):
     ROSTER = "roster"
     CALENDAR = "calendar"
     TARIFF = "tariff"
+    CATEGORIES = "categories"
 
 
 def origin(ledger: str, school: str, log: LogName) -> str:

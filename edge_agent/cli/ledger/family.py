@@ -65,7 +65,7 @@ def erase(
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Erase a person from statements, contests and the payer's matches, and shut their family's devices out.
+    """Erase a person from statements, contests, categories and payers' matches, and shut the family's devices out.
 
     Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names and cards
     go from former rosters at once, and from the one in force when the school's export names the person no more.
@@ -76,7 +76,9 @@ def erase(
     with open_ledger(data_dir, database_url) as connection:
         erased = erase_from_ledger(connection, school, person, utc_now())
     out.print(
-        f"{person}: {erased.rows} rows of statements and {erased.notes} notes of contests are erased", markup=False
+        f"{person}: {erased.rows} rows of statements, {erased.notes} notes of contests and"
+        f" {erased.categories} categories are erased",
+        markup=False,
     )
 
 

@@ -1,13 +1,16 @@
 """`edge-agent ledger calendar` and `tariff`: the terms of money, as data."""
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.privileged import find_actor
 from edge_agent.cli.ledger.sheet_options import ByOption, WrongFile, read_file
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.errors import AgentError, ExitCode
 
 if TYPE_CHECKING:
     import psycopg
@@ -16,6 +19,13 @@ if TYPE_CHECKING:
 
 calendar_app = typer.Typer(no_args_is_help=True, help="School years: the taught days that a sheet counts.")
 tariff_app = typer.Typer(no_args_is_help=True, help="Programmes, prices and categories.")
+
+
+class WrongDay(AgentError):
+    """A day on the command line is none."""
+
+    exit_code = ExitCode.USAGE
+
 
 FileArgument = Annotated[Path, typer.Argument(help="The file: TOML.")]
 SchoolsOption = Annotated[list[str] | None, typer.Option("--school", help="Only this school; may be repeated.")]
@@ -98,23 +108,61 @@ def import_tariff(
 
 @tariff_app.command("categories")
 def import_categories(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV with the columns person and category.")],
     school: Annotated[str, typer.Option(help="The school's id.")],
+    first: Annotated[
+        str,
+        typer.Option("--from", help="The day from which they are in force, as 2026-11-01; else of what is not closed."),
+    ] = "",
+    by: Annotated[str, typer.Option(help="Your name; else that of your login.")] = "",
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Replace the opaque categories of a school's people; a price may depend on one, no sheet shows it."""
+    """Bring the opaque categories of a school's people into force, as their newest version.
+
+    A price may depend on one, no sheet shows it. The file names everybody who has one. Without --from it counts from
+    the day after the last month of which a sheet is closed. A day in a closed month makes a correction sheet of that.
+    """
+    from sync.ledger.billing.categories import import_categories
+    from sync.ledger.server import utc_now
+
+    categories, start = read_category_file(file), read_day(first)
+    with open_ledger(data_dir, database_url) as connection:
+        done = import_categories(
+            connection, school, categories, by=by or find_actor(context), now=utc_now(), first=start
+        )
+    since = "on every day" if done.first == date.min else f"from {done.first} on"
+    news = f"version {done.version}, in force {since}" if done.changed else f"as in version {done.version}"
+    out.print(f"{school}: {done.people} people with a category; {news}", markup=False)
+    if done.erased:
+        out.print(f"{done.erased} lines name people who were erased: they are passed over", markup=False)
+
+
+def read_category_file(file: Path) -> dict[str, str]:
+    """Returns the category of each person in a CSV file. Raises WrongFile that names the line."""
     import csv
 
-    from sync.ledger.billing import terms
-
-    table = csv.DictReader(read_text(file).splitlines())
-    rows = list(table)
+    lines = read_text(file).splitlines()
+    table = csv.DictReader(lines, delimiter=";" if lines and "," not in lines[0] else ",")
     if not {"person", "category"} <= set(table.fieldnames or ()):
         raise WrongFile(f"{file} has no columns person and category", "write them in its first line")
-    with open_ledger(data_dir, database_url) as connection:
-        terms.set_categories(connection, school, {row["person"]: row["category"] or "" for row in rows})
-    out.print(f"{school}: {len(rows)} people with a category", markup=False)
+    categories: dict[str, str] = {}
+    for row in table:
+        person = (row["person"] or "").strip()
+        if not person or person in categories:
+            fault = f"{person} stands twice" if person else "there is no person"
+            raise WrongFile(f"{file} line {table.line_num}: {fault}", "correct the line; nothing was imported")
+        categories[person] = (row["category"] or "").strip()
+    return categories
+
+
+def read_day(text: str) -> date | None:
+    """Returns the day in a text like 2026-11-01; None for an empty one. Raises WrongDay."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise WrongDay(f"{text!r} is no day", "write it as 2026-11-01") from error
 
 
 def read_text(file: Path) -> str:

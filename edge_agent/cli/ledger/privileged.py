@@ -55,7 +55,7 @@ CHANGING: Mapping[str, ChangingCommand] = {
     "webhook retire": ChangingCommand(("webhook",)),
     "calendar import": ChangingCommand(("file",)),
     "tariff import": ChangingCommand(("file",)),
-    "tariff categories": ChangingCommand(("file",)),
+    "tariff categories": ChangingCommand(("file", "first")),
     "payer map": ChangingCommand(("file",)),
     "payer numbers": ChangingCommand(("file",)),
     "payer confirm": ChangingCommand(("month", "file")),
@@ -128,7 +128,7 @@ def _log_subject(
     from sync.ledger.registry.privileged_acts import log_act
 
     subject = " ".join(filter(None, (_format(part, context.params.get(part)) for part in command.subject)))
-    log_act(connection, school, name, subject, _find_actor(context))
+    log_act(connection, school, name, subject, find_actor(context))
 
 
 def _format(name: str, value: Any) -> str:
@@ -149,7 +149,7 @@ def _find_schools(given: Mapping[str, Any]) -> Sequence[str]:
     return [kiosk.rpartition("-")[0]]
 
 
-def _find_actor(context: typer.Context) -> str:
+def find_actor(context: typer.Context) -> str:
     """Returns who uses the command: as named with --by, else the system's login name."""
     level: Any = context
     while level is not None:

@@ -12,6 +12,7 @@ from sync.contract.roster import Person
 from sync.contract.sessions import Timetable
 from sync.contract.visit import EventId, ReceivedEvent
 from sync.ledger.billing import terms
+from sync.ledger.billing.categories import join_categories
 from sync.ledger.judgement.judgement_basis import read_basis
 from sync.money.building import SheetFacts, SheetPerson, VisitDays
 from sync.money.calendars import choose_calendar
@@ -32,22 +33,21 @@ class SchoolMonth:
     people: tuple[SheetPerson, ...]
     timetable: Timetable
     outages: tuple[SheetOutage, ...]
+    categories: str  # the digest of the newest version; empty: there is none
+    erased: frozenset[str]  # people whose categories were erased
 
 
 def read_school_month(connection: psycopg.Connection, school: str, month: Month) -> SchoolMonth:
     """Returns a school's month. Call `settle_days` before. Raises NotUnderstood for no such school."""
     basis = read_basis(connection, school)
-    categories = terms.read_categories(connection, school)
     people = [
-        SheetPerson(
-            person.id, person.grade, person.group, categories.get(person.id, ""),
-            tuple(basis.entitlements.get(person.id, ())),
-        )
+        SheetPerson(person.id, person.grade, person.group, "", tuple(basis.entitlements.get(person.id, ())))
         for person in _read_people(connection, school, month)
-    ]  # fmt: skip
+    ]
+    joined = join_categories(connection, school, month, people)
     outages = find_outages(_read_outage_events(connection, school, month), basis.timetable, month)
     visits = tuple(_read_visit_days(connection, school, month))
-    return SchoolMonth(school, month, visits, tuple(people), basis.timetable, outages)
+    return SchoolMonth(school, month, visits, joined.people, basis.timetable, outages, joined.digest, joined.erased)
 
 
 def _read_people(connection: psycopg.Connection, school: str, month: Month) -> list[Person]:
@@ -80,8 +80,9 @@ def choose_facts(connection: psycopg.Connection, school_month: SchoolMonth, prog
     kind = tariffs.find_programme(programme).calendar
     calendar = choose_calendar(terms.read_calendars(connection, school_month.school), kind, school_month.month)
     return SheetFacts(
-        (), school_month.people, school_month.timetable, calendar, tariffs, school_month.outages, school_month.visits
-    )
+        (), school_month.people, school_month.timetable, calendar, tariffs, school_month.outages, school_month.visits,
+        school_month.categories, school_month.erased,
+    )  # fmt: skip
 
 
 def _read_visit_days(connection: psycopg.Connection, school: str, month: Month) -> Iterator[VisitDays]:

@@ -10,6 +10,7 @@ import psycopg
 
 from sync.contract.roster import MealSession, Person, Programme, School
 from sync.ledger.billing import terms
+from sync.ledger.billing.categories import read_categories
 from sync.ledger.billing.pdf import to_pdf
 from sync.ledger.billing.sheet_store import StoredVersion
 from sync.ledger.billing.spreadsheets import to_csv, to_xlsx
@@ -17,6 +18,7 @@ from sync.ledger.registry import rosters
 from sync.money.canonical import decode_sheet
 from sync.money.form import SheetForm, read_form
 from sync.money.layout import ShownPerson, lay_out
+from sync.money.months import Month
 from sync.money.printing import SheetHeading, SheetWords, render_html
 from sync.money.sheet import SheetSubject
 from sync.money.terms_file import read_toml
@@ -68,7 +70,7 @@ def read_names(
 ) -> SheetNames:
     """Returns the names for a sheet. With `categories` False, for a caterer, no category is joined."""
     records = rosters.read_records(connection, subject.school)
-    codes = terms.read_categories(connection, subject.school) if categories else {}
+    codes = read_categories(connection, subject.school, Month.parse(subject.month)) if categories else {}
     school, programme = subject.school, subject.programme
     people, sessions = {}, {}
     for record in records:

@@ -202,13 +202,13 @@ def _follows(
 ) -> bool:
     """Returns True if the version in force says what these facts say.
 
-    A newer calendar or tariff that changes nothing of this month makes no new version: a remote day in March does not
-    void the signatures of November.
+    Newer terms or categories that change nothing of this month make no new version: a remote day in March does not void
+    the signatures of November.
     """
     stored = read_version(connection, subject)
     signed = decode_sheet(stored.body)
     built = _build(connection, subject, stored.version, facts, objections)
-    return encode_sheet(replace(built, calendar=signed.calendar, tariff=signed.tariff)) == stored.body
+    return encode_sheet(built.take_terms(signed)) == stored.body
 
 
 def _act(

@@ -1,6 +1,5 @@
-"""A school's calendars, tariffs and categories: imported as versions, the newest in force."""
+"""A school's calendars and tariffs: imported as versions, the newest in force."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -108,23 +107,6 @@ def find_programme(connection: psycopg.Connection, school: str, programme: str) 
         return read_tariffs(connection, school).find_programme(programme)
     except TermsMissing:
         return None
-
-
-def set_categories(connection: psycopg.Connection, school: str, categories: Mapping[str, str]) -> None:
-    """Replaces the categories of the school's people."""
-    with connection.transaction():
-        lock_school(connection, school)
-        connection.execute("DELETE FROM person_category WHERE school = %s", (school,))
-        connection.execute(
-            "INSERT INTO person_category (school, person, category) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
-            (school, list(categories), list(categories.values())),
-        )
-
-
-def read_categories(connection: psycopg.Connection, school: str) -> dict[str, str]:
-    """Returns the category of each person who has one."""
-    rows = connection.execute("SELECT person, category FROM person_category WHERE school = %s", (school,))
-    return dict(rows.fetchall())
 
 
 def lock_school(connection: psycopg.Connection, school: str) -> None:

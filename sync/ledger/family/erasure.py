@@ -5,6 +5,7 @@ from datetime import datetime
 
 import psycopg
 
+from sync.ledger.billing.categories import erase_category
 from sync.ledger.billing.payers import forget_child
 from sync.ledger.family.codes import revoke_family_codes
 from sync.ledger.judgement.contests import erase_notes
@@ -15,14 +16,15 @@ from sync.ledger.transparency.statements import erase_person
 
 @dataclass(frozen=True, slots=True)
 class ErasedTraces:
-    """How many rows of statements and notes of contests were erased."""
+    """How many rows of statements, notes of contests and versions' categories were erased."""
 
     rows: int
     notes: int
+    categories: int
 
 
 def erase_from_ledger(connection: psycopg.Connection, school: str, person: str, now: datetime) -> ErasedTraces:
-    """Erases a person from statements, contests and the payer's matches, and notes it for a restore."""
+    """Erases a person from statements, contests, categories and the payer's matches, and notes it for a restore."""
     with connection.transaction():
         erased = repeat_erasure(connection, school, person, now)
         note_act(connection, ActKind.ERASURE, school, {"person": person, "at": now.isoformat()})
@@ -39,6 +41,7 @@ def repeat_erasure(connection: psycopg.Connection, school: str, person: str, at:
         revoke_family_codes(connection, school, person, at)
         notes = erase_notes(connection, school, person)
         rows = erase_person(connection, school, person)
+        categories = erase_category(connection, school, person)
         forget_child(connection, school, person)
         forget_erased_names(connection, school)
-    return ErasedTraces(rows, notes)
+    return ErasedTraces(rows, notes, categories)

@@ -15,7 +15,6 @@ from sync.audit.archive import (
     ArchiveLine,
     BatchLine,
     CalendarLine,
-    CategoryLine,
     CheckpointLine,
     ClosedMonthLine,
     ContestLine,
@@ -39,7 +38,7 @@ from sync.contract import roster
 from sync.contract.receipt_keys import ReceiptKey
 from sync.contract.roster import School
 from sync.contract.wire import time_text
-from sync.ledger.billing import sheet_store, terms
+from sync.ledger.billing import sheet_store
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement import judgement_basis
 from sync.ledger.judgement.contests import read_answers
@@ -47,6 +46,7 @@ from sync.ledger.judgement.days import settle_days
 from sync.ledger.judgement.reversals import DECIDING_ROLES, list_officers
 from sync.ledger.receipt_keys import read_receipt_keys
 from sync.ledger.transparency import logs
+from sync.ledger.transparency.category_export import read_category_lines
 from sync.ledger.transparency.statements import state_days
 from sync.money.sheet import SheetSubject
 from sync.money.tariffs import TariffBook
@@ -115,6 +115,7 @@ def _read_lines(
     yield from _read_rosters(connection, subject)
     yield from _read_decisions(connection, school)
     yield from _read_terms(connection, school)
+    yield from read_category_lines(connection, subject)
     yield from _read_statements(connection, subject)
     yield from _read_sheets(connection, subject)
 
@@ -229,8 +230,6 @@ def _read_terms(connection: psycopg.Connection, school: str) -> Iterator[Archive
         "SELECT version, body FROM tariff_version WHERE school = %s ORDER BY version", (school,)
     ):
         yield TariffLine(name=read_json(bytes(body), TariffBook).id, number=number, body=body)
-    for person, category in sorted(terms.read_categories(connection, school).items()):
-        yield CategoryLine(person=person, category=category)
 
 
 def _read_statements(connection: psycopg.Connection, subject: SheetSubject) -> Iterator[ArchiveLine]:

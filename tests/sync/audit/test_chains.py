@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, encode_line, read_archive
+from sync.audit.archive import AuditFailure, BatchLine, DeviceLine, encode_line
 from sync.audit.chains import EpochChain, read_chains, walk_events
+from sync.audit.school_archive import read_archive
 from sync.contract import batch, chain, signature, wire
 from sync.contract.batch import BatchHeader, NamedHole, Tombstone, tombstone_line
 from sync.contract.chain import DeviceId, Epoch

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync.audit.archive import ArchivePlace, AuditFailure, ReceiptLine, SchoolArchive, SubjectLine, encode_line
+from sync.audit.archive import ArchivePlace, AuditFailure, ReceiptLine, SubjectLine, encode_line
 from sync.audit.chains import EpochChain, check_receipts
+from sync.audit.school_archive import SchoolArchive
 from sync.contract import receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.receipt_keys import ReceiptKey, hand_over

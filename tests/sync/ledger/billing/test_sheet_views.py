@@ -5,7 +5,7 @@ import io
 import re
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import psycopg
@@ -14,7 +14,7 @@ from openpyxl import Workbook, load_workbook
 
 from sync.contract.event import Claim
 from sync.contract.roster import MealSession, Person, School
-from sync.ledger.billing import terms
+from sync.ledger.billing import categories, terms
 from sync.ledger.billing.other_count import read_payer_file
 from sync.ledger.billing.pdf import BROWSERS
 from sync.ledger.billing.sheet_store import StoredVersion
@@ -163,7 +163,7 @@ def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wante
     rosters.apply_changes(db, school, [School(id=school, name="№ 151"), pupil_record, lunch])
     assert read_names(db, subject, RU, categories=False).sessions == {"lunch": "Обед"}
     assert read_names(db, subject, KK, categories=False).sessions == {"lunch": "Lunch"}
-    terms.set_categories(db, school, {"p1": "c2"})
+    categories.import_categories(db, school, {"p1": "c2"}, by="city", now=datetime.now(UTC))
     assert read_names(db, subject, RU, categories=False).people == {"p1": ShownPerson("Әлиев Арман", "2 «А»")}
     assert read_names(db, subject, RU, categories=True).people["p1"].category == "c2"
     assert read_names(db, subject, RU, categories=True).programme == "state"

@@ -285,9 +285,6 @@ def test_terms_come_in_versions(db: psycopg.Connection, school: str, calendar: C
         terms.import_calendar(db, school, twin, by="city", now=NOW)
     camp = msgspec.structs.replace(twin, kind="camp")
     assert terms.import_calendar(db, school, camp, by="city", now=NOW).changed
-    terms.set_categories(db, school, {"p1": "c2", "p2": "c3"})
-    terms.set_categories(db, school, {"p1": "c2"})
-    assert terms.read_categories(db, school) == {"p1": "c2"}
     with pytest.raises(NotUnderstood, match="no school 'nowhere'"):
         terms.import_calendar(db, "nowhere", calendar, by="city", now=NOW)
 

@@ -71,7 +71,9 @@ def test_a_contest_is_listed_and_answered_and_a_person_erased(
     for numbers in ([("1" * 64, "p1")], [("2" * 64, "p1"), ("3" * 64, "p2")]):
         payers.replace_numbers(db, school, numbers)
     payers.confirm_names(db, school, {("ана", "5а"): "p1"}, by="o", now=NOW)
-    assert "1 rows of statements and 1 notes" in office.call_well("erase", school, "p1")
+    assert "1 rows of statements, 1 notes of contests and 0 categories are erased" in office.call_well(
+        "erase", school, "p1"
+    )
     matcher = payers.read_matcher(db, school, b"")
     assert (matcher.numbers, matcher.confirmed) == ({"3" * 64: ("p2",)}, {})
 

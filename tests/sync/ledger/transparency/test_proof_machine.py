@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from sync.audit.archive import encode_line, read_archive
+from sync.audit.archive import encode_line
 from sync.audit.audit import AuditReport, TrustedKeys, audit_visits
+from sync.audit.school_archive import read_archive
 from sync.contract.contests import ContestAnswer, ContestOutcome, sign_answer
 from sync.contract.visit import EventId
 from sync.ledger import keys
