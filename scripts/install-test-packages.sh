@@ -1,8 +1,9 @@
 #!/bin/sh
 # What the tests use beside Python, from Debian's packages: a real Chromium for the pages, strace and systemd-analyze
-# for the unit, a compiler for pyscard, mosquitto as MQTT broker, libnfc as a host for our simulated PN532. Quiet when
-# everything is there; where it cannot install (no root, no apt) it says so and goes on, and the tests that need a
-# missing one skip with a reason.
+# for the unit, a compiler for pyscard, mosquitto as MQTT broker, libnfc as a host for our simulated PN532, and on Debian
+# 12 Patroni, etcd, PostgreSQL 15 and pgBackRest. Quiet when everything is there; where it cannot install (no root, no
+# apt) it says so and goes on, and the tests that need a missing one skip with a reason. No service is started, now or
+# at the next boot: the tests run what they need themselves, and PostgreSQL's cluster `main` is made but never runs.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -35,6 +36,13 @@ if ! .venv/bin/python -c 'import smartcard.scard' 2>/dev/null; then # pyscard is
 fi
 need nfc-list libnfc-bin
 need nginx nginx-light
+case "$(cat /etc/debian_version 2>/dev/null)" in 12.*) # config/ledger is written for its versions
+    need patroni patroni
+    need etcd etcd-server
+    need pgbackrest pgbackrest
+    [ -e /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
+    ;;
+esac
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -42,6 +50,12 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 log=$(mktemp)
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then # packages ask it whether they may start their services
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 export DEBIAN_FRONTEND=noninteractive
 install() {
     apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1
@@ -54,6 +68,13 @@ if ! install $missing; then
     # One that this release has not must not keep the others away.
     for package in $missing; do
         install "$package" || failed="$failed $package"
+    done
+fi
+if command -v systemctl >/dev/null 2>&1; then
+    for pair in etcd-server:etcd patroni:patroni postgresql-15:postgresql; do
+        case "$missing " in *" ${pair%:*} "*) systemctl disable "${pair#*:}" >>"$log" 2>&1 ||
+            echo "${pair#*:} may start at the next boot: systemctl disable ${pair#*:}" >&2 ;;
+        esac
     done
 fi
 if [ -n "$failed" ]; then

@@ -1,0 +1,14 @@
+"""One cluster for all tests of a worker: its start takes longer than a failover."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sync.ledger.failover.cluster import PatroniCluster, running_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(open_folder: Path) -> Iterator[PatroniCluster]:
+    with running_cluster(open_folder / "cluster") as running:
+        yield running
