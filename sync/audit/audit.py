@@ -85,16 +85,20 @@ def audit_visits(
     receipts = check_receipts(archive, chains)
     events = check_log(archive, LogName.EVENTS, ledger_key, witness_key)
     check_batches(events, chains, receipts)
-    check_versions(archive, events)
+    undated = check_versions(archive, events)
     report.steps.append(f"the log of events has them all, and no more: {len(events)} leaves")
     try:
         zone = find_zone(subject.timezone)
     except (KeyError, ValueError, OSError) as error:
         raise AuditFailure(None, f"{subject.timezone!r} is no time zone") from error
     basis = read_basis(archive, zone)
-    starts = [f"{line.version} {line.in_force:%Y-%m-%d %H:%M}" for line in archive.read_lines(RosterVersionLine)]
+    starts = [
+        f"{line.version} {line.in_force:%Y-%m-%d %H:%M}"
+        for line in archive.read_lines(RosterVersionLine)
+        if line.version in undated
+    ]
     if starts:
-        report.unproved.append(f"from when on each roster was in force: {', '.join(starts)}")
+        report.unproved.append(f"from when on each of these rosters was in force: {', '.join(starts)}")
     timetable = basis.history.timetable(basis.history.newest)
     visits = derive_visits(
         read_events(chains), timetable=timetable, now=subject.exported_at, basis=basis

@@ -16,7 +16,15 @@ from sync.audit.archive import (
 from sync.audit.chains import EpochChain, EpochName
 from sync.audit.school_archive import SchoolArchive
 from sync.proof.checkpoints import open_checkpoint, read_cosignature
-from sync.proof.leaves import LogName, VersionedKind, origin, read_batch_leaf, version_leaf
+from sync.proof.leaves import (
+    LogName,
+    VersionedKind,
+    origin,
+    read_batch_leaf,
+    read_version_leaf,
+    roster_leaf,
+    version_leaf,
+)
 from sync.proof.notes import BadNote, NoteKey, parse_note
 from sync.proof.roster_digest import digest_judged
 from sync.proof.tree import HashTree, hash_leaf
@@ -75,33 +83,50 @@ def check_batches(leaves: Leaves, chains: dict[EpochName, EpochChain], receipts:
             raise AuditFailure(None, f"event {seq} of {' '.join(name)} is in no leaf of the log: it was added")
 
 
-def check_versions(archive: SchoolArchive, leaves: Leaves) -> None:
-    """Raises AuditFailure where a roster or the terms are not those that the log has."""
-    school = archive.subject.school
+def check_versions(archive: SchoolArchive, leaves: Leaves) -> list[int]:
+    """Returns the rosters of whose time in force the log says nothing: those with a leaf of the first form.
+
+    Raises AuditFailure where a roster, the terms or categories are not those that the log has.
+    """
     expected: dict[bytes, ArchivePlace] = {}
-    states = archive.read_lines(RosterRecordLine)
+    undated: list[int] = []
     for place, version in archive.read(RosterVersionLine):
-        number = version.version
-        records = [
-            state.record for state in states if state.since <= number and (not state.until or number < state.until)
-        ]
-        expected[version_leaf(VersionedKind.ROSTER, school, number, digest_judged(records))] = place
+        dated, former = _make_roster_leaves(archive, version)
+        if dated not in leaves and former in leaves:
+            undated.append(version.version)
+            expected[former] = place
+        else:
+            expected[dated] = place
     for place, calendar in archive.read(CalendarLine):
         digest = sha256(calendar.body).digest()
         expected[version_leaf(VersionedKind.CALENDAR, calendar.name, calendar.number, digest)] = place
     for place, book in archive.read(TariffLine):
         expected[version_leaf(VersionedKind.TARIFF, book.name, book.number, sha256(book.body).digest())] = place
     for place, stated in archive.read(CategoryVersionLine):
-        expected[version_leaf(VersionedKind.CATEGORIES, school, stated.number, stated.digest())] = place
+        leaf = version_leaf(VersionedKind.CATEGORIES, archive.subject.school, stated.number, stated.digest())
+        expected[leaf] = place
     for leaf, place in expected.items():
         if leaf not in leaves:
             raise AuditFailure(place, "the log has no such version: it was changed or added")
     oldest = min((line.version for line in archive.read_lines(RosterVersionLine)), default=0)
     for leaf, place in leaves.items():
-        tag, kind_text, _, number_text, *_ = (*leaf.decode().split("\n"), "", "")
-        if tag != "canteen version v1" or leaf in expected:
+        logged = read_version_leaf(leaf)
+        if logged is None or leaf in expected:
             continue
-        if (
-            kind_text != VersionedKind.ROSTER or int(number_text) >= oldest
-        ):  # rosters of closed months may have been pruned
+        kind, number = logged
+        if kind is not VersionedKind.ROSTER or number >= oldest:  # rosters of closed months may have been pruned
             raise AuditFailure(place, "the log has a version that the export lacks, or has changed")
+    return undated
+
+
+def _make_roster_leaves(archive: SchoolArchive, line: RosterVersionLine) -> tuple[bytes, bytes]:
+    """Returns both forms of the leaf of a roster: with its time in force, and without."""
+    school, number = archive.subject.school, line.version
+    digest = digest_judged(
+        state.record
+        for state in archive.read_lines(RosterRecordLine)
+        if state.since <= number and (not state.until or number < state.until)
+    )
+    return (
+        roster_leaf(school, number, line.in_force, digest), version_leaf(VersionedKind.ROSTER, school, number, digest)
+    )  # fmt: skip

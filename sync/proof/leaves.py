@@ -1,10 +1,14 @@
 """The leaves of a school's two logs, except statements (`statements`): short texts, tagged, one field a line.
 
 events  canteen batch v1\n device\n epoch\n last seq\n head in hex\n          a batch that was accepted
-        canteen version v1\n kind\n name\n number\n SHA-256 in hex\n     a roster, calendar, tariff, or all categories
+        canteen version v1\n kind\n name\n number\n SHA-256 in hex\n     a calendar, tariff, or all categories
+        canteen roster v2\n school\n number\n in force since\n SHA-256 in hex\n  a roster
 claims  canteen sheet v1\n month\n programme\n number\n digest in hex\n        a sheet that was closed
+
+Of rosters there are leaves `canteen version v1` from ledgers that did not state since when one was in force; they hold.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +16,8 @@ from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.proof.notes import join_lines
 
 _BATCH_TAG: Final = "canteen batch v1"
+_VERSION_TAG: Final = "canteen version v1"
+_ROSTER_TAG: Final = "canteen roster v2"
 
 
 class LogName(StrEnum):
@@ -51,7 +57,21 @@ def read_batch_leaf(leaf: bytes) -> tuple[DeviceId, Epoch, Head]:
 
 def version_leaf(kind: VersionedKind, name: str, number: int, digest: bytes) -> bytes:
     """Returns the leaf of one version. `digest`: SHA-256 of its canonical bytes."""
-    return join_lines(["canteen version v1", kind.value, name, str(number), digest.hex()]).encode()
+    return join_lines([_VERSION_TAG, kind.value, name, str(number), digest.hex()]).encode()
+
+
+def roster_leaf(school: str, number: int, in_force: datetime, digest: bytes) -> bytes:
+    """Returns the leaf of a roster. `in_force`: the time from which it is; `digest`: of its judged part."""
+    since = in_force.astimezone(UTC).isoformat(timespec="microseconds")
+    return join_lines([_ROSTER_TAG, school, str(number), since, digest.hex()]).encode()
+
+
+def read_version_leaf(leaf: bytes) -> tuple[VersionedKind, int] | None:
+    """Returns kind and number in the leaf of a version; None for any other leaf."""
+    tag, *fields = leaf.decode().split("\n")
+    if tag == _ROSTER_TAG:
+        return VersionedKind.ROSTER, int(fields[1])
+    return (VersionedKind(fields[0]), int(fields[2])) if tag == _VERSION_TAG else None
 
 
 def sheet_leaf(month: str, programme: str, number: int, digest: bytes) -> bytes:

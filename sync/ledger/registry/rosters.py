@@ -19,7 +19,7 @@ from sync.ledger.recovery.acts import ActKind, note_act
 from sync.ledger.registry import code_uses, palms
 from sync.ledger.registry.payer_numbers import prune_numbers
 from sync.ledger.transparency import logs
-from sync.proof.leaves import VersionedKind
+from sync.proof.leaves import LogName, roster_leaf
 from sync.proof.roster_digest import digest_judged
 
 PAGE_RECORDS = 1_000
@@ -87,14 +87,16 @@ def apply_changes(
         newest = row[0] + 1 if changed + deleted else row[0]
         if newest != row[0]:
             connection.execute("UPDATE school SET roster_version = %s WHERE school = %s", (newest, school))
-            connection.execute(
-                "INSERT INTO roster_version (school, version, in_force) VALUES (%s, %s, coalesce(%s, now()))",
+            since = connection.execute(
+                "INSERT INTO roster_version (school, version, in_force) VALUES (%s, %s, coalesce(%s, now()))"
+                " RETURNING in_force",
                 (school, newest, in_force),
-            )
+            ).fetchone()
+            assert since is not None
             ended = [" ".join(_name(change)) for change in changes if _is_ending(change)]
             note_act(connection, ActKind.ROSTER, school, {"version": str(newest), "deleted": "\n".join(ended)})
             judged = digest_judged(read_records(connection, school))
-            logs.append_version(connection, school, VersionedKind.ROSTER, school, newest, judged)
+            logs.append_leaf(connection, school, LogName.EVENTS, roster_leaf(school, newest, since[0], judged))
             change_basis(connection, school, _list_open_days(connection, school))
         palms.forget_without_consent(connection, school)
         code_uses.forget_absent(connection, school)

@@ -58,7 +58,7 @@ def append_batch(connection: psycopg.Connection, school: str, device: DeviceId, 
 def append_version(
     connection: psycopg.Connection, school: str, kind: VersionedKind, name: str, number: int, digest: bytes
 ) -> None:
-    """Adds the leaf of a roster, calendar or tariff that comes into force. `digest`: SHA-256 of its canonical bytes."""
+    """Adds the leaf of a calendar, tariff or categories in force. `digest`: SHA-256 of the canonical bytes."""
     append_leaf(connection, school, LogName.EVENTS, version_leaf(kind, name, number, digest))
 
 

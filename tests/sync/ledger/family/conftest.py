@@ -63,8 +63,7 @@ def family_url(pool: ConnectionPool[psycopg.Connection], signer: LogSigner, witn
 @pytest.fixture
 def lunch(db: psycopg.Connection, kiosk: Kiosk) -> Kiosk:
     """A kiosk whose school has had one lunch, judged and stated."""
-    rosters.apply_changes(db, kiosk.school, ROSTER)
-    db.execute("UPDATE roster_version SET in_force = '2026-09-01' WHERE school = %s", (kiosk.school,))
+    rosters.apply_changes(db, kiosk.school, ROSTER, in_force=datetime(2026, 9, 1, tzinfo=UTC))
     kiosk.record(*(
         entry(f"p{number}", school=kiosk.school, minute=number, claim=Claim.CLAIMABLE, programme="state", roster=1)
         for number in range(3)

@@ -36,8 +36,9 @@ from sync.ledger.transparency.statements import state_days
 from sync.money.calendars import Calendar
 from sync.money.sheet import SheetSubject
 from sync.money.tariffs import TariffBook
-from sync.proof.leaves import LogName
+from sync.proof.leaves import LogName, VersionedKind, version_leaf
 from sync.proof.signer import LogSigner
+from sync.proof.tree import HashTree, hash_leaf
 from tests.sync.ledger.billing.authority import Authority
 from tests.sync.ledger.billing.test_sheets import CATERER, SCHOOL, Party
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
@@ -45,6 +46,7 @@ from tests.sync.ledger.transparency.test_witness import RunningWitness
 
 MONTH = "2025-11"
 NOW = datetime(2025, 12, 2, 9, tzinfo=UTC)
+SCHOOL_YEAR = datetime(2025, 9, 1, tzinfo=UTC)
 ROSTER: list[Change] = [
     *(Person(id=f"p{number}", given_name="Айгерім", family_name="Омар", grade="05") for number in range(6)),
     *(Entitlement(id=f"e{number}", person=f"p{number}", programme="state", sessions=("lunch",)) for number in range(5)),
@@ -89,8 +91,7 @@ def exported(
     """A month with everything in it: voids, exits, a wrong clock, a carried event, decisions, contests, late events."""
     kiosk, other = enrolled(), enrolled()
     school, subject = kiosk.school, SheetSubject(kiosk.school, "state", MONTH)
-    rosters.apply_changes(db, school, ROSTER)
-    db.execute("UPDATE roster_version SET in_force = '2025-09-01' WHERE school = %s", (school,))
+    rosters.apply_changes(db, school, ROSTER, in_force=SCHOOL_YEAR)
     terms.import_calendar(db, school, calendar, by="city", now=NOW)
     terms.import_tariffs(db, school, tariffs, by="city", now=NOW)
     base = {"school": school, "boot": "b", "mono_ms": 1, "clock": ClockQuality.SYNCHRONISED}
@@ -221,9 +222,7 @@ def test_a_month_is_proved_and_every_touched_line_is_found(exported: ExportedMon
     report = exported.audit()
     assert "signed by caterer (ed25519), school (ed25519), closed" in "\n".join(report.steps)
     assert report.steps[-1].endswith("what came later is for a correction sheet")
-    assert [text.split(":")[0] for text in report.unproved] == [
-        "that these keys are the kiosks'", "from when on each roster was in force"
-    ]  # fmt: skip
+    assert [text.split(":")[0] for text in report.unproved] == ["that these keys are the kiosks'"]
     assert kinds(exported.lines) >= {
         "subject", "device", "batch", "receipt", "leaf", "checkpoint", "roster_version", "roster_record", "officer",
         "reversal", "contest", "calendar", "tariff", "statement", "row", "sheet", "act", "signer",
@@ -297,6 +296,39 @@ def check_signers(exported: ExportedMonth) -> None:
         exported.audit([json.dumps(line).encode() + b"\n" for line in one])
 
 
+def check_rosters_time(exported: ExportedMonth) -> None:
+    """When a roster came into force is under its leaf: a move of a second is found."""
+    number = next(number for number, line in enumerate(exported.lines) if b'"roster_version"' in line)
+    record = json.loads(exported.lines[number])
+    assert record["in_force"] == "2025-09-01T00:00:00Z"
+    for moved in ("2025-09-01T00:00:01Z", "2025-08-31T23:59:59.999999Z"):
+        changed = json.dumps(record | {"in_force": moved}).encode() + b"\n"
+        with pytest.raises(AuditFailure, match=f"line {number + 1}: the log has no such version"):
+            exported.audit([*exported.lines[:number], changed, *exported.lines[number + 1 :]])
+
+
+def test_a_rosters_leaf_without_its_time_holds_and_the_report_says_so(
+    exported: ExportedMonth, signer: LogSigner
+) -> None:
+    records = [json.loads(line) for line in exported.lines]
+    school = records[0]["school"]
+    records[0]["witness_key"] = ""
+    leaves = [record for record in records if record["line"] == "leaf" and record["log"] == "events"]
+    dated = next(leaf for leaf in leaves if base64.b64decode(leaf["leaf"]).startswith(b"canteen roster v2\n"))
+    _, _, number, since, digest, _ = base64.b64decode(dated["leaf"]).decode().split("\n")
+    assert since == "2025-09-01T00:00:00.000000+00:00"
+    former = version_leaf(VersionedKind.ROSTER, school, int(number), bytes.fromhex(digest))
+    dated["leaf"] = base64.b64encode(former).decode()
+    root = HashTree(hash_leaf(base64.b64decode(leaf["leaf"])) for leaf in leaves).root()
+    note = str(signer.sign(school, LogName.EVENTS, len(leaves), root))
+    for record in records:
+        if record["line"] == "checkpoint" and record["log"] == "events":
+            record["note"] = note
+    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    report = audit_files({"e": lines}, TrustedKeys(exported.trusted.ledger), ZoneInfo)
+    assert "from when on each of these rosters was in force: 1 2025-09-01 00:00" in report.unproved
+
+
 def check_erased_rows(exported: ExportedMonth) -> None:
     """A person who was erased leaves hashes; the report says so, and nothing else may hide behind that."""
     rows = [number for number, line in enumerate(exported.lines) if json.loads(line)["line"] == "row"]
@@ -311,7 +343,7 @@ def check_other_keys(exported: ExportedMonth) -> None:
     with pytest.raises(AuditFailure, match="signatures of"):
         audit_files({"e": b"".join(exported.lines)}, TrustedKeys(other, exported.trusted.witness), ZoneInfo)
     own_word = audit_files({"e": b"".join(exported.lines)}, TrustedKeys(), ZoneInfo)
-    assert len(own_word.unproved) == 4
+    assert len(own_word.unproved) == 3
 
 
 def sign_by_cms(exported: ExportedMonth, authority: Authority) -> list[bytes]:
@@ -358,6 +390,7 @@ def test_lines_are_named_and_added_ones_and_other_keys_found(exported: ExportedM
     check_that_the_first_line_is_named(exported)
     check_added_and_doubled_lines(exported)
     check_signers(exported)
+    check_rosters_time(exported)
     check_erased_rows(exported)
     check_other_keys(exported)
 

@@ -17,7 +17,7 @@ from sync.ledger.registry import rosters
 from sync.ledger.server import LedgerOptions, LedgerServer
 from sync.ledger.transparency import logs, statements
 from sync.ledger.transparency.cosigner import cosign_log
-from sync.proof.leaves import LogName, VersionedKind, version_leaf
+from sync.proof.leaves import LogName
 from sync.proof.roster_digest import digest_judged, encode_judged
 from sync.proof.signer import LogSigner
 from sync.proof.statements import MealRow, make_row, read_row, state_day
@@ -135,14 +135,17 @@ def test_each_roster_version_is_logged_without_names(db: psycopg.Connection, sch
         Person(id="p1", given_name="Айгерім", family_name="Омар", grade="01"),
         MealSession(id="lunch", name="Lunch", start="12:00", end="14:00"),
     ]
-    rosters.apply_changes(db, school, people)
+    rosters.apply_changes(db, school, people, in_force=datetime(2026, 9, 1, tzinfo=UTC))
     rosters.apply_changes(db, school, people)  # nothing new
     renamed: list[Record] = [Person(id="p1", given_name="Айша", family_name="Омар", grade="01")]
-    rosters.apply_changes(db, school, renamed)
+    rosters.apply_changes(db, school, renamed, in_force=datetime(2026, 9, 2, 1, 2, 3, 4, tzinfo=UTC))
     leaves = [row[0] for row in db.execute("SELECT leaf FROM log_leaf WHERE school = %s ORDER BY entry", (school,))]
     digest = digest_judged(people)
     assert digest == digest_judged([renamed[0], people[1]])
-    assert leaves == [version_leaf(VersionedKind.ROSTER, school, number, digest) for number in (1, 2)]
+    assert leaves == [
+        b"canteen roster v2\n%s\n1\n2026-09-01T00:00:00.000000+00:00\n%s\n" % (school.encode(), digest.hex().encode()),
+        b"canteen roster v2\n%s\n2\n2026-09-02T01:02:03.000004+00:00\n%s\n" % (school.encode(), digest.hex().encode()),
+    ]
     assert "Омар" not in encode_judged(people).decode()
     assert digest != digest_judged([Person(id="p1", given_name="", family_name="", grade="02"), people[1]])
 
