@@ -48,9 +48,9 @@ def read_facts(
 ) -> SheetFacts:
     """Returns the facts of the month's sheet, without categories. Raises AuditFailure where the terms are missing."""
     subject, month = archive.subject, Month.parse(archive.subject.month)
-    timetable = basis.history.timetable(basis.history.newest)
+    timetable, timetables = basis.history.timetable(basis.history.newest), basis.history.list_timetables(month.days)
     first, last = month.first - timedelta(days=1), month.last + timedelta(days=RETURN_DAYS_MAX)
-    outages = find_outages(find_returns(chains, first.isoformat(), last.isoformat()), timetable, month)
+    outages = find_outages(find_returns(chains, first.isoformat(), last.isoformat()), timetables, timetable.tz)
     try:
         tariffs = _newest_tariffs(archive)
         calendar = choose_calendar(
@@ -59,7 +59,8 @@ def read_facts(
     except MoneyError as error:
         raise AuditFailure(None, str(error)) from error
     of_month = [visit for visit in visits if visit.day.startswith(subject.month)]
-    return SheetFacts(of_month, _read_people(archive, month), timetable, calendar, tariffs, outages)
+    people = _read_people(archive, month)
+    return SheetFacts(of_month, people, timetable, calendar, tariffs, outages, timetables=timetables)
 
 
 def _newest_calendars(archive: SchoolArchive) -> list[Calendar]:

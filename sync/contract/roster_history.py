@@ -11,11 +11,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.roster import ClosedDay, Entitlement, MealSession, Person, Record
 from sync.contract.sessions import Slot, Timetable
+
+NOON = time(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,15 @@ class RosterHistory:
             closed = (record for record in served if isinstance(record, ClosedDay))
             timetable = self._timetables[version] = Timetable.from_records(sessions, closed, self.tz)
         return timetable
+
+    def list_timetables(self, days: Iterable[date]) -> dict[date, Timetable]:
+        """Returns what was served on each of these local dates: by the version in force at noon."""
+        timetables: dict[date, Timetable] = {}
+        for day in days:
+            noon = datetime.combine(day, NOON, self.tz)
+            versions = self.find_versions(noon, 0, self.last_version(day.isoformat()))
+            timetables[day] = self.timetable(versions[-1] if versions else self.newest)
+        return timetables
 
     def has_session(self, session: str, versions: Iterable[int]) -> bool:
         """Returns True where one of these versions has a session of this id."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Claim
 from sync.contract.roster import Entitlement
-from sync.contract.sessions import Timetable
+from sync.contract.sessions import SessionWindow, Timetable
 from sync.contract.visit import Visit
 from sync.money.calendars import Calendar
 from sync.money.months import Month
@@ -63,6 +63,7 @@ class VisitDays(NamedTuple):
 class SheetFacts:
     """Everything that a sheet follows from, besides its subject. `outages` of the month's sessions.
 
+    `timetables`: what was in force on each day of the month, where that is not `timetable`, the newest one.
     `visits` and `grouped` count alike: a database groups a city's visits ten times as fast as they can be read.
     `categories`: the digest of the version by which people have their categories; empty: there is none. `erased`:
     people whose categories were erased, so that what was closed of them stands.
@@ -77,6 +78,7 @@ class SheetFacts:
     grouped: Sequence[VisitDays] = ()
     categories: str = ""
     erased: frozenset[str] = frozenset()
+    timetables: Mapping[date, Timetable] = field(default_factory=dict)
 
     def leave_out(self, people: Collection[str]) -> "SheetFacts":
         """Returns the facts without these people."""
@@ -146,10 +148,6 @@ class _Builder:
         self._taught: dict[tuple[str, str], frozenset[int]] = {}
         self._prices: dict[tuple[int, str, str, str], int] = {}
         self._expected: dict[tuple[object, ...], Mapping[str, frozenset[int]]] = {}
-        self._sessions = [
-            window for window in facts.timetable.windows
-            if not self._terms.sessions or window.session in self._terms.sessions
-        ]  # fmt: skip
 
     def build(self, version: int, objections: tuple[SheetObjection, ...]) -> Sheet:
         marks = self._count_visits()
@@ -215,18 +213,23 @@ class _Builder:
 
     def _reckon_expected(self, person: SheetPerson) -> Mapping[str, frozenset[int]]:
         expected: dict[str, set[int]] = defaultdict(set)
-        closed = self._facts.timetable.closed_days
         for number in self._taught_days(person.person):
             day = date(self._month.year, self._month.number, number)
-            if day.isoformat() in closed:
-                continue
-            for window in self._sessions:
+            timetable = self._facts.timetables.get(day, self._facts.timetable)
+            if day.isoformat() in timetable.closed_days | self._facts.timetable.closed_days:
+                continue  # also where the school has told only afterwards that it was closed
+            for window in self._list_windows(timetable):
                 if day.isoweekday() not in window.weekdays:
                     continue
                 paying = choose_entitlement(person.entitlements, window.session, day.isoformat())
                 if paying is not None and paying.programme == self._subject.programme:
                     expected[self._row_session(window.session)].add(number)
         return {session: frozenset(days) for session, days in expected.items()}
+
+    def _list_windows(self, timetable: Timetable) -> list[SessionWindow]:
+        """Returns the sessions in which the programme is served."""
+        counted = self._terms.sessions
+        return [window for window in timetable.windows if not counted or window.session in counted]
 
     def _find_away_days(self) -> Mapping[str, frozenset[int]]:
         """Returns, by session, the days on which a kiosk was away."""
@@ -236,8 +239,8 @@ class _Builder:
         return {session: frozenset(days) for session, days in away.items()}
 
     def _outages(self) -> tuple[SheetOutage, ...]:
-        counted = {window.session for window in self._sessions}
-        return tuple(sorted({outage for outage in self._facts.outages if outage.session in counted}))
+        counted = self._terms.sessions
+        return tuple(sorted({outage for outage in self._facts.outages if not counted or outage.session in counted}))
 
     def _row(self, key: RowKey, marks: _Marks, away: Mapping[str, frozenset[int]]) -> SheetRow:
         person, session = key

@@ -6,26 +6,27 @@ kiosk was last heard in a session and returned on another day, nobody knows if i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, tzinfo
 from itertools import pairwise
 
 from sync.contract.clocks import TrueClocks
 from sync.contract.event import Boot, Repair, Stop
 from sync.contract.sessions import Slot, Timetable
 from sync.contract.visit import ReceivedEvent
-from sync.money.months import Month
 from sync.money.sheet import OutageKind, SheetOutage
 
 
-def find_outages(events: Iterable[ReceivedEvent], timetable: Timetable, month: Month) -> tuple[SheetOutage, ...]:
-    """Returns the outages in the month's sessions, sorted.
+def find_outages(
+    events: Iterable[ReceivedEvent], timetables: Mapping[date, Timetable], tz: tzinfo
+) -> tuple[SheetOutage, ...]:
+    """Returns the outages in the sessions of these days, sorted. `timetables`: what was served on each of them.
 
     `events`: of all kiosks, at least every boot, stop, repair and clock step, and the event before each boot.
     """
     slots = [
-        window.to_slot(day, timetable.tz)
-        for day in month.days
+        window.to_slot(day, tz)
+        for day, timetable in timetables.items()
         if day.isoformat() not in timetable.closed_days
         for window in timetable.windows
         if day.isoweekday() in window.weekdays
@@ -43,7 +44,7 @@ def find_outages(events: Iterable[ReceivedEvent], timetable: Timetable, month: M
         for (gone_at, before), (back_at, back) in pairwise(line):
             if isinstance(back.event, Boot | Repair):
                 kind = _kind(before, back)
-                outages |= {_outage(slot, kind, back) for slot in _hit(slots, gone_at, back_at, timetable)}
+                outages |= {_outage(slot, kind, back) for slot in _hit(slots, gone_at, back_at, tz)}
     return tuple(sorted(outages))
 
 
@@ -58,8 +59,8 @@ def _outage(slot: Slot, kind: OutageKind, back: ReceivedEvent) -> SheetOutage:
     return SheetOutage(day, slot.session, back.id.device, back.id.epoch, back.id.seq, kind)
 
 
-def _hit(slots: Iterable[Slot], gone_at: datetime, back_at: datetime, timetable: Timetable) -> Iterator[Slot]:
-    same_day = gone_at.astimezone(timetable.tz).date() == back_at.astimezone(timetable.tz).date()
+def _hit(slots: Iterable[Slot], gone_at: datetime, back_at: datetime, tz: tzinfo) -> Iterator[Slot]:
+    same_day = gone_at.astimezone(tz).date() == back_at.astimezone(tz).date()
     for slot in slots:
         if gone_at < slot.ends and slot.starts < back_at and (same_day or gone_at <= slot.starts):
             yield slot

@@ -1,8 +1,8 @@
 """The facts that a sheet follows from, read out of one school's tables: settled visits, people, terms, outages."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg
 
@@ -32,6 +32,7 @@ class SchoolMonth:
     visits: tuple[VisitDays, ...]
     people: tuple[SheetPerson, ...]
     timetable: Timetable
+    timetables: Mapping[date, Timetable]  # in force on each day
     outages: tuple[SheetOutage, ...]
     categories: str  # the digest of the newest version; empty: there is none
     erased: frozenset[str]  # people whose categories were erased
@@ -45,9 +46,12 @@ def read_school_month(connection: psycopg.Connection, school: str, month: Month)
         for person in _read_people(connection, school, month)
     ]
     joined = join_categories(connection, school, month, people)
-    outages = find_outages(_read_outage_events(connection, school, month), basis.timetable, month)
+    timetables = basis.judgement.history.list_timetables(month.days)
+    outages = find_outages(_read_outage_events(connection, school, month), timetables, basis.timetable.tz)
     visits = tuple(_read_visit_days(connection, school, month))
-    return SchoolMonth(school, month, visits, joined.people, basis.timetable, outages, joined.digest, joined.erased)
+    return SchoolMonth(
+        school, month, visits, joined.people, basis.timetable, timetables, outages, joined.digest, joined.erased
+    )
 
 
 def _read_people(connection: psycopg.Connection, school: str, month: Month) -> list[Person]:
@@ -81,7 +85,7 @@ def choose_facts(connection: psycopg.Connection, school_month: SchoolMonth, prog
     calendar = choose_calendar(terms.read_calendars(connection, school_month.school), kind, school_month.month)
     return SheetFacts(
         (), school_month.people, school_month.timetable, calendar, tariffs, school_month.outages, school_month.visits,
-        school_month.categories, school_month.erased,
+        school_month.categories, school_month.erased, school_month.timetables,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def step(when: str, mono_ms: int, name: str = "b1") -> ClockStep:
 
 def found(*events: Event) -> list[tuple[int, str, OutageKind, int]]:
     received = [ReceivedEvent(EventId("k1", "e", seq), event) for seq, event in enumerate(events, 1)]
-    outages = find_outages(received, TIMETABLE, Month(2025, 11))
+    outages = find_outages(received, dict.fromkeys(Month(2025, 11).days, TIMETABLE), TIMETABLE.tz)
     return [(outage.day, outage.session, outage.kind, outage.seq) for outage in outages]
 
 

@@ -5,17 +5,18 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sync.contract.roster import DeletedRecord, Entitlement, Person
+from sync.contract.roster import Change, ClosedDay, DeletedRecord, Entitlement, MealSession, Person
 from sync.ledger.billing import sheet_store, sheet_work, terms
 from sync.ledger.billing.sheet_facts import read_school_month
 from sync.ledger.registry import rosters
 from sync.money.calendars import Calendar
+from sync.money.canonical import decode_sheet
 from sync.money.errors import ActRefused
 from sync.money.months import Month
 from sync.money.protocol import SheetSide
 from sync.money.sheet import SheetSubject
 from sync.money.tariffs import TariffBook
-from tests.sync.ledger.billing.sheet_school import meal
+from tests.sync.ledger.billing.sheet_school import boot, meal
 from tests.sync.ledger.billing.test_sheets import Party
 from tests.sync.ledger.kiosk import Kiosk, accepted
 
@@ -99,6 +100,34 @@ def test_an_event_that_comes_after_both_have_signed_keeps_the_sheet_from_closing
     with pytest.raises(ActRefused, match=r"rows of .* have changed since version 1; propose it again"):
         sheet_work.close(db, subject, by="city", now=NOW)
     assert sheet_store.read_process(db, subject).closing is None
+
+
+def test_meals_are_owed_by_the_timetable_that_was_in_force(db: psycopg.Connection, priced: str, kiosk: Kiosk) -> None:
+    """From the 17th on lunch is served on Thursdays alone, and there is a dinner. A closed day is told afterwards."""
+    db.execute("UPDATE roster_version SET in_force = '2025-09-01' WHERE school = %s", (priced,))
+    kiosk.record(meal("u1", priced, 3), boot(priced, 4, 30), boot(priced, 18, 31))
+    accepted(kiosk.send_all())
+    changed: list[Change] = [
+        MealSession(id="lunch", name="Lunch", start="08:30", end="10:10", weekdays=(4,)),
+        MealSession(id="dinner", name="Dinner", start="17:00", end="18:00", weekdays=(5,)),
+        ClosedDay(id="2025-11-06"),
+    ]
+    rosters.apply_changes(db, priced, changed, in_force=datetime(2025, 11, 17, tzinfo=UTC))
+    subject = SheetSubject(priced, "state", MONTH)
+    sheet_work.propose(db, subject, by="cook", now=NOW)
+    rows = {row.key: row for row in decode_sheet(sheet_store.read_version(db, subject).body).rows}
+    assert rows["u1", "lunch"].absent == (4, 5, 7, 10, 11, 12, 13, 14, 20, 27)
+    assert rows["u2", "lunch"].down == (
+        4,
+        5,
+        7,
+        10,
+        11,
+        12,
+        13,
+        14,
+    )  # away from the 4th to the 18th
+    assert rows["u2", "dinner"].absent == (21, 28)
 
 
 def test_people_are_taken_as_they_were_at_the_months_end(db: psycopg.Connection, lunch: str) -> None:
