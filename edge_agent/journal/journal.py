@@ -254,12 +254,14 @@ class Journal:
                 return True
             current = self._epochs.current
             check_tail(connection, current)
+            lost = self._find_loss(connection, marked)
             if (current.device, current.public_key) != (self._kiosk.device, self._kiosk.public_key):
                 same_device = current.device == self._kiosk.device
                 parent_head = current.acked.hash if same_device and current.acked.seq else b""
-                self._epochs.add(self._succession.open_next_epoch(connection, current, "identity", parent_head))
+                self._epochs.add(
+                    self._succession.open_next_epoch(connection, current, "identity", parent_head, lost=lost)
+                )
                 return True
-            lost = self._find_loss(connection, marked)
             if lost is not None:
                 parent_head = current.acked.hash if current.acked.seq else b""
                 self._epochs.add(

@@ -19,7 +19,7 @@ from edge_agent.journal.store import ProcessLock, connect_read_only
 from sync.contract.chain import Head
 
 _ASIDE = ".damaged-"
-_IS_COMPANION = re.compile(r"(-wal|-shm|-wal\.damaged|-wal\.mended|\.salvaged|\.mark)$")
+_IS_COMPANION = re.compile(r"(-wal|-shm|-wal\.damaged|-wal\.mended|-wal\.foreign|\.salvaged|\.mark)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ def set_journal_aside(path: Path, now: datetime) -> JournalSetAside:
             source = path.with_name(path.name + suffix)
             if source.exists():
                 source.rename(target.with_name(target.name + suffix))
+        target.touch(0o600)  # where the journal is gone, its log may still hold rows: it is looked through by this name
         repair = read_repair(target)
         if repair is not None:
             replace_wal(target, repair)

@@ -24,7 +24,6 @@ from edge_agent.journal.damage.wal_file import mend_wal
 from edge_agent.journal.errors import (
     STORE_ERRORS,
     JournalBusy,
-    JournalDamaged,
     JournalError,
     JournalUnwritable,
     is_damage,
@@ -87,11 +86,9 @@ class ProcessLock:
 def connect(path: Path) -> sqlite3.Connection:
     """Returns the read-write connection, whose every commit is on the disk when it returns.
 
-    Makes the file if there is none. Raises sqlite3.Error, `JournalDamaged` for a WAL without its journal.
+    Makes the file if there is none. Raises sqlite3.Error.
     """
     if not path.exists():
-        if path.with_name(path.name + "-wal").exists():
-            raise JournalDamaged(f"{path}: only its WAL is there, the journal itself is gone; set it aside")
         # SQLite would make it readable to everybody, and it will hold card numbers.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         sync_folder(path.parent)
@@ -118,8 +115,11 @@ def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
 def connect_read_only(path: Path) -> sqlite3.Connection:
     """Returns a connection that only reads, beside the writer or without one.
 
-    Never `immutable`: such a connection would not see the WAL.
+    Never `immutable`: such a connection would not see the WAL. Raises sqlite3.Error, also for an empty file with a
+    WAL, which SQLite would delete.
     """
+    if path.exists() and path.stat().st_size == 0 and path.with_name(path.name + "-wal").exists():
+        raise sqlite3.DatabaseError(f"{path} is empty")
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode=ro",
         uri=True,

@@ -91,6 +91,8 @@ class JournalUpkeep:
             for old_epoch, row in found.deferred:
                 carried += self._journal.carry(old_epoch, [row])
             self._journal.name_lost(found.epoch.id, found.holes, found.path.name)
+        elif found.lost is not None and found.lost.head.seq:
+            self._journal.name_lost(found.lost.epoch, [(1, found.lost.head.seq)], found.path.name)
         self._journal.maintain()  # what the note vouches for must not be in the WAL alone
         note = SalvageNote(epoch, len(found.rows), carried, found.holes)
         note_path(found.path).write_bytes(msgspec.json.encode(note))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edge_agent.journal.damage.carving import ReadPage, carve_deferred, carve_epochs, carve_events
 from edge_agent.journal.damage.chain_proof import Candidates, SalvagedRow, SalvagedRows, choose_rows, find_runs
-from edge_agent.journal.damage.mark import HeadMark
+from edge_agent.journal.damage.mark import HeadMark, MarkedHead
 from edge_agent.journal.damage.wal import read_pages
 from edge_agent.journal.damage.wal_file import page_reader, read_page_bytes
 from edge_agent.journal.epochs import EpochRow, read_epochs
@@ -39,10 +39,14 @@ SELECT_RANGE = """
 
 @dataclass(frozen=True, slots=True)
 class SalvagedJournal:
-    """The part of a damaged journal's last epoch that still holds. `epoch` None: not even that can be read."""
+    """The part of a damaged journal's last epoch that still holds.
+
+    `epoch` None: not even that can be read; `lost` is then what the mark beside it tells of.
+    """
 
     path: Path
     epoch: EpochRow | None = None
+    lost: MarkedHead | None = None
     acked: Head | None = None  # as far as its own rows bear it out; None: nothing is known to be acknowledged
     rows: tuple[SalvagedRow, ...] = ()  # not acknowledged, or recent
     holes: tuple[tuple[int, int], ...] = ()  # first and last number of those that are missing and not acknowledged
@@ -67,7 +71,7 @@ def read_recent(path: Path, utc: datetime | None) -> SalvagedJournal:
         return read_journal(path, utc)
     start = epoch.anchor if first == epoch.anchor.seq + 1 else Head(first - 1, Hash(b""))
     found = choose_rows(candidates, start, epoch.head.seq, searches_max=RECENT_SEARCHES_MAX)
-    return SalvagedJournal(path, epoch, None, _pick(found, epoch.head, utc))
+    return SalvagedJournal(path, epoch, rows=_pick(found, epoch.head, utc))
 
 
 def read_journal(
@@ -80,14 +84,14 @@ def read_journal(
     pages = _Pages(path)
     pages.carve(beat)
     epoch = pages.current
+    marked = HeadMark(path).read()  # it lies beside the journal, and may tell of rows that are not even missed there
     if epoch is None:
-        return SalvagedJournal(path)
+        return SalvagedJournal(path, lost=marked)
     candidates = pages.events.get(epoch.ordinal, Candidates())
     acked = _find_acked(epoch, candidates)
     last_seq = candidates.last_seq
     if last_seq <= epoch.head.seq <= last_seq + HEAD_GAP_MAX:
         last_seq = epoch.head.seq
-    marked = HeadMark(path).read()  # it lies beside the journal, and may tell of rows that are not even missed there
     if marked is not None and marked.epoch == epoch.id and marked.head.seq <= last_seq + HEAD_GAP_MAX:
         last_seq = max(last_seq, marked.head.seq)
     whole = choose_rows(candidates, epoch.anchor, last_seq)
@@ -97,10 +101,10 @@ def read_journal(
     holes = tuple(find_runs(missing))
     deferred = tuple(pages.choose_deferred())
     if everything:
-        return SalvagedJournal(path, epoch, acked, whole.rows, holes, deferred)
+        return SalvagedJournal(path, epoch, None, acked, whole.rows, holes, deferred)
     recent = {row.seq: row for row in _pick(whole, Head(last_seq, epoch.head.hash), utc)}
     rows = tuple(sorted((recent | {row.seq: row for row in unsent}).values(), key=lambda row: row.seq))
-    return SalvagedJournal(path, epoch, acked, rows, holes, deferred)
+    return SalvagedJournal(path, epoch, None, acked, rows, holes, deferred)
 
 
 def read_around_damage(connection: sqlite3.Connection, ordinal: int, first: int, last: int) -> Iterator[PageRow]:

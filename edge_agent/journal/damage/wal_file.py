@@ -7,20 +7,24 @@ without them and give their numbers away again.
 
 import logging
 import os
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from edge_agent.journal.damage.carving import ReadPage, carve_events
+from edge_agent.journal.damage.carving import ReadPage, carve_epochs, carve_events
 from edge_agent.journal.damage.chain_proof import Candidates, choose_rows
 from edge_agent.journal.damage.wal import WalRepair, read_pages, repair_wal
 from edge_agent.journal.epochs import EpochRow, read_epochs
 from edge_agent.journal.errors import SET_ASIDE, STORE_ERRORS, JournalDamaged
+from sync.contract.chain import Epoch
 
 log = logging.getLogger(__name__)
 
 PAGE_BYTES_DEFAULT = 4096
 DAMAGED_LOG_SUFFIX = "-wal.damaged"
+FOREIGN_LOG_SUFFIX = "-wal.foreign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,19 @@ class WalMended:
 def mend_wal(path: Path) -> WalMended | None:
     """Puts the log of the journal at `path` right; returns what was done, None where there was nothing to do.
 
-    The caller has the journal's lock, and no connection is open. Raises `JournalDamaged`, OSError.
+    A log of another journal is moved out of the way. The caller has the journal's lock, and no connection is open.
+    Raises `JournalDamaged`, OSError.
     """
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size and not (path.exists() and path.stat().st_size):
+        # SQLite would delete a log beside an empty file.
+        raise JournalDamaged(f"{path}: only its WAL is there, the journal itself is gone; {SET_ASIDE}")
+    if _is_foreign(path, wal):
+        kept_as = path.with_name(path.name + FOREIGN_LOG_SUFFIX)
+        wal.replace(kept_as)
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)
+        log.error("%s is the log of another journal: it is kept as %s; whose it is may lack rows", wal, kept_as)
+        return None
     repair = read_repair(path)
     if repair is None or repair.commits_behind == 0:
         return None
@@ -46,6 +61,30 @@ def mend_wal(path: Path) -> WalMended | None:
     kept_as = replace_wal(path, repair)
     log.error("%s: a flipped bit in the WAL would have dropped %d commits; it is mended", path, repair.commits_behind)
     return WalMended(repair.commits_behind, kept_as)
+
+
+def _is_foreign(path: Path, wal: Path) -> bool:
+    """Returns True where the log has another epoch under an ordinal of the journal's file: epochs are never replaced.
+
+    SQLite knows no difference, and would put the other journal's pages over this one's.
+    """
+    if not wal.exists():
+        return False
+    own = _read_file_epochs(path)
+    with path.open("rb") as file:
+        pages = list(read_pages(wal.read_bytes(), read_page_bytes(file.read(18))))
+    by_number = dict(pages)
+    logged = (epoch for _, page in pages for epoch in carve_epochs(page, lambda number: by_number.get(number, b"")))
+    return any(own.get(epoch.ordinal, epoch.id) != epoch.id for epoch in logged)
+
+
+def _read_file_epochs(path: Path) -> dict[int, Epoch]:
+    """Returns the epochs by their ordinals as the file alone has them; none where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
+            return {epoch.ordinal: epoch.id for epoch in read_epochs(connection)}
+    except STORE_ERRORS:
+        return {}
 
 
 def read_repair(path: Path) -> WalRepair | None:

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.journal.damage.wal import repair_wal
+from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.verify import verify_journal
 from edge_agent.runtime.opening import JOURNAL_NAME
+from sync.contract.chain import DeviceId
 from sync.contract.event import Repair, decode
 from tests.edge_agent.journal.damage.crashed import crash_after, finish_salvage, open_kiosk, read_epoch, read_known
+from tests.edge_agent.journal.samples import build_entry, open_journal
 
 ROWS = 60
 PAGE_BYTES = 4096
@@ -144,6 +147,68 @@ def test_an_old_copy_of_the_journal_is_told_by_the_mark(tmp_path: Path) -> None:
         assert (hole.lost_epoch, hole.first_seq, hole.last_seq) == (epoch, 1, 5)
     with open_kiosk(folder) as journal:
         assert len(read_known(journal)[1]) == 1
+
+
+def test_the_log_of_another_journal_covers_no_row(crashed: tuple[Path, str, dict[int, bytes]], tmp_path: Path) -> None:
+    """A technician put files of two cards together."""
+    folder = tmp_path / "kiosk"
+    crash_after(folder, 5)
+    with open_kiosk(folder) as journal:
+        journal.maintain()  # all of it is in the file
+        epoch = journal.outbox.epoch
+    foreign = (crashed[0] / WAL_NAME).read_bytes()
+    (folder / WAL_NAME).write_bytes(foreign)
+    with open_kiosk(folder) as journal:
+        assert (journal.outbox.epoch, journal.outbox.head.seq) == (epoch, 5)
+        assert (folder / (WAL_NAME + ".foreign")).read_bytes() == foreign
+
+
+@pytest.mark.parametrize("file", ["gone", "empty", "zeros"])
+def test_rows_of_the_log_outlive_the_journals_file(
+    crashed: tuple[Path, str, dict[int, bytes]], tmp_path: Path, file: str
+) -> None:
+    source, epoch, payloads = crashed
+    folder = tmp_path / "kiosk"
+    shutil.copytree(source, folder)
+    if file == "gone":
+        (folder / JOURNAL_NAME).unlink()
+    else:
+        (folder / JOURNAL_NAME).write_bytes(bytes(0 if file == "empty" else 40_960))
+    with open_kiosk(folder) as journal:
+        finish_salvage(journal)
+        known, holes = read_known(journal)
+        assert {seq: payload for (old, seq), payload in known.items() if old == epoch} == payloads
+        assert holes == []
+
+
+def test_a_file_of_which_nothing_can_be_read_is_named_by_its_mark(
+    crashed: tuple[Path, str, dict[int, bytes]], tmp_path: Path
+) -> None:
+    source, epoch, _ = crashed
+    folder = tmp_path / "kiosk"
+    shutil.copytree(source, folder)
+    (folder / WAL_NAME).unlink()
+    (folder / JOURNAL_NAME).write_bytes(bytes(40_960))
+    with open_kiosk(folder) as journal:
+        finish_salvage(journal)
+        _, (hole,) = read_known(journal)
+        assert (hole.lost_epoch, hole.first_seq, hole.last_seq) == (epoch, 1, ROWS)
+
+
+def test_the_mark_counts_also_where_the_journal_is_another_kiosks(
+    crashed: tuple[Path, str, dict[int, bytes]], tmp_path: Path
+) -> None:
+    source, epoch, _ = crashed
+    folder, other = tmp_path / "kiosk", tmp_path / "other"
+    shutil.copytree(source, folder)
+    other.mkdir()
+    with open_journal(other / JOURNAL_NAME, KioskIdentity(DeviceId("kiosk-8"), bytes(32), "sch-1")) as journal:
+        journal.append(build_entry(1))
+    shutil.copy(other / JOURNAL_NAME, folder)
+    (folder / WAL_NAME).unlink()
+    with open_kiosk(folder) as journal:
+        _, (hole,) = read_known(journal)
+        assert (hole.lost_epoch, hole.first_seq, hole.last_seq) == (epoch, 1, ROWS)
 
 
 def test_a_mark_that_is_behind_or_torn_is_harmless(tmp_path: Path) -> None:
