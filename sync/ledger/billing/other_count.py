@@ -124,15 +124,22 @@ def _read_sheet(connection: psycopg.Connection, subject: SheetSubject) -> Sheet 
     return replace(closed[0], rows=tuple(rows[key] for key in sorted(rows)))
 
 
-# Ids are opaque and a school's own: the same id at two schools may be two children. The same child is one who has the
-# same keyed hash at both, or whom the other school's roster names as a guest of this one.
+_SELECT_NUMBERS = """
+    SELECT number_hash, person FROM payer_number WHERE school = %(school)s
+    UNION SELECT number_hash, person FROM payer_number_former WHERE school = %(school)s
+"""
+
+# Of the city: the same child may have eaten at any school. Ids are opaque and a school's own: the same id at two
+# schools may be two children. The same child is one who has the same keyed hash at both, or whom the other school's
+# roster names as a guest of this one.
 _SELECT_ELSEWHERE = """
-    WITH ever AS (
-        SELECT school, number_hash, person FROM payer_number
-        UNION SELECT school, number_hash, person FROM payer_number_former
-    )
-    SELECT o.school, o.person, m.person FROM ever m JOIN ever o USING (number_hash)
-    WHERE m.school = %(school)s AND o.school <> %(school)s
+    SELECT o.school, o.person, own.person FROM payer_number o
+    JOIN unnest(%(hashes)s::text[], %(owners)s::text[]) AS own (number_hash, person) USING (number_hash)
+    WHERE o.school <> %(school)s
+    UNION
+    SELECT o.school, o.person, own.person FROM payer_number_former o
+    JOIN unnest(%(hashes)s::text[], %(owners)s::text[]) AS own (number_hash, person) USING (number_hash)
+    WHERE o.school <> %(school)s
     UNION
     SELECT school, id, id FROM roster_record
     WHERE school <> %(school)s AND type = 'person' AND superseded IS NULL
@@ -143,9 +150,13 @@ _SELECT_ELSEWHERE = """
 def _read_elsewhere(
     connection: psycopg.Connection, school: str, month: Month, people: Collection[str]
 ) -> tuple[Visit, ...]:
-    """Returns the visits of these people at other schools, under their ids here. The city's statement."""
+    """Returns the visits of these people at other schools, under their ids here."""
+    own = connection.execute(_SELECT_NUMBERS, {"school": school}).fetchall()
     guest = f'"home_school":{msgspec.json.encode(school).decode()}'
-    place = {"school": school, "guest": guest, "people": list(people)}
+    place = {
+        "school": school, "guest": guest, "people": list(people), "hashes": [number_hash for number_hash, _ in own],
+        "owners": [person for _, person in own],
+    }  # fmt: skip
     ids: dict[str, dict[str, str]] = defaultdict(dict)
     for elsewhere, person, own in connection.execute(_SELECT_ELSEWHERE, place):
         ids[elsewhere][person] = own

@@ -17,6 +17,7 @@ _PART_EVENTS = 5_000
 
 def fill_columns(connection: psycopg.Connection) -> None:
     """Fills the columns of all stored events, and marks all their days."""
+    # Of the city: the schema's step is for all schools.
     for (school,) in connection.execute("SELECT school FROM school ORDER BY school").fetchall():
         for (device,) in connection.execute(
             "SELECT device FROM device WHERE school = %s ORDER BY device", (school,)

@@ -74,11 +74,11 @@ _INSERT_HOLES = """
 _SELECT_HOLES = """
     SELECT device, epoch, first_seq, last_seq, why, to_char(noted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), ARRAY(
         SELECT seq FROM event e
-        WHERE e.school = h.school AND e.device = h.device AND e.epoch = h.epoch
+        WHERE e.school = %(school)s AND e.device = h.device AND e.epoch = h.epoch
           AND e.seq BETWEEN h.first_seq AND h.last_seq
         UNION
         SELECT seq FROM carried c
-        WHERE c.school = h.school AND c.device = h.device AND c.epoch = h.epoch
+        WHERE c.school = %(school)s AND c.device = h.device AND c.epoch = h.epoch
           AND c.seq BETWEEN h.first_seq AND h.last_seq
         ORDER BY seq
     )

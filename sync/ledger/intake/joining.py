@@ -31,9 +31,9 @@ def lock_head(connection: psycopg.Connection, arrival: ArrivedBatch) -> OpenEpoc
     """Locks the device's head row until the commit and returns the open epoch."""
     row = connection.execute(
         "SELECT epoch, seq, hash, latest, EXISTS ("
-        " SELECT 1 FROM carried c WHERE c.school = head.school AND c.device = head.device AND c.epoch = head.epoch"
-        ") FROM head WHERE school = %s AND device = %s FOR UPDATE",
-        (arrival.school, arrival.device),
+        " SELECT 1 FROM carried c WHERE c.school = %(school)s AND c.device = %(device)s AND c.epoch = head.epoch"
+        ") FROM head WHERE school = %(school)s AND device = %(device)s FOR UPDATE",
+        {"school": arrival.school, "device": arrival.device},
     ).fetchone()
     assert row is not None, "registering makes the head row"
     epoch, seq, digest, latest, has_copies = row

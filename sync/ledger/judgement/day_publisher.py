@@ -17,10 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def list_due_schools(connection: psycopg.Connection) -> list[str]:
-    """Returns the schools with days to be judged or stated. The city's: it looks at all schools at once.
+    """Returns the schools with days to be judged or stated.
 
     A report or a sheet judges days, too: what it has judged is still to be stated.
     """
+    # Of the city: whichever school has such days.
     rows = connection.execute(
         "SELECT school FROM dirty_day UNION SELECT school FROM settled_day WHERE version <> stated_version ORDER BY 1"
     )

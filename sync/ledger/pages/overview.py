@@ -105,19 +105,20 @@ class StoredEvent:
 _EVENT = """
     SELECT e.payload, e.hash, e.received_at,
            (SELECT r.receipt FROM receipt r
-            WHERE r.school = e.school AND r.device = e.device AND r.epoch = e.epoch AND r.accepted_through >= e.seq
+            WHERE r.school = %(school)s AND r.device = e.device AND r.epoch = e.epoch AND r.accepted_through >= e.seq
             ORDER BY r.accepted_through LIMIT 1),
            (SELECT b.signature FROM batch b
-            WHERE b.school = e.school AND b.device = e.device AND b.epoch = e.epoch AND b.last_seq >= e.seq
+            WHERE b.school = %(school)s AND b.device = e.device AND b.epoch = e.epoch AND b.last_seq >= e.seq
               AND b.first_seq BETWEEN 1 AND e.seq
             ORDER BY b.last_seq LIMIT 1)
-    FROM event e WHERE e.school = %s AND e.device = %s AND e.epoch = %s AND e.seq = %s
+    FROM event e
+    WHERE e.school = %(school)s AND e.device = %(device)s AND e.epoch = %(epoch)s AND e.seq = %(seq)s
 """
 
 
 def read_event(connection: psycopg.Connection, school: str, device: str, epoch: str, seq: int) -> StoredEvent | None:
     """Returns one event of a school, or None where there is none under this number."""
-    row = connection.execute(_EVENT, (school, device, epoch, seq)).fetchone()
+    row = connection.execute(_EVENT, {"school": school, "device": device, "epoch": epoch, "seq": seq}).fetchone()
     if row is None:
         return None
     payload, digest, received_at, receipt, signature = row
@@ -209,7 +210,8 @@ def record_view(connection: psycopg.Connection, school: str, login: str, role: s
 
 
 def forget_views(connection: psycopg.Connection, now: datetime) -> int:
-    """Deletes the views past their retention and returns how many. The city's: it goes through all schools."""
+    """Deletes the views past their retention and returns how many."""
+    # Of the city: school by school, so that each finds its views by their time.
     schools = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
     statement = "DELETE FROM page_view WHERE school = %s AND seen_at < %s"
     return sum(connection.execute(statement, (school, now - VIEW_RETENTION)).rowcount for school in schools)

@@ -183,14 +183,20 @@ def note_act(
 
 def write_acts(connection: psycopg.Connection, acts: ActFile) -> int:
     """Brings what was noted into the file; returns how many acts there were. Raises ActsDamaged, OSError."""
-    # The city's: whatever school an act is of, it goes into the one file.
+    # Of the city: whatever school an act is of, it goes into the one file. Each school's are locked where they lie.
+    waiting = connection.execute("SELECT school FROM act WHERE NOT written GROUP BY school ORDER BY min(noted_at)")
+    return sum(_write_school(connection, acts, school) for (school,) in waiting.fetchall())
+
+
+def _write_school(connection: psycopg.Connection, acts: ActFile, school: str) -> int:
     with connection.transaction():
         rows = connection.execute(
-            "SELECT school, token, kind, fields, coalesce(attachment, '') FROM act WHERE NOT written"
-            " ORDER BY noted_at, school, token"
-            " FOR UPDATE SKIP LOCKED"  # another process of this ledger is at it
+            "SELECT token, kind, fields, coalesce(attachment, '') FROM act WHERE school = %s AND NOT written"
+            " ORDER BY noted_at, token"
+            " FOR UPDATE SKIP LOCKED",  # another process of this ledger is at it
+            (school,),
         ).fetchall()
-        for school, token, kind, fields, attachment in rows:
+        for token, kind, fields, attachment in rows:
             acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]), bytes(attachment))
             connection.execute(
                 "UPDATE act SET written = true, attachment = NULL WHERE school = %s AND token = %s", (school, token)
@@ -225,7 +231,7 @@ def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping
 
     If there were any, every school begins a new incarnation. Raises ActsDamaged, also for a kind without a handler.
     """
-    # The city's: all schools at once, before anybody is served.
+    # Of the city: all schools at once, before anybody is served.
     known = {(school, token) for school, token in connection.execute("SELECT school, token FROM act")}
     missing = [act for act in acts.read() if (act.school, act.token) not in known]
     for act in missing:
@@ -240,5 +246,6 @@ def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping
             )
             handler(connection, act.school, act.fields, acts.read_attachment(act))
     if missing:
-        connection.execute("UPDATE school SET incarnation = replace(gen_random_uuid()::text, '-', '')")
+        # Of the city: each school has its own.
+        connection.execute("UPDATE school SET incarnation = md5(school || %s)", (secrets.token_hex(16),))
     return len(missing)

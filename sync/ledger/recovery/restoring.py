@@ -108,7 +108,8 @@ def _pack_closing(connection: psycopg.Connection, school: str, token: str) -> by
 
 
 def _retry_closings(connection: psycopg.Connection, acts: ActFile) -> None:
-    """Closes again what was marked as missing, and whose file somebody has brought since. The city's: at the start."""
+    """Closes again what was marked as missing, and whose file somebody has brought since."""
+    # Of the city: once, at the start.
     if connection.execute("SELECT 1 FROM lost_closing LIMIT 1").fetchone() is None:
         return
     for act in acts.read():

@@ -59,7 +59,7 @@ _READ = """
     UNION
     SELECT number_hash, person FROM payer_number_former f WHERE school = %(school)s AND superseded = (
         SELECT max(superseded) FROM payer_number_former l
-        WHERE l.school = f.school AND l.number_hash = f.number_hash
-    ) AND NOT EXISTS (SELECT 1 FROM payer_number n WHERE n.school = f.school AND n.number_hash = f.number_hash)
+        WHERE l.school = %(school)s AND l.number_hash = f.number_hash
+    ) AND NOT EXISTS (SELECT 1 FROM payer_number n WHERE n.school = %(school)s AND n.number_hash = f.number_hash)
     ORDER BY number_hash, person
 """

@@ -30,8 +30,9 @@ def log_act(connection: psycopg.Connection, school: str, act: str, subject: str,
 
 
 def list_acts(connection: psycopg.Connection, school: str | None, limit: int) -> list[PrivilegedAct]:
-    """Returns the newest acts, the newest first: of one school, or of all with None, which is the city's question."""
+    """Returns the newest acts, the newest first: of one school, or of all with None."""
     with connection.cursor(row_factory=class_row(PrivilegedAct)) as cursor:
+        # Of the city: the newest acts of all schools, where no school is named.
         return cursor.execute(
             "SELECT done_at, done_by, school, act, subject FROM privileged_act"
             " WHERE %(school)s::text IS NULL OR school = %(school)s ORDER BY done_at DESC, token LIMIT %(limit)s",

@@ -78,6 +78,7 @@ class _ImportTerms:
 def _choose_schools(
     connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str]
 ) -> tuple[str, ...]:
+    # Of the city: an export may name any of its schools.
     present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
     chosen = tuple(wanted) or tuple(
         school for school in present if school in list_schools(files, _load(connection, school))

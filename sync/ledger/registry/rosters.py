@@ -112,9 +112,9 @@ def apply_changes(
 def _list_open_days(connection: psycopg.Connection, school: str) -> list[str]:
     """Returns the settled days whose months are not closed."""
     rows = connection.execute(
-        "SELECT day FROM settled_day d WHERE school = %s AND NOT EXISTS ("
-        " SELECT 1 FROM closed_month m WHERE m.school = d.school AND m.month = left(d.day, 7))",
-        (school,),
+        "SELECT day FROM settled_day d WHERE school = %(school)s AND NOT EXISTS ("
+        " SELECT 1 FROM closed_month m WHERE m.school = %(school)s AND m.month = left(d.day, 7))",
+        {"school": school},
     )
     return [row[0] for row in rows]
 

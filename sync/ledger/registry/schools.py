@@ -83,6 +83,7 @@ def add_school(connection: psycopg.Connection, school: str, name: str, timezone:
 
 def list_schools(connection: psycopg.Connection) -> list[str]:
     """Returns the ids of all schools."""
+    # Of the city: its schools.
     return [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
 
 
@@ -218,12 +219,14 @@ def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
         rows = cursor.execute(_DEVICES).fetchall()
     missing: dict[str, int] = defaultdict(int)
+    # Of the city: whichever school has holes.
     for (school,) in connection.execute("SELECT DISTINCT school FROM hole").fetchall():
         for hole in read_holes(connection, school):
             missing[hole.device] += hole.last_seq - hole.first_seq + 1
     return [replace(row, missing=missing[row.device]) for row in rows]
 
 
+# Of the city: one row a device, made where its school's rows lie.
 _DEVICES = """
     SELECT school, device, name, status, epoch, seq,
            (SELECT max(received_at) FROM heartbeat b WHERE b.school = d.school AND b.device = d.device) AS last_heard,
@@ -239,13 +242,16 @@ _DEVICES = """
 HEARTBEATS_MAX = 20  # runs that are remembered of each device
 
 
-def store_heartbeat(connection: psycopg.Connection, device: RegisteredDevice, instance: str, body: bytes) -> None:
-    """Stores a heartbeat as the last one of its run."""
+def store_heartbeat(
+    connection: psycopg.Connection, device: RegisteredDevice, instance: str, body: bytes, now: datetime
+) -> None:
+    """Stores a heartbeat as the last one of its run. `now`: the time at which it came."""
     with connection.transaction():
         connection.execute(
-            "INSERT INTO heartbeat (school, device, instance, body) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (school, device, instance) DO UPDATE SET body = excluded.body, received_at = now()",
-            (device.school, device.device, instance, body),
+            "INSERT INTO heartbeat (school, device, instance, body, first_at, received_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (school, device, instance)"
+            " DO UPDATE SET body = excluded.body, received_at = excluded.received_at",
+            (device.school, device.device, instance, body, now, now),
         )
         connection.execute(
             "DELETE FROM heartbeat WHERE school = %(school)s AND device = %(device)s AND instance IN ("

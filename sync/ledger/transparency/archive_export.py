@@ -147,11 +147,11 @@ def _read_chains(connection: psycopg.Connection, school: str) -> Iterator[Archiv
         yield DeviceLine(device=device, public_key=key)
     for device, epoch, signature_input, signature, encoding, body, received_at in connection.execute(
         "SELECT b.device, b.epoch, signature_input, signature, content_encoding, body, received_at FROM batch b"
-        " JOIN epoch e USING (school, device, epoch) WHERE b.school = %s AND NOT EXISTS ("
-        "  SELECT 1 FROM fork WHERE fork.school = b.school AND fork.device = b.device AND fork.epoch = b.epoch"
+        " JOIN epoch e USING (school, device, epoch) WHERE b.school = %(school)s AND NOT EXISTS ("
+        "  SELECT 1 FROM fork WHERE fork.school = %(school)s AND fork.device = b.device AND fork.epoch = b.epoch"
         "  AND fork.content_digest = b.content_digest)"
         " ORDER BY b.device, e.opened_at, b.epoch, b.first_seq = 0, b.last_seq",
-        (school,),
+        {"school": school},
     ):
         yield BatchLine(
             device=device, epoch=epoch, signature_input=signature_input, signature=signature,

@@ -37,7 +37,8 @@ class WitnessRefusal(Exception):
 
 
 def list_uncosigned(connection: psycopg.Connection) -> list[tuple[str, LogName]]:
-    """Returns the logs whose newest checkpoint has no cosignature. The city's: it looks at all schools at once."""
+    """Returns the logs whose newest checkpoint has no cosignature."""
+    # Of the city: whichever school has such a log.
     rows = connection.execute("SELECT school, log FROM log_head WHERE cosigned_size < size ORDER BY school, log")
     return [(school, LogName(log)) for school, log in rows]
 

@@ -63,7 +63,8 @@ def append_version(
 
 
 def list_waiting(connection: psycopg.Connection) -> list[tuple[str, LogName]]:
-    """Returns the logs that have leaves without a number. The city's: it looks at all schools at once."""
+    """Returns the logs that have leaves without a number."""
+    # Of the city: whichever school has such a log.
     rows = connection.execute("SELECT DISTINCT school, log FROM log_leaf WHERE number IS NULL ORDER BY school, log")
     return [(school, LogName(log)) for school, log in rows]
 
@@ -116,9 +117,10 @@ def renew_checkpoints(connection: psycopg.Connection, signer: LogSigner, witness
     Returns how many there were.
 
     So a ledger begins logs of a new name: after a restored backup, which the witness of the old ones never cosigns, or
-    when the key was lost. Leaves and numbers stay; cosignatures begin again. The city's: it looks at all schools.
+    when the key was lost. Leaves and numbers stay; cosignatures begin again.
     """
     renewed = 0
+    # Of the city: all logs have the name and the witness of the city.
     heads = connection.execute(
         "SELECT school, log, checkpoint, cosigned FROM log_head WHERE size > 0 ORDER BY school, log"
     )

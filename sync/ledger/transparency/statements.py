@@ -54,7 +54,7 @@ def state_days(connection: psycopg.Connection, school: str, *, now: datetime) ->
 _SELECT_DUE = """
     SELECT d.day FROM settled_day d
     WHERE d.school = %(school)s AND d.version <> d.stated_version
-      AND NOT EXISTS (SELECT 1 FROM dirty_day w WHERE w.school = d.school AND w.day = d.day)
+      AND NOT EXISTS (SELECT 1 FROM dirty_day w WHERE w.school = %(school)s AND w.day = d.day)
     ORDER BY d.day
 """
 
@@ -64,9 +64,9 @@ def _state_day(connection: psycopg.Connection, school: str, day: str, now: datet
         # The row that a settling of this day would change: so version and visits belong together.
         settled = connection.execute(
             "SELECT version, stated_version,"
-            " (SELECT coalesce(max(number), 0) FROM statement s WHERE s.school = d.school AND s.day = d.day)"
-            " FROM settled_day d WHERE school = %s AND day = %s FOR UPDATE",
-            (school, day),
+            " (SELECT coalesce(max(number), 0) FROM statement s WHERE s.school = %(school)s AND s.day = d.day)"
+            " FROM settled_day d WHERE school = %(school)s AND day = %(day)s FOR UPDATE",
+            {"school": school, "day": day},
         ).fetchone()
         if settled is None or settled[0] == settled[1]:
             return False  # another process has stated it

@@ -181,7 +181,7 @@ _INSERT_NEWS = """
     ON CONFLICT DO NOTHING
 """
 
-# The city's: it looks at all schools at once. An entry comes before its exit.
+# Of the city: what is due at whichever school. An entry comes before its exit.
 _SELECT_DUE = """
     SELECT d.school, d.webhook, w.url, d.device, d.epoch, d.seq, d.kind, d.body, d.attempts FROM webhook_delivery d
     JOIN webhook w ON w.school = d.school AND w.webhook = d.webhook AND w.retired_at IS NULL

@@ -1,0 +1,92 @@
+"""The ledger on a cluster: `CITUS_URL` names an empty database on its coordinator.
+
+The other tests of the ledger run there too: `CITUS_URL=… pytest tests/sync/ledger`.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+
+import psycopg
+import pytest
+
+from sync.ledger.distribution import distribute_tables
+from sync.ledger.migrate import migrate
+from sync.ledger.pages.overview import read_schools
+from sync.ledger.registry.schools import issue_code
+from sync.ledger.server import LedgerServer
+from tests.conftest import CITUS_URL
+from tests.sync.ledger.kiosk import Kiosk, accepted, entry, new_school
+
+pytestmark = pytest.mark.skipif(
+    not CITUS_URL, reason="no cluster: set CITUS_URL to an empty database on a Citus coordinator"
+)
+
+
+def test_every_table_with_a_school_lies_with_its_school(server: LedgerServer, db: psycopg.Connection) -> None:
+    tables = db.execute(
+        "SELECT t.table_name::text, t.citus_table_type, t.distribution_column, t.colocation_id, a.attname IS NOT NULL"
+        " FROM citus_tables t LEFT JOIN pg_attribute a ON a.attrelid = t.table_name AND a.attname = 'school'"
+    ).fetchall()
+    of_schools = [row for row in tables if row[4]]
+    assert {row[1:3] for row in of_schools} == {("distributed", "school")}
+    assert len({row[3] for row in of_schools}) == 1, "all lie beside each other"
+    assert {row[0] for row in tables if not row[4]} == {"schema_version", "receipt_key"}
+    assert len(tables) > 50
+    undistributed = db.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT relispartition AND oid NOT IN (SELECT table_name FROM citus_tables)"
+    ).fetchall()
+    assert undistributed == []
+
+
+def test_a_second_start_distributes_nothing(db: psycopg.Connection, server: LedgerServer) -> None:
+    migrate(db)
+    with db.transaction():
+        assert distribute_tables(db) == ()
+
+
+def test_a_table_of_a_later_schema_follows_with_its_rows(
+    db: psycopg.Connection, server: LedgerServer, school: str
+) -> None:
+    db.execute("CREATE TABLE later (school text NOT NULL REFERENCES school, number int, PRIMARY KEY (school, number))")
+    try:
+        db.execute("INSERT INTO later VALUES (%s, 1)", (school,))
+        migrate(db)
+        moved = db.execute("SELECT citus_table_type FROM citus_tables WHERE table_name = 'later'::regclass").fetchone()
+        assert moved == ("distributed",)
+        assert db.execute("SELECT number FROM later WHERE school = %s", (school,)).fetchall() == [(1,)]
+    finally:
+        db.execute("DROP TABLE later")
+
+
+def test_no_act_is_changed_on_a_shard(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
+    db.execute(
+        "INSERT INTO privileged_act (school, token, done_by, act, subject) VALUES (%s, 't', 'a', 'b', '')", (school,)
+    )
+    with pytest.raises(psycopg.errors.RaiseException, match="only ever added"):
+        db.execute("DELETE FROM privileged_act WHERE school = %s", (school,))
+
+
+def test_schools_on_all_machines_deliver_at_once_and_the_city_sees_them(
+    db: psycopg.Connection, server: LedgerServer
+) -> None:
+    schools = [new_school(db) for _ in range(8)]
+    machines = db.execute(
+        "SELECT count(DISTINCT nodeport) FROM unnest(%s::text[]) AS s (school)"
+        " JOIN citus_shards c ON c.shardid = get_shard_id_for_distribution_column('school', s.school)",
+        (schools,),
+    ).fetchone()
+    assert machines is not None
+    assert machines[0] > 1, "eight schools lie on several machines"
+    codes = [issue_code(db, school, "left door", datetime.now(UTC)) for school in schools]
+    kiosks = [Kiosk.enrol(server.url, code) for code in codes]
+    for school, kiosk in zip(schools, kiosks, strict=True):
+        kiosk.record(*(entry(f"p{number}", school=school, minute=number) for number in range(20)))
+    with ThreadPoolExecutor(8) as pool:
+        replies = [*pool.map(lambda kiosk: kiosk.send_all(), kiosks)]
+    assert {accepted(reply).accepted_through for reply in replies} == {20}
+    for kiosk in kiosks:
+        kiosk.close()
+    rows = {row.school: row for row in read_schools(db, "", date(2026, 11, 1), date(2026, 11, 30))}
+    assert {rows[school].open_days for school in schools} == {1}
+    assert all(rows[school].last_event for school in schools)
