@@ -7,6 +7,7 @@ takes away. The kiosk sends again, finds its events stored, and that answer wait
 """
 
 import select
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -69,11 +70,22 @@ def connect_ledger(database_url: str) -> PrimaryConnection:
     return PrimaryConnection.connect(complete_url(database_url), autocommit=True)
 
 
-def open_pool(database_url: str, connections_max: int) -> Pool:
-    """Returns an open pool of at most so many autocommit connections to the primary."""
+def open_pool(database_url: str, connections_max: int, bring_up: Callable[[psycopg.Connection], object]) -> Pool:
+    """Returns an open pool of at most so many autocommit connections to the primary.
+
+    `bring_up` receives each new one before anybody uses it, and raises where nobody may.
+    """
+
+    def configure(connection: psycopg.Connection) -> None:
+        try:
+            bring_up(connection)
+        except BaseException:
+            connection.close()  # the pool forgets it, and tries again
+            raise
+
     return ConnectionPool(
         complete_url(database_url), connection_class=PrimaryConnection, min_size=1, max_size=connections_max,
-        kwargs={"autocommit": True}, check=_still_open,
+        kwargs={"autocommit": True}, check=_still_open, configure=configure,
         timeout=5, max_waiting=200, reconnect_timeout=_RECONNECT_S, open=True,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.background import BackgroundWork
-from sync.ledger.database import connect_ledger, open_pool
+from sync.ledger.database import Pool, connect_ledger, open_pool
 from sync.ledger.door.limits import DoorLimits
 from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
@@ -136,6 +136,15 @@ def compose_keys(options: LedgerOptions, receipts: Ed25519PrivateKey) -> LedgerK
     return LedgerKeys(receipts, signer, open_acts(options.folder, receipts))
 
 
+def open_caught_up_pool(database_url: str, connections_max: int, held: LedgerKeys) -> Pool:
+    """Returns a pool whose connections are used once their database is up to the file of acts.
+
+    A late standby that is promoted, and a backup that is put back, end all connections: nobody is served from a former
+    state, not for a second.
+    """
+    return open_pool(database_url, connections_max, lambda new: follow_acts(new, held.acts))
+
+
 class LedgerFront:
     """The part that answers: one process's HTTP server, with its connections to the database.
 
@@ -143,8 +152,8 @@ class LedgerFront:
     """
 
     def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys, address: ListeningAddress) -> None:
-        self._pool = open_pool(database_url, options.connections_max)
-        self._page_pool = open_pool(database_url, options.page_connections_max)
+        self._pool = open_caught_up_pool(database_url, options.connections_max, held)
+        self._page_pool = open_caught_up_pool(database_url, options.page_connections_max, held)
         witness_key = options.witness.key if options.witness else None
         try:
             pages = [
@@ -173,7 +182,7 @@ class LedgerBack:
 
     def __init__(self, database_url: str, options: LedgerOptions, held: LedgerKeys) -> None:
         self._options = options
-        self._pool = open_pool(database_url, options.page_connections_max)
+        self._pool = open_caught_up_pool(database_url, options.page_connections_max, held)
         self._works = list(self._compose(held))
         for work in self._works:
             work.start()

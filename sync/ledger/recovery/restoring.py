@@ -32,6 +32,8 @@ from sync.money.sheet import SheetSubject
 
 logger = logging.getLogger(__name__)
 
+_LOCK = 0x63_6E_74_33  # `cnt3`: one process at a time does what is missing again
+
 
 def open_acts(folder: Path, key: Ed25519PrivateKey) -> ActFile:
     """Returns the file of acts in the ledger's folder; lines by the keys before this one are read, too.
@@ -48,12 +50,15 @@ def catch_up(connection: psycopg.Connection, acts: ActFile, *, acts_are_lost: bo
     `acts_are_lost`: an operator has said that no newer copy of the file is left; then it is made again from what the
     database knows. Returns how many acts the database did not know. Raises ActsMissing, ActsDamaged.
     """
-    lacking = list_lacking_acts(connection, acts)
-    if lacking:
-        if not acts_are_lost:
-            raise _missing(acts, len(lacking))
-        _write_again(connection, acts, lacking)
-    replayed = replay_acts(connection, acts, HANDLERS)
+    with connection.transaction():
+        # Several processes meet a restored database at once.
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        lacking = list_lacking_acts(connection, acts)
+        if lacking:
+            if not acts_are_lost:
+                raise _missing(acts, len(lacking))
+            _write_again(connection, acts, lacking)
+        replayed = replay_acts(connection, acts, HANDLERS)
     if replayed:
         logger.warning("the database was restored: %d acts were done again, and every school has a new incarnation",
                        replayed)  # fmt: skip
