@@ -28,11 +28,13 @@ class PresenceDifference:
 
 
 def compare_presence(
-    sheet: Sheet, visits: Iterable[Visit], present: Mapping[date, Collection[str]]
-) -> tuple[PresenceDifference, ...]:
+    sheet: Sheet, visits: Iterable[Visit], present: Mapping[date, Collection[str]],
+    unclear: Mapping[date, Collection[str]],
+) -> tuple[PresenceDifference, ...]:  # fmt: skip
     """Returns what does not fit on the days of which presence is told: day → those who were at lessons.
 
-    `sheet`: of the month, for who was entitled and who had a meal. A held or a guest's meal is a meal, too.
+    `sheet`: of the month, for who was entitled and who had a meal. A held or a guest's meal is a meal, too. `unclear`:
+    day → those of whom a line that cannot be read or matched may speak; their meal is no question.
     """
     days = {day.day: day for day in Month.parse(sheet.subject.month).days if day in present}
     entries: dict[tuple[str, int], list[EventId]] = {}
@@ -45,7 +47,7 @@ def compare_presence(
     lines = set()
     for row in sheet.rows:
         for number in {*row.days, *row.held, *row.pending, *row.outside} & days.keys():
-            if row.person not in present[days[number]]:
+            if row.person not in {*present[days[number]], *unclear.get(days[number], ())}:
                 events = tuple(sorted(entries.get((row.person, number), ())))
                 kind = PresenceKind.MEAL_WITHOUT_PRESENCE
                 lines.add(PresenceDifference(days[number], row.person, kind, events))

@@ -73,7 +73,9 @@ def compare_with_payer(
 ) -> CountComparison:  # fmt: skip
     """Returns every difference between our sheet, as it stands, and a payer's. `key`: of the payer's numbers."""
     ours = read_our_count(connection, subject, now=now)
-    sessions = [window.session for window in read_basis(connection, subject.school).timetable.windows]
+    history = read_basis(connection, subject.school).judgement.history
+    timetables = history.list_timetables(Month.parse(subject.month).days).values()
+    sessions = {window.session for timetable in timetables for window in timetable.windows}
     matcher = read_matcher(connection, subject.school, key)
     return compare_counts(ours, match_sheet(payer, matcher, subject.school, sessions, made_at))
 
@@ -81,14 +83,28 @@ def compare_with_payer(
 def compare_with_lessons(
     connection: psycopg.Connection, subject: SheetSubject, presence: PayerSheet, *, key: bytes, now: datetime
 ) -> LessonComparison:
-    """Returns what does not fit between meals and presence at lessons. The file marks who was present."""
-    ours = read_our_count(connection, subject, now=now)
+    """Returns what does not fit between meals and presence at lessons. The file marks who was present.
+
+    The meals are those of the ledger's rows as they stand: a sheet that was proposed this morning lacks today's lunch.
+    """
+    month = Month.parse(subject.month)
+    settle_days(connection, subject.school, now=now)
+    facts = choose_facts(connection, read_school_month(connection, subject.school, month), subject.programme)
+    visits = read_visits(connection, subject.school, month.first, month.last)
     matcher = read_matcher(connection, subject.school, key)
     theirs = match_sheet(presence, matcher, subject.school, {meal.session for meal in presence.meals})
     present: dict[date, set[str]] = defaultdict(set)
     for meal in theirs.meals:
         present[meal.day].add(meal.person)
-    return LessonComparison(compare_presence(ours.sheet, ours.visits, present), tuple(theirs.unmatched))
+    unclear: dict[date, set[str]] = defaultdict(set)
+    for line in theirs.unmatched:
+        for day in line.days or month.days:
+            unclear[day].update(line.candidates)
+    for cell in theirs.unreadable:
+        for day in (cell.day,) if cell.day else month.days:
+            unclear[day].add(cell.person)
+    sheet = build_sheet(replace(subject, number=0), 1, facts)
+    return LessonComparison(compare_presence(sheet, visits, present, unclear), tuple(theirs.unmatched))
 
 
 def read_our_count(connection: psycopg.Connection, subject: SheetSubject, *, now: datetime) -> OurCount:

@@ -187,6 +187,27 @@ def test_lessons_are_set_beside_meals(lunch: str, kiosk: Kiosk, command: Command
     ]
 
 
+def test_lessons_of_today_are_set_beside_todays_meals_and_accuse_nobody_whom_a_line_may_mean(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command, files: Path
+) -> None:
+    """The sheet was proposed before lunch; and of two children with one name nobody knows which was at lessons."""
+    twins = [Person(id=each, given_name="Асан", family_name="Ким", grade="05", group="5 «А»") for each in ("t1", "t2")]
+    paying = [Entitlement(id=f"{twin.id}.state", person=twin.id, programme="state") for twin in twins]
+    rosters.apply_changes(db, lunch, [*twins, *paying])
+    import_terms(command, lunch)
+    command("sheet", "propose", lunch, "state", "2025-11", "--by", "cook")
+    kiosk.record(meal("t1", lunch, 3), meal("t2", lunch, 3, 1), meal("u1", lunch, 3, 2), meal("u2", lunch, 3, 3))
+    accepted(kiosk.send_all())
+    numbered(command, files, lunch, ["u1"])
+    present = write(
+        files / "present.csv", [("991", "", "", "03.11.2025", ""), ("", "Ким Асан", "5 «А»", "03.11.2025", "")]
+    )
+    options = ("--map", files / "map.toml", "--key-file", files / "key", "--json")
+    found = json.loads(command("payer", "lessons", lunch, "state", "2025-11", present, *options))
+    assert [(line["person"], line["look_at"]) for line in found["differences"]] == [("u2", "meal_without_presence")]
+    assert len(found["unmatched"]) == 1
+
+
 def test_a_map_is_kept_for_the_pages(db: psycopg.Connection, lunch: str, command: Command, files: Path) -> None:
     command("payer", "map", files / "map.toml", "--by", "office", "--school", lunch)
     assert [each.sessions for each in list_maps(db, lunch)] == [{"Обед": "lunch"}]
