@@ -31,7 +31,7 @@ from edge_agent.control_api import (
 )
 from edge_agent.errors import AgentNotRunning, ExitCode, RequestRefused
 from edge_agent.journal.backup import back_up_journal
-from edge_agent.journal.damage.salvage import read_journal
+from edge_agent.journal.damage.salvage import SalvagedJournal, read_all_epochs
 from edge_agent.journal.export import export_journal, verify_export
 from edge_agent.journal.offline import read_recent_offline
 from edge_agent.journal.setting_aside import hand_to_kiosk
@@ -158,7 +158,7 @@ def salvage(
     """Show what a damaged journal still holds. It names every hole, and the exit code is 1 where there is one."""
     if not file.exists():
         raise RequestRefused(f"{file}: there is no such file", "name the damaged journal")
-    found = read_journal(file, None, everything=True)
+    found = next(iter(read_all_epochs(file)), SalvagedJournal(file))
     report = SalvageReport(
         device=found.epoch.device if found.epoch else "",
         epoch=found.epoch.id if found.epoch else "",

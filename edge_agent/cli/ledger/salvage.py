@@ -21,27 +21,26 @@ def salvage(
     as_json: JsonOption = False,
 ) -> None:
     """Store what a kiosk's damaged journal still holds and the ledger lacks. Doing it twice is harmless."""
-    from edge_agent.journal.damage.salvage import read_journal
+    from edge_agent.journal.damage.salvage import read_all_epochs
     from sync.ledger.intake.salvage import BroughtEvent, store_salvaged
     from sync.ledger.server import utc_now
 
     if not file.exists():
         raise NothingReadable(f"{file}: there is no such file", "name the damaged journal")
-    found = read_journal(file, None, everything=True)
-    if found.epoch is None or not found.rows:
+    epochs = [(found, found.epoch) for found in read_all_epochs(file) if found.epoch is not None and found.rows]
+    if not epochs:
         raise NothingReadable(f"{file}: no event in it can be read", "keep it, and try a copy of the whole card")
-    events = [BroughtEvent(row.seq, row.hash, row.payload, row.proven) for row in found.rows]
     with open_ledger(data_dir, database_url) as connection:
-        stored = store_salvaged(
-            connection, found.epoch.device, found.epoch.public_key, found.epoch.id, events, utc_now()
-        )
-    if as_json:
-        print_json(stored)
-        return
-    out.print(
-        f"{stored.device}, epoch {stored.epoch}: {stored.brought} events read, {stored.stored} were not here before,"
-        f" {stored.unproven} are unproven",
-        markup=False,
-    )
-    for first, last in found.holes:
-        out.print(f"HOLE: events {first} to {last} are not in this file")
+        for found, epoch in epochs:
+            events = [BroughtEvent(row.seq, row.hash, row.payload, row.proven) for row in found.rows]
+            stored = store_salvaged(connection, epoch.device, epoch.public_key, epoch.id, events, utc_now())
+            if as_json:
+                print_json(stored)
+                continue
+            out.print(
+                f"{stored.device}, epoch {stored.epoch}: {stored.brought} events read, {stored.stored} were not here"
+                f" before, {stored.unproven} are unproven",
+                markup=False,
+            )
+            for first, last in found.holes:
+                out.print(f"HOLE: events {first} to {last} are not in this file")

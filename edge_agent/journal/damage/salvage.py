@@ -10,7 +10,7 @@ may be waiting. Then every page of the file and its log is looked through for ro
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -74,19 +74,37 @@ def read_recent(path: Path, utc: datetime | None) -> SalvagedJournal:
     return SalvagedJournal(path, epoch, rows=_pick(found, epoch.head, utc))
 
 
-def read_journal(
-    path: Path, utc: datetime | None, *, everything: bool = False, beat: Callable[[], None] = lambda: None
-) -> SalvagedJournal:
-    """Returns every row that is not acknowledged, and the recent ones; or with `everything` every row of the epoch.
+def read_journal(path: Path, utc: datetime | None, *, beat: Callable[[], None] = lambda: None) -> SalvagedJournal:
+    """Returns every row of the last epoch that is not acknowledged, and the recent ones.
 
     Each page of the file and of its WAL is looked through; `beat` is called now and then. Raises OSError.
     """
     pages = _Pages(path)
     pages.carve(beat)
-    epoch = pages.current
     marked = HeadMark(path).read()  # it lies beside the journal, and may tell of rows that are not even missed there
+    epoch = pages.current
     if epoch is None:
         return SalvagedJournal(path, lost=marked)
+    whole = _read_epoch(pages, epoch, marked)
+    start = (whole.acked or epoch.anchor).seq
+    last_seq = max([*(row.seq for row in whole.rows), *(last for _, last in whole.holes)], default=epoch.anchor.seq)
+    found = SalvagedRows(whole.rows, whole.holes)
+    recent = {row.seq: row for row in _pick(found, Head(last_seq, epoch.head.hash), utc)}
+    unsent = {row.seq: row for row in whole.rows if row.seq > start}
+    rows = tuple(sorted((recent | unsent).values(), key=lambda row: row.seq))
+    return replace(whole, rows=rows, deferred=tuple(pages.choose_deferred()))
+
+
+def read_all_epochs(path: Path) -> list[SalvagedJournal]:
+    """Returns every row of every epoch, the last epoch first: for a ledger that may lack any. Raises OSError."""
+    pages = _Pages(path)
+    pages.carve(lambda: None)
+    marked = HeadMark(path).read()
+    return [_read_epoch(pages, pages.epochs[ordinal], marked) for ordinal in sorted(pages.epochs, reverse=True)]
+
+
+def _read_epoch(pages: "_Pages", epoch: EpochRow, marked: MarkedHead | None) -> SalvagedJournal:
+    """Returns every row of an epoch, and what is missing behind its acknowledged head."""
     candidates = pages.events.get(epoch.ordinal, Candidates())
     acked = _find_acked(epoch, candidates)
     last_seq = candidates.last_seq
@@ -95,16 +113,9 @@ def read_journal(
     if marked is not None and marked.epoch == epoch.id and marked.head.seq <= last_seq + HEAD_GAP_MAX:
         last_seq = max(last_seq, marked.head.seq)
     whole = choose_rows(candidates, epoch.anchor, last_seq)
-    start = acked or epoch.anchor
-    unsent = tuple(row for row in whole.rows if row.seq > start.seq)
-    missing = (seq for first, last in whole.holes for seq in range(max(first, start.seq + 1), last + 1))
-    holes = tuple(find_runs(missing))
-    deferred = tuple(pages.choose_deferred())
-    if everything:
-        return SalvagedJournal(path, epoch, None, acked, whole.rows, holes, deferred)
-    recent = {row.seq: row for row in _pick(whole, Head(last_seq, epoch.head.hash), utc)}
-    rows = tuple(sorted((recent | {row.seq: row for row in unsent}).values(), key=lambda row: row.seq))
-    return SalvagedJournal(path, epoch, None, acked, rows, holes, deferred)
+    start = (acked or epoch.anchor).seq
+    missing = (seq for first, last in whole.holes for seq in range(max(first, start + 1), last + 1))
+    return SalvagedJournal(pages.path, epoch, None, acked, whole.rows, tuple(find_runs(missing)))
 
 
 def read_around_damage(connection: sqlite3.Connection, ordinal: int, first: int, last: int) -> Iterator[PageRow]:

@@ -110,7 +110,7 @@ def _note_new(
     odd |= {event.seq: event for event in columns.odd}
     if columns.carried:
         insert_carried(connection, arrival.school, arrival.device, arrival.epoch, columns.carried)
-        fill_carried_tombstones(connection, arrival, columns.carried, now)
+        fill_carried_tombstones(connection, arrival.school, arrival.device, columns.carried, now)
     if odd:
         connection.execute(_INSERT_QUARANTINE, {
             **identify(arrival), "seqs": list(odd), "codes": [event.code for event in odd.values()],

@@ -17,6 +17,7 @@ from sync.ledger.intake.carried_events import insert_carried
 from sync.ledger.intake.event_columns import read_columns, read_inner
 from sync.ledger.intake.event_rows import CarriedEvent, EventEffects
 from sync.ledger.intake.holes import note_lost
+from sync.ledger.intake.tombstones import fill_carried_tombstones
 from sync.ledger.judgement.day_marks import mark_days
 from sync.ledger.registry.schools import parse_school
 
@@ -61,6 +62,7 @@ def store_salvaged(
             raise NotUnderstood(f"no device {device!r} with the key of this journal: see `edge-agent ledger devices`")
         before = _count(connection, school, device)
         effects, unproven = EventEffects(), 0
+        taken: list[CarriedEvent] = []
         for event in events:
             carried = read_columns([event.payload], event.seq, school=school, epoch=epoch, now=now).carried
             if carried:
@@ -70,12 +72,14 @@ def store_salvaged(
                 row, _ = read_inner(event.payload, epoch, event.seq, event.hash, school, now, effects)
                 inner = CarriedEvent(epoch, event.seq, event.hash, event.payload, event.seq, row)
             insert_carried(connection, school, device, BY_STICK, [inner])
+            taken.append(inner)
             if not event.is_proven:
                 unproven += 1
                 connection.execute(_NOTE_UNPROVEN, (school, device, epoch, event.seq))
+        filled = fill_carried_tombstones(connection, school, device, taken, now)
         note_lost(connection, school, device, effects.lost)
         mark_days(connection, school, device, effects)
-        stored = _count(connection, school, device) - before
+        stored = _count(connection, school, device) - before + filled
     return StoredSalvage(school, device, epoch, len(events), stored, unproven)
 
 

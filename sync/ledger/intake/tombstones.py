@@ -6,7 +6,7 @@ from datetime import datetime
 import psycopg
 from msgspec.structs import asdict
 
-from sync.contract.chain import Epoch, Hash, extend
+from sync.contract.chain import DeviceId, Epoch, Hash, extend
 from sync.ledger.intake.arrivals import ArrivedBatch, store_evidence
 from sync.ledger.intake.carried_events import insert_carried
 from sync.ledger.intake.event_columns import read_columns
@@ -27,38 +27,46 @@ def fill_tombstones(
     ).fetchall()
     filled = [seq for (seq,) in rows if seq not in header.tombstones]
     for seq in filled:
-        _fill_tombstone(connection, arrival, arrival.epoch, seq, lines[seq - header.first_seq], now)
+        payload = lines[seq - header.first_seq]
+        _fill_tombstone(connection, arrival.school, arrival.device, arrival.epoch, seq, payload, now)
     if filled:
         store_evidence(connection, arrival, first_seq=0)
     return tuple(filled)
 
 
 def fill_carried_tombstones(
-    connection: psycopg.Connection, arrival: ArrivedBatch, carried: Sequence[CarriedEvent], now: datetime
-) -> None:
-    """Stores the bytes of carried events of which only a tombstone stands here, where the chain bears them out."""
+    connection: psycopg.Connection, school: str, device: DeviceId, carried: Sequence[CarriedEvent], now: datetime
+) -> int:
+    """Stores the bytes of carried events, or of those from a stick, of which only a tombstone stands here.
+
+    The chain must bear them out. Returns how many were stored.
+    """
+    filled = 0
     by_name = {(event.epoch, event.seq): event for event in carried}
     rows = connection.execute(_SELECT_TOMBSTONES, {
-        "school": arrival.school, "device": arrival.device, "epochs": [event.epoch for event in carried],
+        "school": school, "device": device, "epochs": [event.epoch for event in carried],
         "seqs": [event.seq for event in carried], "hashes": [event.hash for event in carried],
     }).fetchall()  # fmt: skip
     for epoch, seq, before in rows:
         event = by_name[epoch, seq]
         if extend(Hash(before), event.payload) == event.hash:
-            _fill_tombstone(connection, arrival, event.epoch, seq, event.payload, now)
+            _fill_tombstone(connection, school, device, event.epoch, seq, event.payload, now)
+            filled += 1
+    return filled
 
 
 def _fill_tombstone(
-    connection: psycopg.Connection, arrival: ArrivedBatch, epoch: Epoch, seq: int, payload: bytes, now: datetime
-) -> None:
-    columns = read_columns([payload], seq, school=arrival.school, epoch=epoch, now=now)
-    identity = {"school": arrival.school, "device": arrival.device, "epoch": epoch, "seq": seq}
+    connection: psycopg.Connection, school: str, device: DeviceId, epoch: Epoch, seq: int, payload: bytes,
+    now: datetime,
+) -> None:  # fmt: skip
+    columns = read_columns([payload], seq, school=school, epoch=epoch, now=now)
+    identity = {"school": school, "device": device, "epoch": epoch, "seq": seq}
     connection.execute(_FILL_TOMBSTONE, {**identity, "payload": payload, **asdict(columns.rows[0])})
     connection.execute(_DELETE_TOMBSTONE_NOTE, identity)
     if columns.carried:
-        insert_carried(connection, arrival.school, arrival.device, epoch, columns.carried)
-    note_lost(connection, arrival.school, arrival.device, columns.effects.lost)
-    mark_days(connection, arrival.school, arrival.device, columns.effects)
+        insert_carried(connection, school, device, epoch, columns.carried)
+    note_lost(connection, school, device, columns.effects.lost)
+    mark_days(connection, school, device, columns.effects)
 
 
 _SELECT_TOMBSTONES = """
