@@ -6,9 +6,12 @@ size nor the duration of an answer is left to the other end.
 
 import http.client
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -52,8 +55,27 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@dataclass(slots=True)
+class _Deadline:
+    """Cuts a connection when its time is over: a socket's own timeout begins anew with every byte that comes."""
+
+    connection: http.client.HTTPConnection
+    opened: list[socket.socket] = field(default_factory=list)  # what an answer is read from outlives the connection's
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def cut(self) -> None:
+        self.is_over.set()
+        for sock in (self.connection.sock, *self.opened):
+            if sock is not None:
+                with suppress(OSError):  # it has been closed already
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own: it would wait for the other end
+
+
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float = POST_TIMEOUT_S) -> OutgoingReply:
-    """Returns the answer to a POST. Raises `Unreachable` where no whole one came, NotUnderstood for a bad address."""
+    """Returns the answer to a POST. Raises `Unreachable` where no whole one came, NotUnderstood for a bad address.
+
+    `timeout_s`: for connecting, and for all that follows.
+    """
     parts = check_address(url)
     host, port = parts.hostname or "", parts.port
     connection: http.client.HTTPConnection
@@ -63,14 +85,23 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float = P
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    deadline = _Deadline(connection)
+    timer = threading.Timer(2 * timeout_s, deadline.cut)
+    timer.daemon = True
+    timer.start()
     try:
+        connection.connect()
+        deadline.opened.append(connection.sock)
         connection.request("POST", target, body, dict(headers))
         response = connection.getresponse()
         answered = response.read(REPLY_BYTES_MAX + 1)
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{host}: {error or type(error).__name__}; it is tried again") from error
     finally:
+        timer.cancel()
         connection.close()
     if len(answered) > REPLY_BYTES_MAX:
         raise Unreachable(f"{host}: an answer of more than {REPLY_BYTES_MAX} bytes")
+    if deadline.is_over.is_set() or response.length:
+        raise Unreachable(f"{host}: the answer broke off, or took too long; it is tried again")
     return OutgoingReply(response.status, response.headers.get("content-type", ""), answered)

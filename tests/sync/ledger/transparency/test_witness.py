@@ -3,9 +3,12 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -211,6 +214,33 @@ def test_addresses_that_the_ledger_does_not_speak_to() -> None:
             post(url, b"", {})
     with pytest.raises(Unreachable):
         post("http://127.0.0.1:9/", b"", {}, 1)
+
+
+@pytest.mark.parametrize(("stated", "sent"), [("100", 100), ("100", 5)], ids=["byte by byte", "broken off"])
+def test_no_answer_takes_longer_than_it_may_or_passes_for_a_whole_one(stated: str, sent: int) -> None:
+    done = threading.Event()
+
+    class SlowHandler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", stated)
+            self.end_headers()
+            with suppress(OSError):  # the other end has hung up
+                for _ in range(sent):
+                    self.wfile.write(b"x")
+                    done.wait(0.1 if sent == int(stated) else 0)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(Unreachable, match="broke off, or took too long"):
+                post(f"http://127.0.0.1:{server.server_port}/", b"", {}, 0.5)
+        finally:
+            done.set()
+            server.shutdown()
 
 
 def test_the_command_runs_a_witness_with_its_own_key(tmp_path: Path) -> None:
