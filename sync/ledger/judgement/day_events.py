@@ -7,10 +7,12 @@ of these entries, whenever they came.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import psycopg
+from psycopg.rows import args_row
 
 from sync.contract.branches import move_to_branch
 from sync.contract.clocks import ClockAnchor, TrueClocks
@@ -23,6 +25,7 @@ _METHODS = {method.value: method for method in Method}
 _CLAIMS = {claim.value: claim for claim in Claim}
 _DEVICE, _EPOCH, _SEQ = 20, 21, 22  # where a row names what a void takes back
 _CLOCKS = {clock.value: clock for clock in ClockQuality}
+_GOOD = ClockQuality.SYNCHRONISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +43,35 @@ _COLUMNS = """
 """
 
 # Nearly all events of a day are entries and exits by a reader under a good clock: of these only what bears on a visit.
-_GOOD_ENTRIES = """
-    SELECT device, epoch, seq, position('review' in flags) > 0, person, session, service_date, programme, method, claim,
-           recorded_at, roster, received_at, latest_before
-    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'entry' AND clock = 'synchronised'
+_ORDINARY_EVENTS = """
+    SELECT kind, device, epoch, seq, position('review' in flags) > 0, person, session, service_date, programme, method,
+           claim, recorded_at, roster, named_epoch, named_seq, received_at, latest_before
+    FROM event WHERE school = %(school)s AND day = %(day)s AND kind IN ('entry', 'exit') AND clock = 'synchronised'
       AND scan_rules = ''
 """
-_GOOD_EXITS = """
-    SELECT device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq
-    FROM event WHERE school = %(school)s AND day = %(day)s AND kind = 'exit' AND clock = 'synchronised'
-      AND scan_rules = ''
-"""
-_OTHER_EVENTS = f"""
+_NOT_ORDINARY = "(e.kind = 'manual' OR e.kind IN ('entry', 'exit') AND e.clock <> 'synchronised' OR e.scan_rules <> '')"
+_VISITING = "(e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')"
+
+
+def _select_events(condition: str) -> str:
+    """Returns the statement for the day's events under a condition, and for all that were carried or have strayed."""
+    return f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM event e
-    WHERE e.school = %(school)s AND e.day = %(day)s AND (
-        e.kind IN ('entry', 'manual', 'exit') AND (e.kind = 'manual' OR e.clock <> 'synchronised')
-        OR e.scan_rules <> ''
-    )
-"""  # noqa: S608  only texts of this file
-_OWN_EVENTS = f"""
-    SELECT {_COLUMNS}, e.latest_before, '' FROM event e
-    WHERE e.school = %(school)s AND e.day = %(day)s
-      AND (e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')
-"""  # noqa: S608  only texts of this file
-_OWN_CARRIED = f"""
+    WHERE e.school = %(school)s AND e.day = %(day)s AND {condition}
+    UNION ALL
     SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
-    WHERE e.school = %(school)s AND e.day = %(day)s
-      AND (e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')
-"""  # noqa: S608  only texts of this file
-_STRAYED_EVENTS = f"""
+    WHERE e.school = %(school)s AND e.day = %(day)s AND {_VISITING}
+    UNION ALL
     SELECT {_COLUMNS}, e.latest_before, '' FROM strayed_event s JOIN event e USING (school, device, epoch, seq)
     WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND s.hash = '' AND e.day <> %(day)s
-"""  # noqa: S608  only texts of this file
-_STRAYED_CARRIED = f"""
+    UNION ALL
     SELECT {_COLUMNS}, '', e.by_epoch FROM strayed_event s JOIN carried e USING (school, device, epoch, seq, hash)
     WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND e.day <> %(day)s
-"""  # noqa: S608  only texts of this file
+    """  # noqa: S608  only texts of this file
+
+
+_ALL_EVENTS = _select_events(_VISITING)
+_OTHER_EVENTS = _select_events(_NOT_ORDINARY)
 _VOIDS = f"""
     SELECT {_COLUMNS}, '', '' FROM event e
     JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
@@ -103,57 +99,42 @@ _NAMESAKES = f"""
 def read_day_events(connection: psycopg.Connection, school: str, day: str, *, in_full: bool = False) -> DayEvents:
     """Returns the events that bear on a day. Readers and monotonic times are in them only where they are `in_full`."""
     place = {"school": school, "day": day, "near": list(neighbours(day))}
-    received = [] if in_full else _read_good_events(connection, place)
-    rows = [
-        row
-        for query in (
-            _OWN_EVENTS if in_full else _OTHER_EVENTS, _OWN_CARRIED, _STRAYED_EVENTS, _STRAYED_CARRIED
-        )
-        for row in connection.execute(query, place, binary=True).fetchall()
-    ]  # fmt: skip
-    own = {*(arrival.id for arrival in received), *(row[:3] for row in rows)}
-    voids = _read_voids(connection, school, own)
-    rows += voids
-    rows += _read_namesakes(connection, school, own, voids)
+    ordinary = [] if in_full else _read_ordinary(connection, place)
+    rows = connection.execute(_ALL_EVENTS if in_full else _OTHER_EVENTS, place, binary=True).fetchall()
+    names = [*(arrival.id for arrival in ordinary), *(row[:3] for row in rows)]
+    voids = _read_voids(connection, school, names)
+    if voids:
+        rows += voids
+        rows += _read_namesakes(connection, school, frozenset(names), voids)
     bearers = read_bearers(connection, school, {(row[0], row[1], row[-1]) for row in rows if row[-1]})
-    received += [_build_received(row, bearers) for row in rows]
-    return DayEvents(received, _read_clocks(connection, school, received))
+    others = [_build_received(row, bearers) for row in rows]
+    return DayEvents([*ordinary, *others], _read_clocks(connection, school, others))
 
 
-def _read_good_events(connection: psycopg.Connection, place: Mapping[str, object]) -> list[ReceivedEvent]:
-    good = ClockQuality.SYNCHRONISED
-    entries = connection.execute(_GOOD_ENTRIES, place, binary=True).fetchall()
-    received = [
-        ReceivedEvent(
-            EventId(device, epoch, seq),
-            Entry(
-                school="", at=recorded_at, boot="", mono_ms=0, clock=good, roster=roster, person=person,
-                session=session, service_date=service_date, method=_METHODS[method], programme=programme,
-                claim=_CLAIMS[claim], review=review,
-            ),
-            received_at, latest_before,
-        )
-        for device, epoch, seq, review, person, session, service_date, programme, method, claim, recorded_at, roster,
-            received_at, latest_before in entries
-    ]  # fmt: skip
-    exits = connection.execute(_GOOD_EXITS, place, binary=True).fetchall()
-    received += [
-        ReceivedEvent(
-            EventId(device, epoch, seq),
-            Exit(
-                school="", at=recorded_at, boot="", mono_ms=0, clock=good, person=person, session=session,
-                service_date=service_date, entry_epoch=named_epoch, entry_seq=named_seq,
-            ),
-        )
-        for device, epoch, seq, person, session, service_date, recorded_at, named_epoch, named_seq in exits
-    ]  # fmt: skip
-    return received
+def _read_ordinary(connection: psycopg.Connection, place: Mapping[str, object]) -> list[ReceivedEvent]:
+    with connection.cursor(binary=True, row_factory=args_row(_build_ordinary)) as cursor:
+        return cursor.execute(_ORDINARY_EVENTS, place).fetchall()
+
+
+def _build_ordinary(
+    kind: str, device: str, epoch: str, seq: int, review: bool, person: str, session: str, service_date: str,
+    programme: str, method: str, claim: str, recorded_at: str, roster: int, named_epoch: str, named_seq: int,
+    received_at: datetime, latest_before: str,
+) -> ReceivedEvent:  # fmt: skip
+    event = Exit(
+        school="", at=recorded_at, boot="", mono_ms=0, clock=_GOOD, person=person, session=session,
+        service_date=service_date, entry_epoch=named_epoch, entry_seq=named_seq,
+    ) if kind == "exit" else Entry(
+        school="", at=recorded_at, boot="", mono_ms=0, clock=_GOOD, roster=roster, person=person, session=session,
+        service_date=service_date, method=_METHODS[method], programme=programme, claim=_CLAIMS[claim], review=review,
+    )  # fmt: skip
+    return ReceivedEvent(EventId(device, epoch, seq), event, received_at, latest_before)
 
 
 _Row = tuple[Any, ...]
 
 
-def _read_voids(connection: psycopg.Connection, school: str, own: Collection[tuple[str, str, int]]) -> list[_Row]:
+def _read_voids(connection: psycopg.Connection, school: str, own: Iterable[tuple[str, str, int]]) -> list[_Row]:
     seqs: dict[str, list[int]] = defaultdict(list)
     for _, epoch, seq in own:
         seqs[epoch].append(seq)
@@ -182,7 +163,7 @@ def _read_namesakes(
 def _read_clocks(connection: psycopg.Connection, school: str, received: Iterable[ReceivedEvent]) -> TrueClocks:
     boots: dict[str, set[str]] = defaultdict(set)
     for arrival in received:
-        if arrival.event.clock is not ClockQuality.SYNCHRONISED:
+        if arrival.event.clock is not _GOOD:
             boots[arrival.id.device].add(arrival.event.boot)
     clocks = TrueClocks()
     for device, names in boots.items():

@@ -33,17 +33,17 @@ def to_row(draft: Visit | VisitDraft) -> VisitRow:
     if isinstance(draft, Visit):
         visit = draft
         return (
-            *visit.id, visit.person, visit.session, visit.service_date, visit.method._value_, visit.programme,
-            visit.claim._value_, visit.why._value_, visit.recorded_programme, visit.recorded_claim._value_,
+            *visit.id, visit.person, visit.session, visit.service_date, visit.method, visit.programme,
+            visit.claim, visit.why, visit.recorded_programme, visit.recorded_claim,
             *(visit.first or _NOBODY), visit.entry_time, visit.recorded_time, visit.exit_time,
-            *(visit.exit or _NOBODY), visit.closing._value_, visit.review, visit.operator, visit.note, visit.group,
+            *(visit.exit or _NOBODY), visit.closing, visit.review, visit.operator, visit.note, visit.group,
         )  # fmt: skip
     entry = draft.entry
     return (
-        *draft.id, entry.person, draft.session, draft.service_date, entry.method._value_, draft.programme,
-        draft.claim._value_, draft.why._value_, entry.programme, entry.claim._value_, *(draft.first or _NOBODY),
-        draft.entry_time, entry.at, draft.exit_time, *(draft.exit or _NOBODY), draft.closing._value_, entry.review,
-        entry.operator, entry.note, entry.group if isinstance(entry, Manual) else "",
+        *draft.id, entry.person, draft.session, draft.service_date, entry.method, draft.programme,
+        draft.claim, draft.why, entry.programme, entry.claim, *(draft.first or _NOBODY),
+        draft.entry_time, entry.at, draft.exit_time, *(draft.exit or _NOBODY), draft.closing, entry.review,
+        entry.operator, entry.note, entry.group if type(entry) is Manual else "",
     )  # fmt: skip
 
 
@@ -65,17 +65,17 @@ def to_visit(row: VisitRow) -> Visit:
     )  # fmt: skip
 
 
-_SELECT = f"""
-    SELECT {_COLUMNS} FROM visit WHERE school = %s AND day BETWEEN %s AND %s AND %s IN ('', person)
-    ORDER BY entry_time NULLS LAST, device COLLATE "C", epoch COLLATE "C", seq
-"""  # noqa: S608  only texts of this file
+_SELECT = f"SELECT {_COLUMNS} FROM visit WHERE school = %s AND day"  # noqa: S608  only texts of this file
+_IN_ORDER = 'ORDER BY entry_time NULLS LAST, device COLLATE "C", epoch COLLATE "C", seq'
+_SELECT_DAY = f"{_SELECT} = %s"
+_SELECT_DAYS = f"{_SELECT} BETWEEN %s AND %s AND %s IN ('', person) {_IN_ORDER}"
 
 
 def read_visit_rows(
     connection: psycopg.Connection, school: str, first_day: str, last_day: str, person: str = ""
 ) -> list[VisitRow]:
     """Returns the rows of these days, by true time, then by entry; of one person where `person` names it."""
-    return connection.execute(_SELECT, (school, first_day, last_day, person), binary=True).fetchall()
+    return connection.execute(_SELECT_DAYS, (school, first_day, last_day, person), binary=True).fetchall()
 
 
 def _as_utc(moment: datetime | None) -> datetime | None:
@@ -87,10 +87,16 @@ def replace_visits(
     connection: psycopg.Connection, school: str, day: str, drafts: Iterable[Visit | VisitDraft], now: datetime
 ) -> bool:
     """Makes these visits the day's. Returns False where nothing has changed, and writes nothing then."""
-    rows: dict[tuple[Any, ...], VisitRow] = {tuple(draft.id): to_row(draft) for draft in drafts}
-    stored: dict[tuple[Any, ...], VisitRow] = {row[:3]: row for row in read_visit_rows(connection, school, day, day)}
-    dropped = [event_id for event_id, row in stored.items() if rows.get(event_id) != row]
-    added = [row for event_id, row in rows.items() if stored.get(event_id) != row]
+    stored = connection.execute(_SELECT_DAY, (school, day), binary=True).fetchall()
+    standing = {row[:3]: row for row in stored}
+    added = []
+    for draft in drafts:
+        row = to_row(draft)
+        if standing.get(draft.id) == row:
+            del standing[draft.id]
+        else:
+            added.append(row)
+    dropped = list(standing)
     changed = bool(dropped or added)
     if dropped:
         devices, epochs, seqs = (list(column) for column in zip(*dropped, strict=True))
