@@ -21,7 +21,7 @@ SPAN_MS = 600_000
 CLOCK_SLACK = timedelta(minutes=5)  # two good clocks, and a reading and its row in the chain, lie less apart
 _MILLISECOND = timedelta(milliseconds=1)
 # ASCII, since `\d` would also take the digits of other scripts.
-UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+UTC_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
 
 
 def is_utc_text(text: str) -> bool:
@@ -38,11 +38,6 @@ def parse_utc(text: str) -> datetime | None:
         return recorded.astimezone(UTC) if recorded.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def wall_time(event: EventBase) -> datetime | None:
-    """Returns the recorded wall clock in UTC; None where it cannot be read."""
-    return parse_utc(event.at)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,7 +74,7 @@ class TrueClocks:
     def true_time(self, device: str, event: EventBase) -> datetime | None:
         """Returns when the event happened, in UTC; None where nothing vouches for the wall clock."""
         if event.clock is ClockQuality.SYNCHRONISED:
-            return wall_time(event)
+            return parse_utc(event.at)
         return self.reckon(device, event.boot, event.mono_ms)
 
     def reckon(self, device: str, boot: str, mono_ms: int) -> datetime | None:

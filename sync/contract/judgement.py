@@ -29,7 +29,7 @@ from sync.contract.clocks import CLOCK_SLACK, parse_utc
 from sync.contract.contests import ContestAnswer
 from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Sighting
 from sync.contract.reversals import Reversal
-from sync.contract.roster import Entitlement
+from sync.contract.roster import Person
 from sync.contract.roster_history import RosterHistory
 from sync.contract.sessions import Slot, Timetable
 from sync.contract.visit import ClaimReason, EventId, ReceivedEvent
@@ -83,11 +83,18 @@ class JudgementBasis:
         paying = history.choose_entitlement(entry.person, session, service_date)
         if entry.claim is Claim.NONE and paying is None:
             return Verdict(session, service_date, "", Claim.NONE, ClaimReason.AS_RECORDED)
-        why = self._find_doubt(arrival, entry, when, versions, session, service_date)
+        person = history.find_person(entry.person, versions)
+        why = self._find_doubt(arrival, entry, when, versions, session, service_date, person)
         if why is not None:
             programme = paying.programme if paying else entry.programme
             return Verdict(session, service_date, programme, Claim.HELD, why)
-        return self._settle(entry, versions, session, service_date, paying)
+        if person is not None and person.home_school:
+            claim = Claim.NONE if entry.claim is Claim.NONE else Claim.PENDING
+            why = ClaimReason.AS_RECORDED if entry.claim is claim else ClaimReason.GUEST
+            return Verdict(session, service_date, entry.programme, claim, why)
+        if paying is None:
+            return Verdict(session, service_date, "", Claim.NONE, ClaimReason.NO_ENTITLEMENT)
+        return Verdict(session, service_date, paying.programme, Claim.CLAIMABLE, _CLAIMABLE_REASONS[entry.claim])
 
     def timetable(self, sighting: Sighting, when: datetime) -> Timetable:
         """Returns the timetable by which the kiosk judged, if it was in force at this moment, else the one in force."""
@@ -121,23 +128,23 @@ class JudgementBasis:
 
     def _find_doubt(
         self, arrival: ReceivedEvent, entry: Entry | Manual, when: datetime | None, versions: tuple[int, ...],
-        session: str, service_date: str,
+        session: str, service_date: str, person: Person | None,
     ) -> ClaimReason | None:  # fmt: skip
         """Returns the first reason to hold the claim; None where there is none."""
         history = self.history
-        if when is not None:
-            suspensions = self.suspensions.get(arrival.id.device)
-            if suspensions and any(suspension.covers(when) for suspension in suspensions):
+        if when is not None and self.suspensions:
+            suspensions = self.suspensions.get(arrival.id.device, ())
+            if any(suspension.covers(when) for suspension in suspensions):
                 return ClaimReason.SUSPENDED
         if self._is_future(arrival.received_at, when, service_date):
             return ClaimReason.FUTURE
         if when is None:
             return ClaimReason.CLOCK if history.was_member(entry.person) else ClaimReason.UNKNOWN_PERSON
-        if history.find_person(entry.person, versions) is None:
+        if person is None:
             return ClaimReason.UNKNOWN_PERSON
         if not session:
             return ClaimReason.NO_SESSION
-        freely_timed = isinstance(entry, Manual) or entry.method is Method.TERMINAL or entry.method is Method.MANUAL
+        freely_timed = type(entry) is Manual or entry.method is Method.TERMINAL or entry.method is Method.MANUAL
         served = history.is_served(session, service_date, versions, None if freely_timed else when, GRACE_MAX)
         if not served and not history.has_session(session, versions):
             return ClaimReason.UNKNOWN_SESSION
@@ -154,19 +161,6 @@ class JudgementBasis:
         if when is not None and when > latest:
             return True
         return service_date > latest.astimezone(self.history.tz).date().isoformat()
-
-    def _settle(
-        self, entry: Entry | Manual, versions: tuple[int, ...], session: str, service_date: str,
-        paying: Entitlement | None,
-    ) -> Verdict:  # fmt: skip
-        person = self.history.find_person(entry.person, versions)
-        if person is not None and person.home_school:
-            claim = Claim.NONE if entry.claim is Claim.NONE else Claim.PENDING
-            why = ClaimReason.AS_RECORDED if entry.claim is claim else ClaimReason.GUEST
-            return Verdict(session, service_date, entry.programme, claim, why)
-        if paying is None:
-            return Verdict(session, service_date, "", Claim.NONE, ClaimReason.NO_ENTITLEMENT)
-        return Verdict(session, service_date, paying.programme, Claim.CLAIMABLE, _CLAIMABLE_REASONS[entry.claim])
 
 
 GRACE_NONE = timedelta()

@@ -156,11 +156,11 @@ class RosterHistory:
     def choose_entitlement(self, person: str, session: str, service_date: str) -> Entitlement | None:
         """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it."""
         version = self._closed_months.get(service_date[:7], self.newest) if self._closed_months else self.newest
-        owned = self._owned[version]
-        if person not in owned:
-            owned[person] = [
+        owned = self._owned[version].get(person)
+        if owned is None:
+            owned = self._owned[version][person] = [
                 state.record
                 for state in self._entitlements.get(person, ())
                 if state.is_in(version) and isinstance(state.record, Entitlement)
             ]
-        return choose_entitlement(owned[person], session, service_date)
+        return choose_entitlement(owned, session, service_date)

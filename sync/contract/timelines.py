@@ -11,7 +11,7 @@ it stands for itself.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -97,21 +97,27 @@ def is_terminal_boot(boot: str) -> bool:
 
 
 def place_sightings(
-    arrivals: Iterable[ReceivedEvent], clocks: TrueClocks, basis: TimelineBasis, voided: Container[EventId]
+    arrivals: Sequence[ReceivedEvent], clocks: TrueClocks, basis: TimelineBasis, voided: Container[EventId]
 ) -> dict[EventId, PlacedSighting]:
     """Returns the sightings of the days on which a terminal's own clock counts, each in its place.
 
     `arrivals`: each event once. `voided`: the entries that were taken back. The others mean what their events say.
     """
-    sightings = [(arrival.id, arrival.event) for arrival in arrivals if isinstance(arrival.event, Sighting)]
     late = {
-        (event_id.device, event.person) for event_id, event in sightings if is_terminal_boot(event.boot) if event.person
+        (arrival.id.device, arrival.event.person)
+        for arrival in arrivals
+        if isinstance(arrival.event, Sighting) and arrival.event.boot.startswith(TERMINAL_BOOT) and arrival.event.person
     }
     if not late:
         return {}
     days: dict[tuple[str, str, str], list[_Sighting]] = defaultdict(list)
-    for event_id, event in sightings:
-        if (event_id.device, event.person) not in late or not _bears_on_visits(event_id, event, voided):
+    for arrival in arrivals:
+        event_id, event = arrival.id, arrival.event
+        if (
+            not isinstance(event, Sighting)
+            or (event_id.device, event.person) not in late
+            or not _bears_on_visits(event_id, event, voided)
+        ):
             continue
         when = clocks.true_time(event_id.device, event)
         if when is not None:

@@ -23,7 +23,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -112,31 +111,35 @@ def draft_visits(
     without = _WithoutBasis(timetable, grace, entitlements)
     voided = _find_voided(events)
     placed = place_sightings(events, clocks, basis or without, voided)
-    drafts: dict[EventId, VisitDraft] = {}
+    drafts: dict[tuple[str, str, int], VisitDraft] = {}
     exits: list[_SightedExit] = []
     for arrival in events:
-        place = placed.get(arrival.id)
-        event = place.event if place else arrival.event
-        if isinstance(event, Exit):
-            when = place.when if place else clocks.true_time(arrival.id.device, event)
-            exits.append(_SightedExit(arrival.id, event, when))
-        elif isinstance(event, (Entry, Manual)):
-            when = place.when if place else clocks.true_time(arrival.id.device, event)
+        event_id, event = arrival.id, arrival.event
+        place = placed.get(event_id) if placed else None
+        if place is not None:
+            event = place.event
+        if type(event) is Exit:
+            when = place.when if place else clocks.true_time(event_id.device, event)
+            exits.append(_SightedExit(event_id, event, when))
+        elif type(event) is Entry or type(event) is Manual:
+            when = place.when if place else clocks.true_time(event_id.device, event)
             verdict = basis.judge(arrival, event, when) if basis else without.judge(event, when)
-            drafts[arrival.id] = VisitDraft(arrival.id, _as_recorded(event, arrival.event), when, *verdict)
+            entry = _as_recorded(event, arrival.event) if place else event
+            drafts[event_id] = VisitDraft(event_id, entry, when, *verdict)
     for event_id in voided:
         draft = drafts[event_id]
         draft.closing, draft.claim, draft.why = VisitClosing.VOID, Claim.NONE, ClaimReason.VOIDED
     if basis:
         _apply_decisions(drafts, basis)
-    unmatched = _end_visits(drafts, exits)
-    _close(drafts.values(), timetable, now)
-    _settle_claims(drafts.values())
-    return sorted(drafts.values(), key=_order), unmatched
+    ordered = sorted(drafts.values(), key=_order)
+    unmatched = _end_visits(drafts, ordered, exits)
+    _close(ordered, timetable, now)
+    _settle_claims(ordered)
+    return ordered, unmatched
 
 
 def _find_voided(events: Sequence[ReceivedEvent]) -> set[EventId]:
-    voids = [(arrival.id.device, arrival.event) for arrival in events if isinstance(arrival.event, Void)]
+    voids = [(arrival.id.device, arrival.event) for arrival in events if type(arrival.event) is Void]
     if not voids:
         return set()
     entries = {arrival.id: arrival.event.person for arrival in events if isinstance(arrival.event, (Entry, Manual))}
@@ -149,7 +152,7 @@ def _as_recorded(entry: Entry | Manual, recorded: Event) -> Entry | Manual:
     return entry if entry.claim is claim else replace(entry, claim=claim)
 
 
-class _SightedExit(NamedTuple):
+class _SightedExit(msgspec.Struct, frozen=True, gc=False):
     """An exit, and when it happened; None where nothing vouches for its clock."""
 
     id: EventId
@@ -201,7 +204,7 @@ def unpack_events(received: Iterable[ReceivedEvent]) -> list[ReceivedEvent]:
     events: dict[EventId, ReceivedEvent] = {}
     for arrival in received:
         wrapping, unpacked = arrival.event, arrival
-        if isinstance(wrapping, Carried):
+        if type(wrapping) is Carried:
             try:
                 inner = decode(wrapping.payload.encode())
             except (UnreadableEvent, UnicodeEncodeError):
@@ -277,13 +280,18 @@ def _hold(verdict: Verdict, why: ClaimReason) -> Verdict:
     return verdict._replace(claim=claim, why=why)
 
 
-def _end_visits(drafts: Mapping[EventId, VisitDraft], exits: Iterable[_SightedExit]) -> list[EventId]:
-    """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others."""
+def _end_visits(
+    drafts: Mapping[tuple[str, str, int], VisitDraft], ordered: Iterable[VisitDraft], exits: Iterable[_SightedExit]
+) -> list[EventId]:
+    """Gives each exit to the entry that it names, else to the person's open entry before it. Returns the others.
+
+    `ordered`: the drafts by true time.
+    """
     unnamed: list[_SightedExit] = []
     unmatched: list[EventId] = []
     for sighted in exits:
         leaving, when = sighted.event, sighted.when
-        draft = drafts.get(EventId(sighted.id.device, leaving.entry_epoch, leaving.entry_seq))
+        draft = drafts.get((sighted.id.device, leaving.entry_epoch, leaving.entry_seq))
         if draft is None or draft.exit is not None or draft.entry.person != leaving.person:
             unnamed.append(sighted)
             continue
@@ -296,7 +304,7 @@ def _end_visits(drafts: Mapping[EventId, VisitDraft], exits: Iterable[_SightedEx
     if not unnamed:
         return unmatched
     entries: dict[str, list[VisitDraft]] = defaultdict(list)
-    for draft in sorted(drafts.values(), key=_order):
+    for draft in ordered:
         entries[draft.entry.person].append(draft)
     for sighted in unnamed:
         leaving, when = sighted.event, sighted.when
@@ -326,7 +334,7 @@ def _end(draft: VisitDraft, leaving: EventId, exit_time: datetime | None) -> Non
         draft.closing = VisitClosing.EXIT
 
 
-def _apply_decisions(drafts: Mapping[EventId, VisitDraft], basis: JudgementBasis) -> None:
+def _apply_decisions(drafts: Mapping[tuple[str, str, int], VisitDraft], basis: JudgementBasis) -> None:
     """Lets the decisions of named persons stand, against a void as well, then holds what families contest.
 
     The later of two signed words on an entry stands: a contest that was upheld can be decided again.
@@ -369,23 +377,24 @@ def _close(drafts: Iterable[VisitDraft], timetable: Timetable, now: datetime) ->
             draft.closing = VisitClosing.SESSION
 
 
-def _settle_claims(drafts: Iterable[VisitDraft]) -> None:
-    """Lets one of each person's entries in a session be billed."""
-    meals: dict[tuple[str, str, str], list[VisitDraft]] = defaultdict(list)
-    for draft in drafts:
+def _settle_claims(ordered: Iterable[VisitDraft]) -> None:
+    """Lets one of each person's entries in a session be billed. `ordered`: by true time."""
+    firsts: dict[tuple[str, str, str], VisitDraft] = {}
+    later: dict[tuple[str, str, str], list[VisitDraft]] = defaultdict(list)
+    for draft in ordered:
         # Entries without a time have no place in the order: they wait, and compete only once a person has decided.
         is_placed = draft.entry_time is not None or draft.why is ClaimReason.REVERSED
         if draft.session and draft.claim in _COMPETING and is_placed:
-            meals[draft.entry.person, draft.session, draft.service_date].append(draft)
-    for entries in meals.values():
-        if len(entries) > 1:
-            entries.sort(key=_order)
-        first, *later = entries
+            key = (draft.entry.person, draft.session, draft.service_date)
+            if firsts.setdefault(key, draft) is not draft:
+                later[key].append(draft)
+    for key, first in firsts.items():
         if first.claim is Claim.SECOND:
-            guest = any(entry.claim is Claim.PENDING for entry in later)
+            guest = any(entry.claim is Claim.PENDING for entry in later.get(key, ()))
             first.claim, first.why = Claim.PENDING if guest else Claim.CLAIMABLE, ClaimReason.MOVED_UP
-        for entry in later:
-            entry.claim, entry.why, entry.first = Claim.SECOND, ClaimReason.SECOND_MEAL, first.id
+    for key, entries in later.items():
+        for entry in entries:
+            entry.claim, entry.why, entry.first = Claim.SECOND, ClaimReason.SECOND_MEAL, firsts[key].id
 
 
 _COMPETING = frozenset({Claim.CLAIMABLE, Claim.SECOND, Claim.PENDING})
