@@ -39,7 +39,7 @@ from sync.ledger.intake.event_rows import (
 _EARLIEST = "2020-01-01"
 _FUTURE = timedelta(days=1)
 _GOOD = ClockQuality.SYNCHRONISED
-_REVIEWABLE = (Entry, Manual, Refusal)
+_BACKSLASH = ord("\\")
 _match_utc_text = UTC_TEXT.fullmatch
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -94,7 +94,7 @@ def read_columns(
             continue
         row, oddity, event = reader.read(payload, latest)
         rows.append(row)
-        if isinstance(event, Carried):
+        if type(event) is Carried:
             unpacked, oddity = _unpack(event, seq, school, now, effects)
             if unpacked is not None:
                 carried.append(unpacked)
@@ -108,7 +108,7 @@ def read_columns(
                         oddity = ("unreadable", "a person id with a zero byte")
                     elif event.person:
                         people[event.person] = seq
-            elif isinstance(event, Void) and event.void_epoch == epoch and event.void_seq >= seq:
+            elif type(event) is Void and event.void_epoch == epoch and event.void_seq >= seq:
                 oddity = ("orphan", f"voids event {event.void_seq}, which had not happened yet")
         if oddity is not None:
             odd.append(_odd(seq, *oddity))
@@ -154,15 +154,11 @@ class EventReader:
         if event.school != self._school:
             oddity = ("other-school", f"says school {event.school[:64]!r}, the device is of {self._school!r}")
         flags = ""
-        if (
-            not _EARLIEST <= recorded <= self._latest
-            or event.clock is not _GOOD
-            or (isinstance(event, _REVIEWABLE) and event.review)
-        ):
+        if not _EARLIEST <= recorded <= self._latest or event.clock is not _GOOD or _needs_review(event):
             flags = ",".join(self._flags(event))
         row = read_row(event, day, flags, latest)
         if (
-            b"\\" in payload  # only an escape makes a zero byte
+            _BACKSLASH in payload  # only an escape makes a zero byte
             or not -INT_MAX <= row.mono_ms <= INT_MAX
             or not 0 <= row.roster <= INT_MAX
             or not -INT_MAX <= row.named_seq <= INT_MAX
@@ -190,8 +186,13 @@ class EventReader:
             yield "future"
         if event.clock is not _GOOD:
             yield "clock"
-        if isinstance(event, _REVIEWABLE) and event.review:
+        if _needs_review(event):
             yield "review"
+
+
+def _needs_review(event: Event) -> bool:
+    """Returns True for an event whose kiosk asks for a second judgement."""
+    return (type(event) is Entry or type(event) is Manual or type(event) is Refusal) and event.review
 
 
 def _unpack(

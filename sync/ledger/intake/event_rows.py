@@ -18,6 +18,7 @@ from sync.contract.wire import INT_MAX
 INDEXED_CHARS_MAX = 200  # of a boot or an epoch that an event names: they stand in indexes
 _GOOD = ClockQuality.SYNCHRONISED
 _VISITING = frozenset({"entry", "manual", "exit"})
+_CODE_TAKING = frozenset({Entry, Exit, Repeat})  # a changing code is used up by them
 
 
 class EventRow(msgspec.Struct, frozen=True, gc=False):
@@ -64,18 +65,18 @@ def read_row(event: Event, day: str, flags: str, latest: str) -> EventRow:
     before = latest if latest > recorded_at or clock is not _GOOD else ""
     if isinstance(event, Sighting):
         programme, claim, group, named_epoch, named_seq = "", "", "", "", 0
-        if isinstance(event, (Entry, Manual)):
-            programme, claim = event.programme, event.claim._value_
-            group = event.group if isinstance(event, Manual) else ""
-        elif isinstance(event, Exit):
+        if type(event) is Exit:
             named_epoch, named_seq = event.entry_epoch, event.entry_seq
+        elif type(event) is Entry or type(event) is Manual:
+            programme, claim = event.programme, event.claim._value_
+            group = event.group if type(event) is Manual else ""
         row = EventRow(
             kind, day, flags, event.person, event.session, event.service_date, programme, event.method._value_, claim,
             event.reader, event.operator, event.note, group, recorded_at, event.boot, event.mono_ms, clock._value_,
             event.roster, "", named_epoch, named_seq, before,
             _state_rules(event) if event.scan_rules else "",
         )  # fmt: skip
-    elif isinstance(event, Void):
+    elif type(event) is Void:
         row = EventRow(
             kind, day, flags, event.person, operator=event.operator, note=event.note, recorded_at=recorded_at,
             boot=event.boot, mono_ms=event.mono_ms, clock=clock._value_, roster=event.roster,
@@ -178,7 +179,7 @@ class EventEffects:
         day, good = row.day, event.clock is _GOOD
         if good:
             self._note_clock(event.mono_ms, row)
-        if isinstance(event, Entry | Exit | Repeat) and event.code_step:
+        if isinstance(event, Sighting) and event.code_step and type(event) in _CODE_TAKING:
             self.code_steps[event.person] = max(event.code_step, self.code_steps.get(event.person, 0))
         if row.kind in _VISITING or row.scan_rules:
             if day:
@@ -189,9 +190,9 @@ class EventEffects:
                 self.strayed.append(StrayedEvent(epoch, seq, digest, row))
                 if is_utc_text(event.at):
                     self.days.add(event.at[:10])
-        elif isinstance(event, Void):
+        elif type(event) is Void:
             self.voids.append(row)
-        elif isinstance(event, EventsLost) and 1 <= event.first_seq <= event.last_seq < 2**53:
+        elif type(event) is EventsLost and 1 <= event.first_seq <= event.last_seq < 2**53:
             self.lost.append(event)
 
     def _note_clock(self, mono_ms: int, row: EventRow) -> None:
