@@ -7,6 +7,7 @@ import psycopg
 from sync.ledger.distribution import distribute_tables, has_citus, prepare_distribution
 from sync.ledger.errors import DatabaseUnavailable
 from sync.ledger.intake.column_filling import fill_columns
+from sync.ledger.intake.event_months import open_months
 
 _LOCK = 0x63_6E_74_31  # `cnt1`: every process of the ledger that starts takes the same lock
 COLUMNS_SINCE = 4  # the schema from which events have columns beside their bytes
@@ -42,4 +43,5 @@ def migrate(connection: psycopg.Connection) -> int:
             fill_columns(connection)
         if distributes:
             distribute_tables(connection)
+        open_months(connection)
     return newest

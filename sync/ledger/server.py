@@ -22,6 +22,7 @@ from sync.ledger.door.limits import DoorLimits
 from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.family.app import mount_family
+from sync.ledger.intake.event_months import MONTH_UPKEEP_S, open_months
 from sync.ledger.judgement.day_publisher import publish_days
 from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
@@ -190,6 +191,7 @@ class LedgerBack:
     def _compose(self, held: LedgerKeys) -> Iterator[BackgroundWork]:
         pool, witness, interval_s = self._pool, self._options.witness, self._options.settle_interval_s
         yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: follow_acts(db, held.acts))
+        yield BackgroundWork("months", pool, MONTH_UPKEEP_S, lambda db, _: open_months(db))
         yield BackgroundWork("views", pool, VIEW_UPKEEP_S, lambda db, _: forget_views(db, utc_now()))
         yield BackgroundWork("seals", pool, SEAL_INTERVAL_S, lambda db, _: seal_all(db, held.logs, utc_now()))
         if witness is not None:

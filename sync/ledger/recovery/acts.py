@@ -207,12 +207,9 @@ def _write_school(connection: psycopg.Connection, acts: ActFile, school: str) ->
 def knows_last_acts(connection: psycopg.Connection, acts: ActFile) -> bool:
     """Returns False where the database does not know the newest acts of the file. Raises ActsDamaged."""
     last = acts.read_last()
-    (unknown,) = connection.execute(
-        "SELECT count(*) FROM unnest(%s::text[], %s::text[]) AS written (school, token)"
-        " WHERE NOT EXISTS (SELECT 1 FROM act WHERE act.school = written.school AND act.token = written.token)",
-        ([act.school for act in last], [act.token for act in last]),
-    ).fetchone() or (0,)
-    return not unknown
+    # Of the city: one file for all schools.
+    known = connection.execute("SELECT school, token FROM act WHERE token = ANY(%s)", ([act.token for act in last],))
+    return {(act.school, act.token) for act in last} <= set(known.fetchall())
 
 
 def list_lacking_acts(connection: psycopg.Connection, acts: ActFile) -> list[tuple[str, str, str]]:
@@ -220,10 +217,14 @@ def list_lacking_acts(connection: psycopg.Connection, acts: ActFile) -> list[tup
 
     A file that lacks any is not the newest: what it may lack besides, nobody knows. Raises ActsDamaged.
     """
-    # The city's: one file for all schools.
+    # Of the city: one file for all schools.
     rows = connection.execute("SELECT school, token, kind FROM act WHERE written ORDER BY noted_at, school, token")
     present = {(act.school, act.token) for act in acts.read()}
     return [row for row in rows.fetchall() if row[:2] not in present]
+
+
+# Of the city: each school has its own, and none of the former.
+RENEW_INCARNATIONS = "UPDATE school SET incarnation = md5(school || %(drawn)s)"
 
 
 def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping[str, ActHandler]) -> int:
@@ -246,6 +247,5 @@ def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping
             )
             handler(connection, act.school, act.fields, acts.read_attachment(act))
     if missing:
-        # Of the city: each school has its own.
-        connection.execute("UPDATE school SET incarnation = md5(school || %s)", (secrets.token_hex(16),))
+        connection.execute(RENEW_INCARNATIONS, {"drawn": secrets.token_hex(16)})
     return len(missing)

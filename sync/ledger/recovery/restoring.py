@@ -1,6 +1,7 @@
 """Repeats the acts that a restored database does not know, before the door opens."""
 
 import logging
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from sync.ledger.receipt_keys import read_folder_chain
 from sync.ledger.recovery.acts import (
     ATTACHMENTS_NAME,
     FILE_NAME,
+    RENEW_INCARNATIONS,
     ActFile,
     ActHandler,
     ActKind,
@@ -90,14 +92,14 @@ def _missing(acts: ActFile, count: int) -> ActsMissing:
 
 
 def _write_again(connection: psycopg.Connection, acts: ActFile, lacking: Sequence[tuple[str, str, str]]) -> None:
-    """Lets the file be written again from the database, and every kiosk fetch its roster whole. The city's."""
+    """Lets the file be written again from the database, and every kiosk fetch its roster whole."""
     with connection.transaction():
         for school, token, kind in lacking:
             connection.execute(
                 "UPDATE act SET written = false, attachment = %s WHERE school = %s AND token = %s",
                 (_pack_closing(connection, school, token) if kind == ActKind.CLOSING else None, school, token),
             )
-        connection.execute("UPDATE school SET incarnation = replace(gen_random_uuid()::text, '-', '')")
+        connection.execute(RENEW_INCARNATIONS, {"drawn": secrets.token_hex(16)})
         log_act(connection, "", "acts are lost", f"{len(lacking)} acts, {acts.path}", "ledger serve")
     logger.error("%s is lost: %d acts are written again from the database. What was ended since its backup is in force"
                  " again: look through the kiosks, the codes and the consents", acts.path, len(lacking))  # fmt: skip
