@@ -13,7 +13,7 @@ import psycopg
 
 from sync.contract import roster
 from sync.contract.roster import Entitlement
-from sync.contract.visit import EventId, Visit
+from sync.contract.visit import EventId, Visit, VisitClosing
 from sync.errors import Wording
 from sync.ledger.billing.payers import read_matcher
 from sync.ledger.billing.sheet_facts import choose_facts, read_school_month
@@ -120,8 +120,9 @@ def read_our_count(connection: psycopg.Connection, subject: SheetSubject, *, now
     visits = read_visits(connection, subject.school, month.first, month.last)
     return OurCount(
         sheet=sheet, visits=visits, elsewhere=_read_elsewhere(connection, subject.school, month, people),
-        received=_read_arrivals(connection, subject.school, month), voids=_read_voids(connection, subject.school),
-        entitlements=basis.entitlements, former=_read_former(connection, subject.school),
+        received=_read_arrivals(connection, subject.school, month),
+        voids=_find_voids(connection, subject.school, visits), entitlements=basis.entitlements,
+        former=_read_former(connection, subject.school),
     )  # fmt: skip
 
 
@@ -200,17 +201,24 @@ def _read_arrivals(connection: psycopg.Connection, school: str, month: Month) ->
     return {EventId(device, epoch, seq): received_at for device, epoch, seq, received_at in rows}
 
 
-def _read_voids(connection: psycopg.Connection, school: str) -> dict[EventId, EventId]:
-    """Returns the void of each entry that was taken back; a void without a device names its own kiosk's entry."""
+def _find_voids(connection: psycopg.Connection, school: str, visits: Collection[Visit]) -> dict[EventId, EventId]:
+    """Returns the void of each entry that was taken back; one that names no kiosk may be of another than its own."""
     rows = connection.execute(
         "SELECT device, epoch, seq, named_device, named_epoch, named_seq FROM event"
-        " WHERE school = %s AND kind = 'void'",
-        (school,),
+        " WHERE school = %(school)s AND kind = 'void' UNION ALL"
+        " SELECT device, epoch, seq, named_device, named_epoch, named_seq FROM carried"
+        " WHERE school = %(school)s AND kind = 'void'",
+        {"school": school},
     )
-    return {
-        EventId(named_device or device, named_epoch, named_seq): EventId(device, epoch, seq)
-        for device, epoch, seq, named_device, named_epoch, named_seq in rows
-    }
+    named: dict[EventId, EventId] = {}
+    unnamed: dict[tuple[str, int], EventId] = {}
+    for device, epoch, seq, named_device, named_epoch, named_seq in rows:
+        named[EventId(named_device or device, named_epoch, named_seq)] = EventId(device, epoch, seq)
+        if not named_device:
+            unnamed[named_epoch, named_seq] = EventId(device, epoch, seq)
+    voided = [visit.id for visit in visits if visit.closing is VisitClosing.VOID]
+    found = {entry: named.get(entry) or unnamed.get((entry.epoch, entry.seq)) for entry in voided}
+    return {entry: void for entry, void in found.items() if void is not None}
 
 
 def _read_former(connection: psycopg.Connection, school: str) -> dict[str, list[Entitlement]]:

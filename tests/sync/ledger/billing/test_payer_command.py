@@ -173,6 +173,26 @@ def test_names_count_once_somebody_has_confirmed_them(lunch: str, kiosk: Kiosk, 
     assert (after["differences"], after["unmatched"]) == ([], [])
 
 
+def test_a_void_at_another_kiosk_is_named(
+    lunch: str, enrolled: Callable[[], Kiosk], command: Command, files: Path
+) -> None:
+    kiosk, other = enrolled(), enrolled()
+    kiosk.record(meal("u1", lunch, 3))
+    accepted(kiosk.send_all())
+    other.record(Void(
+        school=lunch, at="2025-11-03T04:10:00.000Z", boot="b", mono_ms=1, clock=ClockQuality.SYNCHRONISED,
+        void_epoch=kiosk.epoch, void_seq=1, person="u1", operator="o", note="x",
+    ))  # fmt: skip
+    accepted(other.send_all())
+    import_terms(command, lunch)
+    numbered(command, files, lunch, ["u1"])
+    theirs = write(files / "theirs.csv", [("991", "", "", "03.11.2025", "Обед")])
+    options = ("--map", files / "map.toml", "--key-file", files / "key", "--json")
+    explained = read_differences(command("payer", "compare", lunch, "state", "2025-11", theirs, *options))
+    events = f"{kiosk.device}/{kiosk.epoch}/1 {other.device}/{other.epoch}/1"
+    assert explained == {("u1", "2025-11-03"): ("void", "2", events)}
+
+
 def test_lessons_are_set_beside_meals(lunch: str, kiosk: Kiosk, command: Command, files: Path) -> None:
     kiosk.record(meal("u1", lunch, 3), meal("u2", lunch, 3, 1), meal("u1", lunch, 4))
     accepted(kiosk.send_all())
