@@ -156,10 +156,10 @@ class DatabaseNode:
                 **self.account.options(self.folder, self.environment),
             )  # fmt: skip
 
-    def run(self, *command: str) -> str:
-        """Runs a command on this machine and returns what it prints; it must succeed."""
+    def run(self, *command: str, typed: str = "") -> str:
+        """Runs a command on this machine, to which somebody types, and returns what it prints; it must succeed."""
         done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S,
+            command, check=False, input=typed, capture_output=True, text=True, timeout=PATIENCE_S,
             **self.account.options(self.folder, self.environment),
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -195,6 +195,15 @@ class DatabaseNode:
             self._process.terminate()
             self._process.wait(PATIENCE_S)
             self._process = None
+
+    def promote_alone(self) -> None:
+        """Runs PostgreSQL without Patroni, for nobody else, until a restore has reached its target."""
+        control = (str(BINARIES / "pg_ctl"), "-D", str(self.data), "-w", "-t", str(PATIENCE_S))
+        log = str(self.folder / "restore.log")
+        self.run(*control, "-l", log, "-o", f"-c listen_addresses= -p {self.port}", "start")
+        ask = ("psql", "-h", str(self.socket_folder), "-p", str(self.port), "-U", "postgres", "-d", "postgres", "-At")
+        wait_until(lambda: self.run(*ask, "-c", "SELECT pg_is_in_recovery()") == "f\n", f"not promoted: see {log}")
+        self.run(*control, "stop")
 
     def leads(self) -> bool:
         return self.runs and self.ask("primary").status_code == 200
@@ -272,7 +281,15 @@ class PatroniCluster:
 
     def await_standby(self) -> None:
         """Waits until there is a primary, and a standby that has whatever the primary has answered for."""
-        wait_until(lambda: "sync_standby" in self._list_roles(), self.explain("there is no synchronous standby"))
+        wait_until(self.has_standby, self.explain("there is no synchronous standby"))
+
+    def has_standby(self) -> bool:
+        return "sync_standby" in self._list_roles()
+
+    def forget(self, node: DatabaseNode) -> None:
+        """Takes the cluster out of etcd, as its operator does; the next Patroni begins it anew."""
+        answers = "ledger\nYes I am aware\n"
+        node.run("patronictl", "-c", str(node.folder / "patroni.yml"), "remove", "ledger", typed=answers)
 
     def await_whole(self) -> None:
         """Waits until all three machines are in the cluster."""
