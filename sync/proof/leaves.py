@@ -66,12 +66,9 @@ def roster_leaf(school: str, number: int, in_force: datetime, digest: bytes) -> 
     return join_lines([_ROSTER_TAG, school, str(number), since, digest.hex()]).encode()
 
 
-def read_version_leaf(leaf: bytes) -> tuple[VersionedKind, int] | None:
-    """Returns kind and number in the leaf of a version; None for any other leaf."""
-    tag, *fields = leaf.decode().split("\n")
-    if tag == _ROSTER_TAG:
-        return VersionedKind.ROSTER, int(fields[1])
-    return (VersionedKind(fields[0]), int(fields[2])) if tag == _VERSION_TAG else None
+def is_version_leaf(leaf: bytes) -> bool:
+    """Returns True for the leaf of a version of a roster, a calendar, tariffs or categories."""
+    return leaf.startswith((f"{_VERSION_TAG}\n".encode(), f"{_ROSTER_TAG}\n".encode()))
 
 
 def sheet_leaf(month: str, programme: str, number: int, digest: bytes) -> bytes:

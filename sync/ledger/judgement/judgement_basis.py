@@ -72,15 +72,9 @@ def _find_zone(school: str, current: Iterable[roster.Record], fallback: str) -> 
 
 
 def _read_versions(connection: psycopg.Connection, school: str) -> dict[int, datetime]:
-    """Returns when each version came into force. The oldest whose states are kept stands for those before it."""
-    versions: dict[int, datetime] = {}
-    for version, in_force in connection.execute(
-        "SELECT greatest(version, least(roster_floor, roster_version)), in_force FROM roster_version"
-        " JOIN school USING (school) WHERE school = %s ORDER BY in_force",
-        (school,),
-    ):
-        versions.setdefault(version, in_force.astimezone(UTC))
-    return versions
+    """Returns when each version came into force."""
+    rows = connection.execute("SELECT version, in_force FROM roster_version WHERE school = %s", (school,))
+    return {version: in_force.astimezone(UTC) for version, in_force in rows}
 
 
 def read_closed(connection: psycopg.Connection, school: str) -> dict[str, int]:

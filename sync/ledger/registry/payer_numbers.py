@@ -28,11 +28,6 @@ def read_numbers(connection: psycopg.Connection, school: str) -> dict[str, tuple
     return {number_hash: tuple(found) for number_hash, found in people.items()}
 
 
-def prune_numbers(connection: psycopg.Connection, school: str, floor: int) -> None:
-    """Removes the hashes that only versions below `floor` have."""
-    connection.execute("DELETE FROM payer_number_former WHERE school = %s AND superseded <= %s", (school, floor))
-
-
 # What came and went within one version leaves one row.
 _SUPERSEDE = """
     WITH gone AS (

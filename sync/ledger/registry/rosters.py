@@ -1,6 +1,7 @@
 """The roster of each school: changes in, pages out.
 
-Every state of a record is kept with the version at which it came and the one at which it went. A pull fixes its target
+Every state of a record is kept with the version at which it came and the one at which it went: late events of closed
+months are judged by them, and an auditor proves a sheet by them years later. A pull fixes its target
 version on its first page and carries it in the cursor, so that all its pages show one moment, whatever changes between.
 """
 
@@ -17,7 +18,6 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis
 from sync.ledger.recovery.acts import ActKind, note_act
 from sync.ledger.registry import code_uses, palms
-from sync.ledger.registry.payer_numbers import prune_numbers
 from sync.ledger.transparency import logs
 from sync.proof.leaves import LogName, roster_leaf
 from sync.proof.roster_digest import digest_judged
@@ -26,7 +26,7 @@ PAGE_RECORDS = 1_000
 
 
 class PullRestart(Exception):
-    """The pages of this cursor are not kept any more; the pull begins again."""
+    """The ledger does not know the version or the cursor of this pull, which begins again."""
 
 
 class _PageCursor(msgspec.Struct, frozen=True, array_like=True):
@@ -173,17 +173,17 @@ def read_page(
 
     Of the later record types only those that the kiosk `knows` are in it: it could not read a page with others.
     """
-    row = connection.execute("SELECT roster_version, roster_floor FROM school WHERE school = %s", (school,)).fetchone()
+    row = connection.execute("SELECT roster_version FROM school WHERE school = %s", (school,)).fetchone()
     if row is None:
         return None
-    newest, floor = row
+    (newest,) = row
     if cursor:
         place = _place(cursor)
-        if not floor <= place.version <= newest:
-            raise PullRestart("the roster was rebuilt since this pull began: begin it again")
+        if place.version > newest:
+            raise PullRestart("the ledger was restored since this pull began: begin it again")
     else:
-        # A kiosk ahead of the ledger (one that was restored from a backup) and one far behind get everything.
-        place = _PageCursor(newest, since == 0 or since > newest or since < floor, "", "")
+        # A kiosk ahead of the ledger, one that was restored from a backup, gets everything.
+        place = _PageCursor(newest, since == 0 or since > newest, "", "")
     rows = connection.execute(_PAGE, {
         "school": school, "since": 0 if place.whole else since, "version": place.version, "whole": place.whole,
         "type": place.type, "id": place.id, "limit": limit + 1,
@@ -214,41 +214,3 @@ def _place(cursor: str) -> _PageCursor:
     if "\0" in place.type + place.id:
         raise PullRestart("this cursor is none of ours: begin the pull again")
     return place
-
-
-def prune_history(connection: psycopg.Connection, school: str, before: int) -> int:
-    """Removes superseded states that only versions below `before` show; kiosks older than that get the whole roster.
-
-    Deletions older than `before` are removed too. The versions by which days of open months are judged stay, whatever
-    `before` says. Returns the number of rows removed.
-    """
-    with connection.transaction():
-        before = min(before, _first_judging_version(connection, school, before))
-        connection.execute(
-            "UPDATE school SET roster_floor = greatest(roster_floor, least(%s, roster_version)) WHERE school = %s",
-            (before, school),
-        )
-        prune_numbers(connection, school, before)
-        done = connection.execute(
-            "DELETE FROM roster_record r USING school s WHERE r.school = %s AND s.school = r.school"
-            " AND (r.superseded <= s.roster_floor OR (r.body IS NULL AND r.version <= s.roster_floor))",
-            (school,),
-        )
-    return done.rowcount
-
-
-def _first_judging_version(connection: psycopg.Connection, school: str, otherwise: int) -> int:
-    """Returns the version in force on the day before the first open one; without open days, `otherwise`.
-
-    A kiosk that was offline may have judged by an older one; then the version in force judges alone.
-    """
-    days = [*_list_open_days(connection, school)]
-    days += [row[0] for row in connection.execute("SELECT day FROM dirty_day WHERE school = %s", (school,))]
-    if not days:
-        return otherwise
-    row = connection.execute(
-        "SELECT coalesce(max(version) FILTER (WHERE in_force::date < %(day)s::date), min(version)) FROM roster_version"
-        " WHERE school = %(school)s",
-        {"school": school, "day": min(days)},
-    ).fetchone()
-    return int(row[0]) if row and row[0] is not None else otherwise

@@ -180,10 +180,8 @@ def _read_logs(connection: psycopg.Connection, school: str, witness_key: NoteKey
 
 def _read_rosters(connection: psycopg.Connection, subject: SheetSubject) -> Iterator[ArchiveLine]:
     school = subject.school
-    floor = connection.execute("SELECT roster_floor FROM school WHERE school = %s", (school,)).fetchone()
     for version, in_force in connection.execute(
-        "SELECT version, in_force FROM roster_version WHERE school = %s AND version >= %s ORDER BY version",
-        (school, floor[0] if floor else 0),
+        "SELECT version, in_force FROM roster_version WHERE school = %s ORDER BY version", (school,)
     ):
         yield RosterVersionLine(version=version, in_force=in_force.astimezone(UTC))
     for body, since, until in connection.execute(

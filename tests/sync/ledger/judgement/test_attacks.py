@@ -303,14 +303,3 @@ def test_a_closed_month_keeps_its_entitlements_and_takes_late_events(
 def test_no_month_is_closed_that_is_none(db: psycopg.Connection, lunch: str) -> None:
     with pytest.raises(NotUnderstood, match="write it as 2026-11"):
         close_month(db, lunch, "2026-13", now=NOW)
-
-
-def test_roster_versions_are_kept_until_their_months_close(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
-    kiosk.record(paid(lunch, "u1"))
-    accepted(kiosk.send_all())
-    judged(db, lunch)
-    rosters.apply_changes(db, lunch, [DeletedRecord(deleted_type="person", id="u1")])
-    assert rosters.prune_history(db, lunch, 2) == 0
-    assert verdicts(db, lunch) == [(Claim.CLAIMABLE, ClaimReason.AS_RECORDED)]
-    close_month(db, lunch, "2026-11", now=NOW)
-    assert rosters.prune_history(db, lunch, 2) == 2

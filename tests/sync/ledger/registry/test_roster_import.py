@@ -139,8 +139,6 @@ def test_keyed_hashes_come_with_the_roster_and_go_to_no_kiosk(
     for number_hash in (first, second):
         assert number_hash not in pulled.decode()
         assert number_hash not in str(stored)
-    rosters.prune_history(db, school, 2)
-    assert read_numbers(db, school) == {first: ("u-1",)}
     for rows, reason in (
         (["u-1,990101300123"], "64 hex digits"), ([f"u-99,{stranger}"], "an id from users.csv"),
         ([f"u-1,{first}", f"u-1,{first.upper()}"], "the same as line 2"),
