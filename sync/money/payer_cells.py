@@ -1,16 +1,18 @@
 """The cells of a payer's file: dates, titles of days and counts, as people and spreadsheets write them.
 
 Only what has one meaning is read. `03/11/2025` has two, so a map must name that form; `45964` is what a spreadsheet
-keeps of a date, the days since 30 December 1899.
+keeps of a date, the days since 30 December 1899, or in some workbooks since 1904.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from sync.money.months import Month
 
-_SERIAL_ZERO = date(1899, 12, 30)
+SERIAL_ZERO = date(1899, 12, 30)  # day 0 of a spreadsheet's numbers
+SERIAL_ZERO_1904 = date(1904, 1, 1)  # and of a workbook that counts as spreadsheets on a Macintosh did
 _SERIAL = re.compile(r"([3-6]\d{4})(?:[.,]\d+)?")  # from 1982 to 2091
 _INVISIBLE = re.compile("[\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}\N{SOFT HYPHEN}\N{WORD JOINER}]")
 _CONSTANT = re.compile(r'="([^"]*)"')  # how exporters keep the zeros of a number: a text, and nothing to reckon
@@ -27,10 +29,18 @@ _DAY = re.compile(
 )
 
 _MONTHS = tuple(re.compile(pattern) for pattern in (
-    "январ[ьяе]|янв|қаңтар|қаң", "феврал[ьяе]|фев|ақпан|ақп", "март[ае]?|мар|наурыз|нау", "апрел[ьяе]|апр|сәуір|сәу",
-    "ма[йяе]|мамыр|мам", "июн[ьяе]|июн|маусым|мау", "июл[ьяе]|июл|шілде|шіл", "август[ае]?|авг|тамыз|там",
-    "сентябр[ьяе]|сент?|қыркүйек|қыр", "октябр[ьяе]|окт|қазан|қаз", "ноябр[ьяе]|нояб?|қараша|қар",
-    "декабр[ьяе]|дек|желтоқсан|жел",
+    "январ[ьяе]|янв|қаңтар|қаң|jan(?:uary)?",
+    "феврал[ьяе]|фев|ақпан|ақп|feb(?:ruary)?",
+    "март[ае]?|мар|наурыз|нау|mar(?:ch)?",
+    "апрел[ьяе]|апр|сәуір|сәу|apr(?:il)?",
+    "ма[йяе]|мамыр|мам|may",
+    "июн[ьяе]|июн|маусым|мау|june?",
+    "июл[ьяе]|июл|шілде|шіл|july?",
+    "август[ае]?|авг|тамыз|там|aug(?:ust)?",
+    "сентябр[ьяе]|сент?|қыркүйек|қыр|sept?(?:ember)?",
+    "октябр[ьяе]|окт|қазан|қаз|oct(?:ober)?",
+    "ноябр[ьяе]|нояб?|қараша|қар|nov(?:ember)?",
+    "декабр[ьяе]|дек|желтоқсан|жел|dec(?:ember)?",
 ))  # fmt: skip
 _WEEKDAYS = frozenset({
     "пн", "вт", "ср", "чт", "пт", "сб", "вс", "понедельник", "вторник", "среда", "четверг", "пятница", "суббота",
@@ -41,12 +51,12 @@ _WEEKDAYS = frozenset({
 
 def fold(text: str) -> str:
     """Returns a text in one form for comparing: no case, one space between words, nothing invisible."""
-    return " ".join(_INVISIBLE.sub("", text).casefold().split())
+    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).casefold().split())
 
 
 def clean_cell(text: str) -> str:
-    """Returns a cell without invisible marks, the apostrophe that makes it a text, and `="…"` around it."""
-    plain = _INVISIBLE.sub("", text).strip()
+    """Returns a cell in whole letters, without invisible marks, the apostrophe that makes it a text, or `="…"`."""
+    plain = unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).strip()
     constant = _CONSTANT.fullmatch(plain)
     return constant[1].strip() if constant else plain.removeprefix("'")
 
@@ -58,7 +68,7 @@ def read_whole(text: str) -> int | None:
 
 
 def read_month(text: str) -> int | None:
-    """Returns the month (1 to 12) that a word names, in Russian or Kazakh, whole or shortened."""
+    """Returns the month (1 to 12) that a word names, in Russian, Kazakh or English, whole or shortened."""
     word = fold(text)
     return next((number for number, pattern in enumerate(_MONTHS, 1) if pattern.fullmatch(word)), None)
 
@@ -68,8 +78,11 @@ def find_month(text: str) -> int | None:
     return next(filter(None, map(read_month, re.findall(r"[^\W\d_]+", text))), None)
 
 
-def read_date(text: str, forms: Sequence[str], month: Month) -> date | None:
-    """Returns the date in a cell. `forms`: as the map has them; `month`: whose year is meant where none is named."""
+def read_date(text: str, forms: Sequence[str], month: Month, serial_zero: date = SERIAL_ZERO) -> date | None:
+    """Returns the date in a cell. `forms`: as the map has them; `month`: whose year is meant where none is named.
+
+    `serial_zero`: the day from which the spreadsheet counts.
+    """
     plain = _QUOTES.sub("", fold(text)).strip()
     timed = _TIME.fullmatch(plain)
     plain = _YEAR_WORD.sub("", timed["date"] if timed else plain).rstrip(" ,")
@@ -83,7 +96,7 @@ def read_date(text: str, forms: Sequence[str], month: Month) -> date | None:
         plain = f"{year_first['rest']} {year_first['year']}"
     serial = _SERIAL.fullmatch(plain)
     if serial:
-        return _SERIAL_ZERO + timedelta(days=int(serial[1]))
+        return serial_zero + timedelta(days=int(serial[1]))
     named = _NAMED.fullmatch(plain)
     number = read_month(named["month"]) if named else None
     if named is None or number is None:
@@ -92,9 +105,9 @@ def read_date(text: str, forms: Sequence[str], month: Month) -> date | None:
     return _make_date(year if year > 99 else 2000 + year, number, int(named["day"]))
 
 
-def read_day_title(title: str, forms: Sequence[str], month: Month) -> date | None:
+def read_day_title(title: str, forms: Sequence[str], month: Month, serial_zero: date = SERIAL_ZERO) -> date | None:
     """Returns the day of the month that a column's title names: `3`, `03`, `3 пн`, `03.11`, `3 қараша`, or a date."""
-    whole = read_date(title, forms, month)
+    whole = read_date(title, forms, month, serial_zero)
     if whole is not None:
         return whole if month.first <= whole <= month.last else None
     match = _DAY.fullmatch(_QUOTES.sub("", fold(title)).strip())

@@ -15,6 +15,7 @@ from sync.money.cell_faults import FOUND_CHARS_MAX, CellFault, CellFaultKind
 from sync.money.errors import PayerFileWrong
 from sync.money.months import Month
 from sync.money.payer_cells import (
+    SERIAL_ZERO,
     clean_cell,
     find_month,
     fold,
@@ -66,9 +67,20 @@ class PayerMap(TermsBase, frozen=True, kw_only=True, omit_defaults=True, forbid_
     absent: tuple[str, ...] = (
         "", "-", "–", "—", "н", "нб", "н/б", "б", "в", "вых", "к", "отс", "нет", "жоқ", "false", "ложь"
     )  # fmt: skip
-    sums: tuple[str, ...] = ("итого", "всего", "барлығы", "жиыны", "жалпы", "қорытынды")  # a row of sums has one first
+    sums: tuple[str, ...] = (  # a row of sums has one first
+        "итого", "итог", "подытог", "промежуточный", "всего", "сумма", "барлығы", "жиыны", "жиынтық", "жалпы",
+        "қорытынды", "total", "subtotal",
+    )  # fmt: skip
     sessions: Mapping[str, str] = {}  # their word → our session
     schools: Mapping[str, str] = {}  # their word → our school
+
+
+@dataclass(frozen=True, slots=True)
+class PayerTable:
+    """The texts of one worksheet. `serial_zero`: the day from which its numbers of days count."""
+
+    rows: Sequence[Sequence[str]]
+    serial_zero: date = SERIAL_ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +160,24 @@ def check_payer_map(column_map: PayerMap) -> PayerMap:
     return column_map
 
 
-def fits_map(table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> bool:
+def fits_map(table: PayerTable, column_map: PayerMap, month: Month) -> bool:
     """Returns True for a table that has all the titles of the map, and a day of the month where it is wide."""
     try:
-        _PayerReader(table, column_map, month)
+        _PayerReader(table.rows, column_map, month, table.serial_zero)
     except PayerFileWrong:
         return False
     return True
 
 
-def read_payer_sheet(table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> PayerSheet:
+def read_payer_sheet(
+    table: Sequence[Sequence[str]], column_map: PayerMap, month: Month, serial_zero: date = SERIAL_ZERO
+) -> PayerSheet:
     """Returns the meals of a month in a payer's table of texts. Raises PayerFileWrong where its titles do not fit."""
-    return _PayerReader(table, column_map, month).read()
+    return _PayerReader(table, column_map, month, serial_zero).read()
 
 
 class _PayerReader:
-    def __init__(self, table: Sequence[Sequence[str]], column_map: PayerMap, month: Month) -> None:
+    def __init__(self, table: Sequence[Sequence[str]], column_map: PayerMap, month: Month, serial_zero: date) -> None:
         first, last = column_map.title_line - 1, column_map.title_line - 1 + column_map.title_lines
         if len(table) < last:
             raise PayerFileWrong(
@@ -173,6 +187,7 @@ class _PayerReader:
         self._table = table
         self._map = column_map
         self._month = month
+        self._serial_zero = serial_zero
         self._first_line = last
         self._titles = _join_titles(table[first:last])
         self._months_above = _find_months(table[first:last])
@@ -301,7 +316,7 @@ class _PayerReader:
         return whole if whole is not None and whole <= COUNT_MAX else None
 
     def _parse_date(self, text: str) -> date | None:
-        return read_date(text, self._map.date_formats, self._month)
+        return read_date(text, self._map.date_formats, self._month, self._serial_zero)
 
     def _cell(self, field: str, cells: Sequence[str]) -> str:
         return " ".join(cells[place] for place in self._places[field] if place < len(cells)).strip()
@@ -355,7 +370,7 @@ class _PayerReader:
         return days
 
     def _read_title(self, title: str) -> date | None:
-        return read_day_title(title, self._map.date_formats, self._month)
+        return read_day_title(title, self._map.date_formats, self._month, self._serial_zero)
 
 
 def _join_titles(lines: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:

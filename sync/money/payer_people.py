@@ -7,6 +7,7 @@ Whatever fits nobody, or several, cannot be matched: it is listed and never gues
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -157,4 +158,4 @@ def fold_group(group: str) -> str:
 
 
 def _fold_words(name: str) -> list[str]:
-    return _WORDS.findall(name.casefold().translate(_FOLDED))
+    return _WORDS.findall(unicodedata.normalize("NFC", name).casefold().translate(_FOLDED))

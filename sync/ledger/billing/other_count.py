@@ -23,13 +23,14 @@ from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.judgement.judgement_basis import read_basis
 from sync.money.building import build_sheet
 from sync.money.canonical import decode_sheet
+from sync.money.cell_faults import CellFaultKind
 from sync.money.differences import CountComparison, OurCount, UnmatchedLine
 from sync.money.errors import PayerFileWrong
 from sync.money.explaining import compare_counts
 from sync.money.matching import match_sheet
 from sync.money.months import Month
-from sync.money.payer_cells import fold
-from sync.money.payer_file import PayerMap, PayerSheet, fits_map, read_payer_sheet
+from sync.money.payer_cells import find_month, fold
+from sync.money.payer_file import PayerMap, PayerShape, PayerSheet, PayerTable, fits_map, read_payer_sheet
 from sync.money.presence import PresenceDifference, compare_presence
 from sync.money.sheet import Sheet, SheetRow, SheetSubject, sum_billed
 
@@ -44,11 +45,15 @@ class LessonComparison:
 
 def read_payer_file(name: str, content: bytes, column_map: PayerMap, month: Month) -> PayerSheet:
     """Returns the meals in a payer's CSV or XLSX file. Raises PayerFileWrong."""
-    return read_payer_sheet(_choose_worksheet(name, content, column_map, month), column_map, month)
+    table = _choose_worksheet(name, content, column_map, month)
+    return read_payer_sheet(table.rows, column_map, month, table.serial_zero)
 
 
-def _choose_worksheet(name: str, content: bytes, column_map: PayerMap, month: Month) -> list[list[str]]:
-    """Returns the worksheet that the map names, else the only one that has its titles, else the first."""
+def _choose_worksheet(name: str, content: bytes, column_map: PayerMap, month: Month) -> PayerTable:
+    """Returns the worksheet that the map names, else the only one that has its titles, else the first.
+
+    Of several that have them, only those count that have anything of the month.
+    """
     tables = read_worksheets(name, content)
     if len(tables) == 1 and not column_map.worksheet:
         return next(iter(tables.values()))
@@ -57,6 +62,7 @@ def _choose_worksheet(name: str, content: bytes, column_map: PayerMap, month: Mo
         fitting = {title: table for title, table in tables.items() if fold(title) == wanted}
     else:
         fitting = {title: table for title, table in tables.items() if fits_map(table, column_map, month)}
+        fitting = _leave_out_others(fitting, column_map, month) if len(fitting) > 1 else fitting
     if len(fitting) > 1 or (wanted and not fitting):
         titles = ", ".join(fitting or tables)
         raise PayerFileWrong(
@@ -65,6 +71,22 @@ def _choose_worksheet(name: str, content: bytes, column_map: PayerMap, month: Mo
             Wording("refusal.worksheets", file=name, titles=titles[:500]),
         )
     return next(iter((fitting or tables).values()))
+
+
+def _leave_out_others(fitting: dict[str, PayerTable], column_map: PayerMap, month: Month) -> dict[str, PayerTable]:
+    """Returns the worksheets with anything of the month: bare day numbers are of the month in the worksheet's name."""
+    is_wide = column_map.shape is PayerShape.WIDE
+    filled = {
+        title: table for title, table in fitting.items()
+        if not (is_wide and find_month(title) not in (None, month.number)) and _has_lines(table, column_map, month)
+    }  # fmt: skip
+    return filled or fitting
+
+
+def _has_lines(table: PayerTable, column_map: PayerMap, month: Month) -> bool:
+    payer = read_payer_sheet(table.rows, column_map, month, table.serial_zero)
+    faults = [fault for fault in payer.faults if fault.cell.kind is not CellFaultKind.OTHER_MONTH]
+    return bool(payer.meals or payer.withdrawals or faults)
 
 
 def compare_with_payer(

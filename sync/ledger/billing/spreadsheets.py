@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -18,6 +19,8 @@ from sync.errors import Wording
 from sync.money.errors import PayerFileWrong
 from sync.money.layout import Cell, SheetLayout
 from sync.money.neutral import neutralise
+from sync.money.payer_cells import SERIAL_ZERO, SERIAL_ZERO_1904
+from sync.money.payer_file import PayerTable
 
 PAYER_FILE_BYTES_MAX = 32 * 1024 * 1024
 WORKBOOK_BYTES_MAX = 256 * 1024 * 1024
@@ -101,7 +104,7 @@ def _fill(table: Worksheet, rows: Sequence[Sequence[Cell]], bold: tuple[int, ...
     table.freeze_panes = "A2"
 
 
-def read_worksheets(name: str, content: bytes) -> dict[str, list[list[str]]]:
+def read_worksheets(name: str, content: bytes) -> dict[str, PayerTable]:
     """Returns the cells of a payer's file as text, by row, of each worksheet that is not hidden.
 
     A CSV file is one worksheet without a title. A formula comes as its own text, beginning with `=`; its remembered
@@ -113,8 +116,8 @@ def read_worksheets(name: str, content: bytes) -> dict[str, list[list[str]]]:
             f"at most {PAYER_FILE_BYTES_MAX} are read: split it by school",
             Wording("refusal.file_large", file=name, most=PAYER_FILE_BYTES_MAX // 2**20),
         )
-    tables = _read_xlsx(name, content) if content[:4] == b"PK\x03\x04" else {"": _read_csv(name, content)}
-    count = sum(map(len, tables.values()))
+    tables = _read_xlsx(name, content) if content[:4] == b"PK\x03\x04" else {"": PayerTable(_read_csv(name, content))}
+    count = sum(len(table.rows) for table in tables.values())
     if count > PAYER_ROWS_MAX:
         raise PayerFileWrong(
             f"{name} has {count} rows", f"at most {PAYER_ROWS_MAX} are read: split it by school",
@@ -168,7 +171,7 @@ def _find_delimiter(text: str) -> str:
     return max(_DELIMITERS, key=count_agreeing)
 
 
-def _read_xlsx(name: str, content: bytes) -> dict[str, list[list[str]]]:
+def _read_xlsx(name: str, content: bytes) -> dict[str, PayerTable]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -180,7 +183,8 @@ def _read_xlsx(name: str, content: bytes) -> dict[str, list[list[str]]]:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=False)
         try:
             shown = [table for table in book.worksheets if table.sheet_state == "visible"]
-            return {table.title: _read_rows(table) for table in shown or book.worksheets[:1]}
+            zero = SERIAL_ZERO_1904 if book.epoch == CALENDAR_MAC_1904 else SERIAL_ZERO
+            return {table.title: PayerTable(_read_rows(table), zero) for table in shown or book.worksheets[:1]}
         finally:
             book.close()
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, EOFError, SyntaxError) as error:

@@ -7,6 +7,7 @@ worksheets; how numbers, names, dates, days and marks are written; and what stan
 import csv
 import io
 import random
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,6 +23,8 @@ Meal = tuple[str, int, str, str, str]  # person, day, session, school, mark or c
 SERIAL_ZERO = date(1899, 12, 30)
 RUSSIAN = {9: "сентября", 10: "октября", 11: "ноября", 12: "декабря"}
 KAZAKH = {9: "қыркүйек", 10: "қазан", 11: "қараша", 12: "желтоқсан"}
+ENGLISH = {9: "Sep", 10: "Oct", 11: "Nov", 12: "Dec"}
+SUMS = ("Итого", "ВСЕГО", "Подытог", "Промежуточный итог", "Барлығы", "Жиынтық", "Total", "Сумма")
 WEEKDAYS = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
 PRESENT = ("+", "1", "х", "x", "Х", "1,0", "1.00", "да", "✓")
 ABSENT = ("", "", "н", "-", "0", "б", "в", "Н/Б")
@@ -37,6 +40,7 @@ DATES: tuple[Callable[[date], str], ...] = (
     lambda day: f"{day.day} {RUSSIAN[day.month]} {day.year} года",
     lambda day: f"{day.year} жылғы {day.day} {KAZAKH[day.month]}",
     lambda day: f"{day.day}-{RUSSIAN[day.month][:3]}-{day:%y}",
+    lambda day: f"{day.day}-{ENGLISH[day.month]}-{day:%y}",
 )
 TITLES: tuple[Callable[[date], str], ...] = (
     lambda day: str(day.day),
@@ -67,6 +71,7 @@ NAMES: tuple[Callable[[str], str], ...] = (
     lambda name: name.translate(TYPED),
     lambda name: name.translate(LOOK_ALIKE),
     lambda name: f"{name} Ерланұлы",
+    lambda name: unicodedata.normalize("NFD", name).upper(),  # as a Macintosh writes `Сейітов`
     lambda name: f"{name.split()[0]} {name.split()[1][0]}.",
     lambda name: f"{name.split()[1][0]}.Е. {name.split()[0]}".translate(TYPED),
 )
@@ -157,8 +162,18 @@ class HabitWriter:
         for number, row in enumerate(rows, 1):
             yield [str(number), *row]
             if number % 150 == 0:
-                yield [str(number), "", f"Итого по {number} строкам:", "", "", str(number), "", "", ""]
-        yield ["", "", "ВСЕГО", "", "", str(len(rows)), "", "", ""]
+                yield [
+                    str(number),
+                    "",
+                    f"{self._dice.choice(SUMS)} по {number} строкам:",
+                    "",
+                    "",
+                    str(number),
+                    "",
+                    "",
+                    "",
+                ]
+        yield ["", "", self._dice.choice(SUMS), "", "", str(len(rows)), "", "", ""]
 
     def _write_wide(self) -> Iterator[list[Cell]]:
         days = [date(2025, 11, 1) + timedelta(days=number) for number in range(30)]
@@ -189,7 +204,17 @@ class HabitWriter:
             yield [str(number), *child, *self._words(session, school), gone, *october, *rows[person, session, school],
                    "=SUM(H3:AK3)"]  # fmt: skip
             if number % 10 == 0:
-                yield [str(number), "", "Итого:", "", "", "", "", *["17"] * len(before + days), "510"]
+                yield [
+                    str(number),
+                    "",
+                    f"{self._dice.choice(SUMS)}:",
+                    "",
+                    "",
+                    "",
+                    "",
+                    *["17"] * len(before + days),
+                    "510",
+                ]
         yield ["Барлығы", *[""] * 6, *["=SUM(H3:H9)"] * len(before + days), ""]
 
     def _to_text(self, lines: list[list[Cell]]) -> bytes:

@@ -4,13 +4,14 @@ import csv
 import io
 import re
 import shutil
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 
 import psycopg
 import pytest
 from openpyxl import Workbook, load_workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from sync.contract.event import Claim
 from sync.contract.roster import MealSession, Person, School
@@ -172,8 +173,8 @@ def test_names_are_joined_from_the_newest_roster_and_categories_only_where_wante
 
 
 def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
-    def read(content: bytes) -> list[list[str]]:
-        return read_worksheets("a", content)[""]
+    def read(content: bytes) -> Sequence[Sequence[str]]:
+        return read_worksheets("a", content)[""].rows
 
     assert read("№;Аты\n1;Әли\n".encode("utf-8-sig")) == [["№", "Аты"], ["1", "Әли"]]
     titled = "Табель за ноябрь\n№,Аты\n1,Әли\n2,Дана\n"
@@ -190,8 +191,8 @@ def test_a_payers_table_is_read_as_text_and_formulas_are_not_reckoned() -> None:
     table.append([12, datetime(2025, 11, 3), "=1+1"])
     content = io.BytesIO()
     book.save(content)
-    (rows,) = read_worksheets("a.xlsx", content.getvalue()).values()
-    assert rows == [["id", "day", "sum"], ["12", "2025-11-03", "=1+1"]]
+    (worksheet,) = read_worksheets("a.xlsx", content.getvalue()).values()
+    assert worksheet.rows == [["id", "day", "sum"], ["12", "2025-11-03", "=1+1"]]
 
 
 def test_the_worksheet_with_the_titles_is_read_and_hidden_ones_are_not() -> None:
@@ -199,7 +200,7 @@ def test_the_worksheet_with_the_titles_is_read_and_hidden_ones_are_not() -> None
     for title, day in (("Қазан", 24), ("Анықтама", 0), ("Қараша", 3), ("Черновик", 4)):
         table = book.create_sheet(title)
         table.append(["ИИН", "Дата"] if day else ["код", "мағынасы"])
-        table.append(["1", datetime(2025, 11, day)] if day else ["н", "жоқ"])
+        table.append(["1", datetime(2025, 10 if day == 24 else 11, day)] if day else ["н", "жоқ"])
     book.remove(book.worksheets[0])
     book["Черновик"].sheet_state = "hidden"
     text = 'id = "b"\nshape = "long"\n{more}\n[columns]\nnumber = "ИИН"\ndate = "Дата"\n'
@@ -210,6 +211,8 @@ def test_the_worksheet_with_the_titles_is_read_and_hidden_ones_are_not() -> None
         column_map = read_payer_map(text.format(more=more))
         return [meal.day.day for meal in read_payer_file("b", content.getvalue(), column_map, Month(2025, 11)).meals]
 
+    assert read_days() == [3]  # the other one has nothing of November
+    book["Қазан"].append(["2", datetime(2025, 11, 5)])
     with pytest.raises(PayerFileWrong, match="the worksheets Қазан, Қараша; name one"):
         read_days()
     assert read_days('worksheet = "қараша"') == [3]
@@ -217,6 +220,22 @@ def test_the_worksheet_with_the_titles_is_read_and_hidden_ones_are_not() -> None
         read_days('worksheet = "Черновик"')
     book["Қазан"].sheet_state = "hidden"
     assert read_days() == [3]
+    book["Қараша"].append(["3", (date(2025, 11, 6) - date(1904, 1, 1)).days])
+    book.epoch = CALENDAR_MAC_1904  # numbers and dates count from 1904
+    assert read_days() == [3, 6]
+
+
+def test_bare_days_are_of_the_month_in_the_worksheets_name() -> None:
+    book = Workbook()
+    for title, day in (("Октябрь", 24), ("Ноябрь", 3), ("Цены", 0)):
+        table = book.create_sheet(title)
+        table.append(["ИИН", *range(1, 31)] if day else ["код", "тг"])
+        table.append(["1", *["+" if number == day else None for number in range(1, 31)]])
+    content = io.BytesIO()
+    book.save(content)
+    column_map = read_payer_map('id = "b"\nshape = "wide"\n[columns]\nnumber = "ИИН"\n')
+    sheet = read_payer_file("b", content.getvalue(), column_map, Month(2025, 11))
+    assert [meal.day.day for meal in sheet.meals] == [3]
 
 
 @pytest.mark.parametrize(
