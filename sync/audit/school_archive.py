@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sync.audit.archive import ArchiveLine, ArchivePlace, AuditFailure, SubjectLine
+from sync.audit.archive import ArchiveLine, ArchivePlace, AuditFailure, SubjectLine, encode_line
 
 _LineT = TypeVar("_LineT", bound=ArchiveLine)
 _decoder: msgspec.json.Decoder[ArchiveLine] = msgspec.json.Decoder(ArchiveLine)
@@ -59,7 +59,7 @@ def read_archive(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> Sc
                 line = _decoder.decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise AuditFailure(place, f"no line of an export: {error}") from error
-            digest = sha256(text).digest()
+            digest = sha256(encode_line(line)).digest()  # of its meaning: a copy may be written otherwise
             if digest in digests:
                 raise AuditFailure(place, "this line stands twice: it was added")
             digests.add(digest)

@@ -278,6 +278,7 @@ def check_added_and_doubled_lines(exported: ExportedMonth) -> None:
     for kind in sorted(kinds(exported.lines)):
         line = next(line for line in exported.lines if json.loads(line)["line"] == kind)
         assert fails(exported, [*exported.lines, line]), kind
+        assert fails(exported, [*exported.lines, json.dumps(json.loads(line)).encode() + b"\n"]), kind
     for wrong in (b"\n", b"{}\n", b'{"line":"other"}\n', b"\xff\n", b'{"line":"device","device":"k"}\n'):
         with pytest.raises(AuditFailure, match="line"):
             exported.audit([*exported.lines[:3], wrong, *exported.lines[3:]])
