@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from sync.ledger.errors import ActsDamaged
+from sync.ledger.registry.privileged_acts import log_act
 from sync.ledger.whole_files import replace_file
 
 FILE_NAME = "acts.jsonl"
@@ -246,6 +247,8 @@ def replay_acts(connection: psycopg.Connection, acts: ActFile, handlers: Mapping
                 (act.school, act.token, act.kind, msgspec.json.encode(act.fields).decode()),
             )
             handler(connection, act.school, act.fields, acts.read_attachment(act))
+            # Its own row in the log went with the database.
+            log_act(connection, act.school, "again after a restore", f"{act.kind}, line {act.number}", "ledger")
     if missing:
         connection.execute(RENEW_INCARNATIONS, {"drawn": secrets.token_hex(16)})
     return len(missing)

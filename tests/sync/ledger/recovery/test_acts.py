@@ -14,6 +14,7 @@ from sync.ledger.errors import ActsDamaged
 from sync.ledger.recovery.acts import ActFile, ActKind, note_act, replay_acts, write_acts
 from sync.ledger.recovery.restoring import HANDLERS, catch_up, follow_acts, open_acts
 from sync.ledger.registry import rosters, schools
+from sync.ledger.registry.privileged_acts import list_acts
 from tests.sync.ledger.kiosk import new_school
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -62,6 +63,7 @@ def test_what_was_ended_stays_ended_after_a_restore(
     assert found.public_keys == (public_key,)
     again = schools.register_device(db, code, bytes(32), "", datetime.now(UTC))
     assert isinstance(again, schools.RefusedCode), "the code stays used"
+    assert "suspension" in "".join(act.subject for act in list_acts(db, school, 10)), "the log of acts says so"
     assert catch_up(db, acts) == 0
 
 
