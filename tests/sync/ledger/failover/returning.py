@@ -23,7 +23,6 @@ from tests.sync.ledger.kiosk import Kiosk, entry, new_school
 from tests.system.daemon import AGENT
 
 BATCH = 25
-PAUSE_S = 0.1  # between two batches of a school: the machine is there for others, too
 
 
 @contextmanager
@@ -63,8 +62,9 @@ class BacklogKiosk(Kiosk):
 class SchoolReturn:
     """One school's kiosk that sends and sends, as a kiosk does: after a refusal or silence it comes again."""
 
-    def __init__(self, kiosk: BacklogKiosk) -> None:
+    def __init__(self, kiosk: BacklogKiosk, pause_s: float) -> None:
         self.kiosk = kiosk
+        self._pause_s = pause_s  # between two batches: the machine is there for others, too
         self.acknowledged = 0
         self.answers: list[tuple[float, int]] = []  # when, on the monotonic clock, and up to which event
         self.refusals = 0
@@ -89,7 +89,7 @@ class SchoolReturn:
                     assert kiosk.checked(reply.receipt).seq == reply.accepted_through
                     self.acknowledged = reply.accepted_through
                     self.answers.append((time.monotonic(), self.acknowledged))
-                    self._ending.wait(PAUSE_S)
+                    self._ending.wait(self._pause_s)
                 case ProblemDocument(status=503):
                     self.refusals += 1
                     self._ending.wait(0.1)  # Retry-After says 5 s; a test is less polite
@@ -116,14 +116,15 @@ class SchoolReturn:
 
 
 @contextmanager
-def returning_schools(ledger_url: str, database_url: str, count: int) -> Iterator[list[SchoolReturn]]:
+def returning_schools(
+    ledger_url: str, database_url: str, count: int, pause_s: float = 0.1
+) -> Iterator[list[SchoolReturn]]:
     """Yields so many schools that return at once; when it ends they have stopped."""
-    returning: list[SchoolReturn] = []
+    with psycopg.connect(database_url, autocommit=True) as db:
+        codes = [schools.issue_code(db, new_school(db), "", datetime.now(UTC)) for _ in range(count)]
+    kiosks = [BacklogKiosk.enrol(ledger_url, code) for code in codes]
+    returning = [SchoolReturn(kiosk, pause_s) for kiosk in kiosks]
     try:
-        with psycopg.connect(database_url, autocommit=True) as db:
-            for _ in range(count):
-                code = schools.issue_code(db, new_school(db), "", datetime.now(UTC))
-                returning.append(SchoolReturn(BacklogKiosk.enrol(ledger_url, code)))
         yield returning
     finally:
         for school in returning:

@@ -60,9 +60,10 @@ def test_many_machines_are_lost_while_a_city_returns(open_folder: Path) -> None:
     with (
         running_cluster(open_folder / "city", {}) as cluster,
         ledger_process(cluster.url, open_folder / "city-ledger") as url,
-        returning_schools(url, cluster.url, 151) as returning,
+        returning_schools(url, cluster.url, 151, pause_s=5.0) as returning,
     ):
         await_progress(returning, 1)
+        print("151 schools are back", flush=True)
         for number in range(kills):
             time.sleep(dice.uniform(0, 5))  # somewhere in the round of Patroni's loop
             whole = number % 2 == 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -23,8 +24,16 @@ class AttachedCity:
     """A ledger on the cluster, with two kiosks, and one more that is to be suspended."""
 
     cluster: PatroniCluster
+    url: str
     kiosks: list[AttachedKiosk]
     suspended: AttachedKiosk
+
+    def record_alone(self, events: int) -> None:
+        """Records while there is no database: the ledger asks everybody to come again, and no kiosk waits for it."""
+        for kiosk in self.kiosks:
+            kiosk.record(events)
+        answer = httpx.get(f"{self.url}/v1/health", timeout=60)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
     def record(self, events: int) -> None:
         """Records at both kiosks, and returns once they have the receipts."""
@@ -53,6 +62,8 @@ class AttachedCity:
                 return all(kiosk.is_whole(db) for kiosk in self.kiosks)
 
         wait_until(are_whole, self.cluster.explain("rows are missing"))
+        for kiosk in self.kiosks:
+            kiosk.await_receipts()
 
     def check_standing(self) -> None:
         """The suspended kiosk is suspended still, and nobody was ever told otherwise."""
@@ -69,7 +80,7 @@ def city(cluster: PatroniCluster, open_folder: Path, tmp_path: Path) -> Iterator
         ledger_process(cluster.url, open_folder / f"{tmp_path.name}-ledger") as url,
         attached_kiosks(url, cluster.url, tmp_path, 3) as kiosks,
     ):
-        yield AttachedCity(cluster, kiosks[:2], kiosks[2])
+        yield AttachedCity(cluster, url, kiosks[:2], kiosks[2])
 
 
 def set_synchronous(cluster: PatroniCluster, *, mode: bool) -> None:
@@ -99,6 +110,7 @@ def test_a_standby_that_is_promoted_late_gets_its_rows_back(city: AttachedCity) 
     city.record(40)
     city.suspend()
     lost.kill()
+    city.record_alone(10)
     for node in late:
         node.start()
     cluster.await_new_primary(lost)
@@ -126,6 +138,7 @@ def test_a_backup_put_back_to_a_moment_gets_its_rows_back(city: AttachedCity) ->
     first.run(*stanza, "check")  # the archive has everything up to here
     for node in cluster.nodes:
         node.stop()
+    city.record_alone(10)
     first.run(*stanza, "--delta", "--type=time", f"--target={moment}", "--target-action=promote", "restore")
     first.promote_alone()
     cluster.forget(first)
