@@ -157,10 +157,10 @@ class DemoKiosk:
         if self.camera is not None:
             _run(["palm", "key", "make", "--yes", "--config", str(self.config)])
 
-    def enrol(self, pupil: str) -> None:
-        """Enrols a pupil's drawn palm through the real enrolment, while the kiosk runs."""
+    def enrol(self, pupil: str, person: str) -> None:
+        """Enrols a pupil's drawn palm as this person of the roster, through the real enrolment of a running kiosk."""
         assert self.camera is not None
-        arguments = PalmEnrolArguments(person=pupil, operator="demo", within_s=ENROL_WITHIN_S)
+        arguments = PalmEnrolArguments(person=person, operator="demo", within_s=ENROL_WITHIN_S)
         for step in ask(self.folder / "run", PALM_ENROL, arguments, START_S):
             if not step.done and step.step != "good":
                 self.camera.show(pupil)

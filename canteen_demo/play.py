@@ -29,6 +29,7 @@ from sync.ledger.keys import load_or_create_signer
 from sync.ledger.registry import schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
+from sync.ledger.registry.surrogates import find_surrogates
 from sync.ledger.server import connected
 from sync.proof.leaves import LogName
 from sync.proof.notes import NoteKey, parse_key
@@ -135,8 +136,10 @@ def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[
         for kiosk in kiosks:
             _wait_for_roster(kiosk, options.pupils)
         progress(f"{len(palms)} drawn palms of nobody are enrolled at the camera of kiosk {KIOSKS[PALM_KIOSK]}")
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            surrogates = find_surrogates(connection, SCHOOL, palms)
         for pupil in palms:
-            kiosks[PALM_KIOSK].enrol(pupil)
+            kiosks[PALM_KIOSK].enrol(pupil, surrogates[pupil])
         scene = Scene(clock, options.minutes, relay, queues, database_url, [])
         mishaps = threading.Thread(target=_play_mishaps, args=(scene,), daemon=True)
         for queue in queues:

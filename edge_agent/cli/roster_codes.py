@@ -38,7 +38,7 @@ def seal_codes(plain: PlainArgument, sealed: SealedArgument, key_file: KeyOption
     for person, surrogate, secret in people:
         nonce = secrets.token_bytes(NONCE_BYTES)
         rows.append(
-            {"userSourcedId": person, "surrogate": surrogate, "sealed": seal_secret(secret, key, person, nonce)}
+            {"userSourcedId": person, "surrogate": surrogate, "sealed": seal_secret(secret, key, surrogate, nonce)}
         )
         shared = base64.b32encode(secret).decode().rstrip("=")
         query = urlencode({"secret": shared, "digits": QR_DIGITS, "period": STEP_S})

@@ -1,4 +1,4 @@
-"""The roster in force: whole or not at all.
+"""The roster in force: whole or not at all. What it no longer has is overwritten, in the file and in the WAL.
 
 A whole roster is compared with the one in force and only the differences are written, because a scan that comes
 meanwhile waits for the same connection.
@@ -6,7 +6,7 @@ meanwhile waits for the same connection.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from edge_agent.journal.code_uses import forget_strangers
-from edge_agent.journal.errors import STORE_ERRORS, RosterMismatch
+from edge_agent.journal.errors import STORE_ERRORS, JournalUnwritable, RosterMismatch
 from edge_agent.journal.marks import (
     ROSTER_CONFIRMED,
     ROSTER_KNOWS,
@@ -24,7 +24,7 @@ from edge_agent.journal.marks import (
     write_marks,
 )
 from edge_agent.journal.palm_table import SealedPalmTable
-from edge_agent.journal.sealed_palms import delete_palms_without_consent
+from edge_agent.journal.sealed_palms import delete_palms_without_consent, overwriting_deletions
 from edge_agent.journal.store import Store, connect_read_only
 from sync.contract.event import PersonId
 from sync.contract.roster import LATER_TYPES, DeletedRecord, Record, RosterPage, from_json, record_type, to_json
@@ -116,6 +116,9 @@ class RosterTable:
                 return change, delete_palms_without_consent(connection)
 
             change, forgotten = self._palms.write_deletion(work, pages[0].version)
+            if change.records_deleted and not forgotten:  # with palms it was done
+                with suppress(JournalUnwritable):  # or a reader is in the way: then upkeep does it at its next round
+                    self._store.fold()
             return replace(change, forgotten=forgotten)
 
     def confirm(self, confirmed_at: datetime) -> None:
@@ -163,12 +166,13 @@ def write_difference(
         in_force = {(type_, id_): record for type_, id_, record in connection.execute(SELECT_RECORDS_BY_KEY).fetchall()}
         deleted = in_force.keys() - written.keys()
         written = {key: record for key, record in written.items() if in_force.get(key) != record}
-    deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
-    connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
+    with overwriting_deletions(connection):  # names and cards: a former state of a record, too
+        deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
+        connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
+        forget_strangers(connection)
     write_marks(connection, {
         ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at), ROSTER_KNOWS: ",".join(LATER_TYPES),
     })  # fmt: skip
-    forget_strangers(connection)
     counts = dict(connection.execute(SELECT_COUNTS).fetchall())
     return RosterChange(
         version=version,

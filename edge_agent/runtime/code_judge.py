@@ -22,7 +22,8 @@ def build_code_judge(journal: Journal, echo_ms: int, credential: bytes | None) -
     def open_secret(record: DynamicCode) -> bytes | None:
         from edge_agent.domain.code_seal import open_secret  # most kiosks have no such code
 
-        return open_secret(record.sealed, key, record.person)
+        # Sealed for the code's own name; formerly for the source's id, which is the person's id only in old rosters.
+        return open_secret(record.sealed, key, record.surrogate) or open_secret(record.sealed, key, record.person)
 
     return DynamicCodes(open_secret, journal.code_uses.last_step, echo_ms)
 

@@ -3,8 +3,8 @@
 Each version is in force from a time on until the next one. Before the first there was none, and the first is the best
 that can be known of that time. Membership and timetable are those in force at the time of an event, or of the version
 by which its kiosk judged, where that had come into force by then: a kiosk may be offline for weeks. Entitlements have
-dates of their own, and count as the newest roster states them, since they are granted with effect from an earlier day
-every month. About a month that is closed no version speaks that came after its closing.
+dates of their own, and count as the newest roster that has the person states them, since they are granted with effect
+from an earlier day every month. About a month that is closed no version speaks that came after its closing.
 """
 
 from bisect import bisect_right
@@ -154,13 +154,23 @@ class RosterHistory:
             return slot
 
     def choose_entitlement(self, person: str, session: str, service_date: str) -> Entitlement | None:
-        """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it."""
+        """Returns the entitlement that pays for this person's meal on that date, as the newest roster states it.
+
+        Of somebody who has left, the last roster that had them speaks: what they ate before is owed.
+        """
         version = self._closed_months.get(service_date[:7], self.newest) if self._closed_months else self.newest
         owned = self._owned[version].get(person)
         if owned is None:
+            stating = self._find_last_version(person, version)
             owned = self._owned[version][person] = [
                 state.record
                 for state in self._entitlements.get(person, ())
-                if state.is_in(version) and isinstance(state.record, Entitlement)
+                if state.is_in(stating) and isinstance(state.record, Entitlement)
             ]
         return choose_entitlement(owned, session, service_date)
+
+    def _find_last_version(self, person: str, version: int) -> int:
+        """Returns the last version up to this one that has the person; this one where none has."""
+        states = [state for state in self._people.get(person, ()) if state.since <= version]
+        last = max(states, key=lambda state: state.since, default=None)
+        return version if last is None or last.is_in(version) else last.until - 1

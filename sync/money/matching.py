@@ -1,14 +1,14 @@
 """From a payer's file to a count that can be compared: each line to its person, or to the list of what cannot be."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 
 from sync.money.cell_faults import FOUND_CHARS_MAX, CellFault, CellFaultKind
 from sync.money.differences import TheirCount, TheirMeal, UnmatchedLine, UnreadableCell
 from sync.money.payer_file import PayerChild, PayerMeal, PayerSheet
-from sync.money.payer_people import ChildMatcher, MatchedChild, name_key
+from sync.money.payer_people import ChildMatcher, MatchedChild, NameKey, name_key
 
 
 def match_sheet(
@@ -78,6 +78,28 @@ def drop_numbers(payer: PayerSheet, matcher: ChildMatcher) -> PayerSheet:
         people = matcher.find_people(child)
         return PayerChild("", "", "", people) if people else PayerChild("", *name_key(child))
 
+    return _replace_children(payer, reduce)
+
+
+def drop_child(payer: PayerSheet, matcher: ChildMatcher, person: str) -> tuple[PayerSheet, frozenset[NameKey]]:
+    """Returns the same sheet with nothing but the people themselves wherever a line may be of this person.
+
+    Beside it the names and classes that were in these lines.
+    """
+    names: set[NameKey] = set()
+
+    def reduce(child: PayerChild) -> PayerChild:
+        matched = matcher.match(child)
+        people = (matched.person,) if matched.person else tuple(dict.fromkeys(matched.candidates))
+        if person not in people or not (child.name or child.group):
+            return child
+        names.add(name_key(child))
+        return PayerChild("", "", "", people)
+
+    return _replace_children(payer, reduce), frozenset(names)
+
+
+def _replace_children(payer: PayerSheet, reduce: Callable[[PayerChild], PayerChild]) -> PayerSheet:
     return PayerSheet(
         tuple(replace(meal, child=reduce(meal.child)) for meal in payer.meals),
         tuple(replace(withdrawal, child=reduce(withdrawal.child)) for withdrawal in payer.withdrawals),

@@ -29,8 +29,8 @@ SECRETS = {"u-1": b"first secret of 20 b", "u-2": b"other secret of 20 b"}
 STEP = int(NOON.timestamp()) // STEP_S
 RECORDS = [
     DynamicCode(id=f"{person}.dynamic", person=person, surrogate=f"sur-{person}",
-                sealed=seal_secret(secret, KEY, person, bytes(12)))
-    for person, secret in SECRETS.items()
+                sealed=seal_secret(secret, KEY, holder, bytes(12)))
+    for (person, secret), holder in zip(SECRETS.items(), ("u-1", "sur-u-2"), strict=True)  # as formerly, and as now
 ] + [Credential(id="u-1.terminal", person="u-1", kind=CredentialKind.TERMINAL, value="1042")]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from edge_agent.palms import keys as palm_keys
 from sync.ledger.registry import schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
+from sync.ledger.registry.surrogates import find_surrogate
 from sync.ledger.server import LedgerServer
 from tests.outside import find_palms, needs_palms
 from tests.system.daemon import AGENT, START_S, Daemon, edge_agent, facts, school_export, serial_reader
@@ -293,18 +294,19 @@ def test_a_palm_travels_from_enrolment_to_the_ledger_and_a_withdrawal_comes_back
     owner = pictures(ENROLLED)
     today = datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
+    person = find_surrogate(db, school, "u-1")
     code = schools.issue_code(db, school, "door", datetime.now(UTC))
     with PalmKiosk(tmp_path) as kiosk:
         edge_agent("register", server.url, code, "--config", str(kiosk.config))
         edge_agent("palm", "key", "make", "--yes", "--config", str(kiosk.config))
         kiosk.start()
         kiosk.until(lambda status: status["roster"]["people"] == 3)
-        exit_code, said = kiosk.enrol("u-1", owner[:3])
+        exit_code, said = kiosk.enrol(person, owner[:3])
         assert exit_code == 0, said
         assert kiosk.see(owner[3:5]) == "welcome"
         kiosk.until(lambda status: status["journal"]["queue"] == 0)
         (entry,) = _in_the_ledger(db, school, "entry")
-        assert (entry["person"], entry["method"]) == ("u-1", "palm")
+        assert (entry["person"], entry["method"]) == (person, "palm")
         import_export(db, read_export(export(tmp_path / "withdrawn", school, WITHDRAWN)), [school], date=today)
         until = time.monotonic() + START_S
         while not (receipts := _in_the_ledger(db, school, "consent_withdrawn")):
@@ -320,6 +322,7 @@ def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
 ) -> None:
     owner, today = pictures(ENROLLED), datetime.now(UTC).date().isoformat()
     import_export(db, read_export(export(tmp_path / "export", school, AGREED)), [school], date=today)
+    person = find_surrogate(db, school, "u-1")
     for door in ("one", "two"):
         (tmp_path / door).mkdir()
     with PalmKiosk(tmp_path / "one") as first, PalmKiosk(tmp_path / "two") as second:
@@ -332,21 +335,21 @@ def test_a_child_enrolled_at_a_door_is_recognised_behind_the_next(
         for kiosk in (first, second):
             kiosk.start()
             kiosk.until(lambda status: status["roster"]["people"] == 3)
-        exit_code, said = first.enrol("u-1", owner[:3])
+        exit_code, said = first.enrol(person, owner[:3])
         assert exit_code == 0, said
         second.until(lambda status: status["palm"]["people"] == 1)
         assert second.see(owner[3:4]) == "welcome"
         (stored,) = db.execute("SELECT person, hand, sealed FROM palm WHERE school = %s", (school,)).fetchall()
-        assert stored[:2] == ("u-1", "left")
+        assert stored[:2] == (person, "left")
 
         stick = tmp_path / "stick" / "palms"
         edge_agent("palm", "export", str(stick), "--config", str(first.config))
         assert len(stick.read_text().splitlines()) == 2
-        assert "u-1" not in stick.read_text()
+        assert person not in stick.read_text()
         again = edge_agent("palm", "import", str(stick), "--json", "--config", str(second.config))
         assert json.loads(again.stdout) == {"taken": 0, "passed_over": 1, "unreadable": 0}
         _what_is_no_export_is_refused(second, stick.read_bytes())
-        forgotten = edge_agent("palm", "forget", "u-1", "--json", "--config", str(second.config))
+        forgotten = edge_agent("palm", "forget", person, "--json", "--config", str(second.config))
         assert json.loads(forgotten.stdout)["deleted"] == 3
         first.until(lambda status: status["palm"]["people"] == 0)
         back = edge_agent("palm", "import", str(stick), "--json", "--config", str(second.config))

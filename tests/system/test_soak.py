@@ -215,6 +215,7 @@ def _check(daemon: SoakKiosk, record: LunchRecord, url: str) -> None:
         stored: list[Row] = db.execute(
             "SELECT epoch, seq, payload, hash FROM event WHERE school = %s ORDER BY seq", (SCHOOL,)
         ).fetchall()
+        names: dict[str, str] = dict(db.execute("SELECT surrogate, source_id FROM person_surrogate").fetchall())
         devices = db.execute("SELECT device, public_key FROM device_key WHERE school = %s", (SCHOOL,)).fetchall()
         odd = [db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("fork", "quarantine", "carried")]
     stored_rows = dict.fromkeys((seq, digest) for _, seq, _, digest in stored)
@@ -227,13 +228,13 @@ def _check(daemon: SoakKiosk, record: LunchRecord, url: str) -> None:
     assert chain.chain_hashes(first, (payload for _, _, payload, _ in stored)) == [
         Hash(digest) for _, _, _, digest in stored
     ]
-    _check_promises(rows, record)
+    _check_promises(rows, record, names)
 
 
-def _check_promises(rows: list[Row], record: LunchRecord) -> None:
+def _check_promises(rows: list[Row], record: LunchRecord, names: dict[str, str]) -> None:
     facts = [msgspec.json.decode(payload) for _, _, payload, _ in rows]
-    entries = Counter(fact["person"] for fact in facts if fact["kind"] == "entry")
-    sightings = Counter(fact["person"] for fact in facts if fact["kind"] in {"entry", "repeat"})
+    entries = Counter(names[fact["person"]] for fact in facts if fact["kind"] == "entry")
+    sightings = Counter(names[fact["person"]] for fact in facts if fact["kind"] in {"entry", "repeat"})
     missing = {person: count for person, count in record.confirmed.items() if sightings[person] < count}
     assert not missing, "a light was seen, and there is no row"
     doubled = {person: count for person, count in sightings.items() if count > record.taps[person]}

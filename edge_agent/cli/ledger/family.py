@@ -65,10 +65,11 @@ def erase(
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
 ) -> None:
-    """Erase a person from statements, contests, categories and payers' matches, and shut the family's devices out.
+    """Erase a person: name, source's id, cards, codes, palms, family's codes, notes, categories, rows of statements.
 
-    Hashes and sums stay: proofs of others need them, and nobody can be read out of them. Names and cards
-    go from former rosters at once, and from the one in force when the school's export names the person no more.
+    Take the person out of the school's system first: an import that still names them brings them again, as somebody
+    new. Hashes and sums stay, under a name that is nobody's. `ledger purge` overwrites what the database still has
+    of deleted rows.
     """
     from sync.ledger.family.erasure import erase_from_ledger
     from sync.ledger.server import utc_now
@@ -76,10 +77,40 @@ def erase(
     with open_ledger(data_dir, database_url) as connection:
         erased = erase_from_ledger(connection, school, person, utc_now())
     out.print(
-        f"{person}: {erased.rows} rows of statements, {erased.notes} notes of contests and"
-        f" {erased.categories} categories are erased",
+        f"{person}: {erased.records} records of the roster, {erased.rows} rows of statements, {erased.notes} notes of"
+        f" contests and {erased.categories} categories are erased",
         markup=False,
     )
+
+
+def purge(data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "") -> None:
+    """Overwrite what the database's files still hold of rows that were deleted: tables, samples and WAL.
+
+    Kiosks wait while a table is written. Backups, archives of the WAL and standbys are out of reach: they hold erased
+    people as long as you keep them.
+    """
+    from sync.ledger.recovery.purging import purge_files
+
+    with open_ledger(data_dir, database_url) as connection:
+        purged = purge_files(connection)
+    left = f"; {purged.segments_left} older files of the WAL are still there" if purged.segments_left else ""
+    out.print(f"{purged.tables} tables are written anew, and the WAL{left}", markup=False)
+    for keeper in purged.kept_by:
+        out.print(f"older WAL is also kept by: {keeper}", markup=False)
+
+
+def person(
+    school: Annotated[str, typer.Argument(help="The school's id.")],
+    source_id: Annotated[str, typer.Argument(help="The person's id in the exports of the school's system.")],
+    data_dir: DataOption = DATA_DEFAULT,
+    database_url: DatabaseOption = "",
+) -> None:
+    """Show by which name the ledger knows a person of the school's exports; other commands take this name."""
+    from sync.ledger.registry.surrogates import find_surrogate
+
+    with open_ledger(data_dir, database_url) as connection:
+        surrogate = find_surrogate(connection, school, source_id)
+    out.print(surrogate, markup=False)
 
 
 @contest_app.command("list")

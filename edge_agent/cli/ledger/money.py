@@ -136,7 +136,10 @@ def import_categories(
     news = f"version {done.version}, in force {since}" if done.changed else f"as in version {done.version}"
     out.print(f"{school}: {done.people} people with a category; {news}", markup=False)
     if done.erased:
-        out.print(f"{done.erased} lines name people who were erased: they are passed over", markup=False)
+        out.print(
+            f"{done.erased} lines name nobody of this school, or people who were erased: they are passed over",
+            markup=False,
+        )
 
 
 def read_category_file(file: Path) -> dict[str, str]:

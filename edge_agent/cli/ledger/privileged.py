@@ -51,6 +51,7 @@ CHANGING: Mapping[str, ChangingCommand] = {
     "contest answer": ChangingCommand(("contest", "outcome")),
     "slip": ChangingCommand(("person", "revoke")),
     "erase": ChangingCommand(("person",)),
+    "purge": ChangingCommand(is_long=True),
     "webhook add": ChangingCommand(("url",)),
     "webhook retire": ChangingCommand(("webhook",)),
     "calendar import": ChangingCommand(("file",)),
@@ -71,10 +72,10 @@ CHANGING: Mapping[str, ChangingCommand] = {
 
 # Those that show, check or serve. What `settle` and `export` judge and seal follows from what is there.
 SHOWING = frozenset({
-    "serve", "devices", "report", "settle", "conformance", "log-key", "witness", "witness-evidence", "export", "verify",
-    "log", "receipt-key list", "officer list", "contest list", "webhook list", "calendar list", "payer compare",
-    "payer hash", "payer lessons", "sheet list", "sheet show", "sheet export", "sheet form", "sheet sign-request",
-    "sheet signers",
+    "serve", "devices", "report", "settle", "conformance", "log-key", "witness", "witness-evidence", "export",
+    "verify", "log", "person", "receipt-key list", "officer list", "contest list", "webhook list", "calendar list",
+    "payer compare", "payer hash", "payer lessons", "sheet list", "sheet show", "sheet export", "sheet form",
+    "sheet sign-request", "sheet signers",
 })  # fmt: skip
 
 

@@ -41,6 +41,11 @@ def create_code_use(database: Database) -> None:
     _execute_step(database, "0051_code_use")
 
 
+@migrations(name="0090_overwritten")
+def overwrite_what_is_free(database: Database) -> None:
+    _execute_step(database, "0090_overwritten")
+
+
 def _execute_step(database: Database, step: str) -> None:
     for statement in read_statements(step):
         database.conn.execute(statement)

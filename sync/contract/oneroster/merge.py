@@ -45,6 +45,7 @@ def describe_late_rows(files: RememberedFiles, tables: Mapping[str, CheckedTable
             late = sum(
                 canonical_moment(row.fields["dateLastModified"]) < files[name][row.fields["sourcedId"]].modified
                 for row in table.rows
+                if row.fields["sourcedId"] in files[name]
             )
             if late:
                 yield f"{name}: {late} rows passed over, older than what is known"
@@ -76,6 +77,7 @@ def _lay_bulk(before: Mapping[str, RememberedRow], fresh: Mapping[str, Remembere
     named = {
         row_id: replace(row, modified=max(row.modified, before[row_id].modified)) if row_id in before else row
         for row_id, row in fresh.items()
+        if row_id in before or row.active  # no deletion of what was never here, or was erased
     }
     return unnamed | named
 
@@ -84,6 +86,8 @@ def _lay_delta(before: Mapping[str, RememberedRow], fresh: Mapping[str, Remember
     merged = dict(before)
     for row_id, row in fresh.items():
         former = before.get(row_id)
+        if former is None and not row.active:
+            continue  # a deletion of what was never here, or was erased
         if former is not None and row.modified < former.modified:
             continue  # an older change that comes late
         if former is not None and not row.active:  # a deletion need not repeat what it deletes

@@ -8,6 +8,7 @@ from datetime import date, datetime
 import psycopg
 
 from sync.ledger.billing.terms import lock_school
+from sync.ledger.registry.surrogates import find_surrogates
 from sync.ledger.transparency import logs
 from sync.money.building import SheetPerson
 from sync.money.categories import BEGINNING, CategoryVersion, find_spans, set_categories
@@ -24,7 +25,7 @@ class ImportedCategories:
     version: int
     first: date
     people: int
-    erased: int  # lines of people who were erased: they are passed over
+    erased: int  # lines of people who were erased, or are nobody's: they are passed over
     changed: bool
 
 
@@ -46,14 +47,19 @@ def import_categories(
 ) -> ImportedCategories:  # fmt: skip
     """Brings the categories of a school's people into force, as one new version; who is not named has none.
 
-    `first`: the day from which they are in force; None: the day after the last month of which a sheet is closed.
-    Raises NotUnderstood for an unknown school.
+    People are named by the source's ids or by the surrogates. `first`: the day from which they are in force; None: the
+    day after the last month of which a sheet is closed. Raises NotUnderstood for an unknown school.
     """
     with connection.transaction():
         lock_school(connection, school)
         erased = _read_erased(connection, school)
-        stated = {person: code for person, code in categories.items() if code and person not in erased}
-        passed = sum(1 for person in categories if person in erased)
+        people = {
+            person: surrogate
+            for person, surrogate in find_surrogates(connection, school, categories).items()
+            if surrogate not in erased
+        }
+        stated = {people[person]: code for person, code in categories.items() if code and person in people}
+        passed = sum(1 for person in categories if person not in people)
         versions = read_category_versions(connection, school)
         newest = versions[-1] if versions else None
         if newest is not None and (first is None or first == newest.first):

@@ -5,7 +5,7 @@ is the person whom the number names, else its folded name and class, until someb
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -21,11 +21,11 @@ from sync.ledger.billing.other_count import (
     compare_with_payer,
     read_payer_file,
 )
-from sync.ledger.billing.payers import read_matcher
+from sync.ledger.billing.payers import read_child_matcher, read_matcher
 from sync.ledger.billing.terms import lock_school
 from sync.ledger.errors import NotUnderstood
 from sync.money.differences import CountComparison
-from sync.money.matching import drop_numbers
+from sync.money.matching import drop_child, drop_numbers
 from sync.money.months import Month
 from sync.money.payer_file import PayerSheet
 from sync.money.sheet import SheetSubject
@@ -172,6 +172,32 @@ def _choose_day(lines: PayerSheet, day: date) -> PayerSheet:
         tuple(meal for meal in lines.meals if meal.day == day), (),
         tuple(fault for fault in lines.faults if fault.day in (None, day)),
     )  # fmt: skip
+
+
+def forget_child_in_counts(connection: psycopg.Connection, school: str, person: str) -> None:
+    """Takes the names of a person who is erased out of the counts that were handed in; the lines stay this person's.
+
+    A line that may be of several people by its name becomes one of these people.
+    """
+    matcher = read_child_matcher(connection, school, person)
+    rows = connection.execute(
+        "SELECT kind, programme, period, number, lines, result FROM other_count WHERE school = %s", (school,)
+    ).fetchall()
+    for kind, programme, period, number, lines, result in rows:
+        sheet, names = drop_child(msgspec.json.decode(bytes(lines), type=PayerSheet), matcher, person)
+        if not names:
+            continue
+        compared: type[CountComparison | LessonComparison] = (
+            CountComparison if kind == CountKind.MEALS else LessonComparison
+        )
+        comparison = msgspec.json.decode(bytes(result), type=compared)
+        unmatched = tuple(replace(line, name=("", "")) if line.name in names else line for line in comparison.unmatched)
+        connection.execute(
+            "UPDATE other_count SET lines = %s, result = %s"
+            " WHERE school = %s AND kind = %s AND programme = %s AND period = %s AND number = %s",
+            (msgspec.json.encode(sheet), msgspec.json.encode(replace(comparison, unmatched=unmatched)),
+             school, kind, programme, period, number),
+        )  # fmt: skip
 
 
 def list_counts(connection: psycopg.Connection, subject: CountSubject) -> list[StoredCount]:

@@ -21,6 +21,7 @@ from sync.ledger.billing.sheet_store import list_subjects, read_closed, read_ver
 from sync.ledger.billing.spreadsheets import read_worksheets
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.judgement.judgement_basis import read_basis
+from sync.ledger.registry.surrogates import find_source_ids
 from sync.money.building import build_sheet
 from sync.money.canonical import decode_sheet
 from sync.money.cell_faults import CellFaultKind
@@ -170,7 +171,8 @@ _SELECT_NUMBERS = """
 
 # Of the city: the same child may have eaten at any school. Ids are opaque and a school's own: the same id at two
 # schools may be two children. The same child is one who has the same keyed hash at both, or whom the other school's
-# roster names as a guest of this one.
+# roster names as a guest of this one; there the source's id is the same. A roster that came without an export has the
+# ids of its people only.
 _SELECT_ELSEWHERE = """
     SELECT o.school, o.person, own.person FROM payer_number o
     JOIN unnest(%(hashes)s::text[], %(owners)s::text[]) AS own (number_hash, person) USING (number_hash)
@@ -180,9 +182,11 @@ _SELECT_ELSEWHERE = """
     JOIN unnest(%(hashes)s::text[], %(owners)s::text[]) AS own (number_hash, person) USING (number_hash)
     WHERE o.school <> %(school)s
     UNION
-    SELECT school, id, id FROM roster_record
-    WHERE school <> %(school)s AND type = 'person' AND superseded IS NULL
-      AND position(%(guest)s IN body) > 0 AND id = ANY(%(people)s)
+    SELECT r.school, r.id, home.person FROM roster_record r
+    LEFT JOIN person_surrogate away ON away.school = r.school AND away.surrogate = r.id
+    JOIN unnest(%(sources)s::text[], %(people)s::text[]) AS home (source_id, person)
+      ON home.source_id = coalesce(away.source_id, r.id)
+    WHERE r.school <> %(school)s AND r.type = 'person' AND r.superseded IS NULL AND position(%(guest)s IN r.body) > 0
 """
 
 
@@ -191,9 +195,11 @@ def _read_elsewhere(
 ) -> tuple[Visit, ...]:
     """Returns the visits of these people at other schools, under their ids here."""
     own = connection.execute(_SELECT_NUMBERS, {"school": school}).fetchall()
+    sources = find_source_ids(connection, school, people)
     guest = f'"home_school":{msgspec.json.encode(school).decode()}'
     place = {
-        "school": school, "guest": guest, "people": list(people), "hashes": [number_hash for number_hash, _ in own],
+        "school": school, "guest": guest, "sources": [sources.get(person, person) for person in people],
+        "people": list(people), "hashes": [number_hash for number_hash, _ in own],
         "owners": [person for _, person in own],
     }  # fmt: skip
     ids: dict[str, dict[str, str]] = defaultdict(dict)

@@ -90,6 +90,17 @@ def revoke_family_codes(connection: psycopg.Connection, school: str, person: str
     return done.rowcount
 
 
+def delete_family_codes(connection: psycopg.Connection, school: str, person: str) -> None:
+    """Deletes all codes of a child who is erased, and all devices that they let in."""
+    place = {"school": school, "person": person}
+    connection.execute(
+        "DELETE FROM family_session WHERE school = %(school)s AND code_hash IN"
+        " (SELECT code_hash FROM family_code WHERE school = %(school)s AND person = %(person)s)",
+        place,
+    )
+    connection.execute("DELETE FROM family_code WHERE school = %(school)s AND person = %(person)s", place)
+
+
 def enter_code(connection: psycopg.Connection, code: str, name: str, now: datetime) -> OpenedSession | None:
     """Returns a session for the device that shows this code; None where the code is wrong, over, or used up."""
     code = "".join(code.split())

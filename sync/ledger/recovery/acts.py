@@ -43,6 +43,7 @@ class ActKind(StrEnum):
     CODE_WITHDRAWAL = "code_withdrawal"  # code_hash, at
     CLOSING = "closing"  # programme, month, number, digest, month_version; attached: the sheet as it was closed
     ERASURE = "erasure"  # person, at
+    SURROGATES = "surrogates"  # people: how many; attached: source's id → surrogate, of the newest act of a school only
     ROSTER = "roster"  # deleted: a type and an id a line; the new version is not repeated, the kiosks pull whole
 
 
@@ -56,6 +57,9 @@ class RecordedAct(msgspec.Struct, frozen=True):
     fields: dict[str, str]
     signature: str = ""
 
+
+# Each act of these kinds says everything that the former one of its school said: what was attached to that is deleted.
+_REPLACING = (ActKind.SURROGATES,)
 
 ActHandler = Callable[[psycopg.Connection, str, Mapping[str, str], bytes], None]
 """Does an act once more, for a school, from its fields and its attachment, b"" where that is missing.
@@ -132,6 +136,13 @@ class ActFile:
             return b""
         return content if hashlib.sha256(content).hexdigest() == wanted else b""
 
+    def drop_replaced(self, newest: RecordedAct) -> None:
+        """Deletes what is attached to former acts of the same kind and school. Raises OSError."""
+        for act in self.read():
+            former = act.fields.get(ATTACHMENT, "")
+            if (act.school, act.kind) == (newest.school, newest.kind) and former not in ("", newest.fields[ATTACHMENT]):
+                (self._folder / former).unlink(missing_ok=True)
+
     @property
     def _folder(self) -> Path:
         return self.path.with_name(ATTACHMENTS_NAME)
@@ -176,8 +187,10 @@ def note_act(
 ) -> None:
     """Notes an act in the caller's transaction; `write_acts` brings it into the file. Does not wait."""
     text = msgspec.json.encode(dict(fields)).decode().replace("\\u0000", "")
+    # By the clock and not by the transaction: who waited for a lock comes after whoever had it.
     connection.execute(
-        "INSERT INTO act (school, token, kind, fields, attachment) VALUES (%s, %s, %s, %s, %s)",
+        "INSERT INTO act (school, token, kind, fields, attachment, noted_at)"
+        " VALUES (%s, %s, %s, %s, %s, clock_timestamp())",
         (school, secrets.token_hex(16), kind, text, attachment or None),
     )
 
@@ -198,7 +211,9 @@ def _write_school(connection: psycopg.Connection, acts: ActFile, school: str) ->
             (school,),
         ).fetchall()
         for token, kind, fields, attachment in rows:
-            acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]), bytes(attachment))
+            act = acts.append(school, token, kind, msgspec.json.decode(fields, type=dict[str, str]), bytes(attachment))
+            if kind in _REPLACING:
+                acts.drop_replaced(act)
             connection.execute(
                 "UPDATE act SET written = true, attachment = NULL WHERE school = %s AND token = %s", (school, token)
             )

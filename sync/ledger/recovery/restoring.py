@@ -28,7 +28,7 @@ from sync.ledger.recovery.acts import (
     replay_acts,
     write_acts,
 )
-from sync.ledger.registry import device_keys, enrolment_codes, rosters, schools
+from sync.ledger.registry import device_keys, enrolment_codes, rosters, schools, surrogates
 from sync.ledger.registry.privileged_acts import log_act
 from sync.money.sheet import SheetSubject
 
@@ -181,6 +181,10 @@ def _repeat_closing(connection: psycopg.Connection, school: str, fields: Mapping
         )  # fmt: skip
 
 
+def _repeat_surrogates(connection: psycopg.Connection, school: str, _: Mapping[str, str], attachment: bytes) -> None:
+    surrogates.restore_surrogates(connection, school, attachment)
+
+
 HANDLERS: Mapping[str, ActHandler] = {
     ActKind.SUSPENSION: _repeat_suspension,
     ActKind.REGISTRATION: _repeat_registration,
@@ -188,5 +192,6 @@ HANDLERS: Mapping[str, ActHandler] = {
     ActKind.DEVICE_KEY: _repeat_device_key,
     ActKind.CODE_WITHDRAWAL: _repeat_withdrawal,
     ActKind.ERASURE: _repeat_erasure,
+    ActKind.SURROGATES: _repeat_surrogates,
     ActKind.CLOSING: _repeat_closing,
 }

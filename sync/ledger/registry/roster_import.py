@@ -9,14 +9,24 @@ import psycopg
 
 from sync.contract.oneroster.build import ImportedRoster, import_roster, list_schools
 from sync.contract.oneroster.remembered import RememberedRow
+from sync.contract.oneroster.surrogates import name_by_surrogates
 from sync.contract.oneroster.tables import ExportRefused
+from sync.contract.roster import Person
 from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
 from sync.ledger.errors import ImportStopped, NotUnderstood
 from sync.ledger.registry import rosters
-from sync.ledger.registry.erased_names import RosterSourceRow, forget_erased_names
 from sync.ledger.registry.payer_numbers import store_numbers
+from sync.ledger.registry.surrogates import choose_surrogates, store_surrogates
 
 VANISH_SHARE_MAX = 0.1
+
+
+class RosterSourceRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row of a OneRoster source as the table `roster_source` holds it."""
+
+    fields: dict[str, str]
+    modified: str
+    active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def _choose_schools(
 
 def _foresee_import(connection: psycopg.Connection, school: str, terms: _ImportTerms) -> ImportedSchool:
     """Returns what an import would do to one school as it stands, and changes nothing."""
-    built, difference = _compare_school(connection, school, terms)
+    built, difference, _ = _compare_school(connection, school, terms)
     version = rosters.read_version(connection, school) + bool(difference.changes)
     return ImportedSchool(school, version, difference, built.notes)
 
@@ -101,27 +111,33 @@ def _import_school(
 ) -> ImportedSchool:
     # Two imports of one school follow each other. Whoever only refers to the school, as each batch does, does not wait.
     connection.execute("SELECT 1 FROM school WHERE school = %s FOR NO KEY UPDATE", (school,))
-    built, difference = _compare_school(connection, school, terms)
+    built, difference, surrogates = _compare_school(connection, school, terms)
+    store_surrogates(connection, school, surrogates)
     applied = rosters.apply_changes(connection, school, difference.changes, in_force=in_force)
     if built.payer_numbers is not None:
-        store_numbers(connection, school, built.payer_numbers)
+        numbers = ((number_hash, surrogates[person]) for number_hash, person in built.payer_numbers)
+        store_numbers(connection, school, numbers)
     _save(connection, school, built)
-    forget_erased_names(connection, school)
     return ImportedSchool(school, applied.version, difference, built.notes)
 
 
 def _compare_school(
     connection: psycopg.Connection, school: str, terms: _ImportTerms
-) -> tuple[ImportedRoster, RosterComparison]:
-    """Returns a school's roster out of the export, and how it differs from the one in force. Raises every refusal."""
+) -> tuple[ImportedRoster, RosterComparison, Mapping[str, str]]:
+    """Returns a school's roster out of the export, how it differs from the one in force, and its people's surrogates.
+
+    Raises every refusal.
+    """
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None
     base = _load(connection, school)
     built = import_roster(terms.files, school, base, date=terms.date, org=terms.org, timezone=row[0])
     old = rosters.read_records(connection, school)
-    difference = compare_rosters(old, built.records)
+    people = [record.id for record in built.records if isinstance(record, Person)]
+    surrogates = choose_surrogates(connection, school, people)
+    difference = compare_rosters(old, name_by_surrogates(built.records, surrogates))
     refuse_vanished_pupils(difference, old, terms.vanish_share_max)
-    return built, difference
+    return built, difference, surrogates
 
 
 def _load(connection: psycopg.Connection, school: str) -> dict[str, dict[str, RememberedRow]] | None:

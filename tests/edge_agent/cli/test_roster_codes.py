@@ -19,8 +19,8 @@ def test_secrets_are_drawn_sealed_and_given_to_phones(tmp_path: Path) -> None:
     key = bytes.fromhex(key_file.read_text().strip())
     first, second = csv.DictReader(sealed.read_text().splitlines())
     assert (first["userSourcedId"], first["surrogate"]) == ("u-1", "sur-1")
-    assert open_secret(first["sealed"], key, "u-1") == SECRET
-    drawn = open_secret(second["sealed"], key, "u-2")
+    assert open_secret(first["sealed"], key, "sur-1") == SECRET
+    drawn = open_secret(second["sealed"], key, second["surrogate"])
     assert drawn is not None
     assert len(drawn) == 20
     links = [row["link"] for row in csv.DictReader(phones.read_text().splitlines())]

@@ -74,6 +74,7 @@ def test_a_contest_is_listed_and_answered_and_a_person_erased(
     assert "1 rows of statements, 1 notes of contests and 0 categories are erased" in office.call_well(
         "erase", school, "p1"
     )
+    assert office.call("erase", school, "nobody").exit_code != 0
     matcher = payers.read_matcher(db, school, b"")
     assert (matcher.numbers, matcher.confirmed) == ({"3" * 64: ("p2",)}, {})
 
