@@ -20,8 +20,8 @@ _SURROGATE_BYTES: Final = 16
 # Rows of a kiosk that had its roster without a ledger hold the source's ids: whoever is in such rows keeps that name.
 _SELECT_RECORDED = """
     SELECT DISTINCT v.person FROM visit v WHERE v.school = %(school)s AND v.person = ANY(%(people)s)
-    AND NOT EXISTS (SELECT 1 FROM erased_person e WHERE e.school = v.school AND e.person = v.person)
-    AND NOT EXISTS (SELECT 1 FROM person_surrogate s WHERE s.school = v.school AND s.surrogate = v.person)
+    AND NOT EXISTS (SELECT 1 FROM erased_person e WHERE e.school = %(school)s AND e.person = v.person)
+    AND NOT EXISTS (SELECT 1 FROM person_surrogate s WHERE s.school = %(school)s AND s.surrogate = v.person)
 """
 _INSERT = """
     INSERT INTO person_surrogate (school, source_id, surrogate)

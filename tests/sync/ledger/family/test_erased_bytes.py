@@ -80,7 +80,8 @@ def find_files(folder: Path, child: Child) -> list[str]:
 
 def pull(journal: Journal, kiosk: Kiosk) -> None:
     """Fetches the changes since the journal's roster, as the kiosk's client does."""
-    pages, cursor, since = [], "", journal.roster.pulled_version()
+    pages: list[RosterPage] = []
+    cursor, since = "", journal.roster.pulled_version()
     while not pages or pages[-1].more:
         query = wire.roster_query(since, cursor, LATER_TYPES)
         answer = kiosk.call("GET", wire.roster_path(kiosk.school), query=query)
