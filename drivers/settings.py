@@ -1,6 +1,5 @@
 """Checks a table of the settings file against its struct. Every complaint names what is accepted."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +22,8 @@ class WrongSetting(NotSupported):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Returns `did you mean x? ` where some known word is near, and the list of all."""
+    import difflib  # for who mistypes, and not in an idle kiosk
+
     names = sorted(words)
     close = difflib.get_close_matches(word, names, n=1)
     return (f"did you mean {close[0]}? " if close else "") + "known are " + ", ".join(names)

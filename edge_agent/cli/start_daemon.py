@@ -29,6 +29,8 @@ def start_daemon(config: Path) -> ExitCode:
     # httpx loads its own command line with click, rich and pygments (3 MiB), if it can import them. Marked as absent,
     # it stays out, as on a machine without them.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    # Starlette loads a reader of forms for every request that it may get. The screen takes none.
+    sys.modules.setdefault("python_multipart", None)  # type: ignore[arg-type]
     from edge_agent.process import logs
     from edge_agent.runtime import daemon
 

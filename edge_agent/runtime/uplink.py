@@ -20,7 +20,6 @@ from sync.client.batches import BatchSender
 from sync.client.channel import LedgerChannel
 from sync.client.code_uses import CodeUsePull
 from sync.client.heartbeat import AgentReport, HeartbeatSender
-from sync.client.http import HttpxTransport
 from sync.client.log_watch import EvidenceStore, LogWatch
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
@@ -83,6 +82,8 @@ class Uplink:
         store_server_key: Callable[[bytes], None],
         palms: PalmStore | None = None,
     ) -> None:
+        from sync.client.http import HttpxTransport  # for a kiosk that has a ledger: httpx is 3 MiB
+
         self._contact = contact
         self._journal = journal
         self._http = HttpxTransport(
