@@ -9,6 +9,7 @@ from edge_agent.cli.ledger import (
     family,
     judgement,
     money,
+    month,
     payer,
     proof,
     receipt_key,
@@ -34,6 +35,7 @@ app.command()(report.report)
 app.command()(salvage.salvage)
 app.command()(judgement.settle)
 app.command()(judgement.reverse)
+app.add_typer(month.app, name="month")
 app.add_typer(receipt_key.app, name="receipt-key")
 app.add_typer(judgement.officer_app, name="officer")
 app.command()(conformance.conformance)

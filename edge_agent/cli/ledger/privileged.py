@@ -41,6 +41,8 @@ CHANGING: Mapping[str, ChangingCommand] = {
     "codes": ChangingCommand(("withdraw",), only_with="withdraw"),
     "suspend": ChangingCommand(("device", "lift", "since")),
     "salvage": ChangingCommand(("file",), is_long=True),
+    "month detach": ChangingCommand(("month",)),
+    "month attach": ChangingCommand(("file",)),
     "receipt-key rotate": ChangingCommand(),
     "roster import": ChangingCommand(("export",), is_by_school=True),
     "account add": ChangingCommand(("login", "role")),
@@ -73,9 +75,9 @@ CHANGING: Mapping[str, ChangingCommand] = {
 # Those that show, check or serve. What `settle` and `export` judge and seal follows from what is there.
 SHOWING = frozenset({
     "serve", "devices", "report", "settle", "conformance", "log-key", "witness", "witness-evidence", "export",
-    "verify", "log", "person", "receipt-key list", "officer list", "contest list", "webhook list", "calendar list",
-    "payer compare", "payer hash", "payer lessons", "sheet list", "sheet show", "sheet export", "sheet form",
-    "sheet sign-request", "sheet signers",
+    "verify", "log", "person", "month list", "month check", "month verify", "receipt-key list", "officer list",
+    "contest list", "webhook list", "calendar list", "payer compare", "payer hash", "payer lessons", "sheet list",
+    "sheet show", "sheet export", "sheet form", "sheet sign-request", "sheet signers",
 })  # fmt: skip
 
 

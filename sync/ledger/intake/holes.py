@@ -64,6 +64,24 @@ def _without_stored(
         first = seq + 1
 
 
+def settle_holes(connection: psycopg.Connection, school: str) -> None:
+    """Lets the table say what is still missing, before events that have closed a hole in part leave the database."""
+    rows = connection.execute(_SELECT_HOLES, {"school": school}).fetchall()
+    for device, epoch, first, last, why, noted_on, stored in rows:
+        if not stored:
+            continue
+        connection.execute(
+            "DELETE FROM hole WHERE school = %s AND device = %s AND epoch = %s AND first_seq = %s AND last_seq = %s",
+            (school, device, epoch, first, last),
+        )
+        for part in _without_stored(school, device, epoch, first, last, why, noted_on, stored):
+            connection.execute(
+                "INSERT INTO hole (school, device, epoch, first_seq, last_seq, last_hash, why, noted_at)"
+                " VALUES (%s, %s, %s, %s, %s, '', %s, %s::timestamptz) ON CONFLICT DO NOTHING",
+                (school, device, epoch, part.first_seq, part.last_seq, why, f"{noted_on}T00:00:00Z"),
+            )
+
+
 _INSERT_HOLES = """
     INSERT INTO hole (school, device, epoch, first_seq, last_seq, last_hash, why)
     SELECT %(school)s, %(device)s, *

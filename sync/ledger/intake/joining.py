@@ -173,25 +173,32 @@ def _check_joint(
     if last_common == duplicates:
         if hashes[duplicates - 1] == head.hash:
             return None
-    elif _stored(connection, arrival, arrival.batch.last_seq, arrival.batch.last_seq) == [hashes[-1]]:
+    elif _stored(connection, arrival, arrival.batch.last_seq, arrival.batch.last_seq) == {
+        arrival.batch.last_seq: hashes[-1]
+    }:
         return None
     before = header.first_seq - 1
     stored = _stored(connection, arrival, max(before, 1), before + last_common)
-    received = [arrival.batch.prev, *hashes[:last_common]]
-    if before == 0:
-        received = received[1:]
-    pairs = enumerate(zip(stored, received, strict=True), max(before, 1))
-    seq, (ours, theirs) = next((seq, pair) for seq, pair in pairs if pair[0] != pair[1])
-    return _fork(connection, arrival, hashes, seq, ours, theirs)
+    received = {before: arrival.batch.prev} if before else {}
+    received |= dict(enumerate(hashes[:last_common], before + 1))
+    # What nothing here bears out is another chain, too: of a detached month only what receipts cover is known.
+    seq = next(seq for seq, digest in received.items() if stored.get(seq) != digest)
+    return _fork(connection, arrival, hashes, seq, stored.get(seq, Hash(b"")), received[seq])
 
 
-def _stored(connection: psycopg.Connection, arrival: ArrivedBatch, first: int, last: int) -> list[Hash]:
-    rows = connection.execute(
-        "SELECT hash FROM event WHERE school = %s AND device = %s AND epoch = %s AND seq BETWEEN %s AND %s"
-        " ORDER BY seq",
-        (arrival.school, arrival.device, arrival.epoch, first, last),
-    )
-    return [Hash(row[0]) for row in rows]
+def _stored(connection: psycopg.Connection, arrival: ArrivedBatch, first: int, last: int) -> dict[int, Hash]:
+    """Returns the hashes of an epoch's events by number: as they are stored, and as receipts have promised them."""
+    rows = connection.execute(_SELECT_HASHES, {**identify(arrival), "first": first, "last": last})
+    return {seq: Hash(digest) for seq, digest in rows}
+
+
+_SELECT_HASHES = """
+    SELECT accepted_through, head FROM receipt WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
+      AND accepted_through BETWEEN %(first)s AND %(last)s
+    UNION
+    SELECT seq, hash FROM event WHERE school = %(school)s AND device = %(device)s AND epoch = %(epoch)s
+      AND seq BETWEEN %(first)s AND %(last)s
+"""
 
 
 def _fork(

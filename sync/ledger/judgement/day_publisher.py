@@ -23,7 +23,9 @@ def list_due_schools(connection: psycopg.Connection) -> list[str]:
     """
     # Of the city: whichever school has such days.
     rows = connection.execute(
-        "SELECT school FROM dirty_day UNION SELECT school FROM settled_day WHERE version <> stated_version ORDER BY 1"
+        "SELECT school FROM dirty_day d"
+        " WHERE NOT EXISTS (SELECT 1 FROM detached_day a WHERE a.school = d.school AND a.day = d.day)"
+        " UNION SELECT school FROM settled_day WHERE version <> stated_version ORDER BY 1"
     )
     return [row[0] for row in rows]
 

@@ -19,13 +19,21 @@ def settle_days(connection: psycopg.Connection, school: str, *, now: datetime) -
 
     A day on which a session still runs at `now` stays marked. Each day is settled in a transaction of its own.
     """
-    days = [row[0] for row in connection.execute("SELECT day FROM dirty_day WHERE school = %s ORDER BY day", (school,))]
+    days = [row[0] for row in connection.execute(_SELECT_MARKED, {"school": school})]
     if not days:
         return ()
     basis = read_basis(connection, school)
     for day in days:
         basis = _settle_day(connection, day, basis, now)
     return tuple(days)
+
+
+# A day whose events are in a detached month keeps its visits, and its mark.
+_SELECT_MARKED = """
+    SELECT day FROM dirty_day d WHERE d.school = %(school)s
+      AND NOT EXISTS (SELECT 1 FROM detached_day a WHERE a.school = %(school)s AND a.day = d.day)
+    ORDER BY day
+"""
 
 
 def _settle_day(connection: psycopg.Connection, day: str, basis: SchoolBasis, now: datetime) -> SchoolBasis:

@@ -69,10 +69,13 @@ def _find_texts(node: ast.AST, top: int, names: Mapping[str, Any]) -> Iterator[t
 
 
 def _fill_in(part: ast.expr, names: Mapping[str, Any]) -> str:
-    if isinstance(part, ast.FormattedValue):
-        code = compile(ast.Expression(part.value), "<text>", "eval")
-        return str(eval(code, dict(names)))  # a constant of this repository
-    return str(part.value) if isinstance(part, ast.Constant) else ""
+    """Returns a part of a text. A function's own condition, which binds no table for certain, reads as true."""
+    if not isinstance(part, ast.FormattedValue):
+        return str(part.value) if isinstance(part, ast.Constant) else ""
+    if isinstance(part.value, ast.Name) and part.value.id not in names:
+        return "true"
+    code = compile(ast.Expression(part.value), "<text>", "eval")
+    return str(eval(code, dict(names)))  # a constant of this repository
 
 
 def list_school_tables() -> frozenset[str]:
