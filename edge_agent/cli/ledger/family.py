@@ -10,6 +10,7 @@ from edge_agent.cli.ledger.key_files import format_decision_time, open_log_key, 
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
+from sync.ledger.family.slips import SlipLanguage
 
 contest_app = typer.Typer(no_args_is_help=True, help="Objections of families, and their answers.")
 
@@ -27,6 +28,7 @@ def slip(
     person: Annotated[str, typer.Argument(help="The child's id on the roster.")],
     by: Annotated[str, typer.Option(help="Who hands the slip out.")] = "",
     witness_key: Annotated[str, typer.Option(help="The witness's key, to be printed on the slip.")] = "",
+    language: Annotated[SlipLanguage, typer.Option(help="The language of the slip.")] = SlipLanguage.KK,
     revoke: Annotated[bool, typer.Option("--revoke", help="Take all codes of this child back instead.")] = False,
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
@@ -34,6 +36,7 @@ def slip(
 ) -> None:
     """Make a family's paper slip: a code for the child's page until the year's end, and the keys that check proofs."""
     from sync.ledger.family.codes import find_year_end, issue_family_code, revoke_family_codes
+    from sync.ledger.family.slips import FamilySlip, print_slip
     from sync.ledger.server import utc_now
     from sync.proof.leaves import LogName
 
@@ -46,17 +49,13 @@ def slip(
         code = issue_family_code(connection, school, person, by=by, now=now)
     key = str(open_log_key(data_dir).log_key(school, LogName.CLAIMS))
     seer = str(read_note_key(witness_key)) if witness_key else ""
-    expiry = find_year_end(now).date().isoformat()
+    made = FamilySlip(person, code, find_year_end(now).date(), key, seer)
     if as_json:
-        print_json({"person": person, "code": code, "until": expiry, "ledger_key": key, "witness_key": seer})
+        print_json({
+            "person": person, "code": code, "until": made.until.isoformat(), "ledger_key": key, "witness_key": seer
+        })  # fmt: skip
         return
-    for line in (
-        f"child:   {person}",
-        f"code:    {code}   (until {expiry})",
-        f"ledger:  {key}",
-        f"witness: {seer or '-'}",
-    ):
-        out.print(line, markup=False, soft_wrap=True)
+    out.print(print_slip(made, language), markup=False, soft_wrap=True)
 
 
 def erase(

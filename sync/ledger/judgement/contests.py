@@ -125,7 +125,10 @@ def answer_contest(
             (now, body, signature, public_key, answer.school, answer.contest),
         ).fetchone()
         if row is None:
-            raise NotUnderstood(f"no open contest {answer.contest!r} at school {answer.school!r}")
+            raise NotUnderstood(
+                f"no open contest {answer.contest!r} at school {answer.school!r}",
+                f"see which are open with `edge-agent ledger contest list {answer.school}`",
+            )
         if row[1] == ContestKind.NOT_RIGHT:
             mark_dirty(connection, answer.school, [row[0]])
     return answer

@@ -215,7 +215,7 @@ def set_status(connection: psycopg.Connection, device: str, status: str, *, sinc
 
 
 def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:
-    """Returns every device, with the number of its last event and the time of its last heartbeat."""
+    """Returns every device, with the number of its last event and the time of its last heartbeat or batch."""
     with connection.cursor(row_factory=class_row(DeviceRow)) as cursor:
         rows = cursor.execute(_DEVICES).fetchall()
     missing: dict[str, int] = defaultdict(int)
@@ -229,7 +229,10 @@ def list_devices(connection: psycopg.Connection) -> list[DeviceRow]:
 # Of the city: one row a device, made where its school's rows lie.
 _DEVICES = """
     SELECT school, device, name, status, epoch, seq,
-           (SELECT max(received_at) FROM heartbeat b WHERE b.school = d.school AND b.device = d.device) AS last_heard,
+           greatest(
+               (SELECT max(received_at) FROM heartbeat b WHERE b.school = d.school AND b.device = d.device),
+               (SELECT max(received_at) FROM batch b WHERE b.school = d.school AND b.device = d.device)
+           ) AS last_heard,
            EXISTS (
                SELECT 1 FROM heartbeat a JOIN heartbeat b USING (school, device)
                WHERE a.school = d.school AND a.device = d.device AND a.instance < b.instance

@@ -127,6 +127,21 @@ def beat(kiosk: Kiosk, instance: str) -> httpx.Response:
     return kiosk.call("POST", wire.heartbeats_path(kiosk.device), headers={"content-type": wire.JSON}, body=body)
 
 
+def test_a_kiosk_that_sends_batches_and_no_heartbeat_was_heard(kiosk: Kiosk, db: psycopg.Connection) -> None:
+    def last_heard() -> datetime.datetime | None:
+        return next(row.last_heard for row in schools.list_devices(db) if row.device == kiosk.device)
+
+    assert last_heard() is None
+    kiosk.record(entry("p1", school=kiosk.school))
+    accepted(kiosk.send_all())
+    came = last_heard()
+    assert came is not None
+    assert beat(kiosk, "i1").status_code < 300
+    beaten = last_heard()
+    assert beaten is not None
+    assert beaten > came
+
+
 def test_two_kiosks_with_one_identity_are_seen(kiosk: Kiosk, db: psycopg.Connection) -> None:
     def twins() -> bool:
         (row,) = [row for row in schools.list_devices(db) if row.device == kiosk.device]

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.sync_api import Browser, Page, expect
 
+from sync.contract.contests import ContestAnswer, ContestOutcome, sign_answer
 from sync.ledger.family import codes
+from sync.ledger.judgement import contests, reversals
 from sync.ledger.pages.catalogues import LANGUAGES, load_catalogues
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.cosigner import cosign_log
@@ -19,6 +22,7 @@ from tests.sync.ledger.kiosk import Kiosk
 from tests.sync.ledger.transparency.test_witness import RunningWitness
 
 AXE = Axe()
+OTHER_DAY = "2026-11-19"
 
 
 @pytest.fixture(scope="module")
@@ -64,5 +68,28 @@ def test_from_the_paper_code_to_a_proof_and_an_objection(
     row.get_by_label(words["note"]).fill("x")
     row.get_by_role("button", name=words["send"]).click()
     expect(page.get_by_role("row").filter(has_text=DAY)).to_contain_text(words["contest_open"])
+    # She was there on another day, and no entry says so.
+    form = page.locator("form").filter(has=page.get_by_label(words["session"], exact=True))
+    form.get_by_label(words["day"], exact=True).fill(OTHER_DAY)
+    form.get_by_label(words["session"], exact=True).select_option("lunch")
+    form.get_by_role("button", name=words["send"]).click()
+    missing = page.get_by_role("paragraph").filter(has_text=OTHER_DAY)
+    expect(missing).to_contain_text(words["contest_open"])
+    check_accessible(page)
+    # A named person answers both, and the parent sees it.
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    reversals.add_officer(db, lunch.school, "dana", name="Дана", role="school", public_key=public, now=NOW)
+    for contest in contests.list_contests(db, lunch.school, "", "~", open_only=True):
+        outcome = ContestOutcome.UPHELD if contest.day == OTHER_DAY else ContestOutcome.DECLINED
+        answer = ContestAnswer(
+            school=lunch.school, contest=contest.contest, outcome=outcome, reason="Видели", officer="dana",
+            decided_at="2026-11-21T05:00:00Z",
+        )  # fmt: skip
+        contests.answer_contest(db, *sign_answer(answer, key), public, NOW)
+    page.reload()
+    expect(missing).to_contain_text(f"{words['outcome.upheld']}: Видели (dana)")
+    declined = page.get_by_role("row").filter(has_text=DAY)
+    expect(declined).to_contain_text(f"{words['outcome.declined']}: Видели (dana)")
     check_accessible(page)
     page.context.close()

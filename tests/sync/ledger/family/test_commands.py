@@ -1,5 +1,6 @@
 """The commands of slips, contests, erasure and webhooks, as a school's office calls them."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sync.ledger.billing import payers
 from sync.ledger.family.codes import enter_code
 from sync.ledger.judgement import contests
 from sync.ledger.server import LedgerServer
+from sync.proof.verify_meal import read_keys
 from tests.sync.ledger.family.conftest import DAY, NOW, settle
 from tests.sync.ledger.kiosk import Kiosk
 
@@ -37,15 +39,22 @@ def office(server: LedgerServer, open_folder: Path) -> Office:
 
 
 def test_a_slip_has_a_code_and_both_keys_and_is_taken_back(
-    db: psycopg.Connection, lunch: Kiosk, office: Office
+    db: psycopg.Connection, lunch: Kiosk, office: Office, tmp_path: Path
 ) -> None:
     witness = "witness.example+41c2d13f+BLN1hguaVIT2Qj+HfLoUkoDCLhtzr8Dv5zd7OhSh0ZID"
     slip = json.loads(office.call_well("slip", lunch.school, "p1", "--witness-key", witness, "--json"))
     assert slip["ledger_key"].startswith(f"canteen.local/{lunch.school}/claims+")
     assert slip["witness_key"] == witness
     assert enter_code(db, slip["code"], "phone", NOW) is not None
-    assert "ledger:" in office.call_well("slip", lunch.school, "p1")
-    assert "2 codes are taken back" in office.call_well("slip", lunch.school, "p1", "--revoke")
+    for language, title in (("kk", "Балаңыздың тамақтануы"), ("ru", "Питание вашего ребёнка"), ("en", "Your child's")):
+        printed = tmp_path / f"{language}.txt"
+        words = ("slip", lunch.school, "p1", "--witness-key", witness, "--language", language)
+        printed.write_text(office.call_well(*words), "utf-8")
+        assert title in printed.read_text("utf-8")
+        keys = read_keys(argparse.Namespace(slip=str(printed), ledger=None, witness=None))
+        assert [key.name for key in keys] == [slip["ledger_key"].partition("+")[0], "witness.example"]
+    assert "Куәгердің кілті: әзірге жоқ" in office.call_well("slip", lunch.school, "p1")
+    assert "5 codes are taken back" in office.call_well("slip", lunch.school, "p1", "--revoke")
     assert enter_code(db, slip["code"], "phone", NOW) is None
     assert office.call("slip", lunch.school, "nobody").exit_code != 0
     assert office.call("slip", lunch.school, "p1", "--witness-key", witness[:-1]).exit_code != 0

@@ -93,11 +93,12 @@ def post(server: LedgerServer, session: PageSession, path: str, **fields: str) -
         return requester.post(path, data={"form_token": session.form_token, **fields})
 
 
+@pytest.mark.parametrize(("caterers", "others"), [("ru", "kk"), ("kk", "ru")])
 def test_from_an_objection_to_a_closed_sheet_in_the_language_of_each_side(
-    browser: Browser, server: LedgerServer, db: psycopg.Connection, subject: SheetSubject
+    browser: Browser, server: LedgerServer, db: psycopg.Connection, subject: SheetSubject, caterers: str, others: str
 ) -> None:
-    kazakh, russian = load_catalogues()["kk"], load_catalogues()["ru"]
-    languages = {PageRole.SCHOOL: "kk", PageRole.CATERER: "ru", PageRole.CITY: "kk"}
+    words, caterer_words = load_catalogues()[others], load_catalogues()[caterers]
+    languages = {PageRole.SCHOOL: others, PageRole.CATERER: caterers, PageRole.CITY: others}
     keys = {side: add_signer(db, subject.school, side) for side in (SheetSide.SCHOOL, SheetSide.CATERER)}
     pages = {}
     for role, language in languages.items():
@@ -112,21 +113,21 @@ def test_from_an_objection_to_a_closed_sheet_in_the_language_of_each_side(
     expect(pages[PageRole.CITY].get_by_role("main")).not_to_contain_text(NAME)
 
     caterer, school, city = pages[PageRole.CATERER], pages[PageRole.SCHOOL], pages[PageRole.CITY]
-    caterer.get_by_role("button", name=russian["confirm_button"]).click()
-    expect(caterer.get_by_role("main")).to_contain_text(russian["act.confirmation"])
+    caterer.get_by_role("button", name=caterer_words["confirm_button"]).click()
+    expect(caterer.get_by_role("main")).to_contain_text(caterer_words["act.confirmation"])
     caterer.get_by_role("checkbox").first.check()
-    caterer.get_by_label(russian["object_text"]).fill("The second day was a day off.")
-    caterer.get_by_role("button", name=russian["object_button"]).click()
+    caterer.get_by_label(caterer_words["object_text"]).fill("The second day was a day off.")
+    caterer.get_by_role("button", name=caterer_words["object_button"]).click()
     expect(caterer.get_by_role("main")).to_contain_text("The second day was a day off.")
     assert sheet_store.read_process(db, subject).version == 2
 
-    sign_on_page(school, kazakh, keys[SheetSide.SCHOOL])  # the version that the school has open is not in force
-    expect(school.get_by_role("main")).to_contain_text(kazakh["side.school"])
-    sign_on_page(caterer, russian, keys[SheetSide.CATERER])
+    sign_on_page(school, words, keys[SheetSide.SCHOOL])  # the version that the school has open is not in force
+    expect(school.get_by_role("main")).to_contain_text(words["side.school"])
+    sign_on_page(caterer, caterer_words, keys[SheetSide.CATERER])
     assert sheet_store.read_process(db, subject).state is SheetState.AGREED
     city.reload()
-    city.get_by_role("button", name=kazakh["close_button"]).click()
-    expect(city.get_by_role("main")).to_contain_text(kazakh["state.closed"])
+    city.get_by_role("button", name=words["close_button"]).click()
+    expect(city.get_by_role("main")).to_contain_text(words["state.closed"])
     assert sheet_store.read_process(db, subject).state is SheetState.CLOSED
     for page in pages.values():
         page.context.close()
