@@ -25,12 +25,12 @@ from canteen_demo.proof import Proof, prove
 from canteen_demo.relay import Relay
 from canteen_demo.school import LATE_MINUTES, SCHOOL, DemoPupil, make_pupils, roster_files
 from edge_agent.errors import RequestRefused
+from sync.ledger.database import connected
 from sync.ledger.keys import load_or_create_signer
 from sync.ledger.registry import schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
 from sync.ledger.registry.surrogates import find_surrogates
-from sync.ledger.server import connected
 from sync.proof.leaves import LogName
 from sync.proof.notes import NoteKey, parse_key
 

@@ -7,7 +7,8 @@ takes away. The kiosk sends again, finds its events stored, and that answer wait
 """
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -15,6 +16,9 @@ from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import Diagnostic
 from psycopg_pool import ConnectionPool
+
+from sync.ledger.errors import DatabaseUnavailable
+from sync.ledger.migrate import migrate
 
 Pool = ConnectionPool[psycopg.Connection]
 
@@ -68,6 +72,31 @@ def complete_url(database_url: str) -> str:
 def connect_ledger(database_url: str) -> PrimaryConnection:
     """Returns an autocommit connection to the primary. Raises psycopg.OperationalError."""
     return PrimaryConnection.connect(complete_url(database_url), autocommit=True)
+
+
+def prepare_database(url: str) -> None:
+    """Brings the schema up to date. Raises DatabaseUnavailable when no database answers."""
+    try:
+        with connect_ledger(url) as connection:
+            migrate(connection)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"no database: {error}") from error
+
+
+@contextmanager
+def connected(database_url: str) -> Iterator[psycopg.Connection]:
+    """Yields one autocommit connection to a database whose schema is up to date, for the operator's commands.
+
+    Raises DatabaseUnavailable.
+    """
+    prepare_database(database_url)
+    try:
+        with connect_ledger(database_url) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(
+            f"the database went away: {error}; see in `ledger log` if it was done, then give the command again"
+        ) from error
 
 
 def open_pool(database_url: str, connections_max: int, bring_up: Callable[[psycopg.Connection], object]) -> Pool:

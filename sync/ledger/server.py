@@ -5,7 +5,7 @@ The database is not its business: the server receives the URL of a PostgreSQL th
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,13 @@ from starlette.applications import Starlette
 
 from sync.ledger import keys
 from sync.ledger.background import BackgroundWork
-from sync.ledger.database import Pool, connect_ledger, open_pool
+from sync.ledger.database import Pool, connect_ledger, open_pool, prepare_database
 from sync.ledger.door.limits import DoorLimits
 from sync.ledger.door.listening import HttpServerThread, ListeningAddress
 from sync.ledger.errors import DatabaseUnavailable, LedgerError
 from sync.ledger.family.app import mount_family
 from sync.ledger.intake.event_months import MONTH_UPKEEP_S, open_months
 from sync.ledger.judgement.day_publisher import publish_days
-from sync.ledger.migrate import migrate
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.pages.overview import VIEW_UPKEEP_S, forget_views
 from sync.ledger.receipt_keys import claim_receipt_key
@@ -74,26 +73,6 @@ class LedgerOptions:
             host=self.host, port=self.port if port is None else port, certificate=self.certificate,
             certificate_key=self.certificate_key, is_shared=is_shared, proxies=self.proxies,
         )  # fmt: skip
-
-
-def prepare_database(url: str) -> None:
-    """Brings the schema up to date. Raises DatabaseUnavailable when no database answers."""
-    try:
-        with connect_ledger(url) as connection:
-            migrate(connection)
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"no database: {error}") from error
-
-
-@contextmanager
-def connected(database_url: str) -> Iterator[psycopg.Connection]:
-    """Yields one autocommit connection to a database whose schema is up to date, for the operator's commands.
-
-    Raises DatabaseUnavailable.
-    """
-    prepare_database(database_url)
-    with connect_ledger(database_url) as connection:
-        yield connection
 
 
 def utc_now() -> datetime:

@@ -114,7 +114,7 @@ def ledger_database(data: Path) -> AbstractContextManager[Any]:
 @contextmanager
 def _open_ledger_database(data: Path) -> Iterator[Any]:
     from canteen_demo.postgres import embedded_database
-    from sync.ledger.server import connected
+    from sync.ledger.database import connected
 
     with embedded_database(data) as url, connected(url) as connection:
         yield connection

@@ -45,7 +45,7 @@ def open_ledger(data_dir: Path, database_url: str) -> "Iterator[psycopg.Connecti
     Where the command under way changes something, the log has it. Acts that a restored backup must not undo are in
     the file beside it when this ends.
     """
-    from sync.ledger.server import connected
+    from sync.ledger.database import connected
 
     if database_url:
         with connected(database_url) as connection:

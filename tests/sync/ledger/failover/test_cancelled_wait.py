@@ -15,7 +15,8 @@ from canteen_demo.postgres import EmbeddedPostgres
 from sync.contract import batch, wire
 from sync.contract.log_view import log_view_path
 from sync.contract.wire import BatchReply, ProblemDocument
-from sync.ledger.database import NotReplicated, connect_ledger
+from sync.ledger.database import NotReplicated, connect_ledger, connected
+from sync.ledger.errors import DatabaseUnavailable
 from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
 from tests.sync.ledger.kiosk import OPEN_DOOR, Kiosk, accepted, entry, new_school
@@ -130,6 +131,20 @@ def test_any_cancelled_commit_is_a_failure_and_the_connection_goes_on(
             with pytest.raises(NotReplicated), connection.transaction(), connection.pipeline():
                 connection.execute(rename, ("three", school))
             assert connection.execute("SELECT name FROM school WHERE school = %s", (school,)).fetchone() == ("three",)
+
+    lose_standby(lone, control)
+    cancelled(control, act)
+
+
+def test_an_operator_is_told_of_a_cancelled_commit(lone: LedgerServer, control: psycopg.Connection) -> None:
+    school = new_school(control)
+
+    def act() -> None:
+        with (
+            pytest.raises(DatabaseUnavailable, match="on one machine alone; see in `ledger log`"),
+            connected(lone.database_url) as connection,
+        ):
+            connection.execute("UPDATE school SET name = 'one' WHERE school = %s", (school,))
 
     lose_standby(lone, control)
     cancelled(control, act)
