@@ -34,7 +34,9 @@ class CategoryArchive:
         """Returns in words that the versions hold; nothing where there are none in a log."""
         counted = ", ".join(str(version.number) for version in self.versions if version.digest)
         rows = sum(map(len, self.codes.values()))
-        return [f"versions {counted} of the categories are in the log of events, with {rows} rows"] if counted else []
+        return (
+            [f"the log of events has the categories, with {rows} rows that count: version {counted}"] if counted else []
+        )
 
     def join(
         self, place: ArchivePlace | None, people: Sequence[SheetPerson], month: Month, named: str | None

@@ -135,6 +135,12 @@ def import_categories(
     since = "on every day" if done.first == date.min else f"from {done.first} on"
     news = f"version {done.version}, in force {since}" if done.changed else f"as in version {done.version}"
     out.print(f"{school}: {done.people} people with a category; {news}", markup=False)
+    if done.corrected:
+        months = ", ".join(done.corrected)
+        out.print(
+            f"closed already: {months}; where a price differs, correct it with `edge-agent ledger sheet correction`",
+            markup=False,
+        )
     if done.erased:
         out.print(
             f"{done.erased} lines name nobody of this school, or people who were erased: they are passed over",

@@ -45,7 +45,8 @@ def sign_request(
     document = {
         "file": str(target), "version": stored.version, "digest": stored.digest,
         "next": f"sign {target} detached, then"
-        f" `edge-agent ledger sheet hand-in {school} {programme} {month} {target} SIGNATURE{numbered}`",
+        f" `edge-agent ledger sheet hand-in {school} {programme} {month} {target} SIGNATURE"
+        f" --side SIDE --by NAME{numbered}`",
     }  # fmt: skip
     print_document(document, as_json)
 

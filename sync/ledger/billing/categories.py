@@ -27,6 +27,7 @@ class ImportedCategories:
     people: int
     erased: int  # lines of people who were erased, or are nobody's: they are passed over
     changed: bool
+    corrected: tuple[str, ...] = ()  # closed months from its first day on: they may need correction sheets
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,16 @@ def import_categories(
         start = first or _find_open_day(connection, school)
         number = newest.number + 1 if newest else 1
         _insert_version(connection, school, number, start, stated, by, now)
-    return ImportedCategories(number, start, len(stated), passed, True)
+        closed = _read_closed_months(connection, school, start)
+    return ImportedCategories(number, start, len(stated), passed, True, closed)
+
+
+def _read_closed_months(connection: psycopg.Connection, school: str, first: date) -> tuple[str, ...]:
+    rows = connection.execute(
+        "SELECT DISTINCT month FROM sheet_act WHERE school = %s AND kind = 'closing' AND month >= %s ORDER BY month",
+        (school, first.isoformat()[:7]),
+    )
+    return tuple(month for (month,) in rows)
 
 
 def _find_open_day(connection: psycopg.Connection, school: str) -> date:

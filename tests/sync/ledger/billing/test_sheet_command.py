@@ -77,7 +77,7 @@ def test_a_month_from_events_to_a_closed_sheet_and_its_correction(
     corrected = json.loads(command("sheet", "show", *month, "--number", 1, "--json"))
     assert [(row["line"], row["days"], row["tiyn"]) for row in corrected["rows"]] == [("u3:lunch", "+6", 90100)]
     wanted = json.loads(command("sheet", "sign-request", *month, sheet_file, "--number", 1, "--json"))
-    assert wanted["next"].endswith(f" {sheet_file} SIGNATURE --number 1`")
+    assert wanted["next"].endswith(f" {sheet_file} SIGNATURE --side SIDE --by NAME --number 1`")
     signers = json.loads(command("sheet", "signers", lunch, "--json"))
     assert [(row["side"], row["name"]) for row in signers] == [("caterer", "Асхана"), ("school", "Director")]
     assert BIN in command("sheet", "signers", lunch)

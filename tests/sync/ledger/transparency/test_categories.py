@@ -166,7 +166,7 @@ def test_a_category_changed_after_closing_is_corrected_and_both_sheets_hold(
     priced.change(date(2025, 11, 12), {"u1": "c2", "u3": "c1"})
     report = priced.audit(priced.export())
     assert report.steps[-1].endswith("closed, " + read_version(priced.db, priced.subject).digest + LATER)
-    assert "versions 1, 2, 3 of the categories are in the log of events" in "\n".join(report.steps)
+    assert "the log of events has the categories, with 4 rows that count: version 1, 2, 3" in "\n".join(report.steps)
     assert priced.correct()
     assert priced.billed() == {"u1": 2 * 70 + 2 * 30, "u2": 30 + 2 * 100, "u3": 100}
     assert not priced.audit(priced.export()).steps[-1].endswith(LATER)
@@ -272,7 +272,7 @@ def test_what_was_imported_again_is_the_same_version(open_school: Callable[[], P
     assert (later.version, later.first) == (3, date(2025, 12, 1))  # what is closed stays
     assert not priced.correct()
     again = import_categories(db, school, {"u1": "c2"}, first=date(2025, 11, 1), by="anna", now=NOW)
-    assert (again.version, again.changed) == (4, True)
+    assert (again.version, again.changed, again.corrected, later.corrected) == (4, True, (MONTH,), ())
     assert priced.correct()
     kept = db.execute("SELECT version, imported_by, imported_at FROM category_version WHERE school = %s", (school,))
     assert kept.fetchall() == [(number, "anna", NOW) for number in (1, 2, 3, 4)]
