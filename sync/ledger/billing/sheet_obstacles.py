@@ -1,4 +1,7 @@
-"""Obstacles of a closing, besides the sides' signatures: open days, open contests, missing events and sheets."""
+"""Obstacles of a closing, besides the sides' signatures: open days, missing events and sheets.
+
+An open contest is none: its meal is held, and so on no sheet until somebody answers.
+"""
 
 from datetime import datetime, tzinfo
 
@@ -7,7 +10,6 @@ import psycopg
 from sync.contract.event import TERMINAL_BOOT, ClockQuality
 from sync.errors import Wording
 from sync.ledger.intake.holes import read_holes
-from sync.ledger.judgement.contests import list_contests
 from sync.money.months import Month
 from sync.money.protocol import ClosingObstacle
 
@@ -27,7 +29,6 @@ def find_open_questions(connection: psycopg.Connection, school: str, month: Mont
     """Returns an obstacle for each kind of question that is open in a month of a school."""
     return [
         *_find_open_days(connection, school, month),
-        *_find_open_contests(connection, school, month),
         *_find_holes(connection, school, month),
         *_find_lost_closings(connection, school, month),
     ]
@@ -55,19 +56,6 @@ def _find_open_days(connection: psycopg.Connection, school: str, month: Month) -
     next_step = "wait until their sessions have ended, and propose again"
     wording = Wording("obstacle.open_days", days=_shorten(days), count=len(days))
     return [ClosingObstacle(f"days that are not judged yet: {_list(days)}", next_step, wording)] if days else []
-
-
-def _find_open_contests(connection: psycopg.Connection, school: str, month: Month) -> list[ClosingObstacle]:
-    first, last = month.first.isoformat(), month.last.isoformat()
-    contests = list_contests(connection, school, first, last, open_only=True)
-    names = [f"{contest.contest} of {contest.person} on {contest.day}" for contest in contests]
-    next_step = "let an officer answer each of them, signed"
-    wording = Wording(
-        "obstacle.contests", count=len(contests),
-        contests=_shorten([f"{contest.day} ({contest.person})" for contest in contests]),
-    )  # fmt: skip
-    what = f"contests that nobody has answered: {_list(names)}"
-    return [ClosingObstacle(what, next_step, wording)] if contests else []
 
 
 # The UTC dates between which a hole was recorded, by the events on both sides of it; a side without one is open. Only

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from sync.ledger.billing import sheet_signers, sheet_store, sheet_views, sheet_work, sheets
 from sync.ledger.billing.sheet_views import SheetFormat, SheetLanguage
 from sync.ledger.errors import LedgerError, NotUnderstood
+from sync.ledger.judgement.contests import list_contests
 from sync.ledger.pages import overview
 from sync.ledger.pages.access import PageAct, PageRole
 from sync.ledger.pages.accounts import PageSession
@@ -24,6 +25,7 @@ from sync.ledger.pages.forms import PageForm
 from sync.ledger.pages.reader_desk import PREFIX, ReaderDesk
 from sync.money.canonical import decode_sheet
 from sync.money.errors import MoneyError
+from sync.money.months import Month
 from sync.money.protocol import Objection, SheetSide
 from sync.money.sheet import RowKey, SheetSubject
 
@@ -68,11 +70,15 @@ class SheetPages:
         language = SheetLanguage(self._desk.words(request).language)
         names = sheet_views.read_names(connection, subject, language, categories=False)
         people = {person: shown.name or person for person, shown in names.people.items() if session.reader.sees_names}
+        month = Month.parse(subject.month)
+        contests = list_contests(
+            connection, subject.school, month.first.isoformat(), month.last.isoformat(), open_only=True
+        )
         return self._desk.render(
             request, "sheet.html", session, 409 if refusal else 200, subject=subject, school=subject.school,
             sheet=decode_sheet(stored.body), process=sheet_store.read_process(connection, subject), stored=stored,
             acts=sheet_store.read_acts(connection, subject), side=_SIDES.get(session.reader.role), people=people,
-            programme=names.programme, refusal=refusal, row_mark=_ROW_MARK,
+            programme=names.programme, refusal=refusal, row_mark=_ROW_MARK, contests=contests,
             labels=overview.read_labels(connection, subject.school, language),
             zone=overview.read_zone(connection, subject.school),
         )  # fmt: skip

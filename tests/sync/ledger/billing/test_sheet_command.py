@@ -2,13 +2,14 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from openpyxl import load_workbook
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from edge_agent.cli.ledger import app
 from edge_agent.errors import AgentError
 from sync.contract import batch
 from sync.contract.batch import NamedHole
+from sync.contract.contests import ContestAnswer, ContestOutcome, sign_answer
 from sync.contract.event import Claim, ClockQuality, Manual
 from sync.ledger.billing import sheet_work
 from sync.ledger.billing.sheet_facts import read_school_month
@@ -159,9 +161,7 @@ def test_the_database_groups_visits_as_the_rule_does(
     assert sorted(read_school_month(db, lunch, month).visits) == sorted(grouped)
 
 
-def test_a_month_with_a_contest_or_a_hole_has_obstacles(
-    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command
-) -> None:
+def test_a_month_with_a_hole_has_obstacles(db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command) -> None:
     kiosk.record(meal("u1", lunch, 3), meal("u2", lunch, 6, 1))
     accepted(kiosk.send_all())
     import_terms(command, lunch)
@@ -169,15 +169,50 @@ def test_a_month_with_a_contest_or_a_hole_has_obstacles(
     now = datetime.now(UTC)
     sheet_work.propose(db, subject, by="cook", now=now)
     assert sheet_work.find_obstacles(db, subject, now=now) == []
-    contest = contests.contest_absence(db, lunch, "u3", "2025-11-05", "lunch", "", now)
-    (obstacle,) = sheet_work.find_obstacles(db, subject, now=now)
-    assert obstacle.what == f"contests that nobody has answered: {contest} of u3 on 2025-11-05"
     holes.note_holes(db, lunch, kiosk.device, [NamedHole("f" * 16, 3, 5, "0" * 64)])
-    assert [each.what for each in sheet_work.find_obstacles(db, subject, now=now)[1:]] == [
+    assert [each.what for each in sheet_work.find_obstacles(db, subject, now=now)] == [
         f"events that are missing: {kiosk.device} {'f' * 16} 3-5"
     ]
     september, november = (find_open_questions(db, lunch, Month(2025, month)) for month in (9, 11))
-    assert [each.what for each in september] == [each.what for each in november[1:]]
+    assert [each.what for each in september] == [each.what for each in november]
+
+
+def test_a_contested_meal_is_held_at_the_closing_and_its_answer_makes_a_correction(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk, command: Command, tmp_path: Path
+) -> None:
+    kiosk.record(meal("u1", lunch, 3), meal("u1", lunch, 4), meal("u2", lunch, 4, 1))
+    accepted(kiosk.send_all())
+    import_terms(command, lunch)
+    now = datetime.now(UTC)
+    settle_days(db, lunch, now=now)
+    (doubted,) = (each for each in read_visits(db, lunch, date(2025, 11, 4), date(2025, 11, 4)) if each.person == "u1")
+    contest = contests.contest_entry(db, lunch, "u1", doubted.id, "", now)
+    absence = contests.contest_absence(db, lunch, "u3", "2025-11-05", "lunch", "", now)
+    month = (lunch, "state", "2025-11")
+    command("sheet", "propose", *month, "--by", "cook")
+    sheet_file = tmp_path / "sheet"
+    command("sheet", "sign-request", *month, sheet_file)
+    sign_for_the_caterer(command, month, sheet_file, tmp_path)
+    sign_for_the_school(command, month, sheet_file, tmp_path)
+    closed = command("sheet", "close", *month, "--by", "city")
+    assert f"open contest {contest}: 2025-11-04 u1" in closed
+    assert f"open contest {absence}: 2025-11-05 u3" in closed
+    rows = {row["line"]: row["days"] for row in json.loads(command("sheet", "show", *month, "--json"))["rows"]}
+    assert rows == {"u1:lunch": "3", "u2:lunch": "4", "u3:lunch": ""}
+
+    key_file = tmp_path / "dana.pem"
+    words = ("--school", lunch, "--name", "Dana", "--role", "school", "--new-key", key_file)
+    command("officer", "add", "dana", *words)
+    key = load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    answer = ContestAnswer(
+        school=lunch, contest=contest, outcome=ContestOutcome.DECLINED, reason="seen", officer="dana",
+        decided_at="2025-12-02T05:00:00.000Z",
+    )  # fmt: skip
+    contests.answer_contest(db, *sign_answer(answer, key), key.public_key().public_bytes_raw(), now)
+    command("sheet", "correction", *month, "--by", "cook")
+    corrected = json.loads(command("sheet", "show", *month, "--number", 1, "--json"))
+    assert [(row["line"], row["days"]) for row in corrected["rows"]] == [("u1:lunch", "+4")]
 
 
 def test_no_wrong_clock_and_no_late_row_moves_a_hole_out_of_its_month(

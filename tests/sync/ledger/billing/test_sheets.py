@@ -186,10 +186,8 @@ def test_obstacles_keep_a_sheet_from_closing(
     assert sheets.find_changes(db, subject, november) == ()
     later = replace(november, visits=[*november.visits, visit("p3", 5)])
     (changed,) = sheets.find_changes(db, subject, later)
-    obstacles = [changed, ClosingObstacle("a contest", "judge it", Wording("obstacle.contests", contests="", count=1))]
-    with pytest.raises(
-        ActRefused, match=r"rows of .* have changed since version 1; a contest; propose it again .*; judge"
-    ):
+    obstacles = [changed, ClosingObstacle("a day", "wait", Wording("obstacle.open_days", days="", count=1))]
+    with pytest.raises(ActRefused, match=r"rows of .* have changed since version 1; a day; propose it again .*; wait"):
         sheets.close(db, subject, digest, obstacles, by="city", now=NOW)
     assert sheet_store.read_process(db, subject).state is SheetState.AGREED
 
