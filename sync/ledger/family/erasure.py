@@ -16,6 +16,7 @@ from sync.ledger.recovery.acts import ActKind, note_act
 from sync.ledger.registry import erased_records
 from sync.ledger.registry.surrogates import find_source_ids, forget_source_id
 from sync.ledger.transparency.statements import erase_person
+from sync.ledger.transparency.webhooks import forget_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +69,6 @@ def repeat_erasure(connection: psycopg.Connection, school: str, person: str, at:
         notes = erase_notes(connection, school, person)
         rows = erase_person(connection, school, person)
         categories = erase_category(connection, school, person)
+        forget_news(connection, school, person)
         forget_child(connection, school, person)
     return ErasedTraces(records, rows, notes, categories)

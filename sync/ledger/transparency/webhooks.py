@@ -145,6 +145,16 @@ def enqueue_news(connection: psycopg.Connection, school: str, days: Sequence[str
     return added
 
 
+def forget_news(connection: psycopg.Connection, school: str, person: str) -> None:
+    """Gives up what was still to be told of a person, and forgets what it was."""
+    connection.execute(
+        "UPDATE webhook_delivery SET body = '', attempts = %s, failure = 'the person was erased'"
+        " WHERE school = %s AND delivered_at IS NULL AND body <> ''"
+        " AND convert_from(body, 'UTF8')::json->>'person' = %s",
+        (DELIVERY_ATTEMPTS_MAX, school, person),
+    )
+
+
 def _find_news(school: str, visit: Visit) -> Iterator[VisitNews]:
     yield _tell(school, visit, WebhookKind.ENTRY, visit.entry_time)
     if visit.exit is not None:
@@ -167,7 +177,7 @@ def _insert(connection: psycopg.Connection, school: str, webhook: str, news: Seq
     done = connection.execute(_INSERT_NEWS, {
         "school": school, "webhook": webhook, "now": now, "devices": [piece.device for piece in news],
         "epochs": [piece.epoch for piece in news], "seqs": [piece.seq for piece in news],
-        "kinds": [piece.kind for piece in news],
+        "kinds": [piece.kind for piece in news], "people": [piece.person for piece in news],
         "bodies": [msgspec.json.encode(piece, order="sorted") for piece in news],
     })  # fmt: skip
     return done.rowcount
@@ -176,9 +186,18 @@ def _insert(connection: psycopg.Connection, school: str, webhook: str, news: Seq
 _INSERT_NEWS = """
     INSERT INTO webhook_delivery (school, webhook, device, epoch, seq, kind, body, due_at)
     SELECT %(school)s, %(webhook)s, device, epoch, seq, kind, body, %(now)s
-    FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[], %(kinds)s::text[], %(bodies)s::bytea[])
-         AS news (device, epoch, seq, kind, body)
+    FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[], %(kinds)s::text[], %(bodies)s::bytea[],
+                %(people)s::text[]) AS news (device, epoch, seq, kind, body, person)
+    WHERE NOT EXISTS (SELECT 1 FROM erased_person e WHERE e.school = %(school)s AND e.person = news.person)
     ON CONFLICT DO NOTHING
+"""
+
+# What has arrived is not kept: its row alone says that it was told.
+_UPDATE_TRIED = """
+    UPDATE webhook_delivery SET attempts = attempts + 1, due_at = %(due)s, delivered_at = %(delivered)s,
+           failure = %(failure)s, body = CASE WHEN %(delivered)s::timestamptz IS NULL THEN body ELSE '' END
+    WHERE school = %(school)s AND webhook = %(webhook)s AND device = %(device)s AND epoch = %(epoch)s AND seq = %(seq)s
+      AND kind = %(kind)s
 """
 
 # Of the city: what is due at whichever school. An entry comes before its exit.
@@ -206,11 +225,10 @@ def deliver_due(
         if failure:
             failed.add(webhook)
         wait = min(WAIT_MAX, WAIT_MIN * 2**attempts)
-        connection.execute(
-            "UPDATE webhook_delivery SET attempts = attempts + 1, due_at = %s, delivered_at = %s, failure = %s"
-            " WHERE school = %s AND webhook = %s AND device = %s AND epoch = %s AND seq = %s AND kind = %s",
-            (now + wait, None if failure else now, failure, school, webhook, device, epoch, seq, kind),
-        )
+        connection.execute(_UPDATE_TRIED, {
+            "due": now + wait, "delivered": None if failure else now, "failure": failure, "school": school,
+            "webhook": webhook, "device": device, "epoch": epoch, "seq": seq, "kind": kind,
+        })  # fmt: skip
         delivered += not failure
     return delivered
 

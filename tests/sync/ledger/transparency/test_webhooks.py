@@ -15,6 +15,7 @@ from sync.contract import receipt, signature
 from sync.contract.event import Claim, ClockQuality, Exit, Void
 from sync.contract.roster import Entitlement, MealSession, Person
 from sync.ledger.errors import NotUnderstood
+from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.judgement.days import settle_days
 from sync.ledger.registry import rosters
 from sync.ledger.transparency import webhooks
@@ -118,8 +119,32 @@ def test_each_kind_of_news_is_told_once_and_again_while_nobody_answers(
     assert publish(db, kiosk) == 1
     assert webhooks.deliver_due(db, KEY, hosts, later) == 1
     assert (listener.news[-1]["kind"], listener.news[-1]["person"]) == ("voided", "p2")
+    assert db.execute("SELECT DISTINCT body FROM webhook_delivery WHERE school = %s", (kiosk.school,)).fetchall() == [
+        (b"",)
+    ]
     webhooks.retire_webhook(db, kiosk.school, name, NOW)
     assert webhooks.list_webhooks(db, kiosk.school) == []
+
+
+def test_what_waits_to_be_told_of_an_erased_person_is_forgotten(
+    db: psycopg.Connection, kiosk: Kiosk, listener: Listener
+) -> None:
+    hosts = ["127.0.0.1"]
+    rosters.apply_changes(db, kiosk.school, [
+        MealSession(id="lunch", name="Lunch", start="08:30", end="10:10"),
+        *(Person(id=id_, given_name="Ә", family_name="Қ") for id_ in ("p1", "p2")),
+    ])  # fmt: skip
+    webhooks.add_webhook(db, kiosk.school, listener.url, hosts, by="school", now=NOW)
+    kiosk.record(entry("p1", school=kiosk.school), entry("p2", school=kiosk.school, minute=1))
+    accepted(kiosk.send_all())
+    assert publish(db, kiosk) == 2
+    erase_from_ledger(db, kiosk.school, "p1", NOW)
+    kiosk.record(entry("p1", school=kiosk.school, minute=20))
+    accepted(kiosk.send(3, 3))
+    assert publish(db, kiosk) == 0
+    webhooks.deliver_due(db, KEY, hosts, NOW)
+    assert [news["person"] for news in listener.news] == ["p2"]
+    assert [row.given_up for row in webhooks.list_webhooks(db, kiosk.school)] == [1]
 
 
 def test_nothing_goes_to_hosts_that_are_not_allowed(db: psycopg.Connection, kiosk: Kiosk, listener: Listener) -> None:
