@@ -23,6 +23,7 @@ from edge_agent.station.ports import EntryAlreadyVoid, NoSuchEntry, NoSuchRun, U
 from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
+from sync.contract.free_text import names_somebody
 from sync.contract.roster import Person
 
 RESULT_WAIT_S = 2.0
@@ -56,23 +57,24 @@ class StaffDesk:
         if person not in self._station.roster.people:
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
         act = StaffAct(operator, reason)
-        return self._run_in_station(lambda: self._station.enter_by_hand(person, self._now(), act))
+        return self._run_unless_named(act, lambda: self._station.enter_by_hand(person, self._now(), act))
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         """Enters everybody of a class, all of them or none."""
         if group not in self.list_groups():
             return ActionFailed(FailureReason.UNKNOWN_GROUP)
         act = StaffAct(operator, reason, group=secrets.token_hex(8))
-        return self._run_in_station(lambda: self._station.enter_class(group, self._now(), act))
+        return self._run_unless_named(act, lambda: self._station.enter_class(group, self._now(), act))
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         """Takes an entry back; the entry itself stays in the journal."""
+        act = StaffAct(operator, reason)
 
         def work() -> int:
-            self._station.void_entry(epoch, seq, self._now(), StaffAct(operator, reason))
+            self._station.void_entry(epoch, seq, self._now(), act)
             return 1
 
-        return self._run_in_station(work)
+        return self._run_unless_named(act, work)
 
     def list_clocks(self) -> Sequence[WrongClock]:
         """Returns the terminals' clocks for which rows are held, the newest first."""
@@ -81,7 +83,13 @@ class StaffDesk:
     def confirm_clock(self, run: str, offset_s: int | None, operator: str, reason: str) -> ActionResult:
         """Confirms how far a terminal's clock was ahead in a run: its rows are no longer held."""
         act, boot = StaffAct(operator, reason), TERMINAL_BOOT + run
-        return self._run_in_station(lambda: self._station.confirm_clock(boot, offset_s, self._now(), act))
+        return self._run_unless_named(act, lambda: self._station.confirm_clock(boot, offset_s, self._now(), act))
+
+    def _run_unless_named(self, act: StaffAct, work: Callable[[], Feedback | int]) -> ActionResult:
+        """Does an act whose reason names nobody: its event stays when a person is erased."""
+        if names_somebody(act.note, self._station.roster.people.values()):
+            return ActionFailed(FailureReason.NAMES_SOMEBODY)
+        return self._run_in_station(work)
 
     def _run_in_station(self, work: Callable[[], Feedback | int]) -> ActionResult:
         result: Future[Feedback | int] = Future()

@@ -68,6 +68,7 @@ class FailureReason(StrEnum):
     UNKNOWN_RUN = "unknown_run"
     CLOCK_UNCERTAIN = "clock_uncertain"  # the kiosk's own clock vouches for no other
     NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
+    NAMES_SOMEBODY = "names_somebody"  # the reason does, and it is kept for ever
     BUSY = "busy"  # try again
 
 

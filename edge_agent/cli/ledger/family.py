@@ -148,7 +148,7 @@ def answer(
     school: Annotated[str, typer.Argument(help="The school's id.")],
     contest: Annotated[str, typer.Argument(help="The contest, as `contest list` names it.")],
     outcome: Annotated[str, typer.Option(help="upheld: the family is right. declined: what the ledger has stands.")],
-    reason: Annotated[str, typer.Option(help="Why; the family reads it.")],
+    reason: Annotated[str, typer.Option(help="Why, without names; the family reads it.")],
     key: Annotated[Path, typer.Option(help="Your private key, PEM. It is read here and goes nowhere.")],
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",

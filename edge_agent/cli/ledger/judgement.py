@@ -51,7 +51,7 @@ def settle(
 def reverse(
     event: Annotated[str, typer.Argument(help="The entry, as notices and pages show it: DEVICE/EPOCH/NUMBER.")],
     claim: Annotated[str, typer.Option(help="claimable, none, held or pending.")],
-    reason: Annotated[str, typer.Option(help="Why; it stands beside the claim for years.")],
+    reason: Annotated[str, typer.Option(help="Why, without names; it stands beside the claim for years.")],
     key: Annotated[Path, typer.Option(help="Your private key, PEM. It is read here and goes nowhere.")],
     programme: Annotated[str, typer.Option(help="Who pays, where the roster does not say it.")] = "",
     data_dir: DataOption = DATA_DEFAULT,

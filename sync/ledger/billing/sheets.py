@@ -22,6 +22,7 @@ from sync.ledger.billing.sheet_store import (
     read_version,
 )
 from sync.ledger.billing.terms import lock_school
+from sync.ledger.registry.free_text import refuse_names
 from sync.ledger.transparency import logs
 from sync.money.building import SheetFacts, build_correction, build_sheet
 from sync.money.canonical import decode_sheet, digest_sheet, encode_sheet
@@ -127,6 +128,7 @@ def object_to(
         after = advance(process, objection)
         if after == process:
             return ActOutcome(process, True)
+        refuse_names(connection, subject.school, objection.text)
         sheet = decode_sheet(read_version(connection, subject).body)
         strange = [line for line in objection.lines if not sheet.has_row(line)]
         if strange:

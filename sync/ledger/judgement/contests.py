@@ -18,6 +18,7 @@ from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis, mark_dirty
 from sync.ledger.judgement.reversals import DECIDING_ROLES, find_officer, list_officers
+from sync.ledger.registry.free_text import refuse_names
 
 CONTEST_NOTE_CHARS_MAX: Final = 500
 OPEN_CONTESTS_MAX: Final = 20  # of one child
@@ -117,6 +118,7 @@ def answer_contest(
     officer = find_officer(connection, answer.school, public_key)
     if answer.officer != officer.officer:
         raise NotUnderstood(f"it names the officer {answer.officer}, and {officer.officer} has signed it")
+    refuse_names(connection, answer.school, answer.reason)
     with connection.transaction():
         change_basis(connection, answer.school, ())  # first: it waits for a settling that is under way
         row = connection.execute(

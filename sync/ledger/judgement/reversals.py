@@ -16,6 +16,7 @@ from sync.contract.visit import EventId
 from sync.ledger.billing import terms
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis, mark_dirty
+from sync.ledger.registry.free_text import refuse_names
 
 ROLES = ("school", "city", "caterer", "auditor")
 DECIDING_ROLES = ("school", "city")  # who is paid by a claim, or audits it, does not decide about it
@@ -91,6 +92,7 @@ def store_reversal(
     officer = find_officer(connection, reversal.school, public_key)
     if officer.officer != reversal.officer:
         raise NotUnderstood(f"it names the officer {reversal.officer}, and {officer.officer} has signed it")
+    refuse_names(connection, reversal.school, reversal.reason)
     entry = (reversal.school, *reversal.event)
     with connection.transaction():
         change_basis(

@@ -72,6 +72,8 @@ def test_a_contest_is_listed_and_answered_and_a_person_erased(
     assert (listed["contest"], listed["kind"], listed["note"]) == (name, "not_shown", "Была")
     answer = ("contest", "answer", school, name, "--reason", "Да", "--key", str(key))
     assert office.call(*answer, "--outcome", "perhaps").exit_code != 0
+    named = ("contest", "answer", school, name, "--reason", "Айгерім келді", "--key", str(key), "--outcome", "upheld")
+    assert "name of the roster" in str(office.call(*named).exception)
     assert "answered by Д" in office.call_well(*answer, "--outcome", "upheld")
     assert json.loads(office.call_well("contest", "list", school, "--json")) == []
     [answered] = json.loads(office.call_well("contest", "list", school, "--all", "--json"))
