@@ -22,7 +22,7 @@ from edge_agent.settings.reading import load_settings
 from edge_agent.settings.tables import Settings
 from sync.contract.oneroster.build import import_roster
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import Record, RosterPage, record_type
+from sync.contract.roster import Person, Record, RosterPage, record_type
 from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
 from sync.ledger.registry.roster_files import read_export
 
@@ -115,6 +115,31 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
     if summary.problems:
         rows = ((problem.type, problem.id, problem.what) for problem in summary.problems)
         print_table(("type", "id", "to correct"), rows)
+
+
+@app.command()
+def find(
+    text: Annotated[str, typer.Argument(help="The first letters of names or of a class: `ким 5`.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Find people on this kiosk's roster by name or class, with the id that other commands take."""
+    wanted = text.casefold().split()
+    people = [record for record in _read_records(load_settings(config).settings) if isinstance(record, Person)]
+    rows = [
+        {"person": person.id, "name": f"{person.family_name} {person.given_name}", "class": person.group}
+        for person in people
+        if all(any(word.startswith(start) for word in _split_words(person)) for start in wanted)
+    ]
+    rows.sort(key=lambda row: (row["class"], row["name"]))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(("person", "name", "class"), (list(row.values()) for row in rows))
+
+
+def _split_words(person: Person) -> list[str]:
+    return f"{person.family_name} {person.given_name} {person.group}".casefold().split()
 
 
 def _import_into_ledger(

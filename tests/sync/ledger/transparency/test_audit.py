@@ -25,6 +25,7 @@ from sync.contract.roster import Change, Entitlement, MealSession, Person
 from sync.ledger import keys
 from sync.ledger.billing import sheet_work, terms
 from sync.ledger.billing.sheet_store import read_version
+from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.judgement import contests, reversals
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.registry import rosters
@@ -32,13 +33,14 @@ from sync.ledger.server import LedgerServer
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.archive_export import export_sheet
 from sync.ledger.transparency.cosigner import cosign_log
-from sync.ledger.transparency.statements import state_days
+from sync.ledger.transparency.statements import prove_meals, state_days
 from sync.money.calendars import Calendar
 from sync.money.sheet import SheetSubject
 from sync.money.tariffs import TariffBook
 from sync.proof.leaves import LogName, VersionedKind, version_leaf
 from sync.proof.signer import LogSigner
 from sync.proof.tree import HashTree, hash_leaf
+from sync.proof.verify_meal import SlipKey, decode_base45, verify_meal
 from tests.sync.ledger.billing.authority import Authority
 from tests.sync.ledger.billing.test_sheets import CATERER, SCHOOL, Party
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
@@ -179,6 +181,30 @@ def test_a_closed_sheet_is_proved_while_another_programmes_is_open(
     without = [line for line in month.lines if json.loads(line)["line"] != "closed_month"]
     with pytest.raises(AuditFailure, match="the roster at its closing is missing"):
         month.audit(without)
+
+
+def test_an_erasure_breaks_no_proof_of_the_closed_sheet_nor_of_other_children(
+    exported: ExportedMonth, db: psycopg.Connection, signer: LogSigner, witness: RunningWitness, open_folder: Path
+) -> None:
+    school = json.loads(exported.lines[0])["school"]
+    subject, log_key = SheetSubject(school, "state", MONTH), signer.log_key(school, LogName.CLAIMS)
+    other = prove_meals(db, school, "p1", [f"{MONTH}-04"], log_key, witness.witness.key)
+    erase_from_ledger(db, school, "p0", NOW)
+    assert prove_meals(db, school, "p0", [f"{MONTH}-04"], log_key, witness.witness.key) == {}
+    assert prove_meals(db, school, "p1", [f"{MONTH}-04"], log_key, witness.witness.key) == other != {}
+    settle_days(db, school, now=NOW)
+    state_days(db, school, now=NOW)
+    for log in LogName:
+        while logs.seal_log(db, school, log, signer, NOW):
+            pass
+        cosign_log(db, school, log, witness.peer)
+    receipts_key = keys.load_or_create(open_folder / "ledger" / "receipt.key").public_key().public_bytes_raw()
+    lines = export_sheet(db, subject, signer, receipts_key=receipts_key, witness_key=witness.witness.key, now=NOW)
+    report = exported.audit([encode_line(line) for line in lines])
+    assert any("rows of statements said of people who were erased" in part for part in report.unproved)
+    for meal_proof in prove_meals(db, school, "p1", [f"{MONTH}-04"], log_key, witness.witness.key).values():
+        slip = SlipKey(str(log_key), 1), SlipKey(str(witness.witness.key), 4)
+        assert verify_meal(decode_base45(meal_proof.text), *slip)["person"] == "p1"
 
 
 def kinds(lines: list[bytes]) -> set[str]:
