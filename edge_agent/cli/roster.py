@@ -157,16 +157,15 @@ def _import_into_ledger(
 
     database.require_ledger_extra()
     from edge_agent.cli.ledger.privileged import log_school
-    from sync.ledger.registry.roster_import import import_export as import_into_database
+    from sync.ledger.registry.export_parts import part_export
+    from sync.ledger.registry.roster_import import import_schools
 
-    files = read_export(export)
-    with database.open_ledger(data_dir, url) as connection:
-        imports = import_into_database(
+    with part_export(export) as files, database.open_ledger(data_dir, url) as connection:
+        for imported in import_schools(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run,
             note=log_school,
-        )  # fmt: skip
-    for imported in imports:
-        _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
+        ):  # fmt: skip
+            _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
 
 
 def _import_into_kiosk(export: Path, org: str, vanish: float, config: Path, as_json: bool) -> None:

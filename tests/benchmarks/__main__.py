@@ -32,7 +32,12 @@ NAMES = (
     "claim_error",
     "door",
 )
-LONG = ("palm_exhaustive", "palm_flow", "hatch")  # a quarter of an hour and more: only where they are named
+LONG = (
+    "palm_exhaustive",
+    "palm_flow",
+    "hatch",
+    "city_import",
+)  # a quarter of an hour and more: only where they are named
 
 
 def main() -> int:

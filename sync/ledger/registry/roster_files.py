@@ -4,9 +4,12 @@ in another format only the name is taken, so that an import can say that it did 
 Imports neither PostgreSQL nor the network, so that a kiosk without the ledger's extra can read an export too.
 """
 
+import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from sync.contract.oneroster.rows import ONEROSTER, OWN
 from sync.contract.oneroster.tables import FILE_BYTES_MAX, ExportFault, ExportRefused
@@ -18,11 +21,20 @@ BYTES_MAX = 256 * 1024 * 1024
 
 def read_export(path: Path) -> dict[str, bytes]:
     """Returns the CSV files of a folder or zip, by lower-case name. Raises `ExportRefused`."""
+    with open_export(path) as files:
+        # The size in a zip's directory is the sender's word; the read is capped all the same.
+        return {name: file.read(FILE_BYTES_MAX + 1) for name, file in files}
+
+
+@contextmanager
+def open_export(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+    """Yields the CSV files of a folder or zip one after the other, by lower-case name. Raises `ExportRefused`."""
     try:
         if path.is_dir():
-            return _folder(path)
+            yield _open_folder(path)
+            return
         with zipfile.ZipFile(path) as archive:
-            return _archive(path.name, archive)
+            yield _open_archive(path.name, archive)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         # zipfile says RuntimeError for a password, NotImplementedError for an unknown compression.
         raise ExportRefused(
@@ -30,23 +42,28 @@ def read_export(path: Path) -> dict[str, bytes]:
         ) from error
 
 
-def _folder(path: Path) -> dict[str, bytes]:
+def _open_folder(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     actual = sorted(entry for entry in path.iterdir() if entry.suffix.lower() == ".csv" and entry.is_file())
     _check_size(path.name, len(actual), sum(entry.stat().st_size for entry in actual))
     _check_names(path.name, [entry.name for entry in actual])
     folders = [entry for entry in path.iterdir() if entry.is_dir()]
     if any(entry.suffix.lower() == ".csv" for folder in folders for entry in folder.iterdir()):
         raise _several_folders(path.name)
-    others = [entry.name for entry in path.iterdir() if entry not in actual]
-    return _empty(others) | {entry.name.lower(): entry.read_bytes() for entry in actual}
+    names = {entry.name.lower() for entry in actual}
+    yield from _list_empty((entry.name for entry in path.iterdir() if entry not in actual), names)
+    for entry in actual:
+        with entry.open("rb") as file:
+            yield entry.name.lower(), file
 
 
-def _empty(names: Iterable[str]) -> dict[str, bytes]:
-    """Returns files without content for the names of a roster's files in another format, as `codes.xlsx`."""
-    return {name: b"" for name in map(str.lower, names) if PurePosixPath(name).with_suffix(".csv").name in _READABLE}
+def _list_empty(others: Iterable[str], names: Container[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yields files without content for the names of a roster's files in another format, as `codes.xlsx`."""
+    for name in dict.fromkeys(map(str.lower, others)):
+        if name not in names and PurePosixPath(name).with_suffix(".csv").name in _READABLE:
+            yield name, io.BytesIO()
 
 
-def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _open_archive(name: str, archive: zipfile.ZipFile) -> Iterator[tuple[str, IO[bytes]]]:
     """Reads a zip. Some exporters put everything into one folder; a Mac adds a second one with shadows of the files."""
     members = [
         member for member in archive.infolist()
@@ -58,16 +75,15 @@ def _archive(name: str, archive: zipfile.ZipFile) -> dict[str, bytes]:
         raise _several_folders(name)
     _check_names(name, [PurePosixPath(member.filename).name for member in members])
     read = {member.filename for member in members}
-    files = _empty(
+    others = (
         PurePosixPath(member.filename).name
         for member in archive.infolist()
         if not member.is_dir() and "__MACOSX" not in member.filename and member.filename not in read
     )
+    yield from _list_empty(others, {PurePosixPath(filename).name.lower() for filename in read})
     for member in members:
         with archive.open(member) as content:
-            # The size in the directory is the sender's word; the read is capped all the same.
-            files[PurePosixPath(member.filename).name.lower()] = content.read(FILE_BYTES_MAX + 1)
-    return files
+            yield PurePosixPath(member.filename).name.lower(), content
 
 
 def _several_folders(name: str) -> ExportRefused:

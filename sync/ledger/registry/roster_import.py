@@ -1,6 +1,6 @@
 """A roster export into the ledger, school by school: all of it, or nothing and the reasons."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from sync.contract.roster import Person
 from sync.contract.roster_diff import RosterComparison, TooManyVanished, compare_rosters, refuse_vanished_pupils
 from sync.ledger.errors import ImportStopped, NotUnderstood
 from sync.ledger.registry import rosters
+from sync.ledger.registry.export_parts import ExportParts
 from sync.ledger.registry.payer_numbers import store_numbers
 from sync.ledger.registry.surrogates import choose_surrogates, store_surrogates
 
@@ -40,11 +41,20 @@ class ImportedSchool:
 
 
 def import_export(
-    connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str] = (), *, date: str, org: str = "",
-    vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False, in_force: datetime | None = None,
+    connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str] = (), *, date: str,
+    org: str = "", vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False, in_force: datetime | None = None,
     note: Callable[[psycopg.Connection, str], None] = lambda connection, school: None,
 ) -> tuple[ImportedSchool, ...]:  # fmt: skip
-    """Imports for the schools named, or for every school of this ledger that the export names.
+    """Imports for the schools named, or for every school that the export names, and returns all results at once."""
+    terms = _ImportTerms(files, date, org, vanish_share_max, dry_run, in_force)
+    return tuple(_import_schools(connection, wanted, terms, note))
+
+
+def import_schools(
+    connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str], *, date: str,
+    org: str, vanish_share_max: float, dry_run: bool, note: Callable[[psycopg.Connection, str], None],
+) -> Iterator[ImportedSchool]:  # fmt: skip
+    """Imports school after school and yields each one's result: of a city, no more than one is in memory.
 
     All schools are read and compared first, without a lock. Then each is imported in a transaction of its own, so that
     no school waits for another; `note` is called in it. Imported again, a school that has the roster stays as it is.
@@ -54,45 +64,65 @@ def import_export(
     Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed. Raises ImportStopped where some
     have.
     """
-    chosen = _choose_schools(connection, files, wanted)
-    terms = _ImportTerms(files, date, org, vanish_share_max)
-    if dry_run or len(chosen) > 1:
-        foreseen = tuple(_foresee_import(connection, school, terms) for school in chosen)
-        if dry_run:
-            return foreseen
-    imported: list[ImportedSchool] = []
+    yield from _import_schools(
+        connection, wanted, _ImportTerms(files, date, org, vanish_share_max, dry_run, None), note
+    )
+
+
+def _import_schools(
+    connection: psycopg.Connection, wanted: Sequence[str], terms: "_ImportTerms",
+    note: Callable[[psycopg.Connection, str], None],
+) -> Iterator[ImportedSchool]:  # fmt: skip
+    chosen = _choose_schools(connection, terms.files, wanted)
+    if terms.dry_run:
+        yield from (_foresee_import(connection, school, terms) for school in chosen)
+        return
+    if len(chosen) > 1:
+        for school in chosen:
+            _foresee_import(connection, school, terms)
+    done: list[str] = []
     for school in chosen:
         try:
             with connection.transaction():
-                result = _import_school(connection, school, terms, in_force)
+                result = _import_school(connection, school, terms)
                 note(connection, school)
-            imported.append(result)
         except (psycopg.Error, ExportRefused, TooManyVanished, NotUnderstood) as error:
-            if not imported:
+            if not done:
                 raise
-            done = ", ".join(former.school for former in imported)
-            raise ImportStopped(f"stopped at {school}: {error}", f"in force are {done}: import it again") from error
-    return tuple(imported)
+            raise ImportStopped(
+                f"stopped at {school}: {error}", f"in force are {', '.join(done)}: import it again"
+            ) from error
+        done.append(school)
+        yield result
 
 
 @dataclass(frozen=True, slots=True)
 class _ImportTerms:
     """The part of an import that is the same for every school."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] | ExportParts
     date: str
     org: str
     vanish_share_max: float
+    dry_run: bool
+    in_force: datetime | None
+
+    def read_files(self, school: str) -> Mapping[str, bytes]:
+        """Returns the files that a school's roster is in."""
+        return self.files.read(self.org or school) if isinstance(self.files, ExportParts) else self.files
 
 
 def _choose_schools(
-    connection: psycopg.Connection, files: Mapping[str, bytes], wanted: Sequence[str]
+    connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str]
 ) -> tuple[str, ...]:
     # Of the city: an export may name any of its schools.
     present = [row[0] for row in connection.execute("SELECT school FROM school ORDER BY school")]
-    chosen = tuple(wanted) or tuple(
-        school for school in present if school in list_schools(files, _load(connection, school))
-    )
+    if isinstance(files, ExportParts):
+        chosen = tuple(wanted) or tuple(school for school in present if school in files.schools)
+    else:
+        chosen = tuple(wanted) or tuple(
+            school for school in present if school in list_schools(files, _load(connection, school))
+        )
     if not chosen or not set(chosen) <= set(present):
         missing = ", ".join(sorted(set(chosen) - set(present))) or "those in the export"
         raise NotUnderstood(f"no such school in this ledger ({missing}): add it with `edge-agent ledger school`")
@@ -106,14 +136,12 @@ def _foresee_import(connection: psycopg.Connection, school: str, terms: _ImportT
     return ImportedSchool(school, version, difference, built.notes)
 
 
-def _import_school(
-    connection: psycopg.Connection, school: str, terms: _ImportTerms, in_force: datetime | None
-) -> ImportedSchool:
+def _import_school(connection: psycopg.Connection, school: str, terms: _ImportTerms) -> ImportedSchool:
     # Two imports of one school follow each other. Whoever only refers to the school, as each batch does, does not wait.
     connection.execute("SELECT 1 FROM school WHERE school = %s FOR NO KEY UPDATE", (school,))
     built, difference, surrogates = _compare_school(connection, school, terms)
     store_surrogates(connection, school, surrogates)
-    applied = rosters.apply_changes(connection, school, difference.changes, in_force=in_force)
+    applied = rosters.apply_changes(connection, school, difference.changes, in_force=terms.in_force)
     if built.payer_numbers is not None:
         numbers = ((number_hash, surrogates[person]) for number_hash, person in built.payer_numbers)
         store_numbers(connection, school, numbers)
@@ -131,7 +159,7 @@ def _compare_school(
     row = connection.execute("SELECT timezone FROM school WHERE school = %s", (school,)).fetchone()
     assert row is not None
     base = _load(connection, school)
-    built = import_roster(terms.files, school, base, date=terms.date, org=terms.org, timezone=row[0])
+    built = import_roster(terms.read_files(school), school, base, date=terms.date, org=terms.org, timezone=row[0])
     old = rosters.read_records(connection, school)
     people = [record.id for record in built.records if isinstance(record, Person)]
     surrogates = choose_surrogates(connection, school, people)
