@@ -231,8 +231,9 @@ class _PayerReader:
 
     def _counts_nothing(self, cells: Sequence[str]) -> bool:
         """Returns True for a row that can hold no meal: a heading, titles or weekdays again, signatures below."""
-        who = [place for field in ("number", "name") for place in self._places[field] if place < len(cells)]
-        if any(cells[place] and fold(cells[place]) in self._titles[place] for place in who):
+        own = ("number", "name", "date", "count")  # of titles over two lines, the upper may say nothing of the child
+        titled = [place for field in own for place in self._places[field] if place < len(cells)]
+        if any(cells[place] and fold(cells[place]) in self._titles[place] for place in titled):
             return True
         if self._map.shape is PayerShape.WIDE:
             texts = [cells[place] for place in self._days if place < len(cells)]

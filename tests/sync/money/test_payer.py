@@ -106,6 +106,15 @@ def test_titles_and_lines_that_people_write_around_a_table() -> None:
     ]  # fmt: skip
 
 
+def test_titles_over_two_lines_may_come_again_on_each_page() -> None:
+    titles = [["№", "Учащийся", "", "Питание"], ["", "ИИН", "ФИО", "Дата"]]
+    text = LONG.partition("[columns]")[0] + 'title_lines = 2\n[columns]\nname = "ФИО"\ndate = "Дата"\n'
+    rows = [*titles, ["1", "", "Әлиев", "03.11.2025"], *titles, ["2", "", "Ким", "04.11.2025"]]
+    sheet = read_payer_sheet(rows, read_payer_map(text), NOVEMBER)
+    assert [(meal.child.name, meal.day.day) for meal in sheet.meals] == [("Әлиев", 3), ("Ким", 4)]
+    assert sheet.faults == ()
+
+
 def test_times_behind_dates_are_local() -> None:
     when = ("03.11.2025 7:05", "2025-11-03T12:00:00+05:00", "2025-11-03T20:00:00Z")
     meals, faults = read([["1", "", "", each, "Обед"] for each in when])
