@@ -53,7 +53,7 @@ from edge_agent.journal.rows import (
 )
 from edge_agent.journal.setting_aside import JournalSetAside
 from edge_agent.journal.sightings import SightingIndex, select_uncarried
-from edge_agent.journal.store import ProcessLock, Store
+from edge_agent.journal.store import ProcessLock, Store, connect
 from edge_agent.journal.succession import LostRange, Succession
 from edge_agent.journal.terminal_runs import TerminalRuns
 from sync.contract.chain import Epoch
@@ -114,6 +114,7 @@ class Journal:
         ballast_bytes: int = BALLAST_BYTES,
         after: JournalSetAside | None = None,
         migrate: Callable[[Path, ProcessLock], None] = migrate_in_child,
+        connect: Callable[[Path], sqlite3.Connection] = connect,
     ) -> Self:
         """Takes the lock, brings the schema up to date, checks the head and the last 1,000 links.
 
@@ -126,7 +127,9 @@ class Journal:
         """
         mark = HeadMark(path)
         epochs = LoadedEpochs(lambda epoch: mark.write(epoch.id, epoch.head))
-        store = Store(path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes), reload=epochs.load)
+        store = Store(
+            path, Ballast(path.with_name(path.name + ".ballast"), ballast_bytes), reload=epochs.load, connect=connect
+        )
         try:
             journal = cls(store, epochs, kiosk, now, random_bytes, mark)
             store.open(prepare=schema.check, migrate=migrate)
@@ -247,29 +250,25 @@ class Journal:
         Returns True where it opened one.
         """
 
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> EpochRow | None:
             self._epochs.load(connection)
             if not self._epochs.rows:
-                self._epochs.add(self._open_first_epoch(connection, after, marked))
-                return True
+                return self._open_first_epoch(connection, after, marked)
             current = self._epochs.current
             check_tail(connection, current)
             lost = self._find_loss(connection, marked)
+            acked_head = current.acked.hash if current.acked.seq else b""
             if (current.device, current.public_key) != (self._kiosk.device, self._kiosk.public_key):
-                same_device = current.device == self._kiosk.device
-                parent_head = current.acked.hash if same_device and current.acked.seq else b""
-                self._epochs.add(
-                    self._succession.open_next_epoch(connection, current, "identity", parent_head, lost=lost)
-                )
-                return True
-            if lost is not None:
-                parent_head = current.acked.hash if current.acked.seq else b""
-                self._epochs.add(
-                    self._succession.open_next_epoch(connection, current, "missing", parent_head, lost=lost)
-                )
-            return lost is not None
+                parent_head = acked_head if current.device == self._kiosk.device else b""
+                return self._succession.open_next_epoch(connection, current, "identity", parent_head, lost=lost)
+            if lost is None:
+                return None
+            return self._succession.open_next_epoch(connection, current, "missing", acked_head, lost=lost)
 
-        return self._store.write(work)
+        opened = self._store.write(work)
+        if opened is not None:  # only then: the mark must not tell of an epoch that is not on the disk
+            self._epochs.add(opened)
+        return opened is not None
 
     def _open_first_epoch(
         self, connection: sqlite3.Connection, after: JournalSetAside | None, marked: MarkedHead | None

@@ -94,14 +94,15 @@ def connect(path: Path) -> sqlite3.Connection:
         sync_folder(path.parent)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
-        _set_pragmas(connection, path)
+        set_pragmas(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+def set_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+    """Sets up a read-write connection to the journal at `path`. Raises sqlite3.Error, `JournalError` without a WAL."""
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise JournalError(f"{path}: no WAL on this file system ({mode}); keep the journal on a local disk")

@@ -5,19 +5,22 @@ The counts for docs/reliability.md: pytest -m soak -s tests/edge_agent/journal/d
 
 import random
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent.journal.damage.wal import repair_wal
 from edge_agent.journal.epochs import KioskIdentity
+from edge_agent.journal.journal import Journal
 from edge_agent.journal.verify import verify_journal
 from edge_agent.runtime.opening import JOURNAL_NAME
 from sync.contract.chain import DeviceId
 from sync.contract.event import Repair, decode
 from tests.edge_agent.journal.damage.crashed import crash_after, finish_salvage, open_kiosk, read_epoch, read_known
-from tests.edge_agent.journal.samples import build_entry, open_journal
+from tests.edge_agent.journal.samples import KIOSK, StandingClock, build_entry, open_journal
 
 ROWS = 60
 PAGE_BYTES = 4096
@@ -219,3 +222,30 @@ def test_a_mark_that_is_behind_or_torn_is_harmless(tmp_path: Path) -> None:
         mark.write_bytes(content)
         with open_kiosk(folder) as journal:
             assert journal.outbox.head.seq == 5
+
+
+class PowerlessConnection(sqlite3.Connection):
+    """A connection whose power goes before its first commit."""
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            raise KeyboardInterrupt
+        return super().execute(sql, *arguments)
+
+
+def test_a_cut_while_a_loss_is_being_named_does_not_forget_it(tmp_path: Path) -> None:
+    folder = tmp_path / "kiosk"
+    crash_after(folder, 20)
+    epoch = read_epoch(folder)
+    wal = folder / f"{JOURNAL_NAME}-wal"
+    wal.write_bytes(wal.read_bytes()[: wal.stat().st_size // 2])
+
+    def connect(path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=PowerlessConnection)
+
+    with pytest.raises(KeyboardInterrupt):
+        Journal.open(folder / JOURNAL_NAME, KIOSK, now=StandingClock(), ballast_bytes=0, connect=connect)
+    with open_kiosk(folder) as journal:
+        known, holes = read_known(journal)
+        lost = {(hole.lost_epoch, seq) for hole in holes for seq in range(hole.first_seq, hole.last_seq + 1)}
+        assert {(epoch, seq) for seq in range(1, 21)} == set(known) & {(epoch, n) for n in range(1, 21)} | lost
