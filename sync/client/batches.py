@@ -69,7 +69,8 @@ class BatchSender(PacedClient):
         self._compress: Compressor | GzipCompressor = Compressor()
         self._epoch = outbox.epoch
         self._place: SendingPlace | None = None  # the last event that the ledger has, as far as we know
-        self._ledger_head = ""  # its hash in hex; empty where the ledger has none
+        self._ledger_epoch = ""  # the ledger's current epoch; empty where it has none
+        self._ledger_head = ""  # the hash of its last event there, in hex
         self._skipped: set[Epoch] = set()  # closed epochs whose lost events the ledger does not take
         self._holes: tuple[NamedHole, ...] = ()  # to be named in the next batch
         self._holes_refused = False  # an older ledger: it cannot go on behind a hole
@@ -108,12 +109,14 @@ class BatchSender(PacedClient):
         self._holes = ()  # they are found again behind that place
         requested = self._pace.clock()
         cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
+        if self._channel.signs and not self._channel.last_was_signed:  # also one that says "nothing", without a receipt
+            raise Unreachable("the ledger has not signed where it stands: is there a proxy or a portal between?")
         self._note_time(cursor.time, requested)
         if cursor.receipt is not None:
             self._server_key.meet(cursor.receipt.key)
         ledger_head = check_cursor(cursor, self._server_key.raw, self._outbox.device) or Head(0, self._genesis())
         self._check_epoch()
-        self._ledger_head = ledger_head.hash.hex() if cursor.epoch else ""
+        self._ledger_epoch, self._ledger_head = cursor.epoch, ledger_head.hash.hex() if cursor.epoch else ""
         if cursor.epoch != self._epoch:
             if self._superseded:
                 return self._open_epoch("the ledger has a later epoch of this device", ledger_head)
@@ -285,7 +288,10 @@ class BatchSender(PacedClient):
             )
         self._tombstone, self._holes = None, ()
         self._outbox.acknowledge(head, receipt.to_json(accepted.receipt), place.epoch)
-        self._place, self._ledger_head = replace(place, position=head), accepted.head
+        self._place = replace(place, position=head)
+        # It may have had this epoch all along, closed, and stand in another: one that a late request opened there.
+        if place.epoch == self._ledger_epoch or (position.seq == 0 and not accepted.duplicates):
+            self._ledger_epoch, self._ledger_head = place.epoch, accepted.head
         self._disputes = self._hole_disputes = 0
         self._span.note_accepted(through)
         return SyncStep(

@@ -2,15 +2,17 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.client.keys import DeviceKey
 from sync.client.ports import DEFERRED, DeferredEvent, OutboxEpoch, OutboxRow
 from sync.contract import chain, event, receipt
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 
-KEY = DeviceKey.make()
+KEY = DeviceKey(Ed25519PrivateKey.from_private_bytes(bytes(range(60, 92))))
 BASE = {
     "school": "s-12",
     "at": "2026-11-22T04:40:00.000Z",
@@ -68,8 +70,9 @@ class KioskDisk:
         return image
 
     def _copy_state(self) -> dict[str, object]:
-        """Returns what is on the card: the clock is not."""
-        return copy.deepcopy({name: value for name, value in self.__dict__.items() if name != "clock"})
+        """Returns what is on the card: clock and power are not."""
+        state = {name: copy.copy(value) for name, value in self.__dict__.items() if name not in ("clock", "power")}
+        return state | {"journal_epochs": [replace(life, rows=list(life.rows)) for life in self.journal_epochs]}
 
     def put_back(self, image: "KioskDisk") -> None:
         """The card is replaced by an old image of it. Epochs are random, so a number is never drawn twice."""

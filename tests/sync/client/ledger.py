@@ -4,9 +4,8 @@ It stores every event, verifies everything, and can be made difficult (`refuses`
 `events_max`). It lies only where a test makes it (`alter`).
 """
 
-import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -35,6 +34,10 @@ class LedgerDevice:
     current: str = ""
     suspended: bool = False
     heard: dict[str, int] = field(default_factory=dict)  # the highest event of each epoch that a heartbeat told of
+
+    def copy(self) -> "LedgerDevice":
+        epochs = {epoch: list(rows) for epoch, rows in self.epochs.items()}
+        return replace(self, epochs=epochs, geneses=dict(self.geneses), heard=dict(self.heard))
 
 
 class _ProblemRaised(Exception):
@@ -68,10 +71,10 @@ class LedgerModel:
         self.devices[device] = LedgerDevice(public_key)
 
     def backup(self) -> dict[str, LedgerDevice]:
-        return copy.deepcopy(self.devices)
+        return {name: device.copy() for name, device in self.devices.items()}
 
     def restore(self, backup: dict[str, LedgerDevice]) -> None:
-        self.devices = copy.deepcopy(backup)
+        self.devices = {name: device.copy() for name, device in backup.items()}
 
     def list_events(self, device: DeviceId) -> Iterator[tuple[tuple[str, int, str], bytes]]:
         """Yields every event by its identity (epoch, seq, hash), a carried one by its old identity; no tombstones."""

@@ -1,6 +1,7 @@
 """Each answer that a ledger can give, and what the kiosk makes of it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 import pytest
@@ -14,10 +15,10 @@ from sync.contract import batch, chain, receipt, wire
 from sync.contract.chain import Hash, Head
 from sync.contract.receipt import Receipt
 from sync.contract.wire import BatchReply, Cursor, ProblemDocument, ProblemType, QuarantinedEvent
-from sync.errors import SyncAlarm, Untrusted
+from sync.errors import SyncAlarm, Unreachable, Untrusted
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import make_payload
-from tests.sync.client.ledger import SERVER_KEY
+from tests.sync.client.ledger import SERVER_KEY, TIME
 from tests.vectors import load_scenarios
 
 
@@ -684,3 +685,61 @@ def test_a_ledger_restored_between_the_question_and_the_first_batch_of_an_epoch_
     bench.ledger.restore(blank)
     bench.drain()
     assert stored(bench) == [make_payload(number) for number in range(8)]
+
+
+def test_an_epoch_that_a_late_request_opened_stops_nothing() -> None:
+    """The first batch of an epoch was held back, and arrives when the ledger and the kiosk are two epochs further."""
+    held: list[tuple[str, str, str, dict[str, str], bytes]] = []
+
+    @dataclass
+    class HoldsTheFirst:
+        line: HttpTransport
+
+        def request(
+            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+        ) -> HttpResponse:
+            if method == "POST" and not held:
+                held.append((method, path, query, headers, body))
+                raise Unreachable("timed out")
+            return self.line.request(method, path, query, headers, body, bytes_max)
+
+    bench = Bench(events=3, transport=HoldsTheFirst)
+    bench.step()
+    assert bench.step().outcome is SyncOutcome.UNREACHABLE
+    bench.disk.open_epoch("repair", parent=None)
+    bench.drain()
+    assert bench.ledger.request(*held[0], 1 << 20).status == 200
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(10)
+    bench.drain()
+    assert make_payload(10) in stored(bench)
+
+
+def test_where_the_ledger_stands_and_that_it_is_an_older_one_is_its_own_signed_word() -> None:
+    """An empty cursor and a conflict of somebody on the way make no hole that is not one, and forget none."""
+    lies: list[HttpResponse] = []
+
+    @dataclass
+    class LiesAtTimes:
+        line: HttpTransport
+
+        def request(
+            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+        ) -> HttpResponse:
+            answer = self.line.request(method, path, query, headers, body, bytes_max)
+            return lies.pop() if lies and lies[-1].status == (409 if method == "POST" else 200) else answer
+
+    bench = Bench(events=30, transport=LiesAtTimes)
+    backup = bench.ledger.backup()
+    bench.drain()
+    bench.ledger.restore(backup)
+    bench.disk.pruned_through = 20
+    bench.client.realign()
+    conflict = ProblemDocument(type=ProblemType.EPOCH_SUPERSEDED.value, status=409)
+    lies += [HttpResponse(409, {}, wire.to_json(conflict)), HttpResponse(200, {}, wire.to_json(Cursor(time=TIME)))]
+    assert bench.step().outcome is SyncOutcome.UNREACHABLE
+    bench.drain()
+    assert not lies
+    assert len(bench.disk.journal_epochs) == 1
+    assert bench.ledger.holes == [(bench.disk.epoch, 1, 20)]
+    assert stored(bench) == [make_payload(number) for number in range(20, 30)]
