@@ -105,6 +105,8 @@ def migrate(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect)
 def main(connect: Callable[[Path], sqlite3.Connection] = connect) -> int:
     import argparse  # the daemon imports this page and would keep it
 
+    # sqlite-utils loads NumPy where that is installed, and needs none of it here. A child may be waiting at the kiosk.
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # as the import system has it for what must not be found
     parser = argparse.ArgumentParser(description="Bring a journal's schema up to date.")
     parser.add_argument("path", type=Path, help="the journal's file; it is made if there is none")
     parser.add_argument(

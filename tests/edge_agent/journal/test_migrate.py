@@ -226,3 +226,14 @@ def test_opening_a_journal_loads_neither_sqlite_utils_nor_numpy(tmp_path: Path) 
     )
     assert done.stdout.strip() == "[]"
     assert read_applied_steps(tmp_path / "j.db") == STEPS
+
+
+def test_the_program_loads_nothing_that_a_new_file_does_not_need(tmp_path: Path) -> None:
+    """A child may be waiting, and NumPy is a third of what there is to load."""
+    program = "import sys; from edge_agent.journal.migrate import main; main(); print(sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(tmp_path / "j.db")], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout
+    assert "'sqlite_utils'" in loaded
+    assert "'numpy.linalg'" not in loaded
