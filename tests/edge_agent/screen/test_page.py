@@ -185,7 +185,7 @@ def test_the_page_shows_a_lost_agent_and_recovers(browser: Browser, screen: Scre
     screen.stop()
     expect(page.locator("body")).to_have_attribute("data-state", "offline")
     expect(page.locator("#name")).to_be_hidden()
-    expect(page.locator("#text")).to_contain_text("Запись от экрана не зависит")
+    expect(page.locator("#text")).to_have_text("Подойдите к сотруднику столовой.")
     assert overflowing(page) == []
     with run_screen(port=port, heartbeat_s=0.2) as restarted:
         expect(page.locator("body")).to_have_attribute("data-state", "idle", timeout=15_000)
@@ -259,17 +259,17 @@ def test_staff_enter_a_person_and_a_class_and_void_an_entry(browser: Browser) ->
         expect(page.locator("#confirm-do")).to_be_disabled()
         page.get_by_role("radio", name="Forgot the card").click()
         page.click("#confirm-do")
-        expect(page.locator("#outcome")).to_have_text("Айдар Сейтқали: entered.")
+        expect(page.locator("#outcome")).to_have_text("Айдар Сейтқали: checked in.")
 
         page.click("#tab-class")
         page.get_by_role("button", name="3 «Б»").click()
         page.fill("#own-reason", "power was out")
         page.click("#confirm-do")
-        expect(page.locator("#outcome")).to_have_text("3 «Б»: 2 pupils entered.")
+        expect(page.locator("#outcome")).to_have_text("3 «Б»: 2 pupils checked in.")
 
-        page.get_by_role("button", name="Take back").click()
+        page.get_by_role("button", name="Undo").click()
         page.click("#confirm-cancel")
-        page.get_by_role("button", name="Take back").click()
+        page.get_by_role("button", name="Undo").click()
         page.get_by_role("radio", name="Wrong person").click()
         page.click("#confirm-do")
         expect(page.locator("#feed li")).to_have_class(re.compile("voided"))
