@@ -14,6 +14,7 @@ from edge_agent.journal.export import ExportedEpoch, ExportedRow, export_journal
 from edge_agent.journal.verify import verify_journal
 from sync.contract.event import Method, Refusal, Repeat, Sighting, decode
 from sync.ledger.judgement import report as reports
+from sync.ledger.registry.surrogates import find_surrogates
 
 EventName = tuple[str, str, int]  # device, epoch, seq
 
@@ -69,7 +70,9 @@ def prove(
             repeats += isinstance(event, Repeat)
             if isinstance(event, Sighting) and event.method is Method.PALM and event.person:
                 palms[event.person] += 1
+    shown = sum((tally.palms for tally in tallies), Counter[str]())
     with psycopg.connect(database_url, autocommit=True) as connection:
+        surrogates = find_surrogates(connection, SCHOOL, shown)
         stored = connection.execute("SELECT device, epoch, seq, hash FROM event").fetchall()
         quarantined = connection.execute("SELECT count(*) FROM quarantine").fetchone()
         forks = connection.execute("SELECT count(*) FROM fork").fetchone()
@@ -78,6 +81,7 @@ def prove(
     signals = sum(tally.signal_count for tally in tallies)
     unlit = sum(tally.dark for tally in tallies)
     noted = set[str]().union(*(tally.noted for tally in tallies))
+    owned = Counter({surrogates[pupil]: count for pupil, count in shown.items()})
     entitled = {pupil.id for pupil in pupils if pupil.entitled}
     meals = sum(line.meals for line in report.lines)
     figures = {
@@ -104,7 +108,7 @@ def prove(
             ProofLine("no child gave up", 0, sum(tally.abandoned for tally in tallies)),
             ProofLine("every chain is whole", [], broken),
             ProofLine("every answered scan is a row", True, 0 <= unlit_rows <= unlit),
-            ProofLine("each palm was taken for its owner", sum((tally.palms for tally in tallies), Counter()), palms),
+            ProofLine("each palm was taken for its owner", owned, palms),
             ProofLine("every row is in the ledger, byte for byte", rows, ledger),
             ProofLine("no row is there twice", 0, len(stored) - len(ledger)),
             ProofLine("no number is missing", 0, _count_gaps(ledger)),
