@@ -36,10 +36,10 @@ def lose(cluster: PatroniCluster, returning: list[SchoolReturn], *, whole: bool)
 
 
 def test_a_killed_postgresql_and_a_lost_machine_take_no_receipt_back(
-    cluster: PatroniCluster, open_folder: Path
+    cluster: PatroniCluster, ledger_folder: Path
 ) -> None:
     with (
-        ledger_process(cluster.url, open_folder / "failover") as url,
+        ledger_process(cluster.url, ledger_folder) as url,
         returning_schools(url, cluster.url, 4) as returning,
     ):
         await_progress(returning, 2)

@@ -74,10 +74,10 @@ class AttachedCity:
 
 
 @pytest.fixture
-def city(cluster: PatroniCluster, open_folder: Path, tmp_path: Path) -> Iterator[AttachedCity]:
+def city(cluster: PatroniCluster, ledger_folder: Path, tmp_path: Path) -> Iterator[AttachedCity]:
     cluster.await_whole()
     with (
-        ledger_process(cluster.url, open_folder / f"{tmp_path.name}-ledger") as url,
+        ledger_process(cluster.url, ledger_folder) as url,
         attached_kiosks(url, cluster.url, tmp_path, 3) as kiosks,
     ):
         yield AttachedCity(cluster, url, kiosks[:2], kiosks[2])
