@@ -45,7 +45,7 @@ class PinnedKey:
         """Pins the key of this fingerprint where the ledger's chain leads to it from the pinned one.
 
         Raises `Unreachable` where no chain came, or where the key is an earlier one of the chain: a process of the
-        ledger was not started again since its key was replaced.
+        ledger has not taken the one in force yet.
         """
         if not self.raw or self._transport is None or keyid == fingerprint(self.raw):
             return
@@ -63,7 +63,8 @@ class PinnedKey:
                 return
         if any(fingerprint(key.raw) == keyid for key in page.keys):
             raise Unreachable(
-                f"a process of the ledger signs with {keyid}, its key of before: its operator must start it again"
+                f"a process of the ledger signs with {keyid}, its key of before, for a second after a rotation; if "
+                "this stays: its operator must copy receipt.key to every folder of the ledger"
             )
 
     def _fetch(self, transport: "HttpTransport") -> ReceiptKeyPage | None:

@@ -7,8 +7,11 @@ the public keys in their order, the folder has the same beside its private key, 
 - the folder's key is in force: good;
 - the folder's key follows on the one in force: the database was restored, or a rotation was cut off; it takes the rest;
 - any other key: the process does not start.
+
+A process that runs compares again and again, and follows a rotation by itself.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,9 +27,41 @@ from sync.ledger import keys
 from sync.ledger.errors import KeyNotInForce, NotUnderstood
 from sync.ledger.whole_files import replace_file
 
+logger = logging.getLogger(__name__)
+
 RECEIPT_KEY_NAME = "receipt.key"
 KEY_CHAIN_NAME = "receipt-keys.json"
+FOLLOW_INTERVAL_S = 1.0  # between two looks of a running process
 _LOCK = 0x63_6E_74_32  # `cnt2`: two first starts at once must not both bring their key into force
+
+
+class ReceiptSigner:
+    """The key with which a running process signs receipts and answers. `key`: to be read anew for each of them."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self.key = key
+        self._complaint = ""  # what was logged last, so that it is not logged every second
+
+    def follow(self, connection: psycopg.Connection, folder: Path, now: datetime) -> None:
+        """Takes the key in force, where that is another one by now and the key at hand leads to it.
+
+        The database has it before, so that whoever meets it can learn it. Where it is not to be had, the key at hand
+        stays, and the reason is logged once.
+        """
+        in_force = self.key.public_key().public_bytes_raw()
+        if [key.raw for key in read_receipt_keys(connection)[-1:]] == [in_force]:
+            return
+        try:
+            newest = claim_receipt_key(connection, folder, now)
+            follow_keys(read_receipt_keys(connection), in_force)
+        except (KeyNotInForce, NotUnderstood, BrokenKeyChain, OSError) as error:
+            if str(error) != self._complaint:
+                logger.error("this process goes on signing with key %s: %s", fingerprint(in_force), error)  # noqa: TRY400
+            self._complaint = str(error)
+            return
+        self.key, self._complaint = newest, ""
+        logger.warning("receipts and answers are signed with key %s from here on",
+                       fingerprint(newest.public_key().public_bytes_raw()))  # fmt: skip
 
 
 def read_receipt_keys(connection: psycopg.Connection) -> tuple[ReceiptKey, ...]:

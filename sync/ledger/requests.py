@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import msgspec
 import psycopg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract import batch, receipt, signature, wire
 from sync.contract.device_keys import DeviceKeyReply, DeviceKeyRequest, UnprovenKey, check_key_proof
@@ -33,7 +32,7 @@ from sync.contract.wire import (
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
-from sync.ledger.receipt_keys import read_receipt_keys
+from sync.ledger.receipt_keys import ReceiptSigner, read_receipt_keys
 from sync.ledger.registry import code_uses, device_keys, palms, rosters, schools
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
@@ -69,7 +68,7 @@ def problem_reply(kind: ProblemType, status: int, title: str, detail: str = "", 
 class LedgerContext:
     """The parts that every call needs: both keys, the clock, and the people remembered between calls."""
 
-    key: Ed25519PrivateKey
+    receipts: ReceiptSigner
     clock: Callable[[], datetime]
     signer: LogSigner
     members: RosterMembers = field(default_factory=RosterMembers, repr=False)
@@ -100,7 +99,7 @@ class LedgerContext:
         )
         arrival = ArrivedBatch(sender.school, sender.device, open_epoch, content, evidence)
         try:
-            outcome = ingest_batch(connection, arrival, self.key, self.clock(), self.members)
+            outcome = ingest_batch(connection, arrival, self.receipts.key, self.clock(), self.members)
         except batch.MalformedBatch as error:
             raise problem_reply(ProblemType.MALFORMED, 422, "a batch that contradicts itself", str(error)) from error
         match outcome:
@@ -118,7 +117,7 @@ class LedgerContext:
             return Cursor(time=now)
         epoch, head = position
         schools.await_replication(connection, sender)
-        issued = receipt.issue(self.key, sender.device, epoch, head, now)
+        issued = receipt.issue(self.receipts.key, sender.device, epoch, head, now)
         return Cursor(
             time=now, epoch=epoch, accepted_through=head.seq, head=head.hash.hex(), receipt=issued,
             wanted=schools.read_wanted(connection, sender, epoch),
@@ -131,7 +130,7 @@ class LedgerContext:
         sender, _, _ = _authenticate(connection, request, device)
         log_key = self.signer.log_key(sender.school, LogName.EVENTS)
         now = wire.time_text(self.clock())
-        view = log_views.read_log_view(connection, sender, _number(since), log_key, self.key, now)
+        view = log_views.read_log_view(connection, sender, _number(since), log_key, self.receipts.key, now)
         schools.await_replication(connection, sender)
         return view
 
@@ -225,7 +224,7 @@ class LedgerContext:
                     f"{why}: ask for a new one (`edge-agent ledger enrol-code SCHOOL`)",
                 )  # fmt: skip
             case (device, new):
-                server_key = self.key.public_key().public_bytes_raw().hex()
+                server_key = self.receipts.key.public_key().public_bytes_raw().hex()
                 return RegistrationReply(
                     device=device.device, school=device.school, server_key=server_key, time=wire.time_text(now)
                 ), new  # fmt: skip

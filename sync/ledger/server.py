@@ -26,7 +26,7 @@ from sync.ledger.intake.event_months import MONTH_UPKEEP_S, open_months
 from sync.ledger.judgement.day_publisher import publish_days
 from sync.ledger.pages.app import mount_pages
 from sync.ledger.pages.overview import VIEW_UPKEEP_S, forget_views
-from sync.ledger.receipt_keys import claim_receipt_key
+from sync.ledger.receipt_keys import FOLLOW_INTERVAL_S, ReceiptSigner, claim_receipt_key
 from sync.ledger.recovery.acts import WRITE_INTERVAL_S, ActFile
 from sync.ledger.recovery.restoring import catch_up, follow_acts, open_acts
 from sync.ledger.requests import LedgerContext
@@ -84,9 +84,14 @@ def utc_now() -> datetime:
 class LedgerKeys:
     """The keys of a ledger's folder, and the file of acts beside them."""
 
-    receipts: Ed25519PrivateKey
+    folder: Path
+    receipts: ReceiptSigner
     logs: LogSigner
-    acts: ActFile
+
+    @property
+    def acts(self) -> ActFile:
+        """Returns the file of acts, whose next line the key in force signs. Raises NotUnderstood."""
+        return open_acts(self.folder, self.receipts.key)
 
 
 def prepare(database_url: str, options: LedgerOptions) -> LedgerKeys:
@@ -113,7 +118,7 @@ def load_keys(connection: psycopg.Connection, options: LedgerOptions) -> LedgerK
 def compose_keys(options: LedgerOptions, receipts: Ed25519PrivateKey) -> LedgerKeys:
     """Returns the folder's other keys with this one for receipts. Raises NotUnderstood."""
     signer = keys.load_or_create_signer(options.folder / "log.key", options.log_name)
-    return LedgerKeys(receipts, signer, open_acts(options.folder, receipts))
+    return LedgerKeys(options.folder, ReceiptSigner(receipts), signer)
 
 
 def open_caught_up_pool(database_url: str, connections_max: int, held: LedgerKeys) -> Pool:
@@ -123,6 +128,13 @@ def open_caught_up_pool(database_url: str, connections_max: int, held: LedgerKey
     state, not for a second.
     """
     return open_pool(database_url, connections_max, lambda new: follow_acts(new, held.acts))
+
+
+def follow_receipt_key(pool: Pool, held: LedgerKeys) -> BackgroundWork:
+    """Returns the work that lets these keys follow a rotation."""
+    return BackgroundWork(
+        "receipt key", pool, FOLLOW_INTERVAL_S, lambda db, _: held.receipts.follow(db, held.folder, utc_now())
+    )
 
 
 class LedgerFront:
@@ -146,10 +158,13 @@ class LedgerFront:
         except BaseException:
             self._close_pools()
             raise
+        self._key_work = follow_receipt_key(self._pool, held)
+        self._key_work.start()
 
     def stop(self) -> None:
         """Stops it; the requests under way finish."""
         self.http.stop()
+        self._key_work.stop()
         self._close_pools()
 
     def _close_pools(self) -> None:
@@ -169,6 +184,7 @@ class LedgerBack:
 
     def _compose(self, held: LedgerKeys) -> Iterator[BackgroundWork]:
         pool, witness, interval_s = self._pool, self._options.witness, self._options.settle_interval_s
+        yield follow_receipt_key(pool, held)
         yield BackgroundWork("acts", pool, WRITE_INTERVAL_S, lambda db, _: follow_acts(db, held.acts))
         yield BackgroundWork("months", pool, MONTH_UPKEEP_S, lambda db, _: open_months(db))
         yield BackgroundWork("views", pool, VIEW_UPKEEP_S, lambda db, _: forget_views(db, utc_now()))
@@ -181,7 +197,7 @@ class LedgerBack:
         if hosts:
             yield BackgroundWork(
                 "webhooks", pool, WEBHOOK_INTERVAL_S,
-                lambda db, stop: deliver_due(db, held.receipts, hosts, utc_now(), stop),
+                lambda db, stop: deliver_due(db, held.receipts.key, hosts, utc_now(), stop),
             )  # fmt: skip
         if interval_s > 0:
             yield BackgroundWork("days", pool, interval_s, lambda db, stop: publish_days(db, utc_now, stop))

@@ -71,7 +71,7 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
         middleware=[
             Middleware(UnsignedRefusal, service.strangers, frozenset({HEALTH_PATH, RECEIPT_KEYS_PATH})),
             Middleware(RequestCounter),
-            Middleware(AnswerSigner, ledger.key, ledger.clock),
+            Middleware(AnswerSigner, ledger.receipts, ledger.clock),
             Middleware(GZipMiddleware, minimum_size=8 * 1024, compresslevel=1),
         ],
     )

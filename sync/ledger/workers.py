@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.ledger.door.listening import ListeningAddress
 from sync.ledger.errors import LedgerError
-from sync.ledger.server import LedgerBack, LedgerFront, LedgerOptions, compose_keys, prepare
+from sync.ledger.server import LedgerBack, LedgerFront, LedgerKeys, LedgerOptions, compose_keys, prepare
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def run_workers(database_url: str, options: LedgerOptions, count: int) -> Iterat
     """Yields a ledger of `count` answering processes, once all of them answer. Raises LedgerError."""
     held = prepare(database_url, options)
     with _reserve(options) as port:
-        workers = LedgerWorkers(database_url, options, options.address(port=port, is_shared=True), count, held.receipts)
+        workers = LedgerWorkers(database_url, options, options.address(port=port, is_shared=True), count, held)
         back = None
         try:
             workers.await_all()
@@ -71,12 +71,12 @@ class LedgerWorkers:
 
     def __init__(
         self, database_url: str, options: LedgerOptions, address: ListeningAddress, count: int,
-        receipts: Ed25519PrivateKey,
+        held: LedgerKeys,
     ) -> None:  # fmt: skip
         limits = options.limits
         shared = replace(limits, rate_per_s=limits.rate_per_s / count, burst=max(1, limits.burst // count))
-        # Handed on, not read again: a process that is started anew signs like the others, also after a rotation.
-        self._call = (database_url, replace(options, limits=shared), address, receipts.private_bytes_raw())
+        self._call = (database_url, replace(options, limits=shared), address)
+        self._held = held
         self._spawning = get_context("spawn")
         self._ready = self._spawning.Semaphore(0)
         self._starting = 0  # processes that do not answer yet
@@ -84,7 +84,9 @@ class LedgerWorkers:
         self._workers = [_Worker(self._start()) for _ in range(count)]
 
     def _start(self) -> SpawnProcess:
-        process = self._spawning.Process(target=_answer, args=(*self._call, self._ready), name="ledger-worker")
+        # The key is handed on: whatever lies in the folder by now, a process started anew signs like the others.
+        secret = self._held.receipts.key.private_bytes_raw()
+        process = self._spawning.Process(target=_answer, args=(*self._call, secret, self._ready), name="ledger-worker")
         process.start()
         self._starting += 1
         return process

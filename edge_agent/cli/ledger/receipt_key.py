@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="The keys that receipts and answers
 
 @app.command()
 def rotate(data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "") -> None:
-    """Replace the key in the folder by a new one, which the old one vouches for. Then restart every process at once."""
+    """Replace the key in the folder by a new one, which the old one vouches for. Running processes take it."""
     from sync.contract.receipt import fingerprint
     from sync.ledger.receipt_keys import KEY_CHAIN_NAME, RECEIPT_KEY_NAME, rotate_receipt_key
     from sync.ledger.server import utc_now
@@ -18,9 +18,9 @@ def rotate(data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "
     with open_ledger(data_dir, database_url) as connection:
         chain = rotate_receipt_key(connection, data_dir, utc_now())
     out.print(
-        f"{fingerprint(chain[-1].raw)} is in force, vouched for by {fingerprint(chain[-2].raw)}; next: copy "
-        f"{RECEIPT_KEY_NAME} and {KEY_CHAIN_NAME} to the folders of the ledger's other processes and into the backup, "
-        "and restart all of them",
+        f"{fingerprint(chain[-1].raw)} is in force, vouched for by {fingerprint(chain[-2].raw)}; the processes of this "
+        f"folder take it within a second; next: copy {RECEIPT_KEY_NAME} and {KEY_CHAIN_NAME} into the backup, and to "
+        "the ledger's other folders where it has any",
         markup=False, soft_wrap=True,
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ def test_the_pinned_key_needs_no_question() -> None:
 
 def test_a_key_of_before_is_not_believed_and_alarms_nobody() -> None:
     pinned = PinnedKey(RAW[1], ChainTransport())
-    with pytest.raises(Unreachable, match="start it again"):
+    with pytest.raises(Unreachable, match="its key of before"):
         pinned.meet(NAMES[0])
     assert pinned.raw == RAW[1]
 

@@ -2,7 +2,9 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,15 +22,17 @@ from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
 from sync.client.pinned_key import PinnedKey
 from sync.client.registration import register_kiosk
-from sync.contract import wire
+from sync.contract import batch, receipt, wire
 from sync.contract.receipt import fingerprint
 from sync.contract.receipt_keys import ReceiptKey, ReceiptKeyPage, hand_over
-from sync.contract.wire import Cursor
+from sync.contract.wire import BatchReply, Cursor
+from sync.errors import Unreachable
 from sync.ledger import keys, receipt_keys
 from sync.ledger.errors import ActsDamaged, KeyNotInForce, NotUnderstood
 from sync.ledger.receipt_keys import (
     KEY_CHAIN_NAME,
     RECEIPT_KEY_NAME,
+    ReceiptSigner,
     claim_receipt_key,
     read_receipt_keys,
     rotate_receipt_key,
@@ -39,7 +43,9 @@ from sync.ledger.recovery.restoring import open_acts
 from sync.ledger.registry import schools
 from sync.ledger.server import LedgerOptions, LedgerServer
 from sync.ledger.whole_files import replace_file
-from tests.sync.ledger.kiosk import OPEN_DOOR
+from sync.ledger.workers import run_workers
+from tests.sync.ledger.billing.sheet_school import Command
+from tests.sync.ledger.kiosk import OPEN_DOOR, Kiosk, entry, new_school
 
 NOW = datetime(2026, 11, 30, 10, tzinfo=UTC)
 SINCE = "2026-11-30T10:00:00.000Z"
@@ -128,14 +134,16 @@ def test_a_kiosk_goes_on_through_a_rotation(turning: LedgerServer, tmp_path: Pat
         identity.write_registration(
             tmp_path, Registration(device=granted.device, school="s-1", ledger="", server_key=granted.server_key)
         )
+        schools.set_status(db, granted.device, "suspended")  # an act that is signed by the first key
+        schools.set_status(db, granted.device, "active")
         former = keys.load_or_create(folder / RECEIPT_KEY_NAME)
+        write_acts(db, open_acts(folder, former))
         chain = rotate_receipt_key(db, folder, NOW)
         chain = rotate_receipt_key(db, folder, NOW)
         assert chain[0].raw == public(former)
-        assert send(turning.url, granted.device, device, tmp_path) == public(former).hex(), "until it is started again"
-        schools.set_status(db, granted.device, "suspended")  # an act that is signed by the former key
-        schools.set_status(db, granted.device, "active")
-        write_acts(db, open_acts(folder, former))
+        until = time.monotonic() + 60
+        while send(turning.url, granted.device, device, tmp_path) != chain[-1].public_key:
+            assert time.monotonic() < until, "the process takes the newest key by itself"
     with turning, psycopg.connect(turning.database_url, autocommit=True) as db:
         page = wire.read_json(ReceiptKeyPage, httpx.get(f"{turning.url}/v1/receipt-keys").content)
         assert page.keys == chain == read_receipt_keys(db)
@@ -148,6 +156,129 @@ def test_a_kiosk_goes_on_through_a_rotation(turning: LedgerServer, tmp_path: Pat
     ]  # fmt: skip
     with pytest.raises(ActsDamaged):
         ActFile(acts.path, acts.key).read()
+
+
+def test_processes_follow_a_rotation_while_a_kiosk_sends(turning: LedgerServer, command: Command) -> None:
+    """Two processes, the operator's own command, and a new connection for each batch, which reaches either of them.
+
+    No answer counts as unsigned and no receipt as forged; what a process signs with the former key a moment longer, the
+    kiosk sends again.
+    """
+    folder, place = turning._options.folder, ("--database-url", turning.database_url)
+    with run_workers(turning.database_url, turning._options, 2) as workers:
+        with psycopg.connect(turning.database_url, autocommit=True) as db:
+            sending = SendingKiosk.enrol(workers.url, db)
+            first = sending.pinned.raw
+            while len(sending.signers) < 20:
+                sending.send()
+            command("receipt-key", "rotate", "--data", folder, *place)
+            newest = read_receipt_keys(db)[-1].raw
+            until = time.monotonic() + 60
+            while sending.signers[-20:] != [newest] * 20:
+                assert time.monotonic() < until, "every process takes the new key by itself"
+                sending.send()
+            stored = db.execute("SELECT count(*) FROM event").fetchone()
+        assert stored == (len(sending.kiosk.payloads),)
+    switched = sending.signers.index(newest)
+    assert sending.signers == [first] * switched + [newest] * (len(sending.signers) - switched)
+    sending.kiosk.close()
+
+
+@dataclass(slots=True)
+class SendingKiosk:
+    """A kiosk that sends one event after the other. `signers`: the key of each answer, whose receipt was good, too."""
+
+    url: str
+    kiosk: Kiosk
+    pinned: PinnedKey
+    signers: list[bytes] = field(default_factory=list)
+
+    @classmethod
+    def enrol(cls, url: str, db: psycopg.Connection) -> "SendingKiosk":
+        school = new_school(db)
+        kiosk = Kiosk.enrol(url, schools.issue_code(db, school, "left door", datetime.now(UTC)))
+        return cls(url, kiosk, PinnedKey(bytes.fromhex(kiosk.identity.server_key)))
+
+    def send(self) -> None:
+        """Records an event and sends it until the ledger's answer counts."""
+        self.kiosk.record(entry("u1", school=self.kiosk.school))
+        number = len(self.kiosk.payloads)
+        body = batch.Compressor()(batch.encode(self.kiosk.header(number, number), self.kiosk.payloads[-1:]))
+        while not self._post(body):
+            pass
+
+    def _post(self, body: bytes) -> bool:
+        """Returns if the answer counts: not where it is by a key before the one that this kiosk has met."""
+        path = wire.batches_path(self.kiosk.device, self.kiosk.epoch)
+        with HttpxTransport(self.url) as http:
+            self.pinned = PinnedKey(self.pinned.raw, http)
+            device = DeviceKey(self.kiosk.key)
+            channel = LedgerChannel(http, device, self.kiosk.device, lambda: datetime.now(UTC), self.pinned)
+            try:
+                reply = channel.post(BatchReply, path, body, wire.NDJSON, "zstd")
+            except Unreachable as error:
+                if "its key of before" in str(error):
+                    return False
+                raise
+            assert channel.last_was_signed
+            signer = self.pinned.raw
+            self.pinned.meet(reply.receipt.key)
+            receipt.check(reply.receipt, self.pinned.raw)
+        self.signers.append(signer)
+        return True
+
+
+def test_a_running_process_takes_no_key_but_the_one_in_force(
+    blank: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its folder is one of its own, which gets another ledger's key, then none, and at last the new one."""
+    served, own = tmp_path / "served", tmp_path / "own"
+    served.mkdir()
+    key = claim_receipt_key(blank, served, NOW)
+    shutil.copytree(served, own)
+    signer = ReceiptSigner(key)
+    (own / RECEIPT_KEY_NAME).write_text(Ed25519PrivateKey.generate().private_bytes_raw().hex(), "ascii")
+    signer.follow(blank, own, NOW)
+    assert (signer.key, caplog.messages) == (key, []), "while its own is in force, no file says otherwise"
+    rotate_receipt_key(blank, served, NOW)
+    for _ in range(2):
+        signer.follow(blank, own, NOW)
+    (own / RECEIPT_KEY_NAME).unlink()
+    signer.follow(blank, own, NOW)
+    assert signer.key is key
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        f"this process goes on signing with key {fingerprint(public(key))}"
+    ] * 2, "each reason once"
+    shutil.copy(served / RECEIPT_KEY_NAME, own)
+    signer.follow(blank, own, NOW)
+    assert public(signer.key) == read_receipt_keys(blank)[-1].raw
+    assert (own / KEY_CHAIN_NAME).read_bytes() == (served / KEY_CHAIN_NAME).read_bytes()
+
+
+def test_a_running_process_follows_no_key_that_its_own_has_not_signed(
+    blank: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folder and database agree, and are another ledger's: somebody has put both in the place of this one's."""
+    key = claim_receipt_key(blank, tmp_path, NOW)
+    signer, other = ReceiptSigner(key), Ed25519PrivateKey.generate()
+    foreign = hand_over(Ed25519PrivateKey.generate(), public(other), SINCE)
+    receipt_keys._insert(blank, 2, foreign)
+    (tmp_path / RECEIPT_KEY_NAME).write_text(other.private_bytes_raw().hex(), "ascii")
+    signer.follow(blank, tmp_path, NOW)
+    assert signer.key is key
+    assert "is not signed by" in caplog.text
+
+
+def test_a_running_process_brings_its_key_back_into_a_restored_database(
+    blank: psycopg.Connection, tmp_path: Path
+) -> None:
+    signer = ReceiptSigner(claim_receipt_key(blank, tmp_path, NOW))
+    chain = rotate_receipt_key(blank, tmp_path, NOW)
+    signer.follow(blank, tmp_path, NOW)
+    blank.execute("DELETE FROM receipt_key WHERE number > 1")
+    signer.follow(blank, tmp_path, NOW)
+    assert read_receipt_keys(blank) == chain
+    assert public(signer.key) == chain[-1].raw
 
 
 def send(url: str, name: str, key: DeviceKey, state_dir: Path) -> str:

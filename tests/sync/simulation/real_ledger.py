@@ -13,6 +13,7 @@ from sync.contract import receipt, signature, wire
 from sync.contract.chain import DeviceId
 from sync.errors import Unreachable
 from sync.ledger.intake.holes import read_holes
+from sync.ledger.receipt_keys import ReceiptSigner
 from sync.ledger.registry import schools
 from sync.ledger.requests import LedgerContext, ProblemReply
 from sync.proof.signer import LogSigner
@@ -65,7 +66,7 @@ class RealLedger:
     changes: int = 0  # requests and restores so far: while it stands, so does the database
 
     def __post_init__(self) -> None:
-        self.context = LedgerContext(LEDGER_KEY, self.clock, self.signer)
+        self.context = LedgerContext(ReceiptSigner(LEDGER_KEY), self.clock, self.signer)
 
     @property
     def public_key(self) -> bytes:
