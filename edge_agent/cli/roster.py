@@ -32,6 +32,10 @@ ExportArgument = Annotated[Path, typer.Argument(help="Folder or zip of a OneRost
 OrgOption = Annotated[str, typer.Option(help="The school's id in the export, if it differs from ours.")]
 LocalOption = Annotated[bool, typer.Option("--local", help="Import into this kiosk, which has no ledger yet.")]
 VanishOption = Annotated[float, typer.Option(min=0, max=1, help="Share of pupils that may vanish at once.")]
+KeepIdsOption = Annotated[
+    bool,
+    typer.Option("--keep-ids", help="New people keep the source's id: kiosks began with a roster from a stick."),
+]
 DataOption = Annotated[Path, typer.Option("--data", envvar="LEDGER_DATA", help="The ledger's folder.")]
 DatabaseOption = Annotated[
     str, typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="Its PostgreSQL's URL.")
@@ -66,6 +70,7 @@ def import_export(
     school: SchoolsOption = None,
     org: OrgOption = "",
     vanish: VanishOption = 0.1,
+    keep_ids: KeepIdsOption = False,
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
     config: ConfigOption = CONFIG_DEFAULT,
@@ -76,7 +81,9 @@ def import_export(
         if local:
             _import_into_kiosk(export, org, vanish, config, as_json)
         else:
-            _import_into_ledger(export, school or (), org, vanish, data_dir, database_url, as_json, dry_run=False)
+            _import_into_ledger(
+                export, school or (), org, vanish, data_dir, database_url, as_json, dry_run=False, keep_ids=keep_ids
+            )
 
 
 app.command("seal-codes")(seal_codes)
@@ -152,6 +159,7 @@ def _import_into_ledger(
     as_json: bool,
     *,
     dry_run: bool,
+    keep_ids: bool = False,
 ) -> None:
     from edge_agent.cli.ledger import database
 
@@ -163,7 +171,7 @@ def _import_into_ledger(
     with part_export(export) as files, database.open_ledger(data_dir, url) as connection:
         for imported in import_schools(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run,
-            note=log_school,
+            keep_ids=keep_ids, note=log_school,
         ):  # fmt: skip
             _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
 

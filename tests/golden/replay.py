@@ -236,7 +236,9 @@ def play_with_ledger(kiosk: Kiosk) -> dict[str, str]:
     with Ledger(kiosk) as ledger:
         ledger.start()
         ledger.command("ledger", "school", "sch-1", "Мектеп 1")
-        imported = ledger.command("roster", "import", str(DAY / "export"), "--school", "sch-1", "--json")
+        # The kiosk has had its roster without a ledger, by the source's ids.
+        words = ("--school", "sch-1", "--keep-ids", "--json")
+        imported = ledger.command("roster", "import", str(DAY / "export"), *words)
         line = Line(ledger.url)
         try:
             player = Player(kiosk, ledger, line)

@@ -43,16 +43,16 @@ class ImportedSchool:
 def import_export(
     connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str] = (), *, date: str,
     org: str = "", vanish_share_max: float = VANISH_SHARE_MAX, dry_run: bool = False, in_force: datetime | None = None,
-    note: Callable[[psycopg.Connection, str], None] = lambda connection, school: None,
+    keep_ids: bool = False, note: Callable[[psycopg.Connection, str], None] = lambda connection, school: None,
 ) -> tuple[ImportedSchool, ...]:  # fmt: skip
     """Imports for the schools named, or for every school that the export names, and returns all results at once."""
-    terms = _ImportTerms(files, date, org, vanish_share_max, dry_run, in_force)
+    terms = _ImportTerms(files, date, org, vanish_share_max, dry_run, in_force, keep_ids)
     return tuple(_import_schools(connection, wanted, terms, note))
 
 
 def import_schools(
     connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str], *, date: str,
-    org: str, vanish_share_max: float, dry_run: bool, note: Callable[[psycopg.Connection, str], None],
+    org: str, vanish_share_max: float, dry_run: bool, keep_ids: bool, note: Callable[[psycopg.Connection, str], None],
 ) -> Iterator[ImportedSchool]:  # fmt: skip
     """Imports school after school and yields each one's result: of a city, no more than one is in memory.
 
@@ -60,12 +60,12 @@ def import_schools(
     no school waits for another; `note` is called in it. Imported again, a school that has the roster stays as it is.
 
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
-    kept and the differences tell what would be. `in_force`: the time from which the roster is, where that is not now.
+    kept and the differences tell what would be. `keep_ids`: whoever is new keeps the source's id as their name.
     Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed. Raises ImportStopped where some
     have.
     """
     yield from _import_schools(
-        connection, wanted, _ImportTerms(files, date, org, vanish_share_max, dry_run, None), note
+        connection, wanted, _ImportTerms(files, date, org, vanish_share_max, dry_run, None, keep_ids), note
     )
 
 
@@ -106,6 +106,7 @@ class _ImportTerms:
     vanish_share_max: float
     dry_run: bool
     in_force: datetime | None
+    keep_ids: bool
 
     def read_files(self, school: str) -> Mapping[str, bytes]:
         """Returns the files that a school's roster is in."""
@@ -162,7 +163,7 @@ def _compare_school(
     built = import_roster(terms.read_files(school), school, base, date=terms.date, org=terms.org, timezone=row[0])
     old = rosters.read_records(connection, school)
     people = [record.id for record in built.records if isinstance(record, Person)]
-    surrogates = choose_surrogates(connection, school, people)
+    surrogates = choose_surrogates(connection, school, people, keep_ids=terms.keep_ids)
     difference = compare_rosters(old, name_by_surrogates(built.records, surrogates))
     refuse_vanished_pupils(difference, old, terms.vanish_share_max)
     return built, difference, surrogates

@@ -40,12 +40,19 @@ def draw_surrogate() -> str:
     return base64.b32encode(secrets.token_bytes(_SURROGATE_BYTES)).decode().rstrip("=").lower()
 
 
-def choose_surrogates(connection: psycopg.Connection, school: str, source_ids: Collection[str]) -> Mapping[str, str]:
-    """Returns the surrogate of each of these people, by the source's id; for whoever is new one that is only drawn."""
+def choose_surrogates(
+    connection: psycopg.Connection, school: str, source_ids: Collection[str], *, keep_ids: bool = False
+) -> Mapping[str, str]:
+    """Returns the surrogate of each of these people, by the source's id; for whoever is new one that is only drawn.
+
+    With `keep_ids` whoever is new keeps the source's id: what the school's kiosks have still to send may hold it.
+    """
     known = _read_known(connection, school, source_ids)
     new = sorted(set(source_ids) - known.keys())
     if not new:
         return known
+    if keep_ids:
+        return known | {person: person for person in new}
     recorded = {row[0] for row in connection.execute(_SELECT_RECORDED, {"school": school, "people": new})}
     return known | {person: person if person in recorded else draw_surrogate() for person in new}
 

@@ -12,7 +12,7 @@ from sync.ledger.registry import rosters, schools
 from sync.ledger.registry.payer_numbers import read_numbers
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
-from sync.ledger.registry.surrogates import choose_surrogates, draw_surrogate, find_surrogates
+from sync.ledger.registry.surrogates import choose_surrogates, draw_surrogate, find_source_ids, find_surrogates
 from sync.money.months import Month
 from tests.vectors import find_vector
 
@@ -70,6 +70,17 @@ def test_whoever_was_known_by_the_sources_id_keeps_it(db: psycopg.Connection, sc
     named = choose_surrogates(db, school, ["old", "gone", "new"])
     assert named["old"] == "old"
     assert len({named["gone"], named["new"], "gone", "new"}) == 4
+
+
+def test_an_import_for_kiosks_that_began_with_a_stick_keeps_the_sources_ids(
+    db: psycopg.Connection, school: str
+) -> None:
+    import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151", keep_ids=True)
+    people = {record.id for record in rosters.read_records(db, school) if isinstance(record, Person)}
+    known = find_source_ids(db, school, people)
+    assert known == {person: person for person in people}
+    import_export(db, read_export(SAMPLES / "bulk"), [school], date=ON, org="sch-0151")
+    assert {record.id for record in rosters.read_records(db, school) if isinstance(record, Person)} == people
 
 
 def test_names_are_drawn_by_chance() -> None:
