@@ -12,11 +12,12 @@ import psycopg
 SCHOOLS_MAX = 512  # remembered at once; a process that serves more forgets the one not asked for longest
 PEOPLE_MAX = 50_000  # of one school; no school has had more
 
-# Without a roster nobody is unknown.
+# No row before the first roster: then nobody is unknown.
 _SELECT_MEMBERS = """
-    SELECT id FROM unnest(%(people)b::text[]) AS asked (id)
-    WHERE NOT EXISTS (SELECT 1 FROM school WHERE school = %(school)s AND roster_version > 0)
-       OR EXISTS (SELECT 1 FROM roster_record r WHERE r.school = %(school)s AND r.type = 'person' AND r.id = asked.id)
+    SELECT ARRAY(
+        SELECT DISTINCT id FROM roster_record r
+        WHERE r.school = %(school)s AND r.type = 'person' AND r.id = ANY(%(people)b::text[])
+    ) FROM school WHERE school = %(school)s AND roster_version > 0
 """
 
 
@@ -32,16 +33,12 @@ class RosterMembers:
         uncertain = set(people) - self._remembered(school)
         if not uncertain:
             return set()
-        rows = connection.execute(_SELECT_MEMBERS, {"school": school, "people": list(uncertain)})
-        members = {row[0] for row in rows}
-        if self._has_roster(connection, school):
-            self._remember(school, members)
+        row = connection.execute(_SELECT_MEMBERS, {"school": school, "people": list(uncertain)}).fetchone()
+        if row is None:  # everybody passes, and that must not be remembered
+            return set()
+        members = set(row[0])
+        self._remember(school, members)
         return uncertain - members
-
-    def _has_roster(self, connection: psycopg.Connection, school: str) -> bool:
-        """Returns False before the first roster: then everybody passes, and that must not be remembered."""
-        row = connection.execute("SELECT roster_version > 0 FROM school WHERE school = %s", (school,)).fetchone()
-        return bool(row and row[0])
 
     def _remembered(self, school: str) -> set[str]:
         with self._lock:

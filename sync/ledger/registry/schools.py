@@ -172,10 +172,9 @@ def find_device(connection: psycopg.Connection, device: str) -> RegisteredDevice
     except InvalidMessage:
         return None
     row = connection.execute(
-        "SELECT d.status,"
-        " coalesce(array_agg(k.public_key ORDER BY k.added_at) FILTER (WHERE k.retired_at IS NULL), '{}') FROM device d"
-        " LEFT JOIN device_key k USING (school, device) WHERE d.school = %s AND d.device = %s GROUP BY d.status",
-        (school, device),
+        "SELECT status, ARRAY(SELECT public_key FROM device_key WHERE school = %(school)s AND device = %(device)s"
+        " AND retired_at IS NULL ORDER BY added_at) FROM device WHERE school = %(school)s AND device = %(device)s",
+        {"school": school, "device": device},
     ).fetchone()
     return (
         None if row is None else RegisteredDevice(school, DeviceId(device), row[0], tuple(bytes(key) for key in row[1]))
