@@ -31,6 +31,7 @@ NAMES = (
     "proofs",
     "claim_error",
     "door",
+    "lunch",
 )
 LONG = (
     "palm_exhaustive",

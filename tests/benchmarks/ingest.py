@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.connection import Connection
 from threading import Thread
+from typing import BinaryIO
 
 import psycopg
 
@@ -34,6 +35,7 @@ FIRST = date(2026, 11, 2)
 WORKERS = 2
 EVENTS_PER_S_MIN = 40_000.0
 SEAL_S_MAX = 1.0
+LATER_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,16 @@ def write_request(kiosk: Kiosk, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def deliver(url: str, backlogs: Sequence[Backlog]) -> float:
-    """Returns the seconds from the first request to the last answer. Raises RuntimeError for any answer but 200."""
+def deliver(url: str, backlogs: Sequence[Backlog], *, insists: bool = False) -> float:
+    """Returns the seconds from the first request to the last answer. Raises RuntimeError for any answer but 200.
+
+    `insists`: a request that is told to come later (503) is sent again after a moment.
+    """
     host, port = url.removeprefix("http://").split(":")
     receive, send = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("spawn")
     requests = [backlog.requests for backlog in backlogs]
-    sender = context.Process(target=_send_all, args=((host, int(port)), requests, send), daemon=True)
+    sender = context.Process(target=_send_all, args=((host, int(port)), requests, insists, send), daemon=True)
     sender.start()
     send.close()  # so that a process which does not start is an EOFError and no long wait
     took, refused = receive.recv()
@@ -127,9 +132,9 @@ def deliver(url: str, backlogs: Sequence[Backlog]) -> float:
     return float(took)
 
 
-def _send_all(address: tuple[str, int], backlogs: Sequence[Sequence[bytes]], report: Connection) -> None:
+def _send_all(address: tuple[str, int], backlogs: Sequence[Sequence[bytes]], insists: bool, report: Connection) -> None:
     refused: list[bytes] = []
-    threads = [Thread(target=_send, args=(address, requests, refused)) for requests in backlogs]
+    threads = [Thread(target=_send, args=(address, requests, insists, refused)) for requests in backlogs]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -138,19 +143,27 @@ def _send_all(address: tuple[str, int], backlogs: Sequence[Sequence[bytes]], rep
     report.send((time.perf_counter() - started, refused))
 
 
-def _send(address: tuple[str, int], requests: Sequence[bytes], refused: list[bytes]) -> None:
+def _send(address: tuple[str, int], requests: Sequence[bytes], insists: bool, refused: list[bytes]) -> None:
     with socket.create_connection(address) as connection, connection.makefile("rb") as answers:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for request in requests:
-            connection.sendall(request)
-            status, length = answers.readline(), 0
-            while (line := answers.readline()) not in {b"\r\n", b""}:
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            body = answers.read(length)
+            status, body = _exchange(connection, answers, request)
+            while insists and status.startswith(b"HTTP/1.1 503"):
+                time.sleep(LATER_S)
+                status, body = _exchange(connection, answers, request)
             if not status.startswith(b"HTTP/1.1 200"):
                 refused.append(status + body)
                 return
+
+
+def _exchange(connection: socket.socket, answers: BinaryIO, request: bytes) -> tuple[bytes, bytes]:
+    """Returns the status line and the body of the answer."""
+    connection.sendall(request)
+    status, length = answers.readline(), 0
+    while (line := answers.readline()) not in {b"\r\n", b""}:
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return status, answers.read(length)
 
 
 def copy_again(db: psycopg.Connection, url: str, backlogs: Sequence[Backlog]) -> float:

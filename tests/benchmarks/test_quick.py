@@ -10,7 +10,9 @@ from tests.benchmarks.figures import Figure, Result, Run
 
 # Each of these starts kiosks and waits for people's paces; the others run their parts as well.
 PACED = frozenset({"scan", "burst", "memory", "start", "hatch", "palm_flow"})
-QUICK = [pytest.param(name, marks=pytest.mark.soak) if name in PACED else name for name in (*NAMES, *LONG)]
+MANY_PROCESSES = frozenset({"lunch"})  # it starts three ledgers and two bare servers
+SOAKED = PACED | MANY_PROCESSES
+QUICK = [pytest.param(name, marks=pytest.mark.soak) if name in SOAKED else name for name in (*NAMES, *LONG)]
 
 
 @pytest.mark.parametrize("name", QUICK)
