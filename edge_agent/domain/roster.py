@@ -5,7 +5,7 @@ A newer roster is a new snapshot. A wrong record never stops the kiosk. It is le
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import TypeVar, assert_never
@@ -33,6 +33,7 @@ from sync.contract.roster import (
 from sync.contract.sessions import Timetable, read_window
 
 ROSTER_PROBLEMS_MAX = 1_000
+CARD_ENDING_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,14 @@ class Roster:
         """Returns the cards with the technology of `uid`; one without a technology, in roster or reading, fits all."""
         any_technology = uid.technology is Technology.UNKNOWN
         return [card for card in cards if any_technology or card.technology in ("", uid.technology.value)]
+
+    def find_card_endings(self, people: Collection[str]) -> dict[str, str]:
+        """Returns the last digits of one card of each of these people who has one, as the roster writes its number."""
+        cards = {card.id: card for found in self._cards.values() for card in found if card.person in people}
+        return {
+            card.person: card.value.strip()[-CARD_ENDING_DIGITS:]
+            for card in sorted(cards.values(), key=lambda card: (not card.blocked, card.id))
+        }
 
     def find_codes(self, text: str) -> tuple[Credential, ...]:
         """Returns the credentials with this code: a QR code, a barcode or a PIN."""

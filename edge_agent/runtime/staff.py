@@ -1,17 +1,20 @@
 """Acts of the staff: carried to the station's thread, and waited for, but not for long."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
+from edge_agent.domain import people_search
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.name_order import order_key
 from edge_agent.domain.record import StaffAct
+from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
 from edge_agent.screen.ports import (
-    ROSTER_PEOPLE_MAX,
     ActionDone,
     ActionFailed,
     ActionResult,
@@ -39,18 +42,14 @@ class StaffDesk:
         self._now = now
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
-        """Returns people whose names or class begin like the words of `text`, in order of their names."""
-        wanted = text.casefold().split()
-        people = [
-            RosterPerson(PersonId(person.id), f"{person.given_name} {person.family_name}".strip(), person.group)
-            for person in self._station.roster.people.values()
-            if wanted and _matches(wanted, _split_names(person))
-        ]
-        return sorted(people, key=lambda person: (person.name, person.group, person.person))[:ROSTER_PEOPLE_MAX]
+        """Returns everybody whom `text` may mean, the likeliest first; a namesake with the last digits of a card."""
+        roster = self._station.roster
+        return describe_people(people_search.find_people(text, roster.people.values()), roster)
 
     def list_groups(self) -> Sequence[str]:
-        """Returns the classes of the roster, in order."""
-        return sorted({person.group for person in self._station.roster.people.values() if person.group})
+        """Returns the classes of the roster, numbers as numbers and letters as the Kazakh alphabet has them."""
+        groups = {person.group for person in self._station.roster.people.values() if person.group}
+        return sorted(groups, key=lambda group: (order_key(group), group))
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
         """Enters a person for a named operator and a stated reason."""
@@ -130,10 +129,16 @@ def _report_feedback(feedback: Feedback) -> ActionResult:
             return ActionFailed(FailureReason.NO_SESSION)
 
 
-def _split_names(person: Person) -> list[str]:
-    return f"{person.given_name} {person.family_name} {person.group}".casefold().split()
+def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPerson]:
+    """Returns these people as the staff's page lists them, in this order."""
+    names = Counter(_full_name(person) for person in people)
+    alike = {person.id for person in people if names[_full_name(person)] > 1}
+    endings = roster.find_card_endings(alike) if alike else {}
+    return [
+        RosterPerson(PersonId(person.id), _full_name(person), person.group, endings.get(person.id, ""))
+        for person in people
+    ]
 
 
-def _matches(beginnings: Sequence[str], words: Sequence[str]) -> bool:
-    """Returns True where each beginning begins one of the words."""
-    return all(any(word.startswith(beginning) for word in words) for beginning in beginnings)
+def _full_name(person: Person) -> str:
+    return f"{person.given_name} {person.family_name}".strip()

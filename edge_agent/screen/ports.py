@@ -8,8 +8,6 @@ from typing import Protocol
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
-ROSTER_PEOPLE_MAX = 20
-
 
 class EntryReason(StrEnum):
     """Stock reasons for an entry by hand; the staff may also type their own words."""
@@ -54,6 +52,7 @@ class RosterPerson:
     person: PersonId
     name: str
     group: str
+    apart: str = ""  # the last digits of a namesake's card: it tells people of one name and class apart
 
 
 class FailureReason(StrEnum):
@@ -98,11 +97,11 @@ class StaffActions(Protocol):
     """
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
-        """Returns at most `ROSTER_PEOPLE_MAX` people whose name or class begins with the words of `text`."""
+        """Returns everybody whom `text` may mean, the likeliest first; see `domain.people_search`."""
         ...
 
     def list_groups(self) -> Sequence[str]:
-        """Returns the names of all classes, sorted."""
+        """Returns the names of all classes, in the order of `domain.name_order`."""
         ...
 
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:

@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from edge_agent.screen.gate import OPERATOR_CHARS_MAX, GateLocked, SignedIn, StaffGate, WrongPin
 from edge_agent.screen.ports import (
-    ROSTER_PEOPLE_MAX,
     ActionDone,
     ActionFailed,
     ActionResult,
@@ -146,9 +145,7 @@ class StaffApi:
 
     async def _find(self, request: Request) -> Response:
         body = await _decode_body(request, _Find)
-        return await self._act(
-            request, body, lambda actions, _, body: tuple(actions.find_people(body.text))[:ROSTER_PEOPLE_MAX]
-        )
+        return await self._act(request, body, lambda actions, _, body: tuple(actions.find_people(body.text)))
 
     async def _groups(self, request: Request) -> Response:
         return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))

@@ -1,29 +1,23 @@
 // The staff's page: the last children, the kiosk's health, and acts by hand.
 
 import * as count from "/page/count.js";
+import { likelyReason } from "/page/attention.js";
+import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
+import {
+  $, choiceItem, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
+} from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
+import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
+import { clearSearch, enterPerson, focusSearch, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
-import { LANGUAGES, translate } from "/page/words.js";
+import { LANGUAGES } from "/page/words.js";
 
-const ENTRY_REASONS = ["forgot_card", "lost_card", "palm_unread", "new_pupil", "reader_down"];
-const VOID_REASONS = ["wrong_person", "did_not_eat", "twice"];
-const CLOCK_REASONS = ["compared", "set_since"];
-const FIND_DELAY_MS = 200;
-const $ = (id) => document.getElementById(id);
-
-let language = localStorage.getItem("canteen-language") ?? "kk";
-if (!LANGUAGES.includes(language)) language = LANGUAGES[0];
 let session = { on: false, operator: "", operators: [] };
 let view = null;
 let receivedMs = 0;
 let offsetMin = 0;
-let outcome = null; // {key, values, failed}: drawn again when the language changes
-let wrongClocks = []; // of terminals, whose rows are held
-let saidClocks = ""; // as they stand on the page
 const voidedRows = new Set();
-
-const t = (key, values) => translate(language, key, values);
 
 function clock(ageS) {
   return new Date(receivedMs - ageS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
@@ -32,14 +26,13 @@ function clock(ageS) {
 const clockAt = (unixS) => new Date(unixS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
 
 function drawWords() {
-  document.documentElement.lang = language;
+  document.documentElement.lang = spokenLanguage();
   for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
   $("languages").replaceChildren(...LANGUAGES.map((choice) => {
     const button = element("button", "", choice.toUpperCase());
-    button.setAttribute("aria-pressed", String(choice === language));
+    button.setAttribute("aria-pressed", String(choice === spokenLanguage()));
     button.addEventListener("click", () => {
-      language = choice;
-      localStorage.setItem("canteen-language", choice);
+      speak(choice);
       draw();
     });
     return button;
@@ -66,28 +59,13 @@ function draw() {
 
 function drawView() {
   if (!view) return;
-  drawHealth($("health"), view.health, language);
+  drawHealth($("health"), view.health, spokenLanguage());
   $("readers").hidden = view.readers.length === 0;
-  drawReaders($("reader-list"), view.readers, language, clockAt);
+  drawReaders($("reader-list"), view.readers, spokenLanguage(), clockAt);
   drawClocks();
   $("feed-empty").hidden = view.notices.length > 0;
   $("feed-nameless").hidden = view.named || view.notices.length === 0;
-  drawNotices($("feed"), view, language, clock, voidedRows, session.operator ? voidEntry : null);
-}
-
-function sayClock({ terminal, offset_s: offsetS, rows }) {
-  const minutes = Math.round(Math.abs(offsetS) / 60);
-  const values = { terminal, hours: Math.floor(minutes / 60), minutes: minutes % 60, number: rows };
-  return offsetS > 0 ? t("staff.clocks.ahead", values) : t("staff.clocks.behind", values);
-}
-
-function drawClocks() {
-  $("clocks").hidden = wrongClocks.length === 0;
-  // Drawn anew only where it differs: a click on a button that is replaced meanwhile is lost.
-  const said = JSON.stringify([language, wrongClocks]);
-  if (said === saidClocks) return;
-  saidClocks = said;
-  $("clock-list").replaceChildren(...wrongClocks.map((wrong) => choiceItem(sayClock(wrong), "", () => confirmClock(wrong))));
+  drawNotices($("feed"), view, spokenLanguage(), clock, voidedRows, session.operator ? voidEntry : null);
 }
 
 function drawCount() {
@@ -104,22 +82,6 @@ function drawCount() {
   }));
 }
 
-function drawOutcome() {
-  $("outcome").textContent = outcome ? t(outcome.key, outcome.values) : "";
-  $("outcome").className = outcome?.failed ? "failed" : "";
-}
-
-function showOutcome(key, values = {}, failed = false) {
-  outcome = { key, values, failed };
-  drawOutcome();
-  $("outcome").scrollIntoView({ block: "nearest" });
-}
-
-function showFailure({ why, wait }) {
-  showOutcome(`staff.why.${why}`, { number: wait }, true);
-  if (why === "signed_out") refreshSession();
-}
-
 async function refreshSession() {
   const response = await request("/staff/session");
   if (response.ok) session = response.body;
@@ -127,10 +89,9 @@ async function refreshSession() {
     await drawGroups();
     await refreshClocks();
   } else {
-    wrongClocks = []; // no name of the last shift stays on the screen
-    $("people").replaceChildren();
+    forgetClocks(); // no name of the last shift stays on the screen
+    clearSearch();
     $("groups").replaceChildren();
-    $("find").value = "";
   }
   draw();
 }
@@ -145,15 +106,15 @@ $("sign-in").addEventListener("submit", async (event) => {
     showFailure(response);
     return;
   }
-  outcome = null;
+  clearOutcome();
   await refreshSession();
   stream.reopen(); // the new stream has names
-  $("find").focus();
+  focusSearch();
 });
 
 $("sign-out").addEventListener("click", async () => {
   await request("/staff/sign-out", {});
-  outcome = null;
+  clearOutcome();
   await refreshSession();
   stream.reopen();
 });
@@ -169,56 +130,9 @@ function chooseTab(tab) {
 $("tab-person").addEventListener("click", () => chooseTab("person"));
 $("tab-class").addEventListener("click", () => chooseTab("class"));
 
-let findTimer = 0;
-$("find").addEventListener("input", () => {
-  clearTimeout(findTimer);
-  findTimer = setTimeout(findPeople, FIND_DELAY_MS);
-});
-
-async function findPeople() {
-  const text = $("find").value.trim();
-  if (!text) {
-    $("people").replaceChildren();
-    return;
-  }
-  const response = await request("/staff/find", { text });
-  if (text !== $("find").value.trim()) return; // the text has changed since
-  if (!response.ok) {
-    showFailure(response);
-    return;
-  }
-  if (response.body.length === 0) $("people").replaceChildren(element("li", "hint", t("staff.nobody")));
-  else $("people").replaceChildren(...response.body.map((person) => choiceItem(person.name, person.group, () => enterPerson(person))));
-}
-
 async function drawGroups() {
   const response = await request("/staff/groups");
   if (response.ok) $("groups").replaceChildren(...response.body.map((group) => choiceItem(group, "", () => enterClass(group))));
-}
-
-function choiceItem(words, group, onChoose) {
-  const item = document.createElement("li");
-  const button = element("button", "");
-  if (group) button.append(element("span", "group", group));
-  button.append(element("span", "", words));
-  button.addEventListener("click", onChoose);
-  item.append(button);
-  return item;
-}
-
-async function enterPerson(person) {
-  const reason = await confirmReason("staff.confirm_person", `${person.name}  ${person.group}`, "by_hand", ENTRY_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/enter", { person: person.person, reason });
-  if (response.ok) {
-    count.removeWaiting(person.person);
-    $("find").value = "";
-    $("people").replaceChildren();
-    showOutcome("staff.entered", { name: person.name });
-    return;
-  }
-  if (response.why === "not_recorded") count.addWaiting(person.person, person.name, person.group);
-  showFailure(response);
 }
 
 async function enterClass(group) {
@@ -227,21 +141,6 @@ async function enterClass(group) {
   const response = await request("/staff/class", { group, reason });
   if (response.ok) showOutcome("staff.entered_class", { name: group, number: response.body.rows });
   else showFailure(response);
-}
-
-async function refreshClocks() {
-  const response = await request("/staff/clocks");
-  wrongClocks = response.ok ? response.body : [];
-}
-
-async function confirmClock(wrong) {
-  const reason = await confirmReason("staff.confirm_clock", sayClock(wrong), "clock_checked", CLOCK_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/clock", { run: wrong.run, reason });
-  if (response.ok) showOutcome("staff.clock_confirmed", { terminal: wrong.terminal, number: response.body.rows });
-  else showFailure(response);
-  await refreshClocks();
-  drawView();
 }
 
 async function voidEntry(notice) {
@@ -253,47 +152,7 @@ async function voidEntry(notice) {
   if (response.ok) showOutcome("staff.voided", { name: staff.name });
   else showFailure(response);
   drawView();
-}
-
-// ---- The dialog before each act. Resolves to the chosen reason, or to null.
-
-function confirmReason(title, who, kind, codes) {
-  const dialog = $("confirm");
-  let chosen = "";
-  $("confirm-title").textContent = t(title);
-  $("confirm-who").textContent = who;
-  $("own-reason").value = "";
-  const buttons = codes.map((code) => {
-    const button = element("button", "", t(`staff.${kind}.${code}`));
-    button.type = "button";
-    button.setAttribute("role", "radio");
-    button.addEventListener("click", () => { $("own-reason").value = ""; pickReason(code); });
-    return button;
-  });
-  function pickReason(code) {
-    chosen = code;
-    buttons.forEach((button, index) => button.setAttribute("aria-checked", String(codes[index] === code)));
-    $("confirm-do").disabled = !chosen;
-  }
-  $("reasons").replaceChildren(...buttons);
-  $("own-reason").oninput = () => {
-    const own = $("own-reason").value.trim();
-    pickReason("");
-    chosen = own;
-    $("confirm-do").disabled = !own;
-  };
-  pickReason("");
-  dialog.showModal();
-  return new Promise((resolve) => {
-    const closeWith = (reason) => { dialog.close(); resolve(reason); };
-    $("confirm-do").onclick = () => closeWith(chosen);
-    $("confirm-cancel").onclick = () => closeWith(null);
-    dialog.oncancel = () => closeWith(null);
-    dialog.firstElementChild.onsubmit = (event) => { // the Enter key in the text field confirms, if there is a reason
-      event.preventDefault();
-      if (chosen) closeWith(chosen);
-    };
-  });
+  focusSearch();
 }
 
 // ---- The count by hand.
@@ -310,6 +169,8 @@ $("count-clear").addEventListener("click", () => {
 // ---- The stream from the agent.
 
 chooseTab("person");
+startSearch(() => likelyReason(view));
+whenSignedOut(refreshSession);
 count.startCount(drawCount);
 draw();
 refreshSession();

@@ -92,7 +92,7 @@ def test_every_icon_is_drawn_and_every_sound_composed() -> None:
 
 
 def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
-    script = PAGE.joinpath("staff.js").read_text()
+    script = PAGE.joinpath("reasons.js").read_text()
     for codes in (EntryReason, VoidReason, ClockReason):
         assert ", ".join(f'"{code}"' for code in codes) in script
 

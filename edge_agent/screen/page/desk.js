@@ -1,0 +1,59 @@
+// What the parts of the staff's page share: its language, the line that says how an act ended, and rows to choose from.
+
+import { element } from "/page/feed.js";
+import { LANGUAGES, translate } from "/page/words.js";
+
+export const $ = (id) => document.getElementById(id);
+
+let language = localStorage.getItem("canteen-language") ?? "kk";
+if (!LANGUAGES.includes(language)) language = LANGUAGES[0];
+let outcome = null; // {key, values, failed}: drawn again when the language changes
+let onSignedOut = () => {};
+
+export const t = (key, values) => translate(language, key, values);
+export const spokenLanguage = () => language;
+
+export function speak(choice) {
+  language = choice;
+  localStorage.setItem("canteen-language", choice);
+}
+
+export function whenSignedOut(act) {
+  onSignedOut = act;
+}
+
+export function drawOutcome() {
+  $("outcome").textContent = outcome ? t(outcome.key, outcome.values) : "";
+  $("outcome").className = outcome?.failed ? "failed" : "";
+}
+
+export function showOutcome(key, values = {}, failed = false) {
+  outcome = { key, values, failed };
+  drawOutcome();
+  $("outcome").scrollIntoView({ block: "nearest" });
+}
+
+export function clearOutcome() {
+  outcome = null;
+  drawOutcome();
+}
+
+export function showFailure({ why, wait }) {
+  showOutcome(`staff.why.${why}`, { number: wait }, true);
+  if (why === "signed_out") onSignedOut();
+}
+
+export function choiceItem(words, group, onChoose) {
+  const item = document.createElement("li");
+  const button = element("button", "");
+  if (group) button.append(element("span", "group", group));
+  button.append(element("span", "", words));
+  button.addEventListener("click", onChoose);
+  item.append(button);
+  return item;
+}
+
+// A person's name, with what tells a namesake apart.
+export function nameWords(person) {
+  return person.apart ? `${person.name} · ${t("staff.search.card", { number: person.apart })}` : person.name;
+}

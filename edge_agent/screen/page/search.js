@@ -1,0 +1,77 @@
+// One person by hand: type a few letters, choose, confirm.
+
+import * as count from "/page/count.js";
+import { $, choiceItem, nameWords, showFailure, showOutcome, t } from "/page/desk.js";
+import { element } from "/page/feed.js";
+import { confirmReason, ENTRY_REASONS } from "/page/reasons.js";
+import { request } from "/page/request.js";
+
+const FIND_DELAY_MS = 200;
+const SHOWN_FIRST = 20; // a longer list says so, and shows the rest when it is asked for
+
+let findTimer = 0;
+let likelyReason = () => "";
+
+// `reason()` returns the reason that the newest row which asks for a person gives, or "".
+export function startSearch(reason) {
+  likelyReason = reason;
+  $("find").addEventListener("input", () => {
+    clearTimeout(findTimer);
+    findTimer = setTimeout(findPeople, FIND_DELAY_MS);
+  });
+}
+
+export function clearSearch() {
+  clearTimeout(findTimer);
+  $("find").value = "";
+  $("people").replaceChildren();
+}
+
+export function focusSearch() {
+  $("find").focus();
+  $("find").select();
+}
+
+async function findPeople() {
+  const text = $("find").value.trim();
+  if (!text) {
+    $("people").replaceChildren();
+    return;
+  }
+  const response = await request("/staff/find", { text });
+  if (text !== $("find").value.trim()) return; // the text has changed since
+  if (response.ok) drawPeople(response.body, SHOWN_FIRST);
+  else showFailure(response);
+}
+
+function drawPeople(people, number) {
+  if (people.length === 0) {
+    $("people").replaceChildren(element("li", "hint", t("staff.nobody")));
+    return;
+  }
+  const rows = people.slice(0, number).map((person) => choiceItem(nameWords(person), person.group, () => enterPerson(person)));
+  if (people.length > number) {
+    rows.unshift(element("li", "hint", t("staff.search.more", { found: people.length, number })));
+    rows.push(choiceItem(t("staff.search.all", { number: people.length }), "", () => {
+      drawPeople(people, people.length);
+      $("people").children[number].querySelector("button").focus();
+    }));
+  }
+  $("people").replaceChildren(...rows);
+}
+
+export async function enterPerson(person, likely = likelyReason()) {
+  const who = `${nameWords(person)}  ${person.group}`;
+  const reason = await confirmReason("staff.confirm_person", who, "by_hand", ENTRY_REASONS, likely);
+  if (reason === null) return;
+  const response = await request("/staff/enter", { person: person.person, reason });
+  if (response.ok) {
+    count.removeWaiting(person.person);
+    clearSearch();
+    showOutcome("staff.entered", { name: person.name });
+  } else {
+    if (response.why === "not_recorded") count.addWaiting(person.person, person.name, person.group);
+    showFailure(response);
+  }
+  focusSearch();
+}
