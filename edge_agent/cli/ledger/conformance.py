@@ -16,14 +16,17 @@ def conformance(
     certificate: Annotated[
         Path | None, typer.Option("--ca", help="PEM of the authority that signed its certificate.")
     ] = None,
+    time_limits: Annotated[
+        bool, typer.Option("--time-limits", help="Also wait until half requests are ended: up to two minutes each.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check any ledger against the contract, as a kiosk of a test school. It writes test events into the ledger."""
     from dataclasses import asdict
 
-    from sync.ledger.checking.conformance import check_ledger
+    from sync.ledger.checking.conformance import TIME_LIMIT_PATIENCE_S, check_ledger
 
-    results = check_ledger(url, code, certificate)
+    results = check_ledger(url, code, certificate, patience_s=TIME_LIMIT_PATIENCE_S if time_limits else 0.0)
     if as_json:
         print_json([asdict(result) for result in results])
     else:

@@ -2,6 +2,7 @@
 
 import http.client
 import secrets
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class LedgerReply:
     status: int
     headers: Mapping[str, str]  # lower-case names
     body: bytes = field(repr=False)
+    request: signature.SignableRequest = field(repr=False)
 
     def message(self, kind: type[_MessageT]) -> _MessageT:
         """Returns the message in the body. Raises `wire.InvalidMessage`."""
@@ -51,6 +53,20 @@ class LedgerConnection:
             return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         return http.client.HTTPSConnection(self._host, self._port, timeout=TIMEOUT_S, context=self._tls)
 
+    def connect(self) -> socket.socket:
+        """Returns a bare connection, over TLS where the ledger's address says so. Raises `Unreachable`."""
+        connection = self._connection()
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(f"{self._host}: {error}") from error
+        assert connection.sock is not None, "it has just been connected"
+        return connection.sock
+
+    def request_line(self, method: str, path: str) -> bytes:
+        """Returns the beginning of a request that is written by hand: its first line, and the host."""
+        return f"{method} {self._prefix}{path} HTTP/1.1\r\nHost: {self._host}\r\n".encode()
+
     def send(self, request: signature.SignableRequest, *, hang_up: bool = False) -> LedgerReply | None:
         """Returns the reply; None after `hang_up`, which sends the whole request and closes before anything comes back.
 
@@ -64,11 +80,17 @@ class LedgerConnection:
                 return None
             response = connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}
-            return LedgerReply(response.status, headers, response.read())
+            return LedgerReply(response.status, headers, response.read(), request)
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"{self._host}: {error or type(error).__name__}") from error
         finally:
             connection.close()
+
+    def ask(self, request: signature.SignableRequest) -> LedgerReply:
+        """Returns the reply. Raises `Unreachable`."""
+        reply = self.send(request)
+        assert reply is not None, "it was waited for"
+        return reply
 
 
 @dataclass(slots=True)
@@ -79,6 +101,8 @@ class ConformanceKiosk:
     identity: wire.RegistrationReply
     key: Ed25519PrivateKey
     now_s: int  # the time in its signatures, Unix seconds
+    code: str  # with which it was registered
+    patience_s: float = 0.0  # for the end of half requests; 0: these are not tried
     epoch: Epoch = field(default_factory=lambda: Epoch(secrets.token_hex(8)))
     parent: bytes = b""
     payloads: list[bytes] = field(default_factory=list)
@@ -118,9 +142,7 @@ class ConformanceKiosk:
         self, method: str, path: str, body: bytes = b"", *, query: str = "", encoding: str = "", kind: str = wire.JSON
     ) -> LedgerReply:
         """Sends one signed request and returns the reply."""
-        reply = self.connection.send(self.sign(method, path, body, query=query, encoding=encoding, kind=kind))
-        assert reply is not None
-        return reply
+        return self.connection.ask(self.sign(method, path, body, query=query, encoding=encoding, kind=kind))
 
     def sign(
         self, method: str, path: str, body: bytes = b"", *, query: str = "", encoding: str = "", kind: str = wire.JSON
@@ -148,8 +170,4 @@ def request_identity(connection: LedgerConnection, code: str, key: Ed25519Privat
     body = wire.to_json(
         wire.RegistrationRequest(code=code, public_key=public.hex(), agent="conformance", name="conformance")
     )
-    reply = connection.send(
-        sign_request(key, receipt.fingerprint(public), now_s, "POST", wire.REGISTRATIONS_PATH, body)
-    )
-    assert reply is not None
-    return reply
+    return connection.ask(sign_request(key, receipt.fingerprint(public), now_s, "POST", wire.REGISTRATIONS_PATH, body))
