@@ -104,8 +104,7 @@ def _note_new(
 ) -> Sequence[OddEvent]:  # fmt: skip
     """Stores the evidence of new events, what they bear on, and the head. Returns the quarantined ones."""
     store_evidence(connection, arrival, arrival.batch.last_seq - len(columns.rows) + 1)
-    if opened.has_copies:
-        drop_copies(connection, arrival)
+    drop_copies(connection, arrival)
     odd = {stranger.seq: stranger for stranger in _strangers(connection, arrival, columns.people, members)}
     odd |= {event.seq: event for event in columns.odd}
     if columns.carried:

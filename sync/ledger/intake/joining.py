@@ -24,20 +24,20 @@ class OpenEpoch:
     head: Head
     latest: str = ""
     is_closed: bool = False
-    has_copies: bool = False  # some of its events may be here under their own names, carried or from a stick
 
 
 def lock_head(connection: psycopg.Connection, arrival: ArrivedBatch) -> OpenEpoch:
-    """Locks the device's head row until the commit and returns the open epoch."""
+    """Locks the device's head row until the commit and returns the open epoch.
+
+    Nothing else is asked here: a statement that waits for a lock sees other tables as they were before it waited.
+    """
     row = connection.execute(
-        "SELECT epoch, seq, hash, latest, EXISTS ("
-        " SELECT 1 FROM carried c WHERE c.school = %(school)s AND c.device = %(device)s AND c.epoch = head.epoch"
-        ") FROM head WHERE school = %(school)s AND device = %(device)s FOR UPDATE",
-        {"school": arrival.school, "device": arrival.device},
+        "SELECT epoch, seq, hash, latest FROM head WHERE school = %s AND device = %s FOR UPDATE",
+        (arrival.school, arrival.device),
     ).fetchone()
     assert row is not None, "registering makes the head row"
-    epoch, seq, digest, latest, has_copies = row
-    return OpenEpoch(epoch, Head(seq, Hash(digest)), latest, has_copies=has_copies)
+    epoch, seq, digest, latest = row
+    return OpenEpoch(epoch, Head(seq, Hash(digest)), latest)
 
 
 def find_new(
@@ -82,7 +82,7 @@ def _read_closed(connection: psycopg.Connection, arrival: ArrivedBatch) -> OpenE
             detail="the device is in a later epoch: open a new one and carry over what is not acknowledged",
         )  # fmt: skip
     seq, last_hash, latest = row
-    return OpenEpoch(arrival.epoch, Head(seq, Hash(last_hash)), latest, is_closed=True, has_copies=True)
+    return OpenEpoch(arrival.epoch, Head(seq, Hash(last_hash)), latest, is_closed=True)
 
 
 _SELECT_CLOSED = """
@@ -120,7 +120,7 @@ def _open_epoch(
         "parent_hash": parent,
     })  # fmt: skip
     # A new epoch is no way out of the order of time: what the device told before it still came before.
-    return OpenEpoch(arrival.epoch, Head(0, expected), opened.latest, has_copies=True)
+    return OpenEpoch(arrival.epoch, Head(0, expected), opened.latest)
 
 
 def _find_genesis(connection: psycopg.Connection, arrival: ArrivedBatch, parent: bytes) -> tuple[bytes, Hash]:

@@ -1,5 +1,7 @@
 """A damaged journal on a stick: what it still holds is stored once, and closes holes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -16,6 +18,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.holes import read_holes
 from sync.ledger.intake.salvage import BroughtEvent, StoredSalvage, store_salvaged
 from sync.ledger.judgement.report import build_report
+from sync.ledger.server import LedgerServer
 from tests.edge_agent.journal.samples import NOON, build_entry, open_journal
 from tests.edge_agent.journal.test_open import ALTERED, spoil
 from tests.sync.ledger.kiosk import Kiosk, accepted, read_reply
@@ -53,6 +56,31 @@ def test_what_a_stick_brings_is_stored_once(db: psycopg.Connection, kiosk: Kiosk
     assert read_holes(db, kiosk.school) == []
     report = build_report(db, kiosk.school, NOON.date(), NOON.date(), now=NOON)
     assert sum(line.visits for line in report.lines) == 20, "each once, whichever way it came"
+
+
+def test_a_batch_that_waited_for_the_stick_leaves_no_copy(
+    db: psycopg.Connection, server: LedgerServer, kiosk: Kiosk
+) -> None:
+    """The kiosk sends what the stick brings at that moment: its batch waits for the head's lock."""
+    kiosk.record(build_entry(1, "p1"), build_entry(2, "p2"))
+    accepted(kiosk.send(1, 1))
+    brought = BroughtEvent(2, kiosk.hashes[2], kiosk.payloads[1], is_proven=True)
+    public_key = kiosk.key.public_key().public_bytes_raw()
+    with psycopg.connect(server.database_url, autocommit=True) as operator, ThreadPoolExecutor(1) as sending:
+        with operator.transaction():
+            store_salvaged(operator, kiosk.device, public_key, kiosk.epoch, [brought], NOON)
+            answer, until = sending.submit(kiosk.send, 2, 2), time.monotonic() + 60
+            while db.execute(SELECT_WAITING, (operator.info.backend_pid,)).fetchone() is None:
+                assert not answer.done(), "the stick's transaction holds the head"
+                assert time.monotonic() < until
+        accepted(answer.result())
+    place = (kiosk.school, kiosk.device)
+    for table in ("event", "carried"):
+        stored = db.execute(f"SELECT seq FROM {table} WHERE school = %s AND device = %s ORDER BY seq", place).fetchall()
+        assert stored == {"event": [(1,), (2,)], "carried": []}[table]
+
+
+SELECT_WAITING = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
 
 
 def test_a_stick_brings_every_epoch_and_the_bytes_behind_a_tombstone(
