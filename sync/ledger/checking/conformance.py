@@ -81,6 +81,11 @@ def _try_rule(rule: ConformanceRule, kiosk: ConformanceKiosk) -> CheckResult:
         return CheckResult(rule.name, True, rule.check(kiosk))
     except RuleNotTried as reason:
         return CheckResult(rule.name, True, f"not tried: {reason}")
-    except (ContractDeparture, SyncError, wire.InvalidMessage, receipt.ForgedReceipt, BadSignature) as error:
-        why = str(error) or type(error).__name__
-        return CheckResult(rule.name, False, f"{why}. {rule.must} Change: {rule.change}")
+    except ContractDeparture as departure:
+        return _describe_breach(rule, str(departure))
+    except (SyncError, wire.InvalidMessage, receipt.ForgedReceipt, BadSignature) as error:
+        return _describe_breach(rule, f"expected an answer of the contract, came another: {error}")
+
+
+def _describe_breach(rule: ConformanceRule, why: str) -> CheckResult:
+    return CheckResult(rule.name, False, f"{why}. {rule.must} Change: {rule.change}")

@@ -101,7 +101,7 @@ def _ends_where(numbers: Sequence[int]) -> Any:
 
 
 def _has_later_duplicates(_: AskedRequest, answer: RawAnswer) -> bool:
-    return bool(0 < answer.fields.get("duplicates", 0) < answer.fields["accepted_through"])
+    return bool(2 < answer.fields.get("duplicates", 0) < answer.fields["accepted_through"])
 
 
 def _is_whole_duplicate(_: AskedRequest, answer: RawAnswer) -> bool:

@@ -1,5 +1,6 @@
 """Each rule of the catalogue is one that a wrong ledger fails, and the real one does not."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -67,7 +68,13 @@ def codes(db: psycopg.Connection, school: str) -> tuple[str, str]:
 
 
 def failed(results: Sequence[CheckResult]) -> set[str]:
-    return {result.name for result in results if not result.ok}
+    """The names of the rules that failed, each of which says what was expected, what came, and what to change."""
+    breaches = [result for result in results if not result.ok]
+    for breach in breaches:
+        (rule,) = (rule for rule in RULES if rule.name == breach.name)
+        assert re.search(r"expected .*came ", breach.detail, re.DOTALL), breach.detail
+        assert breach.detail.endswith(f"{rule.must} Change: {rule.change}")
+    return {breach.name for breach in breaches}
 
 
 def become(mutant: LedgerMutant, mutable: MutableServer, monkeypatch: pytest.MonkeyPatch) -> None:

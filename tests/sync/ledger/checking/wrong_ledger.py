@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync.contract import batch, wire
 from sync.ledger.door.answers import AnswerSigner
 from sync.ledger.door.heads import read_head, read_headers
+from sync.ledger.receipt_keys import ReceiptSigner
 from sync.ledger.server import utc_now
 
 _SIGNING = {"content-digest", "signature-input", "signature"}
@@ -113,7 +113,7 @@ def answer_instead(call: str, status: int, other: int, body: object = None, when
 class WrongLedger(Starlette):
     """The real application, wrong in the way of `mutant`."""
 
-    def __init__(self, app: ASGIApp, key: Ed25519PrivateKey) -> None:
+    def __init__(self, app: ASGIApp, key: ReceiptSigner) -> None:
         super().__init__()
         self._real = app
         self._key = key
