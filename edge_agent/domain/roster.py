@@ -66,6 +66,7 @@ class Roster:
     _entitlements: Mapping[str, tuple[Entitlement, ...]] = field(repr=False)
     _consents: frozenset[tuple[str, str]] = field(repr=False)
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
+    _sessions: Mapping[str, MealSession] = field(repr=False)
 
     def find_cards(self, uid: Uid) -> tuple[Credential, ...]:
         """Returns every card credential that this reading fits, ordered by id.
@@ -136,6 +137,10 @@ class Roster:
     def group_members(self, name: str) -> tuple[Person, ...]:
         """Returns the people of a class, ordered by id."""
         return self._groups.get(name, ())
+
+    def find_session(self, session: str) -> MealSession | None:
+        """Returns the record of a meal session, which has its names."""
+        return self._sessions.get(session)
 
     def is_guest(self, person: Person) -> bool:
         """Returns True when the person belongs to another school and may eat here."""
@@ -210,6 +215,7 @@ class _RosterBuilder:
             _entitlements=self._entitlements,
             _consents=consents_in_force(self._consents),
             _groups={name: tuple(people) for name, people in groups.items()},
+            _sessions={session.id: session for session in self._sessions},
         )
 
     def _note_problem(self, record: Record, text: str) -> None:

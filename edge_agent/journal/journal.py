@@ -60,6 +60,7 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId, Pruned, encode
 
 if TYPE_CHECKING:
+    from edge_agent.journal.day_entries import DayEntry
     from edge_agent.journal.day_sightings import DaySightings
 
 CARRIED_AT_ONCE = 1_000  # rows in one transaction
@@ -184,6 +185,12 @@ class Journal:
         from edge_agent.journal.day_sightings import read_day_sightings
 
         return read_day_sightings(self._store, self._epochs, self._device, day)
+
+    def day_entries(self, day: date) -> "tuple[DayEntry, ...]":
+        """Returns the entries of this service date, voided ones too, newest first; see `day_entries`."""
+        from edge_agent.journal.day_entries import read_day_entries
+
+        return read_day_entries(self._store, self._epochs, day)
 
     def recent(self, rows_max: int) -> list[StoredRow]:
         """Returns the last rows, newest first, over every epoch."""

@@ -124,7 +124,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
-    desk = StaffDesk(station, inbox, now, journal.terminal_runs)
+    desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries)
     screen = _screen(settings, desk, now, counters)
     indicators = _indicators(loaded, taps)
     surfaces = Surfaces(indicators, screen, guard, counters)

@@ -1,7 +1,6 @@
 """Acts of the staff: carried to the station's thread, and waited for, but not for long."""
 
 import secrets
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
@@ -10,14 +9,15 @@ from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.name_order import order_key
 from edge_agent.domain.record import StaffAct
-from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.staff_day import EntrySource, describe_people, read_day
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
     ActionResult,
+    DayBoard,
     FailureReason,
     RosterPerson,
     WrongClock,
@@ -27,7 +27,6 @@ from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
 from sync.contract.free_text import names_somebody
-from sync.contract.roster import Person
 
 RESULT_WAIT_S = 2.0
 
@@ -35,7 +34,10 @@ RESULT_WAIT_S = 2.0
 class StaffDesk:
     """Implements `screen.ports.StaffActions` over the station."""
 
-    def __init__(self, station: Station, inbox: Inbox, now: MomentSource, runs: TerminalRuns) -> None:
+    def __init__(
+        self, station: Station, inbox: Inbox, now: MomentSource, runs: TerminalRuns, entries: EntrySource
+    ) -> None:
+        self._entries = entries
         self._runs = runs
         self._station = station
         self._inbox = inbox
@@ -45,6 +47,10 @@ class StaffDesk:
         """Returns everybody whom `text` may mean, the likeliest first; a namesake with the last digits of a card."""
         roster = self._station.roster
         return describe_people(people_search.find_people(text, roster.people.values()), roster)
+
+    def read_day(self) -> DayBoard:
+        """Returns everybody of the present service date, from the journal."""
+        return read_day(self._station.roster, self._now().utc, self._entries)
 
     def list_groups(self) -> Sequence[str]:
         """Returns the classes of the roster, numbers as numbers and letters as the Kazakh alphabet has them."""
@@ -127,18 +133,3 @@ def _report_feedback(feedback: Feedback) -> ActionResult:
             return ActionFailed(FailureReason.NOT_RECORDED)
         case _:
             return ActionFailed(FailureReason.NO_SESSION)
-
-
-def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPerson]:
-    """Returns these people as the staff's page lists them, in this order."""
-    names = Counter(_full_name(person) for person in people)
-    alike = {person.id for person in people if names[_full_name(person)] > 1}
-    endings = roster.find_card_endings(alike) if alike else {}
-    return [
-        RosterPerson(PersonId(person.id), _full_name(person), person.group, endings.get(person.id, ""))
-        for person in people
-    ]
-
-
-def _full_name(person: Person) -> str:
-    return f"{person.given_name} {person.family_name}".strip()

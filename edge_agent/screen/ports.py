@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sync.contract.chain import Epoch
-from sync.contract.event import PersonId
+from sync.contract.event import Method, PersonId
 
 
 class EntryReason(StrEnum):
@@ -55,6 +55,46 @@ class RosterPerson:
     apart: str = ""  # the last digits of a namesake's card: it tells people of one name and class apart
 
 
+@dataclass(frozen=True, slots=True)
+class TodayRow:
+    """One entry of the day, as the staff's page lists it. `epoch` and `seq` name it for a void."""
+
+    epoch: Epoch
+    seq: int
+    person: PersonId
+    name: str
+    group: str
+    at: str  # the school's local time: `09:41`
+    session: str  # its id; empty outside every session
+    method: Method
+    voided: bool
+    operator: str = ""  # who entered it by hand
+    reason: str = ""  # why by hand
+
+
+@dataclass(frozen=True, slots=True)
+class DaySession:
+    """One meal of the day: how many have eaten, and who of the entitled has not."""
+
+    session: str
+    name: str
+    name_kk: str
+    name_ru: str
+    starts: str  # the school's local time
+    ends: str
+    eaten: int  # people, each once
+    waiting: tuple[RosterPerson, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayBoard:
+    """A day's entries, newest first, and its meals in the order of their hours."""
+
+    day: str  # the service date: `2026-11-22`
+    rows: tuple[TodayRow, ...]
+    sessions: tuple[DaySession, ...]
+
+
 class FailureReason(StrEnum):
     """The reason of a failure. The catalogues hold its words, and what to do next."""
 
@@ -98,6 +138,10 @@ class StaffActions(Protocol):
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
         """Returns everybody whom `text` may mean, the likeliest first; see `domain.people_search`."""
+        ...
+
+    def read_day(self) -> DayBoard:
+        """Returns everybody of the present day, from the journal."""
         ...
 
     def list_groups(self) -> Sequence[str]:

@@ -20,6 +20,7 @@ from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
     ActionResult,
+    DayBoard,
     RosterPerson,
     StaffActions,
     WrongClock,
@@ -95,6 +96,7 @@ class StaffApi:
         return [
             Route("/staff/session", self._describe_session),
             Route("/staff/groups", self._groups),
+            Route("/staff/today", self._today),
             Route("/staff/sign-in", self._sign_in, methods=["POST"]),
             Route("/staff/sign-out", self._sign_out, methods=["POST"]),
             Route("/staff/find", self._find, methods=["POST"]),
@@ -150,6 +152,9 @@ class StaffApi:
     async def _groups(self, request: Request) -> Response:
         return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))
 
+    async def _today(self, request: Request) -> Response:
+        return await self._act(request, _Nothing(), lambda actions, *_: actions.read_day())
+
     async def _enter(self, request: Request) -> Response:
         body = await _decode_body(request, _Enter)
         return await self._act(
@@ -187,7 +192,9 @@ class StaffApi:
         self,
         request: Request,
         body: _Body | None,
-        act: Callable[[StaffActions, str, _Body], ActionResult | tuple[RosterPerson | WrongClock | str, ...]],
+        act: Callable[
+            [StaffActions, str, _Body], ActionResult | DayBoard | tuple[RosterPerson | WrongClock | str, ...]
+        ],
     ) -> Response:
         operator = self._operator(request)
         if operator is None or self._actions is None:

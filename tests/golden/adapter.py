@@ -19,7 +19,7 @@ from edge_agent.domain.health import HealthLine
 from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import EnrolmentLine, EnrolmentRequest
 from edge_agent.palms.gallery import ImportedPalms
-from edge_agent.screen.ports import ActionDone, EntryReason, FailureReason, RosterPerson, VoidReason
+from edge_agent.screen.ports import ActionDone, DayBoard, EntryReason, FailureReason, RosterPerson, VoidReason
 from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings.reading import _DeviceHead
@@ -61,6 +61,7 @@ SCREEN: dict[str, Any] = {
     "POST /staff/sign-in: body": _SignIn,
     "POST /staff/find: body": _Find,
     "POST /staff/find: 200, each": RosterPerson,
+    "GET /staff/today: 200": DayBoard,
     "POST /staff/enter: body": _Enter,
     "POST /staff/class: body": _EnterClass,
     "POST /staff/void: body": _Void,

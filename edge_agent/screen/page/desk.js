@@ -57,3 +57,5 @@ export function choiceItem(words, group, onChoose) {
 export function nameWords(person) {
   return person.apart ? `${person.name} · ${t("staff.search.card", { number: person.apart })}` : person.name;
 }
+
+export const sessionName = (session) => session[`name_${language}`] || session.name;

@@ -11,6 +11,7 @@ import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
+import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { LANGUAGES } from "/page/words.js";
 
 let session = { on: false, operator: "", operators: [] };
@@ -44,6 +45,7 @@ function draw() {
   drawView();
   drawCount();
   drawOutcome();
+  drawToday();
   const signedIn = session.operator !== "";
   $("off").hidden = session.on;
   $("sign-in").hidden = !session.on || signedIn;
@@ -91,6 +93,7 @@ async function refreshSession() {
   } else {
     forgetClocks(); // no name of the last shift stays on the screen
     clearSearch();
+    forgetToday();
     $("groups").replaceChildren();
   }
   draw();
@@ -122,13 +125,14 @@ $("sign-out").addEventListener("click", async () => {
 // ---- Entries by hand: one person, or a class.
 
 function chooseTab(tab) {
-  for (const name of ["person", "class"]) {
+  for (const name of ["person", "class", "today"]) {
     $(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
     $(`by-${name}`).hidden = name !== tab;
   }
 }
 $("tab-person").addEventListener("click", () => chooseTab("person"));
 $("tab-class").addEventListener("click", () => chooseTab("class"));
+$("tab-today").addEventListener("click", () => { chooseTab("today"); refreshToday(); });
 
 async function drawGroups() {
   const response = await request("/staff/groups");
@@ -152,6 +156,7 @@ async function voidEntry(notice) {
   if (response.ok) showOutcome("staff.voided", { name: staff.name });
   else showFailure(response);
   drawView();
+  refreshToday();
   focusSearch();
 }
 
@@ -169,6 +174,7 @@ $("count-clear").addEventListener("click", () => {
 // ---- The stream from the agent.
 
 chooseTab("person");
+startToday();
 startSearch(() => likelyReason(view));
 whenSignedOut(refreshSession);
 count.startCount(drawCount);
@@ -182,6 +188,7 @@ const stream = follow("/events/staff", {
     receivedMs = Date.now();
     drawView();
     drawCount();
+    if (session.operator) refreshToday({ atOnce: false });
     if (wasNamed && !next.named && session.operator) refreshSession(); // the session has ended
     else if (hasNews) refreshClocks().then(drawView);
   },

@@ -42,5 +42,5 @@ def act(desk: StaffDesk, reason: str) -> list[ActionResult]:
 ])  # fmt: skip
 def test_a_reason_with_a_name_does_nothing(reason: str, outcome: ActionResult) -> None:
     station = cast("Station", SimpleNamespace(roster=SimpleNamespace(people={"u1": CHILD})))
-    desk = StaffDesk(station, cast("Inbox", PromptInbox()), StandingClock(), cast("TerminalRuns", None))
+    desk = StaffDesk(station, cast("Inbox", PromptInbox()), StandingClock(), cast("TerminalRuns", None), lambda _: ())
     assert act(desk, reason) == [outcome] * 4

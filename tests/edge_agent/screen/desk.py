@@ -7,11 +7,21 @@ from zoneinfo import ZoneInfo
 import httpx
 from prometheus_client import CollectorRegistry
 
-from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason, RosterPerson, WrongClock
+from edge_agent.screen.ports import (
+    ActionDone,
+    ActionFailed,
+    ActionResult,
+    DayBoard,
+    DaySession,
+    FailureReason,
+    RosterPerson,
+    TodayRow,
+    WrongClock,
+)
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from sync.contract.chain import Epoch
-from sync.contract.event import PersonId
+from sync.contract.event import Method, PersonId
 
 PIN = "2580"
 OPERATOR = "Гүлнар Ахметова"
@@ -34,6 +44,30 @@ class FakeStaffDesk:
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
         return [person for person in PEOPLE if text.lower() in f"{person.name} {person.group}".lower()]
+
+    def read_day(self) -> DayBoard:
+        """Returns a lunch: the first of the people came by card, and whoever was entered by hand."""
+        entered = [PersonId(row[1]) for row in self.rows if row[0] in ("enter", "class")]
+        came = [PEOPLE[0].person, *entered]
+        by_id = {person.person: person for person in PEOPLE}
+        rows = tuple(
+            TodayRow(
+                epoch=Epoch("ab"),
+                seq=seq,
+                person=arrival,
+                name=by_id[arrival].name,
+                group=by_id[arrival].group,
+                at=f"09:4{seq}",
+                session="lunch",
+                method=Method.MANUAL if arrival in entered else Method.CARD,
+                voided=any(row[:3] == ("void", "ab", str(seq)) for row in self.rows),
+            )
+            for seq, arrival in enumerate(came, 7)
+        )
+        eaten = {row.person for row in rows if not row.voided}
+        waiting = tuple(person for person in PEOPLE if person.person not in eaten)
+        lunch = DaySession("lunch", "Lunch", "Түскі ас", "Обед", "09:30", "14:00", len(eaten), waiting)
+        return DayBoard("2026-11-27", rows[::-1], (lunch,))
 
     def list_groups(self) -> Sequence[str]:
         return sorted({person.group for person in PEOPLE})

@@ -13,7 +13,7 @@ from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, Sound
-from sync.contract.event import ClockQuality
+from sync.contract.event import ClockQuality, Method
 
 PAGE = files("edge_agent.screen").joinpath("page")
 HINTS = ("helper", "longer_time", "sound_off", "diet")  # sync.contract.roster names them
@@ -52,6 +52,7 @@ def used_keys() -> set[str]:
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
     keys |= {f"staff.why.{code}" for code in (*FailureReason, *SCREEN_FAILURES)}
+    keys |= {f"staff.today.method.{method}" for method in Method}
     keys |= {f"enrol.{step}" for step in EnrolmentStep}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():

@@ -1,0 +1,87 @@
+"""The day as the staff look at it: who came, by which meal, and who of the entitled did not."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, tzinfo
+
+from edge_agent.domain.name_order import order_key
+from edge_agent.domain.roster import Roster
+from edge_agent.journal.day_entries import DayEntry
+from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TodayRow
+from sync.contract.entitlements import choose_entitlement
+from sync.contract.event import Manual, PersonId
+from sync.contract.roster import MealSession, Person
+from sync.contract.sessions import Slot
+from sync.contract.wire import read_time
+
+EntrySource = Callable[[date], Sequence[DayEntry]]
+
+
+def read_day(roster: Roster, utc: datetime, entries: EntrySource) -> DayBoard:
+    """Returns the board of the service date of this instant: of a meal that runs past midnight, the day before."""
+    served = roster.timetable.find_slots(utc).slots
+    tz = roster.timetable.tz
+    day = served[0].service_date if served else utc.astimezone(tz).date().isoformat()
+    rows = tuple(_describe_entry(entry, roster, tz) for entry in entries(date.fromisoformat(day)))
+    eaten: dict[str, set[str]] = {}
+    for row in rows:
+        if not row.voided:
+            eaten.setdefault(row.session, set()).add(row.person)
+    slots = [roster.timetable.served_slot(window.session, day) for window in roster.timetable.windows]
+    ordered = sorted(filter(None, slots), key=lambda slot: (slot.starts, slot.session))
+    return DayBoard(day, rows, tuple(_describe_slot(slot, roster, eaten.get(slot.session, set())) for slot in ordered))
+
+
+def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPerson]:
+    """Returns these people as the staff's page lists them, in this order."""
+    names = Counter(full_name(person) for person in people)
+    alike = {person.id for person in people if names[full_name(person)] > 1}
+    endings = roster.find_card_endings(alike) if alike else {}
+    return [
+        RosterPerson(PersonId(person.id), full_name(person), person.group, endings.get(person.id, ""))
+        for person in people
+    ]
+
+
+def full_name(person: Person) -> str:
+    """Returns a person's given and family name."""
+    return f"{person.given_name} {person.family_name}".strip()
+
+
+def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
+    event, person = entry.event, roster.people.get(entry.event.person)
+    return TodayRow(
+        epoch=entry.epoch,
+        seq=entry.seq,
+        person=PersonId(event.person),
+        name=full_name(person) if person else "",
+        group=person.group if person else "",
+        at=read_time(event.at).astimezone(tz).strftime("%H:%M"),
+        session=event.session,
+        method=event.method,
+        voided=entry.voided,
+        operator=event.operator if isinstance(event, Manual) else "",
+        reason=event.note if isinstance(event, Manual) else "",
+    )
+
+
+def _describe_slot(slot: Slot, roster: Roster, eaten: set[str]) -> DaySession:
+    tz = roster.timetable.tz
+    record = roster.find_session(slot.session) or MealSession(id=slot.session, name=slot.session, start="", end="")
+    waiting = [
+        person
+        for person in roster.people.values()
+        if person.id not in eaten
+        and choose_entitlement(roster.entitlements(person.id), slot.session, slot.service_date) is not None
+    ]
+    waiting.sort(key=lambda person: (order_key(person.group), order_key(person.family_name), person.id))
+    return DaySession(
+        session=slot.session,
+        name=record.name,
+        name_kk=record.name_kk,
+        name_ru=record.name_ru,
+        starts=slot.starts.astimezone(tz).strftime("%H:%M"),
+        ends=slot.ends.astimezone(tz).strftime("%H:%M"),
+        eaten=len(eaten),
+        waiting=tuple(describe_people(waiting, roster)),
+    )

@@ -1,0 +1,80 @@
+"""Today on the staff's page, in a real Chromium: rows, filter, void after a reload, who has not eaten, the table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from edge_agent.screen.state import Language
+from tests.browser import run_browser
+from tests.edge_agent.screen.desk import OPERATOR, FakeStaffDesk, run_screen
+from tests.edge_agent.screen.test_page import SIZES, open_page, overflowing, sign_in
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with run_browser() as chromium:
+        yield chromium
+
+
+def test_a_row_of_today_is_found_and_voided_after_a_reload(browser: Browser) -> None:
+    station = FakeStaffDesk()
+    with run_screen(station) as screen:
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        page.reload()
+        page.get_by_role("tab", name="Today").click()
+        expect(page.get_by_role("button", name="Lunch: 1 came, 2 not yet")).to_be_visible()
+        expect(page.locator("#today-rows li")).to_have_text(["Айгерім Сәрсенбаева 3 «Б» 09:47cardUndo"])
+        page.fill("#today-filter", "айдар")
+        expect(page.locator("#today-rows")).to_have_text("Nobody in this list.")
+        page.fill("#today-filter", "айгерім")
+        page.get_by_role("button", name="Undo: Айгерім").click()
+        page.get_by_role("radio", name="Did not eat").click()
+        page.click("#confirm-do")
+        expect(page.locator("#today-rows li")).to_have_class("voided")
+        expect(page.get_by_role("button", name="Lunch: 0 came, 3 not yet")).to_be_visible()
+        page.close()
+    assert station.rows == [("void", "ab", "7", OPERATOR, "did_not_eat")]
+
+
+def test_who_has_not_eaten_is_entered_and_the_day_is_printed_and_saved(browser: Browser, tmp_path: Path) -> None:
+    station = FakeStaffDesk()
+    with run_screen(station) as screen:
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        page.get_by_role("tab", name="Today").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Not yet eaten").click()
+        expect(page.locator("#today-rows li")).to_have_count(2)
+        page.get_by_role("button", name="Check in: Анна Ли").click()
+        page.get_by_role("radio", name="Lost the card").click()
+        page.click("#confirm-do")
+        expect(page.locator("#today-rows li")).to_have_count(1)
+        for language in Language:
+            page.get_by_role("button", name=language.upper(), exact=True).click()
+            assert Axe().run(page).response["violations"] == [], language
+            for width, height in SIZES:
+                page.set_viewport_size({"width": width, "height": height})
+                assert overflowing(page, strict=False) == [], (language, width)
+        page.get_by_role("button", name="EN", exact=True).click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save as a table").click()
+        download.value.save_as(tmp_path / "day.csv")
+        page.evaluate("window.print = () => { window.printed = true; }")
+        page.get_by_role("button", name="Print the summary").click()
+        page.emulate_media(media="print")
+        expect(page.locator("#sheet h1")).to_have_text("Meals on 2026-11-27")
+        expect(page.locator("#sheet li")).to_have_count(3)
+        expect(page.locator("#feed-side")).to_be_hidden()
+        page.close()
+    assert (tmp_path / "day.csv").read_text("utf-8-sig").splitlines() == [
+        '"Time";"Name";"Class";"Meal";"How";"State";"Checked in by";"Reason"',
+        '"09:47";"Айгерім Сәрсенбаева";"3 «Б»";"Lunch";"card";"came";"";""',
+        '"09:48";"Анна Ли";"3 «Б»";"Lunch";"by hand";"came";"";""',
+        '"";"Айдар Сейтқали";"7 «А»";"Lunch";"";"Not yet eaten";"";""',
+    ]
