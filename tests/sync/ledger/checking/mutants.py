@@ -127,6 +127,7 @@ MUTANTS: dict[str, LedgerMutant] = {
             _CURSOR, 401, 200, _NO_EPOCH,
             lambda asked, answer: not _is_unsigned(asked, answer) and not _is_clock(asked, answer),
         ),
+        follows=frozenset({"a former key ends"}),  # from then on it is a stranger's
     ),
     "an altered body is refused": LedgerMutant(answer_instead(_BATCH, 401, 200, {})),
     "a question must be fresh": LedgerMutant(
