@@ -54,7 +54,7 @@ class StaffFeedback(msgspec.Struct, frozen=True):
 
 
 class Feedback(msgspec.Struct, frozen=True):
-    """One feedback: the child's side in the first five fields, the staff's side in `staff`."""
+    """One feedback: the staff's side in `staff`, the child's side in all other fields."""
 
     kind: FeedbackKind
     greeting: str = ""  # the given name, shown with WELCOME and GOODBYE
@@ -62,3 +62,4 @@ class Feedback(msgspec.Struct, frozen=True):
     silent: bool = False  # the child's hints ask for no sound
     advice: Advice = Advice.NONE  # where it says something, the journal was asked nothing
     staff: StaffFeedback | None = None
+    longer: bool = False  # the child's hints ask for more time: the message stays twice as long

@@ -21,7 +21,7 @@ from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
 from sync.contract.event import Method
 from sync.contract.movements import Movement
-from sync.contract.roster import Person
+from sync.contract.roster import Person, ServiceHint
 
 SHOWN_CANDIDATES_MAX = 8  # names that fit on the staff's page
 _NO_EPOCH = Epoch("")
@@ -75,7 +75,12 @@ def respond_refused(cause: FaultCause) -> Feedback:
 
 def ask_for_palm(person: Person) -> Feedback:
     """Returns the feedback that asks the card's owner for the palm as well."""
-    return Feedback(FeedbackKind.SHOW_PALM, language=person.language, silent="sound_off" in person.hints)
+    return Feedback(
+        FeedbackKind.SHOW_PALM,
+        language=person.language,
+        silent=ServiceHint.SOUND_OFF in person.hints,
+        longer=ServiceHint.LONGER_TIME in person.hints,
+    )
 
 
 def _kind_of_movement(movement: Movement) -> FeedbackKind:
@@ -106,7 +111,8 @@ def _build_feedback(kind: FeedbackKind, decision: Decision, roster: Roster, epoc
         kind=kind,
         greeting=person.given_name if person and greeted else "",
         language=person.language if person else "",
-        silent="sound_off" in person.hints if person else False,
+        silent=person is not None and ServiceHint.SOUND_OFF in person.hints,
+        longer=person is not None and ServiceHint.LONGER_TIME in person.hints,
         staff=StaffFeedback(
             reason=decision.reason,
             notes=tuple(decision.notes) if isinstance(decision, Granted) else (),

@@ -56,7 +56,7 @@ from edge_agent.runtime.unread_requests import UNREAD_FOLDER, UnreadDesk
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
-from edge_agent.screen.state import Language
+from edge_agent.screen.state import Language, SoundLevel
 from edge_agent.settings.credentials import read_credential
 from edge_agent.settings.reading import LoadedSettings
 from edge_agent.settings.tables import DeviceSettings, Settings
@@ -253,6 +253,7 @@ def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Co
         settings.screen.port,
         timezone=settings.zone,
         language=Language(settings.kiosk.language),
+        sound=SoundLevel(settings.screen.sound),
         actions=desk,
         pin=pin.decode() if pin else None,
         operators=settings.screen.operators,

@@ -26,7 +26,7 @@ from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.ports import StaffActions
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
-from edge_agent.screen.state import Language
+from edge_agent.screen.state import Language, SoundLevel
 
 PULSE_S = 1.0
 PULSE_AGE_MAX_S = 10.0
@@ -47,6 +47,7 @@ def wall_clock() -> datetime:
 class _HeartbeatBody:
     run: str  # when it changes, the agent has started anew, and numbers begin again
     version: str  # when it changes, the page loads its files anew
+    sound: SoundLevel  # how loud the page is
     utc_offset_min: int  # of the school's time zone, from the agent's own zone data
 
 
@@ -65,6 +66,7 @@ class ScreenServer:
         *,
         timezone: tzinfo,
         language: Language = Language.KK,
+        sound: SoundLevel = SoundLevel.ON,
         actions: StaffActions | None = None,
         pin: str | None = None,
         operators: Sequence[str] = (),
@@ -85,6 +87,7 @@ class ScreenServer:
         self._stage = ScreenStage(language, monotonic)
         self._staff = StaffApi(StaffGate(pin, token), actions, operators, monotonic)
         self._token = token
+        self._sound = sound
         self._server_run: _ServerRun | None = None
 
     def start(self) -> None:
@@ -136,7 +139,7 @@ class ScreenServer:
     def _heartbeat(self, run: str) -> bytes:
         offset = self._wall().astimezone(self._timezone).utcoffset()
         minutes = int(offset.total_seconds() // 60) if offset else 0
-        return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, minutes))
+        return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, self._sound, minutes))
 
 
 class _ServerRun:

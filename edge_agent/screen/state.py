@@ -5,8 +5,8 @@ notices before it stay beside it as a trail of small notices until their own tim
 second each child still sees its name for a second or more. Two rules bound the trail. It keeps the newest `CALM_MAX`
 quiet notices, and the newest `ATTENTION_MAX` notices that ask for a person: neither kind can push out the other.
 
-The child's view is made from `Feedback.kind`, `greeting`, `language`, `silent` and `advice` alone. The staff's side
-(reason, hints) cannot change a byte of it: so free and paid meals look the same.
+The child's view is made from `Feedback.kind`, `greeting`, `language`, `silent`, `advice` and `longer` alone. The
+staff's side (reason, hints) cannot change a byte of it: so free and paid meals look the same.
 
 Times are monotonic milliseconds, and always an argument.
 """
@@ -19,6 +19,7 @@ from edge_agent.domain.health import HealthLine, KioskHealth, ReaderReport, judg
 
 CALM_MAX = 4
 ATTENTION_MAX = 2
+LONGER = 2  # times as long as usual, for a child whose hints ask for it
 STAFF_NOTICES_MAX = 30
 STAFF_NOTICE_MS = 30 * 60_000  # names leave the staff's page after half an hour
 NAME_CHARS_MAX = 40
@@ -48,8 +49,16 @@ class Icon(StrEnum):
     MARK = "mark"
 
 
+class SoundLevel(StrEnum):
+    """How loud the child's page is, by the kiosk's settings."""
+
+    ON = "on"
+    QUIET = "quiet"
+    OFF = "off"
+
+
 class Sound(StrEnum):
-    """The sounds of the child's page."""
+    """The kinds of sound. The page composes a melody for each state; it plays none where the sound is NONE."""
 
     NONE = ""
     UP = "up"
@@ -185,7 +194,7 @@ class ScreenBoard:
             greeting=_clean_name(feedback.greeting),
             language=_language(feedback.language, self.language),
             silent=feedback.silent,
-            until_ms=now_ms + _STYLES[feedback.kind].hold_ms,
+            until_ms=now_ms + _STYLES[feedback.kind].hold_ms * (LONGER if feedback.longer else 1),
             advice=feedback.advice,
         )
         staff = tuple(notice for notice in self.staff if now_ms - notice.shown_ms < STAFF_NOTICE_MS)

@@ -33,6 +33,15 @@ class PersonKind(StrEnum):
     GUEST = "guest"
 
 
+class ServiceHint(StrEnum):
+    """The neutral signs by which a school says how a person is served. None of them names a cause."""
+
+    HELPER = "helper"  # the staff's page: somebody helps this person
+    LONGER_TIME = "longer_time"  # the child's page: every message stays twice as long
+    SOUND_OFF = "sound_off"  # the child's page: no sound
+    DIET = "diet"  # the staff's page: a diet meal
+
+
 class Person(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="person"):
     """A person who may come to a meal."""
 
@@ -42,7 +51,7 @@ class Person(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="
     grade: str = ""  # `01` … `11`
     group: str = ""  # the class, as people call it: `1 «А»`
     home_school: str = ""  # where the person belongs, when that is another school: served here as a guest
-    hints: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()  # `ServiceHint`s; others, of a newer ledger, are kept and have no effect
     language: str = ""  # kk, ru or en for the greeting; empty: the kiosk's own
 
 

@@ -1,26 +1,33 @@
 // The child's page: draws the newest state from the agent, and decides nothing itself.
 
+import { drawingOf, isGuidance, titleKeyOf } from "/page/guide.js";
 import { follow } from "/page/stream.js";
 import { playSound } from "/page/sound.js";
 import { LANGUAGES, translate } from "/page/words.js";
 
 const FIT_MIN = 0.4;
+const FIT_STEP = 0.06;
+const RELOAD_MS = 3000;
 const ATTENTION = ["ask_staff", "not_recorded"];
 const $ = (id) => document.getElementById(id);
 
 let view = null;
 let soundedId = null; // run and number of the newest notice whose sound was played
 let offsetMin = 0;
-let linked = false;
+let link = "starting"; // then up or down
 let clockTimer = 0;
+let volume = "on";
 
+// Copies the drawing into the mark: what stands in a <use> cannot be animated everywhere. One that stands already goes on moving.
 function setIcon(svg, name) {
-  svg.firstElementChild.setAttribute("href", `#icon-${name}`);
+  if (svg.dataset.icon === name) return;
+  svg.dataset.icon = name;
+  svg.replaceChildren(...$(`icon-${name}`).cloneNode(true).childNodes);
 }
 
 function setText(id, words) {
   const element = $(id);
-  element.textContent = words;
+  if (element.textContent !== words) element.textContent = words; // a screen reader repeats what is set again
   element.hidden = !words;
 }
 
@@ -30,7 +37,8 @@ function drawIdle(language, invite) {
   setText("text", "");
   const languages = LANGUAGES.filter((candidate) => candidate !== language);
   $("translations").replaceChildren(...languages.map((second) => translationItem(second, translate(second, `child.invite.${invite}`))));
-  setIcon($("mark"), { card: "card", staff: "person" }[invite] ?? "hand");
+  setIcon($("mark"), { card: "card", staff: "person" }[invite] ?? "place");
+  setIcon($("second-mark"), "card");
   $("second-mark").toggleAttribute("hidden", invite !== "palm_or_card"); // an SVG element has no .hidden
 }
 
@@ -43,22 +51,28 @@ function translationItem(language, words) {
 
 function drawNotice(notice) {
   setText("name", notice.greeting);
-  setText("title", translate(notice.language, `child.${notice.state}.title`));
+  setText("title", translate(notice.language, titleKeyOf(notice)));
   setText("text", translate(notice.language, notice.advice ? `child.advice.${notice.advice}` : `child.${notice.state}.text`));
   $("translations").replaceChildren();
-  setIcon($("mark"), notice.icon);
+  setIcon($("mark"), drawingOf(notice));
   $("second-mark").toggleAttribute("hidden", true);
 }
 
-function drawOffline(language) {
+// The page without the agent: before its first state, or after the line was lost.
+function drawAlone(language, state) {
   setText("name", "");
-  setText("title", translate(language, "child.offline.title"));
-  setText("text", translate(language, "child.offline.text"));
+  setText("title", translate(language, state === "starting" ? "child.starting.title" : "child.offline.title"));
+  setText("text", translate(language, state === "starting" ? "child.starting.text" : "child.offline.text"));
   const languages = LANGUAGES.filter((candidate) => candidate !== language);
-  $("translations").replaceChildren(...languages.map((second) => translationItem(second, translate(second, "child.offline.title"))));
-  setIcon($("mark"), "link");
+  $("translations").replaceChildren(...languages.map((second) => translationItem(second, translate(second, `child.${state}.title`))));
+  setIcon($("mark"), state === "starting" ? "starting" : "link");
   $("second-mark").toggleAttribute("hidden", true);
-  $("trail").replaceChildren();
+  drawTrail([]);
+}
+
+function drawTrail(notices) {
+  $("trail").replaceChildren(...notices.map(trailItem));
+  $("trail").hidden = notices.length === 0;
 }
 
 function trailItem(notice) {
@@ -66,7 +80,7 @@ function trailItem(notice) {
   item.dataset.state = notice.state;
   item.lang = notice.language;
   const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  mark.append(document.createElementNS("http://www.w3.org/2000/svg", "use"));
+  mark.setAttribute("viewBox", "0 0 200 200");
   setIcon(mark, notice.icon);
   const words = document.createElement("span");
   words.dir = "auto";
@@ -76,33 +90,44 @@ function trailItem(notice) {
   return item;
 }
 
+// The title and the text keep the size that they have beside a short name: only a long name shrinks. Where even the
+// smallest name leaves no room, everything shrinks.
 function fitWords() {
+  const style = document.documentElement.style;
+  const shrink = (property) => {
+    let size = 1;
+    do {
+      style.setProperty(property, size.toFixed(2));
+      size -= FIT_STEP;
+    } while (size >= FIT_MIN && isTooBig());
+  };
+  style.setProperty("--fit-name", FIT_MIN);
+  shrink("--fit");
+  if (!$("name").hidden) shrink("--fit-name");
+}
+
+function isTooBig() {
   const big = $("big");
   const words = $("words");
-  const tooBig = () =>
-    big.scrollHeight > big.clientHeight || words.scrollWidth > words.clientWidth
+  return big.scrollHeight > big.clientHeight || words.scrollWidth > words.clientWidth
     || words.getBoundingClientRect().bottom > big.getBoundingClientRect().bottom + 1
     || words.getBoundingClientRect().top < big.getBoundingClientRect().top - 1;
-  let size = 1;
-  do {
-    document.documentElement.style.setProperty("--fit", size.toFixed(2));
-    size -= 0.06;
-  } while (size >= FIT_MIN && tooBig());
 }
 
 function draw() {
   const language = view?.big.language ?? document.documentElement.lang;
-  const state = linked && view ? view.big.state : "offline";
+  const state = link === "up" && view ? view.big.state : link === "down" ? "offline" : "starting";
   document.body.dataset.state = state;
   document.body.dataset.invite = view?.invite ?? "";
   document.body.dataset.number = view?.big.number ?? "";
+  document.body.toggleAttribute("data-guide", state === view?.big.state && isGuidance(view.big));
   document.documentElement.lang = language;
-  if (state === "offline") {
-    drawOffline(language);
+  if (state === "offline" || state === "starting") {
+    drawAlone(language, state);
   } else {
     if (state === "idle") drawIdle(language, view.invite);
     else drawNotice(view.big);
-    $("trail").replaceChildren(...view.trail.map(trailItem));
+    drawTrail(view.trail);
   }
   fitWords();
 }
@@ -113,7 +138,7 @@ function show(next, run) {
   draw();
   const noticeId = `${run}-${next.big.number}`;
   if (soundedId !== null && soundedId !== noticeId && next.big.state !== "idle") {
-    playSound(next.big.sound);
+    if (next.big.sound) playSound(next.big.state, volume); // an empty sound: the child is to have none
     if (before !== next.big.number) animateArrival();
   }
   soundedId = noticeId; // the first state after a reload plays no sound: it is old
@@ -136,12 +161,16 @@ function drawClock() {
 follow("/events", {
   onState: show,
   onHeartbeat: (heartbeat) => {
+    volume = heartbeat.sound;
     if (heartbeat.utc_offset_min !== offsetMin || !$("clock").textContent) {
       offsetMin = heartbeat.utc_offset_min;
       drawClock();
     }
   },
-  onLink: (up) => { linked = up; draw(); },
+  onLink: (up) => { link = up ? "up" : "down"; draw(); },
 });
+draw();
+if (globalThis.pageWatch) globalThis.pageWatch.ready = true;
+else setTimeout(() => location.reload(), RELOAD_MS); // start.js did not come
 addEventListener("resize", fitWords);
 document.fonts.ready.then(fitWords);

@@ -19,7 +19,7 @@ from edge_agent.screen.ports import (
     WrongClock,
 )
 from edge_agent.screen.server import ScreenServer
-from edge_agent.screen.state import Language
+from edge_agent.screen.state import Language, SoundLevel
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
 
@@ -110,6 +110,7 @@ def run_screen(
     *,
     pin: str | None = PIN,
     language: Language = Language.KK,
+    sound: SoundLevel = SoundLevel.ON,
     metrics: CollectorRegistry | None = None,
     heartbeat_s: float = 5.0,
     port: int = 0,
@@ -119,6 +120,7 @@ def run_screen(
         port,
         timezone=ZoneInfo("Asia/Almaty"),
         language=language,
+        sound=sound,
         actions=station or FakeStaffDesk(),
         pin=pin,
         operators=(OPERATOR,),

@@ -7,16 +7,17 @@ import pytest
 
 from drivers.readings import FaultCause
 from edge_agent.domain.decision import DecisionReason
-from edge_agent.domain.feedback import Advice, FeedbackKind
+from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.health import LedgerState
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, VoidReason
-from edge_agent.screen.state import Icon, Invite, Language, Sound
+from edge_agent.screen.state import Icon, Invite, Language, ScreenBoard
 from sync.contract.event import ClockQuality, Method
+from sync.contract.roster import ServiceHint
+from tests.edge_agent.screen.contact_sheets import HAND_ADVICE
 
 PAGE = files("edge_agent.screen").joinpath("page")
-HINTS = ("helper", "longer_time", "sound_off", "diet")  # sync.contract.roster names them
 LINES = {
     "recording": ("yes", "no"),
     "ledger": tuple(LedgerState),
@@ -44,9 +45,10 @@ def used_keys() -> set[str]:
     }
     keys |= {f"child.invite.{invite}" for invite in Invite}
     keys |= {f"child.advice.{advice}" for advice in Advice if advice}
+    keys |= {f"child.guide.{advice}" for advice in HAND_ADVICE}
     keys |= {f"reason.{reason}" for reason in DecisionReason if reason is not DecisionReason.ORDINARY}
     keys |= {f"staff.refused.{cause}" for cause in FaultCause}
-    keys |= {f"hint.{hint}" for hint in HINTS}
+    keys |= {f"hint.{hint}" for hint in ServiceHint}
     keys |= {f"health.{subject}.{value}" for subject, values in LINES.items() for value in values}
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
@@ -88,8 +90,11 @@ def test_kazakh_is_kazakh_and_russian_is_russian() -> None:
 
 def test_every_icon_is_drawn_and_every_sound_composed() -> None:
     page, sounds = PAGE.joinpath("child.html").read_text(), PAGE.joinpath("sound.js").read_text()
-    assert all(f'id="icon-{icon}"' in page for icon in Icon)
-    assert all(f"  {sound}: [" in sounds for sound in Sound if sound)
+    assert all(f'id="icon-{name}"' in page for name in (*Icon, *HAND_ADVICE, "palm_too", "card_instead", "place"))
+    heard = [kind for kind in FeedbackKind if ScreenBoard().with_feedback(Feedback(kind), 0).child_view(0).big.sound]
+    melodies = dict(re.findall(r"^  (\w+): (\[\[.*\]\]),$", sounds, re.MULTILINE))
+    assert set(melodies) == set(heard)
+    assert len(set(melodies.values())) == len(heard)
 
 
 def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
