@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType, field
 from drivers.readings import FaultCause
 from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
+from edge_agent.domain.operators import OperatorRole
 from sync.contract.event import ClockQuality
 from sync.contract.palms import PalmStickHeader, SealedTemplates
 from sync.contract.roster import Record, RosterPage
@@ -323,6 +324,38 @@ class ConfirmedClock(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
+# operators.…
+
+
+class OperatorAddArguments(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    roles: tuple[OperatorRole, ...]
+
+
+class OperatorArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """One operator, by id or by name."""
+
+    operator: str
+
+
+class OperatorListRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator of this kiosk. Events carry the id."""
+
+    id: str
+    name: str
+    roles: tuple[OperatorRole, ...]
+    blocked: bool
+    has_own_pin: bool  # False: the PIN that was given is not changed yet
+
+
+class GivenPinRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The PIN for an operator's next sign-in, who must change it there."""
+
+    id: str
+    name: str
+    pin: str
+
+
 # palm.…
 
 
@@ -387,6 +420,10 @@ DEVICES_UNREAD: Final = ControlCommand("devices.unread", DeviceUnreadArguments, 
 DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
 DEVICES_CLOCKS: Final = ControlCommand("devices.clocks", NoArguments, HeldClockRow)
 DEVICES_CONFIRM_CLOCK: Final = ControlCommand("devices.confirm-clock", ClockConfirmArguments, ConfirmedClock)
+OPERATORS_LIST: Final = ControlCommand("operators.list", NoArguments, OperatorListRow)
+OPERATORS_ADD: Final = ControlCommand("operators.add", OperatorAddArguments, GivenPinRow)
+OPERATORS_PIN: Final = ControlCommand("operators.pin", OperatorArguments, GivenPinRow)
+OPERATORS_BLOCK: Final = ControlCommand("operators.block", OperatorArguments, OperatorListRow)
 PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
@@ -410,6 +447,10 @@ COMMANDS: Final = (
     DEVICES_IMPORT,
     DEVICES_CLOCKS,
     DEVICES_CONFIRM_CLOCK,
+    OPERATORS_LIST,
+    OPERATORS_ADD,
+    OPERATORS_PIN,
+    OPERATORS_BLOCK,
     PALM_ENROL,
     PALM_FORGET,
     PALM_EXPORT,

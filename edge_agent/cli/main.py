@@ -19,6 +19,7 @@ NOUNS = {
     "devices": "Readers and lights: what is attached, what it sends, what that means.",
     "journal": "The records of this kiosk.",
     "ledger": "The central ledger: serve it, read it, check it.",
+    "operators": "The people who act at this kiosk's staff's page, and their PINs.",
     "palm": "Palms: enrol them, judge pictures, measure recognition, keep the school's key.",
     "roster": "The people, cards and meal sessions of this kiosk or of a ledger.",
     "sync": "The way of the journal to the ledger.",

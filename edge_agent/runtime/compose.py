@@ -33,6 +33,7 @@ from edge_agent.runtime.code_judge import CODE_KEY_NAME, build_code_judge
 from edge_agent.runtime.commands.clocks import ClockCommands
 from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.commands.journal import JournalCommands
+from edge_agent.runtime.commands.operators import OperatorCommands
 from edge_agent.runtime.commands.palm import PalmCommands
 from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
@@ -44,6 +45,7 @@ from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.opening import JournalOpener
+from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.runtime.palm_availability import CameraPalmAvailability
 from edge_agent.runtime.policy import build_policy
 from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
@@ -125,7 +127,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
     desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries)
-    screen = _screen(settings, desk, now, counters)
+    operators = _read_operators(settings)
+    screen = _screen(settings, desk, operators, now, counters)
     indicators = _indicators(loaded, taps)
     surfaces = Surfaces(indicators, screen, guard, counters)
     palms = _palms(gallery, settings, inbox, station, surfaces, now, counters)
@@ -169,6 +172,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
         **ClockCommands(journal.terminal_runs, desk).table(),
+        **OperatorCommands(operators).table(),
         **DeviceCommands(taps, inbox, shutdown, now, unread).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now
@@ -246,8 +250,16 @@ def _palms(
     )
 
 
-def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Counters) -> ScreenServer:
+def _read_operators(settings: Settings) -> OperatorBook:
     pin = read_credential("staff-pin")
+    return OperatorBook(
+        settings.kiosk.state_dir, CommonPin(pin.decode(errors="replace") if pin else None, settings.screen.operators)
+    )
+
+
+def _screen(
+    settings: Settings, desk: StaffDesk, operators: OperatorBook, now: MomentSource, counters: Counters
+) -> ScreenServer:
     return ScreenServer(
         "127.0.0.1",
         settings.screen.port,
@@ -255,8 +267,7 @@ def _screen(settings: Settings, desk: StaffDesk, now: MomentSource, counters: Co
         language=Language(settings.kiosk.language),
         sound=SoundLevel(settings.screen.sound),
         actions=desk,
-        pin=pin.decode() if pin else None,
-        operators=settings.screen.operators,
+        operators=operators,
         metrics=counters.registry,
         wall=lambda: now().utc,
     )

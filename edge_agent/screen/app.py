@@ -3,7 +3,7 @@
 GET  /              the child's page            GET /staff           the staff's page
 GET  /events        its states, as SSE          GET /events/staff    theirs; names after signing in
 GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
-POST /staff/…       see `edge_agent.screen.staff`
+POST /staff/…       see `edge_agent.screen.staff`, `sign_in`, `operator_desk`
 """
 
 from collections.abc import Callable
@@ -38,6 +38,7 @@ class ScreenHandlers:
     stage: ScreenStage
     hub: EventHub
     staff: StaffApi
+    staff_routes: tuple[Route, ...]
     assets: ScreenAssets
     metrics: CollectorRegistry
     event_id: Callable[[], str]  # the id of the newest state event
@@ -88,7 +89,7 @@ def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
         Route("/events/staff", parts.staff_events),
         Route("/health", parts.health),
         Route("/metrics", parts.prometheus),
-        *parts.staff.routes(),
+        *parts.staff_routes,
     ]
     return Starlette(routes=routes, middleware=[Middleware(RequestGuard, hosts=hosts)])
 

@@ -1,40 +1,16 @@
-"""The gate for the staff: a PIN that cannot be guessed quickly, and short sessions in memory.
+"""The gate for the staff: wrong PINs slow the client that sends them, and sessions are short and in memory.
 
-The PIN comes from a credential file that only the service can read. Four wrong PINs are free. Every further wrong PIN
-locks the gate for everybody: for a minute at first, then twice as long each time, up to a quarter of an hour. So it
-takes months to try the 10,000 PINs of four digits. Sessions end with the process.
+Sessions end with the process. `edge_agent.domain.operators` says how long a client waits.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from hmac import compare_digest
+from dataclasses import dataclass, field
 
-PIN_CHARS_MIN = 4
-WRONG_FREE = 4
-LOCK_S = 60.0
-LOCK_S_MAX = 900.0
+from edge_agent.domain.operators import Operator, WrongPins
+from edge_agent.screen.ports import OperatorDirectory, PinVerdict
+
 SESSION_IDLE_S = 4 * 3600.0
 SESSIONS_MAX = 8
-OPERATOR_CHARS_MAX = 60
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """The PIN was right; the token names the session."""
-
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class WrongPin:
-    """The PIN was wrong, or none is set."""
-
-
-@dataclass(frozen=True, slots=True)
-class GateLocked:
-    """Too many wrong PINs: the gate is locked for some seconds."""
-
-    seconds: int
 
 
 @dataclass(slots=True)
@@ -43,46 +19,42 @@ class _StaffSession:
     used_s: float
 
 
+@dataclass(slots=True)
 class StaffGate:
-    """The PIN and the sessions. Use it from one thread; times are monotonic seconds.
+    """The sessions, and the wrong PINs of each client. Use it from one thread; times are monotonic seconds.
 
-    `token` draws a text that nobody can guess. Without a PIN, or with a PIN that is too short, nobody gets in: a
-    mistake in the secret's file must not stop the kiosk.
+    `token` draws a text that nobody can guess.
     """
 
-    def __init__(self, pin: str | None, token: Callable[[], str]) -> None:
-        self._pin = pin if pin is not None and len(pin) >= PIN_CHARS_MIN else None
-        self._token = token
-        self._wrong = 0
-        self._locked_until_s = 0.0
-        self._sessions: dict[str, _StaffSession] = {}
+    _directory: OperatorDirectory
+    _token: Callable[[], str]
+    _wrong: WrongPins = field(default_factory=WrongPins)
+    _sessions: dict[str, _StaffSession] = field(default_factory=dict)
 
-    @property
-    def is_enabled(self) -> bool:
-        """True when a PIN is set."""
-        return self._pin is not None
+    def wait_s(self, client: str, now_s: float) -> int:
+        """Returns the whole seconds for which this client must wait before its next PIN; 0: it may try at once."""
+        wait_s = self._wrong.wait_s(client, now_s)
+        return int(wait_s) + 1 if wait_s > 0 else 0
 
-    def sign_in(self, pin: str, operator: str, now_s: float) -> SignedIn | WrongPin | GateLocked:
-        """Checks the PIN, and opens a session for `operator` if it is right. Too many sessions end the oldest one."""
-        if self._pin is None:
-            return WrongPin()
-        if now_s < self._locked_until_s:
-            return GateLocked(int(self._locked_until_s - now_s) + 1)
-        if not compare_digest(pin.encode(), self._pin.encode()):
-            self._wrong += 1
-            if self._wrong > WRONG_FREE:
-                lock_s = min(LOCK_S * 2 ** min(self._wrong - WRONG_FREE - 1, 8), LOCK_S_MAX)
-                self._locked_until_s = now_s + lock_s
-            return WrongPin()
-        self._wrong = 0
+    def admit(self, operator: str, client: str, verdict: PinVerdict, now_s: float) -> str | None:
+        """Notes what the PIN was worth. Returns the token of a new session for the right one, else None.
+
+        Too many sessions end the one that was unused for longest.
+        """
+        if verdict is PinVerdict.WRONG:
+            self._wrong.note_wrong(client, operator, now_s)
+            return None
+        self._wrong.note_right(client, operator)
+        if verdict is PinVerdict.TO_CHANGE:
+            return None
         self._forget_idle(now_s)
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].used_s)]
         token = self._token()
         self._sessions[token] = _StaffSession(operator, now_s)
-        return SignedIn(token)
+        return token
 
-    def operator(self, token: str, now_s: float, *, used: bool = True) -> str | None:
+    def operator(self, token: str, now_s: float, *, used: bool = True) -> Operator | None:
         """Returns the operator of this session, or None if it has ended. `used` keeps the session alive."""
         self._forget_idle(now_s)
         session = self._sessions.get(token)
@@ -90,11 +62,15 @@ class StaffGate:
             return None
         if used:
             session.used_s = now_s
-        return session.operator
+        return self._directory.find(session.operator)
 
     def sign_out(self, token: str) -> None:
         """Ends this session, if there is one."""
         self._sessions.pop(token, None)
+
+    def end_sessions(self, operator: str) -> None:
+        """Ends every session of this operator."""
+        self._sessions = {token: session for token, session in self._sessions.items() if session.operator != operator}
 
     def _forget_idle(self, now_s: float) -> None:
         self._sessions = {

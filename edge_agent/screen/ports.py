@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from edge_agent.domain.operators import Operator, OperatorRole
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
 
@@ -166,4 +167,73 @@ class StaffActions(Protocol):
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         """Voids the entry with this epoch and sequence number."""
+        ...
+
+
+class PinVerdict(StrEnum):
+    """The worth of a typed PIN for its operator."""
+
+    RIGHT = "right"
+    TO_CHANGE = "to_change"  # right, and given for one sign-in: its operator must choose another
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedOperator:
+    """An operator as the head sees one."""
+
+    operator: Operator
+    is_blocked: bool
+    has_own_pin: bool  # False: the one that was given has not been changed yet
+
+
+class OperatorDirectory(Protocol):
+    """The operators of this kiosk and their PINs. Any thread may call it.
+
+    Acts raise `OperatorRefused`, and then nothing has changed. The calls with a PIN take some tens of milliseconds.
+    """
+
+    @property
+    def is_first_awaited(self) -> bool:
+        """True while the common PIN of the settings may make the first head."""
+        ...
+
+    def choices(self) -> Sequence[Operator]:
+        """Returns the operators who can sign in, by name."""
+        ...
+
+    def find(self, operator: str) -> Operator | None:
+        """Returns the operator with this id, or None for one who cannot sign in."""
+        ...
+
+    def list_all(self) -> Sequence[ListedOperator]:
+        """Returns every operator made here, the blocked ones too, by name."""
+        ...
+
+    def check_pin(self, operator: str, pin: str) -> PinVerdict:
+        """Returns what this PIN is worth for this operator."""
+        ...
+
+    def check_common_pin(self, pin: str) -> bool:
+        """Returns True when the first head is awaited and this is the common PIN."""
+        ...
+
+    def add_first(self, name: str, pin: str) -> Operator:
+        """Makes the first head, with this own PIN."""
+        ...
+
+    def add(self, name: str, roles: Sequence[OperatorRole]) -> tuple[Operator, str]:
+        """Makes an operator; returns also the PIN for the first sign-in."""
+        ...
+
+    def renew_pin(self, operator: str) -> str:
+        """Returns a new PIN for one sign-in; the old one opens nothing from now on."""
+        ...
+
+    def change_pin(self, operator: str, old_pin: str, pin: str) -> None:
+        """Sets the operator's own new PIN in place of the old one, which the caller has checked."""
+        ...
+
+    def block(self, operator: str, *, even_the_last_head: bool = False) -> None:
+        """Lets the operator sign in no more, here. The name stays, since events carry the id."""
         ...

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -23,7 +23,9 @@ from edge_agent.domain.health import KioskHealth
 from edge_agent.screen import app, assets
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.hub import HEARTBEAT_S, EventHub
-from edge_agent.screen.ports import StaffActions
+from edge_agent.screen.operator_desk import OperatorApi
+from edge_agent.screen.ports import OperatorDirectory, StaffActions
+from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
 from edge_agent.screen.state import Language, SoundLevel
@@ -55,7 +57,7 @@ class ScreenServer:
     """The screen's server. The runtime may start and stop it any number of times.
 
     Any thread may call `show`, `show_health` and `is_alive`. With `port` 0 the system chooses a free port: read `port`
-    after `start`. Without `pin` the staff cannot act. `metrics` is the registry of the runtime's counters; it must hold
+    after `start`. `metrics` is the registry of the runtime's counters; it must hold
     neither names nor card numbers.
     """
 
@@ -68,8 +70,7 @@ class ScreenServer:
         language: Language = Language.KK,
         sound: SoundLevel = SoundLevel.ON,
         actions: StaffActions | None = None,
-        pin: str | None = None,
-        operators: Sequence[str] = (),
+        operators: OperatorDirectory,
         metrics: CollectorRegistry | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = wall_clock,
@@ -85,7 +86,9 @@ class ScreenServer:
         self._metrics = metrics or CollectorRegistry()
         self._assets = assets.load_assets()
         self._stage = ScreenStage(language, monotonic)
-        self._staff = StaffApi(StaffGate(pin, token), actions, operators, monotonic)
+        sign_in = SignInApi(StaffGate(operators, token), operators, monotonic)
+        self._staff = StaffApi(sign_in, actions)
+        self._staff_routes = (*sign_in.routes(), *OperatorApi(sign_in, operators).routes(), *self._staff.routes())
         self._token = token
         self._sound = sound
         self._server_run: _ServerRun | None = None
@@ -106,7 +109,7 @@ class ScreenServer:
         hub = EventHub(lambda: self._heartbeat(run), self._heartbeat_s)
         self._server_run = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
         handlers = app.ScreenHandlers(
-            self._stage, hub, self._staff, self._assets, self._metrics, self._server_run.event_id
+            self._stage, hub, self._staff, self._staff_routes, self._assets, self._metrics, self._server_run.event_id
         )
         self._server_run.start(app.build_app(handlers, _host_names(self.host, self.port)))
 

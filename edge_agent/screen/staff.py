@@ -1,13 +1,11 @@
-"""The staff's requests: sign in, find people, enter a person or a class by hand, void an entry.
+"""The staff's requests: find people, enter a person or a class by hand, void an entry.
 
-Requests and responses are JSON. A response other than 200 holds `why`, a key of the catalogues. The operator who signed
-in is the one who acts, and never a name from the request.
+The operator who signed in is the one who acts, within the rights of the roles, and never one from the request.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, TypeVar, assert_never
+from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge_agent.screen.gate import OPERATOR_CHARS_MAX, GateLocked, SignedIn, StaffGate, WrongPin
+from edge_agent.domain.operators import OperatorRight
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
@@ -25,18 +23,12 @@ from edge_agent.screen.ports import (
     StaffActions,
     WrongClock,
 )
+from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
+from edge_agent.screen.sign_in import SignInApi
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
-COOKIE = "canteen_staff"
-
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-_Operator = Annotated[str, msgspec.Meta(min_length=1, max_length=OPERATOR_CHARS_MAX, pattern=r"\S")]
-
-
-class _SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pin: _Text
-    operator: _Operator
 
 
 class _Find(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,36 +61,19 @@ class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class _SessionBody:
-    on: bool  # False: no PIN is set, and nothing can be done by hand here
-    operator: str
-    operators: tuple[str, ...]
-
-
-_Body = TypeVar("_Body", bound=msgspec.Struct)
-
-
 class StaffApi:
-    """Responds to the staff's requests. It runs in the server's event loop; `now_s` returns monotonic seconds."""
+    """Responds to the staff's requests. It runs in the server's event loop."""
 
-    def __init__(
-        self, gate: StaffGate, actions: StaffActions | None, operators: Sequence[str], now_s: Callable[[], float]
-    ) -> None:
-        self._gate = gate
+    def __init__(self, sign_in: SignInApi, actions: StaffActions | None) -> None:
+        self._sign_in = sign_in
         self._actions = actions
-        self._operators = tuple(operators)
-        self._now_s = now_s
         self._acting = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """Returns the addresses of the staff's requests."""
         return [
-            Route("/staff/session", self._describe_session),
             Route("/staff/groups", self._groups),
             Route("/staff/today", self._today),
-            Route("/staff/sign-in", self._sign_in, methods=["POST"]),
-            Route("/staff/sign-out", self._sign_out, methods=["POST"]),
             Route("/staff/find", self._find, methods=["POST"]),
             Route("/staff/enter", self._enter, methods=["POST"]),
             Route("/staff/class", self._enter_class, methods=["POST"]),
@@ -109,54 +84,28 @@ class StaffApi:
 
     def is_signed_in(self, request: Request) -> bool:
         """Returns True when this client may see names. The question does not keep its session alive."""
-        return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=False) is not None
-
-    def _operator(self, request: Request) -> str | None:
-        return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s())
-
-    async def _describe_session(self, request: Request) -> Response:
-        enabled = self._gate.is_enabled and self._actions is not None
-        return _json(_SessionBody(enabled, self._operator(request) or "", self._operators))
-
-    async def _sign_in(self, request: Request) -> Response:
-        body = await _decode_body(request, _SignIn)
-        if body is None:
-            return _failure("malformed", 400)
-        if not self._gate.is_enabled:
-            return _failure("no_pin_set", 403)
-        outcome = self._gate.sign_in(body.pin, " ".join(body.operator.split()), self._now_s())
-        match outcome:
-            case SignedIn(token):
-                response = _json({"operator": " ".join(body.operator.split())})
-                response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
-                return response
-            case WrongPin():
-                return _failure("wrong_pin", 403)
-            case GateLocked(seconds):
-                response = _failure("wait", 429)
-                response.headers["Retry-After"] = str(seconds)
-                return response
-            case _:
-                assert_never(outcome)
-
-    async def _sign_out(self, request: Request) -> Response:
-        self._gate.sign_out(request.cookies.get(COOKIE, ""))
-        response = _json({})
-        response.delete_cookie(COOKIE)
-        return response
+        operator = self._sign_in.operator(request, used=False)
+        return operator is not None and operator.may(OperatorRight.FIND)
 
     async def _find(self, request: Request) -> Response:
-        body = await _decode_body(request, _Find)
-        return await self._act(request, body, lambda actions, _, body: tuple(actions.find_people(body.text)))
+        body = await decode_body(request, _Find)
+        return await self._act(
+            request,
+            body,
+            lambda actions, _, body: tuple(actions.find_people(body.text)),
+            OperatorRight.FIND,
+        )
 
     async def _groups(self, request: Request) -> Response:
-        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()))
+        return await self._act(
+            request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()), OperatorRight.FIND
+        )
 
     async def _today(self, request: Request) -> Response:
-        return await self._act(request, _Nothing(), lambda actions, *_: actions.read_day())
+        return await self._act(request, _Nothing(), lambda actions, *_: actions.read_day(), OperatorRight.FIND)
 
     async def _enter(self, request: Request) -> Response:
-        body = await _decode_body(request, _Enter)
+        body = await decode_body(request, _Enter)
         return await self._act(
             request,
             body,
@@ -164,64 +113,56 @@ class StaffApi:
         )
 
     async def _enter_class(self, request: Request) -> Response:
-        body = await _decode_body(request, _EnterClass)
+        body = await decode_body(request, _EnterClass)
         return await self._act(
             request, body, lambda actions, operator, body: actions.enter_class(body.group, operator, body.reason)
         )
 
     async def _void(self, request: Request) -> Response:
-        body = await _decode_body(request, _Void)
+        body = await decode_body(request, _Void)
         return await self._act(
             request,
             body,
             lambda actions, operator, body: actions.void_entry(Epoch(body.epoch), body.seq, operator, body.reason),
+            OperatorRight.VOID,
         )
 
     async def _clocks(self, request: Request) -> Response:
-        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_clocks()))
+        return await self._act(
+            request, _Nothing(), lambda actions, *_: tuple(actions.list_clocks()), OperatorRight.CLOCKS
+        )
 
     async def _confirm_clock(self, request: Request) -> Response:
-        body = await _decode_body(request, _ConfirmClock)
+        body = await decode_body(request, _ConfirmClock)
         return await self._act(
             request,
             body,
             lambda actions, operator, body: actions.confirm_clock(body.run, body.offset_s, operator, body.reason),
+            OperatorRight.CLOCKS,
         )
 
     async def _act(
         self,
         request: Request,
-        body: _Body | None,
+        body: RequestBody | None,
         act: Callable[
-            [StaffActions, str, _Body], ActionResult | DayBoard | tuple[RosterPerson | WrongClock | str, ...]
+            [StaffActions, str, RequestBody], ActionResult | DayBoard | tuple[RosterPerson | WrongClock | str, ...]
         ],
+        right: OperatorRight = OperatorRight.ENTER,
     ) -> Response:
-        operator = self._operator(request)
+        operator = self._sign_in.operator(request)
         if operator is None or self._actions is None:
-            return _failure("signed_out", 403)
+            return refuse("signed_out", 403)
+        if not operator.may(right):
+            return refuse("not_your_role", 403)
         if body is None:
-            return _failure("malformed", 400)
+            return refuse("malformed", 400)
         async with self._acting:
-            result = await run_in_threadpool(act, self._actions, operator, body)
+            result = await run_in_threadpool(act, self._actions, operator.id, body)
         match result:
             case ActionFailed(reason):
-                return _failure(reason, 409)
+                return refuse(reason, 409)
             case ActionDone(rows):
-                return _json({"rows": rows})
+                return json_reply({"rows": rows})
             case _:
-                return _json(result)
-
-
-async def _decode_body(request: Request, shape: type[_Body]) -> _Body | None:
-    try:
-        return msgspec.json.decode(await request.body(), type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
-
-
-def _failure(code: str, status: int) -> Response:
-    return _json({"why": code}, status)
+                return json_reply(result)

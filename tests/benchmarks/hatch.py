@@ -100,9 +100,9 @@ def _play_kiosk(folder: Path, count: int, rows: int) -> tuple[list[float], list[
                 page = browser.new_page()
                 page.goto(f"{url.rstrip('/')}/staff")
                 page.get_by_role("button", name="EN", exact=True).click()
-                page.fill("#sign-operator", OPERATOR)
+                page.get_by_role("radio", name=OPERATOR).click()
                 page.fill("#sign-pin", PIN)
-                page.click("#sign-in button")
+                page.click("#sign-in button.strong")
                 expect(page.locator("#desk")).to_be_visible()
                 entered = [_enter_by_name(page, 2 * count + n) for n in range(count)]
             assert kiosk.stop() == 0

@@ -20,7 +20,8 @@ from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import EnrolmentLine, EnrolmentRequest
 from edge_agent.palms.gallery import ImportedPalms
 from edge_agent.screen.ports import ActionDone, DayBoard, EntryReason, FailureReason, RosterPerson, VoidReason
-from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _SessionBody, _SignIn, _Void
+from edge_agent.screen.sign_in import _SessionBody, _SignIn
+from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings.reading import _DeviceHead
 from edge_agent.settings.tables import Settings

@@ -1,6 +1,7 @@
 """Checks of the machine around the agent: versions, clock, time zones, and the files that a technician installs."""
 
 import filecmp
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -88,12 +89,15 @@ def compare_files(ours: Path, root: Path) -> Iterator[Finding]:
 
 
 def check_staff_pin(kiosk: ExaminedKiosk) -> Iterator[Finding]:
-    """Yields a finding on the staff's PIN; it never shows the PIN."""
+    """Yields a finding on who can sign in on the staff's page; it never shows a PIN."""
     path = kiosk.root / "etc/credstore/edge-agent.staff-pin"
     encrypted = kiosk.root / "etc/credstore.encrypted/edge-agent.staff-pin"
-    if not path.exists() and not encrypted.exists():
-        yield attention("staff's PIN", "none: the staff cannot act on their page", f"write one to {path}, mode 0600")
-    elif path.exists() and path.stat().st_mode & 0o077:
+    step = "edge-agent operators add NAME --role head"
+    if path.exists() and path.stat().st_mode & 0o077:
         yield failure("staff's PIN", f"others may read {path}", f"chmod 600 {path}")
+    elif os.access(kiosk.state_dir / "operators.json", os.F_OK):
+        yield good("staff's PIN", "each operator has an own one")
+    elif path.exists() or encrypted.exists():
+        yield attention("staff's PIN", "one PIN for all: nobody can say who did what", step)
     else:
-        yield good("staff's PIN", "is set")
+        yield attention("staff's PIN", "no operators: the staff cannot act on their page", step)

@@ -7,6 +7,7 @@ import {
   $, choiceItem, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
+import { signInParts } from "/page/operators.js";
 import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, startSearch } from "/page/search.js";
@@ -14,7 +15,7 @@ import { follow } from "/page/stream.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { LANGUAGES } from "/page/words.js";
 
-let session = { on: false, operator: "", operators: [] };
+let session = { on: false, operator: "", choices: [], rights: [], first: false };
 let view = null;
 let receivedMs = 0;
 let offsetMin = 0;
@@ -48,15 +49,10 @@ function draw() {
   drawToday();
   const signedIn = session.operator !== "";
   $("off").hidden = session.on;
-  $("sign-in").hidden = !session.on || signedIn;
-  $("desk").hidden = !signedIn;
+  $("desk").hidden = !session.rights.includes("find");
   $("who").hidden = !signedIn;
   $("operator").textContent = session.operator;
-  $("operators").replaceChildren(...session.operators.map((name) => {
-    const option = document.createElement("option");
-    option.value = name;
-    return option;
-  }));
+  operators.draw(session);
 }
 
 function drawView() {
@@ -101,19 +97,14 @@ async function refreshSession() {
 
 // ---- Signing in and out.
 
-$("sign-in").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const response = await request("/staff/sign-in", { pin: $("sign-pin").value, operator: $("sign-operator").value });
-  $("sign-pin").value = "";
-  if (!response.ok) {
-    showFailure(response);
-    return;
-  }
+const operators = signInParts({ t, showOutcome, showFailure, onSignedIn: enterDesk });
+
+async function enterDesk() {
   clearOutcome();
   await refreshSession();
   stream.reopen(); // the new stream has names
   focusSearch();
-});
+}
 
 $("sign-out").addEventListener("click", async () => {
   await request("/staff/sign-out", {});

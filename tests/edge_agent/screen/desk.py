@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import httpx
 from prometheus_client import CollectorRegistry
 
+from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
@@ -114,24 +117,25 @@ def run_screen(
     metrics: CollectorRegistry | None = None,
     heartbeat_s: float = 5.0,
     port: int = 0,
+    operators: OperatorBook | None = None,
 ) -> Iterator[ScreenServer]:
-    screen = ScreenServer(
-        "127.0.0.1",
-        port,
-        timezone=ZoneInfo("Asia/Almaty"),
-        language=language,
-        sound=sound,
-        actions=station or FakeStaffDesk(),
-        pin=pin,
-        operators=(OPERATOR,),
-        metrics=metrics,
-        heartbeat_s=heartbeat_s,
-    )
-    screen.start()
-    try:
-        yield screen
-    finally:
-        screen.stop()
+    with TemporaryDirectory() as folder:
+        screen = ScreenServer(
+            "127.0.0.1",
+            port,
+            timezone=ZoneInfo("Asia/Almaty"),
+            language=language,
+            sound=sound,
+            actions=station or FakeStaffDesk(),
+            operators=operators or OperatorBook(Path(folder), CommonPin(pin, (OPERATOR,))),
+            metrics=metrics,
+            heartbeat_s=heartbeat_s,
+        )
+        screen.start()
+        try:
+            yield screen
+        finally:
+            screen.stop()
 
 
 def open_client(screen: ScreenServer) -> httpx.Client:

@@ -9,6 +9,7 @@ from drivers.readings import FaultCause
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.health import LedgerState
+from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, VoidReason
@@ -27,7 +28,9 @@ LINES = {
     "clock": tuple(ClockQuality),
     "terminal_clock": ("doubted",),
 }
-SCREEN_FAILURES = ("wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable")
+SCREEN_FAILURES = (
+    "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
+)  # fmt: skip
 MONEY = (
     r"\bfree\b|\bpaid|\bpay|money|voucher|price|subsid|tenge|"
     r"бесплатн|платн|оплат|деньг|льгот|ваучер|тенге|скидк|"
@@ -53,7 +56,8 @@ def used_keys() -> set[str]:
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
-    keys |= {f"staff.why.{code}" for code in (*FailureReason, *SCREEN_FAILURES)}
+    keys |= {f"staff.why.{code}" for code in (*FailureReason, *OperatorFault, *PinFault, *SCREEN_FAILURES)}
+    keys |= {f"staff.operators.role.{role}" for role in OperatorRole}
     keys |= {f"staff.today.method.{method}" for method in Method}
     keys |= {f"enrol.{step}" for step in EnrolmentStep}
     literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')

@@ -1,84 +1,67 @@
-"""The staff's PIN: guessing is slow; sessions are few, and they end."""
+"""The staff's gate: a session for a right PIN, none for another, and sessions that are few and end."""
 
 import itertools
 
 import pytest
 
-from edge_agent.screen.gate import (
-    LOCK_S,
-    LOCK_S_MAX,
-    SESSION_IDLE_S,
-    SESSIONS_MAX,
-    WRONG_FREE,
-    GateLocked,
-    SignedIn,
-    StaffGate,
-    WrongPin,
-)
+from edge_agent.domain.operators import WAIT_S_MAX, WRONG_FREE, Operator
+from edge_agent.runtime.operator_book import CommonPin, OperatorBook
+from edge_agent.screen.gate import SESSION_IDLE_S, SESSIONS_MAX, StaffGate
+from edge_agent.screen.ports import PinVerdict
 
 
-def gate(pin: str | None = "2580") -> StaffGate:
+@pytest.fixture
+def gate(tmp_path_factory: pytest.TempPathFactory) -> StaffGate:
     tokens = itertools.count()
-    return StaffGate(pin, lambda: f"token-{next(tokens)}")
+    book = OperatorBook(tmp_path_factory.mktemp("state"), CommonPin("2580", ("Анна Ли", "Гүлнар")))
+    return StaffGate(book, lambda: f"token-{next(tokens)}")
 
 
-def sign_in_token(outcome: SignedIn | WrongPin | GateLocked) -> str:
-    assert isinstance(outcome, SignedIn)
-    return outcome.token
+def admit(gate: StaffGate, now_s: float, operator: str = "Анна Ли", client: str = "kiosk") -> str:
+    token = gate.admit(operator, client, PinVerdict.RIGHT, now_s)
+    assert token is not None
+    return token
 
 
-def test_the_right_pin_opens_and_names_the_operator() -> None:
-    staff = gate()
-    token = sign_in_token(staff.sign_in("2580", "Анна Ли", 0.0))
-    assert staff.operator(token, 1.0) == "Анна Ли"
-    staff.sign_out(token)
-    assert staff.operator(token, 1.0) is None
+def name_of(operator: Operator | None) -> str:
+    return operator.name if operator else ""
 
 
-def test_without_a_pin_nothing_opens() -> None:
-    staff = gate(None)
-    assert not staff.is_enabled
-    assert isinstance(staff.sign_in("", "Анна Ли", 0.0), WrongPin)
+def test_the_right_pin_opens_and_names_the_operator(gate: StaffGate) -> None:
+    token = admit(gate, 0.0)
+    assert name_of(gate.operator(token, 1.0)) == "Анна Ли"
+    gate.sign_out(token)
+    assert gate.operator(token, 1.0) is None
 
 
-def test_a_short_pin_opens_nothing() -> None:
-    staff = gate("123")
-    assert not staff.is_enabled
-    assert isinstance(staff.sign_in("123", "Анна Ли", 0.0), WrongPin)
+@pytest.mark.parametrize("verdict", [PinVerdict.WRONG, PinVerdict.TO_CHANGE])
+def test_no_other_pin_opens(gate: StaffGate, verdict: PinVerdict) -> None:
+    assert gate.admit("Анна Ли", "kiosk", verdict, 0.0) is None
 
 
-def test_guessing_every_pin_with_four_digits_takes_months() -> None:
-    staff, now_s, tried = gate("9999"), 0.0, 0
-    while tried < 1_000:
-        match staff.sign_in("0000", "x", now_s):
-            case WrongPin():
-                tried += 1
-            case GateLocked(seconds):
-                assert 0 < seconds <= LOCK_S_MAX + 1
-                now_s += seconds
-            case SignedIn():
-                pytest.fail("the wrong PIN opened")
-    assert now_s * 10 > 60 * 86_400
-
-
-def test_while_locked_even_the_right_pin_waits_and_those_inside_go_on() -> None:
-    staff = gate()
-    inside = sign_in_token(staff.sign_in("2580", "Анна Ли", 0.0))
+def test_a_client_of_wrong_pins_waits_and_nobody_else_does(gate: StaffGate) -> None:
+    inside = admit(gate, 0.0)
     for _ in range(WRONG_FREE + 1):
-        assert isinstance(staff.sign_in("1111", "x", 0.0), WrongPin)
-    assert isinstance(staff.sign_in("2580", "x", LOCK_S - 1), GateLocked)
-    assert staff.operator(inside, LOCK_S - 1) == "Анна Ли"
-    sign_in_token(staff.sign_in("2580", "x", LOCK_S))
+        gate.admit("Гүлнар", "kiosk", PinVerdict.WRONG, 0.0)
+    assert 0 < gate.wait_s("kiosk", 0.0) <= WAIT_S_MAX + 1
+    assert gate.wait_s("tablet", 0.0) == 0
+    assert gate.wait_s("kiosk", WAIT_S_MAX) == 0
+    assert name_of(gate.operator(inside, 0.0)) == "Анна Ли"
 
 
-def test_an_idle_session_ends_and_looking_on_does_not_keep_it() -> None:
-    staff = gate()
-    token = sign_in_token(staff.sign_in("2580", "Анна Ли", 0.0))
-    assert staff.operator(token, SESSION_IDLE_S - 1, used=False) == "Анна Ли"
-    assert staff.operator(token, SESSION_IDLE_S) is None
+def test_an_idle_session_ends_and_looking_on_does_not_keep_it(gate: StaffGate) -> None:
+    token = admit(gate, 0.0)
+    assert name_of(gate.operator(token, SESSION_IDLE_S - 1, used=False)) == "Анна Ли"
+    assert gate.operator(token, SESSION_IDLE_S) is None
 
 
-def test_the_session_unused_for_longest_gives_way() -> None:
-    staff = gate()
-    tokens = [sign_in_token(staff.sign_in("2580", str(number), float(number))) for number in range(SESSIONS_MAX + 1)]
-    assert [staff.operator(token, 100.0) is not None for token in tokens] == [False] + [True] * SESSIONS_MAX
+def test_the_session_unused_for_longest_gives_way(gate: StaffGate) -> None:
+    tokens = [admit(gate, float(number)) for number in range(SESSIONS_MAX + 1)]
+    assert [gate.operator(token, 100.0) is not None for token in tokens] == [False] + [True] * SESSIONS_MAX
+
+
+def test_every_session_of_one_operator_can_be_ended(gate: StaffGate) -> None:
+    ended, other = admit(gate, 0.0), admit(gate, 0.0, "Гүлнар")
+    gate.end_sessions("Анна Ли")
+    assert gate.operator(ended, 1.0) is None
+    assert name_of(gate.operator(other, 1.0)) == "Гүлнар"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from drivers.readings import FaultCause
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.health import KioskHealth, LedgerState, ReaderReport
+from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
@@ -198,9 +200,9 @@ def test_the_page_shows_a_lost_agent_and_recovers(browser: Browser, screen: Scre
 
 
 def sign_in(page: Page) -> None:
-    page.fill("#sign-operator", OPERATOR)
+    page.get_by_role("radio", name=OPERATOR).click()
     page.fill("#sign-pin", PIN)
-    page.click("#sign-in button")
+    page.click("#sign-in button.strong")
     expect(page.locator("#desk")).to_be_visible()
 
 
@@ -334,6 +336,56 @@ def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser
 def test_without_a_pin_the_page_says_what_to_set(browser: Browser) -> None:
     with run_screen(pin=None) as screen:
         page = open_page(browser, screen, "/staff")
-        expect(page.locator("#off")).to_contain_text("staff-pin")
+        expect(page.locator("#off")).to_contain_text("edge-agent operators add")
         expect(page.locator("#sign-in")).to_be_hidden()
         page.close()
+
+
+def test_the_first_head_adds_a_cook_who_chooses_a_pin(browser: Browser, tmp_path: Path) -> None:
+    book = OperatorBook(tmp_path, CommonPin("2468"))
+    with run_screen(operators=book) as screen:
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        expect(page.locator("#sign-in")).to_be_hidden()
+        page.fill("#first-name", "Анна Ли")
+        page.fill("#first-pin", "2468")
+        page.fill("#first-own-pin", "123456")
+        page.click("#first-head button")
+        expect(page.locator("#outcome")).to_have_text("This PIN is easily guessed. Choose another.")
+        page.fill("#first-own-pin", "314159")
+        page.click("#first-head button")
+        expect(page.locator("#operator")).to_have_text("Анна Ли")
+        expect(page.locator("#operator-list li")).to_have_count(1)
+
+        page.fill("#operator-name", OPERATOR)
+        page.click("#operator-add button")
+        expect(page.locator("#outcome")).to_have_text("Choose at least one role.")
+        page.get_by_label("Cook", exact=True).check()
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            assert overflowing(page, strict=False) == [], (width, height)
+        page.click("#operator-add button")
+        expect(page.locator("#operator-list li")).to_have_count(2)
+        words = page.locator("#outcome").text_content() or ""
+        given = re.search(r"PIN (\d{6})", words)
+        assert given is not None, words
+        page.click("#sign-out")
+
+        page.get_by_role("radio", name=OPERATOR).click()
+        page.fill("#sign-pin", given[1])
+        page.click("#sign-in button.strong")
+        expect(page.locator("#sign-new-pin")).to_be_visible()
+        page.fill("#sign-new-pin", "271828")
+        page.click("#sign-in button.strong")
+        expect(page.locator("#desk")).to_be_visible()
+        expect(page.locator("#operators")).to_be_hidden()
+        page.click("#sign-out")
+
+        page.get_by_role("radio", name="Анна Ли").click()
+        page.fill("#sign-pin", "314159")
+        page.click("#sign-in button.strong")
+        page.get_by_role("button", name=f"Block: {OPERATOR}").click()
+        page.get_by_role("button", name="Press once more").click()
+        expect(page.locator("#operator-list li")).to_have_count(1)
+        page.close()
+    assert [row.is_blocked for row in book.list_all()].count(True) == 1
