@@ -176,13 +176,14 @@ def _tell(school: str, visit: Visit, kind: WebhookKind, moment: datetime | None)
 
 
 def _insert(connection: psycopg.Connection, school: str, webhook: str, news: Sequence[VisitNews], now: datetime) -> int:
+    # A cluster's count of rows has those in it that were there.
     done = connection.execute(_INSERT_NEWS, {
         "school": school, "webhook": webhook, "now": now, "devices": [piece.device for piece in news],
         "epochs": [piece.epoch for piece in news], "seqs": [piece.seq for piece in news],
         "kinds": [piece.kind for piece in news], "people": [piece.person for piece in news],
         "bodies": [msgspec.json.encode(piece, order="sorted") for piece in news],
     })  # fmt: skip
-    return done.rowcount
+    return len(done.fetchall())
 
 
 _INSERT_NEWS = """
@@ -191,7 +192,7 @@ _INSERT_NEWS = """
     FROM unnest(%(devices)s::text[], %(epochs)s::text[], %(seqs)s::int8[], %(kinds)s::text[], %(bodies)s::bytea[],
                 %(people)s::text[]) AS news (device, epoch, seq, kind, body, person)
     WHERE NOT EXISTS (SELECT 1 FROM erased_person e WHERE e.school = %(school)s AND e.person = news.person)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING seq
 """
 
 # What has arrived is not kept: its row alone says that it was told.
