@@ -6,6 +6,8 @@ is done on one machine. Tables without it are the city's: a few rows, copied to 
 
 import psycopg
 
+from sync.ledger.errors import DatabaseUnavailable
+
 _DISTRIBUTED_BY = "school"
 
 
@@ -41,6 +43,36 @@ def distribute_tables(connection: psycopg.Connection) -> tuple[str, ...]:
     for table in names:
         connection.execute("SELECT truncate_local_data_after_distributing_table(%s)", (table,))
     return names
+
+
+def carry_sample_limits(connection: psycopg.Connection) -> None:
+    """Lets PostgreSQL sample no more of a column on a shard than its table allows, and deletes former samples there.
+
+    Outside of a transaction: each shard is changed over a connection of its own. What a crash leaves undone, the next
+    start does. Raises DatabaseUnavailable.
+    """
+    for table, limits, change in connection.execute(_SAMPLE_LIMITS).fetchall():
+        shards = connection.execute(_ON_SHARDS, (table, _SHARD_LIMITS)).fetchall()
+        if all(shard == (True, limits) for shard in shards):
+            continue
+        for done, reply in connection.execute(_ON_SHARDS, (table, f"ALTER TABLE %s {change}")).fetchall():
+            if not done:
+                raise DatabaseUnavailable(f"a shard of {table} takes samples of what must not lie in them: {reply}")
+
+
+_SAMPLE_LIMITS = """
+    SELECT c.relname::text, string_agg(a.attname || ' ' || a.attstattarget, ', ' ORDER BY a.attname),
+           string_agg(format('ALTER %1$I TYPE %2$s, ALTER %1$I SET STATISTICS %3$s',
+                             a.attname, format_type(a.atttypid, a.atttypmod), a.attstattarget), ', ')
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_dist_partition d ON d.logicalrelid = c.oid
+    WHERE c.relnamespace = current_schema()::regnamespace AND a.attnum > 0 AND a.attstattarget >= 0
+    GROUP BY c.relname ORDER BY c.relname
+"""
+_SHARD_LIMITS = """
+    SELECT string_agg(attname || ' ' || attstattarget, ', ' ORDER BY attname)
+    FROM pg_attribute WHERE attrelid = '%s'::regclass AND attnum > 0 AND attstattarget >= 0
+"""
+_ON_SHARDS = "SELECT success, result FROM run_command_on_shards(%s, %s)"  # `%s` in the command: the shard
 
 
 # Of a partitioned table only the whole: its parts follow it.

@@ -3,18 +3,20 @@
 The other tests of the ledger run there too: `CITUS_URL=… pytest tests/sync/ledger`.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
 
-from sync.ledger.distribution import distribute_tables
-from sync.ledger.migrate import migrate
+from sync.ledger.distribution import distribute_tables, prepare_distribution
+from sync.ledger.migrate import migrate, steps
 from sync.ledger.pages.overview import read_schools
 from sync.ledger.registry.schools import issue_code
 from sync.ledger.server import LedgerServer
 from tests.conftest import CITUS_URL
+from tests.sync.ledger.distribution.test_schema_files import DISTRIBUTED_SINCE
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry, new_school
 
 pytestmark = pytest.mark.skipif(
@@ -57,6 +59,47 @@ def test_a_table_of_a_later_schema_follows_with_its_rows(
         assert db.execute("SELECT number FROM later WHERE school = %s", (school,)).fetchall() == [(1,)]
     finally:
         db.execute("DROP TABLE later")
+
+
+@pytest.fixture
+def early(db: psycopg.Connection, server: LedgerServer) -> Iterator[psycopg.Connection]:
+    """A ledger of the first schema that was distributed, beside the tests' own, with a school and its samples."""
+    db.execute("CREATE SCHEMA early")
+    with psycopg.connect(server.database_url, autocommit=True, options="-c search_path=early") as connection:
+        connection.execute("CREATE TABLE schema_version (number int PRIMARY KEY, applied_at timestamptz DEFAULT now())")
+        with connection.transaction():
+            prepare_distribution(connection)
+            for number, text in steps():
+                if number <= DISTRIBUTED_SINCE:
+                    connection.execute(text.encode())
+                    connection.execute("INSERT INTO schema_version (number) VALUES (%s)", (number,))
+            distribute_tables(connection)
+        connection.execute("INSERT INTO school (school, name, timezone) VALUES ('s', '', 'UTC')")
+        connection.execute(
+            "INSERT INTO roster_record (school, type, id, version, body)"
+            " SELECT 's', 'person', 'u' || n, 1, '{}' FROM generate_series(1, 100) AS given (n)"
+        )
+        connection.execute("ANALYZE roster_record")
+        yield connection
+    db.execute("DROP SCHEMA early CASCADE")
+
+
+def test_a_distributed_ledger_takes_every_later_schema_and_no_shard_keeps_samples_of_names(
+    early: psycopg.Connection,
+) -> None:
+    samples = (
+        "SELECT sum(result::int) FROM run_command_on_shards('roster_record', $$ SELECT count(*) FROM pg_stats"
+        " WHERE (schemaname || '.' || tablename)::regclass = '%s'::regclass AND attname = 'body' $$)"
+    )
+    assert early.execute(samples).fetchone() == (1,), "the school's shard has a sample"
+    assert migrate(early) == steps()[-1][0]
+    assert early.execute(samples).fetchone() == (0,)
+    early.execute("ANALYZE roster_record")
+    assert early.execute(samples).fetchone() == (0,)
+    assert early.execute("SELECT count(*) FROM roster_record WHERE school = 's'").fetchone() == (100,)
+    assert early.execute("SELECT count(*) FROM person_surrogate WHERE school = 's'").fetchone() == (100,)
+    with early.transaction():
+        assert distribute_tables(early) == ()
 
 
 def test_no_act_is_changed_on_a_shard(db: psycopg.Connection, server: LedgerServer, school: str) -> None:
