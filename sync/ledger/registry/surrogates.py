@@ -27,7 +27,7 @@ _INSERT = """
     INSERT INTO person_surrogate (school, source_id, surrogate)
     SELECT %(school)s, given.* FROM unnest(%(people)s::text[], %(surrogates)s::text[]) AS given (source_id, surrogate)
     WHERE NOT EXISTS (SELECT 1 FROM erased_person e WHERE e.school = %(school)s AND e.person = given.surrogate)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING source_id
 """
 _SELECT_ANY = "SELECT 1 FROM person_surrogate WHERE school = %s LIMIT 1"
 _SELECT_SURROGATES = "SELECT surrogate FROM person_surrogate WHERE school = %s AND surrogate = ANY(%s)"
@@ -60,7 +60,7 @@ def choose_surrogates(
 def store_surrogates(connection: psycopg.Connection, school: str, surrogates: Mapping[str, str]) -> None:
     """Keeps the surrogates that are new, for every later import. The caller holds the school's row."""
     place = {"school": school, "people": list(surrogates), "surrogates": list(surrogates.values())}
-    if connection.execute(_INSERT, place).rowcount:
+    if connection.execute(_INSERT, place).fetchall():
         _note_all(connection, school)
 
 
