@@ -32,12 +32,11 @@ def report(
     begin = _day(first) if first else utc_now().date()
     end = _day(last) if last else begin
     with open_ledger(data_dir, database_url) as connection:
-        by_school = [
-            reports.build_report(connection, name, begin, end, now=utc_now(), attendance_factor=_share(attendance))
-            for name in school or schools.list_schools(connection)
-        ]
-    lines = [line for school_report in by_school for line in school_report.lines]
-    notices = [notice for school_report in by_school for notice in school_report.notices]
+        made = reports.build_city_report(
+            connection, school or schools.list_schools(connection), begin, end, now=utc_now(),
+            attendance_factor=_share(attendance),
+        )  # fmt: skip
+    lines, notices = made.lines, made.notices
     if csv_file is not None:
         with csv_file.open("w", encoding="utf-8-sig", newline="") as target:  # Excel needs the mark to recognise UTF-8
             reports.write_csv(lines, target)

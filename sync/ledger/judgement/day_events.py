@@ -53,11 +53,10 @@ _NOT_ORDINARY = "(e.kind = 'manual' OR e.kind IN ('entry', 'exit') AND e.clock <
 _VISITING = "(e.kind IN ('entry', 'manual', 'exit') OR e.scan_rules <> '')"
 
 
-def _select_events(condition: str) -> str:
-    """Returns the statement for the day's events under a condition, and for all that were carried or have strayed."""
-    return f"""
+# The day's other events, and all that were carried or have strayed.
+_OTHER_EVENTS = f"""
     SELECT {_COLUMNS}, e.latest_before, '' FROM event e
-    WHERE e.school = %(school)s AND e.day = %(day)s AND {condition}
+    WHERE e.school = %(school)s AND e.day = %(day)s AND {_NOT_ORDINARY}
     UNION ALL
     SELECT {_COLUMNS}, '', e.by_epoch FROM carried e
     WHERE e.school = %(school)s AND e.day = %(day)s AND {_VISITING}
@@ -67,11 +66,7 @@ def _select_events(condition: str) -> str:
     UNION ALL
     SELECT {_COLUMNS}, '', e.by_epoch FROM strayed_event s JOIN carried e USING (school, device, epoch, seq, hash)
     WHERE s.school = %(school)s AND s.true_day = ANY(%(near)s) AND e.day <> %(day)s
-    """  # noqa: S608  only texts of this file
-
-
-_ALL_EVENTS = _select_events(_VISITING)
-_OTHER_EVENTS = _select_events(_NOT_ORDINARY)
+"""  # noqa: S608  only texts of this file
 _VOIDS = f"""
     SELECT {_COLUMNS}, '', '' FROM event e
     JOIN unnest(%(epochs)s::text[], %(firsts)s::int8[], %(lasts)s::int8[]) AS entries (epoch, first_seq, last_seq)
@@ -96,11 +91,11 @@ _NAMESAKES = f"""
 """  # noqa: S608  only texts of this file
 
 
-def read_day_events(connection: psycopg.Connection, school: str, day: str, *, in_full: bool = False) -> DayEvents:
-    """Returns the events that bear on a day. Readers and monotonic times are in them only where they are `in_full`."""
+def read_day_events(connection: psycopg.Connection, school: str, day: str) -> DayEvents:
+    """Returns the events that bear on a day. Readers and monotonic times are in few of them."""
     place = {"school": school, "day": day, "near": list(neighbours(day))}
-    ordinary = [] if in_full else _read_ordinary(connection, place)
-    rows = connection.execute(_ALL_EVENTS if in_full else _OTHER_EVENTS, place, binary=True).fetchall()
+    ordinary = _read_ordinary(connection, place)
+    rows = connection.execute(_OTHER_EVENTS, place, binary=True).fetchall()
     names = [*(arrival.id for arrival in ordinary), *(row[:3] for row in rows)]
     voids = _read_voids(connection, school, names)
     if voids:

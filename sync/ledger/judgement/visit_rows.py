@@ -78,6 +78,32 @@ def read_visit_rows(
     return connection.execute(_SELECT_DAYS, (school, first_day, last_day, person), binary=True).fetchall()
 
 
+# Of the city: school by school where the rows lie.
+_SELECT_OUTSIDE = f"""
+    SELECT school, {_COLUMNS} FROM visit
+    JOIN unnest(%(schools)s::text[], %(sessions)s::text[], %(dates)s::text[], %(starts)s::timestamptz[],
+                %(ends)s::timestamptz[]) AS slot (school, session, service_date, starts, ends)
+      USING (school, session, service_date)
+    WHERE school = ANY(%(schools)s) AND day BETWEEN %(first)s AND %(last)s AND closing <> 'void'
+      AND (entry_time < starts OR entry_time >= ends OR entry_time IS NOT NULL AND starts IS NULL)
+"""  # noqa: S608  only texts of this file
+
+
+def read_rows_outside(
+    connection: psycopg.Connection, hours: Sequence[tuple[str, str, str, datetime | None, datetime | None]],
+    first_day: str, last_day: str,
+) -> list[VisitRow]:  # fmt: skip
+    """Returns the visits that count and came outside of their session's hours: the school, then the row.
+
+    `hours`: school, session, date, start and end of each session that there may be, at least one; None: not served.
+    """
+    schools, sessions, dates, starts, ends = (list(column) for column in zip(*hours, strict=True))
+    return connection.execute(_SELECT_OUTSIDE, {
+        "schools": schools, "sessions": sessions, "dates": dates, "starts": starts, "ends": ends, "first": first_day,
+        "last": last_day,
+    }, binary=True).fetchall()  # fmt: skip
+
+
 def _as_utc(moment: datetime | None) -> datetime | None:
     """Returns the moment in UTC, whatever zone the session shows it in."""
     return moment if moment is None or moment.tzinfo is UTC else moment.astimezone(UTC)

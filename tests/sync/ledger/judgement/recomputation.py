@@ -9,6 +9,7 @@ import psycopg
 
 from sync.contract import event
 from sync.contract.event import Carried, ClockQuality, Event, Exit, UnreadableEvent, Void
+from sync.contract.flags import Flag, FlagThresholds, find_flags
 from sync.contract.visits import EventId, ReceivedEvent, Visit, derive_visits
 from sync.ledger.judgement.days import read_visits
 from sync.ledger.judgement.judgement_basis import read_basis
@@ -123,6 +124,14 @@ def _move_to_branch(decoded: Event, epoch: str, branch: str, first_seq: int) -> 
 def read_by_day(db: psycopg.Connection, school: str) -> dict[str, list[Visit]]:
     """Returns the settled visits by day."""
     return _by_day(read_visits(db, school, *ALWAYS))
+
+
+def recompute_flags(db: psycopg.Connection, school: str, first: date, last: date, limits: FlagThresholds) -> list[Flag]:
+    """Returns the flags of these days out of all events whose day they may be."""
+    visits = read_visits(db, school, first, last)
+    timetable = read_basis(db, school).timetable
+    flags = find_flags(read_received(db, school), visits, timetable=timetable, thresholds=limits)
+    return [flag for flag in flags if flag.first in {visit.id for visit in visits}]
 
 
 def _by_day(visits: Iterable[Visit]) -> dict[str, list[Visit]]:

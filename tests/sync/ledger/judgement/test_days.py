@@ -12,17 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.contract.chain import Epoch
-from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Void
+from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Void
+from sync.contract.flags import FlagThresholds
 from sync.contract.roster import Entitlement, MealSession, Person
 from sync.contract.visits import VisitClosing
 from sync.ledger.judgement.day_marks import mark_dirty
 from sync.ledger.judgement.days import read_visits, settle_days
+from sync.ledger.judgement.judgement_basis import read_basis
+from sync.ledger.judgement.report_flags import read_flags
 from sync.ledger.registry import rosters, schools
 from sync.ledger.server import LedgerServer
-from tests.sync.ledger.judgement.recomputation import read_by_day, recompute_visits
+from tests.sync.ledger.judgement.recomputation import read_by_day, recompute_flags, recompute_visits
 from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry, new_school
 
 NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
+SPAN = (date(2026, 11, 1), date(2026, 11, 30))
+FEW = FlagThresholds(burst_window_ms=600_000, burst_acts=2, burst_people=3, pile_gap_ms=300_000, pile_cards=2)
 FRIDAY = date(2026, 11, 20)
 PEOPLE = ("u0", "u1", "u2")
 
@@ -154,7 +159,9 @@ Step = tuple[int, str, str, int, int, bool]
 steps = st.lists(
     st.tuples(
         st.integers(0, 1),  # the kiosk
-        st.sampled_from(["entry", "entry", "entry", "exit", "void", "boot", "send", "epoch", "settle", "roster"]),
+        st.sampled_from(
+            ["entry", "entry", "entry", "manual", "exit", "void", "boot", "send", "epoch", "settle", "roster"]
+        ),
         st.sampled_from(PEOPLE),
         st.integers(-3, 40),  # minutes after 08:30, and beyond the session
         st.integers(0, 2),  # the day
@@ -185,6 +192,15 @@ class SchoolDays:
                 )
                 claim = self.dice.choice(list(Claim))
                 self.record(which, Entry(person=person, programme="state", claim=claim, **fields, **meal))
+            case "manual":
+                by_hand: dict[str, Any] = {
+                    "method": Method.MANUAL,
+                    "note": "n",
+                    "operator": "o",
+                    "group": self.dice.choice(["", "5a"]),
+                }
+                meal = {"session": "lunch", "service_date": true.date().isoformat()} if synchronised else {}
+                self.record(which, Manual(person=person, programme="state", **fields, **meal, **by_hand))
             case "exit":
                 named: dict[str, Any] = (
                     {"entry_epoch": kiosk.epoch, "entry_seq": self.dice.choice(entries)} if entries else {}
@@ -260,6 +276,9 @@ def test_settled_days_equal_a_recomputation_from_the_bytes(
             days.send(which, 1_000)
         settle_days(db, school, now=NOW)
         assert read_by_day(db, school) == recompute_visits(db, school, NOW)
+        timetables = {school: read_basis(db, school).timetable}
+        for limits in (FEW, FlagThresholds()):
+            assert read_flags(db, timetables, *SPAN, limits) == {school: recompute_flags(db, school, *SPAN, limits)}
     finally:
         for kiosk in days.kiosks:
             kiosk.close()

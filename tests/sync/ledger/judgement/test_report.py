@@ -1,10 +1,13 @@
 """Visits and meals from what kiosks really sent, through HTTP and PostgreSQL."""
 
 import io
+import re
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any, Self
 
 import msgspec
 import psycopg
@@ -14,9 +17,11 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Boot, Claim, ClockQuality, Entry, Exit, Manual, Method, Void
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger.errors import NotUnderstood
-from sync.ledger.judgement.report import Report, ReportLine, build_report, write_csv
+from sync.ledger.judgement.report import Report, ReportLine, build_city_report, build_report, write_csv
 from sync.ledger.registry import rosters
-from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry
+from sync.ledger.registry.schools import issue_code
+from sync.ledger.server import LedgerServer
+from tests.sync.ledger.kiosk import Kiosk, accepted, carry, entry, new_school
 
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -116,6 +121,43 @@ def test_a_burst_by_hand_is_noticed(db: psycopg.Connection, lunch: str, kiosk: K
     accepted(kiosk.send_all())
     notices = {(notice.kind, notice.operator): notice.count for notice in made(db, lunch).notices}
     assert notices["manual_burst", "cook"] == 60
+
+
+class CountingCursor(psycopg.Cursor[Any]):
+    """A cursor that counts the rows that statements on the large tables bring."""
+
+    rows = 0
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        super().execute(query, params, **options)
+        if re.search(r"FROM (event|carried|visit)\b", str(query)):
+            type(self).rows += self.rowcount
+        return self
+
+
+def test_a_city_is_counted_where_its_rows_lie(
+    db: psycopg.Connection, server: LedgerServer, lunch: str, enrolled: Callable[[], Kiosk]
+) -> None:
+    schools = [lunch]
+    kiosk = enrolled()
+    cards = [paid(f"u{number % 10}", lunch, 10 + number) for number in range(40)]
+    pile = [paid(f"p{number}", lunch, mono_ms=number * 500) for number in range(12)]
+    kiosk.record(*cards, *pile)
+    accepted(kiosk.send_all())
+    for _ in range(2):
+        schools.append(new_school(db))
+        with closing(Kiosk.enrol(server.url, issue_code(db, schools[-1], "left door", datetime.now(UTC)))) as other:
+            other.record(*(paid(f"u{number}", schools[-1], number) for number in range(40)))
+            accepted(other.send_all())
+    alone = [build_report(db, school, DAY, DAY, now=NOW) for school in schools]
+    db.cursor_factory = CountingCursor
+    city = build_city_report(db, schools, DAY, DAY, now=NOW)
+    assert city.lines == tuple(line for report in alone for line in report.lines)
+    assert city.notices == tuple(notice for report in alone for notice in report.notices)
+    assert [line.visits for line in city.lines if line.school == lunch] == [52]
+    assert [(notice.school, notice.count) for notice in city.notices if notice.kind == "card_pile"] == [(lunch, 12)]
+    late = sum(notice.count for notice in city.notices if notice.kind == "after_hours")
+    assert CountingCursor.rows <= len(city.lines) * 2 + 12 + late + len(city.notices)
 
 
 def test_a_clock_that_was_put_right_later_in_its_boot(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
