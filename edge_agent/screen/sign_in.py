@@ -89,6 +89,10 @@ class SignInApi:
         """Returns who has signed in at this client, or None. `used` keeps the session alive."""
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=used)
 
+    def read_names(self) -> dict[str, str]:
+        """Returns the name of everybody who was ever an operator here, by id."""
+        return {listed.operator.id: listed.operator.name for listed in self._directory.list_all()}
+
     def end_sessions(self, operator: str) -> None:
         """Ends every session of this operator."""
         self._gate.end_sessions(operator)

@@ -5,6 +5,7 @@ The operator who signed in is the one who acts, within the rights of the roles, 
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -102,7 +103,16 @@ class StaffApi:
         )
 
     async def _today(self, request: Request) -> Response:
-        return await self._act(request, _Nothing(), lambda actions, *_: actions.read_day(), OperatorRight.FIND)
+        return await self._act(
+            request, _Nothing(), lambda actions, *_: self._name_operators(actions.read_day()), OperatorRight.FIND
+        )
+
+    def _name_operators(self, board: DayBoard) -> DayBoard:
+        """Returns the board with names for ids; an id of another kiosk stays as it is."""
+        names = self._sign_in.read_names()
+        return replace(
+            board, rows=tuple(replace(row, operator=names.get(row.operator, row.operator)) for row in board.rows)
+        )
 
     async def _enter(self, request: Request) -> Response:
         body = await decode_body(request, _Enter)

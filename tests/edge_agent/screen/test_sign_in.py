@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,10 @@ import pytest
 
 from edge_agent.domain.operators import OperatorRole
 from edge_agent.runtime.operator_book import CommonPin, OperatorBook
+from edge_agent.screen.ports import DayBoard, TodayRow
 from edge_agent.screen.server import ScreenServer
+from sync.contract.chain import Epoch
+from sync.contract.event import Method, PersonId
 from tests.edge_agent.screen.desk import FakeStaffDesk, open_client, run_screen
 
 HEAD_PIN, COOK_PIN = "314159", "271828"
@@ -68,6 +72,21 @@ def test_who_is_added_changes_the_given_pin_and_acts_under_an_id(book: OperatorB
         head.post("/staff/operators/pin", json={"operator": anna})
         assert why(cook.get("/staff/groups")) == (403, "signed_out")
         assert why(cook.post("/staff/sign-in", json={"pin": COOK_PIN, "operator": anna})) == (403, "wrong_pin")
+
+
+def test_today_names_the_operator_of_an_entry_even_a_blocked_one(book: OperatorBook) -> None:
+    class DayOfAnna(FakeStaffDesk):
+        def read_day(self) -> DayBoard:
+            row = TodayRow(
+                Epoch("ab"), 7, PersonId("p1"), "А", "3", "09:41", "s", Method.MANUAL, False, anna.id, "twice"
+            )
+            return DayBoard("2026-11-30", (row, replace(row, operator="op-elsewhere")), ())
+
+    with run_screen(DayOfAnna(), operators=book) as screen, head_at(screen) as head:
+        anna, _ = book.add("Анна Ли", (OperatorRole.COOK,))
+        book.block(anna.id)
+        rows = head.get("/staff/today").json()["rows"]
+    assert [row["operator"] for row in rows] == ["Анна Ли", "op-elsewhere"]
 
 
 def test_a_blocked_operator_is_out_at_once(book: OperatorBook) -> None:
