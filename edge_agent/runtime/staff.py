@@ -12,7 +12,7 @@ from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
-from edge_agent.runtime.staff_day import EntrySource, describe_people, read_day
+from edge_agent.runtime.staff_day import EntrySource, describe_people, list_ticks, read_day
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
@@ -20,9 +20,10 @@ from edge_agent.screen.ports import (
     DayBoard,
     FailureReason,
     RosterPerson,
+    TickPerson,
     WrongClock,
 )
-from edge_agent.station.ports import EntryAlreadyVoid, NoSuchEntry, NoSuchRun, UncertainMoment
+from edge_agent.station.ports import EntryAlreadyVoid, NoMealNow, NoSuchEntry, NoSuchRun, UncertainMoment
 from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
@@ -71,6 +72,17 @@ class StaffDesk:
         act = StaffAct(operator, reason, group=secrets.token_hex(8))
         return self._run_unless_named(act, lambda: self._station.enter_class(group, self._now(), act))
 
+    def list_ticks(self, group: str) -> Sequence[TickPerson]:
+        """Returns everybody of a class in the order of names, with their entries of the present meal."""
+        return list_ticks(self._station.roster, group, self._now().utc, self._entries)
+
+    def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
+        """Enters these people, all of them or nobody, and leaves alone whoever is in already."""
+        if any(person not in self._station.roster.people for person in people):
+            return ActionFailed(FailureReason.UNKNOWN_PERSON)
+        act = StaffAct(operator, reason, group=secrets.token_hex(8))
+        return self._run_unless_named(act, lambda: self._station.enter_people(people, self._now(), act))
+
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         """Takes an entry back; the entry itself stays in the journal."""
         act = StaffAct(operator, reason)
@@ -112,6 +124,8 @@ def _wait_for(result: "Future[Feedback | int]", wait_s: float | None) -> ActionR
         outcome = result.result(wait_s)
     except NoSuchEntry:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
+    except NoMealNow:
+        return ActionFailed(FailureReason.NO_SESSION)
     except NoSuchRun:
         return ActionFailed(FailureReason.UNKNOWN_RUN)
     except UncertainMoment:

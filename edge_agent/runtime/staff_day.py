@@ -7,7 +7,7 @@ from datetime import date, datetime, tzinfo
 from edge_agent.domain.name_order import order_key
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.day_entries import DayEntry
-from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TodayRow
+from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TickPerson, TodayRow
 from sync.contract.entitlements import choose_entitlement
 from sync.contract.event import Manual, PersonId
 from sync.contract.roster import MealSession, Person
@@ -30,6 +30,27 @@ def read_day(roster: Roster, utc: datetime, entries: EntrySource) -> DayBoard:
     slots = [roster.timetable.served_slot(window.session, day) for window in roster.timetable.windows]
     ordered = sorted(filter(None, slots), key=lambda slot: (slot.starts, slot.session))
     return DayBoard(day, rows, tuple(_describe_slot(slot, roster, eaten.get(slot.session, set())) for slot in ordered))
+
+
+def list_ticks(roster: Roster, group: str, utc: datetime, entries: EntrySource) -> list[TickPerson]:
+    """Returns everybody of a class in the order of names, with their entries of the meal of this instant."""
+    slots = roster.timetable.find_slots(utc).slots
+    session = slots[0].session if slots else ""
+    came = {
+        row.person: row
+        for row in read_day(roster, utc, entries).rows
+        if not row.voided and (row.session == session or not session)
+    }
+    members = sorted(
+        roster.group_members(group),
+        key=lambda person: (order_key(f"{person.family_name} {person.given_name}"), person.id),
+    )
+    ticks = []
+    for person in describe_people(members, roster):
+        row = came.get(person.person)
+        place = (row.at, row.epoch, row.seq) if row is not None else ("", "", 0)
+        ticks.append(TickPerson(person.person, person.name, person.group, person.apart, *place))
+    return ticks
 
 
 def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPerson]:

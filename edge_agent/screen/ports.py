@@ -96,6 +96,19 @@ class DayBoard:
     sessions: tuple[DaySession, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TickPerson:
+    """A person of a class in the tick-list: with the entry of the present meal, or without one."""
+
+    person: PersonId
+    name: str
+    group: str
+    apart: str
+    at: str = ""  # the school's local time of the entry; empty: not here yet
+    epoch: str = ""
+    seq: int = 0
+
+
 class FailureReason(StrEnum):
     """The reason of a failure. The catalogues hold its words, and what to do next."""
 
@@ -155,6 +168,14 @@ class StaffActions(Protocol):
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
         """Enters everybody of a class, all of them or nobody."""
+        ...
+
+    def list_ticks(self, group: str) -> Sequence[TickPerson]:
+        """Returns everybody of a class in the order of names, with their entries of the present meal."""
+        ...
+
+    def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
+        """Enters these people, all of them or nobody; `rows` counts those who were not in already."""
         ...
 
     def list_clocks(self) -> Sequence[WrongClock]:

@@ -22,12 +22,15 @@ from edge_agent.screen.ports import (
     DayBoard,
     RosterPerson,
     StaffActions,
+    TickPerson,
     WrongClock,
 )
 from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
 from edge_agent.screen.sign_in import SignInApi
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
+
+TICKS_MAX = 100  # people of one request, which has to fit in the guard's limit
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -43,6 +46,15 @@ class _Enter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _EnterClass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: _Text
+    reason: _Text
+
+
+class _ListTicks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    group: _Text
+
+
+class _EnterTicked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    people: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1, max_length=TICKS_MAX)]
     reason: _Text
 
 
@@ -78,6 +90,8 @@ class StaffApi:
             Route("/staff/find", self._find, methods=["POST"]),
             Route("/staff/enter", self._enter, methods=["POST"]),
             Route("/staff/class", self._enter_class, methods=["POST"]),
+            Route("/staff/ticks", self._list_ticks, methods=["POST"]),
+            Route("/staff/tick", self._enter_ticked, methods=["POST"]),
             Route("/staff/void", self._void, methods=["POST"]),
             Route("/staff/clocks", self._clocks),
             Route("/staff/clock", self._confirm_clock, methods=["POST"]),
@@ -128,6 +142,22 @@ class StaffApi:
             request, body, lambda actions, operator, body: actions.enter_class(body.group, operator, body.reason)
         )
 
+    async def _list_ticks(self, request: Request) -> Response:
+        body = await decode_body(request, _ListTicks)
+        return await self._act(
+            request, body, lambda actions, _, body: tuple(actions.list_ticks(body.group)), OperatorRight.FIND
+        )
+
+    async def _enter_ticked(self, request: Request) -> Response:
+        body = await decode_body(request, _EnterTicked)
+        return await self._act(
+            request,
+            body,
+            lambda actions, operator, body: actions.enter_people(
+                [PersonId(person) for person in body.people], operator, body.reason
+            ),
+        )
+
     async def _void(self, request: Request) -> Response:
         body = await decode_body(request, _Void)
         return await self._act(
@@ -156,7 +186,8 @@ class StaffApi:
         request: Request,
         body: RequestBody | None,
         act: Callable[
-            [StaffActions, str, RequestBody], ActionResult | DayBoard | tuple[RosterPerson | WrongClock | str, ...]
+            [StaffActions, str, RequestBody],
+            ActionResult | DayBoard | tuple[RosterPerson | TickPerson | WrongClock | str, ...],
         ],
         right: OperatorRight = OperatorRight.ENTER,
     ) -> Response:

@@ -105,6 +105,10 @@ class NoSuchEntry(Exception):
     """The journal has no entry with this epoch and number."""
 
 
+class NoMealNow(Exception):
+    """Nobody can be entered at this time."""
+
+
 class NoSuchRun(Exception):
     """No rows are held for this terminal's clock."""
 

@@ -35,6 +35,7 @@ from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.station.ports import (
     CodeJudge,
     EntryAlreadyVoid,
+    NoMealNow,
     NoSuchEntry,
     NoSuchRun,
     PalmAvailability,
@@ -199,6 +200,23 @@ class Station:
             self._journal.append_all([build_sighting(decision, context, staff_act, rules) for decision in decisions])
         )
 
+    def enter_people(self, people: Sequence[PersonId], moment: Moment, staff_act: StaffAct) -> int:
+        """Enters these people, all of them or nobody; whoever is in already is left alone.
+
+        Returns how many were entered. Raises NoMealNow and JournalUnwritable.
+        """
+        context = EventContext(moment, self.roster)
+        decisions = [self._decide(identify_by_hand(person, self.roster), context, staff_act) for person in people]
+        entries = [decision for decision in decisions if _is_entry(decision)]
+        if not entries and not all(isinstance(decision, Granted) for decision in decisions):
+            raise NoMealNow("no meal is served at this time; look at the timetable of the roster")
+        if not entries:
+            return 0
+        rules = self._state_rules(context, staff_act)
+        return len(
+            self._journal.append_all([build_sighting(decision, context, staff_act, rules) for decision in entries])
+        )
+
     def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
         """Voids an entry: it stays in the journal and no longer counts.
 
@@ -242,11 +260,7 @@ class Station:
         person = PersonId(card.person.id)
         if not context.roster.has_consent(person) or not palms.has_template(person):
             return False
-        match self._decide(card, context, None):
-            case Granted(movement=Movement.ENTRY) | Review(is_entry=True):
-                return True
-            case _:
-                return False
+        return _is_entry(self._decide(card, context, None))
 
     def _end_wait(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
         del self._waiting[gate]
@@ -304,6 +318,14 @@ class Station:
             self._direction(context, staff_act), rules.debounce_ms, rules.stay_min_ms, rules.leave_ms,
             rules.unplaced_ms, policy.early_grace // _MILLISECOND, policy.late_grace // _MILLISECOND,
         ).text  # fmt: skip
+
+
+def _is_entry(decision: Decision) -> bool:
+    match decision:
+        case Granted(movement=Movement.ENTRY) | Review(is_entry=True):
+            return True
+        case _:
+            return False
 
 
 def _belongs_to_card(palm: Identity, presentation: PalmPresentation, waiting: WaitingCard) -> bool:

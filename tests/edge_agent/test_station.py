@@ -26,7 +26,7 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
-from edge_agent.station.ports import EntryAlreadyVoid, NoSuchEntry, PalmPresentation, StationPolicy
+from edge_agent.station.ports import EntryAlreadyVoid, NoMealNow, NoSuchEntry, PalmPresentation, StationPolicy
 from edge_agent.station.station import Station
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
@@ -213,6 +213,19 @@ def test_a_whole_class_by_hand_shares_a_group_and_a_transaction(journal: Journal
         "u-3",
     }  # a child who is inside gets a repeat and no second entry
     assert {(event.operator, event.group) for event in entries} == {("Teacher", "g1")}
+
+
+def test_those_ticked_are_entered_once_and_whoever_is_in_is_left_alone(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    station.take_reading(card(1), moment())
+    people = [PersonId("u-1"), PersonId("u-2")]
+    staff_act = StaffAct("Teacher", "reader_down", group="g1")
+    assert station.enter_people(people, moment(120), staff_act) == 1
+    assert station.enter_people(people, moment(121), staff_act) == 0
+    assert [event.person for event in read_events(journal) if isinstance(event, Entry | Manual)] == ["u-1", "u-2"]
+    assert len(read_events(journal)) == 2
+    with pytest.raises(NoMealNow):
+        station.enter_people([PersonId("u-3")], moment(12 * 3600), staff_act)
 
 
 def test_void_and_again(journal: Journal) -> None:

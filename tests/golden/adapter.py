@@ -19,9 +19,17 @@ from edge_agent.domain.health import HealthLine
 from edge_agent.errors import ExitCode
 from edge_agent.palms.enrolment import EnrolmentLine, EnrolmentRequest
 from edge_agent.palms.gallery import ImportedPalms
-from edge_agent.screen.ports import ActionDone, DayBoard, EntryReason, FailureReason, RosterPerson, VoidReason
+from edge_agent.screen.ports import (
+    ActionDone,
+    DayBoard,
+    EntryReason,
+    FailureReason,
+    RosterPerson,
+    TickPerson,
+    VoidReason,
+)
 from edge_agent.screen.sign_in import _SessionBody, _SignIn
-from edge_agent.screen.staff import _Enter, _EnterClass, _Find, _Void
+from edge_agent.screen.staff import _Enter, _EnterClass, _EnterTicked, _Find, _ListTicks, _Void
 from edge_agent.screen.state import ChildView, StaffView
 from edge_agent.settings.reading import _DeviceHead
 from edge_agent.settings.tables import Settings
@@ -65,6 +73,9 @@ SCREEN: dict[str, Any] = {
     "GET /staff/today: 200": DayBoard,
     "POST /staff/enter: body": _Enter,
     "POST /staff/class: body": _EnterClass,
+    "POST /staff/ticks: body": _ListTicks,
+    "POST /staff/ticks: 200, each": TickPerson,
+    "POST /staff/tick: body": _EnterTicked,
     "POST /staff/void: body": _Void,
     "POST /staff/enter, class, void: 200": ActionDone,
     "POST /staff/enter, class, void: 409, why": FailureReason,

@@ -4,14 +4,15 @@ import * as count from "/page/count.js";
 import { likelyReason } from "/page/attention.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
 import {
-  $, choiceItem, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
+  $, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
 import { signInParts } from "/page/operators.js";
-import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
+import { confirmReason, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
+import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { LANGUAGES } from "/page/words.js";
 
@@ -47,6 +48,7 @@ function draw() {
   drawCount();
   drawOutcome();
   drawToday();
+  drawTicks();
   const signedIn = session.operator !== "";
   $("off").hidden = session.on;
   $("desk").hidden = !session.rights.includes("find");
@@ -90,7 +92,7 @@ async function refreshSession() {
     forgetClocks(); // no name of the last shift stays on the screen
     clearSearch();
     forgetToday();
-    $("groups").replaceChildren();
+    forgetTicks();
   }
   draw();
 }
@@ -125,19 +127,6 @@ $("tab-person").addEventListener("click", () => chooseTab("person"));
 $("tab-class").addEventListener("click", () => chooseTab("class"));
 $("tab-today").addEventListener("click", () => { chooseTab("today"); refreshToday(); });
 
-async function drawGroups() {
-  const response = await request("/staff/groups");
-  if (response.ok) $("groups").replaceChildren(...response.body.map((group) => choiceItem(group, "", () => enterClass(group))));
-}
-
-async function enterClass(group) {
-  const reason = await confirmReason("staff.confirm_class", group, "by_hand", ENTRY_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/class", { group, reason });
-  if (response.ok) showOutcome("staff.entered_class", { name: group, number: response.body.rows });
-  else showFailure(response);
-}
-
 async function voidEntry(notice) {
   const { staff } = notice;
   const reason = await confirmReason("staff.confirm_void", `${staff.name}  ${staff.group}`, "taken_back", VOID_REASONS);
@@ -166,6 +155,7 @@ $("count-clear").addEventListener("click", () => {
 
 chooseTab("person");
 startToday();
+startTicks();
 startSearch(() => likelyReason(view));
 whenSignedOut(refreshSession);
 count.startCount(drawCount);

@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.domain.roster import build_roster
-from edge_agent.runtime.staff_day import describe_people, read_day
+from edge_agent.runtime.staff_day import describe_people, list_ticks, read_day
 from sync.contract.event import ClockQuality, Manual, Method
 from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme, Record
 from tests.edge_agent.journal.samples import build_entry, build_exit, build_void, open_journal
@@ -62,6 +62,20 @@ def test_the_day_stands_after_a_restart_with_voided_rows_and_those_who_did_not_e
     )
     assert (lunch.session, lunch.name_kk, lunch.ends, lunch.eaten) == ("lunch", "Түскі ас", "14:00", 2)
     assert [person.person for person in lunch.waiting] == ["p4", "p3", "p2"]  # 2 «Ә», 2 «Б», 10 «А»
+
+
+def test_the_tick_list_of_a_class_has_the_entries_of_the_present_meal(tmp_path: Path) -> None:
+    with closing(open_journal(tmp_path / "journal.db")) as journal:
+        entry = journal.append(build_entry(1, "p1", day=DAY))
+        voided = journal.append(build_entry(2, "p2", day=DAY))
+        journal.append(build_void(3, "p2", voided.epoch, voided.seq))
+        ticks = list_ticks(ROSTER, "10 «А»", NOON, journal.day_entries)
+        morning = list_ticks(ROSTER, "10 «А»", NOON.replace(hour=3), journal.day_entries)
+    assert [(tick.person, tick.apart, tick.at, tick.epoch, tick.seq) for tick in ticks] == [
+        ("p1", "2F80", "09:40", entry.epoch, entry.seq),
+        ("p2", "5555", "", "", 0),
+    ]
+    assert [tick.at for tick in morning] == ["", ""]  # breakfast: the lunch counts for nothing
 
 
 def test_namesakes_are_told_apart_by_the_end_of_a_card_that_is_not_blocked() -> None:

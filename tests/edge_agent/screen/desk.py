@@ -18,6 +18,7 @@ from edge_agent.screen.ports import (
     DaySession,
     FailureReason,
     RosterPerson,
+    TickPerson,
     TodayRow,
     WrongClock,
 )
@@ -84,6 +85,20 @@ class FakeStaffDesk:
         members = [person.person for person in PEOPLE if person.group == group]
         results = [self._keep(("class", person, operator, reason)) for person in members]
         return ActionDone(len(results)) if results else ActionFailed(FailureReason.UNKNOWN_GROUP)
+
+    def list_ticks(self, group: str) -> Sequence[TickPerson]:
+        came = {row.person: row for row in self.read_day().rows if not row.voided}
+        return [
+            TickPerson(person.person, person.name, person.group, "", row.at, row.epoch, row.seq)
+            if (row := came.get(person.person))
+            else TickPerson(person.person, person.name, person.group, "")
+            for person in PEOPLE
+            if person.group == group
+        ]
+
+    def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
+        results = [self._keep(("enter", person, operator, reason)) for person in people]
+        return ActionDone(sum(isinstance(result, ActionDone) for result in results))
 
     def list_clocks(self) -> Sequence[WrongClock]:
         if any(row[:2] == ("clock", CLOCK.run) for row in self.rows):
