@@ -40,14 +40,15 @@ function technicianWords(sentence) {
   return words;
 }
 
-// `voided` holds the ids of the rows that this page voided. `onVoid` is null where nobody is signed in.
-export function drawNotices(list, view, language, clock, voided, onVoid) {
-  list.replaceChildren(...view.notices.map((notice) => noticeRow(notice, language, clock, voided, onVoid)));
+// `voided` holds the ids of the rows that this page voided. `acts` are what the staff can do on a row: `onVoid(notice)`,
+// `onMeant(notice, name)` for whom the reader meant, `onOther(notice)`; null where nobody is signed in.
+export function drawNotices(list, view, language, clock, voided, acts) {
+  list.replaceChildren(...view.notices.map((notice) => noticeRow(notice, language, clock, voided, acts)));
 }
 
 export const rowId = (staff) => `${staff.entry_epoch}/${staff.entry_seq}`;
 
-function noticeRow(notice, language, clock, voided, onVoid) {
+function noticeRow(notice, language, clock, voided, acts) {
   const { staff } = notice;
   const item = element("li", ATTENTION.has(notice.state) ? "attention" : "");
   const details = element("div", "");
@@ -66,16 +67,32 @@ function noticeRow(notice, language, clock, voided, onVoid) {
     hints.append(...staff.hints.map((hint) => element("span", "", hintWords(language, hint))));
     details.append(hints);
   }
+  if (acts && ATTENTION.has(notice.state)) details.append(meantButtons(notice, language, acts));
   item.append(element("span", "sign", SIGNS[notice.state] ?? ""), details);
   if (voided.has(rowId(staff))) {
     item.classList.add("voided");
     item.append(element("span", "time", translate(language, "staff.taken_back")));
-  } else if (onVoid && staff.entry_seq > 0) {
+  } else if (acts && staff.entry_seq > 0) {
     const button = element("button", "quiet", translate(language, "staff.take_back"));
-    button.addEventListener("click", () => onVoid(notice));
+    button.addEventListener("click", () => acts.onVoid(notice));
     item.append(button);
   }
   return item;
+}
+
+// Whom the reader meant, to be entered by hand; or somebody else, to be looked for.
+function meantButtons(notice, language, acts) {
+  const buttons = element("div", "acts");
+  const meant = notice.staff.name ? [notice.staff.name] : notice.staff.candidates;
+  buttons.append(...meant.map((name) => {
+    const button = element("button", "strong", translate(language, "staff.search.meant", { name }));
+    button.addEventListener("click", () => acts.onMeant(notice, name));
+    return button;
+  }));
+  const other = element("button", "quiet", translate(language, meant.length ? "staff.search.other" : "staff.search.look"));
+  other.addEventListener("click", () => acts.onOther(notice));
+  buttons.append(other);
+  return buttons;
 }
 
 function reasonWords(language, code) {

@@ -11,6 +11,7 @@ const SHOWN_FIRST = 20; // a longer list says so, and shows the rest when it is 
 
 let findTimer = 0;
 let likelyReason = () => "";
+let saidReason = ""; // of the row from which this search began
 
 // `reason()` returns the reason that the newest row which asks for a person gives, or "".
 export function startSearch(reason) {
@@ -24,12 +25,22 @@ export function startSearch(reason) {
 export function clearSearch() {
   clearTimeout(findTimer);
   $("find").value = "";
+  saidReason = "";
   $("people").replaceChildren();
 }
 
 export function focusSearch() {
   $("find").focus();
   $("find").select();
+}
+
+// Looks for a name, or waits for one to be typed; `reason` is what the row said from which the search begins.
+export function lookFor(name, reason) {
+  clearSearch();
+  saidReason = reason;
+  $("find").value = name;
+  focusSearch();
+  findPeople();
 }
 
 async function findPeople() {
@@ -60,7 +71,7 @@ function drawPeople(people, number) {
   $("people").replaceChildren(...rows);
 }
 
-export async function enterPerson(person, likely = likelyReason()) {
+export async function enterPerson(person, likely = saidReason || likelyReason()) {
   const who = `${nameWords(person)}  ${person.group}`;
   const reason = await confirmReason("staff.confirm_person", who, "by_hand", ENTRY_REASONS, likely);
   if (reason === null) return;

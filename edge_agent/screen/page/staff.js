@@ -1,7 +1,7 @@
 // The staff's page: the last children, the kiosk's health, and acts by hand.
 
 import * as count from "/page/count.js";
-import { likelyReason } from "/page/attention.js";
+import { likelyReason, reasonOf } from "/page/attention.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
 import {
   $, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
@@ -10,7 +10,7 @@ import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed
 import { signInParts } from "/page/operators.js";
 import { confirmReason, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
-import { clearSearch, enterPerson, focusSearch, startSearch } from "/page/search.js";
+import { clearSearch, enterPerson, focusSearch, lookFor, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
 import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
@@ -65,7 +65,7 @@ function drawView() {
   drawClocks();
   $("feed-empty").hidden = view.notices.length > 0;
   $("feed-nameless").hidden = view.named || view.notices.length === 0;
-  drawNotices($("feed"), view, spokenLanguage(), clock, voidedRows, session.operator ? voidEntry : null);
+  drawNotices($("feed"), view, spokenLanguage(), clock, voidedRows, session.operator ? ROW_ACTS : null);
 }
 
 function drawCount() {
@@ -139,6 +139,21 @@ async function voidEntry(notice) {
   refreshToday();
   focusSearch();
 }
+
+// A row knows the id of one person, or the names of several, who are then looked for.
+const ROW_ACTS = {
+  onVoid: voidEntry,
+  onMeant: (notice, name) => {
+    const { person, group } = notice.staff;
+    chooseTab("person");
+    if (person) enterPerson({ person, name, group }, reasonOf(notice));
+    else lookFor(name, reasonOf(notice));
+  },
+  onOther: (notice) => {
+    chooseTab("person");
+    lookFor("", reasonOf(notice));
+  },
+};
 
 // ---- The count by hand.
 

@@ -67,3 +67,27 @@ def test_four_letters_and_two_acts_enter_a_child_by_keyboard_alone(browser: Brow
         expect(page.locator("#find")).to_be_focused()
         page.close()
     assert station.rows == [("enter", "p2", OPERATOR, "lost_card")]
+
+
+def test_a_row_that_asks_for_a_person_enters_whom_the_reader_meant(browser: Browser) -> None:
+    station = FakeStaffDesk()
+    with run_screen(station) as screen:
+        known = StaffFeedback("blocked", person="p2", name="Айдар Сейтқали", group="7 «А»")
+        screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=StaffFeedback("ambiguous", candidates=("Анна Ли",))))
+        screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=known))
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        page.get_by_role("button", name="Check in Айдар Сейтқали").click()
+        page.click("#confirm-do")
+        expect(page.locator("#find")).to_be_focused()
+        page.get_by_role("button", name="Check in Анна Ли").click()
+        expect(page.locator("#find")).to_have_value("Анна Ли")
+        page.locator("#people button").click()
+        page.click("#confirm-do")
+        expect(page.locator("#outcome")).to_have_text("Анна Ли: checked in.")
+        page.get_by_role("button", name="Not this child").first.click()
+        expect(page.locator("#find")).to_be_focused()
+        assert Axe().run(page).response["violations"] == []
+        page.close()
+    assert station.rows == [("enter", "p2", OPERATOR, "lost_card"), ("enter", "p3", OPERATOR, "palm_unread")]
