@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sync.contract.roster import ServiceHint
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -51,6 +53,10 @@ ID_LIST: Final = optional(
 )
 GRADES: Final = column(
     rf"({_GRADE_PATTERN}(\s*,\s*{_GRADE_PATTERN})*)?", "grades such as 01 or 11, comma-separated, or nothing"
+)
+_HINT_PATTERN = "(" + "|".join(ServiceHint) + ")"
+HINTS: Final = optional(
+    column(rf"({_HINT_PATTERN}(\s*,\s*{_HINT_PATTERN})*)?", f"of {', '.join(ServiceHint)}, comma-separated, or nothing")
 )
 NUMBER_HASH: Final = replace(
     column("[0-9a-f]{64}", "64 hex digits, as `edge-agent ledger payer hash` makes them: never the number itself"),

@@ -14,6 +14,7 @@ from sync.contract.oneroster.rows import (
     DynamicCodeRow,
     EntitlementRow,
     PayerNumberRow,
+    ServiceRow,
     TerminalRow,
 )
 from sync.contract.oneroster.tables import CheckedRow, CheckedTable, ExportFault
@@ -57,6 +58,8 @@ def _row_id(name: str, row: CheckedRow) -> str:
         return f"{fields['userSourcedId']}|{fields['scope'] or 'palm'}"
     if name == PayerNumberRow.file:
         return f"{fields['userSourcedId']}|{fields['numberHash'].lower()}"
+    if name == ServiceRow.file:
+        return f"{fields['userSourcedId']}.service"
     if name == DynamicCodeRow.file:
         return f"{fields['userSourcedId']}.dynamic"
     if name == TerminalRow.file:

@@ -28,6 +28,7 @@ from sync.contract.oneroster.rows import (
     OrgRow,
     ProgrammeRow,
     RoleRow,
+    ServiceRow,
     SessionRow,
     TerminalRow,
     UserRow,
@@ -131,11 +132,13 @@ def _people(view: SchoolView) -> Iterator[Person]:
         if role.org_sourced_id == view.org and kind is not None and kinds.get(person) is not PersonKind.PUPIL:
             kinds[person] = kind
     classes = dict(active_rows(view.files, ClassRow))
+    services = {service.user_sourced_id: service for _, service in active_rows(view.files, ServiceRow)}
     for row_id, user in active_rows(view.files, UserRow):
         if row_id in kinds and user.enabled_user.lower() == "true":
             home = homes.get(row_id) or user.primary_org_sourced_id or view.org
             group = _group([classes[class_id] for class_id in sorted(enrolled.get(row_id, [])) if class_id in classes])
             grades = canonical_grades(user.grades or group.grades)
+            service = services.get(row_id, ServiceRow())
             yield Person(
                 id=row_id,
                 given_name=user.preferred_given_name or user.given_name,
@@ -144,6 +147,8 @@ def _people(view: SchoolView) -> Iterator[Person]:
                 grade=grades.split(",")[0] if kinds[row_id] is PersonKind.PUPIL else "",
                 group=group.title,
                 home_school="" if home == view.org else home,
+                hints=tuple(dict.fromkeys(split_list(service.hints.lower()))),
+                language=service.language.lower(),
             )
 
 

@@ -17,6 +17,7 @@ from sync.contract.oneroster.columns import (
     DAY,
     DAY_OR_BLANK,
     GRADES,
+    HINTS,
     ID,
     ID_LIST,
     ID_OR_BLANK,
@@ -235,6 +236,15 @@ class ConsentRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     withdrawn_at: Annotated[str, MOMENT] = ""
 
 
+class ServiceRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """How the school wishes one person to be served: the language of the greeting, and neutral signs."""
+
+    file = "service.csv"
+    user_sourced_id: Annotated[str, ID] = ""
+    language: Annotated[str, optional(column("(kk|ru|en)?", "kk, ru or en, or nothing for the kiosk's own"))] = ""
+    hints: Annotated[str, HINTS] = ""
+
+
 class PayerNumberRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     """The keyed hash of the number under which the payer knows one person. It is on no kiosk's roster."""
 
@@ -277,5 +287,6 @@ OWN: Final[Mapping[str, Columns]] = {
         ClosedDayRow,
         ConsentRow,
         PayerNumberRow,
+        ServiceRow,
     )
 }

@@ -204,6 +204,18 @@ def own(bulk: Files) -> Files:
     return bulk
 
 
+def test_language_and_signs_of_service_come_with_a_file_of_their_own(bulk: Files) -> None:
+    assert all((person.language, person.hints) == ("", ()) for person in people(build(bulk)).values())
+    bulk["service.csv"] = b'userSourcedId,language,hints\nu-1,ru,"Longer_time, sound_off"\nu-2,,diet\nu-404,kk,helper\n'
+    first = build(bulk)
+    assert (people(first)["u-1"].language, people(first)["u-1"].hints) == ("ru", ("longer_time", "sound_off"))
+    assert (people(first)["u-2"].language, people(first)["u-2"].hints) == ("", ("diet",))
+    del bulk["service.csv"]  # what an earlier import brought stays
+    assert people(build(bulk, first.files))["u-2"].hints == ("diet",)
+    bulk["service.csv"] = b"userSourcedId,language,hints\nu-1,de,\nu-2,,deaf\n"
+    assert len(refused(bulk)) == 2
+
+
 def test_our_own_files(bulk: Files) -> None:
     records = build(own(bulk)).records
     assert [r for r in records if isinstance(r, Credential)] == [
