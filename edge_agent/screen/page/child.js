@@ -109,7 +109,7 @@ function fitWords() {
 function isTooBig() {
   const big = $("big");
   const words = $("words");
-  return big.scrollHeight > big.clientHeight || words.scrollWidth > words.clientWidth
+  return $("marks").getBoundingClientRect().top < big.getBoundingClientRect().top || big.scrollHeight > big.clientHeight || words.scrollWidth > words.clientWidth
     || words.getBoundingClientRect().bottom > big.getBoundingClientRect().bottom + 1
     || words.getBoundingClientRect().top < big.getBoundingClientRect().top - 1;
 }

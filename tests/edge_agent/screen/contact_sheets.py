@@ -23,7 +23,8 @@ from tests.edge_agent.screen.desk import run_screen
 PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
 SHEET_SIZES = ((1280, 800), (800, 480), (1080, 1920))
 COLUMNS = 9
-TILE_WIDTH, TALL_TILE_WIDTH = 216, 120
+TILE_WIDTH, TALL_TILE_WIDTH = 156, 96
+INK_STEP = 32  # fewer shades make a smaller file
 GREETED = (FeedbackKind.WELCOME, FeedbackKind.GOODBYE)
 HAND_ADVICE = tuple(advice for advice in Advice if advice and advice not in (Advice.NO_PHONE, Advice.UNREAD))
 
@@ -91,7 +92,8 @@ def join(pictures: list[bytes], width: int) -> NDArray[np.uint8]:
         tiles.append(cv2.copyMakeBorder(tile, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
     tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
-    return np.vstack(rows).astype(np.uint8)
+    shades = np.round(np.vstack(rows) / INK_STEP) * INK_STEP
+    return np.clip(shades, 0, 255).astype(np.uint8)
 
 
 def main() -> None:
@@ -102,7 +104,8 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
                 drawn = list(draw_states(page, language))
                 page.close()
-                pictures += drawn + [drawn[-1]] * (-len(drawn) % COLUMNS)
+                blank = cv2.imencode(".png", np.full((height, width, 3), 255, np.uint8))[1].tobytes()
+                pictures += drawn + [blank] * (-len(drawn) % COLUMNS)
             sheet = join(pictures, TILE_WIDTH if width > height else TALL_TILE_WIDTH)
             path = PICTURES / f"child-{width}x{height}.png"
             path.write_bytes(cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
