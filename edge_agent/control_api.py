@@ -128,6 +128,8 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     readers: tuple[DeviceStatus, ...]
     indicators: tuple[DeviceStatus, ...]
     screen: str  # the screen's URL; empty: it is switched off
+    waiting: int = 0  # scans in memory, until the journal can be written
+    hand_count: int = 0  # people whom the staff counted meanwhile
 
 
 # journal.…

@@ -15,6 +15,7 @@ class FeedbackKind(StrEnum):
     WELCOME = "welcome"
     GOODBYE = "goodbye"
     NOTED = "noted"  # already noted, go on
+    WAITING = "waiting"  # known, and waits in memory for the journal: go on
     AGAIN = "again"  # hold the card or the hand there once more
     ENROL = "enrol"  # an enrolment of a palm runs: hold the hand as the advice says
     SHOW_PALM = "show_palm"  # the card was read, and the palm is asked for as well

@@ -48,6 +48,8 @@ class KioskHealth:
     """The facts that the kiosk's health is judged by."""
 
     recording: bool = True  # the journal can be written
+    waiting: int = 0  # scans in memory, until it can be
+    hand_count: int = 0  # people whom the staff counted meanwhile
     ledger: LedgerState = LedgerState.NONE
     ledger_alarm: bool = False  # the ledger's last answer needs a person, whatever came after it
     queued: int = 0  # events that the ledger has not acknowledged
@@ -101,9 +103,11 @@ def worst_level(lines: Iterable[HealthLine]) -> HealthLevel:
 
 
 def judge_recording(health: KioskHealth) -> HealthLine:
-    """Returns `yes`, or `no` while the journal cannot be written."""
+    """Returns `yes`; while the journal cannot be written `held` with the number of scans in memory, or `no`."""
     if health.recording:
         return HealthLine("recording", "yes", HealthLevel.OK)
+    if health.waiting:
+        return HealthLine("recording", "held", HealthLevel.ACT, health.waiting)
     return HealthLine("recording", "no", HealthLevel.ACT)
 
 

@@ -89,12 +89,20 @@ class _SightingFields(TypedDict):
     scan_rules: str
     authenticity: str
     offset_s: int
+    written_late: bool
 
 
 def build_sighting(
-    decision: Decision, context: EventContext, staff_act: StaffAct | None = None, scan_rules: str = ""
+    decision: Decision,
+    context: EventContext,
+    staff_act: StaffAct | None = None,
+    scan_rules: str = "",
+    *,
+    written_late: bool = False,
 ) -> SightingEvent:
     """Returns the event of this decision. `scan_rules`: where it may have to be judged again among late ones.
+
+    `written_late`: it waited in memory for the journal.
 
     `staff_act` belongs to identities of `identify.identify_by_hand`, and to no others. Raises ValueError when one
     comes without the other: the caller made a mistake, and nothing must be kept of it.
@@ -102,7 +110,7 @@ def build_sighting(
     if (_method(decision.identity) is Method.MANUAL) != (staff_act is not None):
         raise ValueError("an identity by hand, and no other, has operator and reason; pass `staff_act` for these alone")
     origin = build_origin(context)
-    sighting = _sighting_fields(decision.slot, context, decision.reason.value, staff_act, scan_rules)
+    sighting = _sighting_fields(decision.slot, context, decision.reason.value, staff_act, scan_rules, written_late)
     person = _person_fields(decision.identity)
     match decision:
         case Granted(movement=Movement.EXIT, entry=entry):
@@ -190,7 +198,12 @@ def _build_entry(
 
 
 def _sighting_fields(
-    slot: Slot | None, context: EventContext, reason: str, staff_act: StaffAct | None, scan_rules: str
+    slot: Slot | None,
+    context: EventContext,
+    reason: str,
+    staff_act: StaffAct | None,
+    scan_rules: str,
+    written_late: bool,
 ) -> _SightingFields:
     return _SightingFields(
         session=slot.session if slot else "",
@@ -202,6 +215,7 @@ def _sighting_fields(
         scan_rules=scan_rules,
         authenticity=context.authenticity.value,
         offset_s=context.offset_s,
+        written_late=written_late,
     )
 
 

@@ -42,6 +42,15 @@ def respond(decision: Decision, roster: Roster, *, epoch: Epoch = _NO_EPOCH, seq
     return _build_feedback(kind, decision, roster, epoch, seq)
 
 
+def respond_waiting(decision: Decision, roster: Roster) -> Feedback:
+    """Returns the feedback of a decision that waits in memory until the journal can be written.
+
+    Nobody is greeted as recorded: a visitor may go on, and whoever needs a person is sent to one as ever.
+    """
+    kind = FeedbackKind.WAITING if isinstance(decision, Granted) else _kind_of_request(decision.identity)
+    return _build_feedback(kind, decision, roster, _NO_EPOCH, 0)
+
+
 def respond_not_recorded(decision: Decision, roster: Roster) -> Feedback:
     """Returns the feedback of a decision that the journal could not keep: no greeting, the staff count by hand."""
     return _build_feedback(FeedbackKind.NOT_RECORDED, decision, roster, _NO_EPOCH, 0)

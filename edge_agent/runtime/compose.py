@@ -43,9 +43,10 @@ from edge_agent.runtime.evidence import EvidenceFolder
 from edge_agent.runtime.guarded import GuardedIndicator, GuardedReader
 from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
-from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.journal_guard import JournalGuard, WatchedJournal
 from edge_agent.runtime.opening import JournalOpener
 from edge_agent.runtime.operator_book import CommonPin, OperatorBook
+from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.palm_availability import CameraPalmAvailability
 from edge_agent.runtime.policy import build_policy
 from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
@@ -114,19 +115,25 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     opener = _build_opener(settings, identity, now)
     journal = opener.open_journal()
-    guard = JournalGuard(journal, opener, shutdown)
+    guard = JournalGuard(journal, opener, shutdown, now)
+    watched_journal = WatchedJournal(journal, guard)
     roster_reader = RosterReader(journal, identity.school, settings.zone)
 
     readers = ReaderPresences.from_settings(settings.readers, loaded.drivers)
     gallery = _gallery(settings, readers, journal, identity.school)
     palm_availability = CameraPalmAvailability(gallery, readers.cameras) if gallery is not None else None
     station = Station(
-        journal, roster_reader.read(), build_policy(settings, loaded.drivers), palm_availability, journal.terminal_runs
+        watched_journal,
+        roster_reader.read(),
+        build_policy(settings, loaded.drivers),
+        palm_availability,
+        journal.terminal_runs,
     )
+    outage = OutageDesk(station, watched_journal, guard, now)
 
     station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
-    desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries)
+    desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries, outage)
     operators = _read_operators(settings)
     screen = _screen(settings, desk, operators, now, counters)
     indicators = _indicators(loaded, taps)
@@ -135,13 +142,15 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     roster_desk = RosterDesk(journal, roster_reader, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
-    health_desk = HealthDesk(now, journal, station, guard, readers, contact, palms, settings.rules.roster_age_max_s)
+    health_desk = HealthDesk(
+        now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s
+    )
     upkeep = JournalUpkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
 
     for indicator in indicators:
         supervisor.add(f"indicator {indicator.presence.name}", indicator.run)
     uplink = _uplink(settings, identity, journal, contact, roster_desk, health_desk, palms, guard, now, supervisor)
-    station_loop = StationLoop(station, inbox, surfaces, guard, counters, now, uplink.wake)
+    station_loop = StationLoop(station, inbox, surfaces, guard, outage, counters, now, uplink.wake)
     station_thread = supervisor.add("station", station_loop.run)
     palm_threads: tuple[Part, ...] = ()
     if palms is not None:
@@ -160,6 +169,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
             journal,
             station,
             guard,
+            outage,
             supervisor,
             upkeep,
             contact,

@@ -260,6 +260,7 @@ _SIGNALS = {
     FeedbackKind.WELCOME: Signal.WELCOME,
     FeedbackKind.GOODBYE: Signal.GOODBYE,
     FeedbackKind.NOTED: Signal.NOTED,
+    FeedbackKind.WAITING: Signal.NOTED,  # never green: its row is not on the disk yet
     FeedbackKind.AGAIN: Signal.ASK,
     FeedbackKind.ENROL: Signal.IDLE,
     FeedbackKind.SHOW_PALM: Signal.ASK,

@@ -18,6 +18,7 @@ from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.devices import DevicePresence, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station.station import Station
 from edge_agent.version import VERSION
@@ -45,6 +46,7 @@ class HealthDesk:
     journal: Journal
     station: Station
     guard: JournalGuard
+    outage: OutageDesk
     readers: ReaderPresences
     contact: LedgerContact | None
     palms: PalmReadiness | None
@@ -54,6 +56,8 @@ class HealthDesk:
         """Returns the kiosk's health at this moment."""
         return KioskHealth(
             recording=self.guard.recording,
+            waiting=self.outage.waiting,
+            hand_count=self.outage.hand_count,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
             ledger_alarm=self.contact is not None and self.contact.concern.alarm is not SyncAlarm.NONE,
             queued=self.journal.outbox.queue_depth(),
@@ -136,5 +140,7 @@ def render_status_line(health: KioskHealth) -> str:
     ]
     parts += [f"readers gone: {', '.join(health.readers_gone)}"] if health.readers_gone else []
     parts += [f"readers that read nothing: {', '.join(health.readers_misset)}"] if health.readers_misset else []
-    parts += ["NOT RECORDING"] if judge_recording(health).level is HealthLevel.ACT else []
+    recording = judge_recording(health)
+    parts += ["NOT RECORDING"] if recording.level is HealthLevel.ACT else []
+    parts += [f"{recording.number} wait in memory: leave the power on"] if recording.value == "held" else []
     return "; ".join(parts)

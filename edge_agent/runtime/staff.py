@@ -12,18 +12,29 @@ from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.outage import CountClosed, OutageDesk
 from edge_agent.runtime.staff_day import EntrySource, describe_people, list_ticks, read_day
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
+    ActionHeld,
     ActionResult,
+    CountedByHand,
     DayBoard,
     FailureReason,
     RosterPerson,
     TickPerson,
+    WaitingPerson,
     WrongClock,
 )
-from edge_agent.station.ports import EntryAlreadyVoid, NoMealNow, NoSuchEntry, NoSuchRun, UncertainMoment
+from edge_agent.station.ports import (
+    EntryAlreadyVoid,
+    HeldInMemory,
+    NoMealNow,
+    NoSuchEntry,
+    NoSuchRun,
+    UncertainMoment,
+)
 from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
@@ -36,9 +47,16 @@ class StaffDesk:
     """Implements `screen.ports.StaffActions` over the station."""
 
     def __init__(
-        self, station: Station, inbox: Inbox, now: MomentSource, runs: TerminalRuns, entries: EntrySource
+        self,
+        station: Station,
+        inbox: Inbox,
+        now: MomentSource,
+        runs: TerminalRuns,
+        entries: EntrySource,
+        outage: OutageDesk,
     ) -> None:
         self._entries = entries
+        self._outage = outage
         self._runs = runs
         self._station = station
         self._inbox = inbox
@@ -102,6 +120,15 @@ class StaffDesk:
         act, boot = StaffAct(operator, reason), TERMINAL_BOOT + run
         return self._run_unless_named(act, lambda: self._station.confirm_clock(boot, offset_s, self._now(), act))
 
+    def list_waiting(self) -> Sequence[WaitingPerson]:
+        """Returns the people who wait until the journal can be written, in their order."""
+        return self._outage.list_waiting()
+
+    def change_count(self, step: int, operator: str) -> ActionResult:
+        """Adds to the count by hand, or takes away from it, while the journal cannot be written."""
+        result = self._run_in_station(lambda: self._outage.change_count(step, operator))
+        return CountedByHand(result.rows) if isinstance(result, ActionDone) else result
+
     def _run_unless_named(self, act: StaffAct, work: Callable[[], Feedback | int]) -> ActionResult:
         """Does an act whose reason names nobody: its event stays when a person is erased."""
         if names_somebody(act.note, self._station.roster.people.values()):
@@ -122,6 +149,10 @@ class StaffDesk:
 def _wait_for(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
     try:
         outcome = result.result(wait_s)
+    except HeldInMemory as held:
+        return ActionHeld(held.people)
+    except CountClosed:
+        return ActionFailed(FailureReason.COUNT_CLOSED)
     except NoSuchEntry:
         return ActionFailed(FailureReason.UNKNOWN_ENTRY)
     except NoMealNow:
@@ -141,6 +172,8 @@ def _report_feedback(feedback: Feedback) -> ActionResult:
     match feedback.kind:
         case FeedbackKind.WELCOME:
             return ActionDone(1)
+        case FeedbackKind.WAITING:
+            return ActionHeld(1)
         case FeedbackKind.NOTED:
             return ActionFailed(FailureReason.ALREADY_IN)
         case FeedbackKind.NOT_RECORDED:

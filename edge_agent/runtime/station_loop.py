@@ -11,6 +11,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.station.station import Station
 
@@ -29,6 +30,7 @@ class StationLoop:
         inbox: Inbox,
         surfaces: Surfaces,
         guard: JournalGuard,
+        outage: OutageDesk,
         counters: Counters,
         now: MomentSource,
         wake_uplink: Callable[[], None],
@@ -37,6 +39,7 @@ class StationLoop:
         self._inbox = inbox
         self._surfaces = surfaces
         self._guard = guard
+        self._outage = outage
         self._counters = counters
         self._now = now
         self._wake_uplink = wake_uplink
@@ -50,9 +53,12 @@ class StationLoop:
             self._do_work(work)
             pulse.beat()
         self._end_waits(self.station.end_all_waits)
+        self._outage.close()
 
     def _do_work(self, work: Scan | PalmScan | StationJob | None) -> None:
         """Does one piece of work, or with None only what time alone brings."""
+        if not self._guard.recording and self._outage.recover():
+            self._wake_uplink()
         if self.station.has_waits:
             reading = work.reading if isinstance(work, Scan) else None
             self._end_waits(partial(self.station.end_waits, self._now(), reading))

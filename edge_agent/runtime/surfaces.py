@@ -8,10 +8,6 @@ from edge_agent.runtime.devices import IndicatorLoop, choose_signal
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.screen.server import ScreenServer
 
-ADVISING = frozenset(
-    {FeedbackKind.IDLE, FeedbackKind.AGAIN, FeedbackKind.ENROL, FeedbackKind.SHOW_PALM}
-)  # have asked nothing of the journal
-
 
 class Surfaces:
     """Shows a feedback on every surface at once. Safe from any thread."""
@@ -26,8 +22,8 @@ class Surfaces:
 
     def show(self, feedback: Feedback) -> None:
         """Shows this feedback now; never blocks."""
-        if feedback.kind not in ADVISING and not feedback.advice:
-            self._guard.recording = feedback.kind is not FeedbackKind.NOT_RECORDED
+        if feedback.kind is FeedbackKind.NOT_RECORDED:
+            self._guard.note_refusal("somebody was told that nothing was recorded")
         signal = choose_signal(feedback)
         for indicator in self._indicators:
             indicator.show(signal)

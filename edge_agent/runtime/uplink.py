@@ -144,10 +144,7 @@ class Uplink:
             self._roster.fetch_whole()
             return STORE_RETRY_S
         except JournalUnwritable as error:
-            if client not in (self._palms, self._code_uses):
-                raise
-            log.warning("%s: %s", client.name, error)
-            return STORE_RETRY_S
+            return _wait_for_journal(client, error)
         if step.outcome not in _UNLOGGED and (step.outcome, step.alarm) != (before.outcome, before.alarm):
             level = logging.INFO if step.alarm is SyncAlarm.NONE else logging.WARNING
             log.log(level, "%s: %s: %s", client.name, step.outcome, step.why)
@@ -156,6 +153,12 @@ class Uplink:
         self._contact.sent += step.accepted
         if step.outcome is SyncOutcome.BEHIND:
             self._roster.hurry()
+        try:
+            return self._follow_step(client, step)
+        except JournalUnwritable as error:
+            return _wait_for_journal(client, error)
+
+    def _follow_step(self, client: PacedClient, step: SyncStep) -> float:
         if step.outcome is SyncOutcome.APPLIED and self._fetched_incarnation:
             self._journal.marks.write({LEDGER_INCARNATION: self._fetched_incarnation})
         if client is self._heartbeat and step.outcome is SyncOutcome.SENT:
@@ -194,6 +197,12 @@ class Uplink:
             return False
         self._requested_roster = newest
         return True
+
+
+def _wait_for_journal(client: PacedClient, error: JournalUnwritable) -> float:
+    """Returns when to try again. A full disk must not end the thread: with it the process would end, and its memory."""
+    log.warning("%s: %s", client.name, error)
+    return STORE_RETRY_S
 
 
 class UplinkHandle:

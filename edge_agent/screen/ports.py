@@ -122,6 +122,7 @@ class FailureReason(StrEnum):
     CLOCK_UNCERTAIN = "clock_uncertain"  # the kiosk's own clock vouches for no other
     NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
     NAMES_SOMEBODY = "names_somebody"  # the reason does, and it is kept for ever
+    COUNT_CLOSED = "count_closed"  # the journal can be written: enter by name
     BUSY = "busy"  # try again
 
 
@@ -139,7 +140,30 @@ class ActionFailed:
     reason: FailureReason
 
 
-ActionResult = ActionDone | ActionFailed
+@dataclass(frozen=True, slots=True)
+class ActionHeld:
+    """An action that waits in memory until the journal can be written."""
+
+    waiting: int  # the number of people whom it entered
+
+
+@dataclass(frozen=True, slots=True)
+class CountedByHand:
+    """The count by hand, as the agent has it."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPerson:
+    """Somebody who waits for the journal. The name is empty for a scan of nobody known."""
+
+    name: str
+    group: str
+    age_s: int
+
+
+ActionResult = ActionDone | ActionFailed | ActionHeld | CountedByHand
 
 
 class StaffActions(Protocol):
@@ -184,6 +208,14 @@ class StaffActions(Protocol):
 
     def confirm_clock(self, run: str, offset_s: int | None, operator: str, reason: str) -> ActionResult:
         """Confirms how far a clock was ahead, in seconds; None: as it was measured."""
+        ...
+
+    def list_waiting(self) -> Sequence[WaitingPerson]:
+        """Returns the people who wait until the journal can be written, in their order."""
+        ...
+
+    def change_count(self, step: int, operator: str) -> ActionResult:
+        """Adds to the count by hand, or takes away from it, while the journal cannot be written."""
         ...
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:

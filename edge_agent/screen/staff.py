@@ -18,11 +18,14 @@ from edge_agent.domain.operators import OperatorRight
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
+    ActionHeld,
     ActionResult,
+    CountedByHand,
     DayBoard,
     RosterPerson,
     StaffActions,
     TickPerson,
+    WaitingPerson,
     WrongClock,
 )
 from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
@@ -70,8 +73,15 @@ class _ConfirmClock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset_s: int | None = None  # None: as measured
 
 
+class _Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    step: Annotated[int, msgspec.Meta(ge=-1, le=1)]
+
+
 class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
+
+
+_Listed = RosterPerson | TickPerson | WrongClock | WaitingPerson | str
 
 
 class StaffApi:
@@ -93,6 +103,8 @@ class StaffApi:
             Route("/staff/ticks", self._list_ticks, methods=["POST"]),
             Route("/staff/tick", self._enter_ticked, methods=["POST"]),
             Route("/staff/void", self._void, methods=["POST"]),
+            Route("/staff/waiting", self._waiting),
+            Route("/staff/count", self._count, methods=["POST"]),
             Route("/staff/clocks", self._clocks),
             Route("/staff/clock", self._confirm_clock, methods=["POST"]),
         ]
@@ -167,6 +179,13 @@ class StaffApi:
             OperatorRight.VOID,
         )
 
+    async def _waiting(self, request: Request) -> Response:
+        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_waiting()))
+
+    async def _count(self, request: Request) -> Response:
+        body = await decode_body(request, _Count)
+        return await self._act(request, body, lambda actions, operator, body: actions.change_count(body.step, operator))
+
     async def _clocks(self, request: Request) -> Response:
         return await self._act(
             request, _Nothing(), lambda actions, *_: tuple(actions.list_clocks()), OperatorRight.CLOCKS
@@ -185,10 +204,7 @@ class StaffApi:
         self,
         request: Request,
         body: RequestBody | None,
-        act: Callable[
-            [StaffActions, str, RequestBody],
-            ActionResult | DayBoard | tuple[RosterPerson | TickPerson | WrongClock | str, ...],
-        ],
+        act: Callable[[StaffActions, str, RequestBody], ActionResult | DayBoard | tuple[_Listed, ...]],
         right: OperatorRight = OperatorRight.ENTER,
     ) -> Response:
         operator = self._sign_in.operator(request)
@@ -205,5 +221,9 @@ class StaffApi:
                 return refuse(reason, 409)
             case ActionDone(rows):
                 return json_reply({"rows": rows})
+            case ActionHeld(waiting):
+                return json_reply({"waiting": waiting}, 202)
+            case CountedByHand(number):
+                return json_reply({"number": number})
             case _:
                 return json_reply(result)

@@ -118,6 +118,8 @@ class StaffView:
     health: tuple[HealthLine, ...]
     recording: bool
     unrecorded: int  # how often "not recorded" was shown since the start: to be counted by hand
+    waiting: int = 0  # scans in memory, until the journal can be written
+    hand_count: int = 0  # people whom the staff counted meanwhile
     readers: tuple[ReaderReport, ...] = ()  # readers that are away or have refused something
     named: bool = True  # False: names are held back until somebody signs in
 
@@ -141,6 +143,7 @@ _STYLES = {
     FeedbackKind.WELCOME: _NoticeStyle(Icon.CHECK, Sound.UP, 2_500),
     FeedbackKind.GOODBYE: _NoticeStyle(Icon.DOOR, Sound.DOWN, 2_500),
     FeedbackKind.NOTED: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
+    FeedbackKind.WAITING: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
     FeedbackKind.AGAIN: _NoticeStyle(Icon.REPEAT, Sound.SHORT, 3_000),
     FeedbackKind.ENROL: _NoticeStyle(Icon.PLUS, Sound.NONE, 15_000),
     FeedbackKind.SHOW_PALM: _NoticeStyle(Icon.FRAME, Sound.SHORT, 30_000),  # the next feedback comes earlier
@@ -234,6 +237,8 @@ class ScreenBoard:
             health=judge_health(self.health),
             recording=self.health.recording,
             unrecorded=self.unrecorded,
+            waiting=self.health.waiting,
+            hand_count=self.health.hand_count,
             readers=self.health.readers,
         )
 

@@ -22,6 +22,14 @@ from sync.contract.event import Event, PersonId
 from sync.contract.movements import Direction
 
 
+class HeldInMemory(Exception):
+    """The entries of an act of the staff wait in memory until the journal can be written; `people` says how many."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__(f"{people} entries wait until the journal can be written")
+        self.people = people
+
+
 class StationJournal(Protocol):
     """The part of the journal that the station uses."""
 

@@ -4,10 +4,10 @@
                     │ a card whose owner is asked for the palm as well waits here; `end_waits` ends the wait
 
 The station owns neither thread nor clock. Its caller brings one reading at a time, with the moment of the reading. Its
-feedback may be shown at once, because the event is on the disk. If the journal cannot be written, the feedback says so.
+feedback may be shown at once, because the event is on the disk. If the journal cannot be written, the scan waits in
+memory, the feedback says so, and `write_waiting` records it later as if no time had passed.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -27,14 +27,28 @@ from edge_agent.domain.identify import (
 )
 from edge_agent.domain.moment import Moment, arrange_sightings, terminal_boot, terminal_moment
 from edge_agent.domain.pairing import Waiting, WaitingCard, WaitingPalm
-from edge_agent.domain.record import EventContext, StaffAct, build_clock_confirmation, build_sighting, build_void
-from edge_agent.domain.respond import ask_for_palm, ask_to_hold_again, respond, respond_not_recorded
+from edge_agent.domain.record import (
+    EventContext,
+    SightingEvent,
+    StaffAct,
+    build_clock_confirmation,
+    build_sighting,
+    build_void,
+)
+from edge_agent.domain.respond import (
+    ask_for_palm,
+    ask_to_hold_again,
+    respond,
+    respond_not_recorded,
+    respond_waiting,
+)
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.station.ports import (
     CodeJudge,
     EntryAlreadyVoid,
+    HeldInMemory,
     NoMealNow,
     NoSuchEntry,
     NoSuchRun,
@@ -45,14 +59,14 @@ from edge_agent.station.ports import (
     TerminalRunBook,
     UncertainMoment,
 )
+from edge_agent.station.waiting_scans import IdentifiedScan, WaitingScans
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
 from sync.contract.movements import Direction, Movement, ScanRules
 from sync.contract.sessions import ServedSlots
 from sync.contract.timelines import is_terminal_boot
 
-log = logging.getLogger(__name__)
-
+WRITTEN_AT_ONCE = 50  # of the scans that waited: a child may be at the kiosk meanwhile
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -73,6 +87,7 @@ class Station:
         self._confirmations: dict[str, Confirmation] = {}
         # One wait for each direction: a gate in and a gate out at one kiosk are two places.
         self._waiting: dict[Direction, Waiting] = {}
+        self.waiting_scans = WaitingScans()
         self.palms = palms
         self.codes: CodeJudge | None = None
         self.roster = roster
@@ -188,34 +203,63 @@ class Station:
         return self._settle(identify_by_hand(person, roster), EventContext(moment, roster), staff_act)
 
     def enter_class(self, group: str, moment: Moment, staff_act: StaffAct) -> int:
-        """Enters everybody of a class, all of them or nobody. Returns the number of rows. Raises JournalUnwritable."""
+        """Enters everybody of a class, all of them or nobody. Returns the number of rows.
+
+        Raises HeldInMemory where they wait for the journal, and JournalUnwritable where there is no room for that.
+        """
         roster = self.roster
         context = EventContext(moment, roster)
-        decisions = [
-            self._decide(identify_by_hand(person.id, roster), context, staff_act)
+        scans = tuple(
+            IdentifiedScan(identify_by_hand(PersonId(person.id), roster), context, staff_act)
             for person in roster.group_members(group)
-        ]
-        rules = self._state_rules(context, staff_act)
-        return len(
-            self._journal.append_all([build_sighting(decision, context, staff_act, rules) for decision in decisions])
         )
+        try:
+            self._check_turn()
+            return len(self._journal.append_all([self._build_event(scan, self._decide(scan)) for scan in scans]))
+        except JournalUnwritable:
+            if not self.waiting_scans.add_all(scans):
+                raise
+        raise HeldInMemory(len(scans))
+
+    def find_slots(self, moment: Moment) -> ServedSlots:
+        """Returns the sessions that are served at this moment."""
+        return self._find_slots(self.roster, moment)
+
+    def write_waiting(self) -> bool:
+        """Writes scans that waited, oldest first and at most `WRITTEN_AT_ONCE`. Returns True where none waits any more.
+
+        Raises JournalUnwritable; what was written by then is in the journal and waits no longer.
+        """
+        waiting = self.waiting_scans
+        for scan in waiting.scans[:WRITTEN_AT_ONCE]:
+            self._journal.append(self._build_event(scan, self._decide(scan), written_late=True))
+            waiting.drop_oldest()
+        return not waiting.scans
 
     def enter_people(self, people: Sequence[PersonId], moment: Moment, staff_act: StaffAct) -> int:
         """Enters these people, all of them or nobody; whoever is in already is left alone.
 
-        Returns how many were entered. Raises NoMealNow and JournalUnwritable.
+        Returns how many were entered. Raises NoMealNow, HeldInMemory where they wait for the journal, and
+        JournalUnwritable where there is no room for that.
         """
         context = EventContext(moment, self.roster)
-        decisions = [self._decide(identify_by_hand(person, self.roster), context, staff_act) for person in people]
-        entries = [decision for decision in decisions if _is_entry(decision)]
-        if not entries and not all(isinstance(decision, Granted) for decision in decisions):
+        scans = [IdentifiedScan(identify_by_hand(person, self.roster), context, staff_act) for person in people]
+        try:
+            decided = [(scan, self._decide(scan)) for scan in scans]
+        except JournalUnwritable:
+            decided = [(scan, self._decide(scan, remembered=False)) for scan in scans]
+        entries = [(scan, decision) for scan, decision in decided if _is_entry(decision)]
+        if not entries and not all(isinstance(decision, Granted) for _, decision in decided):
             raise NoMealNow("no meal is served at this time; look at the timetable of the roster")
         if not entries:
             return 0
-        rules = self._state_rules(context, staff_act)
-        return len(
-            self._journal.append_all([build_sighting(decision, context, staff_act, rules) for decision in entries])
-        )
+        try:
+            self._check_turn()
+            return len(self._journal.append_all([self._build_event(scan, decision) for scan, decision in entries]))
+        except JournalUnwritable:
+            if not self.waiting_scans.add_all(tuple(scan for scan, _ in entries)):
+                raise
+        raise HeldInMemory(len(entries))
 
     def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
         """Voids an entry: it stays in the journal and no longer counts.
@@ -260,7 +304,10 @@ class Station:
         person = PersonId(card.person.id)
         if not context.roster.has_consent(person) or not palms.has_template(person):
             return False
-        return _is_entry(self._decide(card, context, None))
+        try:
+            return _is_entry(self._decide(IdentifiedScan(card, context)))
+        except JournalUnwritable:
+            return False  # nobody can be asked what was before: the card alone will do
 
     def _end_wait(self, gate: Direction, waiting: Waiting) -> list[Feedback]:
         del self._waiting[gate]
@@ -279,31 +326,54 @@ class Station:
         return self._policy.directions.get(reader, Direction.BOTH)
 
     def _settle(self, identity: Identity, context: EventContext, staff_act: StaffAct | None = None) -> Feedback:
-        decision = self._decide(identity, context, staff_act)
+        scan = IdentifiedScan(identity, context, staff_act)
         try:
-            row = self._journal.append(
-                build_sighting(decision, context, staff_act, self._state_rules(context, staff_act))
-            )
-        except JournalUnwritable as error:
-            log.error("a scan could not be recorded: %s", error)  # noqa: TRY400
-            return respond_not_recorded(decision, context.roster)
+            self._check_turn()
+            decision = self._decide(scan)
+            row = self._journal.append(self._build_event(scan, decision))
+        except JournalUnwritable:
+            return self._hold(scan)
         return respond(decision, context.roster, epoch=row.epoch, seq=row.seq)
 
-    def _decide(self, identity: Identity, context: EventContext, staff_act: StaffAct | None) -> Decision:
-        policy, moment = self._policy, context.moment
-        hours = context.roster.timetable.find_slots(moment.utc, early=policy.early_grace, late=policy.late_grace)
+    def _check_turn(self) -> None:
+        """Raises JournalUnwritable where others wait for the journal: nobody is recorded before them."""
+        if self.waiting_scans.scans:
+            raise JournalUnwritable("scans before this one wait for the journal; this one waits behind them")
+
+    def _hold(self, scan: IdentifiedScan) -> Feedback:
+        """Holds a scan in memory, behind those that wait already. What it shows is judged by what can be read."""
+        try:
+            decision = self._decide(scan)
+        except JournalUnwritable:
+            decision = self._decide(scan, remembered=False)
+        if not self.waiting_scans.add_all((scan,)):
+            return respond_not_recorded(decision, scan.context.roster)
+        return respond_waiting(decision, scan.context.roster)
+
+    def _build_event(self, scan: IdentifiedScan, decision: Decision, *, written_late: bool = False) -> SightingEvent:
+        rules = self._state_rules(scan.context, scan.staff_act)
+        return build_sighting(decision, scan.context, scan.staff_act, rules, written_late=written_late)
+
+    def _decide(self, scan: IdentifiedScan, *, remembered: bool = True) -> Decision:
+        """Returns the decision on a scan. `remembered` False: as if its person had never been seen before."""
+        identity, context, moment = scan.identity, scan.context, scan.context.moment
+        hours = self._find_slots(context.roster, moment)
         if context.is_doubted:
             hours = ServedSlots()  # by a clock that nobody vouches for no child is put into any meal
         earlier: Sequence[EarlierSighting] = ()
-        if isinstance(identity, RecognisedPerson):
+        if remembered and isinstance(identity, RecognisedPerson):
             # The visit may have begun yesterday: a supper ends after midnight, or the clock drifted in the night.
             since = (moment.utc - timedelta(days=2)).date().isoformat()
             earlier = arrange_sightings(self._journal.earlier_sightings(PersonId(identity.person.id), since), moment)
-        direction = self._direction(context, staff_act)
+        direction = self._direction(context, scan.staff_act)
         return decide(
-            identity, moment, hours, earlier, policy.rules, context.roster, direction=direction,
+            identity, moment, hours, earlier, self._policy.rules, context.roster, direction=direction,
             is_doubted=context.is_doubted,
         )  # fmt: skip
+
+    def _find_slots(self, roster: Roster, moment: Moment) -> ServedSlots:
+        policy = self._policy
+        return roster.timetable.find_slots(moment.utc, early=policy.early_grace, late=policy.late_grace)
 
     def _direction(self, context: EventContext, staff_act: StaffAct | None) -> Direction:
         # An act by hand says that somebody came. The staff void an entry; they never enter an exit.

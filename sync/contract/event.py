@@ -83,6 +83,7 @@ class Sighting(EventBase, frozen=True, kw_only=True, omit_defaults=True):
     scan_rules: str = ""  # a `movements.ScanRules`, at a kiosk whose terminals may tell late what they saw
     authenticity: str = ""  # of a card: `proven` by the city's key, `copyable` out of its memory; empty: by its number
     offset_s: int = 0  # of a terminal whose clock is doubted: how far it was ahead of the kiosk's, as measured
+    written_late: bool = False  # it waited in memory while the journal could not be written; its times are its own
 
 
 class Entry(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="entry"):
@@ -213,6 +214,24 @@ class EventsLost(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="
     kept_as: str = ""  # file name in the state folder
 
 
+class HandCount(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="hand_count"):
+    """The staff's count by hand while the journal could not be written. It names nobody, and bills nothing."""
+
+    counted: int
+    operator: str  # who counted last
+    since: str  # when the journal first refused a row, in UTC as `at`
+    session: str = ""  # that was being served at the first count; empty: none was
+    service_date: str = ""
+
+
+class Outage(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="outage"):
+    """The journal can be written again: since when it could not, and what became of the scans meanwhile."""
+
+    since: str  # in UTC as `at`
+    waiting: int = 0  # scans and entries by hand that wait, to be written late behind this event
+    not_kept: int = 0  # those for which the memory had no room: they are in no row
+
+
 class Carried(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
     """An unacknowledged event of a closed epoch, travelling in its successor under its old identity."""
 
@@ -238,6 +257,8 @@ Event = (
     | PalmEnrolled
     | Pruned
     | EventsLost
+    | HandCount
+    | Outage
     | Carried
 )
 

@@ -26,8 +26,16 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
-from edge_agent.station.ports import EntryAlreadyVoid, NoMealNow, NoSuchEntry, PalmPresentation, StationPolicy
+from edge_agent.station.ports import (
+    EntryAlreadyVoid,
+    HeldInMemory,
+    NoMealNow,
+    NoSuchEntry,
+    PalmPresentation,
+    StationPolicy,
+)
 from edge_agent.station.station import Station
+from edge_agent.station.waiting_scans import WaitingScans
 from sync.contract.chain import DeviceId, Epoch, Hash
 from sync.contract.event import (
     Claim,
@@ -40,6 +48,7 @@ from sync.contract.event import (
     PersonId,
     Refusal,
     Repeat,
+    Sighting,
     Void,
     decode,
 )
@@ -147,8 +156,66 @@ class FullJournal:
         return None
 
 
+class TurningJournal(FullJournal):
+    """A journal that refuses, and gives nothing back, until its disk is mended."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.is_mended = False
+
+    def append(self, event: Event) -> AppendedEvent:
+        return self.journal.append(event) if self.is_mended else super().append(event)
+
+    def append_all(self, events: Sequence[Event]) -> Sequence[AppendedEvent]:
+        return self.journal.append_all(events) if self.is_mended else super().append_all(events)
+
+    def earlier_sightings(self, person: PersonId, since: str) -> Sequence[EarlierSighting]:
+        if not self.is_mended:
+            raise JournalUnwritable("the file cannot be opened")
+        return self.journal.earlier_sightings(person, since)
+
+
+def test_scans_that_waited_are_recorded_in_order_as_if_no_time_had_passed(journal: Journal, tmp_path: Path) -> None:
+    disk = TurningJournal(journal)
+    station = Station(disk, roster(), POLICY)
+    shown = [
+        station.take_reading(card(1), moment()),
+        station.enter_by_hand(PersonId("u-2"), moment(2), STAFF_ACT),
+        station.take_reading(card(1), moment(4)),  # again, too soon to mean anything
+        station.take_reading(card(1), moment(60 * 30)),  # leaves
+    ]
+    assert {kind_shown(feedback) for feedback in shown} == {FeedbackKind.WAITING}
+    assert all(feedback and feedback.greeting == "" for feedback in shown)
+    with pytest.raises(JournalUnwritable):
+        station.write_waiting()
+    disk.is_mended = True
+    newcomer = station.take_reading(card(3), moment(60 * 31))
+    assert kind_shown(newcomer) is FeedbackKind.WAITING  # nobody is recorded before those who wait
+    assert station.write_waiting()
+    events = read_events(journal)
+    assert [type(event).__name__ for event in events] == ["Entry", "Manual", "Repeat", "Exit", "Entry"]
+    assert [event.at for event in events] == [moment(s).text for s in (0, 2, 4, 60 * 30, 60 * 31)]
+    assert [event.mono_ms for event in events] == [moment(s).mono_ms for s in (0, 2, 4, 60 * 30, 60 * 31)]
+    assert all(isinstance(event, Sighting) and event.written_late for event in events)
+    assert kind_shown(station.take_reading(card(2), moment(60 * 40))) is not FeedbackKind.WAITING
+
+
+def test_a_class_that_cannot_be_recorded_waits_as_a_whole_or_is_refused() -> None:
+    station = Station(FullJournal(), roster(), POLICY)
+    group = next(person.group for person in station.roster.people.values())
+    members = len(station.roster.group_members(group))
+    with pytest.raises(HeldInMemory) as held:
+        station.enter_class(group, moment(), STAFF_ACT)
+    assert held.value.people == members == len(station.waiting_scans.scans)
+    station.waiting_scans = WaitingScans(members - 1)
+    with pytest.raises(JournalUnwritable):
+        station.enter_class(group, moment(), STAFF_ACT)
+    assert station.waiting_scans.not_kept == members
+
+
 def test_no_green_without_a_durable_row() -> None:
     station = Station(FullJournal(), roster(), POLICY)
+    station.waiting_scans = WaitingScans(0)  # no room to wait, either
     for feedback in (
         station.take_reading(card(1), moment()),
         station.enter_by_hand(PersonId("u-1"), moment(), STAFF_ACT),
@@ -447,7 +514,7 @@ def test_the_feedback_names_a_wait_that_cannot_be_recorded() -> None:
     station = Station(FullJournal(), roster_with_consents("u-1"), PAIRING_POLICY)
     station.palms = ListedPalms()
     assert kind_shown(station.take_reading(card(1), moment())) is FeedbackKind.SHOW_PALM
-    assert [kind_shown(feedback) for feedback in station.end_waits(moment(9))] == [FeedbackKind.NOT_RECORDED]
+    assert [kind_shown(feedback) for feedback in station.end_waits(moment(9))] == [FeedbackKind.WAITING]
 
 
 class ForgetfulJournal:

@@ -62,6 +62,8 @@ def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
     """Returns the kiosk's health from the daemon's status."""
     return KioskHealth(
         recording=status.recording,
+        waiting=status.waiting,
+        hand_count=status.hand_count,
         ledger=status.ledger.state if status.ledger is not None else LedgerState.NONE,
         ledger_alarm=status.ledger is not None and status.ledger.alarm is not SyncAlarm.NONE,
         queued=status.journal.queue,
@@ -84,8 +86,16 @@ def _from_line(line: HealthLine, part: str, detail: str, next_step: str) -> Find
 
 
 def _recording(line: HealthLine) -> Finding:
-    detail = "every visit is written down" if line.value == "yes" else "NOT RECORDING: visits are not written down"
-    return _from_line(line, "recording", detail, f"staff count by hand; {LOG}")
+    match line.value:
+        case "yes":
+            return _from_line(line, "recording", "every visit is written down", "")
+        case "held":
+            detail = f"NOT RECORDING: {line.number} visits wait in memory, and are lost with the power"
+            return _from_line(line, "recording", detail, f"leave the kiosk on and free the disk; {LOG}")
+        case _:
+            return _from_line(
+                line, "recording", "NOT RECORDING: the journal cannot be written", f"free the disk; {LOG}"
+            )
 
 
 def _journal(journal: JournalStatus) -> Iterator[Finding]:

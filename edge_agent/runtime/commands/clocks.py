@@ -16,7 +16,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.staff import StaffDesk
-from edge_agent.screen.ports import ActionDone, FailureReason
+from edge_agent.screen.ports import ActionDone, ActionFailed, FailureReason
 
 _STEPS = {
     FailureReason.UNKNOWN_RUN: "list them again: edge-agent devices clocks",
@@ -51,6 +51,6 @@ class ClockCommands:
             raise RequestRefused("an operator and a note are needed", "say who confirms it, and by what")
         outcome = self.desk.confirm_clock(arguments.run, arguments.offset_s, arguments.operator, arguments.note)
         if not isinstance(outcome, ActionDone):
-            reason = outcome.reason
+            reason = outcome.reason if isinstance(outcome, ActionFailed) else FailureReason.NOT_RECORDED
             raise RequestRefused(f"not confirmed: {reason.value}", _STEPS.get(reason, "try it again"))
         yield ConfirmedClock(rows=outcome.rows)

@@ -24,6 +24,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Supervisor
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.screen.server import ScreenServer
@@ -47,6 +48,7 @@ class StatusCommand:
     journal: Journal
     station: Station
     guard: JournalGuard
+    outage: OutageDesk
     supervisor: Supervisor
     upkeep: JournalUpkeep
     contact: LedgerContact | None
@@ -66,6 +68,8 @@ class StatusCommand:
             device=self.identity.device,
             school=self.identity.school,
             recording=self.guard.recording,
+            waiting=self.outage.waiting,
+            hand_count=self.outage.hand_count,
             faults=tuple(self.supervisor.find_faults()),
             clock=moment.clock,
             time=moment.text,

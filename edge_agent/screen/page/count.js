@@ -1,46 +1,37 @@
-// The count by hand while the journal cannot be written. This browser stores it, so a reload does not lose it. Names
-// wait here until the staff have entered each of them, or cleared the list.
+// While the journal cannot be written: who waits in the agent's memory, and the count by hand. The agent has both, so
+// every page shows the same.
 
-const STORE = "canteen-count";
+import { element } from "/page/feed.js";
+import { request } from "/page/request.js";
 
-let count = { number: 0, waiting: [] };
-let redraw = () => {};
+const $ = (id) => document.getElementById(id);
+let people = []; // who wait, as the agent last listed them
+let receivedMs = 0;
 
-export function startCount(onChange) {
-  redraw = onChange;
-  try {
-    count = JSON.parse(localStorage.getItem(STORE)) ?? count;
-  } catch {
-    localStorage.removeItem(STORE); // not ours, or cut off while it was written
-  }
+// Brings the names of those who wait; nobody's where nobody is signed in.
+export async function refreshWaiting(isSignedIn) {
+  const response = isSignedIn ? await request("/staff/waiting") : { ok: false };
+  people = response.ok ? response.body : [];
+  receivedMs = Date.now();
 }
 
-export const countNumber = () => count.number;
-export const waitingPeople = () => count.waiting;
-export const isCounting = () => count.number > 0 || count.waiting.length > 0;
+export const changeCount = (step) => request("/staff/count", { step });
 
-export function changeCount(step) {
-  count.number = Math.min(9999, Math.max(0, count.number + step));
-  store();
-}
-
-export function addWaiting(person, name, group) {
-  if (count.waiting.length >= 500 || count.waiting.some((waiting) => waiting.person === person)) return;
-  count.waiting.push({ person, name, group });
-  store();
-}
-
-export function removeWaiting(person) {
-  count.waiting = count.waiting.filter((waiting) => waiting.person !== person);
-  store();
-}
-
-export function clearCount() {
-  count = { number: 0, waiting: [] };
-  store();
-}
-
-function store() {
-  localStorage.setItem(STORE, JSON.stringify(count));
-  redraw();
+export function drawWaiting(view, isSignedIn, t, clockAt) {
+  const waiting = view?.waiting ?? 0;
+  $("waiting").hidden = waiting === 0;
+  $("waiting-title").textContent = t("staff.waiting.title", { number: waiting });
+  $("waiting-list").replaceChildren(...people.map((person) => {
+    const item = document.createElement("li");
+    item.append(
+      element("span", "name", person.name || t("staff.waiting.unknown")), " ",
+      element("span", "group", person.group), " ",
+      element("span", "time", clockAt(receivedMs / 1000 - person.age_s)),
+    );
+    return item;
+  }));
+  $("count").hidden = !view || (view.recording && view.hand_count === 0);
+  $("count-number").textContent = view?.hand_count ?? 0;
+  for (const id of ["count-more", "count-less"]) $(id).disabled = !isSignedIn;
+  $("count-sign-in").hidden = isSignedIn;
 }

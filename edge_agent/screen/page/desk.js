@@ -59,3 +59,9 @@ export function nameWords(person) {
 }
 
 export const sessionName = (session) => session[`name_${language}`] || session.name;
+
+// What waits in memory for the journal is not said to be recorded.
+export function showEntered(body, key, values) {
+  if (body.waiting) showOutcome("staff.entered_waiting", { number: body.waiting });
+  else showOutcome(key, values);
+}

@@ -1,7 +1,6 @@
 // One person by hand: type a few letters, choose, confirm.
 
-import * as count from "/page/count.js";
-import { $, choiceItem, nameWords, showFailure, showOutcome, t } from "/page/desk.js";
+import { $, choiceItem, nameWords, showEntered, showFailure, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
 import { confirmReason, ENTRY_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
@@ -77,12 +76,8 @@ export async function enterPerson(person, likely = saidReason || likelyReason())
   if (reason === null) return;
   const response = await request("/staff/enter", { person: person.person, reason });
   if (response.ok) {
-    count.removeWaiting(person.person);
     clearSearch();
-    showOutcome("staff.entered", { name: person.name });
-  } else {
-    if (response.why === "not_recorded") count.addWaiting(person.person, person.name, person.group);
-    showFailure(response);
-  }
+    showEntered(response.body, "staff.entered", { name: person.name });
+  } else showFailure(response);
   focusSearch();
 }

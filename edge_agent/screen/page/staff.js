@@ -69,17 +69,12 @@ function drawView() {
 }
 
 function drawCount() {
-  $("count").hidden = !(count.isCounting() || (view && !view.recording));
-  $("count-number").textContent = count.countNumber();
-  $("count-names").replaceChildren(...count.waitingPeople().map((person) => {
-    const item = element("li", "", "");
-    item.append(element("span", "", `${person.name} ${person.group}`));
-    const button = element("button", "quiet", t("staff.count.enter"));
-    button.disabled = !session.operator;
-    button.addEventListener("click", () => enterPerson(person));
-    item.append(button);
-    return item;
-  }));
+  count.drawWaiting(view, session.operator !== "", t, clockAt);
+}
+
+async function refreshWaiting() {
+  await count.refreshWaiting(session.operator !== "");
+  drawCount();
 }
 
 async function refreshSession() {
@@ -88,7 +83,9 @@ async function refreshSession() {
   if (session.operator) {
     await drawGroups();
     await refreshClocks();
+    await count.refreshWaiting(true);
   } else {
+    await count.refreshWaiting(false);
     forgetClocks(); // no name of the last shift stays on the screen
     clearSearch();
     forgetToday();
@@ -157,14 +154,16 @@ const ROW_ACTS = {
 
 // ---- The count by hand.
 
-$("count-more").addEventListener("click", () => count.changeCount(1));
-$("count-less").addEventListener("click", () => count.changeCount(-1));
-$("count-clear").addEventListener("click", () => {
-  const sure = $("count-clear").dataset.t === "staff.count.clear_sure";
-  $("count-clear").dataset.t = sure ? "staff.count.clear" : "staff.count.clear_sure"; // one wrong touch must not lose the count
-  if (sure) count.clearCount();
-  drawWords();
-});
+async function changeCount(step) {
+  const response = await count.changeCount(step);
+  if (!response.ok) showFailure(response);
+  else {
+    view.hand_count = response.body.number; // the stream says the same a moment later
+    drawCount();
+  }
+}
+$("count-more").addEventListener("click", () => changeCount(1));
+$("count-less").addEventListener("click", () => changeCount(-1));
 
 // ---- The stream from the agent.
 
@@ -173,18 +172,19 @@ startToday();
 startTicks();
 startSearch(() => likelyReason(view));
 whenSignedOut(refreshSession);
-count.startCount(drawCount);
 draw();
 refreshSession();
 const stream = follow("/events/staff", {
   onState: (next) => {
     const wasNamed = view?.named;
     const hasNews = session.operator && JSON.stringify(view?.readers) !== JSON.stringify(next.readers);
+    const waits = view?.waiting !== next.waiting;
     view = next;
     receivedMs = Date.now();
     drawView();
     drawCount();
     if (session.operator) refreshToday({ atOnce: false });
+    if (waits) refreshWaiting();
     if (wasNamed && !next.named && session.operator) refreshSession(); // the session has ended
     else if (hasNews) refreshClocks().then(drawView);
   },

@@ -7,6 +7,7 @@ import pytest
 
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason
 from edge_agent.station.station import Station
@@ -42,5 +43,6 @@ def act(desk: StaffDesk, reason: str) -> list[ActionResult]:
 ])  # fmt: skip
 def test_a_reason_with_a_name_does_nothing(reason: str, outcome: ActionResult) -> None:
     station = cast("Station", SimpleNamespace(roster=SimpleNamespace(people={"u1": CHILD})))
-    desk = StaffDesk(station, cast("Inbox", PromptInbox()), StandingClock(), cast("TerminalRuns", None), lambda _: ())
+    runs, outage = cast("TerminalRuns", None), cast("OutageDesk", None)
+    desk = StaffDesk(station, cast("Inbox", PromptInbox()), StandingClock(), runs, lambda _: (), outage)
     assert act(desk, reason) == [outcome] * 4

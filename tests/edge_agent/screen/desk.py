@@ -13,13 +13,16 @@ from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
+    ActionHeld,
     ActionResult,
+    CountedByHand,
     DayBoard,
     DaySession,
     FailureReason,
     RosterPerson,
     TickPerson,
     TodayRow,
+    WaitingPerson,
     WrongClock,
 )
 from edge_agent.screen.server import ScreenServer
@@ -45,6 +48,8 @@ class FakeStaffDesk:
     def __init__(self) -> None:
         self.rows: list[tuple[str, ...]] = []
         self.writable = True
+        self.waiting: list[WaitingPerson] = []
+        self.counted = 0
 
     def find_people(self, text: str) -> Sequence[RosterPerson]:
         return [person for person in PEOPLE if text.lower() in f"{person.name} {person.group}".lower()]
@@ -79,6 +84,10 @@ class FakeStaffDesk:
     def enter_by_hand(self, person: PersonId, operator: str, reason: str) -> ActionResult:
         if not any(candidate.person == person for candidate in PEOPLE):
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
+        if not self.writable:
+            known = next(candidate for candidate in PEOPLE if candidate.person == person)
+            self.waiting.append(WaitingPerson(known.name, known.group, 0))
+            return ActionHeld(1)
         return self._keep(("enter", person, operator, reason))
 
     def enter_class(self, group: str, operator: str, reason: str) -> ActionResult:
@@ -109,6 +118,15 @@ class FakeStaffDesk:
         if run not in [clock.run for clock in self.list_clocks()]:
             return ActionFailed(FailureReason.UNKNOWN_RUN)
         return self._keep(("clock", run, str(offset_s), operator, reason))
+
+    def list_waiting(self) -> Sequence[WaitingPerson]:
+        return self.waiting
+
+    def change_count(self, step: int, operator: str) -> ActionResult:
+        if self.writable:
+            return ActionFailed(FailureReason.COUNT_CLOSED)
+        self.counted = max(0, self.counted + step)
+        return CountedByHand(self.counted)
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         return self._keep(("void", epoch, str(seq), operator, reason))

@@ -308,37 +308,40 @@ def test_staff_confirm_how_far_a_terminals_clock_was_off(browser: Browser) -> No
     assert station.rows == [("clock", CLOCK.run, "None", OPERATOR, "compared")]
 
 
-def test_what_could_not_be_recorded_is_counted_by_hand_and_entered_later(browser: Browser) -> None:
+def test_who_waits_for_the_journal_is_listed_and_the_count_is_the_same_on_every_page(browser: Browser) -> None:
     station = FakeStaffDesk()
     station.writable = False
     with run_screen(station) as screen:
         screen.show_health(replace(ROOM, recording=False))
         page = open_page(browser, screen, "/staff")
         page.get_by_role("button", name="EN", exact=True).click()
-        expect(page.locator("#count")).to_be_visible()
-        page.click("#count-more")
-        page.click("#count-more")
+        expect(page.locator("#count-more")).to_be_disabled()  # a number has a person behind it
         sign_in(page)
+        page.click("#count-more")
+        expect(page.locator("#count-number")).to_have_text("1")
+        page.click("#count-more")
+        expect(page.locator("#count-number")).to_have_text("2")
         page.fill("#find", "анна")
         page.get_by_role("button", name="Анна Ли").click()
         page.get_by_role("radio", name="Forgot the card").click()
         page.click("#confirm-do")
-        expect(page.locator("#outcome")).to_contain_text("Not recorded")
-        page.reload()
-        expect(page.locator("#count-number")).to_have_text("2")
-        expect(page.locator("#count-names li")).to_contain_text(["Анна Ли"])
+        expect(page.locator("#outcome")).to_contain_text("Held in memory: 1")
+        screen.show_health(replace(ROOM, recording=False, waiting=1, hand_count=2))
+        expect(page.locator("#waiting-title")).to_have_text("Waiting to be recorded: 1")
+        expect(page.locator("#waiting")).to_contain_text("leave the power on")
+        expect(page.locator("#waiting-list li")).to_contain_text(["Анна Ли"])
+        second = open_page(browser, screen, "/staff")
+        expect(second.locator("#count-number")).to_have_text("2")
+        expect(second.locator("#waiting-list li")).to_have_count(0)  # no name where nobody has signed in
+        second.close()
 
         station.writable = True
+        station.waiting.clear()
         screen.show_health(ROOM)
-        page.locator("#count-names button").click()
-        page.get_by_role("radio", name="Forgot the card").click()
-        page.click("#confirm-do")
-        expect(page.locator("#count-names li")).to_have_count(0)
-        page.click("#count-clear")
-        page.click("#count-clear")
+        expect(page.locator("#waiting")).to_be_hidden()
         expect(page.locator("#count")).to_be_hidden()
         page.close()
-    assert station.rows == [("enter", "p3", OPERATOR, "forgot_card")]
+    assert station.rows == []
 
 
 def test_without_a_pin_the_page_says_what_to_set(browser: Browser) -> None:
