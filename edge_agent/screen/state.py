@@ -42,6 +42,7 @@ class Icon(StrEnum):
     CHECK = "check"
     DOOR = "door"
     CLIPBOARD = "clipboard"
+    HOURGLASS = "hourglass"  # waits in memory for the journal
     REPEAT = "repeat"
     CARD = "card"
     NO_PHONE = "no_phone"  # a phone that is struck out, and a card beside it
@@ -143,7 +144,7 @@ _STYLES = {
     FeedbackKind.WELCOME: _NoticeStyle(Icon.CHECK, Sound.UP, 2_500),
     FeedbackKind.GOODBYE: _NoticeStyle(Icon.DOOR, Sound.DOWN, 2_500),
     FeedbackKind.NOTED: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
-    FeedbackKind.WAITING: _NoticeStyle(Icon.CLIPBOARD, Sound.SHORT, 2_500),
+    FeedbackKind.WAITING: _NoticeStyle(Icon.HOURGLASS, Sound.SHORT, 2_500),
     FeedbackKind.AGAIN: _NoticeStyle(Icon.REPEAT, Sound.SHORT, 3_000),
     FeedbackKind.ENROL: _NoticeStyle(Icon.PLUS, Sound.NONE, 15_000),
     FeedbackKind.SHOW_PALM: _NoticeStyle(Icon.FRAME, Sound.SHORT, 30_000),  # the next feedback comes earlier

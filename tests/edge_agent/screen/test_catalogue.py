@@ -20,7 +20,7 @@ from tests.edge_agent.screen.contact_sheets import HAND_ADVICE
 
 PAGE = files("edge_agent.screen").joinpath("page")
 LINES = {
-    "recording": ("yes", "no"),
+    "recording": ("yes", "no", "held"),
     "ledger": tuple(LedgerState),
     "queue": ("empty", "waiting", "long"),
     "roster": ("fresh", "old", "stale", "missing"),
