@@ -1,6 +1,6 @@
 // The tick-list of a class: those present are ticked, the rest are entered by hand or confirmed absent.
 
-import { $, choiceItem, nameWords, showFailure, showOutcome, t } from "/page/desk.js";
+import { $, choiceItem, nameWords, showEntered, showFailure, showOutcome, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
 import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
@@ -89,7 +89,7 @@ async function enterTicked() {
     return;
   }
   const values = { name: group, number: response.body.rows, already: ticked.size - response.body.rows };
-  showOutcome(values.already ? "staff.ticks.entered" : "staff.entered_class", values);
+  showEntered(response.body, values.already ? "staff.ticks.entered" : "staff.entered_class", values);
 }
 
 async function voidTick(person) {
