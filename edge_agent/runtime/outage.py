@@ -18,7 +18,7 @@ from edge_agent.screen.ports import WaitingPerson
 from edge_agent.station.ports import StationJournal
 from edge_agent.station.station import Station
 from edge_agent.station.waiting_scans import IdentifiedScan
-from sync.contract.event import HandCount, Outage
+from sync.contract.event import HandCount, RecordingResumed
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,9 @@ class OutageDesk:
             return
         waiting = self._station.waiting_scans
         origin = build_origin(EventContext(moment, self._station.roster))
-        self._journal.append(Outage(**origin, since=self._since, waiting=self.waiting, not_kept=waiting.not_kept))
+        self._journal.append(
+            RecordingResumed(**origin, since=self._since, waiting=self.waiting, not_kept=waiting.not_kept)
+        )
         waiting.not_kept, self._is_told = 0, True
 
     def _record_counts(self, moment: Moment) -> None:

@@ -224,7 +224,7 @@ class HandCount(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="h
     service_date: str = ""
 
 
-class Outage(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="outage"):
+class RecordingResumed(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="recording_resumed"):
     """The journal can be written again: since when it could not, and what became of the scans meanwhile."""
 
     since: str  # in UTC as `at`
@@ -258,7 +258,7 @@ Event = (
     | Pruned
     | EventsLost
     | HandCount
-    | Outage
+    | RecordingResumed
     | Carried
 )
 

@@ -75,7 +75,8 @@ def test_sixty_children_of_a_full_disk_are_recorded_once_in_order_with_their_tim
         assert "Traceback" not in daemon.log
     assert verify_journal(daemon.journal).whole
     rows = db.execute(
-        "SELECT payload FROM event WHERE school = %s AND kind IN ('entry', 'outage') ORDER BY epoch, seq", (school,)
+        "SELECT payload FROM event WHERE school = %s AND kind IN ('entry', 'recording_resumed') ORDER BY epoch, seq",
+        (school,),
     ).fetchall()
     facts = [json.loads(bytes(payload)) for (payload,) in rows]
     entries = [fact for fact in facts if fact["kind"] == "entry"]
@@ -85,7 +86,7 @@ def test_sixty_children_of_a_full_disk_are_recorded_once_in_order_with_their_tim
     assert [entry["mono_ms"] for entry in entries] == sorted(entry["mono_ms"] for entry in entries)
     late = [entry.get("written_late", False) for entry in entries]
     assert late == [False] * welcomed + [True] * (CHILDREN - welcomed) + [False]
-    outages = [fact for fact in facts if fact["kind"] == "outage"]
+    outages = [fact for fact in facts if fact["kind"] == "recording_resumed"]
     assert outages[-1]["waiting"] <= CHILDREN - welcomed
     assert outages[0]["since"] <= min(entry["at"] for entry in entries[welcomed + 1 :])
     today = datetime.now(UTC).date()

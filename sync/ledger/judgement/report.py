@@ -12,8 +12,10 @@ from typing import TextIO
 import psycopg
 from psycopg.rows import class_row
 
+from sync.contract import event
 from sync.contract.edit_check import check_meal_count
 from sync.contract.entitlements import choose_entitlement
+from sync.contract.event import HandCount, RecordingResumed
 from sync.contract.flags import Flag
 from sync.contract.roster import Entitlement
 from sync.contract.sessions import Timetable
@@ -97,7 +99,10 @@ def build_city_report(
         timetables[school] = basis.timetable
         lines += _lines(sums[school], basis.entitlements, attendance_factor)
     flags = read_flags(connection, timetables, first, last)
-    notices = [notice for school in schools for notice in _notices(connection, school, flags[school])]
+    notices: list[ReportNotice] = []
+    for school in schools:
+        notices += _notices(connection, school, flags[school])
+        notices += _find_refusals(connection, school, first, last)
     return Report(tuple(lines), tuple(notices))
 
 
@@ -179,6 +184,26 @@ def _notices(connection: psycopg.Connection, school: str, flags: Iterable[Flag])
     )
     for code, count in rows:
         yield ReportNotice(school=school, kind=f"quarantine: {code}", where="all days", count=count)
+
+
+def _find_refusals(connection: psycopg.Connection, school: str, first: date, last: date) -> Iterable[ReportNotice]:
+    """Yields what kiosks say of times when their journals took no rows. None of it is billed."""
+    rows = connection.execute(
+        "SELECT device, epoch, seq, payload FROM fact WHERE school = %s AND day BETWEEN %s AND %s"
+        " AND kind IN ('hand_count', 'recording_resumed') ORDER BY day, device, epoch, seq",
+        (school, first.isoformat(), last.isoformat()),
+    )
+    for device, epoch, seq, payload in rows:
+        where = f"{device} {epoch} {seq}"
+        match event.decode(payload):
+            case HandCount(counted=counted, operator=operator):
+                yield ReportNotice(school=school, kind="hand count", where=where, count=counted, operator=operator)
+            case RecordingResumed(waiting=waiting, not_kept=not_kept):
+                yield ReportNotice(school=school, kind="written late", where=where, count=waiting)
+                if not_kept:
+                    yield ReportNotice(school=school, kind="scans not kept", where=where, count=not_kept)
+            case _:
+                pass
 
 
 def write_csv(lines: Iterable[ReportLine], target: TextIO) -> None:

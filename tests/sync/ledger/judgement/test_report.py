@@ -14,7 +14,18 @@ import psycopg
 import pytest
 
 from sync.contract.chain import Epoch
-from sync.contract.event import Boot, Claim, ClockQuality, Entry, Exit, Manual, Method, Void
+from sync.contract.event import (
+    Boot,
+    Claim,
+    ClockQuality,
+    Entry,
+    Exit,
+    HandCount,
+    Manual,
+    Method,
+    RecordingResumed,
+    Void,
+)
 from sync.contract.roster import Entitlement, MealSession, Person, Programme
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.report import Report, ReportLine, build_city_report, build_report, write_csv
@@ -133,6 +144,28 @@ class CountingCursor(psycopg.Cursor[Any]):
         if re.search(r"FROM (event|carried|visit)\b", str(query)):
             type(self).rows += self.rowcount
         return self
+
+
+def test_a_count_by_hand_is_noticed_and_bills_nothing(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    head = {
+        "at": f"{DAY}T04:50:00.000Z",
+        "boot": "b",
+        "mono_ms": 9,
+        "clock": ClockQuality.SYNCHRONISED,
+        "school": lunch,
+    }
+    since = f"{DAY}T04:30:00.000Z"
+    kiosk.record(
+        paid("u1", lunch, 1),
+        RecordingResumed(**head, since=since, waiting=2, not_kept=1),
+        HandCount(**head, counted=7, operator="a1", since=since, session="lunch", service_date=str(DAY)),
+    )  # fmt: skip
+    accepted(kiosk.send_all())
+    report = made(db, lunch)
+    assert only(report).meals == 1
+    assert [(each.kind, each.count, each.operator) for each in report.notices] == [
+        ("written late", 2, ""), ("scans not kept", 1, ""), ("hand count", 7, "a1"),
+    ]  # fmt: skip
 
 
 def test_a_city_is_counted_where_its_rows_lie(
