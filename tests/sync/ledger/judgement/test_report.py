@@ -147,7 +147,7 @@ class CountingCursor(psycopg.Cursor[Any]):
 
 
 def test_a_count_by_hand_is_noticed_and_bills_nothing(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
-    head = {
+    head: dict[str, Any] = {
         "at": f"{DAY}T04:50:00.000Z",
         "boot": "b",
         "mono_ms": 9,
