@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from edge_agent.domain.operators import Operator, OperatorRole
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
@@ -46,8 +48,7 @@ class WrongClock:
     first_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class RosterPerson:
+class RosterPerson(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person of the roster, with the name and class by which the staff tell people apart."""
 
     person: PersonId

@@ -165,7 +165,8 @@ def ledger(folder: Path) -> Iterator[tuple[str, psycopg.Connection]]:
             schools.add_school(db, SCHOOL, "School")
             cards = {f"p-{number}": ("em4100", f"01{number:08X}") for number in range(PEOPLE)}
             export = school_export(folder.parent / "export", SCHOOL, cards)
-            import_export(db, read_export(export), [SCHOOL], date=_now().date().isoformat())
+            # The entries name people as the export does.
+            import_export(db, read_export(export), [SCHOOL], date=_now().date().isoformat(), keep_ids=True)
             yield process.url, db
     finally:
         process.kill()

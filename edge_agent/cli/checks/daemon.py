@@ -93,9 +93,8 @@ def _recording(line: HealthLine) -> Finding:
             detail = f"NOT RECORDING: {line.number} visits wait in memory, and are lost with the power"
             return _from_line(line, "recording", detail, f"leave the kiosk on and free the disk; {LOG}")
         case _:
-            return _from_line(
-                line, "recording", "NOT RECORDING: the journal cannot be written", f"free the disk; {LOG}"
-            )
+            detail = "NOT RECORDING: the journal cannot be written; the staff count by hand"
+            return _from_line(line, "recording", detail, f"free the disk; {LOG}")
 
 
 def _journal(journal: JournalStatus) -> Iterator[Finding]:

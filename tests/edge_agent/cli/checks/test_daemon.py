@@ -47,7 +47,7 @@ REFUSAL = {"what": "check uid_encoding", "cause": "settings", "count": 3, "time"
 @pytest.mark.parametrize(
     ("changes", "state", "words"),
     [
-        ({"recording": False}, FindingState.FAILURE, "staff count by hand"),
+        ({"recording": False}, FindingState.FAILURE, "free the disk"),
         ({"faults": ["station hangs"]}, FindingState.FAILURE, "journalctl"),
         ({"journal": {"checked": {"rows": 3, "whole": False}}}, FindingState.FAILURE, "journal verify"),
         ({"journal": {"queue": 5_000}}, FindingState.ATTENTION, "sync now"),

@@ -37,6 +37,7 @@ COMMANDS_ONLY = {
     "sync.ledger.recovery.acts": {"replay_acts", "write_acts", "read_acts", "__init__"},
     "sync.ledger.registry.schools": {"add_school", "issue_code", "set_status"},
     "sync.ledger.registry.rosters": {"apply_changes"},
+    "sync.ledger.registry.surrogates": {"find_surrogate"},
 }
 
 
