@@ -10,7 +10,7 @@ from tests.benchmarks.figures import Figure, Result, Run
 
 # Each of these starts kiosks and waits for people's paces; the others run their parts as well.
 PACED = frozenset({"scan", "burst", "memory", "start", "hatch", "palm_flow"})
-MANY_PROCESSES = frozenset({"lunch"})  # it starts three ledgers and two bare servers
+MANY_PROCESSES = frozenset({"lunch", "backlog", "door", "ingest"})  # each starts ledgers and clients of its own
 SOAKED = PACED | MANY_PROCESSES
 QUICK = [pytest.param(name, marks=pytest.mark.soak) if name in SOAKED else name for name in (*NAMES, *LONG)]
 
