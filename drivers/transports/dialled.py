@@ -8,7 +8,7 @@ import errno
 import select
 import socket
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from drivers.errors import DeviceBusy, DeviceGone, NotSupported
 from drivers.transports.base import device_gone_on_error
@@ -33,13 +33,12 @@ class DialledSocket:
         with self._closing, self._in_use:
             if self._socket is not None:
                 raise RuntimeError(f"{self._where} is already open: close it first")
-            name = self._hold_name()
-            try:
-                self._socket = self._dial()
-            except BaseException:
-                name.close()
-                raise
-            self._name, self._wake = name, socket.socketpair()
+            with ExitStack() as opened:
+                name = opened.enter_context(self._hold_name())
+                dialled = opened.enter_context(self._dial())
+                self._wake = socket.socketpair()
+                self._name, self._socket = name, dialled
+                opened.pop_all()
 
     def read(self, timeout_s: float) -> bytes:
         with self._in_use:
