@@ -8,7 +8,7 @@ from psycopg import sql
 
 MONTHS_AHEAD: Final = 3
 MONTH_UPKEEP_S: Final = 3_600.0
-_LOCK = 0x63_6E_74_33  # `cnt3`: whoever changes the parts of the table takes it
+_LOCK = 0x63_6E_74_34  # `cnt4`: whoever changes the parts of the table takes it
 
 
 def open_months(connection: psycopg.Connection) -> list[str]:
