@@ -126,10 +126,10 @@ def _build_feedback(kind: FeedbackKind, decision: Decision, roster: Roster, epoc
             reason=decision.reason,
             notes=tuple(decision.notes) if isinstance(decision, Granted) else (),
             person=person.id if person else "",
-            name=_full_name(person) if person else "",
+            name=full_name(person) if person else "",
             group=person.group if person else "",
             hints=person.hints if person else (),
-            candidates=tuple(_full_name(candidate) for candidate in candidates[:SHOWN_CANDIDATES_MAX]),
+            candidates=tuple(full_name(candidate) for candidate in candidates[:SHOWN_CANDIDATES_MAX]),
             entry_epoch=epoch if _is_entry(decision) else "",
             entry_seq=seq if _is_entry(decision) else 0,
         ),
@@ -164,5 +164,6 @@ def _find_people(identity: Identity, roster: Roster) -> tuple[Person | None, tup
             assert_never(identity)
 
 
-def _full_name(person: Person) -> str:
+def full_name(person: Person) -> str:
+    """Returns a person's given and family name."""
     return f"{person.given_name} {person.family_name}".strip()

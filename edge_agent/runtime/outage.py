@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from edge_agent.domain.identify import BlockedCredential, RecognisedPerson
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.domain.record import EventContext, build_origin
+from edge_agent.domain.respond import full_name
 from edge_agent.journal.errors import JournalDamaged, JournalUnwritable
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.screen.ports import WaitingPerson
@@ -150,6 +151,4 @@ def _describe(scan: IdentifiedScan, now: Moment) -> WaitingPerson:
     identity, at = scan.identity, scan.context.moment.utc
     if not isinstance(identity, RecognisedPerson | BlockedCredential):
         return WaitingPerson("", "", int((now.utc - at).total_seconds()))
-    person = identity.person
-    name = f"{person.given_name} {person.family_name}".strip()
-    return WaitingPerson(name, person.group, int((now.utc - at).total_seconds()))
+    return WaitingPerson(full_name(identity.person), identity.person.group, int((now.utc - at).total_seconds()))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, tzinfo
 
 from edge_agent.domain.name_order import order_key
+from edge_agent.domain.respond import full_name
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.day_entries import DayEntry
 from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TickPerson, TodayRow
@@ -62,11 +63,6 @@ def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPers
         RosterPerson(PersonId(person.id), full_name(person), person.group, endings.get(person.id, ""))
         for person in people
     ]
-
-
-def full_name(person: Person) -> str:
-    """Returns a person's given and family name."""
-    return f"{person.given_name} {person.family_name}".strip()
 
 
 def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
