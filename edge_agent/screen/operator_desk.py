@@ -17,7 +17,7 @@ from edge_agent.domain.operators import (
     OperatorRole,
 )
 from edge_agent.screen.ports import OperatorDirectory
-from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
+from edge_agent.screen.replies import NoBody, RequestBody, decode_body, json_reply, refuse
 from edge_agent.screen.sign_in import SignInApi
 
 _ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=OPERATOR_NAME_CHARS_MAX)]
@@ -30,10 +30,6 @@ class _AddOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _ChooseOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operator: _ShortText
-
-
-class _NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class OperatorApi:
         ]
 
     async def _list_all(self, request: Request) -> Response:
-        def read(_: _NoBody) -> tuple[_OperatorRow, ...]:
+        def read(_: NoBody) -> tuple[_OperatorRow, ...]:
             return tuple(
                 _OperatorRow(
                     listed.operator.id,
@@ -83,7 +79,7 @@ class OperatorApi:
                 for listed in self._directory.list_all()
             )
 
-        return await self._act(request, _NoBody(), read)
+        return await self._act(request, NoBody(), read)
 
     async def _add(self, request: Request) -> Response:
         def add(body: _AddOperator) -> _GivenPin:
@@ -112,11 +108,9 @@ class OperatorApi:
         return response
 
     async def _act(self, request: Request, body: RequestBody | None, act: Callable[[RequestBody], object]) -> Response:
-        operator = self._sign_in.operator(request)
-        if operator is None:
-            return refuse("signed_out", 403)
-        if not operator.may(OperatorRight.OPERATORS):
-            return refuse("not_your_role", 403)
+        head = self._sign_in.authorise(request, OperatorRight.OPERATORS)
+        if isinstance(head, Response):
+            return head
         if body is None:
             return refuse("malformed", 400)
         try:

@@ -9,6 +9,10 @@ from starlette.responses import Response
 RequestBody = TypeVar("RequestBody", bound=msgspec.Struct)
 
 
+class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request that says everything by its address."""
+
+
 async def decode_body(request: Request, shape: type[RequestBody]) -> RequestBody | None:
     """Returns the request's body, or None when it does not have this shape."""
     try:

@@ -89,6 +89,13 @@ class SignInApi:
         """Returns who has signed in at this client, or None. `used` keeps the session alive."""
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=used)
 
+    def authorise(self, request: Request, right: OperatorRight) -> Operator | Response:
+        """Returns who has signed in at this client, or why that one may not do this."""
+        operator = self.operator(request)
+        if operator is None:
+            return refuse("signed_out", 403)
+        return operator if operator.may(right) else refuse("not_your_role", 403)
+
     def read_names(self) -> dict[str, str]:
         """Returns the name of everybody who was ever an operator here, by id."""
         return {listed.operator.id: listed.operator.name for listed in self._directory.list_all()}

@@ -28,7 +28,7 @@ from edge_agent.screen.ports import (
     WaitingPerson,
     WrongClock,
 )
-from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
+from edge_agent.screen.replies import NoBody, RequestBody, decode_body, json_reply, refuse
 from edge_agent.screen.sign_in import SignInApi
 from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
@@ -77,10 +77,6 @@ class _Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     step: Annotated[int, msgspec.Meta(ge=-1, le=1)]
 
 
-class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
 _Listed = RosterPerson | TickPerson | WrongClock | WaitingPerson | str
 
 
@@ -124,13 +120,11 @@ class StaffApi:
         )
 
     async def _groups(self, request: Request) -> Response:
-        return await self._act(
-            request, _Nothing(), lambda actions, *_: tuple(actions.list_groups()), OperatorRight.FIND
-        )
+        return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_groups()), OperatorRight.FIND)
 
     async def _today(self, request: Request) -> Response:
         return await self._act(
-            request, _Nothing(), lambda actions, *_: self._name_operators(actions.read_day()), OperatorRight.FIND
+            request, NoBody(), lambda actions, *_: self._name_operators(actions.read_day()), OperatorRight.FIND
         )
 
     def _name_operators(self, board: DayBoard) -> DayBoard:
@@ -180,7 +174,7 @@ class StaffApi:
         )
 
     async def _waiting(self, request: Request) -> Response:
-        return await self._act(request, _Nothing(), lambda actions, *_: tuple(actions.list_waiting()))
+        return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_waiting()))
 
     async def _count(self, request: Request) -> Response:
         body = await decode_body(request, _Count)
@@ -188,7 +182,7 @@ class StaffApi:
 
     async def _clocks(self, request: Request) -> Response:
         return await self._act(
-            request, _Nothing(), lambda actions, *_: tuple(actions.list_clocks()), OperatorRight.CLOCKS
+            request, NoBody(), lambda actions, *_: tuple(actions.list_clocks()), OperatorRight.CLOCKS
         )
 
     async def _confirm_clock(self, request: Request) -> Response:
@@ -207,11 +201,11 @@ class StaffApi:
         act: Callable[[StaffActions, str, RequestBody], ActionResult | DayBoard | tuple[_Listed, ...]],
         right: OperatorRight = OperatorRight.ENTER,
     ) -> Response:
-        operator = self._sign_in.operator(request)
-        if operator is None or self._actions is None:
+        if self._actions is None:
             return refuse("signed_out", 403)
-        if not operator.may(right):
-            return refuse("not_your_role", 403)
+        operator = self._sign_in.authorise(request, right)
+        if isinstance(operator, Response):
+            return operator
         if body is None:
             return refuse("malformed", 400)
         async with self._acting:

@@ -1,6 +1,7 @@
 """The commands about operators, for a technician: list, add, a new PIN, block."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edge_agent.control import Handler, Requester, bind_handler
@@ -60,30 +61,24 @@ class OperatorCommands:
     def add(self, arguments: OperatorAddArguments, requester: Requester) -> Iterator[GivenPinRow]:
         """Makes an operator; yields the PIN for the first sign-in."""
         require_owner(requester)
-        try:
+        with _explained():
             operator, pin = self.directory.add(arguments.name, arguments.roles)
-        except OperatorRefused as refused:
-            raise _explain(refused) from refused
         yield GivenPinRow(id=operator.id, name=operator.name, pin=pin)
 
     def renew_pin(self, arguments: OperatorArguments, requester: Requester) -> Iterator[GivenPinRow]:
         """Gives an operator a new PIN for one sign-in."""
         require_owner(requester)
         listed = self._choose(arguments.operator)
-        try:
+        with _explained():
             pin = self.directory.renew_pin(listed.operator.id)
-        except OperatorRefused as refused:
-            raise _explain(refused) from refused
         yield GivenPinRow(id=listed.operator.id, name=listed.operator.name, pin=pin)
 
     def block(self, arguments: OperatorArguments, requester: Requester) -> Iterator[OperatorListRow]:
         """Blocks an operator, even the last head: a technician can add another."""
         require_owner(requester)
         chosen = self._choose(arguments.operator).operator.id
-        try:
+        with _explained():
             self.directory.block(chosen, even_the_last_head=True)
-        except OperatorRefused as refused:
-            raise _explain(refused) from refused
         yield from (_row(listed) for listed in self.directory.list_all() if listed.operator.id == chosen)
 
     def _choose(self, wanted: str) -> ListedOperator:
@@ -92,7 +87,7 @@ class OperatorCommands:
             operator = listed.operator
             if operator.id == wanted or (operator.name.casefold() == wanted.casefold() and not listed.is_blocked):
                 return listed
-        raise _explain(OperatorRefused(OperatorFault.UNKNOWN_OPERATOR))
+        raise RequestRefused(*_WORDS[OperatorFault.UNKNOWN_OPERATOR])
 
 
 def _row(listed: ListedOperator) -> OperatorListRow:
@@ -103,5 +98,10 @@ def _row(listed: ListedOperator) -> OperatorListRow:
     )  # fmt: skip
 
 
-def _explain(refused: OperatorRefused) -> RequestRefused:
-    return RequestRefused(*_WORDS.get(refused.fault, (refused.fault.value, "")))
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tells the technician in words why an act on operators changed nothing."""
+    try:
+        yield
+    except OperatorRefused as refused:
+        raise RequestRefused(*_WORDS.get(refused.fault, (refused.fault.value, ""))) from refused
