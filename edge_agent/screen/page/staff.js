@@ -8,12 +8,12 @@ import {
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
 import { signInParts } from "/page/operators.js";
-import { confirmReason, VOID_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, lookFor, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
 import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
+import { requestVoid, showVoided } from "/page/voiding.js";
 import { LANGUAGES } from "/page/words.js";
 
 let session = { on: false, operator: "", choices: [], rights: [], first: false };
@@ -126,12 +126,10 @@ $("tab-today").addEventListener("click", () => { chooseTab("today"); refreshToda
 
 async function voidEntry(notice) {
   const { staff } = notice;
-  const reason = await confirmReason("staff.confirm_void", `${staff.name}  ${staff.group}`, "taken_back", VOID_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/void", { epoch: staff.entry_epoch, seq: staff.entry_seq, reason });
+  const response = await requestVoid({ ...staff, epoch: staff.entry_epoch, seq: staff.entry_seq });
+  if (response === null) return;
   if (response.ok || response.why === "already_void") voidedRows.add(rowId(staff));
-  if (response.ok) showOutcome("staff.voided", { name: staff.name });
-  else showFailure(response);
+  showVoided(response, staff.name);
   drawView();
   refreshToday();
   focusSearch();

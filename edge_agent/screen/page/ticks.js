@@ -2,8 +2,9 @@
 
 import { $, choiceItem, nameWords, showEntered, showFailure, showOutcome, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
-import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
+import { confirmReason, ENTRY_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
+import { requestVoid, showVoided } from "/page/voiding.js";
 
 let group = ""; // the class that is open
 let people = [];
@@ -93,10 +94,8 @@ async function enterTicked() {
 }
 
 async function voidTick(person) {
-  const reason = await confirmReason("staff.confirm_void", `${person.name}  ${person.group}`, "taken_back", VOID_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/void", { epoch: person.epoch, seq: person.seq, reason });
+  const response = await requestVoid(person);
+  if (response === null) return;
   await openClass(group);
-  if (response.ok) showOutcome("staff.voided", { name: person.name });
-  else showFailure(response);
+  showVoided(response, person.name);
 }

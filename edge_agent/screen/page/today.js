@@ -1,11 +1,12 @@
 // Everybody of today, from the journal: filter, void, who has not eaten, and the summary to print and to export.
 
-import { $, nameWords, sessionName, showFailure, showOutcome, t } from "/page/desk.js";
+import { $, nameWords, sessionName, showFailure, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
-import { confirmReason, ENTRY_REASONS, VOID_REASONS } from "/page/reasons.js";
+import { ENTRY_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { enterPerson } from "/page/search.js";
 import { fillSheet, saveTable } from "/page/summary.js";
+import { requestVoid, showVoided } from "/page/voiding.js";
 
 const FILTER_DELAY_MS = 200;
 const REFRESH_MS = 3000; // between two looks at the journal while children pass
@@ -147,11 +148,9 @@ function actButton(words, name, act) {
 }
 
 async function voidRow(row) {
-  const reason = await confirmReason("staff.confirm_void", `${row.name}  ${row.group}`, "taken_back", VOID_REASONS);
-  if (reason === null) return;
-  const response = await request("/staff/void", { epoch: row.epoch, seq: row.seq, reason });
-  if (response.ok) showOutcome("staff.voided", { name: row.name });
-  else showFailure(response);
+  const response = await requestVoid(row);
+  if (response === null) return;
+  showVoided(response, row.name);
   $("today-filter").focus();
   refreshToday();
 }
