@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
@@ -88,7 +87,7 @@ def list_visits(
     kiosk = load_settings(config).settings.kiosk
     visits = list(ask(kiosk.run_dir, JOURNAL_VISITS, JournalVisitsArguments(day=day)))
     if as_json:
-        print_json([msgspec.to_builtins(visit) for visit in visits])
+        print_json(visits)
         return
     columns = ("person", "session", "entered (UTC)", "left (UTC)", "claim", "closing", "row")
     rows = ((v.person, v.session, v.entered, v.left, v.claim, v.closing, f"{v.epoch[:6]}/{v.seq}") for v in visits)

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
 
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
@@ -30,7 +29,7 @@ def list_operators(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = 
     """Show the operators of this kiosk with their roles."""
     rows = list(ask(load_settings(config).settings.kiosk.run_dir, OPERATORS_LIST, NO_ARGUMENTS))
     if as_json:
-        print_json([msgspec.to_builtins(row) for row in rows])
+        print_json(rows)
         return
     print_table(
         ("id", "name", "roles", "PIN"),

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
 
 from drivers.protocols.terminal_clock import say_offset
@@ -23,7 +22,7 @@ def show_clocks(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fal
     """Show the terminals whose rows are held for a wrong clock, and by how much it was off as it was measured."""
     runs = list(ask(load_settings(config).settings.kiosk.run_dir, DEVICES_CLOCKS, NO_ARGUMENTS))
     if as_json:
-        print_json([msgspec.to_builtins(run) for run in runs])
+        print_json(runs)
         return
     print_table(
         ("run", "clock", "seconds", "rows held", "from (its clock, UTC)", "to"),
@@ -59,7 +58,7 @@ def confirm_clock(
         )
     ]
     if as_json:
-        print_json([msgspec.to_builtins(row) for row in confirmed])
+        print_json(confirmed)
         return
     for run, row in zip(runs, confirmed, strict=True):
         used = run.offset_s if offset_s is None else offset_s

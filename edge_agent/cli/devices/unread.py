@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
 
 from edge_agent.cli.devices.options import find_reader
@@ -34,7 +33,7 @@ def show_unread(
     arguments = DeviceUnreadArguments(device=device, again=again, discard=discard)
     rows = list(ask(run_dir, DEVICES_UNREAD, arguments, AGAIN_S))
     if as_json:
-        print_json([msgspec.to_builtins(row) for row in rows])
+        print_json(rows)
         return
     print_table(
         ("reader", "came", "terminal", "table", "rows", "matches", "first row"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.ledger.key_files import open_log_key
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import JsonOption, out, print_json
@@ -22,7 +22,7 @@ class UnusableFiles(AgentError):
 
 
 def export(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     programme: Annotated[str, typer.Argument(help="The programme of the sheet.")],
     month: Annotated[str, typer.Argument(help="The month, as 2026-11.")],
     folder: Annotated[Path, typer.Option("--to", help=f"A new folder: {LINES_A_FILE}.")],

@@ -22,6 +22,7 @@ DatabaseOption = Annotated[
     str,
     typer.Option("--database-url", envvar="LEDGER_DATABASE_URL", help="A PostgreSQL of yours instead of its own."),
 ]
+SchoolArgument = Annotated[str, typer.Argument(help="The school's id.")]
 DATA_DEFAULT = Path("/var/lib/edge-agent-ledger/data")
 
 

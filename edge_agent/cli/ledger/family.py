@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.ledger.key_files import format_decision_time, open_log_key, read_private_key
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
@@ -24,7 +24,7 @@ class WrongAnswer(AgentError):
 
 
 def slip(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     person: Annotated[str, typer.Argument(help="The child's id on the roster.")],
     by: Annotated[str, typer.Option(help="Who hands the slip out.")] = "",
     witness_key: Annotated[str, typer.Option(help="The witness's key, to be printed on the slip.")] = "",
@@ -59,7 +59,7 @@ def slip(
 
 
 def erase(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     person: Annotated[str, typer.Argument(help="The person's id.")],
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
@@ -99,7 +99,7 @@ def purge(data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = ""
 
 
 def person(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     source_id: Annotated[str, typer.Argument(help="The person's id in the exports of the school's system.")],
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
@@ -114,7 +114,7 @@ def person(
 
 @contest_app.command("list")
 def list_open(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     month: Annotated[str, typer.Option(help="Only this month, as 2026-11.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Those that have an answer, too.")] = False,
     data_dir: DataOption = DATA_DEFAULT,
@@ -145,7 +145,7 @@ def list_open(
 
 @contest_app.command("answer")
 def answer(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     contest: Annotated[str, typer.Argument(help="The contest, as `contest list` names it.")],
     outcome: Annotated[str, typer.Option(help="upheld: the family is right. declined: what the ledger has stands.")],
     reason: Annotated[str, typer.Option(help="Why, without names; the family reads it.")],

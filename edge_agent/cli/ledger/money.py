@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.ledger.privileged import find_actor
 from edge_agent.cli.ledger.sheet_options import ByOption, WrongFile, read_file
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
@@ -59,7 +59,7 @@ def import_calendar(
 
 @calendar_app.command("list")
 def list_calendars(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
     as_json: JsonOption = False,

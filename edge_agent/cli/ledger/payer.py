@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.ledger.money import read_text
 from edge_agent.cli.ledger.sheet_options import (
     ByOption,
     MonthArgument,
     NumberOption,
     ProgrammeArgument,
-    SchoolArgument,
     WrongFile,
     read_file,
 )

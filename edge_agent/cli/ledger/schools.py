@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
 
@@ -32,7 +32,7 @@ def school(
 
 
 def enrol_code(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     name: Annotated[str, typer.Option(help="A name for the kiosk: `left door`.")] = "",
     hours: Annotated[int, typer.Option(min=1, max=24 * 30, help="For how many hours the code is valid.")] = 72,
     data_dir: DataOption = DATA_DEFAULT,
@@ -54,7 +54,7 @@ def enrol_code(
 
 
 def codes(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     withdraw: Annotated[str, typer.Option(help="Let this code give no identity, by its name in the list.")] = "",
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.ledger.sheet_options import (
     ByOption,
     MonthArgument,
     NumberOption,
     ProgrammeArgument,
-    SchoolArgument,
     SideOption,
     print_outcome,
     read_file,

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sync.ledger.billing.sheets import ActOutcome
     from sync.money.sheet import SheetSubject
 
-SchoolArgument = Annotated[str, typer.Argument(help="The school's id.")]
 ProgrammeArgument = Annotated[str, typer.Argument(help="The programme that pays, as in the tariffs.")]
 MonthArgument = Annotated[str, typer.Argument(help="The month, as 2026-11.")]
 NumberOption = Annotated[int, typer.Option(min=0, help="Of a correction sheet its number; 0: the month's own.")]

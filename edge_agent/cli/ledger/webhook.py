@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
+from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, SchoolArgument, open_ledger
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Addresses that hear of a school's visits.")
@@ -12,7 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Addresses that hear of a school's 
 
 @app.command()
 def add(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     url: Annotated[str, typer.Argument(help="Where to: https://host/path")],
     hosts: Annotated[list[str], typer.Option("--webhook-host", help="A host that is allowed; may be repeated.")],
     by: Annotated[str, typer.Option(help="Who wishes it.")] = "",
@@ -30,7 +30,7 @@ def add(
 
 @app.command()
 def retire(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     webhook: Annotated[str, typer.Argument(help="Its name, as `list` shows it.")],
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
@@ -46,7 +46,7 @@ def retire(
 
 @app.command("list")
 def list_all(
-    school: Annotated[str, typer.Argument(help="The school's id.")],
+    school: SchoolArgument,
     data_dir: DataOption = DATA_DEFAULT,
     database_url: DatabaseOption = "",
     as_json: JsonOption = False,
