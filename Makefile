@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONSAFEPATH = 1
+# Tests and demo start the program hundreds of times: without its compiled modules each start takes three times as long.
+export PYTHONDONTWRITEBYTECODE =
 LOCK_ARGS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 # One worker a core; more than four only wait for each other's daemons.
