@@ -13,6 +13,7 @@ from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out
 from edge_agent.cli.roster_codes import seal_codes
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, ROSTER_APPLY, ROSTER_RECORDS, ROSTER_SHOW, RosterApplyArguments
+from edge_agent.domain.people_search import find_people
 from edge_agent.errors import AgentError, AgentNotRunning, RequestRefused
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
@@ -126,27 +127,20 @@ def show(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> 
 
 @app.command()
 def find(
-    text: Annotated[str, typer.Argument(help="The first letters of names or of a class: `ким 5`.")],
+    text: Annotated[str, typer.Argument(help="Part of names or a class, as on the staff's page: `ким 5`, `serik`.")],
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Find people on this kiosk's roster by name or class, with the id that other commands take."""
-    wanted = text.casefold().split()
-    people = [record for record in _read_records(load_settings(config).settings) if isinstance(record, Person)]
+    """Find people on this kiosk's roster by name or class, likeliest first, with the id that other commands take."""
+    people = (record for record in _read_records(load_settings(config).settings) if isinstance(record, Person))
     rows = [
         {"person": person.id, "name": f"{person.family_name} {person.given_name}", "class": person.group}
-        for person in people
-        if all(any(word.startswith(start) for word in _split_words(person)) for start in wanted)
+        for person in find_people(text, people)
     ]
-    rows.sort(key=lambda row: (row["class"], row["name"]))
     if as_json:
         print_json(rows)
     else:
         print_table(("person", "name", "class"), (list(row.values()) for row in rows))
-
-
-def _split_words(person: Person) -> list[str]:
-    return f"{person.family_name} {person.given_name} {person.group}".casefold().split()
 
 
 def _import_into_ledger(

@@ -22,7 +22,7 @@ from edge_agent.domain.identify import (
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.roster import Roster
 from sync.contract.chain import Epoch
-from sync.contract.event import ClockQuality, ClockStep, Entry, Exit, Manual, Method, Refusal, Repeat, Void
+from sync.contract.event import ClockQuality, ClockStep, Entry, Exit, GuestMeals, Manual, Method, Refusal, Repeat, Void
 from sync.contract.movements import Movement
 from sync.contract.sessions import Slot
 
@@ -134,6 +134,21 @@ def build_sighting(
             return Refusal(**origin, **sighting, **person, candidates=_candidates(decision.identity))
         case _:
             assert_never(decision)
+
+
+def build_guest_meals(
+    context: EventContext, slot: Slot | None, *, counted: int, payer: str, staff_act: StaffAct
+) -> GuestMeals:
+    """Returns the event of guests' meals in a session; `slot` None where the clock cannot tell which one."""
+    return GuestMeals(
+        **build_origin(context),
+        counted=counted,
+        payer=payer,
+        operator=staff_act.operator,
+        note=staff_act.note[:NOTE_CHARS_MAX],
+        session=slot.session if slot else "",
+        service_date=slot.service_date if slot else "",
+    )
 
 
 def build_void(context: EventContext, *, epoch: Epoch, seq: int, person: str, staff_act: StaffAct) -> Void:

@@ -11,13 +11,14 @@ from sync.contract.event import Claim, ClockQuality, Method, PersonId, SessionId
 
 
 class SightingKind(StrEnum):
-    """The kinds of `sync.contract.event.Sighting`. Each value equals the tag of its event."""
+    """The kinds of events that the index of sightings holds. Each value equals the tag of its event."""
 
     ENTRY = "entry"
     MANUAL = "manual"
     EXIT = "exit"
     REPEAT = "repeat"
     REFUSAL = "refusal"
+    GUEST_MEALS = "guest_meals"  # of nobody: it is there to be listed and voided
 
 
 class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,11 @@ class EarlierSighting(msgspec.Struct, frozen=True, kw_only=True):
     def is_entry(self) -> bool:
         """True for an entry at a reader and for an entry by hand."""
         return self.kind in (SightingKind.ENTRY, SightingKind.MANUAL)
+
+    @property
+    def is_voidable(self) -> bool:
+        """True for what an operator may take back."""
+        return self.is_entry or self.kind is SightingKind.GUEST_MEALS
 
     @property
     def is_exit(self) -> bool:

@@ -24,7 +24,7 @@ from edge_agent.journal.rows import AppendedEvent, append_payloads
 from edge_agent.journal.sightings import index_event
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch, Head
-from sync.contract.event import PAYLOAD_BYTES_MAX, Carried, Entry, Event, Manual, encode
+from sync.contract.event import PAYLOAD_BYTES_MAX, Carried, Entry, Event, GuestMeals, Manual, encode
 
 T = TypeVar("T")
 
@@ -158,16 +158,15 @@ class Appender:
         self._doubted = [rows for rows in self._doubted if rows.are_on_disk(connection)]
         for rows in self._doubted:
             for event_head, event in zip(rows.heads, rows.events, strict=True):
-                if isinstance(event, Entry | Manual):
-                    head = self._append_void(connection, head, rows.ordinal, event_head.seq, event)
+                if isinstance(event, Entry | Manual | GuestMeals):
+                    person = "" if isinstance(event, GuestMeals) else event.person
+                    head = self._append_void(connection, head, rows.ordinal, event_head.seq, person)
         return head
 
     def _append_void(
-        self, connection: sqlite3.Connection, head: Head, entry_ordinal: int, entry_seq: int, entry: Entry | Manual
+        self, connection: sqlite3.Connection, head: Head, entry_ordinal: int, entry_seq: int, person: str
     ) -> Head:
-        void = self._own_events.void_unreported_entry(
-            self._epochs.find_epoch_id(entry_ordinal), entry_seq, entry.person
-        )
+        void = self._own_events.void_unreported_entry(self._epochs.find_epoch_id(entry_ordinal), entry_seq, person)
         ordinal = self._epochs.current.ordinal
         (void_head,) = append_payloads(connection, ordinal, head, [encode(void)])
         index_event(connection, ordinal, void_head.seq, void, self._epochs.ordinals)

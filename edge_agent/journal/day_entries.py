@@ -7,7 +7,7 @@ from datetime import date
 from edge_agent.journal.epochs import LoadedEpochs
 from edge_agent.journal.store import Store
 from sync.contract.chain import Epoch
-from sync.contract.event import Carried, Entry, Manual, UnreadableEvent, decode
+from sync.contract.event import Carried, Entry, GuestMeals, Manual, UnreadableEvent, decode
 
 # Without a service date: entered outside all hours, or by a clock that nobody vouched for.
 SELECT_ENTRIES = """
@@ -24,7 +24,7 @@ class DayEntry:
     epoch: Epoch
     seq: int
     voided: bool
-    event: Entry | Manual
+    event: Entry | Manual | GuestMeals
 
 
 def read_day_entries(store: Store, epochs: LoadedEpochs, day: date) -> tuple[DayEntry, ...]:
@@ -45,5 +45,5 @@ def _read_entries(store: Store, epochs: LoadedEpochs, day: str) -> Iterator[DayE
                 event = decode(event.payload.encode())
         except UnreadableEvent:
             continue  # of a later version of the agent, which knows what it means
-        if isinstance(event, Entry | Manual) and (event.service_date or event.at[:10]) == day:
+        if isinstance(event, Entry | Manual | GuestMeals) and (event.service_date or event.at[:10]) == day:
             yield DayEntry(epoch, seq, bool(voided), event)

@@ -23,6 +23,7 @@ from sync.contract.event import (
     Entry,
     Event,
     Exit,
+    GuestMeals,
     Manual,
     PersonId,
     Refusal,
@@ -38,6 +39,7 @@ from sync.contract.wire import InvalidMessage, read_time
 # taps a card a thousand times must neither slow the next scan nor push the entry out of sight.
 _VISIT: Final[Mapping[type, int]] = {Entry: 1, Manual: 1, Exit: 1, Repeat: 0, Refusal: 0}
 LAST_SIGHTINGS_MAX = 8
+NOBODY: Final = PersonId("")  # under whom the index has meals of guests
 
 # CROSS JOIN fixes the order of the tables: first the index, in which the sightings of one person lie together.
 SELECT_VISITS_SINCE = """
@@ -102,7 +104,7 @@ class SightingIndex:
         place = self._store.run(lambda connection: find_place(connection, epoch, seq, self._epochs.ordinals))
         payloads = self._store.read(SELECT_PAYLOAD, place)
         sighting = decode_sighting(epoch, seq, False, payloads[0][0]) if payloads else None
-        if sighting is None or not sighting.person:
+        if sighting is None or not (sighting.person or sighting.is_voidable):
             return sighting
         marks = self._store.read(SELECT_VOIDED, (sighting.person, *place))
         return structs.replace(sighting, voided=bool(marks[0][0])) if marks else sighting
@@ -119,7 +121,7 @@ def read_sighting_rows(
 def index_event(
     connection: sqlite3.Connection, ordinal: int, seq: int, event: Event, ordinals: Mapping[Epoch, int]
 ) -> None:
-    """Enters an event that was just appended; a void marks the sighting that it takes back.
+    """Enters an event that was just appended; a void marks what it takes back.
 
     `ordinals` has every epoch's ordinal by its id.
     """
@@ -132,6 +134,9 @@ def index_event(
             )
             if event.code_step and not isinstance(event, Refusal):
                 note_code_use(connection, event.person, event.code_step)
+    elif isinstance(event, GuestMeals):
+        row = (NOBODY, ordinal, seq, event.session, event.service_date, 1)
+        connection.execute(INSERT_SIGHTING, row)
     elif isinstance(event, Void):
         place = find_place(connection, Epoch(event.void_epoch), event.void_seq, ordinals)
         connection.execute(UPDATE_VOIDED, (event.person, *place))
@@ -174,14 +179,15 @@ def _index_carried(
         oldest = (read_time(event.at) - timedelta(days=CARRIED_DAYS_INDEXED)).date().isoformat()
     except (UnreadableEvent, InvalidMessage, OverflowError):
         return
-    if isinstance(inner, Void | ClockStep) or (isinstance(inner, Sighting) and inner.service_date >= oldest):
+    is_indexed = isinstance(inner, Sighting | GuestMeals) and inner.service_date >= oldest
+    if is_indexed or isinstance(inner, Void | ClockStep):
         index_event(connection, ordinal, seq, inner, ordinals)
 
 
 def remove_from_index(connection: sqlite3.Connection, ordinal: int, rows: Iterable[tuple[int, bytes]]) -> None:
     """Takes the events of these rows, (seq, payload), out of the index."""
     names = [(seq, _read_names(payload)) for seq, payload in rows]
-    connection.executemany(DELETE_SIGHTING, ((found.person, ordinal, seq) for seq, found in names if found.person))
+    connection.executemany(DELETE_SIGHTING, ((found.person, ordinal, seq) for seq, found in names))
     connection.executemany(
         DELETE_CARRIED,
         ((found.old_epoch, found.old_seq, ordinal, seq) for seq, found in names if found.old_epoch),

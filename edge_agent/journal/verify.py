@@ -15,10 +15,10 @@ from edge_agent.journal import schema
 from edge_agent.journal.epochs import EpochRow, read_epochs
 from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage, sqlite_name
 from edge_agent.journal.rows import NO_HASH, read_page
-from edge_agent.journal.sightings import find_place
+from edge_agent.journal.sightings import NOBODY, find_place
 from edge_agent.journal.store import connect_read_only
 from sync.contract.chain import Epoch, Head, extend, genesis
-from sync.contract.event import Carried, Sighting, UnreadableEvent, Void, decode
+from sync.contract.event import Carried, GuestMeals, Sighting, UnreadableEvent, Void, decode
 
 _INTERRUPT_STEPS = 20_000  # of SQLite's machine, between two calls of `stop`
 
@@ -168,8 +168,9 @@ class _ChainWalk:
             # None: there was no sighting to be voided.
             self._expect_in_index(connection, SELECT_SIGHTING_VOIDED, (event.person, *place), [(1,), None])
             self._voided.add((place[0] or 0, place[1]))
-        elif isinstance(event, Sighting) and event.person:
-            key = (event.person, ordinal, self.head.seq)
+        elif isinstance(event, GuestMeals) or (isinstance(event, Sighting) and event.person):
+            person = event.person if isinstance(event, Sighting) else NOBODY
+            key = (person, ordinal, self.head.seq)
             self._expect_in_index(connection, SELECT_SIGHTING, key, [(event.session, event.service_date)])
 
     def _expect_in_index(

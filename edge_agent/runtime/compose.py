@@ -133,7 +133,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     station.codes = build_code_judge(journal, int(settings.rules.debounce_s * 1000), read_credential(CODE_KEY_NAME))
 
-    desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries, outage)
+    payers = settings.screen.guest_payers
+    desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries, outage, payers)
     operators = _read_operators(settings)
     screen = _screen(settings, desk, operators, now, counters)
     indicators = _indicators(loaded, taps)

@@ -54,7 +54,9 @@ class StaffDesk:
         runs: TerminalRuns,
         entries: EntrySource,
         outage: OutageDesk,
+        payers: Sequence[str] = (),
     ) -> None:
+        self._payers = tuple(payers)
         self._entries = entries
         self._outage = outage
         self._runs = runs
@@ -100,6 +102,17 @@ class StaffDesk:
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
         act = StaffAct(operator, reason, group=secrets.token_hex(8))
         return self._run_unless_named(act, lambda: self._station.enter_people(people, self._now(), act))
+
+    def list_payers(self) -> Sequence[str]:
+        """Returns the codes of those who may pay for guests, as the settings name them."""
+        return self._payers
+
+    def enter_guests(self, counted: int, payer: str, operator: str, reason: str) -> ActionResult:
+        """Enters meals of guests whom nobody knows, in the present session."""
+        if payer not in self._payers:
+            return ActionFailed(FailureReason.UNKNOWN_PAYER)
+        act = StaffAct(operator, reason)
+        return self._run_unless_named(act, lambda: self._station.enter_guests(counted, payer, self._now(), act))
 
     def void_entry(self, epoch: Epoch, seq: int, operator: str, reason: str) -> ActionResult:
         """Takes an entry back; the entry itself stays in the journal."""

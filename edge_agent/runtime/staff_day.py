@@ -8,9 +8,10 @@ from edge_agent.domain.name_order import order_key
 from edge_agent.domain.respond import full_name
 from edge_agent.domain.roster import Roster
 from edge_agent.journal.day_entries import DayEntry
+from edge_agent.journal.sightings import NOBODY
 from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TickPerson, TodayRow
 from sync.contract.entitlements import choose_entitlement
-from sync.contract.event import Manual, PersonId
+from sync.contract.event import GuestMeals, Manual, Method, PersonId
 from sync.contract.roster import MealSession, Person
 from sync.contract.sessions import Slot
 from sync.contract.wire import read_time
@@ -25,12 +26,16 @@ def read_day(roster: Roster, utc: datetime, entries: EntrySource) -> DayBoard:
     day = served[0].service_date if served else utc.astimezone(tz).date().isoformat()
     rows = tuple(_describe_entry(entry, roster, tz) for entry in entries(date.fromisoformat(day)))
     eaten: dict[str, set[str]] = {}
+    guests: Counter[str] = Counter()
     for row in rows:
-        if not row.voided:
+        if row.guests and not row.voided:
+            guests[row.session] += row.guests
+        elif not row.voided:
             eaten.setdefault(row.session, set()).add(row.person)
     slots = [roster.timetable.served_slot(window.session, day) for window in roster.timetable.windows]
     ordered = sorted(filter(None, slots), key=lambda slot: (slot.starts, slot.session))
-    return DayBoard(day, rows, tuple(_describe_slot(slot, roster, eaten.get(slot.session, set())) for slot in ordered))
+    sessions = (_describe_slot(slot, roster, eaten.get(slot.session, set()), guests[slot.session]) for slot in ordered)
+    return DayBoard(day, rows, tuple(sessions))
 
 
 def list_ticks(roster: Roster, group: str, utc: datetime, entries: EntrySource) -> list[TickPerson]:
@@ -66,14 +71,21 @@ def describe_people(people: Sequence[Person], roster: Roster) -> list[RosterPers
 
 
 def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
-    event, person = entry.event, roster.people.get(entry.event.person)
+    event = entry.event
+    at = read_time(event.at).astimezone(tz).strftime("%H:%M")
+    if isinstance(event, GuestMeals):
+        return TodayRow(
+            entry.epoch, entry.seq, NOBODY, "", "", at, event.session, Method.MANUAL, entry.voided,
+            operator=event.operator, reason=event.note, guests=event.counted, payer=event.payer,
+        )  # fmt: skip
+    person = roster.people.get(event.person)
     return TodayRow(
         epoch=entry.epoch,
         seq=entry.seq,
         person=PersonId(event.person),
         name=full_name(person) if person else "",
         group=person.group if person else "",
-        at=read_time(event.at).astimezone(tz).strftime("%H:%M"),
+        at=at,
         session=event.session,
         method=event.method,
         voided=entry.voided,
@@ -82,7 +94,7 @@ def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
     )
 
 
-def _describe_slot(slot: Slot, roster: Roster, eaten: set[str]) -> DaySession:
+def _describe_slot(slot: Slot, roster: Roster, eaten: set[str], guests: int) -> DaySession:
     tz = roster.timetable.tz
     record = roster.find_session(slot.session) or MealSession(id=slot.session, name=slot.session, start="", end="")
     waiting = [
@@ -101,4 +113,5 @@ def _describe_slot(slot: Slot, roster: Roster, eaten: set[str]) -> DaySession:
         ends=slot.ends.astimezone(tz).strftime("%H:%M"),
         eaten=len(eaten),
         waiting=tuple(describe_people(waiting, roster)),
+        guests=guests,
     )

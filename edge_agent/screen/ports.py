@@ -37,6 +37,15 @@ class VoidReason(StrEnum):
     TWICE = "twice"
 
 
+class GuestReason(StrEnum):
+    """Stock reasons for meals of guests."""
+
+    INSPECTION = "inspection"
+    PARENTS = "parents"
+    OTHER_SCHOOL = "other_school"
+    STAFF = "staff"
+
+
 @dataclass(frozen=True, slots=True)
 class WrongClock:
     """A run of a terminal's wrong clock, whose rows are held. The first row's time is as the terminal has it."""
@@ -59,7 +68,10 @@ class RosterPerson(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class TodayRow:
-    """One entry of the day, as the staff's page lists it. `epoch` and `seq` name it for a void."""
+    """One entry of the day, as the staff's page lists it. `epoch` and `seq` name it for a void.
+
+    Meals of guests have no person, name or group.
+    """
 
     epoch: Epoch
     seq: int
@@ -72,6 +84,8 @@ class TodayRow:
     voided: bool
     operator: str = ""  # who entered it by hand
     reason: str = ""  # why by hand
+    guests: int = 0  # meals of guests, whom the row names not
+    payer: str = ""  # of the guests
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +98,9 @@ class DaySession:
     name_ru: str
     starts: str  # the school's local time
     ends: str
-    eaten: int  # people, each once
+    eaten: int  # people, each once; no guests
     waiting: tuple[RosterPerson, ...]
+    guests: int = 0  # their meals
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +138,7 @@ class FailureReason(StrEnum):
     CLOCK_UNCERTAIN = "clock_uncertain"  # the kiosk's own clock vouches for no other
     NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
     NAMES_SOMEBODY = "names_somebody"  # the reason does, and it is kept for ever
+    UNKNOWN_PAYER = "unknown_payer"
     COUNT_CLOSED = "count_closed"  # the journal can be written: enter by name
     BUSY = "busy"  # try again
 
@@ -201,6 +217,14 @@ class StaffActions(Protocol):
 
     def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
         """Enters these people, all of them or nobody; `rows` counts those who were not in already."""
+        ...
+
+    def list_payers(self) -> Sequence[str]:
+        """Returns the codes of those who may pay for guests, as the settings name them."""
+        ...
+
+    def enter_guests(self, counted: int, payer: str, operator: str, reason: str) -> ActionResult:
+        """Enters meals of guests whom nobody knows, in the present session."""
         ...
 
     def list_clocks(self) -> Sequence[WrongClock]:

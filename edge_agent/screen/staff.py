@@ -34,6 +34,7 @@ from sync.contract.chain import Epoch
 from sync.contract.event import PersonId
 
 TICKS_MAX = 100  # people of one request, which has to fit in the guard's limit
+GUESTS_MAX = 99  # of one entry
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -58,6 +59,12 @@ class _ListTicks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _EnterTicked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1, max_length=TICKS_MAX)]
+    reason: _Text
+
+
+class _EnterGuests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    counted: Annotated[int, msgspec.Meta(ge=1, le=GUESTS_MAX)]
+    payer: _Text
     reason: _Text
 
 
@@ -98,6 +105,8 @@ class StaffApi:
             Route("/staff/class", self._enter_class, methods=["POST"]),
             Route("/staff/ticks", self._list_ticks, methods=["POST"]),
             Route("/staff/tick", self._enter_ticked, methods=["POST"]),
+            Route("/staff/payers", self._payers),
+            Route("/staff/guests", self._enter_guests, methods=["POST"]),
             Route("/staff/void", self._void, methods=["POST"]),
             Route("/staff/waiting", self._waiting),
             Route("/staff/count", self._count, methods=["POST"]),
@@ -162,6 +171,17 @@ class StaffApi:
             lambda actions, operator, body: actions.enter_people(
                 [PersonId(person) for person in body.people], operator, body.reason
             ),
+        )
+
+    async def _payers(self, request: Request) -> Response:
+        return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_payers()))
+
+    async def _enter_guests(self, request: Request) -> Response:
+        body = await decode_body(request, _EnterGuests)
+        return await self._act(
+            request,
+            body,
+            lambda actions, operator, body: actions.enter_guests(body.counted, body.payer, operator, body.reason),
         )
 
     async def _void(self, request: Request) -> Response:

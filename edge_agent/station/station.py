@@ -32,6 +32,7 @@ from edge_agent.domain.record import (
     SightingEvent,
     StaffAct,
     build_clock_confirmation,
+    build_guest_meals,
     build_sighting,
     build_void,
 )
@@ -261,13 +262,26 @@ class Station:
                 raise
         raise HeldInMemory(len(entries))
 
+    def enter_guests(self, counted: int, payer: str, moment: Moment, staff_act: StaffAct) -> int:
+        """Enters meals of guests whom nobody knows. Returns the number of rows.
+
+        Raises NoMealNow and JournalUnwritable.
+        """
+        slots = self.find_slots(moment).slots
+        if not slots and moment.is_trusted:
+            raise NoMealNow("no meal is served at this time; look at the timetable of the roster")
+        self._check_turn()
+        context, slot = EventContext(moment, self.roster), slots[0] if slots else None
+        self._journal.append(build_guest_meals(context, slot, counted=counted, payer=payer, staff_act=staff_act))
+        return 1
+
     def void_entry(self, epoch: Epoch, seq: int, moment: Moment, staff_act: StaffAct) -> None:
         """Voids an entry: it stays in the journal and no longer counts.
 
         Raises NoSuchEntry, EntryAlreadyVoid and JournalUnwritable.
         """
         entry = self._journal.sighting(epoch, seq)
-        if entry is None or not entry.is_entry:
+        if entry is None or not entry.is_voidable:
             raise NoSuchEntry(f"row {seq} of epoch {epoch} is no entry; choose the entry on the staff page again")
         if entry.voided:
             raise EntryAlreadyVoid(f"row {seq} of epoch {epoch} has been voided before; nothing is left to do")

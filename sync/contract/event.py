@@ -224,6 +224,21 @@ class HandCount(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="h
     service_date: str = ""
 
 
+class GuestMeals(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="guest_meals"):
+    """Meals of guests and visitors whom no roster knows: how many, and who pays. A void with an empty person undoes it.
+
+    They are never counted among the people of the roster. A ledger that does not know this kind keeps the bytes,
+    lists them as unreadable and bills nothing.
+    """
+
+    counted: int
+    payer: str  # the programme that pays, as the settings of the kiosk and the tariff book name it
+    operator: str
+    note: str  # why, in the operator's words or a stock reason
+    session: str = ""  # empty: the clock could not tell which was served
+    service_date: str = ""
+
+
 class RecordingResumed(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="recording_resumed"):
     """The journal can be written again: since when it could not, and what became of the scans meanwhile."""
 
@@ -258,6 +273,7 @@ Event = (
     | Pruned
     | EventsLost
     | HandCount
+    | GuestMeals
     | RecordingResumed
     | Carried
 )

@@ -26,6 +26,7 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
+from edge_agent.journal.verify import verify_journal
 from edge_agent.station.ports import (
     EntryAlreadyVoid,
     HeldInMemory,
@@ -43,6 +44,7 @@ from sync.contract.event import (
     Entry,
     Event,
     Exit,
+    GuestMeals,
     Manual,
     Method,
     PersonId,
@@ -311,6 +313,26 @@ def test_void_and_again(journal: Journal) -> None:
     assert isinstance(entry, Entry)
     assert isinstance(second, Entry)
     assert entry.claim == second.claim
+
+
+def test_guests_are_counted_voided_and_carried_by_nobody(journal: Journal) -> None:
+    station = Station(journal, roster(), POLICY)
+    station.take_reading(card(1), moment())
+    assert station.enter_guests(5, "guest", moment(60), StaffAct("Cook", "inspection")) == 1
+    with pytest.raises(NoMealNow):
+        station.enter_guests(5, "guest", moment(12 * 3600), STAFF_ACT)
+    station.void_entry(journal.outbox.epoch, 2, moment(70), STAFF_ACT)
+    with pytest.raises(EntryAlreadyVoid):
+        station.void_entry(journal.outbox.epoch, 2, moment(71), STAFF_ACT)
+    _, guests, void = read_events(journal)
+    assert isinstance(guests, GuestMeals)
+    assert (guests.counted, guests.payer, guests.session, guests.service_date) == (5, "guest", "lunch", "2026-11-20")
+    assert isinstance(void, Void)
+    assert void.person == ""
+    assert [(entry.seq, entry.voided) for entry in journal.day_entries(NOON.date())] == [(2, True), (1, False)]
+    assert verify_journal(journal.path).whole
+    doubtful = msgspec.structs.replace(moment(12 * 3600), clock=ClockQuality.UNSYNCHRONISED)
+    assert station.enter_guests(2, "guest", doubtful, STAFF_ACT) == 1  # a meal may be served all the same
 
 
 def test_same_in_same_out(tmp_path: Path) -> None:

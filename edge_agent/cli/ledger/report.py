@@ -41,11 +41,15 @@ def report(
         with csv_file.open("w", encoding="utf-8-sig", newline="") as target:  # Excel needs the mark to recognise UTF-8
             reports.write_csv(lines, target)
     if as_json:
-        print_json({"lines": [asdict(line) for line in lines], "notices": [asdict(notice) for notice in notices]})
+        parts = {"lines": [asdict(line) for line in lines], "notices": [asdict(notice) for notice in notices]}
+        print_json(parts | ({"guests": [asdict(line) for line in made.guests]} if made.guests else {}))
         return
     # A terminal has no room for more columns; --json and --csv have all of them.
     columns = ("school", "day", "session", "programme", "visits", "meals", "second", "held", "void", "manual", "check")
     print_table(columns, ([getattr(line, name) for name in columns] for line in lines))
+    if made.guests:
+        guest_columns = ("school", "day", "session", "payer", "entries", "meals", "void")
+        print_table(guest_columns, ([getattr(line, name) for name in guest_columns] for line in made.guests))
     if notices:
         print_table(
             ("school", "look at", "count", "where", "operator"),

@@ -7,6 +7,7 @@ import {
   $, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
+import { drawGuests, refreshGuests, startGuests } from "/page/guests.js";
 import { signInParts } from "/page/operators.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, lookFor, startSearch } from "/page/search.js";
@@ -31,6 +32,7 @@ const clockAt = (unixS) => new Date(unixS * 1000 + offsetMin * 60000).toISOStrin
 function drawWords() {
   document.documentElement.lang = spokenLanguage();
   for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
+  for (const labelled of document.querySelectorAll("[data-label]")) labelled.setAttribute("aria-label", t(labelled.dataset.label));
   $("languages").replaceChildren(...LANGUAGES.map((choice) => {
     const button = element("button", "", choice.toUpperCase());
     button.setAttribute("aria-pressed", String(choice === spokenLanguage()));
@@ -49,6 +51,7 @@ function draw() {
   drawOutcome();
   drawToday();
   drawTicks();
+  drawGuests();
   const signedIn = session.operator !== "";
   $("off").hidden = session.on;
   $("desk").hidden = !session.rights.includes("find");
@@ -115,13 +118,14 @@ $("sign-out").addEventListener("click", async () => {
 // ---- Entries by hand: one person, or a class.
 
 function chooseTab(tab) {
-  for (const name of ["person", "class", "today"]) {
+  for (const name of ["person", "class", "guests", "today"]) {
     $(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
     $(`by-${name}`).hidden = name !== tab;
   }
 }
 $("tab-person").addEventListener("click", () => chooseTab("person"));
 $("tab-class").addEventListener("click", () => chooseTab("class"));
+$("tab-guests").addEventListener("click", () => { chooseTab("guests"); refreshGuests(); });
 $("tab-today").addEventListener("click", () => { chooseTab("today"); refreshToday(); });
 
 async function voidEntry(notice) {
@@ -168,6 +172,7 @@ $("count-less").addEventListener("click", () => changeCount(-1));
 chooseTab("person");
 startToday();
 startTicks();
+startGuests();
 startSearch(() => likelyReason(view));
 whenSignedOut(refreshSession);
 draw();

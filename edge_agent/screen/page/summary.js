@@ -2,6 +2,7 @@
 
 import { sessionName, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
+import { guestsName, payerName } from "/page/guests.js";
 
 const COLUMNS = [
   "staff.today.column.time", "staff.today.column.name", "staff.today.column.class", "staff.today.column.meal",
@@ -16,7 +17,7 @@ export function fillSheet(sheet, board) {
     const values = { name: sessionName(session), number: session.eaten, waiting: session.waiting.length };
     parts.push(
       element("h2", "", `${t("staff.today.meal", values)} (${session.starts}–${session.ends})`),
-      listOf(came.map((row) => `${row.at} ${row.name} ${row.group}`)),
+      listOf(came.map((row) => `${row.at} ${row.guests ? `${guestsName(row)} · ${payerName(row.payer)}` : `${row.name} ${row.group}`}`)),
       element("h3", "", t("staff.today.waiting")),
       listOf(session.waiting.map((person) => `${person.name} ${person.group}`)),
     );
@@ -44,7 +45,8 @@ function tableOf(board) {
   const meals = new Map(board.sessions.map((session) => [session.session, sessionName(session)]));
   const heads = COLUMNS.map((key) => t(key));
   const came = [...board.rows].reverse().map((row) => [
-    row.at, row.name, row.group, meals.get(row.session) ?? row.session, t(`staff.today.method.${row.method}`),
+    row.at, row.guests ? guestsName(row) : row.name, row.group, meals.get(row.session) ?? row.session,
+    row.guests ? payerName(row.payer) : t(`staff.today.method.${row.method}`),
     row.voided ? t("staff.taken_back") : t("staff.today.came"), row.operator, row.reason,
   ]);
   const waiting = board.sessions.flatMap((session) => session.waiting.map((person) => [

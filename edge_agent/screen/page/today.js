@@ -2,7 +2,8 @@
 
 import { $, nameWords, sessionName, showFailure, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
-import { ENTRY_REASONS } from "/page/reasons.js";
+import { guestsName, payerName } from "/page/guests.js";
+import { ENTRY_REASONS, GUEST_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { enterPerson } from "/page/search.js";
 import { fillSheet, saveTable } from "/page/summary.js";
@@ -89,8 +90,9 @@ export function drawToday() {
 
 function mealItem(session) {
   const item = document.createElement("li");
-  const values = { name: sessionName(session), number: session.eaten, waiting: session.waiting.length };
-  const button = element("button", "", t("staff.today.meal", values));
+  const { eaten, guests, waiting } = session;
+  const values = { name: sessionName(session), number: eaten, waiting: waiting.length, guests };
+  const button = element("button", "", t(guests ? "staff.today.meal_guests" : "staff.today.meal", values));
   button.setAttribute("aria-pressed", String(session.session === meal));
   button.addEventListener("click", () => {
     meal = session.session === meal ? "" : session.session;
@@ -109,13 +111,13 @@ function entryRow(row) {
   const item = element("li", row.voided ? "voided" : "");
   const details = element("div", "");
   details.append(
-    element("span", "name", row.name || t("reason.unknown_person")), " ", element("span", "group", row.group), " ",
+    element("span", "name", rowName(row)), " ", element("span", "group", row.group), " ",
     element("span", "time", row.at),
-    element("div", "why", [t(`staff.today.method.${row.method}`), reasonWords(row.reason), row.operator].filter(Boolean).join(" · ")),
+    element("div", "why", [wayWords(row), reasonWords(row), row.operator].filter(Boolean).join(" · ")),
   );
   item.append(details);
   if (row.voided) item.append(element("span", "time", t("staff.taken_back")));
-  else item.append(actButton(t("staff.take_back"), row.name, () => voidRow(row)));
+  else item.append(actButton(t("staff.take_back"), rowName(row), () => voidRow(row)));
   return item;
 }
 
@@ -148,11 +150,17 @@ function actButton(words, name, act) {
 }
 
 async function voidRow(row) {
-  const response = await requestVoid(row);
+  const response = await requestVoid({ ...row, name: rowName(row) });
   if (response === null) return;
-  showVoided(response, row.name);
+  showVoided(response, rowName(row));
   $("today-filter").focus();
   refreshToday();
 }
 
-const reasonWords = (reason) => (ENTRY_REASONS.includes(reason) ? t(`staff.by_hand.${reason}`) : reason);
+const rowName = (row) => (row.guests ? guestsName(row) : row.name || t("reason.unknown_person"));
+const wayWords = (row) => (row.guests ? payerName(row.payer) : t(`staff.today.method.${row.method}`));
+
+function reasonWords({ guests, reason }) {
+  const [codes, kind] = guests ? [GUEST_REASONS, "guests.why"] : [ENTRY_REASONS, "by_hand"];
+  return codes.includes(reason) ? t(`staff.${kind}.${reason}`) : reason;
+}

@@ -22,6 +22,7 @@ from sync.contract.sessions import Timetable
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.holes import read_holes
 from sync.ledger.judgement.days import settle_days
+from sync.ledger.judgement.guest_meals import GuestLine, read_guest_entries, sum_guests
 from sync.ledger.judgement.judgement_basis import read_basis
 from sync.ledger.judgement.report_flags import read_flags
 from sync.ledger.judgement.reversals import list_broken_reversals
@@ -65,10 +66,11 @@ class ReportNotice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The lines of a report, and the notices about its days."""
+    """The lines of a report, the notices about its days, and its guests."""
 
     lines: tuple[ReportLine, ...]
     notices: tuple[ReportNotice, ...]
+    guests: tuple[GuestLine, ...] = ()  # of nobody on the roster: in no other line
 
 
 def build_report(
@@ -100,10 +102,12 @@ def build_city_report(
         lines += _lines(sums[school], basis.entitlements, attendance_factor)
     flags = read_flags(connection, timetables, first, last)
     notices: list[ReportNotice] = []
+    guests: list[GuestLine] = []
     for school in schools:
+        guests += sum_guests(school, read_guest_entries(connection, school, first, last))
         notices += _notices(connection, school, flags[school])
         notices += _find_refusals(connection, school, first, last)
-    return Report(tuple(lines), tuple(notices))
+    return Report(tuple(lines), tuple(notices), tuple(guests))
 
 
 # Of the city: one row a session and programme of a school's day, counted where its visits lie.

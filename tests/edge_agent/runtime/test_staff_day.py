@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.domain.roster import build_roster
 from edge_agent.runtime.staff_day import describe_people, list_ticks, read_day
-from sync.contract.event import ClockQuality, Manual, Method
+from sync.contract.event import ClockQuality, GuestMeals, Manual, Method
 from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme, Record
 from tests.edge_agent.journal.samples import build_entry, build_exit, build_void, open_journal
 
@@ -62,6 +62,25 @@ def test_the_day_stands_after_a_restart_with_voided_rows_and_those_who_did_not_e
     )
     assert (lunch.session, lunch.name_kk, lunch.ends, lunch.eaten) == ("lunch", "Түскі ас", "14:00", 2)
     assert [person.person for person in lunch.waiting] == ["p4", "p3", "p2"]  # 2 «Ә», 2 «Б», 10 «А»
+
+
+def test_guests_stand_beside_the_children_and_never_among_them(tmp_path: Path) -> None:
+    guests = GuestMeals(
+        school="school-1", at="2026-11-23T05:05:00Z", boot="b", clock=ClockQuality.SYNCHRONISED, mono_ms=6,
+        counted=5, payer="guest", operator="Cook", note="inspection", session="lunch", service_date=DAY,
+    )  # fmt: skip
+    with closing(open_journal(tmp_path / "journal.db")) as journal:
+        journal.append(build_entry(1, "p1", day=DAY))
+        journal.append(guests)
+        voided = journal.append(guests)
+        journal.append(build_void(4, "", voided.epoch, voided.seq))
+    with closing(open_journal(tmp_path / "journal.db")) as journal:
+        board = read_day(ROSTER, NOON, journal.day_entries)
+    assert [(row.guests, row.payer, row.reason, row.voided, row.name) for row in board.rows] == [
+        (5, "guest", "inspection", True, ""), (5, "guest", "inspection", False, ""), (0, "", "", False, "Әлия Ким"),
+    ]  # fmt: skip
+    _, lunch = board.sessions
+    assert (lunch.eaten, lunch.guests) == (1, 5)
 
 
 def test_the_tick_list_of_a_class_has_the_entries_of_the_present_meal(tmp_path: Path) -> None:

@@ -109,6 +109,12 @@ class FakeStaffDesk:
         results = [self._keep(("enter", person, operator, reason)) for person in people]
         return ActionDone(sum(isinstance(result, ActionDone) for result in results))
 
+    def list_payers(self) -> Sequence[str]:
+        return ["guest", "staff", "paid"]
+
+    def enter_guests(self, counted: int, payer: str, operator: str, reason: str) -> ActionResult:
+        return self._keep(("guests", str(counted), payer, operator, reason))
+
     def list_clocks(self) -> Sequence[WrongClock]:
         if any(row[:2] == ("clock", CLOCK.run) for row in self.rows):
             return []

@@ -20,6 +20,7 @@ from sync.contract.event import (
     ClockQuality,
     Entry,
     Exit,
+    GuestMeals,
     HandCount,
     Manual,
     Method,
@@ -165,6 +166,33 @@ def test_a_count_by_hand_is_noticed_and_bills_nothing(db: psycopg.Connection, lu
     assert only(report).meals == 1
     assert [(each.kind, each.count, each.operator) for each in report.notices] == [
         ("written late", 2, ""), ("scans not kept", 1, ""), ("hand count", 7, "a1"),
+    ]  # fmt: skip
+
+
+def test_guests_stand_on_lines_of_their_own(db: psycopg.Connection, lunch: str, enrolled: Callable[[], Kiosk]) -> None:
+    def guests(counted: int, payer: str = "guest", **more: Any) -> GuestMeals:
+        fields: dict[str, Any] = {
+            "school": lunch, "at": f"{DAY}T04:50:00.000Z", "boot": "b", "mono_ms": 9,
+            "clock": ClockQuality.SYNCHRONISED, "operator": "op", "note": "inspection",
+        }  # fmt: skip
+        return GuestMeals(
+            **fields | {"session": "lunch", "service_date": str(DAY)} | more, counted=counted, payer=payer
+        )
+
+    left, right = enrolled(), enrolled()
+    void = Void(
+        school=lunch, at=f"{DAY}T05:00:00.000Z", boot="b", mono_ms=10, clock=ClockQuality.SYNCHRONISED,
+        void_epoch=left.epoch, void_seq=2, person="", operator="op", note="twice",
+    )  # fmt: skip
+    yesterday = guests(50, service_date="2026-11-19")
+    left.record(paid("u1", lunch, 1), guests(5), guests(4), guests(2, "staff"), yesterday, void)
+    right.record(guests(3))
+    accepted(left.send_all())
+    accepted(right.send_all())
+    report = made(db, lunch)
+    assert (only(report).visits, only(report).meals, only(report).void) == (1, 1, 0)
+    assert [(line.session, line.payer, line.entries, line.meals, line.void) for line in report.guests] == [
+        ("lunch", "guest", 2, 7, 1), ("lunch", "staff", 1, 2, 0),
     ]  # fmt: skip
 
 
