@@ -1,5 +1,6 @@
-"""Every parser on noise and damaged frames. The default run takes a third of a second for each; `make soak` takes ten minutes
-and ten megabytes (FUZZ_S sets other seconds). `coverage_fuzz` beside this looks for more, guided by what was reached.
+"""Every parser on noise and damaged frames. The default run takes a third of a second for each; `make soak` takes ten
+minutes and ten megabytes (FUZZ_S sets other seconds). `coverage_fuzz` beside this looks for more, guided by what was
+reached.
 """
 
 import os
