@@ -332,6 +332,7 @@ class ConfirmedClock(msgspec.Struct, frozen=True, kw_only=True):
 class OperatorAddArguments(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     roles: tuple[OperatorRole, ...]
+    group: str = ""  # of a class teacher: the class
 
 
 class OperatorArguments(msgspec.Struct, frozen=True, kw_only=True):
@@ -356,6 +357,21 @@ class GivenPinRow(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     pin: str
+
+
+# paper.…
+
+
+class PaperListArguments(msgspec.Struct, frozen=True, kw_only=True):
+    group: str = ""  # a class; empty: every class
+
+
+class PaperListRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as a printed list has one."""
+
+    group: str
+    name: str
+    code: str
 
 
 # palm.…
@@ -426,6 +442,7 @@ OPERATORS_LIST: Final = ControlCommand("operators.list", NoArguments, OperatorLi
 OPERATORS_ADD: Final = ControlCommand("operators.add", OperatorAddArguments, GivenPinRow)
 OPERATORS_PIN: Final = ControlCommand("operators.pin", OperatorArguments, GivenPinRow)
 OPERATORS_BLOCK: Final = ControlCommand("operators.block", OperatorArguments, OperatorListRow)
+PAPER_LIST: Final = ControlCommand("paper.list", PaperListArguments, PaperListRow)
 PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolStep)
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
@@ -453,6 +470,7 @@ COMMANDS: Final = (
     OPERATORS_ADD,
     OPERATORS_PIN,
     OPERATORS_BLOCK,
+    PAPER_LIST,
     PALM_ENROL,
     PALM_FORGET,
     PALM_EXPORT,

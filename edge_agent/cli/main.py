@@ -21,6 +21,7 @@ NOUNS = {
     "ledger": "The central ledger: serve it, read it, check it.",
     "operators": "The people who act at this kiosk's staff's page, and their PINs.",
     "palm": "Palms: enrol them, judge pictures, measure recognition, keep the school's key.",
+    "paper": "Lists for a meal without electricity, with a code for each person.",
     "roster": "The people, cards and meal sessions of this kiosk or of a ledger.",
     "sync": "The way of the journal to the ledger.",
 }

@@ -50,11 +50,12 @@ def list_operators(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = 
 def add(
     name: Annotated[str, typer.Argument(help="First and family name, as people call them.")],
     role: Annotated[list[OperatorRole], typer.Option(help="May be given more than once.")],
+    group: Annotated[str, typer.Option("--class", help="Of a class teacher: the class, as the roster names it.")] = "",
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
     """Make an operator, and print the PIN for the first sign-in. The first one of a kiosk is its head."""
-    arguments = OperatorAddArguments(name=name, roles=tuple(role))
+    arguments = OperatorAddArguments(name=name, roles=tuple(role), group=group)
     (given,) = ask(load_settings(config).settings.kiosk.run_dir, OPERATORS_ADD, arguments)
     _print_pin(given, as_json)
 

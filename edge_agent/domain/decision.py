@@ -176,6 +176,17 @@ def decide(
             assert_never(identity)
 
 
+def decide_on_paper(
+    identity: RecognisedPerson, moment: Moment, slot: Slot, rules: DecisionRules, roster: Roster
+) -> Decision:
+    """Returns the decision on somebody of a printed list, who ate in this session and has no entry of it yet.
+
+    The moment is that of the writing and places nothing; a clock that is doubted makes the claim wait all the same.
+    """
+    hours = ServedSlots((slot,))
+    return _Judgement(identity, moment, hours, (), rules, roster, Direction.IN, False).enter()
+
+
 def is_stale(roster: Roster, moment: Moment, rules: DecisionRules) -> bool:
     """Returns True when the roster is so old, or so unconfirmed, that a person it lacks may still be a pupil."""
     age_s = roster.age_s(moment.utc)
@@ -194,7 +205,7 @@ def _unknown_reason(identity: UnknownPerson) -> DecisionReason:
             return DecisionReason.UNKNOWN_NUMBER
         case Method.PALM:
             return DecisionReason.PALM_COPY if identity.copied else DecisionReason.PALM_UNKNOWN
-        case Method.MANUAL:
+        case Method.MANUAL | Method.PAPER:
             return DecisionReason.UNKNOWN_PERSON
         case _:
             assert_never(identity.method)
@@ -237,7 +248,7 @@ class _Judgement:
             self._direction,
         )
         if step.movement is Movement.ENTRY:
-            return self._enter()
+            return self.enter()
         is_exit = step.movement is Movement.EXIT
         return Granted(
             identity=self._identity,
@@ -252,7 +263,8 @@ class _Judgement:
             return None
         return self._roster.timetable.slot(earlier.session, earlier.service_date)
 
-    def _enter(self) -> Decision:
+    def enter(self) -> Decision:
+        """Returns the decision on an entry, whatever was before."""
         if not self._hours.slots:
             return self._enter_outside_hours()
         slot, entitlement = self._choose_slot()

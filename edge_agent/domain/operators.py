@@ -52,10 +52,16 @@ class Operator:
     id: str
     name: str
     roles: frozenset[OperatorRole]
+    group: str = ""  # of a class teacher: the class
 
     def may(self, right: OperatorRight) -> bool:
         """Returns True when one of the roles allows it."""
         return any(right in _RIGHTS[role] for role in self.roles)
+
+    @property
+    def only_group(self) -> str | None:
+        """The one class whose paper lists this operator may enter; empty: none is known; None: every class."""
+        return None if self.roles & {OperatorRole.COOK, OperatorRole.HEAD} else self.group
 
     def rights(self) -> tuple[OperatorRight, ...]:
         """Returns everything that the roles allow, sorted."""

@@ -46,6 +46,7 @@ class EventContext(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class StaffAct:
     """An act of the staff: its operator and its reason. `group` is one id for all entries of a whole class.
+    `paper`, `eaten_from` and `eaten_until`: of a printed list, as in `Manual`.
 
     Raises ValueError without operator or reason.
     """
@@ -53,6 +54,9 @@ class StaffAct:
     operator: str
     note: str
     group: str = ""
+    paper: str = ""
+    eaten_from: str = ""
+    eaten_until: str = ""
 
     def __post_init__(self) -> None:
         if not self.operator.strip() or not self.note.strip():
@@ -209,6 +213,9 @@ def _build_entry(
         claim=claim,
         review=review,
         group=staff_act.group,
+        paper=staff_act.paper,
+        eaten_from=staff_act.eaten_from,
+        eaten_until=staff_act.eaten_until,
     )
 
 

@@ -35,6 +35,7 @@ from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.commands.journal import JournalCommands
 from edge_agent.runtime.commands.operators import OperatorCommands
 from edge_agent.runtime.commands.palm import PalmCommands
+from edge_agent.runtime.commands.paper import PaperCommands
 from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
@@ -184,6 +185,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
         **ClockCommands(journal.terminal_runs, desk).table(),
         **OperatorCommands(operators).table(),
+        **PaperCommands(station).table(),
         **DeviceCommands(taps, inbox, shutdown, now, unread).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now

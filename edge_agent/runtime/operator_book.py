@@ -39,9 +39,10 @@ class _StoredOperator(msgspec.Struct, frozen=True):
     roles: tuple[OperatorRole, ...]
     pin: PinHash
     blocked: bool = False
+    group: str = ""
 
     def operator(self) -> Operator:
-        return Operator(self.id, self.name, frozenset(self.roles))
+        return Operator(self.id, self.name, frozenset(self.roles), self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,16 @@ class OperatorBook:
                 raise OperatorRefused(OperatorFault.UNKNOWN_OPERATOR)
             return self._add(name, (OperatorRole.HEAD,), pin, once=False)
 
-    def add(self, name: str, roles: Sequence[OperatorRole]) -> tuple[Operator, str]:
-        """Makes an operator; returns also the PIN for the first sign-in. Raises OperatorRefused."""
+    def add(self, name: str, roles: Sequence[OperatorRole], group: str = "") -> tuple[Operator, str]:
+        """Makes an operator, with the class of a class teacher; returns also the PIN for the first sign-in.
+
+        Raises OperatorRefused.
+        """
         pin = draw_pin()
         with self._lock:
             if not self._readable() and OperatorRole.HEAD not in roles:
                 raise OperatorRefused(OperatorFault.FIRST_IS_HEAD)
-            return self._add(name, roles, pin, once=True), pin
+            return self._add(name, roles, pin, group=group, once=True), pin
 
     def renew_pin(self, operator: str) -> str:
         """Returns a new PIN for one sign-in, in place of the old one. Raises OperatorRefused."""
@@ -153,7 +157,7 @@ class OperatorBook:
             renewed = msgspec.structs.replace(stored, pin=self._hash(pin, once=once))
             self._write((*(other for other in self._readable() if other.id != operator), renewed))
 
-    def _add(self, name: str, roles: Sequence[OperatorRole], pin: str, *, once: bool) -> Operator:
+    def _add(self, name: str, roles: Sequence[OperatorRole], pin: str, *, once: bool, group: str = "") -> Operator:
         plain = " ".join(name.split())
         if not plain or len(plain) > OPERATOR_NAME_CHARS_MAX:
             raise OperatorRefused(OperatorFault.NO_NAME)
@@ -163,7 +167,11 @@ class OperatorBook:
         if any(stored.name.casefold() == plain.casefold() and not stored.blocked for stored in present):
             raise OperatorRefused(OperatorFault.NAME_TAKEN)
         added = _StoredOperator(
-            "op-" + secrets.token_hex(4), plain, tuple(sorted(set(roles))), self._hash(pin, once=once)
+            "op-" + secrets.token_hex(4),
+            plain,
+            tuple(sorted(set(roles))),
+            self._hash(pin, once=once),
+            group=" ".join(group.split()),
         )
         self._write((*present, added))
         return added.operator()

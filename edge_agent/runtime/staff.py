@@ -8,11 +8,13 @@ from edge_agent.domain import people_search
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.name_order import order_key
+from edge_agent.domain.operators import Operator
 from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.inbox import Inbox, StationJob
 from edge_agent.runtime.outage import CountClosed, OutageDesk
+from edge_agent.runtime.paper_list import PaperRefused, check_paper, read_paper_list
 from edge_agent.runtime.staff_day import EntrySource, describe_people, list_ticks, read_day
 from edge_agent.screen.ports import (
     ActionDone,
@@ -21,7 +23,10 @@ from edge_agent.screen.ports import (
     ActionResult,
     CountedByHand,
     DayBoard,
+    EnteredPaper,
     FailureReason,
+    PaperList,
+    PaperWanted,
     RosterPerson,
     TickPerson,
     WaitingPerson,
@@ -102,6 +107,19 @@ class StaffDesk:
             return ActionFailed(FailureReason.UNKNOWN_PERSON)
         act = StaffAct(operator, reason, group=secrets.token_hex(8))
         return self._run_unless_named(act, lambda: self._station.enter_people(people, self._now(), act))
+
+    def list_paper(self, wanted: PaperWanted) -> PaperList:
+        """Returns the people of a printed list, with the entries that they have of that meal."""
+        return read_paper_list(self._station.roster, self._now().utc, wanted, self._entries)
+
+    def enter_paper(self, entered: EnteredPaper, operator: Operator, reason: str) -> ActionResult:
+        """Enters people of a printed list, and leaves alone whoever has an entry of that meal."""
+        moment = self._now()
+        try:
+            slot, act = check_paper(self._station.roster, moment, entered, operator, reason)
+        except PaperRefused as refused:
+            return ActionFailed(refused.reason)
+        return self._run_unless_named(act, lambda: self._station.enter_paper(entered.people, slot, moment, act))
 
     def list_payers(self) -> Sequence[str]:
         """Returns the codes of those who may pay for guests, as the settings name them."""

@@ -11,7 +11,7 @@ from edge_agent.journal.day_entries import DayEntry
 from edge_agent.journal.sightings import NOBODY
 from edge_agent.screen.ports import DayBoard, DaySession, RosterPerson, TickPerson, TodayRow
 from sync.contract.entitlements import choose_entitlement
-from sync.contract.event import GuestMeals, Manual, Method, PersonId
+from sync.contract.event import GuestMeals, Manual, Method, PersonId, is_on_paper
 from sync.contract.roster import MealSession, Person
 from sync.contract.sessions import Slot
 from sync.contract.wire import read_time
@@ -24,7 +24,7 @@ def read_day(roster: Roster, utc: datetime, entries: EntrySource) -> DayBoard:
     served = roster.timetable.find_slots(utc).slots
     tz = roster.timetable.tz
     day = served[0].service_date if served else utc.astimezone(tz).date().isoformat()
-    rows = tuple(_describe_entry(entry, roster, tz) for entry in entries(date.fromisoformat(day)))
+    rows = read_day_of(day, roster, entries)
     eaten: dict[str, set[str]] = {}
     guests: Counter[str] = Counter()
     for row in rows:
@@ -36,6 +36,12 @@ def read_day(roster: Roster, utc: datetime, entries: EntrySource) -> DayBoard:
     ordered = sorted(filter(None, slots), key=lambda slot: (slot.starts, slot.session))
     sessions = (_describe_slot(slot, roster, eaten.get(slot.session, set()), guests[slot.session]) for slot in ordered)
     return DayBoard(day, rows, tuple(sessions))
+
+
+def read_day_of(day: str, roster: Roster, entries: EntrySource) -> tuple[TodayRow, ...]:
+    """Returns the entries of a service date, newest first, voided ones too."""
+    tz = roster.timetable.tz
+    return tuple(_describe_entry(entry, roster, tz) for entry in entries(date.fromisoformat(day)))
 
 
 def list_ticks(roster: Roster, group: str, utc: datetime, entries: EntrySource) -> list[TickPerson]:
@@ -87,7 +93,7 @@ def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
         group=person.group if person else "",
         at=at,
         session=event.session,
-        method=event.method,
+        method=Method.PAPER if is_on_paper(event) else event.method,
         voided=entry.voided,
         operator=event.operator if isinstance(event, Manual) else "",
         reason=event.note if isinstance(event, Manual) else "",

@@ -26,6 +26,7 @@ _ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=OPERATOR_NAME_
 class _AddOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: _ShortText
     roles: Annotated[tuple[OperatorRole, ...], msgspec.Meta(min_length=1, max_length=len(OperatorRole))]
+    group: Annotated[str, msgspec.Meta(max_length=OPERATOR_NAME_CHARS_MAX)] = ""
 
 
 class _ChooseOperator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,7 +84,7 @@ class OperatorApi:
 
     async def _add(self, request: Request) -> Response:
         def add(body: _AddOperator) -> _GivenPin:
-            operator, pin = self._directory.add(body.name, body.roles)
+            operator, pin = self._directory.add(body.name, body.roles, body.group)
             return _GivenPin(operator.id, operator.name, pin)
 
         return await self._act(request, await decode_body(request, _AddOperator), add)

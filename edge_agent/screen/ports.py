@@ -29,6 +29,14 @@ class ClockReason(StrEnum):
     SET_SINCE = "set_since"
 
 
+class PaperReason(StrEnum):
+    """Stock reasons for a printed list."""
+
+    NO_POWER = "no_power"
+    KIOSK_DOWN = "kiosk_down"
+    AWAY = "away"  # they ate where no kiosk is
+
+
 class VoidReason(StrEnum):
     """Stock reasons for voiding an entry."""
 
@@ -125,6 +133,60 @@ class TickPerson:
     seq: int = 0
 
 
+class PaperRow(msgspec.Struct, frozen=True):
+    """A person of a printed list, with the code that stands there."""
+
+    person: PersonId
+    name: str
+    group: str
+    apart: str
+    code: str
+    at: str = ""  # the school's local time of an entry of this meal; empty: there is none yet
+
+
+class PaperSession(msgspec.Struct, frozen=True):
+    """A meal that is served on the day of a printed list, with its local hours."""
+
+    session: str
+    name: str
+    name_kk: str
+    name_ru: str
+    starts: str
+    ends: str
+
+
+class PaperWanted(msgspec.Struct, frozen=True):
+    """The list that is wanted: a class, or codes as they were typed. An empty session means the day's first one."""
+
+    day: str  # the service date: `2026-11-22`; empty: the present one
+    session: str = ""
+    group: str = ""
+    codes: str = ""
+
+
+class PaperList(msgspec.Struct, frozen=True):
+    """The people of a printed list in the order of names, and the codes that fit nobody."""
+
+    day: str
+    session: str  # empty: nothing is served on that day
+    since: str  # its local hours, as far as they have passed
+    until: str
+    sessions: tuple[PaperSession, ...]
+    rows: tuple[PaperRow, ...]
+    wrong: tuple[str, ...]
+
+
+class EnteredPaper(msgspec.Struct, frozen=True):
+    """The content of a printed list: whose meal, of which day, in which local hours. `group` empty: by codes."""
+
+    day: str
+    session: str
+    group: str
+    since: str  # `12:05`
+    until: str
+    people: tuple[PersonId, ...]
+
+
 class FailureReason(StrEnum):
     """The reason of a failure. The catalogues hold its words, and what to do next."""
 
@@ -139,6 +201,9 @@ class FailureReason(StrEnum):
     NOT_RECORDED = "not_recorded"  # the journal cannot be written: count on the page
     NAMES_SOMEBODY = "names_somebody"  # the reason does, and it is kept for ever
     UNKNOWN_PAYER = "unknown_payer"
+    WRONG_DAY = "wrong_day"  # of a printed list
+    WRONG_HOURS = "wrong_hours"
+    NOT_YOUR_CLASS = "not_your_class"
     COUNT_CLOSED = "count_closed"  # the journal can be written: enter by name
     BUSY = "busy"  # try again
 
@@ -217,6 +282,14 @@ class StaffActions(Protocol):
 
     def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
         """Enters these people, all of them or nobody; `rows` counts those who were not in already."""
+        ...
+
+    def list_paper(self, wanted: PaperWanted) -> PaperList:
+        """Returns the people of a class, or those whose codes were typed, for a printed list of a day's meal."""
+        ...
+
+    def enter_paper(self, entered: EnteredPaper, operator: Operator, reason: str) -> ActionResult:
+        """Enters people of a printed list; `rows` counts those who had no entry of that meal."""
         ...
 
     def list_payers(self) -> Sequence[str]:
@@ -300,8 +373,8 @@ class OperatorDirectory(Protocol):
         """Makes the first head, with this own PIN."""
         ...
 
-    def add(self, name: str, roles: Sequence[OperatorRole]) -> tuple[Operator, str]:
-        """Makes an operator; returns also the PIN for the first sign-in."""
+    def add(self, name: str, roles: Sequence[OperatorRole], group: str = "") -> tuple[Operator, str]:
+        """Makes an operator, with the class of a class teacher; returns also the PIN for the first sign-in."""
         ...
 
     def renew_pin(self, operator: str) -> str:

@@ -24,6 +24,7 @@ from edge_agent.screen import app, assets
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.operator_desk import OperatorApi
+from edge_agent.screen.paper import PaperApi
 from edge_agent.screen.ports import OperatorDirectory, StaffActions
 from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
@@ -88,7 +89,12 @@ class ScreenServer:
         self._stage = ScreenStage(language, monotonic)
         sign_in = SignInApi(StaffGate(operators, token), operators, monotonic)
         self._staff = StaffApi(sign_in, actions)
-        self._staff_routes = (*sign_in.routes(), *OperatorApi(sign_in, operators).routes(), *self._staff.routes())
+        self._staff_routes = (
+            *sign_in.routes(),
+            *OperatorApi(sign_in, operators).routes(),
+            *self._staff.routes(),
+            *PaperApi(self._staff).routes(),
+        )
         self._token = token
         self._sound = sound
         self._server_run: _ServerRun | None = None

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge_agent.domain.operators import OperatorRight
+from edge_agent.domain.operators import Operator, OperatorRight
 from edge_agent.screen.ports import (
     ActionDone,
     ActionFailed,
@@ -221,6 +221,16 @@ class StaffApi:
         act: Callable[[StaffActions, str, RequestBody], ActionResult | DayBoard | tuple[_Listed, ...]],
         right: OperatorRight = OperatorRight.ENTER,
     ) -> Response:
+        return await self.act_as(request, body, lambda actions, operator, body: act(actions, operator.id, body), right)
+
+    async def act_as(
+        self,
+        request: Request,
+        body: RequestBody | None,
+        act: Callable[[StaffActions, Operator, RequestBody], object],
+        right: OperatorRight = OperatorRight.ENTER,
+    ) -> Response:
+        """Responds with the result of an act by the operator who signed in, one act at a time."""
         if self._actions is None:
             return refuse("signed_out", 403)
         operator = self._sign_in.authorise(request, right)
@@ -229,7 +239,7 @@ class StaffApi:
         if body is None:
             return refuse("malformed", 400)
         async with self._acting:
-            result = await run_in_threadpool(act, self._actions, operator.id, body)
+            result = await run_in_threadpool(act, self._actions, operator, body)
         match result:
             case ActionFailed(reason):
                 return refuse(reason, 409)

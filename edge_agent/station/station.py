@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from drivers.readings import Authenticity, CardRead, CodeRead, PersonMatched, Reading
 from edge_agent.domain import pairing
 from edge_agent.domain.confirmation import Confirmation, ConfirmationVerdict
-from edge_agent.domain.decision import Decision, Granted, Review, decide
+from edge_agent.domain.decision import Decision, Granted, Review, decide, decide_on_paper
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import (
     AmbiguousPerson,
@@ -63,8 +63,8 @@ from edge_agent.station.ports import (
 from edge_agent.station.waiting_scans import IdentifiedScan, WaitingScans
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
-from sync.contract.movements import Direction, Movement, ScanRules
-from sync.contract.sessions import ServedSlots
+from sync.contract.movements import Direction, Movement, ScanRules, is_in_slot
+from sync.contract.sessions import ServedSlots, Slot
 from sync.contract.timelines import is_terminal_boot
 
 WRITTEN_AT_ONCE = 50  # of the scans that waited: a child may be at the kiosk meanwhile
@@ -261,6 +261,23 @@ class Station:
             if not self.waiting_scans.add_all(tuple(scan for scan, _ in entries)):
                 raise
         raise HeldInMemory(len(entries))
+
+    def enter_paper(self, people: Sequence[PersonId], slot: Slot, moment: Moment, staff_act: StaffAct) -> int:
+        """Enters people of a printed list, all or nobody; whoever has an entry of this meal already is left alone.
+
+        Returns how many were entered. Raises JournalUnwritable.
+        """
+        self._check_turn()
+        rules = self._policy.rules
+        events = []
+        for person in dict.fromkeys(people):
+            identity = identify_by_hand(person, self.roster)
+            earlier = self._journal.earlier_sightings(person, slot.service_date)
+            is_in = any(each.is_entry and not each.voided and is_in_slot(each, slot) for each in earlier)
+            if not is_in and isinstance(identity, RecognisedPerson):
+                decision = decide_on_paper(identity, moment, slot, rules, self.roster)
+                events.append(build_sighting(decision, EventContext(moment, self.roster), staff_act))
+        return len(self._journal.append_all(events)) if events else 0
 
     def enter_guests(self, counted: int, payer: str, moment: Moment, staff_act: StaffAct) -> int:
         """Enters meals of guests whom nobody knows. Returns the number of rows.

@@ -38,6 +38,7 @@ class Method(StrEnum):
     TERMINAL = "terminal"  # matched by an outside palm or face terminal
     CODE = "code"  # QR, barcode or PIN
     MANUAL = "manual"  # chosen by hand, with reason and operator
+    PAPER = "paper"  # by hand from a printed list; the event says `manual` and names its list: see `is_on_paper`
 
 
 class Claim(StrEnum):
@@ -101,6 +102,9 @@ class Manual(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="manua
     claim: Claim = Claim.NONE
     review: bool = False
     group: str = ""  # one id for all entries of a whole class
+    paper: str = ""  # the printed list from which it was entered later: date, session and class or `codes`
+    eaten_from: str = ""  # of such a list: the time in which its people ate, in UTC as `at`
+    eaten_until: str = ""
 
 
 class Exit(Sighting, frozen=True, kw_only=True, omit_defaults=True, tag="exit"):
@@ -284,6 +288,14 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 class UnreadableEvent(ValueError):
     """These bytes are no event that this version understands."""
+
+
+def is_on_paper(event: Sighting) -> bool:
+    """Returns True for an entry from a printed list: its time is that of the writing, its meal the one that it names.
+
+    Events say `manual`, so that a ledger which does not know paper judges such an entry like any other by hand.
+    """
+    return event.method is Method.PAPER or (type(event) is Manual and event.paper != "")
 
 
 def encode(event: Event) -> bytes:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from sync.contract.clocks import CLOCK_SLACK, parse_utc
 from sync.contract.contests import ContestAnswer
-from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Sighting
+from sync.contract.event import Claim, ClockQuality, Entry, Manual, Method, Sighting, is_on_paper
 from sync.contract.reversals import Reversal
 from sync.contract.roster import Person
 from sync.contract.roster_history import RosterHistory
@@ -77,7 +77,8 @@ class JudgementBasis:
             return Verdict(entry.session, entry.service_date, entry.programme, claim, ClaimReason.NO_ROSTER)
         versions = () if when is None else history.find_versions(when, entry.roster, last)
         session, service_date = entry.session, entry.service_date
-        if when is not None and (entry.clock is not ClockQuality.SYNCHRONISED or not session):
+        is_placed = entry.clock is ClockQuality.SYNCHRONISED or is_on_paper(entry)
+        if when is not None and not (session and is_placed):
             slot = self._find_slot(entry, when, versions)
             session, service_date = (slot.session, slot.service_date) if slot else ("", "")
         paying = history.choose_entitlement(entry.person, session, service_date)

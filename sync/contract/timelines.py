@@ -30,6 +30,7 @@ from sync.contract.event import (
     Refusal,
     Repeat,
     Sighting,
+    is_on_paper,
 )
 from sync.contract.movements import Direction, Movement, PersonMovement, ScanRules, find_movement, parse_rules
 from sync.contract.sessions import Slot, Timetable
@@ -135,7 +136,7 @@ def place_sightings(
 def _bears_on_visits(event_id: EventId, event: Sighting, voided: Container[EventId]) -> bool:
     match event:
         case Entry() | Manual():
-            return event_id not in voided
+            return event_id not in voided and not is_on_paper(event)  # a list says whose meal, and not when
         case Exit():
             return EventId(event_id.device, event.entry_epoch, event.entry_seq) not in voided
         case Refusal():

@@ -38,10 +38,12 @@ from sync.contract.event import (
     Event,
     Exit,
     Manual,
+    Method,
     Sighting,
     UnreadableEvent,
     Void,
     decode,
+    is_on_paper,
 )
 from sync.contract.judgement import JudgementBasis, Verdict
 from sync.contract.reversals import Reversal
@@ -122,7 +124,7 @@ def draft_visits(
             when = place.when if place else clocks.true_time(event_id.device, event)
             exits.append(_SightedExit(event_id, event, when))
         elif type(event) is Entry or type(event) is Manual:
-            when = place.when if place else clocks.true_time(event_id.device, event)
+            when = place.when if place else _find_time(arrival, event, clocks)
             verdict = basis.judge(arrival, event, when) if basis else without.judge(event, when)
             entry = _as_recorded(event, arrival.event) if place else event
             drafts[event_id] = VisitDraft(event_id, entry, when, *verdict)
@@ -136,6 +138,17 @@ def draft_visits(
     _close(ordered, timetable, now)
     _settle_claims(ordered)
     return ordered, unmatched
+
+
+def _find_time(arrival: ReceivedEvent, entry: Entry | Manual, clocks: TrueClocks) -> datetime | None:
+    """Returns when an entry was made; None where nothing vouches for its clock.
+
+    After an outage a kiosk's clock is often wrong, and a printed list names its meal itself: the time at which the
+    ledger received it is good enough.
+    """
+    if arrival.received_at is not None and entry.clock is not ClockQuality.SYNCHRONISED and is_on_paper(entry):
+        return arrival.received_at
+    return clocks.true_time(arrival.id.device, entry)
 
 
 def _find_voided(events: Sequence[ReceivedEvent]) -> set[EventId]:
@@ -183,11 +196,16 @@ class VisitDraft(msgspec.Struct, gc=False):
             return self.service_date or self.entry.at[:10]
         return self.entry_time.date().isoformat()
 
+    @property
+    def method(self) -> Method:
+        """Returns the way in which the person was recognised; of a printed list, that it was one."""
+        return Method.PAPER if is_on_paper(self.entry) else self.entry.method
+
     def to_visit(self) -> Visit:
         """Returns the visit."""
         entry = self.entry
         return Visit(
-            id=self.id, person=entry.person, session=self.session, service_date=self.service_date, method=entry.method,
+            id=self.id, person=entry.person, session=self.session, service_date=self.service_date, method=self.method,
             programme=self.programme, claim=self.claim, recorded_programme=entry.programme, recorded_claim=entry.claim,
             why=self.why, first=self.first, entry_time=self.entry_time, recorded_time=entry.at,
             exit_time=self.exit_time, exit=self.exit, closing=self.closing, review=entry.review,
@@ -250,7 +268,7 @@ class _WithoutBasis:
         verdict = Verdict(entry.session, entry.service_date, entry.programme, entry.claim, ClaimReason.AS_RECORDED)
         if when is None:
             return _hold(verdict, ClaimReason.CLOCK)
-        if entry.clock is ClockQuality.SYNCHRONISED:
+        if entry.clock is ClockQuality.SYNCHRONISED or is_on_paper(entry):
             return verdict
         return self._place_again(entry, verdict, when)
 

@@ -62,7 +62,7 @@ class OperatorCommands:
         """Makes an operator; yields the PIN for the first sign-in."""
         require_owner(requester)
         with _explained():
-            operator, pin = self.directory.add(arguments.name, arguments.roles)
+            operator, pin = self.directory.add(arguments.name, arguments.roles, arguments.group)
         yield GivenPinRow(id=operator.id, name=operator.name, pin=pin)
 
     def renew_pin(self, arguments: OperatorArguments, requester: Requester) -> Iterator[GivenPinRow]:

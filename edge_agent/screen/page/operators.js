@@ -168,9 +168,11 @@ export function signInParts({ t, showOutcome, showFailure, onSignedIn }) {
       showOutcome("staff.why.no_role", {}, true);
       return;
     }
-    const response = await request("/staff/operators/add", { name: $("operator-name").value, roles });
+    const response = await request("/staff/operators/add", {
+      name: $("operator-name").value, roles, group: $("operator-group").value,
+    });
     if (response.ok) {
-      $("operator-name").value = "";
+      $("operator-name").value = $("operator-group").value = "";
       for (const box of $("operator-roles").querySelectorAll("input")) box.checked = false;
     }
     await showGivenPin(response);

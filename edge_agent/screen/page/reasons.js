@@ -5,6 +5,7 @@ import { element } from "/page/feed.js";
 
 export const ENTRY_REASONS = ["forgot_card", "lost_card", "palm_unread", "new_pupil", "reader_down"];
 export const GUEST_REASONS = ["inspection", "parents", "other_school", "staff"];
+export const PAPER_REASONS = ["no_power", "kiosk_down", "away"];
 export const VOID_REASONS = ["wrong_person", "did_not_eat", "twice"];
 export const CLOCK_REASONS = ["compared", "set_since"];
 

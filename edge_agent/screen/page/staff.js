@@ -9,6 +9,7 @@ import {
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
 import { drawGuests, refreshGuests, startGuests } from "/page/guests.js";
 import { signInParts } from "/page/operators.js";
+import { drawPaper, forgetPaper, refreshPaper, startPaper } from "/page/paper.js";
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, lookFor, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
@@ -52,6 +53,7 @@ function draw() {
   drawToday();
   drawTicks();
   drawGuests();
+  drawPaper();
   const signedIn = session.operator !== "";
   $("off").hidden = session.on;
   $("desk").hidden = !session.rights.includes("find");
@@ -93,6 +95,7 @@ async function refreshSession() {
     clearSearch();
     forgetToday();
     forgetTicks();
+    forgetPaper();
   }
   draw();
 }
@@ -118,7 +121,7 @@ $("sign-out").addEventListener("click", async () => {
 // ---- Entries by hand: one person, or a class.
 
 function chooseTab(tab) {
-  for (const name of ["person", "class", "guests", "today"]) {
+  for (const name of ["person", "class", "guests", "paper", "today"]) {
     $(`tab-${name}`).setAttribute("aria-selected", String(name === tab));
     $(`by-${name}`).hidden = name !== tab;
   }
@@ -126,6 +129,7 @@ function chooseTab(tab) {
 $("tab-person").addEventListener("click", () => chooseTab("person"));
 $("tab-class").addEventListener("click", () => chooseTab("class"));
 $("tab-guests").addEventListener("click", () => { chooseTab("guests"); refreshGuests(); });
+$("tab-paper").addEventListener("click", () => { chooseTab("paper"); refreshPaper(); });
 $("tab-today").addEventListener("click", () => { chooseTab("today"); refreshToday(); });
 
 async function voidEntry(notice) {
@@ -173,6 +177,7 @@ chooseTab("person");
 startToday();
 startTicks();
 startGuests();
+startPaper();
 startSearch(() => likelyReason(view));
 whenSignedOut(refreshSession);
 draw();

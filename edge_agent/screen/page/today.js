@@ -3,7 +3,7 @@
 import { $, nameWords, sessionName, showFailure, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
 import { guestsName, payerName } from "/page/guests.js";
-import { ENTRY_REASONS, GUEST_REASONS } from "/page/reasons.js";
+import { ENTRY_REASONS, GUEST_REASONS, PAPER_REASONS } from "/page/reasons.js";
 import { request } from "/page/request.js";
 import { enterPerson } from "/page/search.js";
 import { fillSheet, saveTable } from "/page/summary.js";
@@ -160,7 +160,8 @@ async function voidRow(row) {
 const rowName = (row) => (row.guests ? guestsName(row) : row.name || t("reason.unknown_person"));
 const wayWords = (row) => (row.guests ? payerName(row.payer) : t(`staff.today.method.${row.method}`));
 
-function reasonWords({ guests, reason }) {
-  const [codes, kind] = guests ? [GUEST_REASONS, "guests.why"] : [ENTRY_REASONS, "by_hand"];
+function reasonWords({ guests, method, reason }) {
+  const [codes, kind] = guests ? [GUEST_REASONS, "guests.why"]
+    : method === "paper" ? [PAPER_REASONS, "paper.why"] : [ENTRY_REASONS, "by_hand"];
   return codes.includes(reason) ? t(`staff.${kind}.${reason}`) : reason;
 }

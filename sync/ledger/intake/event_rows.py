@@ -10,7 +10,19 @@ from msgspec.structs import asdict, astuple, replace
 
 from sync.contract.chain import Epoch, Hash
 from sync.contract.clocks import CLOCK_SLACK, SPAN_MS, ClockAnchor, is_utc_text
-from sync.contract.event import ClockQuality, Entry, Event, EventsLost, Exit, Manual, Refusal, Repeat, Sighting, Void
+from sync.contract.event import (
+    ClockQuality,
+    Entry,
+    Event,
+    EventsLost,
+    Exit,
+    Manual,
+    Method,
+    Refusal,
+    Repeat,
+    Sighting,
+    Void,
+)
 from sync.contract.movements import parse_rules
 from sync.contract.timelines import OUTSIDE_HOURS
 from sync.contract.wire import INT_MAX
@@ -65,13 +77,16 @@ def read_row(event: Event, day: str, flags: str, latest: str) -> EventRow:
     before = latest if latest > recorded_at or clock is not _GOOD else ""
     if isinstance(event, Sighting):
         programme, claim, group, named_epoch, named_seq = "", "", "", "", 0
+        method = event.method._value_
         if type(event) is Exit:
             named_epoch, named_seq = event.entry_epoch, event.entry_seq
         elif type(event) is Entry or type(event) is Manual:
             programme, claim = event.programme, event.claim._value_
-            group = event.group if type(event) is Manual else ""
+            if type(event) is Manual:
+                group = event.group
+                method = Method.PAPER._value_ if event.paper else method
         row = EventRow(
-            kind, day, flags, event.person, event.session, event.service_date, programme, event.method._value_, claim,
+            kind, day, flags, event.person, event.session, event.service_date, programme, method, claim,
             event.reader, event.operator, event.note, group, recorded_at, event.boot, event.mono_ms, clock._value_,
             event.roster, "", named_epoch, named_seq, before,
             _state_rules(event) if event.scan_rules else "",
@@ -184,7 +199,7 @@ class EventEffects:
         if row.kind in _VISITING or row.scan_rules:
             if day:
                 self.days.add(day)
-            if not good:
+            if not good and row.method != Method.PAPER._value_:  # a list names its day
                 self.strayed.append(StrayedEvent(epoch, seq, digest, row))
             elif row.kind == "exit" and not event.at.startswith(day or "-"):
                 self.strayed.append(StrayedEvent(epoch, seq, digest, row))

@@ -107,6 +107,7 @@ def build_city_report(
         guests += sum_guests(school, read_guest_entries(connection, school, first, last))
         notices += _notices(connection, school, flags[school])
         notices += _find_refusals(connection, school, first, last)
+        notices += _find_paper(connection, school, first, last)
     return Report(tuple(lines), tuple(notices), tuple(guests))
 
 
@@ -208,6 +209,18 @@ def _find_refusals(connection: psycopg.Connection, school: str, first: date, las
                     yield ReportNotice(school=school, kind="scans not kept", where=where, count=not_kept)
             case _:
                 pass
+
+
+def _find_paper(connection: psycopg.Connection, school: str, first: date, last: date) -> Iterable[ReportNotice]:
+    """Yields the lists that were written on paper and entered later; each entry of them is judged like any other."""
+    rows = connection.execute(
+        "SELECT group_id, operator, count(*) FROM visit"
+        " WHERE school = %s AND day BETWEEN %s AND %s AND method = 'paper' AND closing <> 'void'"
+        " GROUP BY group_id, operator ORDER BY group_id, operator",
+        (school, first.isoformat(), last.isoformat()),
+    )
+    for paper, operator, count in rows:
+        yield ReportNotice(school=school, kind="paper list", where=paper, count=count, operator=operator)
 
 
 def write_csv(lines: Iterable[ReportLine], target: TextIO) -> None:

@@ -40,7 +40,7 @@ def to_row(draft: Visit | VisitDraft) -> VisitRow:
         )  # fmt: skip
     entry = draft.entry
     return (
-        *draft.id, entry.person, draft.session, draft.service_date, entry.method, draft.programme,
+        *draft.id, entry.person, draft.session, draft.service_date, draft.method, draft.programme,
         draft.claim, draft.why, entry.programme, entry.claim, *(draft.first or _NOBODY),
         draft.entry_time, entry.at, draft.exit_time, *(draft.exit or _NOBODY), draft.closing, entry.review,
         entry.operator, entry.note, entry.group if type(entry) is Manual else "",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from prometheus_client import CollectorRegistry
 
+from edge_agent.domain.operators import Operator
 from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.screen.ports import (
     ActionDone,
@@ -18,7 +19,12 @@ from edge_agent.screen.ports import (
     CountedByHand,
     DayBoard,
     DaySession,
+    EnteredPaper,
     FailureReason,
+    PaperList,
+    PaperRow,
+    PaperSession,
+    PaperWanted,
     RosterPerson,
     TickPerson,
     TodayRow,
@@ -107,6 +113,27 @@ class FakeStaffDesk:
 
     def enter_people(self, people: Sequence[PersonId], operator: str, reason: str) -> ActionResult:
         results = [self._keep(("enter", person, operator, reason)) for person in people]
+        return ActionDone(sum(isinstance(result, ActionDone) for result in results))
+
+    def list_paper(self, wanted: PaperWanted) -> PaperList:
+        lunch = PaperSession("lunch", "Lunch", "Түскі ас", "Обед", "09:30", "14:00")
+        came = {row[1] for row in self.rows if row[0] == "paper"}
+        members = [person for person in PEOPLE if person.group == wanted.group or f"c{person.person}" in wanted.codes]
+        rows = (
+            PaperRow(
+                person.person, person.name, person.group, "", f"c{person.person}",
+                "09:45" if person.person in came else "",
+            )
+            for person in members
+        )  # fmt: skip
+        wrong = () if "c" in wanted.codes or not wanted.codes else (wanted.codes,)
+        return PaperList(wanted.day or "2026-11-27", "lunch", "09:30", "14:00", (lunch,), tuple(rows), wrong)
+
+    def enter_paper(self, entered: EnteredPaper, operator: Operator, reason: str) -> ActionResult:
+        if operator.only_group not in (None, entered.group):
+            return ActionFailed(FailureReason.NOT_YOUR_CLASS)
+        label = f"{entered.day} {entered.session} {entered.group} {entered.since}-{entered.until}"
+        results = [self._keep(("paper", person, label, operator.id, reason)) for person in entered.people]
         return ActionDone(sum(isinstance(result, ActionDone) for result in results))
 
     def list_payers(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
-from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, GuestReason, VoidReason
+from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, GuestReason, PaperReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, ScreenBoard
 from sync.contract.event import ClockQuality, Method
 from sync.contract.roster import ServiceHint
@@ -57,6 +57,8 @@ def used_keys() -> set[str]:
     keys |= {f"staff.by_hand.{code}" for code in EntryReason}
     keys |= {f"staff.guests.why.{code}" for code in GuestReason}
     keys |= {f"staff.guests.pays.{payer}" for payer in PayerKind}
+    keys |= {f"staff.paper.why.{code}" for code in PaperReason}
+    keys |= {f"staff.paper.{blank}" for blank in ("day", "meal", "hours", "written_by")}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
     keys |= {f"staff.why.{code}" for code in (*FailureReason, *OperatorFault, *PinFault, *SCREEN_FAILURES)}
@@ -107,7 +109,7 @@ def test_every_icon_is_drawn_and_every_sound_composed() -> None:
 
 def test_the_page_offers_the_reasons_that_the_ports_name() -> None:
     script = PAGE.joinpath("reasons.js").read_text()
-    for codes in (EntryReason, VoidReason, ClockReason, GuestReason):
+    for codes in (EntryReason, VoidReason, ClockReason, GuestReason, PaperReason):
         assert ", ".join(f'"{code}"' for code in codes) in script
 
 

@@ -96,6 +96,26 @@ def decide(entry_id: EventId, claim: Claim, programme: str = "") -> dict[EventId
     return {entry_id: reversal}
 
 
+def test_a_printed_list_names_its_meal_whatever_the_clock_says() -> None:
+    case = School()
+    carl = Person(id="u3", given_name="К", family_name="З")
+    case.roster = states(*ROSTER, carl, Entitlement(id="u3.state", person="u3", programme="state"))
+    lists: dict[str, Any] = {
+        "paper": f"{DAY} lunch 3 A",
+        "eaten_from": f"{DAY}T04:40:00Z",
+        "eaten_until": f"{DAY}T05:00:00Z",
+    }
+    scan = case.add(entry())
+    case.add(by_hand("18:00:00", **lists))
+    doubted = {"clock": ClockQuality.UNKNOWN, "boot": "nobody vouches", "operator": "op"}
+    case.add(Manual(**(fields("18:00:00", "u3", Claim.HELD, **lists) | doubted)))
+    assert [(visit.person, visit.method, visit.session, visit.claim, visit.first) for visit in case.visits()] == [
+        ("u1", Method.CARD, "lunch", Claim.CLAIMABLE, None),
+        ("u1", Method.PAPER, "lunch", Claim.SECOND, scan),
+        ("u3", Method.PAPER, "lunch", Claim.CLAIMABLE, None),
+    ]
+
+
 HELD = Claim.HELD
 ONE_ENTRY = [
     # claimed rightly, or left open by the kiosk

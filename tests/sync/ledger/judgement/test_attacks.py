@@ -250,6 +250,26 @@ def test_paper_entries_written_late(db: psycopg.Connection, lunch: str, kiosk: K
     }
 
 
+def test_a_printed_list_under_a_clock_that_nobody_vouches_for(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:
+    def written(person: str, **more: Any) -> Manual:
+        return Manual(
+            school=lunch, at="2026-11-23T06:00:00.000Z", boot="b", mono_ms=1, clock=ClockQuality.UNSYNCHRONISED,
+            person=person, session="lunch", service_date="2026-11-20", method=Method.MANUAL, programme="state",
+            claim=Claim.HELD, operator="Cook", note="no_power", **more,
+        )  # fmt: skip
+
+    kiosk.record(written("u1", paper="2026-11-20 lunch 3 A", group="2026-11-20 lunch 3 A"), written("u2"))
+    accepted(kiosk.send_all())
+    assert {visit.person: (visit.method, visit.day, visit.claim) for visit in judged(db, lunch)} == {
+        "u1": (Method.PAPER, "2026-11-20", Claim.CLAIMABLE),
+        "u2": (Method.MANUAL, "2026-11-20", Claim.HELD),
+    }
+    report = build_report(db, lunch, date(2026, 11, 20), date(2026, 11, 20), now=datetime.now(UTC))
+    assert [(notice.where, notice.count) for notice in report.notices if notice.kind == "paper list"] == [
+        ("2026-11-20 lunch 3 A", 1)
+    ]
+
+
 def test_a_kiosk_that_was_offline_for_weeks_is_judged_by_the_roster_of_that_time(
     db: psycopg.Connection, school: str, kiosk: Kiosk
 ) -> None:
