@@ -42,8 +42,20 @@ function technicianWords(sentence) {
 
 // `voided` holds the ids of the rows that this page voided. `acts` are what the staff can do on a row: `onVoid(notice)`,
 // `onMeant(notice, name)` for whom the reader meant, `onOther(notice)`; null where nobody is signed in.
+// A row that says the same stays where it is: the click that somebody has begun on it is not lost because another child comes.
 export function drawNotices(list, view, language, clock, voided, acts) {
-  list.replaceChildren(...view.notices.map((notice) => noticeRow(notice, language, clock, voided, acts)));
+  const standing = new Map([...list.children].map((row) => [row.dataset.says, row]));
+  const rows = view.notices.map((notice) => {
+    const says = JSON.stringify([notice.state, notice.staff, clock(notice.age_s), language, voided.has(rowId(notice.staff)), acts !== null]);
+    const row = standing.get(says) ?? noticeRow(notice, language, clock, voided, acts);
+    standing.delete(says); // of two rows that say the same, the second needs an element of its own
+    row.dataset.says = says;
+    return row;
+  });
+  for (const row of standing.values()) row.remove();
+  rows.forEach((row, place) => {
+    if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
+  });
 }
 
 export const rowId = (staff) => `${staff.entry_epoch}/${staff.entry_seq}`;

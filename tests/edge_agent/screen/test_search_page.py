@@ -91,3 +91,21 @@ def test_a_row_that_asks_for_a_person_enters_whom_the_reader_meant(browser: Brow
         assert Axe().run(page).response["violations"] == []
         page.close()
     assert station.rows == [("enter", "p2", OPERATOR, "lost_card"), ("enter", "p3", OPERATOR, "palm_unread")]
+
+
+def test_a_click_that_has_begun_on_a_row_is_not_lost_when_another_child_comes(browser: Browser) -> None:
+    with run_screen(FakeStaffDesk()) as screen:
+        known = StaffFeedback("blocked", person="p2", name="Айдар Сейтқали", group="7 «А»")
+        screen.show(Feedback(FeedbackKind.ASK_STAFF, staff=known))
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        meant = page.get_by_role("button", name="Check in Айдар Сейтқали")
+        meant.hover()
+        page.mouse.down()
+        screen.show(Feedback(FeedbackKind.WELCOME, "Анна", staff=StaffFeedback("", name="Анна Ли", group="2 «Б»")))
+        expect(page.locator("#feed li")).to_have_count(2)
+        meant.hover()
+        page.mouse.up()
+        expect(page.locator("#confirm-do")).to_be_visible()
+        page.close()
