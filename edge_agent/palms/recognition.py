@@ -49,6 +49,7 @@ from edge_agent.palms.gallery import ErrorTarget, PalmGallery
 from edge_agent.palms.liveness import copied
 from edge_agent.palms.presentation import Advise, Conclude, Presentation
 from edge_agent.process.metrics import Counters
+from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Pulse
 from edge_agent.settings.tables import PalmSettings, Settings
 from edge_agent.station.ports import PalmPresentation
@@ -112,6 +113,7 @@ class PalmRecognition:
         self.gallery = gallery
         self._settings = settings
         self._inbox = inbox
+        self._faults = RepeatedFaults(log)
         self._roster = roster
         self._now = now
         self._show = show
@@ -314,7 +316,7 @@ class PalmRecognition:
         camera.first, camera.looks = None, []
         if not self._inbox.add_presentation(sight, moment):
             self._counters.readings_lost.inc()
-            log.error("%s: a palm could not be taken, the station does not keep up", reader)
+            self._faults.note(reader, logging.ERROR, "a palm could not be taken, the station does not keep up")
             self._show(Feedback(FeedbackKind.NOT_RECORDED))
 
     def _forget(self, camera: _CameraState) -> None:

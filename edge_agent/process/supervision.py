@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from edge_agent.process.repeated_faults import RepeatedFaults
+
 log = logging.getLogger(__name__)
 
 RESTARTS_S = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -95,6 +97,7 @@ class Supervisor:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._faults = RepeatedFaults(log, clock)
         self.parts: list[Part] = []
 
     def add(self, name: str, run: Callable[[Pulse], None], beat_max_s: float = BEAT_MAX_S) -> Part:
@@ -133,11 +136,12 @@ class Supervisor:
             part.pulse.beat()
             try:
                 part.run(part.pulse)
-            except Exception:
-                log.exception("%s died and is started again", part.name)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is logged
+                died = f"it died and is started again: {type(error).__name__}: {error}"
+                self._faults.note(part.name, logging.ERROR, died, trace=True)
             else:
                 if part.pulse.is_stopping():
                     return
-                log.error("%s ended by itself and is started again", part.name)
+                self._faults.note(part.name, logging.ERROR, "it ended by itself and is started again")
             part.deaths = [*part.deaths[-DEATHS_REMEMBERED:], self._clock()]
             part.pulse.wait(RESTARTS_S[min(len(part.deaths), len(RESTARTS_S)) - 1])

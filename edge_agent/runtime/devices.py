@@ -16,6 +16,7 @@ from drivers.terminals import DoubtedClock, TerminalSource
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.process.metrics import Counters
+from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.guarded import ReadableDevice, ShowingDevice
 from edge_agent.runtime.inbox import Inbox, Scan
@@ -24,6 +25,8 @@ from edge_agent.runtime.unread_requests import UnreadRequests
 from edge_agent.settings.tables import DeviceSettings
 
 log = logging.getLogger(__name__)
+
+READING_LOST = "a reading could not be taken, the station does not keep up"
 
 DEVICE_WAIT_S = 0.5
 REOPEN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -140,6 +143,7 @@ class ReaderLoop:
     counters: Counters
     frames: Callable[[PalmFrame, Moment], None] | None = None
     report: Callable[[Sequence[DeviceEvent]], None] | None = None  # to a technician who watches, after each read
+    faults: RepeatedFaults = field(default_factory=lambda: RepeatedFaults(log))
     readings_lost: int = 0  # for which the station had no room
 
     def run(self, pulse: Pulse) -> None:
@@ -189,7 +193,7 @@ class ReaderLoop:
                 if not is_queued:
                     self.readings_lost += 1
                     self.counters.readings_lost.inc()
-                    log.error("%s: a reading could not be taken, the station does not keep up", self.presence.name)
+                    self.faults.note(self.presence.name, logging.ERROR, READING_LOST)
                     self.show(Feedback(FeedbackKind.NOT_RECORDED))
             case PalmFrame():
                 self.counters.frames.labels(self.presence.name).inc()

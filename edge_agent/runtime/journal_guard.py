@@ -9,6 +9,7 @@ from edge_agent.journal.errors import JournalDamaged, JournalError, JournalUnwri
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.rows import AppendedEvent
 from edge_agent.journal.verify import ChainBreak, ChainCheck
+from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.opening import JournalOpener
@@ -16,6 +17,8 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Event, PersonId
 
 log = logging.getLogger(__name__)
+
+OWN_EVENT = "an event of the agent's own is not recorded"
 
 
 class JournalGuard:
@@ -29,6 +32,7 @@ class JournalGuard:
         self._opener = opener
         self._shutdown = shutdown
         self._now = now
+        self._faults = RepeatedFaults(log)
         self.recording = True
         self.refused_at: Moment | None = None  # the first time in this outage
         self.condemned = False
@@ -41,7 +45,7 @@ class JournalGuard:
             self.condemn(str(error))
         except JournalError as error:
             self.note_refusal(str(error))
-            log.error("an event of the agent's own could not be recorded: %s", error)  # noqa: TRY400
+            self._faults.note(OWN_EVENT, logging.ERROR, str(error))
 
     def note_refusal(self, why: str) -> None:
         """Begins an outage, unless one lasts already. Any thread may call it."""
@@ -53,6 +57,7 @@ class JournalGuard:
     def end_outage(self) -> None:
         """Ends the outage: the journal has taken everything that waited for it."""
         self.refused_at = None
+        self._faults.end(OWN_EVENT)
         self.recording = not self.condemned
         log.info("the journal can be written again, and nothing waits for it")
 

@@ -16,6 +16,7 @@ from edge_agent.journal.journal import CARRIED_AT_ONCE, Journal
 from edge_agent.journal.setting_aside import list_unsalvaged, note_path
 from edge_agent.journal.verify import ChainCheck, verify_journal
 from edge_agent.process.memory import return_free_memory
+from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Pulse
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class JournalUpkeep:
     def __init__(
         self, journal: Journal, now: MomentSource, keep_days: int, on_break: Callable[[ChainCheck], None]
     ) -> None:
+        self._faults = RepeatedFaults(log)
         self._journal = journal
         self._now = now
         self._keep = timedelta(days=keep_days)
@@ -121,7 +123,9 @@ class JournalUpkeep:
             if not self._journal.maintain().folded:
                 log.debug("a reader is in the way of the WAL")
         except JournalUnwritable as error:
-            log.warning("%s", error)
+            self._faults.note("the journal is not tidied", logging.WARNING, str(error))
+        else:
+            self._faults.end("the journal is not tidied")
 
     def _prune(self) -> int:
         """Returns how many rows were removed. With a clock that is not trusted it removes none."""
@@ -131,8 +135,9 @@ class JournalUpkeep:
         try:
             removals = self._journal.prune(before=moment.utc - self._keep, rows_max=PRUNE_ROWS_MAX)
         except JournalUnwritable as error:
-            log.warning("%s", error)
+            self._faults.note("old rows are not removed", logging.WARNING, str(error))
             return 0
+        self._faults.end("old rows are not removed")
         for removal in removals:
             log.info("removed %d acknowledged rows of epoch %s", removal.rows, removal.pruned_epoch)
         return sum(removal.rows for removal in removals)

@@ -13,6 +13,7 @@ from edge_agent.identity import DeviceIdentity, Registration
 from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.journal.marks import LEDGER_INCARNATION
+from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Part, Pulse
 from edge_agent.settings.tables import LedgerSettings
 from edge_agent.version import VERSION
@@ -85,6 +86,7 @@ class Uplink:
         from sync.client.http import HttpxTransport  # for a kiosk that has a ledger: httpx is 3 MiB
 
         self._contact = contact
+        self._faults = RepeatedFaults(log)
         self._journal = journal
         self._http = HttpxTransport(
             registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall
@@ -140,11 +142,11 @@ class Uplink:
         try:
             step = client.step()
         except RosterMismatch as error:
-            log.warning("%s: %s", client.name, error)
+            self._faults.note(client.name, logging.WARNING, str(error))
             self._roster.fetch_whole()
             return STORE_RETRY_S
         except JournalUnwritable as error:
-            return _wait_for_journal(client, error)
+            return self._wait_for_journal(client, error)
         if step.outcome not in _UNLOGGED and (step.outcome, step.alarm) != (before.outcome, before.alarm):
             level = logging.INFO if step.alarm is SyncAlarm.NONE else logging.WARNING
             log.log(level, "%s: %s: %s", client.name, step.outcome, step.why)
@@ -154,9 +156,16 @@ class Uplink:
         if step.outcome is SyncOutcome.BEHIND:
             self._roster.hurry()
         try:
-            return self._follow_step(client, step)
+            due_s = self._follow_step(client, step)
         except JournalUnwritable as error:
-            return _wait_for_journal(client, error)
+            return self._wait_for_journal(client, error)
+        self._faults.end(client.name)
+        return due_s
+
+    def _wait_for_journal(self, client: PacedClient, error: JournalUnwritable) -> float:
+        """Returns when to try again. A full disk must not end the thread, and with it the process and its memory."""
+        self._faults.note(client.name, logging.WARNING, str(error))
+        return STORE_RETRY_S
 
     def _follow_step(self, client: PacedClient, step: SyncStep) -> float:
         if step.outcome is SyncOutcome.APPLIED and self._fetched_incarnation:
@@ -197,12 +206,6 @@ class Uplink:
             return False
         self._requested_roster = newest
         return True
-
-
-def _wait_for_journal(client: PacedClient, error: JournalUnwritable) -> float:
-    """Returns when to try again. A full disk must not end the thread: with it the process would end, and its memory."""
-    log.warning("%s: %s", client.name, error)
-    return STORE_RETRY_S
 
 
 class UplinkHandle:
