@@ -27,6 +27,7 @@ from edge_agent.domain.identify import (
     UnknownPerson,
 )
 from edge_agent.domain.moment import Moment, elapsed_ms
+from edge_agent.domain.replacement_cards import REPLACED
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting, SightingKind
 from sync.contract.entitlements import choose_entitlement
@@ -66,6 +67,7 @@ class DecisionReason(StrEnum):
     AMBIGUOUS = "ambiguous"
     MISMATCH = "mismatch"
     BLOCKED = "blocked"
+    CARD_REPLACED = "card_replaced"  # this person has been given another card
     CODE_USED = "code_used"  # a changing code that was used before, here or at another kiosk
     NO_SESSION = "no_session"
     CLOSED_DAY = "closed_day"
@@ -164,8 +166,9 @@ def decide(
             return Refused(identity=identity, reason=reason, slot=slot)
         case BlockedCredential(status=status) if status == USED_CODE:
             return Refused(identity=identity, reason=DecisionReason.CODE_USED, slot=slot)
-        case BlockedCredential():
-            return Review(identity=identity, reason=DecisionReason.BLOCKED, slot=slot)
+        case BlockedCredential(status=status):
+            reason = DecisionReason.CARD_REPLACED if status == REPLACED else DecisionReason.BLOCKED
+            return Review(identity=identity, reason=reason, slot=slot)
         case AmbiguousPerson():
             return Refused(identity=identity, reason=DecisionReason.AMBIGUOUS, slot=slot)
         case PalmMismatch(copied=copied):

@@ -32,16 +32,19 @@ class OperatorRight(StrEnum):
     FIND = "find"  # people and classes by name
     ENTER = "enter"
     VOID = "void"
+    CARDS = "cards"  # give a new card in the place of a lost one
+    CALL = "call"  # the technician
+    ANSWER = "answer"  # a call of the technician
     CLOCKS = "clocks"  # confirm how far a terminal's clock was off
     OPERATORS = "operators"  # add and block operators, and give new PINs
 
 
-_AT_THE_HATCH = frozenset({OperatorRight.FIND, OperatorRight.ENTER, OperatorRight.VOID})
+_AT_THE_HATCH = frozenset({OperatorRight.FIND, OperatorRight.ENTER, OperatorRight.VOID, OperatorRight.CALL})
 _RIGHTS: Final = {
-    OperatorRole.COOK: _AT_THE_HATCH | {OperatorRight.CLOCKS},
+    OperatorRole.COOK: _AT_THE_HATCH | {OperatorRight.CLOCKS, OperatorRight.CARDS},
     OperatorRole.CLASS_TEACHER: _AT_THE_HATCH,
     OperatorRole.HEAD: frozenset(OperatorRight),
-    OperatorRole.TECHNICIAN: frozenset({OperatorRight.CLOCKS}),
+    OperatorRole.TECHNICIAN: frozenset({OperatorRight.CLOCKS, OperatorRight.ANSWER}),
 }
 
 

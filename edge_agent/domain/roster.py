@@ -103,6 +103,11 @@ class Roster:
             for card in sorted(cards.values(), key=lambda card: (not card.blocked, card.id))
         }
 
+    def find_person_cards(self, person: str) -> tuple[Credential, ...]:
+        """Returns every card of a person, the blocked ones too, ordered by id."""
+        cards = {card.id: card for found in self._cards.values() for card in found if card.person == person}
+        return tuple(cards[card_id] for card_id in sorted(cards))
+
     def find_codes(self, text: str) -> tuple[Credential, ...]:
         """Returns the credentials with this code: a QR code, a barcode or a PIN."""
         return self._codes.get(text.strip(), ())

@@ -41,6 +41,7 @@ from edge_agent.journal.migrate import migrate_in_child
 from edge_agent.journal.outbox import JournalOutbox
 from edge_agent.journal.own_events import OwnEvents
 from edge_agent.journal.palm_table import SealedPalmTable
+from edge_agent.journal.replacement_table import ReplacementTable
 from edge_agent.journal.retention import prune_rows
 from edge_agent.journal.roster_table import RosterTable
 from edge_agent.journal.rows import (
@@ -102,6 +103,7 @@ class Journal:
         self.marks = MarkTable(store)
         self.palms = SealedPalmTable(store, self._appender, self.marks, own_events, now)
         self.code_uses = CodeUseTable(store, self.marks)
+        self.replacements = ReplacementTable(store, self._appender, self.marks)
         self.roster = RosterTable(store, self.marks, self.palms, kiosk.school)
 
     @classmethod

@@ -24,6 +24,7 @@ from edge_agent.journal.marks import (
     write_marks,
 )
 from edge_agent.journal.palm_table import SealedPalmTable
+from edge_agent.journal.replacement_table import forget_strangers_cards
 from edge_agent.journal.sealed_palms import delete_palms_without_consent, overwriting_deletions
 from edge_agent.journal.store import Store, connect_read_only
 from sync.contract.event import PersonId
@@ -170,6 +171,7 @@ def write_difference(
         deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
         connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
         forget_strangers(connection)
+        forget_strangers_cards(connection)
     write_marks(connection, {
         ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at), ROSTER_KNOWS: ",".join(LATER_TYPES),
     })  # fmt: skip

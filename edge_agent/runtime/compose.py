@@ -29,6 +29,8 @@ from edge_agent.journal.journal import Journal
 from edge_agent.process.metrics import Counters
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Part, Pulse, Supervisor
+from edge_agent.runtime.card_desk import CardDesk
+from edge_agent.runtime.card_numbers import CardNumbers
 from edge_agent.runtime.code_judge import CODE_KEY_NAME, build_code_judge
 from edge_agent.runtime.commands.clocks import ClockCommands
 from edge_agent.runtime.commands.devices import DeviceCommands
@@ -50,7 +52,8 @@ from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.palm_availability import CameraPalmAvailability
 from edge_agent.runtime.policy import build_policy
-from edge_agent.runtime.roster_desk import RosterDesk, RosterReader
+from edge_agent.runtime.roster_desk import RosterDesk
+from edge_agent.runtime.roster_in_force import RosterInForce, RosterReader
 from edge_agent.runtime.row_mark_file import ROW_MARKS_FOLDER, RowMarkFile
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
@@ -118,7 +121,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     journal = opener.open_journal()
     guard = JournalGuard(journal, opener, shutdown, now)
     watched_journal = WatchedJournal(journal, guard)
-    roster_reader = RosterReader(journal, identity.school, settings.zone)
+    card_numbers = CardNumbers(settings.kiosk.state_dir, identity.school)
+    roster_reader = RosterReader(journal, identity.school, settings.zone, card_numbers)
 
     readers = ReaderPresences.from_settings(settings.readers, loaded.drivers)
     gallery = _gallery(settings, readers, journal, identity.school)
@@ -136,13 +140,15 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     payers = settings.screen.guest_payers
     desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries, outage, payers)
+    in_force = RosterInForce(journal, roster_reader, station)
+    station.new_cards = cards = CardDesk(station, inbox, journal.replacements, card_numbers, in_force, guard, now)
     operators = _read_operators(settings)
-    screen = _screen(settings, desk, operators, now, counters)
+    screen = _screen(settings, desk, cards, operators, now, counters)
     indicators = _indicators(loaded, taps)
     surfaces = Surfaces(indicators, screen, guard, counters)
     palms = _palms(gallery, settings, inbox, station, surfaces, now, counters)
 
-    roster_desk = RosterDesk(journal, roster_reader, station, palms, guard, now)
+    roster_desk = RosterDesk(journal, in_force, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
     health_desk = HealthDesk(
         now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s
@@ -271,7 +277,12 @@ def _read_operators(settings: Settings) -> OperatorBook:
 
 
 def _screen(
-    settings: Settings, desk: StaffDesk, operators: OperatorBook, now: MomentSource, counters: Counters
+    settings: Settings,
+    desk: StaffDesk,
+    cards: CardDesk,
+    operators: OperatorBook,
+    now: MomentSource,
+    counters: Counters,
 ) -> ScreenServer:
     return ScreenServer(
         "127.0.0.1",
@@ -280,6 +291,7 @@ def _screen(
         language=Language(settings.kiosk.language),
         sound=SoundLevel(settings.screen.sound),
         actions=desk,
+        cards=cards,
         operators=operators,
         metrics=counters.registry,
         wall=lambda: now().utc,

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from edge_agent.journal.store import sync_folder
-from edge_agent.settings.credentials import read_credential
+from edge_agent.runtime.school_secret import derive_school_secret
 
 KIOSK_SECRET_NAME: Final = "operators.key"  # noqa: S105  the name of a file
 KIOSK_SECRET_BYTES: Final = 32
@@ -42,29 +42,18 @@ class PinHashes:
 
     def make(self, pin: str, *, once: bool) -> PinHash:
         """Returns the hash of a PIN under the best key there is. Raises OSError when a new secret cannot be stored."""
-        sealing = self._read_sealing_secret()
+        sealing = derive_school_secret(self._state_dir, _KEY_USE)
         key, secret = (SEALING, sealing) if sealing is not None else (KIOSK, self._load_or_make_secret())
         salt = secrets.token_bytes(16)
         return PinHash(key, salt.hex(), _digest(secret, salt, pin).hex(), once)
 
     def fits(self, pin_hash: PinHash, pin: str) -> bool:
         """Returns True for the PIN that the hash was made of. With another key than then, no PIN fits."""
-        secret = self._read_sealing_secret() if pin_hash.key == SEALING else self._read_secret()
+        is_sealing = pin_hash.key == SEALING
+        secret = derive_school_secret(self._state_dir, _KEY_USE) if is_sealing else self._read_secret()
         if secret is None:
             return False
         return hmac.compare_digest(_digest(secret, bytes.fromhex(pin_hash.salt), pin), bytes.fromhex(pin_hash.digest))
-
-    def _read_sealing_secret(self) -> bytes | None:
-        """Returns a key made of the school's; None without one. What reads that is large, so it is imported late."""
-        if not (self._state_dir / "palm.key").exists() and not read_credential("palm-key"):
-            return None
-        from edge_agent.errors import RequestRefused
-        from edge_agent.palms.keys import NoSchoolKey, load
-
-        try:
-            return hmac.digest(load(self._state_dir).secret, _KEY_USE, "sha256")
-        except (NoSchoolKey, RequestRefused):
-            return None  # the palms' own check says what is wrong with it
 
     def _read_secret(self) -> bytes | None:
         try:

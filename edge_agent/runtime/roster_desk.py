@@ -2,17 +2,14 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Protocol
 
-from edge_agent.domain import roster as rosters
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.record import EventContext, EventOrigin, build_origin
-from edge_agent.domain.roster import Roster
-from edge_agent.journal.errors import RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.roster_in_force import RosterInForce
 from edge_agent.station.station import Station
 from sync.contract.dynamic_codes import CodeUse
 from sync.contract.event import ConsentWithdrawn, RosterApplied
@@ -31,30 +28,6 @@ class PalmsInMemory(Protocol):
         ...
 
 
-class RosterReader:
-    """Builds the roster in force from the journal's records."""
-
-    def __init__(self, journal: Journal, school: str, zone: tzinfo) -> None:
-        self._journal = journal
-        self._school = school
-        self._zone = zone
-
-    def read(self) -> Roster:
-        """Returns the roster in force. Records that do not fit their version count as none, and are logged."""
-        try:
-            records = self._journal.roster.records()
-        except RosterMismatch as error:
-            log.error("%s", error)  # noqa: TRY400
-            records = []
-        return rosters.build_roster(
-            records,
-            school=self._school,
-            version=self._journal.roster.version(),
-            confirmed_at=self._journal.roster.confirmed_at(),
-            tz=self._zone,
-        )
-
-
 class RosterDesk:
     """Implements `sync.client.ports.RosterStore` and `CodeUseStore` over the journal; a newer roster also reaches
     station and palms.
@@ -63,14 +36,14 @@ class RosterDesk:
     def __init__(
         self,
         journal: Journal,
-        reader: RosterReader,
+        in_force: RosterInForce,
         station: Station,
         palms: PalmsInMemory | None,
         guard: JournalGuard,
         now: MomentSource,
     ) -> None:
         self._journal = journal
-        self._reader = reader
+        self._in_force = in_force
         self._station = station
         self._palms = palms
         self._guard = guard
@@ -96,7 +69,8 @@ class RosterDesk:
         """Brings the pages of a newer roster into force. Raises RosterMismatch, JournalUnwritable."""
         before = self._station.roster
         change = self._journal.roster.apply(pages, confirmed_at)
-        roster = self._station.roster = self._reader.read()
+        self._in_force.refresh()
+        roster = self._station.roster
         log.info(
             "roster version %d is in force: %d people, %d credentials",
             roster.version,
@@ -121,7 +95,7 @@ class RosterDesk:
     def confirm_roster(self, confirmed_at: datetime) -> None:
         """Notes that the roster in force was still the newest one at this time."""
         self._journal.roster.confirm(confirmed_at)
-        self._station.roster = replace(self._station.roster, confirmed_at=confirmed_at)
+        self._in_force.confirm(confirmed_at)
 
     def _where(self) -> EventOrigin:
         return build_origin(EventContext(self._now(), self._station.roster))

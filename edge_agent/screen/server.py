@@ -21,6 +21,8 @@ from starlette.applications import Starlette
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.health import KioskHealth
 from edge_agent.screen import app, assets
+from edge_agent.screen.card_desk import CardApi
+from edge_agent.screen.card_ports import CardActions
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.operator_desk import OperatorApi
@@ -71,6 +73,7 @@ class ScreenServer:
         language: Language = Language.KK,
         sound: SoundLevel = SoundLevel.ON,
         actions: StaffActions | None = None,
+        cards: CardActions | None = None,
         operators: OperatorDirectory,
         metrics: CollectorRegistry | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -94,6 +97,7 @@ class ScreenServer:
             *OperatorApi(sign_in, operators).routes(),
             *self._staff.routes(),
             *PaperApi(self._staff).routes(),
+            *(CardApi(sign_in, cards).routes() if cards is not None else ()),
         )
         self._token = token
         self._sound = sound

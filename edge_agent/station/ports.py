@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from drivers.readings import CodeRead
+from drivers.readings import CardRead, CodeRead
 from edge_agent.domain.confirmation import ConfirmationLimits
 from edge_agent.domain.decision import DecisionRules
 from edge_agent.domain.identify import (
@@ -59,6 +59,14 @@ class PalmAvailability(Protocol):
 
     def has_camera(self) -> bool:
         """Returns True when a camera works."""
+        ...
+
+
+class NewCardTaker(Protocol):
+    """The desk where cards are given in the place of lost ones. Called on the station's thread."""
+
+    def offer_card(self, reading: CardRead, identity: Identity, moment: Moment) -> bool:
+        """Returns True where this card was waited for and is somebody's new one from now on: it is no visit."""
         ...
 
 

@@ -50,6 +50,7 @@ from edge_agent.station.ports import (
     CodeJudge,
     EntryAlreadyVoid,
     HeldInMemory,
+    NewCardTaker,
     NoMealNow,
     NoSuchEntry,
     NoSuchRun,
@@ -91,6 +92,7 @@ class Station:
         self.waiting_scans = WaitingScans()
         self.palms = palms
         self.codes: CodeJudge | None = None
+        self.new_cards: NewCardTaker | None = None
         self.roster = roster
 
     def take_reading(self, reading: Reading, moment: Moment) -> Feedback | None:
@@ -107,6 +109,8 @@ class Station:
                     return None
                 case ConfirmationVerdict.COUNT:
                     pass
+            if self.new_cards is not None and self.new_cards.offer_card(reading, identity, moment):
+                return None
         authenticity = reading.authenticity if isinstance(reading, CardRead | CodeRead) else Authenticity.BARE
         context = EventContext(moment, roster, reading.reader, authenticity=authenticity)
         if isinstance(reading, PersonMatched) and reading.seen_at is not None:

@@ -251,6 +251,25 @@ class RecordingResumed(EventBase, frozen=True, kw_only=True, omit_defaults=True,
     not_kept: int = 0  # those for which the memory had no room: they are in no row
 
 
+class CardReplaced(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="card_replaced"):
+    """An operator gave a person another card; the former ones are blocked. No number of a card is in it."""
+
+    person: str
+    credential: str  # the new card's id
+    digest: str  # of its number: HMAC-SHA-256 under a key of the school or of this kiosk, the first 32 hex digits
+    operator: str
+    blocked: str = ""  # ids of the former cards, comma-separated
+    reader: str = ""  # at which it was shown; empty: its printed number was typed
+
+
+class TechnicianCall(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="technician_call"):
+    """An operator calls the technician, or with `answered` says that the call is over."""
+
+    operator: str
+    about: str = ""  # a reader's name or the code of a reason, as the staff's page showed it
+    answered: bool = False
+
+
 class Carried(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="carried"):
     """An unacknowledged event of a closed epoch, travelling in its successor under its old identity."""
 
@@ -279,6 +298,8 @@ Event = (
     | HandCount
     | GuestMeals
     | RecordingResumed
+    | CardReplaced
+    | TechnicianCall
     | Carried
 )
 

@@ -46,6 +46,11 @@ def overwrite_what_is_free(database: Database) -> None:
     _execute_step(database, "0090_overwritten")
 
 
+@migrations(name="0166_replacement_card")
+def create_replacement_cards(database: Database) -> None:
+    _execute_step(database, "0166_replacement_card")
+
+
 def _execute_step(database: Database, step: str) -> None:
     for statement in read_statements(step):
         database.conn.execute(statement)

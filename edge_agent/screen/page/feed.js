@@ -41,7 +41,8 @@ function technicianWords(sentence) {
 }
 
 // `voided` holds the ids of the rows that this page voided. `acts` are what the staff can do on a row: `onVoid(notice)`,
-// `onMeant(notice, name)` for whom the reader meant, `onOther(notice)`; null where nobody is signed in.
+// `onMeant(notice, name)` for whom the reader meant, `onOther(notice)`, `onCard(notice)` where `givesCard(notice)`; null
+// where nobody is signed in.
 // A row that says the same stays where it is: the click that somebody has begun on it is not lost because another child comes.
 export function drawNotices(list, view, language, clock, voided, acts) {
   const standing = new Map([...list.children].map((row) => [row.dataset.says, row]));
@@ -104,6 +105,11 @@ function meantButtons(notice, language, acts) {
   const other = element("button", "quiet", translate(language, meant.length ? "staff.search.other" : "staff.search.look"));
   other.addEventListener("click", () => acts.onOther(notice));
   buttons.append(other);
+  if (acts.givesCard(notice)) {
+    const card = element("button", "quiet", translate(language, "staff.card.give"));
+    card.addEventListener("click", () => acts.onCard(notice));
+    buttons.append(card);
+  }
   return buttons;
 }
 

@@ -11,10 +11,13 @@ const SHOWN_FIRST = 20; // a longer list says so, and shows the rest when it is 
 let findTimer = 0;
 let likelyReason = () => "";
 let saidReason = ""; // of the row from which this search began
+let cardGiver = () => null;
 
-// `reason()` returns the reason that the newest row which asks for a person gives, or "".
-export function startSearch(reason) {
+// `reason()` returns the reason that the newest row which asks for a person gives, or ""; `giver()` returns the act that
+// gives somebody a new card, or null where the operator may not.
+export function startSearch(reason, giver) {
   likelyReason = reason;
+  cardGiver = giver;
   $("find").addEventListener("input", () => {
     clearTimeout(findTimer);
     findTimer = setTimeout(findPeople, FIND_DELAY_MS);
@@ -59,7 +62,7 @@ function drawPeople(people, number) {
     $("people").replaceChildren(element("li", "hint", t("staff.nobody")));
     return;
   }
-  const rows = people.slice(0, number).map((person) => choiceItem(nameWords(person), person.group, () => enterPerson(person)));
+  const rows = people.slice(0, number).map(personItem);
   if (people.length > number) {
     rows.unshift(element("li", "hint", t("staff.search.more", { found: people.length, number })));
     rows.push(choiceItem(t("staff.search.all", { number: people.length }), "", () => {
@@ -68,6 +71,19 @@ function drawPeople(people, number) {
     }));
   }
   $("people").replaceChildren(...rows);
+}
+
+function personItem(person) {
+  const item = choiceItem(nameWords(person), person.group, () => enterPerson(person));
+  const giveCard = cardGiver();
+  if (giveCard) {
+    const button = element("button", "quiet", t("staff.card.give"));
+    button.setAttribute("aria-label", `${t("staff.card.give")}: ${nameWords(person)}`);
+    button.addEventListener("click", () => giveCard(person));
+    item.classList.add("with-act");
+    item.append(button);
+  }
+  return item;
 }
 
 export async function enterPerson(person, likely = saidReason || likelyReason()) {

@@ -1,7 +1,8 @@
 // The staff's page: the last children, the kiosk's health, and acts by hand.
 
 import * as count from "/page/count.js";
-import { likelyReason, reasonOf } from "/page/attention.js";
+import { likelyReason, reasonOf, wantsCard } from "/page/attention.js";
+import { giveCard, startCards } from "/page/cards.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
 import {
   $, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
@@ -143,6 +144,8 @@ async function voidEntry(notice) {
   focusSearch();
 }
 
+const mayGiveCards = () => (session.rights.includes("cards") ? giveCard : null);
+
 // A row knows the id of one person, or the names of several, who are then looked for.
 const ROW_ACTS = {
   onVoid: voidEntry,
@@ -152,6 +155,13 @@ const ROW_ACTS = {
     if (person) enterPerson({ person, name, group }, reasonOf(notice));
     else lookFor(name, reasonOf(notice));
   },
+  onCard: (notice) => {
+    const { person, name, group } = notice.staff;
+    chooseTab("person");
+    if (person) giveCard({ person, name, group });
+    else lookFor("", reasonOf(notice));
+  },
+  givesCard: (notice) => mayGiveCards() !== null && wantsCard(notice),
   onOther: (notice) => {
     chooseTab("person");
     lookFor("", reasonOf(notice));
@@ -178,7 +188,8 @@ startToday();
 startTicks();
 startGuests();
 startPaper();
-startSearch(() => likelyReason(view));
+startCards(() => { clearSearch(); focusSearch(); });
+startSearch(() => likelyReason(view), mayGiveCards);
 whenSignedOut(refreshSession);
 draw();
 refreshSession();

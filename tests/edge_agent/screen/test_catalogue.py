@@ -12,6 +12,7 @@ from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
+from edge_agent.screen.card_ports import CardProblem
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, GuestReason, PaperReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, ScreenBoard
 from sync.contract.event import ClockQuality, Method
@@ -61,7 +62,8 @@ def used_keys() -> set[str]:
     keys |= {f"staff.paper.{blank}" for blank in ("day", "meal", "hours", "written_by")}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
-    keys |= {f"staff.why.{code}" for code in (*FailureReason, *OperatorFault, *PinFault, *SCREEN_FAILURES)}
+    failures = (*FailureReason, *OperatorFault, *PinFault, *CardProblem, *SCREEN_FAILURES)
+    keys |= {f"staff.why.{code}" for code in failures}
     keys |= {f"staff.operators.role.{role}" for role in OperatorRole}
     keys |= {f"staff.today.method.{method}" for method in Method}
     keys |= {f"enrol.{step}" for step in EnrolmentStep}
