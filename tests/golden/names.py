@@ -446,12 +446,15 @@ _CATALOG = {
 }
 
 
+_EVENTS_OF_A_MONTH = re.compile(r"event_\d{4}_\d{2}(_|$)")  # like `event`, for the months around today
+
+
 def ledger_schema(folder: Path) -> str:
-    """The catalog of a fresh ledger's PostgreSQL."""
+    """The catalog of a fresh ledger's PostgreSQL, without the partitions, whose names are of today."""
     parts: dict[str, str] = {}
     with adapter.ledger_database(folder) as connection:
         for name, query in _CATALOG.items():
-            rows = connection.execute(query).fetchall()
+            rows = [row for row in connection.execute(query) if not _EVENTS_OF_A_MONTH.match(str(row[0]))]
             parts[name] = "\n".join(" | ".join("-" if each is None else str(each) for each in row) for row in rows)
     return _sections(parts)
 
