@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
@@ -181,7 +181,8 @@ def test_the_same_file_again_is_recognised_and_old_ones_go(
     assert upload(server, city, address(subject), write_csv(*THEIRS)).headers["location"].endswith("/1")
     assert upload(server, city, address(subject), write_csv(*THEIRS)).headers["location"].endswith("/1")
     assert upload(server, city, address(subject), write_csv(NAMED)).headers["location"].endswith("/2")
-    db.execute("UPDATE other_count SET handed_in_at = handed_in_at - interval '367 days' WHERE number = 1")
+    long_ago = datetime.now(UTC) - timedelta(days=367)
+    db.execute("UPDATE other_count SET handed_in_at = %s WHERE number = 1", (long_ago,))
     upload(server, city, address(subject), write_csv(THEIRS[1]))
     assert [count.number for count in count_uploads.list_counts(db, subject)] == [3, 2]
 
