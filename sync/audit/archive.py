@@ -184,7 +184,7 @@ class CategoryVersionLine(_ArchiveLine, frozen=True, kw_only=True, tag="category
 
     def digest(self) -> bytes:
         """Returns the digest of the version, as its leaf and the sheets made by it hold it."""
-        return digest_categories(self.first, self.rows, self.rows_digest)
+        return digest_categories(self.number, self.first, self.rows, self.rows_digest)
 
 
 class CategoryRowLine(_ArchiveLine, frozen=True, kw_only=True, tag="category_row"):

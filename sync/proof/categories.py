@@ -2,10 +2,12 @@
 
     row      SHA-256(0x00 ‖ "canteen category v1\\n" ‖ salt (16 bytes) ‖ person ‖ category), as in statements
     rows     SHA-256 of the hashes of all rows, one behind the other, ascending
-    version  SHA-256("canteen categories v1\\n" first day\\n how many rows\\n rows in hex\\n)
+    version  SHA-256("canteen categories v1\\n" number\\n first day\\n how many rows\\n rows in hex\\n)
 
 The version's digest is in its leaf. A category says something of a family, and there are few of them, so each row has a
-salt. When a person is erased, row and salt go and the hash stays: the digest holds, and nobody can guess the row.
+salt. Two versions without rows may have one first day, so the number tells them apart; only version 0, what was in
+force before there were versions, is without one. When a person is erased, row and salt go and the hash stays: the
+digest holds, and nobody can guess the row.
 """
 
 from collections.abc import Collection
@@ -33,6 +35,7 @@ def digest_rows(hashes: Collection[bytes]) -> bytes:
     return sha256(b"".join(sorted(hashes))).digest()
 
 
-def digest_categories(first: date, count: int, rows: bytes) -> bytes:
+def digest_categories(number: int, first: date, count: int, rows: bytes) -> bytes:
     """Returns the digest of a version in force from `first` on, with `count` rows whose own digest is `rows`."""
-    return sha256(join_lines([_VERSION_TAG, first.isoformat(), str(count), rows.hex()]).encode()).digest()
+    numbered = [str(number)] if number else []
+    return sha256(join_lines([_VERSION_TAG, *numbered, first.isoformat(), str(count), rows.hex()]).encode()).digest()

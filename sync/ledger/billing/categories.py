@@ -95,7 +95,7 @@ def _insert_version(
 ) -> None:  # fmt: skip
     rows = [(person, code, secrets.token_bytes(SALT_BYTES)) for person, code in stated.items()]
     hashes = [hash_category(*row) for row in rows]
-    digest = digest_categories(first, len(rows), digest_rows(hashes))
+    digest = digest_categories(number, first, len(rows), digest_rows(hashes))
     connection.execute(
         "INSERT INTO category_version (school, version, first, digest, imported_by, imported_at)"
         " VALUES (%s, %s, %s, %s, %s, %s)",

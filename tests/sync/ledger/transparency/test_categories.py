@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sync.audit.archive import AuditFailure, encode_line
@@ -175,12 +175,14 @@ def test_a_category_changed_after_closing_is_corrected_and_both_sheets_hold(
 
 LATER = "; what came later is for a correction sheet"
 CODES = st.dictionaries(st.sampled_from(sorted(MEALS)), st.sampled_from(sorted(PRICES)))
+DECEMBER = date(2025, 12, 2)
 CHANGES = st.lists(st.tuples(st.dates(date(2025, 10, 25), date(2025, 12, 5)), CODES), max_size=3)
 
 
 def test_any_changes_before_and_after_closing(open_school: Callable[[], PricedSchool]) -> None:
     @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(CHANGES, st.lists(CHANGES, min_size=1, max_size=2))
+    @example([(DECEMBER, {})], [[(date(2025, 10, 30), {"u2": "c1"}), (DECEMBER, {})], []])  # twice the same, and empty
     def check(before: list[tuple[date, dict[str, str]]], later: list[list[tuple[date, dict[str, str]]]]) -> None:
         priced = open_school()
         for first, codes in before:
