@@ -81,7 +81,9 @@ class JudgementBasis:
         if when is not None and not (session and is_placed):
             slot = self._find_slot(entry, when, versions)
             session, service_date = (slot.session, slot.service_date) if slot else ("", "")
-        paying = history.choose_entitlement(entry.person, session, service_date)
+        # Without a session it counts on the day of its time, as `Visit.day` says: so a closed month stays as it was.
+        day = service_date or (when.date().isoformat() if when else entry.at[:10])
+        paying = history.choose_entitlement(entry.person, session, day)
         if entry.claim is Claim.NONE and paying is None:
             return Verdict(session, service_date, "", Claim.NONE, ClaimReason.AS_RECORDED)
         person = history.find_person(entry.person, versions)
@@ -140,7 +142,8 @@ class JudgementBasis:
         if self._is_future(arrival.received_at, when, service_date):
             return ClaimReason.FUTURE
         if when is None:
-            return ClaimReason.CLOCK if history.was_member(entry.person) else ClaimReason.UNKNOWN_PERSON
+            last = history.last_version(entry.service_date or entry.at)
+            return ClaimReason.CLOCK if history.was_member(entry.person, last) else ClaimReason.UNKNOWN_PERSON
         if person is None:
             return ClaimReason.UNKNOWN_PERSON
         if not session:

@@ -108,9 +108,9 @@ class RosterHistory:
                     return state.record
         return None
 
-    def was_member(self, person: str) -> bool:
-        """Returns True where any version has this person."""
-        return person in self._people
+    def was_member(self, person: str, last: int) -> bool:
+        """Returns True where any version up to `last` has this person."""
+        return any(state.since <= last for state in self._people.get(person, ()))
 
     def timetable(self, version: int) -> Timetable:
         """Returns what was served by this version."""

@@ -15,10 +15,11 @@ from sync.contract.chain import Epoch
 from sync.contract.event import Claim, ClockQuality, Entry, Event, Exit, Manual, Method, Void
 from sync.contract.flags import FlagThresholds
 from sync.contract.roster import Entitlement, MealSession, Person
-from sync.contract.visits import VisitClosing
+from sync.contract.visits import ClaimReason, VisitClosing
 from sync.ledger.judgement.day_marks import mark_dirty
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.judgement.judgement_basis import read_basis
+from sync.ledger.judgement.months import close_month
 from sync.ledger.judgement.report_flags import read_flags
 from sync.ledger.registry import rosters, schools
 from sync.ledger.server import LedgerServer
@@ -119,6 +120,29 @@ def test_a_new_roster_marks_the_settled_days(db: psycopg.Connection, lunch: str,
     rosters.apply_changes(db, lunch, [Person(id="u9", given_name="Ә", family_name="Қ")])
     assert settle_days(db, lunch, now=NOW) == ("2026-11-20",)
     assert read_versions(db, lunch) == [("2026-11-20", 1)]  # judged again, and the same
+
+
+def test_no_roster_after_the_closing_changes_an_entry_without_a_time(
+    db: psycopg.Connection, lunch: str, kiosk: Kiosk
+) -> None:
+    """Nothing vouches for its clock: it counts on the day that it names, by the roster of that day's closing."""
+    wrong: dict[str, Any] = {"clock": ClockQuality.UNSYNCHRONISED, "claim": Claim.NONE, "session": "", "programme": ""}
+    kiosk.record(*(paid(lunch, person, service_date="", **wrong) for person in ("u1", "u9")))
+    accepted(kiosk.send_all())
+    settle_days(db, lunch, now=NOW)
+    assert close_month(db, lunch, "2026-11", now=NOW)
+    rosters.apply_changes(db, lunch, [
+        Entitlement(id="u1.state", person="u1", programme="state", first="2026-11-20"),
+        Entitlement(id="u9.state", person="u9", programme="state"),
+        Person(id="u9", given_name="Ә", family_name="Қ"),
+    ])  # fmt: skip
+    settle_days(db, lunch, now=NOW)
+    kept = read_by_day(db, lunch)
+    assert [(visit.claim, visit.why) for visit in kept["2026-11-20"]] == [
+        (Claim.HELD, ClaimReason.CLOCK),
+        (Claim.NONE, ClaimReason.AS_RECORDED),
+    ]
+    assert kept == recompute_visits(db, lunch, NOW)
 
 
 def test_a_day_stays_marked_while_its_session_runs(db: psycopg.Connection, lunch: str, kiosk: Kiosk) -> None:

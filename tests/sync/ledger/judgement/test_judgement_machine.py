@@ -47,7 +47,7 @@ from sync.ledger.server import LedgerServer
 from tests.sync.ledger.judgement.recomputation import read_by_day, recompute_visits
 from tests.sync.ledger.kiosk import Kiosk, accepted, new_school
 
-NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
+NOW = datetime.now(UTC)  # the events come to the ledger by the real clock, and none comes later than it is judged
 OCTOBER = "2026-10"
 DAYS = ("2026-10-29", "2026-10-30", "2026-11-02", "2026-11-03")
 PEOPLE = ("u0", "u1", "u2")
