@@ -3,7 +3,7 @@
 A deleted row stays in its table's file until its place is used again, in samples that the planner took, and in the WAL,
 whose files are kept under other names to be written again. So the tables are written anew, then the WAL is moved on
 past every file that is there, and none of them is kept. Copies elsewhere (backups, an archive of the WAL, standbys) are
-out of reach from here.
+out of reach from here. On a cluster the tables are written anew on every machine, but the WAL of one machine only.
 """
 
 import time
@@ -12,6 +12,7 @@ from typing import Final, LiteralString
 
 import psycopg
 
+from sync.ledger.distribution import has_citus
 from sync.ledger.errors import NotUnderstood
 
 # Where names, source's ids, cards, codes, palms and words of families are, or were in an unwritten act.
@@ -97,7 +98,17 @@ def _list_keepers(connection: psycopg.Connection) -> tuple[str, ...]:
         *(f"replication slot {name}" for (name,) in slots),
         *((f"archive_mode = {archive}",) if archive != "off" else ()),
         *((f"wal_keep_size = {keep}",) if keep != "0" else ()),
+        *(_list_workers(connection) if has_citus(connection) else ()),
     )
+
+
+def _list_workers(connection: psycopg.Connection) -> list[str]:
+    """Returns the cluster's other machines on its coordinator, and nothing on a worker, which comes after it."""
+    workers = connection.execute(
+        "SELECT nodename, nodeport FROM pg_dist_node, pg_dist_local_group AS here"
+        " WHERE here.groupid = 0 AND pg_dist_node.groupid <> 0 ORDER BY 1, 2"
+    ).fetchall()
+    return [f"{host}:{port} of the cluster, until `ledger purge` has its URL" for host, port in workers]
 
 
 def _read_text(connection: psycopg.Connection, query: LiteralString, *values: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from sync.ledger.distribution import distribute_tables, prepare_distribution
 from sync.ledger.migrate import migrate, steps
 from sync.ledger.pages.overview import read_schools
+from sync.ledger.recovery.purging import purge_files
 from sync.ledger.registry.schools import issue_code
 from sync.ledger.server import LedgerServer
 from tests.conftest import CITUS_URL
@@ -59,6 +60,18 @@ def test_a_table_of_a_later_schema_follows_with_its_rows(
         assert db.execute("SELECT number FROM later WHERE school = %s", (school,)).fetchall() == [(1,)]
     finally:
         db.execute("DROP TABLE later")
+
+
+def test_a_purge_says_which_machines_wait_for_theirs(db: psycopg.Connection, server: LedgerServer) -> None:
+    workers = db.execute("SELECT node_name, node_port FROM citus_get_active_worker_nodes() ORDER BY 1, 2").fetchall()
+    places = [(str(host), int(port)) for host, port in workers]
+    purged = purge_files(db)
+    assert purged.segments_left == 0
+    assert [keeper.split(" ")[0] for keeper in purged.kept_by] == [f"{host}:{port}" for host, port in places]
+    for host, port in places:
+        with psycopg.connect(server.database_url, host=host, port=port, autocommit=True) as worker:
+            there = purge_files(worker)
+        assert (there.segments_left, there.kept_by) == (0, ())
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from sync.ledger.intake.holes import read_holes
 from sync.ledger.intake.salvage import BroughtEvent, StoredSalvage, store_salvaged
 from sync.ledger.judgement.report import build_report
 from sync.ledger.server import LedgerServer
+from tests.conftest import CITUS_URL
 from tests.edge_agent.journal.samples import NOON, build_entry, open_journal
 from tests.edge_agent.journal.test_open import ALTERED, spoil
 from tests.sync.ledger.kiosk import Kiosk, accepted, read_reply
@@ -70,7 +71,7 @@ def test_a_batch_that_waited_for_the_stick_leaves_no_copy(
         with operator.transaction():
             store_salvaged(operator, kiosk.device, public_key, kiosk.epoch, [brought], NOON)
             answer, until = sending.submit(kiosk.send, 2, 2), time.monotonic() + 60
-            while db.execute(SELECT_WAITING, (operator.info.backend_pid,)).fetchone() is None:
+            while db.execute(SELECT_WAITING, {"by": operator.info.backend_pid}).fetchone() is None:
                 assert not answer.done(), "the stick's transaction holds the head"
                 assert time.monotonic() < until
         accepted(answer.result())
@@ -80,7 +81,12 @@ def test_a_batch_that_waited_for_the_stick_leaves_no_copy(
         assert stored == {"event": [(1,), (2,)], "carried": []}[table]
 
 
-SELECT_WAITING = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+# On a cluster the lock is a worker's.
+SELECT_WAITING = (
+    "SELECT 1 FROM citus_lock_waits, citus_dist_stat_activity WHERE global_pid = blocking_gpid AND pid = %(by)s"
+    if CITUS_URL
+    else "SELECT 1 FROM pg_stat_activity WHERE %(by)s = ANY(pg_blocking_pids(pid))"
+)
 
 
 def test_a_stick_brings_every_epoch_and_the_bytes_behind_a_tombstone(
