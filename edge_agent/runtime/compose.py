@@ -290,6 +290,7 @@ def _screen(
         timezone=settings.zone,
         language=Language(settings.kiosk.language),
         sound=SoundLevel(settings.screen.sound),
+        speech=settings.screen.speech == "on",
         actions=desk,
         cards=cards,
         operators=operators,

@@ -3,6 +3,7 @@
 GET  /              the child's page            GET /staff           the staff's page
 GET  /events        its states, as SSE          GET /events/staff    theirs; names after signing in
 GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
+GET  /speech/…      spoken messages
 POST /staff/…       see `edge_agent.screen.staff`, `sign_in`, `operator_desk`
 """
 
@@ -18,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge_agent.domain.health import HealthLevel, HealthLine, worst_level
-from edge_agent.screen.assets import PageFile, ScreenAssets
+from edge_agent.screen.assets import PageFile, ScreenAssets, read_clip
 from edge_agent.screen.guard import RequestGuard
 from edge_agent.screen.hub import EventHub
 from edge_agent.screen.staff import StaffApi
@@ -53,6 +54,11 @@ class ScreenHandlers:
         asset = self.assets.pages.get(request.path_params["name"])
         return PlainTextResponse("No such file.\n", 404) if asset is None else _asset(asset)
 
+    def speech_clip(self, request: Request) -> Response:
+        """Responds with a spoken message; it is read when it is asked for, since few kiosks speak."""
+        clip = read_clip(request.path_params["language"], request.path_params["name"])
+        return PlainTextResponse("No such file.\n", 404) if clip is None else Response(clip, media_type="audio/ogg")
+
     def catalogues(self, _: Request) -> Response:
         return Response(self.assets.catalogues, media_type="application/json")
 
@@ -84,6 +90,7 @@ def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
         Route("/", parts.child_page),
         Route("/staff", parts.staff_page),
         Route("/page/{name}", parts.page_file),
+        Route("/speech/{language}/{name}.ogg", parts.speech_clip),
         Route("/catalogues.json", parts.catalogues),
         Route("/events", parts.child_events),
         Route("/events/staff", parts.staff_events),

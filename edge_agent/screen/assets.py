@@ -39,6 +39,14 @@ def read_catalogue(language: Language) -> dict[str, str]:
     return msgspec.json.decode(body, type=dict[str, str])
 
 
+def read_clip(language: str, name: str) -> bytes | None:
+    """Returns a spoken message as Ogg Opus: of an advice, or of a state; None where there is none."""
+    if language not in set(Language) or not name.replace("_", "").isalpha():
+        return None
+    clip = files("edge_agent.screen").joinpath("speech", language, f"{name}.ogg")
+    return clip.read_bytes() if clip.is_file() else None
+
+
 def load_assets() -> ScreenAssets:
     """Reads all page files and catalogues from the package."""
     pages = {}

@@ -53,6 +53,7 @@ class _HeartbeatBody:
     run: str  # when it changes, the agent has started anew, and numbers begin again
     version: str  # when it changes, the page loads its files anew
     sound: SoundLevel  # how loud the page is
+    speech: bool  # the page speaks
     utc_offset_min: int  # of the school's time zone, from the agent's own zone data
 
 
@@ -72,6 +73,7 @@ class ScreenServer:
         timezone: tzinfo,
         language: Language = Language.KK,
         sound: SoundLevel = SoundLevel.ON,
+        speech: bool = False,
         actions: StaffActions | None = None,
         cards: CardActions | None = None,
         operators: OperatorDirectory,
@@ -101,6 +103,7 @@ class ScreenServer:
         )
         self._token = token
         self._sound = sound
+        self._speech = speech
         self._server_run: _ServerRun | None = None
 
     def start(self) -> None:
@@ -152,7 +155,7 @@ class ScreenServer:
     def _heartbeat(self, run: str) -> bytes:
         offset = self._wall().astimezone(self._timezone).utcoffset()
         minutes = int(offset.total_seconds() // 60) if offset else 0
-        return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, self._sound, minutes))
+        return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, self._sound, self._speech, minutes))
 
 
 class _ServerRun:

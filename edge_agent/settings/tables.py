@@ -73,6 +73,7 @@ class ScreenSettings(_Section, frozen=True, kw_only=True):
     enabled: bool = True
     port: Port = 8640  # on loopback only
     sound: Literal["on", "quiet", "off"] = "on"  # of the child's page
+    speech: OnOff = "off"  # the child's page says its messages in Kazakh and Russian, behind the melody
     guest_payers: tuple[str, ...] = ("guest", "staff", "paid")  # programmes of the tariff book that pay for guests
     operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 

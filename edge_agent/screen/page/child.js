@@ -17,6 +17,7 @@ let offsetMin = 0;
 let link = "starting"; // then up or down
 let clockTimer = 0;
 let volume = "on";
+let speaks = false;
 
 // Copies the drawing into the mark: what stands in a <use> cannot be animated everywhere. One that stands already goes on moving.
 function setIcon(svg, name) {
@@ -138,7 +139,10 @@ function show(next, run) {
   draw();
   const noticeId = `${run}-${next.big.number}`;
   if (soundedId !== null && soundedId !== noticeId && next.big.state !== "idle") {
-    if (next.big.sound) playSound(next.big.state, volume); // an empty sound: the child is to have none
+    if (next.big.sound) { // an empty sound: the child is to have none
+      playSound(next.big.state, volume);
+      if (speaks) import("/page/speech.js").then(({ speak }) => speak(next.big, volume));
+    }
     if (before !== next.big.number) animateArrival();
   }
   soundedId = noticeId; // the first state after a reload plays no sound: it is old
@@ -162,6 +166,7 @@ follow("/events", {
   onState: show,
   onHeartbeat: (heartbeat) => {
     volume = heartbeat.sound;
+    speaks = heartbeat.speech;
     if (heartbeat.utc_offset_min !== offsetMin || !$("clock").textContent) {
       offsetMin = heartbeat.utc_offset_min;
       drawClock();
