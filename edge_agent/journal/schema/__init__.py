@@ -7,7 +7,7 @@ sqlite-utils, and runs in a process of its own (`edge_agent.journal.migrate`).
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 from edge_agent.journal.errors import SET_ASIDE, JournalDamaged, JournalNewer
@@ -51,24 +51,32 @@ def read_missing_steps(connection: sqlite3.Connection) -> list[str]:
 def check(connection: sqlite3.Connection) -> None:
     """Checks that every table and trigger is there as its step made it. Raises `JournalDamaged`.
 
-    Only of the steps that were taken: a journal of an older version that was not opened since is whole, too.
+    Only of the steps that were taken: a journal of an older version that was not opened since is whole, too. What a
+    later step makes is not there yet: otherwise the note of that step is gone.
     """
     all_steps = step_names()
     applied = read_applied_steps(connection)[: len(all_steps)]
     if not applied or applied != all_steps[: len(applied)]:
         raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
-    fresh = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        for name in applied:
-            for statement in read_statements(name):
-                fresh.execute(statement)
-        expected = _read_objects(fresh)
-    finally:
-        fresh.close()
-    present = _read_objects(connection)
+    expected, present = _make_objects(applied), _read_objects(connection)
     for name, sql in expected.items():
         if present.get(name) != sql:
             raise JournalDamaged(f"{name} is not as the schema has it; {SET_ASIDE}")
+    for name in _make_objects(all_steps).keys() - expected.keys():
+        if name in present:
+            raise JournalDamaged(f"{name} is there, and its step was not taken; {SET_ASIDE}")
+
+
+def _make_objects(steps: Iterable[str]) -> dict[str, str]:
+    """Returns the tables and triggers that these steps make, by name."""
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for name in steps:
+            for statement in read_statements(name):
+                fresh.execute(statement)
+        return _read_objects(fresh)
+    finally:
+        fresh.close()
 
 
 def read_statements(step: str) -> Iterator[str]:

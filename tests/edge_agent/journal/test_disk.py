@@ -137,9 +137,11 @@ def test_an_older_journal_comes_up_to_date_on_a_full_disk(small_disk: Path) -> N
 def test_a_file_that_may_not_grow_is_no_lost_row(tmp_path: Path) -> None:
     """RLIMIT_FSIZE makes writes fail with EFBIG, which SQLite takes for an I/O error."""
     path = tmp_path / "j.db"
+    open_journal(path).close()
+    bytes_max = path.stat().st_size + 64 * 1024  # some of the 400 rows fit in
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({224 * 1024}, {resource.RLIM_INFINITY})); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_max}, {resource.RLIM_INFINITY})); "
         f"import sys; sys.argv = ['appender', {str(path)!r}, '400']; "
         "from tests.edge_agent.journal.appender import main; main()"
     )

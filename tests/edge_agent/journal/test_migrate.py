@@ -98,7 +98,7 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_killed_child_leaves_the_old_schema_or_the_new(tmp_path: Path) -> None:
     step_counts = set()
-    for statements in range(0, 80, 4):
+    for statements in range(0, 120, 3):
         path = tmp_path / f"{statements}.db"
         make_older_journal(path, 1)
         if migrates_alive(path, statements):
