@@ -1,5 +1,6 @@
 // The child's page: draws the newest state from the agent, and decides nothing itself.
 
+import { watchCorner } from "/page/corner.js";
 import { drawingOf, isGuidance, titleKeyOf } from "/page/guide.js";
 import { follow } from "/page/stream.js";
 import { playSound } from "/page/sound.js";
@@ -123,6 +124,7 @@ function draw() {
   document.body.dataset.number = view?.big.number ?? "";
   document.body.toggleAttribute("data-guide", state === view?.big.state && isGuidance(view.big));
   document.documentElement.lang = language;
+  $("corner").setAttribute("aria-label", translate(language, "child.corner"));
   if (state === "offline" || state === "starting") {
     drawAlone(language, state);
   } else {
@@ -174,6 +176,7 @@ follow("/events", {
   },
   onLink: (up) => { link = up ? "up" : "down"; draw(); },
 });
+watchCorner($("corner"));
 draw();
 if (globalThis.pageWatch) globalThis.pageWatch.ready = true;
 else setTimeout(() => location.reload(), RELOAD_MS); // start.js did not come

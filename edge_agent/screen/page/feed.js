@@ -2,7 +2,7 @@
 
 import { hasWords, translate } from "/page/words.js";
 
-const SIGNS = { welcome: "✓", goodbye: "→", noted: "☰", waiting: "⧗", again: "↻", enrol: "＋", show_palm: "✋", use_card: "▭", ask_staff: "?", not_recorded: "◆" };
+export const SIGNS = { welcome: "✓", goodbye: "→", noted: "☰", waiting: "⧗", again: "↻", enrol: "＋", show_palm: "✋", use_card: "▭", ask_staff: "?", not_recorded: "◆" };
 const ATTENTION = new Set(["ask_staff", "not_recorded"]);
 
 export function drawHealth(list, lines, language) {

@@ -2,6 +2,7 @@
 
 import * as count from "/page/count.js";
 import { likelyReason, reasonOf, wantsCard } from "/page/attention.js";
+import { startBand } from "/page/band.js";
 import { giveCard, startCards } from "/page/cards.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
 import {
@@ -9,6 +10,8 @@ import {
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
 import { drawGuests, refreshGuests, startGuests } from "/page/guests.js";
+import { isHall, returnToChildren, watchIdle } from "/page/hall.js";
+import { startKeyboard } from "/page/keyboard.js";
 import { signInParts } from "/page/operators.js";
 import { drawPaper, forgetPaper, refreshPaper, startPaper } from "/page/paper.js";
 import { request } from "/page/request.js";
@@ -181,6 +184,16 @@ async function changeCount(step) {
 $("count-more").addEventListener("click", () => changeCount(1));
 $("count-less").addEventListener("click", () => changeCount(-1));
 
+// ---- On the kiosk's own screen, in the hall.
+
+if (isHall) {
+  for (const id of ["band", "leave-hall"]) $(id).hidden = false;
+  $("leave-hall").addEventListener("click", returnToChildren);
+  startBand($("band"));
+  startKeyboard();
+  watchIdle();
+}
+
 // ---- The stream from the agent.
 
 chooseTab("person");
@@ -217,3 +230,4 @@ const stream = follow("/events/staff", {
     if (up) refreshSession();
   },
 });
+globalThis.pageWatch.ready = true;

@@ -1,0 +1,35 @@
+// The staff's page on the kiosk's own screen, opened by the held corner of the child's page. The screen stands in the
+// hall: it goes on telling children what their scan came to, and is theirs again when nobody touches it.
+
+import { request } from "/page/request.js";
+
+const IDLE_MS = 60000;
+const RETRY_MS = 3000;
+const SIGNS_OF_LIFE = ["pointerdown", "pointermove", "keydown", "input", "wheel"];
+
+export const isHall = new URLSearchParams(location.search).has("hall");
+
+// Asked before each change of the page: without the agent the browser would show its own page of an error, and stay there.
+export async function isAgentAlive() {
+  return fetch("/page/start.js", { signal: AbortSignal.timeout(RETRY_MS) }).then((response) => response.ok, () => false);
+}
+
+let leaving = false;
+
+export async function returnToChildren() {
+  if (leaving) return;
+  leaving = true;
+  while (!await isAgentAlive()) await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+  await request("/staff/sign-out", {});
+  location.replace("/");
+}
+
+export function watchIdle() {
+  let timer = 0;
+  const restart = () => {
+    clearTimeout(timer);
+    timer = setTimeout(returnToChildren, IDLE_MS);
+  };
+  for (const sign of SIGNS_OF_LIFE) addEventListener(sign, restart, { capture: true, passive: true });
+  restart();
+}
