@@ -35,6 +35,7 @@ class OperatorRight(StrEnum):
     CARDS = "cards"  # give a new card in the place of a lost one
     CALL = "call"  # the technician
     ANSWER = "answer"  # a call of the technician
+    ENROL = "enrol"  # note consents, make palms known, take both back
     CLOCKS = "clocks"  # confirm how far a terminal's clock was off
     OPERATORS = "operators"  # add and block operators, and give new PINs
 
@@ -44,7 +45,7 @@ _RIGHTS: Final = {
     OperatorRole.COOK: _AT_THE_HATCH | {OperatorRight.CLOCKS, OperatorRight.CARDS},
     OperatorRole.CLASS_TEACHER: _AT_THE_HATCH,
     OperatorRole.HEAD: frozenset(OperatorRight),
-    OperatorRole.TECHNICIAN: frozenset({OperatorRight.CLOCKS, OperatorRight.ANSWER}),
+    OperatorRole.TECHNICIAN: frozenset({OperatorRight.CLOCKS, OperatorRight.ANSWER, OperatorRight.ENROL}),
 }
 
 

@@ -8,6 +8,7 @@
     journal.roster           the roster in force                                        roster_table.py
     journal.code_uses        the steps of changing codes that were used                 code_uses.py
     journal.palms            the sealed palms of the people on it                       palm_table.py
+    journal.desk_consents    consents noted at the desk, marks of enrolment day         desk_consents.py
     journal.prune            rows that the ledger has, after their days                 retention.py
     journal.carry            rows of a journal that was set aside                       damage/
 
@@ -34,6 +35,7 @@ from edge_agent.journal.ballast import Ballast
 from edge_agent.journal.code_uses import CodeUseTable
 from edge_agent.journal.damage.chain_proof import SalvagedRow
 from edge_agent.journal.damage.mark import HeadMark, MarkedHead
+from edge_agent.journal.desk_consents import DeskConsents
 from edge_agent.journal.epochs import EpochRow, KioskIdentity, LoadedEpochs
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.marks import MarkTable
@@ -102,6 +104,7 @@ class Journal:
         self.outbox = JournalOutbox(store, epochs, self._succession, kiosk.device, now)
         self.marks = MarkTable(store)
         self.palms = SealedPalmTable(store, self._appender, self.marks, own_events, now)
+        self.desk_consents = DeskConsents(store, self._appender)
         self.code_uses = CodeUseTable(store, self.marks)
         self.replacements = ReplacementTable(store, self._appender, self.marks)
         self.roster = RosterTable(store, self.marks, self.palms, kiosk.school)

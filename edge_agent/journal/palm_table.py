@@ -57,6 +57,10 @@ class SealedPalmTable:
         """Returns every palm, by person and hand."""
         return self._store.run(sealed_palms.read_palms)
 
+    def hands(self) -> list[tuple[str, str]]:
+        """Returns person and hand of every palm."""
+        return [(person, hand) for person, hand in self._store.read(sealed_palms.SELECT_HANDS)]
+
     def delete(self, people: Collection[PersonId]) -> Mapping[PersonId, int]:
         """Deletes every palm of these people and appends a receipt for each of them who had one.
 

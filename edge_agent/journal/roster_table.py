@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.journal.code_uses import forget_strangers
+from edge_agent.journal import code_uses, desk_consents
 from edge_agent.journal.errors import STORE_ERRORS, JournalUnwritable, RosterMismatch
 from edge_agent.journal.marks import (
     ROSTER_CONFIRMED,
@@ -170,8 +170,9 @@ def write_difference(
     with overwriting_deletions(connection):  # names and cards: a former state of a record, too
         deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
         connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
-        forget_strangers(connection)
+        code_uses.forget_strangers(connection)
         forget_strangers_cards(connection)
+        desk_consents.forget_strangers(connection)
     write_marks(connection, {
         ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at), ROSTER_KNOWS: ",".join(LATER_TYPES),
     })  # fmt: skip

@@ -43,6 +43,7 @@ INSERT_PALM = """
 # Not if the palm was replaced meanwhile: the ledger does not know the newer one.
 UPDATE_RELAYED = "UPDATE template SET relayed = 1 WHERE person = ? AND hand = ? AND made_at = ?"
 UPDATE_ALL_UNRELAYED = "UPDATE template SET relayed = 0"
+SELECT_HANDS = "SELECT person, hand FROM template ORDER BY person, hand"
 DELETE_PALM = "DELETE FROM template WHERE person = ? AND hand = ?"
 DELETE_PALMS_BY_PERSON = "DELETE FROM template WHERE person = ?"
 # Not a palm that was enrolled here again and is not with the ledger yet.
@@ -62,8 +63,10 @@ UPSERT_RELAY_VERSION = """
     ON CONFLICT (one) DO UPDATE SET version = excluded.version, fingerprint = excluded.fingerprint
 """
 
-# Only the kinds of record that decide about consent.
-SELECT_CONSENT_RECORDS = "SELECT record FROM roster WHERE type IN ('person', 'consent')"
+# Only the kinds of record that decide about consent, and what was noted at the desk.
+SELECT_CONSENT_RECORDS = """
+    SELECT record FROM roster WHERE type IN ('person', 'consent') UNION ALL SELECT record FROM desk_consent
+"""
 
 # Each table with the statement that empties it; an older version's journal does not have all of them.
 SELECT_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"

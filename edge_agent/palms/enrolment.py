@@ -43,6 +43,15 @@ FRUITLESS_MAX = 200  # pictures in a row that gave no sample
 Show = Callable[[Feedback], None]
 
 
+class EnrolmentRefused(RequestRefused):
+    """Nothing of this hand was kept. `known_as` is the person who is known by the palm already, or empty."""
+
+    def __init__(self, step: EnrolmentStep, words: str, known_as: str = "") -> None:
+        super().__init__(words)
+        self.step = step
+        self.known_as = known_as
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
     """A person's palm that is to be made known. `hand` UNKNOWN takes the hand that is shown first."""
@@ -81,8 +90,8 @@ def enrol(
     stopping: Callable[[], bool],
     show: Show = lambda feedback: None,
 ) -> Iterator[EnrolmentLine]:
-    """Yields the lines of a guided enrolment; the last one is `done`. Raises `RequestRefused` with the reason; then
-    nothing was kept.
+    """Yields the lines of a guided enrolment; the last one is `done`. Raises `EnrolmentRefused`, or `RequestRefused`
+    where the kiosk cannot enrol at all; then nothing was kept.
 
     `show`: the screen, which says the same to the child in the child's language.
     """
@@ -109,9 +118,9 @@ def enrol(
 def _need_consent(person: PersonId, roster: Roster, words: Words) -> None:
     """Raises `RequestRefused` where the person has not agreed. It runs before anything of a hand is looked at."""
     if person not in roster.people:
-        raise RequestRefused(words(EnrolmentStep.NOT_LISTED, person=person))
+        raise EnrolmentRefused(EnrolmentStep.NOT_LISTED, words(EnrolmentStep.NOT_LISTED, person=person))
     if not roster.has_consent(person):
-        raise RequestRefused(words(EnrolmentStep.NOT_AGREED, person=person))
+        raise EnrolmentRefused(EnrolmentStep.NOT_AGREED, words(EnrolmentStep.NOT_AGREED, person=person))
 
 
 class _SampleSession:
@@ -147,10 +156,11 @@ class _SampleSession:
             now_ms = self._now().mono_ms
             if now_ms > self._until_ms or fruitless >= FRUITLESS_MAX or self._stopping():
                 last = self._said.say
-                raise RequestRefused(
+                raise EnrolmentRefused(
+                    EnrolmentStep.GAVE_UP,
                     self._words(
                         EnrolmentStep.GAVE_UP, good=len(self.qualities), wanted=self._request.samples, last=last
-                    )
+                    ),
                 )
             newest = self._frames.get(PICTURE_WAIT_S)
             if newest is None:
@@ -204,7 +214,8 @@ class _SampleSession:
                 log.warning(
                     "an enrolment of %s was refused: the palm is known as %s", self._request.person, other_person
                 )
-                raise RequestRefused(self._words(EnrolmentStep.KNOWN_AS_ANOTHER, other=other_person))
+                words = self._words(EnrolmentStep.KNOWN_AS_ANOTHER, other=other_person)
+                raise EnrolmentRefused(EnrolmentStep.KNOWN_AS_ANOTHER, words, other_person or "")
             case enrolment.RefusedSample(reason=reason):
                 if not so_far.samples:
                     self.enrolment = None

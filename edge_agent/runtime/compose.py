@@ -42,6 +42,8 @@ from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
+from edge_agent.runtime.enrolment_desk import EnrolmentDesk
+from edge_agent.runtime.enrolment_run import ENROLMENT_BEAT_MAX_S, EnrolmentRun
 from edge_agent.runtime.evidence import EvidenceFolder
 from edge_agent.runtime.guarded import GuardedIndicator, GuardedReader
 from edge_agent.runtime.health_desk import HealthDesk
@@ -165,6 +167,11 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         palm_threads = (supervisor.add("palms", guard.protect(palms.run), beat_max_s=LOADING_S),)
     supervisor.add("upkeep", guard.protect(upkeep.run), beat_max_s=UPKEEP_BEAT_MAX_S)
 
+    enrolment = _enrolment_run(palms, readers, station, now, surfaces, uplink)
+    if enrolment is not None:
+        supervisor.add("enrolment", enrolment.run, beat_max_s=ENROLMENT_BEAT_MAX_S)
+    screen.enrolment = EnrolmentDesk(journal, station, roster_desk, enrolment, now, uplink.hurry_palms)
+
     unread = UnreadDesk(settings.kiosk.state_dir / UNREAD_FOLDER, now)
     loops = _reader_loops(loaded, readers.everyone, taps, unread, inbox, surfaces, palms, now, counters)
 
@@ -267,6 +274,20 @@ def _palms(
         partial(landmarks, settings.kiosk.state_dir),
         station.awaited_person,
     )
+
+
+def _enrolment_run(
+    palms: "PalmRecognition | None",
+    readers: ReaderPresences,
+    station: Station,
+    now: MomentSource,
+    surfaces: Surfaces,
+    uplink: UplinkHandle,
+) -> EnrolmentRun | None:
+    """Returns None without a camera. Of several cameras the first one of the settings takes enrolments."""
+    if palms is None:
+        return None
+    return EnrolmentRun(palms, readers.cameras[0].name, station, now, surfaces.show, uplink.hurry_palms)
 
 
 def _read_operators(settings: Settings) -> OperatorBook:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.domain.moment import MomentSource
+from edge_agent.journal.desk_consents import rescue_desk_consents
 from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.errors import JournalDamaged, JournalUnwritable
 from edge_agent.journal.journal import Journal
@@ -82,6 +83,7 @@ class JournalOpener:
         rescued = rescue_roster(aside.path, self.kiosk.school)
         if rescued is not None:
             journal.roster.apply((rescued[0],), rescued[1])
+            journal.desk_consents.restore(rescue_desk_consents(aside.path))
             journal.palms.restore(rescue_palms(aside.path))
         return journal
 

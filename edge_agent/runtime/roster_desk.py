@@ -5,19 +5,23 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from edge_agent.domain import consents
+from edge_agent.domain.consents import ConsentPaper
 from edge_agent.domain.moment import MomentSource
 from edge_agent.domain.record import EventContext, EventOrigin, build_origin
 from edge_agent.journal.journal import Journal
+from edge_agent.journal.rows import AppendedEvent
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.roster_in_force import RosterInForce
 from edge_agent.station.station import Station
 from sync.contract.dynamic_codes import CodeUse
-from sync.contract.event import ConsentWithdrawn, RosterApplied
+from sync.contract.event import ConsentNoted, ConsentWithdrawn, PersonId, RosterApplied
 from sync.contract.roster import RosterPage
 
 log = logging.getLogger(__name__)
 
 PROBLEMS_LOGGED = 20
+PALM_SCOPE = "palm"
 
 
 class PalmsInMemory(Protocol):
@@ -96,6 +100,37 @@ class RosterDesk:
         """Notes that the roster in force was still the newest one at this time."""
         self._journal.roster.confirm(confirmed_at)
         self._in_force.confirm(confirmed_at)
+
+    def note_consent(self, person: PersonId, paper: ConsentPaper, operator: str) -> None:
+        """Brings a consent from a signed paper into force. Raises ConsentRefused, JournalUnwritable."""
+        words = self._journal.desk_consents.read_person(person, PALM_SCOPE)
+        zone = self._station.roster.timetable.tz
+        consent = consents.note_consent(person, PALM_SCOPE, paper, words, self._now().utc, zone)
+        event = ConsentNoted(
+            **self._where(),
+            person=person,
+            paper=consent.version,
+            given_by=consent.given_by,
+            given_at=consent.given_at,
+            operator=operator,
+        )
+        self._journal.desk_consents.note(consent, event)
+        self._in_force.refresh()
+
+    def withdraw_consent(self, person: PersonId, operator: str) -> tuple[int, AppendedEvent]:
+        """Ends a consent and destroys the templates, on disk and in memory; returns the number of samples, and the
+        place of the receipt.
+
+        The school's other kiosks hear of the templates through the ledger. Raises JournalUnwritable.
+        """
+        words = self._journal.desk_consents.read_person(person, PALM_SCOPE)
+        consent = consents.withdraw_consent(person, PALM_SCOPE, words, self._now().utc)
+        receipt = ConsentWithdrawn(**self._where(), person=person, templates_deleted=0, operator=operator)
+        deleted, place = self._journal.desk_consents.withdraw(consent, receipt)
+        self._in_force.refresh()
+        if self._palms is not None:
+            self._palms.forget([person])
+        return deleted, place
 
     def _where(self) -> EventOrigin:
         return build_origin(EventContext(self._now(), self._station.roster))

@@ -1,4 +1,4 @@
-"""The roster in force: read from the journal, with the desk's replacement cards over it, and given to the station."""
+"""The roster in force: from the journal, under the desk's replacement cards and consents, and given to the station."""
 
 import logging
 import threading
@@ -39,6 +39,7 @@ class RosterReader:
         except RosterMismatch as error:
             log.error("%s", error)  # noqa: TRY400
             records = []
+        records += self._journal.desk_consents.read_all()
         overlaid = lay_over(records, self._numbers.open_all(self._journal.replacements.read_all()))
         roster = rosters.build_roster(
             overlaid.records,

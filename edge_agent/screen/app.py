@@ -2,9 +2,10 @@
 
 GET  /              the child's page            GET /staff           the staff's page
 GET  /events        its states, as SSE          GET /events/staff    theirs; names after signing in
+GET  /enrol         the page of enrolment day
 GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
 GET  /speech/…      spoken messages
-POST /staff/…       see `edge_agent.screen.staff`, `sign_in`, `operator_desk`
+POST /staff/…       see `edge_agent.screen.staff`, `sign_in`, `operator_desk`, `enrolment`
 """
 
 from collections.abc import Callable
@@ -50,6 +51,9 @@ class ScreenHandlers:
     def staff_page(self, _: Request) -> Response:
         return _asset(self.assets.pages["staff.html"])
 
+    def enrolment_page(self, _: Request) -> Response:
+        return _asset(self.assets.pages["enrol.html"])
+
     def page_file(self, request: Request) -> Response:
         asset = self.assets.pages.get(request.path_params["name"])
         return PlainTextResponse("No such file.\n", 404) if asset is None else _asset(asset)
@@ -89,6 +93,7 @@ def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
     routes = [
         Route("/", parts.child_page),
         Route("/staff", parts.staff_page),
+        Route("/enrol", parts.enrolment_page),
         Route("/page/{name}", parts.page_file),
         Route("/speech/{language}/{name}.ogg", parts.speech_clip),
         Route("/catalogues.json", parts.catalogues),

@@ -23,6 +23,8 @@ from edge_agent.domain.health import KioskHealth
 from edge_agent.screen import app, assets
 from edge_agent.screen.card_desk import CardApi
 from edge_agent.screen.card_ports import CardActions
+from edge_agent.screen.enrolment import EnrolmentApi
+from edge_agent.screen.enrolment_ports import EnrolmentActions
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.operator_desk import OperatorApi
@@ -93,6 +95,8 @@ class ScreenServer:
         self._assets = assets.load_assets()
         self._stage = ScreenStage(language, monotonic)
         sign_in = SignInApi(StaffGate(operators, token), operators, monotonic)
+        self._sign_in = sign_in
+        self.enrolment: EnrolmentActions | None = None  # set before `start` where the kiosk has enrolment days
         self._staff = StaffApi(sign_in, actions)
         self._staff_routes = (
             *sign_in.routes(),
@@ -121,8 +125,11 @@ class ScreenServer:
         run = self._token()[:8]
         hub = EventHub(lambda: self._heartbeat(run), self._heartbeat_s)
         self._server_run = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
+        routes = self._staff_routes
+        if self.enrolment is not None:
+            routes = (*routes, *EnrolmentApi(self._sign_in, self.enrolment).routes())
         handlers = app.ScreenHandlers(
-            self._stage, hub, self._staff, self._staff_routes, self._assets, self._metrics, self._server_run.event_id
+            self._stage, hub, self._staff, routes, self._assets, self._metrics, self._server_run.event_id
         )
         self._server_run.start(app.build_app(handlers, _host_names(self.host, self.port)))
 

@@ -177,11 +177,24 @@ class RosterApplied(EventBase, frozen=True, kw_only=True, omit_defaults=True, ta
     templates_deleted: int = 0
 
 
+class ConsentNoted(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="consent_noted"):
+    """An operator noted a signed paper by which somebody agrees to be recognised in a way of the `scope`."""
+
+    person: str
+    paper: str  # the paper's number
+    given_by: str  # who signed: `mother`, `father`, `guardian`, `self`
+    given_at: str  # the word counts from then on, in UTC as `at`
+    operator: str
+    scope: str = "palm"
+
+
 class ConsentWithdrawn(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="consent_withdrawn"):
     """The receipt that a person's templates are gone from this kiosk, memory and disk."""
 
     person: str
     templates_deleted: int
+    operator: str = ""  # who noted the withdrawal at the desk; empty: the roster said so
+    scope: str = "palm"
 
 
 class PalmEnrolled(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):
@@ -291,6 +304,7 @@ Event = (
     | ClockStep
     | Repair
     | RosterApplied
+    | ConsentNoted
     | ConsentWithdrawn
     | PalmEnrolled
     | Pruned

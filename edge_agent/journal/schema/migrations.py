@@ -51,6 +51,11 @@ def create_replacement_cards(database: Database) -> None:
     _execute_step(database, "0166_replacement_card")
 
 
+@migrations(name="0169_enrolment")
+def create_enrolment(database: Database) -> None:
+    _execute_step(database, "0169_enrolment")
+
+
 def _execute_step(database: Database, step: str) -> None:
     for statement in read_statements(step):
         database.conn.execute(statement)

@@ -62,6 +62,7 @@ function draw() {
   $("off").hidden = session.on;
   $("desk").hidden = !session.rights.includes("find");
   $("who").hidden = !signedIn;
+  $("enrolment").hidden = !session.rights.includes("enrol");
   $("operator").textContent = session.operator;
   operators.draw(session);
 }

@@ -6,13 +6,16 @@ from importlib.resources import files
 import pytest
 
 from drivers.readings import FaultCause
+from edge_agent.domain.consents import ConsentFault, ConsentGiver
 from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
+from edge_agent.palm.types import Hand
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
 from edge_agent.screen.card_ports import CardProblem
+from edge_agent.screen.enrolment_ports import EnrolmentFailure, EnrolmentMark
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, GuestReason, PaperReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, ScreenBoard
 from sync.contract.event import ClockQuality, Method
@@ -30,6 +33,7 @@ LINES = {
     "clock": tuple(ClockQuality),
     "terminal_clock": ("doubted",),
 }
+RECEIPT_LINES = ("receipt_child", "receipt_gone", "receipt_others", "receipt_again")
 SCREEN_FAILURES = (
     "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
 )  # fmt: skip
@@ -67,7 +71,12 @@ def used_keys() -> set[str]:
     keys |= {f"staff.operators.role.{role}" for role in OperatorRole}
     keys |= {f"staff.today.method.{method}" for method in Method}
     keys |= {f"enrol.{step}" for step in EnrolmentStep}
-    literal = re.compile(r'"((?:child|staff)\.[a-z_]+(?:\.[a-z_]+)*)"')
+    keys |= {f"staff.why.{code}" for code in (*EnrolmentFailure, *ConsentFault)}
+    keys |= {f"enrol.day.giver.{giver}" for giver in ConsentGiver}
+    keys |= {f"enrol.day.hand.{hand}" for hand in (Hand.LEFT, Hand.RIGHT)}
+    keys |= {f"enrol.day.is_{mark}" for mark in (EnrolmentMark.ABSENT, EnrolmentMark.REFUSED)}
+    keys |= {f"enrol.day.{line}" for line in RECEIPT_LINES}
+    literal = re.compile(r'"((?:child|staff|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):
             keys |= set(literal.findall(page.read_text()))
