@@ -37,6 +37,7 @@ LONG = (
     "palm_exhaustive",
     "palm_flow",
     "hatch",
+    "enrolment",
     "city_import",
 )  # a quarter of an hour and more: only where they are named
 
