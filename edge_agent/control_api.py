@@ -66,6 +66,7 @@ class RosterStatus(msgspec.Struct, frozen=True, kw_only=True):
     people: int
     problems: int
     last: str  # how the last pull ended
+    timezone: str = ""  # of the school, as the roster names it; empty: it does not
 
 
 class PalmStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +266,18 @@ class DeviceTraffic(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[dict[str, object], ...] = ()  # what the reader reported then, as `drivers.bench.described` says it
 
 
+class DeviceTestArguments(msgspec.Struct, frozen=True, kw_only=True):
+    within_s: float
+
+
+class DeviceTestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The place in the journal of a reading that was kept as a technician's test."""
+
+    reader: str
+    epoch: str
+    seq: int
+
+
 class TerminalMatch(msgspec.Struct, frozen=True, array_like=True):
     """One row of a terminal's own log: `[number, method, time]`, the time in ISO 8601 with its offset."""
 
@@ -434,6 +447,7 @@ ROSTER_SHOW: Final = ControlCommand("roster.show", NoArguments, RosterSummary)
 ROSTER_RECORDS: Final = ControlCommand("roster.records", NoArguments, cast("type[Record]", Record))
 ROSTER_APPLY: Final = ControlCommand("roster.apply", RosterApplyArguments, RosterVersion)
 DEVICES_WATCH: Final = ControlCommand("devices.watch", DeviceWatchArguments, DeviceTraffic)
+DEVICES_TEST: Final = ControlCommand("devices.test", DeviceTestArguments, DeviceTestRow)
 DEVICES_UNREAD: Final = ControlCommand("devices.unread", DeviceUnreadArguments, UnreadRow)
 DEVICES_IMPORT: Final = ControlCommand("devices.import", DeviceImportArguments, ImportedMatches)
 DEVICES_CLOCKS: Final = ControlCommand("devices.clocks", NoArguments, HeldClockRow)
@@ -462,6 +476,7 @@ COMMANDS: Final = (
     ROSTER_RECORDS,
     ROSTER_APPLY,
     DEVICES_WATCH,
+    DEVICES_TEST,
     DEVICES_UNREAD,
     DEVICES_IMPORT,
     DEVICES_CLOCKS,

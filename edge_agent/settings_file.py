@@ -1,11 +1,14 @@
-"""Changes one key of the settings file and leaves everything that a technician wrote beside it."""
+"""Changes keys of the settings file, adds tables, and leaves everything that a technician wrote beside them."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import SettingsWrong
 from edge_agent.settings.reading import parse_settings
+
+_MODE = 0o644
+_HEADING = "# Settings of the canteen edge agent, made by `edge-agent setup`; agent.example.toml shows more keys.\n"
 
 
 def set_reader_key(path: Path, reader: str, key: str, value: str) -> None:
@@ -21,10 +24,41 @@ def set_reader_key(path: Path, reader: str, key: str, value: str) -> None:
         raise SettingsWrong(
             f'{path}: {key} of reader {reader} could not be set; write it in yourself: {key} = "{value}"'
         )
+    _replace_file(path, changed)
+
+
+def add_tables(path: Path, tables: Mapping[str, Mapping[str, str]], readers: Sequence[Mapping[str, str]]) -> None:
+    """Sets keys in these tables and adds the readers; makes the file where there is none. An old one stays as `….bak`.
+
+    The result is read back first: raises `SettingsWrong` and changes nothing where it has a fault.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(path.read_text("utf-8") if path.exists() else _HEADING)
+    except TOMLKitError as error:
+        raise SettingsWrong(f"{path}: {error}; mend the file first") from error
+    for name, keys in tables.items():
+        if keys:
+            document.setdefault(name, tomlkit.table()).update(keys)
+    listed = document.setdefault("readers", tomlkit.aot())
+    for reader in readers:
+        listed.append(tomlkit.item(dict(reader)))
+    changed = tomlkit.dumps(document)
+    faults = parse_settings(changed, path).device_faults
+    if faults:
+        raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
+    _replace_file(path, changed)
+
+
+def _replace_file(path: Path, text: str) -> None:
+    """Puts the text in the file's place, whole or not at all, with the old one's mode; the old one stays as `….bak`."""
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(changed, "utf-8")
-    fresh.chmod(path.stat().st_mode)
-    path.with_name(path.name + ".bak").write_text(text, "utf-8")
+    fresh.write_text(text, "utf-8")
+    fresh.chmod(path.stat().st_mode if path.exists() else _MODE)
+    if path.exists():
+        path.with_name(path.name + ".bak").write_bytes(path.read_bytes())
     fresh.replace(path)
 
 

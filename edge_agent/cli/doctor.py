@@ -3,9 +3,10 @@
 import os
 import pwd
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -22,6 +23,7 @@ from edge_agent.cli.checks.finding import (
     good,
 )
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
+from edge_agent.cli.phrases import choose_language, phrase, say
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, DaemonStatus
 from edge_agent.errors import AgentError, AgentNotRunning, DaemonVersionDiffers, ExitCode, RequestRefused, SettingsWrong
@@ -30,6 +32,12 @@ from sync.errors import SyncError
 
 AGENT_USER = "canteen"
 STATUS_TIMEOUT_S = 10.0
+
+STATE_WORDS = {
+    FindingState.GOOD: phrase("ok"),
+    FindingState.ATTENTION: phrase("look"),
+    FindingState.FAILURE: phrase("fails"),
+}
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("version", machine.check_versions),
@@ -57,28 +65,53 @@ def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = False) -> None:
+def doctor(
+    config: ConfigOption = CONFIG_DEFAULT,
+    as_json: JsonOption = False,
+    language: Annotated[str, typer.Option(help="Of the report: kk, ru or en; else the system's.")] = "",
+) -> None:
     """Check all that support asks for: each part is ok, to look at, or fails, with the next step. Run it as root.
 
     It changes nothing, and shows no secret and no card number. The exit code is 1 when something fails.
     """
+    if as_json:
+        findings = collect_findings(config)
+        print_json([asdict(finding) for finding in findings])
+    else:
+        findings = report_kiosk(config, choose_language(language))
+    if count_failures(findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def report_kiosk(config: Path, language: str) -> list[Finding]:
+    """Prints every finding with its next step in this language. Returns the findings."""
+    findings = collect_findings(config)
+    for finding in findings:
+        state, part = say(STATE_WORDS[finding.state], language), say(finding.part, language)
+        out.print(f"{state:5}  {part}: {say(finding.detail, language)}", markup=False, soft_wrap=True)
+        if finding.next_step:
+            out.print(f"{'':5}  → {say(finding.next_step, language)}", markup=False, soft_wrap=True)
+    to_look_at = sum(finding.state is FindingState.ATTENTION for finding in findings)
+    count = phrase(
+        "{failures} fail, {to_look_at} to look at, of {number}",
+        failures=count_failures(findings), to_look_at=to_look_at, number=len(findings),
+    )  # fmt: skip
+    out.print(f"\n{say(count, language)}", markup=False)
+    return findings
+
+
+def count_failures(findings: Iterable[Finding]) -> int:
+    """Returns how many of the findings somebody must act on."""
+    return sum(finding.state is FindingState.FAILURE for finding in findings)
+
+
+def collect_findings(config: Path) -> list[Finding]:
+    """Returns the findings of all checks, the settings' and the daemon's first."""
     loaded, settings_findings = read_settings(config)
     status, daemon_findings = ask_status(loaded.settings.kiosk.run_dir)
     uid, groups = _agent_user()
     kiosk = ExaminedKiosk(loaded, status, agent_uid=uid, agent_groups=groups)
-    findings = [*settings_findings, *daemon_findings, *examine(kiosk)]
-    if as_json:
-        print_json([asdict(finding) for finding in findings])
-    else:
-        for finding in findings:
-            out.print(f"{finding.state.value:5}  {finding.part}: {finding.detail}", markup=False, soft_wrap=True)
-            if finding.next_step:
-                out.print(f"{'':5}  → {finding.next_step}", markup=False, soft_wrap=True)
-        states = [finding.state for finding in findings]
-        failures, to_look_at = states.count(FindingState.FAILURE), states.count(FindingState.ATTENTION)
-        out.print(f"\n{failures} fail, {to_look_at} to look at, of {len(findings)}")
-    if any(finding.state is FindingState.FAILURE for finding in findings):
-        raise typer.Exit(ExitCode.FAILED)
+    return [*settings_findings, *daemon_findings, *examine(kiosk)]
 
 
 def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:

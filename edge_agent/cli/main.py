@@ -25,7 +25,14 @@ NOUNS = {
     "roster": "The people, cards and meal sessions of this kiosk or of a ledger.",
     "sync": "The way of the journal to the ledger.",
 }
-COMMANDS = {"run": "run", "doctor": "doctor", "demo": "demo", "demo-kiosk": "demo_kiosk", "register": "register"}
+COMMANDS = {
+    "run": "run",
+    "doctor": "doctor",
+    "demo": "demo",
+    "demo-kiosk": "demo_kiosk",
+    "register": "register",
+    "setup": "setup",
+}
 
 
 def build(wanted: str | None) -> "typer.Typer":

@@ -9,6 +9,7 @@ from edge_agent import identity
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
 from edge_agent.identity import Registration
 from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import Settings
 from edge_agent.version import VERSION
 from sync.client.http import HttpxTransport
 from sync.client.keys import DeviceKey
@@ -27,7 +28,19 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Give this kiosk its identity. Run it as the agent's user; restart the daemon afterwards."""
-    kiosk = load_settings(config).settings
+    registration = register_and_store(load_settings(config).settings, url, code)
+    if as_json:
+        print_json(registration)
+    else:
+        out.print(
+            f"Registered as {registration.device} of school {registration.school}.\n"
+            "Restart the daemon, so that it sends to the ledger: systemctl restart edge-agent",
+            markup=False,
+        )
+
+
+def register_and_store(kiosk: Settings, url: str, code: str) -> Registration:
+    """Returns the identity that the ledger gives for this code, after it is on the disk. Raises `SyncError`."""
     state_dir = kiosk.kiosk.state_dir
     state_dir.mkdir(parents=True, exist_ok=True)
     key = DeviceKey.load_or_make(state_dir / identity.DEVICE_KEY_NAME)
@@ -35,11 +48,4 @@ def register(
         granted = register_kiosk(http, key, code, clock=lambda: datetime.now(UTC), agent=VERSION, name=kiosk.kiosk.name)
     registration = Registration(device=granted.device, school=granted.school, ledger=url, server_key=granted.server_key)
     identity.write_registration(state_dir, registration)
-    if as_json:
-        print_json(registration)
-    else:
-        out.print(
-            f"Registered as {granted.device} of school {granted.school}.\n"
-            "Restart the daemon, so that it sends to the ledger: systemctl restart edge-agent",
-            markup=False,
-        )
+    return registration

@@ -85,6 +85,8 @@ class DecisionReason(StrEnum):
     PHONE_REFUSED = "phone_refused"
     CARD_UNREAD = "card_unread"
     READER_MISSET = "reader_misset"
+    # a technician's test: an event that bills nobody
+    TEST_SCAN = "test_scan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TypedDict, assert_never
 import msgspec
 
 from drivers.readings import Authenticity
-from edge_agent.domain.decision import Decision, Granted, Refused, Review
+from edge_agent.domain.decision import Decision, DecisionReason, Granted, Refused, Review
 from edge_agent.domain.identify import (
     AmbiguousPerson,
     BlockedCredential,
@@ -138,6 +138,11 @@ def build_sighting(
             return Refusal(**origin, **sighting, **person, candidates=_candidates(decision.identity))
         case _:
             assert_never(decision)
+
+
+def build_test_scan(context: EventContext) -> Refusal:
+    """Returns the event of a reading that a technician made to try the kiosk: it names nobody, and bills nothing."""
+    return Refusal(**build_origin(context), reader=context.reader, reason=DecisionReason.TEST_SCAN.value)
 
 
 def build_guest_meals(

@@ -67,6 +67,7 @@ class Roster:
     _consents: frozenset[tuple[str, str]] = field(repr=False)
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
     _sessions: Mapping[str, MealSession] = field(repr=False)
+    school_timezone: str = ""  # as the roster names it; empty: it does not
 
     def find_cards(self, uid: Uid) -> tuple[Credential, ...]:
         """Returns every card credential that this reading fits, ordered by id.
@@ -182,6 +183,7 @@ class _RosterBuilder:
         self._confirmed_at = confirmed_at
         self._tz = tz
         self._problems: list[RosterProblem] = []
+        self._school_timezone = ""
         self._people: dict[str, Person] = {}
         self._credentials: list[Credential] = []
         self._dynamic_codes: list[DynamicCode] = []
@@ -221,6 +223,7 @@ class _RosterBuilder:
             _consents=consents_in_force(self._consents),
             _groups={name: tuple(people) for name, people in groups.items()},
             _sessions={session.id: session for session in self._sessions},
+            school_timezone=self._school_timezone,
         )
 
     def _note_problem(self, record: Record, text: str) -> None:
@@ -247,7 +250,7 @@ class _RosterBuilder:
                 case ClosedDay():
                     self._closed.append(record)
                 case School():
-                    pass
+                    self._school_timezone = record.timezone
                 case _:
                     assert_never(record)
 

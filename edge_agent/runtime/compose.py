@@ -57,6 +57,7 @@ from edge_agent.runtime.policy import build_policy
 from edge_agent.runtime.roster_desk import RosterDesk
 from edge_agent.runtime.roster_in_force import RosterInForce, RosterReader
 from edge_agent.runtime.row_mark_file import ROW_MARKS_FOLDER, RowMarkFile
+from edge_agent.runtime.scan_test import ScanTest
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
@@ -160,7 +161,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     for indicator in indicators:
         supervisor.add(f"indicator {indicator.presence.name}", indicator.run)
     uplink = _uplink(settings, identity, journal, contact, roster_desk, health_desk, palms, guard, now, supervisor)
-    station_loop = StationLoop(station, inbox, surfaces, guard, outage, counters, now, uplink.wake)
+    scan_test = ScanTest(now)
+    station_loop = StationLoop(station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test)
     station_thread = supervisor.add("station", station_loop.run)
     palm_threads: tuple[Part, ...] = ()
     if palms is not None:
@@ -199,7 +201,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **ClockCommands(journal.terminal_runs, desk).table(),
         **OperatorCommands(operators).table(),
         **PaperCommands(station).table(),
-        **DeviceCommands(taps, inbox, shutdown, now, unread).table(),
+        **DeviceCommands(taps, inbox, shutdown, now, unread, scan_test).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now
         ).table(),

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from functools import partial
 
 from drivers.readings import PersonMatched, Reading
-from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.domain.decision import DecisionReason
+from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.moment import Moment, MomentSource, is_late
-from edge_agent.journal.errors import JournalDamaged
+from edge_agent.journal.errors import JournalDamaged, JournalUnwritable
 from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.outage import OutageDesk
+from edge_agent.runtime.scan_test import ScanTest
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.station.station import Station
 
@@ -34,6 +36,7 @@ class StationLoop:
         counters: Counters,
         now: MomentSource,
         wake_uplink: Callable[[], None],
+        scan_test: ScanTest,
     ) -> None:
         self.station = station
         self._inbox = inbox
@@ -43,6 +46,7 @@ class StationLoop:
         self._counters = counters
         self._now = now
         self._wake_uplink = wake_uplink
+        self._scan_test = scan_test
 
     def run(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
@@ -63,6 +67,8 @@ class StationLoop:
             reading = work.reading if isinstance(work, Scan) else None
             self._end_waits(partial(self.station.end_waits, self._now(), reading))
         match work:
+            case Scan() if self._scan_test.is_wanted(work.reading, work.moment):
+                self._take_scan(partial(self._take_test, work), work.moment)
             case Scan():
                 take = partial(self.station.take_reading, work.reading, work.moment)
                 self._take_scan(take, work.moment, greet=not _is_late(work.reading, work.moment))
@@ -73,6 +79,14 @@ class StationLoop:
                 self._wake_uplink()
             case None:
                 pass
+
+    def _take_test(self, work: Scan) -> Feedback:
+        """Keeps a reading as a technician's test. A child whose card it was holds it there again."""
+        try:
+            self._scan_test.take(self.station, work.reading.reader, work.moment)
+        except JournalUnwritable:
+            return Feedback(FeedbackKind.NOT_RECORDED)
+        return Feedback(FeedbackKind.AGAIN, staff=StaffFeedback(DecisionReason.TEST_SCAN))
 
     def _take_scan(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
         """Takes one scan and shows its feedback, unless nobody stands there to be greeted."""

@@ -34,6 +34,7 @@ from edge_agent.domain.record import (
     build_clock_confirmation,
     build_guest_meals,
     build_sighting,
+    build_test_scan,
     build_void,
 )
 from edge_agent.domain.respond import (
@@ -46,6 +47,7 @@ from edge_agent.domain.respond import (
 from edge_agent.domain.roster import Roster
 from edge_agent.domain.sighting import EarlierSighting
 from edge_agent.journal.errors import JournalUnwritable
+from edge_agent.journal.rows import AppendedEvent
 from edge_agent.station.ports import (
     CodeJudge,
     EntryAlreadyVoid,
@@ -122,6 +124,11 @@ class Station:
         ):
             return self._take_card(identity, context, self.palms)
         return self._settle(identity, context)
+
+    def take_test_scan(self, reader: str, moment: Moment) -> AppendedEvent:
+        """Returns the place of the event of a technician's test, once it is durable. Raises JournalUnwritable."""
+        self._check_turn()
+        return self._journal.append(build_test_scan(EventContext(moment, self.roster, reader)))
 
     def _terminal_context(self, reading: PersonMatched, seen_at: datetime, now: Moment, roster: Roster) -> EventContext:
         confirmed_ms = None

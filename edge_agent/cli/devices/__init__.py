@@ -11,6 +11,7 @@ from edge_agent.cli.devices import (
     inventory,
     outputs,
     replay,
+    scan_test,
     traffic,
     unread,
 )
@@ -24,6 +25,7 @@ app.command()(traffic.watch)
 app.command()(traffic.capture)
 app.command()(replay.replay)
 app.command()(commission.commission)
+app.command("test")(scan_test.try_one_scan)
 app.command("unread")(unread.show_unread)
 app.command("clocks")(clocks.show_clocks)
 app.command("confirm-clock")(clocks.confirm_clock)

@@ -1,5 +1,7 @@
 """`devices calibrate`: the setting under which a reader gives the number that stands on a card."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, assert_never
 
 import typer
@@ -12,7 +14,8 @@ from edge_agent import settings_file
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
 from edge_agent.errors import RequestRefused
-from edge_agent.settings.reading import load_settings
+from edge_agent.settings.reading import LoadedSettings, load_settings
+from edge_agent.settings.tables import DeviceSettings
 
 
 def calibrate(
@@ -25,32 +28,8 @@ def calibrate(
     """Find a reader's uid_encoding from one card with a known number. Stop the daemon first."""
     loaded = load_settings(config)
     chosen = find_reader(config, device)
-    current, encodings = calibration.choice(chosen.options)
-    driver = registry.reader_class(chosen.driver, loaded.drivers)
     out.print("Hold the card to the reader.")
-    match one_card.read_card(driver, chosen.options, seconds):
-        case Uid() as uid:
-            out.print(f"read: {describe_number(uid)}", markup=False, soft_wrap=True)
-            outcome = calibration.calibrate(known, uid, current, encodings)
-            difference = describe_difference(known, uid)
-            if isinstance(outcome, calibration.NoneFits) and difference:
-                outcome = calibration.NoneFits(f"no setting of this reader gives that number: {difference}")
-        case one_card.NoCardReading(sent=sent, why=why):
-            readings = one_card.read_under_encodings(driver, chosen.options, encodings, sent)
-            if not readings and why:
-                signs = line_signs.LineSigns(registry.entry(chosen.driver, loaded.drivers).protocol)
-                signs.hear(b"".join(sent))
-                is_judged = signs.protocol in line_signs.PROTOCOLS
-                raise RequestRefused(
-                    f"the reader sent something that is no card: {(signs.judge() if is_judged else '') or why}"
-                )
-            for encoding, uid in readings.items():
-                out.print(f"read as {encoding.value}: {describe_number(uid)}", markup=False, soft_wrap=True)
-            if not readings:
-                raise RequestRefused(
-                    f"no card within {seconds:.0f} s", "does the reader blink when the card comes near?"
-                )
-            outcome = calibration.calibrate_from(known, readings, current)
+    outcome = find_encoding(loaded, chosen, known, seconds, partial(out.print, markup=False, soft_wrap=True))
     match outcome:
         case calibration.Fits(candidate=candidate):
             line = f'{calibration.SETTING} = "{candidate.encoding.value}"'
@@ -69,3 +48,41 @@ def calibrate(
             raise RequestRefused(what_next)
         case _:
             assert_never(outcome)
+
+
+def find_encoding(
+    loaded: LoadedSettings, chosen: DeviceSettings, known: str, seconds: float, tell: Callable[[str], object]
+) -> calibration.Outcome:
+    """Returns what one card with a known number says of the reader's setting; `tell` gets what was read.
+
+    Raises RequestRefused where no card was read, NotSupported, and what the driver's `open` raises.
+    """
+    current, encodings = calibration.choice(chosen.options)
+    driver = registry.reader_class(chosen.driver, loaded.drivers)
+    match one_card.read_card(driver, chosen.options, seconds):
+        case Uid() as uid:
+            tell(f"read: {describe_number(uid)}")
+            outcome = calibration.calibrate(known, uid, current, encodings)
+            difference = describe_difference(known, uid)
+            if isinstance(outcome, calibration.NoneFits) and difference:
+                return calibration.NoneFits(f"no setting of this reader gives that number: {difference}")
+            return outcome
+        case one_card.NoCardReading(sent=sent, why=why):
+            readings = one_card.read_under_encodings(driver, chosen.options, encodings, sent)
+            if not readings:
+                raise _explain_no_card(loaded, chosen, sent, why, seconds)
+            for encoding, uid in readings.items():
+                tell(f"read as {encoding.value}: {describe_number(uid)}")
+            return calibration.calibrate_from(known, readings, current)
+
+
+def _explain_no_card(
+    loaded: LoadedSettings, chosen: DeviceSettings, sent: Sequence[bytes], why: str, seconds: float
+) -> RequestRefused:
+    """Returns why no card was read: what the bytes say of the line, or that nothing came."""
+    if not why:
+        return RequestRefused(f"no card within {seconds:.0f} s", "does the reader blink when the card comes near?")
+    signs = line_signs.LineSigns(registry.entry(chosen.driver, loaded.drivers).protocol)
+    signs.hear(b"".join(sent))
+    is_judged = signs.protocol in line_signs.PROTOCOLS
+    return RequestRefused(f"the reader sent something that is no card: {(signs.judge() if is_judged else '') or why}")

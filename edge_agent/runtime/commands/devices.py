@@ -14,9 +14,12 @@ from drivers.readings import IMPOSSIBLE_RUN, PersonMatched
 from edge_agent.control import Handler, Requester, bind_handler
 from edge_agent.control_api import (
     DEVICES_IMPORT,
+    DEVICES_TEST,
     DEVICES_UNREAD,
     DEVICES_WATCH,
     DeviceImportArguments,
+    DeviceTestArguments,
+    DeviceTestRow,
     DeviceTraffic,
     DeviceUnreadArguments,
     DeviceWatchArguments,
@@ -29,6 +32,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.commands.access import require_owner
 from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.runtime.scan_test import TEST_SCAN_S_MAX, ScanTest
 from edge_agent.runtime.taps import DeviceTaps
 from edge_agent.runtime.unread_requests import RereadableReader, StoredRequest, UnreadDesk
 
@@ -46,6 +50,7 @@ class DeviceCommands:
     shutdown: ShutdownFlag
     now: MomentSource
     unread: UnreadDesk
+    scan_test: ScanTest
 
     def table(self) -> dict[str, Handler]:
         """Returns each command with its handler."""
@@ -53,8 +58,20 @@ class DeviceCommands:
             bind_handler(DEVICES_WATCH, self.watch),
             bind_handler(DEVICES_IMPORT, self.import_matches),
             bind_handler(DEVICES_UNREAD, self.show_unread),
+            bind_handler(DEVICES_TEST, self.test),
         )
         return dict(handlers)
+
+    def test(self, arguments: DeviceTestArguments, requester: Requester) -> Iterator[DeviceTestRow]:
+        """Keeps the next reading as a test, and yields its place; it bills nobody."""
+        require_owner(requester)
+        recorded = self.scan_test.wait(arguments.within_s)
+        if recorded is None:
+            seconds = min(arguments.within_s, TEST_SCAN_S_MAX)
+            raise RequestRefused(
+                f"no card, code or person within {seconds:.0f} s", "look at its line: edge-agent devices watch NAME"
+            )
+        yield DeviceTestRow(reader=recorded.reader, epoch=recorded.place.epoch, seq=recorded.place.seq)
 
     def watch(self, arguments: DeviceWatchArguments, requester: Requester) -> Iterator[DeviceTraffic]:
         """Yields bytes as they pass, until the time is over or the requester hangs up. They hold card numbers."""

@@ -112,6 +112,7 @@ class StatusCommand:
             age_s=roster.age_s(moment.utc),
             people=len(roster.people),
             problems=len(roster.problems),
+            timezone=roster.school_timezone,
             last=self.contact.pull.why if self.contact is not None else "no ledger",
         )
 

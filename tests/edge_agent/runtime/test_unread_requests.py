@@ -17,6 +17,7 @@ from edge_agent.errors import RequestRefused
 from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.runtime.commands.devices import DeviceCommands
 from edge_agent.runtime.inbox import Inbox, Scan
+from edge_agent.runtime.scan_test import ScanTest
 from edge_agent.runtime.taps import DeviceTaps
 from edge_agent.runtime.unread_requests import UNREAD_BYTES_MAX, UNREAD_REQUESTS_MAX, UnreadDesk, UnreadRequests
 from sync.contract.event import ClockQuality
@@ -97,7 +98,7 @@ class TerminalAfterUpdate:
 
 
 def commands(desk: UnreadDesk, inbox: Inbox) -> DeviceCommands:
-    return DeviceCommands(DeviceTaps(), inbox, ShutdownFlag(), now, desk)
+    return DeviceCommands(DeviceTaps(), inbox, ShutdownFlag(), now, desk, ScanTest(now))
 
 
 def test_rows_are_read_again_once_and_the_others_stay(tmp_path: Path) -> None:
