@@ -31,6 +31,7 @@ from edge_agent.process.shutdown import ShutdownFlag
 from edge_agent.process.supervision import Part, Pulse, Supervisor
 from edge_agent.runtime.card_desk import CardDesk
 from edge_agent.runtime.card_numbers import CardNumbers
+from edge_agent.runtime.card_relay import RelayedCards
 from edge_agent.runtime.code_judge import CODE_KEY_NAME, build_code_judge
 from edge_agent.runtime.commands.clocks import ClockCommands
 from edge_agent.runtime.commands.devices import DeviceCommands
@@ -160,7 +161,10 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     for indicator in indicators:
         supervisor.add(f"indicator {indicator.presence.name}", indicator.run)
-    uplink = _uplink(settings, identity, journal, contact, roster_desk, health_desk, palms, guard, now, supervisor)
+    relayed = RelayedCards(journal, in_force)
+    uplink = _uplink(
+        settings, identity, journal, contact, roster_desk, health_desk, relayed, palms, guard, now, supervisor
+    )
     scan_test = ScanTest(now)
     station_loop = StationLoop(station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test)
     station_thread = supervisor.add("station", station_loop.run)
@@ -388,6 +392,7 @@ def _uplink(
     contact: LedgerContact | None,
     roster_desk: RosterDesk,
     health_desk: HealthDesk,
+    cards: RelayedCards,
     palms: "PalmRecognition | None",
     guard: JournalGuard,
     now: MomentSource,
@@ -408,6 +413,7 @@ def _uplink(
         random_source=random.Random(),  # noqa: S311  spreads requests, keeps no secret
         evidence=EvidenceFolder(settings.kiosk.state_dir),
         store_server_key=partial(identities.replace_server_key, settings.kiosk.state_dir),
+        cards=cards,
         palms=palms.store if palms is not None else None,
     )
     # One request may take long on a bad line; it has its own limits.

@@ -25,7 +25,8 @@ from sync.client.log_watch import EvidenceStore, LogWatch
 from sync.client.paced import NOT_TRIED, Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.palms import PalmRelay
 from sync.client.pinned_key import PinnedKey
-from sync.client.ports import CodeUseStore, PalmStore, RosterStore
+from sync.client.ports import CodeUseStore, PalmStore, ReplacementCardStore, RosterStore
+from sync.client.replacement_cards import CARDS_INTERVAL_S, ReplacementCardRelay
 from sync.client.roster import RosterPull
 from sync.errors import SyncAlarm
 
@@ -81,6 +82,7 @@ class Uplink:
         random_source: random.Random,
         evidence: EvidenceStore,
         store_server_key: Callable[[bytes], None],
+        cards: ReplacementCardStore | None = None,
         palms: PalmStore | None = None,
     ) -> None:
         from sync.client.http import HttpxTransport  # for a kiosk that has a ledger: httpx is 3 MiB
@@ -107,11 +109,16 @@ class Uplink:
         self._heartbeat = HeartbeatSender(journal.outbox, channel, agent_report, pace, interval_s=settings.heartbeat_s)
         self._watch = LogWatch(journal.outbox, channel, registration.school, server_key, evidence, pace)
         self._code_uses = CodeUsePull(roster, channel, registration.school, pace)
+        self._cards: ReplacementCardRelay | None = None
+        if cards is not None:
+            interval_s = min(CARDS_INTERVAL_S, settings.roster_interval_s)
+            self._cards = ReplacementCardRelay(cards, channel, registration.school, pace, interval_s=interval_s)
         self._palms: PalmRelay | None = None
         if palms is not None:
             self._palms = PalmRelay(palms, channel, registration.school, pace, interval_s=settings.roster_interval_s)
         clients: tuple[PacedClient | None, ...] = (
             self._batches, self._roster, self._heartbeat, self._watch, self._palms, self._code_uses,
+            self._cards,
         )  # fmt: skip
         self._clients = [client for client in clients if client is not None]
         self._fetched_incarnation = ""  # of the ledger, for which the whole roster was asked for
@@ -121,6 +128,8 @@ class Uplink:
         """Makes everything due now, because a person asks for it; the thread must be woken, too."""
         self._batches.hurry()
         self._roster.hurry()
+        if self._cards is not None:
+            self._cards.hurry()
         self.hurry_palms()
 
     def hurry_palms(self) -> None:

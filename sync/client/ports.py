@@ -12,6 +12,7 @@ import msgspec
 from sync.contract.chain import DeviceId, Epoch, Hash, Head
 from sync.contract.dynamic_codes import CodeUse
 from sync.contract.palms import SealedPalmMessage
+from sync.contract.replacement_cards import ReplacementCardMessage
 from sync.contract.roster import RosterPage
 
 DEFERRED: Final = "deferred"  # begins the code of an event that was refused, and not by the ledger's signed word
@@ -124,6 +125,33 @@ class PalmStore(Protocol):
 
     def accept_palms(self, palms: Sequence[SealedPalmMessage], version: int) -> None:
         """Stores these as far as consents allow, and notes the number; all in one transaction.
+
+        A number below the noted one is of a ledger that was restored: it is to be sent everything again.
+        """
+        ...
+
+    def roster_version(self) -> int:
+        """Returns the version of the roster in force; 0: none yet."""
+        ...
+
+
+class ReplacementCardStore(Protocol):
+    """Cards that a desk gave in the place of lost ones: those of this kiosk, and those that others had first."""
+
+    def next_unsent_card(self) -> ReplacementCardMessage | None:
+        """Returns one that, or whose end, the ledger does not have; None: it has all."""
+        ...
+
+    def mark_card_relayed(self, card: ReplacementCardMessage) -> None:
+        """Notes that the ledger has taken this one, or will never take it."""
+        ...
+
+    def cards_version(self) -> int:
+        """Returns the last number that was taken from the ledger; 0: none."""
+        ...
+
+    def accept_cards(self, cards: Sequence[ReplacementCardMessage], version: int) -> None:
+        """Takes these over and notes the number; all in one transaction.
 
         A number below the noted one is of a ledger that was restored: it is to be sent everything again.
         """

@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from sync.contract import batch, device_keys, dynamic_codes, log_view, palms, receipt, receipt_keys, roster, wire
+from sync.contract import (
+    batch,
+    device_keys,
+    dynamic_codes,
+    log_view,
+    palms,
+    receipt,
+    receipt_keys,
+    replacement_cards,
+    roster,
+    wire,
+)
 
 _MESSAGES = (
     wire.BatchReply,
@@ -25,6 +36,9 @@ _MESSAGES = (
     palms.SealedPalmMessage,
     palms.SealedPalmReply,
     palms.SealedPalmPage,
+    replacement_cards.ReplacementCardMessage,
+    replacement_cards.ReplacementCardReply,
+    replacement_cards.ReplacementCardPage,
     dynamic_codes.CodeUsePage,
     receipt_keys.ReceiptKeyPage,
     device_keys.DeviceKeyRequest,
@@ -193,6 +207,33 @@ def _paths() -> _Node:
                 ],
                 "responses": {
                     "200": _response("SealedPalmPage", "what came after that number"),
+                    **_problems(_400="no number", _404="not this device's school"),
+                    **_USUAL,
+                },
+            },
+        },
+        "/v1/schools/{school}/replacement-cards": {
+            "post": {
+                "operationId": "storeReplacementCard",
+                "description": "A card in the place of lost ones, its number sealed; or that it has ended.",
+                "parameters": [_SCHOOL, *_SIGNED, _DIGEST],
+                "requestBody": {"required": True, "content": _content("ReplacementCardMessage")},
+                "responses": {
+                    "200": _response("ReplacementCardReply", "kept, or nothing was stored of nobody on the roster"),
+                    **_problems(_400="no card", _404="not this device's school", _413="too many bytes"),
+                    **_USUAL,
+                },
+            },
+            "get": {
+                "operationId": "getReplacementCards",
+                "description": "In the ledger's order; go on behind `version` while `more`. A person's later one wins.",
+                "parameters": [
+                    _SCHOOL,
+                    _in("query", "since", {"type": "integer", "minimum": 0}, "the last number that is known; 0: none"),
+                    *_SIGNED,
+                ],
+                "responses": {
+                    "200": _response("ReplacementCardPage", "what came after that number"),
                     **_problems(_400="no number", _404="not this device's school"),
                     **_USUAL,
                 },

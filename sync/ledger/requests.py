@@ -18,6 +18,7 @@ from sync.contract.dynamic_codes import CodeUsePage
 from sync.contract.log_view import LogView
 from sync.contract.palms import SealedPalmMessage, SealedPalmPage, SealedPalmReply
 from sync.contract.receipt_keys import ReceiptKeyPage
+from sync.contract.replacement_cards import ReplacementCardMessage, ReplacementCardPage, ReplacementCardReply
 from sync.contract.roster import RosterPage
 from sync.contract.signature import SignableRequest, VerifiedSignature
 from sync.contract.wire import (
@@ -33,9 +34,10 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
 from sync.ledger.receipt_keys import ReceiptSigner, read_receipt_keys
-from sync.ledger.registry import code_uses, device_keys, palms, rosters, schools
+from sync.ledger.registry import code_uses, device_keys, palms, replacement_cards, rosters, schools
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
+from sync.ledger.transparency.webhooks import CardNews, enqueue_card
 from sync.proof.leaves import LogName
 from sync.proof.signer import LogSigner
 
@@ -175,6 +177,27 @@ class LedgerContext:
         """Answers GET /v1/schools/{school}/palms."""
         sender = self._authenticate_for(connection, request, school)
         return palms.read_page(connection, sender.school, _number(since))
+
+    def store_card(self, connection: psycopg.Connection, request: SignableRequest, school: str) -> ReplacementCardReply:
+        """Answers POST /v1/schools/{school}/replacement-cards: into a device's own school; the family is told."""
+        sender = self._authenticate_for(connection, request, school)
+        message = _message(ReplacementCardMessage, request.body)
+        with connection.transaction():
+            reply, is_given = replacement_cards.store_card(connection, sender.school, sender.device, message)
+            if is_given:
+                news = CardNews(
+                    school=sender.school, device=sender.device, credential=message.id, person=message.person,
+                    time=message.made_at,
+                )  # fmt: skip
+                enqueue_card(connection, news, reply.version, self.clock())
+        return reply
+
+    def read_cards(
+        self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str
+    ) -> ReplacementCardPage:
+        """Answers GET /v1/schools/{school}/replacement-cards."""
+        sender = self._authenticate_for(connection, request, school)
+        return replacement_cards.read_page(connection, sender.school, _number(since))
 
     def read_code_uses(
         self, connection: psycopg.Connection, request: SignableRequest, school: str, since: str

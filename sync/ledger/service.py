@@ -23,6 +23,7 @@ from starlette.routing import Mount, Route
 from sync.contract import wire
 from sync.contract.palms import PALM_MESSAGE_BYTES_MAX
 from sync.contract.receipt_keys import RECEIPT_KEYS_PATH
+from sync.contract.replacement_cards import CARD_MESSAGE_BYTES_MAX
 from sync.contract.wire import ProblemDocument, ProblemType
 from sync.ledger.database import Pool
 from sync.ledger.door.answers import AnswerSigner
@@ -53,6 +54,8 @@ def build_application(ledger: LedgerContext, pool: Pool, limits: DoorLimits, pag
             Route("/v1/schools/{school}/roster", service.roster, methods=["GET"]),
             Route("/v1/schools/{school}/palms", service.store_palm, methods=["POST"]),
             Route("/v1/schools/{school}/palms", service.palms, methods=["GET"]),
+            Route("/v1/schools/{school}/replacement-cards", service.store_card, methods=["POST"]),
+            Route("/v1/schools/{school}/replacement-cards", service.cards, methods=["GET"]),
             Route("/v1/schools/{school}/code-uses", service.code_uses, methods=["GET"]),
             Route(wire.REGISTRATIONS_PATH, service.register, methods=["POST"]),
             Route(RECEIPT_KEYS_PATH, service.receipt_keys, methods=["GET"]),
@@ -130,6 +133,16 @@ class _Service:
         signed = await self._door.admit(request, 0)
         school, since = request.path_params["school"], request.query_params.get("since", "0")
         return _json(await self._blocking(lambda db: self._ledger.read_palms(db, signed, school, since)))
+
+    async def store_card(self, request: Request) -> Response:
+        signed = await self._door.admit(request, CARD_MESSAGE_BYTES_MAX)
+        school = request.path_params["school"]
+        return _json(await self._blocking(lambda db: self._ledger.store_card(db, signed, school)))
+
+    async def cards(self, request: Request) -> Response:
+        signed = await self._door.admit(request, 0)
+        school, since = request.path_params["school"], request.query_params.get("since", "0")
+        return _json(await self._blocking(lambda db: self._ledger.read_cards(db, signed, school, since)))
 
     async def code_uses(self, request: Request) -> Response:
         signed = await self._door.admit(request, 0)

@@ -1,7 +1,9 @@
 """A lost card is replaced at the desk: the real daemon with a simulated reader, its pages in Chromium."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from drivers.simulated.card_peer import CardPeer
-from sync.ledger.registry import schools
+from edge_agent.palm.protection.school_key import to_paper
+from edge_agent.palms import keys as palm_keys
+from sync.ledger.registry import rosters, schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
 from sync.ledger.server import LedgerServer
@@ -93,3 +97,76 @@ def test_a_lost_card_is_replaced_at_the_desk(
         assert next(facts(rows, "refusal"))["reason"] == "card_replaced"
         text = json.dumps(rows)
         assert not any(number in text.upper() for number in (NEW[2:], LATER[2:]))
+
+
+def test_a_new_card_is_known_behind_the_other_door_until_the_source_has_it(
+    tmp_path: Path, server: LedgerServer, db: psycopg.Connection, school: str, browser: Browser
+) -> None:
+    """The number travels sealed; the former card is blocked there; an import that still has it changes nothing."""
+    today = datetime.now(UTC).date().isoformat()
+
+    def import_cards(name: str, card: str) -> None:
+        export = school_export(tmp_path / name, school, CARDS | {"u-1": ("em4100", card)})
+        import_export(db, read_export(export), [school], date=today)
+
+    import_cards("export", LOST)
+    with ExitStack() as stack:
+        peers, doors = [], []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            peers.append(stack.enter_context(CardPeer(tmp_path / name / "door")))
+            readers = serial_reader("door", "em4100", tmp_path / name / "door") + "hold_ms = 50\n"
+            doors.append(stack.enter_context(Daemon(tmp_path / name, readers)))
+        first, second = doors
+        screens = []
+        for door in doors:
+            door.state_dir.mkdir()
+            if door is first:
+                edge_agent("palm", "key", "make", "--yes", "--config", str(door.config))
+            else:
+                palm_keys.restore(second.state_dir, " ".join(to_paper(palm_keys.load(first.state_dir, {}))))
+            screens.append(start_kiosk(door, server.url, db, school))
+
+        page = sign_in(browser, screens[0])
+        page.fill("#find", "u-1")
+        page.get_by_role("button", name="New card: Әлия Family-u-1").click()
+        page.fill("#card-number", f"{int.from_bytes(bytes.fromhex(NEW)[1:]):010}")
+        page.get_by_role("button", name="Use this number").click()
+        expect(page.locator("#outcome")).to_contain_text("has the new card")
+        second.until(lambda _: "other kiosks in force: 1 of 1" in second.log, 15)
+        (sealed,) = db.execute("SELECT sealed FROM replacement_card WHERE school = %s", (school,)).fetchone() or (b"",)
+        assert sealed
+        assert bytes.fromhex(NEW)[1:] not in bytes(sealed)
+        assert show_card(peers[1], second, LOST) == "ask"
+        assert show_card(peers[1], second, NEW) == "welcome"
+
+        import_cards("unchanged", LOST)  # the office does not know of it yet
+        version = rosters.read_version(db, school)
+        second.until(lambda status: status["roster"]["version"] == version)
+        wait_cards(second, 1)
+        import_cards("agreed", NEW)
+        for door in doors:
+            wait_cards(door, 0)
+        assert show_card(peers[0], first, NEW) == "welcome"
+        assert db.execute("SELECT ended, sealed FROM replacement_card WHERE school = %s", (school,)).fetchall() == [
+            (True, None)
+        ]
+        page.close()
+
+
+def show_card(peer: CardPeer, door: Daemon, card: str) -> str:
+    """Returns the light that a card brings."""
+    before = len(door.lights())
+    peer.present(bytes.fromhex(card))
+    return door.wait_lights(before + 1)[-1]
+
+
+def wait_cards(door: Daemon, number: int) -> None:
+    """Waits until this many replacement cards are in force at a kiosk."""
+
+    def count(_: object) -> bool:
+        with closing(sqlite3.connect(f"file:{door.journal}?mode=ro", uri=True)) as database:
+            (found,) = database.execute("SELECT count(*) FROM replacement_card WHERE ended = 0").fetchone()
+        return bool(found == number)
+
+    door.until(count)

@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 
+from sync.contract import wire
 from sync.contract.visit import EventId, Visit
 from sync.errors import Wording
 from sync.ledger.errors import NotUnderstood
@@ -40,6 +41,7 @@ from sync.ledger.pages import overview
 from sync.ledger.pages.desk import PagePool
 from sync.ledger.pages.forms import PageForm, read_form
 from sync.ledger.pages.rendering import guarded, is_secure
+from sync.ledger.registry import replacement_cards
 from sync.ledger.transparency.statements import MealProof, prove_meals
 from sync.proof.leaves import LogName
 from sync.proof.notes import NoteKey
@@ -103,8 +105,14 @@ class _FamilyPages:
             request, "month.html", session, month=month, lines=lines, zone=overview.read_zone(connection, school),
             missing=[contest for contest in contests if contest.entry is None],
             devices=codes.list_family_devices(connection, session, now), has_witness=bool(self._witness_key),
-            meal_names=labels.sessions, today=now.date(),
+            meal_names=labels.sessions, today=now.date(), card_since=self._read_card_day(connection, session),
         )  # fmt: skip
+
+    def _read_card_day(self, connection: psycopg.Connection, session: FamilySession) -> str:
+        """Returns the day on which the school's desk gave the child a new card; empty: it did not."""
+        made_at = replacement_cards.read_made_at(connection, session.school, session.person)
+        zone = overview.read_zone(connection, session.school)
+        return wire.read_time(made_at).astimezone(zone).date().isoformat() if made_at else ""
 
     def _prove(
         self, connection: psycopg.Connection, session: FamilySession, days: list[str]

@@ -17,8 +17,9 @@ from sync.ledger.errors import NotUnderstood
 
 # Where names, source's ids, cards, codes, palms and words of families are, or were in an unwritten act.
 _PERSONAL_TABLES: Final = (
-    "person_surrogate", "roster_record", "roster_source", "palm", "code_use", "payer_number", "payer_number_former",
-    "payer_name", "payer_name_act", "other_count", "contest", "family_code", "family_session", "act",
+    "person_surrogate", "roster_record", "roster_source", "palm", "code_use", "replacement_card",
+    "payer_number", "payer_number_former", "payer_name", "payer_name_act", "other_count", "contest", "family_code",
+    "family_session", "act",
 )  # fmt: skip
 _SEGMENTS_MAX: Final = 4_096  # of 16 MiB: no server keeps so many; else something writes faster than this moves on
 _TRIES_MAX: Final = 5

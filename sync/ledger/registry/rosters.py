@@ -17,7 +17,7 @@ from sync.contract.roster import Change, Consent, DeletedRecord, Record, RosterP
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.judgement.day_marks import change_basis
 from sync.ledger.recovery.acts import ActKind, note_act
-from sync.ledger.registry import code_uses, palms
+from sync.ledger.registry import code_uses, palms, replacement_cards
 from sync.ledger.transparency import logs
 from sync.proof.leaves import LogName, roster_leaf
 from sync.proof.roster_digest import digest_judged
@@ -100,6 +100,7 @@ def apply_changes(
             change_basis(connection, school, _list_open_days(connection, school))
         palms.forget_without_consent(connection, school)
         code_uses.forget_absent(connection, school)
+        replacement_cards.forget_absent_cards(connection, school)
         # No judgement ever asks for a former secret: it goes at once, with the person or with its successor.
         connection.execute(
             "DELETE FROM roster_record WHERE school = %s AND type = ANY(%s) AND body IS NOT NULL"

@@ -4,9 +4,10 @@
                  "session":…,"time":…}
 
 Ids are opaque; who pays is not told. Kinds are `entry`, `exit`, `meal` (this is the one meal of its session) and
-`voided`. Each is told once an entry, again and again until the other side answers 2xx, with longer and longer waits. A
-request is signed as a kiosk's is (RFC 9421), by the key that signs receipts, under its fingerprint. Only https, and
-only hosts that the ledger's operator has allowed: an address that a school names must not reach into our own network.
+`voided`, each once an entry; and `card`, once a card that a desk gave in the place of a lost one. Each is told again
+and again until the other side answers 2xx, with longer and longer waits. A request is signed as a kiosk's is
+(RFC 9421), by the key that signs receipts, under its fingerprint. Only https, and only hosts that the ledger's operator
+has allowed: an address that a school names must not reach into our own network.
 """
 
 import logging
@@ -47,6 +48,7 @@ class WebhookKind(StrEnum):
     EXIT = "exit"
     MEAL = "meal"
     VOIDED = "voided"
+    CARD = "card"
 
 
 class VisitNews(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,17 @@ class VisitNews(msgspec.Struct, frozen=True, kw_only=True):
     service_date: str
     method: str
     time: str  # UTC; empty where nothing vouches for one
+
+
+class CardNews(msgspec.Struct, frozen=True, kw_only=True):
+    """The news that a desk gave somebody a new card. `credential`: its id, which is no number."""
+
+    school: str
+    kind: WebhookKind = WebhookKind.CARD
+    device: str
+    credential: str
+    person: str
+    time: str  # UTC, by the kiosk's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +156,16 @@ def enqueue_news(connection: psycopg.Connection, school: str, days: Sequence[str
             news = [piece for visit in visits for piece in _find_news(school, visit)]
             added += _insert(connection, school, webhook, news, now)
     return added
+
+
+def enqueue_card(connection: psycopg.Connection, news: CardNews, number: int, now: datetime) -> None:
+    """Queues the news of a new card for every webhook of its school. `number`: of the change among the school's."""
+    connection.execute(
+        "INSERT INTO webhook_delivery (school, webhook, device, epoch, seq, kind, body, due_at)"
+        " SELECT school, webhook, %s, %s, %s, %s, %s, %s FROM webhook WHERE school = %s AND retired_at IS NULL"
+        " ON CONFLICT DO NOTHING",
+        (news.device, news.credential, number, news.kind, msgspec.json.encode(news, order="sorted"), now, news.school),
+    )
 
 
 def forget_news(connection: psycopg.Connection, school: str, person: str) -> None:
