@@ -104,7 +104,10 @@ def store_reversal(
             entry,
         ).fetchall()
         if not judged:
-            raise NotUnderstood(f"no judged entry {'/'.join(map(str, reversal.event))}: settle its day first")
+            raise NotUnderstood(
+                f"no judged entry {'/'.join(map(str, reversal.event))}: settle its day first; if that is done, a"
+                " terminal has told later what makes it a repeat"
+            )
         _check_payer(connection, reversal, judged[0][1])
         numbered = connection.execute(
             "SELECT number, body FROM reversal WHERE school = %s AND device = %s AND epoch = %s AND seq = %s"

@@ -98,6 +98,13 @@ class JudgedSchool(RuleBasedStateMachine):
         accepted(kiosk.send(seq, seq))
         return seq
 
+    def is_judged(self, owner: int, seq: int) -> bool:
+        """Returns False where a terminal's late row made a repeat of an entry by hand: nobody can decide about it."""
+        kiosk = self.kiosks[owner]
+        place = (self.school, kiosk.device, kiosk.epoch, seq)
+        query = "SELECT 1 FROM visit WHERE school = %s AND device = %s AND epoch = %s AND seq = %s"
+        return self.db.execute(query, place).fetchone() is not None
+
     def fields(self, day: str, minute: int) -> dict[str, Any]:
         return {
             "school": self.school, "at": f"{day}T03:{20 + minute % 40:02}:00.000Z", "boot": "b", "mono_ms": 1,
@@ -166,6 +173,8 @@ class JudgedSchool(RuleBasedStateMachine):
     def reverse(self, choice: int, claim: Claim) -> None:
         owner, seq, _ = self.entries[choice % len(self.entries)]
         settle_days(self.db, self.school, now=NOW)
+        if not self.is_judged(owner, seq):
+            return
         decision = Reversal(
             school=self.school, device=self.kiosks[owner].device, epoch=self.kiosks[owner].epoch, seq=seq, claim=claim,
             reason="r", officer="o", decided_at="2026-11-30T09:00:00Z",

@@ -43,6 +43,8 @@ class ProvedSchool(JudgedSchool):
     def contest(self, choice: int) -> None:
         owner, seq, person = self.entries[choice % len(self.entries)]
         settle_days(self.db, self.school, now=NOW)
+        if not self.is_judged(owner, seq):
+            return
         entry = EventId(self.kiosks[owner].device, self.kiosks[owner].epoch, seq)
         contests.contest_entry(self.db, self.school, person, entry, "", NOW)
         self.touched |= set(DAYS)
