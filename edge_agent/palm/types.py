@@ -20,7 +20,9 @@ class Hand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A palm's region, upright: fingers up, mirrored so that a right and a left palm share one orientation."""
+    """A palm's region, upright: fingers up, as the camera sees the palm. `hand` is a label for people, and says where
+    a search begins: no comparison asks for it.
+    """
 
     grey: NDArray[np.uint8] = field(repr=False)  # (128, 128)
     mask: NDArray[np.bool_] = field(repr=False)  # (128, 128), True where the pixel shows palm

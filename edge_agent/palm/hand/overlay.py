@@ -36,7 +36,7 @@ def draw_overlay(image: Pixels, finding: FramedPalm | UnfitPicture) -> Pixels:
         case FramedPalm(region=region, placement=placement, quality=quality):
             _draw_line(canvas, placement.outline, _OUTLINE, width)
             _draw_line(canvas, placement.corners, _REGION, 2 * width)
-            # The region's upper edge, so that a turned or mirrored one shows.
+            # The region's upper edge, so that a turned one shows.
             start, end = (_shift_point(corner) for corner in placement.corners[:2])
             cv2.line(canvas, start, end, _VALLEYS[0], 2 * width, shift=_SHIFT)
             for valley, colour in zip(placement.valleys, _VALLEYS, strict=True):

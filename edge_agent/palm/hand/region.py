@@ -1,8 +1,7 @@
 """A full hand's picture to its palm's region: found, framed by finger valleys, fingers and palm, cut upright.
 
-Orientation of every region: fingers up, thumb to the left, as a left palm looks to a camera that does not mirror. A
-right palm is mirrored; a hand whose thumb is not seen stays as it is and is called unknown. With a camera that
-mirrors, left and right change their names and nothing else: the regions are the same ones.
+Orientation of every region: fingers up, and never mirrored. The palm faces the camera, so left and right palms need no
+common orientation, and a thumb that is not seen, or seen on the wrong side, changes the hand's name and no pixel.
 """
 
 from collections.abc import Sequence
@@ -49,19 +48,18 @@ from edge_agent.palm.hand.views import (
     view_channels,
     view_outline,
 )
-from edge_agent.palm.types import REGION_SIDE, Hand, Region
+from edge_agent.palm.types import REGION_SIDE, Region
 
 
 @dataclass(frozen=True, slots=True)
 class PalmPlacement:
     """Where the region lies in the picture, in px."""
 
-    corners: Floats = field(repr=False)  # (4, 2), top left and on by top right; mirrored hands run the other way
-    valleys: Floats = field(repr=False)  # (3, 2), thumb side first where it is seen, else left to right, fingers up
+    corners: Floats = field(repr=False)  # (4, 2), top left and on by top right
+    valleys: Floats = field(repr=False)  # (3, 2), left to right, fingers up
     outline: Floats = field(repr=False)  # (n, 2)
     scale_px: float  # about the distance of the outer valleys, steadied by the palm's width
     turn_deg: float  # how far the fingers are turned from straight up, clockwise on the screen
-    mirrored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +163,11 @@ def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion
     silhouette = view.silhouette
     hand = opinion.hand if opinion is not None else name_hand(valleys, view.gaps + view.closed)
     points = silhouette.to_picture(valleys.points)
-    mirrored = hand is Hand.RIGHT
-    if mirrored:
-        points = points[::-1]
     # Valleys move when fingers spread, and lines that were followed end early or late; the palm's width and the
     # fingers' direction err elsewhere, so that the mean of both errs half as much.
     up = valleys.up + valleys.towards
     up = up / np.hypot(*up)
-    right = np.array([-up[1], up[0]]) * (-1 if mirrored else 1)
+    right = np.array([-up[1], up[0]])
     palm_radius = measure_palm_radius(silhouette, valleys)
     length = float(np.sqrt(valleys.length * palm_radius / RADIUS_TO_LENGTH)) / silhouette.scale
     side = REGION_SIZE * length
@@ -184,7 +179,7 @@ def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion
     outline = silhouette.to_picture(view.outline)
     region = Region(grey, mask, hand)
     quality = measure_quality(region, float(np.exp(-valleys.score / POSE_SCORE)))
-    return FramedPalm(region, PalmPlacement(corners, points, outline, length, turn, mirrored), quality)
+    return FramedPalm(region, PalmPlacement(corners, points, outline, length, turn), quality)
 
 
 def measure_palm_radius(silhouette: Silhouette, valleys: FingerValleys) -> float:

@@ -42,6 +42,16 @@ _HANDS: Final = (Hand.UNKNOWN, Hand.LEFT, Hand.RIGHT)
 Cells: TypeAlias = NDArray[np.uint8]
 
 
+def _mirrored_cells() -> Cells:
+    """Returns each of the 128 cells with orientation k · 30° at −k · 30°."""
+    cells = np.arange(128, dtype=np.uint8)
+    kept = cells & np.uint8(VALID | 1)
+    return np.asarray(kept | sum((cells >> k & 1) << (6 - k) for k in range(1, 6)), np.uint8)
+
+
+_MIRRORED: Final = _mirrored_cells()
+
+
 class NotAPalmCode(ValueError):
     """The bytes are no palm code, or one of a version that is not understood here."""
 
@@ -93,6 +103,15 @@ def _encode(responses: Responses, side: int, step: float, pose: Pose) -> Cells:
     sampled = sample(maps, pixel, [pose.turn_deg], [pose.scale], xs, ys)
     visibility = sample_mask(responses.mask, [pose.turn_deg], [pose.scale], xs, ys)
     return to_cells(sampled, visibility).reshape(-1)
+
+
+def mirror(cells: Cells) -> Cells:
+    """Returns square codes (…, side²) as they are of the mirrored picture: columns change places, and orientation k is
+    −k.
+    """
+    side = round(cells.shape[-1] ** 0.5)
+    square = cells.reshape(*cells.shape[:-1], side, side)[..., ::-1]
+    return _MIRRORED[square].reshape(cells.shape)
 
 
 def to_cells(responses: NDArray[np.float32], visibility: NDArray[np.float32]) -> Cells:

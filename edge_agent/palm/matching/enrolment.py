@@ -58,12 +58,10 @@ class PalmEnrolment:
 
     def add(self, responses: Responses, hand: Hand, gallery: Snapshot) -> "PalmEnrolment | RefusedSample":
         """Takes a sample, or says why not. The whole gallery is searched each time, so a palm under a second name shows
-        at once.
+        at once. `hand` is what the picture seems to show; it only chooses the words of a refusal.
         """
         if len(self.samples) >= SAMPLES_MAX:
             return RefusedSample(SampleRefusal.ENOUGH)
-        if Hand.UNKNOWN not in (hand, self.hand) and hand != self.hand:
-            return RefusedSample(SampleRefusal.OTHER_HAND)
         code = encode(responses, self.hand)
         if code.coverage < COVERAGE_MIN:
             return RefusedSample(SampleRefusal.TOO_LITTLE_PALM)
@@ -73,7 +71,8 @@ class PalmEnrolment:
             if max(likeness.agreement for likeness in likenesses) >= SAME_PICTURE_MIN:
                 return RefusedSample(SampleRefusal.SAME_PICTURE)
             if likenesses[0].agreement < CONSISTENT_MIN:
-                return RefusedSample(SampleRefusal.OTHER_PALM)
+                told_apart = Hand.UNKNOWN not in (hand, self.hand) and hand != self.hand
+                return RefusedSample(SampleRefusal.OTHER_HAND if told_apart else SampleRefusal.OTHER_PALM)
             code = encode(responses, self.hand, likenesses[0].pose)
         point = gallery.operating_point()
         alike = namesakes(gallery.search(probe, without=self.person), point)

@@ -35,7 +35,6 @@ from edge_agent.palm.matching.limits import (
     LOOSE_STRANGER_AGAIN_MAX,
     LOOSE_STRANGER_MAX,
     NEAR_SHIFT,
-    NEAR_SHIFT_OTHER_HAND,
     NEARLY_SURE_MIN,
     ONE_POSE_MIN,
     ROUGH_CELLS,
@@ -211,7 +210,7 @@ class Snapshot:
         candidates = self._look_closely(probe, rows, starts, LOOSE_STRANGER_MAX, 0.0)
         if (best := _best(candidates)) < self._sure():
             between = self._sieve(probe, own, NEAR_SHIFT, between=True)
-            further_rows = self._sieve(probe, others, NEAR_SHIFT_OTHER_HAND)
+            further_rows = self._sieve(probe, others, NEAR_SHIFT)
             passed = [_most_alike(alike, own, excluded, SIEVED_AGAIN * hands) for alike in (near, between)]
             rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHER_HAND)]))
             near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)

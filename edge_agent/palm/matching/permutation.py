@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS, VALID, Cells, PalmCode
+from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS, VALID, Cells, PalmCode, mirror
 from edge_agent.palm.types import Hand
 
 _ORDERS: Final = np.array(list(permutations(range(6))), np.uint8)  # (720, 6)
@@ -57,6 +57,12 @@ class Scramble:
     def unpad(self, protected: Cells) -> Cells:
         """Makes kept cells (…, cells) comparable: orientations in their order, cells where the key put them."""
         return np.asarray(_BACK[self.turns, (protected ^ self.pad) & 0x7F], np.uint8)
+
+    def mirror(self, protected: Cells) -> Cells:
+        """Returns kept cells (…, cells) as they are of the mirrored picture."""
+        plain = np.empty_like(protected)
+        plain[..., self.order] = self.unpad(protected)
+        return self.protect(mirror(plain))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@
                  ‖ length of the person's id (2, big-endian) ‖ id in UTF-8
                  ‖ n × (1,024 fine cells ‖ 256 coarse cells), permuted and padded ‖ zeros to the next 4,096
 
+The cells of a right hand are those of the mirrored picture: regions of right hands were cut mirrored when this version
+was made. They are mirrored on the way in and out, so that a kiosk's old palms match, also beside one that is not
+renewed yet.
+
 The id is inside: an export does not tell whose palms it carries, and its length tells only roughly how many templates.
 A random nonce is safe up to some 2³² seals under one key; a school makes a few thousand a year.
 """
@@ -18,7 +22,7 @@ from typing import Final
 import numpy as np
 from cryptography.exceptions import InvalidTag
 
-from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS
+from edge_agent.palm.matching.code import COARSE_CELLS, FINE_CELLS, Cells
 from edge_agent.palm.matching.gallery import Palm
 from edge_agent.palm.matching.limits import TEMPLATES_MAX
 from edge_agent.palm.protection.school_key import NONCE_BYTES, Dice, SchoolKey
@@ -52,7 +56,7 @@ def seal(palm: Palm, key: SchoolKey, school: str, purpose: Purpose, dice: Dice, 
     head = (
         bytes((_HANDS.index(palm.hand) | palm.adapted << 4, len(palm.fine))) + len(person).to_bytes(2, "big") + person
     )
-    body = head + np.concatenate([palm.fine, palm.coarse], axis=1).tobytes()
+    body = head + np.concatenate(_laid(palm.hand, palm.fine, palm.coarse, key), axis=1).tobytes()
     body += bytes(-len(body) % PADDED_TO)
     nonce = dice(NONCE_BYTES)
     return MAGIC + nonce + key.sealing().encrypt(nonce, body, _bound(school, purpose, made_at))
@@ -66,12 +70,13 @@ def unseal(sealed: bytes, key: SchoolKey, school: str, purpose: Purpose, made_at
         raise Unsealable("no sealed palm of this version")
     nonce, body = sealed[len(MAGIC) : len(MAGIC) + NONCE_BYTES], sealed[len(MAGIC) + NONCE_BYTES :]
     try:
-        return _read(key.sealing().decrypt(nonce, body, _bound(school, purpose, made_at)))
+        opened = key.sealing().decrypt(nonce, body, _bound(school, purpose, made_at))
     except InvalidTag:
         raise Unsealable("sealed with another key, for another school or purpose, or changed since") from None
+    return _read(opened, key)
 
 
-def _read(body: bytes) -> Palm:
+def _read(body: bytes, key: SchoolKey) -> Palm:
     # Authenticated, so a fault here is a maker's, not a thief's; it is refused all the same.
     if len(body) < 4 or body[0] & 15 >= len(_HANDS) or body[0] >> 4 >= body[1]:
         raise Unsealable("a sealed palm without a head")
@@ -84,8 +89,17 @@ def _read(body: bytes) -> Palm:
     except UnicodeDecodeError:
         raise Unsealable("a sealed palm of nobody") from None
     cells = np.frombuffer(body, np.uint8, length, end).reshape(templates, -1)
-    fine, coarse = cells[:, :FINE_CELLS].copy(), cells[:, FINE_CELLS:].copy()
-    return Palm(person, _HANDS[body[0] & 15], fine, coarse, body[0] >> 4)
+    hand = _HANDS[body[0] & 15]
+    fine, coarse = _laid(hand, cells[:, :FINE_CELLS].copy(), cells[:, FINE_CELLS:].copy(), key)
+    return Palm(person, hand, fine, coarse, body[0] >> 4)
+
+
+def _laid(hand: Hand, fine: Cells, coarse: Cells, key: SchoolKey) -> tuple[Cells, Cells]:
+    """Returns a palm's cells as they are sealed, or sealed cells as a palm has them: a right hand's are mirrored."""
+    if hand is not Hand.RIGHT:
+        return fine, coarse
+    scrambles = key.scrambles()
+    return scrambles.fine.mirror(fine), scrambles.coarse.mirror(coarse)
 
 
 def _bound(school: str, purpose: Purpose, made_at: str) -> bytes:

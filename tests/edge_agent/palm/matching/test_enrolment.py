@@ -54,7 +54,8 @@ def test_what_is_refused_and_why() -> None:
     assert isinstance(begun, PalmEnrolment)
     assert begun.add(responses("a", 1), Hand.LEFT, NOBODY) == RefusedSample(SampleRefusal.SAME_PICTURE)
     assert begun.add(responses("b", 1), Hand.LEFT, NOBODY) == RefusedSample(SampleRefusal.OTHER_PALM)
-    assert begun.add(responses("a", 2), Hand.RIGHT, NOBODY) == RefusedSample(SampleRefusal.OTHER_HAND)
+    assert begun.add(responses("b", 1), Hand.RIGHT, NOBODY) == RefusedSample(SampleRefusal.OTHER_HAND)
+    assert isinstance(begun.add(responses("a", 2), Hand.RIGHT, NOBODY), PalmEnrolment), "a thumb taken for another"
     whole = region("a", None, 2)
     mask = whole.mask.copy()
     mask[:60] = False
