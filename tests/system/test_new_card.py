@@ -14,11 +14,15 @@ from playwright.sync_api import Browser, Page, expect
 from drivers.simulated.card_peer import CardPeer
 from edge_agent.palm.protection.school_key import to_paper
 from edge_agent.palms import keys as palm_keys
+from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.registry import rosters, schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
-from sync.ledger.server import LedgerServer
+from sync.ledger.registry.surrogates import find_surrogate
+from sync.ledger.server import LedgerOptions, LedgerServer
+from sync.ledger.transparency.webhooks import add_webhook
 from tests.browser import run_browser
+from tests.sync.ledger.kiosk import OPEN_DOOR
 from tests.system.daemon import Daemon, edge_agent, facts, school_export, serial_reader
 
 LOST, OTHERS, NEW, LATER = "010A1B2C3D", "010A1B2C3E", "010A1B2C3F", "010A1B2C40"
@@ -170,3 +174,86 @@ def wait_cards(door: Daemon, number: int) -> None:
         return bool(found == number)
 
     door.until(count)
+
+
+def stored_cards(daemon: Daemon) -> list[tuple[str, int]]:
+    """Returns the replacement cards of a kiosk's journal: the key's name, and how many bytes are sealed."""
+    with closing(sqlite3.connect(f"file:{daemon.journal}?mode=ro", uri=True)) as journal:
+        return journal.execute("SELECT key, length(sealed) FROM replacement_card").fetchall()
+
+
+def present(daemon: Daemon, peer: CardPeer, card: str) -> dict[str, str]:
+    """Presents a card and returns the event that came of it."""
+    before = len(daemon.lights())
+    peer.present(bytes.fromhex(card))
+    daemon.wait_lights(before + 1)
+    return dict(daemon.rows()[-1]["event"])
+
+
+def test_a_card_given_while_the_ledger_is_away_comes_to_the_other_kiosk_later(
+    tmp_path: Path, open_folder: Path, server: LedgerServer, db: psycopg.Connection, school: str, browser: Browser
+) -> None:
+    """The ledger is away, and the kiosk's power fails; then comes a roster that still has the old card."""
+    today = datetime.now(UTC).date().isoformat()
+
+    def bring_roster(name: str, cards: dict[str, tuple[str, str]]) -> None:
+        import_export(db, read_export(school_export(tmp_path / name, school, cards)), [school], date=today)
+
+    def options(port: int) -> LedgerOptions:
+        return LedgerOptions(folder=open_folder / "ledger", port=port, limits=OPEN_DOOR, settle_interval_s=0)
+
+    bring_roster("export", CARDS)
+    add_webhook(db, school, "https://app.example/news", ["app.example"], by="school", now=datetime.now(UTC))
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    with ExitStack() as stack:
+        peers = [stack.enter_context(CardPeer(folder / "door")) for folder in folders]
+        first, second = (
+            stack.enter_context(Daemon(folder, serial_reader("door", "em4100", folder / "door") + "hold_ms = 50\n"))
+            for folder in folders
+        )
+        with LedgerServer(server.database_url, options(0)) as ledger:
+            port = int(ledger.url.rpartition(":")[2])
+            for daemon in (first, second):
+                daemon.state_dir.mkdir(0o700)
+            key = palm_keys.make(first.state_dir)
+            palm_keys.restore(second.state_dir, " ".join(to_paper(key)))
+            screen = start_kiosk(first, ledger.url, db, school)
+            start_kiosk(second, ledger.url, db, school)
+        page = sign_in(browser, screen)
+        page.fill("#find", "u-1")
+        page.get_by_role("button", name="New card: Әлия Family-u-1").click()
+        peers[0].present(bytes.fromhex(NEW), frames=2)
+        expect(page.locator("#outcome")).to_contain_text("has the new card")
+        page.close()
+        assert stored_cards(second) == []
+        first.kill()  # the outage is one of the power, too
+        first.start(CREDENTIALS_DIRECTORY=str(first.folder / "credentials"))
+        with LedgerServer(server.database_url, options(port)):
+            person = find_surrogate(db, school, "u-1")
+            second.until(lambda _: "other kiosks in force: 1 of 1" in second.log)
+            [(card_key, sealed_bytes)] = stored_cards(second)
+            assert card_key == "sealing"
+            assert sealed_bytes > 200
+            second.until(lambda status: status["journal"]["queue"] == 0)
+            assert present(second, peers[1], LOST)["reason"] == "card_replaced"
+            assert present(second, peers[1], NEW)["person"] == person
+            row = db.execute("SELECT person, sealed FROM replacement_card WHERE school = %s", (school,)).fetchone()
+            assert row is not None
+            assert row[0] == person
+            assert bytes.fromhex(NEW)[1:] not in bytes(row[1])
+            assert NEW[2:].encode() not in bytes(row[1]).upper()
+            news = db.execute("SELECT kind FROM webhook_delivery WHERE school = %s", (school,)).fetchall()
+            assert news == [("card",)], "the family is told"
+
+            grown = CARDS | {"u-3": ("em4100", LATER)}
+            bring_roster("still", grown)
+            for kiosk, peer in zip((first, second), peers, strict=True):
+                kiosk.until(lambda status: status["roster"]["people"] == 3)
+                assert present(kiosk, peer, LOST)["reason"] == "card_replaced"
+                assert present(kiosk, peer, NEW)["person"] == person
+
+            assert {len(stored_cards(kiosk)) for kiosk in (first, second)} == {1}
+            erase_from_ledger(db, school, person, datetime.now(UTC))
+            assert db.execute("SELECT 1 FROM replacement_card WHERE school = %s", (school,)).fetchall() == []

@@ -59,6 +59,7 @@ class LedgerModel:
         self.alter: Callable[[msgspec.Struct], msgspec.Struct] = lambda message: message
         self.pages: Callable[[int, str], RosterPage | None] = lambda since, cursor: None
         self.palms: Callable[[signature.SignableRequest], msgspec.Struct] | None = None
+        self.replacement_cards: Callable[[signature.SignableRequest], msgspec.Struct] | None = None
         self.beats: list[wire.Heartbeat] = []
         self.codes: dict[str, str] = {}  # code → public key that used it, or empty
         self.requests = 0
@@ -122,6 +123,9 @@ class LedgerModel:
             case _, ["schools", _, "palms"] if self.palms is not None:
                 self._authentic(signature.read_keyid(request), request)
                 return self.palms(request)
+            case _, ["schools", _, "replacement-cards"] if self.replacement_cards is not None:
+                self._authentic(signature.read_keyid(request), request)
+                return self.replacement_cards(request)
             case "POST", ["enrolments"]:
                 return self._register(request)
             case _:

@@ -16,6 +16,7 @@ from edge_agent.journal.epochs import KioskIdentity
 from edge_agent.journal.journal import Journal
 from sync.contract import wire
 from sync.contract.chain import DeviceId
+from sync.contract.replacement_cards import ReplacementCardMessage
 from sync.contract.roster import LATER_TYPES, Person, RosterPage
 from sync.ledger.billing.count_uploads import CountKind, CountSubject
 from sync.ledger.billing.payers import confirm_names
@@ -25,6 +26,7 @@ from sync.ledger.family.erasure import erase_from_ledger
 from sync.ledger.judgement.contests import contest_absence
 from sync.ledger.recovery.purging import purge_files
 from sync.ledger.registry import rosters
+from sync.ledger.registry.replacement_cards import store_card
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
 from sync.ledger.registry.surrogates import find_surrogate
@@ -105,6 +107,10 @@ def test_no_byte_names_whoever_was_erased(
     hand_in(db, school, PayerChild("", *key))
     contest_absence(db, school, person, ON, "day", child.note, NOW)
     assert enter_code(db, issue_family_code(db, school, person, by="o", now=NOW), "phone", NOW) is not None
+    given = ReplacementCardMessage(
+        id="rc-1", person=person, made_at="2026-11-20T05:00:00.000Z", sealed=child.card.encode()
+    )
+    assert store_card(db, school, kiosk.device, given)[0].stored
     identity = KioskIdentity(DeviceId(kiosk.device), bytes(32), school)
     kiosk_folder = tmp_path / "kiosk"
     kiosk_folder.mkdir()

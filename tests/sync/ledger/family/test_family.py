@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync.contract.contests import BadAnswer, ContestAnswer, ContestOutcome, encode_answer, sign_answer, verify_answer
 from sync.contract.event import Claim
+from sync.contract.replacement_cards import ReplacementCardMessage
 from sync.contract.visit import ClaimReason, Visit
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family import codes
 from sync.ledger.judgement import contests, reversals
 from sync.ledger.judgement.days import read_visits, settle_days
 from sync.ledger.pages.catalogues import load_catalogues
+from sync.ledger.registry.replacement_cards import store_card
 from sync.ledger.transparency import logs
 from sync.ledger.transparency.cosigner import cosign_log
 from sync.proof import verify_meal
@@ -247,3 +249,15 @@ def test_both_languages_say_all_of_it() -> None:
     catalogues = load_catalogues("sync.ledger.family")
     assert catalogues["kk"].keys() == catalogues["ru"].keys()
     assert all(text.strip() for texts in catalogues.values() for text in texts.values())
+
+
+def test_a_family_reads_when_a_new_card_was_given(
+    db: psycopg.Connection, lunch: Kiosk, browser: Callable[[], httpx.Client]
+) -> None:
+    given = ReplacementCardMessage(id="rc-1", person="p1", made_at=f"{DAY}T19:30:00.000Z", sealed=b"noise")
+    assert store_card(db, lunch.school, lunch.device, given)[0].stored
+    for person, says in (("p0", False), ("p1", True)):
+        client = browser()
+        enter(client, codes.issue_family_code(db, lunch.school, person, by="school", now=NOW))
+        page = unescape(client.get("/family/").text)
+        assert ("2026-11-21 столовая выдала ребёнку новую карту" in page) is says, "the school's own date"
