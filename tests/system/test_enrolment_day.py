@@ -154,6 +154,12 @@ def test_a_class_is_enrolled_on_the_page(browser: Browser, tmp_path: Path) -> No
         expect(page.locator("#agreed")).to_contain_text("no consent yet")
         check(page)
 
+        page.evaluate("window.print = () => { window.printed = true; }")
+        for language, title in (("KK", "Сенің алақаның"), ("RU", "Твоя ладонь"), ("EN", "Your palm")):
+            page.get_by_role("button", name=language, exact=True).click()
+            page.locator("#form").click()
+            expect(page.locator("#sheet h1").last).to_contain_text(title)
+        assert page.evaluate("window.printed")
         page.fill("#paper", "17")  # from here by keyboard alone
         page.locator("#paper").press("Tab")
         page.keyboard.press("Enter")

@@ -311,6 +311,20 @@ function fillReceipt(receipt) {
   );
 }
 
+// ---- The forms for the family, in the language of the page: what the parents sign, and what the child is told.
+
+const PARENTS_WORDS = ["ask", "kept", "not_kept", "card", "withdraw", "review", "sign", "sign_who"];
+const CHILDS_WORDS = ["looks", "kept", "card", "stop"];
+
+$("form").addEventListener("click", () => {
+  const parents = PARENTS_WORDS.map((key) => element("p", key.startsWith("sign") ? "blanks" : "", t(`consent.${key}`)));
+  const child = CHILDS_WORDS.map((key) => element("p", "large", t(`consent.child.${key}`)));
+  $("sheet").replaceChildren(
+    element("h1", "", t("consent.title")), ...parents, element("h1", "", t("consent.child.title")), ...child,
+  );
+  window.print();
+});
+
 // ---- The page.
 
 $("find").addEventListener("input", () => {

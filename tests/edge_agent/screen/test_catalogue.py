@@ -33,6 +33,10 @@ LINES = {
     "clock": tuple(ClockQuality),
     "terminal_clock": ("doubted",),
 }
+CONSENT_LINES = (
+    "ask", "kept", "not_kept", "card", "withdraw", "review", "sign", "sign_who",
+    "child.looks", "child.kept", "child.card", "child.stop",
+)  # fmt: skip
 RECEIPT_LINES = ("receipt_child", "receipt_gone", "receipt_others", "receipt_again")
 SCREEN_FAILURES = (
     "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
@@ -76,7 +80,8 @@ def used_keys() -> set[str]:
     keys |= {f"enrol.day.hand.{hand}" for hand in (Hand.LEFT, Hand.RIGHT)}
     keys |= {f"enrol.day.is_{mark}" for mark in (EnrolmentMark.ABSENT, EnrolmentMark.REFUSED)}
     keys |= {f"enrol.day.{line}" for line in RECEIPT_LINES}
-    literal = re.compile(r'"((?:child|staff|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
+    keys |= {f"consent.{line}" for line in CONSENT_LINES}
+    literal = re.compile(r'"((?:child|staff|consent|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):
             keys |= set(literal.findall(page.read_text()))
