@@ -62,6 +62,7 @@ class KioskHealth:
     clock: ClockQuality = ClockQuality.UNKNOWN
     doubted_clocks: tuple[str, ...] = ()  # serial numbers of terminals whose rows are held for their clock
     readers: tuple[ReaderReport, ...] = ()  # those that have something to say
+    technician_called: bool = False  # and nobody has answered
 
 
 class HealthLevel(StrEnum):
@@ -93,6 +94,7 @@ def judge_health(health: KioskHealth) -> tuple[HealthLine, ...]:
         judge_readers(health),
         judge_clock(health),
         *judge_terminals(health),
+        *judge_calls(health),
     ]
     return tuple(sorted(lines, key=lambda line: list(HealthLevel)[::-1].index(line.level)))
 
@@ -171,6 +173,11 @@ def judge_terminals(health: KioskHealth) -> tuple[HealthLine, ...]:
     """Returns `doubted` with the terminals whose clocks are not believed; no line where there are none."""
     names = health.doubted_clocks
     return (HealthLine("terminal_clock", "doubted", HealthLevel.ACT, len(names), names),) if names else ()
+
+
+def judge_calls(health: KioskHealth) -> tuple[HealthLine, ...]:
+    """Returns `called` while a call of the technician is open; no line where there is none."""
+    return (HealthLine("technician", "called", HealthLevel.ACT),) if health.technician_called else ()
 
 
 def is_noisy(readings: int, stream_faults: int) -> bool:

@@ -63,6 +63,7 @@ from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.runtime.taps import DeviceTaps, ReaderTap
+from edge_agent.runtime.technician_desk import TechnicianDesk
 from edge_agent.runtime.unread_requests import UNREAD_FOLDER, UnreadDesk
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
@@ -147,7 +148,8 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     in_force = RosterInForce(journal, roster_reader, station)
     station.new_cards = cards = CardDesk(station, inbox, journal.replacements, card_numbers, in_force, guard, now)
     operators = _read_operators(settings)
-    screen = _screen(settings, desk, cards, operators, now, counters)
+    calls = TechnicianDesk(journal, station, guard, now)
+    screen = _screen(settings, desk, cards, calls, operators, now, counters)
     indicators = _indicators(loaded, taps)
     surfaces = Surfaces(indicators, screen, guard, counters)
     palms = _palms(gallery, settings, inbox, station, surfaces, now, counters)
@@ -155,7 +157,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     roster_desk = RosterDesk(journal, in_force, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
     health_desk = HealthDesk(
-        now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s
+        now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s, calls
     )
     upkeep = JournalUpkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
 
@@ -307,6 +309,7 @@ def _screen(
     settings: Settings,
     desk: StaffDesk,
     cards: CardDesk,
+    calls: TechnicianDesk,
     operators: OperatorBook,
     now: MomentSource,
     counters: Counters,
@@ -320,6 +323,7 @@ def _screen(
         speech=settings.screen.speech == "on",
         actions=desk,
         cards=cards,
+        technician=calls,
         operators=operators,
         metrics=counters.registry,
         wall=lambda: now().utc,

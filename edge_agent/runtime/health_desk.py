@@ -19,6 +19,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.runtime.devices import DevicePresence, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.outage import OutageDesk
+from edge_agent.runtime.technician_desk import TechnicianDesk
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station.station import Station
 from edge_agent.version import VERSION
@@ -51,6 +52,7 @@ class HealthDesk:
     contact: LedgerContact | None
     palms: PalmReadiness | None
     roster_age_max_s: float
+    calls: TechnicianDesk
 
     def examine(self, moment: Moment) -> KioskHealth:
         """Returns the kiosk's health at this moment."""
@@ -69,6 +71,7 @@ class HealthDesk:
             readers_misset=tuple(reader.name for reader in self.readers.everyone if _is_misset(reader)),
             clock=moment.clock,
             doubted_clocks=tuple(clock.terminal for reader in self.readers.everyone for clock in reader.doubted_clocks),
+            technician_called=self.calls.open_call is not None,
             readers=tuple(sorted(filter(None, map(_report, self.readers.everyone)), key=_need)),
         )
 
@@ -93,6 +96,10 @@ class HealthDesk:
             for reader in self.readers.everyone
             for clock in reader.doubted_clocks
         ]
+        call = self.calls.open_call
+        if call is not None:
+            why = f"called by the staff: {call.about}" if call.about else "called by the staff"
+            parts.append(wire.PartHealth("technician", "failed", why[:WHY_CHARS_MAX]))
         if judge_recording(health).level is HealthLevel.ACT:
             parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))
         if self.contact is not None and self.contact.watch.alarm is SyncAlarm.SPLIT_LOG:
@@ -141,6 +148,7 @@ def render_status_line(health: KioskHealth) -> str:
     parts += [f"readers gone: {', '.join(health.readers_gone)}"] if health.readers_gone else []
     parts += [f"readers that read nothing: {', '.join(health.readers_misset)}"] if health.readers_misset else []
     recording = judge_recording(health)
+    parts += ["the technician is called"] if health.technician_called else []
     parts += ["NOT RECORDING"] if recording.level is HealthLevel.ACT else []
     parts += [f"{recording.number} wait in memory: leave the power on"] if recording.value == "held" else []
     return "; ".join(parts)

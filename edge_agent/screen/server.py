@@ -34,6 +34,7 @@ from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
 from edge_agent.screen.state import Language, SoundLevel
+from edge_agent.screen.technician_api import TechnicianActions, TechnicianApi
 
 PULSE_S = 1.0
 PULSE_AGE_MAX_S = 10.0
@@ -78,6 +79,7 @@ class ScreenServer:
         speech: bool = False,
         actions: StaffActions | None = None,
         cards: CardActions | None = None,
+        technician: TechnicianActions | None = None,
         operators: OperatorDirectory,
         metrics: CollectorRegistry | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -104,6 +106,7 @@ class ScreenServer:
             *self._staff.routes(),
             *PaperApi(self._staff).routes(),
             *(CardApi(sign_in, cards).routes() if cards is not None else ()),
+            *(TechnicianApi(sign_in, technician).routes() if technician is not None else ()),
         )
         self._token = token
         self._sound = sound

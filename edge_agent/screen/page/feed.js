@@ -110,6 +110,11 @@ function meantButtons(notice, language, acts) {
     card.addEventListener("click", () => acts.onCard(notice));
     buttons.append(card);
   }
+  if (acts.mayCall()) {
+    const call = element("button", "quiet", translate(language, "staff.technician.call"));
+    call.addEventListener("click", () => acts.onCall(notice));
+    buttons.append(call);
+  }
   return buttons;
 }
 

@@ -70,6 +70,7 @@ function draw() {
 function drawView() {
   if (!view) return;
   drawHealth($("health"), view.health, spokenLanguage());
+  $("call-answer").hidden = !(session.rights.includes("answer") && view.health.some((line) => line.subject === "technician"));
   $("readers").hidden = view.readers.length === 0;
   drawReaders($("reader-list"), view.readers, spokenLanguage(), clockAt);
   drawClocks();
@@ -165,12 +166,26 @@ const ROW_ACTS = {
     if (person) giveCard({ person, name, group });
     else lookFor("", reasonOf(notice));
   },
+  onCall: (notice) => callTechnician(notice.staff.reason),
+  mayCall: () => session.rights.includes("call"),
   givesCard: (notice) => mayGiveCards() !== null && wantsCard(notice),
   onOther: (notice) => {
     chooseTab("person");
     lookFor("", reasonOf(notice));
   },
 };
+
+async function callTechnician(about) {
+  const response = await request("/staff/technician/call", { about });
+  if (response.ok) showOutcome("staff.technician.called");
+  else showFailure(response);
+  focusSearch();
+}
+$("call-answer").addEventListener("click", async () => {
+  const response = await request("/staff/technician/answer", {});
+  if (response.ok) showOutcome("staff.technician.answered");
+  else showFailure(response);
+});
 
 // ---- The count by hand.
 

@@ -100,6 +100,7 @@ def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> 
             "0 events to send; ledger reachable; readers that read nothing: yard",
         ),
         (replace(WELL, recording=False), "0 events to send; ledger reachable; NOT RECORDING"),
+        (replace(WELL, technician_called=True), "0 events to send; ledger reachable; the technician is called"),
     ],
 )
 def test_the_status_line(health: KioskHealth, line: str) -> None:

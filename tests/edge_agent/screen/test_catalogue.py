@@ -32,6 +32,7 @@ LINES = {
     "readers": ("present", "gone", "misset"),
     "clock": tuple(ClockQuality),
     "terminal_clock": ("doubted",),
+    "technician": ("called",),
 }
 CONSENT_LINES = (
     "ask", "kept", "not_kept", "card", "withdraw", "review", "sign", "sign_who",
