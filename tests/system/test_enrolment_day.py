@@ -1,5 +1,6 @@
 """Enrolment day with the real daemon: consent, both hands, the next child; killed anywhere, and taken up again."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -120,8 +121,8 @@ def test_a_kill_anywhere_loses_at_most_the_hand_in_progress(tmp_path: Path) -> N
     assert verify_journal(kiosk.journal).whole
 
 
-def sign_in(page: Page, kiosk: EnrolmentKiosk) -> None:
-    page.goto(f"{kiosk.status()['screen']}staff")
+def sign_in(page: Page, kiosk: EnrolmentKiosk, path: str = "staff") -> None:
+    page.goto(f"{kiosk.status()['screen']}{path}")
     page.get_by_role("button", name="EN", exact=True).click()
     page.get_by_role("radio", name=HEAD).click()
     page.fill("#sign-pin", PIN)
@@ -201,3 +202,26 @@ def test_a_class_is_enrolled_on_the_page(browser: Browser, tmp_path: Path) -> No
         expect(page.locator("#child-side")).to_be_hidden()
         page.close()
         assert templates(kiosk) == []
+
+
+def test_the_kiosks_own_screen_has_a_keyboard_and_goes_back(browser: Browser, tmp_path: Path) -> None:
+    with EnrolmentKiosk(tmp_path, CLASSES) as kiosk:
+        kiosk.start()
+        kiosk.make_head()
+        page = browser.new_page(viewport={"width": 800, "height": 480}, reduced_motion="reduce")
+        page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
+        page.clock.install()
+        sign_in(page, kiosk, "staff?hall")
+        expect(page).to_have_url(re.compile(r"/enrol\?hall$"))
+        page.get_by_role("button", name="3 «Б»").click()
+        page.get_by_role("button", name="Әлия Family-u-1").click()
+        keys = page.locator("#keyboard")
+        keys.get_by_role("button", name="123", exact=True).click()
+        for digit in "17":
+            keys.get_by_role("button", name=digit, exact=True).click()
+        expect(page.locator("#paper")).to_have_value("17")
+        page.locator("#signed-on").focus()
+        expect(keys).to_be_hidden()
+        page.clock.fast_forward(61_000)
+        expect(page).to_have_url(re.compile(r":\d+/$"))
+        page.close()

@@ -2,6 +2,8 @@
 
 import { $, choiceItem, nameWords, showFailure, showOutcome, clearOutcome, drawOutcome, speak, spokenLanguage, t, whenSignedOut } from "/page/desk.js";
 import { element } from "/page/feed.js";
+import { isHall, watchIdle } from "/page/hall.js";
+import { startKeyboard } from "/page/keyboard.js";
 import { request } from "/page/request.js";
 import { LANGUAGES } from "/page/words.js";
 
@@ -369,6 +371,11 @@ async function takeUp(running) {
   look();
 }
 
+if (isHall) { // on the kiosk's own screen
+  $("back").href = "/staff?hall";
+  startKeyboard();
+  watchIdle(() => progress?.running ?? false);
+}
 whenSignedOut(open);
 draw();
 open();

@@ -24,11 +24,12 @@ export async function returnToChildren() {
   location.replace("/");
 }
 
-export function watchIdle() {
+// `isBusy()` is True while something goes on that nobody must touch the screen for.
+export function watchIdle(isBusy = () => false) {
   let timer = 0;
   const restart = () => {
     clearTimeout(timer);
-    timer = setTimeout(returnToChildren, IDLE_MS);
+    timer = setTimeout(() => (isBusy() ? restart() : returnToChildren()), IDLE_MS);
   };
   for (const sign of SIGNS_OF_LIFE) addEventListener(sign, restart, { capture: true, passive: true });
   restart();

@@ -6,7 +6,7 @@ import { element } from "/page/feed.js";
 const RUSSIAN = ["йцукенгшщзхъ", "фывапролджэ", "ячсмитьбюё-"];
 const LAYOUTS = { kk: ["әіңғүұқөһ", ...RUSSIAN], ru: RUSSIAN, digits: ["123", "456", "789"] };
 const NAMES = { kk: "ҚАЗ", ru: "РУС", digits: "123" };
-const FIELDS = "input:not([type=checkbox], [type=radio])";
+const FIELDS = "input:not([type=checkbox], [type=radio], [type=date])"; // the browser has a calendar of its own
 
 let board = null;
 let field = null;

@@ -204,6 +204,7 @@ $("count-less").addEventListener("click", () => changeCount(-1));
 
 if (isHall) {
   for (const id of ["band", "leave-hall"]) $(id).hidden = false;
+  $("enrolment").href = "/enrol?hall";
   $("leave-hall").addEventListener("click", returnToChildren);
   startBand($("band"));
   startKeyboard();
