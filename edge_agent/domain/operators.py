@@ -64,7 +64,7 @@ class Operator:
 
     @property
     def only_group(self) -> str | None:
-        """The one class whose paper lists this operator may enter; empty: none is known; None: every class."""
+        """The one class whose lists this operator may enter; empty: none is known; None: every class."""
         return None if self.roles & {OperatorRole.COOK, OperatorRole.HEAD} else self.group
 
     def rights(self) -> tuple[OperatorRight, ...]:

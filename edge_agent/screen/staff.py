@@ -6,7 +6,7 @@ The operator who signed in is the one who acts, within the rights of the roles, 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +22,7 @@ from edge_agent.screen.ports import (
     ActionResult,
     CountedByHand,
     DayBoard,
+    FailureReason,
     RosterPerson,
     StaffActions,
     TickPerson,
@@ -85,6 +86,19 @@ class _Count(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _Listed = RosterPerson | TickPerson | WrongClock | WaitingPerson | str
+
+
+_OTHER_CLASS: Final = ActionFailed(FailureReason.NOT_YOUR_CLASS)
+
+
+def _enter_ticked(actions: StaffActions, operator: Operator, body: _EnterTicked) -> ActionResult:
+    """Enters those who are ticked; by a class teacher, only people of the own class."""
+    people, own = [PersonId(person) for person in body.people], operator.only_group
+    if own is not None:
+        own_people = {row.person for row in actions.list_ticks(own)} if own else set()
+        if not own_people.issuperset(people):
+            return _OTHER_CLASS
+    return actions.enter_people(people, operator.id, body.reason)
 
 
 class StaffApi:
@@ -153,25 +167,30 @@ class StaffApi:
 
     async def _enter_class(self, request: Request) -> Response:
         body = await decode_body(request, _EnterClass)
-        return await self._act(
-            request, body, lambda actions, operator, body: actions.enter_class(body.group, operator, body.reason)
+        return await self.act_as(
+            request,
+            body,
+            lambda actions, operator, body: (
+                actions.enter_class(body.group, operator.id, body.reason)
+                if operator.only_group in (None, body.group)
+                else _OTHER_CLASS
+            ),
         )
 
     async def _list_ticks(self, request: Request) -> Response:
         body = await decode_body(request, _ListTicks)
-        return await self._act(
-            request, body, lambda actions, _, body: tuple(actions.list_ticks(body.group)), OperatorRight.FIND
+        return await self.act_as(
+            request,
+            body,
+            lambda actions, operator, body: (
+                tuple(actions.list_ticks(body.group)) if operator.only_group in (None, body.group) else _OTHER_CLASS
+            ),
+            OperatorRight.FIND,
         )
 
     async def _enter_ticked(self, request: Request) -> Response:
         body = await decode_body(request, _EnterTicked)
-        return await self._act(
-            request,
-            body,
-            lambda actions, operator, body: actions.enter_people(
-                [PersonId(person) for person in body.people], operator, body.reason
-            ),
-        )
+        return await self.act_as(request, body, _enter_ticked)
 
     async def _payers(self, request: Request) -> Response:
         return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_payers()))

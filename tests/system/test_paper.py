@@ -148,6 +148,16 @@ def test_a_class_on_paper_and_guests(tmp_path: Path, browser: Browser) -> None:
 
         page.click("#sign-out")
         sign_in(page, "Мира", given["pin"], "183527")
+        page.get_by_role("tab", name="A class").click()
+        page.locator("#groups").get_by_role("button", name=FOREIGN).click()
+        expect(page.locator("#outcome")).to_have_text("You may enter your own class only. Ask the head.")
+        page.locator("#groups").get_by_role("button", name=OWN).click()
+        expect(page.locator("#tick-rows li")).to_have_count(3)
+        told = page.evaluate(
+            "body => import('/page/request.js').then((page) => page.request('/staff/tick', body))",
+            {"people": ["p4"], "reason": "forgot_card"},
+        )
+        assert told["why"] == "not_your_class", "nor by a request that no button makes"
         page.get_by_role("tab", name="Paper").click()
         for group, outcome in (
             (FOREIGN, "You may enter your own class only. Ask the head."),
