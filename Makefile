@@ -1,6 +1,7 @@
 # Everything installs itself into .venv; only make and Python 3.11 or later with its venv are needed.
 PYTHON ?= python3
 VENV := .venv
+RELEASE ?= 12
 BIN := $(VENV)/bin
 export PYTHONSAFEPATH = 1
 # Tests and demo start the program hundreds of times: without its compiled modules each start takes three times as long.
@@ -13,7 +14,7 @@ PARALLEL = -n $(WORKERS) --dist loadgroup
 # Rooms without a device, a browser or a database server.
 QUICK = $(addprefix tests/, drivers/protocols drivers/bench edge_agent/domain edge_agent/journal sync/contract sync/client)
 
-.PHONY: help setup demo test quick check bench soak format lock clean
+.PHONY: help setup demo test quick check bench soak format lock deb clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -61,6 +62,9 @@ lock: setup  ## state the versions that an offline installation takes
 	$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --output-file locks/kiosk.lock
 	$(BIN)/uv pip compile pyproject.toml $(LOCK_ARGS) --extra osdp --extra pcsc --extra gpio --extra mqtt --output-file locks/readers.lock
+
+deb: setup  ## build the Debian package into dist/; RELEASE says of which release, 12 or 13
+	sh scripts/build_deb.sh $(RELEASE)
 
 clean:  ## remove what was built and installed here
 	rm -rf $(VENV) build dist demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
