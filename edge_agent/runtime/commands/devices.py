@@ -69,7 +69,8 @@ class DeviceCommands:
         if recorded is None:
             seconds = min(arguments.within_s, TEST_SCAN_S_MAX)
             raise RequestRefused(
-                f"no card, code or person within {seconds:.0f} s", "look at its line: edge-agent devices watch NAME"
+                f"no card, code or person within {seconds:.0f} s",
+                "take the card away and hold it there again; or look at its line: edge-agent devices watch NAME",
             )
         yield DeviceTestRow(reader=recorded.reader, epoch=recorded.place.epoch, seq=recorded.place.seq)
 

@@ -104,6 +104,7 @@ def test_a_light_is_that_of_its_own_reader(peer: OsdpPeer, loops: dict[int, Loop
     light.close()
 
 
+@pytest.mark.alone
 def test_one_reader_that_is_away_keeps_the_others_from_nothing(peer: OsdpPeer, loops: dict[int, Loop]) -> None:
     peer.readers[5].connected = False
     until = time.monotonic() + HANG_S
