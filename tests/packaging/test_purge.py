@@ -64,6 +64,18 @@ def test_a_purge_keeps_the_rows_and_nothing_else(machine: Path) -> None:
     assert files(machine) == {str(archives[0].relative_to(machine)), "etc/credstore/another"}
 
 
+def test_a_purge_destroys_no_journal_that_was_set_aside(machine: Path) -> None:
+    state = machine / "var/lib/edge-agent"
+    with open_journal(state / "journal.db") as journal:
+        journal.outbox.acknowledge(journal.outbox.head, b"receipt")
+    (state / "journal.db.damaged-20261120T040000Z").write_bytes(b"rows")
+    before = files(machine)
+    done = run_script(machine, "purge")
+    assert done.returncode == 1
+    assert "edge-agent journal salvage" in done.stderr
+    assert files(machine) == before
+
+
 def test_removing_keeps_everything(machine: Path) -> None:
     before = files(machine)
     assert run_script(machine, "remove").returncode == 0
