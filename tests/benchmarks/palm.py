@@ -23,7 +23,8 @@ PEOPLE, QUICK_PEOPLE = 3_000, 60
 OF_EACH_SET, QUICK_OF_EACH_SET = 40, 2  # palms; the rest of the people is derived from them
 CHANGED = 84  # palms: 504 templates
 SEARCHES, QUICK_SEARCHES = 200, 5
-SEARCH_P99_MS_MAX = 50.0
+SEARCH_P99_MS_MAX = 50.0  # a child sees the light at once
+STRANGER_P99_MS_MAX = 300.0  # whoever is not known is looked for twice, and waits for no meal
 CHANGE_S_MAX = 2.0
 MIB_MAX = 150.0
 
@@ -74,7 +75,12 @@ def run(run: Run) -> Result:
             Figure("search p99", high(known_ms), "ms", at_most=p99_max),
             Figure("search p50 beside one reading", middle(known_ms), "ms", floor=floor_ms),
             Figure("search for a stranger p50", middle(stranger_ms), "ms"),
-            Figure("search for a stranger p99", high(stranger_ms), "ms", at_most=p99_max),
+            Figure(
+                "search for a stranger p99",
+                high(stranger_ms),
+                "ms",
+                at_most=None if run.quick else STRANGER_P99_MS_MAX,
+            ),
             Figure("palms of the gallery searched for", len(probes), ""),
             Figure("of them not found, or below the threshold", missed, ""),
             Figure("strangers above the threshold", named, ""),
