@@ -8,15 +8,13 @@ does not come again.
 from typing import Final
 
 from sync.client.channel import LedgerChannel
+from sync.client.numbered_pages import RESTORED_WAIT_S, ROSTER_WAIT_S, check_page, report_page
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import PalmStore
 from sync.contract import wire
 from sync.contract.palms import PALM_PAGE_BYTES_MAX, SealedPalmPage, SealedPalmReply, palms_path
-from sync.errors import Deceived
 
 PALMS_INTERVAL_S: Final = 120.0
-ROSTER_WAIT_S: Final = 5.0
-RESTORED_WAIT_S: Final = 5.0  # a ledger that goes back again and again is not asked without a pause
 
 
 class PalmRelay(PacedClient):
@@ -49,10 +47,7 @@ class PalmRelay(PacedClient):
         page = self._channel.get(
             SealedPalmPage, palms_path(self._school), wire.roster_query(since), PALM_PAGE_BYTES_MAX
         )
-        if page.school != self._school or page.since != since or (page.more and page.version == since):
-            raise Deceived(
-                f"palms of {page.school} since {page.since}, asked for {self._school} since {since}; ask the operator"
-            )
+        check_page(page, self._school, since, "palms")
         if page.roster > self._store.roster_version():
             return SyncStep(SyncOutcome.BEHIND, ROSTER_WAIT_S, f"waits for roster version {page.roster}")
         if page.palms or page.version != since:
@@ -60,7 +55,4 @@ class PalmRelay(PacedClient):
         if page.version < since:
             why = f"the ledger went back to {page.version}, and begins again"
             return SyncStep(SyncOutcome.RECEIVED, RESTORED_WAIT_S, why)
-        if page.more:
-            return SyncStep(SyncOutcome.RECEIVED, 0.0, f"{len(page.palms)} palms, and there are more")
-        outcome = SyncOutcome.RECEIVED if page.palms else SyncOutcome.CURRENT
-        return SyncStep(outcome, self._spread_interval_s(), f"{len(page.palms)} palms")
+        return report_page(page, len(page.palms), "palms", self._spread_interval_s)

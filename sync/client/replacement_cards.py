@@ -7,6 +7,7 @@ has no such page (404): it is asked again from time to time, and until then this
 from typing import Final
 
 from sync.client.channel import LedgerChannel
+from sync.client.numbered_pages import ROSTER_WAIT_S, check_page, report_page, report_unknown
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import ReplacementCardStore
 from sync.contract import wire
@@ -16,13 +17,10 @@ from sync.contract.replacement_cards import (
     ReplacementCardReply,
     replacement_cards_path,
 )
-from sync.errors import Deceived, RequestRejected
+from sync.errors import RequestRejected
 
 CARDS_INTERVAL_S: Final = 30.0  # a lost card must not be good for a meal at the other door for long
-ROSTER_BEHIND_WAIT_S: Final = 5.0
-UNKNOWING_LEDGER_WAIT_S: Final = 3_600.0
-PROXY_WAIT_S: Final = 60.0
-RESTORED_LEDGER_WAIT_S: Final = 5.0
+EARLY_MAX_S: Final = 60.0  # a rest that a new card cuts short; a longer one is for a ledger that does not know cards
 
 
 class ReplacementCardRelay(PacedClient):
@@ -46,18 +44,14 @@ class ReplacementCardRelay(PacedClient):
         self._school = school
 
     def _may_go_early(self) -> bool:
-        rested = self.last.outcome in (SyncOutcome.CURRENT, SyncOutcome.RECEIVED) and self.last.due_s <= 60.0
+        rested = self.last.outcome in (SyncOutcome.CURRENT, SyncOutcome.RECEIVED) and self.last.due_s <= EARLY_MAX_S
         return rested and self._store.next_unsent_card() is not None
 
     def _request(self) -> SyncStep:
         try:
             return self._send() or self._fetch()
         except RequestRejected as error:
-            if error.status == 404:
-                # Without a signature it may be the word of a proxy, which is gone sooner.
-                wait_s = UNKNOWING_LEDGER_WAIT_S if error.is_signed else PROXY_WAIT_S + 1
-                return SyncStep(SyncOutcome.CURRENT, wait_s, "this ledger does not know replacement cards")
-            raise
+            return report_unknown(error, "replacement cards", EARLY_MAX_S + 1)
 
     def _send(self) -> SyncStep | None:
         card = self._store.next_unsent_card()
@@ -71,16 +65,9 @@ class ReplacementCardRelay(PacedClient):
     def _fetch(self) -> SyncStep:
         since = self._store.cards_version()
         page = self._channel.get(ReplacementCardPage, self._path, wire.roster_query(since), CARD_PAGE_BYTES_MAX)
-        if page.school != self._school or page.since != since or (page.more and page.version == since):
-            raise Deceived(
-                f"cards of {page.school} since {page.since}, asked for {self._school} since {since}; ask the operator"
-            )
+        check_page(page, self._school, since, "cards")
         if page.roster > self._store.roster_version():
-            return SyncStep(SyncOutcome.BEHIND, ROSTER_BEHIND_WAIT_S, f"waits for roster version {page.roster}")
+            return SyncStep(SyncOutcome.BEHIND, ROSTER_WAIT_S, f"waits for roster version {page.roster}")
         if page.cards or page.version != since:
             self._store.accept_cards(page.cards, page.version)
-        if page.more or page.version < since:
-            wait_s = RESTORED_LEDGER_WAIT_S if page.version < since else 0.0
-            return SyncStep(SyncOutcome.RECEIVED, wait_s, f"{len(page.cards)} cards, and there are more")
-        outcome = SyncOutcome.RECEIVED if page.cards else SyncOutcome.CURRENT
-        return SyncStep(outcome, self._spread_interval_s(), f"{len(page.cards)} cards")
+        return report_page(page, len(page.cards), "cards", self._spread_interval_s)

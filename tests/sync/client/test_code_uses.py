@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from sync.client.channel import LedgerChannel
-from sync.client.code_uses import OLD_LEDGER_WAIT_S, STRANGER_WAIT_S, CodeUsePull
+from sync.client.code_uses import CodeUsePull
+from sync.client.numbered_pages import OLD_LEDGER_WAIT_S, STRANGER_WAIT_S
 from sync.client.paced import SyncOutcome
 from sync.contract.dynamic_codes import CodeUse, CodeUsePage
 from sync.contract.wire import ProblemDocument
