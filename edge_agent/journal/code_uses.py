@@ -16,7 +16,6 @@ UPSERT_STEP = """
     INSERT INTO code_use (person, step) VALUES (?, ?)
     ON CONFLICT (person) DO UPDATE SET step = max(step, excluded.step)
 """
-DELETE_STRANGERS = "DELETE FROM code_use WHERE person NOT IN (SELECT id FROM roster WHERE type = 'person')"
 
 
 class CodeUseTable:
@@ -49,8 +48,3 @@ class CodeUseTable:
 def note_code_use(connection: sqlite3.Connection, person: str, step: int) -> None:
     """Notes a use inside the caller's transaction; an earlier step changes nothing."""
     connection.execute(UPSERT_STEP, (person, step))
-
-
-def forget_strangers(connection: sqlite3.Connection) -> None:
-    """Forgets the uses of people who are not on the roster, inside the caller's transaction."""
-    connection.execute(DELETE_STRANGERS)

@@ -16,6 +16,7 @@ from edge_agent.journal.appending import Appender
 from edge_agent.journal.errors import STORE_ERRORS, JournalUnwritable
 from edge_agent.journal.rows import AppendedEvent
 from edge_agent.journal.store import Store, connect_read_only
+from edge_agent.journal.strangers import forget_strangers
 from sync.contract.event import ConsentNoted, ConsentWithdrawn, PersonId
 from sync.contract.roster import Consent, from_json, to_json
 
@@ -25,10 +26,6 @@ UPSERT_CONSENT = "INSERT OR REPLACE INTO desk_consent (person, scope, record) VA
 SELECT_ENROLMENT_MARKS = "SELECT person, mark FROM enrolment_mark"
 UPSERT_ENROLMENT_MARK = "INSERT OR REPLACE INTO enrolment_mark (person, mark) VALUES (?, ?)"
 DELETE_ENROLMENT_MARK = "DELETE FROM enrolment_mark WHERE person = ?"
-DELETE_ENROLMENT_OF_STRANGERS = (
-    "DELETE FROM desk_consent WHERE person NOT IN (SELECT id FROM roster WHERE type = 'person')",
-    "DELETE FROM enrolment_mark WHERE person NOT IN (SELECT id FROM roster WHERE type = 'person')",
-)
 
 
 class DeskConsents:
@@ -90,12 +87,6 @@ class DeskConsents:
         """Marks a person; an empty mark takes the mark away. Raises `JournalUnwritable`."""
         statement, values = (UPSERT_ENROLMENT_MARK, (person, mark)) if mark else (DELETE_ENROLMENT_MARK, (person,))
         self._store.write(lambda connection: connection.execute(statement, values).close())
-
-
-def forget_strangers(connection: sqlite3.Connection) -> None:
-    """Forgets the consents and marks of people who are not on the roster, inside the caller's transaction."""
-    for statement in DELETE_ENROLMENT_OF_STRANGERS:
-        connection.execute(statement)
 
 
 def rescue_desk_consents(path: Path) -> list[Consent]:

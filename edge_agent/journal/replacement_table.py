@@ -36,9 +36,6 @@ UPDATE_ENDED_CARD = "UPDATE replacement_card SET ended = 1, sealed = x'' WHERE i
 DELETE_ENDED_CARD = "DELETE FROM replacement_card WHERE person = ? AND id = ? AND ended = 1"
 DELETE_CARD = "DELETE FROM replacement_card WHERE person = ?"
 SELECT_IS_ON_ROSTER = "SELECT 1 FROM roster WHERE type = 'person' AND id = ?"
-DELETE_STRANGERS_CARDS = (
-    "DELETE FROM replacement_card WHERE person NOT IN (SELECT id FROM roster WHERE type = 'person')"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +117,6 @@ class ReplacementTable:
             write_marks(connection, {REPLACEMENTS_VERSION: str(version)})
 
         self._store.write(work)
-
-
-def forget_strangers_cards(connection: sqlite3.Connection) -> None:
-    """Deletes the replacements of people who are not on the roster, inside the caller's transaction."""
-    connection.execute(DELETE_STRANGERS_CARDS)
 
 
 def _may_take(connection: sqlite3.Connection, person: str) -> bool:

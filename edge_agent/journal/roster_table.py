@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.journal import code_uses, desk_consents
 from edge_agent.journal.errors import STORE_ERRORS, JournalUnwritable, RosterMismatch
 from edge_agent.journal.marks import (
     ROSTER_CONFIRMED,
@@ -24,9 +23,9 @@ from edge_agent.journal.marks import (
     write_marks,
 )
 from edge_agent.journal.palm_table import SealedPalmTable
-from edge_agent.journal.replacement_table import forget_strangers_cards
 from edge_agent.journal.sealed_palms import delete_palms_without_consent, overwriting_deletions
 from edge_agent.journal.store import Store, connect_read_only
+from edge_agent.journal.strangers import forget_strangers
 from sync.contract.event import PersonId
 from sync.contract.roster import LATER_TYPES, DeletedRecord, Record, RosterPage, from_json, record_type, to_json
 from sync.contract.wire import read_time, time_text
@@ -170,9 +169,7 @@ def write_difference(
     with overwriting_deletions(connection):  # names and cards: a former state of a record, too
         deleted_count = connection.executemany(DELETE_RECORD, deleted).rowcount
         connection.executemany(UPSERT_RECORD, ((type_, id_, record) for (type_, id_), record in written.items()))
-        code_uses.forget_strangers(connection)
-        forget_strangers_cards(connection)
-        desk_consents.forget_strangers(connection)
+        forget_strangers(connection)
     write_marks(connection, {
         ROSTER_VERSION: str(version), ROSTER_CONFIRMED: time_text(confirmed_at), ROSTER_KNOWS: ",".join(LATER_TYPES),
     })  # fmt: skip
