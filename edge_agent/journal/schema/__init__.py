@@ -58,25 +58,32 @@ def check(connection: sqlite3.Connection) -> None:
     applied = read_applied_steps(connection)[: len(all_steps)]
     if not applied or applied != all_steps[: len(applied)]:
         raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
-    expected, present = _make_objects(applied), _read_objects(connection)
+    expected, later = _make_objects(applied, all_steps[len(applied) :])
+    present = _read_objects(connection)
     for name, sql in expected.items():
         if present.get(name) != sql:
             raise JournalDamaged(f"{name} is not as the schema has it; {SET_ASIDE}")
-    for name in _make_objects(all_steps).keys() - expected.keys():
+    for name in later:
         if name in present:
             raise JournalDamaged(f"{name} is there, and its step was not taken; {SET_ASIDE}")
 
 
-def _make_objects(steps: Iterable[str]) -> dict[str, str]:
-    """Returns the tables and triggers that these steps make, by name."""
+def _make_objects(applied: Iterable[str], missing: Iterable[str]) -> tuple[dict[str, str], set[str]]:
+    """Returns the tables and triggers of the applied steps, by name, and the names that the missing steps add."""
     fresh = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        for name in steps:
-            for statement in read_statements(name):
-                fresh.execute(statement)
-        return _read_objects(fresh)
+        _execute_steps(fresh, applied)
+        expected = _read_objects(fresh)
+        _execute_steps(fresh, missing)
+        return expected, _read_objects(fresh).keys() - expected.keys()
     finally:
         fresh.close()
+
+
+def _execute_steps(connection: sqlite3.Connection, steps: Iterable[str]) -> None:
+    for name in steps:
+        for statement in read_statements(name):
+            connection.execute(statement)
 
 
 def read_statements(step: str) -> Iterator[str]:
