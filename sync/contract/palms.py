@@ -18,7 +18,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from sync.contract.wire import Count, InvalidMessage, read_time, time_text
+from sync.contract.wire import Count, check_canonical
 
 SEALED_BYTES_MAX: Final = 64 * 1024
 PALM_MESSAGE_BYTES_MAX: Final = SEALED_BYTES_MAX * 4 // 3 + 4 * 1024
@@ -40,12 +40,7 @@ class SealedTemplates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     def __post_init__(self) -> None:
         if len(self.sealed) > SEALED_BYTES_MAX:
             raise ValueError(f"a sealed palm of {len(self.sealed)} bytes; at most {SEALED_BYTES_MAX} are taken")
-        try:
-            canonical = time_text(read_time(self.made_at))
-        except InvalidMessage as error:
-            raise ValueError(str(error)) from error
-        if self.made_at != canonical:
-            raise ValueError(f"{self.made_at[:40]!r} is not written as {canonical}")
+        check_canonical(self.made_at)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(made_at={self.made_at!r}, {len(self.sealed)} sealed bytes)"

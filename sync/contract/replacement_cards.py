@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from sync.contract.wire import Count, InvalidMessage, read_time, time_text
+from sync.contract.wire import Count, check_canonical
 
 SEALED_CARD_BYTES_MAX: Final = 4 * 1024
 BLOCKED_MAX: Final = 20
@@ -41,12 +41,7 @@ class ReplacementCardMessage(msgspec.Struct, frozen=True, kw_only=True, omit_def
             raise ValueError(f"a sealed card of {len(self.sealed)} bytes; at most {SEALED_CARD_BYTES_MAX} are taken")
         if any("\0" in name for name in (self.id, self.person, *self.blocked)):
             raise ValueError("an id with a zero byte")
-        try:
-            canonical = time_text(read_time(self.made_at))
-        except InvalidMessage as error:
-            raise ValueError(str(error)) from error
-        if self.made_at != canonical:
-            raise ValueError(f"{self.made_at[:40]!r} is not written as {canonical}")
+        check_canonical(self.made_at)
 
     def __repr__(self) -> str:
         return f"ReplacementCardMessage(id={self.id!r}, ended={self.ended}, {len(self.sealed)} sealed bytes)"

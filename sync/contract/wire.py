@@ -118,6 +118,16 @@ def read_time(text: str) -> datetime:
         raise InvalidMessage(f"{text[:40]!r} is no time that can be reckoned with") from error
 
 
+def check_canonical(text: str) -> None:
+    """Raises ValueError for a time that is not written as `time_text` writes it."""
+    try:
+        canonical = time_text(read_time(text))
+    except InvalidMessage as error:
+        raise ValueError(str(error)) from error
+    if text != canonical:
+        raise ValueError(f"{text[:40]!r} is not written as {canonical}")
+
+
 class HeadText(msgspec.Struct, frozen=True):
     """A `chain.Head` as it travels."""
 
