@@ -7,14 +7,11 @@ cards of the person are blocked from then on, here at once and at the school's o
 import logging
 import secrets
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
 
 from drivers.readings import CardRead, Uid
 from edge_agent.domain.card_seal import SealedNumbers
-from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.identify import Identity, UnknownPerson
 from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.domain.record import EventContext, build_origin
@@ -24,7 +21,7 @@ from edge_agent.domain.roster import Roster
 from edge_agent.journal.errors import JournalUnwritable
 from edge_agent.journal.replacement_table import ReplacementTable, StoredReplacement
 from edge_agent.runtime.card_numbers import CardNumbers
-from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.inbox import Inbox, StationBusy
 from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.roster_in_force import RosterInForce
 from edge_agent.screen.card_ports import CARD_WAIT_S, CardProblem, CardProgress, CardState
@@ -34,7 +31,6 @@ from sync.contract.replacement_cards import BLOCKED_MAX
 
 log = logging.getLogger(__name__)
 
-RESULT_WAIT_S: Final = 2.0
 _WAIT_MS: Final = CARD_WAIT_S * 1000
 
 
@@ -97,7 +93,9 @@ class CardDesk:
         uid = printed.read() if printed is not None else None
         if not isinstance(uid, Uid):
             return CardProblem.NO_NUMBER
-        if not self._run_in_station(lambda: self._take(uid, "", self._now(), self._judge(uid))):
+        try:
+            self._inbox.run_work(lambda: int(self._take(uid, "", self._now(), self._judge(uid))))
+        except StationBusy:
             return CardProblem.BUSY
         progress = self.read_card()
         return progress if progress.state is not CardState.NONE else CardProblem.NOT_WAITING
@@ -166,8 +164,9 @@ class CardDesk:
 
         Raises JournalUnwritable, and OSError for a key that cannot be stored.
         """
-        former = [card for card in roster.find_person_cards(waiting.person) if not card.blocked][:BLOCKED_MAX]
-        older = [card for card in roster.find_person_cards(waiting.person) if card.blocked][: BLOCKED_MAX - len(former)]
+        cards = roster.find_person_cards(waiting.person)
+        former = [card for card in cards if not card.blocked][:BLOCKED_MAX]
+        older = [card for card in cards if card.blocked][: BLOCKED_MAX - len(former)]
         credential = "rc-" + secrets.token_hex(8)
         numbers = SealedNumbers(write_number(uid), tuple(copy_number(card) for card in (*former, *older)))
         key, sealed = self._numbers.seal(numbers, credential, waiting.person)
@@ -189,16 +188,3 @@ class CardDesk:
         with self._lock:
             if self._wait is waiting:
                 self._wait = replace(waiting, progress=progress)
-
-    def _run_in_station(self, work: Callable[[], bool]) -> bool:
-        """Does work on the station's thread. Returns False where the station has no time."""
-        result: Future[Feedback | int] = Future()
-        if not self._inbox.add_work(StationJob(lambda: int(work()), result), RESULT_WAIT_S / 2):
-            return False
-        try:
-            result.result(RESULT_WAIT_S)
-        except TimeoutError:
-            if result.cancel():
-                return False
-            result.result()
-        return True

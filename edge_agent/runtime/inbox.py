@@ -18,6 +18,11 @@ from edge_agent.station.ports import PalmPresentation
 
 WAITING_MAX = 64
 FULL_WAIT_S = 1.0
+RESULT_WAIT_S = 2.0  # of somebody at the staff's page
+
+
+class StationBusy(Exception):
+    """The station has no time: the work was not done, and will not be."""
 
 
 class Scan(msgspec.Struct, frozen=True):
@@ -73,6 +78,19 @@ class Inbox:
         except queue.Full:
             return False
         return True
+
+    def run_work(self, work: Callable[[], Feedback | int]) -> Feedback | int:
+        """Has the station's thread do this work and returns its result. Raises StationBusy and what the work raises."""
+        result: Future[Feedback | int] = Future()
+        if not self.add_work(StationJob(work, result), RESULT_WAIT_S / 2):
+            raise StationBusy
+        try:
+            return result.result(RESULT_WAIT_S)
+        except TimeoutError:
+            # Work that has begun cannot be called back. To say "busy" then would have it done twice.
+            if result.cancel():
+                raise StationBusy from None
+            return result.result()
 
     def add_presentation(self, presentation: PalmPresentation, moment: Moment) -> bool:
         """Returns False where the queue stayed full; then the presentation is not in it."""

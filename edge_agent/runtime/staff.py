@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 
 from edge_agent.domain import people_search
 from edge_agent.domain.feedback import Feedback, FeedbackKind
@@ -12,7 +11,7 @@ from edge_agent.domain.operators import Operator
 from edge_agent.domain.record import StaffAct
 from edge_agent.journal.errors import JournalError
 from edge_agent.journal.terminal_runs import TerminalRuns
-from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.inbox import Inbox, StationBusy
 from edge_agent.runtime.outage import CountClosed, OutageDesk
 from edge_agent.runtime.paper_list import PaperRefused, check_paper, read_paper_list
 from edge_agent.runtime.staff_day import EntrySource, describe_people, list_ticks, read_day
@@ -44,8 +43,6 @@ from edge_agent.station.station import Station
 from sync.contract.chain import Epoch
 from sync.contract.event import TERMINAL_BOOT, PersonId
 from sync.contract.free_text import names_somebody
-
-RESULT_WAIT_S = 2.0
 
 
 class StaffDesk:
@@ -167,36 +164,27 @@ class StaffDesk:
         return self._run_in_station(work)
 
     def _run_in_station(self, work: Callable[[], Feedback | int]) -> ActionResult:
-        result: Future[Feedback | int] = Future()
-        if not self._inbox.add_work(StationJob(work, result), RESULT_WAIT_S / 2):
-            return ActionFailed(FailureReason.BUSY)
         try:
-            return _wait_for(result, RESULT_WAIT_S)
-        except TimeoutError:
-            # A job that has begun cannot be called back. To say "busy" then would have it done twice.
-            return ActionFailed(FailureReason.BUSY) if result.cancel() else _wait_for(result, None)
-
-
-def _wait_for(result: "Future[Feedback | int]", wait_s: float | None) -> ActionResult:
-    try:
-        outcome = result.result(wait_s)
-    except HeldInMemory as held:
-        return ActionHeld(held.people)
-    except CountClosed:
-        return ActionFailed(FailureReason.COUNT_CLOSED)
-    except NoSuchEntry:
-        return ActionFailed(FailureReason.UNKNOWN_ENTRY)
-    except NoMealNow:
-        return ActionFailed(FailureReason.NO_SESSION)
-    except NoSuchRun:
-        return ActionFailed(FailureReason.UNKNOWN_RUN)
-    except UncertainMoment:
-        return ActionFailed(FailureReason.CLOCK_UNCERTAIN)
-    except EntryAlreadyVoid:
-        return ActionFailed(FailureReason.ALREADY_VOID)
-    except JournalError:
-        return ActionFailed(FailureReason.NOT_RECORDED)
-    return _report_feedback(outcome) if isinstance(outcome, Feedback) else ActionDone(outcome)
+            outcome = self._inbox.run_work(work)
+        except StationBusy:
+            return ActionFailed(FailureReason.BUSY)
+        except HeldInMemory as held:
+            return ActionHeld(held.people)
+        except CountClosed:
+            return ActionFailed(FailureReason.COUNT_CLOSED)
+        except NoSuchEntry:
+            return ActionFailed(FailureReason.UNKNOWN_ENTRY)
+        except NoMealNow:
+            return ActionFailed(FailureReason.NO_SESSION)
+        except NoSuchRun:
+            return ActionFailed(FailureReason.UNKNOWN_RUN)
+        except UncertainMoment:
+            return ActionFailed(FailureReason.CLOCK_UNCERTAIN)
+        except EntryAlreadyVoid:
+            return ActionFailed(FailureReason.ALREADY_VOID)
+        except JournalError:
+            return ActionFailed(FailureReason.NOT_RECORDED)
+        return _report_feedback(outcome) if isinstance(outcome, Feedback) else ActionDone(outcome)
 
 
 def _report_feedback(feedback: Feedback) -> ActionResult:

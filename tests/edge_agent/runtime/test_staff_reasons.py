@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from edge_agent.journal.terminal_runs import TerminalRuns
-from edge_agent.runtime.inbox import Inbox, StationJob
+from edge_agent.runtime.inbox import FULL_WAIT_S, Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.screen.ports import ActionDone, ActionFailed, ActionResult, FailureReason
@@ -19,11 +19,12 @@ from tests.edge_agent.journal.samples import StandingClock
 CHILD = Person(id="u1", given_name="Айгүл", family_name="Алиева", group="1 А")
 
 
-class PromptInbox:
+class PromptInbox(Inbox):
     """Takes every job and does it at once, as one row of the journal."""
 
-    def add_work(self, job: StationJob, wait_s: float) -> bool:
-        job.result.set_result(1)
+    def add_work(self, work: Scan | PalmScan | StationJob, wait_s: float = FULL_WAIT_S) -> bool:
+        assert isinstance(work, StationJob)
+        work.result.set_result(1)
         return True
 
 
@@ -44,5 +45,5 @@ def act(desk: StaffDesk, reason: str) -> list[ActionResult]:
 def test_a_reason_with_a_name_does_nothing(reason: str, outcome: ActionResult) -> None:
     station = cast("Station", SimpleNamespace(roster=SimpleNamespace(people={"u1": CHILD})))
     runs, outage = cast("TerminalRuns", None), cast("OutageDesk", None)
-    desk = StaffDesk(station, cast("Inbox", PromptInbox()), StandingClock(), runs, lambda _: (), outage)
+    desk = StaffDesk(station, PromptInbox(), StandingClock(), runs, lambda _: (), outage)
     assert act(desk, reason) == [outcome] * 4
