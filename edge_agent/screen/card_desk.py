@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -66,11 +65,9 @@ class CardApi:
         body: RequestBody | None,
         act: Callable[[str, RequestBody], CardProgress | CardProblem],
     ) -> Response:
-        operator = self._sign_in.authorise(request, OperatorRight.CARDS)
-        if isinstance(operator, Response):
-            return operator
-        if body is None:
-            return refuse("malformed", 400)
-        async with self._acting:
-            result = await run_in_threadpool(act, operator.id, body)
+        result = await self._sign_in.run_act(
+            request, OperatorRight.CARDS, body, lambda operator, body: act(operator.id, body), self._acting
+        )
+        if isinstance(result, Response):
+            return result
         return refuse(result, 409) if isinstance(result, CardProblem) else json_reply(result)

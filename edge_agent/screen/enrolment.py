@@ -6,7 +6,6 @@ from datetime import date
 from typing import Annotated
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -136,12 +135,10 @@ class EnrolmentApi:
     async def _act(
         self, request: Request, body: RequestBody | None, act: Callable[[RequestBody, str], object]
     ) -> Response:
-        operator = self._sign_in.authorise(request, OperatorRight.ENROL)
-        if isinstance(operator, Response):
-            return operator
-        if body is None:
-            return refuse("malformed", 400)
         try:
-            return json_reply(await run_in_threadpool(act, body, operator.id))
+            result = await self._sign_in.run_act(
+                request, OperatorRight.ENROL, body, lambda operator, body: act(body, operator.id)
+            )
         except EnrolmentFailed as failed:
             return refuse(failed.why, 409)
+        return result if isinstance(result, Response) else json_reply(result)

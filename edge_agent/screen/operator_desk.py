@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -109,12 +108,8 @@ class OperatorApi:
         return response
 
     async def _act(self, request: Request, body: RequestBody | None, act: Callable[[RequestBody], object]) -> Response:
-        head = self._sign_in.authorise(request, OperatorRight.OPERATORS)
-        if isinstance(head, Response):
-            return head
-        if body is None:
-            return refuse("malformed", 400)
         try:
-            return json_reply(await run_in_threadpool(act, body))
+            result = await self._sign_in.run_act(request, OperatorRight.OPERATORS, body, lambda _, body: act(body))
         except OperatorRefused as refused:
             return refuse(refused.fault, 409)
+        return result if isinstance(result, Response) else json_reply(result)

@@ -5,8 +5,9 @@ One PIN is looked at at a time, since that takes memory. A client that must wait
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -23,11 +24,13 @@ from edge_agent.domain.operators import (
 )
 from edge_agent.screen.gate import StaffGate
 from edge_agent.screen.ports import OperatorDirectory, PinVerdict
-from edge_agent.screen.replies import decode_body, json_reply, refuse
+from edge_agent.screen.replies import RequestBody, decode_body, json_reply, refuse
 
 COOKIE = "canteen_staff"
 KIOSK_CLIENT = "kiosk"
 FIRST_HEAD = ""  # for whom wrong common PINs count: no operator has this id
+
+Outcome = TypeVar("Outcome")
 
 _Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _OperatorId = Annotated[str, msgspec.Meta(min_length=1, max_length=OPERATOR_NAME_CHARS_MAX, pattern=r"\S")]
@@ -95,6 +98,26 @@ class SignInApi:
         if operator is None:
             return refuse("signed_out", 403)
         return operator if operator.may(right) else refuse("not_your_role", 403)
+
+    async def run_act(
+        self,
+        request: Request,
+        right: OperatorRight,
+        body: RequestBody | None,
+        act: Callable[[Operator, RequestBody], Outcome],
+        acting: AbstractAsyncContextManager[object] | None = None,
+    ) -> Outcome | Response:
+        """Returns what an act of the operator who signed in came to, or why there was none.
+
+        It runs in a thread; those that share `acting` run one after the other. Raises what the act raises.
+        """
+        operator = self.authorise(request, right)
+        if isinstance(operator, Response):
+            return operator
+        if body is None:
+            return refuse("malformed", 400)
+        async with acting or nullcontext():
+            return await run_in_threadpool(act, operator, body)
 
     def read_names(self) -> dict[str, str]:
         """Returns the name of everybody who was ever an operator here, by id."""

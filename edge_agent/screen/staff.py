@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -252,14 +251,13 @@ class StaffApi:
         """Responds with the result of an act by the operator who signed in, one act at a time."""
         if self._actions is None:
             return refuse("signed_out", 403)
-        operator = self._sign_in.authorise(request, right)
-        if isinstance(operator, Response):
-            return operator
-        if body is None:
-            return refuse("malformed", 400)
-        async with self._acting:
-            result = await run_in_threadpool(act, self._actions, operator, body)
+        actions = self._actions
+        result = await self._sign_in.run_act(
+            request, right, body, lambda operator, body: act(actions, operator, body), self._acting
+        )
         match result:
+            case Response():
+                return result
             case ActionFailed(reason):
                 return refuse(reason, 409)
             case ActionDone(rows):

@@ -1,16 +1,16 @@
 """The staff's requests about the technician: call, and say that a call is answered."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated, Protocol
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge_agent.domain.operators import OperatorRight
-from edge_agent.screen.replies import decode_body, json_reply, refuse
+from edge_agent.domain.operators import Operator, OperatorRight
+from edge_agent.screen.replies import NoBody, RequestBody, decode_body, json_reply
 from edge_agent.screen.sign_in import SignInApi
 
 
@@ -47,20 +47,25 @@ class TechnicianApi:
         ]
 
     async def _call(self, request: Request) -> Response:
-        operator = self._sign_in.authorise(request, OperatorRight.CALL)
-        if isinstance(operator, Response):
-            return operator
         body = await decode_body(request, _CallTechnician)
-        if body is None:
-            return refuse("malformed", 400)
-        async with self._acting:
-            await run_in_threadpool(self._actions.call_technician, body.about, operator.id)
-        return json_reply({})
+        return await self._act(
+            request,
+            OperatorRight.CALL,
+            body,
+            lambda operator, body: self._actions.call_technician(body.about, operator.id),
+        )
 
     async def _answer(self, request: Request) -> Response:
-        operator = self._sign_in.authorise(request, OperatorRight.ANSWER)
-        if isinstance(operator, Response):
-            return operator
-        async with self._acting:
-            await run_in_threadpool(self._actions.answer_call, operator.id)
-        return json_reply({})
+        return await self._act(
+            request, OperatorRight.ANSWER, NoBody(), lambda operator, _: self._actions.answer_call(operator.id)
+        )
+
+    async def _act(
+        self,
+        request: Request,
+        right: OperatorRight,
+        body: RequestBody | None,
+        act: Callable[[Operator, RequestBody], None],
+    ) -> Response:
+        refused = await self._sign_in.run_act(request, right, body, act, self._acting)
+        return refused or json_reply({})
