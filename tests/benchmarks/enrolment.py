@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.benchmarks.figures import Figure, Result, Run, middle
 from tests.benchmarks.hatch import KEY_S, POINT_S, REACH_S, THINK_S
 from tests.browser import run_browser
-from tests.system.enrolment_kiosk import HEAD, PIN, EnrolmentKiosk
+from tests.system.enrolment_kiosk import EnrolmentKiosk, open_enrolment
 
 CHILDREN, QUICK_CHILDREN = 20, 2
 HAND_S = 8.0
@@ -51,12 +51,7 @@ def run(run: Run) -> Result:
 
 
 def _open_class(page: Page, kiosk: EnrolmentKiosk) -> None:
-    page.goto(f"{kiosk.status()['screen']}staff")
-    page.get_by_role("button", name="EN", exact=True).click()
-    page.get_by_role("radio", name=HEAD).click()
-    page.fill("#sign-pin", PIN)
-    page.keyboard.press("Enter")
-    page.get_by_role("link", name="Enrolment day").click()
+    open_enrolment(page, kiosk)
     page.get_by_role("button", name=GROUP).click()
     page.locator("#children button").first.click()
 

@@ -9,6 +9,7 @@ from types import TracebackType
 import cv2
 import httpx
 import numpy as np
+from playwright.sync_api import Page
 
 from drivers.simulated.palms import hand, some_capture
 from tests.system.daemon import Daemon, csv, edge_agent, school_export
@@ -110,3 +111,13 @@ class EnrolmentKiosk(Daemon):
     ) -> None:
         self._clients.close()
         super().__exit__(kind, error, trace)
+
+
+def open_enrolment(page: Page, kiosk: EnrolmentKiosk, path: str = "staff") -> None:
+    """Signs in at the staff's page as the head, in English, and goes on to enrolment day."""
+    page.goto(f"{kiosk.status()['screen']}{path}")
+    page.get_by_role("button", name="EN", exact=True).click()
+    page.get_by_role("radio", name=HEAD).click()
+    page.fill("#sign-pin", PIN)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Enrolment day").click()

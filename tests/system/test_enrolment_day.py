@@ -17,7 +17,7 @@ from edge_agent.journal.verify import verify_journal
 from tests.browser import run_browser
 from tests.edge_agent.screen.test_page import FIND_OVERFLOWING, SIZES
 from tests.system.daemon import START_S, facts
-from tests.system.enrolment_kiosk import HEAD, PIN, EnrolmentKiosk
+from tests.system.enrolment_kiosk import EnrolmentKiosk, open_enrolment
 
 CLASSES = {"3 «Б»": ("u-1", "u-2", "u-3"), "10 «А»": ("u-4",)}
 
@@ -121,15 +121,6 @@ def test_a_kill_anywhere_loses_at_most_the_hand_in_progress(tmp_path: Path) -> N
     assert verify_journal(kiosk.journal).whole
 
 
-def sign_in(page: Page, kiosk: EnrolmentKiosk, path: str = "staff") -> None:
-    page.goto(f"{kiosk.status()['screen']}{path}")
-    page.get_by_role("button", name="EN", exact=True).click()
-    page.get_by_role("radio", name=HEAD).click()
-    page.fill("#sign-pin", PIN)
-    page.keyboard.press("Enter")
-    page.get_by_role("link", name="Enrolment day").click()
-
-
 def check(page: Page) -> None:
     """The page is usable in every language and size."""
     for language in ("KK", "RU", "EN"):
@@ -147,7 +138,7 @@ def test_a_class_is_enrolled_on_the_page(browser: Browser, tmp_path: Path) -> No
         kiosk.make_head()
         page = browser.new_page(reduced_motion="reduce")
         page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
-        sign_in(page, kiosk)
+        open_enrolment(page, kiosk)
         expect(page.locator("#classes button")).to_have_text(["0 of 3 done3 «Б»", "0 of 1 done10 «А»"])
         page.get_by_role("button", name="3 «Б»").click()
         expect(page.locator("#list-title")).to_have_text("3 «Б» · 0 of 3 done")
@@ -211,7 +202,7 @@ def test_the_kiosks_own_screen_has_a_keyboard_and_goes_back(browser: Browser, tm
         page = browser.new_page(viewport={"width": 800, "height": 480}, reduced_motion="reduce")
         page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
         page.clock.install()
-        sign_in(page, kiosk, "staff?hall")
+        open_enrolment(page, kiosk, "staff?hall")
         expect(page).to_have_url(re.compile(r"/enrol\?hall$"))
         page.get_by_role("button", name="3 «Б»").click()
         page.get_by_role("button", name="Әлия Family-u-1").click()

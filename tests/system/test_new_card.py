@@ -24,6 +24,7 @@ from sync.ledger.transparency.webhooks import add_webhook
 from tests.browser import run_browser
 from tests.sync.ledger.kiosk import OPEN_DOOR
 from tests.system.daemon import Daemon, edge_agent, facts, school_export, serial_reader
+from tests.system.staff_page import open_desk
 
 LOST, OTHERS, NEW, LATER = "010A1B2C3D", "010A1B2C3E", "010A1B2C3F", "010A1B2C40"
 CARDS = {"u-1": ("em4100", LOST), "u-2": ("em4100", OTHERS)}
@@ -49,10 +50,7 @@ def start_kiosk(daemon: Daemon, url: str, db: psycopg.Connection, school: str) -
 
 
 def sign_in(browser: Browser, screen: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
-    page.goto(f"{screen}staff")
-    page.get_by_role("button", name="EN", exact=True).click()
+    page = open_desk(browser, screen)
     page.fill("#sign-pin", PIN)
     page.keyboard.press("Enter")
     expect(page.locator("#desk")).to_be_visible()

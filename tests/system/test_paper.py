@@ -17,6 +17,7 @@ from edge_agent.journal.verify import verify_journal
 from sync.contract.roster import Credential, Entitlement, MealSession, Person, Programme, Record, RosterPage
 from tests.browser import run_browser
 from tests.system.daemon import Daemon, edge_agent, facts, serial_reader
+from tests.system.staff_page import open_desk, sign_in_first
 
 CARD = "015A3C9601"
 OWN, FOREIGN = "3 «Ә»", "10 «Б»"
@@ -36,23 +37,6 @@ RECORDS: list[Record] = [
 def browser() -> Iterator[Browser]:
     with run_browser() as chromium:
         yield chromium
-
-
-def open_desk(browser: Browser, daemon: Daemon) -> Page:
-    page = browser.new_page(viewport={"width": 1024, "height": 768})
-    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
-    page.goto(f"{daemon.status()['screen']}staff")
-    page.get_by_role("button", name="EN", exact=True).click()
-    return page
-
-
-def sign_in(page: Page, name: str, given: str, own: str) -> None:
-    page.get_by_role("radio", name=name).click()
-    page.fill("#sign-pin", given)
-    page.click("#sign-in button.strong")
-    page.fill("#sign-new-pin", own)
-    page.click("#sign-in button.strong")
-    expect(page.locator("#operator")).to_have_text(name)
 
 
 def confirm(page: Page, reason: str) -> None:
@@ -87,8 +71,8 @@ def test_a_class_on_paper_and_guests(tmp_path: Path, browser: Browser) -> None:
         assert list(codes) == ["Айша Әлі", "Болат Қасым", "Дана Ли"]  # as the Kazakh alphabet has them
         assert len(edge_agent("paper", "list", *config).stdout.split("\f")) == 2
 
-        page = open_desk(browser, daemon)
-        sign_in(page, "Сауле", head["pin"], "274916")
+        page = open_desk(browser, str(daemon.status()["screen"]), (1024, 768))
+        sign_in_first(page, "Сауле", head["pin"], "274916")
         page.get_by_role("tab", name="Paper").click()
         page.select_option("#paper-group", OWN)
         rows = page.locator("#paper-rows input")
@@ -133,7 +117,7 @@ def test_a_class_on_paper_and_guests(tmp_path: Path, browser: Browser) -> None:
 
         daemon.stop()
         daemon.start()
-        page = open_desk(browser, daemon)
+        page = open_desk(browser, str(daemon.status()["screen"]), (1024, 768))
         page.get_by_role("radio", name="Сауле").click()
         page.fill("#sign-pin", "274916")
         page.click("#sign-in button.strong")
@@ -147,7 +131,7 @@ def test_a_class_on_paper_and_guests(tmp_path: Path, browser: Browser) -> None:
         expect(page.get_by_role("button", name="Lunch: 2 came, 2 not yet")).to_be_visible()
 
         page.click("#sign-out")
-        sign_in(page, "Мира", given["pin"], "183527")
+        sign_in_first(page, "Мира", given["pin"], "183527")
         page.get_by_role("tab", name="A class").click()
         page.locator("#groups").get_by_role("button", name=FOREIGN).click()
         expect(page.locator("#outcome")).to_have_text("You may enter your own class only. Ask the head.")

@@ -16,6 +16,7 @@ from sync.ledger.registry.roster_import import import_export
 from sync.ledger.server import LedgerServer
 from tests.browser import run_browser
 from tests.system.daemon import Daemon, edge_agent, facts, school_export, serial_reader
+from tests.system.staff_page import open_desk, sign_in_first
 
 KNOWN, UNKNOWN = "010A1B2C3D", "010A1B2C3E"
 PIN = "507391"
@@ -28,16 +29,8 @@ def browser() -> Iterator[Browser]:
 
 
 def sign_in(browser: Browser, screen: str, name: str, given: str) -> Page:
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
-    page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
-    page.goto(f"{screen}staff")
-    page.get_by_role("button", name="EN", exact=True).click()
-    page.get_by_role("radio", name=name).click()
-    page.fill("#sign-pin", given)
-    page.click("#sign-in button.strong")
-    page.fill("#sign-new-pin", PIN)
-    page.click("#sign-in button.strong")
-    expect(page.locator("#operator")).to_have_text(name)
+    page = open_desk(browser, screen)
+    sign_in_first(page, name, given, PIN)
     return page
 
 
