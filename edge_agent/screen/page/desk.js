@@ -13,9 +13,21 @@ let onSignedOut = () => {};
 export const t = (key, values) => translate(language, key, values);
 export const spokenLanguage = () => language;
 
-export function speak(choice) {
-  language = choice;
-  localStorage.setItem("canteen-language", choice);
+// Draws the page's fixed words, and the languages to choose from; `onChoice()` draws the rest in another one.
+export function drawWords(onChoice) {
+  document.documentElement.lang = language;
+  for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
+  for (const labelled of document.querySelectorAll("[data-label]")) labelled.setAttribute("aria-label", t(labelled.dataset.label));
+  $("languages").replaceChildren(...LANGUAGES.map((choice) => {
+    const button = element("button", "", choice.toUpperCase());
+    button.setAttribute("aria-pressed", String(choice === language));
+    button.addEventListener("click", () => {
+      language = choice;
+      localStorage.setItem("canteen-language", choice);
+      onChoice();
+    });
+    return button;
+  }));
 }
 
 export function whenSignedOut(act) {

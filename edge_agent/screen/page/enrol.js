@@ -1,11 +1,10 @@
 // Enrolment day: a class, its children, consent and both hands of one child, and the next child.
 
-import { $, choiceItem, nameWords, showFailure, showOutcome, clearOutcome, drawOutcome, speak, spokenLanguage, t, whenSignedOut } from "/page/desk.js";
+import { $, choiceItem, nameWords, showFailure, showOutcome, clearOutcome, drawOutcome, drawWords, spokenLanguage, t, whenSignedOut } from "/page/desk.js";
 import { element } from "/page/feed.js";
 import { isHall, watchIdle } from "/page/hall.js";
 import { startKeyboard } from "/page/keyboard.js";
 import { request } from "/page/request.js";
-import { LANGUAGES } from "/page/words.js";
 
 const GIVERS = ["mother", "father", "guardian", "self"];
 const HANDS = ["left", "right"];
@@ -27,14 +26,7 @@ const isDone = (row) => row.hands.length > 1 || (row.hands.length === 1 && row.m
 const isLeft = (row) => !isDone(row) && row.mark !== "refused" && row.mark !== "absent";
 
 function draw() {
-  document.documentElement.lang = spokenLanguage();
-  for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
-  $("languages").replaceChildren(...LANGUAGES.map((choice) => {
-    const button = element("button", "", choice.toUpperCase());
-    button.setAttribute("aria-pressed", String(choice === spokenLanguage()));
-    button.addEventListener("click", () => { speak(choice); draw(); });
-    return button;
-  }));
+  drawWords(draw);
   drawList();
   drawChild();
   drawOutcome();

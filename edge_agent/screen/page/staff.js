@@ -6,9 +6,9 @@ import { startBand } from "/page/band.js";
 import { giveCard, startCards } from "/page/cards.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
 import {
-  $, clearOutcome, drawOutcome, showFailure, showOutcome, speak, spokenLanguage, t, whenSignedOut,
+  $, clearOutcome, drawOutcome, drawWords, showFailure, showOutcome, spokenLanguage, t, whenSignedOut,
 } from "/page/desk.js";
-import { drawHealth, drawNotices, drawReaders, element, rowId } from "/page/feed.js";
+import { drawHealth, drawNotices, drawReaders, rowId } from "/page/feed.js";
 import { drawGuests, refreshGuests, startGuests } from "/page/guests.js";
 import { isHall, returnToChildren, watchIdle } from "/page/hall.js";
 import { startKeyboard } from "/page/keyboard.js";
@@ -20,7 +20,6 @@ import { follow } from "/page/stream.js";
 import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { requestVoid, showVoided } from "/page/voiding.js";
-import { LANGUAGES } from "/page/words.js";
 
 let session = { on: false, operator: "", choices: [], rights: [], first: false };
 let view = null;
@@ -34,23 +33,8 @@ function clock(ageS) {
 
 const clockAt = (unixS) => new Date(unixS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
 
-function drawWords() {
-  document.documentElement.lang = spokenLanguage();
-  for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
-  for (const labelled of document.querySelectorAll("[data-label]")) labelled.setAttribute("aria-label", t(labelled.dataset.label));
-  $("languages").replaceChildren(...LANGUAGES.map((choice) => {
-    const button = element("button", "", choice.toUpperCase());
-    button.setAttribute("aria-pressed", String(choice === spokenLanguage()));
-    button.addEventListener("click", () => {
-      speak(choice);
-      draw();
-    });
-    return button;
-  }));
-}
-
 function draw() {
-  drawWords();
+  drawWords(draw);
   drawView();
   drawCount();
   drawOutcome();
