@@ -4,7 +4,6 @@ import os
 import pwd
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +75,7 @@ def doctor(
     """
     if as_json:
         findings = collect_findings(config)
-        print_json([asdict(finding) for finding in findings])
+        print_json([finding.as_row() for finding in findings])
     else:
         findings = report_kiosk(config, choose_language(language))
     if count_failures(findings):
@@ -119,11 +118,15 @@ def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
     try:
         loaded = load_settings(config)
         if loaded.device_faults:
-            detail = f"{config} is in force, but for {len(loaded.device_faults)} devices that cannot be used"
-            return loaded, [attention("settings", detail, "edge-agent config check names each fault")]
-        return loaded, [good("settings", f"{config} is sound")]
+            detail = phrase(
+                "{config} is in force, but for {number} devices that cannot be used",
+                config=config,
+                number=len(loaded.device_faults),
+            )
+            return loaded, [attention("settings", detail, phrase("edge-agent config check names each fault"))]
+        return loaded, [good("settings", phrase("{config} is sound", config=config))]
     except SettingsWrong as error:
-        step = "correct the file, then: edge-agent config check; all further checks use the defaults"
+        step = phrase("correct the file, then: edge-agent config check; all further checks use the defaults")
         return parse_settings("", config), [failure("settings", line, step) for line in str(error).splitlines()]
 
 
@@ -132,14 +135,16 @@ def ask_status(run_dir: Path) -> tuple[DaemonStatus | None, list[Finding]]:
     part = "daemon"
     try:
         (status,) = ask(run_dir, STATUS, NO_ARGUMENTS, STATUS_TIMEOUT_S)
-        return status, [good(part, "runs and answers")]
+        return status, [good(part, phrase("runs and answers"))]
     except AgentNotRunning:
-        step = "systemctl start edge-agent; if it does not stay: journalctl -u edge-agent -b"
-        return None, [failure(part, "does not run: nobody is served", step)]
+        step = phrase("systemctl start edge-agent; if it does not stay: journalctl -u edge-agent -b")
+        return None, [failure(part, phrase("does not run: nobody is served"), step)]
     except RequestRefused as error:
         return None, [error_finding(part, error, FindingState.ATTENTION)]
     except (OSError, ValueError, DaemonVersionDiffers) as error:
-        return None, [failure(part, f"gives no proper answer: {error}", "systemctl restart edge-agent")]
+        return None, [
+            failure(part, phrase("gives no proper answer: {error}", error=error), "systemctl restart edge-agent")
+        ]
 
 
 def examine(kiosk: ExaminedKiosk) -> Iterator[Finding]:
@@ -153,11 +158,19 @@ def _run_check(part: str, check: Check, kiosk: ExaminedKiosk) -> Iterator[Findin
     try:
         yield from check(kiosk)
     except PermissionError as error:
-        yield attention(part, f"this user may not read {error.filename}", "run it as root: sudo edge-agent doctor")
+        yield attention(
+            part,
+            phrase("this user may not read {path}", path=error.filename),
+            phrase("run it as root: sudo edge-agent doctor"),
+        )
     except (AgentError, DeviceError, SyncError) as error:
         yield error_finding(part, error)
     except (OSError, sqlite3.Error, UnicodeError) as error:
-        yield failure(part, f"could not be checked: {error}", "look at dmesg; send this report to support")
+        yield failure(
+            part,
+            phrase("could not be checked: {error}", error=error),
+            phrase("look at dmesg; send this report to support"),
+        )
 
 
 def _agent_user() -> tuple[int | None, frozenset[int]]:

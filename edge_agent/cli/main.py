@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NoReturn
 from zoneinfo import reset_tzpath
 
 from drivers.errors import DeviceError
+from edge_agent.cli.exit_codes import CommandError, read_exit_code
 from edge_agent.cli.start_daemon import read_plain_run, start_daemon
-from edge_agent.errors import AgentError, ExitCode
+from edge_agent.errors import AgentError
 from sync.errors import SyncError
 
 if TYPE_CHECKING:
@@ -71,16 +72,12 @@ def main() -> None:
         if plain_run is not None:
             sys.exit(start_daemon(plain_run))
         build(wanted)()
-    except AgentError as error:
-        _exit_with(error, error.exit_code)
-    except DeviceError as error:
-        _exit_with(error, ExitCode.DEVICE)
-    except SyncError as error:
-        _exit_with(error, ExitCode.LEDGER)
+    except (AgentError, DeviceError, SyncError) as error:
+        _exit_with(error)
 
 
-def _exit_with(error: Exception, code: ExitCode) -> NoReturn:
+def _exit_with(error: CommandError) -> NoReturn:
     from rich.console import Console
 
     Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
-    sys.exit(code)
+    sys.exit(read_exit_code(error))

@@ -43,7 +43,7 @@ def test_every_reader_tells_of_itself_and_the_others_work(tmp_path: Path) -> Non
             assert configured["hall"]["refusal"]["cause"] == "phone"
             assert configured["hall"]["refusal"]["count"] == 1
             table = edge_agent("devices", "list", "--config", str(daemon.config)).stdout
-            assert "hall refused once, last at " in table
+            assert "hall refused once, at " in table
             assert "a random number (08…), as phones give: use a card" in table
             doctor = edge_agent("doctor", "--config", str(daemon.config), check=False).stdout
             assert "readers[2].prot" in doctor

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.readings import FaultCause
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, FindingState, attention, failure, good
+from edge_agent.cli.phrases import phrase
 from edge_agent.cli.refusal_words import describe_refusal
 from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus
 from edge_agent.domain.health import (
@@ -24,9 +25,19 @@ from edge_agent.domain.health import (
 from edge_agent.settings.tables import PalmSettings
 from sync.errors import SyncAlarm
 
-REGISTER = "register: edge-agent register URL CODE"
-CHECK_CABLE = "check cable and power: edge-agent devices probe"
-LOG = "read its log: journalctl -u edge-agent -b"
+REGISTER = phrase("register: edge-agent register URL CODE")
+CHECK_CABLE = phrase("check cable and power: edge-agent devices probe")
+LOG = phrase("read its log: journalctl -u edge-agent -b")
+_ALARMS = {
+    SyncAlarm.UNAUTHORISED: phrase("it does not let this kiosk in"),
+    SyncAlarm.UNTRUSTED: phrase("it cannot be trusted"),
+    SyncAlarm.DECEIVED: phrase("its answer cannot be true"),
+    SyncAlarm.REFUSED: phrase("it does not understand this kiosk"),
+    SyncAlarm.SPLIT_LOG: phrase("its log contradicts itself, or this kiosk's journal"),
+    SyncAlarm.FORK: phrase("it has something else under this kiosk's numbers"),
+    SyncAlarm.DEFERRED: phrase("an event was refused, and not by the ledger's own word"),
+    SyncAlarm.LEDGER_BEHIND: phrase("it has lost events that it had signed for"),
+}
 _STATES = {
     HealthLevel.OK: FindingState.GOOD,
     HealthLevel.WATCH: FindingState.ATTENTION,
@@ -50,7 +61,11 @@ def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     yield _roster(judge_roster(health), status)
     yield from _palm(status.palm, settings.palm)
     if not status.readers:
-        yield attention("readers", "no reader is configured", "add a [[readers]] table: edge-agent devices probe")
+        yield attention(
+            "readers",
+            phrase("no reader is configured"),
+            phrase("add a [[readers]] table: edge-agent devices probe"),
+        )
     absent = judge_readers(health)
     for reader in status.readers:
         yield _absent_reader(absent, reader) if reader.name in health.readers_gone else _device(reader, settings.zone)
@@ -88,41 +103,68 @@ def _from_line(line: HealthLine, part: str, detail: str, next_step: str) -> Find
 def _recording(line: HealthLine) -> Finding:
     match line.value:
         case "yes":
-            return _from_line(line, "recording", "every visit is written down", "")
+            return _from_line(line, "recording", phrase("every visit is written down"), "")
         case "held":
-            detail = f"NOT RECORDING: {line.number} visits wait in memory, and are lost with the power"
-            return _from_line(line, "recording", detail, f"leave the kiosk on and free the disk; {LOG}")
+            detail = phrase(
+                "NOT RECORDING: {number} visits wait in memory, and are lost with the power", number=line.number
+            )
+            return _from_line(
+                line, "recording", detail, phrase("leave the kiosk on and free the disk; {step}", step=LOG)
+            )
         case _:
-            detail = "NOT RECORDING: the journal cannot be written; the staff count by hand"
-            return _from_line(line, "recording", detail, f"free the disk; {LOG}")
+            detail = phrase("NOT RECORDING: the journal cannot be written; the staff count by hand")
+            return _from_line(line, "recording", detail, phrase("free the disk; {step}", step=LOG))
 
 
 def _journal(journal: JournalStatus) -> Iterator[Finding]:
-    detail = f"row {journal.head} of epoch {journal.epoch[:6]}"
+    detail = phrase("row {head} of epoch {epoch}", head=journal.head, epoch=journal.epoch[:6])
     match journal.checked:
         case None:
-            yield good("journal", f"{detail}; the whole chain is not checked yet")
+            yield good("journal", phrase("{detail}; the whole chain is not checked yet", detail=detail))
         case checked if checked.whole:
-            yield good("journal", f"{detail}; {checked.rows} rows checked, every link holds")
+            yield good(
+                "journal",
+                phrase("{detail}; {rows} rows checked, every link holds", detail=detail, rows=checked.rows),
+            )
         case _:
             yield failure(
-                "journal", f"{detail}; a link does not hold", "run edge-agent journal verify: it names the row"
+                "journal",
+                phrase("{detail}; a link does not hold", detail=detail),
+                phrase("run edge-agent journal verify: it names the row"),
             )
 
 
 def _ledger(line: HealthLine, ledger: LedgerStatus | None) -> Finding:
     if ledger is None:
-        return _from_line(line, "ledger", "the daemon has no ledger to send to", f"{REGISTER}, then restart it")
+        return _from_line(
+            line,
+            "ledger",
+            phrase("the daemon has no ledger to send to"),
+            phrase("{step}, then restart it", step=REGISTER),
+        )
     if ledger.alarm is not SyncAlarm.NONE:
-        return _from_line(line, "ledger", f"{ledger.alarm.value}: {ledger.why}", _step_against(ledger.alarm))
+        return _from_line(
+            line,
+            "ledger",
+            phrase("{alarm}: {why}", alarm=_ALARMS[ledger.alarm], why=ledger.why),
+            _step_against(ledger.alarm),
+        )
     match ledger.state:
         case LedgerState.REACHABLE:
-            return _from_line(line, "ledger", "reachable", "")
+            return _from_line(line, "ledger", phrase("reachable"), "")
         case LedgerState.REFUSED:
-            return _from_line(line, "ledger", f"refuses: {ledger.why}", "tell the ledger's operator; recording goes on")
+            return _from_line(
+                line,
+                "ledger",
+                phrase("refuses: {why}", why=ledger.why),
+                phrase("tell the ledger's operator; recording goes on"),
+            )
         case _:
             return _from_line(
-                line, "ledger", f"unreachable: {ledger.why}", "check network and address; recording goes on"
+                line,
+                "ledger",
+                phrase("unreachable: {why}", why=ledger.why),
+                phrase("check network and address; recording goes on"),
             )
 
 
@@ -131,42 +173,53 @@ def _step_against(alarm: SyncAlarm) -> str:
         case SyncAlarm.NONE:
             return ""
         case SyncAlarm.UNAUTHORISED:
-            return "ask the ledger's operator if this kiosk is suspended; if not, register it again"
+            return phrase("ask the ledger's operator if this kiosk is suspended; if not, register it again")
         case SyncAlarm.UNTRUSTED:
-            return "check the kiosk's clock, then the ledger's certificate (ledger.ca_file)"
+            return phrase("check the kiosk's clock, then the ledger's certificate (ledger.ca_file)")
         case SyncAlarm.DECEIVED:
-            return "tell the ledger's operator: the ledger's answer cannot be true"
+            return phrase("tell the ledger's operator: the ledger's answer cannot be true")
         case SyncAlarm.REFUSED:
-            return "tell the ledger's operator: the ledger does not understand this kiosk's batches"
+            return phrase("tell the ledger's operator: the ledger does not understand this kiosk's batches")
         case SyncAlarm.SPLIT_LOG:
-            return "give the evidence that it names to an auditor, and tell the ledger's operator"
+            return phrase("give the evidence that it names to an auditor, and tell the ledger's operator")
         case SyncAlarm.FORK:
-            return "find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator"
+            return phrase("find out whether a copy of this kiosk's card runs elsewhere; tell the ledger's operator")
         case SyncAlarm.DEFERRED:
-            return "find what refuses it on the way to the ledger (a proxy?); the event is kept and offered every day"
+            return phrase(
+                "find what refuses it on the way to the ledger (a proxy?); the event is kept and offered every day"
+            )
         case SyncAlarm.LEDGER_BEHIND:
-            return "tell the ledger's operator: the ledger has lost rows with receipts; the kiosk sends them again"
+            return phrase(
+                "tell the ledger's operator: the ledger has lost rows with receipts; the kiosk sends them again"
+            )
         case _:
             assert_never(alarm)
 
 
 def _queue(line: HealthLine, status: DaemonStatus) -> Finding:
-    step = "edge-agent sync now, then edge-agent sync status" if status.ledger is not None else REGISTER
-    return _from_line(line, "queue", f"{status.journal.queue} events wait for the ledger", step)
+    step = phrase("edge-agent sync now, then edge-agent sync status") if status.ledger is not None else REGISTER
+    return _from_line(line, "queue", phrase("{number} events wait for the ledger", number=status.journal.queue), step)
 
 
 def _roster(line: HealthLine, status: DaemonStatus) -> Finding:
     roster = status.roster
     if line.value == "missing":
-        step = "register, or: edge-agent roster import --local FOLDER"
-        return _from_line(line, "roster", "there is none: the kiosk knows nobody", step)
-    detail = f"version {roster.version}, {roster.people} people, {roster.age_s // 3600} hours old"
+        step = phrase("register, or: edge-agent roster import --local FOLDER")
+        return _from_line(line, "roster", phrase("there is none: the kiosk knows nobody"), step)
+    detail = phrase(
+        "version {version}, {people} people, {hours} hours old",
+        version=roster.version,
+        people=roster.people,
+        hours=roster.age_s // 3600,
+    )
     if line.level is not HealthLevel.OK:
-        step = "check the network to the ledger, or bring a newer roster on a stick"
-        return _from_line(line, "roster", f"{detail}; last pull: {roster.last}", step)
+        step = phrase("check the network to the ledger, or bring a newer roster on a stick")
+        return _from_line(line, "roster", phrase("{detail}; last pull: {last}", detail=detail, last=roster.last), step)
     if roster.problems:
         return attention(
-            "roster", f"{detail}; {roster.problems} problems in it", "run edge-agent roster show: it names them"
+            "roster",
+            phrase("{detail}; {problems} problems in it", detail=detail, problems=roster.problems),
+            phrase("run edge-agent roster show: it names them"),
         )
     return good("roster", detail)
 
@@ -176,47 +229,72 @@ def _palm(palm: PalmStatus | None, settings: PalmSettings) -> Iterator[Finding]:
         if settings.with_card == "confirm":
             yield attention(
                 "palms",
-                "the palm must confirm cards, and there is no camera",
-                "add a camera, or set palm.with_card = off",
+                phrase("the palm must confirm cards, and there is no camera"),
+                phrase("add a camera, or set palm.with_card = off"),
             )
     elif palm.unreadable:
-        detail = f"{palm.unreadable} palms cannot be opened with this kiosk's key"
+        detail = phrase("{number} palms cannot be opened with this kiosk's key", number=palm.unreadable)
         yield failure(
-            "palms", detail, "run edge-agent palm key restore with the school's printout, or enrol them again"
+            "palms",
+            detail,
+            phrase("run edge-agent palm key restore with the school's printout, or enrol them again"),
         )
     elif palm.why:
-        yield attention("palms", "nobody can be recognised by the palm", palm.why)
+        yield attention("palms", phrase("nobody can be recognised by the palm"), palm.why)
     elif not palm.ready:
-        yield attention("palms", "no palm is enrolled yet", "edge-agent palm enrol PERSON --operator NAME")
+        yield attention("palms", phrase("no palm is enrolled yet"), "edge-agent palm enrol PERSON --operator NAME")
     else:
-        yield good("palms", f"palms of {palm.people} people are enrolled")
+        yield good("palms", phrase("palms of {people} people are enrolled", people=palm.people))
 
 
 def _absent_reader(line: HealthLine, device: DeviceStatus) -> Finding:
-    return _from_line(line, f"device {device.name}", f"{device.driver} is not present", device.why or CHECK_CABLE)
+    return _from_line(
+        line,
+        phrase("device {name}", name=device.name),
+        phrase("{driver} is not present", driver=device.driver),
+        device.why or CHECK_CABLE,
+    )
 
 
 def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
-    part = f"device {device.name}"
+    part = phrase("device {name}", name=device.name)
     if not device.is_present:
-        return failure(part, f"{device.driver} is not present", device.why or CHECK_CABLE)
-    detail = f"{device.driver} is present; {device.readings} readings, {device.faults} faults"
+        return failure(part, phrase("{driver} is not present", driver=device.driver), device.why or CHECK_CABLE)
+    detail = phrase(
+        "{driver} is present; {readings} readings, {faults} faults",
+        driver=device.driver,
+        readings=device.readings,
+        faults=device.faults,
+    )
     refusal = device.refusal
     if refusal is not None:
-        detail += f"; {describe_refusal(refusal, zone)}"
+        detail = phrase("{detail}; {more}", detail=detail, more=describe_refusal(refusal, zone))
     if device.doubted_clocks:
-        doubts = "; ".join(f"clock of {clock.terminal}: {clock.why}" for clock in device.doubted_clocks)
-        step = "compare and set the clock, then edge-agent devices clocks and edge-agent devices confirm-clock"
-        return failure(part, f"{detail}; {doubts}", step)
+        for clock in device.doubted_clocks:
+            doubt = phrase("clock of {terminal}: {why}", terminal=clock.terminal, why=clock.why)
+            detail = phrase("{detail}; {more}", detail=detail, more=doubt)
+        step = phrase("compare and set the clock, then edge-agent devices clocks and edge-agent devices confirm-clock")
+        return failure(part, detail, step)
     if device.unread:
-        detail += f"; {device.unread} requests that nobody understood are stored"
+        stored = phrase("{number} requests that nobody understood are stored", number=device.unread)
+        detail = phrase("{detail}; {more}", detail=detail, more=stored)
         return attention(
-            part, detail, f"look at them, and read them again after an update: edge-agent devices unread {device.name}"
+            part,
+            detail,
+            phrase(
+                "look at them, and read them again after an update: edge-agent devices unread {name}", name=device.name
+            ),
         )
     if is_noisy(device.readings, device.faults):
-        return attention(part, detail, f"check speed and cable: edge-agent devices watch {device.name}")
+        return attention(
+            part, detail, phrase("check speed and cable: edge-agent devices watch {name}", name=device.name)
+        )
     if refusal is not None and is_misset(device.readings, refusal.cause):
-        return failure(part, detail, f"do as it says; edge-agent devices watch {device.name} shows what comes")
+        return failure(
+            part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
+        )
     if refusal is not None and refusal.cause is FaultCause.SETTINGS:
-        return attention(part, detail, f"do as it says; edge-agent devices watch {device.name} shows what comes")
+        return attention(
+            part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
+        )
     return good(part, detail)

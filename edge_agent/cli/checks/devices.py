@@ -19,6 +19,7 @@ from edge_agent.cli.checks.finding import (
     failure,
     good,
 )
+from edge_agent.cli.phrases import phrase
 from edge_agent.settings.tables import DeviceSettings
 
 _MODULES = {"osdp": "osdp_sys", "pcsc": "smartcard", "gpio": "gpiod", "mqtt": "paho"}
@@ -39,17 +40,26 @@ def check_attached(kiosk: ExaminedKiosk) -> Iterator[Finding]:
         for obstacle in obstacles:
             disturbs = isinstance(obstacle, Disturbance)
             obstacle_state = FindingState.ATTENTION if disturbs else state
-            yield Finding("plugged in", obstacle_state, f"{detail}: {obstacle.reason}", obstacle.next_step)
+            yield Finding(
+                "plugged in",
+                obstacle_state,
+                phrase("{detail}: {reason}", detail=detail, reason=obstacle.reason),
+                obstacle.next_step,
+            )
         if not obstacles:
-            yield good("plugged in", f"{detail}: fits {' or '.join(device.drivers)}")
+            yield good(
+                "plugged in", phrase("{detail}: fits {drivers}", detail=detail, drivers=" or ".join(device.drivers))
+            )
     if not attached:
-        yield good("plugged in", "nothing on serial ports")
+        yield good("plugged in", phrase("nothing on serial ports"))
     if kiosk.status is None:  # a running daemon reports its devices itself, and knows them better
         for configured in _configured_devices(kiosk):
             port = _port(configured)
             if port.startswith("/dev/") and not (kiosk.root / port[1:]).exists():
                 yield failure(
-                    f"device {configured.name}", f"{port} does not exist", "plug it in; edge-agent devices probe"
+                    phrase("device {name}", name=configured.name),
+                    phrase("{port} does not exist", port=port),
+                    phrase("plug it in; edge-agent devices probe"),
                 )
 
 
@@ -78,59 +88,68 @@ def check_pcsc(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     for obstacle in obstacles:
         yield Finding("pc/sc", state, obstacle.reason, obstacle.next_step)
     if not obstacles:
-        yield good("pc/sc", f"pcscd, polkit and kernel are ready; plugged in: {', '.join(attached) or 'nothing'}")
+        yield good(
+            "pc/sc",
+            phrase("pcscd, polkit and kernel are ready; plugged in: {names}", names=", ".join(attached) or "nothing"),
+        )
 
 
 def check_extras(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     """Yields a finding for each optional package that the configured devices need."""
     for device in _configured_devices(kiosk):
         if device.fault and kiosk.status is None:  # a running daemon tells it of each device by itself
-            step = f"correct it in {kiosk.loaded.path}, then: systemctl restart edge-agent"
-            yield failure(f"device {device.name}", device.fault, step)
+            step = phrase("correct it in {path}, then: systemctl restart edge-agent", path=kiosk.loaded.path)
+            yield failure(phrase("device {name}", name=device.name), device.fault, step)
     needed = {extra for device in _configured_devices(kiosk) if (extra := _extra(kiosk, device))}
     for extra in sorted(needed):
         module = _MODULES.get(extra, "")
         if module and find_spec(module) is None:
-            yield failure("extras", f"{extra} is not installed", build_install_command(extra))
+            yield failure("extras", phrase("{extra} is not installed", extra=extra), build_install_command(extra))
         else:
-            yield good("extras", f"{extra} is installed")
+            yield good("extras", phrase("{extra} is installed", extra=extra))
 
 
 def check_osdp_keys(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     """Yields a finding on the key of each OSDP reader; no finding shows a key."""
     for device in _configured_devices(kiosk):
         if isinstance(device.options, OsdpSettings):
-            part = f"key of {device.name}"
+            part = phrase("key of {name}", name=device.name)
             if device.options.commissioning:
                 yield attention(
-                    part, "commissioning is true: any reader is believed", "set it to false once the reader has its key"
+                    part,
+                    phrase("commissioning is true: any reader is believed"),
+                    phrase("set it to false once the reader has its key"),
                 )
             yield _check_osdp_key(kiosk, part, device.options.key_file)
 
 
 def _check_osdp_key(kiosk: ExaminedKiosk, part: str, name: str) -> Finding:
     if not name:
-        return attention(part, "none yet", "edge-agent devices commission NAME --key-file FILE")
+        return attention(part, phrase("none yet"), "edge-agent devices commission NAME --key-file FILE")
     # The unit hands over the file of a plain name, from the folder of systemd's credentials.
     path = Path(name) if Path(name).is_absolute() else kiosk.root / "etc/credstore" / f"edge-agent.{name}"
     if path.is_relative_to(kiosk.root / "etc/credstore") and not path.exists():
         encrypted = kiosk.root / "etc/credstore.encrypted" / path.name
         if encrypted.exists():
-            return good(part, f"{encrypted} exists")
+            return good(part, phrase("{encrypted} exists", encrypted=encrypted))
     elif path.exists():
         path.open("rb").close()  # a user without the right to read gets that answer, and not "the key is bad"
     try:
         osdp_key.load(path)
     except NotSupported as error:
         return error_finding(part, error)
-    return good(part, f"{path} holds one")
+    return good(part, phrase("{path} holds one", path=path))
 
 
 def check_plugins(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     """Yields a finding for each driver of another package that the agent does not use."""
     for refused in kiosk.loaded.refused_plugins:
         name = refused.name or refused.distribution
-        yield attention("plug-ins", f"{name}: {refused.obstacle.reason}", refused.obstacle.next_step)
+        yield attention(
+            "plug-ins",
+            phrase("{name}: {reason}", name=name, reason=refused.obstacle.reason),
+            refused.obstacle.next_step,
+        )
 
 
 def _configured_devices(kiosk: ExaminedKiosk) -> tuple[DeviceSettings, ...]:

@@ -6,12 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from drivers.errors import DeviceError
+from edge_agent.cli.phrases import phrase
 from edge_agent.control_api import DaemonStatus
 from edge_agent.errors import AgentError
 from edge_agent.settings.reading import LoadedSettings
 from sync.errors import SyncError
 
-FOLLOW_MESSAGE = "do as it says; if that does not help, send this report to support"
+FOLLOW_MESSAGE = phrase("do as it says; if that does not help, send this report to support")
 
 
 class FindingState(StrEnum):
@@ -30,6 +31,15 @@ class Finding:
     state: FindingState
     detail: str
     next_step: str = ""  # empty only where the state is GOOD
+
+    def as_row(self) -> dict[str, str]:
+        """Returns the finding for machines: in English, whatever the report's language."""
+        return {
+            "part": str(self.part),
+            "state": self.state.value,
+            "detail": str(self.detail),
+            "next_step": str(self.next_step),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, attention, failure, good
+from edge_agent.cli.phrases import phrase
 from edge_agent.journal.epochs import read_epochs
 from edge_agent.journal.errors import STORE_ERRORS, JournalDamaged, is_damage
 from edge_agent.journal.rows import check_tail
@@ -21,7 +22,7 @@ def check_journal(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     if kiosk.status is not None:
         return  # the daemon has it open, and has answered for it
     if not path.exists():
-        yield attention(part, "there is none yet", "the daemon makes it at its first start")
+        yield attention(part, phrase("there is none yet"), phrase("the daemon makes it at its first start"))
         return
     path.open("rb").close()  # SQLite reports a file without the right to read as a broken one
     try:
@@ -31,14 +32,27 @@ def check_journal(kiosk: ExaminedKiosk) -> Iterator[Finding]:
             check_tail(connection, last)
     except (*STORE_ERRORS, IndexError, JournalDamaged) as error:
         if isinstance(error, (IndexError, JournalDamaged)) or is_damage(error):
-            yield failure(part, f"is damaged: {error}", "keep it: the next start sets it aside and begins a new epoch")
+            yield failure(
+                part,
+                phrase("is damaged: {error}", error=error),
+                phrase("keep it: the next start sets it aside and begins a new epoch"),
+            )
         else:
-            yield attention(part, f"cannot be read: {error}", "run this as root; if that does not help, look at dmesg")
+            yield attention(
+                part,
+                phrase("cannot be read: {error}", error=error),
+                phrase("run this as root; if that does not help, look at dmesg"),
+            )
         return
     yield good(
         part,
-        f"row {last.head.seq} of epoch {last.id[:6]}, {last.head.seq - last.acked.seq} not acknowledged; "
-        f"the last links hold, `edge-agent journal verify` checks all",
+        phrase(
+            "row {row} of epoch {epoch}, {queue} not acknowledged; the last links hold, "
+            "`edge-agent journal verify` checks all",
+            row=last.head.seq,
+            epoch=last.id[:6],
+            queue=last.head.seq - last.acked.seq,
+        ),
     )
 
 
@@ -46,12 +60,19 @@ def check_sqlite(_: ExaminedKiosk) -> Iterator[Finding]:
     """Yields a finding on the version of SQLite."""
     version = sqlite3.sqlite_version_info
     if version < SQLITE_MIN:
-        yield failure("sqlite", f"{sqlite3.sqlite_version} is too old", "use Debian 12 or later")
+        yield failure(
+            "sqlite",
+            phrase("{version} is too old", version=sqlite3.sqlite_version),
+            phrase("use Debian 12 or later"),
+        )
     elif version < SQLITE_SOUND:
         yield good(
             "sqlite",
-            f"{sqlite3.sqlite_version}; before 3.51.3 two writers can damage a WAL: the agent alone writes, "
-            "never open the journal with another program",
+            phrase(
+                "{version}; before 3.51.3 two writers can damage a WAL: the agent alone writes, "
+                "never open the journal with another program",
+                version=sqlite3.sqlite_version,
+            ),
         )
     else:
         yield good("sqlite", sqlite3.sqlite_version)

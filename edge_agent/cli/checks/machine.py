@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, attention, failure, good
+from edge_agent.cli.phrases import phrase
 from edge_agent.process.clock import read_clock_quality
 from edge_agent.version import VERSION
 from sync.contract.event import ClockQuality
@@ -30,7 +31,15 @@ _ENABLED = f"etc/systemd/system/multi-user.target.wants/{_UNIT}"
 
 def check_versions(_: ExaminedKiosk) -> Iterator[Finding]:
     """Yields the versions of agent, Python and system."""
-    yield good("version", f"edge-agent {VERSION}, Python {platform.python_version()}, {platform.platform()}")
+    yield good(
+        "version",
+        phrase(
+            "edge-agent {version}, Python {python}, {system}",
+            version=VERSION,
+            python=platform.python_version(),
+            system=platform.platform(),
+        ),
+    )
 
 
 def check_clock(_: ExaminedKiosk) -> Iterator[Finding]:
@@ -40,14 +49,18 @@ def check_clock(_: ExaminedKiosk) -> Iterator[Finding]:
 
 def judge_clock_quality(quality: ClockQuality) -> Finding:
     """Returns the finding for the kernel's judgement of its clock."""
-    step = "timedatectl set-ntp true, and let the kiosk reach a time server; recording goes on meanwhile"
+    step = phrase("timedatectl set-ntp true, and let the kiosk reach a time server; recording goes on meanwhile")
     match quality:
         case ClockQuality.SYNCHRONISED:
-            return good("clock", "synchronised")
+            return good("clock", phrase("synchronised"))
         case ClockQuality.UNSYNCHRONISED:
-            return attention("clock", "not synchronised: meals are held until the ledger has put the time right", step)
+            return attention(
+                "clock",
+                phrase("not synchronised: meals are held until the ledger has put the time right"),
+                step,
+            )
         case ClockQuality.UNKNOWN:
-            return attention("clock", "the kernel cannot tell how good it is", step)
+            return attention("clock", phrase("the kernel cannot tell how good it is"), step)
 
 
 def check_time_zone(kiosk: ExaminedKiosk) -> Iterator[Finding]:
@@ -58,8 +71,12 @@ def check_time_zone(kiosk: ExaminedKiosk) -> Iterator[Finding]:
 def judge_zone_files(ours: ZoneInfo, almaty: ZoneInfo) -> Finding:
     """Returns the finding for the zone files. `almaty` is Asia/Almaty from the files of this machine."""
     if _SINCE.astimezone(almaty).utcoffset() != timedelta(hours=5):
-        return failure("time zones", "older than March 2024: Kazakhstan's clocks are wrong", "apt install tzdata")
-    return good("time zones", f"{ours.key}, and the change of 2024 is known")
+        return failure(
+            "time zones",
+            phrase("older than March 2024: Kazakhstan's clocks are wrong"),
+            "apt install tzdata",
+        )
+    return good("time zones", phrase("{zone}, and the change of 2024 is known", zone=ours.key))
 
 
 def check_installed_files(kiosk: ExaminedKiosk) -> Iterator[Finding]:
@@ -70,22 +87,29 @@ def check_installed_files(kiosk: ExaminedKiosk) -> Iterator[Finding]:
 def compare_files(ours: Path, root: Path) -> Iterator[Finding]:
     """Yields a finding for each installed file below `root`, against the file of this version below `ours`."""
     if not (root / "run/systemd/system").exists():
-        yield good("systemd", "does not run this machine")
+        yield good("systemd", phrase("does not run this machine"))
         return
     for source, target in _FILES.items():
         packaged, installed = ours / source, root / target
         part = "unit" if source.endswith(_UNIT) else "files"
-        step = f"cp {packaged} /{target}" + (" && systemctl daemon-reload" if part == "unit" else "")
+        reload = " && systemctl daemon-reload" if part == "unit" else ""
+        step = f"cp {packaged} /{target}{reload}"
         if not installed.exists():
-            yield (failure if part == "unit" else attention)(part, f"/{target} is not installed", step)
+            yield (failure if part == "unit" else attention)(
+                part, phrase("/{target} is not installed", target=target), step
+            )
         elif packaged.exists() and not filecmp.cmp(packaged, installed, shallow=False):
-            yield attention(part, f"/{target} differs from this version (for own changes use systemctl edit)", step)
+            yield attention(
+                part,
+                phrase("/{target} differs from this version (for own changes use systemctl edit)", target=target),
+                step,
+            )
         else:
-            yield good(part, f"/{target} is installed")
+            yield good(part, phrase("/{target} is installed", target=target))
     if (root / _ENABLED).is_symlink():
-        yield good("unit", "starts with the machine")
+        yield good("unit", phrase("starts with the machine"))
     else:
-        yield failure("unit", "does not start with the machine", "systemctl enable --now edge-agent")
+        yield failure("unit", phrase("does not start with the machine"), "systemctl enable --now edge-agent")
 
 
 def check_staff_pin(kiosk: ExaminedKiosk) -> Iterator[Finding]:
@@ -94,10 +118,10 @@ def check_staff_pin(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     encrypted = kiosk.root / "etc/credstore.encrypted/edge-agent.staff-pin"
     step = "edge-agent operators add NAME --role head"
     if path.exists() and path.stat().st_mode & 0o077:
-        yield failure("staff's PIN", f"others may read {path}", f"chmod 600 {path}")
+        yield failure("staff's PIN", phrase("others may read {path}", path=path), f"chmod 600 {path}")
     elif os.access(kiosk.state_dir / "operators.json", os.F_OK):
-        yield good("staff's PIN", "each operator has an own one")
+        yield good("staff's PIN", phrase("each operator has an own one"))
     elif path.exists() or encrypted.exists():
-        yield attention("staff's PIN", "one PIN for all: nobody can say who did what", step)
+        yield attention("staff's PIN", phrase("one PIN for all: nobody can say who did what"), step)
     else:
-        yield attention("staff's PIN", "no operators: the staff cannot act on their page", step)
+        yield attention("staff's PIN", phrase("no operators: the staff cannot act on their page"), step)

@@ -13,6 +13,7 @@ from drivers.readings import Uid
 from edge_agent import settings_file
 from edge_agent.cli.devices.options import DeviceArgument, SecondsOption, find_reader
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, out
+from edge_agent.cli.phrases import phrase
 from edge_agent.errors import RequestRefused
 from edge_agent.settings.reading import LoadedSettings, load_settings
 from edge_agent.settings.tables import DeviceSettings
@@ -61,7 +62,7 @@ def find_encoding(
     driver = registry.reader_class(chosen.driver, loaded.drivers)
     match one_card.read_card(driver, chosen.options, seconds):
         case Uid() as uid:
-            tell(f"read: {describe_number(uid)}")
+            tell(phrase("read: {number}", number=describe_number(uid)))
             outcome = calibration.calibrate(known, uid, current, encodings)
             difference = describe_difference(known, uid)
             if isinstance(outcome, calibration.NoneFits) and difference:
@@ -72,7 +73,7 @@ def find_encoding(
             if not readings:
                 raise _explain_no_card(loaded, chosen, sent, why, seconds)
             for encoding, uid in readings.items():
-                tell(f"read as {encoding.value}: {describe_number(uid)}")
+                tell(phrase("read as {encoding}: {number}", encoding=encoding.value, number=describe_number(uid)))
             return calibration.calibrate_from(known, readings, current)
 
 
@@ -81,8 +82,13 @@ def _explain_no_card(
 ) -> RequestRefused:
     """Returns why no card was read: what the bytes say of the line, or that nothing came."""
     if not why:
-        return RequestRefused(f"no card within {seconds:.0f} s", "does the reader blink when the card comes near?")
+        return RequestRefused(
+            phrase("no card within {seconds} s", seconds=int(seconds)),
+            phrase("does the reader blink when the card comes near?"),
+        )
     signs = line_signs.LineSigns(registry.entry(chosen.driver, loaded.drivers).protocol)
     signs.hear(b"".join(sent))
     is_judged = signs.protocol in line_signs.PROTOCOLS
-    return RequestRefused(f"the reader sent something that is no card: {(signs.judge() if is_judged else '') or why}")
+    return RequestRefused(
+        phrase("the reader sent something that is no card: {why}", why=(signs.judge() if is_judged else "") or why)
+    )

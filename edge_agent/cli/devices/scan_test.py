@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json
+from edge_agent.cli.phrases import phrase
 from edge_agent.control import ask
 from edge_agent.control_api import DEVICES_TEST, NO_ARGUMENTS, STATUS, DeviceTestArguments, DeviceTestRow
 from edge_agent.errors import RequestRefused
@@ -52,7 +53,7 @@ def wait_receipt(run_dir: Path, recorded: DeviceTestRow) -> bool:
             return True
         if time.monotonic() > until:
             raise RequestRefused(
-                f"no receipt within {RECEIPT_S:.0f} s: {status.ledger.why}",
-                "the row is kept and sent later; see edge-agent doctor",
+                phrase("no receipt within {seconds} s: {why}", seconds=int(RECEIPT_S), why=status.ledger.why),
+                phrase("the row is kept and sent later; see edge-agent doctor"),
             )
         time.sleep(_POLL_S)

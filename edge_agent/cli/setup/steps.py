@@ -5,13 +5,16 @@ from pathlib import Path
 
 import typer
 
+from drivers.errors import DeviceError
 from edge_agent.cli.doctor import count_failures, report_kiosk
+from edge_agent.cli.exit_codes import read_exit_code
 from edge_agent.cli.options import out
 from edge_agent.cli.phrases import Phrase, phrase, say
 from edge_agent.cli.setup import clock_steps, daemon_steps, identity_step, reader_steps
 from edge_agent.cli.setup.answers import SetupAnswers
 from edge_agent.cli.setup.dialogue import Dialogue
 from edge_agent.errors import AgentError, ExitCode
+from sync.errors import SyncError
 
 Step = Callable[[Path, SetupAnswers, Dialogue], None]
 
@@ -34,11 +37,12 @@ def run_steps(config: Path, answers: SetupAnswers, dialogue: Dialogue) -> None:
         dialogue.begin_step(number, steps, title)
         try:
             step(config, answers, dialogue)
-        except AgentError:
+        except (AgentError, DeviceError, SyncError) as error:
+            dialogue.tell_error(error)
             dialogue.tell(
                 phrase("Stopped here. Do what the red line says, then run edge-agent setup again: it goes on.")
             )
-            raise
+            raise typer.Exit(read_exit_code(error)) from error
     dialogue.begin_step(steps, steps, phrase("The doctor's report"))
     findings = report_kiosk(config, dialogue.language)
     if count_failures(findings):

@@ -1,33 +1,44 @@
 """Phrases in three languages: each template has a translation with the same blanks, and no other is kept."""
 
-import ast
-from collections.abc import Iterator
+import io
+import re
 from pathlib import Path
 
 import pytest
 
+from edge_agent.cli.doctor import collect_findings
 from edge_agent.cli.phrases import choose_language, list_blanks, phrase, read_translations, say
+from edge_agent.cli.setup.dialogue import Dialogue
+from edge_agent.errors import RequestRefused
+from tests.edge_agent.cli.checks.kiosk import write_file
+from tests.edge_agent.cli.phrase_sources import read_obstacles, read_parts, read_phrases
 
-CLI = Path(__file__).parents[3] / "edge_agent" / "cli"
 TRANSLATED = ("kk", "ru")
-
-
-def templates() -> Iterator[str]:
-    """Yields the template of every call of `phrase` in the command line's code."""
-    for path in CLI.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "phrase":
-                template = node.args[0]
-                assert isinstance(template, ast.Constant), f"{path}:{node.lineno}: a template is a literal"
-                yield str(template.value)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_template_is_translated_with_its_blanks(language: str) -> None:
     translations = read_translations(language)
-    assert set(translations) == set(templates())
+    assert set(translations) == read_phrases() | read_parts() | read_obstacles()
     for template, translation in translations.items():
         assert list_blanks(template) == list_blanks(translation), template
+
+
+def test_every_finding_of_a_bare_kiosk_is_said_in_kazakh_and_russian(tmp_path: Path) -> None:
+    """What stays in Latin letters is a command, a path or a name: no English sentence is left."""
+    config = write_file(tmp_path, "agent.toml", f'[kiosk]\nstate_dir = "{tmp_path}/s"\nrun_dir = "{tmp_path}/r"\n')
+    findings = collect_findings(config)
+    for language in TRANSLATED:
+        said = [say(text, language) for finding in findings for text in (finding.part, finding.next_step) if text]
+        assert not [text for text in said if re.search(r"\b(the|is|not|and|of|it)\b", text)]
+
+
+def test_a_text_of_another_room_is_recognised_by_its_words() -> None:
+    assert say("kernel module ch341 is not loaded", "ru") == "модуль ядра ch341 не загружен"
+    assert say("replug it, then look at `dmesg`; if it says brltty: update the older one", "ru").endswith(
+        "если там brltty: обновите то, что старее"
+    )
+    assert say("kernel module ch341 is not loaded", "en") == "kernel module ch341 is not loaded"
 
 
 def test_a_phrase_is_its_english_text_and_is_said_with_its_blanks_in_another_language() -> None:
@@ -46,3 +57,21 @@ def test_the_language_is_the_wanted_one_else_the_environments(monkeypatch: pytes
     assert choose_language() == "kk"
     monkeypatch.setenv("LANG", "C.UTF-8")
     assert choose_language() == "en"
+
+
+@pytest.mark.parametrize(("language", "words"), [("kk", "y (иә) немесе n (жоқ)"), ("ru", "y (да) или n (нет)")])
+def test_an_answer_that_is_none_is_asked_for_again_in_the_same_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str, words: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("maybe\ny\nblue\ndoor\n"))
+    dialogue = Dialogue(language, is_asking=True)
+    assert dialogue.confirm(phrase("Is this a reader for the children?"))
+    assert dialogue.choose(phrase("Its time zone"), ("door", "desk")) == "door"
+    told = capsys.readouterr().out
+    assert words in told
+    assert "Please" not in told
+
+
+def test_the_red_line_of_the_setup_is_in_its_language(capsys: pytest.CaptureFixture[str]) -> None:
+    Dialogue("ru", is_asking=False).tell_error(RequestRefused(phrase("no reader was found or named"), "tell its maker"))
+    assert "считыватель не найден и не указан; сообщите разработчику" in capsys.readouterr().out
