@@ -1,36 +1,51 @@
-"""Logging for journald: one line an event, the priority in front, device bytes only at TRAFFIC.
+"""Logging: one line for each thing that matters, its level by who must act, device bytes only at TRAFFIC.
+
+Journald gets entries with fields, and shows them in local time. Everywhere else a line begins with the local time and
+its offset, because people read it beside the clock on the wall.
 
 TRAFFIC lies below DEBUG and is off in production, because the bytes of a card reader are credentials. Nothing else that
 is logged holds one: readings and credentials keep their values out of `repr`.
 """
 
 import logging
-import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from edge_agent.process.journald import JournaldHandler, is_journald_listening, priority
 
 TRAFFIC = 5
+AGENT_IDENTIFIER: Final = "edge-agent"
+LEDGER_IDENTIFIER: Final = "edge-agent-ledger"
 
-_PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6}
-_PRIORITY_DEBUG = 7
 
-
-class _JournalFormatter(logging.Formatter):
+class _PriorityFormatter(logging.Formatter):
     """Puts `<N>` in front of each line of a message: systemd reads it as the line's priority (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
-        priority = _PRIORITIES.get(record.levelno, _PRIORITY_DEBUG)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        prefix = f"<{priority(record.levelno)}>"
+        return "\n".join(f"{prefix}{line}" for line in super().format(record).splitlines())
 
 
-def set_up_logging(level: str, *, journald: bool | None = None) -> None:
-    """Sends all logging to standard error, with priorities where journald listens (JOURNAL_STREAM is set)."""
+class _LocalTimeFormatter(logging.Formatter):
+    """Writes times as `2026-11-22 12:41:07.123+05:00`."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's name
+        return datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
+
+
+def set_up_logging(level: str, identifier: str = AGENT_IDENTIFIER) -> None:
+    """Sends all logging to journald where it listens, under this identifier, and else to standard error."""
     logging.addLevelName(TRAFFIC, "TRAFFIC")
-    handler = logging.StreamHandler(sys.stderr)
-    if journald if journald is not None else "JOURNAL_STREAM" in os.environ:
-        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
+    lines = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = lines
+    if is_journald_listening():
+        lines.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
+        handler = JournaldHandler(lines, identifier)
+        handler.setFormatter(logging.Formatter("%(message)s"))
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        lines.setFormatter(_LocalTimeFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=TRAFFIC if level == "TRAFFIC" else level, handlers=[handler], force=True)
     # httpx logs every request at INFO: at one a second that drowns what a technician looks for.
     logging.getLogger("httpx").setLevel(logging.WARNING)

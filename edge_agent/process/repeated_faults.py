@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge_agent.process.journald import FIELDS
+
 SAID_AGAIN_S: Final = 3600.0
 TEXTS_MAX: Final = 20  # of one subject; the oldest is forgotten
 
@@ -42,13 +44,20 @@ class RepeatedFaults:
             faults[text] = _FaultCount(now_s)
             if len(faults) > TEXTS_MAX:
                 del faults[next(iter(faults))]
-        often = f" ({before.more + 1} times since this was last said)" if before is not None else ""
-        self._log.log(level, "%s: %s%s", subject, text, often, exc_info=trace)
+        count = before.more + 1 if before is not None else 1
+        often = f" ({count} times since this was last said)" if before is not None else ""
+        fields = {"CANTEEN_SUBJECT": subject, "CANTEEN_COUNT": count}
+        self._log.log(level, "%s: %s%s", subject, text, often, exc_info=trace, extra={FIELDS: fields})
 
-    def end(self, subject: str) -> None:
-        """Ends the faults of a subject; says how many of them were only counted, if any were."""
+    def end(self, subject: str, over: str = "") -> None:
+        """Ends the faults of a subject; says how many of them were only counted, if any were.
+
+        `over`: the words for the end, which is then said in any case.
+        """
         with self._lock:
             faults = self._faults.pop(subject, {})
         more = sum(fault.more for fault in faults.values())
-        if more:
-            self._log.info("%s: this is over; it happened %d more times", subject, more)
+        if more or over:
+            often = f"; it happened {more} more times" if more else ""
+            fields = {"CANTEEN_SUBJECT": subject, "CANTEEN_COUNT": more}
+            self._log.info("%s: %s%s", subject, over or "this is over", often, extra={FIELDS: fields})

@@ -15,6 +15,7 @@ from drivers.registry import DriverEntry
 from drivers.terminals import DoubtedClock, TerminalSource
 from edge_agent.domain.feedback import Feedback, FeedbackKind
 from edge_agent.domain.moment import Moment, MomentSource
+from edge_agent.process.journald import FIELDS
 from edge_agent.process.metrics import Counters
 from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Pulse
@@ -86,21 +87,23 @@ class DevicePresence:
         clocks = tuple(self.terminals.doubted_clocks())
         for clock in clocks:
             if clock not in self.doubted_clocks:
-                log.warning(
-                    "%s (%s): the clock of %s is doubted: %s", self.name, self.driver, clock.terminal, clock.why
-                )
+                self._log(logging.ERROR, f"the clock of {clock.terminal} is doubted: {clock.why}")
         self.doubted_clocks = clocks
 
     def mark_present(self) -> None:
         """Notes that the device was opened."""
         self.is_present, self.why = True, ""
-        log.info("%s (%s) is there", self.name, self.driver)
+        self._log(logging.INFO, "it is there")
 
     def mark_absent(self, why: str) -> None:
         """Notes that the device is gone; logs it once, not at every attempt."""
         if self.is_present or self.why != why:
-            log.warning("%s (%s): %s", self.name, self.driver, why)
+            self._log(logging.ERROR, why)
         self.is_present, self.why = False, why
+
+    def _log(self, level: int, text: str) -> None:
+        fields = {"CANTEEN_SUBJECT": self.name, "CANTEEN_DRIVER": self.driver}
+        log.log(level, "%s (%s): %s", self.name, self.driver, text, extra={FIELDS: fields})
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ class OperatorBook:
         except FileNotFoundError:
             return ()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("%s: nobody can sign in on the staff's page until it is moved away: %s", self._path, error)
+            log.error("%s: nobody can sign in on the staff's page until it is moved away: %s", self._path, error)  # noqa: TRY400  # its message says all
             return None
 
     def _write(self, stored: tuple[_StoredOperator, ...]) -> None:

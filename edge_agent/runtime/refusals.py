@@ -1,8 +1,9 @@
 """The refusals of one reader: the last one with its sentence, and who is told of it, and when.
 
 A device's thread writes here for its own reader; others read `last`. The log gets a sentence once, and then its count
-each time that has grown tenfold: a noisy line fills no disk. The child is told at most every `CHILD_TOLD_MS`, since a
-phone that lies on the reader is refused many times a second.
+each time that has grown tenfold: a noisy line fills no disk. Settings and wires that are wrong are an error, since only
+somebody at the kiosk can mend them. The child is told at most every `CHILD_TOLD_MS`, since a phone that lies on the
+reader is refused many times a second.
 """
 
 import logging
@@ -14,6 +15,7 @@ from drivers.readings import FaultCause, StreamFault
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import Moment
 from edge_agent.domain.respond import respond_refused
+from edge_agent.process.journald import FIELDS
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +87,11 @@ class RefusalBook:
         if len(self._counts) > SENTENCES_MAX:
             del self._counts[next(iter(self._counts))]
         self.last = LastRefusal(fault.what, fault.cause, count, moment.utc)
-        if count == 1:
-            log.warning("%s refused what came: %s", self.reader, fault.what)
-        elif _is_power_of_ten(count):
-            log.warning("%s refused what came, %d times now: %s", self.reader, count, fault.what)
+        if _is_power_of_ten(count):
+            often = f", {count} times now" if count > 1 else ""
+            level = logging.ERROR if fault.cause is FaultCause.SETTINGS else logging.WARNING
+            fields = {"CANTEEN_SUBJECT": self.reader, "CANTEEN_COUNT": count, "CANTEEN_CAUSE": fault.cause}
+            log.log(level, "%s refused what came%s: %s", self.reader, often, fault.what, extra={FIELDS: fields})
         return fault.cause
 
     def _tell_child(self, cause: FaultCause, moment: Moment) -> Feedback | None:

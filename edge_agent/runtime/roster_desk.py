@@ -81,7 +81,9 @@ class RosterDesk:
             change.people,
             change.credentials,
         )
-        for problem in roster.problems[:PROBLEMS_LOGGED]:
+        known = set(before.problems)  # each newer roster brings the same ones again until the source is mended
+        news = [problem for problem in roster.problems if problem not in known]
+        for problem in news[:PROBLEMS_LOGGED]:
             log.warning("roster: %s %s: %s", problem.type, problem.id, problem.text)
         if self._palms is not None:
             self._palms.forget(change.forgotten)

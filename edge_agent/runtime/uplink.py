@@ -15,6 +15,7 @@ from edge_agent.journal.journal import Journal
 from edge_agent.journal.marks import LEDGER_INCARNATION
 from edge_agent.process.repeated_faults import RepeatedFaults
 from edge_agent.process.supervision import Part, Pulse
+from edge_agent.runtime.ledger_log import LedgerLog
 from edge_agent.settings.tables import LedgerSettings
 from edge_agent.version import VERSION
 from sync.client.batches import BatchSender
@@ -36,7 +37,6 @@ STORE_RETRY_S: Final = 30.0  # after the journal did not take a roster or a palm
 REACHED: Final = frozenset(
     {SyncOutcome.SENT, SyncOutcome.IDLE, SyncOutcome.ALIGNED, SyncOutcome.NARROWED, SyncOutcome.NEW_EPOCH}
 )
-_UNLOGGED: Final = frozenset({SyncOutcome.WAITING, SyncOutcome.PAGE})
 
 
 @dataclass(slots=True)
@@ -89,6 +89,8 @@ class Uplink:
 
         self._contact = contact
         self._faults = RepeatedFaults(log)
+        self._log = LedgerLog()
+        self._is_closed = False
         self._journal = journal
         self._http = HttpxTransport(
             registration.ledger, ca_file=settings.ca_file, timeout_s=settings.timeout_s, clock=wall
@@ -143,11 +145,11 @@ class Uplink:
 
     def close(self) -> None:
         """Ends a request under way at once. Any thread may call it."""
+        self._is_closed = True
         self._http.close()
 
     def _advance(self, client: PacedClient) -> float:
         """Steps one client and does what follows from it. Returns the seconds until its next step is due."""
-        before = client.last
         try:
             step = client.step()
         except RosterMismatch as error:
@@ -156,9 +158,8 @@ class Uplink:
             return STORE_RETRY_S
         except JournalUnwritable as error:
             return self._wait_for_journal(client, error)
-        if step.outcome not in _UNLOGGED and (step.outcome, step.alarm) != (before.outcome, before.alarm):
-            level = logging.INFO if step.alarm is SyncAlarm.NONE else logging.WARNING
-            log.log(level, "%s: %s: %s", client.name, step.outcome, step.why)
+        if not self._is_closed:  # a request that our own end cuts off says nothing of the ledger
+            self._log.note(client.name, step)
         self._contact.step, self._contact.pull = self._batches.last, self._roster.last
         self._contact.watch = self._watch.last
         self._contact.sent += step.accepted

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
@@ -30,12 +30,24 @@ WORKERS_STOP_S = 50.0
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
+def set_up_plain_logging() -> None:
+    """Sends all logging to standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+
+
 @contextmanager
-def run_workers(database_url: str, options: LedgerOptions, count: int) -> Iterator["LedgerWorkers"]:
-    """Yields a ledger of `count` answering processes, once all of them answer. Raises LedgerError."""
+def run_workers(
+    database_url: str, options: LedgerOptions, count: int, set_up_logging: Callable[[], None] = set_up_plain_logging
+) -> Iterator["LedgerWorkers"]:
+    """Yields a ledger of `count` answering processes, once all of them answer. Raises LedgerError.
+
+    `set_up_logging` is called in each of these processes, before anything else.
+    """
     held = prepare(database_url, options)
     with _reserve(options) as port:
-        workers = LedgerWorkers(database_url, options, options.address(port=port, is_shared=True), count, held)
+        workers = LedgerWorkers(
+            database_url, options, options.address(port=port, is_shared=True), count, held, set_up_logging
+        )
         back = None
         try:
             workers.await_all()
@@ -71,11 +83,11 @@ class LedgerWorkers:
 
     def __init__(
         self, database_url: str, options: LedgerOptions, address: ListeningAddress, count: int,
-        held: LedgerKeys,
+        held: LedgerKeys, set_up_logging: Callable[[], None],
     ) -> None:  # fmt: skip
         limits = options.limits
         shared = replace(limits, rate_per_s=limits.rate_per_s / count, burst=max(1, limits.burst // count))
-        self._call = (database_url, replace(options, limits=shared), address)
+        self._call = (set_up_logging, database_url, replace(options, limits=shared), address)
         self._held = held
         self._spawning = get_context("spawn")
         self._ready = self._spawning.Semaphore(0)
@@ -130,10 +142,15 @@ class LedgerWorkers:
 
 
 def _answer(
-    database_url: str, options: LedgerOptions, address: ListeningAddress, receipts_secret: bytes, ready: Semaphore
+    set_up_logging: Callable[[], None],
+    database_url: str,
+    options: LedgerOptions,
+    address: ListeningAddress,
+    receipts_secret: bytes,
+    ready: Semaphore,
 ) -> None:
     """The main function of an answering process: until SIGTERM, or until the first process is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    set_up_logging()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # waited for below; the threads to come inherit it
     held = compose_keys(options, Ed25519PrivateKey.from_private_bytes(receipts_secret))
     front = LedgerFront(database_url, options, held, address)

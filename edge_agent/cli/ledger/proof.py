@@ -1,6 +1,5 @@
 """`edge-agent ledger witness` and `log-key`: those who sign that no history was changed."""
 
-import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from edge_agent.cli.ledger.database import DATA_DEFAULT, DataOption
 from edge_agent.cli.ledger.key_files import open_log_key
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
 from edge_agent.errors import AgentError, ExitCode
+from edge_agent.process.logs import LEDGER_IDENTIFIER, set_up_logging
 from edge_agent.process.shutdown import ShutdownFlag
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def witness(
     from sync.ledger.server import utc_now
     from sync.ledger.transparency.witness import Witness, build_witness_application
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    set_up_logging("INFO", LEDGER_IDENTIFIER)
     ending = ShutdownFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

@@ -1,8 +1,8 @@
 """`edge-agent ledger serve`: the service itself."""
 
-import logging
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,7 @@ import typer
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption
 from edge_agent.cli.ledger.proof import read_note_key
 from edge_agent.cli.options import out
+from edge_agent.process.logs import LEDGER_IDENTIFIER, set_up_logging
 from edge_agent.process.shutdown import ShutdownFlag
 from sync.ledger.door.shared_counts import share_counts
 
@@ -58,7 +59,8 @@ def serve(
     from sync.ledger.server import LedgerOptions, LedgerServer, serve_until
     from sync.ledger.workers import run_workers
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    log_setter = partial(set_up_logging, "INFO", LEDGER_IDENTIFIER)
+    log_setter()
     ending = ShutdownFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -73,7 +75,7 @@ def serve(
         out.print(f"ledger at {url}", markup=False)
 
     def run(url: str, revive: Callable[[], object]) -> None:
-        running = LedgerServer(url, options) if workers == 1 else run_workers(url, options, workers)
+        running = LedgerServer(url, options) if workers == 1 else run_workers(url, options, workers, log_setter)
         serve_until(ending.wait, running, announce, revive)
 
     if metrics_port:
