@@ -45,6 +45,7 @@ timeout_s = 5
 
 [screen]
 port = {port}
+hall = "off"
 
 [[readers]]
 name = "cards"

@@ -321,6 +321,7 @@ def _screen(
         language=Language(settings.kiosk.language),
         sound=SoundLevel(settings.screen.sound),
         speech=settings.screen.speech == "on",
+        hall=settings.screen.hall == "on",
         actions=desk,
         cards=cards,
         technician=calls,

@@ -80,7 +80,10 @@ class ScreenHandlers:
         return self._stream(self.stage.encode_child_view)
 
     async def staff_events(self, request: Request) -> Response:
-        return self._stream(lambda: self.stage.encode_staff_view(named=self.staff.is_signed_in(request)))
+        in_hall = self.staff.is_in_hall(request)
+        return self._stream(
+            lambda: self.stage.encode_staff_view(named=self.staff.is_signed_in(request), in_hall=in_hall)
+        )
 
     def _stream(self, state: Callable[[], bytes]) -> Response:
         if self.hub.is_full:

@@ -64,7 +64,8 @@ class ScreenServer:
     """The screen's server. The runtime may start and stop it any number of times.
 
     Any thread may call `show`, `show_health` and `is_alive`. With `port` 0 the system chooses a free port: read `port`
-    after `start`. `metrics` is the registry of the runtime's counters; it must hold
+    after `start`. `hall`: children see the kiosk's
+    own screen. `metrics` is the registry of the runtime's counters; it must hold
     neither names nor card numbers.
     """
 
@@ -77,6 +78,7 @@ class ScreenServer:
         language: Language = Language.KK,
         sound: SoundLevel = SoundLevel.ON,
         speech: bool = False,
+        hall: bool = True,
         actions: StaffActions | None = None,
         cards: CardActions | None = None,
         technician: TechnicianActions | None = None,
@@ -96,7 +98,7 @@ class ScreenServer:
         self._metrics = metrics or CollectorRegistry()
         self._assets = assets.load_assets()
         self._stage = ScreenStage(language, monotonic)
-        sign_in = SignInApi(StaffGate(operators, token), operators, monotonic)
+        sign_in = SignInApi(StaffGate(operators, token), operators, monotonic, hall=hall)
         self._sign_in = sign_in
         self.enrolment: EnrolmentActions | None = None  # set before `start` where the kiosk has enrolment days
         self._staff = StaffApi(sign_in, actions)

@@ -67,15 +67,22 @@ class _SessionBody:
     choices: tuple[_OperatorChoice, ...]
     rights: tuple[OperatorRight, ...]
     first: bool  # True: the common PIN may make the first head
+    hall: bool  # True: children see this screen
 
 
 class SignInApi:
-    """Responds to requests about sessions. It runs in the server's event loop; `now_s` returns monotonic seconds."""
+    """Responds to requests about sessions. It runs in the server's event loop; `now_s` returns monotonic seconds.
 
-    def __init__(self, gate: StaffGate, directory: OperatorDirectory, now_s: Callable[[], float]) -> None:
+    `hall`: the kiosk's own screen stands where children see it.
+    """
+
+    def __init__(
+        self, gate: StaffGate, directory: OperatorDirectory, now_s: Callable[[], float], *, hall: bool = True
+    ) -> None:
         self._gate = gate
         self._directory = directory
         self._now_s = now_s
+        self._hall = hall
         self._looking = asyncio.Lock()
 
     def routes(self) -> list[Route]:
@@ -91,6 +98,10 @@ class SignInApi:
     def operator(self, request: Request, *, used: bool = True) -> Operator | None:
         """Returns who has signed in at this client, or None. `used` keeps the session alive."""
         return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=used)
+
+    def is_in_hall(self, request: Request) -> bool:
+        """Returns True when children see the screen of this client: no payer, programme or photo is for it."""
+        return self._hall and read_client(request) == KIOSK_CLIENT
 
     def authorise(self, request: Request, right: OperatorRight) -> Operator | Response:
         """Returns who has signed in at this client, or why that one may not do this."""
@@ -139,6 +150,7 @@ class SignInApi:
                 choices=choices,
                 rights=operator.rights() if operator else (),
                 first=first,
+                hall=self.is_in_hall(request),
             )
         )
 

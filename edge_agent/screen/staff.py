@@ -132,6 +132,10 @@ class StaffApi:
         operator = self._sign_in.operator(request, used=False)
         return operator is not None and operator.may(OperatorRight.FIND)
 
+    def is_in_hall(self, request: Request) -> bool:
+        """Returns True when children see the screen of this client."""
+        return self._sign_in.is_in_hall(request)
+
     async def _find(self, request: Request) -> Response:
         body = await decode_body(request, _Find)
         return await self._act(
@@ -145,9 +149,13 @@ class StaffApi:
         return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_groups()), OperatorRight.FIND)
 
     async def _today(self, request: Request) -> Response:
-        return await self._act(
-            request, NoBody(), lambda actions, *_: self._name_operators(actions.read_day()), OperatorRight.FIND
-        )
+        in_hall = self.is_in_hall(request)
+
+        def read(actions: StaffActions, *_: object) -> DayBoard:
+            board = self._name_operators(actions.read_day())
+            return replace(board, rows=tuple(replace(row, payer="") for row in board.rows)) if in_hall else board
+
+        return await self._act(request, NoBody(), read, OperatorRight.FIND)
 
     def _name_operators(self, board: DayBoard) -> DayBoard:
         """Returns the board with names for ids; an id of another kiosk stays as it is."""
@@ -192,9 +200,13 @@ class StaffApi:
         return await self.act_as(request, body, _enter_ticked)
 
     async def _payers(self, request: Request) -> Response:
+        if self.is_in_hall(request):
+            return refuse("in_hall", 403)
         return await self._act(request, NoBody(), lambda actions, *_: tuple(actions.list_payers()))
 
     async def _enter_guests(self, request: Request) -> Response:
+        if self.is_in_hall(request):
+            return refuse("in_hall", 403)
         body = await decode_body(request, _EnterGuests)
         return await self._act(
             request,

@@ -37,9 +37,11 @@ class ScreenStage:
         """Returns the child's view in JSON."""
         return msgspec.json.encode(self._board.child_view(self._now_ms()))
 
-    def encode_staff_view(self, *, named: bool) -> bytes:
-        """Returns the staff's view in JSON, with names only if `named`."""
+    def encode_staff_view(self, *, named: bool, in_hall: bool) -> bytes:
+        """Returns the staff's view in JSON, with names only if `named`, and as children may see it if `in_hall`."""
         view = self._board.staff_view(self._now_ms())
+        if in_hall:
+            view = view.for_hall()
         return msgspec.json.encode(view if named else view.without_names())
 
     def health_lines(self) -> tuple[HealthLine, ...]:

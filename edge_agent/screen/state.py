@@ -14,6 +14,9 @@ Times are monotonic milliseconds, and always an argument.
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import msgspec
+
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.health import HealthLine, KioskHealth, ReaderReport, judge_health
 
@@ -128,6 +131,16 @@ class StaffView:
         """Returns this view for a screen where nobody has signed in: with reasons, and without people."""
         bare = tuple(replace(notice, staff=StaffFeedback(reason=notice.staff.reason)) for notice in self.notices)
         return replace(self, notices=bare, named=False)
+
+    def for_hall(self) -> "StaffView":
+        """Returns this view for a screen that children see: it does not tell for whom nobody pays."""
+        return replace(self, notices=tuple(replace(notice, staff=_for_hall(notice.staff)) for notice in self.notices))
+
+
+def _for_hall(staff: StaffFeedback) -> StaffFeedback:
+    reason = "" if staff.reason == DecisionReason.NO_ENTITLEMENT else staff.reason
+    notes = tuple(note for note in staff.notes if note != DecisionReason.NO_ENTITLEMENT)
+    return msgspec.structs.replace(staff, reason=reason, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,9 @@ class ScreenSettings(_Section, frozen=True, kw_only=True):
     port: Port = 8640  # on loopback only
     sound: Literal["on", "quiet", "off"] = "on"  # of the child's page
     speech: OnOff = "off"  # the child's page says its messages in Kazakh and Russian, behind the melody
+    hall: OnOff = (
+        "on"  # children see the kiosk's own screen: the staff's page on it names no payers, and goes back by itself
+    )
     guest_payers: tuple[str, ...] = ("guest", "staff", "paid")  # programmes of the tariff book that pay for guests
     operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 

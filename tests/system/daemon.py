@@ -86,7 +86,14 @@ class Daemon:
     """`edge-agent run` under settings that the test writes."""
 
     def __init__(
-        self, folder: Path, readers: str = "", *, kiosk: str = "", tables: str = "", screen_port: int = 0
+        self,
+        folder: Path,
+        readers: str = "",
+        *,
+        kiosk: str = "",
+        tables: str = "",
+        screen_port: int = 0,
+        hall: str = "off",
     ) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
@@ -94,7 +101,7 @@ class Daemon:
         self.run_dir = folder / "run"
         self.config.write_text(
             f'[kiosk]\nstate_dir = "{self.state_dir}"\nrun_dir = "{self.run_dir}"\n{kiosk}\n'
-            f'[journal]\nballast_mib = 0\n[screen]\nport = {screen_port}\noperators = ["Cook"]\n'
+            f'[journal]\nballast_mib = 0\n[screen]\nport = {screen_port}\nhall = "{hall}"\noperators = ["Cook"]\n'
             f"[ledger]\nheartbeat_s = 0.5\nroster_interval_s = 1\nretry_max_s = 0.5\ntimeout_s = 5\n{tables}\n"
             f'{readers}\n[[indicators]]\nname = "light"\ndriver = "simulated-light"\nfile = "{folder}/light.jsonl"\n',
             "utf-8",

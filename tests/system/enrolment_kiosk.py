@@ -46,10 +46,12 @@ class DrawnHands:
 class EnrolmentKiosk(Daemon):
     """The daemon with a school of one or more classes, a key for palms, and a head who signs in."""
 
-    def __init__(self, folder: Path, classes: Mapping[str, Sequence[str]], *, fps: float = 1.4) -> None:
+    def __init__(
+        self, folder: Path, classes: Mapping[str, Sequence[str]], *, fps: float = 1.4, hall: str = "off"
+    ) -> None:
         self._clients = ExitStack()
         self.hands = DrawnHands(folder / "hands", fps)
-        super().__init__(folder, self.hands.settings, kiosk='school = "sch-1"')
+        super().__init__(folder, self.hands.settings, kiosk='school = "sch-1"', hall=hall)
         self.import_classes(classes, {})
         edge_agent("palm", "key", "make", "--yes", "--config", str(self.config))
 
@@ -113,9 +115,9 @@ class EnrolmentKiosk(Daemon):
         super().__exit__(kind, error, trace)
 
 
-def open_enrolment(page: Page, kiosk: EnrolmentKiosk, path: str = "staff") -> None:
+def open_enrolment(page: Page, kiosk: EnrolmentKiosk) -> None:
     """Signs in at the staff's page as the head, in English, and goes on to enrolment day."""
-    page.goto(f"{kiosk.status()['screen']}{path}")
+    page.goto(f"{kiosk.status()['screen']}staff")
     page.get_by_role("button", name="EN", exact=True).click()
     page.get_by_role("radio", name=HEAD).click()
     page.fill("#sign-pin", PIN)

@@ -196,14 +196,14 @@ def test_a_class_is_enrolled_on_the_page(browser: Browser, tmp_path: Path) -> No
 
 
 def test_the_kiosks_own_screen_has_a_keyboard_and_goes_back(browser: Browser, tmp_path: Path) -> None:
-    with EnrolmentKiosk(tmp_path, CLASSES) as kiosk:
+    with EnrolmentKiosk(tmp_path, CLASSES, hall="on") as kiosk:
         kiosk.start()
         kiosk.make_head()
         page = browser.new_page(viewport={"width": 800, "height": 480}, reduced_motion="reduce")
         page.on("pageerror", lambda error: pytest.fail(f"the page broke: {error}"))
         page.clock.install()
-        open_enrolment(page, kiosk, "staff?hall")
-        expect(page).to_have_url(re.compile(r"/enrol\?hall$"))
+        open_enrolment(page, kiosk)
+        expect(page).to_have_url(re.compile(r"/enrol$"))
         page.get_by_role("button", name="3 «Б»").click()
         page.get_by_role("button", name="Әлия Family-u-1").click()
         keys = page.locator("#keyboard")

@@ -19,7 +19,7 @@ export function watchCorner(corner) {
   };
   const openStaffPage = async () => {
     release();
-    if (await isAgentAlive()) location.assign("/staff?hall");
+    if (await isAgentAlive()) location.assign("/staff");
   };
   corner.addEventListener("pointerdown", hold);
   for (const end of ["pointerup", "pointercancel", "pointerleave", "keyup", "blur"]) corner.addEventListener(end, release);

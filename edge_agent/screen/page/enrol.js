@@ -2,7 +2,7 @@
 
 import { $, choiceItem, nameWords, showFailure, showOutcome, clearOutcome, drawOutcome, drawWords, spokenLanguage, t, whenSignedOut } from "/page/desk.js";
 import { element } from "/page/feed.js";
-import { isHall, watchIdle } from "/page/hall.js";
+import { watchIdle } from "/page/hall.js";
 import { startKeyboard } from "/page/keyboard.js";
 import { request } from "/page/request.js";
 
@@ -21,6 +21,7 @@ let progress = null;
 let giver = "";
 let typing = 0;
 let looking = 0;
+let isInHall = false; // the parts of the hall have begun
 
 const isDone = (row) => row.hands.length > 1 || (row.hands.length === 1 && row.mark === "one_hand");
 const isLeft = (row) => !isDone(row) && row.mark !== "refused" && row.mark !== "absent";
@@ -338,6 +339,7 @@ $("only-left").addEventListener("click", () => { onlyLeft = !onlyLeft; drawList(
 async function open() {
   const response = await request("/staff/session");
   const session = response.ok ? response.body : { operator: "", rights: [] };
+  if (session.hall) startHall();
   const may = session.rights.includes("enrol");
   $("operator").textContent = session.operator;
   $("shut").hidden = may;
@@ -363,8 +365,9 @@ async function takeUp(running) {
   look();
 }
 
-if (isHall) { // on the kiosk's own screen
-  $("back").href = "/staff?hall";
+function startHall() { // on the kiosk's own screen
+  if (isInHall) return;
+  isInHall = true;
   startKeyboard();
   watchIdle(() => progress?.running ?? false);
 }

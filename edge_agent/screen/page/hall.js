@@ -1,13 +1,11 @@
-// The staff's page on the kiosk's own screen, opened by the held corner of the child's page. The screen stands in the
-// hall: it goes on telling children what their scan came to, and is theirs again when nobody touches it.
+// The staff's pages on the kiosk's own screen, which stands in the hall: it is the children's again when nobody touches it.
+// The agent knows by its client that a page is there, and says so with the session; no address does.
 
 import { request } from "/page/request.js";
 
 const IDLE_MS = 60000;
 const RETRY_MS = 3000;
 const SIGNS_OF_LIFE = ["pointerdown", "pointermove", "keydown", "input", "wheel"];
-
-export const isHall = new URLSearchParams(location.search).has("hall");
 
 // Asked before each change of the page: without the agent the browser would show its own page of an error, and stay there.
 export async function isAgentAlive() {

@@ -10,7 +10,7 @@ import {
 } from "/page/desk.js";
 import { drawHealth, drawNotices, drawReaders, rowId } from "/page/feed.js";
 import { drawGuests, refreshGuests, startGuests } from "/page/guests.js";
-import { isHall, returnToChildren, watchIdle } from "/page/hall.js";
+import { returnToChildren, watchIdle } from "/page/hall.js";
 import { startKeyboard } from "/page/keyboard.js";
 import { signInParts } from "/page/operators.js";
 import { drawPaper, forgetPaper, refreshPaper, startPaper } from "/page/paper.js";
@@ -21,7 +21,8 @@ import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { requestVoid, showVoided } from "/page/voiding.js";
 
-let session = { on: false, operator: "", choices: [], rights: [], first: false };
+let session = { on: false, operator: "", choices: [], rights: [], first: false, hall: false };
+let isInHall = false; // the parts of the hall have begun
 let view = null;
 let receivedMs = 0;
 let offsetMin = 0;
@@ -46,6 +47,7 @@ function draw() {
   $("off").hidden = session.on;
   $("desk").hidden = !session.rights.includes("find");
   $("who").hidden = !signedIn;
+  $("tab-guests").hidden = session.hall; // who pays is not shown to the hall
   $("enrolment").hidden = !session.rights.includes("enrol");
   $("operator").textContent = session.operator;
   operators.draw(session);
@@ -75,6 +77,7 @@ async function refreshWaiting() {
 async function refreshSession() {
   const response = await request("/staff/session");
   if (response.ok) session = response.body;
+  if (session.hall) startHall();
   if (session.operator) {
     await drawGroups();
     await refreshClocks();
@@ -186,9 +189,10 @@ $("count-less").addEventListener("click", () => changeCount(-1));
 
 // ---- On the kiosk's own screen, in the hall.
 
-if (isHall) {
+function startHall() {
+  if (isInHall) return;
+  isInHall = true;
   for (const id of ["band", "leave-hall"]) $(id).hidden = false;
-  $("enrolment").href = "/enrol?hall";
   $("leave-hall").addEventListener("click", returnToChildren);
   startBand($("band"));
   startKeyboard();

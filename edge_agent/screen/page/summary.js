@@ -17,13 +17,16 @@ export function fillSheet(sheet, board) {
     const values = { name: sessionName(session), number: session.eaten, waiting: session.waiting.length };
     parts.push(
       element("h2", "", `${t("staff.today.meal", values)} (${session.starts}–${session.ends})`),
-      listOf(came.map((row) => `${row.at} ${row.guests ? `${guestsName(row)} · ${payerName(row.payer)}` : `${row.name} ${row.group}`}`)),
+      listOf(came.map((row) => `${row.at} ${row.guests ? guestsWords(row) : `${row.name} ${row.group}`}`)),
       element("h3", "", t("staff.today.waiting")),
       listOf(session.waiting.map((person) => `${person.name} ${person.group}`)),
     );
   }
   sheet.replaceChildren(...parts);
 }
+
+// The payer is left out where the agent does not name it: on a screen in the hall.
+const guestsWords = (row) => [guestsName(row), row.payer && payerName(row.payer)].filter(Boolean).join(" · ");
 
 function listOf(lines) {
   const list = element("ul", "");
@@ -46,7 +49,7 @@ function tableOf(board) {
   const heads = COLUMNS.map((key) => t(key));
   const came = [...board.rows].reverse().map((row) => [
     row.at, row.guests ? guestsName(row) : row.name, row.group, meals.get(row.session) ?? row.session,
-    row.guests ? payerName(row.payer) : t(`staff.today.method.${row.method}`),
+    row.guests ? row.payer && payerName(row.payer) : t(`staff.today.method.${row.method}`),
     row.voided ? t("staff.taken_back") : t("staff.today.came"), row.operator, row.reason,
   ]);
   const waiting = board.sessions.flatMap((session) => session.waiting.map((person) => [

@@ -158,7 +158,7 @@ async function voidRow(row) {
 }
 
 const rowName = (row) => (row.guests ? guestsName(row) : row.name || t("reason.unknown_person"));
-const wayWords = (row) => (row.guests ? payerName(row.payer) : t(`staff.today.method.${row.method}`));
+const wayWords = (row) => (row.guests ? row.payer && payerName(row.payer) : t(`staff.today.method.${row.method}`));
 
 function reasonWords({ guests, method, reason }) {
   const [codes, kind] = guests ? [GUEST_REASONS, "guests.why"]

@@ -79,10 +79,26 @@ class FakeStaffDesk:
             )
             for seq, arrival in enumerate(came, 7)
         )
+        guests = tuple(
+            TodayRow(
+                epoch=Epoch("ab"),
+                seq=seq,
+                person=PersonId(""),
+                name="",
+                group="",
+                at="09:59",
+                session="lunch",
+                method=Method.MANUAL,
+                voided=False,
+                guests=int(row[1]),
+                payer=row[2],
+            )
+            for seq, row in enumerate((row for row in self.rows if row[0] == "guests"), 90)
+        )
         eaten = {row.person for row in rows if not row.voided}
         waiting = tuple(person for person in PEOPLE if person.person not in eaten)
         lunch = DaySession("lunch", "Lunch", "Түскі ас", "Обед", "09:30", "14:00", len(eaten), waiting)
-        return DayBoard("2026-11-27", rows[::-1], (lunch,))
+        return DayBoard("2026-11-27", (*guests, *rows[::-1]), (lunch,))
 
     def list_groups(self) -> Sequence[str]:
         return sorted({person.group for person in PEOPLE})
@@ -181,6 +197,7 @@ def run_screen(
     language: Language = Language.KK,
     sound: SoundLevel = SoundLevel.ON,
     speech: bool = False,
+    hall: bool = False,
     metrics: CollectorRegistry | None = None,
     heartbeat_s: float = 5.0,
     port: int = 0,
@@ -194,6 +211,7 @@ def run_screen(
             language=language,
             sound=sound,
             speech=speech,
+            hall=hall,
             actions=station or FakeStaffDesk(),
             operators=operators or OperatorBook(Path(folder), CommonPin(pin, (OPERATOR,))),
             metrics=metrics,

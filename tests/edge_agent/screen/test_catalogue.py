@@ -41,6 +41,7 @@ CONSENT_LINES = (
 RECEIPT_LINES = ("receipt_child", "receipt_gone", "receipt_others", "receipt_again")
 SCREEN_FAILURES = (
     "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
+    "in_hall",
 )  # fmt: skip
 MONEY = (
     r"\bfree\b|\bpaid|\bpay|money|voucher|price|subsid|tenge|"

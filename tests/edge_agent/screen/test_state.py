@@ -164,6 +164,14 @@ def test_the_staff_see_the_person_for_half_an_hour_and_the_unrecorded_are_counte
     assert board.with_feedback(welcome("Жан"), STAFF_NOTICE_MS).staff == ()
 
 
+def test_in_the_hall_the_view_does_not_tell_for_whom_nobody_pays() -> None:
+    board = ScreenBoard()
+    for reason, notes in (("no_entitlement", ()), ("clock_uncertain", ("no_entitlement", "stale_roster"))):
+        board = board.with_feedback(Feedback(FeedbackKind.WELCOME, staff=StaffFeedback(reason, notes, "p1")), 0)
+    shown = [notice.staff for notice in board.staff_view(0).for_hall().notices]
+    assert shown == [StaffFeedback("clock_uncertain", ("stale_roster",), "p1"), StaffFeedback("", (), "p1")]
+
+
 def test_without_names_the_view_holds_only_the_reason() -> None:
     staff = StaffFeedback("ambiguous", ("guest",), "p1", "Анна Ли", "3 «Б»", ("helper",), ("Анна Ким",), "e", 7)
     view = ScreenBoard().with_feedback(Feedback(FeedbackKind.ASK_STAFF, staff=staff), 0).staff_view(0).without_names()
