@@ -204,12 +204,12 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **JournalCommands(journal, station, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
-        **ClockCommands(journal.terminal_runs, desk).table(),
+        **ClockCommands(journal.terminal_runs, desk, operators).table(),
         **OperatorCommands(operators).table(),
         **PaperCommands(station).table(),
         **DeviceCommands(taps, inbox, shutdown, now, unread, scan_test).table(),
         **PalmCommands(
-            palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now
+            palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now, operators
         ).table(),
     }
     control = ControlServer(settings.kiosk.run_dir / SOCKET_NAME, handlers)

@@ -64,9 +64,8 @@ class ScreenServer:
     """The screen's server. The runtime may start and stop it any number of times.
 
     Any thread may call `show`, `show_health` and `is_alive`. With `port` 0 the system chooses a free port: read `port`
-    after `start`. `hall`: children see the kiosk's
-    own screen. `metrics` is the registry of the runtime's counters; it must hold
-    neither names nor card numbers.
+    after `start`. `hall`: children see the kiosk's own screen. `metrics` is the registry of the runtime's counters; it
+    must hold neither names nor card numbers.
     """
 
     def __init__(

@@ -232,10 +232,11 @@ def test_a_day_of_late_terminals_and_a_wrong_clock_gives_the_visits_of_the_day_i
         assert "3 h 0 min behind" in doubted["why"]
         health = json.loads(kiosk.http("GET", "/events/staff")[2])["health"]
         assert [line["names"] for line in health if line["subject"] == "terminal_clock"] == [["SN3"]]
-        said = kiosk.command(
-            "devices", "confirm-clock", "SN3", "--operator", "Cook", "--note", "compared with the hall's clock",
-            "--config", str(kiosk.config),
-        ).stdout  # fmt: skip
+        note = ("--note", "compared with the hall's clock")
+        confirm = ("devices", "confirm-clock", "SN3", *note, "--config", str(kiosk.config))
+        nobody = kiosk.command(*confirm, "--operator", "Nobody", check=False)
+        assert (nobody.returncode, "--operator names one of: Cook" in nobody.stderr) == (1, True), nobody.stderr
+        said = kiosk.command(*confirm, "--operator", "cook").stdout
         assert "9 rows count now" in said
         assert not [line for line in kiosk.ask("devices.clocks") if "row" in line]
         kiosk.deliver()

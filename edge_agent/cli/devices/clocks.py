@@ -33,7 +33,7 @@ def show_clocks(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = Fal
 
 def confirm_clock(
     terminal: Annotated[str, typer.Argument(help="The terminal's serial number, or the whole run in quotes.")],
-    operator: Annotated[str, typer.Option(help="Who confirms it.")],
+    operator: Annotated[str, typer.Option(help="Who confirms it: an operator of this kiosk, by name or id.")],
     note: Annotated[str, typer.Option(help="By what: how the clock was compared.")],
     offset_s: Annotated[
         int | None, typer.Option(help="Seconds by which it was ahead (behind: negative); without it as measured.")

@@ -18,7 +18,7 @@ PersonArgument = Annotated[str, typer.Argument(help="The person's id in the rost
 
 def enrol(
     person: PersonArgument,
-    operator: Annotated[str, typer.Option(help="The name of the operator; kept with the enrolment.")],
+    operator: Annotated[str, typer.Option(help="Who enrols: an operator of this kiosk, by name or id.")],
     hand: Annotated[str, typer.Option(help="left or right; unknown: the one that is shown first.")] = "unknown",
     samples: Annotated[int, typer.Option(min=3, max=6, help="How many good pictures to take.")] = 3,
     reader: Annotated[str, typer.Option(help="The camera, if there are several.")] = "",

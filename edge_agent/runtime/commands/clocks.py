@@ -12,11 +12,13 @@ from edge_agent.control_api import (
     HeldClockRow,
     NoArguments,
 )
+from edge_agent.domain.operators import OperatorRight
 from edge_agent.errors import RequestRefused
 from edge_agent.journal.terminal_runs import TerminalRuns
 from edge_agent.runtime.commands.access import require_owner
+from edge_agent.runtime.commands.named_operator import choose_operator
 from edge_agent.runtime.staff import StaffDesk
-from edge_agent.screen.ports import ActionDone, ActionFailed, FailureReason
+from edge_agent.screen.ports import ActionDone, ActionFailed, FailureReason, OperatorDirectory
 
 _STEPS = {
     FailureReason.UNKNOWN_RUN: "list them again: edge-agent devices clocks",
@@ -31,6 +33,7 @@ class ClockCommands:
 
     runs: TerminalRuns
     desk: StaffDesk
+    operators: OperatorDirectory
 
     def table(self) -> dict[str, Handler]:
         """Returns each command with its handler."""
@@ -47,9 +50,10 @@ class ClockCommands:
     def confirm(self, arguments: ClockConfirmArguments, requester: Requester) -> Iterator[ConfirmedClock]:
         """Records the operator's word; yields how many rows count from now on."""
         require_owner(requester)
-        if not arguments.operator.strip() or not arguments.note.strip():
-            raise RequestRefused("an operator and a note are needed", "say who confirms it, and by what")
-        outcome = self.desk.confirm_clock(arguments.run, arguments.offset_s, arguments.operator, arguments.note)
+        if not arguments.note.strip():
+            raise RequestRefused("a note is needed", "--note says by what the clock was compared")
+        operator = choose_operator(self.operators, arguments.operator, OperatorRight.CLOCKS)
+        outcome = self.desk.confirm_clock(arguments.run, arguments.offset_s, operator.id, arguments.note)
         if not isinstance(outcome, ActionDone):
             reason = outcome.reason if isinstance(outcome, ActionFailed) else FailureReason.NOT_RECORDED
             raise RequestRefused(f"not confirmed: {reason.value}", _STEPS.get(reason, "try it again"))

@@ -22,9 +22,12 @@ from edge_agent.control_api import (
 )
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.moment import MomentSource
+from edge_agent.domain.operators import OperatorRight
 from edge_agent.errors import RequestRefused
 from edge_agent.process.shutdown import ShutdownFlag
+from edge_agent.runtime.commands.named_operator import choose_operator
 from edge_agent.runtime.uplink import UplinkHandle
+from edge_agent.screen.ports import OperatorDirectory
 from edge_agent.screen.state import Language
 from edge_agent.station.station import Station
 from sync.contract.event import PersonId
@@ -51,6 +54,7 @@ class PalmCommands:
     show: Callable[[Feedback], None]
     shutdown: ShutdownFlag
     now: MomentSource
+    operators: OperatorDirectory
 
     def table(self) -> dict[str, Handler]:
         """Returns each command with its handler."""
@@ -72,7 +76,7 @@ class PalmCommands:
         camera = self._camera(arguments.reader)
         request = EnrolmentRequest(
             person=PersonId(arguments.person),
-            operator=arguments.operator,
+            operator=choose_operator(self.operators, arguments.operator, OperatorRight.ENROL).id,
             hand=Hand(arguments.hand),
             samples=arguments.samples,
             within_s=arguments.within_s,
