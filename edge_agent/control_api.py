@@ -56,6 +56,7 @@ class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
     alarm: SyncAlarm
     next_s: float  # seconds from that attempt to the next
     sent: int  # events acknowledged since the start
+    twin_heard: str = ""  # UTC: when the ledger heard another kiosk with this identity; empty: there is none
 
 
 class RosterStatus(msgspec.Struct, frozen=True, kw_only=True):

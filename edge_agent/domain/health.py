@@ -52,6 +52,7 @@ class KioskHealth:
     hand_count: int = 0  # people whom the staff counted meanwhile
     ledger: LedgerState = LedgerState.NONE
     ledger_alarm: bool = False  # the ledger's last answer needs a person, whatever came after it
+    has_twin: bool = False  # another kiosk is heard under this one's identity
     queued: int = 0  # events that the ledger has not acknowledged
     roster_age_s: int = -1  # since the ledger last confirmed it; -1: no roster yet
     roster_age_max_s: float = ROSTER_AGE_MAX_S  # older, and the rules leave every meal to be judged again
@@ -93,6 +94,7 @@ def judge_health(health: KioskHealth) -> tuple[HealthLine, ...]:
         judge_roster(health),
         judge_readers(health),
         judge_clock(health),
+        *judge_identity(health),
         *judge_terminals(health),
         *judge_calls(health),
     ]
@@ -173,6 +175,11 @@ def judge_terminals(health: KioskHealth) -> tuple[HealthLine, ...]:
     """Returns `doubted` with the terminals whose clocks are not believed; no line where there are none."""
     names = health.doubted_clocks
     return (HealthLine("terminal_clock", "doubted", HealthLevel.ACT, len(names), names),) if names else ()
+
+
+def judge_identity(health: KioskHealth) -> tuple[HealthLine, ...]:
+    """Returns `doubled` while another kiosk has this one's identity; no line where none has."""
+    return (HealthLine("identity", "doubled", HealthLevel.ACT),) if health.has_twin else ()
 
 
 def judge_calls(health: KioskHealth) -> tuple[HealthLine, ...]:

@@ -62,6 +62,7 @@ class HealthDesk:
             hand_count=self.outage.hand_count,
             ledger=self.contact.state() if self.contact is not None else LedgerState.NONE,
             ledger_alarm=self.contact is not None and self.contact.concern.alarm is not SyncAlarm.NONE,
+            has_twin=self.contact is not None and bool(self.contact.twin_heard),
             queued=self.journal.outbox.queue_depth(),
             roster_age_s=self.station.roster.age_s(moment.utc),
             roster_age_max_s=self.roster_age_max_s,
@@ -148,6 +149,7 @@ def render_status_line(health: KioskHealth) -> str:
     parts += [f"readers gone: {', '.join(health.readers_gone)}"] if health.readers_gone else []
     parts += [f"readers that read nothing: {', '.join(health.readers_misset)}"] if health.readers_misset else []
     recording = judge_recording(health)
+    parts += ["ANOTHER KIOSK HAS THIS IDENTITY"] if health.has_twin else []
     parts += ["the technician is called"] if health.technician_called else []
     parts += ["NOT RECORDING"] if recording.level is HealthLevel.ACT else []
     parts += [f"{recording.number} wait in memory: leave the power on"] if recording.value == "held" else []

@@ -47,6 +47,7 @@ class LedgerContact:
     pull: SyncStep = NOT_TRIED  # of the roster
     watch: SyncStep = NOT_TRIED  # of the ledger's log
     sent: int = 0  # events acknowledged since the start
+    twin_heard: str = ""  # UTC: when the ledger heard another kiosk with this identity; empty: there is none
 
     @property
     def concern(self) -> SyncStep:
@@ -162,6 +163,7 @@ class Uplink:
             self._log.note(client.name, step)
         self._contact.step, self._contact.pull = self._batches.last, self._roster.last
         self._contact.watch = self._watch.last
+        self._note_twin(self._heartbeat.twin_heard)
         self._contact.sent += step.accepted
         if step.outcome is SyncOutcome.BEHIND:
             self._roster.hurry()
@@ -171,6 +173,14 @@ class Uplink:
             return self._wait_for_journal(client, error)
         self._faults.end(client.name)
         return due_s
+
+    def _note_twin(self, heard: str) -> None:
+        """Tells the agent of another kiosk with this identity, and the log when one appears and when it is gone."""
+        if bool(heard) != bool(self._contact.twin_heard):
+            step = "find it, and register one of the two anew" if heard else "it was not heard for an hour"
+            presence = "is heard" if heard else "is gone"
+            log.warning("another kiosk with this kiosk's identity %s: %s", presence, step)
+        self._contact.twin_heard = heard
 
     def _wait_for_journal(self, client: PacedClient, error: JournalUnwritable) -> float:
         """Returns when to try again. A full disk must not end the thread, and with it the process and its memory."""

@@ -52,6 +52,7 @@ class HeartbeatSender(PacedClient):
         self.newest_roster = 0
         self.incarnation = ""
         self.differs = False  # by the last reply the ledger lacks something that it had signed for
+        self.twin_heard = ""  # by the last reply: when another kiosk with this identity was heard; empty: there is none
 
     def _request(self) -> SyncStep:
         path = wire.heartbeats_path(self._outbox.device)
@@ -65,6 +66,7 @@ class HeartbeatSender(PacedClient):
         why = "the ledger knows how this kiosk is"
         if self._channel.last_was_signed:
             self.incarnation = reply.incarnation
+            self.twin_heard = reply.twin
             self.differs = self._is_behind(reply)
             if beat.epoch == self._outbox.epoch and reply.heard > self._outbox.head.seq:
                 why = f"the ledger has heard of event {reply.heard}, this disk ends at {self._outbox.head.seq}"

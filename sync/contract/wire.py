@@ -208,6 +208,7 @@ class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     accepted_through: Count = 0
     head: str = ""
     heard: Count = 0  # the highest event of the heartbeat's epoch that any heartbeat of this device has told of
+    twin: str = ""  # when another run with this identity was last heard while this one lives; empty: there is none
 
 
 class RegistrationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,7 +34,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
 from sync.ledger.receipt_keys import ReceiptSigner, read_receipt_keys
-from sync.ledger.registry import code_uses, device_keys, palms, replacement_cards, rosters, schools
+from sync.ledger.registry import code_uses, device_keys, palms, replacement_cards, rosters, schools, twins
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
 from sync.ledger.transparency.webhooks import CardNews, enqueue_card
@@ -142,12 +142,14 @@ class LedgerContext:
         beat = _message(Heartbeat, request.body)
         if "\0" in beat.instance or len(beat.instance) > 200:
             raise problem_reply(ProblemType.MALFORMED, 400, "no heartbeat", "instance is no name")
-        schools.store_heartbeat(connection, sender, beat.instance, request.body, self.clock())
+        schools.store_heartbeat(connection, sender, beat.instance, request.body)
         heard = schools.note_heard(connection, sender, beat.epoch, beat.head) if _is_epoch(beat.epoch) else 0
         standing = schools.read_standing(connection, sender)
+        twin = twins.find_twin(connection, sender, beat.instance)
         return HeartbeatReply(
             time=wire.time_text(self.clock()), roster=standing.roster_version, incarnation=standing.incarnation,
             epoch=standing.epoch, accepted_through=standing.seq, head=standing.hash.hex(), heard=heard,
+            twin="" if twin is None else wire.time_text(twin),
         )  # fmt: skip
 
     def read_roster(

@@ -16,6 +16,7 @@ from edge_agent.domain.health import (
     LedgerState,
     is_misset,
     is_noisy,
+    judge_identity,
     judge_ledger,
     judge_queue,
     judge_readers,
@@ -57,6 +58,7 @@ def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     yield _recording(judge_recording(health))
     yield from _journal(status.journal)
     yield _ledger(judge_ledger(health), status.ledger)
+    yield from _identity(judge_identity(health), status.ledger)
     yield _queue(judge_queue(health), status)
     yield _roster(judge_roster(health), status)
     yield from _palm(status.palm, settings.palm)
@@ -81,6 +83,7 @@ def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
         hand_count=status.hand_count,
         ledger=status.ledger.state if status.ledger is not None else LedgerState.NONE,
         ledger_alarm=status.ledger is not None and status.ledger.alarm is not SyncAlarm.NONE,
+        has_twin=status.ledger is not None and bool(status.ledger.twin_heard),
         queued=status.journal.queue,
         roster_age_s=status.roster.age_s if status.roster.version else -1,
         roster_age_max_s=roster_age_max_s,
@@ -166,6 +169,17 @@ def _ledger(line: HealthLine, ledger: LedgerStatus | None) -> Finding:
                 phrase("unreachable: {why}", why=ledger.why),
                 phrase("check network and address; recording goes on"),
             )
+
+
+def _identity(lines: tuple[HealthLine, ...], ledger: LedgerStatus | None) -> Iterator[Finding]:
+    for line in lines:
+        time = ledger.twin_heard if ledger is not None else ""
+        yield _from_line(
+            line,
+            "identity",
+            phrase("another kiosk uses this kiosk's identity; the ledger heard it last at {time}", time=time),
+            phrase("find the copy (of a memory card?) and register it there anew: edge-agent register URL CODE"),
+        )
 
 
 def _step_against(alarm: SyncAlarm) -> str:

@@ -103,6 +103,7 @@ class StatusCommand:
             alarm=self.contact.concern.alarm,
             next_s=round(step.due_s, 1),
             sent=self.contact.sent,
+            twin_heard=self.contact.twin_heard,
         )
 
     def _roster(self, moment: Moment) -> RosterStatus:

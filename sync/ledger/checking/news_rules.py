@@ -63,6 +63,18 @@ def a_heartbeat_is_remembered(kiosk: ConformanceKiosk) -> str:
 
 
 @ledger_rule(
+    "A ledger must tell both of two kiosks with one identity of the other: each supersedes the other's epochs.",
+    "answer a heartbeat with the time at which another `instance` was heard since this one's first as `twin`.",
+)
+def twins_are_told(kiosk: ConformanceKiosk) -> str:
+    expect_equal("twin of the only run", _beat(kiosk, 1, "run-1").twin, "")
+    expect_equal("twin of a run that follows on another", _beat(kiosk, 1, "run-2").twin, "")
+    wire.read_time(_beat(kiosk, 1, "run-1").twin)
+    wire.read_time(_beat(kiosk, 1, "run-2").twin)
+    return "a restart is none, a former run that lives is"
+
+
+@ledger_rule(
     "A ledger must name its incarnation, which changes only when it is restored from a backup.",
     "draw `incarnation` once a school and once a restore, and answer every heartbeat with it.",
 )
@@ -219,11 +231,11 @@ def the_contract_is_published(kiosk: ConformanceKiosk) -> str:
     return f"{len(document['paths'])} paths"
 
 
-def _beat(kiosk: ConformanceKiosk, seq: int) -> HeartbeatReply:
+def _beat(kiosk: ConformanceKiosk, seq: int, instance: str = "conformance") -> HeartbeatReply:
     """Sends a heartbeat of a journal that ends at this event, and returns the answer."""
     beat = wire.Heartbeat(
         epoch=kiosk.epoch, head=wire.HeadText.from_head(chain.Head(seq, kiosk.hashes()[seq])), acknowledged=0, queue=0,
-        agent="conformance", roster=0, boot="conformance", instance="conformance", at=_AT,
+        agent="conformance", roster=0, boot="conformance", instance=instance, at=_AT,
         clock=ClockQuality.SYNCHRONISED,
     )  # fmt: skip
     reply = kiosk.send("POST", wire.heartbeats_path(kiosk.device), wire.to_json(beat))
@@ -279,6 +291,7 @@ NEWS_RULES = (
     heartbeats_are_answered,
     a_heartbeat_compares_heads,
     a_heartbeat_is_remembered,
+    twins_are_told,
     an_incarnation_is_named,
     the_roster_comes_in_pages_of_one_version,
     a_lost_page_cursor_begins_again,

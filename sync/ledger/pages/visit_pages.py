@@ -11,6 +11,7 @@ from sync.ledger.pages import overview
 from sync.ledger.pages.accounts import PageSession
 from sync.ledger.pages.desk import parse_day
 from sync.ledger.pages.reader_desk import ReaderDesk, home_path
+from sync.ledger.registry.twins import list_twins
 from sync.ledger.transparency.statements import read_statements
 from sync.money.months import Month
 
@@ -27,7 +28,8 @@ class VisitPages:
             return RedirectResponse(home_path(session.reader), 303)
         month = self._desk.read_month(request)
         rows = overview.read_schools(connection, "", month.first, month.last)
-        return self._desk.render(request, "city.html", session, month=month, rows=rows)
+        twins = list_twins(connection, "", self._desk.clock())
+        return self._desk.render(request, "city.html", session, month=month, rows=rows, twins=twins)
 
     def school(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
         """Responds with the days of one school's month."""
@@ -37,7 +39,10 @@ class VisitPages:
             raise HTTPException(404)
         days = overview.read_days(connection, school, month.first, month.last)
         labels = self._labels(connection, request, school)
-        return self._desk.render(request, "school.html", session, school=head[0], month=month, days=days, labels=labels)
+        twins = list_twins(connection, school, self._desk.clock())
+        return self._desk.render(
+            request, "school.html", session, school=head[0], month=month, days=days, labels=labels, twins=twins
+        )
 
     def day(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
         """Responds with the visits of one day."""

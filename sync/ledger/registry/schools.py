@@ -244,16 +244,14 @@ _DEVICES = """
 HEARTBEATS_MAX = 20  # runs that are remembered of each device
 
 
-def store_heartbeat(
-    connection: psycopg.Connection, device: RegisteredDevice, instance: str, body: bytes, now: datetime
-) -> None:
-    """Stores a heartbeat as the last one of its run. `now`: the time at which it came."""
+def store_heartbeat(connection: psycopg.Connection, device: RegisteredDevice, instance: str, body: bytes) -> None:
+    """Stores a heartbeat as the last one of its run, at the database's time: which came first must have one judge."""
     with connection.transaction():
         connection.execute(
             "INSERT INTO heartbeat (school, device, instance, body, first_at, received_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (school, device, instance)"
+            " VALUES (%s, %s, %s, %s, clock_timestamp(), clock_timestamp()) ON CONFLICT (school, device, instance)"
             " DO UPDATE SET body = excluded.body, received_at = excluded.received_at",
-            (device.school, device.device, instance, body, now, now),
+            (device.school, device.device, instance, body),
         )
         connection.execute(
             "DELETE FROM heartbeat WHERE school = %(school)s AND device = %(device)s AND instance IN ("

@@ -37,6 +37,7 @@ TROUBLES = [
     replace(WELL, ledger=LedgerState.REFUSED),
     replace(WELL, ledger=LedgerState.REACHABLE, ledger_alarm=True),
     replace(WELL, ledger=LedgerState.NONE),
+    replace(WELL, has_twin=True),
     replace(WELL, queued=1_500),
     replace(WELL, queued=2_000),
     replace(WELL, roster_age_s=-1),
@@ -50,7 +51,15 @@ TROUBLES = [
 def build_status(health: KioskHealth) -> DaemonStatus:
     """The daemon's answer to `status` of a kiosk that is like this."""
     alarm = SyncAlarm.FORK if health.ledger_alarm else SyncAlarm.NONE
-    ledger = LedgerStatus(state=health.ledger, last="sent", why="so it is", alarm=alarm, next_s=1.0, sent=0)
+    ledger = LedgerStatus(
+        state=health.ledger,
+        last="sent",
+        why="so it is",
+        alarm=alarm,
+        next_s=1.0,
+        sent=0,
+        twin_heard="2026-11-20T07:00:00.000Z" if health.has_twin else "",
+    )
     is_absent = "door" in health.readers_gone
     why = "no such port: check the cable" if is_absent else ""
     wrong = RefusalStatus(what="set a lower baud", cause=FaultCause.SETTINGS, count=1, time="2026-11-20T07:00:00+00:00")
@@ -100,6 +109,7 @@ def test_screen_and_doctor_say_the_same(tmp_path: Path, health: KioskHealth) -> 
             "0 events to send; ledger reachable; readers that read nothing: yard",
         ),
         (replace(WELL, recording=False), "0 events to send; ledger reachable; NOT RECORDING"),
+        (replace(WELL, has_twin=True), "0 events to send; ledger reachable; ANOTHER KIOSK HAS THIS IDENTITY"),
         (replace(WELL, technician_called=True), "0 events to send; ledger reachable; the technician is called"),
     ],
 )

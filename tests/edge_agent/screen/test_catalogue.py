@@ -31,6 +31,7 @@ LINES = {
     "roster": ("fresh", "old", "stale", "missing"),
     "readers": ("present", "gone", "misset"),
     "clock": tuple(ClockQuality),
+    "identity": ("doubled",),
     "terminal_clock": ("doubted",),
     "technician": ("called",),
 }

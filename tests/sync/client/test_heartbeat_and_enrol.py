@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from sync.client.channel import LedgerChannel
@@ -10,7 +11,7 @@ from sync.contract.wire import HeadText, PartHealth
 from sync.errors import SyncAlarm, Unauthorised, Unreachable
 from tests.sync.client.bench import Bench
 from tests.sync.client.disk import KEY
-from tests.sync.client.ledger import SERVER_PUBLIC
+from tests.sync.client.ledger import SERVER_PUBLIC, TIME
 
 
 def sender(bench: Bench) -> HeartbeatSender:
@@ -126,3 +127,17 @@ def test_an_unsigned_answer_proves_no_loss() -> None:
     assert sender.step().outcome is SyncOutcome.SENT
     assert bench.disk.lost == []
     assert not sender.differs
+
+
+def test_a_twin_is_believed_by_the_ledgers_own_word_alone() -> None:
+    bench = Bench()
+    beating = make_sender(bench)
+    bench.ledger.alter = lambda reply: msgspec.structs.replace(reply, twin=TIME)
+    bench.seconds += beating.step().due_s
+    assert beating.twin_heard == TIME
+    bench.ledger.signs, bench.ledger.alter = False, lambda reply: reply
+    bench.seconds += beating.step().due_s
+    assert beating.twin_heard, "somebody on the way cannot end an alarm"
+    bench.ledger.signs = True
+    beating.step()
+    assert not beating.twin_heard

@@ -24,7 +24,8 @@ from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, ProblemDocum
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.keys import load_or_create
 from sync.ledger.registry import schools
-from sync.ledger.server import LedgerOptions, LedgerServer
+from sync.ledger.registry.twins import TWIN_ALARM, list_twins
+from sync.ledger.server import LedgerOptions, LedgerServer, utc_now
 from tests.sync.ledger.kiosk import Kiosk, accepted, entry, read_reply
 
 
@@ -152,8 +153,14 @@ def test_two_kiosks_with_one_identity_are_seen(kiosk: Kiosk, db: psycopg.Connect
     beat(kiosk, "run 1")
     beat(kiosk, "run 2")  # it was restarted
     assert not twins()
-    beat(kiosk, "run 1")  # and yet the first one lives
+    assert list_twins(db, kiosk.school, utc_now()) == []
+    told = wire.read_json(HeartbeatReply, beat(kiosk, "run 1").content)  # and yet the first one lives
     assert twins()
+    assert told.twin, "the first kiosk hears of the second"
+    assert wire.read_json(HeartbeatReply, beat(kiosk, "run 2").content).twin, "and the other way round"
+    assert [row.device for row in list_twins(db, kiosk.school, utc_now())] == [kiosk.device]
+    assert list_twins(db, kiosk.school, utc_now() + TWIN_ALARM) == [], "it was switched off"
+    assert wire.read_json(HeartbeatReply, beat(kiosk, "run 3").content).twin == "", "nobody was heard since its start"
 
 
 def test_heartbeats_are_bounded(kiosk: Kiosk, db: psycopg.Connection) -> None:

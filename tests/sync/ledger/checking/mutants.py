@@ -198,6 +198,7 @@ MUTANTS: dict[str, LedgerMutant] = {
     "heartbeats are answered": LedgerMutant(edit(_BEAT, _add("roster", 1))),
     "a heartbeat compares heads": LedgerMutant(edit(_BEAT, drop("epoch", "accepted_through", "head"))),
     "a heartbeat is remembered": LedgerMutant(edit(_BEAT, drop("heard"))),
+    "twins are told": LedgerMutant(edit(_BEAT, drop("twin"))),
     "an incarnation is named": LedgerMutant(edit(_BEAT, drop("incarnation"))),
     "the roster comes in pages of one version": LedgerMutant(edit("GET roster", _double_changes)),
     "a lost page cursor begins again": LedgerMutant(answer_instead("GET roster", 410, 404)),
