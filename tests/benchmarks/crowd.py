@@ -24,7 +24,7 @@ from edge_agent.palm.matching.enrolment import align
 from edge_agent.palm.matching.gallery import Palm, Snapshot, empty
 from edge_agent.palm.matching.permutation import Scrambles, identity
 from edge_agent.palm.matching.responses import Responses, respond
-from edge_agent.palm.types import Hand
+from edge_agent.palm.types import Hand, Region
 from tests.outside import PALMS
 
 SETS = ("unknown99", "casia_WHT", "iitd", "tongji")  # cut regions, whose hands are not told; nobody is in two of them
@@ -37,7 +37,10 @@ UPRIGHT = 0  # of the eight ways in which a square can lie
 @dataclass(frozen=True, slots=True)
 class Picture:
     name: str
-    responses: Callable[[], Responses] = field(repr=False)
+    region: Callable[[], Region] = field(repr=False)
+
+    def responses(self) -> Responses:
+        return respond(self.region())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +90,11 @@ def school(
     return empty(scrambles).changed([*more, *palms])
 
 
-def strangers(of: Sequence[Known], seed: int = 0) -> Iterator[tuple[Cells, Cells]]:
+def strangers(
+    of: Sequence[Known], seed: int = 0, ways: Sequence[int] = tuple(range(1, 8))
+) -> Iterator[tuple[Cells, Cells]]:
     """Fine and coarse codes of palms that nobody has, without an end."""
-    turned = [(each, way) for way in range(1, 8) for each in of]
+    turned = [(each, way) for way in ways for each in of]
     for each, way in turned:
         yield lay(each.fine, FINE_SIDE, way), lay(each.coarse, COARSE_SIDE, way)
     dice = np.random.default_rng(seed)
@@ -144,15 +149,15 @@ def _known(name: str, pictures: Sequence[Picture], enrolled: int) -> Known:
     return Known(name, fine, coarse, tuple(pictures[enrolled:]))
 
 
-def _seen(picture: Path) -> Responses:
+def _seen(picture: Path) -> Region:
     read = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
     assert read is not None, picture
-    return respond(read_cutout(np.asarray(read, np.uint8)))
+    return read_cutout(np.asarray(read, np.uint8))
 
 
 def _drawn(person: str, seed: int) -> Picture:
-    def responses() -> Responses:
+    def region() -> Region:
         dice = np.random.default_rng([seed, *person.encode()])
-        return respond(read_cutout(drawn_palm(person, "left", some_capture(dice), dice)))
+        return read_cutout(drawn_palm(person, "left", some_capture(dice), dice))
 
-    return Picture(f"{person}, {seed}", responses)
+    return Picture(f"{person}, {seed}", region)

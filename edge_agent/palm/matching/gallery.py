@@ -5,8 +5,8 @@
     sketch    the same with all cells, 768 numbers; the best dozen palms, and the poses in which they may lie
     compare   from these poses on as in 1:1, the hopeless ones not to the end: one of their templates tells
 
-The first look tries the 500 poses that a hand held with some care has, and only palms of the hand that the picture
-shows. Where it finds nobody for sure, a second one tries 300 that lie between those, the 1,920 of a hand that lies far
+The first look tries the 625 poses that a hand held with some care has, and only palms of the hand that the picture
+shows. Where it finds nobody for sure, a second one tries 400 that lie between those, the 2,400 of a hand that lies far
 beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
 stranger is looked at twice, and who is nearly known then is compared as in 1:1.
 

@@ -39,11 +39,13 @@ LEVEL_TINY: Final = 1e-9  # response; the same for the mean of an empty region's
 TURN_STEP_DEG: Final = 2.5  # degrees from one turn of the lattice to the next
 SCALE_STEP: Final = 1.05  # times, from one scale of the lattice to the next
 COARSE_TURNS: Final = (-6, -3, 0, 3, 6)  # turn steps: from 15 degrees to the left to 15 to the right
-COARSE_SCALES: Final = (-9, -3, 3, 9)  # halves of a scale step: 0.80, 0.93, 1.08, 1.25
+COARSE_SCALES: Final = (-9, -4, 0, 4, 9)  # halves of a scale step: 0.80, 0.91, 1.00, 1.10, 1.25
+# Scale 1 is one of them: skin without creases is found where it lies, or not at all. Origin: decision 54
 # A palm between two poses of the lattice is hardest to find: the second look tries these. Origin: sets.
 BETWEEN_TURNS_DEG: Final = (-11.25, -3.75, 3.75, 11.25)  # degrees
-BETWEEN_SCALES: Final = (0.865, 1.0, 1.16)  # times
+BETWEEN_SCALES: Final = (0.854, 0.952, 1.05, 1.173)  # times
 COARSE_SHIFT: Final = 5  # coarse cells each way: cut-outs of one contactless palm differ by as much. Origin: sets
+UPRIGHT_SHIFT: Final = 5  # fine cells each way at which the upright picture is tried, as by the plain method
 LOOSE_REACH: Final = 2  # fine cells that a block may lie beside a coarse shift
 
 # ---------------------------------------------------------------------------------------------------------------------

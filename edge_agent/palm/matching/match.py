@@ -1,9 +1,12 @@
 """Measures how alike a probe and a template are: exact masked Hamming distance, after the pose between them was found.
 
-    coarse    every pose of the coarse lattice (5 turns × 4 scales × 121 shifts) by one matrix product; of the best six
+    coarse    every pose of the coarse lattice (5 turns × 5 scales × 121 shifts) by one matrix product; of the best six
               turns and scales the best shift goes on
     hint      there, nine shifts by every fourth cell of the fine code; the best two go on
-    loose     there, each of 4 × 4 blocks by itself up to two cells beside; a pair that agrees nowhere ends here
+    upright   neither turned nor scaled, 121 shifts by the whole fine code, as the plain method does; the best always
+              goes on, since skin without creases tells the coarse code nothing
+    loose     there, each of 4 × 4 blocks by itself up to two cells beside; a pair that agrees nowhere ends here, with
+              no less than it agreed upright
     bend      from the best of them on, the skin is laid straight (`bend`)
 
 Agreement is 1 − 2·(differing bits / compared bits): 1 for the same picture, 0 for chance. A small overlap agrees by
@@ -37,7 +40,15 @@ from edge_agent.palm.matching.limits import (
     TEMPLATES_STRAIGHTENED,
 )
 from edge_agent.palm.matching.permutation import Scramble
-from edge_agent.palm.matching.probe import CoarseVariants, Probe, Shifts, fine_shifts, pose_at
+from edge_agent.palm.matching.probe import (
+    UPRIGHT_GRID,
+    CoarseVariants,
+    Probe,
+    Shifts,
+    fine_shifts,
+    pose_at,
+    upright_shifts,
+)
 from edge_agent.palm.matching.responses import ORIENTATIONS, UPRIGHT, Bend, Floats, Pose
 
 Starts: TypeAlias = NDArray[np.int16]
@@ -71,7 +82,7 @@ class Poses:
     """The pose of each of n templates that is worth a closer look."""
 
     starts: Starts  # (n, 3)
-    hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there
+    hints: NDArray[np.float64]  # (n,) how well every fourth fine cell agrees there, or all of them upright
     loose: NDArray[np.float64]  # (n,) and how well block by block
     compared: Floats  # (n, 25, 16) cells of each block at each place beside
     agreeing: Floats  # (n, 25, 16)
@@ -207,7 +218,9 @@ def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
     thin = fine[:, None, None, probe.thin_cells]
     hints = agreement(_thin_around(probe, starts, 1), thin).max(2)  # (n, poses)
     order = np.argsort(-hints, axis=1, kind="stable")[:, :LOOSE_POSES]
-    hints, starts = np.take_along_axis(hints, order, 1), np.take_along_axis(starts, order[..., None], 1)
+    upright, as_it_is = _upright_starts(probe, fine)
+    hints = np.concatenate([np.take_along_axis(hints, order, 1), as_it_is], axis=1)
+    starts = np.concatenate([np.take_along_axis(starts, order[..., None], 1), upright], axis=1)
     counted = _counted(_thin_around(probe, starts, LOOSE_REACH), thin)
     compared, differs = ((part[..., ::2] + part[..., 1::2]).astype(np.float32) for part in counted)  # two words a block
     agreeing = compared - differs / np.float32(ORIENTATIONS / 2)
@@ -216,7 +229,16 @@ def _best_start(probe: Probe, fine: Cells, starts: Starts) -> Poses:
         overlap < OVERLAP_MIN, -1.0, loosely((compared, agreeing), LOOSE_PRICE, thin.shape[-1])
     )  # (n, kept)
     best = np.arange(len(fine)), loose.argmax(1)
-    return Poses(starts[best], hints[best], loose[best], compared[best], agreeing[best])
+    return Poses(starts[best], np.maximum(hints[best], as_it_is[:, 0]), loose[best], compared[best], agreeing[best])
+
+
+def _upright_starts(probe: Probe, fine: Cells) -> tuple[Starts, NDArray[np.float64]]:
+    """Returns the shift at which the picture as it is, neither turned nor scaled, agrees best with each template,
+    (n, 1, 3), and how well, (n, 1).
+    """
+    agreements = agreement(probe.upright()[None], fine[:, None])
+    best = agreements.argmax(1)[:, None]
+    return _poses(np.full_like(best, UPRIGHT_GRID), upright_shifts()[best]), np.take_along_axis(agreements, best, 1)
 
 
 def _thin_around(probe: Probe, starts: Starts, reach: int) -> Cells:

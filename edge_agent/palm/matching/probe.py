@@ -39,6 +39,7 @@ from edge_agent.palm.matching.limits import (
     SCALE_STEP,
     STRONG_RESPONSE,
     TURN_STEP_DEG,
+    UPRIGHT_SHIFT,
     WEIGHT_MAX,
 )
 from edge_agent.palm.matching.permutation import Scrambles
@@ -60,6 +61,7 @@ Shifts: TypeAlias = NDArray[np.intp]
 
 _COARSE_SPAN: Final = COARSE_SIDE + 2 * COARSE_SHIFT
 FINE_SHIFT: Final = 2 * COARSE_SHIFT + LOOSE_REACH  # cells of 4 px
+UPRIGHT_GRID: Final = COARSE_TURNS.index(0) * len(COARSE_SCALES) + COARSE_SCALES.index(0)
 TERMS: Final = 3  # of a cell's lines, in short
 
 
@@ -93,13 +95,14 @@ class _CoarseGrids:
 class Probe:
     """One frame's palm, ready to be compared under one school's key. It fills itself on demand: for one thread."""
 
-    __slots__ = ("_grids", "_responses", "_scrambles", "_thin", "_thin_order", "thin_cells")
+    __slots__ = ("_grids", "_responses", "_scrambles", "_thin", "_thin_order", "_upright", "thin_cells")
 
     def __init__(self, responses: Responses, scrambles: Scrambles) -> None:
         self._responses = responses
         self._scrambles = scrambles
         self._grids: dict[bool, _CoarseGrids] = {}
         self._thin: Cells | None = None  # (grids, 25, 25, 16, 16), a view
+        self._upright: Cells | None = None  # (shifts, 1024)
         self.thin_cells, self._thin_order = _thin_cells(scrambles.fine.order.tobytes())
 
     @property
@@ -148,6 +151,16 @@ class Probe:
             self._thin = windows[:, :, :, 1::2, 1::2]
         thin_cells = self._thin[grids, down + FINE_SHIFT, right + FINE_SHIFT]
         return thin_cells.reshape(*thin_cells.shape[:-2], -1).take(self._thin_order, axis=-1)
+
+    def upright(self) -> Cells:
+        """Returns the fine code of the picture as it is, neither turned nor scaled, at each of `upright_shifts`,
+        (shifts, 1024).
+        """
+        if self._upright is None:
+            points = axis(FINE_SIDE + 2 * UPRIGHT_SHIFT, FINE_STEP)
+            windows = sliding_window_view(self._cells([0.0], [1.0], points, points)[0], (FINE_SIDE, FINE_SIDE))
+            self._upright = windows.reshape(-1, FINE_CELLS).take(self._scrambles.fine.order, axis=-1)
+        return self._upright
 
     def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
         """Returns fine cells (side²,) on a grid of `side` × `side` points, bent and then posed."""
@@ -227,6 +240,13 @@ def fine_shifts(reach: int, beyond: int = -1) -> Shifts:
     """Returns the shifts (shifts, 2) of up to `reach` coarse cells but not of `beyond` or less."""
     down, right = np.divmod(_shifts_within(reach, beyond), 2 * COARSE_SHIFT + 1)
     return (np.stack([right, down], axis=1) - COARSE_SHIFT) * round(COARSE_STEP / FINE_STEP)
+
+
+@cache
+def upright_shifts() -> Shifts:
+    """Returns the shifts (shifts, 2) at which the upright picture is tried, row by row."""
+    down, right = np.divmod(np.arange((2 * UPRIGHT_SHIFT + 1) ** 2), 2 * UPRIGHT_SHIFT + 1)
+    return np.stack([right, down], axis=1) - UPRIGHT_SHIFT
 
 
 @cache

@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from drivers.simulated.palms import DrawnHandView
 from edge_agent.palm.matching import bits
@@ -63,6 +65,39 @@ def test_strangers_and_mirrored_palms_are_not_alike() -> None:
     whole = region("a", None, 5)
     mirrored = Region(whole.grey[:, ::-1].copy(), whole.mask[:, ::-1].copy(), Hand.LEFT)
     assert against(respond(mirrored), responses("a", 6)).agreement < 0.3
+
+
+def band(dice: np.random.Generator, finest_px: float, coarsest_px: float) -> NDArray[np.float32]:
+    """Noise between two sizes, with deviation 1."""
+    noise = dice.standard_normal((128, 128)).astype(np.float32)
+    kept = cv2.GaussianBlur(noise, (0, 0), finest_px) - cv2.GaussianBlur(noise, (0, 0), coarsest_px)
+    return np.asarray(kept / kept.std(), np.float32)
+
+
+def creaseless(skin: int, day: int) -> Region:
+    """Skin with a fine texture and no creases, under shading that is another each day, as near-infrared light shows
+    it.
+    """
+    texture, shading = band(np.random.default_rng(skin), 1.5, 4), band(np.random.default_rng([skin, day]), 5, 9)
+    noise = np.random.default_rng([skin, day, 1]).standard_normal((128, 128))
+    grey = np.clip(128 + 8 * (texture + 0.7 * shading + 0.3 * noise), 0, 255).astype(np.uint8)
+    return Region(grey, np.ones((128, 128), np.bool_), Hand.LEFT)
+
+
+def test_skin_without_creases_is_known_where_it_lies_upright() -> None:
+    days = [[respond(creaseless(skin, day)) for day in (1, 2)] for skin in range(12)]
+    same = [against(second, first) for first, second in days]
+    assert min(each.agreement for each in same) > ALIKE
+    assert max(abs(each.pose.turn_deg) for each in same) < 2.5
+    others = [against(second, days[at - 1][0]) for at, (_, second) in enumerate(days)]
+    assert max(each.agreement for each in others) < STRANGE
+
+
+def test_a_pair_is_never_less_alike_than_the_plain_code_upright() -> None:
+    for one, other in [("a", "a"), ("a", "b"), ("c", "d")]:
+        first, second = (encode(responses(name, seed), Hand.LEFT) for name, seed in ((one, 1), (other, 2)))
+        upright = agreement(first.fine[None], second.fine)[0]
+        assert against(responses(one, 1), responses(other, 2)).agreement >= upright
 
 
 def test_nothing_is_like_nothing() -> None:
