@@ -14,6 +14,7 @@ from drivers.readings import FaultCause
 from edge_agent.control import ControlCommand
 from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorRole
+from edge_agent.domain.tablets import DoorFault
 from sync.contract.event import ClockQuality
 from sync.contract.palms import PalmStickHeader, SealedTemplates
 from sync.contract.roster import Record, RosterPage
@@ -114,6 +115,19 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
     unread: int = 0  # requests of it that nobody understood, and that are stored here
 
 
+class TabletsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The staff's page on tablets: where it is heard, and what is wrong; an empty fault: nothing."""
+
+    fault: DoorFault
+    why: str = ""
+    name: str = ""
+    addresses: tuple[str, ...] = ()
+    port: int = 0
+    until: str = ""  # UTC, in ISO 8601: the end of the certificate, which is renewed a month before
+    fingerprint: str = ""  # of the kiosk's authority
+    paired: int = 0
+
+
 class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon's own account of the kiosk: everything that a technician asks first."""
 
@@ -132,6 +146,7 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     screen: str  # the screen's URL; empty: it is switched off
     waiting: int = 0  # scans in memory, until the journal can be written
     hand_count: int = 0  # people whom the staff counted meanwhile
+    tablets: TabletsStatus | None = None  # None: tablets are switched off
 
 
 # journal.…

@@ -16,6 +16,7 @@ library() { # file name, package
     .venv/bin/python -c "import ctypes; ctypes.CDLL('$1')" 2>/dev/null || missing="$missing $2"
 }
 need chromium chromium
+need certutil libnss3-tools # has Chromium trust a kiosk's authority
 library libatomic.so.1 libatomic1 # Playwright's node
 need strace strace
 need systemd-analyze systemd

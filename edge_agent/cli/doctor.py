@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from drivers.errors import DeviceError
-from edge_agent.cli.checks import daemon, devices, folders, journal, machine
+from edge_agent.cli.checks import daemon, devices, folders, journal, machine, tablets
 from edge_agent.cli.checks.finding import (
     Check,
     ExaminedKiosk,
@@ -46,6 +46,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("device key", folders.check_device_key),
     ("registered", folders.check_registration),
     ("daemon", daemon.check_daemon),
+    ("tablets", tablets.check_tablets),
     ("journal", journal.check_journal),
     ("sqlite", journal.check_sqlite),
     ("clock", machine.check_clock),

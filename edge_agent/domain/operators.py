@@ -37,6 +37,7 @@ class OperatorRight(StrEnum):
     ANSWER = "answer"  # a call of the technician
     ENROL = "enrol"  # note consents, make palms known, take both back
     CLOCKS = "clocks"  # confirm how far a terminal's clock was off
+    TABLETS = "tablets"  # pair tablets, and end it
     OPERATORS = "operators"  # add and block operators, and give new PINs
 
 
@@ -45,7 +46,9 @@ _RIGHTS: Final = {
     OperatorRole.COOK: _AT_THE_HATCH | {OperatorRight.CLOCKS, OperatorRight.CARDS},
     OperatorRole.CLASS_TEACHER: _AT_THE_HATCH,
     OperatorRole.HEAD: frozenset(OperatorRight),
-    OperatorRole.TECHNICIAN: frozenset({OperatorRight.CLOCKS, OperatorRight.ANSWER, OperatorRight.ENROL}),
+    OperatorRole.TECHNICIAN: frozenset(
+        {OperatorRight.CLOCKS, OperatorRight.ANSWER, OperatorRight.ENROL, OperatorRight.TABLETS}
+    ),
 }
 
 

@@ -77,6 +77,7 @@ from edge_agent.station.station import Station
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery
     from edge_agent.palms.recognition import NoGallery, PalmRecognition
+    from edge_agent.screen.tablets.ports import TabletParts
 
 LOADING_S = 120.0  # a school's palms are unsealed at the start, on a slow kiosk
 UPKEEP_BEAT_MAX_S = 120.0
@@ -200,6 +201,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
             readers,
             indicators,
             screen if settings.screen.enabled else None,
+            settings.tablets.enabled,
         ).table(),
         **JournalCommands(journal, station, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
@@ -326,9 +328,19 @@ def _screen(
         cards=cards,
         technician=calls,
         operators=operators,
+        tablets=_tablets(settings, now),
         metrics=counters.registry,
         wall=lambda: now().utc,
     )
+
+
+def _tablets(settings: Settings, now: MomentSource) -> "TabletParts | None":
+    """Returns None where they are switched off: most kiosks have none, and load nothing of theirs."""
+    if not settings.tablets.enabled:
+        return None
+    from edge_agent.runtime.tablets import build_tablets
+
+    return build_tablets(settings, lambda: now().utc)
 
 
 def _indicators(loaded: LoadedSettings, taps: DeviceTaps) -> tuple[IndicatorLoop, ...]:

@@ -51,6 +51,9 @@ class ScreenHandlers:
     def staff_page(self, _: Request) -> Response:
         return _asset(self.assets.pages["staff.html"])
 
+    def pairing_page(self, _: Request) -> Response:
+        return _asset(self.assets.pages["pair.html"])
+
     def enrolment_page(self, _: Request) -> Response:
         return _asset(self.assets.pages["enrol.html"])
 

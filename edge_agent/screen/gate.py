@@ -10,12 +10,13 @@ from edge_agent.domain.operators import Operator, WrongPins
 from edge_agent.screen.ports import OperatorDirectory, PinVerdict
 
 SESSION_IDLE_S = 4 * 3600.0
-SESSIONS_MAX = 8
+SESSIONS_MAX = 24
 
 
 @dataclass(slots=True)
 class _StaffSession:
     operator: str
+    client: str
     used_s: float
 
 
@@ -51,14 +52,17 @@ class StaffGate:
         while len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[min(self._sessions, key=lambda token: self._sessions[token].used_s)]
         token = self._token()
-        self._sessions[token] = _StaffSession(operator, now_s)
+        self._sessions[token] = _StaffSession(operator, client, now_s)
         return token
 
-    def operator(self, token: str, now_s: float, *, used: bool = True) -> Operator | None:
-        """Returns the operator of this session, or None if it has ended. `used` keeps the session alive."""
+    def operator(self, token: str, client: str, now_s: float, *, used: bool = True) -> Operator | None:
+        """Returns the operator of this client's session, or None if it has ended. `used` keeps the session alive.
+
+        A token that was copied to another client opens nothing there.
+        """
         self._forget_idle(now_s)
         session = self._sessions.get(token)
-        if session is None:
+        if session is None or session.client != client:
             return None
         if used:
             session.used_s = now_s
@@ -71,6 +75,10 @@ class StaffGate:
     def end_sessions(self, operator: str) -> None:
         """Ends every session of this operator."""
         self._sessions = {token: session for token, session in self._sessions.items() if session.operator != operator}
+
+    def end_client(self, client: str) -> None:
+        """Ends every session of this client."""
+        self._sessions = {token: session for token, session in self._sessions.items() if session.client != client}
 
     def _forget_idle(self, now_s: float) -> None:
         self._sessions = {

@@ -1,7 +1,8 @@
 """The guard before every request: it checks host, origin and size, and adds security headers to the response.
 
-The server listens on loopback, but a foreign page could lead the kiosk's browser there (DNS rebinding: a name that
-suddenly means 127.0.0.1). So a request must name this very server, and a POST must come from our own page.
+The server listens on loopback, and for tablets in the school's network, but a foreign page could lead a browser there
+(DNS rebinding: a name that suddenly means 127.0.0.1). So a request must name this very server, and a POST must come
+from our own page.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,9 +27,10 @@ SECURITY_HEADERS = {
 class RequestGuard:
     """ASGI middleware that refuses requests which do not come from this kiosk's own pages."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], scheme: str = "http") -> None:
         self._app = app
         self._hosts = hosts
+        self._scheme = scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,12 +51,12 @@ class RequestGuard:
     def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
         if headers.get("host", "").lower() not in self._hosts:
             return PlainTextResponse(
-                "This server answers only under its loopback address; open the page by that address.\n", 421
+                "This server answers under no such name; open the page by the address that the kiosk shows.\n", 421
             )
         if method in {"GET", "HEAD"}:
             return None
         origin = headers.get("origin")
-        if origin is not None and origin.removeprefix("http://").lower() not in self._hosts:
+        if origin is not None and origin.removeprefix(f"{self._scheme}://").lower() not in self._hosts:
             return PlainTextResponse("This request does not come from the kiosk's own page; use that page.\n", 403)
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return PlainTextResponse("Send application/json.\n", 415)

@@ -1,4 +1,4 @@
-"""The screen's server: starlette on uvicorn, in a thread of its own, on loopback and nowhere else.
+"""The screen's server: starlette on uvicorn, in a thread of its own, on loopback, and with TLS for paired tablets.
 
 The station's thread calls `show`, which replaces a frozen board under a lock and wakes the event loop. It never waits.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvicorn
@@ -30,11 +31,17 @@ from edge_agent.screen.hub import HEARTBEAT_S, EventHub
 from edge_agent.screen.operator_desk import OperatorApi
 from edge_agent.screen.paper import PaperApi
 from edge_agent.screen.ports import OperatorDirectory, StaffActions
+from edge_agent.screen.serving import build_config
 from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
 from edge_agent.screen.state import Language, SoundLevel
 from edge_agent.screen.technician_api import TechnicianActions, TechnicianApi
+
+if TYPE_CHECKING:
+    from edge_agent.screen.tablets.door import TabletDoor
+    from edge_agent.screen.tablets.ports import TabletParts
+    from edge_agent.screen.tablets.service import TabletService
 
 PULSE_S = 1.0
 PULSE_AGE_MAX_S = 10.0
@@ -82,6 +89,7 @@ class ScreenServer:
         cards: CardActions | None = None,
         technician: TechnicianActions | None = None,
         operators: OperatorDirectory,
+        tablets: "TabletParts | None" = None,
         metrics: CollectorRegistry | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = wall_clock,
@@ -101,6 +109,7 @@ class ScreenServer:
         self._sign_in = sign_in
         self.enrolment: EnrolmentActions | None = None  # set before `start` where the kiosk has enrolment days
         self._staff = StaffApi(sign_in, actions)
+        self.tablets = _build_tablets(tablets, sign_in, monotonic, wall)
         self._staff_routes = (
             *sign_in.routes(),
             *OperatorApi(sign_in, operators).routes(),
@@ -108,6 +117,7 @@ class ScreenServer:
             *PaperApi(self._staff).routes(),
             *(CardApi(sign_in, cards).routes() if cards is not None else ()),
             *(TechnicianApi(sign_in, technician).routes() if technician is not None else ()),
+            *(self.tablets.routes() if self.tablets is not None else ()),
         )
         self._token = token
         self._sound = sound
@@ -127,15 +137,16 @@ class ScreenServer:
             ) from error
         self.port = listener.getsockname()[1]
         run = self._token()[:8]
-        hub = EventHub(lambda: self._heartbeat(run), self._heartbeat_s)
-        self._server_run = _ServerRun(run, hub, listener, self._stage.seconds_until_change)
+        hub, tablet_hub = (EventHub(lambda: self._heartbeat(run), self._heartbeat_s) for _ in range(2))
+        self._server_run = _ServerRun(run, (hub, tablet_hub), listener, self._stage.seconds_until_change)
         routes = self._staff_routes
         if self.enrolment is not None:
             routes = (*routes, *EnrolmentApi(self._sign_in, self.enrolment).routes())
         handlers = app.ScreenHandlers(
             self._stage, hub, self._staff, routes, self._assets, self._metrics, self._server_run.event_id
         )
-        self._server_run.start(app.build_app(handlers, _host_names(self.host, self.port)))
+        door = self.tablets.build_door(handlers, tablet_hub) if self.tablets is not None else None
+        self._server_run.start(app.build_app(handlers, _host_names(self.host, self.port)), door)
 
     def stop(self) -> None:
         """Ends every stream and the thread. A server that is stopped already stays so."""
@@ -173,10 +184,14 @@ class _ServerRun:
     """One run of the server, from `start` to `stop`: a thread and its event loop."""
 
     def __init__(
-        self, run: str, hub: EventHub, listener: socket.socket, seconds_until_change: Callable[[], float | None]
+        self,
+        run: str,
+        hubs: tuple[EventHub, ...],
+        listener: socket.socket,
+        seconds_until_change: Callable[[], float | None],
     ) -> None:
         self._run_id = run
-        self._hub = hub
+        self._hubs = hubs
         self._listener = listener
         self._seconds_until_change = seconds_until_change
         self._changes = 0
@@ -185,24 +200,12 @@ class _ServerRun:
         self._pulse_s = time.monotonic()
         self._loop = asyncio.new_event_loop()
         self._server: uvicorn.Server | None = None
+        self._door: TabletDoor | None = None
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
 
-    def start(self, application: Starlette) -> None:
-        config = uvicorn.Config(
-            application,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=SCREEN_CONNECTIONS_MAX,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=16 * 1024,
-        )
-        self._server = uvicorn.Server(config)
+    def start(self, application: Starlette, door: "TabletDoor | None") -> None:
+        self._door = door
+        self._server = uvicorn.Server(build_config(application, SCREEN_CONNECTIONS_MAX))
         self._thread.start()
 
     def stop(self) -> None:
@@ -232,7 +235,8 @@ class _ServerRun:
         """Sends the newest state, and sets a timer for the moment when time alone changes it."""
         self._waking = False  # before the state is read: a change from here on wakes the loop again
         self._changes += 1
-        self._hub.wake_all()
+        for hub in self._hubs:
+            hub.wake_all()
         if self._timer is not None:
             self._timer.cancel()
         due_s = self._seconds_until_change()
@@ -246,16 +250,36 @@ class _ServerRun:
         assert self._server is not None
         self._pulse()
         self._changed()
+        door = asyncio.create_task(self._door.run()) if self._door is not None else None
         await self._server.serve(sockets=[self._listener])
+        if door is not None:
+            door.cancel()
+            await asyncio.wait([door])
 
     def _pulse(self) -> None:
         self._pulse_s = time.monotonic()
         self._loop.call_later(PULSE_S, self._pulse)
 
     def _close(self) -> None:
-        self._hub.close()
+        for hub in self._hubs:
+            hub.close()
         if self._server is not None:
             self._server.should_exit = True
+
+
+def _build_tablets(
+    parts: "TabletParts | None",
+    sign_in: SignInApi,
+    monotonic: Callable[[], float],
+    wall: Callable[[], datetime],
+) -> "TabletService | None":
+    """Returns None where tablets are switched off: nothing of theirs is loaded then."""
+    if parts is None:
+        return None
+    from edge_agent.screen.tablets.service import TabletService
+
+    sign_in.has_tablets = True
+    return TabletService(parts, sign_in, monotonic, wall)
 
 
 def _check_loopback(host: str) -> str:

@@ -84,6 +84,7 @@ class SignInApi:
         self._now_s = now_s
         self._hall = hall
         self._looking = asyncio.Lock()
+        self.has_tablets = False  # True where tablets can be paired
 
     def routes(self) -> list[Route]:
         """Returns the addresses of these requests."""
@@ -97,7 +98,7 @@ class SignInApi:
 
     def operator(self, request: Request, *, used: bool = True) -> Operator | None:
         """Returns who has signed in at this client, or None. `used` keeps the session alive."""
-        return self._gate.operator(request.cookies.get(COOKIE, ""), self._now_s(), used=used)
+        return self._gate.operator(request.cookies.get(COOKIE, ""), read_client(request), self._now_s(), used=used)
 
     def is_in_hall(self, request: Request) -> bool:
         """Returns True when children see the screen of this client: no payer, programme or photo is for it."""
@@ -138,6 +139,10 @@ class SignInApi:
         """Ends every session of this operator."""
         self._gate.end_sessions(operator)
 
+    def end_client(self, client: str) -> None:
+        """Ends every session of this client."""
+        self._gate.end_client(client)
+
     async def _describe_session(self, request: Request) -> Response:
         operator = self.operator(request)
         choices = tuple(_OperatorChoice(choice.id, choice.name) for choice in self._directory.choices())
@@ -148,11 +153,15 @@ class SignInApi:
                 operator=operator.name if operator else "",
                 operators=tuple(choice.name for choice in choices),
                 choices=choices,
-                rights=operator.rights() if operator else (),
+                rights=self._rights(operator) if operator else (),
                 first=first,
                 hall=self.is_in_hall(request),
             )
         )
+
+    def _rights(self, operator: Operator) -> tuple[OperatorRight, ...]:
+        rights = operator.rights()
+        return rights if self.has_tablets else tuple(right for right in rights if right is not OperatorRight.TABLETS)
 
     async def _sign_in(self, request: Request) -> Response:
         body = await decode_body(request, _SignIn)
@@ -228,7 +237,9 @@ class SignInApi:
             return refuse("pin_to_change" if verdict is PinVerdict.TO_CHANGE else "wrong_pin", 403)
         admitted = self._directory.find(operator)
         response = json_reply({"operator": admitted.name if admitted else ""})
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", path="/")
+        response.set_cookie(
+            COOKIE, token, httponly=True, samesite="strict", path="/", secure=request.url.scheme == "https"
+        )
         return response
 
 

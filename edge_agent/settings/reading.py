@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,7 +22,15 @@ from drivers.errors import NotSupported
 from drivers.plugins import RefusedPlugin
 from drivers.registry import DriverEntry
 from edge_agent.errors import SettingsWrong
-from edge_agent.settings.tables import SECTIONS, DeviceSettings, Direction, DriversSettings, KioskSettings, Settings
+from edge_agent.settings.tables import (
+    SECTIONS,
+    DeviceSettings,
+    Direction,
+    DriversSettings,
+    KioskSettings,
+    Settings,
+    TabletsSettings,
+)
 
 PATH_DEFAULT = Path("/etc/edge-agent/agent.toml")
 PATH_VARIABLE = "EDGE_AGENT_CONFIG"  # in the environment: another path
@@ -105,6 +114,7 @@ def parse_settings(text: str, path: Path) -> LoadedSettings:
     for kind in ("readers", "indicators"):
         sections[kind] = _devices(raw.get(kind, []), kind, drivers, plugin_drivers.refused, faults, file_keys)
     faults.extend(_zone_fault(sections["kiosk"]))
+    faults.extend(_network_faults(sections["tablets"]))
     if faults:
         raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
     return LoadedSettings(
@@ -118,6 +128,15 @@ def _zone_fault(kiosk: object) -> Iterator[str]:
             ZoneInfo(kiosk.timezone)
         except (KeyError, ValueError, OSError):
             yield f"kiosk.timezone: found {kiosk.timezone!r}; accepted: an IANA name such as 'Asia/Almaty'"
+
+
+def _network_faults(tablets: object) -> Iterator[str]:
+    if isinstance(tablets, TabletsSettings):
+        for network in tablets.networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                yield f"tablets.networks: found {network!r} ({error}); accepted: a network such as '192.168.1.0/24'"
 
 
 SectionType = TypeVar("SectionType", bound=msgspec.Struct)

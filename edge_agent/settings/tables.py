@@ -81,6 +81,18 @@ class ScreenSettings(_Section, frozen=True, kw_only=True):
     operators: tuple[str, ...] = ()  # names of the staff to choose from on the staff's page
 
 
+class TabletsSettings(_Section, frozen=True, kw_only=True):
+    """The `[tablets]` table: the staff's page on paired tablets and phones, over TLS in the school's network."""
+
+    enabled: bool = False
+    port: Port = 8641
+    certificate_port: Port = (
+        8642  # without TLS, while a pairing is open: from there a tablet gets the kiosk's certificate
+    )
+    name: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.local)?$")] = ""  # empty: the host's name
+    networks: tuple[str, ...] = ()  # such as "192.168.1.0/24": only there; none: at every private address
+
+
 class PalmSettings(_Section, frozen=True, kw_only=True):
     """The `[palm]` table: how palms are recognised before a camera."""
 
@@ -117,7 +129,7 @@ class DeviceSettings(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""  # why this device cannot be used, and what to do; the others work all the same
 
 
-SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "palm", "log", "drivers")
+SECTIONS = ("kiosk", "rules", "journal", "ledger", "screen", "tablets", "palm", "log", "drivers")
 
 
 class Settings(_Section, frozen=True, kw_only=True):
@@ -128,6 +140,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     journal: JournalSettings = field(default_factory=JournalSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
+    tablets: TabletsSettings = field(default_factory=TabletsSettings)
     palm: PalmSettings = field(default_factory=PalmSettings)
     log: LogSettings = field(default_factory=LogSettings)
     drivers: DriversSettings = field(default_factory=DriversSettings)

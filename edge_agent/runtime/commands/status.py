@@ -17,8 +17,10 @@ from edge_agent.control_api import (
     PalmStatus,
     RefusalStatus,
     RosterStatus,
+    TabletsStatus,
 )
 from edge_agent.domain.moment import Moment, MomentSource
+from edge_agent.domain.tablets import DoorFault
 from edge_agent.identity import DeviceIdentity
 from edge_agent.journal.journal import Journal
 from edge_agent.process.supervision import Supervisor
@@ -56,6 +58,7 @@ class StatusCommand:
     readers: ReaderPresences
     indicators: tuple[IndicatorLoop, ...]
     screen: ScreenServer | None
+    tablets_enabled: bool
 
     def table(self) -> dict[str, Handler]:
         """Returns the command with its handler."""
@@ -80,6 +83,23 @@ class StatusCommand:
             readers=tuple(_device(presence) for presence in self.readers.everyone),
             indicators=tuple(_device(indicator.presence) for indicator in self.indicators),
             screen=f"http://127.0.0.1:{self.screen.port}/" if self.screen is not None else "",
+            tablets=self._tablets() if self.tablets_enabled else None,
+        )
+
+    def _tablets(self) -> TabletsStatus:
+        service = self.screen.tablets if self.screen is not None else None
+        if service is None:
+            return TabletsStatus(fault=DoorFault.NO_AUTHORITY)
+        state, parts = service.state, service.parts
+        return TabletsStatus(
+            fault=state.fault,
+            why=state.why,
+            name=parts.lan.name,
+            addresses=tuple(str(address) for address in state.addresses),
+            port=state.port,
+            until=state.until.isoformat(timespec="seconds") if state.until is not None else "",
+            fingerprint=parts.authority.fingerprint,
+            paired=len(parts.directory.list_all()),
         )
 
     def _journal(self) -> JournalStatus:

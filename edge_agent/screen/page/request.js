@@ -9,6 +9,7 @@ export async function request(path, body) {
   try {
     const response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
     const responseBody = await response.json();
+    if (responseBody?.why === "not_paired") location.replace("/pair");
     const wait = Number(response.headers.get("Retry-After") ?? 0);
     return response.ok ? { ok: true, body: responseBody } : { ok: false, why: responseBody.why, wait };
   } catch {

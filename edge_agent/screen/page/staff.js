@@ -17,6 +17,7 @@ import { drawPaper, forgetPaper, refreshPaper, startPaper } from "/page/paper.js
 import { request } from "/page/request.js";
 import { clearSearch, enterPerson, focusSearch, lookFor, startSearch } from "/page/search.js";
 import { follow } from "/page/stream.js";
+import { drawTablets, isPairing, startTablets } from "/page/tablets.js";
 import { drawGroups, drawTicks, forgetTicks, startTicks } from "/page/ticks.js";
 import { drawToday, forgetToday, refreshToday, startToday } from "/page/today.js";
 import { requestVoid, showVoided } from "/page/voiding.js";
@@ -33,6 +34,8 @@ function clock(ageS) {
 }
 
 const clockAt = (unixS) => new Date(unixS * 1000 + offsetMin * 60000).toISOString().slice(11, 16);
+
+const momentWords = (text) => new Date(Date.parse(text) + offsetMin * 60000).toISOString().slice(0, 16).replace("T", " ");
 
 function draw() {
   drawWords(draw);
@@ -51,6 +54,7 @@ function draw() {
   $("enrolment").hidden = !session.rights.includes("enrol");
   $("operator").textContent = session.operator;
   operators.draw(session);
+  drawTablets(session);
 }
 
 function drawView() {
@@ -196,7 +200,7 @@ function startHall() {
   $("leave-hall").addEventListener("click", returnToChildren);
   startBand($("band"));
   startKeyboard();
-  watchIdle();
+  watchIdle(isPairing);
 }
 
 // ---- The stream from the agent.
@@ -207,6 +211,7 @@ startTicks();
 startGuests();
 startPaper();
 startCards(() => { clearSearch(); focusSearch(); });
+startTablets(momentWords);
 startSearch(() => likelyReason(view), mayGiveCards);
 whenSignedOut(refreshSession);
 draw();
@@ -233,6 +238,7 @@ const stream = follow("/events/staff", {
   onLink: (up) => {
     $("offline").hidden = up;
     if (up) refreshSession();
+    else request("/staff/session"); // a tablet whose pairing has ended learns of it at once
   },
 });
 globalThis.pageWatch.ready = true;

@@ -33,6 +33,7 @@ from edge_agent.screen.ports import (
 )
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language, SoundLevel
+from edge_agent.screen.tablets.ports import TabletParts
 from sync.contract.chain import Epoch
 from sync.contract.event import Method, PersonId
 
@@ -202,6 +203,7 @@ def run_screen(
     heartbeat_s: float = 5.0,
     port: int = 0,
     operators: OperatorBook | None = None,
+    tablets: TabletParts | None = None,
 ) -> Iterator[ScreenServer]:
     with TemporaryDirectory() as folder:
         screen = ScreenServer(
@@ -214,6 +216,7 @@ def run_screen(
             hall=hall,
             actions=station or FakeStaffDesk(),
             operators=operators or OperatorBook(Path(folder), CommonPin(pin, (OPERATOR,))),
+            tablets=tablets,
             metrics=metrics,
             heartbeat_s=heartbeat_s,
         )

@@ -11,6 +11,7 @@ from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
+from edge_agent.domain.tablets import TabletFault
 from edge_agent.palm.types import Hand
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
@@ -18,6 +19,7 @@ from edge_agent.screen.card_ports import CardProblem
 from edge_agent.screen.enrolment_ports import EnrolmentFailure, EnrolmentMark
 from edge_agent.screen.ports import ClockReason, EntryReason, FailureReason, GuestReason, PaperReason, VoidReason
 from edge_agent.screen.state import Icon, Invite, Language, ScreenBoard
+from edge_agent.screen.tablets.certificate_page import CERTIFICATE_STEPS
 from sync.contract.event import ClockQuality, Method
 from sync.contract.roster import ServiceHint
 from sync.money.tariffs import PayerKind
@@ -42,7 +44,7 @@ CONSENT_LINES = (
 RECEIPT_LINES = ("receipt_child", "receipt_gone", "receipt_others", "receipt_again")
 SCREEN_FAILURES = (
     "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
-    "in_hall",
+    "in_hall", "not_paired",
 )  # fmt: skip
 MONEY = (
     r"\bfree\b|\bpaid|\bpay|money|voucher|price|subsid|tenge|"
@@ -73,7 +75,7 @@ def used_keys() -> set[str]:
     keys |= {f"staff.paper.{blank}" for blank in ("day", "meal", "hours", "written_by")}
     keys |= {f"staff.taken_back.{code}" for code in VoidReason}
     keys |= {f"staff.clock_checked.{code}" for code in ClockReason}
-    failures = (*FailureReason, *OperatorFault, *PinFault, *CardProblem, *SCREEN_FAILURES)
+    failures = (*FailureReason, *OperatorFault, *PinFault, *CardProblem, *TabletFault, *SCREEN_FAILURES)
     keys |= {f"staff.why.{code}" for code in failures}
     keys |= {f"staff.operators.role.{role}" for role in OperatorRole}
     keys |= {f"staff.today.method.{method}" for method in Method}
@@ -84,7 +86,8 @@ def used_keys() -> set[str]:
     keys |= {f"enrol.day.is_{mark}" for mark in (EnrolmentMark.ABSENT, EnrolmentMark.REFUSED)}
     keys |= {f"enrol.day.{line}" for line in RECEIPT_LINES}
     keys |= {f"consent.{line}" for line in CONSENT_LINES}
-    literal = re.compile(r'"((?:child|staff|consent|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
+    keys |= {f"pair.certificate.{line}" for line in ("title", "link", *CERTIFICATE_STEPS)}
+    literal = re.compile(r'"((?:child|staff|pair|consent|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):
             keys |= set(literal.findall(page.read_text()))

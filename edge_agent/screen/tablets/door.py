@@ -1,0 +1,192 @@
+"""The tablets' door: it listens with TLS at the kiosk's addresses, follows their changes, and renews the certificate.
+
+It runs in the event loop of the screen's server and never ends it: whatever goes wrong here is told, and tried again.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from edge_agent.domain.tablets import DoorFault, LanAddress
+from edge_agent.screen.serving import build_config, listen
+from edge_agent.screen.tablets.ports import KioskAuthority, TabletLan, host_in_url
+
+log = logging.getLogger(__name__)
+
+RENEWED_BEFORE = timedelta(days=30)
+CONNECTIONS_MAX = 64
+ADDRESS_CONNECTIONS_MAX = 16  # a browser opens six
+
+
+@dataclass(frozen=True, slots=True)
+class DoorState:
+    """How the door is: where it listens, until when its certificate holds, and what is wrong."""
+
+    addresses: tuple[LanAddress, ...] = ()
+    port: int = 0
+    certificate_port: int = 0
+    until: datetime | None = None
+    fault: DoorFault = DoorFault.NONE
+    why: str = ""  # what the system said, for the log and the technician
+
+
+class TabletDoor:
+    """Keeps the door open at the addresses that the kiosk has. `build_app` gets the hosts that a request may name."""
+
+    def __init__(
+        self,
+        lan: TabletLan,
+        authority: KioskAuthority,
+        build_app: Callable[[frozenset[str]], ASGIApp],
+        certificate_app: ASGIApp,
+        is_pairing: Callable[[], bool],
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._lan = lan
+        self._authority = authority
+        self._build_app = build_app
+        self._certificate_app = certificate_app
+        self._is_pairing = is_pairing
+        self._wall = wall
+        self._context = _make_context()
+        self._since: datetime | None = None
+        self._wanted: tuple[LanAddress, ...] | None = None
+        self._staff: _Listening | None = None
+        self._certificates: _Listening | None = None
+        self._wake = asyncio.Event()
+        self.state = DoorState(port=lan.port, certificate_port=lan.certificate_port)
+
+    def wake(self) -> None:
+        """Has the door look at once. Call it in the event loop."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keeps the door open until it is cancelled. Any other error ends the door alone: the screen goes on."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._look_and_tell()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), self._lan.look_s)
+                except TimeoutError:
+                    continue
+        except Exception:
+            log.exception("the staff's tablets are shut out until the agent is started anew")
+            self.state = replace(self.state, fault=DoorFault.STOPPED)
+        finally:
+            await _close(self._staff)
+            await _close(self._certificates)
+
+    async def _look_and_tell(self) -> None:
+        try:
+            fault, why = await self._look()
+        except (OSError, ValueError) as error:
+            fault, why = DoorFault.NO_AUTHORITY, str(error)
+        if (fault, why) != (self.state.fault, self.state.why):
+            if fault is not DoorFault.NONE:
+                log.warning("the staff's tablets: %s: %s", fault, why)
+            self.state = replace(self.state, fault=fault, why=why)
+
+    async def _look(self) -> tuple[DoorFault, str]:
+        """Brings the door in line with addresses, time and pairing. Returns what is wrong. Raises as the parts do."""
+        addresses = self._lan.addresses()
+        if addresses != self._wanted or self._is_due():
+            self._since, until = self._authority.renew(self._context, self._lan.name, addresses, self._wall())
+            self.state = replace(self.state, until=until)
+        if addresses != self._wanted or len(self.state.addresses) < len(addresses):
+            self._wanted = addresses
+            await self._listen_anew(addresses)
+        await self._offer_certificate()
+        if not addresses:
+            return DoorFault.NO_ADDRESS, "the kiosk has no private address"
+        missing = [host_in_url(address) for address in addresses if address not in self.state.addresses]
+        if missing:
+            return DoorFault.NOT_LISTENING, ", ".join(f"{host}:{self.state.port}" for host in missing)
+        return DoorFault.NONE, ""
+
+    def _is_due(self) -> bool:
+        """Returns True when the certificate is near its end, or the clock went back to before its beginning."""
+        wall, until = self._wall(), self.state.until
+        return self._since is None or until is None or wall < self._since or wall > until - RENEWED_BEFORE
+
+    async def _listen_anew(self, addresses: Sequence[LanAddress]) -> None:
+        await _close(self._staff)
+        await _close(self._certificates)
+        self._certificates = None
+        hosts = [self._lan.name, *(host_in_url(address) for address in addresses)]
+        self._staff = await _open(
+            addresses,
+            self.state.port,
+            lambda port: self._build_app(frozenset(f"{host}:{port}" for host in hosts)),
+            self._context,
+        )
+        self.state = replace(self.state, addresses=self._staff.addresses, port=self._staff.port or self.state.port)
+
+    async def _offer_certificate(self) -> None:
+        if not self._is_pairing():
+            await _close(self._certificates)
+            self._certificates = None
+        elif self._certificates is None:
+            self._certificates = await _open(
+                self.state.addresses, self.state.certificate_port, lambda _: self._certificate_app, None
+            )
+            port = self._certificates.port or self.state.certificate_port
+            self.state = replace(self.state, certificate_port=port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listening:
+    """A server with the addresses that it got, and its task."""
+
+    addresses: tuple[LanAddress, ...]
+    port: int  # 0: it listens nowhere
+    server: uvicorn.Server
+    task: "asyncio.Task[None]"
+
+
+async def _open(
+    addresses: Sequence[LanAddress],
+    port: int,
+    build_app: Callable[[int], ASGIApp],
+    context: ssl.SSLContext | None,
+) -> _Listening:
+    """Listens on all of these addresses that can be had; `port` 0 has the system choose one for all."""
+    sockets: list[socket.socket] = []
+    got: list[LanAddress] = []
+    for address in addresses:
+        try:
+            opened = listen(str(address), port, CONNECTIONS_MAX, ADDRESS_CONNECTIONS_MAX)
+        except OSError:
+            continue  # an address that is new, or gone again; the state names it, and the next look tries anew
+        port = opened.getsockname()[1]
+        sockets.append(opened)
+        got.append(address)
+    config = build_config(build_app(port), CONNECTIONS_MAX)
+    config.load()
+    config.ssl = context
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=sockets) if sockets else asyncio.sleep(0))
+    return _Listening(tuple(got), port if sockets else 0, server, task)
+
+
+async def _close(listening: _Listening | None) -> None:
+    """Ends the server and its connections at once: after a change of address nobody is there to say farewell to."""
+    if listening is None:
+        return
+    listening.server.should_exit = True
+    for connection in list(listening.server.server_state.connections):
+        connection.transport.abort()
+    await listening.task
+
+
+def _make_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
