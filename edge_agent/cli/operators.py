@@ -38,7 +38,7 @@ def list_operators(config: ConfigOption = CONFIG_DEFAULT, as_json: JsonOption = 
                 row.id,
                 row.name,
                 ", ".join(row.roles),
-                "blocked" if row.blocked else "own" if row.has_own_pin else "given",
+                "blocked" if row.blocked else "own" if row.has_own_pin else "no own one yet",
             )
             for row in rows
         ),

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from drivers.readings import Technology, Uid, UidNotation
 from drivers.uid import Alias, RejectedNumber, aliases, from_roster, own
+from edge_agent.domain.operators import Operator, OperatorRole
 from sync.contract.consents import consents_in_force
 from sync.contract.entitlements import check_dates
 from sync.contract.roster import (
@@ -28,6 +29,7 @@ from sync.contract.roster import (
     Programme,
     Record,
     School,
+    SchoolOperator,
     record_type,
 )
 from sync.contract.sessions import Timetable, read_window
@@ -68,6 +70,7 @@ class Roster:
     _groups: Mapping[str, tuple[Person, ...]] = field(repr=False)
     _sessions: Mapping[str, MealSession] = field(repr=False)
     school_timezone: str = ""  # as the roster names it; empty: it does not
+    operators: tuple[Operator, ...] = ()  # of the school, by id; without PINs
 
     def find_cards(self, uid: Uid) -> tuple[Credential, ...]:
         """Returns every card credential that this reading fits, ordered by id.
@@ -196,6 +199,7 @@ class _RosterBuilder:
         self._terminals: dict[str, tuple[Credential, ...]] = {}
         self._entitlements: dict[str, tuple[Entitlement, ...]] = {}
         self._consents: list[Consent] = []
+        self._operators: list[Operator] = []
 
     def build(self, records: Iterable[Record]) -> Roster:
         self._sort(records)
@@ -224,6 +228,7 @@ class _RosterBuilder:
             _groups={name: tuple(people) for name, people in groups.items()},
             _sessions={session.id: session for session in self._sessions},
             school_timezone=self._school_timezone,
+            operators=tuple(sorted(self._operators, key=lambda operator: operator.id)),
         )
 
     def _note_problem(self, record: Record, text: str) -> None:
@@ -251,6 +256,9 @@ class _RosterBuilder:
                     self._closed.append(record)
                 case School():
                     self._school_timezone = record.timezone
+                case SchoolOperator():
+                    roles = frozenset(OperatorRole(role) for role in record.roles if role in set(OperatorRole))
+                    self._operators.append(Operator(record.id, record.name, roles, record.group))
                 case _:
                     assert_never(record)
 

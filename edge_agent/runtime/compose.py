@@ -148,7 +148,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     desk = StaffDesk(station, inbox, now, journal.terminal_runs, journal.day_entries, outage, payers)
     in_force = RosterInForce(journal, roster_reader, station)
     station.new_cards = cards = CardDesk(station, inbox, journal.replacements, card_numbers, in_force, guard, now)
-    operators = _read_operators(settings)
+    operators = _read_operators(settings, station)
     calls = TechnicianDesk(journal, station, guard, now)
     screen = _screen(settings, desk, cards, calls, operators, now, counters)
     indicators = _indicators(loaded, taps)
@@ -300,10 +300,12 @@ def _enrolment_run(
     return EnrolmentRun(palms, readers.cameras[0].name, station, now, surfaces.show, uplink.hurry_palms)
 
 
-def _read_operators(settings: Settings) -> OperatorBook:
+def _read_operators(settings: Settings, station: Station) -> OperatorBook:
     pin = read_credential("staff-pin")
     return OperatorBook(
-        settings.kiosk.state_dir, CommonPin(pin.decode(errors="replace") if pin else None, settings.screen.operators)
+        settings.kiosk.state_dir,
+        CommonPin(pin.decode(errors="replace") if pin else None, settings.screen.operators),
+        lambda: station.roster.operators if station.roster.version else None,
     )
 
 

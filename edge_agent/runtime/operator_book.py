@@ -1,4 +1,7 @@
-"""The operators of this kiosk, in one file of the state folder: names, roles, and hashes of their PINs.
+"""The operators of this kiosk: those made here and those of the roster, with hashes of their PINs in one file.
+
+A roster's operator has no PIN until the head or a technician gives one here. Who is off the roster signs in no more;
+the name stays in the file, since events carry the id.
 
 Until the first head is made, the names in the setting `screen.operators` sign in as cooks with the common PIN of the
 credential `staff-pin`. From then on neither opens anything.
@@ -7,7 +10,7 @@ credential `staff-pin`. From then on neither opens anything.
 import logging
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
@@ -40,6 +43,7 @@ class _StoredOperator(msgspec.Struct, frozen=True):
     pin: PinHash
     blocked: bool = False
     group: str = ""
+    of_roster: bool = False  # name, roles and class are the roster's, as long as it has the id
 
     def operator(self) -> Operator:
         return Operator(self.id, self.name, frozenset(self.roles), self.group)
@@ -56,15 +60,20 @@ class CommonPin:
 class OperatorBook:
     """Implements `screen.ports.OperatorDirectory` over a file.
 
+    `of_roster` returns the roster's operators; None while there is no roster, and then they stay as they were.
+
     A file that cannot be read lets nobody in, and stops nothing else.
     """
 
-    def __init__(self, state_dir: Path, common: CommonPin) -> None:
+    def __init__(
+        self, state_dir: Path, common: CommonPin, of_roster: Callable[[], Sequence[Operator] | None] = tuple
+    ) -> None:
         self._path = state_dir / OPERATORS_NAME
         self._hashes = PinHashes(state_dir)
         self._common_pin = common.pin if common.pin and len(common.pin) >= COMMON_PIN_CHARS_MIN else None
         names = (" ".join(name.split()) for name in common.names)
         self._cooks = tuple(Operator(name, name, frozenset({OperatorRole.COOK})) for name in names if name)
+        self._of_roster = of_roster
         self._lock = threading.Lock()
         self._stored = self._read()
 
@@ -77,7 +86,7 @@ class OperatorBook:
         """Returns the operators who can sign in, by name."""
         if self.is_first_awaited:
             return self._cooks
-        active = (stored.operator() for stored in self._stored or () if not stored.blocked)
+        active = (stored.operator() for stored in self._present() if not stored.blocked)
         return sorted(active, key=lambda operator: operator.name)
 
     def find(self, operator: str) -> Operator | None:
@@ -85,9 +94,11 @@ class OperatorBook:
         return next((choice for choice in self.choices() if choice.id == operator), None)
 
     def list_all(self) -> Sequence[ListedOperator]:
-        """Returns every operator made here, the blocked ones too, by name."""
-        ordered = sorted(self._stored or (), key=lambda stored: stored.name)
-        return [ListedOperator(stored.operator(), stored.blocked, not stored.pin.once) for stored in ordered]
+        """Returns every operator made here or on the roster, those who can sign in no more too, by name."""
+        present = self._present()
+        stored = [ListedOperator(row.operator(), row.blocked, not row.pin.once) for row in present]
+        without_pin = [ListedOperator(operator, False, False) for operator in self._without_pin(present)]
+        return sorted((*stored, *without_pin), key=lambda listed: listed.operator.name)
 
     def check_pin(self, operator: str, pin: str) -> PinVerdict:
         """Returns what this PIN is worth for this operator."""
@@ -129,33 +140,62 @@ class OperatorBook:
     def renew_pin(self, operator: str) -> str:
         """Returns a new PIN for one sign-in, in place of the old one. Raises OperatorRefused."""
         pin = draw_pin()
-        self._set_pin(operator, pin, once=True)
-        return pin
+        with self._lock:
+            present = self._readable()
+            new = next((one for one in self._without_pin(present) if one.id == operator), None)
+            if new is None:
+                self._set_pin(operator, pin, once=True)
+                return pin
+            if not present and OperatorRole.HEAD not in new.roles:
+                raise OperatorRefused(OperatorFault.FIRST_IS_HEAD)
+            self._write((*present, self._admit(new, pin)))
+            return pin
 
     def change_pin(self, operator: str, old_pin: str, pin: str) -> None:
         """Sets the operator's own new PIN in place of the old one. Raises OperatorRefused."""
         fault = find_pin_fault(pin, old_pin)
         if fault is not None:
             raise OperatorRefused(fault)
-        self._set_pin(operator, pin, once=False)
+        with self._lock:
+            self._set_pin(operator, pin, once=False)
 
     def block(self, operator: str, *, even_the_last_head: bool = False) -> None:
         """Lets the operator sign in no more; the name stays. Raises OperatorRefused."""
         with self._lock:
-            blocked = msgspec.structs.replace(self._get(operator), blocked=True)
+            new = next((one for one in self._without_pin(self._readable()) if one.id == operator), None)
+            row = self._get(operator) if new is None else self._admit(new, draw_pin())
+            blocked = msgspec.structs.replace(row, blocked=True)
             others = [stored for stored in self._readable() if stored.id != operator]
-            is_headed = any(OperatorRole.HEAD in other.roles and not other.blocked for other in others)
+            heads = [stored for stored in self._present() if OperatorRole.HEAD in stored.roles and not stored.blocked]
+            is_headed = any(stored.id != operator for stored in heads)
             if OperatorRole.HEAD in blocked.roles and not is_headed and not even_the_last_head:
                 raise OperatorRefused(OperatorFault.LAST_HEAD)
             self._write((*others, blocked))
 
     def _set_pin(self, operator: str, pin: str, *, once: bool) -> None:
-        with self._lock:
-            stored = self._get(operator)
-            if stored.blocked:
-                raise OperatorRefused(OperatorFault.UNKNOWN_OPERATOR)
-            renewed = msgspec.structs.replace(stored, pin=self._hash(pin, once=once))
-            self._write((*(other for other in self._readable() if other.id != operator), renewed))
+        stored = self._get(operator)
+        if self.find(operator) is None:
+            raise OperatorRefused(OperatorFault.UNKNOWN_OPERATOR)
+        renewed = msgspec.structs.replace(stored, pin=self._hash(pin, once=once))
+        self._write((*(other for other in self._readable() if other.id != operator), renewed))
+
+    def _present(self) -> tuple[_StoredOperator, ...]:
+        """Returns the file's operators as the roster has them now: whoever is off it is blocked."""
+        listed = self._of_roster()
+        if listed is None:
+            return self._stored or ()
+        of_roster = {operator.id: operator for operator in listed}
+        return tuple(_as_on_roster(row, of_roster.get(row.id)) if row.of_roster else row for row in self._stored or ())
+
+    def _without_pin(self, present: Sequence[_StoredOperator]) -> list[Operator]:
+        known = {stored.id for stored in present}
+        return [operator for operator in self._of_roster() or () if operator.id not in known and operator.roles]
+
+    def _admit(self, operator: Operator, pin: str) -> _StoredOperator:
+        """Returns a roster's operator with the first PIN at this kiosk."""
+        roles = tuple(sorted(operator.roles))
+        pin_hash = self._hash(pin, once=True)
+        return _StoredOperator(operator.id, operator.name, roles, pin_hash, group=operator.group, of_roster=True)
 
     def _add(self, name: str, roles: Sequence[OperatorRole], pin: str, *, once: bool, group: str = "") -> Operator:
         plain = " ".join(name.split())
@@ -164,7 +204,8 @@ class OperatorBook:
         if not roles:
             raise OperatorRefused(OperatorFault.NO_ROLE)
         present = self._readable()
-        if any(stored.name.casefold() == plain.casefold() and not stored.blocked for stored in present):
+        taken = [listed.operator.name.casefold() for listed in self.list_all() if not listed.is_blocked]
+        if plain.casefold() in taken:
             raise OperatorRefused(OperatorFault.NAME_TAKEN)
         added = _StoredOperator(
             "op-" + secrets.token_hex(4),
@@ -211,6 +252,13 @@ class OperatorBook:
             log.warning("%s: %s", self._path, error)
             raise OperatorRefused(OperatorFault.OPERATORS_NOT_STORED) from error
         self._stored = stored
+
+
+def _as_on_roster(row: _StoredOperator, operator: Operator | None) -> _StoredOperator:
+    if operator is None or not operator.roles:
+        return msgspec.structs.replace(row, blocked=True)
+    roles = tuple(sorted(operator.roles))
+    return msgspec.structs.replace(row, name=operator.name, roles=roles, group=operator.group)
 
 
 def draw_pin() -> str:

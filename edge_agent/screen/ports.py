@@ -335,7 +335,7 @@ class ListedOperator:
 
     operator: Operator
     is_blocked: bool
-    has_own_pin: bool  # False: the one that was given has not been changed yet
+    has_own_pin: bool  # False: none was given here, or the one that was has not been changed yet
 
 
 class OperatorDirectory(Protocol):
@@ -358,7 +358,7 @@ class OperatorDirectory(Protocol):
         ...
 
     def list_all(self) -> Sequence[ListedOperator]:
-        """Returns every operator made here, the blocked ones too, by name."""
+        """Returns every operator made here or on the roster, those who can sign in no more too, by name."""
         ...
 
     def check_pin(self, operator: str, pin: str) -> PinVerdict:

@@ -158,7 +158,36 @@ class School(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="
     timezone: str = "Asia/Almaty"
 
 
-Record = Person | Credential | DynamicCode | Consent | Entitlement | Programme | MealSession | ClosedDay | School
+# The roles of an operator. Others, of a newer ledger, are kept and have no effect.
+OPERATOR_ROLES: Final = ("cook", "class_teacher", "head", "technician")
+
+
+class SchoolOperator(_RosterRecord, frozen=True, kw_only=True, omit_defaults=True, tag="operator"):
+    """A person of the staff who acts at the kiosks. Events carry the id for ever, the name stands here alone.
+
+    No PIN is on a roster: each kiosk gives its own.
+    """
+
+    name: str
+    roles: tuple[str, ...] = ()  # of `OPERATOR_ROLES`
+    group: str = ""  # of a class teacher: the class
+
+    def __repr__(self) -> str:
+        return f"SchoolOperator(id={self.id!r}, roles={self.roles!r})"
+
+
+Record = (
+    Person
+    | Credential
+    | DynamicCode
+    | Consent
+    | Entitlement
+    | Programme
+    | MealSession
+    | ClosedDay
+    | School
+    | SchoolOperator
+)
 
 
 class DeletedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
@@ -188,7 +217,7 @@ class RosterPage(msgspec.Struct, frozen=True, kw_only=True):
 
 # Record types that kiosks of the first version do not know. A kiosk names those it knows when it asks for the roster,
 # and gets no others.
-LATER_TYPES: Final = (str(DynamicCode.__struct_config__.tag),)
+LATER_TYPES: Final = (str(DynamicCode.__struct_config__.tag), str(SchoolOperator.__struct_config__.tag))
 
 
 def record_type(record: Change) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sync.contract.roster import ServiceHint
+from sync.contract.roster import OPERATOR_ROLES, ServiceHint
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ _HINT_PATTERN = "(" + "|".join(ServiceHint) + ")"
 HINTS: Final = optional(
     column(rf"({_HINT_PATTERN}(\s*,\s*{_HINT_PATTERN})*)?", f"of {', '.join(ServiceHint)}, comma-separated, or nothing")
 )
+_OPERATOR_ROLE = "|".join(OPERATOR_ROLES)
+OPERATOR_ROLE_LIST: Final = column(
+    rf"({_OPERATOR_ROLE})(\s*,\s*({_OPERATOR_ROLE}))*", f"of {', '.join(OPERATOR_ROLES)}, comma-separated"
+)
+OPERATOR_NAME: Final = column(rf"{CHARACTER}{{1,60}}", "a name of at most 60 characters, as it stands on the sign-in")
 NUMBER_HASH: Final = replace(
     column("[0-9a-f]{64}", "64 hex digits, as `edge-agent ledger payer hash` makes them: never the number itself"),
     secret=True,

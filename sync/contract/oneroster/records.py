@@ -25,6 +25,7 @@ from sync.contract.oneroster.rows import (
     DynamicCodeRow,
     EnrollmentRow,
     EntitlementRow,
+    OperatorRow,
     OrgRow,
     ProgrammeRow,
     RoleRow,
@@ -47,6 +48,7 @@ from sync.contract.roster import (
     Programme,
     Record,
     School,
+    SchoolOperator,
 )
 
 WHOLE_DAY: Final = MealSession(
@@ -113,6 +115,9 @@ def _records(view: SchoolView) -> Iterator[Record]:
     yield from _sessions(view)
     for row_id, day in active_rows(view.files, ClosedDayRow):
         yield ClosedDay(id=row_id, why=day.why)
+    for row_id, operator in active_rows(view.files, OperatorRow):
+        roles = tuple(sorted(set(split_list(operator.roles))))
+        yield SchoolOperator(id=row_id, name=" ".join(operator.name.split()), roles=roles, group=operator.group)
 
 
 def _people(view: SchoolView) -> Iterator[Person]:

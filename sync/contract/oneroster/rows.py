@@ -23,6 +23,8 @@ from sync.contract.oneroster.columns import (
     ID_OR_BLANK,
     MOMENT,
     NUMBER_HASH,
+    OPERATOR_NAME,
+    OPERATOR_ROLE_LIST,
     SEALED,
     STATUS,
     SURROGATE,
@@ -253,6 +255,16 @@ class PayerNumberRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
     number_hash: Annotated[str, NUMBER_HASH] = ""
 
 
+class OperatorRow(ExportRow, frozen=True, kw_only=True, rename="camel"):
+    """One person of the staff who signs in at the school's kiosks."""
+
+    file = "operators.csv"
+    sourced_id: Annotated[str, ID] = ""
+    name: Annotated[str, OPERATOR_NAME] = ""
+    roles: Annotated[str, OPERATOR_ROLE_LIST] = ""
+    group: Annotated[str, optional(TEXT)] = ""
+
+
 def list_columns(row: type[ExportRow]) -> Mapping[str, Column]:
     """Returns the rule of each column of a file, by the column's name in the file."""
     return {
@@ -288,5 +300,6 @@ OWN: Final[Mapping[str, Columns]] = {
         ConsentRow,
         PayerNumberRow,
         ServiceRow,
+        OperatorRow,
     )
 }

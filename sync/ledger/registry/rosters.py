@@ -101,11 +101,11 @@ def apply_changes(
         palms.forget_without_consent(connection, school)
         code_uses.forget_absent(connection, school)
         replacement_cards.forget_absent_cards(connection, school)
-        # No judgement ever asks for a former secret: it goes at once, with the person or with its successor.
+        # No judgement ever asks for a former secret or for the name of an operator: it goes at once.
         connection.execute(
             "DELETE FROM roster_record WHERE school = %s AND type = ANY(%s) AND body IS NOT NULL"
             " AND superseded IS NOT NULL",
-            (school, [str(roster.DynamicCode.__struct_config__.tag)]),
+            (school, list(roster.LATER_TYPES)),
         )
     return AppliedChanges(newest, changed, deleted)
 

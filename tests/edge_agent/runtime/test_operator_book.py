@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain.operators import OperatorFault, OperatorRefused, OperatorRole, PinFault
+from edge_agent.domain.operators import Operator, OperatorFault, OperatorRefused, OperatorRole, PinFault
 from edge_agent.palms import keys
 from edge_agent.runtime.operator_book import OPERATORS_NAME, CommonPin, OperatorBook
 from edge_agent.runtime.pin_hashes import KIOSK_SECRET_NAME
@@ -128,3 +128,46 @@ def test_what_cannot_be_stored_changes_nothing(tmp_path: Path) -> None:
         book.add("Гүлнар", HEAD)
     assert fault_of(refused) == OperatorFault.OPERATORS_NOT_STORED
     assert list(book.list_all()) == []
+
+
+ANNA = Operator("t-7", "Анна Ли", frozenset({OperatorRole.COOK}))
+GULNAR = Operator("t-1", "Гүлнар", frozenset({OperatorRole.HEAD}))
+
+
+def test_a_rosters_operator_signs_in_once_a_pin_is_given_here_and_not_off_the_roster(tmp_path: Path) -> None:
+    listed: list[Operator] | None = [ANNA, GULNAR]
+    book = OperatorBook(tmp_path, CommonPin(None), lambda: listed)
+    assert list(book.choices()) == []
+    assert [(row.operator, row.has_own_pin) for row in book.list_all()] == [(ANNA, False), (GULNAR, False)]
+    with pytest.raises(OperatorRefused) as refused:
+        book.renew_pin("t-7")
+    assert fault_of(refused) == OperatorFault.FIRST_IS_HEAD
+    book.change_pin("t-1", book.renew_pin("t-1"), "314159")
+    given = book.renew_pin("t-7")
+    assert book.check_pin("t-7", given) is PinVerdict.TO_CHANGE
+    with pytest.raises(OperatorRefused) as refused:
+        book.add("анна ли", COOK)
+    assert fault_of(refused) == OperatorFault.NAME_TAKEN
+
+    listed = [Operator("t-7", "Анна Ким", frozenset({OperatorRole.CLASS_TEACHER}), "3 «Б»"), GULNAR]
+    assert book.find("t-7") == listed[0], "the roster says who somebody is"
+    listed = [GULNAR]
+    again = OperatorBook(tmp_path, CommonPin(None), lambda: listed)
+    for after in (book, again):
+        assert list(after.choices()) == [GULNAR]
+        assert after.check_pin("t-7", given) is PinVerdict.WRONG
+        assert ("Анна Ли", True) in [(row.operator.name, row.is_blocked) for row in after.list_all()], "for old events"
+        with pytest.raises(OperatorRefused):
+            after.renew_pin("t-7")
+    listed = None  # the journal was set aside, and no ledger is reachable: the staff go on
+    assert list(again.choices()) == [ANNA, GULNAR]
+    assert again.check_pin("t-1", "314159") is PinVerdict.RIGHT
+
+
+def test_a_rosters_operator_is_blocked_here_before_the_first_pin(tmp_path: Path) -> None:
+    book = OperatorBook(tmp_path, CommonPin(None), lambda: [ANNA])
+    head, _ = book.add("Гүлнар", HEAD)
+    book.block("t-7")
+    with pytest.raises(OperatorRefused):
+        book.renew_pin("t-7")
+    assert [choice.id for choice in book.choices()] == [head.id]

@@ -21,6 +21,7 @@ from sync.contract.roster import (
     PersonKind,
     Programme,
     School,
+    SchoolOperator,
 )
 from sync.contract.roster_diff import TooManyVanished, compare_rosters, refuse_vanished_pupils
 from tests.vectors import find_vector, load_json
@@ -214,6 +215,22 @@ def test_language_and_signs_of_service_come_with_a_file_of_their_own(bulk: Files
     assert people(build(bulk, first.files))["u-2"].hints == ("diet",)
     bulk["service.csv"] = b"userSourcedId,language,hints\nu-1,de,\nu-2,,deaf\n"
     assert len(refused(bulk)) == 2
+
+
+def test_operators_come_with_a_file_of_their_own(bulk: Files) -> None:
+    assert not [record for record in build(bulk).records if isinstance(record, SchoolOperator)]
+    bulk["operators.csv"] = (
+        'sourcedId,name,roles,group\nt-1,Гүлнар  Ахметова,"head, cook",\nt-7,Анна Ли,cook,\n'.encode()
+    )
+    first = build(bulk)
+    operators = [record for record in first.records if isinstance(record, SchoolOperator)]
+    assert operators == [
+        SchoolOperator(id="t-1", name="Гүлнар Ахметова", roles=("cook", "head")),
+        SchoolOperator(id="t-7", name="Анна Ли", roles=("cook",)),
+    ]
+    assert "Анна" not in repr(operators)
+    bulk["operators.csv"] = b"sourcedId,name,roles\nt-1,,cook\nt-2,Anna,boss\nt-3,Anna,\n"
+    assert len(refused(bulk)) == 3
 
 
 def test_our_own_files(bulk: Files) -> None:

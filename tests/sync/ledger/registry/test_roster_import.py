@@ -9,7 +9,7 @@ import pytest
 
 from sync.contract import wire
 from sync.contract.oneroster.tables import ExportRefused
-from sync.contract.roster import DeletedRecord, DynamicCode, Person, Record, RosterPage, from_json
+from sync.contract.roster import DeletedRecord, DynamicCode, Person, Record, RosterPage, SchoolOperator, from_json
 from sync.contract.roster_diff import TooManyVanished
 from sync.ledger.errors import NotUnderstood
 from sync.ledger.family.erasure import erase_from_ledger
@@ -274,3 +274,31 @@ def test_a_secret_that_is_not_sealed_is_refused_and_not_shown(
     with pytest.raises(ExportRefused, match=where) as refused:
         import_export(db, files, [school], date=ON, org="sch-0151")
     assert "JBSWY" not in str(refused.value)
+
+
+def test_an_operator_reaches_kiosks_that_know_the_type_and_no_former_name_stays(
+    db: psycopg.Connection, school: str, kiosk: Kiosk
+) -> None:
+    files = read_export(SAMPLES / "bulk")
+    staff = "sourcedId,name,roles\nt-1,Гүлнар Ахметова,head\nt-7,Анна Ли,cook\n".encode()
+    import_export(db, {**files, "operators.csv": staff}, [school], date=ON, org="sch-0151")
+
+    def fetch(since: int, *knows: str) -> RosterPage:
+        answer = kiosk.call("GET", wire.roster_path(school), query=wire.roster_query(since, "", knows))
+        return wire.read_json(RosterPage, answer.content)
+
+    def names(page: RosterPage) -> list[str]:
+        return [change.name for change in page.changes if isinstance(change, SchoolOperator)]
+
+    assert names(fetch(0, "dynamic_code", "operator")) == ["Гүлнар Ахметова", "Анна Ли"]
+    for knows in ((), ("dynamic_code",)):  # kiosks of before
+        assert names(fetch(0, *knows)) == []
+        assert len(fetch(0, *knows).changes) == len(fetch(0, "operator").changes) - 2
+
+    left = "sourcedId,name,roles\nt-1,Гүлнар Ахметова,head\n".encode()
+    import_export(db, {**files, "operators.csv": left}, [school], date=ON, org="sch-0151")
+    assert [change.id for change in fetch(1, "operator").changes if isinstance(change, DeletedRecord)] == ["t-7"]
+    assert fetch(1, "dynamic_code").changes == ()
+    for table, text in (("roster_record", "body"), ("roster_source", "kept")):
+        rows = db.execute(f"SELECT {text} FROM {table} WHERE school = %s", (school,)).fetchall()
+        assert not any("Анна Ли" in (row or "") for (row,) in rows), table
