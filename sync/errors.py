@@ -87,11 +87,21 @@ class Unauthorised(SyncError):
 
     alarm = SyncAlarm.UNAUTHORISED
 
+    def __init__(self, reason: str = "", next_step: str = "", *, problem: ProblemDocument | None = None) -> None:
+        """`problem`: the ledger's own account."""
+        super().__init__(reason, next_step)
+        self.problem = problem
+
 
 class Untrusted(SyncError):
     """TLS failed: certificate not yet valid, expired, of another name or authority."""
 
     alarm = SyncAlarm.UNTRUSTED
+
+    def __init__(self, reason: str = "", next_step: str = "", *, verify_code: int = 0) -> None:
+        """`verify_code`: OpenSSL's verdict on the certificate; 0 where it was not asked."""
+        super().__init__(reason, next_step)
+        self.verify_code = verify_code
 
 
 class Deceived(SyncError):

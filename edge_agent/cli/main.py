@@ -2,13 +2,14 @@
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from zoneinfo import reset_tzpath
 
 from drivers.errors import DeviceError
 from edge_agent.cli.exit_codes import CommandError, read_exit_code
 from edge_agent.cli.start_daemon import read_plain_run, start_daemon
-from edge_agent.errors import AgentError
+from edge_agent.errors import AgentError, ExitCode
+from edge_agent.version import VERSION
 from sync.errors import SyncError
 
 if TYPE_CHECKING:
@@ -54,11 +55,21 @@ def build(wanted: str | None) -> "typer.Typer":
         if wanted in (None, noun):
             app.add_typer(import_module(f"edge_agent.cli.{noun}").app, name=noun, help=about)
 
-    @app.callback()
-    def nouns() -> None:
-        """Keeps the noun on the command line even when only one is loaded."""
+    @app.callback()  # it also keeps the noun on the command line when only one is loaded
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
 
     return app
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        sys.stdout.write(f"edge-agent {VERSION}\n")
+        sys.exit(ExitCode.OK)
 
 
 def main() -> None:

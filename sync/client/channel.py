@@ -157,9 +157,8 @@ class LedgerChannel:
         if status in {401, 403} and self.signs and not is_signed:
             raise Unreachable(f"{account}; the ledger has not signed this: is there a proxy or a portal between?")
         if status in {401, 403}:
-            raise Unauthorised(
-                f"{account}; the ledger does not take this kiosk's key: ask its operator, or register again"
-            )
+            step = "the ledger does not take this kiosk's key: ask its operator, or register again"
+            raise Unauthorised(account, step, problem=problem)
         if status in _TRANSIENT or status >= 500:
             raise Unreachable(account, retry_after_s=retry_after_s(response.headers.get("retry-after", ""), now))
         if status < 400:

@@ -97,51 +97,53 @@ class HttpxTransport:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                return Untrusted(self._distrust(cause))
+                return Untrusted(*self._distrust(cause), verify_code=cause.verify_code)
             cause = cause.__cause__ or cause.__context__
         reason = str(error) or type(error).__name__
-        return Unreachable(f"{self._url.host}: {reason}; check network and address, it is tried again by itself")
+        return Unreachable(f"{self._url.host}: {reason}; check network and address")
 
-    def _distrust(self, error: ssl.SSLCertVerificationError) -> str:
+    def _distrust(self, error: ssl.SSLCertVerificationError) -> tuple[str, str]:
+        """Returns why the certificate does not hold, and what to do."""
         clock = f"{self._clock():%Y-%m-%d %H:%M} UTC"
         match error.verify_code:
             case code if code == _NOT_YET_VALID:
                 return (
-                    f"the ledger's certificate is not yet valid by this kiosk's clock ({clock}): "
-                    "set the clock if that is wrong, else ask the ledger's operator"
+                    f"the ledger's certificate is not yet valid by this kiosk's clock ({clock})",
+                    "set the clock if that is wrong, else ask the ledger's operator",
                 )
             case code if code == _EXPIRED:
                 return (
-                    f"the ledger's certificate has expired by this kiosk's clock ({clock}): "
-                    "set the clock if that is wrong, else the ledger's operator must renew it"
+                    f"the ledger's certificate has expired by this kiosk's clock ({clock})",
+                    "set the clock if that is wrong, else the ledger's operator must renew it",
                 )
             case _:
-                return (
-                    f"the ledger's certificate does not hold ({error.verify_message}): check address and ledger.ca_file"
-                )
+                reason = f"the ledger's certificate does not hold ({error.verify_message})"
+                return reason, "check address and ledger.ca_file"
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError is one, too
-        raise Untrusted(f"{ca_file}: no readable certificate authorities ({error}); check ledger.ca_file") from error
+        raise Untrusted(f"{ca_file}: no readable certificate authorities ({error})", "check ledger.ca_file") from error
 
 
 def _checked(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
-        raise Untrusted(f"{text!r} is no address of a ledger: {error}") from error
+        raise Untrusted(f"{text!r} is no address of a ledger: {error}", "write it as https://ledger.example") from error
+    host = text.rpartition("://")[2]
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise Untrusted(f"{text!r} does not begin with https://", f"write https://{host}")
     if url.path not in {"", "/"} or url.query or url.userinfo:
         raise Untrusted(
-            f"{text!r}: the ledger's address is scheme, host and port only; signatures cover the whole path"
+            f"{text!r} has more than scheme, host and port, and signatures cover the whole path",
+            "leave out what follows the host and the port",
         )
-    if url.scheme == "https" and url.host:
-        return url
-    if url.scheme == "http" and _loopback(url.host):
-        return url
-    raise Untrusted(f"{text!r}: the ledger's address must begin with https://; plain http only for this very machine")
+    if url.scheme == "http" and not _loopback(url.host):
+        raise Untrusted(f"{text!r} is plain http, which is for this very machine alone", f"write https://{host}")
+    return url
 
 
 def _loopback(host: str) -> bool:

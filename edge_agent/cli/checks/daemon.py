@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from drivers.readings import FaultCause
 from edge_agent.cli.checks.finding import ExaminedKiosk, Finding, FindingState, attention, failure, good
-from edge_agent.cli.phrases import phrase
+from edge_agent.cli.phrases import Phrase, phrase
 from edge_agent.cli.refusal_words import describe_refusal
-from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus
+from edge_agent.control_api import DaemonStatus, DeviceStatus, JournalStatus, LedgerStatus, PalmStatus, RosterStatus
 from edge_agent.domain.health import (
     HealthLevel,
     HealthLine,
@@ -61,6 +61,7 @@ def check_daemon(kiosk: ExaminedKiosk) -> Iterator[Finding]:
     yield from _identity(judge_identity(health), status.ledger)
     yield _queue(judge_queue(health), status)
     yield _roster(judge_roster(health), status)
+    yield from _zone(status.roster, kiosk)
     yield from _palm(status.palm, settings.palm)
     if not status.readers:
         yield attention(
@@ -218,8 +219,8 @@ def _queue(line: HealthLine, status: DaemonStatus) -> Finding:
 def _roster(line: HealthLine, status: DaemonStatus) -> Finding:
     roster = status.roster
     if line.value == "missing":
-        step = phrase("register, or: edge-agent roster import --local FOLDER")
-        return _from_line(line, "roster", phrase("there is none: the kiosk knows nobody"), step)
+        detail = phrase("there is none: the kiosk knows nobody; last pull: {last}", last=roster.last)
+        return _from_line(line, "roster", detail, _step_to_roster(status.ledger))
     detail = phrase(
         "version {version}, {people} people, {hours} hours old",
         version=roster.version,
@@ -229,6 +230,8 @@ def _roster(line: HealthLine, status: DaemonStatus) -> Finding:
     if line.level is not HealthLevel.OK:
         step = phrase("check the network to the ledger, or bring a newer roster on a stick")
         return _from_line(line, "roster", phrase("{detail}; last pull: {last}", detail=detail, last=roster.last), step)
+    if not roster.people:
+        return attention("roster", phrase("{detail}; it names nobody", detail=detail), _step_to_roster(status.ledger))
     if roster.problems:
         return attention(
             "roster",
@@ -236,6 +239,27 @@ def _roster(line: HealthLine, status: DaemonStatus) -> Finding:
             phrase("run edge-agent roster show: it names them"),
         )
     return good("roster", detail)
+
+
+def _step_to_roster(ledger: LedgerStatus | None) -> Phrase:
+    """Returns whose turn it is where the kiosk knows nobody."""
+    if ledger is None:
+        return phrase("register, or: edge-agent roster import --local FOLDER")
+    if ledger.state is not LedgerState.REACHABLE:
+        return phrase("your turn: the line to the ledger first, see the finding on it; the roster comes by itself then")
+    return phrase(
+        "the turn of the ledger's operator: edge-agent roster import FILE --school SCHOOL there; "
+        "the kiosk fetches it by itself"
+    )
+
+
+def _zone(roster: RosterStatus, kiosk: ExaminedKiosk) -> Iterator[Finding]:
+    """Yields a failure where kiosk and school count their days and sessions by different clocks."""
+    ours = kiosk.loaded.settings.kiosk.timezone
+    if roster.timezone not in {"", ours}:
+        detail = phrase("the kiosk's zone is {ours}, the school's is {theirs}", ours=ours, theirs=roster.timezone)
+        step = phrase("set kiosk.timezone in {path}, and systemctl restart edge-agent", path=kiosk.loaded.path)
+        yield failure("time zones", detail, step)
 
 
 def _palm(palm: PalmStatus | None, settings: PalmSettings) -> Iterator[Finding]:

@@ -53,6 +53,17 @@ def read_obstacles() -> set[str]:
     return {text for text in texts if has_words(text) and not COMMAND.match(text)}
 
 
+def read_lower_texts() -> set[str]:
+    """Returns every text of the rooms below the command line, an f-string as a template: what may be recognised."""
+    texts = set()
+    for folder in (ROOT / "drivers", ROOT / "sync" / "client", ROOT / "edge_agent"):
+        for path in folder.rglob("*.py"):
+            if not path.is_relative_to(CLI):
+                for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                    texts |= set(_texts(node))
+    return texts
+
+
 def has_words(template: str) -> bool:
     """Returns True for a template that says something by itself."""
     return any(character.isalpha() for character in re.sub(r"\{\w+\}", "", template))

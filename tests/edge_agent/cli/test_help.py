@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from edge_agent.cli.main import build
+from edge_agent.version import VERSION
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -36,3 +37,8 @@ def test_every_command_has_help_and_documentation(words: tuple[str, ...]) -> Non
     texts = [path.read_text("utf-8") for path in (*DOCS.rglob("*.md"), DOCS.parent / "README.md")]
     command = f"edge-agent {' '.join(words)}"
     assert any(command in text or f"`{' '.join(words)}" in text for text in texts), f"{command} is in no document"
+
+
+def test_the_version_needs_no_command() -> None:
+    result = CliRunner().invoke(build("doctor"), ["--version"])
+    assert (result.exit_code, result.output) == (0, f"edge-agent {VERSION}\n")

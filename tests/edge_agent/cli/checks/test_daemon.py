@@ -55,7 +55,9 @@ REFUSAL = {"what": "check uid_encoding", "cause": "settings", "count": 3, "time"
         ({"ledger": {"state": "unreachable"}}, FindingState.ATTENTION, "network"),
         ({"ledger": {"state": "refused"}}, FindingState.FAILURE, "operator"),
         ({"ledger": {"alarm": "fork", "why": "other hash"}}, FindingState.FAILURE, "copy of this kiosk's card"),
-        ({"roster": {"version": 0}}, FindingState.FAILURE, "roster import"),
+        ({"roster": {"version": 0}}, FindingState.FAILURE, "the turn of the ledger's operator"),
+        ({"roster": {"people": 0}}, FindingState.ATTENTION, "the turn of the ledger's operator"),
+        ({"roster": {"timezone": "Europe/Berlin"}}, FindingState.FAILURE, "set kiosk.timezone"),
         ({"roster": {"age_s": 40 * 3_600}}, FindingState.ATTENTION, "newer roster"),
         ({"roster": {"age_s": 30 * 86_400}}, FindingState.FAILURE, "newer roster"),
         ({"roster": {"problems": 2}}, FindingState.ATTENTION, "roster show"),
@@ -83,6 +85,16 @@ def test_each_fault_has_its_state_and_its_next_step(
     [finding] = [finding for finding in findings if finding.state is not FindingState.GOOD]
     assert finding.state is state
     assert words in finding.next_step
+
+
+def test_an_empty_roster_says_whose_turn_it_is(tmp_path: Path) -> None:
+    def find_step(**changes: Any) -> str:
+        findings = check_daemon(kiosk(tmp_path, status=status_with(roster={"version": 0}, **changes)))
+        return next(finding.next_step for finding in findings if finding.part == "roster")
+
+    assert "the turn of the ledger's operator: edge-agent roster import" in find_step()
+    assert "your turn: the line to the ledger first" in find_step(ledger={"state": "unreachable"})
+    assert "edge-agent roster import --local" in find_step(ledger=None)
 
 
 def test_a_long_queue_without_a_ledger_asks_for_one(tmp_path: Path) -> None:
